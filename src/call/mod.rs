@@ -1,0 +1,3 @@
+//! Pure: the conversation.
+
+pub mod script;

@@ -1,0 +1,4 @@
+//! Pure: a duty line, its calendar and its hours.
+
+pub mod calendar;
+pub mod hours;

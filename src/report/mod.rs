@@ -1,0 +1,3 @@
+//! Pure: what inspectors work on.
+
+pub mod receipt;

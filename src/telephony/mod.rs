@@ -1,0 +1,224 @@
+//! Who carries the call. One trait, one file a provider; nothing outside this folder names one.
+//!
+//! A provider calls us over HTTP (a *webhook*), we answer with a script in its language, and we call its
+//! REST API to fetch and delete recordings. In the order of a request: [`Provider::authenticate`] on the raw
+//! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
+
+pub mod number;
+pub mod simulator;
+pub mod twilio;
+pub mod twiml;
+
+use crate::call::script::{RecordingEnd, Script};
+use crate::hidden::Hidden;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use number::Caller;
+use uuid::Uuid;
+
+/// A webhook as it came in, before anything is believed.
+#[derive(Clone, Debug)]
+pub struct RawRequest {
+    /// The whole address the provider called, made from the configured public URL and the path and query of the request.
+    pub url: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, at most 64 KiB.
+    pub body: Bytes,
+}
+
+/// Why a webhook is refused before it is believed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refused {
+    /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
+    #[error("the signature does not fit")]
+    Forged,
+    /// Signed, but not a form, or without what every webhook has: 400.
+    #[error("the request is not a form with a call in it")]
+    Malformed,
+}
+
+/// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
+pub type ProviderCallId = Hidden<String>;
+/// A recording's id at its provider: an opaque string.
+pub type ProviderRecordingId = Hidden<String>;
+
+/// What a webhook says, whoever sent it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The call it is about.
+    pub call: ProviderCallId,
+    /// The number that was dialled, as the provider writes it; empty when the webhook doesn't say.
+    pub to: Hidden<String>,
+    /// Who calls.
+    pub from: Caller,
+    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time.
+    pub keys: Option<Hidden<String>>,
+    /// The call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
+    pub ended: bool,
+    /// A recording the webhook speaks of, whatever kind of webhook it is.
+    pub recording: Option<RecordingFact>,
+}
+
+/// What a provider says of one recording.
+#[derive(Clone, Debug)]
+pub struct RecordingFact {
+    /// Its id at the provider.
+    pub id: ProviderRecordingId,
+    /// What became of it.
+    pub outcome: RecordingOutcome,
+}
+
+/// What became of a recording at the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingOutcome {
+    /// It is there, complete. Seconds as the provider counts them, when it says; how it ended as far as the webhook tells.
+    Completed {
+        /// Whole seconds, when the webhook says.
+        seconds: Option<u32>,
+        /// How it ended: the action webhook knows, a callback may not.
+        end: Option<RecordingEnd>,
+    },
+    /// The provider made none (nothing was said, or it failed).
+    Absent,
+}
+
+/// Where a script's answers go: all addresses are absolute and carry call, line and step.
+#[derive(Clone, Debug)]
+pub struct Links {
+    /// The configured public URL, without a trailing slash.
+    pub public_url: String,
+    /// The provider's name in the configuration: the `{provider}` of `/hooks/{provider}/…`.
+    pub provider: String,
+    /// Our id of the call.
+    pub call: Uuid,
+    /// The line's id.
+    pub line: String,
+    /// The number of the step the answer to this script will be.
+    pub step: u32,
+    /// What makes the address of a take unguessable: 32 random-looking bytes of the call, base64url.
+    pub take_key: Hidden<String>,
+}
+
+impl Links {
+    fn at(&self, hook: &str, extra: &str) -> String {
+        format!(
+            "{}/hooks/{}/{hook}?call={}&line={}&step={}{extra}",
+            self.public_url, self.provider, self.call, self.line, self.step
+        )
+    }
+
+    /// Where a key, or a recording that ended, is posted.
+    pub fn step(&self) -> String {
+        self.at("step", "")
+    }
+
+    /// Where the provider goes on when a recording came to nothing.
+    pub fn nothing(&self) -> String {
+        self.at("step", "&nothing=1")
+    }
+
+    /// Where the provider tells what became of a recording.
+    pub fn recording(&self) -> String {
+        self.at("recording", "")
+    }
+
+    /// The unguessable address of a take, by the step that recorded it.
+    pub fn take(&self, take: u32) -> String {
+        format!(
+            "{}/hooks/{}/take/{}/{take}/{}",
+            self.public_url,
+            self.provider,
+            self.call,
+            self.take_key.show()
+        )
+    }
+}
+
+/// A rendered script: the body of the answer to a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+/// A recording on its way from the provider.
+pub struct Download {
+    /// What the provider says the length is, in bytes.
+    pub length: Option<u64>,
+    /// The bytes. An error in it means the rest did not come.
+    pub body: BoxStream<'static, Result<Bytes, ProviderError>>,
+}
+
+/// Why a request to a provider's REST API came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// 404: not there yet, or not there any more.
+    #[error("the provider has no such thing")]
+    NotFound,
+    /// The provider refuses our credentials (401, 403).
+    #[error("the provider refuses the configured account or token")]
+    Denied,
+    /// Anything else: unreachable, cut short, an error status. Safe to log: holds no address and no body.
+    #[error("the provider answered badly: {0}")]
+    Failed(String),
+}
+
+/// What a provider answers when asked about a call.
+#[derive(Clone, Debug)]
+pub struct CallStanding {
+    /// The call is over.
+    pub ended: bool,
+}
+
+/// What a provider cannot do; the flow copes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It can speak into a running recording. Where it can't, a long recording is made in two, with the warning between.
+    pub speaks_while_recording: bool,
+}
+
+/// A carrier of calls.
+pub trait Provider: Send + Sync {
+    /// Its name in the configuration.
+    fn name(&self) -> &str;
+
+    /// What it can and can't do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Is this really from the provider? On the raw bytes, in constant time, before anything is believed.
+    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
+
+    /// What an authenticated webhook says.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Malformed`] when it is broken, [`Refused::Forged`] when it is about another account.
+    fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
+
+    /// A script in the provider's language.
+    fn render(&self, script: &Script, links: &Links) -> Rendered;
+
+    /// What to answer when there is no call to speak of (database down, a number no line has): the same, without steps;
+    /// a recording is left with the provider.
+    fn render_blunt(&self, script: &Script) -> Rendered;
+
+    /// Fetches a recording, as WAV.
+    fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
+
+    /// Deletes a recording. [`ProviderError::NotFound`] proves that it is gone.
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
+
+    /// How a call stands.
+    fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>>;
+
+    /// The ids of the recordings the provider has of a call.
+    fn recordings_of<'a>(
+        &'a self,
+        call: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
+}
