@@ -1,1 +1,25 @@
-//! Keys, sealing, sealed recordings.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`seal`] | the one sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
+//! | [`entry`] | sealed entries of a report, which name where they belong |
+//! | [`secret`] | the service secret and the symmetric keys that come out of it |
+//! | [`passwords`] | a member's identity, wrapped under the password |
+//! | [`session`] | session tokens, and the member's identity wrapped under one |
+//! | [`receipts`] | what a caller's receipt opens |
+//! | [`chain`] | the hash chain of a line's audit entries |
+//!
+//! Nothing here knows the database or the clock: times are parameters, and random numbers come from
+//! [`crate::clock`]. Everything blocks; asynchronous callers use `spawn_blocking`.
+
+pub mod chain;
+pub mod entry;
+mod files;
+pub mod passwords;
+pub mod receipts;
+pub mod seal;
+pub mod secret;
+pub mod session;
+
+#[cfg(test)]
+mod stock;

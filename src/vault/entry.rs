@@ -1,0 +1,345 @@
+//! Sealed entries: the pieces of a report. Entries are only ever added.
+//!
+//! An entry's plaintext names its line, report, entry and kind. So a row of the database that was
+//! moved, swapped or given another label is refused on opening, never shown as something it is not.
+
+use super::seal::{self, Identity, OpenError, Recipient};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// The plaintext is a multiple of this many bytes, so that its size says little. A note and a
+/// classification look alike; only long transcripts and notes stand out.
+pub const PADDING: usize = 256;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What an entry says about its report.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum EntryKind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl EntryKind {
+            /// Every kind, in the order they usually come.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word the database and the API use.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Who called: the number, or that it was withheld.
+    Caller = "caller",
+    /// The call's exact times and how it went.
+    Call = "call",
+    /// The facts of a recording: true length, hashes, duration.
+    Recording = "recording",
+    /// What a recording is among the takes: sent, replaced, added.
+    Take = "take",
+    /// What was said, written down.
+    Transcript = "transcript",
+    /// An inspector's note.
+    Note = "note",
+    /// An inspector's classification.
+    Classification = "classification",
+    /// How the report was closed.
+    Outcome = "outcome",
+    /// The reply a caller hears when calling back.
+    Reply = "reply",
+}
+
+/// A word that is no [`EntryKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such kind of entry")]
+pub struct UnknownKind;
+
+impl FromStr for EntryKind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(UnknownKind)
+    }
+}
+
+impl fmt::Display for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an entry belongs. In the clear in the database, and again inside the sealed entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The line's id.
+    pub line: String,
+    /// The report's id.
+    pub report: Uuid,
+    /// The entry's own id.
+    pub entry: Uuid,
+    /// What kind of entry it is.
+    pub kind: EntryKind,
+}
+
+/// One piece of a report, open.
+#[derive(Clone, PartialEq)]
+pub struct Entry {
+    /// Where it belongs.
+    pub address: Address,
+    /// When it happened, exactly; in the clear there is only the hour.
+    pub at: DateTime<Utc>,
+    /// Which member wrote it; nobody when the service did.
+    pub by: Option<String>,
+    /// What it says; the shape depends on the kind.
+    pub body: serde_json::Value,
+}
+
+impl fmt::Debug for Entry {
+    /// Shows where it belongs and nothing it says.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something sealed and the hash the audit chain commits to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedThing {
+    /// The age file.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of `bytes`.
+    pub sha256: [u8; 32],
+}
+
+/// The plaintext. One flat object, so that whoever opens it with stock `age` can read it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plain<'a> {
+    line: Cow<'a, str>,
+    report: Uuid,
+    entry: Uuid,
+    kind: EntryKind,
+    at: DateTime<Utc>,
+    by: Option<Cow<'a, str>>,
+    body: Cow<'a, serde_json::Value>,
+}
+
+/// Seals an entry to its report's key.
+pub fn seal_entry(entry: &Entry, to: &Recipient) -> SealedThing {
+    let address = &entry.address;
+    let plain = Plain {
+        line: Cow::Borrowed(&address.line),
+        report: address.report,
+        entry: address.entry,
+        kind: address.kind,
+        at: entry.at,
+        by: entry.by.as_deref().map(Cow::Borrowed),
+        body: Cow::Borrowed(&entry.body),
+    };
+    // Room for nearly every entry: a buffer that grows leaves copies behind that nobody zeroizes.
+    let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    serde_json::to_writer(&mut *text, &plain).expect("an entry is always JSON");
+    let padded = text.len().next_multiple_of(PADDING);
+    text.resize(padded, b' ');
+    let bytes = seal::seal(&text, &[to]);
+    let sha256 = Sha256::digest(&bytes).into();
+    SealedThing { bytes, sha256 }
+}
+
+/// Opens an entry, which must be the one at `address`.
+///
+/// # Errors
+///
+/// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is no entry at all.
+pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<Entry, OpenError> {
+    let text = seal::open(sealed, with)?;
+    let plain: Plain =
+        serde_json::from_slice(&text).map_err(|_| OpenError::Misplaced("kind of thing"))?;
+    if plain.line != address.line {
+        return Err(OpenError::Misplaced("line"));
+    }
+    if plain.report != address.report {
+        return Err(OpenError::Misplaced("report"));
+    }
+    if plain.entry != address.entry {
+        return Err(OpenError::Misplaced("entry"));
+    }
+    if plain.kind != address.kind {
+        return Err(OpenError::Misplaced("kind of entry"));
+    }
+    Ok(Entry {
+        address: address.clone(),
+        at: plain.at,
+        by: plain.by.map(Cow::into_owned),
+        body: plain.body.into_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::random_id;
+    use crate::vault::stock;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn entry(body: serde_json::Value) -> Entry {
+        Entry {
+            address: Address {
+                line: "fcg-5".into(),
+                report: random_id(),
+                entry: random_id(),
+                kind: EntryKind::Note,
+            },
+            at: "2024-04-07T01:02:03.456789Z".parse().unwrap(),
+            by: Some("张三".into()),
+            body,
+        }
+    }
+
+    #[test]
+    fn kinds_have_one_name_everywhere() {
+        assert_eq!(EntryKind::ALL.len(), 9);
+        for &kind in EntryKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), json!(kind.as_str()));
+        }
+        assert_eq!("Note".parse::<EntryKind>(), Err(UnknownKind));
+    }
+
+    #[test]
+    fn any_other_address_is_refused() {
+        let key = Identity::generate();
+        let entry = entry(json!({"text": "已核实"}));
+        let sealed = seal_entry(&entry, &key.recipient());
+        let right = &entry.address;
+        assert_eq!(open_entry(&sealed.bytes, &key, right).unwrap(), entry);
+        let wrong = [
+            (
+                "line",
+                Address {
+                    line: "fcg-6".into(),
+                    ..right.clone()
+                },
+            ),
+            (
+                "report",
+                Address {
+                    report: random_id(),
+                    ..right.clone()
+                },
+            ),
+            (
+                "entry",
+                Address {
+                    entry: random_id(),
+                    ..right.clone()
+                },
+            ),
+            (
+                "kind of entry",
+                Address {
+                    kind: EntryKind::Reply,
+                    ..right.clone()
+                },
+            ),
+        ];
+        for (what, address) in wrong {
+            assert_eq!(
+                open_entry(&sealed.bytes, &key, &address).unwrap_err(),
+                OpenError::Misplaced(what)
+            );
+        }
+        assert_eq!(
+            open_entry(&sealed.bytes, &Identity::generate(), right).unwrap_err(),
+            OpenError::WrongKey
+        );
+    }
+
+    #[test]
+    fn something_else_sealed_to_the_same_key_is_no_entry() {
+        let key = Identity::generate();
+        let address = entry(json!(null)).address;
+        for plain in ["", "{}", "RIFF", "{\"line\":\"fcg-5\",\"line\":\"x\"}"] {
+            let sealed = seal::seal(plain.as_bytes(), &[&key.recipient()]);
+            assert_eq!(
+                open_entry(&sealed, &key, &address).unwrap_err(),
+                OpenError::Misplaced("kind of thing")
+            );
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_it_says() {
+        let shown = format!("{:?}", entry(json!("canary")));
+        for hidden in ["canary", "张三", "2024"] {
+            assert!(!shown.contains(hidden), "{shown}");
+        }
+    }
+
+    #[test]
+    fn stock_age_opens_an_entry_to_plain_json() {
+        let key = Identity::generate();
+        let entry = entry(json!({"text": "出车"}));
+        let sealed = seal_entry(&entry, &key.recipient());
+        let plain =
+            stock::age_opens_bytes(&sealed.bytes, key.to_secret().show().as_str().as_bytes());
+        assert_eq!(plain.len() % PADDING, 0);
+        let json: serde_json::Value = serde_json::from_slice(&plain).unwrap();
+        assert_eq!(
+            json,
+            json!({
+                "line": "fcg-5",
+                "report": entry.address.report,
+                "entry": entry.address.entry,
+                "kind": "note",
+                "at": "2024-04-07T01:02:03.456789Z",
+                "by": "张三",
+                "body": {"text": "出车"},
+            })
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn what_is_sealed_opens_and_is_padded(text in ".{0,600}", by in prop::option::of(".{0,20}"), micros in 0i64..4_000_000_000_000_000) {
+            let key = Identity::from_seed([3; 32]);
+            let mut entry = entry(json!({ "text": text }));
+            entry.at = DateTime::from_timestamp_micros(micros).unwrap();
+            entry.by = by;
+            let sealed = seal_entry(&entry, &key.recipient());
+            prop_assert_eq!(sealed.sha256, <[u8; 32]>::from(Sha256::digest(&sealed.bytes)));
+            prop_assert_eq!(seal::open(&sealed.bytes, &key).unwrap().len() % PADDING, 0);
+            prop_assert_eq!(open_entry(&sealed.bytes, &key, &entry.address).unwrap(), entry);
+        }
+
+        #[test]
+        fn a_flipped_bit_is_refused(at: prop::sample::Index, bit in 0u8..8) {
+            let key = Identity::from_seed([3; 32]);
+            let entry = entry(json!("x"));
+            let mut bad = seal_entry(&entry, &key.recipient()).bytes;
+            let at = at.index(bad.len());
+            bad[at] ^= 1 << bit;
+            prop_assert!(open_entry(&bad, &key, &entry.address).is_err());
+        }
+    }
+}

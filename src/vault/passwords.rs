@@ -1,0 +1,217 @@
+//! A member's identity, wrapped under the password. A password is right when it opens the identity;
+//! there is no second hash of it anywhere.
+//!
+//! A wrapped identity is, in this order (numbers big-endian):
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | version, `1` |
+//! | 4 | Argon2id memory in KiB |
+//! | 4 | passes |
+//! | 4 | lanes |
+//! | 16 | salt |
+//! | 24 | nonce |
+//! | 75 + 16 | XChaCha20-Poly1305 of the line `AGE-SECRET-KEY-1…`, with everything before the nonce as associated data |
+
+use super::seal::{self, Identity};
+use super::secret::Key;
+use crate::clock;
+use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::OnceLock;
+use zeroize::Zeroizing;
+
+/// The password does not open it, or it is not something [`wrap`] made. A login must not tell these apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the name or the password is wrong")]
+pub struct WrongPassword;
+
+/// What opening costs. Stored with each wrapped identity, so that it can be raised for new ones.
+#[derive(Clone, Copy)]
+struct Cost {
+    kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+/// RFC 9106, section 4, the second recommended option with one lane instead of four: logins are
+/// rare, and a small machine has one core to spare.
+const COST: Cost = Cost {
+    kib: 64 * 1024,
+    passes: 3,
+    lanes: 1,
+};
+
+/// No stored value may ask for more: a doctored row must not take the machine down.
+const MOST: Cost = Cost {
+    kib: 256 * 1024,
+    passes: 10,
+    lanes: 4,
+};
+
+const VERSION: u8 = 1;
+const SALT: usize = 16;
+const HEAD: usize = 1 + 3 * 4 + SALT;
+/// Nonce, the identity's line of 75 bytes, tag.
+const BODY: usize = 24 + 75 + 16;
+
+/// Wraps an identity under a password, which is taken as it is: nothing is stripped or normalised.
+/// Takes a good part of a second and 64 MiB.
+pub fn wrap(identity: &Identity, password: &str) -> Vec<u8> {
+    wrap_at(COST, identity, password)
+}
+
+fn wrap_at(cost: Cost, identity: &Identity, password: &str) -> Vec<u8> {
+    let mut wrapped = head(cost);
+    let key = stretch(&wrapped, password).expect("our own parameters are within bounds");
+    let sealed = key.seal(seal::identity_line(identity).as_bytes(), &wrapped);
+    wrapped.extend_from_slice(&sealed);
+    wrapped
+}
+
+/// Opens a wrapped identity. Costs what its parameters say, within bounds.
+pub fn unwrap(wrapped: &[u8], password: &str) -> Result<Identity, WrongPassword> {
+    let (head, sealed) = wrapped.split_at_checked(HEAD).ok_or(WrongPassword)?;
+    let line = stretch(head, password)?
+        .open(sealed, head)
+        .map_err(|_| WrongPassword)?;
+    seal::read_identity_line(&line).map_err(|_| WrongPassword)
+}
+
+/// Something that looks wrapped and no password opens, one for the life of the process. A login with
+/// an unknown name tries this one, so that it takes as long as one with a known name.
+///
+/// Noise instead of ciphertext: making it costs nothing, so the first unknown name is no slower than the others.
+pub fn dummy() -> &'static [u8] {
+    static DUMMY: OnceLock<Vec<u8>> = OnceLock::new();
+    DUMMY.get_or_init(|| {
+        let mut wrapped = head(COST);
+        wrapped.extend_from_slice(&clock::random::<BODY>());
+        wrapped
+    })
+}
+
+/// The password in a password file: the one newline an editor puts at the end is not part of it.
+pub fn password_from_file(content: &str) -> &str {
+    content
+        .strip_suffix("\r\n")
+        .or_else(|| content.strip_suffix('\n'))
+        .unwrap_or(content)
+}
+
+/// Version, cost and a new salt.
+fn head(cost: Cost) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD + BODY);
+    head.push(VERSION);
+    for number in [cost.kib, cost.passes, cost.lanes] {
+        head.extend_from_slice(&number.to_be_bytes());
+    }
+    head.extend_from_slice(&clock::random::<SALT>());
+    head
+}
+
+/// The key of a password, at the cost and with the salt of a stored head.
+fn stretch(head: &[u8], password: &str) -> Result<Key, WrongPassword> {
+    let (&[version], rest) = head.split_first_chunk().ok_or(WrongPassword)?;
+    let mut salt = rest;
+    let mut number = || {
+        let (four, rest) = salt.split_first_chunk().ok_or(WrongPassword)?;
+        salt = rest;
+        Ok(u32::from_be_bytes(*four))
+    };
+    let (kib, passes, lanes) = (number()?, number()?, number()?);
+    if version != VERSION || kib > MOST.kib || passes > MOST.passes || lanes > MOST.lanes {
+        return Err(WrongPassword);
+    }
+    let params = Params::new(kib, passes, lanes, Some(32)).map_err(|_| WrongPassword)?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt, key.as_mut_slice())
+        .map_err(|_| WrongPassword)?;
+    Ok(Key::new(*key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CHEAP: Cost = Cost {
+        kib: 8,
+        passes: 1,
+        lanes: 1,
+    };
+
+    #[test]
+    fn the_password_opens_it_and_no_other() {
+        let identity = Identity::generate();
+        let wrapped = wrap(&identity, "correct horse ");
+        let opened = unwrap(&wrapped, "correct horse ").unwrap();
+        assert_eq!(opened.recipient(), identity.recipient());
+        assert_eq!(
+            unwrap(&wrapped, "correct horse").unwrap_err(),
+            WrongPassword
+        );
+        // The dummy must cost the same and look the same.
+        assert_eq!(dummy()[..13], wrapped[..13]);
+        assert_eq!(dummy().len(), wrapped.len());
+        assert_eq!(dummy(), dummy());
+        assert_eq!(
+            unwrap(dummy(), "correct horse ").unwrap_err(),
+            WrongPassword
+        );
+    }
+
+    #[test]
+    fn a_doctored_row_costs_nothing() {
+        let wrapped = wrap_at(CHEAP, &Identity::generate(), "x");
+        for at in [1, 5, 9] {
+            let mut doctored = wrapped.clone();
+            doctored[at..at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+            assert_eq!(unwrap(&doctored, "x").unwrap_err(), WrongPassword);
+            doctored[at..at + 4].copy_from_slice(&0u32.to_be_bytes());
+            assert_eq!(unwrap(&doctored, "x").unwrap_err(), WrongPassword);
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_change_is_refused() {
+        let wrapped = wrap_at(CHEAP, &Identity::generate(), "x");
+        for at in 0..wrapped.len() {
+            assert!(unwrap(&wrapped[..at], "x").is_err(), "cut at {at}");
+        }
+        for at in (0..wrapped.len()).filter(|at| !(1..13).contains(at)) {
+            for bit in 0u8..8 {
+                let mut bad = wrapped.clone();
+                bad[at] ^= 1 << bit;
+                assert!(unwrap(&bad, "x").is_err(), "byte {at} bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_newline_of_a_password_file_goes() {
+        for (content, password) in [
+            ("p", "p"),
+            ("p\n", "p"),
+            ("p\r\n", "p"),
+            ("p\n\n", "p\n"),
+            (" p \r", " p \r"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(password_from_file(content), password);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn any_password_opens_what_it_wrapped(password in ".{0,40}", other in ".{0,40}") {
+            let identity = Identity::from_seed([1; 32]);
+            let wrapped = wrap_at(CHEAP, &identity, &password);
+            prop_assert_eq!(unwrap(&wrapped, &password).unwrap().recipient(), identity.recipient());
+            prop_assert_eq!(unwrap(&wrapped, &other).is_ok(), password == other);
+        }
+    }
+}
