@@ -1,8 +1,10 @@
+//! Keys, sealing, sealed recordings. The service can write what it cannot read.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | [`seal`] | the one sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
 //! | [`entry`] | sealed entries of a report, which name where they belong |
+//! | [`recordings`] | sealed recordings in a folder, written and read as streams |
 //! | [`secret`] | the service secret and the symmetric keys that come out of it |
 //! | [`passwords`] | a member's identity, wrapped under the password |
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
@@ -17,6 +19,7 @@ pub mod entry;
 mod files;
 pub mod passwords;
 pub mod receipts;
+pub mod recordings;
 pub mod seal;
 pub mod secret;
 pub mod session;

@@ -1,0 +1,360 @@
+//! Sealed recordings: a folder of age files, written and read as streams.
+//!
+//! Plain audio never touches the disk: what is written is sealed 64 KiB at a time, and the unfinished file is as
+//! sealed as the finished one. Inside, zeros pad the audio to a Padmé length; the true length is in a
+//! sealed entry.
+//!
+//! A recording is there under its name (`{id}.age`) whole and on disk, or not at all. Its times are set to the
+//! hour. (The time of the last change of the inode cannot be set by anybody; it shows when the file was
+//! finished, to whoever has the running machine or an image of its disk, and no backup carries it along.)
+
+use super::files::{new_private_file, sync_folder, sync_folder_of};
+use super::seal::{self, Identity, OpenError, Recipient};
+use crate::clock;
+use age::stream::{StreamReader, StreamWriter};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fs::{self, File, FileTimes, TryLockError};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use uuid::Uuid;
+
+/// A folder of sealed recordings, which only the service's own user can look into.
+#[derive(Debug, Clone)]
+pub struct Recordings {
+    folder: PathBuf,
+}
+
+/// What was stored. `Debug` shows nothing the queue must not show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes inside, with the padding: the only size kept in the clear.
+    pub padded: u64,
+    /// Bytes of audio. Belongs into a sealed entry.
+    pub length: u64,
+    /// SHA-256 of the audio. Belongs into a sealed entry.
+    pub plain_sha256: [u8; 32],
+    /// SHA-256 of the file.
+    pub sealed_sha256: [u8; 32],
+    /// Bytes of the file.
+    pub sealed_bytes: u64,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stored")
+            .field("padded", &self.padded)
+            .field("sealed_bytes", &self.sealed_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How files that are not finished yet end.
+const UNFINISHED: &str = "part";
+
+impl Recordings {
+    /// Opens the folder; makes it when it is not there, and takes everybody else's permissions away.
+    pub fn open_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        if !folder.try_exists()? {
+            builder.create(&folder)?;
+            sync_folder_of(&folder)?;
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            if fs::metadata(&folder)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// Starts a recording. Nothing is there under its name before [`Writer::finish`]; a recording of the same
+    /// id that is there already stays until then, and is replaced in one step.
+    pub fn writer(&self, id: Uuid, to: &Recipient) -> io::Result<Writer> {
+        let random = u64::from_be_bytes(clock::random());
+        let temporary = Temporary(self.folder.join(format!("{id}.{random:016x}.{UNFINISHED}")));
+        let file = new_private_file(&temporary.0)?;
+        // Tells `sweep` that somebody is still at it. Where a file system has no locks, sweeping while somebody
+        // writes makes `finish` fail, and nothing worse.
+        let _ = file.lock();
+        let out = HashedFile {
+            file: BufWriter::with_capacity(256 * 1024, file),
+            sha256: Sha256::new(),
+            bytes: 0,
+        };
+        Ok(Writer {
+            stream: seal::sealing(&[to], out)?,
+            temporary,
+            name: self.path(id),
+            length: 0,
+            plain: Sha256::new(),
+        })
+    }
+
+    /// Opens a recording for reading. `length` is the true one, from the sealed entry; what lies behind it is padding and never shown.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Damaged`] also when the file was cut off, whatever part is read later, or when it is
+    /// shorter than `length`.
+    pub fn reader(&self, id: Uuid, with: &Identity, length: u64) -> Result<Reader, OpenError> {
+        let file = BufReader::new(File::open(self.path(id))?);
+        let mut stream = seal::opening(file, with)?;
+        // Seeking to the end opens the last piece as the last one: this is where a cut shows.
+        if stream.seek(SeekFrom::End(0))? < length {
+            return Err(OpenError::Damaged);
+        }
+        Ok(Reader {
+            stream,
+            length,
+            position: 0,
+        })
+    }
+
+    /// SHA-256 of the file as it now is in the folder.
+    pub fn sealed_sha256(&self, id: Uuid) -> io::Result<[u8; 32]> {
+        let mut hasher = Sha256::new();
+        io::copy(&mut File::open(self.path(id))?, &mut hasher)?;
+        Ok(hasher.finalize().into())
+    }
+
+    /// Whether the recording is there, whole.
+    pub fn exists(&self, id: Uuid) -> io::Result<bool> {
+        self.path(id).try_exists()
+    }
+
+    /// Removes a recording; `false` when it was not there. When this returns, it stays removed.
+    pub fn remove(&self, id: Uuid) -> io::Result<bool> {
+        let there = match fs::remove_file(self.path(id)) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        sync_folder(&self.folder)?;
+        Ok(there)
+    }
+
+    /// Copies the sealed file, with its times, to `dest`, which must not be there yet.
+    pub fn copy_sealed(&self, id: Uuid, dest: &Path) -> io::Result<()> {
+        let mut from = File::open(self.path(id))?;
+        let mut to = new_private_file(dest)?;
+        io::copy(&mut from, &mut to)
+            .and_then(|_| to.set_times(hour_times(from.metadata()?.modified()?)))
+            .and_then(|()| to.sync_all())
+            .and_then(|()| sync_folder_of(dest))
+            // Half a copy is worse than none.
+            .inspect_err(|_| drop(fs::remove_file(dest)))
+    }
+
+    /// Removes what a crash left unfinished, and tells how many files that were. Files somebody is still writing are left alone.
+    pub fn sweep(&self) -> io::Result<usize> {
+        let mut removed = 0;
+        for item in fs::read_dir(&self.folder)? {
+            let path = item?.path();
+            if path.extension().is_none_or(|end| end != UNFINISHED) {
+                continue;
+            }
+            // Between listing and opening its writer may have finished: then it is nothing left over.
+            let Ok(file) = File::open(&path) else {
+                continue;
+            };
+            if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+                continue;
+            }
+            match fs::remove_file(&path) {
+                Ok(()) => removed += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if removed > 0 {
+            sync_folder(&self.folder)?;
+        }
+        Ok(removed)
+    }
+
+    fn path(&self, id: Uuid) -> PathBuf {
+        self.folder.join(format!("{id}.age"))
+    }
+}
+
+/// A recording on its way in. Dropped before [`Writer::finish`] it leaves nothing behind.
+pub struct Writer {
+    // Before `temporary`, so that the file is closed when it is removed.
+    stream: StreamWriter<HashedFile>,
+    temporary: Temporary,
+    name: PathBuf,
+    length: u64,
+    plain: Sha256,
+}
+
+impl Writer {
+    /// Takes the next piece of audio.
+    pub fn write(&mut self, audio: &[u8]) -> io::Result<()> {
+        self.stream.write_all(audio)?;
+        self.plain.update(audio);
+        self.length += audio.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes of audio so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Pads, and puts the file under its name. When this returns, file and name are on disk. Times are set to the
+    /// hour `at` lies in.
+    pub fn finish(mut self, at: DateTime<Utc>) -> io::Result<Stored> {
+        let padded = padme(self.length);
+        io::copy(
+            &mut io::repeat(0).take(padded - self.length),
+            &mut self.stream,
+        )?;
+        let out = self.stream.finish()?;
+        let (sealed_sha256, sealed_bytes) = (out.sha256.finalize().into(), out.bytes);
+        let file = out
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        // Before the fsync, so that it covers the times; after the last write, which would set them anew.
+        file.set_times(hour_times(at.into()))?;
+        file.sync_all()?;
+        fs::rename(&self.temporary.0, &self.name)?;
+        sync_folder_of(&self.name)?;
+        Ok(Stored {
+            padded,
+            length: self.length,
+            plain_sha256: self.plain.finalize().into(),
+            sealed_sha256,
+            sealed_bytes,
+        })
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+/// An unfinished file, which goes with this value. After the rename there is nothing left to remove: its
+/// random name is never used again.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Hashes and counts what goes into a file.
+struct HashedFile {
+    file: BufWriter<File>,
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl Write for HashedFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(buf)?;
+        self.sha256.update(&buf[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A recording on its way out: the audio without its padding. Opens only the pieces that are asked for.
+pub struct Reader {
+    stream: StreamReader<BufReader<File>>,
+    length: u64,
+    position: u64,
+}
+
+impl Reader {
+    /// Bytes of audio.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The audio from byte `start` up to, not including, byte `end`; less where it ends before.
+    pub fn read_range(&mut self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        let end = end.min(self.length);
+        let count = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+        let mut audio = vec![0; count];
+        self.seek(SeekFrom::Start(start))?;
+        self.read_exact(&mut audio)?;
+        Ok(audio)
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.saturating_sub(self.position);
+        let most = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        if most == 0 {
+            return Ok(0);
+        }
+        // Only ever within the length: age's reader panics when it reads from behind the end.
+        self.stream.seek(SeekFrom::Start(self.position))?;
+        let read = self.stream.read(&mut buf[..most])?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.length.checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// The Padmé length of a file: the next one whose binary form ends in enough zeros that lengths up to `n` tell no more than
+/// log log `n` bits, at a cost of at most 12 %.
+///
+/// Source: Nikitin, Barman, Lueks, Underwood, Hubaux, Ford, "Reducing Metadata Leakage from Encrypted Files and
+/// Communication with PURBs", PoPETs 2019(4), algorithm 1, <https://arxiv.org/abs/1806.03160>.
+pub fn padme(length: u64) -> u64 {
+    if length < 2 {
+        return length;
+    }
+    let exponent = length.ilog2();
+    let kept = exponent.ilog2() + 1;
+    let mask = (1 << (exponent - kept)) - 1;
+    // Within a few parts in a hundred of 2^64 there may be no such length; no recording gets there.
+    length
+        .checked_add(mask)
+        .map_or(length, |above| above & !mask)
+}
+
+/// Times of a file on the hour.
+fn hour_times(at: SystemTime) -> FileTimes {
+    let hour = clock::hour(at.into()).into();
+    FileTimes::new().set_accessed(hour).set_modified(hour)
+}
+
+#[cfg(test)]
+mod tests;
