@@ -2,3 +2,70 @@
 
 pub mod calendar;
 pub mod hours;
+#[cfg(test)]
+mod oracle;
+
+use crate::telephony::number::LineNumber;
+use hours::Schedule;
+use std::collections::BTreeMap;
+
+/// A duty line: what it is called, when it is staffed, and what it tells callers.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its id in the configuration, in addresses and in the database, e.g. `fcg-5`.
+    pub id: String,
+    /// The number people dial.
+    pub number: LineNumber,
+    /// Provider numbers this line is forwarded to.
+    pub answers: Vec<LineNumber>,
+    /// Hours, periods, calendar, time zone.
+    pub schedule: Schedule,
+    /// What the closed phases do for a caller while reports are taken at all.
+    pub after_hours: AfterHours,
+    /// The languages spoken, the first one first. Never empty.
+    pub languages: Vec<String>,
+    /// The longest take, in seconds.
+    pub recording_seconds: u32,
+    /// What differs from language to language. One for each of `languages`.
+    pub words: BTreeMap<String, LineWords>,
+    /// The disciplines a report can be classified by.
+    pub disciplines: Vec<String>,
+    /// The focuses a report can be classified by.
+    pub focuses: Vec<String>,
+}
+
+impl Line {
+    /// Does a call to `dialled` (in any spelling a provider sends) belong to this line?
+    pub fn is_dialled(&self, dialled: &str) -> bool {
+        self.number.matches(dialled) || self.answers.iter().any(|number| number.matches(dialled))
+    }
+}
+
+/// What a closed phase does for a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterHours {
+    /// Says when the line opens and where else to turn, then ends.
+    Message,
+    /// Says so too, and takes a report.
+    Report,
+}
+
+/// A line in the words of one language.
+#[derive(Clone, Debug, Default)]
+pub struct LineWords {
+    /// The team, as spoken.
+    pub name: String,
+    /// The institution inspected, as written in the console.
+    pub inspected: Option<String>,
+    /// What can be reported here.
+    pub scope: Option<String>,
+    /// The disciplines, as spoken.
+    pub disciplines: Vec<String>,
+    /// The post address.
+    pub post: Option<String>,
+    /// Where the letter boxes hang.
+    pub letter_boxes: Vec<String>,
+    /// Where else to turn, also when the inspection is over.
+    pub elsewhere: Vec<String>,
+}

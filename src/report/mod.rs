@@ -1,3 +1,5 @@
 //! Pure: what inspectors work on.
 
+pub mod classification;
 pub mod receipt;
+pub mod status;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use number::Caller;
+use std::borrow::Cow;
 use uuid::Uuid;
 
 /// A webhook as it came in, before anything is believed.
@@ -141,7 +142,7 @@ impl Links {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The `Content-Type`.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// The body.
     pub body: String,
 }

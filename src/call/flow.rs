@@ -1,0 +1,686 @@
+//! The conversation: `(line, now, state, input) -> (state, effects, script)`.
+//!
+//! No I/O, no clock, no randomness. Whatever the inputs, a call ends after at most [`MAX_STEPS`] steps and a
+//! few more to finish; whenever the phase takes reports, doing nothing leads to a recording; and no recording
+//! once made is ever dropped: a take that is said again is kept and marked.
+
+use super::script::{Language, RecordingEnd, Script, Verb};
+use super::words::Speaker;
+use crate::line::hours::{IntakeStanding, Phase};
+use crate::line::{AfterHours, Line};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// After so many steps menus stop and the call is brought to its end: 3 and 9 could be pressed for ever.
+pub const MAX_STEPS: u32 = 60;
+/// A report has at most so many takes.
+const MAX_TAKES: usize = 10;
+/// How long the line waits for a key, in seconds.
+const KEY_SECONDS: u32 = 6;
+/// Silence that ends a recording, in seconds: long enough to cry, or to look something up.
+const SILENCE_SECONDS: u32 = 10;
+/// How long before the end of a recording the caller is warned, in seconds.
+pub const WARNING_SECONDS: u32 = 60;
+
+/// What came back from the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A key was pressed.
+    Key(char),
+    /// Nothing was pressed, or nothing was said.
+    Nothing,
+    /// A recording was made.
+    Recorded {
+        /// How it ended, when the provider says.
+        end: Option<RecordingEnd>,
+        /// Its length in seconds, when the provider says.
+        seconds: Option<u32>,
+    },
+    /// The caller is gone.
+    HungUp,
+    /// The provider asks for something it was never told of: begin again, and keep what was said.
+    Restart,
+}
+
+/// Something the plumbing has to write down besides the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The recordings of these steps were said again in the recording of step `by`.
+    Replaced {
+        /// The steps whose recordings are kept but stand back.
+        steps: Vec<u32>,
+        /// The step of the recording that stands in their place.
+        by: u32,
+    },
+    /// The receipt was spoken: from now on it must work.
+    ReceiptSpoken,
+}
+
+/// Where a call is. No `Debug`: it holds the receipt.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct State {
+    /// The phase the call was answered in; it keeps it.
+    pub phase: Phase,
+    /// How intake stood when the call was answered.
+    pub intake: IntakeStanding,
+    /// When the call was answered, line time.
+    pub answered_at: DateTime<Utc>,
+    /// When the line is staffed next, seen from `answered_at`.
+    pub reopens_at: Option<DateTime<Utc>>,
+    /// Which of the line's languages is spoken.
+    pub language: usize,
+    /// The number of the step whose answer is awaited. Step 0 is the answer to the call itself.
+    pub step: u32,
+    /// Where in the conversation.
+    pub place: Place,
+    /// Silences and wrong keys in a row at this place.
+    pub silences: u8,
+    /// What was said.
+    pub takes: Vec<Take>,
+    /// How far the caller got.
+    pub reached: Reached,
+    /// The receipt drawn for this call, twelve digits.
+    pub receipt: String,
+    /// The receipt was spoken.
+    pub receipt_spoken: bool,
+}
+
+/// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Take {
+    /// The steps that recorded it, in order of speaking.
+    pub steps: Vec<u32>,
+    /// It was said again later.
+    pub replaced: bool,
+}
+
+/// Where in the conversation a call waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The menu of an open line.
+    Menu,
+    /// The message of a closed one.
+    Closed,
+    /// A recording runs.
+    Recording {
+        /// What the recording is for.
+        purpose: Purpose,
+        /// It is the last minute of a take, after the warning.
+        last_minute: bool,
+    },
+    /// Send, listen, again, add.
+    Review,
+    /// All is said; the line has hung up, or is about to.
+    Over,
+}
+
+/// What a recording is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// A new take, the first or one to add.
+    Add,
+    /// A take in place of what was said before.
+    Again,
+}
+
+/// How far a caller got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// The line answered.
+    Greeting,
+    /// The line asked the caller to speak.
+    Guidance,
+    /// Something was recorded.
+    Recording,
+    /// It was sent, and the receipt spoken.
+    Receipt,
+}
+
+/// What one step of a call comes to.
+pub struct Turn {
+    /// Where the call is now.
+    pub state: State,
+    /// What to write down.
+    pub effects: Vec<Effect>,
+    /// What to say and wait for.
+    pub script: Script,
+}
+
+/// Answers a call: step 0.
+pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
+    let schedule = &line.schedule;
+    let mut state = State {
+        phase: schedule.phase(now),
+        intake: schedule.intake_standing(now),
+        answered_at: now,
+        reopens_at: schedule.reopens_at(now).map(|at| at.with_timezone(&Utc)),
+        language: 0,
+        step: 1,
+        place: Place::Menu,
+        silences: 0,
+        takes: Vec::new(),
+        reached: Reached::Greeting,
+        receipt,
+        receipt_spoken: false,
+    };
+    let script = begin(line, &mut state);
+    Turn {
+        state,
+        effects: Vec::new(),
+        script,
+    }
+}
+
+/// Takes the answer to step `state.step` and says what comes next. `now` is line time.
+pub fn next(line: &Line, mut state: State, input: Input) -> Turn {
+    let mut effects = Vec::new();
+    let script = {
+        let mut flow = Flow {
+            line,
+            state: &mut state,
+            effects: &mut effects,
+        };
+        flow.take(input)
+    };
+    state.step += 1;
+    Turn {
+        state,
+        effects,
+        script: Script(script),
+    }
+}
+
+/// What a caller hears when nothing can be written down: the phase's words, and a recording left with the
+/// provider where the phase takes reports.
+pub fn blunt(line: &Line, now: DateTime<Utc>) -> Script {
+    let turn = answer(line, now, String::new());
+    let speaker = Speaker::new(line, &line.languages[0]);
+    let mut said = vec![speaker.greeting()];
+    if takes_reports(line, &turn.state) {
+        said.extend(speaker_closed(&speaker, &turn.state));
+        said.push(speaker.say(|p| &p.guidance));
+        said.push(record(line.recording_seconds));
+    } else {
+        said.extend(speaker.closed(&turn.state));
+        said.push(Verb::HangUp);
+    }
+    Script(said)
+}
+
+/// What a caller hears whose call is over already, or who has nothing more to do.
+pub fn goodbye(line: &Line, language: usize) -> Script {
+    let speaker = Speaker::new(line, language_of(line, language));
+    Script(vec![speaker.say(|p| &p.goodbye), Verb::HangUp])
+}
+
+/// What a caller hears at a number no line has, in these languages one after the other.
+pub fn not_in_service(languages: &[&str]) -> Script {
+    let mut said: Vec<_> = languages
+        .iter()
+        .map(|language| Verb::Say {
+            text: super::prompts::prompts(language).not_in_service.clone(),
+            language: (*language).to_owned(),
+        })
+        .collect();
+    said.push(Verb::HangUp);
+    Script(said)
+}
+
+/// Does the phase a call was answered in take a report? Once intake is over none does.
+pub fn takes_reports(line: &Line, state: &State) -> bool {
+    state.intake == IntakeStanding::During
+        && match state.phase {
+            Phase::Open => true,
+            Phase::Break | Phase::AfterHours | Phase::Holiday => {
+                line.after_hours == AfterHours::Report
+            }
+            Phase::NotStarted | Phase::IntakeClosed | Phase::Ended => false,
+        }
+}
+
+fn speaker_closed(speaker: &Speaker<'_>, state: &State) -> Vec<Verb> {
+    if state.phase == Phase::Open {
+        Vec::new()
+    } else {
+        speaker.closed(state)
+    }
+}
+
+fn language_of(line: &Line, index: usize) -> &Language {
+    line.languages.get(index).unwrap_or(&line.languages[0])
+}
+
+fn record(max_seconds: u32) -> Verb {
+    Verb::Record {
+        max_seconds,
+        silence_seconds: SILENCE_SECONDS,
+    }
+}
+
+/// The first words of a call, and of one that begins again.
+fn begin(line: &Line, state: &mut State) -> Script {
+    let mut effects = Vec::new();
+    let mut flow = Flow {
+        line,
+        state,
+        effects: &mut effects,
+    };
+    let mut said = vec![flow.speaker().greeting()];
+    if flow.state.phase == Phase::Open {
+        said.push(flow.speaker().say(|p| &p.confidential));
+        said.extend(flow.menu());
+    } else {
+        said.extend(flow.closed());
+    }
+    Script(said)
+}
+
+/// One step being taken.
+struct Flow<'a> {
+    line: &'a Line,
+    state: &'a mut State,
+    effects: &'a mut Vec<Effect>,
+}
+
+impl<'a> Flow<'a> {
+    fn speaker(&self) -> Speaker<'a> {
+        Speaker::new(self.line, language_of(self.line, self.state.language))
+    }
+
+    fn take(&mut self, input: Input) -> Vec<Verb> {
+        if input == Input::HungUp {
+            self.state.place = Place::Over;
+            return Vec::new();
+        }
+        match self.state.place {
+            Place::Over => self.say_goodbye(),
+            _ if input == Input::Restart && self.state.step < MAX_STEPS => self.restart(),
+            Place::Recording {
+                purpose,
+                last_minute,
+            } => self.after_recording(purpose, last_minute, input),
+            _ if self.state.step >= MAX_STEPS => self.wind_up(),
+            Place::Menu => self.at_menu(input),
+            Place::Closed => self.at_closed(input),
+            Place::Review => self.at_review(input),
+        }
+    }
+
+    // --- the open line -------------------------------------------------------------------------------
+
+    fn menu(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Menu;
+        let speaker = self.speaker();
+        let mut said = vec![speaker.say(|p| &p.menu_report)];
+        let mut keys = String::from("1");
+        if speaker.has_information(self.state) {
+            said.push(speaker.say(|p| &p.menu_inform));
+            keys.push('3');
+        }
+        self.offer_language(&speaker, &mut said, &mut keys);
+        said.push(gather(keys));
+        said
+    }
+
+    fn at_menu(&mut self, input: Input) -> Vec<Verb> {
+        match input {
+            Input::Key('1') => self.guidance(),
+            _ => match self.common_key(input) {
+                Some(mut said) => {
+                    said.extend(self.menu());
+                    said
+                }
+                // Nothing pressed, twice: whoever cannot press keys can still speak.
+                None if self.silence() => self.guidance(),
+                None => {
+                    let mut said = self.wrong_key(input);
+                    said.extend(self.menu());
+                    said
+                }
+            },
+        }
+    }
+
+    // --- the closed phases ---------------------------------------------------------------------------
+
+    fn closed(&mut self) -> Vec<Verb> {
+        let mut said = self.speaker().closed(self.state);
+        said.extend(self.closed_menu());
+        said
+    }
+
+    fn closed_menu(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Closed;
+        let speaker = self.speaker();
+        let mut said = Vec::new();
+        let mut keys = String::new();
+        if takes_reports(self.line, self.state) {
+            said.push(speaker.say(|p| &p.leave_now));
+            keys.push('1');
+        }
+        if speaker.has_information(self.state) {
+            said.push(speaker.say(|p| &p.menu_elsewhere));
+            keys.push('3');
+        }
+        self.offer_language(&speaker, &mut said, &mut keys);
+        said.push(gather(keys));
+        said
+    }
+
+    fn at_closed(&mut self, input: Input) -> Vec<Verb> {
+        let takes_reports = takes_reports(self.line, self.state);
+        match input {
+            Input::Key('1') if takes_reports => self.guidance(),
+            Input::Key('9') if self.next_language().is_some() => {
+                self.switch_language();
+                self.closed()
+            }
+            _ => match self.common_key(input) {
+                Some(mut said) => {
+                    said.extend(self.closed_menu());
+                    said
+                }
+                None if self.silence() => {
+                    if takes_reports {
+                        self.guidance()
+                    } else {
+                        self.say_goodbye()
+                    }
+                }
+                None => {
+                    let mut said = self.wrong_key(input);
+                    said.extend(self.closed());
+                    said
+                }
+            },
+        }
+    }
+
+    // --- taking down a report ------------------------------------------------------------------------
+
+    fn guidance(&mut self) -> Vec<Verb> {
+        let said = vec![self.speaker().say(|p| &p.guidance)];
+        self.recording(said, Purpose::Add, false)
+    }
+
+    fn recording(&mut self, mut said: Vec<Verb>, purpose: Purpose, last_minute: bool) -> Vec<Verb> {
+        if !matches!(self.state.place, Place::Recording { .. }) {
+            self.state.silences = 0;
+        }
+        self.state.place = Place::Recording {
+            purpose,
+            last_minute,
+        };
+        self.state.reached = self.state.reached.max(Reached::Guidance);
+        let (first, rest) = parts(self.line.recording_seconds);
+        said.push(record(if last_minute { rest } else { first }));
+        said
+    }
+
+    fn after_recording(&mut self, purpose: Purpose, last_minute: bool, input: Input) -> Vec<Verb> {
+        let Input::Recorded { end, seconds } = input else {
+            // The last minute left unused is no silence: the take is there.
+            return if last_minute {
+                self.review()
+            } else {
+                self.nothing_recorded(purpose)
+            };
+        };
+        let step = self.state.step;
+        self.keep_take(purpose, last_minute, step);
+        self.state.silences = 0;
+        let (first, rest) = parts(self.line.recording_seconds);
+        let limit = if last_minute { rest } else { first };
+        // A provider that does not say how a recording ended tells by its length.
+        let at_limit = match end {
+            Some(end) => end == RecordingEnd::Limit,
+            None => seconds.is_some_and(|seconds| seconds >= limit),
+        };
+        if end == Some(RecordingEnd::HangUp) {
+            self.state.place = Place::Over;
+            return Vec::new();
+        }
+        if at_limit && !last_minute && rest > 0 {
+            let said = vec![self.speaker().say(|p| &p.one_minute)];
+            return self.recording(said, purpose, true);
+        }
+        let mut said = Vec::new();
+        if at_limit {
+            said.push(self.speaker().say(|p| &p.time_is_up));
+        }
+        said.extend(self.review());
+        said
+    }
+
+    fn nothing_recorded(&mut self, purpose: Purpose) -> Vec<Verb> {
+        self.state.silences += 1;
+        let mut said = vec![self.speaker().say(|p| &p.nothing_heard)];
+        if self.has_takes() {
+            // Nothing new was said: what was said before stands.
+            said.extend(self.review());
+            said
+        } else if self.state.silences < 2 && self.state.step < MAX_STEPS {
+            said.push(self.speaker().say(|p| &p.guidance));
+            self.recording(said, purpose, false)
+        } else {
+            self.state.place = Place::Over;
+            said.push(self.speaker().say(|p| &p.call_again));
+            said.push(Verb::HangUp);
+            said
+        }
+    }
+
+    fn keep_take(&mut self, purpose: Purpose, last_minute: bool, step: u32) {
+        self.state.reached = self.state.reached.max(Reached::Recording);
+        if last_minute && let Some(take) = self.state.takes.last_mut() {
+            take.steps.push(step);
+            return;
+        }
+        if purpose == Purpose::Again {
+            let mut steps = Vec::new();
+            for take in self.state.takes.iter_mut().filter(|take| !take.replaced) {
+                take.replaced = true;
+                steps.extend(&take.steps);
+            }
+            if !steps.is_empty() {
+                self.effects.push(Effect::Replaced { steps, by: step });
+            }
+        }
+        self.state.takes.push(Take {
+            steps: vec![step],
+            replaced: false,
+        });
+    }
+
+    fn review(&mut self) -> Vec<Verb> {
+        if self.state.step >= MAX_STEPS {
+            return self.send();
+        }
+        if self.state.place != Place::Review {
+            self.state.silences = 0;
+        }
+        self.state.place = Place::Review;
+        vec![
+            self.speaker().say(|p| &p.review),
+            gather(String::from("1234")),
+        ]
+    }
+
+    fn at_review(&mut self, input: Input) -> Vec<Verb> {
+        let full = self.state.takes.len() >= MAX_TAKES;
+        match input {
+            Input::Key('1') => self.send(),
+            Input::Key('2') => {
+                self.state.silences = 0;
+                let mut said: Vec<_> = self
+                    .state
+                    .takes
+                    .iter()
+                    .filter(|take| !take.replaced)
+                    .flat_map(|take| &take.steps)
+                    .map(|step| Verb::Play { take: *step })
+                    .collect();
+                said.push(self.speaker().say(|p| &p.recorded));
+                said.extend(self.review());
+                said
+            }
+            Input::Key('3' | '4') if full => {
+                let mut said = vec![self.speaker().say(|p| &p.no_more_takes)];
+                said.extend(self.review());
+                said
+            }
+            Input::Key('3') => {
+                let said = vec![self.speaker().say(|p| &p.guidance_again)];
+                self.recording(said, Purpose::Again, false)
+            }
+            Input::Key('4') => {
+                let said = vec![self.speaker().say(|p| &p.guidance_add)];
+                self.recording(said, Purpose::Add, false)
+            }
+            _ if self.silence() => self.send(),
+            _ => {
+                let mut said = self.wrong_key(input);
+                said.extend(self.review());
+                said
+            }
+        }
+    }
+
+    fn send(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Over;
+        self.state.reached = Reached::Receipt;
+        self.state.receipt_spoken = true;
+        self.effects.push(Effect::ReceiptSpoken);
+        let spaced = spaced(&self.state.receipt);
+        let speaker = self.speaker();
+        vec![
+            speaker.say(|p| &p.sent),
+            speaker.receipt(&spaced),
+            speaker.say(|p| &p.write_down),
+            speaker.say(|p| &p.once_more),
+            speaker.receipt(&spaced),
+            speaker.say(|p| &p.goodbye),
+            Verb::HangUp,
+        ]
+    }
+
+    // --- everywhere ----------------------------------------------------------------------------------
+
+    /// Keys 3 and 9, which do the same everywhere. `None` when the input is another one.
+    fn common_key(&mut self, input: Input) -> Option<Vec<Verb>> {
+        match input {
+            Input::Key('3') => {
+                let said = self.speaker().information(self.state);
+                if said.is_empty() {
+                    return None;
+                }
+                self.state.silences = 0;
+                Some(said)
+            }
+            Input::Key('9') => {
+                self.next_language()?;
+                self.switch_language();
+                let speaker = self.speaker();
+                Some(vec![
+                    speaker.greeting(),
+                    speaker.say(|p| &p.confidential),
+                ])
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts a silence or a wrong key; true when it was the second one in a row.
+    fn silence(&mut self) -> bool {
+        self.state.silences += 1;
+        self.state.silences >= 2
+    }
+
+    fn wrong_key(&self, input: Input) -> Vec<Verb> {
+        match input {
+            Input::Key(_) => vec![self.speaker().say(|p| &p.wrong_key)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn next_language(&self) -> Option<usize> {
+        (self.line.languages.len() > 1)
+            .then(|| (self.state.language + 1) % self.line.languages.len())
+    }
+
+    fn switch_language(&mut self) {
+        if let Some(next) = self.next_language() {
+            self.state.language = next;
+            self.state.silences = 0;
+        }
+    }
+
+    fn offer_language(&self, speaker: &Speaker<'_>, said: &mut Vec<Verb>, keys: &mut String) {
+        let next = self.next_language();
+        let offer =
+            speaker.offer_language(next.map(|next| language_of(self.line, next).as_str()));
+        if let Some(offer) = offer {
+            said.push(offer);
+            keys.push('9');
+        }
+    }
+
+    fn restart(&mut self) -> Vec<Verb> {
+        self.state.silences = 0;
+        if self.has_takes() {
+            return self.review();
+        }
+        begin(self.line, self.state).0
+    }
+
+    /// Too many steps: whoever has said something gets the receipt, whoever may speak gets to speak, others goodbye.
+    fn wind_up(&mut self) -> Vec<Verb> {
+        if self.has_takes() {
+            self.send()
+        } else if takes_reports(self.line, self.state) {
+            self.guidance()
+        } else {
+            self.say_goodbye()
+        }
+    }
+
+    fn has_takes(&self) -> bool {
+        !self.state.takes.is_empty()
+    }
+
+    fn say_goodbye(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Over;
+        vec![self.speaker().say(|p| &p.goodbye), Verb::HangUp]
+    }
+}
+
+/// A recording's two parts, before and after the warning, in seconds. A short one has one part and no warning.
+fn parts(seconds: u32) -> (u32, u32) {
+    if seconds > 2 * WARNING_SECONDS {
+        (seconds - WARNING_SECONDS, WARNING_SECONDS)
+    } else {
+        (seconds, 0)
+    }
+}
+
+fn gather(keys: String) -> Verb {
+    Verb::Gather {
+        keys,
+        seconds: KEY_SECONDS,
+    }
+}
+
+/// Digits as they are spoken: one by one.
+fn spaced(digits: &str) -> String {
+    let mut spaced = String::with_capacity(2 * digits.len());
+    for digit in digits.chars() {
+        if !spaced.is_empty() {
+            spaced.push(' ');
+        }
+        spaced.push(digit);
+    }
+    spaced
+}

@@ -1,0 +1,164 @@
+//! What is said, put together from the prompts, the line and the clock.
+
+use super::flow::State;
+use super::prompts::{Prompts, date_in_words, fill, prompts, time_in_words};
+use super::script::Verb;
+use crate::line::hours::{IntakeStanding, Phase};
+use crate::line::{Line, LineWords};
+
+/// Speaks for one line in one language.
+pub(super) struct Speaker<'a> {
+    line: &'a Line,
+    language: &'a str,
+    prompts: &'static Prompts,
+    words: &'a LineWords,
+}
+
+/// The words of a language a line has none for: none.
+static NO_WORDS: std::sync::LazyLock<LineWords> = std::sync::LazyLock::new(LineWords::default);
+
+impl<'a> Speaker<'a> {
+    /// A speaker of `language`.
+    pub fn new(line: &'a Line, language: &'a str) -> Self {
+        Self {
+            line,
+            language,
+            prompts: prompts(language),
+            words: line.words.get(language).unwrap_or(&NO_WORDS),
+        }
+    }
+
+    /// One sentence of this language's prompts.
+    pub fn say(&self, choose: impl Fn(&Prompts) -> &String) -> Verb {
+        self.text(choose(self.prompts).clone())
+    }
+
+    fn text(&self, text: String) -> Verb {
+        Verb::Say {
+            text,
+            language: self.language.to_owned(),
+        }
+    }
+
+    /// Who answers, and that it stays confidential.
+    pub fn greeting(&self) -> Verb {
+        self.text(fill(&self.prompts.greeting, "team", &self.words.name))
+    }
+
+    /// "For English, press 9", in the language it leads to; nothing for a line of one language.
+    pub fn offer_language(&self, next: Option<&str>) -> Option<Verb> {
+        next.map(|language| Verb::Say {
+            text: prompts(language).menu_language.clone(),
+            language: language.to_owned(),
+        })
+    }
+
+    /// The receipt, digit by digit.
+    pub fn receipt(&self, spaced: &str) -> Verb {
+        self.text(fill(&self.prompts.receipt, "receipt", spaced))
+    }
+
+    /// Why nobody is there, and when somebody is: the first words of a closed phase.
+    pub fn closed(&self, state: &State) -> Vec<Verb> {
+        let p = self.prompts;
+        let mut said = Vec::new();
+        let intake = &self.line.schedule.intake;
+        let reopens = state.reopens_at.map(|at| {
+            let at = at.with_timezone(&self.line.schedule.timezone);
+            let answered = state.answered_at.with_timezone(&self.line.schedule.timezone);
+            let prompt = if at.date_naive() == answered.date_naive() {
+                &p.reopens_today
+            } else {
+                &p.reopens
+            };
+            self.text(fill(prompt, "time", &time_in_words(self.language, &at)))
+        });
+        match state.phase {
+            Phase::NotStarted => {
+                said.push(self.text(p.not_started.clone()));
+                said.extend(reopens);
+                return said;
+            }
+            Phase::Ended => {
+                said.push(self.text(p.ended.clone()));
+                return said;
+            }
+            Phase::Break => said.push(self.text(p.closed_break.clone())),
+            Phase::AfterHours => said.push(self.text(p.closed_after_hours.clone())),
+            Phase::Holiday => said.push(self.text(p.closed_holiday.clone())),
+            Phase::Open | Phase::IntakeClosed => {}
+        }
+        match state.intake {
+            IntakeStanding::During => {
+                said.extend(reopens);
+                said.extend(self.letters());
+            }
+            // No opening is announced: it would sound as if a report could be left then.
+            IntakeStanding::After => {
+                let date = date_in_words(self.language, intake.to);
+                said.push(self.text(fill(&p.intake_over, "date", &date)));
+                said.extend(self.elsewhere());
+            }
+            IntakeStanding::Before => {
+                let date = date_in_words(self.language, intake.from);
+                said.push(self.text(fill(&p.intake_not_yet, "date", &date)));
+                said.extend(self.elsewhere());
+            }
+        }
+        said
+    }
+
+    /// The post address and the letter boxes.
+    fn letters(&self) -> Vec<Verb> {
+        let mut said = Vec::new();
+        if let Some(post) = &self.words.post {
+            said.push(self.text(fill(&self.prompts.post, "post", post)));
+        }
+        said.extend(self.list(
+            &self.prompts.letter_boxes,
+            "boxes",
+            &self.words.letter_boxes,
+        ));
+        said
+    }
+
+    /// The ways that stay open when the inspection is over.
+    pub fn elsewhere(&self) -> Option<Verb> {
+        self.list(
+            &self.prompts.elsewhere,
+            "elsewhere",
+            &self.words.elsewhere,
+        )
+    }
+
+    /// What can be reported here, what happens to the rest, and where else to turn: the answer to key 3.
+    pub fn information(&self, state: &State) -> Vec<Verb> {
+        let p = self.prompts;
+        let mut said = Vec::new();
+        // Once intake is over this would sound as if it could still be reported here.
+        let could_be_reported = state.intake != IntakeStanding::After
+            && !matches!(state.phase, Phase::Ended);
+        if could_be_reported {
+            if let Some(scope) = &self.words.scope {
+                said.push(self.text(fill(&p.scope, "scope", scope)));
+            }
+            said.extend(self.list(&p.disciplines, "disciplines", &self.words.disciplines));
+            if self.words.scope.is_some() {
+                said.push(self.text(p.out_of_scope.clone()));
+            }
+            said.extend(self.letters());
+        }
+        said.extend(self.elsewhere());
+        said
+    }
+
+    /// Is there an answer to key 3?
+    pub fn has_information(&self, state: &State) -> bool {
+        !self.information(state).is_empty()
+    }
+
+    fn list(&self, prompt: &str, blank: &str, items: &[String]) -> Option<Verb> {
+        (!items.is_empty())
+            .then(|| self.text(fill(prompt, blank, &items.join(&self.prompts.list_comma))))
+    }
+}

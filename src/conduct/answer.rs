@@ -1,0 +1,128 @@
+//! Answering: the first webhook of a call makes everything a report will need, in one transaction.
+
+use super::Conducting;
+use crate::call::flow::{self, State};
+use crate::clock::{hour, random, random_id};
+use crate::filing::{NewEntry, add_entry};
+use crate::line::Line;
+use crate::report::receipt::Receipt;
+use crate::store::audit::{self, Act};
+use crate::store::calls::{self, Call};
+use crate::store::jobs::Kind;
+use crate::store::members;
+use crate::store::reports::{self, Report, ReportKeyRow};
+use crate::store::StoreError;
+use crate::telephony::number::Caller;
+use crate::vault::entry::EntryKind;
+use crate::vault::seal::{Identity, Recipient, seal_identity};
+use chrono::TimeDelta;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// How long a call may be silent before the provider is asked about it.
+pub const SILENT: TimeDelta = TimeDelta::minutes(10);
+
+impl Conducting<'_> {
+    /// Opens a call: its report's key, the caller's entry, the conversation at its beginning, and the answer to step 0.
+    pub(super) async fn open_call(
+        &mut self,
+        line: &Line,
+        lookup: &[u8; 32],
+    ) -> Result<Call, StoreError> {
+        let receipt = Receipt::from_random(random());
+        let now = self.service.clock.line_now();
+        let turn = flow::answer(line, now, receipt.digits().to_owned());
+        let call = self.new_call(line, lookup, Some(&turn.state)).await?;
+        let rendered = self
+            .provider
+            .render(&turn.script, &self.links(call.id, line, turn.state.step));
+        self.keep_answer(call.id, 0, &rendered).await?;
+        let silent = self.service.clock.system_now() + SILENT;
+        self.enqueue(Kind::Watch, call.id, silent).await?;
+        Ok(call)
+    }
+
+    /// A call and the report it may become. Without a state it is one we never spoke to.
+    pub(super) async fn new_call(
+        &mut self,
+        line: &Line,
+        lookup: &[u8; 32],
+        state: Option<&State>,
+    ) -> Result<Call, StoreError> {
+        let now = self.service.clock.line_now();
+        let line_key = members::current_key(self.tx, &line.id)
+            .await?
+            .ok_or(StoreError::Unreadable("line key"))?;
+        let line_recipient: Recipient = line_key
+            .recipient
+            .parse()
+            .map_err(|_| StoreError::Unreadable("line key"))?;
+        let identity = Identity::generate();
+        let report = Report {
+            id: random_id(),
+            line: line.id.clone(),
+            recipient: identity.recipient().to_string(),
+            source: "call".to_owned(),
+            status: None,
+            reference: None,
+            assignee: None,
+            assignee_name: None,
+            received_hour: hour(now),
+        };
+        let sealed = seal_identity(&identity, &[&line_recipient]);
+        drop(identity);
+        let digest = Sha256::digest(&sealed).into();
+        reports::insert(
+            self.tx,
+            &report,
+            &ReportKeyRow {
+                report: report.id,
+                sealed_to: line_key.id,
+                sealed,
+            },
+        )
+        .await?;
+        audit::append(
+            self.tx,
+            &line.id,
+            Act {
+                at: hour(now),
+                action: "call_answered",
+                report: Some(report.id),
+                object: Some(line_key.id),
+                digest: Some(digest),
+                ..Act::default()
+            },
+        )
+        .await?;
+        let number = match &self.event.from {
+            Caller::Withheld => None,
+            Caller::Number(number) => Some(number.show().as_str()),
+        };
+        add_entry(
+            self.tx,
+            &report,
+            NewEntry {
+                kind: EntryKind::Caller,
+                at: now,
+                by: None,
+                body: json!({ "number": number, "withheld": number.is_none() }),
+            },
+        )
+        .await?;
+        let call = Call {
+            id: random_id(),
+            line: line.id.clone(),
+            report: report.id,
+            sid: Some(
+                self.service
+                    .seal_sid(self.provider.name(), self.event.call.show()),
+            ),
+            state: state.map(|state| self.seal_state(state)).transpose()?,
+            ended: false,
+            settled: false,
+        };
+        calls::insert(self.tx, &call, lookup).await?;
+        Ok(call)
+    }
+}

@@ -1,0 +1,192 @@
+//! Facts about recordings, applied by the recording's id, whatever webhook brings them.
+
+use super::Conducting;
+use crate::call::flow::Effect;
+use crate::clock::{hour, random_id};
+use crate::filing::{NewEntry, add_entry};
+use crate::line::Line;
+use crate::service::Service;
+use crate::store::audit::{self, Act};
+use crate::store::calls::{self, Call};
+use crate::store::jobs::{self, Kind};
+use crate::store::reports::{self, Report};
+use crate::store::{StoreError, Tx};
+use crate::telephony::{RecordingFact, RecordingOutcome};
+use crate::vault::entry::EntryKind;
+use chrono::Datelike;
+use serde_json::json;
+use uuid::Uuid;
+
+/// Keeps what a webhook says of a recording of a known call.
+pub(super) async fn keep(
+    turn: &mut Conducting<'_>,
+    call: &Call,
+    step: u32,
+) -> Result<(), StoreError> {
+    let Some(fact) = turn.event.recording.clone() else {
+        return Ok(());
+    };
+    keep_fact(
+        turn.service,
+        turn.tx,
+        turn.provider.name(),
+        call,
+        &fact,
+        step,
+    )
+    .await
+}
+
+/// Keeps a recording a call is found to have without any webhook having said so.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn accept_orphan(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    call: &Call,
+    recording: &str,
+    step: u32,
+) -> Result<(), StoreError> {
+    let fact = RecordingFact {
+        id: recording.to_owned().into(),
+        outcome: RecordingOutcome::Completed {
+            seconds: None,
+            end: None,
+        },
+    };
+    keep_fact(service, tx, provider, call, &fact, step).await
+}
+
+async fn keep_fact(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    call: &Call,
+    fact: &RecordingFact,
+    step: u32,
+) -> Result<(), StoreError> {
+    let sid = fact.id.show();
+    let lookup = service.recording_lookup(provider, sid);
+    if fact.outcome == RecordingOutcome::Absent {
+        return absent(tx, &lookup).await;
+    }
+    let id = random_id();
+    let step = i32::try_from(step).unwrap_or(i32::MAX);
+    let sealed_sid = service.seal_sid(provider, sid);
+    if !reports::announce(tx, id, call.report, &lookup, &sealed_sid, step).await? {
+        return Ok(());
+    }
+    let now = service.clock.system_now();
+    jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
+    make_report(service, tx, call).await
+}
+
+/// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
+async fn absent(tx: &mut Tx, lookup: &[u8; 32]) -> Result<(), StoreError> {
+    let Some(recording) = reports::recording_by_lookup(tx, lookup).await? else {
+        return Ok(());
+    };
+    if reports::give_up(tx, recording.id, "absent").await? {
+        jobs::cancel(tx, Kind::Fetch, recording.id).await?;
+    }
+    Ok(())
+}
+
+/// The first recording of a call makes it a report, with a reference and in the queue.
+async fn make_report(service: &Service, tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+    let now = service.clock.line_now();
+    let year = match service.config.line(&call.line) {
+        Some(line) => now.with_timezone(&line.schedule.timezone).year(),
+        None => now.year(),
+    };
+    let Some(reference) = reports::promote(tx, call.report, &call.line, year).await? else {
+        return Ok(());
+    };
+    service.counters.reports.add();
+    audit::append(
+        tx,
+        &call.line,
+        Act {
+            at: hour(now),
+            action: "report_queued",
+            report: Some(call.report),
+            detail: Some(&reference),
+            ..Act::default()
+        },
+    )
+    .await
+}
+
+/// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
+/// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
+/// its id.
+pub(super) async fn of_unknown_call(
+    turn: &mut Conducting<'_>,
+    line: Option<&Line>,
+    lookup: &[u8; 32],
+) -> Result<(), StoreError> {
+    let Some(fact) = turn.event.recording.clone() else {
+        return Ok(());
+    };
+    if fact.outcome == RecordingOutcome::Absent {
+        return Ok(());
+    }
+    let only_line = match turn.service.config.lines.as_slice() {
+        [only] => Some(&only.line),
+        _ => None,
+    };
+    let Some(line) = line.or(only_line) else {
+        let service = turn.service;
+        let lookup = service.recording_lookup(turn.provider.name(), fact.id.show());
+        let sid = service.seal_sid(turn.provider.name(), fact.id.show());
+        let hour = hour(service.clock.line_now());
+        return calls::insert_stray(turn.tx, &lookup, &sid, hour).await;
+    };
+    let call = turn.new_call(line, lookup, None).await?;
+    keep_fact(
+        turn.service,
+        turn.tx,
+        turn.provider.name(),
+        &call,
+        &fact,
+        0,
+    )
+    .await?;
+    // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
+    turn.end_call(&call).await
+}
+
+/// Writes down what the conversation decided besides its state.
+pub(super) async fn write_effect(
+    turn: &mut Conducting<'_>,
+    call: &Call,
+    effect: &Effect,
+) -> Result<(), StoreError> {
+    let Effect::Replaced { steps, by } = effect else {
+        // The receipt works once the call is settled; the state remembers that it was spoken.
+        return Ok(());
+    };
+    let report = report_of(turn.tx, call.report).await?;
+    let now = turn.service.clock.line_now();
+    add_entry(
+        turn.tx,
+        &report,
+        NewEntry {
+            kind: EntryKind::Take,
+            at: now,
+            by: None,
+            body: json!({ "replaced_steps": steps, "by_step": by }),
+        },
+    )
+    .await
+    .map(drop)
+}
+
+async fn report_of(tx: &mut Tx, id: Uuid) -> Result<Report, StoreError> {
+    reports::get(tx, id)
+        .await?
+        .ok_or(StoreError::Unreadable("report of a call"))
+}

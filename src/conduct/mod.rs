@@ -1,0 +1,382 @@
+//! Conducts calls: from a webhook that is believed to an answer that is committed.
+//!
+//! Each input has an identity (call and step, or a recording's id). The first time it moves the conversation, and
+//! the answer is written down with the state it led to; every later time the same answer is given, byte for byte.
+//! Nothing is answered before the commit.
+
+mod answer;
+mod facts;
+mod take;
+
+pub use facts::accept_orphan;
+pub(crate) use take::open_state;
+pub use take::{TAKE_WAIT, find_take};
+
+use crate::call::flow::{self, Input, State};
+use crate::call::script::RecordingEnd;
+use crate::line::Line;
+use crate::service::Service;
+use crate::store::calls::{self, Call};
+use crate::store::jobs::{self, Kind};
+use crate::store::{StoreError, Tx};
+use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
+use crate::vault::secret::Key;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Which address of ours a webhook came to.
+#[derive(Clone, Debug)]
+pub enum Hook {
+    /// A call comes in.
+    Call,
+    /// The answer to a step.
+    Step(StepRef),
+    /// The call's standing changed.
+    Status,
+    /// What became of a recording; with the step that recorded it when we handed out the address.
+    Recording(Option<StepRef>),
+    /// Something of ours failed, and the provider asks again elsewhere.
+    Fallback,
+}
+
+/// What every address we hand out carries.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StepRef {
+    /// Our id of the call.
+    pub call: Uuid,
+    /// The line.
+    pub line: String,
+    /// The step this is the answer to.
+    pub step: u32,
+    /// `1` where the provider goes on because a recording came to nothing.
+    #[serde(default)]
+    pub nothing: Option<String>,
+}
+
+/// What a webhook is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// A script.
+    Script(Rendered),
+    /// 204: it is noted.
+    Noted,
+}
+
+/// Takes in a webhook: moves the conversation, keeps the facts, commits, and only then gives the answer.
+///
+/// # Errors
+///
+/// When the database does not do its work; then nothing was changed.
+pub async fn conduct(
+    service: &Service,
+    provider: &dyn Provider,
+    hook: &Hook,
+    event: &Event,
+) -> Result<Reply, StoreError> {
+    match once(service, provider, hook, event).await {
+        // The same call came in twice at once, and the other one was first: now it is a known call.
+        Err(StoreError::Duplicate) => once(service, provider, hook, event).await,
+        result => result,
+    }
+}
+
+async fn once(
+    service: &Service,
+    provider: &dyn Provider,
+    hook: &Hook,
+    event: &Event,
+) -> Result<Reply, StoreError> {
+    let lookup = service.call_lookup(provider.name(), event.call.show());
+    let key = service.secret.call_key(provider.name(), event.call.show());
+    let mut tx = service.db.begin().await?;
+    let mut turn = Conducting {
+        service,
+        provider,
+        event,
+        key,
+        tx: &mut tx,
+    };
+    let reply = match calls::by_lookup(turn.tx, &lookup).await? {
+        Some(call) => turn.known_call(hook, call).await?,
+        None => turn.unknown_call(hook, &lookup).await?,
+    };
+    tx.commit().await?;
+    service.wake.notify_one();
+    Ok(reply)
+}
+
+/// One webhook being worked on.
+struct Conducting<'a> {
+    service: &'a Service,
+    provider: &'a dyn Provider,
+    event: &'a Event,
+    key: Key,
+    tx: &'a mut Tx,
+}
+
+/// An answer as it is kept under the call key.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    content_type: String,
+    body: String,
+}
+
+impl<'a> Conducting<'a> {
+    async fn unknown_call(&mut self, hook: &Hook, lookup: &[u8; 32]) -> Result<Reply, StoreError> {
+        let line = self.line_meant(hook);
+        match hook {
+            Hook::Status | Hook::Recording(_) => {
+                facts::of_unknown_call(self, line, lookup).await?;
+                Ok(Reply::Noted)
+            }
+            Hook::Fallback if self.event.recording.is_some() || self.event.ended => {
+                // A recording made while the database was down: it was announced bluntly, and is kept now.
+                facts::of_unknown_call(self, line, lookup).await?;
+                Ok(Reply::Script(self.farewell(line, 0)))
+            }
+            // An unknown step starts the conversation anew.
+            Hook::Call | Hook::Fallback | Hook::Step(_) => {
+                let Some(line) = line else {
+                    self.service.counters.calls_not_in_service.add();
+                    return Ok(Reply::Script(not_in_service(self.service, self.provider)));
+                };
+                self.service.counters.calls.add();
+                let call = self.open_call(line, lookup).await?;
+                if self.event.recording.is_some() {
+                    facts::keep(self, &call, 0).await?;
+                }
+                self.kept_answer(call.id, 0).await
+            }
+        }
+    }
+
+    async fn known_call(&mut self, hook: &Hook, call: Call) -> Result<Reply, StoreError> {
+        let state = self.state(&call)?;
+        let at_step = match hook {
+            Hook::Step(at) | Hook::Recording(Some(at)) if at.call == call.id => Some(at.step),
+            _ => None,
+        };
+        // Whatever brings it, a fact about a recording is kept by the recording's id.
+        let fallback_step = state.as_ref().map_or(0, |state| state.step);
+        if self.event.recording.is_some() {
+            facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
+        }
+        let reply = match (hook, state) {
+            (Hook::Status | Hook::Recording(_), _) => {
+                if self.event.ended {
+                    self.end_call(&call).await?;
+                }
+                Reply::Noted
+            }
+            (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
+            (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
+            // What the caller heard last, once more: the conversation goes on from there.
+            (Hook::Fallback, Some(state)) => {
+                self.kept_answer(call.id, state.step.saturating_sub(1)).await?
+            }
+            (Hook::Step(at), Some(state)) => {
+                let step = if at.call == call.id { at.step } else { u32::MAX };
+                self.take_step(&call, state, step, at.nothing.is_some()).await?
+            }
+        };
+        Ok(reply)
+    }
+
+    async fn take_step(
+        &mut self,
+        call: &Call,
+        state: State,
+        step: u32,
+        nothing: bool,
+    ) -> Result<Reply, StoreError> {
+        let Some(line) = self.service.config.line(&call.line) else {
+            return Ok(Reply::Script(self.farewell(None, 0)));
+        };
+        let input = if step == state.step {
+            self.input(nothing)
+        } else if let Some(kept) = self.kept(call.id, step).await? {
+            return Ok(kept);
+        } else {
+            // A step nobody was asked for: the conversation starts anew, with what was said kept.
+            Input::Restart
+        };
+        let turn = flow::next(line, state, input);
+        for effect in &turn.effects {
+            facts::write_effect(self, call, effect).await?;
+        }
+        let rendered = if turn.script.0.is_empty() {
+            // Nobody is there any more to hear an answer; the provider wants one all the same.
+            self.farewell(Some(line), turn.state.language)
+        } else {
+            self.provider
+                .render(&turn.script, &self.links(call.id, line, turn.state.step))
+        };
+        self.keep_answer(call.id, step, &rendered).await?;
+        self.keep_state(call.id, &turn.state).await?;
+        if self.event.ended {
+            self.end_call(call).await?;
+        }
+        Ok(Reply::Script(rendered))
+    }
+
+    /// What the provider's webhook means to the conversation.
+    fn input(&self, nothing: bool) -> Input {
+        if let Some(fact) = &self.event.recording {
+            return match fact.outcome {
+                RecordingOutcome::Completed { seconds, end } => Input::Recorded {
+                    end: if self.event.ended {
+                        Some(RecordingEnd::HangUp)
+                    } else {
+                        end
+                    },
+                    seconds,
+                },
+                RecordingOutcome::Absent => Input::Nothing,
+            };
+        }
+        if self.event.ended {
+            return Input::HungUp;
+        }
+        if nothing {
+            return Input::Nothing;
+        }
+        match self.event.keys.as_ref().and_then(|keys| keys.show().chars().next()) {
+            Some(key) => Input::Key(key),
+            None => Input::Nothing,
+        }
+    }
+
+    /// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so
+    /// that the job can see whether a recording was running.
+    async fn end_call(&mut self, call: &Call) -> Result<(), StoreError> {
+        if !calls::set_ended(self.tx, call.id).await? {
+            return Ok(());
+        }
+        let now = self.service.clock.system_now();
+        jobs::cancel(self.tx, Kind::Watch, call.id).await?;
+        self.enqueue(Kind::Settle, call.id, now).await
+    }
+
+    async fn enqueue(
+        &mut self,
+        kind: Kind,
+        subject: Uuid,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<(), StoreError> {
+        jobs::enqueue(self.tx, crate::clock::random_id(), kind, subject, at).await
+    }
+
+    /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
+    fn line_meant(&self, hook: &Hook) -> Option<&'a Line> {
+        let config = &self.service.config;
+        config.line_dialled(self.event.to.show()).or_else(|| {
+            let named = match hook {
+                Hook::Step(at) | Hook::Recording(Some(at)) => Some(&at.line),
+                _ => None,
+            };
+            named.and_then(|id| config.line(id))
+        })
+    }
+
+    fn links(&self, call: Uuid, line: &Line, step: u32) -> Links {
+        Links {
+            public_url: self.service.config.public_url.clone(),
+            provider: self.provider.name().to_owned(),
+            call,
+            line: line.id.clone(),
+            step,
+            take_key: take::take_key(&self.key),
+        }
+    }
+
+    fn farewell(&self, line: Option<&Line>, language: usize) -> Rendered {
+        match line {
+            Some(line) => self.provider.render_blunt(&flow::goodbye(line, language)),
+            None => not_in_service(self.service, self.provider),
+        }
+    }
+
+    fn state(&self, call: &Call) -> Result<Option<State>, StoreError> {
+        call.state
+            .as_ref()
+            .map(|sealed| {
+                let plain = self
+                    .key
+                    .open(sealed, b"state")
+                    .map_err(|_| StoreError::Unreadable("call state"))?;
+                serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable("call state"))
+            })
+            .transpose()
+    }
+
+    fn seal_state(&self, state: &State) -> Result<Vec<u8>, StoreError> {
+        let plain = zeroize::Zeroizing::new(
+            serde_json::to_vec(state).map_err(|_| StoreError::Unreadable("call state"))?,
+        );
+        Ok(self.key.seal(&plain, b"state"))
+    }
+
+    async fn keep_state(&mut self, call: Uuid, state: &State) -> Result<(), StoreError> {
+        let sealed = self.seal_state(state)?;
+        calls::set_state(self.tx, call, &sealed).await
+    }
+
+    async fn keep_answer(
+        &mut self,
+        call: Uuid,
+        step: u32,
+        rendered: &Rendered,
+    ) -> Result<(), StoreError> {
+        let kept = Kept {
+            content_type: rendered.content_type.to_string(),
+            body: rendered.body.clone(),
+        };
+        let plain = zeroize::Zeroizing::new(
+            serde_json::to_vec(&kept).map_err(|_| StoreError::Unreadable("answer"))?,
+        );
+        let sealed = self.key.seal(&plain, b"answer");
+        calls::keep_step(self.tx, call, step.min(MAX_STEP_NUMBER), &sealed).await
+    }
+
+    async fn kept(&mut self, call: Uuid, step: u32) -> Result<Option<Reply>, StoreError> {
+        if step > MAX_STEP_NUMBER {
+            return Ok(None);
+        }
+        let Some(sealed) = calls::step(self.tx, call, step).await? else {
+            return Ok(None);
+        };
+        let plain = self
+            .key
+            .open(&sealed, b"answer")
+            .map_err(|_| StoreError::Unreadable("answer"))?;
+        let kept: Kept =
+            serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable("answer"))?;
+        Ok(Some(Reply::Script(Rendered {
+            content_type: kept.content_type.into(),
+            body: kept.body,
+        })))
+    }
+
+    /// The answer of a step that must have been given.
+    async fn kept_answer(&mut self, call: Uuid, step: u32) -> Result<Reply, StoreError> {
+        self.kept(call, step)
+            .await?
+            .ok_or(StoreError::Unreadable("answer"))
+    }
+}
+
+/// Steps beyond this were never handed out: a call has some sixty.
+const MAX_STEP_NUMBER: u32 = 10_000;
+
+/// What a caller hears at a number no line has.
+pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
+    let mut languages: Vec<&str> = Vec::new();
+    for entry in &service.config.lines {
+        for language in &entry.line.languages {
+            if !languages.contains(&language.as_str()) {
+                languages.push(language);
+            }
+        }
+    }
+    provider.render_blunt(&flow::not_in_service(&languages))
+}

@@ -1,0 +1,201 @@
+//! The configuration: what an operator writes, checked into types that can't be wrong.
+//!
+//! [`Config::load`] reads a file (or the embedded default) and reports the first thing wrong with it by file,
+//! line and key. Secrets are read later, by [`Config::read_secrets`], so that `hear` and `hours` need none.
+
+mod check;
+mod error;
+mod file;
+
+pub use error::ConfigError;
+
+use crate::hidden::Hidden;
+use crate::line::Line;
+use crate::vault::seal::Recipient;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The configuration the program brings along: the default line, complete and commented.
+pub const EMBEDDED: &str = include_str!("../config/dutyline.toml");
+/// How the embedded configuration is named in errors.
+pub const EMBEDDED_NAME: &str = "(embedded dutyline.toml)";
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the service listens for webhooks and the API. Port 0 means any free one.
+    pub listen: SocketAddr,
+    /// Where health and metrics are.
+    pub ops_listen: SocketAddr,
+    /// What providers call, without a trailing slash.
+    pub public_url: String,
+    /// The database.
+    pub database: DatabaseAddress,
+    /// The folder of sealed recordings.
+    pub recordings: PathBuf,
+    /// The file of the service secret.
+    pub secret_file: PathBuf,
+    /// Who carries the calls. At least one.
+    pub providers: Vec<ProviderConfig>,
+    /// The lines. At least one.
+    pub lines: Vec<LineConfig>,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone)]
+pub enum DatabaseAddress {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A Postgres address; it may hold a password.
+    Postgres(Hidden<String>),
+}
+
+/// A line, and the key pinned for it.
+#[derive(Debug, Clone)]
+pub struct LineConfig {
+    /// The line itself.
+    pub line: Line,
+    /// The public key the operator expects the database to have for it.
+    pub pinned_key: Option<Recipient>,
+}
+
+/// What kind of provider it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderKind {
+    /// Twilio, or somebody who speaks its dialect.
+    Twilio,
+    /// The simulated provider of this program.
+    Simulator,
+}
+
+/// A provider as configured. Its secrets are where [`Config::read_secrets`] finds them.
+#[derive(Debug, Clone)]
+pub struct ProviderConfig {
+    /// The `{provider}` of `/hooks/{provider}/…`.
+    pub name: String,
+    /// What kind it is.
+    pub kind: ProviderKind,
+    /// The account at the provider.
+    pub account: String,
+    /// Its REST address, without a trailing slash.
+    pub api_url: String,
+    /// Where the tokens are. The current one first.
+    pub tokens: SecretSource,
+    /// Where in the configuration file a missing token is to be reported.
+    here: error::Here,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    /// Written into the configuration.
+    Given(Vec<Hidden<String>>),
+    /// In these files.
+    Files(Vec<PathBuf>),
+    /// In this environment variable, if anywhere.
+    Environment(String),
+}
+
+impl Config {
+    /// Reads `path`; without one, `dutyline.toml` of the working folder, or else the embedded default.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, by file, line and key, and what would be right.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let default = Path::new("dutyline.toml");
+        let path = path.or_else(|| default.exists().then_some(default));
+        let Some(path) = path else {
+            return Self::parse(EMBEDDED, EMBEDDED_NAME, Path::new("."));
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::unreadable(&path.display().to_string(), &error))?;
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        Self::parse(&text, &path.display().to_string(), folder)
+    }
+
+    /// Reads a configuration from `text`. `name` is what errors call it, `folder` where relative paths start.
+    ///
+    /// # Errors
+    ///
+    /// See [`Config::load`].
+    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigError> {
+        check::check(text, name, folder)
+    }
+
+    /// The line with this id.
+    pub fn line(&self, id: &str) -> Option<&Line> {
+        self.lines
+            .iter()
+            .map(|entry| &entry.line)
+            .find(|line| line.id == id)
+    }
+
+    /// The line somebody dialled, in whatever spelling.
+    pub fn line_dialled(&self, dialled: &str) -> Option<&Line> {
+        self.lines
+            .iter()
+            .map(|entry| &entry.line)
+            .find(|line| line.is_dialled(dialled))
+    }
+
+    /// What an operator should know that is not an error: a sentence each. The same in `check` and in the log.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for LineConfig { line, .. } in &self.lines {
+            let period = &line.schedule.inspection;
+            for (calendar, year) in line.schedule.calendars.missing_years(period.from, period.to) {
+                warnings.push(format!(
+                    "line {}: the calendar {calendar} has no data for {year}; until it has, Monday to Friday are working days",
+                    line.id
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+impl ProviderConfig {
+    /// Reads the tokens: one, or two while rotating.
+    ///
+    /// # Errors
+    ///
+    /// A missing, unreadable or empty secret, by file, line and key.
+    pub fn read_secrets(&self) -> Result<Vec<Hidden<String>>, ConfigError> {
+        let tokens = match &self.tokens {
+            SecretSource::Given(tokens) => tokens.clone(),
+            SecretSource::Files(files) => files
+                .iter()
+                .map(|file| {
+                    std::fs::read_to_string(file)
+                        .map(|text| Hidden::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+                        .map_err(|error| {
+                            self.here.error(
+                                "auth_token_file",
+                                format!("cannot read {}: {}", file.display(), error::plainly(&error)),
+                            )
+                        })
+                })
+                .collect::<Result<_, _>>()?,
+            SecretSource::Environment(variable) => match std::env::var(variable) {
+                Ok(token) => vec![Hidden::new(token)],
+                Err(_) => {
+                    return Err(self.here.error(
+                        "auth_token",
+                        format!(
+                            "no secret; give auth_token_file, or set {variable} in the environment"
+                        ),
+                    ));
+                }
+            },
+        };
+        if tokens.is_empty() || tokens.iter().any(|token| token.show().trim().is_empty()) {
+            return Err(self.here.error("auth_token", "the secret is empty".into()));
+        }
+        Ok(tokens)
+    }
+}

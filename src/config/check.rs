@@ -1,0 +1,464 @@
+//! From what is written to what can't be wrong.
+
+use super::error::{ConfigError, Source, plainly};
+use super::file::{self, File};
+use super::{Config, DatabaseAddress, LineConfig, ProviderConfig, ProviderKind, SecretSource};
+use crate::call::prompts;
+use crate::hidden::Hidden;
+use crate::line::calendar::{Calendar, Calendars};
+use crate::line::hours::{Period, Schedule, Window, Windows};
+use crate::line::{Line, LineWords};
+use crate::telephony::number::LineNumber;
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The six disciplines, for a line that lists none (Regulations on Disciplinary Action of the CPC, part two).
+const DISCIPLINES: [&str; 6] = [
+    "政治纪律",
+    "组织纪律",
+    "廉洁纪律",
+    "群众纪律",
+    "工作纪律",
+    "生活纪律",
+];
+
+pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
+    let source = Source { text, name };
+    let file: File =
+        toml::from_str(text).map_err(|error| ConfigError::syntax(&source, &error))?;
+    let whole = source.here(0..0);
+    if file.provider.is_empty() {
+        return Err(whole.error("provider", "at least one [[provider]] is needed".into()));
+    }
+    if file.line.is_empty() {
+        return Err(whole.error("line", "at least one [[line]] is needed".into()));
+    }
+    let checker = Checker { source, folder };
+    let ops_default = Spanned::new(0..0, "127.0.0.1:9090".to_owned());
+    let config = Config {
+        listen: checker.address(&file.server.listen)?,
+        ops_listen: checker.address(file.server.ops_listen.as_ref().unwrap_or(&ops_default))?,
+        public_url: checker.public_url(&file.server.public_url)?,
+        database: checker.database(&file.storage.database)?,
+        recordings: checker.recordings(&file.storage.recordings)?,
+        secret_file: folder.join(file.storage.secret_file.get_ref()),
+        providers: file
+            .provider
+            .iter()
+            .map(|provider| checker.provider(provider))
+            .collect::<Result<_, _>>()?,
+        lines: file
+            .line
+            .iter()
+            .map(|line| checker.line(line.get_ref()))
+            .collect::<Result<_, _>>()?,
+    };
+    checker.apart(&file, &config)?;
+    Ok(config)
+}
+
+struct Checker<'a> {
+    source: Source<'a>,
+    folder: &'a Path,
+}
+
+impl Checker<'_> {
+    fn wrong<T, R>(&self, at: &Spanned<T>, message: impl Into<String>) -> Result<R, ConfigError> {
+        Err(self.source.here(at.span()).error("", message.into()))
+    }
+
+    /// Names, ids, numbers and answers may not be shared: lines are apart in everything.
+    fn apart(&self, file: &File, config: &Config) -> Result<(), ConfigError> {
+        for (i, provider) in file.provider.iter().enumerate() {
+            let name = &provider.get_ref().name;
+            if config.providers[..i].iter().any(|p| &p.name == name.get_ref()) {
+                return self.wrong(name, "another provider has this name");
+            }
+        }
+        for (i, written) in file.line.iter().enumerate() {
+            let written = written.get_ref();
+            let others = || {
+                config
+                    .lines
+                    .iter()
+                    .enumerate()
+                    .filter(move |(j, _)| *j != i)
+                    .map(|(_, other)| &other.line)
+            };
+            if others().any(|other| &other.id == written.id.get_ref()) {
+                return self.wrong(&written.id, "another line has this id");
+            }
+            for number in std::iter::once(&written.number).chain(&written.answers) {
+                if others().any(|other| other.is_dialled(number.get_ref())) {
+                    return self.wrong(number, "another line has this number");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn address(&self, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
+        match text.get_ref().parse() {
+            Ok(address) => Ok(address),
+            Err(_) => self.wrong(text, "not an address and port; write it like 127.0.0.1:8080"),
+        }
+    }
+
+    fn public_url(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
+        match http_url(text.get_ref()) {
+            Some(_) => Ok(text.get_ref().trim_end_matches('/').to_owned()),
+            None => self.wrong(
+                text,
+                "not a web address; write it like https://duty.example.org, without a query",
+            ),
+        }
+    }
+
+    fn api_url(&self, text: &Spanned<String>, kind: ProviderKind) -> Result<String, ConfigError> {
+        let Some(url) = http_url(text.get_ref()) else {
+            return self.wrong(text, "not a web address; write it like https://api.twilio.com");
+        };
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return self.wrong(
+                text,
+                "recordings would cross the network unprotected: use https:// (http:// is for this machine only)",
+            );
+        }
+        if kind == ProviderKind::Simulator && !(url.scheme() == "http" && is_loopback(&url)) {
+            return self.wrong(
+                text,
+                "the simulator runs on this machine; write it like http://127.0.0.1:8081",
+            );
+        }
+        Ok(text.get_ref().trim_end_matches('/').to_owned())
+    }
+
+    fn database(&self, text: &Spanned<String>) -> Result<DatabaseAddress, ConfigError> {
+        let address = text.get_ref();
+        if let Some(path) = address.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.starts_with(":memory:") {
+                return self.wrong(text, "a file is needed; write it like sqlite:data/dutyline.db");
+            }
+            Ok(DatabaseAddress::Sqlite(self.folder.join(path)))
+        } else if address.starts_with("postgres://") || address.starts_with("postgresql://") {
+            Ok(DatabaseAddress::Postgres(Hidden::new(address.clone())))
+        } else {
+            self.wrong(
+                text,
+                "not a database; write sqlite:data/dutyline.db or postgres://user@host/name",
+            )
+        }
+    }
+
+    fn recordings(&self, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+        match text.get_ref().strip_prefix("file:") {
+            Some(path) if !path.is_empty() => Ok(self.folder.join(path)),
+            _ => self.wrong(text, "not a folder; write it like file:data/recordings"),
+        }
+    }
+
+    fn provider(&self, at: &Spanned<file::Provider>) -> Result<ProviderConfig, ConfigError> {
+        let written = at.get_ref();
+        let name = written.name.get_ref();
+        if !is_id(name) {
+            return self.wrong(&written.name, ID_RULE);
+        }
+        if written.account.get_ref().is_empty() {
+            return self.wrong(&written.account, "the account's id at the provider is needed");
+        }
+        let tokens = match (&written.auth_token, &written.auth_token_file) {
+            (Some(_), Some(file)) => {
+                return self.wrong(file, "give auth_token or auth_token_file, not both");
+            }
+            (Some(tokens), None) => {
+                self.at_most_two(tokens)?;
+                let tokens = tokens.get_ref().values().iter();
+                SecretSource::Given(tokens.cloned().map(Hidden::new).collect())
+            }
+            (None, Some(files)) => {
+                self.at_most_two(files)?;
+                let files = files.get_ref().values().iter();
+                SecretSource::Files(files.map(|file| self.folder.join(file)).collect())
+            }
+            (None, None) => SecretSource::Environment(format!(
+                "DUTYLINE_{}_AUTH_TOKEN",
+                name.to_uppercase().replace('-', "_")
+            )),
+        };
+        let secret_span = match (&written.auth_token, &written.auth_token_file) {
+            (Some(given), _) | (None, Some(given)) => given.span(),
+            (None, None) => written.name.span(),
+        };
+        let api_url = match (&written.api_url, written.kind) {
+            (Some(url), kind) => self.api_url(url, kind)?,
+            (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
+            (None, ProviderKind::Simulator) => {
+                return self.wrong(&written.name, "a simulator needs an api_url on this machine");
+            }
+        };
+        Ok(ProviderConfig {
+            name: name.clone(),
+            kind: written.kind,
+            account: written.account.get_ref().clone(),
+            api_url,
+            tokens,
+            here: self.source.here(secret_span),
+        })
+    }
+
+    fn at_most_two(&self, values: &Spanned<file::OneOrTwo>) -> Result<(), ConfigError> {
+        match values.get_ref().values().len() {
+            1 | 2 => Ok(()),
+            _ => self.wrong(values, "one secret, or a list of two while rotating"),
+        }
+    }
+
+    fn line(&self, written: &file::Line) -> Result<LineConfig, ConfigError> {
+        if !is_id(written.id.get_ref()) {
+            return self.wrong(&written.id, ID_RULE);
+        }
+        let country = written.country.get_ref();
+        let number = LineNumber::parse(written.number.get_ref(), country)
+            .or_else(|error| self.wrong(&written.number, error.to_string()))?;
+        let answers = written
+            .answers
+            .iter()
+            .map(|answer| {
+                LineNumber::e164(answer.get_ref())
+                    .or_else(|error| self.wrong(answer, error.to_string()))
+            })
+            .collect::<Result<_, _>>()?;
+        if written.name.get_ref().trim().is_empty() {
+            return self.wrong(&written.name, "callers hear this name; it cannot be empty");
+        }
+        let languages = self.languages(written)?;
+        let words = self.words(written, &languages)?;
+        let pinned_key = match &written.key {
+            Some(key) => Some(
+                key.get_ref()
+                    .parse()
+                    .or_else(|_| self.wrong(key, "not a public key; it starts with age1"))?,
+            ),
+            None => None,
+        };
+        Ok(LineConfig {
+            line: Line {
+                id: written.id.get_ref().clone(),
+                number,
+                answers,
+                schedule: self.schedule(written)?,
+                after_hours: written.after_hours,
+                languages,
+                recording_seconds: self.recording_seconds(written)?,
+                words,
+                disciplines: written
+                    .disciplines
+                    .clone()
+                    .unwrap_or_else(|| DISCIPLINES.map(str::to_owned).to_vec()),
+                focuses: written.focuses.clone().unwrap_or_default(),
+            },
+            pinned_key,
+        })
+    }
+
+    fn schedule(&self, written: &file::Line) -> Result<Schedule, ConfigError> {
+        let Ok(timezone) = written.timezone.get_ref().parse() else {
+            return self.wrong(
+                &written.timezone,
+                "there is no such time zone; write it like Asia/Shanghai",
+            );
+        };
+        let mut calendars = Vec::new();
+        for name in &written.calendar {
+            calendars.push(self.calendar(name)?);
+        }
+        let mut windows: Vec<Window> = Vec::new();
+        let mut sorted: Vec<(Window, &Spanned<String>)> = Vec::new();
+        for text in &written.hours {
+            let window: Window = text
+                .get_ref()
+                .parse()
+                .or_else(|error| self.wrong(text, format!("{error}")))?;
+            if let Some((other, _)) = sorted
+                .iter()
+                .find(|(other, _)| window.start < other.end && other.start < window.end)
+            {
+                return self.wrong(text, format!("{window} overlaps {other}"));
+            }
+            sorted.push((window, text));
+            windows.push(window);
+        }
+        let windows = Windows::new(windows)
+            .map_err(|error| self.source.here(0..0).error("hours", error.to_string()))?;
+        Ok(Schedule {
+            timezone,
+            calendars: Calendars(calendars),
+            inspection: self.period(&written.inspection)?,
+            intake: self.period(&written.intake)?,
+            windows,
+        })
+    }
+
+    /// A calendar by name (embedded), or by the path of a file, so that an operator can add a year.
+    fn calendar(&self, name: &Spanned<String>) -> Result<Calendar, ConfigError> {
+        let text = name.get_ref();
+        if let Some(calendar) = Calendar::embedded(text) {
+            return Ok(calendar);
+        }
+        if !text.ends_with(".toml") {
+            let known = crate::line::calendar::EMBEDDED.join(", ");
+            return self.wrong(
+                name,
+                format!("there is no such calendar; there are {known}, or the path of a .toml file"),
+            );
+        }
+        let path = self.folder.join(text);
+        let content = std::fs::read_to_string(&path).or_else(|error| {
+            self.wrong(name, format!("cannot read {}: {}", path.display(), plainly(&error)))
+        })?;
+        Calendar::parse(text, &content)
+            .or_else(|error| self.wrong(name, format!("{}: {error}", path.display())))
+    }
+
+    fn period(&self, written: &Spanned<file::Period>) -> Result<Period, ConfigError> {
+        let day = |value: &toml::value::Datetime| {
+            let date = match (value.date, value.time) {
+                (Some(date), None) => date,
+                _ => return None,
+            };
+            NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into())
+        };
+        let (Some(from), Some(to)) = (day(&written.get_ref().from), day(&written.get_ref().to))
+        else {
+            return self.wrong(
+                written,
+                "a period has two days; write it like { from = 2024-03-06, to = 2024-06-21 }",
+            );
+        };
+        if to < from {
+            return self.wrong(written, "the period ends before it starts");
+        }
+        Ok(Period { from, to })
+    }
+
+    fn recording_seconds(&self, written: &file::Line) -> Result<u32, ConfigError> {
+        match &written.recording_seconds {
+            None => Ok(300),
+            Some(seconds) => match u32::try_from(*seconds.get_ref()) {
+                Ok(value @ 30..=3600) => Ok(value),
+                _ => self.wrong(seconds, "between 30 and 3600 seconds"),
+            },
+        }
+    }
+
+    fn languages(&self, written: &file::Line) -> Result<Vec<String>, ConfigError> {
+        let Some(languages) = &written.languages else {
+            return Ok(prompts::languages().map(str::to_owned).collect());
+        };
+        let mut found: Vec<String> = Vec::new();
+        for language in languages {
+            let tag = language.get_ref();
+            if !prompts::languages().any(|known| known == tag) {
+                let known: Vec<_> = prompts::languages().collect();
+                return self.wrong(
+                    language,
+                    format!("the line has no prompts in it; it speaks {}", known.join(", ")),
+                );
+            }
+            if found.contains(tag) {
+                return self.wrong(language, "listed twice");
+            }
+            found.push(tag.clone());
+        }
+        if found.is_empty() {
+            return self.wrong(&written.id, "languages: at least one is needed");
+        }
+        Ok(found)
+    }
+
+    fn words(
+        &self,
+        written: &file::Line,
+        languages: &[String],
+    ) -> Result<BTreeMap<String, LineWords>, ConfigError> {
+        let own = LineWords {
+            name: written.name.get_ref().clone(),
+            inspected: written.inspected.clone(),
+            scope: written.scope.clone(),
+            disciplines: written.disciplines.clone().unwrap_or_default(),
+            post: written.post.clone(),
+            letter_boxes: written.letter_boxes.clone(),
+            elsewhere: written.elsewhere.clone(),
+        };
+        let mut words: BTreeMap<String, LineWords> = languages
+            .iter()
+            .map(|language| (language.clone(), own.clone()))
+            .collect();
+        for (language, translation) in &written.translations {
+            let Some(own) = words.get_mut(language.get_ref()) else {
+                return self.wrong(language, "the line does not speak this language");
+            };
+            let translation = translation.clone_over(own);
+            *own = translation;
+        }
+        Ok(words)
+    }
+}
+
+impl file::Translation {
+    /// The line's own words, with what is translated in their place.
+    fn clone_over(&self, own: &LineWords) -> LineWords {
+        LineWords {
+            name: self.name.clone().unwrap_or_else(|| own.name.clone()),
+            inspected: self.inspected.clone().or_else(|| own.inspected.clone()),
+            scope: self.scope.clone().or_else(|| own.scope.clone()),
+            disciplines: self
+                .disciplines
+                .clone()
+                .unwrap_or_else(|| own.disciplines.clone()),
+            post: self.post.clone().or_else(|| own.post.clone()),
+            letter_boxes: self
+                .letter_boxes
+                .clone()
+                .unwrap_or_else(|| own.letter_boxes.clone()),
+            elsewhere: self
+                .elsewhere
+                .clone()
+                .unwrap_or_else(|| own.elsewhere.clone()),
+        }
+    }
+}
+
+const ID_RULE: &str = "1 to 32 of the characters a-z, 0-9 and -";
+
+fn is_id(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// An http or https address without user, query or fragment.
+fn http_url(text: &str) -> Option<reqwest::Url> {
+    let url = reqwest::Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.host_str().is_some()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
+
+fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,140 @@
+//! Errors an operator can act on: file, line, key, and what would be right.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Something is wrong with the configuration. Exit code 2. Shows no value of a key, which might be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as the operator named it.
+    pub file: String,
+    /// The line, from 1; 0 when the file as a whole is meant.
+    pub line: usize,
+    /// The key.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl ConfigError {
+    pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: 0,
+            key: String::new(),
+            message: format!("cannot be read: {}", plainly(error)),
+        }
+    }
+
+    /// An error of the TOML reader. Its own rendering would show the line's text, which may hold a secret.
+    pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Self {
+        let span = error.span().unwrap_or(0..0);
+        let mut message = error.message().to_owned();
+        // "invalid type: string \"…\", expected" shows the value.
+        if let Some(at) = message.find("expected") {
+            let unknown = message.starts_with("unknown field")
+                || message.starts_with("missing field")
+                || message.starts_with("unknown variant");
+            if !unknown {
+                message = format!("not what is expected here: {}", &message[at..]);
+            }
+        }
+        source.here(span).error("", message)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// An I/O error in words, without the operating system's number.
+pub(super) fn plainly(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::InvalidData => "it is not text (UTF-8)".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// The text of a configuration and its name.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub text: &'a str,
+    pub name: &'a str,
+}
+
+/// A place in a configuration, kept for errors found later.
+#[derive(Debug, Clone)]
+pub(super) struct Here {
+    file: String,
+    line: usize,
+    key: String,
+}
+
+impl Source<'_> {
+    /// The place a span starts at, with the key that stands there.
+    pub fn here(&self, span: Range<usize>) -> Here {
+        let start = span.start.min(self.text.len());
+        let before = &self.text.as_bytes()[..start];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Here {
+            file: self.name.to_owned(),
+            line,
+            key: self.key_at(line),
+        }
+    }
+
+    /// The key assigned on this line, or, inside a list, on the nearest line above that has one.
+    fn key_at(&self, line: usize) -> String {
+        let lines: Vec<&str> = self.text.lines().take(line).collect();
+        for text in lines.iter().rev() {
+            let text = text.trim_start();
+            if text.starts_with('#') {
+                continue;
+            }
+            if text.starts_with('[') {
+                return text
+                    .trim_matches(|c: char| c == '[' || c == ']' || c.is_whitespace())
+                    .split(']')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+            }
+            if let Some((key, _)) = text.split_once('=') {
+                let key = key.trim();
+                if !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
+                    return key.to_owned();
+                }
+            }
+        }
+        String::new()
+    }
+}
+
+impl Here {
+    /// An error here. `key` overrides the key found in the text when it is not empty.
+    pub fn error(&self, key: &str, message: String) -> ConfigError {
+        ConfigError {
+            file: self.file.clone(),
+            line: self.line,
+            key: if key.is_empty() {
+                self.key.clone()
+            } else {
+                key.to_owned()
+            },
+            message,
+        }
+    }
+}

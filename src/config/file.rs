@@ -1,0 +1,116 @@
+//! The configuration as it is written. Nothing here is checked beyond its shape.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub server: Server,
+    pub storage: Storage,
+    #[serde(default)]
+    pub provider: Vec<Spanned<Provider>>,
+    #[serde(default)]
+    pub line: Vec<Spanned<Line>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Server {
+    pub listen: Spanned<String>,
+    pub ops_listen: Option<Spanned<String>>,
+    pub public_url: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Storage {
+    pub database: Spanned<String>,
+    pub recordings: Spanned<String>,
+    pub secret_file: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Provider {
+    pub name: Spanned<String>,
+    pub kind: super::ProviderKind,
+    pub account: Spanned<String>,
+    pub auth_token: Option<Spanned<OneOrTwo>>,
+    pub auth_token_file: Option<Spanned<OneOrTwo>>,
+    pub api_url: Option<Spanned<String>>,
+}
+
+/// A value, or a list of two while it is being rotated.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text, or a list of two while rotating")]
+pub(super) enum OneOrTwo {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl OneOrTwo {
+    pub fn values(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub id: Spanned<String>,
+    pub number: Spanned<String>,
+    pub country: Spanned<String>,
+    pub name: Spanned<String>,
+    pub timezone: Spanned<String>,
+    pub calendar: Vec<Spanned<String>>,
+    pub inspection: Spanned<Period>,
+    pub intake: Spanned<Period>,
+    pub hours: Vec<Spanned<String>>,
+    #[serde(default = "message")]
+    pub after_hours: crate::line::AfterHours,
+    #[serde(default)]
+    pub answers: Vec<Spanned<String>>,
+    pub languages: Option<Vec<Spanned<String>>>,
+    pub recording_seconds: Option<Spanned<i64>>,
+    pub key: Option<Spanned<String>>,
+    pub inspected: Option<String>,
+    pub scope: Option<String>,
+    pub post: Option<String>,
+    #[serde(default)]
+    pub letter_boxes: Vec<String>,
+    #[serde(default)]
+    pub elsewhere: Vec<String>,
+    pub disciplines: Option<Vec<String>>,
+    pub focuses: Option<Vec<String>>,
+    #[serde(default)]
+    pub translations: BTreeMap<Spanned<String>, Translation>,
+}
+
+fn message() -> crate::line::AfterHours {
+    crate::line::AfterHours::Message
+}
+
+/// What a line says differently in another language.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Translation {
+    pub name: Option<String>,
+    pub inspected: Option<String>,
+    pub scope: Option<String>,
+    pub post: Option<String>,
+    pub letter_boxes: Option<Vec<String>>,
+    pub elsewhere: Option<Vec<String>>,
+    pub disciplines: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Period {
+    pub from: toml::value::Datetime,
+    pub to: toml::value::Datetime,
+}

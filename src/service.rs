@@ -1,0 +1,67 @@
+//! What every part of the running service has at hand.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::Db;
+use crate::telephony::Provider;
+use crate::vault::recordings::Recordings;
+use crate::vault::secret::{Key, ServiceSecret};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
+pub struct Service {
+    /// The configuration.
+    pub config: Config,
+    /// Line time and system time.
+    pub clock: Clock,
+    /// The database.
+    pub db: Db,
+    /// The service secret.
+    pub secret: ServiceSecret,
+    /// Seals provider ids while they are needed.
+    pub sid_key: Key,
+    /// The folder of sealed recordings.
+    pub recordings: Recordings,
+    /// Providers by name.
+    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// Rung when there may be a job to do.
+    pub wake: Notify,
+    /// What went on, for operators.
+    pub counters: crate::counters::Counters,
+}
+
+/// A provider's name and one of its ids, sealed together while needed.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub struct ProviderRef {
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// Its id of a call or a recording.
+    pub id: String,
+}
+
+impl Service {
+    /// Seals a provider's id for the database.
+    pub fn seal_sid(&self, provider: &str, id: &str) -> Vec<u8> {
+        let plain = serde_json::to_vec(&(provider, id)).unwrap_or_default();
+        self.sid_key.seal(&plain, b"sid")
+    }
+
+    /// Opens what [`Service::seal_sid`] sealed; none when it was not sealed with this secret.
+    pub fn open_sid(&self, sealed: &[u8]) -> Option<ProviderRef> {
+        let plain = self.sid_key.open(sealed, b"sid").ok()?;
+        let (provider, id) = serde_json::from_slice(&plain).ok()?;
+        Some(ProviderRef { provider, id })
+    }
+
+    /// Keyed hash of a provider's call id.
+    pub fn call_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
+        self.secret.lookup("call", &[provider, id])
+    }
+
+    /// Keyed hash of a provider's recording id.
+    pub fn recording_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
+        self.secret.lookup("recording", &[provider, id])
+    }
+}

@@ -1,0 +1,150 @@
+//! The audit trail: a hash chain per line. How links are hashed is [`crate::vault::chain`]'s business.
+
+use super::statements::{row, run, statements};
+use super::{Result, StoreError, Tx};
+use crate::vault::chain::{self, Link};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+row! {
+    /// A link as stored.
+    #[derive(Clone)]
+    pub struct LinkRow {
+        /// The line.
+        pub line: String,
+        /// Its number, from 1.
+        pub seq: i64,
+        /// When; cut to the hour where a caller caused it.
+        pub at: DateTime<Utc>,
+        /// Which member.
+        pub actor: Option<String>,
+        /// What was done.
+        pub action: String,
+        /// To which report.
+        pub report: Option<Uuid>,
+        /// To what else.
+        pub object: Option<Uuid>,
+        /// Hash of the sealed thing it commits to.
+        pub digest: Option<Vec<u8>>,
+        /// What else there is to say.
+        pub detail: Option<String>,
+        /// The link's hash.
+        pub hash: Vec<u8>,
+    }
+}
+
+statements! {
+    START = "INSERT INTO audit_heads (line, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (line) DO NOTHING";
+    HEAD = "SELECT seq, hash FROM audit_heads WHERE line = $1", postgres: " FOR UPDATE";
+    INSERT = "INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    SET_HEAD = "UPDATE audit_heads SET seq = $2, hash = $3 WHERE line = $1";
+    LINKS = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND seq > $2 ORDER BY seq LIMIT 1000";
+    OF_REPORT = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND report = $2 ORDER BY seq";
+    LINES = "SELECT line FROM audit_heads ORDER BY line";
+}
+
+/// What to write into the trail.
+#[derive(Clone, Default)]
+pub struct Act<'a> {
+    /// When; for what a caller caused, the hour.
+    pub at: DateTime<Utc>,
+    /// Which member; nobody when the service did it.
+    pub actor: Option<&'a str>,
+    /// What was done.
+    pub action: &'a str,
+    /// To which report.
+    pub report: Option<Uuid>,
+    /// To what else.
+    pub object: Option<Uuid>,
+    /// Hash of the sealed thing it commits to.
+    pub digest: Option<[u8; 32]>,
+    /// What else there is to say.
+    pub detail: Option<&'a str>,
+}
+
+/// Adds a link to a line's chain. Holds the head until the transaction ends, so there is one order.
+pub async fn append(tx: &mut Tx, line: &str, act: Act<'_>) -> Result<()> {
+    let (seq, previous) = match head(tx, line).await? {
+        Some(head) => head,
+        None => {
+            run!(tx, START, execute, line, &chain::genesis(line)[..])?;
+            head(tx, line).await?.ok_or(StoreError::Unreadable("audit head"))?
+        }
+    };
+    let link = Link {
+        line: line.to_owned(),
+        seq: seq + 1,
+        at: act.at,
+        actor: act.actor.map(str::to_owned),
+        action: act.action.to_owned(),
+        report: act.report,
+        object: act.object,
+        digest: act.digest,
+        detail: act.detail.map(str::to_owned),
+    };
+    let hash = chain::hash(&previous, &link);
+    run!(
+        tx,
+        INSERT,
+        execute,
+        line,
+        link.seq,
+        link.at,
+        act.actor,
+        act.action,
+        link.report,
+        link.object,
+        link.digest.as_ref().map(|digest| &digest[..]),
+        act.detail,
+        &hash[..]
+    )?;
+    run!(tx, SET_HEAD, execute, line, link.seq, &hash[..]).map(drop)
+}
+
+/// The number and hash of a line's last link.
+pub async fn head(tx: &mut Tx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
+    let found: Option<(i64, Vec<u8>)> = run!(tx, HEAD, fetch_optional, line)?;
+    found
+        .map(|(seq, hash)| {
+            let hash = hash.try_into().map_err(|_| StoreError::Unreadable("audit hash"))?;
+            Ok((seq, hash))
+        })
+        .transpose()
+}
+
+/// A line's links after number `after`, in order, a thousand at most.
+pub async fn links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<LinkRow>> {
+    run!(tx, LINKS, fetch_all, line, after)
+}
+
+/// The links about one report, in order.
+pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
+    run!(tx, OF_REPORT, fetch_all, line, report)
+}
+
+/// Every line that has a trail.
+pub async fn lines(tx: &mut Tx) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = run!(tx, LINES, fetch_all)?;
+    Ok(found.into_iter().map(|(line,)| line).collect())
+}
+
+impl LinkRow {
+    /// The link as the chain hashes it; none when the row holds no hash where one belongs.
+    pub fn link(&self) -> Option<Link> {
+        let digest = match &self.digest {
+            Some(digest) => Some(digest.as_slice().try_into().ok()?),
+            None => None,
+        };
+        Some(Link {
+            line: self.line.clone(),
+            seq: self.seq,
+            at: self.at,
+            actor: self.actor.clone(),
+            action: self.action.clone(),
+            report: self.report,
+            object: self.object,
+            digest,
+            detail: self.detail.clone(),
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! Running calls, the answers they were given, and recordings of calls nobody knows.
+
+use super::statements::{row, run, statements};
+use super::{Result, StoreError, Tx};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+row! {
+    /// A call. What it is about is in `state`, under the call key.
+    #[derive(Clone)]
+    pub struct Call {
+        /// Our id, in the addresses we hand out.
+        pub id: Uuid,
+        /// The line's id.
+        pub line: String,
+        /// The report it becomes, or would have become.
+        pub report: Uuid,
+        /// The provider's name and its id of the call, under the service secret; gone when settled.
+        pub sid: Option<Vec<u8>>,
+        /// The conversation, under the call key; gone when settled.
+        pub state: Option<Vec<u8>>,
+        /// The provider said it is over.
+        pub ended: bool,
+        /// Its receipt is computed and its state erased.
+        pub settled: bool,
+    }
+}
+
+statements! {
+    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
+    BY_ID = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE id = $1", postgres: " FOR UPDATE";
+    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE id = $1";
+    BY_REPORT = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE report = $1";
+    INSERT = "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled) VALUES ($1, $2, $3, $4, $5, $6, FALSE, FALSE)";
+    SET_STATE = "UPDATE calls SET state = $2 WHERE id = $1";
+    SET_ENDED = "UPDATE calls SET ended = TRUE WHERE id = $1 AND NOT ended";
+    SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL WHERE id = $1";
+    STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
+    KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
+    DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
+    INSERT_STRAY = "INSERT INTO strays (lookup, sid, hour) VALUES ($1, $2, $3) ON CONFLICT (lookup) DO NOTHING";
+    RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended";
+}
+
+/// The call with this keyed hash, locked until the transaction ends.
+pub async fn by_lookup(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<Call>> {
+    run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
+}
+
+/// The call with this id, locked until the transaction ends.
+pub async fn by_id(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
+    run!(tx, BY_ID, fetch_optional, id)
+}
+
+/// The call with this id, just to look at.
+pub async fn by_id_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
+    run!(tx, BY_ID_UNLOCKED, fetch_optional, id)
+}
+
+/// The call a report was made from, if it was made from one.
+pub async fn by_report(tx: &mut Tx, report: Uuid) -> Result<Option<Call>> {
+    run!(tx, BY_REPORT, fetch_optional, report)
+}
+
+/// Writes down a new call.
+///
+/// # Errors
+///
+/// [`StoreError::Duplicate`] when the call is known already.
+pub async fn insert(tx: &mut Tx, call: &Call, lookup: &[u8; 32]) -> Result<()> {
+    run!(
+        tx,
+        INSERT,
+        execute,
+        call.id,
+        &lookup[..],
+        &call.line,
+        call.report,
+        call.sid.as_deref(),
+        call.state.as_deref()
+    )
+    .map(drop)
+}
+
+/// Replaces the state of a running call.
+pub async fn set_state(tx: &mut Tx, id: Uuid, state: &[u8]) -> Result<()> {
+    run!(tx, SET_STATE, execute, id, state).map(drop)
+}
+
+/// Notes that the call is over; true the first time.
+pub async fn set_ended(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    Ok(run!(tx, SET_ENDED, execute, id)? == 1)
+}
+
+/// Erases everything about a call but that it was there.
+pub async fn settle(tx: &mut Tx, id: Uuid) -> Result<()> {
+    run!(tx, DELETE_STEPS, execute, id)?;
+    run!(tx, SETTLE, execute, id).map(drop)
+}
+
+/// The answer a step was given, under the call key.
+pub async fn step(tx: &mut Tx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
+    let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
+    Ok(found.map(|(answer,)| answer))
+}
+
+/// Writes down the answer a step is given.
+pub async fn keep_step(tx: &mut Tx, call: Uuid, step: u32, answer: &[u8]) -> Result<()> {
+    run!(tx, KEEP_STEP, execute, call, step_column(step)?, answer).map(drop)
+}
+
+/// Keeps the id of a recording whose call nobody knows.
+pub async fn insert_stray(
+    tx: &mut Tx,
+    lookup: &[u8; 32],
+    sid: &[u8],
+    hour: DateTime<Utc>,
+) -> Result<()> {
+    run!(tx, INSERT_STRAY, execute, &lookup[..], sid, hour).map(drop)
+}
+
+/// How many calls of a line are running.
+pub async fn running(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, RUNNING, fetch_optional, line)?;
+    Ok(found.map_or(0, |(count,)| count))
+}
+
+fn step_column(step: u32) -> Result<i32> {
+    i32::try_from(step).map_err(|_| StoreError::Unreadable("step"))
+}

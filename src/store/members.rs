@@ -1,0 +1,204 @@
+//! Members, line keys, grants, sessions.
+
+use super::statements::{row, run, statements};
+use super::{Result, Tx};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+row! {
+    /// Somebody with a login.
+    #[derive(Clone)]
+    pub struct Member {
+        /// Their id.
+        pub id: Uuid,
+        /// The name they log in with.
+        pub name: String,
+        /// `lead`, `inspector`, `auditor`, `operator`.
+        pub role: String,
+        /// The public half of their key.
+        pub recipient: String,
+        /// The private half, under their password.
+        pub wrapped: Vec<u8>,
+        /// They cannot log in any more.
+        pub disabled: bool,
+    }
+}
+
+row! {
+    /// A line's key.
+    #[derive(Clone)]
+    pub struct LineKey {
+        /// Its id.
+        pub id: Uuid,
+        /// The line.
+        pub line: String,
+        /// 1, and one more each time somebody is taken off the line.
+        pub epoch: i32,
+        /// The public half.
+        pub recipient: String,
+        /// The private half, sealed to the recovery key.
+        pub recovery: Vec<u8>,
+    }
+}
+
+row! {
+    /// A line key somebody holds.
+    #[derive(Clone)]
+    pub struct Grant {
+        /// The line key.
+        pub line_key: Uuid,
+        /// The line.
+        pub line: String,
+        /// The line key's private half, sealed to the member.
+        pub sealed: Vec<u8>,
+    }
+}
+
+row! {
+    /// A login.
+    #[derive(Clone)]
+    pub struct Session {
+        /// Whose it is.
+        pub member: Uuid,
+        /// Their private half, under the token.
+        pub wrapped: Vec<u8>,
+        /// System time of the login.
+        pub created_at: DateTime<Utc>,
+        /// System time of the last request.
+        pub seen_at: DateTime<Utc>,
+    }
+}
+
+statements! {
+    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, created_at) VALUES ($1, $2, $3, $4, $5, FALSE, $6)";
+    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE name = $1";
+    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE id = $1";
+    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled FROM members ORDER BY name";
+    DISABLE = "UPDATE members SET disabled = TRUE WHERE id = $1";
+    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
+    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
+    INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
+    GRANTS = "SELECT line_key, line, sealed FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
+    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)";
+    SESSION = "SELECT member, wrapped, created_at, seen_at FROM sessions WHERE hash = $1";
+    TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
+    DELETE_SESSION = "DELETE FROM sessions WHERE hash = $1";
+    DELETE_SESSIONS_OF = "DELETE FROM sessions WHERE member = $1";
+    DELETE_OLD_SESSIONS = "DELETE FROM sessions WHERE created_at < $1 OR seen_at < $2";
+}
+
+/// Writes down a new member.
+///
+/// # Errors
+///
+/// [`super::StoreError::Duplicate`] when the name is taken.
+pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<()> {
+    run!(
+        tx,
+        INSERT_MEMBER,
+        execute,
+        member.id,
+        &member.name,
+        &member.role,
+        &member.recipient,
+        &member.wrapped[..],
+        now
+    )
+    .map(drop)
+}
+
+/// The member with this name.
+pub async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<Member>> {
+    run!(tx, MEMBER_BY_NAME, fetch_optional, name)
+}
+
+/// The member with this id.
+pub async fn by_id(tx: &mut Tx, id: Uuid) -> Result<Option<Member>> {
+    run!(tx, MEMBER_BY_ID, fetch_optional, id)
+}
+
+/// All members, by name.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Member>> {
+    run!(tx, MEMBERS, fetch_all)
+}
+
+/// Locks a member out and ends their sessions.
+pub async fn disable(tx: &mut Tx, id: Uuid) -> Result<()> {
+    run!(tx, DISABLE, execute, id)?;
+    run!(tx, DELETE_SESSIONS_OF, execute, id).map(drop)
+}
+
+/// Writes down a line key.
+pub async fn insert_line_key(tx: &mut Tx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
+    run!(
+        tx,
+        INSERT_LINE_KEY,
+        execute,
+        key.id,
+        &key.line,
+        key.epoch,
+        &key.recipient,
+        &key.recovery[..],
+        now
+    )
+    .map(drop)
+}
+
+/// The key new reports of a line are sealed to.
+pub async fn current_key(tx: &mut Tx, line: &str) -> Result<Option<LineKey>> {
+    run!(tx, CURRENT_KEY, fetch_optional, line)
+}
+
+/// All line keys, by line and epoch.
+pub async fn line_keys(tx: &mut Tx) -> Result<Vec<LineKey>> {
+    run!(tx, LINE_KEYS, fetch_all)
+}
+
+/// Gives a member a line key.
+pub async fn insert_grant(tx: &mut Tx, line_key: Uuid, member: Uuid, sealed: &[u8]) -> Result<()> {
+    run!(tx, INSERT_GRANT, execute, line_key, member, sealed).map(drop)
+}
+
+/// The line keys a member holds.
+pub async fn grants(tx: &mut Tx, member: Uuid) -> Result<Vec<Grant>> {
+    run!(tx, GRANTS, fetch_all, member)
+}
+
+/// Writes down a login.
+pub async fn insert_session(tx: &mut Tx, hash: &[u8; 32], session: &Session) -> Result<()> {
+    run!(
+        tx,
+        INSERT_SESSION,
+        execute,
+        &hash[..],
+        session.member,
+        &session.wrapped[..],
+        session.created_at
+    )
+    .map(drop)
+}
+
+/// The login of a token, by its hash, however old.
+pub async fn session(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Session>> {
+    run!(tx, SESSION, fetch_optional, &hash[..])
+}
+
+/// Notes that a login was used.
+pub async fn touch_session(tx: &mut Tx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
+    run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
+}
+
+/// Ends a login.
+pub async fn delete_session(tx: &mut Tx, hash: &[u8; 32]) -> Result<()> {
+    run!(tx, DELETE_SESSION, execute, &hash[..]).map(drop)
+}
+
+/// Forgets logins made before `created`, or not used since `seen`.
+pub async fn delete_old_sessions(
+    tx: &mut Tx,
+    created: DateTime<Utc>,
+    seen: DateTime<Utc>,
+) -> Result<u64> {
+    run!(tx, DELETE_OLD_SESSIONS, execute, created, seen)
+}

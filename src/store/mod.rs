@@ -1,0 +1,243 @@
+//! Where SQL lives. One [`Db`] over SQLite and Postgres, one [`Tx`], one set of statements that runs on either.
+//!
+//! Every statement is a constant beside the function that runs it, declared with `statements!`; a test prepares
+//! them all on both databases. Functions take a `&mut Tx`, so that what belongs together is committed together.
+//!
+//! | file | rows |
+//! |---|---|
+//! | [`calls`] | running calls, their steps, strays |
+//! | [`reports`] | reports, entries, recordings, receipts |
+//! | [`jobs`] | work to be done |
+//! | [`members`] | members, keys, grants, sessions |
+//! | [`audit`] | the hash chain of each line |
+
+pub mod audit;
+pub mod calls;
+pub mod jobs;
+pub mod members;
+pub mod reports;
+mod statements;
+
+pub use statements::{Sql, all as all_statements};
+
+use crate::config::DatabaseAddress;
+use crate::hidden::Hidden;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr, Transaction};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The migrations, in order. Never edited once released; a change is a new file.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "foundation",
+    include_str!("migrations/0001_foundation.sql"),
+)];
+
+/// How long a connection waits for the database before the request is given up.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// A database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One writer, several readers: SQLite has one writer anyway, and a queue is fairer than retries.
+    Sqlite {
+        /// At most one connection.
+        writer: SqlitePool,
+        /// For reads.
+        reader: SqlitePool,
+    },
+    /// A Postgres server.
+    Postgres(PgPool),
+}
+
+/// A transaction on either database. Rolled back when dropped.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On Postgres.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Something went wrong in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A row with this key is there already.
+    #[error("it is there already")]
+    Duplicate,
+    /// The database does not do its work: unreachable, locked, full.
+    #[error("the database failed: {0}")]
+    Failed(#[source] sqlx::Error),
+    /// A row holds what this program never wrote there.
+    #[error("the database holds something unreadable: {0}")]
+    Unreadable(&'static str),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// What functions of the store return.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+impl Db {
+    /// Opens the database and brings it up to date. An SQLite file is made when missing, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the operator.
+    pub async fn open(address: &DatabaseAddress) -> std::result::Result<Self, String> {
+        let db = match address {
+            DatabaseAddress::Sqlite(path) => Self::open_sqlite(path).await?,
+            DatabaseAddress::Postgres(address) => Self::open_postgres(address).await?,
+        };
+        db.migrate()
+            .await
+            .map_err(|error| format!("the database cannot be brought up to date: {error}"))?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(path: &Path) -> std::result::Result<Self, String> {
+        private_file(path).map_err(|error| {
+            format!("the database {} cannot be written: {error}", path.display())
+        })?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("secure_delete", "ON")
+            .busy_timeout(ACQUIRE);
+        let open = |max: u32, options: SqliteConnectOptions| {
+            SqlitePoolOptions::new()
+                .max_connections(max)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+        };
+        let failed = |error| format!("the database {} cannot be opened: {error}", path.display());
+        let writer = open(1, options.clone()).await.map_err(failed)?;
+        let reader = open(4, options).await.map_err(failed)?;
+        Ok(Self::Sqlite { writer, reader })
+    }
+
+    async fn open_postgres(address: &Hidden<String>) -> std::result::Result<Self, String> {
+        let options = PgConnectOptions::from_str(address.show())
+            .map_err(|_| "the database address cannot be read".to_owned())?;
+        let place = format!("{}:{}", options.get_host(), options.get_port());
+        PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options)
+            .await
+            .map(Self::Postgres)
+            .map_err(|error| format!("the database at {place} cannot be reached: {error}"))
+    }
+
+    async fn migrate(&self) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+        let migrator = Migrator::with_migrations(
+            MIGRATIONS
+                .into_iter()
+                .map(|(version, name, sql)| {
+                    Migration::new(
+                        version,
+                        name.into(),
+                        MigrationType::Simple,
+                        sql.into_sql_str(),
+                        false,
+                    )
+                })
+                .collect(),
+        );
+        match self {
+            Self::Sqlite { writer, .. } => migrator.run(writer).await,
+            Self::Postgres(pool) => migrator.run(pool).await,
+        }
+    }
+
+    /// A transaction that writes. On SQLite it holds the write lock from the start: a deferred one fails under load.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { writer, .. } => {
+                Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// A transaction that only reads.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn read(&self) -> Result<Tx> {
+        Ok(match self {
+            Self::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, reader } => {
+                reader.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Commits. Only now is anything in it true.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be committed; then nothing in it happened.
+    pub async fn commit(self) -> Result<()> {
+        Ok(match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        })
+    }
+}
+
+/// Makes an empty file only its owner can read, with its folder, unless it is there. SQLite gives its
+/// write-ahead log the same permissions.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        private_folder(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,299 @@
+//! Reports, their entries, recordings and receipts.
+
+use super::statements::{row, run, statements};
+use super::{Result, StoreError, Tx};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+row! {
+    /// What the queue shows of a report.
+    #[derive(Clone, Debug)]
+    pub struct Report {
+        /// Its id.
+        pub id: Uuid,
+        /// Its line.
+        pub line: String,
+        /// The public half of its key.
+        pub recipient: String,
+        /// `call`, later others.
+        pub source: String,
+        /// `queued`, `claimed`, `closed`; none while it is only a call.
+        pub status: Option<String>,
+        /// Its public number, e.g. `2024-0017`.
+        pub reference: Option<String>,
+        /// Whose it is.
+        pub assignee: Option<Uuid>,
+        /// The name of whoever's it is.
+        pub assignee_name: Option<String>,
+        /// The hour it arrived, line time.
+        pub received_hour: DateTime<Utc>,
+    }
+}
+
+row! {
+    /// One sealed piece of a report.
+    #[derive(Clone)]
+    pub struct EntryRow {
+        /// Its id.
+        pub id: Uuid,
+        /// Its report.
+        pub report: Uuid,
+        /// What kind of entry.
+        pub kind: String,
+        /// The sealed piece.
+        pub sealed: Vec<u8>,
+    }
+}
+
+row! {
+    /// A recording, announced by the provider, perhaps here by now.
+    #[derive(Clone)]
+    pub struct RecordingRow {
+        /// Its id, and the name of its file.
+        pub id: Uuid,
+        /// Its report.
+        pub report: Uuid,
+        /// The provider's name and its id of the recording, under the service secret; gone when deleted there.
+        pub sid: Option<Vec<u8>>,
+        /// The step that recorded it.
+        pub step: i32,
+        /// `announced`, `sealed`, `absent`, `lost`.
+        pub state: String,
+        /// Padded size in bytes, when sealed.
+        pub padded: Option<i64>,
+        /// SHA-256 of the sealed file.
+        pub sha256: Option<Vec<u8>>,
+        /// Proven gone at the provider.
+        pub deleted: bool,
+    }
+}
+
+row! {
+    /// A report's private half, sealed to a line key or a member.
+    #[derive(Clone)]
+    pub struct ReportKeyRow {
+        /// The report.
+        pub report: Uuid,
+        /// To whom.
+        pub sealed_to: Uuid,
+        /// The sealed half.
+        pub sealed: Vec<u8>,
+    }
+}
+
+statements! {
+    INSERT = "INSERT INTO reports (id, line, recipient, source, received_hour) VALUES ($1, $2, $3, $4, $5)";
+    INSERT_KEY = "INSERT INTO report_keys (report, sealed_to, sealed) VALUES ($1, $2, $3)";
+    KEY = "SELECT report, sealed_to, sealed FROM report_keys WHERE report = $1";
+    GET = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+        FROM reports LEFT JOIN members ON members.id = assignee WHERE reports.id = $1";
+    ALL_OF_LINE = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+        FROM reports LEFT JOIN members ON members.id = assignee WHERE line = $1 ORDER BY reports.id";
+    LIST = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 ORDER BY reference LIMIT $4";
+    ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour
+        FROM reports JOIN calls ON calls.report = reports.id
+        WHERE reports.line = $1 AND reference IS NULL AND settled ORDER BY received_hour DESC, reports.id LIMIT $2";
+    COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
+    NEXT_NUMBER = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, 1) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + 1 RETURNING last";
+    PROMOTE = "UPDATE reports SET status = 'queued', reference = $2 WHERE id = $1 AND reference IS NULL";
+    LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR UPDATE";
+    MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
+    ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
+    INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
+    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
+    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE id = $1";
+    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE lookup = $1";
+    RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE report = $1 ORDER BY step, id";
+    SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state = 'announced'";
+    SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
+    SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL WHERE id = $1";
+    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
+    OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report WHERE reference IS NULL AND kind = 'caller' AND received_hour < $1 LIMIT 100";
+    DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
+}
+
+/// Writes down a report that is only a call yet, and its key.
+pub async fn insert(tx: &mut Tx, report: &Report, key: &ReportKeyRow) -> Result<()> {
+    run!(
+        tx,
+        INSERT,
+        execute,
+        report.id,
+        &report.line,
+        &report.recipient,
+        &report.source,
+        report.received_hour
+    )?;
+    run!(
+        tx,
+        INSERT_KEY,
+        execute,
+        key.report,
+        key.sealed_to,
+        &key.sealed[..]
+    )
+    .map(drop)
+}
+
+/// The sealed private halves of a report's key.
+pub async fn keys(tx: &mut Tx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
+    run!(tx, KEY, fetch_all, report)
+}
+
+/// A report, or a call on its way to one.
+pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Report>> {
+    run!(tx, GET, fetch_optional, id)
+}
+
+/// Everything of a line, abandoned calls included.
+pub async fn all_of_line(tx: &mut Tx, line: &str) -> Result<Vec<Report>> {
+    run!(tx, ALL_OF_LINE, fetch_all, line)
+}
+
+/// Reports of a line in order of their reference, after the reference `after`, with this status (any when empty).
+pub async fn list(
+    tx: &mut Tx,
+    line: &str,
+    status: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Report>> {
+    run!(tx, LIST, fetch_all, line, status, after, limit)
+}
+
+/// Calls that ended without a recording, the newest hour first.
+pub async fn abandoned(tx: &mut Tx, line: &str, limit: i64) -> Result<Vec<Report>> {
+    run!(tx, ABANDONED, fetch_all, line, limit)
+}
+
+/// How many reports of a line have which status.
+pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(String, i64)>> {
+    run!(tx, COUNT, fetch_all, line)
+}
+
+/// Makes a call a report: gives it the next reference of the year and puts it in the queue.
+/// `None` when it was one already.
+pub async fn promote(tx: &mut Tx, id: Uuid, line: &str, year: i32) -> Result<Option<String>> {
+    if get(tx, id).await?.is_none_or(|report| report.reference.is_some()) {
+        return Ok(None);
+    }
+    let found: Option<(i32,)> = run!(tx, NEXT_NUMBER, fetch_optional, line, year)?;
+    let (number,) = found.ok_or(StoreError::Unreadable("report number"))?;
+    let reference = format!("{year}-{number:04}");
+    run!(tx, PROMOTE, execute, id, &reference)?;
+    Ok(Some(reference))
+}
+
+/// Moves a report from one status to another; false when it was not in `from`.
+pub async fn change_status(
+    tx: &mut Tx,
+    id: Uuid,
+    from: &str,
+    to: &str,
+    assignee: Option<Uuid>,
+) -> Result<bool> {
+    Ok(run!(tx, MOVE, execute, id, from, to, assignee)? == 1)
+}
+
+/// A report's entries in the order they were added.
+pub async fn entries(tx: &mut Tx, report: Uuid) -> Result<Vec<EntryRow>> {
+    run!(tx, ENTRIES, fetch_all, report)
+}
+
+/// Adds an entry at the end of its report. Locks the report, so that two at once get two places.
+pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
+    let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, entry.report)?;
+    run!(
+        tx,
+        INSERT_ENTRY,
+        execute,
+        entry.id,
+        entry.report,
+        &entry.kind,
+        &entry.sealed[..]
+    )
+    .map(drop)
+}
+
+/// Writes down that the provider has a recording; false when that is known already.
+pub async fn announce(
+    tx: &mut Tx,
+    id: Uuid,
+    report: Uuid,
+    lookup: &[u8; 32],
+    sid: &[u8],
+    step: i32,
+) -> Result<bool> {
+    Ok(run!(
+        tx,
+        INSERT_RECORDING,
+        execute,
+        id,
+        report,
+        &lookup[..],
+        sid,
+        step
+    )? == 1)
+}
+
+/// A recording, just to look at.
+pub async fn recording_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<RecordingRow>> {
+    run!(tx, RECORDING_UNLOCKED, fetch_optional, id)
+}
+
+/// The recording with this keyed hash of the provider's id.
+pub async fn recording_by_lookup(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<RecordingRow>> {
+    run!(tx, RECORDING_BY_LOOKUP, fetch_optional, &lookup[..])
+}
+
+/// A report's recordings in order of speaking.
+pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> {
+    run!(tx, RECORDINGS, fetch_all, report)
+}
+
+/// The recording is sealed in our store; false when it was not announced any more.
+pub async fn seal(tx: &mut Tx, id: Uuid, padded: i64, sha256: &[u8; 32]) -> Result<bool> {
+    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..])? == 1)
+}
+
+/// The recording will not come: `absent` (the provider made none) or `lost` (it could not be fetched).
+pub async fn give_up(tx: &mut Tx, id: Uuid, state: &str) -> Result<bool> {
+    Ok(run!(tx, SET_RECORDING_STATE, execute, id, state)? == 1)
+}
+
+/// The recording is proven gone at the provider; its id there is forgotten.
+pub async fn set_deleted(tx: &mut Tx, id: Uuid) -> Result<()> {
+    run!(tx, SET_DELETED, execute, id).map(drop)
+}
+
+/// Makes a receipt work.
+pub async fn insert_receipt(
+    tx: &mut Tx,
+    lookup: &[u8; 32],
+    line: &str,
+    report: Uuid,
+    recipient: &str,
+) -> Result<()> {
+    run!(
+        tx,
+        INSERT_RECEIPT,
+        execute,
+        &lookup[..],
+        line,
+        report,
+        recipient
+    )
+    .map(drop)
+}
+
+/// Caller entries of abandoned calls that arrived before `before`, a hundred at most.
+pub async fn old_caller_entries(tx: &mut Tx, before: DateTime<Utc>) -> Result<Vec<EntryRow>> {
+    run!(tx, OLD_CALLER_ENTRIES, fetch_all, before)
+}
+
+/// Removes an entry. Only the purge of abandoned calls does; everything else only ever adds.
+pub async fn delete_entry(tx: &mut Tx, id: Uuid) -> Result<()> {
+    run!(tx, DELETE_ENTRY, execute, id).map(drop)
+}

@@ -1,0 +1,80 @@
+//! The two macros everything in the store is made with: `statements!` declares SQL, `run!` runs it on either database.
+
+/// One statement. The two texts are the same but for a suffix, such as `FOR UPDATE`, that SQLite neither has nor needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    /// The name of the constant.
+    pub name: &'static str,
+    /// As SQLite runs it.
+    pub sqlite: &'static str,
+    /// As Postgres runs it.
+    pub postgres: &'static str,
+}
+
+/// Every statement of the store, for the test that prepares them.
+pub fn all() -> Vec<Sql> {
+    [
+        super::audit::STATEMENTS,
+        super::calls::STATEMENTS,
+        super::jobs::STATEMENTS,
+        super::members::STATEMENTS,
+        super::reports::STATEMENTS,
+    ]
+    .concat()
+}
+
+/// Declares statements as constants, and `STATEMENTS`, the list of all of them.
+/// A text marked `postgres:` stands there for Postgres alone; the SQL may go on behind it.
+macro_rules! statements {
+    ($($name:ident = $sql:literal $(, postgres: $only:literal $(, $rest:literal)?)?;)*) => {
+        $(const $name: $crate::store::Sql = $crate::store::Sql {
+            name: stringify!($name),
+            sqlite: concat!($sql $($(, $rest)?)?),
+            postgres: concat!($sql $(, $only $(, $rest)?)?),
+        };)*
+        pub(super) const STATEMENTS: &[$crate::store::Sql] = &[$($name),*];
+    };
+}
+
+/// Runs a statement in a transaction: `run!(tx, STATEMENT, execute, a, b)`, `fetch_all`, `fetch_optional`.
+/// `execute` gives the number of rows, the others rows of the type they are assigned to.
+macro_rules! run {
+    ($tx:expr, $sql:expr, execute $(, $arg:expr)* $(,)?) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => sqlx::query($sql.sqlite)$(.bind($arg))*
+                .execute(&mut **tx).await.map(|done| done.rows_affected()),
+            $crate::store::Tx::Postgres(tx) => sqlx::query($sql.postgres)$(.bind($arg))*
+                .execute(&mut **tx).await.map(|done| done.rows_affected()),
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+    ($tx:expr, $sql:expr, $fetch:ident $(, $arg:expr)* $(,)?) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => sqlx::query_as($sql.sqlite)$(.bind($arg))*
+                .$fetch(&mut **tx).await,
+            $crate::store::Tx::Postgres(tx) => sqlx::query_as($sql.postgres)$(.bind($arg))*
+                .$fetch(&mut **tx).await,
+        }
+        .map_err($crate::store::StoreError::from)
+    };
+}
+
+/// A struct that is a row of either database, its fields the columns.
+macro_rules! row {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+        $crate::store::statements::row!(@ $name, sqlx::sqlite::SqliteRow, $($field),*);
+        $crate::store::statements::row!(@ $name, sqlx::postgres::PgRow, $($field),*);
+    };
+    (@ $name:ident, $row:ty, $($field:ident),*) => {
+        impl sqlx::FromRow<'_, $row> for $name {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                use sqlx::Row;
+                Ok(Self { $($field: row.try_get(stringify!($field))?),* })
+            }
+        }
+    };
+}
+
+pub(super) use {row, run, statements};

@@ -1,0 +1,65 @@
+//! What is thrown away in time: callers' numbers of abandoned calls, old sessions.
+
+use crate::clock::hour;
+use crate::service::Service;
+use crate::store::audit::{self, Act};
+use crate::store::{StoreError, members, reports};
+use crate::login;
+use chrono::TimeDelta;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::warn;
+
+/// How long the caller of an abandoned call is remembered.
+const ABANDONED_DAYS: i64 = 30;
+/// How often it is done.
+const EVERY: Duration = Duration::from_secs(3600);
+
+/// Tidies up now and every hour until `stop` says so.
+pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = tidy(&service).await {
+            warn!(%error, "housekeeping failed; it is tried again in an hour");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Throws away what is due.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn tidy(service: &Service) -> Result<(), StoreError> {
+    let now = service.clock.system_now();
+    let mut tx = service.db.begin().await?;
+    members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
+    tx.commit().await?;
+    let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);
+    loop {
+        let mut tx = service.db.begin().await?;
+        let due = reports::old_caller_entries(&mut tx, before).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        for entry in due {
+            let Some(report) = reports::get(&mut tx, entry.report).await? else {
+                continue;
+            };
+            reports::delete_entry(&mut tx, entry.id).await?;
+            let act = Act {
+                at: hour(service.clock.line_now()),
+                action: "entry_purged",
+                report: Some(report.id),
+                object: Some(entry.id),
+                ..Act::default()
+            };
+            audit::append(&mut tx, &report.line, act).await?;
+        }
+        tx.commit().await?;
+    }
+}

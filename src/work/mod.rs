@@ -1,0 +1,86 @@
+//! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
+//!
+//! A recording's way: *announced* by a webhook → [`fetch`]ed, checked, sealed, read back → [`delete`]d at the
+//! provider once the call is over, and proven gone. A call's way: [`watch`]ed while it runs → [`settle`]d when over.
+
+mod delete;
+mod fetch;
+pub mod housekeeping;
+mod pace;
+pub mod runner;
+mod settle;
+mod watch;
+
+use crate::store::jobs::{self, JobRow};
+use crate::store::{StoreError, Tx};
+use crate::telephony::ProviderError;
+use chrono::TimeDelta;
+use std::fmt;
+use uuid::Uuid;
+
+/// A job somebody works on.
+#[derive(Clone, Debug)]
+pub(crate) struct Claimed {
+    row: JobRow,
+    lease: Uuid,
+}
+
+impl Claimed {
+    /// Acknowledges the job in the transaction that does it. If somebody else has it by now, nothing of it counts.
+    async fn done(&self, tx: &mut Tx) -> Result<(), Unfinished> {
+        if jobs::done(tx, self.row.id, self.lease).await? {
+            Ok(())
+        } else {
+            Err(Unfinished::LeaseLost)
+        }
+    }
+}
+
+/// Why a job is not done yet.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// It is to be tried again, sooner or later as it has been tried often before. The reason holds nothing secret.
+    Failed(String),
+    /// Nothing is wrong; it is just not time yet.
+    Later(TimeDelta),
+    /// Somebody else does it.
+    LeaseLost,
+}
+
+impl From<StoreError> for Unfinished {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<ProviderError> for Unfinished {
+    fn from(error: ProviderError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Unfinished {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(format!("the folder of recordings: {}", error.kind()))
+    }
+}
+
+impl From<tokio::task::JoinError> for Unfinished {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::Failed("a worker stopped".into())
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(reason) => f.write_str(reason),
+            Self::Later(_) => f.write_str("not yet"),
+            Self::LeaseLost => f.write_str("the lease was lost"),
+        }
+    }
+}
+
+fn unreadable(what: &str) -> Unfinished {
+    Unfinished::Failed(format!("{what} cannot be read with this service secret"))
+}

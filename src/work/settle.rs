@@ -1,0 +1,169 @@
+//! Settles a call that is over: looks for a recording nobody told us about, writes down how the call went, makes the
+//! receipt work, and erases everything else.
+
+use super::{Claimed, Unfinished};
+use crate::call::flow::{Place, State};
+use crate::conduct::{accept_orphan, open_state};
+use crate::filing::{NewEntry, add_entry};
+use crate::report::receipt::Receipt;
+use crate::service::{ProviderRef, Service};
+use crate::store::calls::{self, Call};
+use crate::store::jobs::{self, Kind};
+use crate::store::reports::{self, Report};
+use crate::store::{StoreError, Tx};
+use crate::vault::entry::EntryKind;
+use crate::vault::receipts::{self, Derived};
+use serde_json::json;
+use std::sync::Arc;
+use tracing::warn;
+
+/// So many tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
+/// has to find what it still has.
+const PATIENCE: i32 = 10;
+
+pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
+    let mut tx = service.db.read().await?;
+    let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
+    let unheard = match &call {
+        Some(call) => unheard_recording(service, &mut tx, call).await?,
+        None => None,
+    };
+    drop(tx);
+    if let (Some(call), Some((sid, step))) = (&call, unheard) {
+        look_for_recordings(service, job, call, &sid, step).await?;
+    }
+    let running = call.as_ref().and_then(|call| open_state(service, call));
+    let receipt = match (&call, &running) {
+        (Some(call), Some((_, state))) if state.receipt_spoken => {
+            Some(derive(service, call, state).await?)
+        }
+        _ => None,
+    };
+    let mut tx = service.db.begin().await?;
+    job.done(&mut tx).await?;
+    if let Some(call) = calls::by_id(&mut tx, job.row.subject).await?
+        && !call.settled
+    {
+        settle(service, &mut tx, &call, running.map(|(_, state)| state), receipt).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// The call ended while a recording ran, and no webhook has spoken of it: the call's sid and the step.
+async fn unheard_recording(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+) -> Result<Option<(ProviderRef, u32)>, StoreError> {
+    let Some((sid, state)) = open_state(service, call) else {
+        return Ok(None);
+    };
+    if !matches!(state.place, Place::Recording { .. }) {
+        return Ok(None);
+    }
+    let heard = reports::recordings(tx, call.report)
+        .await?
+        .iter()
+        .any(|recording| u32::try_from(recording.step) == Ok(state.step));
+    Ok((!heard).then_some((sid, state.step)))
+}
+
+async fn look_for_recordings(
+    service: &Service,
+    job: &Claimed,
+    call: &Call,
+    sid: &ProviderRef,
+    step: u32,
+) -> Result<(), Unfinished> {
+    let Some(provider) = service.providers.get(&sid.provider) else {
+        return Ok(());
+    };
+    match provider.recordings_of(&sid.id).await {
+        Ok(found) => {
+            let mut tx = service.db.begin().await?;
+            for recording in found {
+                let id = recording.show();
+                accept_orphan(service, &mut tx, &sid.provider, call, id, step).await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        }
+        Err(error) if job.row.attempts < PATIENCE => Err(error.into()),
+        Err(error) => {
+            warn!(call = %call.id, %error, "settled without the provider's word on its recordings");
+            Ok(())
+        }
+    }
+}
+
+async fn derive(
+    service: &Arc<Service>,
+    call: &Call,
+    state: &State,
+) -> Result<Derived, Unfinished> {
+    let receipt = Receipt::parse(&state.receipt)
+        .map_err(|_| Unfinished::Failed("the call's receipt cannot be read".into()))?;
+    let key = service.secret.derive(receipts::LABEL);
+    let line = call.line.clone();
+    Ok(tokio::task::spawn_blocking(move || receipts::derive(&receipt, &line, &key)).await?)
+}
+
+async fn settle(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+    state: Option<State>,
+    receipt: Option<Derived>,
+) -> Result<(), StoreError> {
+    let report = reports::get(tx, call.report)
+        .await?
+        .ok_or(StoreError::Unreadable("report of a call"))?;
+    if let Some(state) = &state {
+        write_call_entry(service, tx, &report, state).await?;
+    }
+    if let (Some(derived), true) = (receipt, report.reference.is_some()) {
+        let recipient = derived.identity.recipient().to_string();
+        reports::insert_receipt(tx, &derived.lookup, &call.line, report.id, &recipient).await?;
+    }
+    calls::settle(tx, call.id).await?;
+    let now = service.clock.system_now();
+    for recording in reports::recordings(tx, call.report).await? {
+        if recording.state == "sealed" && !recording.deleted {
+            let id = crate::clock::random_id();
+            jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How the call went, sealed: phase, language, how far the caller got, when exactly.
+async fn write_call_entry(
+    service: &Service,
+    tx: &mut Tx,
+    report: &Report,
+    state: &State,
+) -> Result<(), StoreError> {
+    let language = service
+        .config
+        .line(&report.line)
+        .and_then(|line| line.languages.get(state.language));
+    add_entry(
+        tx,
+        report,
+        NewEntry {
+            kind: EntryKind::Call,
+            at: service.clock.line_now(),
+            by: None,
+            body: json!({
+                "answered_at": state.answered_at,
+                "phase": state.phase,
+                "language": language,
+                "reached": state.reached,
+                "receipt_spoken": state.receipt_spoken,
+                "takes": state.takes,
+            }),
+        },
+    )
+    .await
+    .map(drop)
+}

@@ -1,0 +1,52 @@
+//! Asks the provider about a call that has been silent: the word that it is over may have been lost.
+
+use super::{Claimed, Unfinished};
+use crate::conduct::open_state;
+use crate::service::Service;
+use crate::store::calls;
+use crate::store::jobs::{self, Kind};
+use chrono::TimeDelta;
+use std::sync::Arc;
+
+/// How often a running call is asked about.
+const EVERY: TimeDelta = TimeDelta::minutes(10);
+/// After so many times, two hours after the answer, a call is over whatever the provider says.
+const MOST: i32 = 12;
+
+pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
+    let mut tx = service.db.read().await?;
+    let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
+    drop(tx);
+    if let Some(call) = call
+        && !call.ended
+    {
+        let over = job.row.attempts >= MOST || asked(service, &call).await;
+        if !over {
+            return Err(Unfinished::Later(EVERY));
+        }
+        let mut tx = service.db.begin().await?;
+        job.done(&mut tx).await?;
+        if calls::set_ended(&mut tx, call.id).await? {
+            let now = service.clock.system_now();
+            jobs::enqueue(&mut tx, crate::clock::random_id(), Kind::Settle, call.id, now).await?;
+        }
+        return Ok(tx.commit().await?);
+    }
+    let mut tx = service.db.begin().await?;
+    job.done(&mut tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Does the provider say the call is over? A provider that does not answer is asked again later.
+async fn asked(service: &Service, call: &calls::Call) -> bool {
+    let Some((sid, _)) = open_state(service, call) else {
+        return false;
+    };
+    match service.providers.get(&sid.provider) {
+        Some(provider) => provider
+            .ask(&sid.id)
+            .await
+            .is_ok_and(|standing| standing.ended),
+        None => false,
+    }
+}
