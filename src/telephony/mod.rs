@@ -4,10 +4,13 @@
 //! REST API to fetch and delete recordings. In the order of a request: [`Provider::authenticate`] on the raw
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
+pub mod form;
 pub mod number;
+pub mod signature;
 pub mod simulator;
 pub mod twilio;
 pub mod twiml;
+pub mod wav;
 
 use crate::call::script::{RecordingEnd, Script};
 use crate::hidden::Hidden;
