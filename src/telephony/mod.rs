@@ -57,7 +57,8 @@ pub struct Event {
     pub to: Hidden<String>,
     /// Who calls.
     pub from: Caller,
-    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time.
+    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time. Keys that ended a
+    /// recording are not among them.
     pub keys: Option<Hidden<String>>,
     /// The call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
     pub ended: bool,
@@ -207,7 +208,10 @@ pub trait Provider: Send + Sync {
     fn render(&self, script: &Script, links: &Links) -> Rendered;
 
     /// What to answer when there is no call to speak of (database down, a number no line has): the same, without steps;
-    /// a recording is left with the provider.
+    /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`
+    /// with the recording in the event: that must be answered with a goodbye, or the caller is asked to speak again
+    /// and again. What a script says after its [`Record`](crate::call::script::Verb::Record) is heard when nothing was
+    /// recorded.
     fn render_blunt(&self, script: &Script) -> Rendered;
 
     /// Fetches a recording, as WAV.

@@ -40,12 +40,15 @@ const RECORD: Verb = Verb::Record {
     silence_seconds: 10,
 };
 
+/// A path of slashes and a name, the attributes, the text.
+type Element = (String, Vec<(String, String)>, String);
+
 /// Elements with their attributes, sorted, and their text: a document as far as XML counts it. Fails on anything
 /// that is no well-formed XML.
-fn canonical(xml: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+fn canonical(xml: &str) -> Vec<Element> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().expand_empty_elements = true;
-    let mut out: Vec<(String, Vec<(String, String)>, String)> = Vec::new();
+    let mut out: Vec<Element> = Vec::new();
     let mut open = Vec::new();
     loop {
         match reader.read_event().unwrap() {
