@@ -4,10 +4,13 @@
 //! REST API to fetch and delete recordings. In the order of a request: [`Provider::authenticate`] on the raw
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
+pub mod form;
 pub mod number;
+pub mod signature;
 pub mod simulator;
 pub mod twilio;
 pub mod twiml;
+pub mod wav;
 
 use crate::call::script::{RecordingEnd, Script};
 use crate::hidden::Hidden;
@@ -55,7 +58,8 @@ pub struct Event {
     pub to: Hidden<String>,
     /// Who calls.
     pub from: Caller,
-    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time.
+    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time. Keys that ended a
+    /// recording are not among them.
     pub keys: Option<Hidden<String>>,
     /// The call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
     pub ended: bool,
@@ -205,7 +209,10 @@ pub trait Provider: Send + Sync {
     fn render(&self, script: &Script, links: &Links) -> Rendered;
 
     /// What to answer when there is no call to speak of (database down, a number no line has): the same, without steps;
-    /// a recording is left with the provider.
+    /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`
+    /// with the recording in the event: that must be answered with a goodbye, or the caller is asked to speak again
+    /// and again. What a script says after its [`Record`](crate::call::script::Verb::Record) is heard when nothing was
+    /// recorded.
     fn render_blunt(&self, script: &Script) -> Rendered;
 
     /// Fetches a recording, as WAV.

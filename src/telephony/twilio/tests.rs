@@ -1,0 +1,189 @@
+//! Settings, signatures, and the helpers of the REST API's tests.
+
+use super::*;
+use crate::telephony::signature::twilio_sign;
+use axum::http::HeaderMap;
+use std::time::Duration;
+
+fn settings(api_url: &str) -> TwilioSettings {
+    TwilioSettings {
+        name: "twilio".to_owned(),
+        account: "AC1".to_owned(),
+        auth_tokens: vec![
+            Hidden::new("first".to_owned()),
+            Hidden::new("second".to_owned()),
+        ],
+        api_url: api_url.to_owned(),
+        public_url: "https://duty.example/".to_owned(),
+    }
+}
+
+/// Needs no certificates, so that the tests run on a bare machine.
+fn client(silence: Duration) -> reqwest::Client {
+    let times = RestTimeouts {
+        silence,
+        ..RestTimeouts::default()
+    };
+    rest::loopback_client_with(times).unwrap()
+}
+
+pub(super) fn twilio(api_url: &str) -> Twilio {
+    Twilio::new(settings(api_url), client(Duration::from_secs(15))).unwrap()
+}
+
+/// One that waits for no more than a moment.
+pub(super) fn impatient(api_url: &str) -> Twilio {
+    Twilio::new(settings(api_url), client(Duration::from_millis(100))).unwrap()
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let judge = |change: fn(&mut TwilioSettings)| {
+        let mut settings = settings("https://api.twilio.com");
+        change(&mut settings);
+        Twilio::new(settings, client(Duration::from_secs(1))).map(|_| ())
+    };
+    assert_eq!(judge(|_| {}), Ok(()));
+    assert_eq!(
+        judge(|s| s.api_url = "http://127.0.0.1:1".to_owned()),
+        Ok(())
+    );
+    assert_eq!(judge(|s| s.account.clear()), Err(BadSettings::Account));
+    assert_eq!(
+        judge(|s| s.account = "AC1/..".to_owned()),
+        Err(BadSettings::Account)
+    );
+    assert_eq!(judge(|s| s.auth_tokens.clear()), Err(BadSettings::Tokens));
+    assert_eq!(
+        judge(|s| s.auth_tokens[1] = Hidden::default()),
+        Err(BadSettings::Tokens)
+    );
+    assert_eq!(
+        judge(|s| s.auth_tokens.extend(s.auth_tokens.clone())),
+        Err(BadSettings::Tokens)
+    );
+    for url in [
+        "http://api.twilio.com",
+        "ftp://x",
+        "x",
+        "https://u:p@x",
+        "https://x?y",
+        "https://x#y",
+    ] {
+        let mut settings = settings("");
+        settings.api_url = url.to_owned();
+        assert_eq!(
+            Twilio::new(settings, client(Duration::from_secs(1))).map(|_| ()),
+            Err(BadSettings::ApiUrl),
+            "{url}"
+        );
+    }
+}
+
+/// A form as Twilio sends it, signed with `secret`.
+fn signed(secret: &str, url: &str, fields: &[(&str, &str)]) -> RawRequest {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(n, v)| (n.to_string(), v.to_string()))
+        .collect();
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(&fields)
+        .finish();
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        "X-Twilio-Signature",
+        twilio_sign(secret, url, &fields).parse().unwrap(),
+    );
+    headers.insert(
+        "Content-Type",
+        "application/x-www-form-urlencoded; charset=UTF-8"
+            .parse()
+            .unwrap(),
+    );
+    RawRequest {
+        url: url.to_owned(),
+        headers,
+        body: body.into(),
+    }
+}
+
+#[test]
+fn a_signature_is_one_and_right() {
+    let twilio = twilio("https://api.twilio.com");
+    let url = "https://duty.example/hooks/twilio/call?x=1";
+    let fields = [
+        ("AccountSid", "AC1"),
+        ("CallSid", "CA1"),
+        ("From", "+86 138"),
+    ];
+    for secret in ["first", "second"] {
+        let request = signed(secret, url, &fields);
+        assert_eq!(twilio.authenticate(&request), Ok(()));
+        assert_eq!(twilio.parse(&request).unwrap().call.show(), "CA1");
+    }
+    assert_eq!(
+        twilio.authenticate(&signed("third", url, &fields)),
+        Err(Refused::Forged)
+    );
+
+    let request = signed("first", url, &fields);
+    let spoilt = |change: fn(&mut RawRequest)| {
+        let mut request = request.clone();
+        change(&mut request);
+        twilio.authenticate(&request)
+    };
+    assert_eq!(
+        spoilt(|r| _ = r.headers.remove("X-Twilio-Signature")),
+        Err(Refused::Forged)
+    );
+    let doubled = |r: &mut RawRequest| {
+        let same = r.headers["X-Twilio-Signature"].clone();
+        r.headers.append("X-Twilio-Signature", same);
+    };
+    assert_eq!(spoilt(doubled), Err(Refused::Forged));
+    assert_eq!(
+        spoilt(|r| r.body = [&r.body[..], b"&Digits=1"].concat().into()),
+        Err(Refused::Forged)
+    );
+    assert_eq!(spoilt(|r| r.url.push('1')), Err(Refused::Forged));
+    assert_eq!(
+        spoilt(|r| _ = r
+            .headers
+            .insert("Content-Type", "text/plain".parse().unwrap())),
+        Err(Refused::Forged)
+    );
+    assert_eq!(
+        spoilt(|r| _ = r.headers.remove("Content-Type")),
+        Err(Refused::Forged)
+    );
+}
+
+#[test]
+fn a_take_being_fetched_is_signed_without_a_body() {
+    let twilio = twilio("https://api.twilio.com");
+    let mut request = signed("first", "https://duty.example/hooks/twilio/take/1/2/3", &[]);
+    request.headers.remove("Content-Type");
+    assert_eq!(twilio.authenticate(&request), Ok(()));
+    assert_eq!(twilio.parse(&request).unwrap_err(), Refused::Malformed);
+}
+
+#[test]
+fn a_blunt_answer_comes_back_to_the_hooks_the_operator_knows() {
+    let twilio = twilio("https://api.twilio.com");
+    let record = crate::call::script::Verb::Record {
+        max_seconds: 300,
+        silence_seconds: 10,
+    };
+    let rendered = twilio.render_blunt(&Script(vec![record]));
+    assert_eq!(rendered.content_type, "text/xml; charset=utf-8");
+    assert!(
+        rendered
+            .body
+            .contains(r#" action="https://duty.example/hooks/twilio/fallback" "#)
+    );
+    assert!(
+        rendered
+            .body
+            .contains(r#" recordingStatusCallback="https://duty.example/hooks/twilio/recording" "#)
+    );
+}

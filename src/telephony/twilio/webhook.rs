@@ -1,0 +1,139 @@
+//! What Twilio's webhooks say: the call's, a step's, a recording's, and the status callback are one kind of form.
+
+use crate::call::script::RecordingEnd;
+use crate::hidden::Hidden;
+use crate::telephony::form::{BrokenForm, Form};
+use crate::telephony::number::Caller;
+use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+
+/// The longest id and number taken, in characters. Twilio's ids have 34.
+const LONGEST: usize = 128;
+
+/// What Twilio sends as `Digits` when the caller hung up while being recorded.
+const HUNG_UP: &str = "hangup";
+
+impl From<BrokenForm> for Refused {
+    fn from(_: BrokenForm) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Does the one `Content-Type` say that the body is a form?
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let kind = only.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// Reads a webhook of `account`, whose signature was found right.
+pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
+    if !is_form(&request.headers) {
+        return Err(Refused::Malformed);
+    }
+    let form = Form::parse(&request.body)?;
+    if form.get("AccountSid")? != Some(account) {
+        return Err(Refused::Forged);
+    }
+    let call = id(&form, "CallSid")?.ok_or(Refused::Malformed)?;
+    let digits = form.get("Digits")?;
+    let hung_up = digits == Some(HUNG_UP);
+    let recording_id = id(&form, "RecordingSid")?;
+    // What ended a recording is not a key pressed in answer to anything.
+    let keys = match recording_id {
+        None if !hung_up => digits.map(|keys| Hidden::new(keys.to_owned())),
+        _ => None,
+    };
+    let ended = hung_up || form.get("CallStatus")?.is_some_and(is_over);
+    let outcome = outcome(&form, digits)?;
+    let recording = recording_id
+        .zip(outcome)
+        .map(|(id, outcome)| RecordingFact { id, outcome });
+    let to = either(&form, "To", "Called")?.unwrap_or_default();
+    Ok(Event {
+        call,
+        to: Hidden::new(to.to_owned()),
+        from: caller(either(&form, "From", "Caller")?.unwrap_or_default()),
+        keys,
+        ended,
+        recording,
+    })
+}
+
+/// Is a call of this status over?
+pub(super) fn is_over(status: &str) -> bool {
+    matches!(
+        status,
+        "completed" | "busy" | "failed" | "no-answer" | "canceled"
+    )
+}
+
+/// An opaque id; an empty one is none.
+fn id(form: &Form, name: &str) -> Result<Option<Hidden<String>>, Refused> {
+    match form.get(name)? {
+        None | Some("") => Ok(None),
+        Some(id) if id.chars().count() > LONGEST => Err(Refused::Malformed),
+        Some(id) => Ok(Some(Hidden::new(id.to_owned()))),
+    }
+}
+
+/// The field under its new name, or under the old one that stands beside it.
+fn either<'a>(form: &'a Form, new: &str, old: &str) -> Result<Option<&'a str>, BrokenForm> {
+    Ok(match form.get(new)? {
+        None | Some("") => form.get(old)?,
+        given => given,
+    })
+}
+
+/// What became of the recording a webhook names; `None` while it is still being made.
+///
+/// The action of a `Record` has no status: it comes once the recording is done. A status we don't know may be
+/// anything, and tells nothing.
+fn outcome(form: &Form, digits: Option<&str>) -> Result<Option<RecordingOutcome>, BrokenForm> {
+    Ok(match form.get("RecordingStatus")? {
+        None | Some("" | "completed") => Some(RecordingOutcome::Completed {
+            // `-1` while Twilio doesn't know yet.
+            seconds: form
+                .get("RecordingDuration")?
+                .and_then(|seconds| seconds.parse().ok()),
+            end: match digits {
+                Some("#") => Some(RecordingEnd::Key),
+                Some(HUNG_UP) => Some(RecordingEnd::HangUp),
+                _ => None,
+            },
+        }),
+        Some("absent" | "failed") => Some(RecordingOutcome::Absent),
+        Some(_) => None,
+    })
+}
+
+/// Who calls. Withheld numbers come as words, and as the same words spelt on a keypad.
+fn caller(number: &str) -> Caller {
+    let bare = number.trim();
+    let word = bare.to_ascii_lowercase();
+    let word = word
+        .strip_prefix("sip:")
+        .or_else(|| word.strip_prefix("tel:"))
+        .unwrap_or(&word);
+    let word = word.split('@').next().unwrap_or_default();
+    let said = matches!(
+        word,
+        "" | "anonymous" | "restricted" | "blocked" | "unknown" | "unavailable" | "private"
+    );
+    let spelt = matches!(
+        word.strip_prefix('+').unwrap_or(word),
+        "266696687" | "7378742833" | "2562533" | "8656696" | "86282452253"
+    );
+    if said || spelt {
+        return Caller::Withheld;
+    }
+    Caller::Number(Hidden::new(bare.chars().take(LONGEST).collect()))
+}
+
+#[cfg(test)]
+mod tests;

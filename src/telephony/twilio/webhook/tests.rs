@@ -1,0 +1,248 @@
+use super::*;
+use proptest::prelude::*;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn raw(content_type: &str, body: &[u8]) -> RawRequest {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+    RawRequest {
+        url: "https://duty.example/hooks/twilio/call".to_owned(),
+        headers,
+        body: body.to_vec().into(),
+    }
+}
+
+/// A form from account `AC1`, about call `CA1`, with `more` fields.
+fn says(more: &str) -> Result<Event, Refused> {
+    let body = format!("AccountSid=AC1&CallSid=CA1&ApiVersion=2010-04-01&{more}");
+    event(&raw(FORM, body.as_bytes()), "AC1")
+}
+
+fn keys(event: &Event) -> Option<&str> {
+    event.keys.as_ref().map(|keys| keys.show().as_str())
+}
+
+fn outcome_of(event: &Event) -> Option<(&str, RecordingOutcome)> {
+    let fact = event.recording.as_ref()?;
+    Some((fact.id.show(), fact.outcome))
+}
+
+const fn completed(seconds: Option<u32>, end: Option<RecordingEnd>) -> RecordingOutcome {
+    RecordingOutcome::Completed { seconds, end }
+}
+
+#[test]
+fn a_call_comes_in() {
+    let event = says(
+        "From=%2B8613800138000&To=%2B8618877009155&CallStatus=ringing&Direction=inbound&Whatever=1",
+    )
+    .unwrap();
+    assert_eq!(event.call.show(), "CA1");
+    assert_eq!(event.to.show(), "+8618877009155");
+    assert_eq!(
+        event.from,
+        Caller::Number("+8613800138000".to_owned().into())
+    );
+    assert_eq!(keys(&event), None);
+    assert!(!event.ended);
+    assert!(event.recording.is_none());
+    assert!(!format!("{event:?}").contains("138"));
+}
+
+#[test]
+fn old_names_stand_in_for_new_ones() {
+    let event = says("Caller=%2B1&Called=%2B2&From=&To=").unwrap();
+    assert_eq!(event.from, Caller::Number("+1".to_owned().into()));
+    assert_eq!(event.to.show(), "+2");
+}
+
+#[test]
+fn withheld_numbers_are_known_in_every_spelling() {
+    for withheld in [
+        "",
+        "anonymous",
+        "Anonymous",
+        "RESTRICTED",
+        "%2B266696687",
+        "266696687",
+        "%2B7378742833",
+        "%2B2562533",
+        "%2B8656696",
+        "%2B86282452253",
+        "sip:anonymous@anonymous.invalid",
+        "%20",
+    ] {
+        assert_eq!(
+            says(&format!("From={withheld}")).unwrap().from,
+            Caller::Withheld,
+            "{withheld}"
+        );
+    }
+    assert_eq!(says("").unwrap().from, Caller::Withheld);
+    for number in ["%2B862824522530", "sip:alice@example.org", "x266696687"] {
+        assert_ne!(
+            says(&format!("From={number}")).unwrap().from,
+            Caller::Withheld,
+            "{number}"
+        );
+    }
+    let Caller::Number(long) = says(&format!("From={}", "1".repeat(500))).unwrap().from else {
+        panic!("not withheld");
+    };
+    assert_eq!(long.show().len(), 128);
+}
+
+#[test]
+fn keys_are_answers_to_a_gather_only() {
+    assert_eq!(
+        keys(&says("Digits=1&CallStatus=in-progress").unwrap()),
+        Some("1")
+    );
+    assert_eq!(keys(&says("Digits=%23").unwrap()), Some("#"));
+    assert_eq!(keys(&says("Digits=&msg=Gather+End").unwrap()), Some(""));
+    assert_eq!(keys(&says("CallStatus=in-progress").unwrap()), None);
+    assert_eq!(keys(&says("Digits=%23&RecordingSid=RE1").unwrap()), None);
+}
+
+#[test]
+fn a_recording_ends_in_several_ways() {
+    let case = |more: &str| {
+        let event = says(more).unwrap();
+        let outcome = outcome_of(&event).map(|(id, outcome)| {
+            assert_eq!(id, "RE1");
+            outcome
+        });
+        (outcome, event.ended)
+    };
+    let key = Some(RecordingEnd::Key);
+    let hung_up = Some(RecordingEnd::HangUp);
+    // The action of a Record.
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=12&Digits=%23&RecordingUrl=http%3A%2F%2Fevil"),
+        (Some(completed(Some(12), key)), false)
+    );
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=12&Digits=hangup&CallStatus=completed"),
+        (Some(completed(Some(12), hung_up)), true)
+    );
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=12&Digits=hangup&CallStatus=in-progress"),
+        (Some(completed(Some(12), hung_up)), true)
+    );
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=240&Digits="),
+        (Some(completed(Some(240), None)), false)
+    );
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=-1"),
+        (Some(completed(None, None)), false)
+    );
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=soon"),
+        (Some(completed(None, None)), false)
+    );
+    // The recording's own callback.
+    assert_eq!(
+        case(
+            "RecordingSid=RE1&RecordingStatus=completed&RecordingDuration=12&RecordingChannels=1&RecordingSource=RecordVerb"
+        ),
+        (Some(completed(Some(12), None)), false)
+    );
+    for absent in ["absent", "failed"] {
+        assert_eq!(
+            case(&format!("RecordingSid=RE1&RecordingStatus={absent}")),
+            (Some(RecordingOutcome::Absent), false)
+        );
+    }
+    for running in [
+        "in-progress",
+        "processing",
+        "paused",
+        "stopped",
+        "deleted",
+        "novel",
+    ] {
+        assert_eq!(
+            case(&format!("RecordingSid=RE1&RecordingStatus={running}")),
+            (None, false)
+        );
+    }
+    // The call's status callback.
+    assert_eq!(
+        case("RecordingSid=RE1&RecordingDuration=12&CallStatus=completed&CallDuration=60"),
+        (Some(completed(Some(12), None)), true)
+    );
+    assert_eq!(case("RecordingSid="), (None, false));
+}
+
+#[test]
+fn a_call_ends_by_its_status() {
+    for over in ["completed", "busy", "failed", "no-answer", "canceled"] {
+        assert!(says(&format!("CallStatus={over}")).unwrap().ended, "{over}");
+    }
+    for on in ["queued", "ringing", "in-progress", "", "novel"] {
+        assert!(!says(&format!("CallStatus={on}")).unwrap().ended, "{on}");
+    }
+    let event = says("Digits=hangup").unwrap();
+    assert!(event.ended && event.keys.is_none());
+}
+
+#[test]
+fn another_account_is_forged_and_a_broken_form_malformed() {
+    let judge = |content_type: &str, body: &str| {
+        event(&raw(content_type, body.as_bytes()), "AC1")
+            .map(|_| ())
+            .unwrap_err()
+    };
+    assert_eq!(judge(FORM, "AccountSid=AC2&CallSid=CA1"), Refused::Forged);
+    assert_eq!(judge(FORM, "CallSid=CA1"), Refused::Forged);
+    let long = format!("AccountSid=AC1&CallSid={}", "x".repeat(129));
+    for body in [
+        "AccountSid=AC1",
+        "AccountSid=AC1&CallSid=",
+        "AccountSid=AC1&CallSid=%0A",
+        "AccountSid=AC1&CallSid=CA1&CallSid=CA2",
+        "AccountSid=AC1&AccountSid=AC2&CallSid=CA1",
+        "AccountSid=AC1&CallSid=CA1&Digits=1&Digits=2",
+        "AccountSid=AC1&CallSid=CA1&x=%",
+        &long,
+    ] {
+        assert_eq!(judge(FORM, body), Refused::Malformed, "{body}");
+    }
+    assert_eq!(
+        judge("application/json", "AccountSid=AC1&CallSid=CA1"),
+        Refused::Malformed
+    );
+    assert_eq!(
+        judge(
+            "application/x-www-form-urlencodedx",
+            "AccountSid=AC1&CallSid=CA1"
+        ),
+        Refused::Malformed
+    );
+}
+
+#[test]
+fn a_content_type_is_one_and_may_have_parameters() {
+    assert!(is_form(
+        &raw("Application/X-WWW-Form-URLEncoded ; charset=UTF-8", b"").headers
+    ));
+    let mut doubled = raw(FORM, b"").headers;
+    doubled.append(CONTENT_TYPE, FORM.parse().unwrap());
+    assert!(!is_form(&doubled));
+    assert!(!is_form(&HeaderMap::new()));
+}
+
+proptest! {
+    #[test]
+    fn no_form_makes_it_panic(fields in proptest::collection::vec((
+        "AccountSid|CallSid|Digits|RecordingSid|RecordingStatus|RecordingDuration|From|To|CallStatus|\\PC*", "AC1|hangup|#|-1|\\PC*"
+    ), 0..12), junk in any::<Vec<u8>>()) {
+        let body = form_urlencoded::Serializer::new("AccountSid=AC1&CallSid=C".to_owned()).extend_pairs(fields).finish();
+        if let Ok(event) = event(&raw(FORM, body.as_bytes()), "AC1") {
+            prop_assert!(event.recording.is_none() || event.keys.is_none());
+        }
+        let _ = event(&raw(FORM, &junk), "AC1");
+    }
+}

@@ -1,0 +1,377 @@
+use super::*;
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use serde_json::Value;
+use uuid::Uuid;
+
+fn links() -> Links {
+    Links {
+        public_url: "https://h.example".to_owned(),
+        provider: "tw".to_owned(),
+        call: Uuid::nil(),
+        line: "fcg-5".to_owned(),
+        step: 2,
+        take_key: "KEY".to_owned().into(),
+    }
+}
+
+fn blunt() -> BluntLinks {
+    BluntLinks {
+        recorded: "https://h.example/hooks/tw/fallback".to_owned(),
+        recording: "https://h.example/hooks/tw/recording".to_owned(),
+    }
+}
+
+fn say(text: &str, language: &str) -> Verb {
+    Verb::Say {
+        text: text.to_owned(),
+        language: language.to_owned(),
+    }
+}
+
+const GATHER: fn() -> Verb = || Verb::Gather {
+    keys: "129".to_owned(),
+    seconds: 8,
+};
+const RECORD: Verb = Verb::Record {
+    max_seconds: 240,
+    silence_seconds: 10,
+};
+
+/// A path of slashes and a name, the attributes, the text.
+type Element = (String, Vec<(String, String)>, String);
+
+/// Elements with their attributes, sorted, and their text: a document as far as XML counts it. Fails on anything
+/// that is no well-formed XML.
+fn canonical(xml: &str) -> Vec<Element> {
+    let mut reader = Reader::from_str(xml);
+    reader.config_mut().expand_empty_elements = true;
+    let mut out: Vec<Element> = Vec::new();
+    let mut open = Vec::new();
+    loop {
+        match reader.read_event().unwrap() {
+            Event::Start(start) => {
+                let mut attributes: Vec<_> = start
+                    .attributes()
+                    .map(|a| {
+                        let a = a.unwrap();
+                        let value = quick_xml::escape::unescape(&a.value).unwrap();
+                        (a.key.as_ref().to_owned(), value.into_owned())
+                    })
+                    .collect();
+                attributes.sort();
+                open.push(out.len());
+                let name = start.name().as_ref().to_owned();
+                out.push((
+                    format!("{}{name}", "/".repeat(open.len())),
+                    attributes,
+                    String::new(),
+                ));
+            }
+            Event::End(_) => _ = open.pop(),
+            Event::Text(text) => {
+                let here = *open.last().unwrap();
+                out[here].2.push_str(&text);
+            }
+            Event::GeneralRef(reference) => {
+                let here = *open.last().unwrap();
+                let whole = format!("&{};", &*reference);
+                out[here]
+                    .2
+                    .push_str(&quick_xml::escape::unescape(&whole).unwrap());
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+    out
+}
+
+/// One element a line, for people to read. No text has a bare `<` in it.
+fn by_lines(xml: &str) -> String {
+    xml.replace("><", ">\n<")
+}
+
+/// Everything in a document is in Twilio's list.
+fn conforms(xml: &str) {
+    let list: Value = serde_json::from_str(include_str!(
+        "../../../tests/vectors/twiml-voice-attributes.json"
+    ))
+    .unwrap();
+    for (path, attributes, _) in canonical(xml) {
+        let verb = path.trim_start_matches('/');
+        if matches!(verb, "Response" | "Hangup") {
+            assert!(attributes.is_empty());
+            continue;
+        }
+        let known = list["attributes"][verb].as_object().expect(verb);
+        for (name, value) in attributes {
+            let rule = known.get(&name).unwrap_or_else(|| panic!("{verb} {name}"));
+            if let Some(allowed) = rule["enum"].as_array() {
+                let words: Vec<_> = match rule["list"].as_bool() {
+                    Some(true) => value.split(' ').collect(),
+                    _ => vec![value.as_str()],
+                };
+                for word in words {
+                    assert!(allowed.iter().any(|a| a == word), "{verb} {name}={word}");
+                }
+            }
+            match rule["type"].as_str().unwrap() {
+                "number" => assert!(value.parse::<u32>().is_ok(), "{verb} {name}={value}"),
+                "boolean" => assert!(matches!(&*value, "true" | "false"), "{verb} {name}={value}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn a_menu_is_spoken_inside_its_gather() {
+    let script = Script(vec![
+        say("您好,这里是热线 & <值班>。", "zh-CN"),
+        Verb::Play { take: 4 },
+        say("Press 9 for \"English\".", "en"),
+        GATHER(),
+    ]);
+    let xml = document(&script, &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+<Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+<Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好,这里是热线 &amp; &lt;值班&gt;。</Say>
+<Play>https://h.example/hooks/tw/take/00000000-0000-0000-0000-000000000000/4/KEY</Play>
+<Say language="en-GB" voice="Polly.Amy-Neural">Press 9 for "English".</Say>
+</Gather>
+</Response>
+"##);
+}
+
+#[test]
+fn a_record_has_all_its_ways_out() {
+    let xml = document(&Script(vec![say("请讲。", "zh-CN"), RECORD]), &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+<Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请讲。</Say>
+<Record action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
+<Redirect method="POST">https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2&amp;nothing=1</Redirect>
+</Response>
+"##);
+}
+
+#[test]
+fn a_goodbye_hangs_up() {
+    let script = Script(vec![say("再见。", "zh-CN"), Verb::HangUp]);
+    let xml = document(&script, &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+<Say language="cmn-CN" voice="Polly.Zhiyu-Neural">再见。</Say>
+<Hangup/>
+</Response>
+"##);
+}
+
+#[test]
+fn a_blunt_answer_leads_nowhere_twice() {
+    let script = Script(vec![
+        say("请留言。", "zh-CN"),
+        Verb::Play { take: 1 },
+        RECORD,
+        say("再见。", "zh-CN"),
+    ]);
+    let xml = blunt_document(&script, &blunt());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+<Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请留言。</Say>
+<Record action="https://h.example/hooks/tw/fallback" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
+<Say language="cmn-CN" voice="Polly.Zhiyu-Neural">再见。</Say>
+<Hangup/>
+</Response>
+"##);
+    let xml = blunt_document(&Script(vec![say("Closed.", "en"), GATHER()]), &blunt());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+<Say language="en-GB" voice="Polly.Amy-Neural">Closed.</Say>
+<Hangup/>
+</Response>
+"##);
+}
+
+#[test]
+fn it_prints_what_twilios_own_library_prints() {
+    // Addresses are made by others; the shape around them is compared.
+    let without_addresses = |document: &str| {
+        let mut elements = canonical(document);
+        for (_, attributes, text) in &mut elements {
+            attributes.retain(|(name, _)| !matches!(&**name, "action" | "recordingStatusCallback"));
+            if text.starts_with("https://") {
+                text.clear();
+            }
+        }
+        elements
+    };
+    let lines: Vec<_> = include_str!("../../../tests/vectors/twiml-reference-output.xml")
+        .lines()
+        .collect();
+
+    // The first document says its words before the Gather and goes on behind it; ours says them inside, and needs
+    // nothing behind. Each element by itself is the same.
+    let script = Script(vec![
+        say("您好,这里是热线 & <值班>。", "zh-CN"),
+        Verb::Play { take: 1 },
+        GATHER(),
+    ]);
+    let ours = without_addresses(&document(&script, &links()));
+    let theirs = without_addresses(lines[0]);
+    for (path, attributes, text) in &ours {
+        let verb = path.trim_start_matches('/');
+        assert!(
+            theirs
+                .iter()
+                .any(|t| t.0.trim_start_matches('/') == verb && &t.1 == attributes && &t.2 == text),
+            "{verb}"
+        );
+    }
+
+    // The second is a Record that says nothing of how it calls back, and wants one event more.
+    let record = Verb::Record {
+        max_seconds: 180,
+        silence_seconds: 10,
+    };
+    let mut ours = without_addresses(&blunt_document(&Script(vec![record]), &blunt()));
+    let mut theirs = without_addresses(lines[1]);
+    ours[1]
+        .1
+        .retain(|(name, _)| name != "recordingStatusCallbackMethod");
+    for element in [&mut ours[1], &mut theirs[1]] {
+        element
+            .1
+            .retain(|(name, _)| name != "recordingStatusCallbackEvent");
+    }
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn nothing_stands_behind_what_ends_a_script() {
+    for end in [GATHER(), RECORD, Verb::HangUp] {
+        let once = document(&Script(vec![end.clone()]), &links());
+        let more = document(&Script(vec![end, say("more", "en"), GATHER()]), &links());
+        assert_eq!(once, more);
+    }
+    assert_eq!(canonical(&document(&Script::default(), &links())).len(), 1);
+}
+
+#[test]
+fn limits_stay_within_twilios() {
+    let record = Verb::Record {
+        max_seconds: 0,
+        silence_seconds: 0,
+    };
+    let xml = document(&Script(vec![record]), &links());
+    assert!(xml.contains(r#"maxLength="2" timeout="1""#));
+    let gather = Verb::Gather {
+        keys: String::new(),
+        seconds: 0,
+    };
+    assert!(document(&Script(vec![gather]), &links()).contains(r#"timeout="1""#));
+}
+
+#[test]
+fn languages_are_called_by_their_name_at_twilio() {
+    let list: Value = serde_json::from_str(include_str!(
+        "../../../tests/vectors/twiml-voice-attributes.json"
+    ))
+    .unwrap();
+    let known = |attribute: &str, name: &str| {
+        let names = list["attributes"]["Say"][attribute]["enum"]
+            .as_array()
+            .unwrap();
+        assert!(names.iter().any(|n| n == name), "{name}");
+    };
+    for name in ITS_NAMES
+        .iter()
+        .copied()
+        .chain(OUR_NAMES.iter().map(|row| row.0))
+    {
+        let (language, voice) = tongue(name).unwrap();
+        known("language", language);
+        if let Some(voice) = voice {
+            known("voice", voice);
+        }
+    }
+    assert_eq!(
+        tongue("zh-cn"),
+        Some(("cmn-CN", Some("Polly.Zhiyu-Neural")))
+    );
+    assert_eq!(tongue("de-DE"), Some(("de-DE", None)));
+    assert_eq!(tongue("bo-CN"), None);
+    let xml = document(&Script(vec![say("x", "bo-CN")]), &links());
+    assert!(xml.contains("<Response><Say>x</Say></Response>"));
+}
+
+#[test]
+fn long_words_are_said_in_pieces() {
+    let sentence = "一二三四五六七八九。".repeat(450);
+    let parts = pieces(&sentence);
+    assert_eq!(parts.len(), 3);
+    assert!(
+        parts
+            .iter()
+            .all(|p| p.ends_with('。') && p.chars().count() <= LONGEST_SAY)
+    );
+    assert_eq!(parts.concat(), sentence);
+    assert_eq!(pieces(&"x".repeat(LONGEST_SAY + 1)).len(), 2);
+    assert!(pieces("  ").is_empty());
+}
+
+#[test]
+fn what_cannot_be_said_is_dropped() {
+    assert_eq!(
+        sayable("a\0b\u{8}c\u{202e}d\u{2066}e\u{ffff}f\u{85}g\r\nh\ti"),
+        "abcdefg  h i"
+    );
+}
+
+fn any_verb() -> impl Strategy<Value = Verb> {
+    prop_oneof![
+        (any::<String>(), any::<String>())
+            .prop_map(|(text, language)| Verb::Say { text, language }),
+        any::<String>().prop_map(|text| Verb::Say {
+            text,
+            language: "zh-CN".to_owned()
+        }),
+        any::<u32>().prop_map(|take| Verb::Play { take }),
+        (any::<String>(), any::<u32>()).prop_map(|(keys, seconds)| Verb::Gather { keys, seconds }),
+        (any::<u32>(), any::<u32>()).prop_map(|(max_seconds, silence_seconds)| Verb::Record {
+            max_seconds,
+            silence_seconds
+        }),
+        Just(Verb::HangUp),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_script_is_well_formed_twiml_that_says_its_words(verbs in proptest::collection::vec(any_verb(), 0..6)) {
+        let script = Script(verbs);
+        let xml = document(&script, &links());
+        conforms(&xml);
+        conforms(&blunt_document(&script, &blunt()));
+        prop_assert!(xml.chars().all(|c| !c.is_control()));
+        if let Some(Verb::Say { text, .. }) = script.0.first() {
+            let spoken: String = canonical(&xml).into_iter().filter(|e| e.0.ends_with("/Say")).map(|e| e.2).collect();
+            prop_assert!(spoken.starts_with(sayable(text).trim()));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Is this a whole WAV? Looks at a recording as it streams by, keeps none of it.
+//!
+//! What a provider serves under a recording's address is not always the recording: a body cut short, an error page
+//! with status 200, an MP3. [`WavCheck`] knows after the first twelve bytes whether it is a WAV at all, and at the
+//! end whether it was whole: the sizes in its header must fit in the bytes that came. Encoders that write while they
+//! record leave those sizes at 0 or at their largest value; then only the announced length can tell, and must.
+
+use std::mem;
+
+/// The largest recording accepted unless told otherwise, in bytes: over two hours at 8 kHz and 8 bit.
+pub const LARGEST: u64 = 64 * 1024 * 1024;
+
+const PCM: u16 = 1;
+const A_LAW: u16 = 6;
+const MU_LAW: u16 = 7;
+const EXTENSIBLE: u16 = 0xfffe;
+
+/// Why the bytes are no whole WAV.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum WavError {
+    /// Not a single byte.
+    #[error("the body is empty")]
+    Empty,
+    /// A page for people, most likely an error page.
+    #[error("it is an HTML page")]
+    Html,
+    /// An XML document, most likely an error.
+    #[error("it is an XML document")]
+    Xml,
+    /// A JSON document, most likely an error.
+    #[error("it is a JSON document")]
+    Json,
+    /// Audio, but not the kind asked for.
+    #[error("it is an MP3")]
+    Mp3,
+    /// Something else.
+    #[error("it is no WAV")]
+    NotWav,
+    /// It begins as a WAV, but has no format before its sound, or one that makes no sense.
+    #[error("the WAV has no usable format")]
+    NoFormat,
+    /// Fewer bytes came than its header or the announced length promise.
+    #[error("it is cut short")]
+    CutShort,
+    /// The header doesn't say how long it is, and no length was announced.
+    #[error("nothing says where it ends")]
+    EndUnknown,
+    /// More bytes came than were announced.
+    #[error("it is longer than announced")]
+    TooLong,
+    /// Larger than allowed.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// What is known of a whole WAV.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wav {
+    /// Its length in bytes, header and all.
+    pub bytes: u64,
+    /// How long it sounds, in milliseconds; `None` in a format other than PCM, A-law and µ-law.
+    pub duration_ms: Option<u64>,
+}
+
+/// What comes next in the stream.
+enum Part {
+    /// `RIFF`, a size, `WAVE`.
+    Head,
+    /// A chunk's name and size.
+    ChunkHead,
+    /// The format, of `size` bytes with padding; only its first 16 (or 40) are looked at.
+    Format { size: u64 },
+    /// Bytes of a chunk nobody needs.
+    Skip { left: u64 },
+    /// The sound, from `start` on; all that is left is only counted.
+    Sound { start: u64, size: u32 },
+}
+
+/// Looks at a stream of bytes, chunk by chunk.
+pub struct WavCheck {
+    largest: u64,
+    announced: Option<u64>,
+    seen: u64,
+    part: Part,
+    /// Bytes of the current part that came so far: never more than 40.
+    held: Vec<u8>,
+    riff_size: u32,
+    /// Bytes a second, for the formats whose duration is known; `None` before the format, `Some(None)` otherwise.
+    rate: Option<Option<u64>>,
+}
+
+impl WavCheck {
+    /// A check of a body of which at most `largest` bytes are taken, and of which the provider `announced` a length
+    /// (`Content-Length`), or not.
+    pub fn new(largest: u64, announced: Option<u64>) -> Self {
+        Self {
+            largest,
+            announced,
+            seen: 0,
+            part: Part::Head,
+            held: Vec::new(),
+            riff_size: 0,
+            rate: None,
+        }
+    }
+
+    /// Looks at the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// As soon as it is known that this is no WAV, or too large a one.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), WavError> {
+        let end = self.seen + bytes.len() as u64;
+        if end.max(self.announced.unwrap_or(0)) > self.largest {
+            return Err(WavError::TooLarge);
+        }
+        while !bytes.is_empty() {
+            let taken = self.take(bytes)?;
+            self.seen += taken as u64;
+            bytes = &bytes[taken..];
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Takes from `bytes` what the current part still needs; says how much that was.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, WavError> {
+        match &mut self.part {
+            Part::Sound { .. } => Ok(bytes.len()),
+            Part::Skip { left } => {
+                let taken = bytes
+                    .len()
+                    .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= taken as u64;
+                Ok(taken)
+            }
+            Part::Head | Part::ChunkHead | Part::Format { .. } => {
+                let taken = bytes.len().min(self.wanted() - self.held.len());
+                self.held.extend_from_slice(&bytes[..taken]);
+                Ok(taken)
+            }
+        }
+    }
+
+    /// How many bytes of the current part are held before it is read.
+    fn wanted(&self) -> usize {
+        match self.part {
+            Part::Head => 12,
+            Part::ChunkHead => 8,
+            Part::Format { size } if size < 40 => 16,
+            Part::Format { .. } => 40,
+            Part::Skip { .. } | Part::Sound { .. } => 0,
+        }
+    }
+
+    /// Goes on to the next part, if this one is whole.
+    fn turn(&mut self) -> Result<(), WavError> {
+        if matches!(self.part, Part::Skip { left: 0 }) {
+            self.part = Part::ChunkHead;
+            return Ok(());
+        }
+        if self.wanted() == 0 || self.held.len() < self.wanted() {
+            return Ok(());
+        }
+        let held = mem::take(&mut self.held);
+        match self.part {
+            Part::Head => {
+                if &held[..4] != b"RIFF" || &held[8..] != b"WAVE" {
+                    return Err(kind_of(&held));
+                }
+                self.riff_size = u32_at(&held, 4);
+                self.part = Part::ChunkHead;
+            }
+            Part::ChunkHead => {
+                let size = u32_at(&held, 4);
+                // A chunk of odd size is followed by one byte of padding.
+                let padded = u64::from(size) + u64::from(size % 2);
+                self.part = match &held[..4] {
+                    b"data" if self.rate.is_none() => return Err(WavError::NoFormat),
+                    b"data" => Part::Sound {
+                        start: self.seen,
+                        size,
+                    },
+                    b"fmt " if size < 16 => return Err(WavError::NoFormat),
+                    b"fmt " => Part::Format { size: padded },
+                    _ if padded == 0 => Part::ChunkHead,
+                    _ => Part::Skip { left: padded },
+                };
+            }
+            Part::Format { size } => {
+                self.rate = Some(rate_of(&held)?);
+                let left = size - held.len() as u64;
+                self.part = if left == 0 {
+                    Part::ChunkHead
+                } else {
+                    Part::Skip { left }
+                };
+            }
+            Part::Skip { .. } | Part::Sound { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The bytes are over: was it a whole WAV?
+    ///
+    /// Bytes behind the end that the header gives are let pass: nothing that was said is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it was none, or not whole.
+    pub fn finish(self) -> Result<Wav, WavError> {
+        match self.announced {
+            _ if self.seen == 0 => return Err(WavError::Empty),
+            Some(length) if self.seen < length => return Err(WavError::CutShort),
+            Some(length) if self.seen > length => return Err(WavError::TooLong),
+            _ => {}
+        }
+        let (start, size) = match self.part {
+            Part::Sound { start, size } => (start, size),
+            Part::Head => {
+                return Err(match kind_of(&self.held) {
+                    WavError::NotWav
+                        if b"RIFF".starts_with(&self.held[..self.held.len().min(4)]) =>
+                    {
+                        WavError::CutShort
+                    }
+                    other => other,
+                });
+            }
+            _ => return Err(WavError::CutShort),
+        };
+        let came = self.seen - start;
+        let open_riff = matches!(self.riff_size, 0 | u32::MAX);
+        // A size of 0 is the truth when nothing follows, and an encoder's placeholder when something does.
+        let open_sound = size == u32::MAX || (size == 0 && came > 0);
+        if (open_riff || open_sound) && self.announced.is_none() {
+            return Err(WavError::EndUnknown);
+        }
+        if !open_riff && self.seen < u64::from(self.riff_size) + 8 {
+            return Err(WavError::CutShort);
+        }
+        if !open_sound && came < u64::from(size) {
+            return Err(WavError::CutShort);
+        }
+        let sound = if open_sound { came } else { u64::from(size) };
+        Ok(Wav {
+            bytes: self.seen,
+            duration_ms: self.rate.flatten().map(|rate| sound * 1000 / rate),
+        })
+    }
+}
+
+/// Bytes a second, from a format chunk; `None` in a format where that doesn't give the duration.
+fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
+    let mut tag = u16_at(format, 0);
+    if tag == EXTENSIBLE && format.len() >= 26 {
+        tag = u16_at(format, 24);
+    }
+    if !matches!(tag, PCM | A_LAW | MU_LAW) {
+        return Ok(None);
+    }
+    let rate = u64::from(u32_at(format, 4)) * u64::from(u16_at(format, 12));
+    if rate == 0 || u16_at(format, 2) == 0 {
+        return Err(WavError::NoFormat);
+    }
+    Ok(Some(rate))
+}
+
+/// What the first bytes look like, when they are no WAV's.
+fn kind_of(bytes: &[u8]) -> WavError {
+    let text = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start();
+    match text {
+        [] => WavError::NotWav,
+        [b'<', b'?', ..] => WavError::Xml,
+        // Errors of REST services in XML often come without a declaration.
+        [b'<', b'T' | b'R' | b'E', ..] => WavError::Xml,
+        [b'<', ..] => WavError::Html,
+        [b'{' | b'[', ..] => WavError::Json,
+        [b'I', b'D', b'3', ..] => WavError::Mp3,
+        [0xff, second, ..] if second & 0xe0 == 0xe0 => WavError::Mp3,
+        _ => WavError::NotWav,
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[cfg(test)]
+mod tests;
