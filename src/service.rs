@@ -28,6 +28,8 @@ pub struct Service {
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// Rung when there may be a job to do.
     pub wake: Notify,
+    /// Slows guessing of passwords down.
+    pub logins: crate::login::Logins,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
 }

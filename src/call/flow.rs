@@ -302,6 +302,8 @@ impl<'a> Flow<'a> {
                 purpose,
                 last_minute,
             } => self.after_recording(purpose, last_minute, input),
+            // Made while nobody could write it down: it was said, so it is kept.
+            _ if matches!(input, Input::Recorded { .. }) => self.unasked_recording(),
             _ if self.state.step >= MAX_STEPS => self.wind_up(),
             Place::Menu => self.at_menu(input),
             Place::Closed => self.at_closed(input),
@@ -453,6 +455,11 @@ impl<'a> Flow<'a> {
         }
         said.extend(self.review());
         said
+    }
+
+    fn unasked_recording(&mut self) -> Vec<Verb> {
+        self.keep_take(Purpose::Add, false, self.state.step);
+        self.review()
     }
 
     fn nothing_recorded(&mut self, purpose: Purpose) -> Vec<Verb> {

@@ -17,14 +17,14 @@ use chrono::Datelike;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Keeps what a webhook says of a recording of a known call.
+/// Keeps what a webhook says of a recording of a known call. True when that is a recording not heard of before.
 pub(super) async fn keep(
     turn: &mut Conducting<'_>,
     call: &Call,
     step: u32,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let Some(fact) = turn.event.recording.clone() else {
-        return Ok(());
+        return Ok(false);
     };
     keep_fact(
         turn.service,
@@ -57,7 +57,9 @@ pub async fn accept_orphan(
             end: None,
         },
     };
-    keep_fact(service, tx, provider, call, &fact, step).await
+    keep_fact(service, tx, provider, call, &fact, step)
+        .await
+        .map(drop)
 }
 
 async fn keep_fact(
@@ -67,21 +69,23 @@ async fn keep_fact(
     call: &Call,
     fact: &RecordingFact,
     step: u32,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let sid = fact.id.show();
     let lookup = service.recording_lookup(provider, sid);
     if fact.outcome == RecordingOutcome::Absent {
-        return absent(tx, &lookup).await;
+        absent(tx, &lookup).await?;
+        return Ok(false);
     }
     let id = random_id();
     let step = i32::try_from(step).unwrap_or(i32::MAX);
     let sealed_sid = service.seal_sid(provider, sid);
     if !reports::announce(tx, id, call.report, &lookup, &sealed_sid, step).await? {
-        return Ok(());
+        return Ok(false);
     }
     let now = service.clock.system_now();
     jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
-    make_report(service, tx, call).await
+    make_report(service, tx, call).await?;
+    Ok(true)
 }
 
 /// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.

@@ -142,9 +142,7 @@ impl<'a> Conducting<'a> {
                 };
                 self.service.counters.calls.add();
                 let call = self.open_call(line, lookup).await?;
-                if self.event.recording.is_some() {
-                    facts::keep(self, &call, 0).await?;
-                }
+                facts::keep(self, &call, 0).await?;
                 self.kept_answer(call.id, 0).await
             }
         }
@@ -158,9 +156,7 @@ impl<'a> Conducting<'a> {
         };
         // Whatever brings it, a fact about a recording is kept by the recording's id.
         let fallback_step = state.as_ref().map_or(0, |state| state.step);
-        if self.event.recording.is_some() {
-            facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
-        }
+        let new_recording = facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
         let reply = match (hook, state) {
             (Hook::Status | Hook::Recording(_), _) => {
                 if self.event.ended {
@@ -170,6 +166,11 @@ impl<'a> Conducting<'a> {
             }
             (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
             (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
+            // A recording made by a blunt answer in the middle of a call: to the review with it.
+            (Hook::Fallback, Some(state)) if new_recording => {
+                let step = state.step;
+                self.take_step(&call, state, step, false).await?
+            }
             // What the caller heard last, once more: the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
                 self.kept_answer(call.id, state.step.saturating_sub(1)).await?
@@ -211,7 +212,9 @@ impl<'a> Conducting<'a> {
             self.provider
                 .render(&turn.script, &self.links(call.id, line, turn.state.step))
         };
-        self.keep_answer(call.id, step, &rendered).await?;
+        if step <= MAX_STEP_NUMBER {
+            self.keep_answer(call.id, step, &rendered).await?;
+        }
         self.keep_state(call.id, &turn.state).await?;
         if self.event.ended {
             self.end_call(call).await?;
@@ -335,7 +338,7 @@ impl<'a> Conducting<'a> {
             serde_json::to_vec(&kept).map_err(|_| StoreError::Unreadable("answer"))?,
         );
         let sealed = self.key.seal(&plain, b"answer");
-        calls::keep_step(self.tx, call, step.min(MAX_STEP_NUMBER), &sealed).await
+        calls::keep_step(self.tx, call, step, &sealed).await
     }
 
     async fn kept(&mut self, call: Uuid, step: u32) -> Result<Option<Reply>, StoreError> {

@@ -1,0 +1,213 @@
+//! Webhooks: limit, signature, meaning, commit, answer, in this order.
+
+use super::BODY_LIMIT;
+use crate::call::flow;
+use crate::conduct::{self, Hook, Reply, StepRef, TAKE_WAIT};
+use crate::service::Service;
+use crate::telephony::{Event, Provider, ProviderError, RawRequest, Refused, Rendered};
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+/// How long the database may take. A caller waits on the other end, and the answer has to be out within 2 seconds.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// The largest recording that is played back.
+const LARGEST_TAKE: usize = 64 * 1024 * 1024;
+
+type App = State<Arc<Service>>;
+
+pub(super) async fn call(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |_| Hook::Call).await
+}
+
+pub(super) async fn step(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    // An address that was not made here is an unknown step.
+    let unknown = StepRef {
+        call: Uuid::nil(),
+        line: String::new(),
+        step: u32::MAX,
+        nothing: None,
+    };
+    webhook(app, &provider, request, |uri| {
+        Hook::Step(step_ref(uri).unwrap_or(unknown))
+    })
+    .await
+}
+
+pub(super) async fn status(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |_| Hook::Status).await
+}
+
+pub(super) async fn recording(
+    app: App,
+    Path(provider): Path<String>,
+    request: Request,
+) -> Response {
+    webhook(app, &provider, request, |uri| Hook::Recording(step_ref(uri))).await
+}
+
+pub(super) async fn fallback(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |_| Hook::Fallback).await
+}
+
+fn step_ref(uri: &Uri) -> Option<StepRef> {
+    Query::try_from_uri(uri).ok().map(|Query(step)| step)
+}
+
+async fn webhook(
+    State(service): App,
+    provider: &str,
+    request: Request,
+    hook: impl FnOnce(&Uri) -> Hook,
+) -> Response {
+    let Some(provider) = service.providers.get(provider).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let raw = RawRequest {
+        url: format!("{}{path}", service.config.public_url),
+        headers: parts.headers,
+        body,
+    };
+    let event = match provider
+        .authenticate(&raw)
+        .and_then(|()| provider.parse(&raw))
+    {
+        Ok(event) => event,
+        Err(refused) => return refuse(&service, refused),
+    };
+    service.counters.webhooks.add();
+    let hook = hook(&parts.uri);
+    let conducted = conduct::conduct(&service, provider.as_ref(), &hook, &event);
+    match tokio::time::timeout(PATIENCE, conducted).await {
+        Ok(Ok(Reply::Script(rendered))) => script(rendered),
+        Ok(Ok(Reply::Noted)) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Err(error)) => {
+            error!(%error, "a webhook could not be written down");
+            blunt(&service, provider.as_ref(), &hook, &event)
+        }
+        Err(_) => {
+            error!("a webhook could not be written down in time");
+            blunt(&service, provider.as_ref(), &hook, &event)
+        }
+    }
+}
+
+fn refuse(service: &Service, refused: Refused) -> Response {
+    service.counters.webhooks_refused.add();
+    debug!(%refused, "a webhook was refused");
+    match refused {
+        Refused::Forged => StatusCode::FORBIDDEN.into_response(),
+        Refused::Malformed => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
+/// A callback is not acknowledged: nothing of it was kept.
+fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event) -> Response {
+    service.counters.webhooks_blunt.add();
+    if matches!(hook, Hook::Status | Hook::Recording(_)) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let named = match hook {
+        Hook::Step(at) => service.config.line(&at.line),
+        _ => None,
+    };
+    let Some(line) = named.or_else(|| service.config.line_dialled(event.to.show())) else {
+        return script(conduct::not_in_service(service, provider));
+    };
+    // Whoever has just spoken is thanked, and not asked to say it all again.
+    let said = if event.recording.is_some() {
+        flow::goodbye(line, 0)
+    } else {
+        flow::blunt(line, service.clock.line_now())
+    };
+    script(provider.render_blunt(&said))
+}
+
+fn script(rendered: Rendered) -> Response {
+    (
+        [(header::CONTENT_TYPE, rendered.content_type.into_owned())],
+        rendered.body,
+    )
+        .into_response()
+}
+
+/// "Listen": the provider's own copy, through memory. Not there in time, and the line goes on: what is said next
+/// is that it has been recorded.
+pub(super) async fn take(
+    State(service): App,
+    Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
+) -> Response {
+    let found = conduct::find_take(&service, &name, call, step, &key);
+    let recording = match tokio::time::timeout(PATIENCE, found).await {
+        Ok(Ok(Some(recording))) => recording,
+        Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),
+        Ok(Err(_)) | Err(_) => return silence(),
+    };
+    let Some(provider) = service.providers.get(&recording.provider) else {
+        return silence();
+    };
+    match tokio::time::timeout(TAKE_WAIT, copy(provider.as_ref(), &recording.id)).await {
+        Ok(Ok(audio)) => wav(audio),
+        Ok(Err(error)) => {
+            warn!(%error, "a take could not be played");
+            silence()
+        }
+        Err(_) => silence(),
+    }
+}
+
+/// The whole recording. One that is not there yet is asked for again until the time is up.
+async fn copy(provider: &dyn Provider, id: &str) -> Result<Vec<u8>, ProviderError> {
+    loop {
+        match provider.fetch(id).await {
+            Ok(mut download) => {
+                let mut audio = Vec::new();
+                while let Some(chunk) = download.body.next().await {
+                    audio.extend_from_slice(&chunk?);
+                    if audio.len() > LARGEST_TAKE {
+                        return Err(ProviderError::Failed("the recording is too large".into()));
+                    }
+                }
+                return Ok(audio);
+            }
+            Err(ProviderError::NotFound) => tokio::time::sleep(Duration::from_millis(250)).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn wav(audio: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "audio/wav")], Body::from(audio)).into_response()
+}
+
+/// A tenth of a second of silence, so that the provider's player goes on instead of playing an error.
+fn silence() -> Response {
+    const SAMPLES: u32 = 800;
+    let mut audio = Vec::with_capacity(44 + 2 * SAMPLES as usize);
+    audio.extend_from_slice(b"RIFF");
+    audio.extend_from_slice(&(36 + 2 * SAMPLES).to_le_bytes());
+    audio.extend_from_slice(b"WAVEfmt ");
+    audio.extend_from_slice(&16u32.to_le_bytes());
+    audio.extend_from_slice(&1u16.to_le_bytes()); // PCM
+    audio.extend_from_slice(&1u16.to_le_bytes()); // mono
+    audio.extend_from_slice(&8000u32.to_le_bytes());
+    audio.extend_from_slice(&16000u32.to_le_bytes());
+    audio.extend_from_slice(&2u16.to_le_bytes());
+    audio.extend_from_slice(&16u16.to_le_bytes());
+    audio.extend_from_slice(b"data");
+    audio.extend_from_slice(&(2 * SAMPLES).to_le_bytes());
+    audio.resize(44 + 2 * SAMPLES as usize, 0);
+    wav(audio)
+}

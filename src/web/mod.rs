@@ -1,0 +1,86 @@
+//! The only router: every address, limit and header is to be seen here.
+
+mod api;
+mod hooks;
+mod ops;
+
+use crate::service::Service;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// The largest body of any request, in bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// Webhooks and the API.
+pub fn router(service: Arc<Service>) -> Router {
+    let api = Router::new()
+        .route(
+            "/session",
+            post(api::sessions::log_in)
+                .get(api::sessions::whoami)
+                .delete(api::sessions::log_out),
+        )
+        .route("/lines", get(api::lines::list))
+        .route("/lines/{id}", get(api::lines::show))
+        .route("/abandoned", get(api::abandoned::list))
+        .route("/reports", get(api::reports::list))
+        .route("/reports/{id}", get(api::reports::show))
+        .route("/reports/{id}/recordings/{n}", get(api::recordings::play))
+        .route("/reports/{id}/claim", post(api::moves::claim))
+        .route("/reports/{id}/release", post(api::moves::release))
+        .route("/reports/{id}/close", post(api::moves::close))
+        .route("/reports/{id}/reopen", post(api::moves::reopen))
+        .route("/reports/{id}/notes", post(api::writing::note))
+        .route("/reports/{id}/classification", post(api::writing::classify))
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::wrong_method);
+    Router::new()
+        .route("/hooks/{provider}/call", post(hooks::call))
+        .route("/hooks/{provider}/step", post(hooks::step))
+        .route("/hooks/{provider}/status", post(hooks::status))
+        .route("/hooks/{provider}/recording", post(hooks::recording))
+        .route("/hooks/{provider}/fallback", post(hooks::fallback))
+        .route(
+            "/hooks/{provider}/take/{call}/{step}/{key}",
+            get(hooks::take).post(hooks::take),
+        )
+        .nest("/api/v1", api)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(guard_headers))
+        .with_state(service)
+}
+
+/// Health and metrics, on a listener of their own.
+pub fn ops_router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/health/live", get(ops::live))
+        .route("/health/ready", get(ops::ready))
+        .route("/metrics", get(ops::metrics))
+        .with_state(service)
+}
+
+/// Nothing this service answers belongs into a cache, a frame or a guess at its type.
+async fn guard_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    response
+}
