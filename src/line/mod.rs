@@ -2,3 +2,6 @@
 
 pub mod calendar;
 pub mod hours;
+
+#[cfg(test)]
+mod oracle;
