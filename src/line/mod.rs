@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod hours;
+mod window;
 
 #[cfg(test)]
 mod oracle;
