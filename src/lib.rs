@@ -7,6 +7,8 @@
 //! | [`app`] | builds the service from the configuration, binds, stops gracefully |
 //! | [`web`] | the only router: webhooks, API, health |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
+//! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
+//! | [`service`], [`counters`] | what all of these have at hand |
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
 //! | [`vault`] | keys, sealing, sealed recordings |
 //! | [`telephony`] | who carries the call: one trait, one file a provider |
@@ -19,11 +21,21 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod call;
 pub mod clock;
+pub mod conduct;
+pub mod config;
+pub mod counters;
+pub mod filing;
 pub mod hidden;
 pub mod line;
+pub mod login;
 pub mod report;
+pub mod service;
 pub mod simulator;
+pub mod store;
 pub mod telephony;
 pub mod vault;
+pub mod web;
+pub mod work;

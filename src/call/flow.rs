@@ -6,7 +6,7 @@
 
 use super::script::{Language, RecordingEnd, Script, Verb};
 use super::words::Speaker;
-use crate::line::hours::{IntakeStanding, Phase};
+use crate::line::hours::{Phase, Standing};
 use crate::line::{AfterHours, Line};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct State {
     /// The phase the call was answered in; it keeps it.
     pub phase: Phase,
     /// How intake stood when the call was answered.
-    pub intake: IntakeStanding,
+    pub intake: Standing,
     /// When the call was answered, line time.
     pub answered_at: DateTime<Utc>,
     /// When the line is staffed next, seen from `answered_at`.
@@ -231,7 +231,7 @@ pub fn not_in_service(languages: &[&str]) -> Script {
 
 /// Does the phase a call was answered in take a report? Once intake is over none does.
 pub fn takes_reports(line: &Line, state: &State) -> bool {
-    state.intake == IntakeStanding::During
+    state.intake == Standing::During
         && match state.phase {
             Phase::Open => true,
             Phase::Break | Phase::AfterHours | Phase::Holiday => {
@@ -269,7 +269,7 @@ fn begin(line: &Line, state: &mut State) -> Script {
         effects: &mut effects,
     };
     let mut said = vec![flow.speaker().greeting()];
-    if flow.state.phase == Phase::Open {
+    if flow.state.phase == Phase::Open && takes_reports(line, flow.state) {
         said.push(flow.speaker().say(|p| &p.confidential));
         said.extend(flow.menu());
     } else {

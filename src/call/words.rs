@@ -3,7 +3,7 @@
 use super::flow::State;
 use super::prompts::{Prompts, date_in_words, fill, prompts, time_in_words};
 use super::script::Verb;
-use crate::line::hours::{IntakeStanding, Phase};
+use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
 
 /// Speaks for one line in one language.
@@ -89,17 +89,17 @@ impl<'a> Speaker<'a> {
             Phase::Open | Phase::IntakeClosed => {}
         }
         match state.intake {
-            IntakeStanding::During => {
+            Standing::During => {
                 said.extend(reopens);
                 said.extend(self.letters());
             }
             // No opening is announced: it would sound as if a report could be left then.
-            IntakeStanding::After => {
+            Standing::After => {
                 let date = date_in_words(self.language, intake.to);
                 said.push(self.text(fill(&p.intake_over, "date", &date)));
                 said.extend(self.elsewhere());
             }
-            IntakeStanding::Before => {
+            Standing::Before => {
                 let date = date_in_words(self.language, intake.from);
                 said.push(self.text(fill(&p.intake_not_yet, "date", &date)));
                 said.extend(self.elsewhere());
@@ -136,7 +136,7 @@ impl<'a> Speaker<'a> {
         let p = self.prompts;
         let mut said = Vec::new();
         // Once intake is over this would sound as if it could still be reported here.
-        let could_be_reported = state.intake != IntakeStanding::After
+        let could_be_reported = state.intake != Standing::After
             && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
             if let Some(scope) = &self.words.scope {

@@ -9,7 +9,6 @@ use crate::line::calendar::{Calendar, Calendars};
 use crate::line::hours::{Period, Schedule, Window, Windows};
 use crate::line::{Line, LineWords};
 use crate::telephony::number::LineNumber;
-use chrono::NaiveDate;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -91,9 +90,12 @@ impl Checker<'_> {
             if others().any(|other| &other.id == written.id.get_ref()) {
                 return self.wrong(&written.id, "another line has this id");
             }
-            for number in std::iter::once(&written.number).chain(&written.answers) {
-                if others().any(|other| other.is_dialled(number.get_ref())) {
-                    return self.wrong(number, "another line has this number");
+            let own = &config.lines[i].line;
+            let texts = std::iter::once(&written.number).chain(&written.answers);
+            let numbers = std::iter::once(&own.number).chain(&own.answers);
+            for (text, number) in texts.zip(numbers) {
+                if others().any(|other| other.numbers().any(|their| their.clashes_with(number))) {
+                    return self.wrong(text, "another line has this number");
                 }
             }
         }
@@ -277,23 +279,16 @@ impl Checker<'_> {
             calendars.push(self.calendar(name)?);
         }
         let mut windows: Vec<Window> = Vec::new();
-        let mut sorted: Vec<(Window, &Spanned<String>)> = Vec::new();
         for text in &written.hours {
-            let window: Window = text
+            let window = text
                 .get_ref()
                 .parse()
                 .or_else(|error| self.wrong(text, format!("{error}")))?;
-            if let Some((other, _)) = sorted
-                .iter()
-                .find(|(other, _)| window.start < other.end && other.start < window.end)
-            {
-                return self.wrong(text, format!("{window} overlaps {other}"));
-            }
-            sorted.push((window, text));
             windows.push(window);
+            Windows::new(windows.clone()).or_else(|error| self.wrong(text, format!("{error}")))?;
         }
-        let windows = Windows::new(windows)
-            .map_err(|error| self.source.here(0..0).error("hours", error.to_string()))?;
+        let windows =
+            Windows::new(windows).or_else(|error| self.wrong(&written.id, format!("hours: {error}")))?;
         Ok(Schedule {
             timezone,
             calendars: Calendars(calendars),
@@ -325,24 +320,9 @@ impl Checker<'_> {
     }
 
     fn period(&self, written: &Spanned<file::Period>) -> Result<Period, ConfigError> {
-        let day = |value: &toml::value::Datetime| {
-            let date = match (value.date, value.time) {
-                (Some(date), None) => date,
-                _ => return None,
-            };
-            NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into())
-        };
-        let (Some(from), Some(to)) = (day(&written.get_ref().from), day(&written.get_ref().to))
-        else {
-            return self.wrong(
-                written,
-                "a period has two days; write it like { from = 2024-03-06, to = 2024-06-21 }",
-            );
-        };
-        if to < from {
-            return self.wrong(written, "the period ends before it starts");
-        }
-        Ok(Period { from, to })
+        let period = written.get_ref();
+        Period::new(period.from.0, period.to.0)
+            .or_else(|error| self.wrong(written, format!("{error}")))
     }
 
     fn recording_seconds(&self, written: &file::Line) -> Result<u32, ConfigError> {

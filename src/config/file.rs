@@ -1,5 +1,6 @@
 //! The configuration as it is written. Nothing here is checked beyond its shape.
 
+use crate::line::calendar::TomlDate;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -111,6 +112,6 @@ pub(super) struct Translation {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Period {
-    pub from: toml::value::Datetime,
-    pub to: toml::value::Datetime,
+    pub from: TomlDate,
+    pub to: TomlDate,
 }

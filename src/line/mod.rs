@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod hours;
 #[cfg(test)]
 mod oracle;
+mod window;
 
 use crate::telephony::number::LineNumber;
 use hours::Schedule;
@@ -35,9 +36,14 @@ pub struct Line {
 }
 
 impl Line {
+    /// Every number that leads to this line.
+    pub fn numbers(&self) -> impl Iterator<Item = &LineNumber> {
+        std::iter::once(&self.number).chain(&self.answers)
+    }
+
     /// Does a call to `dialled` (in any spelling a provider sends) belong to this line?
     pub fn is_dialled(&self, dialled: &str) -> bool {
-        self.number.matches(dialled) || self.answers.iter().any(|number| number.matches(dialled))
+        self.numbers().any(|number| number.matches(dialled))
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
     Ok(Event {
         call,
         to: Hidden::new(to.to_owned()),
-        from: caller(either(&form, "From", "Caller")?.unwrap_or_default()),
+        from: Caller::parse(either(&form, "From", "Caller")?.unwrap_or_default()),
         keys,
         ended,
         recording,
@@ -110,29 +110,6 @@ fn outcome(form: &Form, digits: Option<&str>) -> Result<Option<RecordingOutcome>
         Some("absent" | "failed") => Some(RecordingOutcome::Absent),
         Some(_) => None,
     })
-}
-
-/// Who calls. Withheld numbers come as words, and as the same words spelt on a keypad.
-fn caller(number: &str) -> Caller {
-    let bare = number.trim();
-    let word = bare.to_ascii_lowercase();
-    let word = word
-        .strip_prefix("sip:")
-        .or_else(|| word.strip_prefix("tel:"))
-        .unwrap_or(&word);
-    let word = word.split('@').next().unwrap_or_default();
-    let said = matches!(
-        word,
-        "" | "anonymous" | "restricted" | "blocked" | "unknown" | "unavailable" | "private"
-    );
-    let spelt = matches!(
-        word.strip_prefix('+').unwrap_or(word),
-        "266696687" | "7378742833" | "2562533" | "8656696" | "86282452253"
-    );
-    if said || spelt {
-        return Caller::Withheld;
-    }
-    Caller::Number(Hidden::new(bare.chars().take(LONGEST).collect()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,313 @@
+//! The windows of a day, and which instants they are: wall-clock times on one side, instants on the other.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
+
+/// Why hours or a period are refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum HoursError {
+    /// Not the form of a window.
+    #[error("{0:?} is not a window of time; write it like \"08:30-12:00\"")]
+    Malformed(String),
+    /// A window that ends when or before it starts. Overnight hours are two windows, so that each belongs to one day.
+    #[error(
+        "the window {0} does not end after it starts; hours past midnight are two windows, \"22:00-24:00\" and \"00:00-06:00\""
+    )]
+    Backwards(String),
+    /// Two windows share time.
+    #[error("the windows {0} and {1} overlap")]
+    Overlap(Window, Window),
+    /// No window at all.
+    #[error("there is no window; write at least one, like \"08:30-12:00\"")]
+    Empty,
+    /// A period ends before it starts.
+    #[error("the period ends on {to}, before it starts on {from}")]
+    EndsBeforeStart {
+        /// Its first day as written.
+        from: NaiveDate,
+        /// Its last day as written.
+        to: NaiveDate,
+    },
+}
+
+/// A time on the wall clock, to the minute: 00:00 to 24:00, which is the end of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(u16);
+
+impl WallTime {
+    /// The hour, 0 to 24.
+    pub fn hour(self) -> u16 {
+        self.0 / 60
+    }
+
+    /// The minute, 0 to 59.
+    pub fn minute(self) -> u16 {
+        self.0 % 60
+    }
+
+    /// Two digits, a colon, two digits; `None` for anything else.
+    fn parse(text: &str) -> Option<Self> {
+        let &[h1, h2, b':', m1, m2] = text.as_bytes() else {
+            return None;
+        };
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+        let (hour, minute) = (digit(h1)? * 10 + digit(h2)?, digit(m1)? * 10 + digit(m2)?);
+        (minute < 60 && hour * 60 + minute <= 24 * 60).then_some(Self(hour * 60 + minute))
+    }
+}
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.hour(), self.minute())
+    }
+}
+
+impl Serialize for WallTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A stretch of a day in which the line is staffed. It includes its first second and excludes its end.
+///
+/// Written `08:30-12:00`; in JSON `["08:30","12:00"]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    start: WallTime,
+    end: WallTime,
+}
+
+impl Window {
+    /// When it starts, 00:00 to 23:59.
+    pub fn start(self) -> WallTime {
+        self.start
+    }
+
+    /// When it ends, 00:01 to 24:00; always after the start.
+    pub fn end(self) -> WallTime {
+        self.end
+    }
+
+    /// The instants it has on `date` in `timezone`: from the first, to before the second. `None` when clocks jump
+    /// over all of it.
+    ///
+    /// It goes from the earliest instant of that day at which clocks show its start or later to the last at which they
+    /// show less than its end. So a start that is skipped is the moment after the jump, and when an hour comes twice
+    /// both are inside.
+    pub(super) fn instants(
+        self,
+        date: NaiveDate,
+        timezone: Tz,
+    ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let first = at_second(date, u32::from(self.start.0) * 60)?;
+        let last = at_second(date, u32::from(self.end.0) * 60 - 1)?;
+        let start = timezone.from_local_datetime(&first).earliest();
+        let start = start.or_else(|| after_gap(first, timezone))?;
+        let end = match timezone.from_local_datetime(&last).latest() {
+            Some(last) => last + TimeDelta::seconds(1),
+            None => after_gap(last, timezone)?,
+        };
+        (start < end).then(|| (start.to_utc(), end.to_utc()))
+    }
+}
+
+/// The wall-clock time `second` seconds (below 86,400) after midnight.
+fn at_second(date: NaiveDate, second: u32) -> Option<NaiveDateTime> {
+    NaiveTime::from_num_seconds_from_midnight_opt(second, 0).map(|time| date.and_time(time))
+}
+
+/// The first instant after the gap in which the wall-clock time `skipped` lies.
+fn after_gap(skipped: NaiveDateTime, timezone: Tz) -> Option<DateTime<Tz>> {
+    GapInfo::new(&skipped, &timezone)?.end
+}
+
+impl FromStr for Window {
+    type Err = HoursError;
+
+    fn from_str(text: &str) -> Result<Self, HoursError> {
+        let times = text.split_once('-');
+        let times = times.and_then(|(a, b)| Some((WallTime::parse(a)?, WallTime::parse(b)?)));
+        match times {
+            Some((start, end)) if start < end => Ok(Self { start, end }),
+            Some(_) => Err(HoursError::Backwards(text.to_owned())),
+            None => Err(HoursError::Malformed(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.start, self.end)
+    }
+}
+
+impl Serialize for Window {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.start, self.end).serialize(serializer)
+    }
+}
+
+/// The windows of a working day: at least one, in order, none overlapping. One may start when another ends.
+///
+/// Read from a list of texts, `["08:30-12:00", "15:00-18:00"]`, in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Windows(Vec<Window>);
+
+impl Windows {
+    /// Puts windows in order.
+    ///
+    /// # Errors
+    ///
+    /// [`HoursError::Overlap`] with the two that share time, [`HoursError::Empty`] when there is none.
+    pub fn new(mut windows: Vec<Window>) -> Result<Self, HoursError> {
+        windows.sort_unstable();
+        if windows.is_empty() {
+            return Err(HoursError::Empty);
+        }
+        match windows.windows(2).find(|w| w[1].start < w[0].end) {
+            Some(w) => Err(HoursError::Overlap(w[0], w[1])),
+            None => Ok(Self(windows)),
+        }
+    }
+
+    /// The windows, earliest first.
+    pub fn as_slice(&self) -> &[Window] {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<String>> for Windows {
+    type Error = HoursError;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, HoursError> {
+        let windows: Result<_, _> = texts.iter().map(|text| text.parse()).collect();
+        Self::new(windows?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn windows(texts: &[&str]) -> Result<Windows, HoursError> {
+        Windows::try_from(texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn windows_are_read_and_written_alike() {
+        for text in ["08:30-12:00", "22:00-24:00", "00:00-24:00", "23:59-24:00"] {
+            assert_eq!(text.parse::<Window>().unwrap().to_string(), text);
+        }
+        let window: Window = "08:30-24:00".parse().unwrap();
+        assert_eq!((window.start().hour(), window.start().minute()), (8, 30));
+        assert_eq!((window.end().hour(), window.end().minute()), (24, 0));
+    }
+
+    #[test]
+    fn wrong_windows_are_refused_in_words() {
+        for text in [
+            "",
+            "-",
+            "08:30",
+            "8:30-12:00",
+            "08:30–12:00",
+            "08:30-12:60",
+            "08:30-24:01",
+            "08:30-99:00",
+            "08.30-12.00",
+            "08:30-12:00-13:00",
+            " 08:30-12:00",
+            "０８:30-12:00",
+            "+8:30-12:00",
+        ] {
+            let error = text.parse::<Window>().unwrap_err();
+            assert_eq!(error, HoursError::Malformed(text.to_owned()));
+            assert!(error.to_string().contains("\"08:30-12:00\""));
+        }
+        for text in ["22:00-06:00", "12:00-12:00", "00:00-00:00", "24:00-24:00"] {
+            let error = text.parse::<Window>().unwrap_err();
+            assert_eq!(error, HoursError::Backwards(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn windows_are_sorted_may_touch_and_must_not_overlap() {
+        let sorted = windows(&["15:00-18:00", "12:00-15:00", "08:30-12:00"]).unwrap();
+        let starts: Vec<_> = sorted.as_slice().iter().map(|w| w.start().hour()).collect();
+        assert_eq!(starts, [8, 12, 15]);
+        for overlapping in [
+            ["15:00-18:00", "08:30-15:01"],
+            ["08:30-12:00", "08:30-12:00"],
+            ["08:00-18:00", "09:00-10:00"],
+        ] {
+            let error = windows(&overlapping).unwrap_err();
+            assert!(matches!(error, HoursError::Overlap(..)), "{overlapping:?}");
+        }
+        let error = windows(&["15:00-18:00", "08:30-15:01"]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the windows 08:30-15:01 and 15:00-18:00 overlap"
+        );
+        assert_eq!(windows(&[]), Err(HoursError::Empty));
+    }
+
+    /// What a window comes to in instants of UTC on a night when clocks jump.
+    fn instants(timezone: Tz, date: &str, window: &str) -> Option<String> {
+        let window: Window = window.parse().unwrap();
+        let (start, end) = window.instants(date.parse().unwrap(), timezone)?;
+        Some(format!(
+            "{} {}",
+            start.format("%d %H:%M:%S"),
+            end.format("%d %H:%M:%S")
+        ))
+    }
+
+    #[test]
+    fn windows_follow_the_clocks_through_jumps() {
+        use chrono_tz::{America, Europe::Berlin, Pacific::Apia};
+        // 02:00 becomes 03:00 at 01:00 UTC.
+        for (window, utc) in [
+            ("01:00-02:30", Some("31 00:00:00 31 01:00:00")),
+            ("02:30-04:00", Some("31 01:00:00 31 02:00:00")),
+            ("02:00-03:00", None),
+            ("02:15-02:45", None),
+            ("03:00-03:01", Some("31 01:00:00 31 01:01:00")),
+            ("00:00-24:00", Some("30 23:00:00 31 22:00:00")),
+        ] {
+            assert_eq!(
+                instants(Berlin, "2024-03-31", window).as_deref(),
+                utc,
+                "{window}"
+            );
+        }
+        // 03:00 becomes 02:00 at 01:00 UTC.
+        for (window, utc) in [
+            ("01:00-02:00", "26 23:00:00 27 00:00:00"),
+            ("02:30-04:00", "27 00:30:00 27 03:00:00"),
+            ("01:00-02:30", "26 23:00:00 27 01:30:00"),
+            ("03:00-04:00", "27 02:00:00 27 03:00:00"),
+            ("00:00-24:00", "26 22:00:00 27 23:00:00"),
+        ] {
+            assert_eq!(
+                instants(Berlin, "2024-10-27", window).as_deref(),
+                Some(utc),
+                "{window}"
+            );
+        }
+        // Midnight itself is skipped; and comes twice (24:00 becomes 23:00).
+        assert_eq!(
+            instants(America::Santiago, "2024-09-08", "00:00-02:00").unwrap(),
+            "08 04:00:00 08 05:00:00"
+        );
+        assert_eq!(
+            instants(America::Santiago, "2024-04-06", "23:00-24:00").unwrap(),
+            "07 02:00:00 07 04:00:00"
+        );
+        // Samoa had no 30 December 2011 at all.
+        assert_eq!(instants(Apia, "2011-12-30", "08:30-12:00"), None);
+    }
+}
