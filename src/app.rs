@@ -1,0 +1,1 @@
+//! Builds the service from the configuration, binds, runs, stops gracefully.

@@ -1,0 +1,135 @@
+//! The API. One file a group of endpoints; each handler says in this order who may, what it reads, what it changes
+//! and what it leaves in the audit trail.
+
+pub(super) mod abandoned;
+pub(super) mod lines;
+pub(super) mod moves;
+mod opened;
+mod problem;
+pub(super) mod recordings;
+pub(super) mod reports;
+pub(super) mod sessions;
+pub(super) mod writing;
+
+pub(super) use problem::{Problem, not_found, wrong_method};
+
+use crate::line::Line;
+use crate::login::{self, Authenticated};
+use crate::service::Service;
+use crate::vault::seal::Identity;
+use crate::vault::session::Token;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use uuid::Uuid;
+
+type App = State<Arc<Service>>;
+type Answer<T> = Result<T, Problem>;
+
+/// Somebody who is logged in and may work on reports, with the line keys they hold.
+pub(super) struct Inspector {
+    who: Authenticated,
+    keys: Vec<(Uuid, String, Identity)>,
+}
+
+impl Inspector {
+    /// May they see everything of this line?
+    fn has_line(&self, line: &str) -> bool {
+        self.keys.iter().any(|(_, own, _)| own == line)
+    }
+
+    /// The lines they may see, each once, in the order of the configuration.
+    fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
+        service
+            .config
+            .lines
+            .iter()
+            .map(|entry| &entry.line)
+            .filter(|line| self.has_line(&line.id))
+            .collect()
+    }
+
+    fn name(&self) -> &str {
+        &self.who.member.name
+    }
+}
+
+/// The bearer token of a request, if there is exactly one.
+fn bearer(headers: &HeaderMap) -> Option<Token> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (given.next(), given.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().parse().ok())?
+}
+
+impl FromRequestParts<Arc<Service>> for Inspector {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers).ok_or_else(Problem::log_in)?;
+        let who = login::authenticate(service, &token)
+            .await?
+            .ok_or_else(Problem::log_in)?;
+        if !who.role.works_on_reports() {
+            return Err(Problem::forbidden(
+                "Your role does not work on reports; ask a lead.",
+            ));
+        }
+        let mut tx = service.db.read().await?;
+        let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
+        Ok(Self { who, keys })
+    }
+}
+
+/// A JSON body. What is wrong with it is said without repeating any of it.
+pub(super) struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|kind| {
+                let kind = kind.split(';').next().unwrap_or_default().trim();
+                kind.eq_ignore_ascii_case("application/json")
+            });
+        if !is_json {
+            return Err(Problem::unsupported());
+        }
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Problem::too_large())?;
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok(Self(value)),
+            Err(error) if error.is_data() => Err(Problem::invalid(&shape_error(&error))),
+            Err(_) => Err(Problem::bad_request("The body is not JSON.")),
+        }
+    }
+}
+
+/// What serde says of a body's shape, when it only names keys; else where it went wrong. Values are not repeated.
+fn shape_error(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("missing field") {
+        text
+    } else {
+        format!(
+            "The body has the wrong shape at line {}, column {}.",
+            error.line(),
+            error.column()
+        )
+    }
+}

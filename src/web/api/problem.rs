@@ -1,0 +1,150 @@
+//! Errors of the API: `application/problem+json` (RFC 9457). Two texts: one for whoever asked, one for the log.
+
+use crate::report::status::{Move, Status};
+use crate::store::StoreError;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tracing::error;
+
+/// Why a request came to nothing, in words for whoever made it.
+#[derive(Debug)]
+pub(in crate::web) struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+        }
+    }
+
+    /// 400: not what the endpoint reads.
+    pub fn bad_request(detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401: not logged in, or not any more.
+    pub fn log_in() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "Log in with POST /api/v1/session, and send the token as Authorization: Bearer.",
+        )
+    }
+
+    /// 401: wrong name or password; nobody is told which.
+    pub fn wrong_login() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "The name or the password is wrong.")
+    }
+
+    /// 429.
+    pub fn too_many() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many logins with this name at once; wait half a minute.",
+        )
+    }
+
+    /// 403: logged in, but not allowed.
+    pub fn forbidden(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 404: not there, or not yours; nobody is told which.
+    pub fn missing() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "There is no such thing here.")
+    }
+
+    /// 409: the report's status does not allow the move.
+    pub fn wrong_status(step: Move, status: Option<Status>) -> Self {
+        let (from, _) = step.between();
+        let is = status.map_or("something else by now".to_owned(), |status| status.to_string());
+        Self::new(
+            StatusCode::CONFLICT,
+            format!(
+                "To {} a report it must be {from}; it is {is}.",
+                step.as_str()
+            ),
+        )
+    }
+
+    /// 409, with another reason.
+    pub fn conflict(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 413.
+    pub fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is larger than 64 KiB.",
+        )
+    }
+
+    /// 415.
+    pub fn unsupported() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Send the body as Content-Type: application/json.",
+        )
+    }
+
+    /// 422: read, but not right.
+    pub fn invalid(detail: &str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// 500, with nothing to learn from; `origin` goes to the log.
+    pub fn internal(origin: &str) -> Self {
+        error!(origin, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something failed here; it has been noted. Try again.",
+        )
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let mut response = (
+            self.status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body.to_string(),
+        )
+            .into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Any address that is none.
+pub(in crate::web) async fn not_found() -> Problem {
+    Problem::missing()
+}
+
+/// An address with another method.
+pub(in crate::web) async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not do that.",
+    )
+}
