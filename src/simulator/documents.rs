@@ -151,7 +151,6 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::simulator::call::{Heard, WaitingFor};
     use crate::simulator::exchange::{Exchange, ExchangeSettings};
     use crate::simulator::testing::{ACCOUNT, Service};

@@ -9,6 +9,7 @@
 //! | `record_verb` | the ways a recording ends, and who is told |
 //! | `documents` | how a call comes to its next document, and to its end |
 //! | [`twiml_reader`] | TwiML to verbs, strictly |
+//! | `elements` | the XML under it |
 //! | [`webhook`] | one outgoing request as a value, and how it is sent |
 //! | [`signer`] | the provider's side of `X-Twilio-Signature` |
 //! | [`faults`] | how to misbehave, for tests |
@@ -17,18 +18,23 @@
 //! | [`phone_api`] | the telephone over HTTP, for a browser or a terminal |
 //! | [`phone`] | the telephone in the terminal: `dutyline call` |
 //! | [`acts`] | what a caller does, as tokens: `1,speak,#,1` |
+//! | [`spoken`] | sentences, and the receipt in them |
 //!
 //! Nothing here waits: silence is told by whoever holds the telephone, never by a timer.
 
 pub mod acts;
 pub mod call;
 mod documents;
+mod elements;
 pub mod exchange;
 pub mod faults;
+pub mod phone;
+pub mod phone_api;
 mod record_verb;
 pub mod recordings;
 pub mod rest;
 pub mod signer;
+pub mod spoken;
 #[cfg(test)]
 mod testing;
 pub mod twiml_reader;

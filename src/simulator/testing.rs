@@ -71,6 +71,15 @@ impl Service {
     }
 }
 
+/// Where the exchange's telephone can be reached, at `/phone` as in the demo.
+pub async fn phone_of(exchange: &Exchange) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().nest("/phone", super::phone_api::router(exchange.clone()));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    origin
+}
+
 async fn answer(State(service): State<Service>, request: Request) -> Response {
     let path = request.uri().to_string();
     let (parts, body) = request.into_parts();
