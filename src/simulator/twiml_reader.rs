@@ -1,0 +1,323 @@
+//! TwiML text to verbs. Strict where Twilio is lenient: an element, an attribute or a value that this exchange would
+//! not act upon is an error with a sentence, because whoever wrote it should know.
+//!
+//! Defaults and nesting are those of Twilio's TwiML reference. Two levels: text to elements, elements to verbs.
+
+use super::elements::{Element, elements};
+
+/// The most characters one `<Say>` may have (Twilio error 13520 otherwise).
+const SAY_LIMIT: usize = 4096;
+
+/// One thing to do on the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Speak.
+    Say {
+        /// The words.
+        text: String,
+        /// The language tag; Twilio's default is `en-US`.
+        language: String,
+    },
+    /// Play what is at an address.
+    Play {
+        /// The address, as written.
+        url: String,
+    },
+    /// Say nothing for a while.
+    Pause {
+        /// How long.
+        seconds: u32,
+    },
+    /// Wait for keys.
+    Gather(Gather),
+    /// Record the caller.
+    Record(Record),
+    /// Go on with another document.
+    Redirect {
+        /// Its address, as written.
+        url: String,
+    },
+    /// End the call.
+    Hangup,
+    /// Refuse the call without answering it, when it is the first verb.
+    Reject {
+        /// With a busy signal instead of a message.
+        busy: bool,
+    },
+}
+
+/// `<Gather>`: what is said while waiting, and what ends the wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// `<Say>`, `<Play>` and `<Pause>` within it.
+    pub prompts: Vec<Verb>,
+    /// Where the keys are posted; `None`: the address of the current document.
+    pub action: Option<String>,
+    /// After how many keys it ends; `None`: not by number.
+    pub num_digits: Option<u32>,
+    /// The key that ends it and is not part of the digits.
+    pub finish_on_key: Option<char>,
+    /// Seconds to wait for the next key.
+    pub timeout: u32,
+    /// Post the action even when nothing was pressed.
+    pub action_on_empty_result: bool,
+}
+
+/// `<Record>`: what ends the recording, and who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where the recording is posted; `None`: the address of the current document.
+    pub action: Option<String>,
+    /// The keys any of which end it.
+    pub finish_on_key: String,
+    /// The limit in seconds.
+    pub max_length: u32,
+    /// Silence in seconds that ends it.
+    pub timeout: u32,
+    /// Whether there is a beep before it.
+    pub play_beep: bool,
+    /// Where its state is posted.
+    pub status_callback: Option<String>,
+    /// Of `in-progress`, `completed`, `absent`: which states are posted.
+    pub status_callback_events: Vec<String>,
+}
+
+/// Reads a document: the verbs in `<Response>`, in order. Never panics.
+///
+/// # Errors
+///
+/// A sentence saying what is wrong.
+pub fn read(text: &str) -> Result<Vec<Verb>, String> {
+    let root = elements(text)?;
+    if root.name != "Response" {
+        return Err(format!("the document is <{}>, not <Response>", root.name));
+    }
+    root.without_text()?.without_attributes()?;
+    root.children.into_iter().map(verb).collect()
+}
+
+fn verb(mut element: Element) -> Result<Verb, String> {
+    match element.name.as_str() {
+        "Say" => {
+            element.take("voice");
+            let language = element.take("language").unwrap_or_else(|| "en-US".into());
+            let text = element.only_text()?;
+            if text.chars().count() > SAY_LIMIT {
+                return Err(format!("<Say> can't have more than {SAY_LIMIT} characters"));
+            }
+            Ok(Verb::Say { text, language })
+        }
+        "Play" => Ok(Verb::Play {
+            url: element.only_text()?,
+        }),
+        "Pause" => {
+            let seconds = element.take_number("length")?.unwrap_or(1);
+            element.nothing_left()?;
+            Ok(Verb::Pause { seconds })
+        }
+        "Gather" => gather(element).map(Verb::Gather),
+        "Record" => record(element).map(Verb::Record),
+        "Redirect" => {
+            element.ignore("method", &["POST"])?;
+            Ok(Verb::Redirect {
+                url: element.only_text()?,
+            })
+        }
+        "Hangup" => {
+            element.nothing_left()?;
+            Ok(Verb::Hangup)
+        }
+        "Reject" => {
+            let busy = match element.take("reason").as_deref() {
+                None | Some("rejected") => false,
+                Some("busy") => true,
+                Some(other) => return Err(element.bad("reason", other)),
+            };
+            element.nothing_left()?;
+            Ok(Verb::Reject { busy })
+        }
+        other => Err(format!("unknown verb <{other}>")),
+    }
+}
+
+fn gather(mut element: Element) -> Result<Gather, String> {
+    element.ignore("input", &["dtmf"])?;
+    element.ignore("method", &["POST"])?;
+    let finish_on_key = match element.take("finishOnKey") {
+        None => Some('#'),
+        Some(key) => match *key.chars().collect::<Vec<_>>() {
+            [] => None,
+            [key] if super::acts::is_key(key) => Some(key),
+            _ => return Err(element.bad("finishOnKey", &key)),
+        },
+    };
+    let mut gather = Gather {
+        prompts: Vec::new(),
+        action: element.take("action"),
+        num_digits: element.take_number("numDigits")?,
+        finish_on_key,
+        timeout: element.take_number("timeout")?.unwrap_or(5),
+        action_on_empty_result: element.take_bool("actionOnEmptyResult", false)?,
+    };
+    for child in std::mem::take(&mut element.children) {
+        gather.prompts.push(match child.name.as_str() {
+            "Say" | "Play" | "Pause" => verb(child)?,
+            other => return Err(format!("<{other}> can't be in <Gather>")),
+        });
+    }
+    element.nothing_left()?;
+    Ok(gather)
+}
+
+fn record(mut element: Element) -> Result<Record, String> {
+    element.ignore("method", &["POST"])?;
+    element.ignore("recordingStatusCallbackMethod", &["POST"])?;
+    element.ignore("trim", &["trim-silence", "do-not-trim"])?;
+    element.ignore("transcribe", &["false"])?;
+    let finish_on_key = element
+        .take("finishOnKey")
+        .unwrap_or_else(|| "1234567890*#".into());
+    if finish_on_key.is_empty() || !finish_on_key.chars().all(super::acts::is_key) {
+        return Err(element.bad("finishOnKey", &finish_on_key));
+    }
+    let events = element
+        .take("recordingStatusCallbackEvent")
+        .unwrap_or_else(|| "completed".into());
+    let status_callback_events: Vec<String> = events.split(' ').map(str::to_owned).collect();
+    let known = |event: &String| ["in-progress", "completed", "absent"].contains(&event.as_str());
+    if !status_callback_events.iter().all(known) {
+        return Err(element.bad("recordingStatusCallbackEvent", &events));
+    }
+    let record = Record {
+        action: element.take("action"),
+        finish_on_key,
+        max_length: element.take_number("maxLength")?.unwrap_or(3600),
+        timeout: element.take_number("timeout")?.unwrap_or(5),
+        play_beep: element.take_bool("playBeep", true)?,
+        status_callback: element.take("recordingStatusCallback"),
+        status_callback_events,
+    };
+    element.nothing_left()?;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Printed by npm twilio 6.2.0 (its `<Gather>` document, with an address of ours).
+    #[test]
+    fn reads_what_a_helper_library_prints() {
+        let text = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好,这里是热线 &amp; &lt;值班&gt;&#12290;</Say><Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/menu?c=1&amp;s=2" method="POST"><Play>https://h.example/a/menu.wav</Play></Gather><Redirect method="POST">https://h.example/none</Redirect></Response>"#;
+        let verbs = read(text).unwrap();
+        assert_eq!(
+            verbs,
+            [
+                Verb::Say {
+                    text: "您好,这里是热线 & <值班>。".into(),
+                    language: "cmn-CN".into()
+                },
+                Verb::Gather(Gather {
+                    prompts: vec![Verb::Play {
+                        url: "https://h.example/a/menu.wav".into()
+                    }],
+                    action: Some("https://h.example/menu?c=1&s=2".into()),
+                    num_digits: Some(1),
+                    finish_on_key: None,
+                    timeout: 8,
+                    action_on_empty_result: true,
+                }),
+                Verb::Redirect {
+                    url: "https://h.example/none".into()
+                },
+            ]
+        );
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_reference() {
+        let verbs = read("<Response><Gather/><Record/><Pause/><Reject/></Response>").unwrap();
+        let [Verb::Gather(gather), Verb::Record(record), pause, reject] = &verbs[..] else {
+            panic!("{verbs:?}");
+        };
+        assert_eq!((gather.timeout, gather.finish_on_key), (5, Some('#')));
+        assert!(!gather.action_on_empty_result && gather.action.is_none());
+        assert_eq!((record.timeout, record.max_length), (5, 3600));
+        assert_eq!(record.finish_on_key, "1234567890*#");
+        assert_eq!(record.status_callback_events, ["completed"]);
+        assert!(record.play_beep);
+        assert_eq!(*pause, Verb::Pause { seconds: 1 });
+        assert_eq!(*reject, Verb::Reject { busy: false });
+    }
+
+    #[test]
+    fn what_it_would_not_do_is_an_error() {
+        let cases = [
+            ("", "no document"),
+            ("hello", "outside"),
+            ("<Response>", "too early"),
+            ("<Response></Reply>", "not XML"),
+            ("<html/>", "not <Response>"),
+            ("<Response/><Response/>", "after"),
+            ("<Response>hello</Response>", "text"),
+            ("<Response><Dial>1</Dial></Response>", "unknown verb <Dial>"),
+            ("<Response><say>a</say></Response>", "unknown verb <say>"),
+            ("<Response><Say/></Response>", "empty"),
+            ("<Response><Say loop=\"2\">a</Say></Response>", "loop"),
+            ("<Response><Say>a &nbsp; b</Say></Response>", "nbsp"),
+            ("<Response><Say>a<b/></Say></Response>", "<b>"),
+            (
+                "<Response><Gather><Record/></Gather></Response>",
+                "<Record>",
+            ),
+            (
+                "<Response><Gather numDigits=\"0\"/></Response>",
+                "numDigits",
+            ),
+            (
+                "<Response><Gather finishOnKey=\"##\"/></Response>",
+                "finishOnKey",
+            ),
+            ("<Response><Gather method=\"GET\"/></Response>", "method"),
+            ("<Response><Record timeout=\"soon\"/></Response>", "timeout"),
+            ("<Response><Record playBeep=\"1\"/></Response>", "playBeep"),
+            (
+                "<Response><Record recordingStatusCallbackEvent=\"completed,absent\"/></Response>",
+                "recordingStatusCallbackEvent",
+            ),
+            ("<Response><Hangup>now</Hangup></Response>", "text"),
+            ("<!DOCTYPE x><Response/>", "DOCTYPE"),
+        ];
+        for (text, part) in cases {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".*") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn never_panics_on_something_like_twiml(
+            parts in proptest::collection::vec(prop_oneof![
+                "<(Response|Say|Play|Gather|Record|Pause)( [a-zA-Z]{1,9}=\"[^\"]{0,5}\"){0,2}/?>",
+                "</(Response|Say|Play|Gather)>",
+                "[a&;#<>\"' ]{0,6}",
+            ], 0..12),
+        ) {
+            let _ = read(&parts.concat());
+        }
+
+        #[test]
+        fn any_words_come_through(words in "[^\\p{C}]{1,60}") {
+            prop_assume!(!words.trim().is_empty());
+            let escaped = quick_xml::escape::escape(words.as_str());
+            let verbs = read(&format!("<Response><Say>{escaped}</Say></Response>")).unwrap();
+            prop_assert_eq!(verbs, [Verb::Say { text: words.trim().into(), language: "en-US".into() }]);
+        }
+    }
+}
