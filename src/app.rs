@@ -1,1 +1,259 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, LineConfig, ProviderConfig, ProviderKind};
+use crate::counters::Counters;
+use crate::login::Logins;
+use crate::service::Service;
+use crate::store::{Db, members};
+use crate::telephony::twilio::{Twilio, TwilioSettings, loopback_client, rest_client};
+use crate::telephony::{Provider, simulator};
+use crate::vault::recordings::Recordings;
+use crate::vault::secret::ServiceSecret;
+use crate::{web, work};
+use axum::Router;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// How long requests that have begun may take once the service is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the service does not start. One sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong: exit code 2.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something it needs is not there: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The listeners, bound but not served yet.
+pub struct Bound {
+    main: TcpListener,
+    ops: TcpListener,
+}
+
+impl Bound {
+    /// Binds the configured addresses.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when a port is taken or an address is not this machine's.
+    pub async fn bind(listen: SocketAddr, ops_listen: SocketAddr) -> Result<Self, StartError> {
+        Ok(Self {
+            main: bind(listen).await?,
+            ops: bind(ops_listen).await?,
+        })
+    }
+
+    /// Where webhooks and the API are.
+    pub fn main_address(&self) -> SocketAddr {
+        address(&self.main)
+    }
+
+    /// Where health and metrics are.
+    pub fn ops_address(&self) -> SocketAddr {
+        address(&self.ops)
+    }
+}
+
+/// Binds one address.
+///
+/// # Errors
+///
+/// A sentence.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        StartError::Failed(match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program; stop that, or choose another port")
+            }
+            _ => format!("cannot listen at {address}: {error}"),
+        })
+    })
+}
+
+/// The address a listener got.
+pub fn address(listener: &TcpListener) -> SocketAddr {
+    // A bound listener has an address; the configured one is no better answer.
+    listener
+        .local_addr()
+        .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Builds the service: secret, database, folder, providers, and the check that every line has a key.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartError> {
+    let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
+    for provider in &config.providers {
+        providers.insert(
+            provider.name.clone(),
+            make_provider(provider, &config.public_url)?,
+        );
+    }
+    let secret = ServiceSecret::load(&config.secret_file)
+        .map_err(|error| StartError::Failed(format!("{error}; `dutyline init` makes it")))?;
+    let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
+        StartError::Failed(format!(
+            "the folder {} cannot be written: {error}",
+            config.recordings.display()
+        ))
+    })?;
+    recordings.sweep().map_err(|error| {
+        StartError::Failed(format!(
+            "the folder {} cannot be tidied: {error}",
+            config.recordings.display()
+        ))
+    })?;
+    let db = Db::open(&config.database)
+        .await
+        .map_err(StartError::Failed)?;
+    for line in &config.lines {
+        check_key(&db, line).await?;
+    }
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(Arc::new(Service {
+        sid_key: secret.derive("provider ids"),
+        config,
+        clock,
+        db,
+        secret,
+        recordings,
+        providers,
+        wake: Notify::new(),
+        logins: Logins::default(),
+        counters: Counters::default(),
+    }))
+}
+
+/// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
+async fn check_key(db: &Db, entry: &LineConfig) -> Result<(), StartError> {
+    let failed = |error: crate::store::StoreError| StartError::Failed(error.to_string());
+    let mut tx = db.read().await.map_err(failed)?;
+    let key = members::current_key(&mut tx, &entry.line.id)
+        .await
+        .map_err(failed)?;
+    let id = &entry.line.id;
+    let Some(key) = key else {
+        return Err(StartError::Failed(format!(
+            "line {id} has no key yet; run `dutyline init --lead NAME --password-file FILE`"
+        )));
+    };
+    match &entry.pinned_key {
+        Some(pinned) if pinned.to_string() != key.recipient => Err(StartError::Failed(format!(
+            "line {id} has another key in the database than the one pinned in the configuration; find out who changed it before anybody calls"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A provider from its configuration.
+///
+/// # Errors
+///
+/// A missing secret, or settings that cannot work.
+pub fn make_provider(
+    config: &ProviderConfig,
+    public_url: &str,
+) -> Result<Arc<dyn Provider>, StartError> {
+    let settings = TwilioSettings {
+        name: config.name.clone(),
+        account: config.account.clone(),
+        auth_tokens: config.read_secrets()?,
+        api_url: config.api_url.clone(),
+        public_url: public_url.to_owned(),
+    };
+    let failed = |error: &dyn std::fmt::Display| {
+        StartError::Failed(format!("provider {}: {error}", config.name))
+    };
+    let made: Result<Twilio, _> = match config.kind {
+        // Plain http is for this machine only, and needs no certificates.
+        ProviderKind::Twilio if config.api_url.starts_with("http://") => {
+            Twilio::new(settings, loopback_client().map_err(|error| failed(&error))?)
+        }
+        ProviderKind::Twilio => {
+            Twilio::new(settings, rest_client().map_err(|error| failed(&error))?)
+        }
+        ProviderKind::Simulator => {
+            simulator::provider(settings, loopback_client().map_err(|error| failed(&error))?)
+        }
+    };
+    match made {
+        Ok(provider) => Ok(Arc::new(provider)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The service at work: two listeners, the job runner, housekeeping.
+pub struct Running {
+    /// What it works with.
+    pub service: Arc<Service>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts serving. `extra` is mounted beside the service's own addresses (the simulator's phone).
+    pub fn start(service: Arc<Service>, bound: Bound, extra: Option<Router>) -> Self {
+        let (stop, _) = watch::channel(false);
+        let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
+        let ops = web::ops_router(Arc::clone(&service));
+        let tasks = vec![
+            tokio::spawn(serve(bound.main, main, stop.subscribe())),
+            tokio::spawn(serve(bound.ops, ops, stop.subscribe())),
+            tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(work::housekeeping::run(
+                Arc::clone(&service),
+                stop.subscribe(),
+            )),
+        ];
+        Self {
+            service,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Stops taking requests, finishes those that have begun and the jobs at work, and closes the database.
+    pub async fn stop(self) {
+        // Nobody may be listening any more, when a task has ended by itself.
+        let _ = self.stop.send(true);
+        let all = async {
+            for task in self.tasks {
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(
+                "stopped with requests or jobs unfinished; jobs go on at the next start"
+            );
+        }
+        self.service.db.close().await;
+    }
+}
+
+/// Serves a router until `stop` says so.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let stopped = async move {
+        // An error means that whoever could say so is gone.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
+        tracing::error!(%error, "a listener failed");
+    }
+}

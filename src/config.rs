@@ -148,7 +148,11 @@ impl Config {
         let mut warnings = Vec::new();
         for LineConfig { line, .. } in &self.lines {
             let period = &line.schedule.inspection;
-            for (calendar, year) in line.schedule.calendars.missing_years(period.from, period.to) {
+            for (calendar, year) in line
+                .schedule
+                .calendars
+                .missing_years(period.from, period.to)
+            {
                 warnings.push(format!(
                     "line {}: the calendar {calendar} has no data for {year}; until it has, Monday to Friday are working days",
                     line.id
@@ -160,6 +164,18 @@ impl Config {
 }
 
 impl ProviderConfig {
+    /// The simulated provider of a demo, at this address.
+    pub fn simulator(api_url: &str, token: Hidden<String>) -> Self {
+        Self {
+            name: "simulator".to_owned(),
+            kind: ProviderKind::Simulator,
+            account: "AC00000000000000000000000000000000".to_owned(),
+            api_url: api_url.to_owned(),
+            tokens: SecretSource::Given(vec![token]),
+            here: error::Here::nowhere(),
+        }
+    }
+
     /// Reads the tokens: one, or two while rotating.
     ///
     /// # Errors
@@ -176,7 +192,11 @@ impl ProviderConfig {
                         .map_err(|error| {
                             self.here.error(
                                 "auth_token_file",
-                                format!("cannot read {}: {}", file.display(), error::plainly(&error)),
+                                format!(
+                                    "cannot read {}: {}",
+                                    file.display(),
+                                    error::plainly(&error)
+                                ),
                             )
                         })
                 })

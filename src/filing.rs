@@ -65,7 +65,11 @@ pub async fn add_entry(
         tx,
         &report.line,
         Act {
-            at: if new.by.is_some() { new.at } else { hour(new.at) },
+            at: if new.by.is_some() {
+                new.at
+            } else {
+                hour(new.at)
+            },
             actor: new.by,
             action: "entry_added",
             report: Some(report.id),

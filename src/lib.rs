@@ -23,6 +23,7 @@
 
 pub mod app;
 pub mod call;
+pub mod cli;
 pub mod clock;
 pub mod conduct;
 pub mod config;
@@ -31,11 +32,13 @@ pub mod filing;
 pub mod hidden;
 pub mod line;
 pub mod login;
+pub mod members;
 pub mod report;
 pub mod service;
 pub mod simulator;
 pub mod store;
 pub mod telephony;
+pub mod trail;
 pub mod vault;
 pub mod web;
 pub mod work;

@@ -5,9 +5,9 @@
 
 use crate::hidden::Hidden;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
-use crate::store::StoreError;
 use crate::vault::passwords;
 use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
@@ -259,7 +259,10 @@ impl Logins {
     async fn turn(&self, name: &str) -> Result<Turn, LoginError> {
         let name = self.remembered(name);
         let turn = {
-            let _place = name.waiting.try_acquire().map_err(|_| LoginError::TooMany)?;
+            let _place = name
+                .waiting
+                .try_acquire()
+                .map_err(|_| LoginError::TooMany)?;
             let turn = Arc::clone(&name.turn).lock_owned().await;
             let wait = name.wait();
             if !wait.is_zero() {
@@ -273,7 +276,10 @@ impl Logins {
     fn remembered(&self, name: &str) -> Arc<Name> {
         let key: [u8; 32] = Sha256::digest(name).into();
         let now = crate::clock::instant();
-        let mut names = self.names.lock().unwrap_or_else(|broken| broken.into_inner());
+        let mut names = self
+            .names
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner());
         if names.len() >= NAMES {
             names.retain(|_, name| name.tries().0 > 0 && now - name.tries().1 < FORGOTTEN);
             if names.len() >= NAMES {
@@ -292,7 +298,10 @@ impl Logins {
 
 impl Name {
     fn tries(&self) -> (u32, Instant) {
-        *self.tries.lock().unwrap_or_else(|broken| broken.into_inner())
+        *self
+            .tries
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner())
     }
 
     fn wait(&self) -> Duration {
@@ -304,8 +313,10 @@ impl Name {
     }
 
     fn set(&self, wrong: u32) {
-        *self.tries.lock().unwrap_or_else(|broken| broken.into_inner()) =
-            (wrong, crate::clock::instant());
+        *self
+            .tries
+            .lock()
+            .unwrap_or_else(|broken| broken.into_inner()) = (wrong, crate::clock::instant());
     }
 }
 
@@ -313,7 +324,11 @@ impl Turn {
     fn wrong(&mut self) {
         let (wrong, last) = self.name.tries();
         let forgotten = crate::clock::instant() - last > FORGOTTEN;
-        self.name.set(if forgotten { 1 } else { wrong.saturating_add(1) });
+        self.name.set(if forgotten {
+            1
+        } else {
+            wrong.saturating_add(1)
+        });
     }
 
     fn right(&mut self) {

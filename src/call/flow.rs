@@ -378,7 +378,9 @@ impl<'a> Flow<'a> {
             Input::Key('1') if takes_reports => self.guidance(),
             Input::Key('9') if self.next_language().is_some() => {
                 self.switch_language();
-                self.closed()
+                let mut said = vec![self.speaker().greeting()];
+                said.extend(self.closed());
+                said
             }
             _ => match self.common_key(input) {
                 Some(mut said) => {
@@ -591,10 +593,7 @@ impl<'a> Flow<'a> {
                 self.next_language()?;
                 self.switch_language();
                 let speaker = self.speaker();
-                Some(vec![
-                    speaker.greeting(),
-                    speaker.say(|p| &p.confidential),
-                ])
+                Some(vec![speaker.greeting(), speaker.say(|p| &p.confidential)])
             }
             _ => None,
         }
@@ -627,8 +626,7 @@ impl<'a> Flow<'a> {
 
     fn offer_language(&self, speaker: &Speaker<'_>, said: &mut Vec<Verb>, keys: &mut String) {
         let next = self.next_language();
-        let offer =
-            speaker.offer_language(next.map(|next| language_of(self.line, next).as_str()));
+        let offer = speaker.offer_language(next.map(|next| language_of(self.line, next).as_str()));
         if let Some(offer) = offer {
             said.push(offer);
             keys.push('9');

@@ -2,7 +2,6 @@
 //!
 //! A prompt is data, a date in words is code: languages differ in how they put a date together.
 
-use super::script::Language;
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -208,8 +207,17 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         for language in languages() {
-            assert!(prompts(language).all().iter().all(|(_, text)| !text.is_empty()));
-            assert_eq!(blanks(prompts(language)), blanks(prompts("zh-CN")), "{language}");
+            assert!(
+                prompts(language)
+                    .all()
+                    .iter()
+                    .all(|(_, text)| !text.is_empty())
+            );
+            assert_eq!(
+                blanks(prompts(language)),
+                blanks(prompts("zh-CN")),
+                "{language}"
+            );
         }
     }
 
@@ -220,9 +228,15 @@ mod tests {
                 .with_ymd_and_hms(2024, 4, 7, h, m, 0)
                 .unwrap()
         };
-        assert_eq!(time_in_words("zh-CN", &at(8, 30)), "4月7日星期日上午8点30分");
+        assert_eq!(
+            time_in_words("zh-CN", &at(8, 30)),
+            "4月7日星期日上午8点30分"
+        );
         assert_eq!(time_in_words("zh-CN", &at(15, 0)), "4月7日星期日下午3点");
-        assert_eq!(time_in_words("zh-CN", &at(12, 5)), "4月7日星期日中午12点5分");
+        assert_eq!(
+            time_in_words("zh-CN", &at(12, 5)),
+            "4月7日星期日中午12点5分"
+        );
         assert_eq!(
             time_in_words("en", &at(15, 0)),
             "Sunday, 7 April, at 3:00 in the afternoon"

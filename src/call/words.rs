@@ -65,7 +65,9 @@ impl<'a> Speaker<'a> {
         let intake = &self.line.schedule.intake;
         let reopens = state.reopens_at.map(|at| {
             let at = at.with_timezone(&self.line.schedule.timezone);
-            let answered = state.answered_at.with_timezone(&self.line.schedule.timezone);
+            let answered = state
+                .answered_at
+                .with_timezone(&self.line.schedule.timezone);
             let prompt = if at.date_naive() == answered.date_naive() {
                 &p.reopens_today
             } else {
@@ -77,10 +79,12 @@ impl<'a> Speaker<'a> {
             Phase::NotStarted => {
                 said.push(self.text(p.not_started.clone()));
                 said.extend(reopens);
+                said.extend(self.elsewhere());
                 return said;
             }
             Phase::Ended => {
                 said.push(self.text(p.ended.clone()));
+                said.extend(self.elsewhere());
                 return said;
             }
             Phase::Break => said.push(self.text(p.closed_break.clone())),
@@ -124,11 +128,7 @@ impl<'a> Speaker<'a> {
 
     /// The ways that stay open when the inspection is over.
     pub fn elsewhere(&self) -> Option<Verb> {
-        self.list(
-            &self.prompts.elsewhere,
-            "elsewhere",
-            &self.words.elsewhere,
-        )
+        self.list(&self.prompts.elsewhere, "elsewhere", &self.words.elsewhere)
     }
 
     /// What can be reported here, what happens to the rest, and where else to turn: the answer to key 3.
@@ -136,8 +136,8 @@ impl<'a> Speaker<'a> {
         let p = self.prompts;
         let mut said = Vec::new();
         // Once intake is over this would sound as if it could still be reported here.
-        let could_be_reported = state.intake != Standing::After
-            && !matches!(state.phase, Phase::Ended);
+        let could_be_reported =
+            state.intake != Standing::After && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
             if let Some(scope) = &self.words.scope {
                 said.push(self.text(fill(&p.scope, "scope", scope)));

@@ -150,15 +150,7 @@ pub(super) async fn of_unknown_call(
         return calls::insert_stray(turn.tx, &lookup, &sid, hour).await;
     };
     let call = turn.new_call(line, lookup, None).await?;
-    keep_fact(
-        turn.service,
-        turn.tx,
-        turn.provider.name(),
-        &call,
-        &fact,
-        0,
-    )
-    .await?;
+    keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
     turn.end_call(&call).await
 }

@@ -173,11 +173,17 @@ impl<'a> Conducting<'a> {
             }
             // What the caller heard last, once more: the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
-                self.kept_answer(call.id, state.step.saturating_sub(1)).await?
+                self.kept_answer(call.id, state.step.saturating_sub(1))
+                    .await?
             }
             (Hook::Step(at), Some(state)) => {
-                let step = if at.call == call.id { at.step } else { u32::MAX };
-                self.take_step(&call, state, step, at.nothing.is_some()).await?
+                let step = if at.call == call.id {
+                    at.step
+                } else {
+                    u32::MAX
+                };
+                self.take_step(&call, state, step, at.nothing.is_some())
+                    .await?
             }
         };
         Ok(reply)
@@ -243,7 +249,12 @@ impl<'a> Conducting<'a> {
         if nothing {
             return Input::Nothing;
         }
-        match self.event.keys.as_ref().and_then(|keys| keys.show().chars().next()) {
+        match self
+            .event
+            .keys
+            .as_ref()
+            .and_then(|keys| keys.show().chars().next())
+        {
             Some(key) => Input::Key(key),
             None => Input::Nothing,
         }

@@ -26,8 +26,7 @@ const DISCIPLINES: [&str; 6] = [
 
 pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
     let source = Source { text, name };
-    let file: File =
-        toml::from_str(text).map_err(|error| ConfigError::syntax(&source, &error))?;
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::syntax(&source, &error))?;
     let whole = source.here(0..0);
     if file.provider.is_empty() {
         return Err(whole.error("provider", "at least one [[provider]] is needed".into()));
@@ -73,7 +72,10 @@ impl Checker<'_> {
     fn apart(&self, file: &File, config: &Config) -> Result<(), ConfigError> {
         for (i, provider) in file.provider.iter().enumerate() {
             let name = &provider.get_ref().name;
-            if config.providers[..i].iter().any(|p| &p.name == name.get_ref()) {
+            if config.providers[..i]
+                .iter()
+                .any(|p| &p.name == name.get_ref())
+            {
                 return self.wrong(name, "another provider has this name");
             }
         }
@@ -105,7 +107,10 @@ impl Checker<'_> {
     fn address(&self, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
         match text.get_ref().parse() {
             Ok(address) => Ok(address),
-            Err(_) => self.wrong(text, "not an address and port; write it like 127.0.0.1:8080"),
+            Err(_) => self.wrong(
+                text,
+                "not an address and port; write it like 127.0.0.1:8080",
+            ),
         }
     }
 
@@ -121,7 +126,10 @@ impl Checker<'_> {
 
     fn api_url(&self, text: &Spanned<String>, kind: ProviderKind) -> Result<String, ConfigError> {
         let Some(url) = http_url(text.get_ref()) else {
-            return self.wrong(text, "not a web address; write it like https://api.twilio.com");
+            return self.wrong(
+                text,
+                "not a web address; write it like https://api.twilio.com",
+            );
         };
         if url.scheme() == "http" && !is_loopback(&url) {
             return self.wrong(
@@ -143,7 +151,10 @@ impl Checker<'_> {
         if let Some(path) = address.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path.starts_with(":memory:") {
-                return self.wrong(text, "a file is needed; write it like sqlite:data/dutyline.db");
+                return self.wrong(
+                    text,
+                    "a file is needed; write it like sqlite:data/dutyline.db",
+                );
             }
             Ok(DatabaseAddress::Sqlite(self.folder.join(path)))
         } else if address.starts_with("postgres://") || address.starts_with("postgresql://") {
@@ -170,7 +181,10 @@ impl Checker<'_> {
             return self.wrong(&written.name, ID_RULE);
         }
         if written.account.get_ref().is_empty() {
-            return self.wrong(&written.account, "the account's id at the provider is needed");
+            return self.wrong(
+                &written.account,
+                "the account's id at the provider is needed",
+            );
         }
         let tokens = match (&written.auth_token, &written.auth_token_file) {
             (Some(_), Some(file)) => {
@@ -199,7 +213,10 @@ impl Checker<'_> {
             (Some(url), kind) => self.api_url(url, kind)?,
             (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
             (None, ProviderKind::Simulator) => {
-                return self.wrong(&written.name, "a simulator needs an api_url on this machine");
+                return self.wrong(
+                    &written.name,
+                    "a simulator needs an api_url on this machine",
+                );
             }
         };
         Ok(ProviderConfig {
@@ -250,6 +267,7 @@ impl Checker<'_> {
         Ok(LineConfig {
             line: Line {
                 id: written.id.get_ref().clone(),
+                dial: written.number.get_ref().clone(),
                 number,
                 answers,
                 schedule: self.schedule(written)?,
@@ -287,8 +305,8 @@ impl Checker<'_> {
             windows.push(window);
             Windows::new(windows.clone()).or_else(|error| self.wrong(text, format!("{error}")))?;
         }
-        let windows =
-            Windows::new(windows).or_else(|error| self.wrong(&written.id, format!("hours: {error}")))?;
+        let windows = Windows::new(windows)
+            .or_else(|error| self.wrong(&written.id, format!("hours: {error}")))?;
         Ok(Schedule {
             timezone,
             calendars: Calendars(calendars),
@@ -308,12 +326,17 @@ impl Checker<'_> {
             let known = crate::line::calendar::EMBEDDED.join(", ");
             return self.wrong(
                 name,
-                format!("there is no such calendar; there are {known}, or the path of a .toml file"),
+                format!(
+                    "there is no such calendar; there are {known}, or the path of a .toml file"
+                ),
             );
         }
         let path = self.folder.join(text);
         let content = std::fs::read_to_string(&path).or_else(|error| {
-            self.wrong(name, format!("cannot read {}: {}", path.display(), plainly(&error)))
+            self.wrong(
+                name,
+                format!("cannot read {}: {}", path.display(), plainly(&error)),
+            )
         })?;
         Calendar::parse(text, &content)
             .or_else(|error| self.wrong(name, format!("{}: {error}", path.display())))
@@ -346,7 +369,10 @@ impl Checker<'_> {
                 let known: Vec<_> = prompts::languages().collect();
                 return self.wrong(
                     language,
-                    format!("the line has no prompts in it; it speaks {}", known.join(", ")),
+                    format!(
+                        "the line has no prompts in it; it speaks {}",
+                        known.join(", ")
+                    ),
                 );
             }
             if found.contains(tag) {

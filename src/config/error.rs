@@ -114,7 +114,11 @@ impl Source<'_> {
             }
             if let Some((key, _)) = text.split_once('=') {
                 let key = key.trim();
-                if !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c)) {
+                if !key.is_empty()
+                    && key
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || "_-.".contains(c))
+                {
                     return key.to_owned();
                 }
             }
@@ -124,6 +128,15 @@ impl Source<'_> {
 }
 
 impl Here {
+    /// No place in any file.
+    pub fn nowhere() -> Self {
+        Self {
+            file: super::EMBEDDED_NAME.to_owned(),
+            line: 0,
+            key: String::new(),
+        }
+    }
+
     /// An error here. `key` overrides the key found in the text when it is not empty.
     pub fn error(&self, key: &str, message: String) -> ConfigError {
         ConfigError {

@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 pub struct Line {
     /// Its id in the configuration, in addresses and in the database, e.g. `fcg-5`.
     pub id: String,
-    /// The number people dial.
+    /// The number people dial, as they write it.
+    pub dial: String,
+    /// The same, whatever a provider makes of it.
     pub number: LineNumber,
     /// Provider numbers this line is forwarded to.
     pub answers: Vec<LineNumber>,

@@ -68,7 +68,9 @@ pub async fn append(tx: &mut Tx, line: &str, act: Act<'_>) -> Result<()> {
         Some(head) => head,
         None => {
             run!(tx, START, execute, line, &chain::genesis(line)[..])?;
-            head(tx, line).await?.ok_or(StoreError::Unreadable("audit head"))?
+            head(tx, line)
+                .await?
+                .ok_or(StoreError::Unreadable("audit head"))?
         }
     };
     let link = Link {
@@ -106,7 +108,9 @@ pub async fn head(tx: &mut Tx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
     let found: Option<(i64, Vec<u8>)> = run!(tx, HEAD, fetch_optional, line)?;
     found
         .map(|(seq, hash)| {
-            let hash = hash.try_into().map_err(|_| StoreError::Unreadable("audit hash"))?;
+            let hash = hash
+                .try_into()
+                .map_err(|_| StoreError::Unreadable("audit hash"))?;
             Ok((seq, hash))
         })
         .transpose()

@@ -23,12 +23,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
-        Self::Fetch,
-        Self::Delete,
-        Self::Settle,
-        Self::Watch,
-    ];
+    pub const ALL: [Self; 4] = [Self::Fetch, Self::Delete, Self::Settle, Self::Watch];
 
     /// Its name in the database and in logs.
     pub fn as_str(self) -> &'static str {

@@ -176,7 +176,10 @@ pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(String, i64)>> {
 /// Makes a call a report: gives it the next reference of the year and puts it in the queue.
 /// `None` when it was one already.
 pub async fn promote(tx: &mut Tx, id: Uuid, line: &str, year: i32) -> Result<Option<String>> {
-    if get(tx, id).await?.is_none_or(|report| report.reference.is_some()) {
+    if get(tx, id)
+        .await?
+        .is_none_or(|report| report.reference.is_some())
+    {
         return Ok(None);
     }
     let found: Option<(i32,)> = run!(tx, NEXT_NUMBER, fetch_optional, line, year)?;

@@ -69,7 +69,7 @@ macro_rules! row {
     };
     (@ $name:ident, $row:ty, $($field:ident),*) => {
         impl sqlx::FromRow<'_, $row> for $name {
-            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+            fn from_row(row: &$row) -> std::result::Result<Self, sqlx::Error> {
                 use sqlx::Row;
                 Ok(Self { $($field: row.try_get(stringify!($field))?),* })
             }

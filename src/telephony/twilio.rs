@@ -152,14 +152,14 @@ impl Provider for Twilio {
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
         Rendered {
-            content_type: twiml::CONTENT_TYPE,
+            content_type: twiml::CONTENT_TYPE.into(),
             body: twiml::document(script, links),
         }
     }
 
     fn render_blunt(&self, script: &Script) -> Rendered {
         Rendered {
-            content_type: twiml::CONTENT_TYPE,
+            content_type: twiml::CONTENT_TYPE.into(),
             body: twiml::blunt_document(script, &self.blunt),
         }
     }

@@ -49,7 +49,10 @@ pub(super) async fn recording(
     Path(provider): Path<String>,
     request: Request,
 ) -> Response {
-    webhook(app, &provider, request, |uri| Hook::Recording(step_ref(uri))).await
+    webhook(app, &provider, request, |uri| {
+        Hook::Recording(step_ref(uri))
+    })
+    .await
 }
 
 pub(super) async fn fallback(app: App, Path(provider): Path<String>, request: Request) -> Response {

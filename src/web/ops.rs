@@ -66,7 +66,10 @@ async fn text(service: &Service) -> Result<String, StoreError> {
     text.push_str("# TYPE dutyline_jobs gauge\n");
     for (kind, dead, count) in jobs::count(&mut tx).await? {
         let state = if dead { "given_up" } else { "waiting" };
-        let _ = writeln!(text, "dutyline_jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}");
+        let _ = writeln!(
+            text,
+            "dutyline_jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}"
+        );
     }
     text.push_str("# TYPE dutyline_reports gauge\n");
     for entry in &service.config.lines {

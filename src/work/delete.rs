@@ -38,10 +38,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 }
 
 /// Deletes, and deletes again: only "there is no such thing" proves it.
-async fn prove_gone(
-    provider: &dyn crate::telephony::Provider,
-    id: &str,
-) -> Result<(), Unfinished> {
+async fn prove_gone(provider: &dyn crate::telephony::Provider, id: &str) -> Result<(), Unfinished> {
     for _ in 0..2 {
         match provider.delete(id).await {
             Err(ProviderError::NotFound) => return Ok(()),

@@ -1,6 +1,6 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
-use super::{Claimed, Unfinished, unreadable};
+use super::{Claimed, Unfinished, hex, unreadable};
 use crate::clock::hour;
 use crate::filing::{NewEntry, add_entry};
 use crate::service::{ProviderRef, Service};
@@ -18,7 +18,6 @@ use futures_util::StreamExt;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -164,14 +163,16 @@ async fn commit(
         .is_none_or(|call| call.settled);
     if over {
         let now = service.clock.system_now();
-        jobs::enqueue(&mut tx, crate::clock::random_id(), Kind::Delete, recording.id, now).await?;
+        jobs::enqueue(
+            &mut tx,
+            crate::clock::random_id(),
+            Kind::Delete,
+            recording.id,
+            now,
+        )
+        .await?;
     }
     tx.commit().await?;
     service.counters.recordings_sealed.add();
     Ok(())
-}
-
-/// Bytes as hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,10 +1,10 @@
 //! What is thrown away in time: callers' numbers of abandoned calls, old sessions.
 
 use crate::clock::hour;
+use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{StoreError, members, reports};
-use crate::login;
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;

@@ -84,3 +84,8 @@ impl fmt::Display for Unfinished {
 fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
 }
+
+/// Bytes as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

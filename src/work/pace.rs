@@ -23,7 +23,10 @@ mod tests {
     #[test]
     fn tries_go_on_for_a_day() {
         assert_eq!(
-            (1..=5).filter_map(wait).map(|t| t.num_seconds()).collect::<Vec<_>>(),
+            (1..=5)
+                .filter_map(wait)
+                .map(|t| t.num_seconds())
+                .collect::<Vec<_>>(),
             [1, 2, 4, 8, 16]
         );
         let total: TimeDelta = (1..).map_while(wait).sum();

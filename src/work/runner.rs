@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch as channel};
-use tracing::{error, info, warn};
+use tracing::{debug, error, warn};
 
 /// How many jobs run at once. Fetching waits for the network; sealing is quick.
 const AT_ONCE: usize = 4;
@@ -89,14 +89,15 @@ async fn work(service: &Arc<Service>, job: Claimed) {
     };
     let put_back = match result {
         Ok(()) => {
-            info!(job = %kind, subject = %job.row.subject, "job done");
+            // Not above debug: a log line has an exact time, and that is sealed.
+            debug!(job = %kind, subject = %job.row.subject, "job done");
             Ok(())
         }
         Err(Unfinished::LeaseLost) => Ok(()),
         Err(Unfinished::Later(wait)) => retry(service, &job, wait).await,
         Err(reason) => match pace::wait(job.row.attempts) {
             Some(wait) => {
-                info!(job = %kind, subject = %job.row.subject, attempt = job.row.attempts, %reason, "job to be tried again");
+                debug!(job = %kind, subject = %job.row.subject, attempt = job.row.attempts, %reason, "job to be tried again");
                 retry(service, &job, wait).await
             }
             None => {

@@ -44,7 +44,14 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     if let Some(call) = calls::by_id(&mut tx, job.row.subject).await?
         && !call.settled
     {
-        settle(service, &mut tx, &call, running.map(|(_, state)| state), receipt).await?;
+        settle(
+            service,
+            &mut tx,
+            &call,
+            running.map(|(_, state)| state),
+            receipt,
+        )
+        .await?;
     }
     Ok(tx.commit().await?)
 }
@@ -96,11 +103,7 @@ async fn look_for_recordings(
     }
 }
 
-async fn derive(
-    service: &Arc<Service>,
-    call: &Call,
-    state: &State,
-) -> Result<Derived, Unfinished> {
+async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<Derived, Unfinished> {
     let receipt = Receipt::parse(&state.receipt)
         .map_err(|_| Unfinished::Failed("the call's receipt cannot be read".into()))?;
     let key = service.secret.derive(receipts::LABEL);

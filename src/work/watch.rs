@@ -28,7 +28,14 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         job.done(&mut tx).await?;
         if calls::set_ended(&mut tx, call.id).await? {
             let now = service.clock.system_now();
-            jobs::enqueue(&mut tx, crate::clock::random_id(), Kind::Settle, call.id, now).await?;
+            jobs::enqueue(
+                &mut tx,
+                crate::clock::random_id(),
+                Kind::Settle,
+                call.id,
+                now,
+            )
+            .await?;
         }
         return Ok(tx.commit().await?);
     }

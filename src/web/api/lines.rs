@@ -50,7 +50,7 @@ async fn standing(service: &Service, line: &Line) -> Answer<Value> {
         .sum();
     Ok(json!({
         "id": line.id,
-        "number": line.number.to_string(),
+        "number": line.dial,
         "name": line.words[&line.languages[0]].name,
         "inspected": line.words[&line.languages[0]].inspected,
         "phase": schedule.phase(now),

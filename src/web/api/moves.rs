@@ -7,9 +7,9 @@ use crate::filing::{NewEntry, add_entry};
 use crate::login::Role;
 use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
+use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
-use crate::store::Tx;
 use crate::vault::entry::EntryKind;
 use axum::extract::{Path, State};
 use serde_json::Value;
@@ -96,7 +96,9 @@ async fn make_move(
         ));
     }
     note(service, &mut tx, inspector, &report, step, outcome).await?;
-    let moved = reports::get(&mut tx, id).await?.ok_or_else(Problem::missing)?;
+    let moved = reports::get(&mut tx, id)
+        .await?
+        .ok_or_else(Problem::missing)?;
     tx.commit().await?;
     Ok(axum::Json(opened::summary(&moved)))
 }

@@ -37,7 +37,10 @@ impl Problem {
 
     /// 401: wrong name or password; nobody is told which.
     pub fn wrong_login() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "The name or the password is wrong.")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "The name or the password is wrong.",
+        )
     }
 
     /// 429.
@@ -61,7 +64,9 @@ impl Problem {
     /// 409: the report's status does not allow the move.
     pub fn wrong_status(step: Move, status: Option<Status>) -> Self {
         let (from, _) = step.between();
-        let is = status.map_or("something else by now".to_owned(), |status| status.to_string());
+        let is = status.map_or("something else by now".to_owned(), |status| {
+            status.to_string()
+        });
         Self::new(
             StatusCode::CONFLICT,
             format!(

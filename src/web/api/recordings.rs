@@ -120,7 +120,11 @@ fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
         (Err(_), Ok(suffix)) if first.is_empty() => (length.saturating_sub(suffix), length),
         _ => return Ok(None),
     };
-    if range.0 < range.1 { Ok(Some(range)) } else { Err(()) }
+    if range.0 < range.1 {
+        Ok(Some(range))
+    } else {
+        Err(())
+    }
 }
 
 fn not_satisfiable(length: u64) -> Response {

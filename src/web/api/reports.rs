@@ -35,9 +35,7 @@ pub(in crate::web) async fn list(
         filter.map_err(|_| Problem::bad_request("Filters are line, status and cursor."))?;
     let status = filter.status.as_deref().unwrap_or_default();
     if !status.is_empty() && Status::parse(status).is_none() {
-        return Err(Problem::bad_request(
-            "status is queued, claimed or closed.",
-        ));
+        return Err(Problem::bad_request("status is queued, claimed or closed."));
     }
     let mut lines: Vec<&str> = inspector
         .lines(&service)
@@ -78,7 +76,9 @@ pub(in crate::web) async fn list(
         })
     });
     let rows: Vec<_> = found.iter().map(summary).collect();
-    Ok(axum::Json(json!({ "reports": rows, "next": next.flatten() })))
+    Ok(axum::Json(
+        json!({ "reports": rows, "next": next.flatten() }),
+    ))
 }
 
 fn read_cursor(cursor: &str) -> Answer<(String, String)> {
@@ -105,8 +105,15 @@ pub(in crate::web) async fn show(
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
     let rows = reports::recordings(&mut tx, id).await?;
-    opened::note_opening(&service, &mut tx, &inspector, &open.report, "report_opened", None)
-        .await?;
+    opened::note_opening(
+        &service,
+        &mut tx,
+        &inspector,
+        &open.report,
+        "report_opened",
+        None,
+    )
+    .await?;
     tx.commit().await?;
     let mut answer = summary(&open.report);
     answer["entries"] = entries.iter().map(entry_json).collect();

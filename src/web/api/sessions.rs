@@ -38,10 +38,7 @@ pub(in crate::web) async fn log_in(
 }
 
 /// `GET /session`. Who is logged in, with which lines.
-pub(in crate::web) async fn whoami(
-    State(service): App,
-    inspector: Inspector,
-) -> axum::Json<Value> {
+pub(in crate::web) async fn whoami(State(service): App, inspector: Inspector) -> axum::Json<Value> {
     let lines: Vec<_> = inspector
         .lines(&service)
         .into_iter()

@@ -76,7 +76,8 @@ async fn add(
     let id = report_id(id)?;
     let mut tx = service.db.begin().await?;
     let report = opened::find(&mut tx, inspector, id).await?;
-    if kind == EntryKind::Classification && report.status.as_deref() == Some(Status::Closed.as_str())
+    if kind == EntryKind::Classification
+        && report.status.as_deref() == Some(Status::Closed.as_str())
     {
         return Err(Problem::conflict(
             "The report is closed; reopen it to classify it anew.",

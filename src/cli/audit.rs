@@ -1,0 +1,79 @@
+//! `dutyline audit verify`: is the trail whole, and everything sealed what it committed to?
+
+use super::{Failure, Outcome, one_line};
+use crate::config::Config;
+use crate::store::Db;
+use crate::trail;
+use crate::vault::recordings::Recordings;
+use crate::work::hex;
+use clap::{Args, Subcommand};
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub(super) enum AuditCommand {
+    /// Prove the trail whole, and everything sealed to be what it committed to
+    #[command(
+        after_help = "Example:\n  dutyline audit verify\n  dutyline audit verify --line fcg-5 --head 57:9f2c…\n\nKeep the printed head elsewhere; given again later with --head it proves that nothing before it was rewritten."
+    )]
+    Verify(Verify),
+}
+
+#[derive(Args)]
+pub(super) struct Verify {
+    /// Only this line [default: all]
+    #[arg(long, value_name = "ID")]
+    line: Option<String>,
+    /// A head printed earlier and kept elsewhere
+    #[arg(long, value_name = "NUMBER:HASH", requires = "line")]
+    head: Option<String>,
+}
+
+impl AuditCommand {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let Self::Verify(verify) = self;
+        let config = Config::load(config)?;
+        let lines: Vec<String> = match &verify.line {
+            Some(id) => vec![one_line(&config, Some(id))?.id.clone()],
+            None => config.lines.iter().map(|l| l.line.id.clone()).collect(),
+        };
+        let head = verify.head.as_deref().map(parse_head).transpose()?;
+        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let recordings = Recordings::open_folder(&config.recordings)
+            .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
+        let mut wrong = 0;
+        for line in lines {
+            let proof = trail::verify(&db, &recordings, &line, head).await?;
+            for sentence in &proof.wrong {
+                println!("✗ {line}: {sentence}");
+            }
+            if proof.wrong.is_empty() {
+                println!("✓ {line}: {} links whole", proof.links);
+                println!("  head {}:{}", proof.links, hex(&proof.head));
+            }
+            wrong += proof.wrong.len();
+        }
+        db.close().await;
+        match wrong {
+            0 => Ok(()),
+            1 => Err(Failure::Failed("one thing is wrong".into())),
+            wrong => Err(Failure::Failed(format!("{wrong} things are wrong"))),
+        }
+    }
+}
+
+fn parse_head(text: &str) -> Result<(i64, [u8; 32]), Failure> {
+    let bad = || Failure::Usage(format!("--head {text}: not a head; it looks like 57:9f2c…"));
+    let (seq, hash) = text.split_once(':').ok_or_else(bad)?;
+    let seq = seq.parse().map_err(|_| bad())?;
+    let bytes: Option<Vec<u8>> = (hash.len() == 64 && hash.is_ascii())
+        .then(|| {
+            (0..32)
+                .map(|i| u8::from_str_radix(&hash[2 * i..2 * i + 2], 16).ok())
+                .collect()
+        })
+        .flatten();
+    let hash = bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(bad)?;
+    Ok((seq, hash))
+}

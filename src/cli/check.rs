@@ -1,0 +1,168 @@
+//! `dutyline check`: each part a ✓, or what to do.
+
+use super::{Failure, Outcome};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{Db, members};
+use crate::telephony::ProviderError;
+use crate::vault::recordings::Recordings;
+use crate::vault::secret::ServiceSecret;
+use clap::Args;
+use std::path::Path;
+
+/// A call no provider has: asking for it proves address, account and token.
+const NO_CALL: &str = "CA00000000000000000000000000000000";
+
+#[derive(Args)]
+pub(super) struct Check {}
+
+impl Check {
+    pub async fn run(self, path: Option<&Path>) -> Outcome {
+        let config = Config::load(path)?;
+        let mut report = Report::default();
+        report.good(&format!(
+            "configuration: {} line(s), {} provider(s)",
+            config.lines.len(),
+            config.providers.len()
+        ));
+        lines(&config, &mut report);
+        storage(&config, &mut report).await;
+        providers(&config, &mut report).await;
+        report.end()
+    }
+}
+
+/// What was found, printed as it is found.
+#[derive(Default)]
+struct Report {
+    bad: usize,
+}
+
+impl Report {
+    fn good(&self, text: &str) {
+        println!("✓ {text}");
+    }
+
+    fn warn(&self, text: &str) {
+        println!("! {text}");
+    }
+
+    fn bad(&mut self, text: &str) {
+        self.bad += 1;
+        println!("✗ {text}");
+    }
+
+    fn end(self) -> Outcome {
+        match self.bad {
+            0 => Ok(()),
+            1 => Err(Failure::Failed("one thing is to be done".into())),
+            bad => Err(Failure::Failed(format!("{bad} things are to be done"))),
+        }
+    }
+}
+
+fn lines(config: &Config, report: &mut Report) {
+    for entry in &config.lines {
+        let line = &entry.line;
+        let period = &line.schedule.inspection;
+        let open = line
+            .schedule
+            .days(period.from, period.to)
+            .iter()
+            .filter(|day| !day.windows.is_empty())
+            .count();
+        report.good(&format!(
+            "line {}: {} staffed on {open} days, {} to {}",
+            line.id, line.dial, period.from, period.to
+        ));
+        if Clock::system()
+            .line_now()
+            .with_timezone(&line.schedule.timezone)
+            .date_naive()
+            > period.to
+        {
+            report.warn(&format!("line {}: its inspection is over", line.id));
+        }
+    }
+    for warning in config.warnings() {
+        report.warn(&warning);
+    }
+    if config.public_url.starts_with("http://") {
+        report.warn("public_url is http://: providers on the internet need https://");
+    }
+}
+
+async fn storage(config: &Config, report: &mut Report) {
+    match ServiceSecret::load(&config.secret_file) {
+        Ok(_) => report.good("service secret"),
+        Err(error) => report.bad(&format!("service secret: {error}; run `dutyline init`")),
+    }
+    if config.recordings.is_dir() {
+        match Recordings::open_folder(&config.recordings) {
+            Ok(_) => report.good("folder of recordings"),
+            Err(error) => report.bad(&format!(
+                "folder of recordings {}: {error}",
+                config.recordings.display()
+            )),
+        }
+    } else {
+        report.bad(&format!(
+            "folder of recordings {}: not there; run `dutyline init`",
+            config.recordings.display()
+        ));
+    }
+    if let crate::config::DatabaseAddress::Sqlite(path) = &config.database
+        && !path.exists()
+    {
+        report.bad(&format!(
+            "database {}: not there; run `dutyline init`",
+            path.display()
+        ));
+        return;
+    }
+    let db = match Db::open(&config.database).await {
+        Ok(db) => db,
+        Err(error) => return report.bad(&error),
+    };
+    report.good("database");
+    for entry in &config.lines {
+        let id = &entry.line.id;
+        let key = async { members::current_key(&mut db.read().await?, id).await }.await;
+        match key {
+            Ok(Some(key)) => match &entry.pinned_key {
+                Some(pinned) if pinned.to_string() != key.recipient => report.bad(&format!(
+                    "line {id}: the key in the database is not the pinned one; find out who changed it"
+                )),
+                Some(_) => report.good(&format!("line {id}: key, as pinned")),
+                None => report.good(&format!(
+                    "line {id}: key; to pin it: key = \"{}\"",
+                    key.recipient
+                )),
+            },
+            Ok(None) => report.bad(&format!("line {id}: no key; run `dutyline init`")),
+            Err(error) => report.bad(&format!("line {id}: {error}")),
+        }
+    }
+    db.close().await;
+}
+
+async fn providers(config: &Config, report: &mut Report) {
+    for provider in &config.providers {
+        let name = &provider.name;
+        let made = match app::make_provider(provider, &config.public_url) {
+            Ok(made) => made,
+            Err(error) => {
+                report.bad(&error.to_string());
+                continue;
+            }
+        };
+        match made.ask(NO_CALL).await {
+            Ok(_) | Err(ProviderError::NotFound) => report.good(&format!(
+                "provider {name}: answers; it calls {}/hooks/{name}/call",
+                config.public_url
+            )),
+            Err(error) => report.bad(&format!("provider {name}: {error}")),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `dutyline demo`: everything on this machine, with nothing else needed.
+
+use super::init::init;
+use super::serve::{Simulator, until_told};
+use super::{Failure, Outcome};
+use crate::app::{self, Bound, Running};
+use crate::clock::{Clock, random};
+use crate::config::{Config, DatabaseAddress, ProviderConfig};
+use crate::hidden::Hidden;
+use crate::line::Line;
+use chrono::{Datelike, TimeZone, Utc};
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// The demo's member.
+const MEMBER: &str = "lead";
+/// Where the demo's password is kept when its data is.
+const PASSWORD_FILE: &str = "demo-password";
+
+#[derive(Args)]
+pub(super) struct Demo {
+    /// Keep the data in this folder, and go on with it next time [default: thrown away at the end]
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where health and metrics are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    ops_listen: SocketAddr,
+    /// Start the line's clock at this time [default: the first morning of the first line]
+    #[arg(long, value_name = "TIME")]
+    clock: Option<String>,
+}
+
+impl Demo {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let folder = Folder::make(self.keep.as_deref())?;
+        let mut config = Config::load(config)?;
+        let bound = Bound::bind(self.listen, self.ops_listen).await?;
+        let main = bound.main_address();
+        let api = app::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let provider = ProviderConfig::simulator(
+            &format!("http://{}", app::address(&api)),
+            Hidden::new(token()),
+        );
+        config.public_url = format!("http://{main}");
+        config.database = DatabaseAddress::Sqlite(folder.path.join("dutyline.db"));
+        config.recordings = folder.path.join("recordings");
+        config.secret_file = folder.path.join("service.key");
+        config.providers = vec![provider.clone()];
+        for line in &mut config.lines {
+            line.pinned_key = None;
+        }
+        let (clock, why) = match &self.clock {
+            Some(_) => (super::clock(self.clock.as_deref())?, "as --clock says"),
+            None => (
+                first_morning(&config.lines[0].line),
+                "the first morning of the line's inspection, so that it is open",
+            ),
+        };
+        let password = folder.password()?;
+        let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
+        init(&config, &clock, MEMBER, &password, &lines).await?;
+        let simulator = Simulator::at(api, &provider, &config.public_url, main)?;
+        let service = app::build(config, clock).await?;
+        let phone = simulator.phone();
+        let (stop_simulator, stopped) = watch::channel(false);
+        tokio::spawn(app::serve(
+            simulator.listener,
+            simulator.exchange.rest_router(),
+            stopped,
+        ));
+        let running = Running::start(service, bound, Some(phone));
+        greet(&running, main, &password, why);
+        until_told().await;
+        println!("Stopping.");
+        running.stop().await;
+        // The receiver may be gone already.
+        let _ = stop_simulator.send(true);
+        drop(folder);
+        Ok(())
+    }
+}
+
+fn greet(running: &Running, main: SocketAddr, password: &str, why: &str) {
+    let config = &running.service.config;
+    let line = &config.lines[0].line;
+    let now = running.service.clock.line_now();
+    let now = now.with_timezone(&line.schedule.timezone);
+    let url = format!("http://{main}");
+    let call = if main.port() == 8080 {
+        "cargo run --release -- call".to_owned()
+    } else {
+        format!("cargo run --release -- call --at {url}")
+    };
+    println!("listening on {url}  webhooks and API");
+    println!("  name      {MEMBER}");
+    println!("  password  {password}");
+    println!("  clock     {} ({why})", now.format("%Y-%m-%d %H:%M %:z"));
+    println!();
+    println!("In a second terminal, call the line {}:", line.dial);
+    println!("  {call}");
+    println!("Press 1 to leave a report, s to speak the sample, # to finish, 1 to send.");
+    println!();
+    println!("Then log in, list, open and play what was left:");
+    println!(
+        "  TOKEN=$(curl -s {url}/api/v1/session -H 'Content-Type: application/json' -d '{{\"name\":\"{MEMBER}\",\"password\":\"{password}\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')"
+    );
+    println!("  curl -s -H \"Authorization: Bearer $TOKEN\" {url}/api/v1/reports");
+    println!(
+        "  REPORT=$(curl -s -H \"Authorization: Bearer $TOKEN\" {url}/api/v1/reports | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')"
+    );
+    println!("  curl -s -H \"Authorization: Bearer $TOKEN\" {url}/api/v1/reports/$REPORT");
+    println!(
+        "  curl -s -H \"Authorization: Bearer $TOKEN\" {url}/api/v1/reports/$REPORT/recordings/1 -o note.wav && aplay note.wav"
+    );
+    println!();
+    println!("Ctrl-C ends it.");
+}
+
+/// Nine o'clock on the first working day the line takes reports, or its first open window's start if that is later.
+fn first_morning(line: &Line) -> Clock {
+    let schedule = &line.schedule;
+    let first = schedule
+        .days(schedule.intake.from, schedule.intake.to)
+        .into_iter()
+        .find(|day| !day.windows.is_empty());
+    let Some(day) = first else {
+        return Clock::system();
+    };
+    let nine = schedule
+        .timezone
+        .with_ymd_and_hms(day.date.year(), day.date.month(), day.date.day(), 9, 0, 0)
+        .earliest()
+        .map(|at| at.with_timezone(&Utc));
+    match nine {
+        Some(nine) if schedule.takes_reports(nine) => Clock::starting_at(nine),
+        Some(nine) => Clock::starting_at(
+            schedule
+                .reopens_at(nine)
+                .map_or(nine, |at| at.with_timezone(&Utc)),
+        ),
+        None => Clock::system(),
+    }
+}
+
+/// The folder of the demo's data.
+struct Folder {
+    path: PathBuf,
+    thrown_away: bool,
+}
+
+impl Folder {
+    fn make(keep: Option<&Path>) -> Result<Self, Failure> {
+        let (path, thrown_away) = match keep {
+            Some(path) => (path.to_owned(), false),
+            None => {
+                let name = format!("dutyline-demo-{}", crate::clock::random_id());
+                (std::env::temp_dir().join(name), true)
+            }
+        };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).map_err(|error| {
+            Failure::Failed(format!(
+                "the folder {} cannot be made: {error}",
+                path.display()
+            ))
+        })?;
+        Ok(Self { path, thrown_away })
+    }
+
+    /// The member's password: a fresh one, or the one kept with the data.
+    fn password(&self) -> Result<String, Failure> {
+        let file = self.path.join(PASSWORD_FILE);
+        if let Ok(password) = std::fs::read_to_string(&file) {
+            return Ok(password.trim().to_owned());
+        }
+        let password = token();
+        std::fs::write(&file, &password).map_err(|error| {
+            Failure::Failed(format!("{} cannot be written: {error}", file.display()))
+        })?;
+        Ok(password)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.thrown_away {
+            // What cannot be removed is in the system's temporary folder.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Sixteen letters and digits that are hard to mix up, in groups of four.
+fn token() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let letters: Vec<char> = random::<16>()
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect();
+    letters
+        .chunks(4)
+        .map(|group| group.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-")
+}

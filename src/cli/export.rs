@@ -1,0 +1,275 @@
+//! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
+
+use super::member::recovery_key;
+use super::{Failure, Outcome, one_line};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::audit::{self, Act};
+use crate::store::reports::{self, Report};
+use crate::store::{Db, Tx, members};
+use crate::vault::entry::{Address, EntryKind, open_entry};
+use crate::vault::recordings::Recordings;
+use crate::vault::seal::{Identity, open_identity};
+use clap::Args;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+#[derive(Args)]
+pub(super) struct Export {
+    /// Sealed, as they are: for stock age and the recovery key
+    #[arg(
+        long,
+        required_unless_present = "recovery_key_file",
+        conflicts_with = "recovery_key_file"
+    )]
+    sealed: bool,
+    /// Opened, with the recovery key in this file. Writes plain text and audio!
+    #[arg(long, value_name = "FILE")]
+    recovery_key_file: Option<PathBuf>,
+    /// Only this line [default: all; with a recovery key, the only one]
+    #[arg(long, value_name = "ID")]
+    line: Option<String>,
+    /// A folder that is not there yet
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+impl Export {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let config = Config::load(config)?;
+        let recovery = self
+            .recovery_key_file
+            .as_deref()
+            .map(recovery_key)
+            .transpose()?;
+        let lines: Vec<String> = match (&self.line, &recovery) {
+            (None, None) => config.lines.iter().map(|l| l.line.id.clone()).collect(),
+            (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
+        };
+        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let recordings = Recordings::open_folder(&config.recordings)
+            .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
+        if self.folder.exists() {
+            return Err(Failure::Usage(format!(
+                "{} is there already; name a new folder",
+                self.folder.display()
+            )));
+        }
+        for line in lines {
+            let mut exporter = Exporter {
+                recordings: &recordings,
+                recovery: recovery.as_ref(),
+                line_keys: HashMap::new(),
+                folder: self.folder.join(&line),
+            };
+            // In the trail before the first file is written.
+            let mut tx = db.begin().await?;
+            let act = Act {
+                at: Clock::system().line_now(),
+                actor: recovery.as_ref().map(|_| "recovery key"),
+                action: if recovery.is_some() {
+                    "export_opened"
+                } else {
+                    "export_sealed"
+                },
+                ..Act::default()
+            };
+            audit::append(&mut tx, &line, act).await?;
+            tx.commit().await?;
+            let mut tx = db.read().await?;
+            let count = exporter.line(&mut tx, &line).await?;
+            println!(
+                "{line}: {count} reports and calls written to {}",
+                exporter.folder.display()
+            );
+        }
+        db.close().await;
+        Ok(())
+    }
+}
+
+struct Exporter<'a> {
+    recordings: &'a Recordings,
+    recovery: Option<&'a Identity>,
+    line_keys: HashMap<Uuid, Identity>,
+    folder: PathBuf,
+}
+
+impl Exporter<'_> {
+    async fn line(&mut self, tx: &mut Tx, line: &str) -> Result<usize, Failure> {
+        make_folder(&self.folder)?;
+        for key in members::line_keys(tx).await? {
+            if key.line != line {
+                continue;
+            }
+            match self.recovery {
+                None => write(
+                    &self.folder.join(format!("line-key-{}.age", key.epoch)),
+                    &key.recovery,
+                )?,
+                Some(recovery) => {
+                    let identity = open_identity(&key.recovery, recovery).map_err(|_| {
+                        Failure::Failed(format!("this is not the recovery key of line {line}"))
+                    })?;
+                    self.line_keys.insert(key.id, identity);
+                }
+            }
+        }
+        let all = reports::all_of_line(tx, line).await?;
+        for report in &all {
+            self.report(tx, report).await?;
+        }
+        Ok(all.len())
+    }
+
+    async fn report(&self, tx: &mut Tx, report: &Report) -> Result<(), Failure> {
+        let name = match &report.reference {
+            Some(reference) => reference.clone(),
+            None => format!("call-{}", report.id),
+        };
+        let folder = self.folder.join(name);
+        make_folder(&folder)?;
+        let mut identity = None;
+        for key in reports::keys(tx, report.id).await? {
+            match self.line_keys.get(&key.sealed_to) {
+                Some(line_key) => {
+                    let opened = open_identity(&key.sealed, line_key)
+                        .map_err(|error| damaged("report key", report.id, &error))?;
+                    identity = Some(opened);
+                }
+                None if self.recovery.is_none() => {
+                    write(&folder.join("report-key.age"), &key.sealed)?;
+                }
+                None => {}
+            }
+        }
+        let entries = self.entries(tx, report, identity.as_ref(), &folder).await?;
+        self.audio(tx, report, identity.as_ref(), &entries, &folder)
+            .await?;
+        let about = json!({
+            "id": report.id,
+            "line": report.line,
+            "reference": report.reference,
+            "status": report.status,
+            "assignee": report.assignee_name,
+            "source": report.source,
+            "received_hour": report.received_hour,
+        });
+        write(
+            &folder.join("report.json"),
+            format!("{about:#}\n").as_bytes(),
+        )
+    }
+
+    /// Writes the entries; gives their bodies when they could be opened.
+    async fn entries(
+        &self,
+        tx: &mut Tx,
+        report: &Report,
+        identity: Option<&Identity>,
+        folder: &Path,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut bodies = Vec::new();
+        for (i, row) in reports::entries(tx, report.id)
+            .await?
+            .into_iter()
+            .enumerate()
+        {
+            let name = format!("entry-{:03}-{}", i + 1, row.kind);
+            let Some(identity) = identity else {
+                write(&folder.join(format!("{name}.age")), &row.sealed)?;
+                continue;
+            };
+            let kind: EntryKind = row
+                .kind
+                .parse()
+                .map_err(|_| Failure::Failed(format!("entry {} is of no known kind", row.id)))?;
+            let address = Address {
+                line: report.line.clone(),
+                report: report.id,
+                entry: row.id,
+                kind,
+            };
+            let entry = open_entry(&row.sealed, identity, &address)
+                .map_err(|error| damaged("entry", row.id, &error))?;
+            let text = json!({ "kind": kind, "at": entry.at, "by": entry.by, "body": entry.body });
+            write(
+                &folder.join(format!("{name}.json")),
+                format!("{text:#}\n").as_bytes(),
+            )?;
+            bodies.push(entry.body);
+        }
+        Ok(bodies)
+    }
+
+    async fn audio(
+        &self,
+        tx: &mut Tx,
+        report: &Report,
+        identity: Option<&Identity>,
+        entries: &[Value],
+        folder: &Path,
+    ) -> Result<(), Failure> {
+        for row in reports::recordings(tx, report.id).await? {
+            if row.state != "sealed" {
+                continue;
+            }
+            let failed =
+                |error: std::io::Error| Failure::Failed(format!("recording {}: {error}", row.id));
+            let Some(identity) = identity else {
+                let target = folder.join(format!("recording-{}.wav.padded.age", row.id));
+                self.recordings
+                    .copy_sealed(row.id, &target)
+                    .map_err(failed)?;
+                continue;
+            };
+            let length = entries
+                .iter()
+                .find(|body| body["recording"].as_str() == Some(&row.id.to_string()))
+                .and_then(|body| body["bytes"].as_u64())
+                .ok_or_else(|| {
+                    Failure::Failed(format!("no entry tells the length of recording {}", row.id))
+                })?;
+            let mut reader = self
+                .recordings
+                .reader(row.id, identity, length)
+                .map_err(|error| damaged("recording", row.id, &error))?;
+            let mut file = create(&folder.join(format!("recording-{}.wav", row.id)))?;
+            std::io::copy(&mut reader, &mut file).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn damaged(what: &str, id: Uuid, error: &crate::vault::seal::OpenError) -> Failure {
+    Failure::Failed(format!("{what} {id} does not open: {error}"))
+}
+
+fn make_folder(path: &Path) -> Outcome {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", path.display())))
+}
+
+fn create(path: &Path) -> Result<std::fs::File, Failure> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    create(path)?
+        .write_all(bytes)
+        .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
+}

@@ -1,0 +1,259 @@
+//! The command line: one file a command.
+
+mod audit;
+mod check;
+mod demo;
+mod export;
+mod hear;
+mod hours;
+mod init;
+mod member;
+mod serve;
+
+use crate::app::StartError;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::hidden::Hidden;
+use crate::simulator::phone;
+use crate::vault::passwords::password_from_file;
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Answers the duty line of an inspection team: takes down what callers say, sealed for its inspectors.
+#[derive(Parser)]
+#[command(name = "dutyline", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration [default: dutyline.toml in this folder, or else the embedded one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A line to try on this machine, with nothing else needed
+    #[command(
+        after_help = "Example:\n  dutyline demo\n  dutyline call        (in a second terminal)"
+    )]
+    Demo(demo::Demo),
+    /// A telephone for the simulated line
+    #[command(after_help = "Example:\n  dutyline call\n  dutyline call --script 1,speak,#,1")]
+    Call(Call),
+    /// Make the service secret, the first lead, and the keys of the lines
+    #[command(after_help = "Example:\n  dutyline init --lead wang --password-file wang.txt")]
+    Init(init::Init),
+    /// The service
+    #[command(after_help = "Example:\n  dutyline serve --config /etc/dutyline/dutyline.toml")]
+    Serve(serve::Serve),
+    /// Look at configuration, calendar, provider, database, storage
+    #[command(after_help = "Example:\n  dutyline check")]
+    Check(check::Check),
+    /// What a caller would hear
+    #[command(after_help = "Example:\n  dutyline hear --at 2024-04-07T09:00 --keys 3")]
+    Hear(hear::Hear),
+    /// Open windows day by day, and why
+    #[command(after_help = "Example:\n  dutyline hours --from 2024-04-01 --to 2024-04-14")]
+    Hours(hours::Hours),
+    /// Members and the lines they work on
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Write reports out, sealed or opened with a recovery key
+    #[command(
+        after_help = "Example:\n  dutyline export --sealed backup-2024-04\n  dutyline export --recovery-key-file recovery.txt --line fcg-5 opened"
+    )]
+    Export(export::Export),
+}
+
+#[derive(Args)]
+struct Call {
+    /// Where `dutyline demo` listens
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    at: String,
+    /// The number to dial
+    #[arg(default_value = "18877009155")]
+    to: String,
+    /// The number that calls [default: withheld]
+    #[arg(long)]
+    from: Option<String>,
+    /// What to do without a keyboard: keys, `speak`, `silence`, `hangup`, separated by commas
+    #[arg(long, value_name = "ACTS")]
+    script: Option<String>,
+    /// What to speak, as a WAV file [default: a sample]
+    #[arg(long, value_name = "FILE")]
+    wav: Option<PathBuf>,
+}
+
+/// Why a command failed, and with which exit code.
+enum Failure {
+    /// The configuration or the arguments are wrong: 2.
+    Usage(String),
+    /// Something it needs failed: 1.
+    Failed(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(error) => error.into(),
+            StartError::Failed(message) => Self::Failed(message),
+        }
+    }
+}
+
+impl From<crate::members::MemberError> for Failure {
+    fn from(error: crate::members::MemberError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => Err(Failure::Failed(format!("cannot start: {error}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => {
+            eprintln!("dutyline: {message}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(message)) => {
+            eprintln!("dutyline: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Outcome {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Demo(demo) => demo.run(config).await,
+        Command::Call(call) => phone::run(phone::CallOptions {
+            at: call.at,
+            from: call.from,
+            to: call.to,
+            script: call.script,
+            wav: call.wav,
+        })
+        .await
+        .map_err(Failure::Failed),
+        Command::Init(init) => init.run(config).await,
+        Command::Serve(serve) => serve.run(config).await,
+        Command::Check(check) => check.run(config).await,
+        Command::Hear(hear) => hear.run(config),
+        Command::Hours(hours) => hours.run(config),
+        Command::Member(member) => member.run(config).await,
+        Command::Audit(audit) => audit.run(config).await,
+        Command::Export(export) => export.run(config).await,
+    }
+}
+
+/// Log lines go to standard error, as sentences with ids as fields. `DUTYLINE_LOG` says how many: error, warn, info,
+/// debug. Libraries are heard only when they warn: what they say at other levels may hold addresses and values.
+fn log() {
+    let level = std::env::var("DUTYLINE_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
+    let targets = tracing_subscriber::filter::Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("dutyline", level);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // A second subscriber in one process is a test's; the first one stays.
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .try_init();
+}
+
+/// The clock `--clock` asks for.
+fn clock(start: Option<&str>) -> Result<Clock, Failure> {
+    let Some(start) = start else {
+        return Ok(Clock::system());
+    };
+    let start = DateTime::parse_from_rfc3339(start).map_err(|_| {
+        Failure::Usage(format!(
+            "--clock {start}: not a date and time with an offset; write it like 2024-03-06T09:00:00+08:00"
+        ))
+    })?;
+    let clock = Clock::starting_at(start.with_timezone(&Utc));
+    tracing::warn!(line_time = %start, "the clock is shifted: this is not a line for real callers");
+    Ok(clock)
+}
+
+/// Reads a password; one trailing newline is not part of it.
+fn read_password(path: &Path) -> Result<Hidden<String>, Failure> {
+    let text = read_secret_file(path)?;
+    let password = password_from_file(text.show());
+    if password.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{}: the password is empty",
+            path.display()
+        )));
+    }
+    if password.chars().count() < 12 {
+        eprintln!("dutyline: a password of twelve characters or more would be safer");
+    }
+    Ok(Hidden::new(password.to_owned()))
+}
+
+fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
+    std::fs::read_to_string(path)
+        .map(Hidden::new)
+        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+}
+
+/// The line `--line` names; the only one when none is named.
+fn one_line<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a crate::line::Line, Failure> {
+    let all: Vec<&str> = config
+        .lines
+        .iter()
+        .map(|entry| entry.line.id.as_str())
+        .collect();
+    match (id, config.lines.as_slice()) {
+        (Some(id), _) => config.line(id).ok_or_else(|| {
+            Failure::Usage(format!(
+                "there is no line {id}; there are {}",
+                all.join(", ")
+            ))
+        }),
+        (None, [only]) => Ok(&only.line),
+        (None, _) => Err(Failure::Usage(format!(
+            "which line? Choose one with --line: {}",
+            all.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,138 @@
+//! `dutyline serve`: the service.
+
+use super::{Failure, Outcome, clock};
+use crate::app::{self, Bound, Running};
+use crate::config::{Config, ProviderConfig, ProviderKind};
+use crate::simulator::exchange::{Exchange, ExchangeSettings};
+use crate::simulator::phone_api;
+use axum::Router;
+use clap::Args;
+use std::path::Path;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Start the line's clock at this time, e.g. 2024-03-06T09:00:00+08:00; for trying things out
+    #[arg(long, value_name = "TIME")]
+    clock: Option<String>,
+    /// Serve a simulated provider that the configuration names; for trying things out
+    #[arg(long)]
+    allow_simulator: bool,
+}
+
+impl Serve {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let config = Config::load(config)?;
+        let simulated: Vec<ProviderConfig> = config
+            .providers
+            .iter()
+            .filter(|provider| provider.kind == ProviderKind::Simulator)
+            .cloned()
+            .collect();
+        if let (Some(provider), false) = (simulated.first(), self.allow_simulator) {
+            return Err(Failure::Usage(format!(
+                "provider {} is a simulator: anybody on this machine could call; add --allow-simulator if that is what you want",
+                provider.name
+            )));
+        }
+        let clock = clock(self.clock.as_deref())?;
+        let service = app::build(config, clock).await?;
+        let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;
+        let main = bound.main_address();
+        println!("listening on http://{main}  webhooks and API, for the proxy");
+        println!(
+            "listening on http://{}  health and metrics",
+            bound.ops_address()
+        );
+        let mut simulators = Vec::new();
+        for provider in simulated {
+            simulators.push(Simulator::open(&provider, &service.config.public_url, main).await?);
+        }
+        let phone = simulators.first().map(Simulator::phone);
+        let (stop_simulators, stopped) = watch::channel(false);
+        for simulator in simulators {
+            tokio::spawn(app::serve(
+                simulator.listener,
+                simulator.exchange.rest_router(),
+                stopped.clone(),
+            ));
+        }
+        let running = Running::start(service, bound, phone);
+        until_told().await;
+        running.stop().await;
+        // The receivers may be gone already.
+        let _ = stop_simulators.send(true);
+        Ok(())
+    }
+}
+
+/// A simulated provider: the exchange, and where its REST address listens.
+pub(super) struct Simulator {
+    /// The exchange.
+    pub exchange: Exchange,
+    /// Bound at the provider's `api_url`.
+    pub listener: TcpListener,
+}
+
+impl Simulator {
+    /// Opens the exchange of a configured simulator, at its `api_url`.
+    pub async fn open(
+        provider: &ProviderConfig,
+        public_url: &str,
+        main: std::net::SocketAddr,
+    ) -> Result<Self, Failure> {
+        let address = reqwest::Url::parse(&provider.api_url)
+            .ok()
+            .and_then(|url| url.socket_addrs(|| None).ok())
+            .and_then(|addresses| addresses.first().copied())
+            .ok_or_else(|| Failure::Usage(format!("{}: not an address", provider.api_url)))?;
+        Self::at(app::bind(address).await?, provider, public_url, main)
+    }
+
+    /// Opens the exchange of a simulator whose `api_url` is bound already.
+    pub fn at(
+        listener: TcpListener,
+        provider: &ProviderConfig,
+        public_url: &str,
+        main: std::net::SocketAddr,
+    ) -> Result<Self, Failure> {
+        let token = provider
+            .read_secrets()?
+            .into_iter()
+            .next()
+            .unwrap_or_default();
+        let exchange = Exchange::new(ExchangeSettings {
+            account: provider.account.clone(),
+            auth_token: token,
+            hooks_url: format!("http://{main}/hooks/{}", provider.name),
+            api_url: provider.api_url.clone(),
+            public_url: public_url.to_owned(),
+        })
+        .map_err(Failure::Failed)?;
+        Ok(Self { exchange, listener })
+    }
+
+    /// The telephone's addresses.
+    pub fn phone(&self) -> Router {
+        Router::new().nest("/phone", phone_api::router(self.exchange.clone()))
+    }
+}
+
+/// Waits for Ctrl-C or the service manager's word.
+pub(super) async fn until_told() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            },
+            Err(_) => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}

@@ -1,0 +1,216 @@
+//! Proves the audit trail whole, and everything sealed to be what the trail committed to.
+
+use crate::store::audit;
+use crate::store::reports::{self, Report};
+use crate::store::{Db, StoreError, Tx, members};
+use crate::vault::chain;
+use crate::vault::recordings::Recordings;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What was found on one line.
+pub struct Proof {
+    /// How many links the chain has.
+    pub links: i64,
+    /// The hash of the last one, to be kept elsewhere.
+    pub head: [u8; 32],
+    /// What is wrong, a sentence each. Empty when all is whole.
+    pub wrong: Vec<String>,
+}
+
+/// What the trail committed to, by the id of the thing.
+#[derive(Default)]
+struct Committed {
+    entries: HashMap<Uuid, [u8; 32]>,
+    recordings: HashMap<Uuid, [u8; 32]>,
+    report_keys: HashMap<Uuid, [u8; 32]>,
+    line_keys: HashMap<Uuid, [u8; 32]>,
+}
+
+/// Goes through a line's chain from its first link and compares every sealed thing with it. `expected` is a head
+/// kept elsewhere: number and hash of a link the chain must still have.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn verify(
+    db: &Db,
+    recordings: &Recordings,
+    line: &str,
+    expected: Option<(i64, [u8; 32])>,
+) -> Result<Proof, StoreError> {
+    let mut tx = db.read().await?;
+    let mut proof = Proof {
+        links: 0,
+        head: chain::genesis(line),
+        wrong: Vec::new(),
+    };
+    let committed = walk(&mut tx, line, expected, &mut proof).await?;
+    if let Some((seq, hash)) = audit::head(&mut tx, line).await?
+        && (seq, hash) != (proof.links, proof.head)
+    {
+        proof
+            .wrong
+            .push("the chain does not end where its head says".into());
+    }
+    if expected.is_some_and(|(seq, _)| seq > proof.links) {
+        proof
+            .wrong
+            .push("the chain is shorter than the head kept elsewhere".into());
+    }
+    things(&mut tx, recordings, line, committed, &mut proof).await?;
+    Ok(proof)
+}
+
+async fn walk(
+    tx: &mut Tx,
+    line: &str,
+    expected: Option<(i64, [u8; 32])>,
+    proof: &mut Proof,
+) -> Result<Committed, StoreError> {
+    let mut committed = Committed::default();
+    loop {
+        let links = audit::links(tx, line, proof.links).await?;
+        if links.is_empty() {
+            return Ok(committed);
+        }
+        for row in links {
+            let seq = proof.links + 1;
+            let Some(link) = row.link().filter(|_| row.seq == seq) else {
+                proof.wrong.push(format!("link {seq} is missing or broken"));
+                proof.links = row.seq;
+                continue;
+            };
+            let hash = chain::hash(&proof.head, &link);
+            if row.hash != hash {
+                proof
+                    .wrong
+                    .push(format!("link {seq} was changed, or the one before it"));
+            }
+            if expected.is_some_and(|head| head.0 == seq && head.1 != hash) {
+                proof
+                    .wrong
+                    .push(format!("link {seq} is not the head kept elsewhere"));
+            }
+            proof.links = seq;
+            // Going on from what is stored finds every broken link, not only the first.
+            proof.head = row.hash.as_slice().try_into().unwrap_or(hash);
+            if let Some(digest) = link.digest {
+                let (map, id) = match link.action.as_str() {
+                    "entry_added" => (&mut committed.entries, link.object),
+                    "recording_sealed" => (&mut committed.recordings, link.object),
+                    "call_answered" => (&mut committed.report_keys, link.report),
+                    "line_key_made" => (&mut committed.line_keys, link.object),
+                    _ => continue,
+                };
+                if let Some(id) = id {
+                    map.insert(id, digest);
+                }
+            } else if link.action == "entry_purged"
+                && let Some(id) = link.object
+            {
+                committed.entries.remove(&id);
+            }
+        }
+    }
+}
+
+/// Compares what is there with what was committed to: changed, added, missing.
+async fn things(
+    tx: &mut Tx,
+    recordings: &Recordings,
+    line: &str,
+    mut committed: Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    for key in members::line_keys(tx).await? {
+        if key.line == line {
+            let found = Sha256::digest(&key.recipient).into();
+            compare(
+                &mut committed.line_keys,
+                key.id,
+                Some(found),
+                "line key",
+                proof,
+            );
+        }
+    }
+    for report in reports::all_of_line(tx, line).await? {
+        report_things(tx, recordings, &report, &mut committed, proof).await?;
+    }
+    let missing = [
+        ("line key", committed.line_keys),
+        ("report key", committed.report_keys),
+        ("entry", committed.entries),
+        ("recording", committed.recordings),
+    ];
+    for (what, left) in missing {
+        for id in left.keys() {
+            proof.wrong.push(format!("{what} {id} is missing"));
+        }
+    }
+    Ok(())
+}
+
+async fn report_things(
+    tx: &mut Tx,
+    recordings: &Recordings,
+    report: &Report,
+    committed: &mut Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    let keys = reports::keys(tx, report.id).await?;
+    let found = match keys.as_slice() {
+        [key] => Some(Sha256::digest(&key.sealed).into()),
+        _ => None,
+    };
+    compare(
+        &mut committed.report_keys,
+        report.id,
+        found,
+        "report key",
+        proof,
+    );
+    for entry in reports::entries(tx, report.id).await? {
+        let found = Sha256::digest(&entry.sealed).into();
+        compare(
+            &mut committed.entries,
+            entry.id,
+            Some(found),
+            "entry",
+            proof,
+        );
+    }
+    for recording in reports::recordings(tx, report.id).await? {
+        if recording.state == "sealed" {
+            let (store, id) = (recordings.clone(), recording.id);
+            let found = tokio::task::spawn_blocking(move || store.sealed_sha256(id).ok())
+                .await
+                .ok()
+                .flatten();
+            compare(&mut committed.recordings, id, found, "recording", proof);
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    committed: &mut HashMap<Uuid, [u8; 32]>,
+    id: Uuid,
+    found: Option<[u8; 32]>,
+    what: &str,
+    proof: &mut Proof,
+) {
+    match committed.remove(&id) {
+        None => proof
+            .wrong
+            .push(format!("{what} {id} was added behind the trail's back")),
+        Some(digest) if Some(digest) != found => {
+            proof
+                .wrong
+                .push(format!("{what} {id} was changed, or cannot be read"));
+        }
+        Some(_) => {}
+    }
+}
