@@ -133,6 +133,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         recordings,
         providers,
         wake: Notify::new(),
+        worked: watch::Sender::new(0),
         logins: Logins::default(),
         counters: Counters::default(),
     }))

@@ -4,13 +4,16 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`app`] | builds the service from the configuration, binds, stops gracefully |
+//! | [`cli`] | the command line, one file a command |
+//! | [`app`], [`setup`] | builds the service from the configuration, binds, stops gracefully; makes what it needs first |
 //! | [`web`] | the only router: webhooks, API, health |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
 //! | [`vault`] | keys, sealing, sealed recordings |
+//! | [`simulator`] | the far side: an exchange and a telephone, for the demo and the tests |
 //! | [`telephony`] | who carries the call: one trait, one file a provider |
 //! | [`config`] | the configuration: types, embedded defaults, checks with clear errors |
 //! | [`report`] | pure: a report's status, outcome, classification, receipt |
@@ -35,6 +38,7 @@ pub mod login;
 pub mod members;
 pub mod report;
 pub mod service;
+pub mod setup;
 pub mod simulator;
 pub mod store;
 pub mod telephony;

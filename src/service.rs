@@ -8,7 +8,7 @@ use crate::vault::recordings::Recordings;
 use crate::vault::secret::{Key, ServiceSecret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
 pub struct Service {
@@ -28,6 +28,8 @@ pub struct Service {
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// Rung when there may be a job to do.
     pub wake: Notify,
+    /// Counts the jobs somebody has finished working on, well or not; for whoever waits for one.
+    pub worked: watch::Sender<u64>,
     /// Slows guessing of passwords down.
     pub logins: crate::login::Logins,
     /// What went on, for operators.

@@ -1,6 +1,5 @@
 //! `dutyline demo`: everything on this machine, with nothing else needed.
 
-use super::init::init;
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
 use crate::app::{self, Bound, Running};
@@ -8,6 +7,7 @@ use crate::clock::{Clock, random};
 use crate::config::{Config, DatabaseAddress, ProviderConfig};
 use crate::hidden::Hidden;
 use crate::line::Line;
+use crate::setup::init;
 use chrono::{Datelike, TimeZone, Utc};
 use clap::Args;
 use std::net::SocketAddr;

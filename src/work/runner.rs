@@ -31,6 +31,7 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
                 tokio::spawn(async move {
                     work(&service, job).await;
                     drop(slot);
+                    service.worked.send_modify(|count| *count += 1);
                     service.wake.notify_one();
                 });
             }

@@ -1,0 +1,80 @@
+//! A database for one test, gone afterwards.
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use std::path::Path;
+use std::str::FromStr;
+
+/// Where the server is on which tests make their databases.
+const SERVER: &str = "DUTYLINE_TEST_POSTGRES";
+
+/// One test's database.
+pub enum Database {
+    /// A file in the test's folder.
+    Sqlite,
+    /// A database of its own on the test server.
+    Postgres {
+        /// Its name.
+        name: String,
+    },
+}
+
+fn server() -> String {
+    std::env::var(SERVER).unwrap_or_else(|_| {
+        panic!("{SERVER} is not set: `tests/run` starts a Postgres and sets it; to leave these tests out, skip `postgres`")
+    })
+}
+
+async fn admin() -> PgConnection {
+    let options = PgConnectOptions::from_str(&server()).expect("an address");
+    PgConnection::connect_with(&options)
+        .await
+        .expect("the test server answers")
+}
+
+impl Database {
+    /// An SQLite file.
+    pub fn sqlite() -> Self {
+        Self::Sqlite
+    }
+
+    /// A fresh database on the test server.
+    pub async fn postgres() -> Self {
+        let name = format!("dutyline_{}", dutyline::clock::random_id().simple());
+        let mut admin = admin().await;
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+            .execute(&mut admin)
+            .await
+            .expect("a database");
+        Self::Postgres { name }
+    }
+
+    /// As the configuration writes it.
+    pub fn address(&self, folder: &Path) -> String {
+        match self {
+            Self::Sqlite => format!("sqlite:{}", folder.join("data/dutyline.db").display()),
+            Self::Postgres { name } => {
+                let server = server();
+                let (base, query) = match server.split_once('?') {
+                    Some((base, query)) => (base, format!("?{query}")),
+                    None => (server.as_str(), String::new()),
+                };
+                let host = base.rsplit_once('/').map_or(base, |(host, _)| host);
+                format!("{host}/{name}{query}")
+            }
+        }
+    }
+
+    /// Removes it. A test that panics leaves its database to the end of the test server.
+    pub async fn remove(self) {
+        if let Self::Postgres { name } = self {
+            let mut admin = admin().await;
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(drop))
+                .execute(&mut admin)
+                .await
+                .expect("the database goes");
+        }
+    }
+}

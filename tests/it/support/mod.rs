@@ -1,0 +1,234 @@
+//! A line to test: service, provider, inspectors.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+mod api;
+mod databases;
+
+#[expect(unused_imports, reason = "a type tests may name")]
+pub use api::Answer;
+pub use api::Api;
+pub use databases::Database;
+
+use dutyline::app::{self, Bound, Running};
+use dutyline::clock::Clock;
+use dutyline::config::Config;
+use dutyline::members::NewLineKey;
+use dutyline::service::Service;
+use dutyline::setup;
+use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
+use dutyline::store::jobs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The name and password of the first lead.
+pub const LEAD: (&str, &str) = ("wang", "correct horse battery staple");
+/// What the provider signs with.
+pub const TOKEN: &str = "test-token-of-the-provider";
+/// The provider's account.
+pub const ACCOUNT: &str = "AC11111111111111111111111111111111";
+/// The first morning, at nine: the line is open.
+pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
+/// The number of the default line.
+pub const NUMBER: &str = "18877009155";
+/// Nothing in a test takes longer, unless something hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Declares a test that runs on SQLite and on Postgres. The body gets a `TestLine`; whatever the body forgets, the
+/// end checks: no job left undone, nothing the provider could not understand.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($line:ident: TestLine) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($line: &mut TestLine) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                let mut line = $crate::support::TestLine::open($crate::support::Database::sqlite()).await;
+                body(&mut line).await;
+                line.finish().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let database = $crate::support::Database::postgres().await;
+                let mut line = $crate::support::TestLine::open(database).await;
+                body(&mut line).await;
+                line.finish().await;
+            }
+        })*
+    };
+}
+pub(crate) use on_both;
+
+/// A running line with its provider. The data folder goes with it.
+pub struct TestLine {
+    /// The provider.
+    pub exchange: Exchange,
+    /// Where webhooks and API are, without a trailing slash.
+    pub url: String,
+    /// Where health and metrics are.
+    pub ops_url: String,
+    /// The configuration's text.
+    pub toml: String,
+    /// The data folder.
+    pub folder: tempfile::TempDir,
+    /// The line keys made at the beginning: line, recovery key and public key.
+    pub keys: Vec<(String, NewLineKey)>,
+    running: Option<Running>,
+    database: Database,
+    stop_exchange: watch::Sender<bool>,
+}
+
+impl TestLine {
+    /// The default line, open, on this database.
+    pub async fn open(database: Database) -> Self {
+        Self::with(database, OPEN, |toml| toml).await
+    }
+
+    /// A line whose clock starts at `at`, with the configuration as `change` makes it.
+    pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let api = app::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let api_url = format!("http://{}", app::address(&api));
+        let address = database.address(folder.path());
+        let toml = change(configuration(&address, &api_url));
+        let config = Config::parse(&toml, "test.toml", folder.path()).expect("a configuration");
+        let clock = clock_at(at);
+        let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
+        let keys = setup::init(&config, &clock, LEAD.0, LEAD.1, &lines)
+            .await
+            .expect("init");
+        let service = app::build(config, clock).await.expect("the service");
+        let bound = Bound::bind(service.config.listen, service.config.ops_listen)
+            .await
+            .unwrap();
+        let url = format!("http://{}", bound.main_address());
+        let ops_url = format!("http://{}", bound.ops_address());
+        let exchange = Exchange::new(ExchangeSettings {
+            account: ACCOUNT.into(),
+            auth_token: TOKEN.to_owned().into(),
+            hooks_url: format!("{url}/hooks/twilio"),
+            api_url,
+            public_url: service.config.public_url.clone(),
+        })
+        .expect("an exchange");
+        let (stop_exchange, stopped) = watch::channel(false);
+        tokio::spawn(app::serve(api, exchange.rest_router(), stopped));
+        let running = Running::start(service, bound, None);
+        Self {
+            exchange,
+            url,
+            ops_url,
+            toml,
+            folder,
+            keys,
+            running: Some(running),
+            database,
+            stop_exchange,
+        }
+    }
+
+    /// The running service.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.running.as_ref().expect("the line is running").service
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder of sealed recordings.
+    pub fn recordings(&self) -> PathBuf {
+        self.folder.path().join("data/recordings")
+    }
+
+    /// Somebody logged in as the first lead.
+    pub async fn lead(&self) -> Api {
+        Api::log_in(&self.url, LEAD.0, LEAD.1).await
+    }
+
+    /// A client without a login.
+    pub fn anybody(&self) -> Api {
+        Api::anybody(&self.url)
+    }
+
+    /// Waits until every job is done that can be done now. Jobs that wait for a running call are not among them.
+    pub async fn idle(&self) {
+        let mut worked = self.service().worked.subscribe();
+        let wait = async {
+            loop {
+                worked.borrow_and_update();
+                if self.jobs().await.is_empty() {
+                    return;
+                }
+                self.service().wake.notify_one();
+                // A job that failed is tried again in a second or more: look again when any was worked on.
+                worked.changed().await.expect("the service runs");
+            }
+        };
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
+            panic!("jobs left undone: {:?}", self.jobs().await);
+        }
+    }
+
+    /// The jobs that are waiting: kind, given up, number. Watching over a running call is none to wait for.
+    pub async fn jobs(&self) -> Vec<(String, bool, i64)> {
+        let mut tx = self.service().db.read().await.expect("the database");
+        let mut counts = jobs::count(&mut tx).await.expect("the jobs");
+        counts.retain(|(kind, ..)| kind != "watch");
+        counts
+    }
+
+    /// Ends the test: no job may be left undone, and the provider must have understood everything.
+    pub async fn finish(mut self) {
+        self.idle().await;
+        assert_eq!(
+            self.exchange.troubles(),
+            [],
+            "the provider did not understand"
+        );
+        let running = self.running.take().expect("the line is running");
+        running.stop().await;
+        let _ = self.stop_exchange.send(true);
+        self.database.remove().await;
+    }
+}
+
+/// The default line on a test's database and provider.
+pub fn configuration(database: &str, api_url: &str) -> String {
+    let default = dutyline::config::EMBEDDED;
+    let lines = &default[default.find("[[line]]").expect("the default has a line")..];
+    format!(
+        r#"
+[server]
+listen     = "127.0.0.1:0"
+ops_listen = "127.0.0.1:0"
+public_url = "https://duty.example.org"
+
+[storage]
+database    = "{database}"
+recordings  = "file:data/recordings"
+secret_file = "data/service.key"
+
+[[provider]]
+name    = "twilio"
+kind    = "twilio"
+account = "{ACCOUNT}"
+auth_token = "{TOKEN}"
+api_url = "{api_url}"
+
+{lines}"#
+    )
+}
+
+/// A clock that starts at an RFC 3339 time.
+pub fn clock_at(at: &str) -> Clock {
+    let at = chrono::DateTime::parse_from_rfc3339(at).expect("a time");
+    Clock::starting_at(at.with_timezone(&chrono::Utc))
+}
