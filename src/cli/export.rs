@@ -1,12 +1,12 @@
 //! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
 
 use super::member::recovery_key;
-use super::{Failure, Outcome, one_line};
+use super::{Failure, Outcome, one_line, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
-use crate::store::{Db, Tx, members};
+use crate::store::{Tx, members};
 use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::recordings::Recordings;
 use crate::vault::seal::{Identity, open_identity};
@@ -49,7 +49,7 @@ impl Export {
             (None, None) => config.lines.iter().map(|l| l.line.id.clone()).collect(),
             (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
         };
-        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let db = open_db(&config).await?;
         let recordings = Recordings::open_folder(&config.recordings)
             .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
         if self.folder.exists() {
