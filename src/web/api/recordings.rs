@@ -26,7 +26,7 @@ pub(in crate::web) async fn play(
 ) -> Answer<Response> {
     let id = report_id(&id)?;
     let n: usize = n.parse().map_err(|_| Problem::missing())?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.read().await?;
     let report = opened::find(&mut tx, &inspector, id).await?;
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
@@ -47,6 +47,8 @@ pub(in crate::web) async fn play(
         .await
         .map_err(|_| Problem::internal("a worker stopped"))?
         .map_err(|error| Problem::internal(&format!("a sealed recording is damaged: {error}")))?;
+    drop(tx);
+    let mut tx = service.db.begin().await?;
     opened::note_opening(
         &service,
         &mut tx,

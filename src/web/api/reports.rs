@@ -100,11 +100,14 @@ pub(in crate::web) async fn show(
     inspector: Inspector,
 ) -> Answer<axum::Json<Value>> {
     let id = report_id(&id)?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.read().await?;
     let report = opened::find(&mut tx, &inspector, id).await?;
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
     let rows = reports::recordings(&mut tx, id).await?;
+    drop(tx);
+    // Opening takes time, and a caller may be waiting for the database: only the note is written.
+    let mut tx = service.db.begin().await?;
     opened::note_opening(
         &service,
         &mut tx,
