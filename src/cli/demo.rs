@@ -162,11 +162,7 @@ impl Folder {
                 (std::env::temp_dir().join(name), true)
             }
         };
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|error| {
+        crate::private::make_folder(&path).map_err(|error| {
             Failure::Failed(format!(
                 "the folder {} cannot be made: {error}",
                 path.display()

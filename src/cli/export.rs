@@ -249,22 +249,12 @@ fn damaged(what: &str, id: Uuid, error: &crate::vault::seal::OpenError) -> Failu
 }
 
 fn make_folder(path: &Path) -> Outcome {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
+    crate::private::make_folder(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", path.display())))
 }
 
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
+    crate::private::new_private_file(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
 }
 
