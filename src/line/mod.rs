@@ -2,11 +2,12 @@
 
 pub mod calendar;
 pub mod hours;
+pub mod number;
 #[cfg(test)]
 mod oracle;
 mod window;
 
-use crate::telephony::number::LineNumber;
+use crate::line::number::LineNumber;
 use hours::Schedule;
 use std::collections::BTreeMap;
 
