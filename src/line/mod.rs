@@ -65,7 +65,7 @@ pub enum AfterHours {
 pub struct LineWords {
     /// The team, as spoken.
     pub name: String,
-    /// The institution inspected, as written in the console.
+    /// The institution inspected, as spoken and as written in the console.
     pub inspected: Option<String>,
     /// What can be reported here.
     pub scope: Option<String>,

@@ -5,4 +5,7 @@
 
 mod support;
 
+mod cli;
+mod demo;
 mod main_job;
+mod stories;
