@@ -5,4 +5,7 @@
 
 mod support;
 
+mod fetching;
+mod kill;
 mod main_job;
+mod store;
