@@ -154,6 +154,7 @@ macro_rules! on_both_scenes {
         $(mod $name {
             use super::*;
 
+            #[allow(unused_mut, reason = "not every test records by itself")]
             async fn body(mut $scene: Scene) $body
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
