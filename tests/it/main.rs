@@ -7,5 +7,8 @@ mod support;
 
 mod cli;
 mod demo;
+mod fetching;
+mod kill;
 mod main_job;
+mod store;
 mod stories;

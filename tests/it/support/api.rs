@@ -64,6 +64,14 @@ impl Api {
         api
     }
 
+    /// The same login at another address: the service was started again.
+    pub fn moved(&self, url: &str) -> Self {
+        Self {
+            base: format!("{url}/api/v1"),
+            ..self.clone()
+        }
+    }
+
     /// The token.
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("logged in")

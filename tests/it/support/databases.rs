@@ -66,6 +66,27 @@ impl Database {
         }
     }
 
+    /// Waits until nobody is connected: the server may still be at the last statement of a client that was killed.
+    pub async fn deserted(&self) {
+        let Self::Postgres { name } = self else {
+            return;
+        };
+        let mut admin = admin().await;
+        let connected = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1";
+        let waiting = async {
+            loop {
+                let query = sqlx::query_scalar(connected).bind(name);
+                let count: i64 = query.fetch_one(&mut admin).await.expect("a count");
+                if count == 0 {
+                    return;
+                }
+                super::pause().await;
+            }
+        };
+        let waited = tokio::time::timeout(super::DEADLINE, waiting).await;
+        waited.expect("the server lets go of a killed client");
+    }
+
     /// Removes it. A test that panics leaves its database to the end of the test server.
     pub async fn remove(self) {
         if let Self::Postgres { name } = self {

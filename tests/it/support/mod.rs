@@ -3,11 +3,15 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 mod api;
+mod binary;
 mod databases;
+pub mod queue;
+pub mod standin;
 
 #[expect(unused_imports, reason = "a type tests may name")]
 pub use api::Answer;
-pub use api::Api;
+pub use api::{Api, client};
+pub use binary::{Binary, names, pause};
 pub use databases::Database;
 
 use dutyline::app::{self, Bound, Running};
@@ -34,7 +38,7 @@ pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
 /// The number of the default line.
 pub const NUMBER: &str = "18877009155";
 /// Nothing in a test takes longer, unless something hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Declares a test that runs on SQLite and on Postgres. The body gets a `TestLine`; whatever the body forgets, the
 /// end checks: no job left undone, nothing the provider could not understand.
@@ -183,6 +187,11 @@ impl TestLine {
         let mut counts = jobs::count(&mut tx).await.expect("the jobs");
         counts.retain(|(kind, ..)| kind != "watch");
         counts
+    }
+
+    /// Drops all jobs: for a test that leaves the provider nothing to fetch.
+    pub async fn forget_jobs(&self) {
+        queue::forget(&self.service().db).await;
     }
 
     /// Ends the test: no job may be left undone, and the provider must have understood everything.
