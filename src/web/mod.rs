@@ -7,7 +7,7 @@ mod ops;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -50,6 +50,8 @@ pub fn router(service: Arc<Service>) -> Router {
             get(hooks::take).post(hooks::take),
         )
         .nest("/api/v1", api)
+        // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
+        .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(guard_headers))
         .with_state(service)
