@@ -4,10 +4,13 @@
 
 mod api;
 mod databases;
+pub mod hooks;
+pub mod logs;
+pub mod proxy;
+mod rows;
+pub mod team;
 
-#[expect(unused_imports, reason = "a type tests may name")]
-pub use api::Answer;
-pub use api::Api;
+pub use api::{Answer, Api, client};
 pub use databases::Database;
 
 use dutyline::app::{self, Bound, Running};
