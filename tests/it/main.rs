@@ -5,5 +5,6 @@
 
 mod support;
 
+mod database_down;
 mod main_job;
 mod webhooks;
