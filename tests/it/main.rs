@@ -5,6 +5,7 @@
 
 mod support;
 
+mod config_errors;
 mod database_down;
 mod main_job;
 mod webhooks;
