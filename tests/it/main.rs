@@ -5,7 +5,9 @@
 
 mod support;
 
+mod api;
 mod config_errors;
 mod database_down;
+mod logins;
 mod main_job;
 mod webhooks;
