@@ -82,8 +82,10 @@ pub struct ProviderConfig {
     pub api_url: String,
     /// Where the tokens are. The current one first.
     pub tokens: SecretSource,
+    /// Where in the configuration file its kind stands.
+    kind_here: error::Here,
     /// Where in the configuration file a missing token is to be reported.
-    here: error::Here,
+    secret_here: error::Here,
 }
 
 /// Where a secret comes from.
@@ -172,8 +174,14 @@ impl ProviderConfig {
             account: "AC00000000000000000000000000000000".to_owned(),
             api_url: api_url.to_owned(),
             tokens: SecretSource::Given(vec![token]),
-            here: error::Here::nowhere(),
+            kind_here: error::Here::nowhere(),
+            secret_here: error::Here::nowhere(),
         }
+    }
+
+    /// An error about its kind, by file, line and key.
+    pub fn wrong_kind(&self, message: String) -> ConfigError {
+        self.kind_here.error("kind", message)
     }
 
     /// Reads the tokens: one, or two while rotating.
@@ -190,7 +198,7 @@ impl ProviderConfig {
                     std::fs::read_to_string(file)
                         .map(|text| Hidden::new(text.trim_end_matches(['\r', '\n']).to_owned()))
                         .map_err(|error| {
-                            self.here.error(
+                            self.secret_here.error(
                                 "auth_token_file",
                                 format!(
                                     "cannot read {}: {}",
@@ -204,7 +212,7 @@ impl ProviderConfig {
             SecretSource::Environment(variable) => match std::env::var(variable) {
                 Ok(token) => vec![Hidden::new(token)],
                 Err(_) => {
-                    return Err(self.here.error(
+                    return Err(self.secret_here.error(
                         "auth_token",
                         format!(
                             "no secret; give auth_token_file, or set {variable} in the environment"
@@ -214,7 +222,9 @@ impl ProviderConfig {
             },
         };
         if tokens.is_empty() || tokens.iter().any(|token| token.show().trim().is_empty()) {
-            return Err(self.here.error("auth_token", "the secret is empty".into()));
+            return Err(self
+                .secret_here
+                .error("auth_token", "the secret is empty".into()));
         }
         Ok(tokens)
     }

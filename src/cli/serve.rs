@@ -31,10 +31,12 @@ impl Serve {
             .cloned()
             .collect();
         if let (Some(provider), false) = (simulated.first(), self.allow_simulator) {
-            return Err(Failure::Usage(format!(
-                "provider {} is a simulator: anybody on this machine could call; add --allow-simulator if that is what you want",
-                provider.name
-            )));
+            return Err(provider
+                .wrong_kind(
+                    "a simulator: anybody on this machine could call; add --allow-simulator if that is what you want"
+                        .into(),
+                )
+                .into());
         }
         let clock = clock(self.clock.as_deref())?;
         let told = until_told();

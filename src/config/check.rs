@@ -9,6 +9,7 @@ use crate::line::calendar::{Calendar, Calendars};
 use crate::line::hours::{Period, Schedule, Window, Windows};
 use crate::line::number::LineNumber;
 use crate::line::{Line, LineWords};
+use crate::telephony::twilio;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -180,7 +181,7 @@ impl Checker<'_> {
         if !is_id(name) {
             return self.wrong(&written.name, ID_RULE);
         }
-        if written.account.get_ref().is_empty() {
+        if !twilio::is_id(written.account.get_ref()) {
             return self.wrong(
                 &written.account,
                 "the account's id at the provider is needed",
@@ -209,7 +210,8 @@ impl Checker<'_> {
             (Some(given), _) | (None, Some(given)) => given.span(),
             (None, None) => written.name.span(),
         };
-        let api_url = match (&written.api_url, written.kind) {
+        let kind = *written.kind.get_ref();
+        let api_url = match (&written.api_url, kind) {
             (Some(url), kind) => self.api_url(url, kind)?,
             (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
             (None, ProviderKind::Simulator) => {
@@ -221,11 +223,12 @@ impl Checker<'_> {
         };
         Ok(ProviderConfig {
             name: name.clone(),
-            kind: written.kind,
+            kind,
             account: written.account.get_ref().clone(),
             api_url,
             tokens,
-            here: self.source.here(secret_span),
+            kind_here: self.source.here(written.kind.span()),
+            secret_here: self.source.here(secret_span),
         })
     }
 

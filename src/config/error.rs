@@ -29,17 +29,27 @@ impl ConfigError {
     /// An error of the TOML reader. Its own rendering would show the line's text, which may hold a secret.
     pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Self {
         let span = error.span().unwrap_or(0..0);
-        let mut message = error.message().to_owned();
-        // "invalid type: string \"…\", expected" shows the value.
-        if let Some(at) = message.find("expected") {
-            let unknown = message.starts_with("unknown field")
-                || message.starts_with("missing field")
-                || message.starts_with("unknown variant");
-            if !unknown {
-                message = format!("not what is expected here: {}", &message[at..]);
-            }
-        }
+        let message = without_value(error.message());
         source.here(span).error("", message)
+    }
+}
+
+/// What the TOML reader says, without the value it says it of: `invalid type: string "…", expected i64` and
+/// ``unknown variant `…`, expected `twilio` `` show what may be a secret in the wrong place. Names of keys stay.
+fn without_value(message: &str) -> String {
+    let of_a_value = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ];
+    if !of_a_value.iter().any(|kind| message.starts_with(kind)) {
+        return message.to_owned();
+    }
+    // The last one: the value may say "expected" itself; what is expected is ours, and does not.
+    match message.rfind(", expected ") {
+        Some(at) => format!("not what is expected here: {}", &message[at + 2..]),
+        None => "not what is expected here".to_owned(),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Storage {
 #[serde(deny_unknown_fields)]
 pub(super) struct Provider {
     pub name: Spanned<String>,
-    pub kind: super::ProviderKind,
+    pub kind: Spanned<super::ProviderKind>,
     pub account: Spanned<String>,
     pub auth_token: Option<Spanned<OneOrTwo>>,
     pub auth_token_file: Option<Spanned<OneOrTwo>>,
@@ -110,7 +110,10 @@ pub(super) struct Translation {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a period like { from = 2024-03-06, to = 2024-06-21 }"
+)]
 pub(super) struct Period {
     pub from: TomlDate,
     pub to: TomlDate,

@@ -110,6 +110,10 @@ pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<
 
 /// The member with this name.
 pub async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<Member>> {
+    // Postgres takes no such text, not even to compare it; so nobody has such a name.
+    if name.contains('\0') {
+        return Ok(None);
+    }
     run!(tx, MEMBER_BY_NAME, fetch_optional, name)
 }
 

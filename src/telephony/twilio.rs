@@ -6,6 +6,7 @@
 mod rest;
 mod webhook;
 
+pub(crate) use rest::is_id;
 pub use rest::{RestTimeouts, loopback_client, rest_client, rest_client_with};
 
 use super::form::decode_lenient;
@@ -71,7 +72,7 @@ impl Twilio {
     ///
     /// When the settings cannot work, or would be unsafe.
     pub fn new(settings: TwilioSettings, client: reqwest::Client) -> Result<Self, BadSettings> {
-        if !rest::is_id(&settings.account) {
+        if !is_id(&settings.account) {
             return Err(BadSettings::Account);
         }
         let tokens = settings.auth_tokens;

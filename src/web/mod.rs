@@ -7,10 +7,10 @@ mod ops;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use std::sync::Arc;
 
 /// The largest body of any request, in bytes.
@@ -50,6 +50,10 @@ pub fn router(service: Arc<Service>) -> Router {
             get(hooks::take).post(hooks::take),
         )
         .nest("/api/v1", api)
+        // The one address below it that is not nested.
+        .route("/api/v1/", any(api::not_found))
+        // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
+        .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(guard_headers))
         .with_state(service)

@@ -5,10 +5,15 @@
 
 mod support;
 
+mod api;
 mod cli;
+mod config_errors;
+mod database_down;
 mod demo;
 mod fetching;
 mod kill;
+mod logins;
 mod main_job;
 mod store;
 mod stories;
+mod webhooks;

@@ -90,7 +90,7 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ProviderErr
 }
 
 /// May `id` stand in an address? What else it may hold is the provider's matter: ids are opaque.
-pub(super) fn is_id(id: &str) -> bool {
+pub(crate) fn is_id(id: &str) -> bool {
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     !id.is_empty() && id.len() <= 128 && id.bytes().all(usual) && id != "." && !id.contains("..")
 }

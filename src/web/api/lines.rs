@@ -1,10 +1,10 @@
 //! How the lines stand.
 
-use super::{Answer, App, Inspector, Problem};
+use super::{Answer, App, Inspector, Path, Problem};
 use crate::line::Line;
 use crate::service::Service;
 use crate::store::{calls, jobs, reports};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 

@@ -91,6 +91,20 @@ impl FromRequestParts<Arc<Service>> for Inspector {
     }
 }
 
+/// What stands in an address. What can't be read there is not there.
+pub(super) struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Path::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(values)| Self(values))
+            .map_err(|_| Problem::missing())
+    }
+}
+
 /// A JSON body. What is wrong with it is said without repeating any of it.
 pub(super) struct Json<T>(pub T);
 
@@ -112,10 +126,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|_| Problem::too_large())?;
+        // Read twice: what is no JSON at all is told apart from what has the wrong shape, wherever that is seen first.
+        // And a list would be taken for an object whose keys are left out.
+        match serde_json::from_slice::<serde_json::Value>(&body) {
+            Ok(value) if value.is_object() => {}
+            Ok(_) => return Err(Problem::invalid("The body is not a JSON object.")),
+            Err(_) => return Err(Problem::bad_request("The body is not JSON.")),
+        }
         match serde_json::from_slice(&body) {
             Ok(value) => Ok(Self(value)),
-            Err(error) if error.is_data() => Err(Problem::invalid(&shape_error(&error))),
-            Err(_) => Err(Problem::bad_request("The body is not JSON.")),
+            Err(error) => Err(Problem::invalid(&shape_error(&error))),
         }
     }
 }

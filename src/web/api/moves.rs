@@ -2,7 +2,7 @@
 
 use super::opened;
 use super::reports::report_id;
-use super::{Answer, App, Inspector, Json, Problem};
+use super::{Answer, App, Inspector, Json, Path, Problem};
 use crate::filing::{NewEntry, add_entry};
 use crate::login::Role;
 use crate::report::status::{Move, Outcome, Status};
@@ -11,7 +11,7 @@ use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
 use crate::vault::entry::EntryKind;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::Value;
 
 /// The longest destination and reference, in characters.

@@ -2,10 +2,10 @@
 
 use super::opened::{self, Spoken};
 use super::reports::report_id;
-use super::{Answer, App, Inspector, Problem};
+use super::{Answer, App, Inspector, Path, Problem};
 use crate::store::reports;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;

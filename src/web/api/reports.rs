@@ -1,10 +1,10 @@
 //! The queue, and one report.
 
 use super::opened::{self, entry_json, recording_json, summary};
-use super::{Answer, App, Inspector, Problem};
+use super::{Answer, App, Inspector, Path, Problem};
 use crate::report::status::Status;
 use crate::store::reports;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -89,6 +89,10 @@ fn read_cursor(cursor: &str) -> Answer<(String, String)> {
         .and_then(|text| {
             text.split_once('/')
                 .map(|(line, reference)| (line.to_owned(), reference.to_owned()))
+        })
+        .filter(|(_, reference)| {
+            let of_ours = |c: char| c.is_ascii_digit() || c == '-';
+            !reference.is_empty() && reference.chars().all(of_ours)
         })
         .ok_or_else(|| Problem::bad_request("This cursor is not one of ours."))
 }

@@ -2,13 +2,13 @@
 
 use super::opened;
 use super::reports::report_id;
-use super::{Answer, App, Inspector, Json, Problem};
+use super::{Answer, App, Inspector, Json, Path, Problem};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::classification::Classification;
 use crate::report::status::Status;
 use crate::service::Service;
 use crate::vault::entry::EntryKind;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};

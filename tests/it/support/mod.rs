@@ -5,12 +5,15 @@
 mod api;
 mod binary;
 mod databases;
+pub mod hooks;
+pub mod logs;
+pub mod proxy;
 pub mod queue;
+mod rows;
 pub mod standin;
+pub mod team;
 
-#[expect(unused_imports, reason = "a type tests may name")]
-pub use api::Answer;
-pub use api::{Api, client};
+pub use api::{Answer, Api, client};
 pub use binary::{Binary, names, pause};
 pub use databases::Database;
 

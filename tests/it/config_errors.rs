@@ -1,0 +1,524 @@
+//! What an operator is told who got something wrong. The real program, with its exit code and what it says.
+
+use crate::support::{LEAD, configuration};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Stands where a secret may stand by mistake; it may not be shown.
+const SECRET: &str = "hunter2-expected-secret";
+
+fn dutyline(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dutyline"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("DUTYLINE_TWILIO_AUTH_TOKEN")
+        .env_remove("DUTYLINE_LOG")
+        .output()
+        .expect("the program runs")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// A configuration that works, in a folder of its own.
+fn sound() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = configuration("sqlite:data/dutyline.db", "http://127.0.0.1:9");
+    (folder, toml)
+}
+
+/// Writes a configuration and runs `serve` with it.
+fn serve(folder: &Path, toml: &str) -> Output {
+    std::fs::write(folder.join("line.toml"), toml).unwrap();
+    dutyline(folder, &["serve", "--config", "line.toml"])
+}
+
+/// One mistake: `find` is replaced by `put`, and the error names the line where `at` stands, and `key`.
+struct Mistake {
+    what: &'static str,
+    find: &'static str,
+    put: &'static str,
+    at: &'static str,
+    key: &'static str,
+    says: &'static str,
+}
+
+const SECOND_LINE: &str = r#"[[line]]
+id = "second"
+number = "+86 188 7700 9155"
+country = "CN"
+name = "second"
+timezone = "Asia/Shanghai"
+calendar = ["cn"]
+inspection = { from = 2024-03-06, to = 2024-06-21 }
+intake = { from = 2024-03-06, to = 2024-06-14 }
+hours = ["08:30-12:00"]
+
+[[line]]
+id       = "fcg-5""#;
+
+const MISTAKES: &[Mistake] = &[
+    Mistake {
+        what: "an unknown key",
+        find: "public_url =",
+        put: "publik_url = \"x\"\npublic_url =",
+        at: "publik_url",
+        key: "publik_url",
+        says: "unknown field",
+    },
+    Mistake {
+        what: "an unknown key in a line",
+        find: "after_hours =",
+        put: "after_ours = \"x\"\nafter_hours =",
+        at: "after_ours",
+        key: "after_ours",
+        says: "unknown field",
+    },
+    Mistake {
+        what: "an unknown table",
+        find: "[storage]",
+        put: "[storrage]\n[storage]",
+        at: "[storrage]",
+        key: "storrage",
+        says: "unknown field",
+    },
+    Mistake {
+        what: "a missing key",
+        find: "country  = \"CN\"",
+        put: "",
+        at: "[[line]]",
+        key: "line",
+        says: "missing field `country`",
+    },
+    Mistake {
+        what: "a text where a number belongs",
+        find: "recording_seconds = 300",
+        put: "recording_seconds = \"hunter2-expected-secret\"",
+        at: "recording_seconds",
+        key: "recording_seconds",
+        says: "expected i64",
+    },
+    Mistake {
+        what: "a text where a period belongs",
+        find: "{ from = 2024-03-06, to = 2024-06-21 }",
+        put: "\"hunter2-expected-secret\"",
+        at: "hunter2",
+        key: "inspection",
+        says: "expected a period like { from = 2024-03-06",
+    },
+    Mistake {
+        what: "a number where a secret belongs",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token = 9911991199",
+        at: "9911991199",
+        key: "auth_token",
+        says: "a text, or a list of two while rotating",
+    },
+    Mistake {
+        what: "three secrets",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token = [\"a\", \"hunter2-expected-secret\", \"c\"]",
+        at: "auth_token",
+        key: "auth_token",
+        says: "a list of two while rotating",
+    },
+    Mistake {
+        what: "a secret that is not closed",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token = \"hunter2-expected-secret",
+        at: "hunter2",
+        key: "auth_token",
+        says: "",
+    },
+    Mistake {
+        what: "a secret as the kind",
+        find: "kind    = \"twilio\"",
+        put: "kind    = \"hunter2-expected-secret\"",
+        at: "hunter2",
+        key: "kind",
+        says: "`twilio`",
+    },
+    Mistake {
+        what: "a key twice",
+        find: "after_hours =",
+        put: "number = \"1\"\nafter_hours =",
+        at: "number = \"1\"",
+        key: "number",
+        says: "duplicate key",
+    },
+    Mistake {
+        what: "windows that overlap",
+        find: "\"15:00-18:00\"",
+        put: "\"11:59-18:00\"",
+        at: "hours ",
+        key: "hours",
+        says: "overlap",
+    },
+    Mistake {
+        what: "a window that is none",
+        find: "\"15:00-18:00\"",
+        put: "\"15:00-25:00\"",
+        at: "hours ",
+        key: "hours",
+        says: "08:30-12:00",
+    },
+    Mistake {
+        what: "a window that ends before it starts",
+        find: "\"15:00-18:00\"",
+        put: "\"18:00-15:00\"",
+        at: "hours ",
+        key: "hours",
+        says: "does not end after it starts",
+    },
+    Mistake {
+        what: "a period that ends before it starts",
+        find: "to = 2024-06-21",
+        put: "to = 2024-03-05",
+        at: "inspection ",
+        key: "inspection",
+        says: "before it starts",
+    },
+    Mistake {
+        what: "a day that does not exist",
+        find: "to = 2024-06-14",
+        put: "to = 2023-02-29",
+        at: "intake ",
+        key: "intake",
+        says: "",
+    },
+    Mistake {
+        what: "a time zone that does not exist",
+        find: "Asia/Shanghai",
+        put: "Asia/Fangchenggang",
+        at: "timezone",
+        key: "timezone",
+        says: "Asia/Shanghai",
+    },
+    Mistake {
+        what: "a calendar that does not exist",
+        find: "\"cn-guangxi\"",
+        put: "\"cn-guanxi\"",
+        at: "calendar",
+        key: "calendar",
+        says: "there are cn, cn-guangxi",
+    },
+    Mistake {
+        what: "a calendar file that does not exist",
+        find: "\"cn-guangxi\"",
+        put: "\"2025.toml\"",
+        at: "calendar",
+        key: "calendar",
+        says: "2025.toml",
+    },
+    Mistake {
+        what: "two lines with one number",
+        find: "[[line]]\nid       = \"fcg-5\"",
+        put: SECOND_LINE,
+        at: "+86 188 7700 9155",
+        key: "number",
+        says: "another line has this number",
+    },
+    Mistake {
+        what: "a number that is none",
+        find: "\"18877009155\"",
+        put: "\"1887700915x\"",
+        at: "1887700915x",
+        key: "number",
+        says: "",
+    },
+    Mistake {
+        what: "a provider in plain http elsewhere",
+        find: "http://127.0.0.1:9",
+        put: "http://api.example.org",
+        at: "api_url",
+        key: "api_url",
+        says: "https://",
+    },
+    Mistake {
+        what: "both kinds of secret",
+        find: "auth_token = ",
+        put: "auth_token_file = \"secret.txt\"\nauth_token = ",
+        at: "auth_token_file",
+        key: "auth_token_file",
+        says: "not both",
+    },
+    Mistake {
+        what: "no secret",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "",
+        at: "name    = \"twilio\"",
+        key: "auth_token",
+        says: "DUTYLINE_TWILIO_AUTH_TOKEN",
+    },
+    Mistake {
+        what: "an empty secret",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token = \" \"",
+        at: "auth_token",
+        key: "auth_token",
+        says: "empty",
+    },
+    Mistake {
+        what: "a secret in a file that is not there",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token_file = \"nowhere.txt\"",
+        at: "auth_token_file",
+        key: "auth_token_file",
+        says: "nowhere.txt",
+    },
+    Mistake {
+        what: "a secret in a folder",
+        find: "auth_token = \"test-token-of-the-provider\"",
+        put: "auth_token_file = \".\"",
+        at: "auth_token_file",
+        key: "auth_token_file",
+        says: "cannot read",
+    },
+    Mistake {
+        what: "an account that is none",
+        find: "AC11111111111111111111111111111111",
+        put: "AC/../1",
+        at: "account",
+        key: "account",
+        says: "account",
+    },
+    Mistake {
+        what: "a pinned key that is none",
+        find: "after_hours =",
+        put: "key = \"AGE-SECRET-KEY-hunter2-expected-secret\"\nafter_hours =",
+        at: "AGE-SECRET",
+        key: "key",
+        says: "age1",
+    },
+    Mistake {
+        what: "a language nobody speaks here",
+        find: "\"zh-CN\", \"en\"]",
+        put: "\"zh-CN\", \"tlh\"]",
+        at: "languages",
+        key: "languages",
+        says: "zh-CN",
+    },
+    Mistake {
+        what: "an address to listen at that is none",
+        find: "listen     = \"127.0.0.1:0\"\nops",
+        put: "listen     = \"localhost\"\nops",
+        at: "\"localhost\"",
+        key: "listen",
+        says: "127.0.0.1:8080",
+    },
+    Mistake {
+        what: "a database that is none",
+        find: "sqlite:data/dutyline.db",
+        put: "mysql://root:hunter2-expected-secret@db/x",
+        at: "mysql",
+        key: "database",
+        says: "postgres://",
+    },
+];
+
+#[test]
+fn every_mistake_is_told_by_file_line_and_key() {
+    let (folder, sound) = sound();
+    let wrong: Vec<String> = MISTAKES
+        .iter()
+        .filter_map(|mistake| make(mistake, folder.path(), &sound).err())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(MISTAKES.iter().any(|mistake| mistake.put.contains(SECRET)));
+}
+
+/// Makes a mistake, and says what is wrong with what is told about it.
+fn make(mistake: &Mistake, folder: &Path, sound: &str) -> Result<(), String> {
+    let what = mistake.what;
+    let (before, after) = sound
+        .split_once(mistake.find)
+        .unwrap_or_else(|| panic!("{what}: {} is in the configuration", mistake.find));
+    let toml = format!("{before}{}{after}", mistake.put);
+    // The first place from the mistake on; a mistake that is an absence is told where its table begins.
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let at = match toml[start..].find(mistake.at) {
+        Some(at) if !mistake.put.is_empty() => start + at,
+        _ => before.rfind(mistake.at).expect("the place is there"),
+    };
+    let line = 1 + toml[..at].matches('\n').count();
+    let expected = format!("dutyline: line.toml:{line}: {}: ", mistake.key);
+    let output = serve(folder, &toml);
+    let told = stderr(&output);
+    let right = output.status.code() == Some(2)
+        && output.stdout.is_empty()
+        && told.starts_with(&expected)
+        && told.contains(mistake.says)
+        && told.lines().count() == 1
+        && ["hunter2", "expected-secret", "9911991199"]
+            .iter()
+            .all(|value| !told.contains(value));
+    right
+        .then_some(())
+        .ok_or_else(|| format!("{what}: {told}  should be {expected}… {}", mistake.says))
+}
+
+#[test]
+fn a_simulator_has_to_be_allowed() {
+    let (folder, toml) = sound();
+    let toml = toml.replace("kind    = \"twilio\"", "kind    = \"simulator\"");
+    let output = serve(folder.path(), &toml);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    let line = 1 + toml[..toml.find("kind ").unwrap()].matches('\n').count();
+    assert!(
+        told.starts_with(&format!("dutyline: line.toml:{line}: kind: ")),
+        "{told}"
+    );
+    assert!(told.contains("--allow-simulator"), "{told}");
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let (folder, _) = sound();
+    std::fs::write(folder.path().join("bytes.toml"), [0xff, 0xfe]).unwrap();
+    for file in ["nowhere.toml", ".", "bytes.toml"] {
+        let output = dutyline(folder.path(), &["serve", "--config", file]);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{file}: {told}");
+        assert!(
+            told.starts_with(&format!("dutyline: {file}: cannot be read: ")),
+            "{told}"
+        );
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+/// Exit code 1, one sentence, nothing on standard output.
+fn assert_failed(output: &Output, says: &str) {
+    let told = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.starts_with("dutyline: ") && told.contains(says),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(output.stdout.is_empty());
+}
+
+fn init(folder: &Path, toml: &str) -> Output {
+    std::fs::write(folder.join("line.toml"), toml).unwrap();
+    std::fs::write(folder.join("password.txt"), LEAD.1).unwrap();
+    let init = [
+        "init",
+        "--lead",
+        LEAD.0,
+        "--password-file",
+        "password.txt",
+        "--config",
+        "line.toml",
+    ];
+    dutyline(folder, &init)
+}
+
+#[test]
+fn what_is_missing_outside_the_configuration_is_one_sentence() {
+    let (folder, toml) = sound();
+    let folder = folder.path();
+    // Nothing was made yet.
+    assert_failed(&serve(folder, &toml), "`dutyline init`");
+
+    // A data folder below a file: nobody can write there, not even root.
+    std::fs::write(folder.join("file"), "").unwrap();
+    assert_failed(
+        &init(folder, &toml.replace("data/", "file/data/")),
+        "file/data",
+    );
+
+    assert!(init(folder, &toml).status.success());
+    for (key, says) in [
+        (
+            "database    = \"sqlite:data/",
+            "the database ./file/data/dutyline.db cannot be written",
+        ),
+        (
+            "recordings  = \"file:data/",
+            "the folder ./file/data/recordings cannot be written",
+        ),
+        ("secret_file = \"data/", "file/data/service.key"),
+    ] {
+        assert!(toml.contains(key));
+        let toml = toml.replace(key, &key.replace("data/", "file/data/"));
+        assert_failed(&serve(folder, &toml), says);
+    }
+
+    // A port somebody else has.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for key in ["\nlisten     = \"", "\nops_listen = \""] {
+        assert!(toml.contains(key));
+        let toml = toml.replace(&format!("{key}127.0.0.1:0"), &format!("{key}{address}"));
+        assert_failed(&serve(folder, &toml), &format!("{address} is taken"));
+    }
+
+    // A line nobody made a key for.
+    let second = SECOND_LINE.replace("+86 188 7700 9155", "13977100002");
+    let toml = toml.replace("[[line]]\nid       = \"fcg-5\"", &second);
+    assert_failed(&serve(folder, &toml), "line second has no key yet");
+}
+
+#[test]
+fn the_configuration_is_named_before_or_after_the_command() {
+    let (folder, toml) = sound();
+    let folder = folder.path();
+    std::fs::write(folder.join("other.toml"), toml.replace("fcg-5", "another")).unwrap();
+    let at = ["--at", "2024-03-06T09:00", "--json"];
+    for arguments in [
+        [&["--config", "other.toml", "hear"][..], &at[..]].concat(),
+        [&["hear", "--config", "other.toml"][..], &at[..]].concat(),
+        [&["hear"][..], &at[..], &["--config", "other.toml"][..]].concat(),
+        [&["hear", "--config=other.toml"][..], &at[..]].concat(),
+    ] {
+        let output = dutyline(folder, &arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        let heard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(heard["line"], "another", "{arguments:?}");
+    }
+    // Without a name: dutyline.toml of the working folder, or else the embedded one.
+    let output = dutyline(folder, &[&["hear"][..], &at[..]].concat());
+    let heard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(heard["line"], "fcg-5");
+    std::fs::rename(folder.join("other.toml"), folder.join("dutyline.toml")).unwrap();
+    let output = dutyline(folder, &[&["hear"][..], &at[..]].concat());
+    let heard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(heard["line"], "another");
+}
+
+/// A year the calendar does not know is no error, and no secret either: `check` says it, and so does the log of `serve`.
+#[test]
+fn a_year_without_a_calendar_is_warned_about() {
+    let (folder, toml) = sound();
+    let toml = toml.replace("to = 2024-06-21", "to = 2031-06-21");
+    let folder = folder.path();
+    assert!(init(folder, &toml).status.success());
+    let warning = "line fcg-5: the calendar cn has no data for 2031";
+    let output = dutyline(folder, &["check", "--config", "line.toml"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains(&format!("! {warning}")), "{told}");
+
+    // The port is taken, so that the service ends by itself; what it says before is in the log.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let toml = toml.replace(
+        "\nlisten     = \"127.0.0.1:0",
+        &format!("\nlisten     = \"{address}"),
+    );
+    let output = serve(folder, &toml);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.lines()
+            .any(|line| line.contains("WARN") && line.contains(warning)),
+        "{told}"
+    );
+}

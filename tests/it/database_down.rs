@@ -1,0 +1,299 @@
+//! The database goes away in the middle of a call, and comes back.
+//!
+//! On Postgres the network between is stalled or cut; on SQLite somebody else holds the write lock for longer than a
+//! caller can be kept waiting, which is what a stuck backup does.
+
+use crate::support::hooks::call_form;
+use crate::support::proxy::{Network, Proxy};
+use crate::support::{Answer, Database, NUMBER, OPEN, TestLine, logs};
+use dutyline::clock::instant;
+use dutyline::simulator::SAMPLE;
+use dutyline::simulator::call::WaitingFor;
+use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
+use dutyline::simulator::webhook::Webhook;
+use reqwest::StatusCode;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use std::time::Duration;
+
+const GREETING: &str = "您好，这里是防城港市委第五巡察组值班电话";
+const GUIDANCE: &str = "请在提示音后说明";
+const GOODBYE: &str = "感谢您的来电，再见";
+const AFTER_HOURS: &str = "现在不是值班时间";
+const REVIEW: &str = "提交请按1";
+const CALLER: &str = "+8613800138123";
+/// Replies come within this, whatever happens behind.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// How the database goes away.
+#[derive(Clone, Copy)]
+enum Way {
+    Stalled,
+    Cut,
+    Locked,
+}
+
+/// A line whose database can go away.
+struct Fragile {
+    line: TestLine,
+    way: Way,
+    proxy: Option<Proxy>,
+    lock: Option<SqliteConnection>,
+}
+
+impl Fragile {
+    async fn open(way: Way, at: &str) -> Self {
+        logs::keep();
+        let (line, proxy) = match way {
+            Way::Locked => (
+                TestLine::with(Database::sqlite(), at, |toml| toml).await,
+                None,
+            ),
+            Way::Stalled | Way::Cut => {
+                let database = Database::postgres().await;
+                let address = database.address(std::path::Path::new("/"));
+                let (before, name) = address.rsplit_once('/').unwrap();
+                let (user, server) = before.rsplit_once('@').unwrap();
+                let proxy = Proxy::to(server.to_owned()).await;
+                let through = format!("{user}@{}/{name}", proxy.address);
+                let line = TestLine::with(database, at, |toml| toml.replace(&address, &through));
+                (line.await, Some(proxy))
+            }
+        };
+        Self {
+            line,
+            way,
+            proxy,
+            lock: None,
+        }
+    }
+
+    async fn goes_away(&mut self) {
+        match (self.way, &self.proxy) {
+            (Way::Stalled, Some(proxy)) => proxy.set(Network::Stalled),
+            (Way::Cut, Some(proxy)) => proxy.set(Network::Cut),
+            _ => {
+                let file = self.line.path().join("data/dutyline.db");
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut lock = options.connect().await.unwrap();
+                sqlx::raw_sql("BEGIN IMMEDIATE")
+                    .execute(&mut lock)
+                    .await
+                    .unwrap();
+                self.lock = Some(lock);
+            }
+        }
+    }
+
+    async fn comes_back(&mut self) {
+        if let Some(proxy) = &self.proxy {
+            proxy.set(Network::Whole);
+        }
+        if let Some(mut lock) = self.lock.take() {
+            sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
+            lock.close().await.unwrap();
+        }
+        // A pool may still have to find out which of its connections are dead.
+        let ready = format!("{}/health/ready", self.line.ops_url);
+        let answer = crate::support::client().get(ready).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "it comes back by itself");
+    }
+
+    /// What a hook answers while the database is away: in time, whatever it says.
+    async fn in_time(&self, path: &str, fields: &crate::support::hooks::Form) -> Answer {
+        let asked = instant();
+        let answer = self.line.hook(path, fields).await;
+        let took = asked.elapsed();
+        assert!(took < LIMIT, "{path} took {took:?}");
+        answer
+    }
+
+    async fn speak(&self, call: &str) -> PhoneView {
+        let speech = bytes::Bytes::from_static(SAMPLE);
+        let end = Some(SpeechEnd::Key);
+        self.line.exchange.speak(call, speech, end).await.unwrap()
+    }
+
+    /// The last webhook that went out to an address with `part` in it, and its status.
+    fn last_sent(&self, part: &str) -> (Webhook, u16) {
+        let sent = self.line.exchange.sent();
+        let sent = sent
+            .iter()
+            .rev()
+            .find(|sent| sent.webhook.url.contains(part));
+        let sent = sent.unwrap_or_else(|| panic!("nothing was sent to {part}"));
+        let answer = sent.answers[0].as_ref().expect("an answer");
+        (sent.webhook.clone(), answer.status)
+    }
+
+    /// Sends the callbacks again that were not acknowledged, as a provider that was told 503 does.
+    async fn send_again(&self) {
+        for sent in self.line.exchange.sent() {
+            let refused = matches!(&sent.answers[0], Ok(answer) if answer.status == 503);
+            if refused {
+                let answer = self.line.exchange.deliver(&sent.webhook).await.unwrap();
+                assert_eq!(answer.status, 204);
+            }
+        }
+    }
+
+    async fn finish(self) {
+        let logged = logs::all();
+        assert!(logged.contains("a webhook could not be written down"));
+        assert!(!logged.contains(CALLER), "and no number with it");
+        self.line.finish().await;
+    }
+}
+
+fn said(view: &PhoneView) -> String {
+    serde_json::to_string(&view.heard).unwrap()
+}
+
+/// Declares a test for each way the database can go away.
+macro_rules! each_way {
+    ($(#[$meta:meta])* async fn $name:ident($at:expr, $line:ident: Fragile) $body:block) => {
+        mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body(mut $line: Fragile) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn stalled_postgres() {
+                body(Fragile::open(Way::Stalled, $at).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn cut_postgres() {
+                body(Fragile::open(Way::Cut, $at).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn locked_sqlite() {
+                body(Fragile::open(Way::Locked, $at).await).await;
+            }
+        }
+    };
+}
+
+each_way! {
+    /// Everything of a call but its first answer falls into the outage.
+    async fn what_was_said_during_an_outage_becomes_a_report(OPEN, fragile: Fragile) {
+        let call = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        fragile.line.idle().await;
+        let rows = fragile.line.rows().await;
+        fragile.goes_away().await;
+
+        let asked = instant();
+        let heard = fragile.line.exchange.press(&call.id, "1").await.unwrap();
+        assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
+        let text = said(&heard);
+        assert!(text.contains(GREETING) && text.contains(GUIDANCE), "the phase's words: {text}");
+        assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "and a recording");
+
+        // Each callback by itself: not acknowledged, in time.
+        let recording = [("RecordingSid", "RE1"), ("RecordingStatus", "completed")];
+        let answer = fragile.in_time("/hooks/twilio/recording", &call_form(&call.id, &recording)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.body.is_empty());
+
+        // The action of the recording, its callback and the end of the call, all unheard.
+        let heard = fragile.speak(&call.id).await;
+        assert!(said(&heard).contains(GOODBYE), "whoever has spoken is not asked again");
+        assert_eq!(heard.waiting, WaitingFor::Nothing);
+        assert_eq!(fragile.last_sent("/fallback").1, 200);
+        assert_eq!(fragile.last_sent("/recording").1, 503);
+        assert_eq!(fragile.last_sent("/status").1, 503);
+
+        fragile.comes_back().await;
+        assert_eq!(fragile.line.rows().await, rows, "nothing of the steps that failed remains");
+        fragile.send_again().await;
+        fragile.line.idle().await;
+        let lead = fragile.line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+        assert_eq!(report["entries"][0]["body"]["number"], CALLER);
+        assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
+        assert!(fragile.line.counter("webhooks_blunt").await >= 4);
+        fragile.finish().await;
+    }
+}
+
+each_way! {
+    /// The caller is still speaking when the database comes back: the call goes on as if nothing had been.
+    async fn a_call_goes_on_when_the_database_is_back(OPEN, fragile: Fragile) {
+        let call = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        fragile.goes_away().await;
+        let heard = fragile.line.exchange.press(&call.id, "1").await.unwrap();
+        assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
+        fragile.comes_back().await;
+
+        let heard = fragile.speak(&call.id).await;
+        assert!(said(&heard).contains(REVIEW), "what was left with the provider is there to be sent");
+        let end = fragile.line.exchange.press(&call.id, "1").await.unwrap();
+        assert_eq!(said(&end).matches("您的回执号是").count(), 2, "with a receipt");
+        fragile.line.idle().await;
+        let lead = fragile.line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+        fragile.finish().await;
+    }
+}
+
+each_way! {
+    /// A call that begins while the database is away: nobody here knows it, and its recording is not lost.
+    async fn a_call_that_begins_in_an_outage_becomes_a_report(OPEN, fragile: Fragile) {
+        let rows = fragile.line.rows().await;
+        fragile.goes_away().await;
+        let asked = instant();
+        let heard = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
+        assert!(said(&heard).contains(GUIDANCE), "{heard:?}");
+        assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
+        // To a number nobody has, also now.
+        let nobody = fragile.in_time("/hooks/twilio/call", &call_form("CAnobody", &[("To", "1")])).await;
+        assert!(nobody.text().contains("没有开通") && !nobody.text().contains("<Record"));
+
+        fragile.comes_back().await;
+        assert_eq!(fragile.line.rows().await, rows, "nothing of it is here");
+        let heard = fragile.speak(&heard.id).await;
+        assert!(said(&heard).contains(GOODBYE), "{heard:?}");
+        // The action, its callback, the end of the call: one report.
+        let (action, status) = fragile.last_sent("/fallback");
+        assert_eq!((status, fragile.last_sent("/recording").1, fragile.last_sent("/status").1), (200, 204, 204));
+        fragile.line.exchange.deliver(&action).await.unwrap();
+        fragile.line.idle().await;
+        let lead = fragile.line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+        assert_eq!(report["entries"][0]["body"]["number"], CALLER);
+        assert_eq!(report["recordings"][0]["deleted_at_provider"], true);
+        fragile.finish().await;
+    }
+}
+
+each_way! {
+    /// Where no report is taken, none is taken in an outage either.
+    async fn a_closed_line_says_so_in_an_outage("2024-03-06T20:00:00+08:00", fragile: Fragile) {
+        fragile.goes_away().await;
+        let heard = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        let text = said(&heard);
+        assert!(text.contains(AFTER_HOURS) && text.contains("上午8点30分"), "{text}");
+        assert_eq!(heard.waiting, WaitingFor::Nothing, "and no recording");
+        let answer = fragile.in_time("/hooks/twilio/fallback", &call_form("CAother", &[])).await;
+        assert!(answer.text().contains(AFTER_HOURS) && !answer.text().contains("<Record"));
+        // A take can't be looked up: silence, so that the call goes on.
+        let take = format!("/hooks/twilio/take/{}/1/{}", uuid::Uuid::nil(), "A".repeat(43));
+        let asked = instant();
+        let answer = fragile.line.request(reqwest::Method::GET, &take, &[], Vec::new()).await;
+        assert!(asked.elapsed() < LIMIT);
+        match fragile.way {
+            // Who only reads is not held up by a lock.
+            Way::Locked => assert_eq!(answer.status, StatusCode::NOT_FOUND),
+            _ => assert!(answer.body.starts_with(b"RIFF")),
+        }
+        fragile.comes_back().await;
+        fragile.send_again().await;
+        fragile.finish().await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Webhooks made by hand: signed rightly, wrongly, or not at all.
+
+use super::{ACCOUNT, Answer, NUMBER, TOKEN, TestLine, api};
+use dutyline::hidden::Hidden;
+use dutyline::simulator::signer;
+use reqwest::Method;
+
+/// A form's names and values.
+pub type Form = Vec<(String, String)>;
+
+/// What providers call in every test.
+pub const PUBLIC_URL: &str = "https://duty.example.org";
+/// The header with the signature.
+pub const SIGNATURE: &str = "X-Twilio-Signature";
+/// The type of a form.
+pub const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// Pairs as a form.
+pub fn form(pairs: &[(&str, &str)]) -> Form {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+/// A webhook of a call to the default line, with `more`. A name given again in `more` takes the first one's place.
+pub fn call_form(call: &str, more: &[(&str, &str)]) -> Form {
+    let mut fields = form(&[
+        ("CallSid", call),
+        ("AccountSid", ACCOUNT),
+        ("From", "+8613800138000"),
+        ("To", NUMBER),
+        ("CallStatus", "in-progress"),
+    ]);
+    fields.retain(|(name, _)| more.iter().all(|(other, _)| name != other));
+    fields.extend(form(more));
+    fields
+}
+
+/// The signature the provider makes with `token` for a form posted to `path`.
+pub fn signature(token: &str, path: &str, fields: &Form) -> String {
+    let token = Hidden::new(token.to_owned());
+    signer::sign(&token, &format!("{PUBLIC_URL}{path}"), fields)
+}
+
+/// A form as it is sent.
+pub fn encode(fields: &Form) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+        .into_bytes()
+}
+
+/// The path of an address of ours, as it is connected to.
+pub fn path_of(url: &str) -> &str {
+    url.strip_prefix(PUBLIC_URL).expect("an address of ours")
+}
+
+/// The first address with `part` in it that a document names.
+pub fn address_in(document: &str, part: &str) -> String {
+    let document = document.replace("&amp;", "&");
+    let addresses = document.split(['"', '<', '>']);
+    addresses
+        .filter(|text| text.starts_with(PUBLIC_URL))
+        .find(|text| text.contains(part))
+        .unwrap_or_else(|| panic!("no address with {part}"))
+        .to_owned()
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+}
+
+impl TestLine {
+    /// Any request to the service, with exactly these headers.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = api::client()
+            .request(method, format!("{}{path}", self.url))
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("the service answers");
+        Answer {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body: answer.bytes().await.expect("a whole answer"),
+        }
+    }
+
+    /// A form, signed as the provider signs it.
+    pub async fn hook(&self, path: &str, fields: &Form) -> Answer {
+        self.signed_hook(path, fields, &signature(TOKEN, path, fields))
+            .await
+    }
+
+    /// A form with this signature.
+    pub async fn signed_hook(&self, path: &str, fields: &Form, signature: &str) -> Answer {
+        let headers = [FORM, (SIGNATURE, signature)];
+        self.request(Method::POST, path, &headers, encode(fields))
+            .await
+    }
+
+    /// A recording of a call nobody answered here becomes a report, and then the provider says it made none: a
+    /// report without audio, for a few milliseconds.
+    pub async fn report_without_audio(&self, call: &str, to: &str) {
+        for state in ["completed", "absent"] {
+            let fields = call_form(
+                call,
+                &[
+                    ("To", to),
+                    ("RecordingSid", &call.replacen("CA", "RE", 1)),
+                    ("RecordingStatus", state),
+                ],
+            );
+            let answer = self.hook("/hooks/twilio/recording", &fields).await;
+            assert_eq!(answer.status, 204);
+        }
+    }
+}

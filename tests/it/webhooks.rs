@@ -1,0 +1,469 @@
+//! Bad input, doubled input, forgotten input: what a provider, or somebody who plays one, can send.
+
+use crate::support::hooks::{
+    FORM, SIGNATURE, address_in, call_form, encode, form, path_of, signature,
+};
+use crate::support::{
+    ACCOUNT, Answer, Database, NUMBER, OPEN, TOKEN, TestLine, client, logs, on_both,
+};
+use dutyline::simulator::SAMPLE;
+use dutyline::simulator::call::{Heard, WaitingFor};
+use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
+use dutyline::simulator::faults::Faults;
+use reqwest::{Method, StatusCode};
+use std::time::Duration;
+
+const CALL: &str = "/hooks/twilio/call";
+/// Stands in every refused request, and may stand nowhere else.
+const MARK: &str = "x7zmarkq9";
+
+const NOT_IN_SERVICE: &str = "您拨打的号码没有开通";
+const GREETING: &str = "您好，这里是防城港市委第五巡察组值班电话";
+const GOODBYE: &str = "感谢您的来电，再见";
+const REVIEW: &str = "提交请按1";
+
+fn said(view: &PhoneView) -> String {
+    serde_json::to_string(&view.heard).unwrap()
+}
+
+/// Refused, with nothing said.
+fn assert_refused(answer: &Answer, status: StatusCode, what: &str) {
+    assert_eq!(answer.status, status, "{what}");
+    assert!(answer.body.is_empty(), "{what}: nothing is explained");
+    assert_eq!(answer.headers["cache-control"], "no-store", "{what}");
+}
+
+impl TestLine {
+    async fn speak(&self, call: &str) -> PhoneView {
+        let speech = bytes::Bytes::from_static(SAMPLE);
+        let end = Some(SpeechEnd::Key);
+        self.exchange.speak(call, speech, end).await.unwrap()
+    }
+
+    /// A call that has been told to review its recording.
+    async fn call_at_review(&self) -> String {
+        let call = self.exchange.dial("+8613800138000", NUMBER).await.unwrap();
+        self.exchange.press(&call.id, "1").await.unwrap();
+        assert!(said(&self.speak(&call.id).await).contains(REVIEW));
+        call.id
+    }
+}
+
+on_both! {
+    async fn what_is_not_the_providers_is_refused_and_leaves_nothing(line: TestLine) {
+        logs::keep();
+        let before = line.rows().await;
+        let fields = call_form(&format!("CA{MARK}"), &[("From", "+8613800138000"), ("Note", MARK)]);
+        let right = signature(TOKEN, CALL, &fields);
+        let body = encode(&fields);
+        let forged = signature("another-token", CALL, &fields);
+        let elsewhere = signature(TOKEN, "/hooks/another/call", &fields);
+        let other_body = signature(TOKEN, CALL, &call_form("CA1", &[]));
+        let half = &right[..right.len() / 2];
+        let signatures: &[(&str, &[&str])] = &[
+            ("missing", &[]),
+            ("empty", &[""]),
+            ("forged", &[&forged]),
+            ("of another address", &[&elsewhere]),
+            ("of another form", &[&other_body]),
+            ("cut short", &[half]),
+            ("doubled", &[&right, &right]),
+            ("right and wrong", &[&right, &forged]),
+            ("wrong and right", &[&forged, &right]),
+            ("two in one", &[&format!("{right}, {right}")]),
+        ];
+        for (what, given) in signatures {
+            let mut headers = vec![FORM];
+            headers.extend(given.iter().map(|value| (SIGNATURE, *value)));
+            for path in ["call", "step", "status", "recording", "fallback"] {
+                // The signature fits `/call`: at the other addresses all are wrong, and there all are refused alike.
+                let path = format!("/hooks/twilio/{path}");
+                let answer = line.request(Method::POST, &path, &headers, body.clone()).await;
+                assert_refused(&answer, StatusCode::FORBIDDEN, &format!("{what} at {path}"));
+            }
+        }
+
+        // Signed with the right token, and of another account.
+        let other = call_form(MARK, &[("AccountSid", "AC22222222222222222222222222222222")]);
+        assert_refused(&line.hook(CALL, &other).await, StatusCode::FORBIDDEN, "another account");
+        let none = form(&[("CallSid", MARK), ("To", NUMBER)]);
+        assert_refused(&line.hook(CALL, &none).await, StatusCode::FORBIDDEN, "no account");
+
+        let answer = line.request(Method::POST, "/hooks/nobody/call", &[FORM, (SIGNATURE, &right)], body).await;
+        assert_refused(&answer, StatusCode::NOT_FOUND, "an unknown provider");
+
+        assert_eq!(line.rows().await, before, "nothing is stored");
+        assert_eq!(line.counter("webhooks").await, 0);
+        assert_eq!(line.counter("webhooks_refused").await, 52);
+        let logged = logs::all();
+        assert!(logged.contains("a webhook was refused"), "the fact is logged");
+        assert!(!logged.contains(MARK), "and nothing of what was sent");
+        assert!(!logged.contains(&right) && !logged.contains(&forged), "not even a signature");
+    }
+
+    async fn what_is_broken_or_too_large_is_refused_and_leaves_nothing(line: TestLine) {
+        logs::keep();
+        let before = line.rows().await;
+        let padding = |total: usize| {
+            let empty = encode(&call_form(MARK, &[("Pad", "")])).len();
+            call_form(MARK, &[("Pad", &"x".repeat(total - empty))])
+        };
+        let large = padding(64 * 1024 + 1);
+        assert_eq!(encode(&large).len(), 64 * 1024 + 1);
+        assert_refused(&line.hook(CALL, &large).await, StatusCode::PAYLOAD_TOO_LARGE, "a byte too much");
+
+        for (what, fields) in [
+            ("no call", form(&[("AccountSid", ACCOUNT), ("To", MARK)])),
+            ("an empty call", call_form("", &[("Note", MARK)])),
+            ("an endless id", call_form(&MARK.repeat(50), &[])),
+            ("a control character", call_form(&format!("{MARK}\u{1}"), &[])),
+            ("two calls", {
+                let mut fields = call_form(MARK, &[]);
+                fields.push(("CallSid".into(), "CA2".into()));
+                fields
+            }),
+        ] {
+            assert_refused(&line.hook(CALL, &fields).await, StatusCode::BAD_REQUEST, what);
+        }
+
+        // A form whose bytes are broken, signed over what a lenient reader makes of them.
+        for (what, body, read_as) in [
+            ("no escape", "CallSid=%zz", "%zz"),
+            ("no UTF-8", "CallSid=%ff", "\u{fffd}"),
+        ] {
+            let fields = form(&[("CallSid", read_as), ("AccountSid", ACCOUNT), ("Note", MARK)]);
+            let body = format!("{body}&AccountSid={ACCOUNT}&Note={MARK}").into_bytes();
+            let signature = signature(TOKEN, CALL, &fields);
+            let headers = [FORM, (SIGNATURE, signature.as_str())];
+            let answer = line.request(Method::POST, CALL, &headers, body).await;
+            assert_refused(&answer, StatusCode::BAD_REQUEST, what);
+        }
+
+        // Signed as a body that is no form, which nothing here can be.
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let path = format!("{CALL}?bodySHA256={empty}&note={MARK}");
+        let signature = signature(TOKEN, &path, &form(&[]));
+        let headers = [("Content-Type", "application/json"), (SIGNATURE, signature.as_str())];
+        let answer = line.request(Method::POST, &path, &headers, Vec::new()).await;
+        assert_refused(&answer, StatusCode::BAD_REQUEST, "no form");
+
+        let answer = line.request(Method::GET, CALL, &[], Vec::new()).await;
+        assert_refused(&answer, StatusCode::METHOD_NOT_ALLOWED, "another method");
+        let answer = line.request(Method::POST, "/hooks/twilio/nothing", &[FORM], Vec::new()).await;
+        assert_refused(&answer, StatusCode::NOT_FOUND, "an address that is none");
+
+        assert_eq!(line.rows().await, before, "nothing is stored");
+        assert!(!logs::all().contains(MARK), "nothing is logged");
+
+        // The largest form that is taken, and one with fields nobody knows.
+        assert_eq!(line.hook(CALL, &padding(64 * 1024)).await.status, StatusCode::OK);
+    }
+
+    async fn an_unknown_call_or_step_begins_the_conversation_anew(line: TestLine) {
+        let step = |call: &str, step: u32| format!("/hooks/twilio/step?call={call}&line=fcg-5&step={step}");
+        let nobody = "00000000-0000-4000-8000-000000000000";
+        // A call nobody knows, at an address of a call nobody knows.
+        let answer = line.hook(&step(nobody, 7), &call_form("CAnew", &[("Digits", "1")])).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(answer.text().contains(GREETING), "it is answered as if it had just come in");
+        assert_eq!(line.rows().await["calls"], 1);
+        let next = address_in(answer.text(), "/step?");
+
+        // A known call, at steps and addresses it was never given.
+        for path in [
+            step(nobody, 1),
+            "/hooks/twilio/step".to_owned(),
+            "/hooks/twilio/step?call=x&line=y&step=z".to_owned(),
+            path_of(&next).replace("step=1", "step=999"),
+            path_of(&next).replace("step=1", "step=4294967295"),
+        ] {
+            let answer = line.hook(&path, &call_form("CAnew", &[("Digits", "1")])).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+            assert!(answer.text().contains(GREETING), "{path}");
+        }
+        assert_eq!(line.rows().await["calls"], 1, "it stays one call");
+        assert_eq!(line.rows().await["reports"], 1);
+
+        // What was said is kept through it all.
+        let call = line.call_at_review().await;
+        let answer = line.hook(&step(nobody, 1), &call_form(&call, &[])).await;
+        assert!(answer.text().contains(REVIEW), "back to where it can be sent");
+        line.exchange.hang_up(&call).await.unwrap();
+        line.idle().await;
+        assert_eq!(line.lead().await.only_report().await["recordings"][0]["state"], "sealed");
+    }
+
+    async fn a_step_sent_again_gives_the_same_bytes(line: TestLine) {
+        let call = line.call_at_review().await;
+        line.exchange.press(&call, "1").await.unwrap();
+        line.exchange.hang_up(&call).await.unwrap();
+        let sent = line.exchange.sent();
+        let steps: Vec<_> = sent
+            .iter()
+            .filter(|sent| sent.webhook.url.contains("/step?") || sent.webhook.url.ends_with("/call"))
+            .collect();
+        assert_eq!(steps.len(), 4, "the call, a key, a recording, a key");
+        line.idle().await;
+        // Settled by now: whatever is asked again gets a goodbye, and no second report comes of it.
+        let rows = line.rows().await;
+        for sent in &steps {
+            let again = line.exchange.deliver(&sent.webhook).await.unwrap();
+            assert_eq!(again.status, 200);
+            assert!(again.body.contains(GOODBYE) && again.body.contains("<Hangup/>"));
+            assert!(!again.body.contains("<Record"), "nobody is asked to speak again");
+        }
+        for sent in sent.iter().filter(|sent| !steps.iter().any(|step| step.webhook == sent.webhook)) {
+            assert_eq!(line.exchange.deliver(&sent.webhook).await.unwrap().status, 204, "a callback");
+        }
+        let form = call_form(&call, &[]);
+        let fallback = line.hook("/hooks/twilio/fallback", &form).await;
+        assert!(fallback.text().contains(GOODBYE));
+        line.idle().await;
+        assert_eq!(line.rows().await, rows, "nothing comes of any of it");
+
+        // While a call runs, every step gives what it gave, however often it is asked and wherever the call is.
+        let running = line.call_at_review().await;
+        let sent = line.exchange.sent();
+        for _ in 0..2 {
+            for sent in sent.iter().filter(|sent| sent.webhook.field("CallSid") == Some(&running)) {
+                let again = line.exchange.deliver(&sent.webhook).await.unwrap();
+                assert_eq!(&again, sent.answers[0].as_ref().unwrap(), "{}", sent.webhook.url);
+            }
+        }
+        // Also when another key was pressed in it: the step is taken.
+        let key = sent.iter().find(|sent| {
+            sent.webhook.field("CallSid") == Some(&running) && sent.webhook.field("Digits") == Some("1")
+        });
+        let key = key.expect("the key that began the report");
+        let mut other = key.webhook.form.clone();
+        other.retain(|(name, _)| name != "Digits");
+        other.push(("Digits".into(), "9".into()));
+        let other = line.exchange.webhook(&key.webhook.url, other);
+        assert_eq!(&line.exchange.deliver(&other).await.unwrap(), key.answers[0].as_ref().unwrap());
+        line.exchange.press(&running, "1").await.unwrap();
+    }
+
+    async fn a_first_webhook_sent_twice_at_once_is_one_call(line: TestLine) {
+        for round in 0..5 {
+            let fields = call_form(&format!("CAtwice{round}"), &[]);
+            let (one, other) = tokio::join!(line.hook(CALL, &fields), line.hook(CALL, &fields));
+            assert_eq!((one.status, other.status), (StatusCode::OK, StatusCode::OK));
+            assert_eq!(one.body, other.body);
+        }
+        assert_eq!(line.rows().await["calls"], 5);
+        assert_eq!(line.rows().await["reports"], 5);
+    }
+
+    async fn a_number_nobody_has_is_refused_in_words_and_never_recorded(line: TestLine) {
+        let before = line.rows().await;
+        let heard = line.exchange.dial("+8613800138000", "+8613900000000").await.unwrap();
+        let text = said(&heard);
+        assert!(text.contains(NOT_IN_SERVICE), "{text}");
+        assert!(text.contains("not in service"), "in every language spoken here: {text}");
+        assert_eq!(heard.waiting, WaitingFor::Nothing);
+        // Withheld, or none at all, and at an address of a line: what was dialled decides.
+        for to in ["", "anonymous", "1", "+1 887 700 9155"] {
+            let answer = line.hook(CALL, &call_form("CAother", &[("To", to)])).await;
+            assert_eq!(answer.status, StatusCode::OK, "{to}");
+            assert!(answer.text().contains(NOT_IN_SERVICE) && !answer.text().contains("<Record"), "{to}");
+        }
+        assert_eq!(line.counter("calls_not_in_service").await, 5);
+        assert_eq!(line.counter("calls").await, 0);
+        assert_eq!(line.rows().await, before, "nothing is stored");
+    }
+
+    async fn withheld_numbers_are_withheld(line: TestLine) {
+        let withheld = [
+            "", "anonymous", "Anonymous", "restricted", "+266696687", "+7378742833", "+2562533",
+            "+8656696", "+86282452253",
+        ];
+        for (i, from) in withheld.iter().enumerate() {
+            let call = format!("CA{i:032}");
+            let fields = call_form(&call, &[("From", from)]);
+            assert_eq!(line.hook(CALL, &fields).await.status, StatusCode::OK, "{from}");
+            let ended = call_form(&call, &[("From", from), ("CallStatus", "completed")]);
+            assert_eq!(line.hook("/hooks/twilio/status", &ended).await.status, StatusCode::NO_CONTENT);
+        }
+        line.idle().await;
+        let calls = line.lead().await.get("/abandoned").await.ok()["calls"].clone();
+        let calls = calls.as_array().unwrap();
+        assert_eq!(calls.len(), withheld.len());
+        for call in calls {
+            assert_eq!(call["entries"][0]["body"], serde_json::json!({ "number": null, "withheld": true }));
+        }
+    }
+
+    async fn the_fallback_goes_on_where_the_call_was(line: TestLine) {
+        let fallback = "/hooks/twilio/fallback";
+        let failed = [("ErrorCode", "11200"), ("ErrorUrl", "https://duty.example.org/hooks/twilio/call")];
+        // A call nobody knows.
+        let answer = line.hook(fallback, &call_form("CAfallback", &failed)).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(answer.text().contains(GREETING) && answer.text().contains("<Gather"));
+        // A known one hears again what it heard last.
+        assert_eq!(line.hook(fallback, &call_form("CAfallback", &failed)).await.body, answer.body);
+        let step = address_in(answer.text(), "/step?");
+        let next = line.hook(path_of(&step), &call_form("CAfallback", &[("Digits", "1")])).await;
+        assert!(next.text().contains("<Record"));
+        assert_eq!(line.hook(fallback, &call_form("CAfallback", &failed)).await.body, next.body);
+        // One that ended before anything was known of it is none of ours.
+        let ended = call_form("CAended", &[("CallStatus", "completed")]);
+        assert!(line.hook(fallback, &ended).await.text().contains(GOODBYE));
+        assert_eq!(line.rows().await["calls"], 1);
+        // To a number no line has.
+        let nobody = line.hook(fallback, &call_form("CAnobody", &[("To", "1")])).await;
+        assert!(nobody.text().contains(NOT_IN_SERVICE));
+        assert_eq!(line.rows().await["calls"], 1);
+    }
+
+    async fn a_take_is_played_from_the_providers_copy(line: TestLine) {
+        let call = line.call_at_review().await;
+        let heard = line.exchange.press(&call, "2").await.unwrap();
+        assert!(
+            heard.heard.iter().any(|heard| matches!(heard, Heard::Played { bytes, .. } if *bytes == SAMPLE.len())),
+            "{heard:?}"
+        );
+        let sent = line.exchange.sent();
+        let document = &sent.last().unwrap().answers[0].as_ref().unwrap().body;
+        let take = path_of(&address_in(document, "/take/")).to_owned();
+        let fetch = async |path: &str| line.request(Method::GET, path, &[], Vec::new()).await;
+
+        let answer = fetch(&take).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.body, SAMPLE, "the very bytes");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(answer.headers["content-type"], "audio/wav");
+
+        let parts: Vec<&str> = take.split('/').collect();
+        let (our_call, step, key) = (parts[4], parts[5], parts[6]);
+        let other_call = line.call_at_review().await;
+        line.exchange.press(&other_call, "2").await.unwrap();
+        let sent = line.exchange.sent();
+        let other = address_in(&sent.last().unwrap().answers[0].as_ref().unwrap().body, "/take/");
+        let other: Vec<&str> = path_of(&other).split('/').collect();
+        let at = |call: &str, step: &str, key: &str| format!("/hooks/twilio/take/{call}/{step}/{key}");
+        for (what, path) in [
+            ("a wrong key", at(our_call, step, &"A".repeat(43))),
+            ("a key cut short", at(our_call, step, &key[..42])),
+            ("another call's key", at(our_call, step, other[6])),
+            ("another call with this key", at(other[4], step, key)),
+            ("a step that recorded nothing", at(our_call, "0", key)),
+            ("a call nobody knows", at("00000000-0000-4000-8000-000000000000", step, key)),
+            ("another provider", take.replace("/twilio/", "/nobody/")),
+        ] {
+            let answer = fetch(&path).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{what}");
+            assert!(answer.body.is_empty(), "{what}");
+        }
+        for (what, path) in [
+            ("no call", at("x", step, key)),
+            ("no step", at(our_call, "x", key)),
+        ] {
+            let answer = fetch(&path).await;
+            assert!(answer.status.is_client_error(), "{what}");
+            assert!(!answer.text().contains(key), "{what}: nothing is repeated");
+        }
+
+        line.exchange.press(&call, "1").await.unwrap();
+        line.exchange.hang_up(&other_call).await.unwrap();
+        line.idle().await;
+        assert_eq!(fetch(&take).await.status, StatusCode::NOT_FOUND, "settled");
+    }
+}
+
+/// The wait is real time, so this is done once, where the copy is missing for good and where it comes late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_take_that_is_missing_or_late_holds_nobody_up() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let call = line.call_at_review().await;
+    line.idle().await;
+    // The provider has lost the copy.
+    line.exchange.set_faults(Faults {
+        not_yet: u32::MAX,
+        ..Faults::default()
+    });
+    let asked = dutyline::clock::instant();
+    let heard = line.exchange.press(&call, "2").await.unwrap();
+    let took = asked.elapsed();
+    assert!(took >= Duration::from_secs(3), "it is waited for: {took:?}");
+    assert!(took < Duration::from_secs(5), "but not for long: {took:?}");
+    let [Heard::Played { played, .. }, rest @ ..] = heard.heard.as_slice() else {
+        panic!("silence comes first: {heard:?}");
+    };
+    assert!(*played <= 0.1, "a short silence, {played} s");
+    let rest = serde_json::to_string(rest).unwrap();
+    assert!(
+        rest.contains("录音已经保存") && rest.contains(REVIEW),
+        "and the line goes on: {rest}"
+    );
+    // A copy that only takes a moment is played.
+    line.exchange.set_faults(Faults::default());
+    let late = line.call_at_review().await;
+    line.idle().await;
+    line.exchange.set_faults(Faults {
+        not_yet: 3,
+        ..Faults::default()
+    });
+    let heard = line.exchange.press(&late, "2").await.unwrap();
+    assert!(
+        matches!(heard.heard[0], Heard::Played { bytes, .. } if bytes == SAMPLE.len()),
+        "{heard:?}"
+    );
+    line.exchange.set_faults(Faults::default());
+    line.exchange.hang_up(&call).await.unwrap();
+    line.exchange.hang_up(&late).await.unwrap();
+    line.finish().await;
+}
+
+/// Two tokens while one replaces the other, and only those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_tokens_count_while_rotating() {
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| {
+        let one = format!("auth_token = \"{TOKEN}\"");
+        assert!(toml.contains(&one));
+        toml.replace(
+            &one,
+            &format!("auth_token = [\"{TOKEN}\", \"the-new-token\"]"),
+        )
+    })
+    .await;
+    for (token, status) in [
+        (TOKEN, StatusCode::OK),
+        ("the-new-token", StatusCode::OK),
+        ("the-old-token", StatusCode::FORBIDDEN),
+        ("", StatusCode::FORBIDDEN),
+    ] {
+        let fields = call_form(&format!("CA{token}"), &[]);
+        let signature = signature(token, CALL, &fields);
+        let answer = line.signed_hook(CALL, &fields, &signature).await;
+        assert_eq!(answer.status, status, "{token}");
+    }
+    assert_eq!(line.rows().await["calls"], 2);
+    line.finish().await;
+}
+
+/// A client that breaks off, or sends nonsense, leaves the service as it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_request_is_no_request() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let line = TestLine::open(Database::sqlite()).await;
+    let before = line.rows().await;
+    let address = line.url.strip_prefix("http://").unwrap();
+    for request in [
+        "POST /hooks/twilio/call HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nCallSid=",
+        "POST /hooks/twilio/call HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "nonsense\r\n\r\n",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    assert_eq!(line.rows().await, before);
+    let alive = client().get(format!("{}/health/ready", line.ops_url));
+    assert_eq!(alive.send().await.unwrap().status(), StatusCode::OK);
+    line.finish().await;
+}
