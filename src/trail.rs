@@ -1,9 +1,9 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
 use crate::store::audit;
-use crate::store::reports::{self, Report};
+use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{Db, StoreError, Tx, members};
-use crate::vault::chain;
+use crate::vault::chain::{self, Link};
 use crate::vault::recordings::Recordings;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -25,7 +25,73 @@ struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
     report_keys: HashMap<Uuid, [u8; 32]>,
+    recipients: HashMap<Uuid, String>,
     line_keys: HashMap<Uuid, [u8; 32]>,
+}
+
+impl Committed {
+    /// Takes in the next link.
+    fn add(&mut self, link: &Link) {
+        if link.action == "call_answered"
+            && let (Some(report), Some(recipient)) = (link.report, &link.detail)
+        {
+            self.recipients.insert(report, recipient.clone());
+        }
+        if let Some(digest) = link.digest {
+            let (map, id) = match link.action.as_str() {
+                "entry_added" => (&mut self.entries, link.object),
+                "recording_sealed" => (&mut self.recordings, link.object),
+                "call_answered" => (&mut self.report_keys, link.report),
+                "line_key_made" => (&mut self.line_keys, link.object),
+                _ => return,
+            };
+            if let Some(id) = id {
+                map.insert(id, digest);
+            }
+        } else if link.action == "entry_purged"
+            && let Some(id) = link.object
+        {
+            self.entries.remove(&id);
+        }
+    }
+}
+
+/// What the trail committed to of one report. What is opened must be that, all of that and nothing else: an age file
+/// says nothing about who made it, so without this an outsider could add to a report.
+pub struct OfReport(Committed);
+
+impl OfReport {
+    /// Reads what the chain says of a report. Whether the chain itself is whole is [`verify`]'s matter.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or a link cannot be read.
+    pub async fn read(tx: &mut Tx, report: &Report) -> Result<Self, StoreError> {
+        let mut committed = Committed::default();
+        for row in audit::committed(tx, &report.line, report.id).await? {
+            committed.add(&row.link().ok_or(StoreError::Unreadable("audit link"))?);
+        }
+        Ok(Self(committed))
+    }
+
+    /// Is this the report's key, both halves of it?
+    pub fn has_key(&self, report: &Report, sealed: &[u8]) -> bool {
+        self.0.report_keys.get(&report.id) == Some(&Sha256::digest(sealed).into())
+            && self.0.recipients.get(&report.id) == Some(&report.recipient)
+    }
+
+    /// Are these the report's entries, none changed, added or missing?
+    pub fn has_entries(&self, rows: &[EntryRow]) -> bool {
+        rows.len() == self.0.entries.len()
+            && rows
+                .iter()
+                .all(|row| self.0.entries.get(&row.id) == Some(&Sha256::digest(&row.sealed).into()))
+    }
+
+    /// Is this the SHA-256 of the recording's sealed file?
+    pub fn has_recording(&self, id: Uuid, sha256: &[u8; 32]) -> bool {
+        self.0.recordings.get(&id) == Some(sha256)
+    }
 }
 
 /// Goes through a line's chain from its first link and compares every sealed thing with it. `expected` is a head
@@ -47,9 +113,9 @@ pub async fn verify(
         wrong: Vec::new(),
     };
     let committed = walk(&mut tx, line, expected, &mut proof).await?;
-    if let Some((seq, hash)) = audit::head(&mut tx, line).await?
-        && (seq, hash) != (proof.links, proof.head)
-    {
+    // A line nothing ever happened on has neither links nor a head.
+    let head = audit::head(&mut tx, line).await?;
+    if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
         proof
             .wrong
             .push("the chain does not end where its head says".into());
@@ -96,22 +162,7 @@ async fn walk(
             proof.links = seq;
             // Going on from what is stored finds every broken link, not only the first.
             proof.head = row.hash.as_slice().try_into().unwrap_or(hash);
-            if let Some(digest) = link.digest {
-                let (map, id) = match link.action.as_str() {
-                    "entry_added" => (&mut committed.entries, link.object),
-                    "recording_sealed" => (&mut committed.recordings, link.object),
-                    "call_answered" => (&mut committed.report_keys, link.report),
-                    "line_key_made" => (&mut committed.line_keys, link.object),
-                    _ => continue,
-                };
-                if let Some(id) = id {
-                    map.insert(id, digest);
-                }
-            } else if link.action == "entry_purged"
-                && let Some(id) = link.object
-            {
-                committed.entries.remove(&id);
-            }
+            committed.add(&link);
         }
     }
 }
@@ -160,6 +211,12 @@ async fn report_things(
     committed: &mut Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
+    if committed.recipients.get(&report.id) != Some(&report.recipient) {
+        proof.wrong.push(format!(
+            "the public half of report key {} was changed",
+            report.id
+        ));
+    }
     let keys = reports::keys(tx, report.id).await?;
     let found = match keys.as_slice() {
         [key] => Some(Sha256::digest(&key.sealed).into()),

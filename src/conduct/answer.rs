@@ -91,6 +91,8 @@ impl Conducting<'_> {
                 report: Some(report.id),
                 object: Some(line_key.id),
                 digest: Some(digest),
+                // The public half too: whoever changed it in the row could read what is added from then on.
+                detail: Some(&report.recipient),
                 ..Act::default()
             },
         )

@@ -5,6 +5,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
+use crate::trail::OfReport;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
 use crate::vault::seal::{Identity, open_identity};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub(super) struct Opened {
     pub report: Report,
     pub identity: Identity,
+    committed: OfReport,
 }
 
 /// The report, if there is one and the member holds its line's key; the same answer otherwise.
@@ -27,14 +29,25 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Answer
     }
 }
 
-/// Opens a report's key with a line key the member holds.
+/// Opens a report's key with a line key the member holds. It must be the one the trail committed to, and fit the
+/// public half that entries are sealed to.
 pub(super) async fn open(tx: &mut Tx, inspector: &Inspector, report: Report) -> Answer<Opened> {
+    let refused = || StoreError::Unreadable("report key");
+    let committed = OfReport::read(tx, &report).await?;
     for key in reports::keys(tx, report.id).await? {
         let held = inspector.keys.iter().find(|(id, ..)| *id == key.sealed_to);
         if let Some((_, _, line_key)) = held {
-            let identity = open_identity(&key.sealed, line_key)
-                .map_err(|_| StoreError::Unreadable("report key"))?;
-            return Ok(Opened { report, identity });
+            let identity = open_identity(&key.sealed, line_key).map_err(|_| refused())?;
+            let is_it = committed.has_key(&report, &key.sealed)
+                && identity.recipient().to_string() == report.recipient;
+            if !is_it {
+                return Err(refused().into());
+            }
+            return Ok(Opened {
+                report,
+                identity,
+                committed,
+            });
         }
     }
     Err(Problem::missing())
@@ -61,10 +74,20 @@ pub(super) async fn note_opening(
 }
 
 impl Opened {
-    /// The report's entries, open, in the order they were added. One that is not what it says it is, is refused.
+    /// The report's entries, open, in the order they were added. One that is not what it says it is, is refused; so
+    /// are all when one was added behind the trail's back, or is missing. (`export` with the recovery key still opens
+    /// what there is.)
     pub async fn entries(&self, tx: &mut Tx) -> Answer<Vec<Entry>> {
         let rows = reports::entries(tx, self.report.id).await?;
+        if !self.committed.has_entries(&rows) {
+            return Err(StoreError::Unreadable("entry").into());
+        }
         rows.iter().map(|row| self.entry(row)).collect()
+    }
+
+    /// Is this the SHA-256 the trail committed to for a recording's sealed file?
+    pub fn has_recording(&self, id: Uuid, sha256: &[u8; 32]) -> bool {
+        self.committed.has_recording(id, sha256)
     }
 
     fn entry(&self, row: &EntryRow) -> Answer<Entry> {

@@ -42,11 +42,25 @@ pub(in crate::web) async fn play(
         Ok(range) => range,
         Err(()) => return Ok(not_satisfiable(length)),
     };
-    let (store, file, identity) = (service.recordings.clone(), recording.row.id, open.identity);
-    let mut reader = tokio::task::spawn_blocking(move || store.reader(file, &identity, length))
-        .await
-        .map_err(|_| Problem::internal("a worker stopped"))?
-        .map_err(|error| Problem::internal(&format!("a sealed recording is damaged: {error}")))?;
+    let damaged = |error: &dyn std::fmt::Display| {
+        Problem::internal(&format!("a sealed recording is damaged: {error}"))
+    };
+    let (store, file, identity) = (
+        service.recordings.clone(),
+        recording.row.id,
+        open.identity.clone(),
+    );
+    // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
+    let (sha256, reader) = tokio::task::spawn_blocking(move || {
+        let reader = store.reader(file, &identity, length);
+        (store.sealed_sha256(file), reader)
+    })
+    .await
+    .map_err(|_| Problem::internal("a worker stopped"))?;
+    let mut reader = reader.map_err(|error| damaged(&error))?;
+    if !open.has_recording(file, &sha256.map_err(|error| damaged(&error.kind()))?) {
+        return Err(damaged(&"it is not the one the trail committed to"));
+    }
     opened::note_opening(
         &service,
         &mut tx,
