@@ -1,7 +1,7 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
 use crate::store::audit;
-use crate::store::reports::{self, EntryRow, Report};
+use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
 use crate::store::{Db, StoreError, Tx, members};
 use crate::vault::chain::{self, Link};
 use crate::vault::recordings::Recordings;
@@ -25,17 +25,21 @@ struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
     report_keys: HashMap<Uuid, [u8; 32]>,
-    recipients: HashMap<Uuid, String>,
+    /// Of report keys and line keys: the public half, and for a report's the line key it is sealed to.
+    public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
 }
 
 impl Committed {
     /// Takes in the next link.
     fn add(&mut self, link: &Link) {
-        if link.action == "call_answered"
-            && let (Some(report), Some(recipient)) = (link.report, &link.detail)
-        {
-            self.recipients.insert(report, recipient.clone());
+        let public = match link.action.as_str() {
+            "call_answered" => link.report.map(|report| (report, link.object)),
+            "line_key_made" => link.object.map(|key| (key, None)),
+            _ => None,
+        };
+        if let Some((id, sealed_to)) = public {
+            self.public.insert(id, (link.detail.clone(), sealed_to));
         }
         if let Some(digest) = link.digest {
             let (map, id) = match link.action.as_str() {
@@ -53,6 +57,13 @@ impl Committed {
         {
             self.entries.remove(&id);
         }
+    }
+}
+
+impl Committed {
+    fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
+        let found = self.public.get(&id);
+        found.is_some_and(|(own, to)| own.as_deref() == Some(recipient) && *to == sealed_to)
     }
 }
 
@@ -75,9 +86,11 @@ impl OfReport {
     }
 
     /// Is this the report's key, both halves of it?
-    pub fn has_key(&self, report: &Report, sealed: &[u8]) -> bool {
-        self.0.report_keys.get(&report.id) == Some(&Sha256::digest(sealed).into())
-            && self.0.recipients.get(&report.id) == Some(&report.recipient)
+    pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
+        self.0.report_keys.get(&report.id) == Some(&Sha256::digest(&key.sealed).into())
+            && self
+                .0
+                .has_public(report.id, &report.recipient, Some(key.sealed_to))
     }
 
     /// Are these the report's entries, none changed, added or missing?
@@ -86,6 +99,13 @@ impl OfReport {
             && rows
                 .iter()
                 .all(|row| self.0.entries.get(&row.id) == Some(&Sha256::digest(&row.sealed).into()))
+    }
+
+    /// Are these the report's recordings, as far as they are sealed, none added or missing?
+    pub fn has_recordings(&self, rows: &[RecordingRow]) -> bool {
+        let mut sealed = rows.iter().filter(|row| row.state == "sealed");
+        sealed.clone().count() == self.0.recordings.len()
+            && sealed.all(|row| self.0.recordings.contains_key(&row.id))
     }
 
     /// Is this the SHA-256 of the recording's sealed file?
@@ -177,7 +197,13 @@ async fn things(
 ) -> Result<(), StoreError> {
     for key in members::line_keys(tx).await? {
         if key.line == line {
-            let found = Sha256::digest(&key.recipient).into();
+            if !committed.has_public(key.id, &key.recipient, None) {
+                proof.wrong.push(format!(
+                    "the public half of line key {} was changed",
+                    key.id
+                ));
+            }
+            let found = Sha256::digest(&key.recovery).into();
             compare(
                 &mut committed.line_keys,
                 key.id,
@@ -211,13 +237,14 @@ async fn report_things(
     committed: &mut Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    if committed.recipients.get(&report.id) != Some(&report.recipient) {
+    let keys = reports::keys(tx, report.id).await?;
+    let sealed_to = keys.first().map(|key| key.sealed_to);
+    if !committed.has_public(report.id, &report.recipient, sealed_to) {
         proof.wrong.push(format!(
-            "the public half of report key {} was changed",
+            "the public half of report key {}, or whom it is sealed to, was changed",
             report.id
         ));
     }
-    let keys = reports::keys(tx, report.id).await?;
     let found = match keys.as_slice() {
         [key] => Some(Sha256::digest(&key.sealed).into()),
         _ => None,

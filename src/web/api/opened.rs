@@ -34,11 +34,15 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Answer
 pub(super) async fn open(tx: &mut Tx, inspector: &Inspector, report: Report) -> Answer<Opened> {
     let refused = || StoreError::Unreadable("report key");
     let committed = OfReport::read(tx, &report).await?;
-    for key in reports::keys(tx, report.id).await? {
+    let keys = reports::keys(tx, report.id).await?;
+    if keys.is_empty() {
+        return Err(refused().into());
+    }
+    for key in keys {
         let held = inspector.keys.iter().find(|(id, ..)| *id == key.sealed_to);
         if let Some((_, _, line_key)) = held {
             let identity = open_identity(&key.sealed, line_key).map_err(|_| refused())?;
-            let is_it = committed.has_key(&report, &key.sealed)
+            let is_it = committed.has_key(&report, &key)
                 && identity.recipient().to_string() == report.recipient;
             if !is_it {
                 return Err(refused().into());
@@ -83,6 +87,21 @@ impl Opened {
             return Err(StoreError::Unreadable("entry").into());
         }
         rows.iter().map(|row| self.entry(row)).collect()
+    }
+
+    /// The report's recordings. What the rows say of them must be what the trail and the sealed entries say.
+    pub async fn recordings(&self, tx: &mut Tx, entries: &[Entry]) -> Answer<Vec<Spoken>> {
+        let refused = || StoreError::Unreadable("recording");
+        let rows = reports::recordings(tx, self.report.id).await?;
+        if !self.committed.has_recordings(&rows) {
+            return Err(refused().into());
+        }
+        for row in rows.iter().filter(|row| row.state == "sealed") {
+            if facts(entries, row).is_none_or(|facts| facts["step"] != row.step) {
+                return Err(refused().into());
+            }
+        }
+        Ok(recordings(rows, entries))
     }
 
     /// Is this the SHA-256 the trail committed to for a recording's sealed file?
@@ -146,22 +165,28 @@ pub(super) struct Spoken {
     pub replaced: bool,
 }
 
+fn of_kind(entries: &[Entry], kind: EntryKind) -> impl Iterator<Item = &Value> {
+    entries
+        .iter()
+        .filter(move |entry| entry.address.kind == kind)
+        .map(|entry| &entry.body)
+}
+
+/// What a sealed entry says of a recording.
+fn facts<'a>(entries: &'a [Entry], row: &RecordingRow) -> Option<&'a Value> {
+    of_kind(entries, EntryKind::Recording)
+        .find(|body| body["recording"].as_str() == Some(&row.id.to_string()))
+}
+
 /// A report's recordings in order of speaking, those that were said again last. One the provider never made is none.
-pub(super) fn recordings(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
-    let of_kind = |kind| {
-        entries
-            .iter()
-            .filter(move |entry| entry.address.kind == kind)
-            .map(|entry| &entry.body)
-    };
+fn recordings(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
     let mut spoken: Vec<Spoken> = rows
         .into_iter()
         .filter(|row| row.state != "absent")
         .enumerate()
         .map(|(i, row)| {
-            let facts = of_kind(EntryKind::Recording)
-                .find(|body| body["recording"].as_str() == Some(&row.id.to_string()));
-            let replaced = of_kind(EntryKind::Take).any(|body| {
+            let facts = facts(entries, &row);
+            let replaced = of_kind(entries, EntryKind::Take).any(|body| {
                 body["replaced_steps"]
                     .as_array()
                     .is_some_and(|steps| steps.iter().any(|step| step == row.step))

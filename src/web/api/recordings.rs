@@ -3,7 +3,6 @@
 use super::opened::{self, Spoken};
 use super::reports::report_id;
 use super::{Answer, App, Inspector, Problem};
-use crate::store::reports;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -30,8 +29,8 @@ pub(in crate::web) async fn play(
     let report = opened::find(&mut tx, &inspector, id).await?;
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
-    let rows = reports::recordings(&mut tx, id).await?;
-    let Some((recording, length)) = opened::recordings(rows, &entries)
+    let recordings = open.recordings(&mut tx, &entries).await?;
+    let Some((recording, length)) = recordings
         .into_iter()
         .find(|recording| recording.n == n)
         .and_then(|recording| sealed_length(&recording).map(|length| (recording, length)))
