@@ -28,6 +28,8 @@ struct Committed {
     /// Of report keys and line keys: the public half, and for a report's the line key it is sealed to.
     public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
+    /// Of entries and recordings: the report, and an entry's kind.
+    places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
 }
 
 impl Committed {
@@ -40,6 +42,10 @@ impl Committed {
         };
         if let Some((id, sealed_to)) = public {
             self.public.insert(id, (link.detail.clone(), sealed_to));
+        }
+        if let ("entry_added" | "recording_sealed", Some(id)) = (link.action.as_str(), link.object)
+        {
+            self.places.insert(id, (link.report, link.detail.clone()));
         }
         if let Some(digest) = link.digest {
             let (map, id) = match link.action.as_str() {
@@ -61,6 +67,11 @@ impl Committed {
 }
 
 impl Committed {
+    fn has_place(&self, id: Uuid, report: Uuid, kind: Option<&str>) -> bool {
+        let found = self.places.get(&id);
+        found.is_some_and(|(own, what)| *own == Some(report) && what.as_deref() == kind)
+    }
+
     fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
         let found = self.public.get(&id);
         found.is_some_and(|(own, to)| own.as_deref() == Some(recipient) && *to == sealed_to)
@@ -257,6 +268,12 @@ async fn report_things(
         proof,
     );
     for entry in reports::entries(tx, report.id).await? {
+        if !committed.has_place(entry.id, report.id, Some(&entry.kind)) {
+            proof.wrong.push(format!(
+                "entry {} has another kind or report than it was added with",
+                entry.id
+            ));
+        }
         let found = Sha256::digest(&entry.sealed).into();
         compare(
             &mut committed.entries,
@@ -268,6 +285,12 @@ async fn report_things(
     }
     for recording in reports::recordings(tx, report.id).await? {
         if recording.state == "sealed" {
+            if !committed.has_place(recording.id, report.id, None) {
+                proof.wrong.push(format!(
+                    "recording {} has another report than it was sealed for",
+                    recording.id
+                ));
+            }
             let (store, id) = (recordings.clone(), recording.id);
             let found = tokio::task::spawn_blocking(move || store.sealed_sha256(id).ok())
                 .await
