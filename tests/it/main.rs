@@ -5,4 +5,8 @@
 
 mod support;
 
+mod canary;
+mod grants;
 mod main_job;
+mod recovery;
+mod tampering;
