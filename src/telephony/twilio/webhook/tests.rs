@@ -65,7 +65,6 @@ fn withheld_numbers_are_known_in_every_spelling() {
         "Anonymous",
         "RESTRICTED",
         "%2B266696687",
-        "266696687",
         "%2B7378742833",
         "%2B2562533",
         "%2B8656696",
@@ -80,7 +79,7 @@ fn withheld_numbers_are_known_in_every_spelling() {
         );
     }
     assert_eq!(says("").unwrap().from, Caller::Withheld);
-    for number in ["%2B862824522530", "sip:alice@example.org", "x266696687"] {
+    for number in ["%2B862824522530", "sip:alice@example.org", "266696687"] {
         assert_ne!(
             says(&format!("From={number}")).unwrap().from,
             Caller::Withheld,
@@ -90,7 +89,7 @@ fn withheld_numbers_are_known_in_every_spelling() {
     let Caller::Number(long) = says(&format!("From={}", "1".repeat(500))).unwrap().from else {
         panic!("not withheld");
     };
-    assert_eq!(long.show().len(), 128);
+    assert_eq!(long.show().len(), 64);
 }
 
 #[test]
