@@ -7,6 +7,7 @@ mod binary;
 mod databases;
 pub mod queue;
 pub mod standin;
+pub mod webhooks;
 
 #[expect(unused_imports, reason = "a type tests may name")]
 pub use api::Answer;
