@@ -2,7 +2,8 @@
 //! provider that cannot be read back here.
 
 use crate::support::queue::{self, Job};
-use crate::support::standin::{Answered, Serving, StandIn, Story, Webhook, speech};
+use crate::support::standin::{Serving, StandIn};
+use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{Api, DEADLINE, Database, OPEN, TestLine, client, names, pause};
 use bytes::Bytes;
 use chrono::TimeDelta;

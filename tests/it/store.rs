@@ -1,6 +1,6 @@
 //! The store on both databases: statements, the job queue, references, two who want the same.
 
-use crate::support::standin::{Story, Webhook};
+use crate::support::webhooks::{Story, Webhook};
 use crate::support::{Api, Database, TestLine, client, configuration, on_both};
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::clock::{Clock, random_id};

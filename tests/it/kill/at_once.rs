@@ -1,7 +1,7 @@
 //! The same webhook eight times at once.
 
 use super::{Scene, on_both_scenes};
-use crate::support::standin::{Answered, Story, Webhook, speech};
+use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use futures_util::future::join_all;
 
 /// Sends a webhook eight times at once; all must be answered the same.

@@ -1,7 +1,8 @@
 //! Killed in the middle of a job.
 
 use super::{Scene, on_both_scenes};
-use crate::support::standin::{Hold, Story, speech};
+use crate::support::standin::Hold;
+use crate::support::webhooks::{Story, speech};
 use crate::support::{DEADLINE, pause};
 
 /// A call as far as its recording: fetched, and the end of the call still to come.

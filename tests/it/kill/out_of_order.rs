@@ -2,7 +2,7 @@
 
 use super::{Scene, on_both_scenes};
 use crate::support::queue;
-use crate::support::standin::{Answered, Story, speech};
+use crate::support::webhooks::{Answered, Story, speech};
 
 /// A call as far as the guidance; the caller has spoken.
 async fn spoken(scene: &mut Scene, story: &Story, listed: bool) -> Answered {

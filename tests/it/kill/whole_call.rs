@@ -1,7 +1,7 @@
 //! A whole call, in order.
 
 use super::{Scene, on_both_scenes};
-use crate::support::standin::{Story, speech};
+use crate::support::webhooks::{Story, speech};
 
 on_both_scenes! {
     async fn a_kill_between_every_two_webhooks_loses_and_doubles_nothing(scene: Scene) {

@@ -14,6 +14,7 @@ mod rows;
 pub mod sql;
 pub mod standin;
 pub mod team;
+pub mod webhooks;
 
 pub use api::{Answer, Api, client};
 pub use binary::{Binary, names, pause};
