@@ -390,7 +390,8 @@ on_both! {
             _ => api.act(&at(step)).await,
         };
         // How to get there from the queue, what is allowed there, and where it leads.
-        let table: [(&str, &[&str], &[(&str, &str)]); 3] = [
+        type From = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+        let table: [From; 3] = [
             ("queued", &[], &[("claim", "claimed")]),
             ("claimed", &["claim"], &[("release", "queued"), ("close", "closed")]),
             ("closed", &["claim", "close"], &[("reopen", "queued")]),
