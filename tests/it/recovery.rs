@@ -46,7 +46,8 @@ struct Expected {
 
 async fn fill(line: &TestLine) -> Expected {
     let [first, second, third] = [b"first".as_slice(), b"second", b"third!!"].map(wav);
-    line.leave_two_takes("+8613800138001", NUMBER, &first, &second).await;
+    line.leave_two_takes("+8613800138001", NUMBER, &first, &second)
+        .await;
     line.leave("anonymous", NUMBER, &third).await;
     line.abandon(ABANDONED, NUMBER).await;
     line.idle().await;
@@ -54,23 +55,35 @@ async fn fill(line: &TestLine) -> Expected {
     let all = lead.reports().await;
     let path = |step: &str| format!("/reports/{}{step}", all[0]["id"].as_str().unwrap());
     lead.act(&path("/claim")).await.ok();
-    lead.post(&path("/notes"), json!({ "text": "说了两遍，第二遍算数" })).await.ok();
+    lead.post(&path("/notes"), json!({ "text": "说了两遍，第二遍算数" }))
+        .await
+        .ok();
     let classification = json!({ "scope": "in", "disciplines": ["廉洁纪律"] });
-    lead.post(&path("/classification"), classification).await.ok();
+    lead.post(&path("/classification"), classification)
+        .await
+        .ok();
     // Kinds nothing makes yet, so that those to come are covered too.
     let mut tx = line.db().begin().await.unwrap();
     let id = all[0]["id"].as_str().unwrap().parse().unwrap();
     let report = reports::get(&mut tx, id).await.unwrap().unwrap();
     for kind in [EntryKind::Transcript, EntryKind::Reply] {
         let at = line.service().clock.line_now();
-        let new = NewEntry { kind, at, by: Some("wang"), body: json!({ "text": "逐字" }) };
+        let new = NewEntry {
+            kind,
+            at,
+            by: Some("wang"),
+            body: json!({ "text": "逐字" }),
+        };
         add_entry(&mut tx, &report, new).await.unwrap();
     }
     tx.commit().await.unwrap();
     let outcome = json!({ "outcome": "referred", "destination": "市教育局" });
     lead.post(&path("/close"), outcome).await.ok();
 
-    let mut expected = Expected { entries: BTreeMap::new(), said: BTreeMap::new() };
+    let mut expected = Expected {
+        entries: BTreeMap::new(),
+        said: BTreeMap::new(),
+    };
     for summary in all {
         let id = summary["id"].as_str().unwrap();
         let report = lead.get(&format!("/reports/{id}")).await.ok();
@@ -100,12 +113,19 @@ impl Expected {
 
     /// Nothing is compared with nothing: every kind there is, and what callers did say.
     fn check(&self, said: [bytes::Bytes; 3]) {
-        let kinds: BTreeSet<_> = self.entries.values().flat_map(|of| of.values().map(|one| one.0)).collect();
+        let kinds: BTreeSet<_> = self
+            .entries
+            .values()
+            .flat_map(|of| of.values().map(|one| one.0))
+            .collect();
         assert_eq!(kinds, EntryKind::ALL.iter().copied().collect());
         let found: BTreeSet<_> = self.said.values().collect();
         assert_eq!(found, said.iter().collect());
         let text = format!("{:?}", self.entries);
-        assert!(text.contains(ABANDONED) && text.contains("+8613800138001"), "{text}");
+        assert!(
+            text.contains(ABANDONED) && text.contains("+8613800138001"),
+            "{text}"
+        );
     }
 
     /// Every entry and recording lies opened in `folder`, and nothing else does but the clear `report.json`.
@@ -118,18 +138,32 @@ impl Expected {
             for path in files(&folder.join(name)) {
                 let file = path.file_name().unwrap().to_str().unwrap();
                 if file.starts_with("entry-") && file.ends_with(".json") {
-                    let opened: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                    let opened: Value =
+                        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
                     let same = entries.iter().find(|(id, (kind, by, body))| {
                         file.ends_with(&format!("-{kind}.json"))
                             && opened["kind"] == kind.as_str()
                             && opened["by"] == *by
                             && opened["body"] == *body
-                            && (opened.get("entry").is_none_or(|entry| *entry == id.to_string()))
+                            && (opened
+                                .get("entry")
+                                .is_none_or(|entry| *entry == id.to_string()))
                             && !found.contains(*id)
                     });
-                    found.insert(*same.unwrap_or_else(|| panic!("{name}/{file} was never written")).0);
-                } else if let Some(id) = file.strip_prefix("recording-").and_then(|f| f.strip_suffix(".wav")) {
-                    assert_eq!(std::fs::read(&path).unwrap(), self.said[&id.parse().unwrap()], "{file}");
+                    found.insert(
+                        *same
+                            .unwrap_or_else(|| panic!("{name}/{file} was never written"))
+                            .0,
+                    );
+                } else if let Some(id) = file
+                    .strip_prefix("recording-")
+                    .and_then(|f| f.strip_suffix(".wav"))
+                {
+                    assert_eq!(
+                        std::fs::read(&path).unwrap(),
+                        self.said[&id.parse().unwrap()],
+                        "{file}"
+                    );
                     recordings += 1;
                 }
             }
@@ -148,12 +182,21 @@ fn subfolders(folder: &Path) -> Vec<String> {
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    std::fs::read_dir(folder).unwrap().map(|item| item.unwrap().path()).collect()
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .collect()
 }
 
 /// Writes down what `init` printed, as somebody would who copies the whole line.
 fn on_paper(line: &TestLine, id: &str, file: &str) {
-    let key = &line.keys.iter().find(|(line, _)| line == id).unwrap().1.recovery;
+    let key = &line
+        .keys
+        .iter()
+        .find(|(line, _)| line == id)
+        .unwrap()
+        .1
+        .recovery;
     let text = format!("  recovery key: {}\n", key.to_secret().show().as_str());
     std::fs::write(line.path().join(file), text).unwrap();
 }
