@@ -6,14 +6,18 @@ use crate::support::sql::{change, run};
 use crate::support::{Answer, Api, LINES, NUMBER, TestLine, on_both, wav, wrote};
 use chrono::TimeDelta;
 use dutyline::app;
+use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, LinkRow};
 use dutyline::store::reports::{self, EntryRow, RecordingRow};
-use dutyline::store::{Db, members};
+use dutyline::store::{Db, StoreError, members};
+use dutyline::telephony::Event;
+use dutyline::telephony::number::Caller;
 use dutyline::trail::{self, Proof};
 use dutyline::vault::chain;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
 use dutyline::vault::seal::{Identity, Recipient, seal_identity};
+use dutyline::work::housekeeping;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -97,7 +101,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// After a change: these reports are refused, the others are as ever, `audit verify` says `named`. Then all is
+    /// After a change: these reports are refused, the others are as ever, `audit verify` says `named`. Then the rows are
     /// put back.
     async fn found(&self, what: &str, refused: &[Uuid], named: &[String]) {
         for (report, shown) in self.reports.iter().zip(&self.shown) {
@@ -117,7 +121,6 @@ impl<'a> Scene<'a> {
         }
         self.is_named(what, named).await;
         self.put_back().await;
-        self.is_whole(what).await;
     }
 
     async fn is_named(&self, what: &str, named: &[String]) {
@@ -208,8 +211,8 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 /// Bytes to flip: in the header, at its end, and in what is sealed, to the last one.
-fn places(length: usize) -> [usize; 5] {
-    [0, 30, 150, length / 2, length - 1]
+fn places(length: usize) -> [usize; 4] {
+    [0, 150, length / 2, length - 1]
 }
 
 fn was_changed(what: &str, id: Uuid) -> String {
@@ -260,21 +263,23 @@ on_both! {
             let named = [was_changed("entry", a.id), was_changed("entry", b.id)];
             scene.found("two entries swapped", &refused, &named).await;
         }
+        scene.is_whole("after all").await;
     }
 
     async fn entries_keep_their_kind_and_place(line: TestLine) {
         let scene = Scene::set(line).await;
         let (db, [one, two]) = (scene.db(), scene.reports);
         for entry in scene.entries(one).await {
-            for kind in EntryKind::ALL.iter().filter(|kind| kind.as_str() != entry.kind) {
+            for kind in ["caller", "note"].into_iter().filter(|kind| *kind != entry.kind) {
                 let sql = "UPDATE entries SET kind = $2 WHERE id = $1";
-                change(db, sql, &[entry.id.into(), kind.as_str().into()]).await;
+                change(db, sql, &[entry.id.into(), kind.into()]).await;
                 scene.found("a kind changed", &[one], &[format!("entry {}", entry.id)]).await;
             }
             let sql = "UPDATE entries SET report = $2, seq = 1000 WHERE id = $1";
             change(db, sql, &[entry.id.into(), two.into()]).await;
             scene.found("an entry moved", &[one, two], &[format!("entry {}", entry.id)]).await;
         }
+        scene.is_whole("after all").await;
     }
 
     async fn nobody_can_add_an_entry(line: TestLine) {
@@ -299,6 +304,7 @@ on_both! {
             change(db, SET_SEALED, &[entry.id.into(), (&sealed).into()]).await;
             scene.found("an entry replaced", &[one], &[was_changed("entry", entry.id)]).await;
         }
+        scene.is_whole("after all").await;
     }
 
     async fn recordings_are_what_was_said(line: TestLine) {
@@ -380,6 +386,7 @@ on_both! {
         let lookup = dutyline::clock::random::<32>();
         change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
         scene.found("a row added", &[one], &[was_added("recording", id)]).await;
+        scene.is_whole("after all").await;
     }
 
     async fn report_keys_cannot_be_exchanged(line: TestLine) {
@@ -470,6 +477,50 @@ on_both! {
         scene.is_named("a key added", &[was_added("line key", id)]).await;
         change(db, "DELETE FROM line_keys WHERE id = $1", &[id.into()]).await;
         assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+    }
+
+    async fn a_pinned_key_is_looked_at_before_every_call(line: TestLine) {
+        let key = line.keys[0].1.recipient.to_string();
+        let toml = line.toml.replace("# key = \"age1…\"", &format!("key = \"{key}\""));
+        let config = Config::parse(&toml, "test.toml", line.path()).unwrap();
+        let service = app::build(config, line.service().clock).await.unwrap();
+        let provider = &*service.providers["twilio"];
+        let call = |id: &str| Event {
+            call: id.to_owned().into(),
+            to: NUMBER.to_owned().into(),
+            from: Caller::Withheld,
+            keys: None,
+            ended: false,
+            recording: None,
+        };
+        assert!(conduct(&service, provider, &Hook::Call, &call("CA1")).await.is_ok());
+        let forger = Identity::generate().recipient().to_string();
+        change(line.db(), "UPDATE line_keys SET recipient = $1", &[forger.as_str().into()]).await;
+        // The database does not do its work: the caller hears the blunt words, and nothing is sealed to the forger.
+        let refused = conduct(&service, provider, &Hook::Call, &call("CA2")).await;
+        assert!(matches!(refused, Err(StoreError::Unreadable("pinned line key"))));
+        let mut tx = line.db().read().await.unwrap();
+        assert_eq!(reports::all_of_line(&mut tx, LINE).await.unwrap().len(), 1);
+        drop(tx);
+        service.db.close().await;
+    }
+
+    async fn purging_is_no_tampering(line: TestLine) {
+        line.abandon("+8613800138001", NUMBER).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let kinds = async || {
+            let calls = lead.get("/abandoned").await.ok();
+            let entries = calls["calls"][0]["entries"].as_array().unwrap().clone();
+            entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds().await, ["caller", "call"]);
+        let before = line.service().clock.line_now() - TimeDelta::days(31);
+        change(line.db(), "UPDATE reports SET received_hour = $1", &[before.into()]).await;
+        housekeeping::tidy(line.service()).await.unwrap();
+        assert_eq!(kinds().await, ["call"]);
+        let proof = trail::verify(line.db(), &line.service().recordings, LINE, None).await.unwrap();
+        assert_eq!(proof.wrong, [""; 0]);
     }
 
     async fn the_trail_is_a_chain(line: TestLine) {

@@ -111,6 +111,11 @@ impl Api {
         self.request(Method::POST, path, &[], Some(body)).await
     }
 
+    /// The same, for a client that is used once.
+    pub async fn post_owned(self, path: &str, body: Value) -> Answer {
+        self.post(path, body).await
+    }
+
     /// A `POST` without a body.
     pub async fn act(&self, path: &str) -> Answer {
         self.request(Method::POST, path, &[], None).await
