@@ -17,6 +17,7 @@ mod kill;
 mod logins;
 mod main_job;
 mod recovery;
+mod seeds;
 mod store;
 mod stories;
 mod tampering;
