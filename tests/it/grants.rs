@@ -22,9 +22,9 @@ struct Two {
 }
 
 async fn two(line: &TestLine) -> Two {
-    line.member("li", Role::Inspector, PASSWORD, &LINES[..1])
+    line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1])
         .await;
-    line.member("zhao", Role::Inspector, PASSWORD, &LINES[1..])
+    line.make_member("zhao", Role::Inspector, PASSWORD, &LINES[1..])
         .await;
     for (i, number) in [NUMBER, OTHER_NUMBER].into_iter().enumerate() {
         for said in ["first", "second"] {
@@ -199,7 +199,7 @@ on_both! {
     async fn a_disabled_member_is_out_at_once(line: TestLine) {
         line.leave("+8613800138001", NUMBER, &wav(b"something")).await;
         line.idle().await;
-        line.member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         let li = Api::log_in(&line.url, "li", PASSWORD).await;
         let other = Api::log_in(&line.url, "li", PASSWORD).await;
         let report = li.only_report().await;
@@ -230,7 +230,7 @@ on_both! {
         std::fs::write(line.path().join("wang.txt"), LEAD.1).unwrap();
         let before = line.lead().await.only_report().await;
         for (name, role) in [("zhao", Role::Auditor), ("qian", Role::Operator)] {
-            line.member(name, role, PASSWORD, &[]).await;
+            line.make_member(name, role, PASSWORD, &[]).await;
             let grant = ["member", "grant", name, "--line", LINES[0], "--as", LEAD.0, "--as-password-file", "wang.txt"];
             let output = line.cli(&grant).await;
             assert_eq!(output.status.code(), Some(1));
@@ -244,7 +244,7 @@ on_both! {
             }
         }
         // An inspector who is made an auditor stops at once, whatever key they hold.
-        line.member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         let li = Api::log_in(&line.url, "li", PASSWORD).await;
         li.only_report().await;
         change(line.db(), "UPDATE members SET role = 'auditor' WHERE name = $1", &["li".into()]).await;
@@ -315,8 +315,8 @@ on_both! {
     }
 
     async fn a_key_is_passed_on_only_by_who_has_it(line: TestLine = two_lines) {
-        line.member("sun", Role::Lead, PASSWORD, &LINES[1..]).await;
-        line.member("li", Role::Inspector, PASSWORD, &[]).await;
+        line.make_member("sun", Role::Lead, PASSWORD, &LINES[1..]).await;
+        line.make_member("li", Role::Inspector, PASSWORD, &[]).await;
         for (name, text) in [("sun", PASSWORD), ("li", PASSWORD), ("wrong", "not the password")] {
             std::fs::write(line.path().join(name), text).unwrap();
         }

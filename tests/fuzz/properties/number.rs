@@ -1,6 +1,6 @@
 //! Numbers, written in any way. Three lines of input: a line's number, another's, and what was dialled.
 
-use dutyline::telephony::number::{Caller, LineNumber};
+use dutyline::line::number::{Caller, LineNumber};
 
 const COUNTRIES: [&str; 6] = ["CN", "HK", "US", "GB", "JP", "XX"];
 

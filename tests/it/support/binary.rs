@@ -1,14 +1,13 @@
 //! The program itself: set up, served, killed and started again as an operator's machine would.
 
 use super::databases::Database;
-use super::{Api, DEADLINE, LEAD, OPEN, configuration, queue};
+use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
 
 /// The program, with its folder and database.
 pub struct Binary {
@@ -182,9 +181,4 @@ pub fn names(folder: &PathBuf) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// Between two looks at something that gives no signal.
-pub async fn pause() {
-    tokio::time::sleep(Duration::from_millis(10)).await;
 }

@@ -4,9 +4,18 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where the server is on which tests make their databases.
 const SERVER: &str = "DUTYLINE_TEST_POSTGRES";
+
+/// Nothing in a test takes longer, unless something hangs.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A breath between two looks at something that does not tell when it changes.
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
 
 /// One test's database.
 pub enum Database {
@@ -80,10 +89,10 @@ impl Database {
                 if count == 0 {
                     return;
                 }
-                super::pause().await;
+                pause().await;
             }
         };
-        let waited = tokio::time::timeout(super::DEADLINE, waiting).await;
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
         waited.expect("the server lets go of a killed client");
     }
 

@@ -17,9 +17,9 @@ pub mod team;
 pub mod webhooks;
 
 pub use api::{Answer, Api, client};
-pub use binary::{Binary, names, pause};
+pub use binary::{Binary, names};
 pub use callers::{wav, wrote};
-pub use databases::Database;
+pub use databases::{DEADLINE, Database, pause};
 
 use dutyline::app::{self, Bound, Running};
 use dutyline::clock::Clock;
@@ -32,7 +32,6 @@ use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::{Db, jobs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// The name and password of the first lead.
@@ -45,8 +44,6 @@ pub const ACCOUNT: &str = "AC11111111111111111111111111111111";
 pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
 /// The number of the default line.
 pub const NUMBER: &str = "18877009155";
-/// Nothing in a test takes longer, unless something hangs.
-pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Declares a test that runs on SQLite and on Postgres. The body gets a `TestLine`; whatever the body forgets, the
 /// end checks: no job left undone, nothing the provider could not understand. `line: TestLine = two_lines` changes the
