@@ -17,10 +17,10 @@ use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
 
 const GREETING: &str = "您好，这里是防城港市委第五巡察组值班电话";
-const GUIDANCE: &str = "请在提示音后说明";
+const GUIDANCE: &str = "请在提示音后留言";
 const GOODBYE: &str = "感谢您的来电，再见";
 const AFTER_HOURS: &str = "现在不是值班时间";
-const REVIEW: &str = "提交请按1";
+const REVIEW: &str = "提交留言请按1";
 const CALLER: &str = "+8613800138123";
 /// Replies come within this, whatever happens behind.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -252,7 +252,7 @@ each_way! {
         assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
         // To a number nobody has, also now.
         let nobody = fragile.in_time("/hooks/twilio/call", &call_form("CAnobody", &[("To", "1")])).await;
-        assert!(nobody.text().contains("没有开通") && !nobody.text().contains("<Record"));
+        assert!(nobody.text().contains("未开通") && !nobody.text().contains("<Record"));
 
         fragile.comes_back().await;
         assert_eq!(fragile.line.rows().await, rows, "nothing of it is here");

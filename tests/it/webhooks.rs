@@ -17,10 +17,10 @@ const CALL: &str = "/hooks/twilio/call";
 /// Stands in every refused request, and may stand nowhere else.
 const MARK: &str = "x7zmarkq9";
 
-const NOT_IN_SERVICE: &str = "您拨打的号码没有开通";
+const NOT_IN_SERVICE: &str = "您拨打的号码未开通";
 const GREETING: &str = "您好，这里是防城港市委第五巡察组值班电话";
 const GOODBYE: &str = "感谢您的来电，再见";
-const REVIEW: &str = "提交请按1";
+const REVIEW: &str = "提交留言请按1";
 
 fn said(view: &PhoneView) -> String {
     serde_json::to_string(&view.heard).unwrap()
@@ -393,7 +393,7 @@ async fn a_take_that_is_missing_or_late_holds_nobody_up() {
     assert!(*played <= 0.1, "a short silence, {played} s");
     let rest = serde_json::to_string(rest).unwrap();
     assert!(
-        rest.contains("录音已经保存") && rest.contains(REVIEW),
+        rest.contains("您的留言已经录好") && rest.contains(REVIEW),
         "and the line goes on: {rest}"
     );
     // A copy that only takes a moment is played.
