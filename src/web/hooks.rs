@@ -153,7 +153,10 @@ pub(super) async fn take(
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
 ) -> Response {
     let played = async {
-        let found = conduct::find_take(&service, &name, call, step, &key).await;
+        let found = conduct::find_take(&service, &name, call, step, &key);
+        let found = tokio::time::timeout(PATIENCE, found)
+            .await
+            .map_err(|_| "the database did not answer in time".to_owned())?;
         let Some(recording) = found.map_err(|error| error.to_string())? else {
             return Ok(StatusCode::NOT_FOUND.into_response());
         };
