@@ -102,7 +102,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         );
     }
     let secret = ServiceSecret::load(&config.secret_file)
-        .map_err(|error| StartError::Failed(format!("{error}; `dutyline init` makes it")))?;
+        .map_err(|error| StartError::Failed(error.to_string()))?;
     let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
         StartError::Failed(format!(
             "the folder {} cannot be written: {error}",
@@ -241,7 +241,8 @@ impl Running {
                 "stopped with requests or jobs unfinished; jobs go on at the next start"
             );
         }
-        self.service.db.close().await;
+        // A job that hangs keeps its connection; what it has not committed does not count.
+        let _ = tokio::time::timeout(GRACE, self.service.db.close()).await;
     }
 }
 

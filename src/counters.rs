@@ -34,6 +34,8 @@ counters! {
     recordings_sealed,
     /// Recordings given up.
     recordings_lost,
+    /// Times a sealed recording was found not to be as it was sealed, before its deletion at the provider.
+    recordings_damaged,
     /// Jobs given up.
     jobs_dead,
     /// Logins with a wrong name or password.

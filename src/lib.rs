@@ -36,6 +36,7 @@ pub mod hidden;
 pub mod line;
 pub mod login;
 pub mod members;
+mod private;
 pub mod report;
 pub mod service;
 pub mod setup;

@@ -129,7 +129,8 @@ pub async fn make_line_key(
         actor: Some(&lead.name),
         action: "line_key_made",
         object: Some(key.id),
-        digest: Some(Sha256::digest(&key.recipient).into()),
+        digest: Some(Sha256::digest(&key.recovery).into()),
+        detail: Some(&key.recipient),
         ..Act::default()
     };
     audit::append(tx, line, act).await?;

@@ -36,7 +36,7 @@ pub async fn init(
 ) -> Result<Vec<(String, NewLineKey)>, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Failed(error.to_string());
     if let Some(folder) = config.secret_file.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| {
+        crate::private::make_folder(folder).map_err(|error| {
             StartError::Failed(format!(
                 "the folder {} cannot be made: {error}",
                 folder.display()

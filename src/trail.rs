@@ -1,9 +1,9 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
 use crate::store::audit;
-use crate::store::reports::{self, Report};
+use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
 use crate::store::{Db, StoreError, Tx, members};
-use crate::vault::chain;
+use crate::vault::chain::{self, Link};
 use crate::vault::recordings::Recordings;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -25,7 +25,104 @@ struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
     report_keys: HashMap<Uuid, [u8; 32]>,
+    /// Of report keys and line keys: the public half, and for a report's the line key it is sealed to.
+    public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
+    /// Of entries and recordings: the report, and an entry's kind.
+    places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
+}
+
+impl Committed {
+    /// Takes in the next link.
+    fn add(&mut self, link: &Link) {
+        let public = match link.action.as_str() {
+            "call_answered" => link.report.map(|report| (report, link.object)),
+            "line_key_made" => link.object.map(|key| (key, None)),
+            _ => None,
+        };
+        if let Some((id, sealed_to)) = public {
+            self.public.insert(id, (link.detail.clone(), sealed_to));
+        }
+        if let ("entry_added" | "recording_sealed", Some(id)) = (link.action.as_str(), link.object)
+        {
+            self.places.insert(id, (link.report, link.detail.clone()));
+        }
+        if let Some(digest) = link.digest {
+            let (map, id) = match link.action.as_str() {
+                "entry_added" => (&mut self.entries, link.object),
+                "recording_sealed" => (&mut self.recordings, link.object),
+                "call_answered" => (&mut self.report_keys, link.report),
+                "line_key_made" => (&mut self.line_keys, link.object),
+                _ => return,
+            };
+            if let Some(id) = id {
+                map.insert(id, digest);
+            }
+        } else if link.action == "entry_purged"
+            && let Some(id) = link.object
+        {
+            self.entries.remove(&id);
+        }
+    }
+}
+
+impl Committed {
+    fn has_place(&self, id: Uuid, report: Uuid, kind: Option<&str>) -> bool {
+        let found = self.places.get(&id);
+        found.is_some_and(|(own, what)| *own == Some(report) && what.as_deref() == kind)
+    }
+
+    fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
+        let found = self.public.get(&id);
+        found.is_some_and(|(own, to)| own.as_deref() == Some(recipient) && *to == sealed_to)
+    }
+}
+
+/// What the trail committed to of one report. What is opened must be that, all of that and nothing else: an age file
+/// says nothing about who made it, so without this an outsider could add to a report.
+pub struct OfReport(Committed);
+
+impl OfReport {
+    /// Reads what the chain says of a report. Whether the chain itself is whole is [`verify`]'s matter.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or a link cannot be read.
+    pub async fn read(tx: &mut Tx, report: &Report) -> Result<Self, StoreError> {
+        let mut committed = Committed::default();
+        for row in audit::committed(tx, &report.line, report.id).await? {
+            committed.add(&row.link().ok_or(StoreError::Unreadable("audit link"))?);
+        }
+        Ok(Self(committed))
+    }
+
+    /// Is this the report's key, both halves of it?
+    pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
+        self.0.report_keys.get(&report.id) == Some(&Sha256::digest(&key.sealed).into())
+            && self
+                .0
+                .has_public(report.id, &report.recipient, Some(key.sealed_to))
+    }
+
+    /// Are these the report's entries, none changed, added or missing?
+    pub fn has_entries(&self, rows: &[EntryRow]) -> bool {
+        rows.len() == self.0.entries.len()
+            && rows
+                .iter()
+                .all(|row| self.0.entries.get(&row.id) == Some(&Sha256::digest(&row.sealed).into()))
+    }
+
+    /// Are these the report's recordings, as far as they are sealed, none added or missing?
+    pub fn has_recordings(&self, rows: &[RecordingRow]) -> bool {
+        let mut sealed = rows.iter().filter(|row| row.state == "sealed");
+        sealed.clone().count() == self.0.recordings.len()
+            && sealed.all(|row| self.0.recordings.contains_key(&row.id))
+    }
+
+    /// Is this the SHA-256 of the recording's sealed file?
+    pub fn has_recording(&self, id: Uuid, sha256: &[u8; 32]) -> bool {
+        self.0.recordings.get(&id) == Some(sha256)
+    }
 }
 
 /// Goes through a line's chain from its first link and compares every sealed thing with it. `expected` is a head
@@ -47,9 +144,9 @@ pub async fn verify(
         wrong: Vec::new(),
     };
     let committed = walk(&mut tx, line, expected, &mut proof).await?;
-    if let Some((seq, hash)) = audit::head(&mut tx, line).await?
-        && (seq, hash) != (proof.links, proof.head)
-    {
+    // A line nothing ever happened on has neither links nor a head.
+    let head = audit::head(&mut tx, line).await?;
+    if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
         proof
             .wrong
             .push("the chain does not end where its head says".into());
@@ -96,22 +193,7 @@ async fn walk(
             proof.links = seq;
             // Going on from what is stored finds every broken link, not only the first.
             proof.head = row.hash.as_slice().try_into().unwrap_or(hash);
-            if let Some(digest) = link.digest {
-                let (map, id) = match link.action.as_str() {
-                    "entry_added" => (&mut committed.entries, link.object),
-                    "recording_sealed" => (&mut committed.recordings, link.object),
-                    "call_answered" => (&mut committed.report_keys, link.report),
-                    "line_key_made" => (&mut committed.line_keys, link.object),
-                    _ => continue,
-                };
-                if let Some(id) = id {
-                    map.insert(id, digest);
-                }
-            } else if link.action == "entry_purged"
-                && let Some(id) = link.object
-            {
-                committed.entries.remove(&id);
-            }
+            committed.add(&link);
         }
     }
 }
@@ -126,7 +208,13 @@ async fn things(
 ) -> Result<(), StoreError> {
     for key in members::line_keys(tx).await? {
         if key.line == line {
-            let found = Sha256::digest(&key.recipient).into();
+            if !committed.has_public(key.id, &key.recipient, None) {
+                proof.wrong.push(format!(
+                    "the public half of line key {} was changed",
+                    key.id
+                ));
+            }
+            let found = Sha256::digest(&key.recovery).into();
             compare(
                 &mut committed.line_keys,
                 key.id,
@@ -161,6 +249,13 @@ async fn report_things(
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
     let keys = reports::keys(tx, report.id).await?;
+    let sealed_to = keys.first().map(|key| key.sealed_to);
+    if !committed.has_public(report.id, &report.recipient, sealed_to) {
+        proof.wrong.push(format!(
+            "the public half of report key {}, or whom it is sealed to, was changed",
+            report.id
+        ));
+    }
     let found = match keys.as_slice() {
         [key] => Some(Sha256::digest(&key.sealed).into()),
         _ => None,
@@ -173,6 +268,12 @@ async fn report_things(
         proof,
     );
     for entry in reports::entries(tx, report.id).await? {
+        if !committed.has_place(entry.id, report.id, Some(&entry.kind)) {
+            proof.wrong.push(format!(
+                "entry {} has another kind or report than it was added with",
+                entry.id
+            ));
+        }
         let found = Sha256::digest(&entry.sealed).into();
         compare(
             &mut committed.entries,
@@ -184,6 +285,12 @@ async fn report_things(
     }
     for recording in reports::recordings(tx, report.id).await? {
         if recording.state == "sealed" {
+            if !committed.has_place(recording.id, report.id, None) {
+                proof.wrong.push(format!(
+                    "recording {} has another report than it was sealed for",
+                    recording.id
+                ));
+            }
             let (store, id) = (recordings.clone(), recording.id);
             let found = tokio::task::spawn_blocking(move || store.sealed_sha256(id).ok())
                 .await

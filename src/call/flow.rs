@@ -205,6 +205,7 @@ pub fn blunt(line: &Line, now: DateTime<Utc>) -> Script {
         said.push(record(line.recording_seconds));
     } else {
         said.extend(speaker.closed(&turn.state));
+        said.extend(speaker.closed_addresses(&turn.state));
         said.push(Verb::HangUp);
     }
     Script(said)
@@ -296,18 +297,19 @@ impl<'a> Flow<'a> {
             return Vec::new();
         }
         match self.state.place {
-            Place::Over => self.say_goodbye(),
+            Place::Over => self.after_all(input),
             _ if input == Input::Restart && self.state.step < MAX_STEPS => self.restart(),
             Place::Recording {
                 purpose,
                 last_minute,
             } => self.after_recording(purpose, last_minute, input),
-            // Made while nobody could write it down: it was said, so it is kept.
-            _ if matches!(input, Input::Recorded { .. }) => self.unasked_recording(),
-            _ if self.state.step >= MAX_STEPS => self.wind_up(),
-            Place::Menu => self.at_menu(input),
-            Place::Closed => self.at_closed(input),
-            Place::Review => self.at_review(input),
+            place => match input {
+                Input::Recorded { end, .. } => self.unasked_recording(end),
+                _ if self.state.step >= MAX_STEPS => self.wind_up(),
+                _ if place == Place::Menu => self.at_menu(input),
+                _ if place == Place::Closed => self.at_closed(input),
+                _ => self.at_review(input),
+            },
         }
     }
 
@@ -348,13 +350,16 @@ impl<'a> Flow<'a> {
 
     // --- the closed phases ---------------------------------------------------------------------------
 
+    /// The addresses take half a minute to say: the keys are told before them, so that nobody waits that long to act.
     fn closed(&mut self) -> Vec<Verb> {
-        let mut said = self.speaker().closed(self.state);
-        said.extend(self.closed_menu());
+        let speaker = self.speaker();
+        let mut said = speaker.closed(self.state);
+        let addresses = speaker.closed_addresses(self.state);
+        said.extend(self.closed_menu(addresses));
         said
     }
 
-    fn closed_menu(&mut self) -> Vec<Verb> {
+    fn closed_menu(&mut self, addresses: Vec<Verb>) -> Vec<Verb> {
         self.state.place = Place::Closed;
         let speaker = self.speaker();
         let mut said = Vec::new();
@@ -368,6 +373,7 @@ impl<'a> Flow<'a> {
             keys.push('3');
         }
         self.offer_language(&speaker, &mut said, &mut keys);
+        said.extend(addresses);
         said.push(gather(keys));
         said
     }
@@ -384,7 +390,7 @@ impl<'a> Flow<'a> {
             }
             _ => match self.common_key(input) {
                 Some(mut said) => {
-                    said.extend(self.closed_menu());
+                    said.extend(self.closed_menu(Vec::new()));
                     said
                 }
                 None if self.silence() => {
@@ -459,9 +465,26 @@ impl<'a> Flow<'a> {
         said
     }
 
-    fn unasked_recording(&mut self) -> Vec<Verb> {
+    /// One made while nobody could write it down: it was said, so it is kept.
+    fn unasked_recording(&mut self, end: Option<RecordingEnd>) -> Vec<Verb> {
         self.keep_take(Purpose::Add, false, self.state.step);
-        self.review()
+        if end == Some(RecordingEnd::HangUp) {
+            self.state.place = Place::Over;
+            Vec::new()
+        } else if takes_reports(self.line, self.state) {
+            self.review()
+        } else {
+            // The review would offer to say more, and this phase takes nothing more.
+            self.send()
+        }
+    }
+
+    /// Something comes when all was said. A recording is kept even then.
+    fn after_all(&mut self, input: Input) -> Vec<Verb> {
+        if matches!(input, Input::Recorded { .. }) {
+            self.keep_take(Purpose::Add, false, self.state.step);
+        }
+        self.say_goodbye()
     }
 
     fn nothing_recorded(&mut self, purpose: Purpose) -> Vec<Verb> {

@@ -6,4 +6,6 @@
 pub mod flow;
 pub mod prompts;
 pub mod script;
+#[cfg(test)]
+mod tests;
 mod words;

@@ -29,9 +29,9 @@ prompts! {
     greeting, confidential, menu_report, menu_inform, menu_language, wrong_key,
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again,
-    closed_break, closed_after_hours, closed_holiday, intake_over, intake_not_yet, not_started, ended,
+    closed_break, closed_after_hours, closed_holiday, intake_ends, intake_over, intake_not_yet, not_started, ended,
     reopens, reopens_today, leave_now, menu_elsewhere,
-    scope, disciplines, out_of_scope, post, letter_boxes, elsewhere, list_comma,
+    inspected, scope, disciplines, out_of_scope, post, letter_boxes, elsewhere, list_comma,
     not_in_service,
 }
 

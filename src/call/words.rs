@@ -5,6 +5,7 @@ use super::prompts::{Prompts, date_in_words, fill, prompts, time_in_words};
 use super::script::Verb;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
+use chrono::NaiveDate;
 
 /// Speaks for one line in one language.
 pub(super) struct Speaker<'a> {
@@ -79,6 +80,9 @@ impl<'a> Speaker<'a> {
             Phase::NotStarted => {
                 said.push(self.text(p.not_started.clone()));
                 said.extend(reopens);
+                if intake.from > self.line.schedule.inspection.from {
+                    said.push(self.dated(&p.intake_not_yet, intake.from));
+                }
                 said.extend(self.elsewhere());
                 return said;
             }
@@ -95,21 +99,41 @@ impl<'a> Speaker<'a> {
         match state.intake {
             Standing::During => {
                 said.extend(reopens);
-                said.extend(self.letters());
+                // Nobody is to wait for an opening at which reports are no longer taken.
+                let opening = state
+                    .reopens_at
+                    .map(|at| at.with_timezone(&self.line.schedule.timezone));
+                if opening.is_none_or(|at| at.date_naive() > intake.to) {
+                    said.push(self.dated(&p.intake_ends, intake.to));
+                }
             }
             // No opening is announced: it would sound as if a report could be left then.
             Standing::After => {
-                let date = date_in_words(self.language, intake.to);
-                said.push(self.text(fill(&p.intake_over, "date", &date)));
+                said.push(self.dated(&p.intake_over, intake.to));
                 said.extend(self.elsewhere());
             }
             Standing::Before => {
-                let date = date_in_words(self.language, intake.from);
-                said.push(self.text(fill(&p.intake_not_yet, "date", &date)));
+                said.push(self.dated(&p.intake_not_yet, intake.from));
                 said.extend(self.elsewhere());
             }
         }
         said
+    }
+
+    /// Where a closed line can be written to; not for the phases in which it is no use.
+    pub fn closed_addresses(&self, state: &State) -> Vec<Verb> {
+        match state.phase {
+            Phase::Break | Phase::AfterHours | Phase::Holiday
+                if state.intake == Standing::During =>
+            {
+                self.letters()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn dated(&self, prompt: &str, date: NaiveDate) -> Verb {
+        self.text(fill(prompt, "date", &date_in_words(self.language, date)))
     }
 
     /// The post address and the letter boxes.
@@ -139,6 +163,9 @@ impl<'a> Speaker<'a> {
         let could_be_reported =
             state.intake != Standing::After && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
+            if let Some(inspected) = &self.words.inspected {
+                said.push(self.text(fill(&p.inspected, "inspected", inspected)));
+            }
             if let Some(scope) = &self.words.scope {
                 said.push(self.text(fill(&p.scope, "scope", scope)));
             }

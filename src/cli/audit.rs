@@ -1,8 +1,7 @@
 //! `dutyline audit verify`: is the trail whole, and everything sealed what it committed to?
 
-use super::{Failure, Outcome, one_line};
+use super::{Failure, Outcome, one_line, open_db};
 use crate::config::Config;
-use crate::store::Db;
 use crate::trail;
 use crate::vault::recordings::Recordings;
 use crate::work::hex;
@@ -37,7 +36,7 @@ impl AuditCommand {
             None => config.lines.iter().map(|l| l.line.id.clone()).collect(),
         };
         let head = verify.head.as_deref().map(parse_head).transpose()?;
-        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let db = open_db(&config).await?;
         let recordings = Recordings::open_folder(&config.recordings)
             .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
         let mut wrong = 0;

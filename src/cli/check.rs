@@ -96,7 +96,7 @@ fn lines(config: &Config, report: &mut Report) {
 async fn storage(config: &Config, report: &mut Report) {
     match ServiceSecret::load(&config.secret_file) {
         Ok(_) => report.good("service secret"),
-        Err(error) => report.bad(&format!("service secret: {error}; run `dutyline init`")),
+        Err(error) => report.bad(&format!("service secret: {error}")),
     }
     if config.recordings.is_dir() {
         match Recordings::open_folder(&config.recordings) {

@@ -2,7 +2,7 @@
 
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
-use crate::app::{self, Bound, Running};
+use crate::app::{self, Bound, Running, StartError};
 use crate::clock::{Clock, random};
 use crate::config::{Config, DatabaseAddress, ProviderConfig};
 use crate::hidden::Hidden;
@@ -39,7 +39,10 @@ impl Demo {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
-        let bound = Bound::bind(self.listen, self.ops_listen).await?;
+        let told = until_told();
+        let bound = Bound::bind(self.listen, self.ops_listen)
+            .await
+            .map_err(elsewhere)?;
         let main = bound.main_address();
         let api = app::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let provider = ProviderConfig::simulator(
@@ -75,13 +78,23 @@ impl Demo {
         ));
         let running = Running::start(service, bound, Some(phone));
         greet(&running, main, &password, why);
-        until_told().await;
+        told.await;
         println!("Stopping.");
         running.stop().await;
         // The receiver may be gone already.
         let _ = stop_simulator.send(true);
         drop(folder);
         Ok(())
+    }
+}
+
+/// Two demos, or a demo beside something else, is what people run into first.
+fn elsewhere(error: StartError) -> Failure {
+    match error {
+        StartError::Failed(message) => Failure::Failed(format!(
+            "{message}, e.g. with --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0"
+        )),
+        error => error.into(),
     }
 }
 
@@ -162,11 +175,7 @@ impl Folder {
                 (std::env::temp_dir().join(name), true)
             }
         };
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|error| {
+        crate::private::make_folder(&path).map_err(|error| {
             Failure::Failed(format!(
                 "the folder {} cannot be made: {error}",
                 path.display()

@@ -1,15 +1,16 @@
 //! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
 
 use super::member::recovery_key;
-use super::{Failure, Outcome, one_line};
+use super::{Failure, Outcome, one_line, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
+use crate::store::members::LineKey;
 use crate::store::reports::{self, Report};
-use crate::store::{Db, Tx, members};
+use crate::store::{Tx, members};
 use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::recordings::Recordings;
-use crate::vault::seal::{Identity, open_identity};
+use crate::vault::seal::{Identity, OpenError, open_identity};
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -49,7 +50,7 @@ impl Export {
             (None, None) => config.lines.iter().map(|l| l.line.id.clone()).collect(),
             (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
         };
-        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let db = open_db(&config).await?;
         let recordings = Recordings::open_folder(&config.recordings)
             .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
         if self.folder.exists() {
@@ -65,6 +66,10 @@ impl Export {
                 line_keys: HashMap::new(),
                 folder: self.folder.join(&line),
             };
+            // A wrong key leaves nothing behind, in the folder or in the trail.
+            exporter
+                .open_line_keys(&mut db.read().await?, &line)
+                .await?;
             // In the trail before the first file is written.
             let mut tx = db.begin().await?;
             let act = Act {
@@ -98,24 +103,32 @@ struct Exporter<'a> {
     folder: PathBuf,
 }
 
+async fn line_keys(tx: &mut Tx, line: &str) -> Result<Vec<LineKey>, Failure> {
+    let mut keys = members::line_keys(tx).await?;
+    keys.retain(|key| key.line == line);
+    Ok(keys)
+}
+
 impl Exporter<'_> {
-    async fn line(&mut self, tx: &mut Tx, line: &str) -> Result<usize, Failure> {
+    async fn open_line_keys(&mut self, tx: &mut Tx, line: &str) -> Outcome {
+        let Some(recovery) = self.recovery else {
+            return Ok(());
+        };
+        for key in line_keys(tx, line).await? {
+            let identity = open_identity(&key.recovery, recovery).map_err(|_| {
+                Failure::Failed(format!("this is not the recovery key of line {line}"))
+            })?;
+            self.line_keys.insert(key.id, identity);
+        }
+        Ok(())
+    }
+
+    async fn line(&self, tx: &mut Tx, line: &str) -> Result<usize, Failure> {
         make_folder(&self.folder)?;
-        for key in members::line_keys(tx).await? {
-            if key.line != line {
-                continue;
-            }
-            match self.recovery {
-                None => write(
-                    &self.folder.join(format!("line-key-{}.age", key.epoch)),
-                    &key.recovery,
-                )?,
-                Some(recovery) => {
-                    let identity = open_identity(&key.recovery, recovery).map_err(|_| {
-                        Failure::Failed(format!("this is not the recovery key of line {line}"))
-                    })?;
-                    self.line_keys.insert(key.id, identity);
-                }
+        if self.recovery.is_none() {
+            for key in line_keys(tx, line).await? {
+                let name = format!("line-key-{}.age", key.epoch);
+                write(&self.folder.join(name), &key.recovery)?;
             }
         }
         let all = reports::all_of_line(tx, line).await?;
@@ -145,6 +158,9 @@ impl Exporter<'_> {
                 }
                 None => {}
             }
+        }
+        if self.recovery.is_some() && identity.is_none() {
+            return Err(damaged("report key", report.id, &OpenError::WrongKey));
         }
         let entries = self.entries(tx, report, identity.as_ref(), &folder).await?;
         self.audio(tx, report, identity.as_ref(), &entries, &folder)
@@ -244,27 +260,17 @@ impl Exporter<'_> {
     }
 }
 
-fn damaged(what: &str, id: Uuid, error: &crate::vault::seal::OpenError) -> Failure {
+fn damaged(what: &str, id: Uuid, error: &OpenError) -> Failure {
     Failure::Failed(format!("{what} {id} does not open: {error}"))
 }
 
 fn make_folder(path: &Path) -> Outcome {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
+    crate::private::make_folder(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", path.display())))
 }
 
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
+    crate::private::new_private_file(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
 }
 

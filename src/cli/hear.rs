@@ -72,7 +72,7 @@ fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
             }
             (Act::Key('#'), true) if spoken => recorded(RecordingEnd::Key),
             (Act::Silence, true) if spoken => recorded(RecordingEnd::Silence),
-            (Act::Key('#') | Act::Silence, _) | (Act::Speak, false) => Input::Nothing,
+            (Act::Key('#'), true) | (Act::Silence, _) | (Act::Speak, false) => Input::Nothing,
             // Keys other than # are part of what is recorded.
             (Act::Key(_), true) => continue,
             (Act::Key(key), false) => Input::Key(*key),
@@ -169,6 +169,9 @@ fn seconds(script: &Script) -> f64 {
 
 fn parse_time(line: &Line, text: &str) -> Result<DateTime<Utc>, Failure> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.with_timezone(&Utc));
+    }
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z") {
         return Ok(at.with_timezone(&Utc));
     }
     let local = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]

@@ -39,6 +39,11 @@ impl Hours {
             return Err(Failure::Usage("at most ten years at once".into()));
         }
         let rows = line.schedule.days(from, to);
+        for (calendar, year) in line.schedule.calendars.missing_years(from, to) {
+            eprintln!(
+                "the calendar {calendar} has no data for {year}: Monday to Friday is assumed"
+            );
+        }
         if self.json {
             let text =
                 serde_json::to_string(&rows).map_err(|error| Failure::Failed(error.to_string()))?;
@@ -57,11 +62,6 @@ impl Hours {
                 row.date,
                 row.date.weekday(),
                 row.reason
-            );
-        }
-        for (calendar, year) in line.schedule.calendars.missing_years(from, to) {
-            eprintln!(
-                "the calendar {calendar} has no data for {year}: Monday to Friday is assumed"
             );
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `dutyline member`: who has a login, and which lines they work on.
 
-use super::{Failure, Outcome, one_line, read_password, read_secret_file};
+use super::{Failure, Outcome, one_line, open_db, read_password, read_secret_file};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
@@ -86,7 +86,7 @@ pub(super) struct Grant {
 impl MemberCommand {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let config = Config::load(config)?;
-        let db = Db::open(&config.database).await.map_err(Failure::Failed)?;
+        let db = open_db(&config).await?;
         let done = match self {
             Self::Add(add) => add.run(&config, &db).await,
             Self::List => list(&db).await,

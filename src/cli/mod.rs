@@ -12,9 +12,10 @@ mod serve;
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, DatabaseAddress};
 use crate::hidden::Hidden;
 use crate::simulator::phone;
+use crate::store::Db;
 use crate::vault::passwords::password_from_file;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
@@ -234,6 +235,19 @@ fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     std::fs::read_to_string(path)
         .map(Hidden::new)
         .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+}
+
+/// Opens the database of a line that has been set up. An SQLite file is not made by looking for one.
+async fn open_db(config: &Config) -> Result<Db, Failure> {
+    if let DatabaseAddress::Sqlite(path) = &config.database
+        && !path.exists()
+    {
+        return Err(Failure::Failed(format!(
+            "there is no database {} yet; `dutyline init` makes it",
+            path.display()
+        )));
+    }
+    Db::open(&config.database).await.map_err(Failure::Failed)
 }
 
 /// The line `--line` names; the only one when none is named.

@@ -39,6 +39,7 @@ impl Serve {
                 .into());
         }
         let clock = clock(self.clock.as_deref())?;
+        let told = until_told();
         let service = app::build(config, clock).await?;
         let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;
         let main = bound.main_address();
@@ -61,7 +62,7 @@ impl Serve {
             ));
         }
         let running = Running::start(service, bound, phone);
-        until_told().await;
+        told.await;
         running.stop().await;
         // The receivers may be gone already.
         let _ = stop_simulators.send(true);
@@ -121,20 +122,32 @@ impl Simulator {
     }
 }
 
-/// Waits for Ctrl-C or the service manager's word.
-pub(super) async fn until_told() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            },
-            Err(_) => drop(interrupt.await),
+/// Waits for Ctrl-C or the service manager's word. It is listened for from the moment this is called, so that what was
+/// told while the service was starting is not lost.
+#[cfg(unix)]
+pub(super) fn until_told() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+    async fn told(signal: std::io::Result<Signal>) {
+        match signal {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // It cannot be listened for: the other one will come.
+            Err(_) => std::future::pending().await,
         }
     }
-    #[cfg(not(unix))]
-    drop(interrupt.await);
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    async {
+        tokio::select! {
+            () = told(interrupt) => {}
+            () = told(terminate) => {}
+        }
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub(super) async fn until_told() {
+    drop(tokio::signal::ctrl_c().await);
 }

@@ -5,6 +5,7 @@ use crate::call::flow::{self, State};
 use crate::clock::{hour, random, random_id};
 use crate::filing::{NewEntry, add_entry};
 use crate::line::Line;
+use crate::line::number::Caller;
 use crate::report::receipt::Receipt;
 use crate::store::StoreError;
 use crate::store::audit::{self, Act};
@@ -12,7 +13,6 @@ use crate::store::calls::{self, Call};
 use crate::store::jobs::Kind;
 use crate::store::members;
 use crate::store::reports::{self, Report, ReportKeyRow};
-use crate::telephony::number::Caller;
 use crate::vault::entry::EntryKind;
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use chrono::TimeDelta;
@@ -57,6 +57,14 @@ impl Conducting<'_> {
             .recipient
             .parse()
             .map_err(|_| StoreError::Unreadable("line key"))?;
+        // Looked at before every call: a key changed under the running service would let a stranger read.
+        let lines = &self.service.config.lines;
+        let entry = lines.iter().find(|entry| entry.line.id == line.id);
+        if let Some(pinned) = entry.and_then(|entry| entry.pinned_key.as_ref())
+            && *pinned != line_recipient
+        {
+            return Err(StoreError::Unreadable("pinned line key"));
+        }
         let identity = Identity::generate();
         let report = Report {
             id: random_id(),
@@ -91,6 +99,8 @@ impl Conducting<'_> {
                 report: Some(report.id),
                 object: Some(line_key.id),
                 digest: Some(digest),
+                // The public half too: whoever changed it in the row could read what is added from then on.
+                detail: Some(&report.recipient),
                 ..Act::default()
             },
         )

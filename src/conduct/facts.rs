@@ -101,6 +101,13 @@ async fn absent(tx: &mut Tx, lookup: &[u8; 32]) -> Result<(), StoreError> {
 
 /// The first recording of a call makes it a report, with a reference and in the queue.
 async fn make_report(service: &Service, tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+    let report = report_of(tx, call.report).await?;
+    if report.reference.is_some() {
+        return Ok(());
+    }
+    // The trail's head before the line's counter, as where a call is new: two calls that took them in different
+    // orders would wait for each other until the database gives one of them up.
+    audit::head(tx, &call.line).await?;
     let now = service.clock.line_now();
     let year = match service.config.line(&call.line) {
         Some(line) => now.with_timezone(&line.schedule.timezone).year(),

@@ -158,12 +158,7 @@ impl<'a> Conducting<'a> {
         let fallback_step = state.as_ref().map_or(0, |state| state.step);
         let new_recording = facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
         let reply = match (hook, state) {
-            (Hook::Status | Hook::Recording(_), _) => {
-                if self.event.ended {
-                    self.end_call(&call).await?;
-                }
-                Reply::Noted
-            }
+            (Hook::Status | Hook::Recording(_), _) => Reply::Noted,
             (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
             (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
             // A recording made by a blunt answer in the middle of a call: to the review with it.
@@ -173,8 +168,10 @@ impl<'a> Conducting<'a> {
             }
             // What the caller heard last, once more: the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
-                self.kept_answer(call.id, state.step.saturating_sub(1))
-                    .await?
+                match self.kept(call.id, state.step.saturating_sub(1)).await? {
+                    Some(kept) => kept,
+                    None => self.take_step(&call, state, u32::MAX, false).await?,
+                }
             }
             (Hook::Step(at), Some(state)) => {
                 let step = if at.call == call.id {
@@ -186,6 +183,9 @@ impl<'a> Conducting<'a> {
                     .await?
             }
         };
+        if self.event.ended {
+            self.end_call(&call).await?;
+        }
         Ok(reply)
     }
 
@@ -222,9 +222,6 @@ impl<'a> Conducting<'a> {
             self.keep_answer(call.id, step, &rendered).await?;
         }
         self.keep_state(call.id, &turn.state).await?;
-        if self.event.ended {
-            self.end_call(call).await?;
-        }
         Ok(Reply::Script(rendered))
     }
 

@@ -2,11 +2,12 @@
 
 pub mod calendar;
 pub mod hours;
+pub mod number;
 #[cfg(test)]
 mod oracle;
 mod window;
 
-use crate::telephony::number::LineNumber;
+use crate::line::number::LineNumber;
 use hours::Schedule;
 use std::collections::BTreeMap;
 
@@ -64,7 +65,7 @@ pub enum AfterHours {
 pub struct LineWords {
     /// The team, as spoken.
     pub name: String,
-    /// The institution inspected, as written in the console.
+    /// The institution inspected, as spoken and as written in the console.
     pub inspected: Option<String>,
     /// What can be reported here.
     pub scope: Option<String>,

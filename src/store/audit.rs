@@ -40,6 +40,8 @@ statements! {
     SET_HEAD = "UPDATE audit_heads SET seq = $2, hash = $3 WHERE line = $1";
     LINKS = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND seq > $2 ORDER BY seq LIMIT 1000";
     OF_REPORT = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND report = $2 ORDER BY seq";
+    COMMITTED = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit
+        WHERE line = $1 AND report = $2 AND (digest IS NOT NULL OR action = 'entry_purged') ORDER BY seq";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
 }
 
@@ -124,6 +126,11 @@ pub async fn links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<LinkRow>> 
 /// The links about one report, in order.
 pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     run!(tx, OF_REPORT, fetch_all, line, report)
+}
+
+/// The links that commit to something sealed of one report, or say that it was purged, in order.
+pub async fn committed(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
+    run!(tx, COMMITTED, fetch_all, line, report)
 }
 
 /// Every line that has a trail.

@@ -190,6 +190,31 @@ impl Db {
         })
     }
 
+    /// Empties SQLite's write-ahead log into the database. Until then the log keeps what rows held before they were
+    /// changed or removed: of a call's jobs, when exactly it came.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached. That somebody is reading, and nothing could be emptied, is none: writers
+    /// have to wait meanwhile, so it is not waited for long.
+    pub async fn empty_log(&self) -> Result<()> {
+        let Self::Sqlite { writer, .. } = self else {
+            return Ok(());
+        };
+        let mut connection = writer.acquire().await?;
+        sqlx::query("PRAGMA busy_timeout = 200")
+            .execute(&mut *connection)
+            .await?;
+        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *connection)
+            .await;
+        sqlx::query("PRAGMA busy_timeout = 5000") // as ACQUIRE
+            .execute(&mut *connection)
+            .await?;
+        emptied?;
+        Ok(())
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         match self {
@@ -221,22 +246,11 @@ impl Tx {
 /// write-ahead log the same permissions.
 fn private_file(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        private_folder(folder)?;
+        crate::private::make_folder(folder)?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop)
-}
-
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }

@@ -205,9 +205,15 @@ pub async fn entries(tx: &mut Tx, report: Uuid) -> Result<Vec<EntryRow>> {
     run!(tx, ENTRIES, fetch_all, report)
 }
 
+/// Holds a report until the transaction ends.
+pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
+    let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, id)?;
+    Ok(())
+}
+
 /// Adds an entry at the end of its report. Locks the report, so that two at once get two places.
 pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
-    let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, entry.report)?;
+    lock(tx, entry.report).await?;
     run!(
         tx,
         INSERT_ENTRY,

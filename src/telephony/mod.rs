@@ -5,7 +5,7 @@
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
 pub mod form;
-pub mod number;
+
 pub mod signature;
 pub mod simulator;
 pub mod twilio;
@@ -14,11 +14,11 @@ pub mod wav;
 
 use crate::call::script::{RecordingEnd, Script};
 use crate::hidden::Hidden;
+use crate::line::number::Caller;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use number::Caller;
 use std::borrow::Cow;
 use uuid::Uuid;
 

@@ -16,7 +16,6 @@
 
 pub mod chain;
 pub mod entry;
-mod files;
 pub mod passwords;
 pub mod receipts;
 pub mod recordings;

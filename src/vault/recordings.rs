@@ -8,9 +8,9 @@
 //! hour. (The time of the last change of the inode cannot be set by anybody; it shows when the file was
 //! finished, to whoever has the running machine or an image of its disk, and no backup carries it along.)
 
-use super::files::{new_private_file, sync_folder, sync_folder_of};
 use super::seal::{self, Identity, OpenError, Recipient};
 use crate::clock;
+use crate::private::{make_folder, new_private_file, sync_folder, sync_folder_of};
 use age::stream::{StreamReader, StreamWriter};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -58,12 +58,8 @@ impl Recordings {
     /// Opens the folder; makes it when it is not there, and takes everybody else's permissions away.
     pub fn open_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         if !folder.try_exists()? {
-            builder.create(&folder)?;
+            make_folder(&folder)?;
             sync_folder_of(&folder)?;
         }
         #[cfg(unix)]

@@ -4,10 +4,10 @@
 //! a provider's ids nor open the state of a running call. Each use has its own label, so that no key
 //! serves two ends.
 
-use super::files::{new_private_file, sync_folder_of};
 use super::seal::OpenError;
 use crate::clock;
 use crate::hidden::Hidden;
+use crate::private::{new_private_file, sync_folder_of};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};

@@ -152,19 +152,20 @@ pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
 ) -> Response {
-    let found = conduct::find_take(&service, &name, call, step, &key);
-    let recording = match tokio::time::timeout(PATIENCE, found).await {
-        Ok(Ok(Some(recording))) => recording,
-        Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),
-        Ok(Err(_)) | Err(_) => return silence(),
+    let played = async {
+        let found = conduct::find_take(&service, &name, call, step, &key).await;
+        let Some(recording) = found.map_err(|error| error.to_string())? else {
+            return Ok(StatusCode::NOT_FOUND.into_response());
+        };
+        let provider = service.providers.get(&recording.provider);
+        let provider = provider.ok_or_else(|| "its provider is not configured".to_owned())?;
+        let audio = copy(provider.as_ref(), &recording.id).await;
+        audio.map(wav).map_err(|error| error.to_string())
     };
-    let Some(provider) = service.providers.get(&recording.provider) else {
-        return silence();
-    };
-    match tokio::time::timeout(TAKE_WAIT, copy(provider.as_ref(), &recording.id)).await {
-        Ok(Ok(audio)) => wav(audio),
-        Ok(Err(error)) => {
-            warn!(%error, "a take could not be played");
+    match tokio::time::timeout(TAKE_WAIT, played).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(reason)) => {
+            warn!(reason, "a take could not be played");
             silence()
         }
         Err(_) => silence(),

@@ -2,9 +2,11 @@
 
 use super::{Claimed, Unfinished, unreadable};
 use crate::service::Service;
-use crate::store::reports;
+use crate::store::reports::{self, RecordingRow};
 use crate::telephony::ProviderError;
+use std::io;
 use std::sync::Arc;
+use tracing::error;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -19,11 +21,11 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .as_ref()
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
-        let (recordings, id) = (service.recordings.clone(), recording.id);
-        let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(id)).await??;
-        if recording.sha256.as_deref() != Some(&hash[..]) {
+        if !is_whole(service, &recording).await? {
+            service.counters.recordings_damaged.add();
+            error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
             return Err(Unfinished::Failed(
-                "our copy is not as it was sealed; the provider's is kept".into(),
+                "our copy is not as it was sealed".into(),
             ));
         }
         let provider = service.providers.get(&source.provider).ok_or_else(|| {
@@ -35,6 +37,17 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     job.done(&mut tx).await?;
     reports::set_deleted(&mut tx, job.row.subject).await?;
     Ok(tx.commit().await?)
+}
+
+/// Is our file there, and as it was sealed?
+async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
+    let (recordings, id) = (service.recordings.clone(), recording.id);
+    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(id)).await?;
+    match hash {
+        Ok(hash) => Ok(recording.sha256.as_deref() == Some(&hash[..])),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Deletes, and deletes again: only "there is no such thing" proves it.

@@ -137,6 +137,7 @@ async fn commit(
             by: None,
             body: json!({
                 "recording": recording.id,
+                "step": recording.step,
                 "bytes": stored.length,
                 "sha256": hex(&stored.plain_sha256),
                 "milliseconds": wav.duration_ms,

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 /// The longest wait between two tries, in seconds.
 const LONGEST: i64 = 900;
 /// After so many tries, a day after the first, a job is given up.
-pub const MOST_TRIES: i32 = 105;
+pub const MOST_TRIES: i32 = 106;
 
 /// How long to wait after the `tries`th try (from 1) failed; `None` when it was the last one.
 pub fn wait(tries: i32) -> Option<TimeDelta> {

@@ -118,6 +118,9 @@ async fn settle(
     state: Option<State>,
     receipt: Option<Derived>,
 ) -> Result<(), StoreError> {
+    // A recording may be being sealed at this moment. Whoever comes second sees what the first one did, and has it
+    // deleted at the provider.
+    reports::lock(tx, call.report).await?;
     let report = reports::get(tx, call.report)
         .await?
         .ok_or(StoreError::Unreadable("report of a call"))?;

@@ -25,6 +25,8 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             return Err(Unfinished::Later(EVERY));
         }
         let mut tx = service.db.begin().await?;
+        // The call before its job, as webhooks take them: in another order the two would wait for each other.
+        calls::by_id(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
         if calls::set_ended(&mut tx, call.id).await? {
             let now = service.clock.system_now();

@@ -6,8 +6,19 @@
 mod support;
 
 mod api;
+mod canary;
+mod cli;
 mod config_errors;
 mod database_down;
+mod demo;
+mod fetching;
+mod grants;
+mod kill;
 mod logins;
 mod main_job;
+mod recovery;
+mod seeds;
+mod store;
+mod stories;
+mod tampering;
 mod webhooks;

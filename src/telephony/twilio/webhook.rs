@@ -2,8 +2,8 @@
 
 use crate::call::script::RecordingEnd;
 use crate::hidden::Hidden;
+use crate::line::number::Caller;
 use crate::telephony::form::{BrokenForm, Form};
-use crate::telephony::number::Caller;
 use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;

@@ -31,28 +31,34 @@ pub(in crate::web) async fn list(
             return Err(Problem::missing());
         }
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.read().await?;
     let mut calls = Vec::new();
+    let mut opened_reports = Vec::new();
     for line in lines {
         for report in reports::abandoned(&mut tx, &line.id, MOST).await? {
             let open = opened::open(&mut tx, &inspector, report).await?;
             let entries = open.entries(&mut tx).await?;
-            opened::note_opening(
-                &service,
-                &mut tx,
-                &inspector,
-                &open.report,
-                "abandoned_opened",
-                None,
-            )
-            .await?;
             calls.push(json!({
                 "id": open.report.id,
                 "line": open.report.line,
                 "received_hour": time(open.report.received_hour),
                 "entries": entries.iter().map(entry_json).collect::<Vec<_>>(),
             }));
+            opened_reports.push(open.report);
         }
+    }
+    drop(tx);
+    let mut tx = service.db.begin().await?;
+    for report in &opened_reports {
+        opened::note_opening(
+            &service,
+            &mut tx,
+            &inspector,
+            report,
+            "abandoned_opened",
+            None,
+        )
+        .await?;
     }
     tx.commit().await?;
     Ok(axum::Json(json!({ "calls": calls })))

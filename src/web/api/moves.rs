@@ -84,6 +84,8 @@ async fn make_move(
     let id = report_id(id)?;
     let mut tx = service.db.begin().await?;
     let report = opened::find(&mut tx, inspector, id).await?;
+    // Opened, so that nothing is sealed to a key that is not the report's.
+    let report = opened::open(&mut tx, inspector, report).await?.report;
     may(inspector, &report, step)?;
     let (from, to) = step.between();
     let assignee = (step == Move::Claim).then_some(inspector.who.member.id);

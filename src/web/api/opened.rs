@@ -5,6 +5,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
+use crate::trail::OfReport;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
 use crate::vault::seal::{Identity, open_identity};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub(super) struct Opened {
     pub report: Report,
     pub identity: Identity,
+    committed: OfReport,
 }
 
 /// The report, if there is one and the member holds its line's key; the same answer otherwise.
@@ -27,14 +29,29 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Answer
     }
 }
 
-/// Opens a report's key with a line key the member holds.
+/// Opens a report's key with a line key the member holds. It must be the one the trail committed to, and fit the
+/// public half that entries are sealed to.
 pub(super) async fn open(tx: &mut Tx, inspector: &Inspector, report: Report) -> Answer<Opened> {
-    for key in reports::keys(tx, report.id).await? {
+    let refused = || StoreError::Unreadable("report key");
+    let committed = OfReport::read(tx, &report).await?;
+    let keys = reports::keys(tx, report.id).await?;
+    if keys.is_empty() {
+        return Err(refused().into());
+    }
+    for key in keys {
         let held = inspector.keys.iter().find(|(id, ..)| *id == key.sealed_to);
         if let Some((_, _, line_key)) = held {
-            let identity = open_identity(&key.sealed, line_key)
-                .map_err(|_| StoreError::Unreadable("report key"))?;
-            return Ok(Opened { report, identity });
+            let identity = open_identity(&key.sealed, line_key).map_err(|_| refused())?;
+            let is_it = committed.has_key(&report, &key)
+                && identity.recipient().to_string() == report.recipient;
+            if !is_it {
+                return Err(refused().into());
+            }
+            return Ok(Opened {
+                report,
+                identity,
+                committed,
+            });
         }
     }
     Err(Problem::missing())
@@ -61,10 +78,35 @@ pub(super) async fn note_opening(
 }
 
 impl Opened {
-    /// The report's entries, open, in the order they were added. One that is not what it says it is, is refused.
+    /// The report's entries, open, in the order they were added. One that is not what it says it is, is refused; so
+    /// are all when one was added behind the trail's back, or is missing. (`export` with the recovery key still opens
+    /// what there is.)
     pub async fn entries(&self, tx: &mut Tx) -> Answer<Vec<Entry>> {
         let rows = reports::entries(tx, self.report.id).await?;
+        if !self.committed.has_entries(&rows) {
+            return Err(StoreError::Unreadable("entry").into());
+        }
         rows.iter().map(|row| self.entry(row)).collect()
+    }
+
+    /// The report's recordings. What the rows say of them must be what the trail and the sealed entries say.
+    pub async fn recordings(&self, tx: &mut Tx, entries: &[Entry]) -> Answer<Vec<Spoken>> {
+        let refused = || StoreError::Unreadable("recording");
+        let rows = reports::recordings(tx, self.report.id).await?;
+        if !self.committed.has_recordings(&rows) {
+            return Err(refused().into());
+        }
+        for row in rows.iter().filter(|row| row.state == "sealed") {
+            if facts(entries, row).is_none_or(|facts| facts["step"] != row.step) {
+                return Err(refused().into());
+            }
+        }
+        Ok(recordings(rows, entries))
+    }
+
+    /// Is this the SHA-256 the trail committed to for a recording's sealed file?
+    pub fn has_recording(&self, id: Uuid, sha256: &[u8; 32]) -> bool {
+        self.committed.has_recording(id, sha256)
     }
 
     fn entry(&self, row: &EntryRow) -> Answer<Entry> {
@@ -123,22 +165,28 @@ pub(super) struct Spoken {
     pub replaced: bool,
 }
 
+fn of_kind(entries: &[Entry], kind: EntryKind) -> impl Iterator<Item = &Value> {
+    entries
+        .iter()
+        .filter(move |entry| entry.address.kind == kind)
+        .map(|entry| &entry.body)
+}
+
+/// What a sealed entry says of a recording.
+fn facts<'a>(entries: &'a [Entry], row: &RecordingRow) -> Option<&'a Value> {
+    of_kind(entries, EntryKind::Recording)
+        .find(|body| body["recording"].as_str() == Some(&row.id.to_string()))
+}
+
 /// A report's recordings in order of speaking, those that were said again last. One the provider never made is none.
-pub(super) fn recordings(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
-    let of_kind = |kind| {
-        entries
-            .iter()
-            .filter(move |entry| entry.address.kind == kind)
-            .map(|entry| &entry.body)
-    };
+fn recordings(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
     let mut spoken: Vec<Spoken> = rows
         .into_iter()
         .filter(|row| row.state != "absent")
         .enumerate()
         .map(|(i, row)| {
-            let facts = of_kind(EntryKind::Recording)
-                .find(|body| body["recording"].as_str() == Some(&row.id.to_string()));
-            let replaced = of_kind(EntryKind::Take).any(|body| {
+            let facts = facts(entries, &row);
+            let replaced = of_kind(entries, EntryKind::Take).any(|body| {
                 body["replaced_steps"]
                     .as_array()
                     .is_some_and(|steps| steps.iter().any(|step| step == row.step))

@@ -3,7 +3,6 @@
 use super::opened::{self, Spoken};
 use super::reports::report_id;
 use super::{Answer, App, Inspector, Path, Problem};
-use crate::store::reports;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -26,12 +25,12 @@ pub(in crate::web) async fn play(
 ) -> Answer<Response> {
     let id = report_id(&id)?;
     let n: usize = n.parse().map_err(|_| Problem::missing())?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.read().await?;
     let report = opened::find(&mut tx, &inspector, id).await?;
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
-    let rows = reports::recordings(&mut tx, id).await?;
-    let Some((recording, length)) = opened::recordings(rows, &entries)
+    let recordings = open.recordings(&mut tx, &entries).await?;
+    let Some((recording, length)) = recordings
         .into_iter()
         .find(|recording| recording.n == n)
         .and_then(|recording| sealed_length(&recording).map(|length| (recording, length)))
@@ -42,11 +41,27 @@ pub(in crate::web) async fn play(
         Ok(range) => range,
         Err(()) => return Ok(not_satisfiable(length)),
     };
-    let (store, file, identity) = (service.recordings.clone(), recording.row.id, open.identity);
-    let mut reader = tokio::task::spawn_blocking(move || store.reader(file, &identity, length))
-        .await
-        .map_err(|_| Problem::internal("a worker stopped"))?
-        .map_err(|error| Problem::internal(&format!("a sealed recording is damaged: {error}")))?;
+    let damaged = |error: &dyn std::fmt::Display| {
+        Problem::internal(&format!("a sealed recording is damaged: {error}"))
+    };
+    let (store, file, identity) = (
+        service.recordings.clone(),
+        recording.row.id,
+        open.identity.clone(),
+    );
+    // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
+    let (sha256, reader) = tokio::task::spawn_blocking(move || {
+        let reader = store.reader(file, &identity, length);
+        (store.sealed_sha256(file), reader)
+    })
+    .await
+    .map_err(|_| Problem::internal("a worker stopped"))?;
+    let mut reader = reader.map_err(|error| damaged(&error))?;
+    if !open.has_recording(file, &sha256.map_err(|error| damaged(&error.kind()))?) {
+        return Err(damaged(&"it is not the one the trail committed to"));
+    }
+    drop(tx);
+    let mut tx = service.db.begin().await?;
     opened::note_opening(
         &service,
         &mut tx,

@@ -104,11 +104,14 @@ pub(in crate::web) async fn show(
     inspector: Inspector,
 ) -> Answer<axum::Json<Value>> {
     let id = report_id(&id)?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.read().await?;
     let report = opened::find(&mut tx, &inspector, id).await?;
     let open = opened::open(&mut tx, &inspector, report).await?;
     let entries = open.entries(&mut tx).await?;
-    let rows = reports::recordings(&mut tx, id).await?;
+    let recordings = open.recordings(&mut tx, &entries).await?;
+    drop(tx);
+    // Opening takes time, and a caller may be waiting for the database: only the note is written.
+    let mut tx = service.db.begin().await?;
     opened::note_opening(
         &service,
         &mut tx,
@@ -121,10 +124,7 @@ pub(in crate::web) async fn show(
     tx.commit().await?;
     let mut answer = summary(&open.report);
     answer["entries"] = entries.iter().map(entry_json).collect();
-    answer["recordings"] = opened::recordings(rows, &entries)
-        .iter()
-        .map(recording_json)
-        .collect();
+    answer["recordings"] = recordings.iter().map(recording_json).collect();
     Ok(axum::Json(answer))
 }
 

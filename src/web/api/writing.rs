@@ -89,7 +89,9 @@ async fn add(
         by: Some(inspector.name()),
         body,
     };
-    let entry = add_entry(&mut tx, &report, new).await?;
+    // Opened, so that nothing is sealed to a key that is not the report's.
+    let open = opened::open(&mut tx, inspector, report).await?;
+    let entry = add_entry(&mut tx, &open.report, new).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, axum::Json(json!({ "id": entry }))))
 }

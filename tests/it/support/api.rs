@@ -64,6 +64,14 @@ impl Api {
         api
     }
 
+    /// The same login at another address: the service was started again.
+    pub fn moved(&self, url: &str) -> Self {
+        Self {
+            base: format!("{url}/api/v1"),
+            ..self.clone()
+        }
+    }
+
     /// The token.
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("logged in")
@@ -101,6 +109,11 @@ impl Api {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.request(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// The same, for a client that is used once.
+    pub async fn post_owned(self, path: &str, body: Value) -> Answer {
+        self.post(path, body).await
     }
 
     /// A `POST` without a body.

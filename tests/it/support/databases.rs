@@ -4,9 +4,18 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Where the server is on which tests make their databases.
 const SERVER: &str = "DUTYLINE_TEST_POSTGRES";
+
+/// Nothing in a test takes longer, unless something hangs.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A breath between two looks at something that does not tell when it changes.
+pub async fn pause() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+}
 
 /// One test's database.
 pub enum Database {
@@ -64,6 +73,27 @@ impl Database {
                 format!("{host}/{name}{query}")
             }
         }
+    }
+
+    /// Waits until nobody is connected: the server may still be at the last statement of a client that was killed.
+    pub async fn deserted(&self) {
+        let Self::Postgres { name } = self else {
+            return;
+        };
+        let mut admin = admin().await;
+        let connected = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1";
+        let waiting = async {
+            loop {
+                let query = sqlx::query_scalar(connected).bind(name);
+                let count: i64 = query.fetch_one(&mut admin).await.expect("a count");
+                if count == 0 {
+                    return;
+                }
+                pause().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        waited.expect("the server lets go of a killed client");
     }
 
     /// Removes it. A test that panics leaves its database to the end of the test server.

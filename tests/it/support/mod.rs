@@ -3,27 +3,35 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 mod api;
+mod binary;
+mod callers;
 mod databases;
 pub mod hooks;
 pub mod logs;
 pub mod proxy;
+pub mod queue;
 mod rows;
+pub mod sql;
+pub mod standin;
 pub mod team;
+pub mod webhooks;
 
 pub use api::{Answer, Api, client};
-pub use databases::Database;
+pub use binary::{Binary, names};
+pub use callers::{wav, wrote};
+pub use databases::{DEADLINE, Database, pause};
 
 use dutyline::app::{self, Bound, Running};
 use dutyline::clock::Clock;
 use dutyline::config::Config;
-use dutyline::members::NewLineKey;
+use dutyline::login::Role;
+use dutyline::members::{self, NewLineKey, Source};
 use dutyline::service::Service;
 use dutyline::setup;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
-use dutyline::store::jobs;
+use dutyline::store::{Db, jobs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 
 /// The name and password of the first lead.
@@ -36,13 +44,12 @@ pub const ACCOUNT: &str = "AC11111111111111111111111111111111";
 pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
 /// The number of the default line.
 pub const NUMBER: &str = "18877009155";
-/// Nothing in a test takes longer, unless something hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Declares a test that runs on SQLite and on Postgres. The body gets a `TestLine`; whatever the body forgets, the
-/// end checks: no job left undone, nothing the provider could not understand.
+/// end checks: no job left undone, nothing the provider could not understand. `line: TestLine = two_lines` changes the
+/// configuration first.
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($line:ident: TestLine) $body:block)*) => {
+    ($($(#[$meta:meta])* async fn $name:ident($line:ident: TestLine $(= $change:ident)?) $body:block)*) => {
         $(mod $name {
             use super::*;
 
@@ -51,20 +58,24 @@ macro_rules! on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let mut line = $crate::support::TestLine::open($crate::support::Database::sqlite()).await;
-                body(&mut line).await;
-                line.finish().await;
+                on($crate::support::Database::sqlite()).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                let database = $crate::support::Database::postgres().await;
-                let mut line = $crate::support::TestLine::open(database).await;
+                on($crate::support::Database::postgres().await).await;
+            }
+
+            async fn on(database: $crate::support::Database) {
+                let change = on_both!(@change $($change)?);
+                let mut line = TestLine::with(database, $crate::support::OPEN, change).await;
                 body(&mut line).await;
                 line.finish().await;
             }
         })*
     };
+    (@change) => { std::convert::identity::<String> };
+    (@change $change:ident) => { $change };
 }
 pub(crate) use on_both;
 
@@ -90,7 +101,7 @@ pub struct TestLine {
 impl TestLine {
     /// The default line, open, on this database.
     pub async fn open(database: Database) -> Self {
-        Self::with(database, OPEN, |toml| toml).await
+        Self::with(database, OPEN, std::convert::identity).await
     }
 
     /// A line whose clock starts at `at`, with the configuration as `change` makes it.
@@ -100,6 +111,7 @@ impl TestLine {
         let api_url = format!("http://{}", app::address(&api));
         let address = database.address(folder.path());
         let toml = change(configuration(&address, &api_url));
+        std::fs::write(folder.path().join("test.toml"), &toml).expect("a file");
         let config = Config::parse(&toml, "test.toml", folder.path()).expect("a configuration");
         let clock = clock_at(at);
         let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
@@ -151,6 +163,30 @@ impl TestLine {
         self.folder.path().join("data/recordings")
     }
 
+    /// The database, for whoever gets at it without the program.
+    pub fn db(&self) -> &Db {
+        &self.service().db
+    }
+
+    /// Makes another member, who works on these lines.
+    pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
+        let clock = self.service().clock;
+        let mut tx = self.db().begin().await.expect("the database");
+        let lead = members::unlock(&mut tx, LEAD.0, LEAD.1)
+            .await
+            .expect("the lead");
+        let member = members::make(&mut tx, &clock, name, role, password)
+            .await
+            .expect("a member");
+        for line in lines {
+            let from = Source::Member(&lead.0, &lead.1);
+            members::grant(&mut tx, &clock, line, from, &member)
+                .await
+                .expect("a grant");
+        }
+        tx.commit().await.expect("a commit");
+    }
+
     /// Somebody logged in as the first lead.
     pub async fn lead(&self) -> Api {
         Api::log_in(&self.url, LEAD.0, LEAD.1).await
@@ -186,6 +222,11 @@ impl TestLine {
         let mut counts = jobs::count(&mut tx).await.expect("the jobs");
         counts.retain(|(kind, ..)| kind != "watch");
         counts
+    }
+
+    /// Drops all jobs: for a test that leaves the provider nothing to fetch.
+    pub async fn forget_jobs(&self) {
+        queue::forget(&self.service().db).await;
     }
 
     /// Ends the test: no job may be left undone, and the provider must have understood everything.
@@ -228,6 +269,20 @@ api_url = "{api_url}"
 
 {lines}"#
     )
+}
+
+/// The number of the second line in [`two_lines`].
+pub const OTHER_NUMBER: &str = "18877009156";
+/// The id of the default line, and of the second one in [`two_lines`].
+pub const LINES: [&str; 2] = ["fcg-5", "fcg-6"];
+
+/// The configuration with a second line, the same as the first but for its number.
+pub fn two_lines(toml: String) -> String {
+    let second = &toml[toml.find("[[line]]").expect("a line")..];
+    let second = second
+        .replace("\"fcg-5\"", "\"fcg-6\"")
+        .replace(NUMBER, OTHER_NUMBER);
+    format!("{toml}\n{second}")
 }
 
 /// A clock that starts at an RFC 3339 time.

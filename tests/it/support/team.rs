@@ -1,8 +1,7 @@
 //! More than one line, and more than one member.
 
-use super::{Api, LEAD, TestLine};
+use super::{Api, TestLine};
 use dutyline::login::Role;
-use dutyline::members::{self, Source};
 
 /// The number of the second line.
 pub const SECOND_NUMBER: &str = "13977100002";
@@ -30,20 +29,7 @@ impl TestLine {
     /// name and `-password`.
     pub async fn member(&self, name: &str, role: Role, lines: &[&str]) -> Api {
         let password = format!("{name}-password");
-        let service = self.service();
-        let mut tx = service.db.begin().await.unwrap();
-        let clock = &service.clock;
-        let member = members::make(&mut tx, clock, name, role, &password)
-            .await
-            .unwrap();
-        let (lead, identity) = members::unlock(&mut tx, LEAD.0, LEAD.1).await.unwrap();
-        for line in lines {
-            let from = Source::Member(&lead, &identity);
-            members::grant(&mut tx, clock, line, from, &member)
-                .await
-                .unwrap();
-        }
-        tx.commit().await.unwrap();
+        self.make_member(name, role, &password, lines).await;
         Api::log_in(&self.url, name, &password).await
     }
 }

@@ -65,7 +65,6 @@ fn withheld_numbers_are_known_in_every_spelling() {
         "Anonymous",
         "RESTRICTED",
         "%2B266696687",
-        "266696687",
         "%2B7378742833",
         "%2B2562533",
         "%2B8656696",
@@ -87,10 +86,6 @@ fn withheld_numbers_are_known_in_every_spelling() {
             "{number}"
         );
     }
-    let Caller::Number(long) = says(&format!("From={}", "1".repeat(500))).unwrap().from else {
-        panic!("not withheld");
-    };
-    assert_eq!(long.show().len(), 128);
 }
 
 #[test]

@@ -1,8 +1,20 @@
 //! Files only the service's own user can read, and names that last.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
+
+/// Makes a folder, and those above it, for the service's own user alone. One that is there is left as it is.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
 
 /// A file that was not there before and that only the service's own user can read.
 pub fn new_private_file(path: &Path) -> io::Result<File> {

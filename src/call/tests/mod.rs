@@ -1,0 +1,108 @@
+//! The conversation, held against its rules for any caller ([`properties`]), and word by word for some ([`examples`]).
+
+mod examples;
+mod properties;
+
+use super::flow::{self, Input, State, Turn};
+use super::script::{RecordingEnd, Script, Verb};
+use crate::config::{Config, EMBEDDED};
+use crate::line::Line;
+use chrono::{DateTime, Utc};
+use std::path::Path;
+
+/// What is drawn for every call here.
+const RECEIPT: &str = "572943817503";
+
+fn default_line() -> Line {
+    let config = Config::parse(EMBEDDED, "default", Path::new("/nowhere")).unwrap();
+    config.lines[0].line.clone()
+}
+
+/// A time of the default line's clock.
+fn at(shanghai: &str) -> DateTime<Utc> {
+    format!("{shanghai}:00+08:00").parse().unwrap()
+}
+
+fn recorded(end: RecordingEnd) -> Input {
+    Input::Recorded {
+        end: Some(end),
+        seconds: None,
+    }
+}
+
+/// A call to a line: what it is told, and where it stands.
+struct Caller<'a> {
+    line: &'a Line,
+    state: State,
+    heard: Script,
+    effects: Vec<flow::Effect>,
+}
+
+impl<'a> Caller<'a> {
+    fn dial(line: &'a Line, at: DateTime<Utc>) -> Self {
+        let Turn {
+            state,
+            effects,
+            script,
+        } = flow::answer(line, at, RECEIPT.to_owned());
+        Self {
+            line,
+            state,
+            heard: script,
+            effects,
+        }
+    }
+
+    fn does(&mut self, input: Input) -> &mut Self {
+        let turn = flow::next(self.line, self.state.clone(), input);
+        self.state = turn.state;
+        self.heard = turn.script;
+        self.effects = turn.effects;
+        self
+    }
+
+    fn presses(&mut self, key: char) -> &mut Self {
+        self.does(Input::Key(key))
+    }
+
+    fn says_something(&mut self) -> &mut Self {
+        self.does(recorded(RecordingEnd::Key))
+    }
+
+    fn waits(&self) -> Waits {
+        waits(&self.heard)
+    }
+
+    fn words(&self) -> String {
+        words(&self.heard)
+    }
+}
+
+/// What a script ends in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Waits {
+    Keys(String),
+    Record(u32),
+    HungUp,
+    /// The script is empty: nobody is there.
+    Nobody,
+}
+
+fn waits(script: &Script) -> Waits {
+    match script.0.last() {
+        Some(Verb::Gather { keys, .. }) => Waits::Keys(keys.clone()),
+        Some(Verb::Record { max_seconds, .. }) => Waits::Record(*max_seconds),
+        Some(Verb::HangUp) => Waits::HungUp,
+        Some(other) => panic!("a script ends in {other:?}"),
+        None => Waits::Nobody,
+    }
+}
+
+/// What is said, a line each.
+fn words(script: &Script) -> String {
+    let said = script.0.iter().filter_map(|verb| match verb {
+        Verb::Say { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    said.collect::<Vec<_>>().join("\n")
+}

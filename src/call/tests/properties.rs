@@ -1,0 +1,442 @@
+//! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
+
+use super::*;
+use crate::call::flow::{Effect, MAX_STEPS, Place, Reached, blunt, takes_reports};
+use crate::call::prompts::prompts;
+use crate::line::AfterHours;
+use crate::line::hours::{Phase, Standing};
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+static DEFAULT: LazyLock<Line> = LazyLock::new(default_line);
+
+/// Steps after which a call is over, whatever comes.
+const END: u32 = MAX_STEPS + 5;
+/// Silences that lead to the recording, or to the receipt, from anywhere.
+const PATIENCE: usize = 3;
+
+fn any_line() -> impl Strategy<Value = Line> {
+    let languages = prop_oneof![
+        Just(vec!["zh-CN"]),
+        Just(vec!["en"]),
+        Just(vec!["zh-CN", "en"]),
+        Just(vec!["en", "zh-CN"]),
+    ];
+    let seconds = prop_oneof![Just(30), Just(119), Just(120), Just(121), 30u32..=3600];
+    (languages, seconds, any::<[bool; 6]>()).prop_map(|(languages, seconds, without)| {
+        let mut line = DEFAULT.clone();
+        line.languages = languages.into_iter().map(str::to_owned).collect();
+        line.recording_seconds = seconds;
+        if without[0] {
+            line.after_hours = AfterHours::Report;
+        }
+        for words in line.words.values_mut() {
+            if without[1] {
+                (words.scope, words.inspected) = (None, None);
+            }
+            if without[2] {
+                words.disciplines.clear();
+            }
+            if without[3] {
+                words.post = None;
+            }
+            if without[4] {
+                words.letter_boxes.clear();
+            }
+            if without[5] {
+                words.elsewhere.clear();
+            }
+        }
+        line
+    })
+}
+
+/// Any minute from before the inspection to after it, and often enough one of the open hours.
+fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
+    let minutes = |from: &'static str, days: i64| {
+        (0..days * 24 * 60).prop_map(move |minute| at(from) + TimeDelta::minutes(minute))
+    };
+    let hours = prop_oneof![
+        Just("2024-03-06T09:00"),
+        Just("2024-03-06T13:00"),
+        Just("2024-03-06T20:00"),
+        Just("2024-04-04T09:00"),
+        Just("2024-06-14T20:00"),
+        Just("2024-06-17T09:00"),
+    ];
+    prop_oneof![
+        2 => minutes("2024-03-04T00:00", 112),
+        1 => minutes("2024-06-13T00:00", 11),
+        3 => hours.prop_map(at),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let end = prop_oneof![
+        4 => Just(Some(RecordingEnd::Key)),
+        2 => Just(Some(RecordingEnd::Silence)),
+        3 => Just(Some(RecordingEnd::Limit)),
+        1 => Just(Some(RecordingEnd::HangUp)),
+        2 => Just(None),
+    ];
+    let seconds = proptest::option::of(0u32..4000);
+    prop_oneof![
+        12 => proptest::sample::select("1234567890*#AD".chars().collect::<Vec<_>>()).prop_map(Input::Key),
+        6 => Just(Input::Nothing),
+        6 => (end, seconds).prop_map(|(end, seconds)| Input::Recorded { end, seconds }),
+        1 => Just(Input::Restart),
+        1 => Just(Input::HungUp),
+    ]
+}
+
+fn inputs() -> impl Strategy<Value = Vec<Input>> {
+    proptest::collection::vec(any_input(), 0..(END as usize + 10))
+}
+
+/// A caller who never hangs up, and whose recordings end otherwise too.
+fn stubborn(input: Input) -> Input {
+    match input {
+        Input::HungUp => Input::Nothing,
+        Input::Recorded {
+            end: Some(RecordingEnd::HangUp),
+            seconds,
+        } => Input::Recorded { end: None, seconds },
+        other => other,
+    }
+}
+
+/// The keys a script speaks of: each is offered in words that end with it.
+fn keys_spoken_of(script: &Script) -> BTreeSet<char> {
+    words(script)
+        .lines()
+        .flat_map(|line| {
+            let offers = line
+                .split("请按")
+                .skip(1)
+                .chain(line.split("press ").skip(1));
+            offers
+                .filter_map(|offer| offer.chars().next())
+                .collect::<Vec<_>>()
+        })
+        .filter(char::is_ascii_digit)
+        .collect()
+}
+
+/// A sentence with something filled in: the words before it.
+fn stem(prompt: &str) -> &str {
+    prompt.split('{').next().unwrap()
+}
+
+fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
+    let verbs = &caller.heard.0;
+    if verbs.is_empty() {
+        prop_assert!(gone, "silence for somebody who is there");
+        return Ok(());
+    }
+    let ends = |verb: &Verb| !matches!(verb, Verb::Say { .. } | Verb::Play { .. });
+    prop_assert_eq!(verbs.iter().filter(|verb| ends(verb)).count(), 1);
+    prop_assert!(ends(verbs.last().unwrap()));
+    for verb in verbs {
+        match verb {
+            Verb::Say { text, language } => {
+                prop_assert!(!text.is_empty() && !text.contains(['{', '}']), "{}", text);
+                prop_assert!(caller.line.languages.contains(language));
+            }
+            Verb::Play { take } => {
+                let current = caller.state.takes.iter().filter(|take| !take.replaced);
+                prop_assert!(
+                    current
+                        .flat_map(|take| &take.steps)
+                        .any(|step| step == take)
+                );
+            }
+            Verb::Gather { keys, seconds } => {
+                let offered: BTreeSet<char> = keys.chars().collect();
+                prop_assert_eq!(offered.len(), keys.len());
+                prop_assert_eq!(&offered, &keys_spoken_of(&caller.heard));
+                prop_assert!(*seconds > 0);
+            }
+            Verb::Record { max_seconds, .. } => {
+                prop_assert!(
+                    takes_reports(caller.line, &caller.state),
+                    "no report is taken now"
+                );
+                prop_assert!(*max_seconds <= caller.line.recording_seconds);
+                let place = caller.state.place;
+                prop_assert!(matches!(place, Place::Recording { .. }), "{:?}", place);
+            }
+            Verb::HangUp => prop_assert_eq!(caller.state.place, Place::Over),
+        }
+    }
+    Ok(())
+}
+
+/// Once intake is over nothing may sound as if a report could be left here, now or later.
+fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
+    if caller.state.intake != Standing::After {
+        return Ok(());
+    }
+    let said = words(&caller.heard);
+    for language in &caller.line.languages {
+        let p = prompts(language);
+        for prompt in [
+            &p.reopens,
+            &p.reopens_today,
+            &p.menu_report,
+            &p.leave_now,
+            &p.menu_inform,
+            &p.guidance,
+            &p.call_again,
+            &p.scope,
+            &p.disciplines,
+            &p.post,
+            &p.letter_boxes,
+            &p.intake_ends,
+            &p.intake_not_yet,
+        ] {
+            prop_assert!(!said.contains(stem(prompt)), "{}", said);
+        }
+    }
+    prop_assert!(
+        !said.contains("请按1") && !said.contains("press 1"),
+        "{}",
+        said
+    );
+    Ok(())
+}
+
+/// The receipt: in one sentence, twelve digits with spaces between them, twice, and only when something was said.
+fn check_receipt(caller: &Caller<'_>) -> Result<(), TestCaseError> {
+    let spaced = RECEIPT
+        .chars()
+        .map(String::from)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let said = words(&caller.heard);
+    let sentences: Vec<&str> = said.lines().filter(|line| line.contains(&spaced)).collect();
+    let now = caller.effects.contains(&Effect::ReceiptSpoken);
+    prop_assert_eq!(sentences.len(), if now { 2 } else { 0 });
+    for sentence in &sentences {
+        prop_assert_eq!(sentence.chars().filter(char::is_ascii_digit).count(), 12);
+    }
+    prop_assert!(!said.contains(RECEIPT));
+    if now {
+        prop_assert!(!caller.state.takes.is_empty() && caller.state.receipt_spoken);
+        prop_assert_eq!(caller.state.reached, Reached::Receipt);
+        prop_assert_eq!(caller.waits(), Waits::HungUp);
+    }
+    Ok(())
+}
+
+/// Every recorded step in one take, once, in order; takes are never removed, and one is set back only by a later one.
+fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<(), TestCaseError> {
+    let takes = &caller.state.takes;
+    let kept: Vec<u32> = takes.iter().flat_map(|take| take.steps.clone()).collect();
+    prop_assert_eq!(&kept, recorded);
+    prop_assert!(takes.len() >= before.takes.len());
+    let mut set_back = Vec::new();
+    for (old, new) in before.takes.iter().zip(takes) {
+        prop_assert!(new.steps.starts_with(&old.steps));
+        prop_assert!(new.replaced || !old.replaced, "a take came back");
+        if new.replaced && !old.replaced {
+            set_back.extend(&new.steps);
+        }
+    }
+    prop_assert!(
+        takes.last().is_none_or(|take| !take.replaced),
+        "nothing stands in its place"
+    );
+    let told: Vec<_> = caller
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Replaced { steps, by } => Some((steps.clone(), *by)),
+            Effect::ReceiptSpoken => None,
+        })
+        .collect();
+    if set_back.is_empty() {
+        prop_assert_eq!(told, []);
+    } else {
+        prop_assert_eq!(told, [(set_back, before.step)]);
+    }
+    Ok(())
+}
+
+/// Silence alone leads to the recording, or sends what there is.
+fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
+    let state = &caller.state;
+    if !takes_reports(caller.line, state) || !matches!(caller.waits(), Waits::Keys(_)) {
+        return Ok(());
+    }
+    let mut silent = Caller {
+        line: caller.line,
+        state: state.clone(),
+        heard: Script::default(),
+        effects: Vec::new(),
+    };
+    for _ in 0..PATIENCE {
+        silent.does(Input::Nothing);
+        match silent.waits() {
+            Waits::Record(_) => return Ok(()),
+            Waits::HungUp => {
+                prop_assert!(silent.state.receipt_spoken, "a dead end");
+                return Ok(());
+            }
+            Waits::Keys(_) | Waits::Nobody => {}
+        }
+    }
+    prop_assert!(false, "silence leads nowhere");
+    Ok(())
+}
+
+fn same(a: &State, b: &State) -> bool {
+    a == b
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn any_call_keeps_every_rule(line in any_line(), now in any_instant(), inputs in inputs()) {
+        let mut caller = Caller::dial(&line, now);
+        let mut recorded = Vec::new();
+        let mut gone = false;
+        check_form(&caller, gone)?;
+        check_intake_over(&caller)?;
+        check_receipt(&caller)?;
+        check_silence(&caller)?;
+        for input in inputs {
+            let before = caller.state.clone();
+            if matches!(input, Input::Recorded { .. }) {
+                recorded.push(before.step);
+            }
+            gone |= matches!(
+                input,
+                Input::HungUp | Input::Recorded { end: Some(RecordingEnd::HangUp), .. }
+            );
+
+            // As it comes out of the database, the same comes of it.
+            let kept = serde_json::to_string(&before).unwrap();
+            let thawed: State = serde_json::from_str(&kept).unwrap();
+            prop_assert!(same(&thawed, &before));
+            let again = flow::next(&line, thawed, input);
+            caller.does(input);
+            prop_assert!(same(&again.state, &caller.state));
+            prop_assert_eq!(&again.script, &caller.heard);
+            prop_assert_eq!(&again.effects, &caller.effects);
+
+            prop_assert_eq!(caller.state.step, before.step + 1);
+            prop_assert_eq!(caller.state.phase, before.phase, "a call keeps its phase");
+            prop_assert!(caller.state.reached >= before.reached);
+            check_form(&caller, gone)?;
+            check_intake_over(&caller)?;
+            check_receipt(&caller)?;
+            check_takes(&recorded, &before, &caller)?;
+            if !gone {
+                check_silence(&caller)?;
+            }
+            if before.receipt_spoken {
+                prop_assert!(!caller.effects.contains(&Effect::ReceiptSpoken), "the receipt is spoken once");
+            }
+            if before.place == Place::Over {
+                prop_assert_eq!(caller.state.place, Place::Over);
+            }
+        }
+    }
+
+    #[test]
+    fn any_call_ends(line in any_line(), now in any_instant(), inputs in inputs(), last in any_input()) {
+        let mut caller = Caller::dial(&line, now);
+        for input in inputs.into_iter().chain(std::iter::repeat(last)).map(stubborn) {
+            if caller.waits() == Waits::HungUp {
+                return Ok(());
+            }
+            prop_assert!(caller.state.step <= END, "still going on at step {}", caller.state.step);
+            caller.does(input);
+        }
+    }
+
+    #[test]
+    fn pure_silence_leads_to_the_recording_wherever_reports_are_taken(line in any_line(), now in any_instant()) {
+        let mut caller = Caller::dial(&line, now);
+        let takes = takes_reports(&line, &caller.state);
+        let mut asked = false;
+        for _ in 0..10 {
+            asked |= matches!(caller.waits(), Waits::Record(_));
+            if caller.waits() == Waits::HungUp {
+                break;
+            }
+            caller.does(Input::Nothing);
+        }
+        prop_assert_eq!(caller.waits(), Waits::HungUp);
+        prop_assert_eq!(asked, takes);
+        prop_assert_eq!(caller.state.reached, if takes { Reached::Guidance } else { Reached::Greeting });
+    }
+
+    /// A caller who hangs up at any point has left what they said.
+    #[test]
+    fn hanging_up_keeps_what_was_said(
+        line in any_line(), now in any_instant(), inputs in inputs(), stop in 0usize..20
+    ) {
+        let mut caller = Caller::dial(&line, now);
+        for input in inputs.into_iter().take(stop) {
+            caller.does(input);
+        }
+        let before = caller.state.clone();
+        caller.does(Input::HungUp);
+        prop_assert_eq!(&caller.state.takes, &before.takes);
+        prop_assert_eq!(caller.waits(), Waits::Nobody);
+        prop_assert_eq!(caller.state.place, Place::Over);
+    }
+
+    /// With the database down: the phase's words, and a recording where the phase takes reports.
+    #[test]
+    fn the_blunt_answer_needs_nobody(line in any_line(), now in any_instant()) {
+        let state = flow::answer(&line, now, RECEIPT.to_owned()).state;
+        let script = blunt(&line, now);
+        let end = waits(&script);
+        if takes_reports(&line, &state) {
+            prop_assert_eq!(end, Waits::Record(line.recording_seconds));
+        } else {
+            prop_assert_eq!(end, Waits::HungUp);
+        }
+        prop_assert_eq!(script.0.iter().filter(|verb| matches!(verb, Verb::Gather { .. })).count(), 0);
+        prop_assert!(keys_spoken_of(&script).is_empty(), "no key works in it");
+    }
+}
+
+/// The random instants above meet every phase; here each is met for certain.
+#[test]
+fn every_phase_takes_what_it_should() {
+    for (time, phase, message, report) in [
+        ("2024-03-05T09:00", Phase::NotStarted, false, false),
+        ("2024-03-06T08:29", Phase::AfterHours, false, true),
+        ("2024-03-06T08:30", Phase::Open, true, true),
+        ("2024-03-06T12:00", Phase::Break, false, true),
+        ("2024-04-11T09:00", Phase::Holiday, false, true),
+        ("2024-06-14T20:00", Phase::AfterHours, false, true),
+        ("2024-06-15T09:00", Phase::Holiday, false, false),
+        ("2024-06-17T08:30", Phase::IntakeClosed, false, false),
+        ("2024-06-17T12:00", Phase::Break, false, false),
+        ("2024-06-21T18:00", Phase::AfterHours, false, false),
+        ("2024-06-22T09:00", Phase::Ended, false, false),
+    ] {
+        let mut line = DEFAULT.clone();
+        for (after_hours, taken) in [(AfterHours::Message, message), (AfterHours::Report, report)] {
+            line.after_hours = after_hours;
+            let caller = Caller::dial(&line, at(time));
+            assert_eq!(caller.state.phase, phase, "{time}");
+            assert_eq!(
+                takes_reports(&line, &caller.state),
+                taken,
+                "{time} {after_hours:?}"
+            );
+            let Waits::Keys(keys) = caller.waits() else {
+                panic!("{time}: the message waits for a key");
+            };
+            assert_eq!(keys.contains('1'), taken, "{time}");
+        }
+    }
+}

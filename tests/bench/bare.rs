@@ -1,0 +1,130 @@
+//! The yardstick: what the database does on this machine without the service, opened as the service opens it. And how
+//! many transactions it has committed.
+
+use super::Spread;
+use super::databases::Database;
+use dutyline::config::DatabaseAddress;
+use dutyline::store::{Db, Tx};
+use sqlx::Row;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const FOR: Duration = Duration::from_secs(2);
+/// About what a webhook writes.
+const ROW: [u8; 1024] = [7; 1024];
+
+fn sqlite_file(folder: &Path) -> PathBuf {
+    folder.join("data/dutyline.db")
+}
+
+async fn open(database: &Database, folder: &Path) -> Db {
+    let address = match database {
+        Database::Sqlite => DatabaseAddress::Sqlite(sqlite_file(folder)),
+        Database::Postgres { .. } => DatabaseAddress::Postgres(database.address(folder).into()),
+    };
+    Db::open(&address).await.expect("a database")
+}
+
+async fn run(db: &Db, statement: &'static str, row: Option<&[u8]>) {
+    let mut tx = db.begin().await.expect("a transaction");
+    let done = match (&mut tx, row) {
+        (Tx::Sqlite(tx), Some(row)) => sqlx::query(statement)
+            .bind(row)
+            .execute(&mut **tx)
+            .await
+            .map(drop),
+        (Tx::Sqlite(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
+        (Tx::Postgres(tx), Some(row)) => sqlx::query(statement)
+            .bind(row)
+            .execute(&mut **tx)
+            .await
+            .map(drop),
+        (Tx::Postgres(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
+    };
+    done.expect("the statement is right");
+    tx.commit().await.expect("a commit");
+}
+
+/// Transactions that write one row, from one task and from sixteen.
+pub async fn commits(database: &Database, folder: &Path) -> [Spread; 2] {
+    let db = Arc::new(open(database, folder).await);
+    run(&db, "CREATE TABLE bare (content BYTEA NOT NULL)", None).await;
+    let spread = [
+        commits_at_once(&db, 1).await,
+        commits_at_once(&db, 16).await,
+    ];
+    db.close().await;
+    spread
+}
+
+async fn commits_at_once(db: &Arc<Db>, at_once: usize) -> Spread {
+    let start = Instant::now();
+    let mut writers = Vec::new();
+    for _ in 0..at_once {
+        let db = Arc::clone(db);
+        writers.push(tokio::spawn(async move {
+            let mut times = Vec::new();
+            while start.elapsed() < FOR {
+                let begun = Instant::now();
+                run(&db, "INSERT INTO bare VALUES ($1)", Some(&ROW)).await;
+                times.push(begun.elapsed());
+            }
+            times
+        }));
+    }
+    let mut times = Vec::new();
+    for writer in writers {
+        times.extend(writer.await.expect("a writer"));
+    }
+    Spread::of(times, start.elapsed())
+}
+
+/// How a commit is kept safe, in words.
+pub async fn durability(database: &Database) -> String {
+    match database {
+        Database::Sqlite => " (write-ahead log, synchronous = full)".to_owned(),
+        Database::Postgres { .. } => {
+            let db = open(database, Path::new("")).await;
+            let row = query(
+                &db,
+                "SELECT current_setting('server_version'), current_setting('fsync')",
+            )
+            .await;
+            format!(
+                " {} (fsync {})",
+                row.get::<&str, _>(0),
+                row.get::<&str, _>(1)
+            )
+        }
+    }
+}
+
+/// How many transactions that wrote something the database has seen.
+pub async fn count(database: &Database, folder: &Path) -> u64 {
+    match database {
+        // "iChange" in the header of the write-ahead log's index: one more with each transaction.
+        Database::Sqlite => {
+            let index = sqlite_file(folder).with_extension("db-shm");
+            let index = std::fs::read(index).expect("the index of the write-ahead log");
+            u64::from(u32::from_ne_bytes(
+                index[8..12].try_into().expect("four bytes"),
+            ))
+        }
+        Database::Postgres { .. } => {
+            let db = open(database, folder).await;
+            let next = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+            query(&db, next).await.get::<i64, _>(0) as u64
+        }
+    }
+}
+
+async fn query(db: &Db, statement: &'static str) -> sqlx::postgres::PgRow {
+    let Db::Postgres(pool) = db else {
+        panic!("only Postgres is asked")
+    };
+    sqlx::query(statement)
+        .fetch_one(pool)
+        .await
+        .expect("an answer")
+}

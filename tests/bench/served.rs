@@ -1,0 +1,146 @@
+//! The built program as a process of its own.
+
+use super::caller::Caller;
+use super::databases::Database;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub const ACCOUNT: &str = "AC11111111111111111111111111111111";
+pub const TOKEN: &str = "test-token-of-the-provider";
+pub const PUBLIC: &str = "https://duty.example.org";
+const OPEN: &str = "2024-03-06T09:00:00+08:00";
+
+/// A running service; killed when dropped.
+pub struct Served {
+    process: Child,
+    /// Where webhooks go.
+    pub address: SocketAddr,
+    ops: SocketAddr,
+    /// From the start of the process to the first line that says where it listens.
+    pub took: Duration,
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .stdout(Stdio::piped());
+    command
+}
+
+impl Served {
+    /// Writes the configuration into `folder`, and makes the keys.
+    pub fn init(database: &Database, folder: &Path, api_url: &str) {
+        let default = dutyline::config::EMBEDDED;
+        let lines = &default[default.find("[[line]]").expect("the default has a line")..];
+        let configuration = format!(
+            r#"
+[server]
+listen     = "127.0.0.1:0"
+ops_listen = "127.0.0.1:0"
+public_url = "{PUBLIC}"
+
+[storage]
+database    = "{}"
+recordings  = "file:data/recordings"
+secret_file = "data/service.key"
+
+[[provider]]
+name    = "twilio"
+kind    = "twilio"
+account = "{ACCOUNT}"
+auth_token = "{TOKEN}"
+api_url = "{api_url}"
+
+{lines}"#,
+            database.address(folder)
+        );
+        std::fs::write(folder.join("dutyline.toml"), configuration).expect("a configuration");
+        std::fs::write(folder.join("password"), "correct horse battery staple\n").expect("a file");
+        let init = ["init", "--lead", "wang", "--password-file", "password"];
+        let done = program(folder, &init).output().expect("init runs");
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn start(folder: &Path) -> Self {
+        let start = Instant::now();
+        let mut process = program(folder, &["serve", "--clock", OPEN])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let mut listening = || {
+            let line = lines
+                .next()
+                .expect("a line that says where it listens")
+                .expect("text");
+            let address = line
+                .strip_prefix("listening on http://")
+                .expect("an address");
+            let address = address.split_whitespace().next().expect("an address");
+            address.parse().expect("an address")
+        };
+        let address = listening();
+        let took = start.elapsed();
+        let ops = listening();
+        let served = Self {
+            process,
+            address,
+            ops,
+            took,
+        };
+        assert_eq!(served.ask("/health/ready").0, 200);
+        served
+    }
+
+    fn ask(&self, path: &str) -> (u16, String) {
+        Caller::dial(self.ops).request(&format!("GET {path} HTTP/1.1"), "")
+    }
+
+    /// The value of a metric.
+    pub fn metric(&self, name: &str) -> f64 {
+        self.sum(&format!("dutyline_{name}"))
+    }
+
+    /// How many jobs there are to do, without the watch over a running call.
+    pub fn waiting_jobs(&self) -> f64 {
+        let watches = "dutyline_jobs{kind=\"watch\"";
+        self.sum("dutyline_jobs{") - self.sum(watches)
+    }
+
+    fn sum(&self, start: &str) -> f64 {
+        let (_, text) = self.ask("/metrics");
+        let lines = text.lines().filter(|line| line.starts_with(start));
+        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// A figure of the kernel's about its memory, in MB.
+    pub fn memory(&self, name: &str) -> f64 {
+        let file = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(file).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.and_then(|kib| kib.parse::<f64>().ok())
+            .expect("a number")
+            * 1024.0
+            / 1e6
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself, which shows elsewhere.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,102 @@
+//! Any words in a script: the document is one that the simulated provider understands, with the same words in it, less
+//! what XML forbids and nobody speaks. The first byte picks what follows the words.
+
+use dutyline::call::script::{Script, Verb};
+use dutyline::simulator::twiml_reader::{self, Verb as Read};
+use dutyline::telephony::Links;
+use dutyline::telephony::twiml::{BluntLinks, blunt_document, document};
+
+/// Words in one `Say` are cut from here on.
+const LONGEST_SAY: usize = 2000;
+
+/// The property, for any bytes.
+pub fn check(data: &[u8]) {
+    let (first, words) = data.split_first().unwrap_or((&0, &[]));
+    let text = String::from_utf8_lossy(words).into_owned();
+    let language = ["zh-CN", "en", "de-DE", &text][usize::from(*first) % 4].to_owned();
+    let mut script = vec![Verb::Say {
+        text: text.clone(),
+        language,
+    }];
+    match first / 4 % 4 {
+        0 => script.push(Verb::Gather {
+            keys: "12".into(),
+            seconds: 0,
+        }),
+        1 => script.push(Verb::Record {
+            max_seconds: 0,
+            silence_seconds: 0,
+        }),
+        2 => script.push(Verb::HangUp),
+        _ => script.insert(0, Verb::Play { take: 3 }),
+    }
+    let script = Script(script);
+    let links = Links {
+        public_url: "https://duty.example.org".into(),
+        provider: "twilio".into(),
+        call: "9a1a3a56-6a70-4ae0-8f35-0d8d6a4c3b21"
+            .parse()
+            .expect("an id"),
+        line: "fcg-5&\"<'>".into(),
+        step: 7,
+        take_key: "key".to_owned().into(),
+    };
+    let blunt = BluntLinks {
+        recorded: "https://duty.example.org/hooks/twilio/fallback".into(),
+        recording: "https://duty.example.org/hooks/twilio/recording".into(),
+    };
+    for written in [document(&script, &links), blunt_document(&script, &blunt)] {
+        let mut said = Vec::new();
+        for verb in twiml_reader::read(&written).expect("the provider understands it") {
+            match verb {
+                Read::Gather(gather) => {
+                    assert_eq!(gather.action, Some(links.step()));
+                    gather
+                        .prompts
+                        .into_iter()
+                        .for_each(|verb| hear(verb, &mut said));
+                }
+                other => hear(other, &mut said),
+            }
+        }
+        let expected = speakable(&text);
+        if expected.chars().count() <= LONGEST_SAY {
+            let expected: Vec<_> = Some(expected)
+                .filter(|text| !text.is_empty())
+                .into_iter()
+                .collect();
+            assert_eq!(said, expected);
+        } else {
+            assert!(
+                said.iter()
+                    .all(|piece| piece.chars().count() <= LONGEST_SAY)
+            );
+            assert_eq!(without_spaces(&said.concat()), without_spaces(&expected));
+        }
+    }
+}
+
+fn hear(verb: Read, said: &mut Vec<String>) {
+    if let Read::Say { text, .. } = verb {
+        said.push(text);
+    }
+}
+
+/// The words as they should be heard.
+fn speakable(text: &str) -> String {
+    let silent = |c: &char| {
+        // Control characters, what is no character, and what turns the direction of writing.
+        let code = u32::from(*c);
+        (code < 0x20 || (0x7f..0xa0).contains(&code))
+            || [0x61c, 0x200e, 0x200f, 0xfeff, 0xfffe, 0xffff].contains(&code)
+            || (0x202a..=0x202e).contains(&code)
+            || (0x2066..=0x2069).contains(&code)
+    };
+    let spaced = text.replace(['\t', '\n', '\r'], " ");
+    let kept: String = spaced.chars().filter(|c| !silent(c)).collect();
+    kept.trim().to_owned()
+}
+
+fn without_spaces(text: &str) -> String {
+    text.split_whitespace().collect()
+}

@@ -1,0 +1,806 @@
+//! Canaries: every field a caller or an inspector can fill is filled with something that is nowhere else, the calls are
+//! settled, and then everything the service has left anywhere is searched for it, in every form it could have.
+//!
+//! The service is the real program in a process of its own, so that what it prints and what it leaves in the folder
+//! for temporary files is seen as well. The provider is played by the test: it chooses the ids.
+
+mod needles;
+mod provider;
+
+use crate::support::{self, Api, Database, LEAD, NUMBER, OPEN, TOKEN, TestLine, wav};
+use dutyline::simulator::spoken;
+use dutyline::work::housekeeping;
+use needles::{Needles, Place};
+use provider::Provider;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Row};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The line's clock: within the hour, so that a time cut to the hour is told from an exact one.
+const CLOCK: &str = "2024-03-06T09:17:23+08:00";
+/// The start of that hour, in seconds since 1970.
+const HOUR: u64 = 1_709_686_800;
+
+const CALLER: &str = "13974620581";
+const SECOND_CALLER: &str = "13526184079";
+const NOT_OURS: &str = "+8613299018846";
+const NAME: &str = "Canary Lindqvist 金丝雀";
+const CITY: &str = "Kanarievogelstad";
+const FORWARDED: &str = "+8615177308264";
+const NEW_FIELD: &str = "a-field-of-tomorrow-6cUv";
+const KEYS: &str = "739495028416";
+const CALL: &str = "CAcanary0call5b1f9e7d3c2a48806";
+const SECOND_CALL: &str = "CAcanary0second61c0d9e84f7a2b3";
+const UNKNOWN_CALL: &str = "CAcanary0unknown7f3e1d5c9b2a80";
+const FIRST_TAKE: &str = "REcanary0first92d7c1b6e5f4a380";
+const SECOND_TAKE: &str = "REcanary0again4e8b1c7d6f5a9203";
+const STRAY_TAKE: &str = "REcanary0stray1d9c8b7e6f5a4320";
+const AUDIO: &[u8] = b"\x03\xfacanary\x81said\xc4";
+const NOTE: &str = "金丝雀说：副院长的弟弟 Zwitscherkanarie";
+const DISCIPLINE: &str = "廉洁纪律";
+const FOCUS: &str = "群众身边腐败问题和不正之风";
+const NO_DISCIPLINE: &str = "a discipline there is none of, Qx9";
+const DESTINATION: &str = "金丝雀市场监督管理局, Room 4711";
+const DUPLICATE_OF: &str = "2023-9137 canary";
+const WRONG_NAME: &str = "canary.intruder";
+const WRONG_PASSWORD: &str = "tried canary passw0rd";
+const PASSWORD: &str = "the lead's own canary password";
+const NO_TOKEN: &str = "Y2FuYXJ5LXRva2VuLXRoYXQtaXMtbm9uZS1vZi1vdXJz";
+const IN_A_PATH: &str = "canary-in-a-path-81c";
+const IN_A_QUERY: &str = "canary-in-a-query-4fe";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite() {
+    nothing_is_left_in_the_clear(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres() {
+    nothing_is_left_in_the_clear(Database::postgres().await).await;
+}
+
+async fn nothing_is_left_in_the_clear(database: Database) {
+    let provider = Provider::open().await;
+    let mut house = House::build(&database, &provider.api_url).await;
+    let recovery = house.init();
+    house.serve();
+
+    let mut needles = Needles::default();
+    for (what, secret) in [
+        ("the caller's number", CALLER),
+        ("the second caller's number", SECOND_CALLER),
+        ("a number no line has", &NOT_OURS[3..]),
+        ("the caller's name", NAME),
+        ("the caller's city", CITY),
+        ("who forwarded the call", &FORWARDED[3..]),
+        ("a field nobody knows", NEW_FIELD),
+        ("keys beyond the menu", KEYS),
+        ("the call's id", CALL),
+        ("the second call's id", SECOND_CALL),
+        ("the unknown call's id", UNKNOWN_CALL),
+        ("the first take's id", FIRST_TAKE),
+        ("the second take's id", SECOND_TAKE),
+        ("the stray take's id", STRAY_TAKE),
+        ("the note", NOTE),
+        ("the discipline", DISCIPLINE),
+        ("the focus", FOCUS),
+        ("a discipline there is none of", NO_DISCIPLINE),
+        ("the destination", DESTINATION),
+        ("what it is a duplicate of", DUPLICATE_OF),
+        ("a wrong name", WRONG_NAME),
+        ("a wrong password", WRONG_PASSWORD),
+        ("the password", PASSWORD),
+        ("a wrong token", NO_TOKEN),
+        ("a path", IN_A_PATH),
+        ("a query", IN_A_QUERY),
+        ("the provider's secret", TOKEN),
+        ("the recovery key", &recovery),
+    ] {
+        needles.add(what, secret.as_bytes());
+    }
+    needles.add("what was said", AUDIO);
+    let (_, seed) = bech32::decode(&recovery).unwrap();
+    needles.add("the recovery key's bytes", &seed);
+    let secret = fs::read_to_string(house.data().join("service.key")).unwrap();
+    needles.add_base64("the service secret", secret.trim());
+
+    let receipt = call_and_say(&house, &provider).await;
+    needles.add("the receipt", receipt.as_bytes());
+    let spaced: Vec<String> = receipt.chars().map(String::from).collect();
+    needles.add("the receipt as it is spoken", spaced.join(" ").as_bytes());
+    other_calls(&house, &provider).await;
+    house.settled().await;
+    assert_eq!(provider.left(), 0, "recordings left at the provider");
+    for token in inspect(&house).await {
+        needles.add_base64("a session's token", &token);
+    }
+
+    let metrics = house.metrics().await;
+    assert!(
+        metrics.contains("dutyline_reports{line=\"fcg-5\",status=\"queued\"} 1"),
+        "{metrics}"
+    );
+    house.saw("the metrics", metrics.into_bytes());
+    needles.search("while it runs", &house.everything(&database).await);
+    exact_times_are_sealed(&house, &database).await;
+    house.stop();
+    needles.search("after it stopped", &house.everything(&database).await);
+
+    // The same search sees what is put where the service puts things.
+    fs::write(
+        house.data().join("recordings/planted"),
+        format!("x{CALLER}"),
+    )
+    .unwrap();
+    let found = needles.hits(&house.everything(&database).await);
+    assert!(
+        found.len() == 1 && found[0].contains("the caller's number"),
+        "{found:?}"
+    );
+    database.remove().await;
+}
+
+/// SQLite's log keeps what rows held before, exact times of finished jobs among them, until it is emptied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_rows_do_not_stay_in_sqlites_log() {
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| toml).await;
+    line.leave(CALLER, NUMBER, &wav(AUDIO)).await;
+    line.idle().await;
+    let log = line.path().join("data/dutyline.db-wal");
+    assert!(fs::metadata(&log).unwrap().len() > 0);
+    // Somebody may be reading just then; in life the next hour comes.
+    for _ in 0..100 {
+        housekeeping::tidy(line.service()).await.unwrap();
+        if fs::metadata(&log).unwrap().len() == 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fs::metadata(&log).unwrap().len(), 0);
+    line.finish().await;
+}
+
+/// The whole conversation: a key nobody offered, a take, listening to it, another take, the receipt. Gives the receipt.
+async fn call_and_say(house: &House, provider: &Provider) -> String {
+    provider.record(FIRST_TAKE, wav(AUDIO));
+    provider.record(SECOND_TAKE, wav(AUDIO));
+    let caller = Caller {
+        house,
+        call: CALL,
+        from: CALLER,
+    };
+    let strange = format!("sip:{NUMBER}@{CITY};user=phone");
+    let menu = caller.says("/hooks/twilio/call", &[("To", &strange)]).await;
+    let menu = caller.says(&menu.action(), &[("Digits", KEYS)]).await;
+    let record = caller.says(&menu.action(), &[("Digits", "1")]).await;
+    let taken = |id| {
+        [
+            ("RecordingSid", id),
+            ("RecordingDuration", "2"),
+            ("Digits", "#"),
+            ("RecordingUrl", id),
+        ]
+    };
+    let review = caller.says(&record.action(), &taken(FIRST_TAKE)).await;
+    let told = [
+        ("RecordingSid", FIRST_TAKE),
+        ("RecordingStatus", "completed"),
+        ("RecordingUrl", FIRST_TAKE),
+    ];
+    caller
+        .says(&record.attribute("recordingStatusCallback"), &told)
+        .await;
+    let playing = caller.says(&review.action(), &[("Digits", "2")]).await;
+    let take = playing.element("Play");
+    let heard = support::client()
+        .get(house.local(&take))
+        .send()
+        .await
+        .unwrap();
+    house.saw_headers(heard.headers());
+    assert_eq!(heard.bytes().await.unwrap(), wav(AUDIO));
+    let record = caller.says(&playing.action(), &[("Digits", "3")]).await;
+    let review = caller.says(&record.action(), &taken(SECOND_TAKE)).await;
+    let goodbye = caller.says(&review.action(), &[("Digits", "1")]).await;
+    caller
+        .says("/hooks/twilio/status", &[("CallStatus", "completed")])
+        .await;
+    spoken::receipt(&goodbye.0).expect("a receipt")
+}
+
+async fn other_calls(house: &House, provider: &Provider) {
+    let caller = Caller {
+        house,
+        call: SECOND_CALL,
+        from: SECOND_CALLER,
+    };
+    let menu = caller.says("/hooks/twilio/call", &[("To", NUMBER)]).await;
+    caller.says(&menu.action(), &[("Digits", KEYS)]).await;
+    caller
+        .says(
+            "/hooks/twilio/status",
+            &[("CallStatus", "completed"), ("Digits", "hangup")],
+        )
+        .await;
+    // A number no line has, and a recording of a call nobody has heard of.
+    caller
+        .says(
+            "/hooks/twilio/call",
+            &[("CallSid", "CAelsewhere"), ("To", NOT_OURS)],
+        )
+        .await;
+    provider.record(STRAY_TAKE, wav(AUDIO));
+    let stray = [
+        ("CallSid", UNKNOWN_CALL),
+        ("RecordingSid", STRAY_TAKE),
+        ("RecordingStatus", "completed"),
+    ];
+    caller.says("/hooks/twilio/recording", &stray).await;
+    // Signed by somebody else, and signed but broken.
+    let form = caller.form(&[("To", NUMBER)]);
+    assert_eq!(
+        house.post("/hooks/twilio/call", &form, "forged").await.0,
+        StatusCode::FORBIDDEN
+    );
+    let form = vec![
+        ("CallerName".to_owned(), NAME.to_owned()),
+        ("AccountSid".to_owned(), support::ACCOUNT.to_owned()),
+    ];
+    let signature = house.sign("/hooks/twilio/call", &form);
+    assert_eq!(
+        house.post("/hooks/twilio/call", &form, &signature).await.0,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+/// What inspectors, and others, do. Gives the tokens: of a session that ended, and of one that goes on.
+async fn inspect(house: &House) -> Vec<String> {
+    let anybody = Api::anybody(&house.url);
+    for (name, password) in [(WRONG_NAME, WRONG_PASSWORD), (LEAD.0, WRONG_PASSWORD)] {
+        let body = json!({ "name": name, "password": password });
+        let answer = house.sees(anybody.post("/session", body).await);
+        assert_eq!(answer, StatusCode::UNAUTHORIZED);
+    }
+    let no_token = [("authorization", &*format!("Bearer {NO_TOKEN}"))];
+    let answer = anybody
+        .request(Method::GET, "/reports", &no_token, None)
+        .await;
+    assert_eq!(house.sees(answer), StatusCode::UNAUTHORIZED);
+
+    let first = Api::log_in(&house.url, LEAD.0, PASSWORD).await;
+    let all = first.reports().await;
+    assert_eq!(all.len(), 2, "{all:?}");
+    let mut id = String::new();
+    for report in &all {
+        let opened = first
+            .get(&format!("/reports/{}", report["id"].as_str().unwrap()))
+            .await;
+        let recordings = opened.json()["recordings"].as_array().unwrap().len() as u64;
+        // The canaries did go in, and come out for whoever may see them.
+        for n in 1..=recordings {
+            assert_eq!(first.recording(&opened.json(), n).await, wav(AUDIO));
+        }
+        if recordings == 2 {
+            assert!(opened.json().to_string().contains(CALLER));
+            id = report["id"].as_str().unwrap().to_owned();
+        }
+        house.saw_headers(&opened.headers);
+    }
+    let abandoned = first.get("/abandoned").await;
+    assert!(abandoned.json().to_string().contains(SECOND_CALLER));
+    house.saw_headers(&abandoned.headers);
+
+    let api = Api::log_in(&house.url, LEAD.0, PASSWORD).await;
+    let path = |step: &str| format!("/reports/{id}/{step}");
+    let classification = json!({ "scope": "in", "disciplines": [DISCIPLINE], "focuses": [FOCUS] });
+    let no_classification = json!({ "scope": "in", "disciplines": [NO_DISCIPLINE] });
+    let referred = json!({ "outcome": "referred", "destination": DESTINATION });
+    let duplicate = json!({ "outcome": "duplicate", "of": DUPLICATE_OF });
+    for (step, body, status) in [
+        ("notes", Some(json!({ "text": NOTE })), 201),
+        ("notes", Some(json!({ "text": NOTE, NEW_FIELD: NAME })), 422),
+        ("notes", Some(json!({ "text": [NOTE] })), 422),
+        ("notes", Some(json!(NOTE)), 422),
+        ("classification", Some(classification), 201),
+        ("classification", Some(no_classification), 422),
+        ("claim", None, 200),
+        ("close", Some(referred.clone()), 200),
+        ("close", Some(referred), 409),
+        ("reopen", None, 200),
+        ("claim", None, 200),
+        ("close", Some(json!({ "outcome": NOTE })), 422),
+        ("close", Some(duplicate), 200),
+    ] {
+        let answer = api.request(Method::POST, &path(step), &[], body).await;
+        assert_eq!(house.sees(answer), status, "{step}");
+    }
+    for (path, status) in [
+        (format!("/reports/{IN_A_PATH}"), 404),
+        (format!("/{IN_A_PATH}"), 404),
+        (format!("/reports?line={IN_A_QUERY}"), 404),
+        (format!("/reports?cursor={IN_A_QUERY}"), 400),
+        (format!("/reports?status={IN_A_QUERY}"), 400),
+        (format!("/reports?{IN_A_QUERY}=1"), 400),
+        (format!("/lines/{IN_A_PATH}"), 404),
+        (format!("/abandoned?line={IN_A_QUERY}"), 404),
+    ] {
+        assert_eq!(house.sees(api.get(&path).await), status, "{path}");
+    }
+    let ended = first.token().to_owned();
+    assert_eq!(
+        house.sees(first.request(Method::DELETE, "/session", &[], None).await),
+        StatusCode::NO_CONTENT
+    );
+    vec![ended, api.token().to_owned()]
+}
+
+/// What callers cause carries no time finer than the hour: rows, and the files of recordings.
+async fn exact_times_are_sealed(house: &House, database: &Database) {
+    let mut seen = std::collections::BTreeMap::new();
+    for cell in dump(house, database)
+        .await
+        .iter()
+        .filter(|cell| cell.is_time)
+    {
+        // Members' own doing: when they were made, when they logged in, what they did.
+        let members = matches!(
+            &*cell.table,
+            "members" | "sessions" | "line_keys" | "_sqlx_migrations"
+        ) || cell.table == "audit" && cell.by_member;
+        if members {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&cell.bytes);
+        let cut = text.get(13..20);
+        assert!(
+            matches!(cut, Some(":00:00+" | ":00:00Z")),
+            "{}.{}: {text}",
+            cell.table,
+            cell.column
+        );
+        *seen
+            .entry(format!("{}.{}", cell.table, cell.column))
+            .or_insert(0) += 1;
+    }
+    assert_eq!(seen["reports.received_hour"], 3, "{seen:?}");
+    assert!(seen["audit.at"] > 10, "{seen:?}");
+    let mut files = 0;
+    for item in fs::read_dir(house.data().join("recordings")).unwrap() {
+        let modified = item.unwrap().metadata().unwrap().modified().unwrap();
+        assert_eq!(
+            modified.duration_since(UNIX_EPOCH).unwrap(),
+            Duration::from_secs(HOUR)
+        );
+        files += 1;
+    }
+    assert_eq!(files, 3);
+}
+
+/// Somebody on the telephone, as the provider tells of them: every field it has is filled.
+struct Caller<'a> {
+    house: &'a House,
+    call: &'a str,
+    from: &'a str,
+}
+
+/// What the line answered, in TwiML.
+struct Script(String);
+
+impl Caller<'_> {
+    fn form(&self, more: &[(&str, &str)]) -> Vec<(String, String)> {
+        let from = format!("+86{}", self.from);
+        let usual = [
+            ("CallSid", self.call),
+            ("AccountSid", support::ACCOUNT),
+            ("From", &from),
+            ("Caller", &from),
+            ("CallStatus", "in-progress"),
+            ("CallerName", NAME),
+            ("FromCity", CITY),
+            ("FromState", CITY),
+            ("FromZip", CITY),
+            ("FromCountry", CITY),
+            ("CallerCity", CITY),
+            ("ToCity", CITY),
+            ("ForwardedFrom", FORWARDED),
+            ("StirVerstat", NEW_FIELD),
+            (NEW_FIELD, NEW_FIELD),
+        ];
+        let given = |name: &str| more.iter().any(|(own, _)| *own == name);
+        let usual = usual.into_iter().filter(|(name, _)| !given(name));
+        let all = usual.chain(more.iter().copied());
+        all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    async fn says(&self, path: &str, more: &[(&str, &str)]) -> Script {
+        let form = self.form(more);
+        let signature = self.house.sign(path, &form);
+        let (status, body) = self.house.post(path, &form, &signature).await;
+        assert!(status.is_success(), "{path}: {status}");
+        Script(body)
+    }
+}
+
+impl Script {
+    /// Where the next step goes, without the public address.
+    fn action(&self) -> String {
+        self.attribute("action")
+    }
+
+    fn attribute(&self, name: &str) -> String {
+        let (_, rest) = self
+            .0
+            .split_once(&format!(" {name}=\""))
+            .unwrap_or_else(|| panic!("no {name}"));
+        path_of(rest.split('"').next().unwrap())
+    }
+
+    fn element(&self, name: &str) -> String {
+        let (_, rest) = self
+            .0
+            .split_once(&format!("<{name}>"))
+            .unwrap_or_else(|| panic!("no {name}"));
+        path_of(rest.split('<').next().unwrap())
+    }
+
+    /// Every address in it.
+    fn addresses(&self) -> String {
+        let parts = self.0.split(PUBLIC).skip(1);
+        parts
+            .map(|part| part.split(['"', '<']).next().unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+const PUBLIC: &str = "https://duty.example.org";
+
+fn path_of(address: &str) -> String {
+    address
+        .strip_prefix(PUBLIC)
+        .expect("our address")
+        .replace("&amp;", "&")
+}
+
+/// Everything that may hold a trace, and the process that leaves it.
+struct House {
+    folder: tempfile::TempDir,
+    url: String,
+    ops_url: String,
+    process: Option<(Child, BufReader<ChildStdout>)>,
+    seen: std::sync::Mutex<Vec<Place>>,
+}
+
+impl House {
+    async fn build(database: &Database, api_url: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let toml = support::configuration(&database.address(folder.path()), api_url);
+        fs::write(folder.path().join("dutyline.toml"), toml).unwrap();
+        fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+        fs::create_dir(folder.path().join("temporary")).unwrap();
+        Self {
+            folder,
+            url: String::new(),
+            ops_url: String::new(),
+            process: None,
+            seen: Default::default(),
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        command
+            .current_dir(self.folder.path())
+            .env("DUTYLINE_LOG", "debug")
+            .env("TMPDIR", self.folder.path().join("temporary"))
+            .env("RUST_BACKTRACE", "1");
+        command
+    }
+
+    /// Makes the keys; gives the recovery key, which is printed once and may be nowhere else.
+    fn init(&self) -> String {
+        let output = self
+            .program()
+            .args(["init", "--lead", LEAD.0, "--password-file", "password"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", support::wrote(&output));
+        self.saw("what init logged", output.stderr);
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let key = printed
+            .split_whitespace()
+            .find(|word| word.starts_with("AGE-SECRET-KEY-1"));
+        key.expect("a recovery key").to_owned()
+    }
+
+    fn serve(&mut self) {
+        let log = File::create(self.folder.path().join("log")).unwrap();
+        let mut process = self
+            .program()
+            .args(["serve", "--clock", CLOCK])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut printed = BufReader::new(process.stdout.take().unwrap());
+        let mut address = || {
+            let mut line = String::new();
+            printed.read_line(&mut line).unwrap();
+            let rest = line
+                .strip_prefix("listening on ")
+                .unwrap_or_else(|| panic!("{line:?}"));
+            self.saw("what it printed", line.clone().into_bytes());
+            rest.split(' ').next().unwrap().to_owned()
+        };
+        let (url, ops_url) = (address(), address());
+        (self.url, self.ops_url) = (url, ops_url);
+        self.process = Some((process, printed));
+    }
+
+    /// Ends the service as a service manager does.
+    fn stop(&mut self) {
+        let (mut process, mut printed) = self.process.take().unwrap();
+        let told = Command::new("kill")
+            .args(["-TERM", &process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(told.success());
+        assert!(process.wait().unwrap().success());
+        let mut rest = Vec::new();
+        printed.read_to_end(&mut rest).unwrap();
+        self.saw("what it printed", rest);
+    }
+
+    fn local(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    fn sign(&self, path: &str, form: &[(String, String)]) -> String {
+        dutyline::simulator::signer::sign(
+            &TOKEN.to_owned().into(),
+            &format!("{PUBLIC}{path}"),
+            form,
+        )
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        form: &[(String, String)],
+        signature: &str,
+    ) -> (StatusCode, String) {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let answer = support::client()
+            .post(self.local(path))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("x-twilio-signature", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        self.saw_headers(answer.headers());
+        let script = Script(answer.text().await.unwrap());
+        self.saw("the addresses in a script", script.addresses().into_bytes());
+        (status, script.0)
+    }
+
+    async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.ops_url);
+        support::client()
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    }
+
+    /// Until no job is left and no call runs.
+    async fn settled(&self) {
+        let wait = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tick.tick().await;
+                let metrics = self.metrics().await;
+                if !metrics.contains("dutyline_jobs{")
+                    && metrics.contains("calls_running{line=\"fcg-5\"} 0")
+                {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), wait)
+            .await
+            .is_err()
+        {
+            panic!("{}", self.metrics().await);
+        }
+    }
+
+    fn saw(&self, what: &str, bytes: Vec<u8>) {
+        self.seen.lock().unwrap().push(Place {
+            what: what.to_owned(),
+            bytes,
+        });
+    }
+
+    fn saw_headers(&self, headers: &reqwest::header::HeaderMap) {
+        self.saw("headers", format!("{headers:?}").into_bytes());
+        for value in headers.values() {
+            self.saw("a header", value.as_bytes().to_vec());
+        }
+    }
+
+    /// An answer of the API: its headers, and what it says when it says no.
+    fn sees(&self, answer: support::Answer) -> StatusCode {
+        self.saw_headers(&answer.headers);
+        if !answer.status.is_success() {
+            // What disciplines there are is the configuration's to say; which one was chosen is sealed.
+            let problem = String::from_utf8_lossy(&answer.body).replace(DISCIPLINE, "");
+            self.saw("a problem", problem.into_bytes());
+        }
+        answer.status
+    }
+
+    /// All there is to search: files with their names, the database row by row, what was printed, logged and answered.
+    async fn everything(&self, database: &Database) -> Vec<Place> {
+        let mut places = self.seen.lock().unwrap().clone();
+        let log = fs::read(self.folder.path().join("log")).unwrap();
+        assert!(
+            String::from_utf8_lossy(&log).contains("DEBUG"),
+            "the log is as talkative as it can be"
+        );
+        places.push(Place {
+            what: "the log".into(),
+            bytes: log,
+        });
+        for folder in [self.data(), self.folder.path().join("temporary")] {
+            files(&folder, &mut places);
+        }
+        for cell in dump(self, database).await {
+            places.push(Place {
+                what: format!("{}.{}", cell.table, cell.column),
+                bytes: cell.bytes,
+            });
+        }
+        if matches!(database, Database::Sqlite) {
+            let count = |end: &str| {
+                places
+                    .iter()
+                    .filter(|place| place.what.ends_with(end))
+                    .count()
+            };
+            assert_eq!(count("dutyline.db"), 1);
+            assert_eq!(
+                count("dutyline.db-wal"),
+                usize::from(self.process.is_some())
+            );
+        }
+        places
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some((mut process, _)) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Every file below a folder but the service secret's own.
+fn files(folder: &Path, places: &mut Vec<Place>) {
+    for item in fs::read_dir(folder).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            files(&path, places);
+        } else if !path.ends_with("service.key") {
+            let what = path.display().to_string();
+            places.push(Place {
+                what: "a file's name".into(),
+                bytes: what.clone().into_bytes(),
+            });
+            places.push(Place {
+                what,
+                bytes: fs::read(&path).unwrap(),
+            });
+        }
+    }
+}
+
+/// One value in the database.
+struct Cell {
+    table: String,
+    column: String,
+    is_time: bool,
+    /// The row names a member as the one who did it.
+    by_member: bool,
+    bytes: Vec<u8>,
+}
+
+/// Every column of every row of every table.
+async fn dump(house: &House, database: &Database) -> Vec<Cell> {
+    let address = database.address(house.folder.path());
+    let mut cells = Vec::new();
+    macro_rules! dump {
+        ($connection:expr, $columns:expr, $select:expr) => {{
+            let connection = $connection;
+            let columns: Vec<(String, String, String)> = sqlx::query_as($columns)
+                .fetch_all(&mut *connection)
+                .await
+                .unwrap();
+            let has = |table: &str, column: &str| {
+                columns.iter().any(|(t, c, _)| t == table && c == column)
+            };
+            for (table, column, kind) in &columns {
+                let actor = if has(table, "actor") {
+                    "actor IS NOT NULL"
+                } else {
+                    "1 = 0"
+                };
+                let sql = format!("SELECT {}, {actor} FROM \"{table}\"", $select(column, kind));
+                for row in sqlx::query(AssertSqlSafe(sql))
+                    .fetch_all(&mut *connection)
+                    .await
+                    .unwrap()
+                {
+                    let Some(bytes) = row.get::<Option<Vec<u8>>, _>(0) else {
+                        continue;
+                    };
+                    cells.push(Cell {
+                        table: table.clone(),
+                        column: column.clone(),
+                        is_time: kind.to_lowercase().starts_with("timestamp"),
+                        by_member: row.get(1),
+                        bytes,
+                    });
+                }
+            }
+        }};
+    }
+    match database {
+        Database::Sqlite => {
+            use sqlx::{ConnectOptions, Connection};
+            let path = house.data().join("dutyline.db");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+            let mut connection = options.connect().await.unwrap();
+            dump!(
+                &mut connection,
+                "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'",
+                |column: &str, _: &str| format!("CAST(\"{column}\" AS BLOB)")
+            );
+            connection.close().await.unwrap();
+        }
+        Database::Postgres { .. } => {
+            use sqlx::Connection;
+            let mut connection = sqlx::PgConnection::connect(&address).await.unwrap();
+            dump!(
+                &mut connection,
+                "SELECT table_name::text, column_name::text, data_type::text FROM information_schema.columns
+                 WHERE table_schema = 'public'",
+                |column: &str, kind: &str| match kind {
+                    "bytea" => format!("\"{column}\""),
+                    _ => format!("convert_to(\"{column}\"::text, 'UTF8')"),
+                }
+            );
+            connection.close().await.unwrap();
+        }
+    }
+    assert!(cells.len() > 200, "{} values", cells.len());
+    cells
+}

@@ -1,0 +1,290 @@
+//! Fetching, sealing, deleting: what is not a whole recording is never taken for one, and nothing is deleted at the
+//! provider that cannot be read back here.
+
+use crate::support::queue::{self, Job};
+use crate::support::standin::{Serving, StandIn};
+use crate::support::webhooks::{Answered, Story, Webhook, speech};
+use crate::support::{Api, DEADLINE, Database, OPEN, TestLine, client, names, pause};
+use bytes::Bytes;
+use chrono::TimeDelta;
+use dutyline::trail;
+use serde_json::Value;
+
+/// A running line, and a provider that does as it is told.
+struct Scene {
+    line: TestLine,
+    twilio: StandIn,
+    client: reqwest::Client,
+    lead: Api,
+    story: Story,
+    callback: String,
+}
+
+impl Scene {
+    async fn open(database: Database) -> Self {
+        let twilio = StandIn::start().await;
+        let url = twilio.url.clone();
+        let line = TestLine::with(database, OPEN, |toml| {
+            toml.lines()
+                .map(|text| match text.starts_with("api_url") {
+                    true => format!("api_url = \"{url}\"\n"),
+                    false => format!("{text}\n"),
+                })
+                .collect()
+        })
+        .await;
+        Self {
+            lead: line.lead().await,
+            line,
+            twilio,
+            client: client(),
+            story: Story::new(),
+            callback: String::new(),
+        }
+    }
+
+    /// A call in which something is recorded, for which the provider serves something else until it is told not to.
+    async fn record(&mut self, serving: Option<Serving>) {
+        let menu = self.send(&self.story.incoming()).await;
+        let key = self.story.key(menu.address("Gather", "action"), "1");
+        let guidance = self.send(&key).await;
+        self.callback = guidance.address("Record", "recordingStatusCallback");
+        self.twilio.record(&self.story, &speech(), false);
+        self.twilio.serve(&self.story, serving);
+        let action = guidance.address("Record", "action");
+        self.send(&self.story.recorded(action)).await;
+    }
+
+    async fn send(&self, webhook: &Webhook) -> Answered {
+        let answer = webhook.post(&self.client, &self.line.url).await.unwrap();
+        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+        answer
+    }
+
+    /// The only job of a kind, once it has been tried so often and nobody is at it.
+    async fn tried(&self, kind: &str, attempts: i32) -> Job {
+        let service = self.line.service();
+        let mut worked = service.worked.subscribe();
+        let waiting = async {
+            loop {
+                worked.borrow_and_update();
+                let jobs = queue::all(&service.db).await;
+                let job = jobs.into_iter().find(|job| job.kind == kind);
+                if let Some(job) =
+                    job.filter(|job| job.attempts >= attempts && job.lease_until.is_none())
+                {
+                    return job;
+                }
+                worked.changed().await.unwrap();
+            }
+        };
+        let job = tokio::time::timeout(DEADLINE, waiting).await;
+        job.unwrap_or_else(|_| panic!("no {kind} tried {attempts} times"))
+    }
+
+    /// From now on the provider serves the recording.
+    async fn mend(&self) {
+        self.twilio.serve(&self.story, None);
+        self.hurry("fetch").await;
+    }
+
+    /// Does not wait until a job's next try is due.
+    async fn hurry(&self, kind: &str) {
+        queue::make_due(&self.line.service().db, kind).await;
+        self.line.service().wake.notify_one();
+    }
+
+    async fn recording(&self) -> Value {
+        self.lead.only_report().await["recordings"][0].clone()
+    }
+
+    /// Nothing of a recording is there: no file, nothing to listen to; and the provider still has its copy.
+    async fn nothing_is_there(&self) {
+        let report = self.lead.only_report().await;
+        assert_eq!(report["recordings"][0]["state"], "announced");
+        let id = report["id"].as_str().unwrap();
+        let heard = self.lead.get(&format!("/reports/{id}/recordings/1")).await;
+        assert_eq!(heard.status, 404);
+        let files = names(&self.line.recordings());
+        assert!(
+            files.iter().all(|name| !name.ends_with(".age")),
+            "{files:?}"
+        );
+        assert!(!self.twilio.is_gone(&self.story));
+        // What was begun is removed by whoever was writing it, soon after the job was put back.
+        let cleaned = async {
+            while !names(&self.line.recordings()).is_empty() {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, cleaned)
+            .await
+            .expect("nothing is left behind");
+    }
+
+    /// The recording is there, whole; and once the call is over, it is proven gone at the provider.
+    async fn all_is_well(self) {
+        self.line.idle().await;
+        let report = self.lead.only_report().await;
+        assert_eq!(report["recordings"][0]["state"], "sealed");
+        assert!(self.lead.recording(&report, 1).await == speech());
+        assert_eq!(
+            self.twilio.deletions(&self.story),
+            [0u16; 0],
+            "not while the call runs"
+        );
+        self.send(&self.story.status()).await;
+        self.line.idle().await;
+        assert_eq!(self.recording().await["deleted_at_provider"], true);
+        assert_eq!(self.twilio.deletions(&self.story), [204, 404]);
+        assert_eq!(self.trail().await, [""; 0]);
+        self.line.finish().await;
+    }
+
+    /// What is wrong with the audit trail and what it commits to.
+    async fn trail(&self) -> Vec<String> {
+        let service = self.line.service();
+        let proof = trail::verify(&service.db, &service.recordings, "fcg-5", None).await;
+        proof.unwrap().wrong
+    }
+}
+
+/// Declares a test on both databases. The body gets a `Scene`, and ends it.
+macro_rules! on_both_scenes {
+    ($(async fn $name:ident($scene:ident: Scene) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            #[allow(unused_mut, reason = "not every test records by itself")]
+            async fn body(mut $scene: Scene) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Scene::open(Database::sqlite()).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(Scene::open(Database::postgres().await).await).await;
+            }
+        })*
+    };
+}
+
+/// A bad answer, once or more often, then the audio.
+async fn after(mut scene: Scene, serving: Serving) {
+    scene.record(Some(serving)).await;
+    let job = scene.tried("fetch", 1).await;
+    assert!(!job.dead);
+    scene.nothing_is_there().await;
+    scene.mend().await;
+    scene.all_is_well().await;
+}
+
+on_both_scenes! {
+    async fn a_recording_that_is_not_there_yet_comes_later(scene: Scene) {
+        after(scene, Serving::NotYet).await;
+    }
+
+    async fn a_recording_cut_short_is_none(scene: Scene) {
+        after(scene, Serving::CutShort).await;
+    }
+
+    async fn a_recording_that_lacks_its_end_is_none(scene: Scene) {
+        // Whole as far as HTTP goes: only the header knows that there should be more.
+        let most = speech().slice(..speech().len() - 1000);
+        after(scene, Serving::Other("audio/x-wav", most)).await;
+    }
+
+    async fn a_page_is_no_recording(scene: Scene) {
+        let page = Bytes::from_static(b"<!DOCTYPE html><title>Maintenance</title>");
+        after(scene, Serving::Other("text/html", page)).await;
+    }
+
+    async fn a_page_that_says_it_is_audio_is_no_recording(scene: Scene) {
+        let page = Bytes::from_static(b"<!DOCTYPE html><title>Maintenance</title>");
+        after(scene, Serving::Other("audio/x-wav", page)).await;
+    }
+
+    async fn bytes_that_are_no_audio_are_no_recording(scene: Scene) {
+        let noise = speech().slice(44..);
+        after(scene, Serving::Other("audio/x-wav", noise)).await;
+    }
+
+    async fn nothing_at_all_is_no_recording(scene: Scene) {
+        after(scene, Serving::Other("audio/x-wav", Bytes::new())).await;
+    }
+
+    async fn it_is_tried_again_after_longer_and_longer(scene: Scene) {
+        let clock = scene.line.service().clock;
+        let mut before = clock.system_now();
+        scene.record(Some(Serving::NotYet)).await;
+        let mut attempts = 0;
+        while attempts < 5 {
+            let asked = clock.system_now();
+            let job = scene.tried("fetch", attempts + 1).await;
+            attempts = job.attempts;
+            let wait = TimeDelta::seconds(1 << (attempts - 1));
+            let (least, most) = (job.run_after - clock.system_now(), job.run_after - before);
+            assert!(least <= wait && wait <= most, "{wait}: {least} to {most}");
+            // The next try may begin by itself from the moment this one was seen.
+            before = asked;
+            scene.hurry("fetch").await;
+        }
+        scene.mend().await;
+        scene.all_is_well().await;
+    }
+
+    async fn a_recording_the_provider_did_not_make_ends_the_fetch(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.send(&scene.story.absent(scene.callback.clone())).await;
+        let jobs = scene.line.jobs().await;
+        assert_eq!(jobs, [], "nothing to fetch");
+        scene.send(&scene.story.status()).await;
+        scene.line.idle().await;
+        let report = scene.lead.only_report().await;
+        assert_eq!(report["recordings"].as_array().unwrap().len(), 0, "{report}");
+        let counters = &scene.line.service().counters;
+        assert_eq!(counters.jobs_dead.get() + counters.recordings_lost.get(), 0, "no alarm");
+        assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
+        assert_eq!(scene.trail().await, [""; 0]);
+        scene.line.finish().await;
+    }
+
+    async fn what_is_damaged_here_is_not_deleted_there(scene: Scene) {
+        scene.record(None).await;
+        scene.line.idle().await;
+        assert_eq!(scene.recording().await["state"], "sealed");
+        let folder = scene.line.recordings();
+        let file = folder.join(&names(&folder)[0]);
+        let whole = std::fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        std::fs::write(&file, damaged).unwrap();
+
+        scene.send(&scene.story.status()).await;
+        let job = scene.tried("delete", 1).await;
+        assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
+        assert_eq!(scene.recording().await["deleted_at_provider"], false);
+        assert!(scene.line.service().counters.recordings_damaged.get() >= 1, "told");
+        assert_eq!(scene.trail().await.len(), 1, "the trail tells, too");
+
+        // As when it was lost altogether.
+        std::fs::remove_file(&file).unwrap();
+        scene.hurry("delete").await;
+        scene.tried("delete", job.attempts + 1).await;
+        assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
+        assert!(scene.line.service().counters.recordings_damaged.get() >= 2, "told");
+
+        // Put back from a copy it is as good as before.
+        std::fs::write(&file, whole).unwrap();
+        scene.hurry("delete").await;
+        scene.line.idle().await;
+        assert_eq!(scene.twilio.deletions(&scene.story), [204, 404]);
+        assert_eq!(scene.recording().await["deleted_at_provider"], true);
+        assert_eq!(scene.trail().await, [""; 0]);
+        scene.line.finish().await;
+    }
+}

@@ -1,0 +1,144 @@
+//! Killed between any two steps, and every webhook sent twice: one report, with the very bytes that were said.
+//!
+//! The program itself is driven over HTTP by a stand-in for Twilio that was written from Twilio's documentation alone.
+
+mod at_once;
+mod in_the_middle;
+mod out_of_order;
+mod whole_call;
+
+use crate::support::standin::StandIn;
+use crate::support::webhooks::{Answered, Story, Webhook, speech};
+use crate::support::{Api, Binary, DEADLINE, Database, pause};
+use serde_json::Value;
+
+/// The program, its provider, and an inspector who logged in before anything happened.
+pub struct Scene {
+    pub binary: Binary,
+    pub twilio: StandIn,
+    lead: Api,
+}
+
+impl Scene {
+    pub async fn open(database: Database) -> Self {
+        let twilio = StandIn::start().await;
+        let binary = Binary::start(database, &twilio.url).await;
+        let lead = binary.lead().await;
+        Self {
+            binary,
+            twilio,
+            lead,
+        }
+    }
+
+    /// Sends a webhook, once.
+    pub async fn send(&self, webhook: &Webhook) -> Answered {
+        let answer = webhook.post(&self.binary.client, &self.binary.url).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{error}; {}", self.binary.log()));
+        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+        answer
+    }
+
+    /// Sends a webhook, kills the program as soon as it has answered, starts it and sends the webhook again.
+    pub async fn send_and_kill(&mut self, webhook: &Webhook) -> Answered {
+        let first = self.send(webhook).await;
+        self.kill_and_restart().await;
+        let second = self.send(webhook).await;
+        assert_eq!(first, second, "the same question, the same answer");
+        first
+    }
+
+    /// Sends a webhook, kills the program while it is at it, or has just answered, starts it and sends the webhook
+    /// again. If there was an answer the first time, it is the same.
+    pub async fn kill_while_sending(&mut self, webhook: &Webhook) -> Answered {
+        let (client, at) = (self.binary.client.clone(), self.binary.url.clone());
+        let sent = webhook.clone();
+        let first = tokio::spawn(async move { sent.post(&client, &at).await });
+        // Whether it has got as far as the database by then is left to chance; either way it must come out right.
+        tokio::task::yield_now().await;
+        self.binary.kill().await;
+        let first = first.await.expect("the first was sent");
+        self.binary.serve_again().await;
+        let second = self.send(webhook).await;
+        if let Ok(first) = first {
+            assert_eq!(first, second, "the same question, the same answer");
+        }
+        second
+    }
+
+    pub async fn kill_and_restart(&mut self) {
+        self.binary.kill().await;
+        self.binary.serve_again().await;
+    }
+
+    /// An inspector's view, at where the program listens now.
+    pub fn lead(&self) -> Api {
+        self.lead.moved(&self.binary.url)
+    }
+
+    /// Waits until the provider has been asked about the call, and its recording is gone there.
+    pub async fn gone_at_provider(&self, story: &Story) {
+        let waiting = async {
+            while self.twilio.deletions(story).last() != Some(&404) {
+                pause().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        waited.unwrap_or_else(|_| panic!("still there; {}", self.binary.log()));
+    }
+
+    /// Does one report come of the call, with the bytes that were said, once everywhere, and the recording proven gone
+    /// at the provider? Ends the scene.
+    pub async fn one_report(self, story: &Story) -> Value {
+        self.binary.quiet().await;
+        let report = self.lead().only_report().await;
+        assert_eq!(report["reference"], "2024-0001");
+        assert_eq!(report["status"], "queued");
+        let recordings = report["recordings"].as_array().unwrap();
+        assert_eq!(recordings.len(), 1, "{report}");
+        assert_eq!(recordings[0]["state"], "sealed");
+        assert_eq!(recordings[0]["deleted_at_provider"], true);
+        assert!(
+            self.lead().recording(&report, 1).await == speech(),
+            "the very bytes"
+        );
+        for kind in ["caller", "recording", "call"] {
+            let entries = report["entries"].as_array().unwrap();
+            let of_kind = entries.iter().filter(|entry| entry["kind"] == kind);
+            assert_eq!(of_kind.count(), 1, "one {kind} in {report}");
+        }
+        let files = self.binary.files();
+        assert!(files.len() == 1 && files[0].ends_with(".age"), "{files:?}");
+        assert!(self.twilio.is_gone(story));
+        let deletions = self.twilio.deletions(story);
+        assert_eq!(deletions.last(), Some(&404), "proven gone: {deletions:?}");
+        self.binary.run(&["audit", "verify"]);
+        self.binary.finish().await;
+        report
+    }
+}
+
+/// Declares a test on both databases. The body gets a `Scene`, and ends it.
+macro_rules! on_both_scenes {
+    ($($(#[$meta:meta])* async fn $name:ident($scene:ident: Scene) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            #[allow(unused_mut, reason = "not every test kills")]
+            async fn body(mut $scene: Scene) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Scene::open($crate::support::Database::sqlite()).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let database = $crate::support::Database::postgres().await;
+                body(Scene::open(database).await).await;
+            }
+        })*
+    };
+}
+pub(crate) use on_both_scenes;

@@ -1,0 +1,314 @@
+//! In an emergency: everything of a line is opened with its recovery key alone, by the program and by Debian's stock
+//! `age`; and a line whose members are gone is given to another one.
+
+use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote};
+use dutyline::filing::{NewEntry, add_entry};
+use dutyline::login::Role;
+use dutyline::store::{audit, reports};
+use dutyline::vault::entry::EntryKind;
+use dutyline::vault::seal::Identity;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use uuid::Uuid;
+
+/// The README's "recovery by hand", letter for letter. `recovery.txt` holds the line that `dutyline init` printed,
+/// `sealed` is what `dutyline export --sealed sealed` wrote, the line is fcg-5.
+const BY_HAND: &str = r#"
+umask 077
+for key in sealed/fcg-5/line-key-*.age; do age -d -i recovery.txt "$key"; done > line.key
+for report in sealed/fcg-5/*/; do
+  age -d -i line.key "${report}report-key.age" > report.key
+  for entry in "${report}"entry-*.age; do
+    age -d -i report.key "$entry" > "${entry%.age}.json"
+  done
+  for padded in "${report}"recording-*.wav.padded.age; do
+    [ -e "$padded" ] || continue
+    id=${padded##*/recording-}; id=${id%.wav.padded.age}
+    bytes=$(grep -h "\"recording\":\"$id\"" "${report}"entry-*-recording.json | sed 's/.*"bytes":\([0-9]*\).*/\1/')
+    age -d -i report.key "$padded" | head -c "$bytes" > "${padded%.padded.age}"
+  done
+done
+rm line.key report.key
+"#;
+
+const ABANDONED: &str = "+8613800138009";
+
+/// A line with everything a line can have, and what must come out again.
+struct Expected {
+    /// By folder: `2024-0001`, `call-…`; and by entry: the body and who wrote it.
+    entries: BTreeMap<String, BTreeMap<Uuid, (EntryKind, Value, Value)>>,
+    /// By recording.
+    said: BTreeMap<Uuid, bytes::Bytes>,
+}
+
+async fn fill(line: &TestLine) -> Expected {
+    let [first, second, third] = [b"first".as_slice(), b"second", b"third!!"].map(wav);
+    line.leave_two_takes("+8613800138001", NUMBER, &first, &second)
+        .await;
+    line.leave("anonymous", NUMBER, &third).await;
+    line.abandon(ABANDONED, NUMBER).await;
+    line.idle().await;
+    let lead = line.lead().await;
+    let all = lead.reports().await;
+    let path = |step: &str| format!("/reports/{}{step}", all[0]["id"].as_str().unwrap());
+    lead.act(&path("/claim")).await.ok();
+    lead.post(&path("/notes"), json!({ "text": "说了两遍，第二遍算数" }))
+        .await
+        .ok();
+    let classification = json!({ "scope": "in", "disciplines": ["廉洁纪律"] });
+    lead.post(&path("/classification"), classification)
+        .await
+        .ok();
+    // Kinds nothing makes yet, so that those to come are covered too.
+    let mut tx = line.db().begin().await.unwrap();
+    let id = all[0]["id"].as_str().unwrap().parse().unwrap();
+    let report = reports::get(&mut tx, id).await.unwrap().unwrap();
+    for kind in [EntryKind::Transcript, EntryKind::Reply] {
+        let at = line.service().clock.line_now();
+        let new = NewEntry {
+            kind,
+            at,
+            by: Some("wang"),
+            body: json!({ "text": "逐字" }),
+        };
+        add_entry(&mut tx, &report, new).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let outcome = json!({ "outcome": "referred", "destination": "市教育局" });
+    lead.post(&path("/close"), outcome).await.ok();
+
+    let mut expected = Expected {
+        entries: BTreeMap::new(),
+        said: BTreeMap::new(),
+    };
+    for summary in all {
+        let id = summary["id"].as_str().unwrap();
+        let report = lead.get(&format!("/reports/{id}")).await.ok();
+        expected.add(summary["reference"].as_str().unwrap().to_owned(), &report);
+        for recording in report["recordings"].as_array().unwrap() {
+            let n = recording["n"].as_u64().unwrap();
+            let id = recording["id"].as_str().unwrap().parse().unwrap();
+            expected.said.insert(id, lead.recording(&report, n).await);
+        }
+    }
+    let calls = lead.get("/abandoned").await.ok();
+    let call = &calls["calls"][0];
+    expected.add(format!("call-{}", call["id"].as_str().unwrap()), call);
+    expected.check([first, second, third]);
+    expected
+}
+
+impl Expected {
+    fn add(&mut self, folder: String, report: &Value) {
+        let entries = report["entries"].as_array().unwrap().iter().map(|entry| {
+            let kind = entry["kind"].as_str().unwrap().parse().unwrap();
+            let id = entry["id"].as_str().unwrap().parse().unwrap();
+            (id, (kind, entry["by"].clone(), entry["body"].clone()))
+        });
+        self.entries.insert(folder, entries.collect());
+    }
+
+    /// Nothing is compared with nothing: every kind there is, and what callers did say.
+    fn check(&self, said: [bytes::Bytes; 3]) {
+        let kinds: BTreeSet<_> = self
+            .entries
+            .values()
+            .flat_map(|of| of.values().map(|one| one.0))
+            .collect();
+        assert_eq!(kinds, EntryKind::ALL.iter().copied().collect());
+        let found: BTreeSet<_> = self.said.values().collect();
+        assert_eq!(found, said.iter().collect());
+        let text = format!("{:?}", self.entries);
+        assert!(
+            text.contains(ABANDONED) && text.contains("+8613800138001"),
+            "{text}"
+        );
+    }
+
+    /// Every entry and recording lies opened in `folder`, and nothing else does but the clear `report.json`.
+    fn is_in(&self, folder: &Path) {
+        let folders: BTreeSet<_> = subfolders(folder).into_iter().collect();
+        assert_eq!(folders, self.entries.keys().cloned().collect());
+        let mut recordings = 0;
+        for (name, entries) in &self.entries {
+            let mut found = BTreeSet::new();
+            for path in files(&folder.join(name)) {
+                let file = path.file_name().unwrap().to_str().unwrap();
+                if file.starts_with("entry-") && file.ends_with(".json") {
+                    let opened: Value =
+                        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+                    let same = entries.iter().find(|(id, (kind, by, body))| {
+                        file.ends_with(&format!("-{kind}.json"))
+                            && opened["kind"] == kind.as_str()
+                            && opened["by"] == *by
+                            && opened["body"] == *body
+                            && (opened
+                                .get("entry")
+                                .is_none_or(|entry| *entry == id.to_string()))
+                            && !found.contains(*id)
+                    });
+                    found.insert(
+                        *same
+                            .unwrap_or_else(|| panic!("{name}/{file} was never written"))
+                            .0,
+                    );
+                } else if let Some(id) = file
+                    .strip_prefix("recording-")
+                    .and_then(|f| f.strip_suffix(".wav"))
+                {
+                    assert_eq!(
+                        std::fs::read(&path).unwrap(),
+                        self.said[&id.parse().unwrap()],
+                        "{file}"
+                    );
+                    recordings += 1;
+                }
+            }
+            assert_eq!(found.len(), entries.len(), "{name}");
+        }
+        assert_eq!(recordings, self.said.len());
+    }
+}
+
+fn subfolders(folder: &Path) -> Vec<String> {
+    let items = std::fs::read_dir(folder).unwrap().map(|item| item.unwrap());
+    items
+        .filter(|item| item.file_type().unwrap().is_dir())
+        .map(|item| item.file_name().into_string().unwrap())
+        .collect()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .collect()
+}
+
+/// Writes down what `init` printed, as somebody would who copies the whole line.
+fn on_paper(line: &TestLine, id: &str, file: &str) {
+    let key = &line
+        .keys
+        .iter()
+        .find(|(line, _)| line == id)
+        .unwrap()
+        .1
+        .recovery;
+    let text = format!("  recovery key: {}\n", key.to_secret().show().as_str());
+    std::fs::write(line.path().join(file), text).unwrap();
+}
+
+async fn links(line: &TestLine) -> Vec<String> {
+    let mut tx = line.db().read().await.unwrap();
+    let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+    links.into_iter().map(|link| link.action).collect()
+}
+
+on_both! {
+    async fn stock_age_opens_everything(line: TestLine) {
+        let expected = fill(line).await;
+        let output = line.cli(&["export", "--sealed", "sealed"]).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        assert!(wrote(&output).contains("fcg-5: 3 reports and calls written to sealed/fcg-5"), "{}", wrote(&output));
+        // Sealed means sealed: no word of it is to be read before the key comes.
+        for folder in subfolders(&line.path().join("sealed/fcg-5")) {
+            for path in files(&line.path().join("sealed/fcg-5").join(folder)) {
+                let sealed = path.extension().unwrap() == "age";
+                assert!(sealed || path.ends_with("report.json"), "{path:?}");
+            }
+        }
+        // age reads an identity file: a key, or a comment, on each line.
+        let key = line.keys[0].1.recovery.to_secret();
+        std::fs::write(line.path().join("recovery.txt"), format!("{}\n", key.show().as_str())).unwrap();
+        let folder = line.path().to_owned();
+        let output = tokio::task::spawn_blocking(move || {
+            Command::new("sh").arg("-eu").arg("-c").arg(BY_HAND).current_dir(folder).output().unwrap()
+        })
+        .await
+        .unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", wrote(&output));
+        expected.is_in(&line.path().join("sealed/fcg-5"));
+        assert_eq!(links(line).await.last().unwrap(), "export_sealed");
+    }
+
+    async fn the_program_opens_everything_at_once(line: TestLine) {
+        let expected = fill(line).await;
+        on_paper(line, LINES[0], "recovery.txt");
+        let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        expected.is_in(&line.path().join("opened/fcg-5"));
+        assert_eq!(links(line).await.last().unwrap(), "export_opened");
+
+        // Never into a folder that is there.
+        let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
+        assert_eq!(output.status.code(), Some(2), "{}", wrote(&output));
+        assert!(wrote(&output).contains("opened is there already; name a new folder"), "{}", wrote(&output));
+    }
+
+    async fn a_wrong_recovery_key_opens_and_leaves_nothing(line: TestLine = two_lines) {
+        line.leave("+8613800138001", NUMBER, &wav(b"secret")).await;
+        line.leave("+8613800138002", OTHER_NUMBER, &wav(b"secret")).await;
+        line.idle().await;
+        let stranger = Identity::generate().to_secret();
+        std::fs::write(line.path().join("stranger.txt"), stranger.show().as_str()).unwrap();
+        std::fs::write(line.path().join("none.txt"), "AGE-SECRET-KEY-1QQQQ, or so").unwrap();
+        on_paper(line, LINES[1], "other.txt");
+        line.make_member("li", Role::Inspector, "a long password", &[]).await;
+        let before = links(line).await;
+        let export = ["export", "--line", "fcg-5", "--recovery-key-file"];
+        let grant = ["member", "grant", "li", "--line", "fcg-5", "--recovery-key-file"];
+        for (file, code, says) in [
+            ("stranger.txt", 1, "this is not the recovery key of line fcg-5"),
+            ("other.txt", 1, "this is not the recovery key of line fcg-5"),
+            ("none.txt", 2, "none.txt: no recovery key in it; it starts with AGE-SECRET-KEY-1"),
+            ("missing.txt", 2, "missing.txt cannot be read"),
+        ] {
+            for (arguments, last) in [(&export[..], &["opened"][..]), (&grant[..], &[])] {
+                let output = line.cli(&[arguments, &[file], last].concat()).await;
+                assert_eq!(output.status.code(), Some(code), "{}", wrote(&output));
+                assert!(wrote(&output).contains(says), "{}", wrote(&output));
+                assert!(!wrote(&output).contains("QQQQ"), "{}", wrote(&output));
+            }
+        }
+        assert!(!line.path().join("opened").exists());
+        assert_eq!(links(line).await, before);
+        let li = Api::log_in(&line.url, "li", "a long password").await;
+        assert!(li.reports().await.is_empty());
+    }
+
+    async fn a_recovery_key_gives_a_line_to_a_member(line: TestLine = two_lines) {
+        line.leave("+8613800138001", NUMBER, &wav(b"said before li came")).await;
+        line.leave("+8613800138002", OTHER_NUMBER, &wav(b"on the other line")).await;
+        line.idle().await;
+        line.make_member("li", Role::Inspector, "a long password", &[]).await;
+        let li = Api::log_in(&line.url, "li", "a long password").await;
+        assert!(li.reports().await.is_empty());
+        on_paper(line, LINES[0], "recovery.txt");
+        let grant = ["member", "grant", "li", "--line", "fcg-5", "--recovery-key-file", "recovery.txt"];
+        let output = line.cli(&grant).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        assert_eq!(wrote(&output), "li works on fcg-5\n");
+        // At once, in the session that is open.
+        let report = li.only_report().await;
+        assert_eq!(report["line"], "fcg-5");
+        assert_eq!(li.recording(&report, 1).await, wav(b"said before li came"));
+        let mut tx = line.db().read().await.unwrap();
+        let all = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+        let granted = all.iter().rfind(|link| link.action == "granted").unwrap();
+        assert_eq!(granted.actor.as_deref(), Some("recovery key"));
+        assert_eq!(granted.detail.as_deref(), Some("li"));
+        drop(tx);
+
+        line.make_member("zhao", Role::Auditor, "a long password", &[]).await;
+        let grant = ["member", "grant", "zhao", "--line", "fcg-5", "--recovery-key-file", "recovery.txt"];
+        let output = line.cli(&grant).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+        assert_eq!(
+            Api::log_in(&line.url, "zhao", "a long password").await.get("/reports").await.status,
+            StatusCode::FORBIDDEN
+        );
+    }
+}

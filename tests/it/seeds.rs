@@ -1,0 +1,35 @@
+//! What the fuzz targets check (`tests/fuzz`), for their seeds: so the targets stay buildable, and what fuzzing once
+//! found stays mended, without a fuzzer.
+
+use std::path::Path;
+
+macro_rules! seeds {
+    ($($target:ident at $path:literal),*) => {
+        $(#[path = $path]
+        mod $target;
+
+        #[test]
+        fn $target() {
+            each_seed(stringify!($target), $target::check);
+        })*
+    };
+}
+
+seeds! {
+    signature at "../fuzz/properties/signature.rs",
+    form at "../fuzz/properties/form.rs",
+    twiml at "../fuzz/properties/twiml.rs",
+    number at "../fuzz/properties/number.rs"
+}
+
+fn each_seed(target: &str, check: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz/corpus")
+        .join(target);
+    let mut seeds = 0;
+    for file in std::fs::read_dir(folder).expect("a folder of seeds") {
+        check(&std::fs::read(file.expect("a seed").path()).expect("its bytes"));
+        seeds += 1;
+    }
+    assert!(seeds > 0);
+}

@@ -1,0 +1,292 @@
+//! The store on both databases: statements, the job queue, references, two who want the same.
+
+use crate::support::webhooks::{Story, Webhook};
+use crate::support::{Api, Database, TestLine, client, configuration, on_both};
+use chrono::{DateTime, TimeDelta, Utc};
+use dutyline::clock::{Clock, random_id};
+use dutyline::config::Config;
+use dutyline::members::{self, Source};
+use dutyline::simulator::SAMPLE;
+use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::store::jobs::{self, JobRow, Kind};
+use dutyline::store::{Db, all_statements};
+use futures_util::future::join_all;
+use reqwest::StatusCode;
+use sqlx::{Executor, SqlSafeStr};
+use std::collections::BTreeSet;
+use std::path::Path;
+use uuid::Uuid;
+
+async fn open(database: &Database, folder: &Path) -> Db {
+    let toml = configuration(&database.address(folder), "http://127.0.0.1:9");
+    let config = Config::parse(&toml, "test.toml", folder).unwrap();
+    Db::open(&config.database).await.unwrap()
+}
+
+/// Declares a test of the bare database on SQLite and on Postgres.
+macro_rules! on_both_databases {
+    ($(async fn $name:ident($db:ident: &Db) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            async fn body($db: &Db) $body
+
+            async fn on(database: Database) {
+                let folder = tempfile::tempdir().unwrap();
+                let db = open(&database, folder.path()).await;
+                body(&db).await;
+                db.close().await;
+                database.remove().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                on(Database::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                on(Database::postgres().await).await;
+            }
+        })*
+    };
+}
+
+fn now() -> DateTime<Utc> {
+    Clock::system().system_now()
+}
+
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+async fn enqueue(db: &Db, at: DateTime<Utc>) {
+    let mut tx = db.begin().await.unwrap();
+    let (id, subject) = (random_id(), random_id());
+    jobs::enqueue(&mut tx, id, Kind::Fetch, subject, at)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Claims a job at a time, for a minute.
+async fn claim(db: &Db, lease: Uuid, at: DateTime<Utc>) -> Option<JobRow> {
+    let mut tx = db.begin().await.unwrap();
+    let row = jobs::claim(&mut tx, lease, at, at + MINUTE).await.unwrap();
+    tx.commit().await.unwrap();
+    row
+}
+
+async fn done(db: &Db, job: &JobRow, lease: Uuid) -> bool {
+    let mut tx = db.begin().await.unwrap();
+    let done = jobs::done(&mut tx, job.id, lease).await.unwrap();
+    tx.commit().await.unwrap();
+    done
+}
+
+async fn renew(db: &Db, job: &JobRow, lease: Uuid, until: DateTime<Utc>) -> bool {
+    let mut tx = db.begin().await.unwrap();
+    let renewed = jobs::renew(&mut tx, job.id, lease, until).await.unwrap();
+    tx.commit().await.unwrap();
+    renewed
+}
+
+on_both_databases! {
+    async fn every_statement_prepares(db: &Db) {
+        let all = all_statements();
+        assert!(all.len() > 50, "{} statements", all.len());
+        let mut wrong = Vec::new();
+        for statement in all {
+            let prepared = match db {
+                Db::Sqlite { reader, .. } => {
+                    reader.prepare(statement.sqlite.into_sql_str()).await.map(drop)
+                }
+                Db::Postgres(pool) => {
+                    pool.prepare(statement.postgres.into_sql_str()).await.map(drop)
+                }
+            };
+            if let Err(error) = prepared {
+                wrong.push(format!("{}: {error}", statement.name));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    async fn sixteen_claims_at_once_of_five_jobs_are_five(db: &Db) {
+        let at = now();
+        for _ in 0..5 {
+            enqueue(db, at).await;
+        }
+        let claims = join_all((0..16).map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move { claim(&db, random_id(), at).await })
+        }));
+        let claimed: Vec<JobRow> = claims.await.into_iter().filter_map(Result::unwrap).collect();
+        assert_eq!(claimed.len(), 5);
+        let distinct: BTreeSet<Uuid> = claimed.iter().map(|job| job.id).collect();
+        assert_eq!(distinct.len(), 5);
+    }
+
+    async fn a_lease_that_ran_out_is_somebody_elses(db: &Db) {
+        let at = now();
+        enqueue(db, at).await;
+        let (first, second) = (random_id(), random_id());
+        let job = claim(db, first, at).await.unwrap();
+        assert_eq!(job.attempts, 1);
+        assert!(claim(db, second, at + MINUTE).await.is_none(), "the lease holds to its end");
+        let later = at + MINUTE + TimeDelta::microseconds(1);
+        let again = claim(db, second, later).await.unwrap();
+        assert_eq!((again.id, again.attempts), (job.id, 2));
+        assert!(!renew(db, &job, first, later + MINUTE).await, "the first has lost it");
+        assert!(!done(db, &job, first).await, "what the first did does not count");
+        assert!(renew(db, &job, second, later + MINUTE * 2).await);
+        assert!(claim(db, first, later + MINUTE).await.is_none(), "it was renewed");
+        assert!(done(db, &job, second).await);
+        assert!(!done(db, &job, second).await, "once");
+    }
+
+    async fn a_job_is_not_claimed_before_its_time(db: &Db) {
+        let at = now();
+        enqueue(db, at + MINUTE).await;
+        assert!(claim(db, random_id(), at).await.is_none());
+        let lease = random_id();
+        let job = claim(db, lease, at + MINUTE).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        jobs::retry(&mut tx, job.id, random_id(), at).await.unwrap();
+        jobs::retry(&mut tx, job.id, lease, at + MINUTE * 5).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(claim(db, lease, at + MINUTE * 4).await.is_none(), "only its holder puts it off");
+        let mut tx = db.read().await.unwrap();
+        assert_eq!(jobs::next_due(&mut tx).await.unwrap(), Some(at + MINUTE * 5));
+        drop(tx);
+        let job = claim(db, lease, at + MINUTE * 5).await.unwrap();
+        assert_eq!(job.attempts, 2);
+        let mut tx = db.begin().await.unwrap();
+        jobs::bury(&mut tx, job.id, lease).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(claim(db, lease, at + MINUTE * 60).await.is_none(), "given up");
+        let mut tx = db.read().await.unwrap();
+        let counted = jobs::count(&mut tx).await.unwrap();
+        assert_eq!(counted, [("fetch".to_owned(), true, 1)]);
+    }
+
+    async fn the_same_job_twice_is_one(db: &Db) {
+        let subject = random_id();
+        for _ in 0..2 {
+            let mut tx = db.begin().await.unwrap();
+            let at = now();
+            jobs::enqueue(&mut tx, random_id(), Kind::Settle, subject, at).await.unwrap();
+            jobs::enqueue(&mut tx, random_id(), Kind::Delete, subject, at).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut tx = db.begin().await.unwrap();
+        let counted = jobs::count(&mut tx).await.unwrap();
+        assert_eq!(counted.iter().map(|(.., count)| count).sum::<i64>(), 2);
+        jobs::cancel(&mut tx, Kind::Settle, subject).await.unwrap();
+        let counted = jobs::count(&mut tx).await.unwrap();
+        assert_eq!(counted, [("delete".to_owned(), false, 1)]);
+    }
+}
+
+/// The references there are, in order.
+async fn references(lead: &Api) -> Vec<String> {
+    let reports = lead.reports().await;
+    let reference = |report: &serde_json::Value| report["reference"].as_str().unwrap().to_owned();
+    reports.iter().map(reference).collect()
+}
+
+/// The first references of 2024.
+fn first(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("2024-{n:04}")).collect()
+}
+
+on_both! {
+    async fn twenty_calls_at_once_get_references_without_gap_or_double(line: TestLine) {
+        let calls = join_all((0..20).map(|_| {
+            let exchange = line.exchange.clone();
+            tokio::spawn(async move {
+                let call = exchange.dial("+8613800138000", "18877009155").await.unwrap();
+                exchange.press(&call.id, "1").await.unwrap();
+                let speech = bytes::Bytes::from_static(SAMPLE);
+                exchange.speak(&call.id, speech, Some(SpeechEnd::Key)).await.unwrap();
+                exchange.hang_up(&call.id).await.unwrap();
+            })
+        }));
+        for call in calls.await {
+            call.unwrap();
+        }
+        line.idle().await;
+        assert_eq!(references(&line.lead().await).await, first(20));
+    }
+
+    async fn known_and_unknown_calls_at_once_wait_for_nobody(line: TestLine) {
+        // Calls that are answered number their reports, then write the trail; callbacks of calls nobody answered
+        // come to both from the other side.
+        let client = client();
+        let (mut spoken, mut unknown) = (Vec::new(), Vec::new());
+        for _ in 0..10 {
+            let story = Story::new();
+            let menu = story.incoming().post(&client, &line.url).await.unwrap();
+            let key = story.key(menu.address("Gather", "action"), "1");
+            let guidance = key.post(&client, &line.url).await.unwrap();
+            spoken.push(story.recorded(guidance.address("Record", "action")));
+            let url = "https://duty.example.org/hooks/twilio/recording";
+            unknown.push(Story::new().callback(url.into()));
+        }
+        let all: Vec<Webhook> = spoken.into_iter().chain(unknown).collect();
+        let answers = join_all(all.iter().map(|webhook| webhook.post(&client, &line.url))).await;
+        for answer in answers {
+            let answer = answer.unwrap();
+            let is_blunt = answer.body.contains("/hooks/twilio/fallback");
+            assert!(answer.status < 300 && !is_blunt, "{answer:?}");
+        }
+        let service = line.service();
+        assert_eq!(service.counters.webhooks_blunt.get(), 0);
+        assert_eq!(references(&line.lead().await).await, first(20));
+        line.forget_jobs().await;
+    }
+
+    async fn of_two_inspectors_who_claim_at_once_one_gets_it(line: TestLine) {
+        let password = "another good password";
+        add_inspector(line, "li", password).await;
+        let call = line.exchange.dial("+8613800138000", "18877009155").await.unwrap();
+        line.exchange.press(&call.id, "1").await.unwrap();
+        let speech = bytes::Bytes::from_static(SAMPLE);
+        line.exchange.speak(&call.id, speech, Some(SpeechEnd::Key)).await.unwrap();
+        line.exchange.hang_up(&call.id).await.unwrap();
+        line.idle().await;
+        let wang = line.lead().await;
+        let li = Api::log_in(&line.url, "li", password).await;
+        let id = wang.only_report().await["id"].as_str().unwrap().to_owned();
+        for _ in 0..10 {
+            let claim = format!("/reports/{id}/claim");
+            let (first, second) = tokio::join!(wang.act(&claim), li.act(&claim));
+            let mut statuses = [first.status, second.status];
+            statuses.sort();
+            assert_eq!(statuses, [StatusCode::OK, StatusCode::CONFLICT]);
+            let (winner, name) = if first.status == StatusCode::OK {
+                (&wang, "wang")
+            } else {
+                (&li, "li")
+            };
+            assert_eq!(wang.only_report().await["assignee"], name);
+            winner.act(&format!("/reports/{id}/release")).await.ok();
+        }
+    }
+}
+
+/// A second member of the default line.
+async fn add_inspector(line: &TestLine, name: &str, password: &str) {
+    use crate::support::LEAD;
+    use dutyline::login::Role;
+    let service = line.service();
+    let clock = &service.clock;
+    let mut tx = service.db.begin().await.unwrap();
+    let (lead, key) = members::unlock(&mut tx, LEAD.0, LEAD.1).await.unwrap();
+    let member = members::make(&mut tx, clock, name, Role::Inspector, password)
+        .await
+        .unwrap();
+    let source = Source::Member(&lead, &key);
+    members::grant(&mut tx, clock, "fcg-5", source, &member)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}

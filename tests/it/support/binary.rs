@@ -1,0 +1,184 @@
+//! The program itself: set up, served, killed and started again as an operator's machine would.
+
+use super::databases::Database;
+use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
+use dutyline::config::Config;
+use dutyline::store::Db;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The program, with its folder and database.
+pub struct Binary {
+    /// Where webhooks and API are, without a trailing slash. Another one after each start.
+    pub url: String,
+    /// Where health and metrics are.
+    pub ops_url: String,
+    /// For requests to it.
+    pub client: reqwest::Client,
+    folder: tempfile::TempDir,
+    toml: String,
+    database: Database,
+    child: Option<Child>,
+}
+
+impl Binary {
+    /// Writes a configuration, runs `dutyline init` and serves.
+    pub async fn start(database: Database, api_url: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let toml = configuration(&database.address(folder.path()), api_url);
+        fs::write(folder.path().join("dutyline.toml"), &toml).unwrap();
+        fs::write(folder.path().join("password"), LEAD.1).unwrap();
+        let mut binary = Self {
+            url: String::new(),
+            ops_url: String::new(),
+            client: super::client(),
+            folder,
+            toml,
+            database,
+            child: None,
+        };
+        let password = binary.folder.path().join("password");
+        let password = password.to_str().unwrap();
+        binary.run(&["init", "--lead", LEAD.0, "--password-file", password]);
+        binary.serve().await;
+        binary
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
+        command
+            .current_dir(self.folder.path())
+            .args(["--config", "dutyline.toml"])
+            .args(arguments)
+            .env("DUTYLINE_LOG", "debug");
+        command
+    }
+
+    /// Runs a command that ends by itself, and well.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().expect("the program");
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        output
+    }
+
+    /// Starts the service; ready when this returns.
+    pub async fn serve(&mut self) {
+        let log = self.folder.path().join("log");
+        let log = File::options().append(true).create(true).open(log).unwrap();
+        let mut child = self
+            .command(&["serve", "--clock", OPEN])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the program");
+        let stdout = child.stdout.take().unwrap();
+        self.child = Some(child);
+        let addresses = tokio::task::spawn_blocking(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            [(); 2].map(|()| lines.next().and_then(Result::ok).unwrap_or_default())
+        });
+        let addresses = tokio::time::timeout(DEADLINE, addresses).await;
+        let [main, ops] = addresses.expect("it says where it listens").unwrap();
+        self.url = self.address(&main);
+        self.ops_url = self.address(&ops);
+    }
+
+    fn address(&self, line: &str) -> String {
+        line.strip_prefix("listening on ")
+            .and_then(|rest| rest.split(' ').next())
+            .unwrap_or_else(|| panic!("an address in {line:?}; {}", self.log()))
+            .to_owned()
+    }
+
+    /// SIGKILL. When this returns nothing of the process is left, not even what it last sent to the database.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it is running");
+        child.kill().expect("it is there to be killed");
+        child.wait().expect("it is gone");
+        self.database.deserted().await;
+    }
+
+    /// Serves again after a kill, once the leases of the killed process have run out: a minute later.
+    pub async fn serve_again(&mut self) {
+        let db = self.db().await;
+        queue::lapse(&db).await;
+        db.close().await;
+        self.serve().await;
+    }
+
+    /// The database, beside the program.
+    pub async fn db(&self) -> Db {
+        let config = Config::parse(&self.toml, "dutyline.toml", self.folder.path()).unwrap();
+        Db::open(&config.database).await.expect("the database")
+    }
+
+    /// The lead, logged in. The session outlives the process; see [`Api::moved`].
+    pub async fn lead(&self) -> Api {
+        Api::log_in(&self.url, LEAD.0, LEAD.1).await
+    }
+
+    /// The text of the metrics.
+    pub async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.ops_url);
+        let answer = self.client.get(url).send().await.expect("metrics");
+        answer.text().await.expect("metrics")
+    }
+
+    /// Waits until no job is left but the watch over a running call. A job given up is a failure.
+    pub async fn quiet(&self) {
+        let waiting = async {
+            loop {
+                let metrics = self.metrics().await;
+                assert!(!metrics.contains("given_up"), "{metrics}\n{}", self.log());
+                let is_left = |line: &&str| {
+                    line.starts_with("dutyline_jobs{") && !line.contains(r#"kind="watch""#)
+                };
+                if metrics.lines().find(is_left).is_none() {
+                    return;
+                }
+                pause().await;
+            }
+        };
+        if tokio::time::timeout(DEADLINE, waiting).await.is_err() {
+            panic!("jobs left: {}\n{}", self.metrics().await, self.log());
+        }
+    }
+
+    /// The names of the files in the folder of recordings.
+    pub fn files(&self) -> Vec<String> {
+        names(&self.folder.path().join("data/recordings"))
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends the test.
+    pub async fn finish(mut self) {
+        self.kill().await;
+        let Self { database, .. } = &mut self;
+        std::mem::replace(database, Database::Sqlite).remove().await;
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The names of the files in a folder, sorted.
+pub fn names(folder: &PathBuf) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("the folder")
+        .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,83 @@
+//! The jobs as the database has them, and time made to pass for them: tests do not wait for it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dutyline::clock::Clock;
+use dutyline::store::Db;
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub kind: String,
+    pub attempts: i32,
+    pub run_after: DateTime<Utc>,
+    pub lease_until: Option<DateTime<Utc>>,
+    pub dead: bool,
+}
+
+const ALL: &str = "SELECT kind, attempts, run_after, lease_until, dead FROM jobs ORDER BY kind, id";
+const DUE: &str = "UPDATE jobs SET run_after = $1 WHERE kind = $2 AND lease IS NULL";
+const LAPSED: &str = "UPDATE jobs SET lease_until = $1 WHERE lease IS NOT NULL";
+
+type Row = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, bool);
+
+/// Every job there is.
+pub async fn all(db: &Db) -> Vec<Job> {
+    let rows: Vec<Row> = match db {
+        Db::Sqlite { reader, .. } => sqlx::query_as(ALL).fetch_all(reader).await,
+        Db::Postgres(pool) => sqlx::query_as(ALL).fetch_all(pool).await,
+    }
+    .expect("the jobs");
+    rows.into_iter()
+        .map(|(kind, attempts, run_after, lease_until, dead)| Job {
+            kind,
+            attempts,
+            run_after,
+            lease_until,
+            dead,
+        })
+        .collect()
+}
+
+/// The time the waiting jobs of a kind were put off to has come.
+pub async fn make_due(db: &Db, kind: &str) {
+    match db {
+        Db::Sqlite { writer, .. } => {
+            let query = sqlx::query(DUE).bind(past()).bind(kind);
+            query.execute(writer).await.map(drop)
+        }
+        Db::Postgres(pool) => {
+            let query = sqlx::query(DUE).bind(past()).bind(kind);
+            query.execute(pool).await.map(drop)
+        }
+    }
+    .expect("the jobs are due");
+}
+
+/// The leases of whoever claimed jobs have run out.
+pub async fn lapse(db: &Db) {
+    match db {
+        Db::Sqlite { writer, .. } => {
+            let query = sqlx::query(LAPSED).bind(past());
+            query.execute(writer).await.map(drop)
+        }
+        Db::Postgres(pool) => {
+            let query = sqlx::query(LAPSED).bind(past());
+            query.execute(pool).await.map(drop)
+        }
+    }
+    .expect("the leases run out");
+}
+
+/// There are no jobs any more. Whoever works at one loses its lease.
+pub async fn forget(db: &Db) {
+    const FORGET: &str = "DELETE FROM jobs";
+    match db {
+        Db::Sqlite { writer, .. } => sqlx::query(FORGET).execute(writer).await.map(drop),
+        Db::Postgres(pool) => sqlx::query(FORGET).execute(pool).await.map(drop),
+    }
+    .expect("no jobs");
+}
+
+fn past() -> DateTime<Utc> {
+    Clock::system().system_now() - TimeDelta::seconds(1)
+}

@@ -1,0 +1,276 @@
+//! A stand-in for Twilio: its REST API. What it posts is in [`super::webhooks`]. Both are written from Twilio's
+//! documentation alone, with nothing of the service or of its simulator in them, so that a misunderstanding those two
+//! share shows here.
+//!
+//! It lives in the test's process, and so outlives any service under test.
+
+use super::webhooks::Story;
+use super::{ACCOUNT, TOKEN};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// What requests for a recording's audio get instead of it.
+#[derive(Clone)]
+pub enum Serving {
+    /// 404: not there yet.
+    NotYet,
+    /// The whole length announced, half of it sent, then the connection breaks.
+    CutShort,
+    /// Something else, with status 200.
+    Other(&'static str, Bytes),
+}
+
+/// Where the stand-in stops in the middle, and does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Half of a recording's audio is sent.
+    Audio,
+    /// It was asked to delete, and has not.
+    BeforeDeleting,
+    /// It has deleted, and does not say so.
+    AfterDeleting,
+}
+
+/// A request that was answered, or is being held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub method: Method,
+    /// Behind `/2010-04-01/Accounts/{account}/`.
+    pub path: String,
+    /// What it was answered; 0 when it is held.
+    pub status: u16,
+}
+
+struct Kept {
+    call: String,
+    audio: Bytes,
+    listed: bool,
+    gone: bool,
+    serving: Option<Serving>,
+}
+
+#[derive(Default)]
+struct Things {
+    recordings: BTreeMap<String, Kept>,
+    ended: HashSet<String>,
+    hold: Option<Hold>,
+    log: Vec<Asked>,
+}
+
+/// The stand-in. Clones are the same one.
+#[derive(Clone)]
+pub struct StandIn {
+    /// Its address, for `api_url`.
+    pub url: String,
+    things: Arc<Mutex<Things>>,
+    held: watch::Sender<usize>,
+}
+
+impl StandIn {
+    /// Starts it on a port of its own.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stand_in = Self {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            things: Arc::default(),
+            held: watch::Sender::new(0),
+        };
+        let router = Router::new().fallback(answer).with_state(stand_in.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        stand_in
+    }
+
+    /// A caller has spoken. `listed`: whether the recording is found among those of its call.
+    pub fn record(&self, story: &Story, audio: &Bytes, listed: bool) {
+        let kept = Kept {
+            call: story.call.clone(),
+            audio: audio.clone(),
+            listed,
+            gone: false,
+            serving: None,
+        };
+        let mut things = self.things.lock().unwrap();
+        things.recordings.insert(story.recording.clone(), kept);
+    }
+
+    /// From now on, requests for the recording's audio get this; or the audio.
+    pub fn serve(&self, story: &Story, serving: Option<Serving>) {
+        let mut things = self.things.lock().unwrap();
+        let kept = things.recordings.get_mut(&story.recording).unwrap();
+        kept.serving = serving;
+    }
+
+    /// From now on the call is over, for whoever asks.
+    pub fn end(&self, story: &Story) {
+        self.things.lock().unwrap().ended.insert(story.call.clone());
+    }
+
+    /// From now on, stop there; or nowhere.
+    pub fn hold(&self, hold: Option<Hold>) {
+        self.things.lock().unwrap().hold = hold;
+    }
+
+    /// Waits until a request is held.
+    pub async fn holds_one(&self) {
+        let mut held = self.held.subscribe();
+        let waiting = held.wait_for(|held| *held > 0);
+        let waited = tokio::time::timeout(super::DEADLINE, waiting).await;
+        waited.expect("a request comes that is held").unwrap();
+    }
+
+    /// Is the recording deleted?
+    pub fn is_gone(&self, story: &Story) -> bool {
+        self.things.lock().unwrap().recordings[&story.recording].gone
+    }
+
+    /// What it was asked, in order.
+    pub fn log(&self) -> Vec<Asked> {
+        self.things.lock().unwrap().log.clone()
+    }
+
+    /// What the requests to delete the recording were answered, in order.
+    pub fn deletions(&self, story: &Story) -> Vec<u16> {
+        let path = format!("Recordings/{}.json", story.recording);
+        let of_it = |asked: &Asked| asked.method == Method::DELETE && asked.path == path;
+        let log = self.log();
+        log.iter()
+            .filter(|asked| of_it(asked))
+            .map(|asked| asked.status)
+            .collect()
+    }
+
+    fn note(&self, method: &Method, path: &str, status: u16) {
+        let asked = Asked {
+            method: method.clone(),
+            path: path.to_owned(),
+            status,
+        };
+        self.things.lock().unwrap().log.push(asked);
+    }
+
+    async fn never(&self) -> ! {
+        self.held.send_modify(|held| *held += 1);
+        std::future::pending().await
+    }
+
+    async fn answer(&self, method: Method, path: &str) -> Response {
+        let (kind, rest) = path.split_once('/').unwrap_or((path, ""));
+        match (&method, kind) {
+            (&Method::GET, "Recordings") => self.audio(rest.strip_suffix(".wav")),
+            (&Method::DELETE, "Recordings") => {
+                let sid = rest.strip_suffix(".json").unwrap_or(rest);
+                self.delete(sid, path).await
+            }
+            (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
+                Some(call) => self.recordings_of(call),
+                None => self.call(rest.strip_suffix(".json").unwrap_or(rest)),
+            },
+            _ => missing(),
+        }
+    }
+
+    fn audio(&self, sid: Option<&str>) -> Response {
+        let mut things = self.things.lock().unwrap();
+        let hold = things.hold;
+        let kept = sid.and_then(|sid| things.recordings.get_mut(sid));
+        let Some(kept) = kept.filter(|kept| !kept.gone) else {
+            return missing();
+        };
+        let audio = kept.audio.clone();
+        let half = audio.slice(..audio.len() / 2);
+        let wav = [
+            (header::CONTENT_TYPE, "audio/x-wav".to_owned()),
+            (header::CONTENT_LENGTH, audio.len().to_string()),
+        ];
+        if hold == Some(Hold::Audio) {
+            let stand_in = self.clone();
+            let never = stream::once(async move { stand_in.never().await });
+            let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(never);
+            return (wav, Body::from_stream(body)).into_response();
+        }
+        match kept.serving.clone() {
+            None => (wav, audio).into_response(),
+            Some(Serving::NotYet) => missing(),
+            Some(Serving::Other(kind, body)) => {
+                ([(header::CONTENT_TYPE, kind)], body).into_response()
+            }
+            Some(Serving::CutShort) => {
+                let broken = stream::once(async { Err(std::io::Error::other("cut on purpose")) });
+                let body = stream::iter([Ok(half)]).chain(broken);
+                (wav, Body::from_stream(body)).into_response()
+            }
+        }
+    }
+
+    async fn delete(&self, sid: &str, path: &str) -> Response {
+        let hold = self.things.lock().unwrap().hold;
+        if hold == Some(Hold::BeforeDeleting) {
+            self.note(&Method::DELETE, path, 0);
+            self.never().await;
+        }
+        let was_there = {
+            let mut things = self.things.lock().unwrap();
+            let kept = things.recordings.get_mut(sid);
+            kept.is_some_and(|kept| !std::mem::replace(&mut kept.gone, true))
+        };
+        if hold == Some(Hold::AfterDeleting) {
+            self.note(&Method::DELETE, path, 0);
+            self.never().await;
+        }
+        if was_there {
+            StatusCode::NO_CONTENT.into_response()
+        } else {
+            missing()
+        }
+    }
+
+    fn call(&self, sid: &str) -> Response {
+        let ended = self.things.lock().unwrap().ended.contains(sid);
+        let status = if ended { "completed" } else { "in-progress" };
+        axum::Json(json!({ "sid": sid, "status": status })).into_response()
+    }
+
+    fn recordings_of(&self, call: &str) -> Response {
+        let things = self.things.lock().unwrap();
+        let listed: Vec<Value> = things
+            .recordings
+            .iter()
+            .filter(|(_, kept)| kept.call == call && kept.listed && !kept.gone)
+            .map(|(sid, _)| json!({ "sid": sid, "call_sid": call, "status": "completed" }))
+            .collect();
+        axum::Json(json!({ "recordings": listed, "page": 0, "next_page_uri": null }))
+            .into_response()
+    }
+}
+
+async fn answer(State(stand_in): State<StandIn>, request: Request) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let right = format!("Basic {}", STANDARD.encode(format!("{ACCOUNT}:{TOKEN}")));
+    if given.is_none_or(|given| given != &right) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let account = format!("/2010-04-01/Accounts/{ACCOUNT}/");
+    let Some(path) = request.uri().path().strip_prefix(&account) else {
+        return missing();
+    };
+    let method = request.method().clone();
+    let response = stand_in.answer(method.clone(), path).await;
+    stand_in.note(&method, path, response.status().as_u16());
+    response
+}
+
+fn missing() -> Response {
+    let error = json!({ "code": 20404, "status": 404, "message": "not found" });
+    (StatusCode::NOT_FOUND, axum::Json(error)).into_response()
+}

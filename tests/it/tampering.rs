@@ -1,0 +1,676 @@
+//! Whoever can write to the database and the folder of recordings, and knows every public key, can destroy. They
+//! cannot have an inspector shown what was not said: swapped rows, flipped bits, cut files and added rows are refused
+//! when a report is opened, and found by `audit verify`.
+
+use crate::support::sql::{change, run};
+use crate::support::{Answer, Api, LINES, NUMBER, TestLine, on_both, wav, wrote};
+use chrono::TimeDelta;
+use dutyline::app;
+use dutyline::conduct::{Hook, conduct};
+use dutyline::config::Config;
+use dutyline::line::number::Caller;
+use dutyline::store::audit::{self, LinkRow};
+use dutyline::store::reports::{self, EntryRow, RecordingRow};
+use dutyline::store::{Db, StoreError, members};
+use dutyline::telephony::Event;
+use dutyline::trail::{self, Proof};
+use dutyline::vault::chain;
+use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
+use dutyline::vault::seal::{Identity, Recipient, seal_identity};
+use dutyline::work::housekeeping;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+const LINE: &str = LINES[0];
+/// What no inspector may ever be shown: it was not said on this line.
+const FORGED: &str = "this was never said";
+
+/// Two reports: the first with two takes, of which one was said again, and a note; the second with one recording.
+struct Scene<'a> {
+    line: &'a TestLine,
+    lead: Api,
+    reports: [Uuid; 2],
+    /// What the API shows of them while all is whole.
+    shown: [Value; 2],
+    /// The recordings of the first in order of speaking, and of the second.
+    recordings: [RecordingRow; 3],
+}
+
+impl<'a> Scene<'a> {
+    async fn set(line: &'a TestLine) -> Self {
+        let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
+        line.leave_two_takes("+8613800138001", NUMBER, &first, &second)
+            .await;
+        line.leave("+8613800138002", NUMBER, &third).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let all = lead.reports().await;
+        let reports = [0, 1].map(|i| all[i]["id"].as_str().unwrap().parse().unwrap());
+        let note = json!({ "text": "as it was written" });
+        lead.post(&format!("/reports/{}/notes", reports[0]), note)
+            .await
+            .ok();
+        let mut shown = [Value::Null, Value::Null];
+        let mut rows = Vec::new();
+        let mut tx = line.db().read().await.unwrap();
+        for (i, report) in reports.into_iter().enumerate() {
+            shown[i] = lead.get(&format!("/reports/{report}")).await.ok();
+            rows.extend(reports::recordings(&mut tx, report).await.unwrap());
+        }
+        drop(tx);
+        let Ok(recordings) = rows.try_into() else {
+            panic!("three recordings")
+        };
+        let scene = Self {
+            line,
+            lead,
+            reports,
+            shown,
+            recordings,
+        };
+        scene.is_whole("in the beginning").await;
+        for table in KEPT {
+            run(scene.db(), table.keep, &[]).await;
+        }
+        scene
+    }
+
+    fn db(&self) -> &Db {
+        self.line.db()
+    }
+
+    async fn verify(&self, head: Option<(i64, [u8; 32])>) -> Proof {
+        let recordings = &self.line.service().recordings;
+        trail::verify(self.db(), recordings, LINE, head)
+            .await
+            .unwrap()
+    }
+
+    async fn is_whole(&self, when: &str) {
+        let wrong = self.verify(None).await.wrong;
+        assert!(wrong.is_empty(), "{when}: {wrong:?}");
+        for (report, shown) in self.reports.iter().zip(&self.shown) {
+            assert_eq!(
+                self.lead.get(&format!("/reports/{report}")).await.ok(),
+                *shown,
+                "{when}"
+            );
+        }
+    }
+
+    /// After a change: these reports are refused, the others are as ever, `audit verify` says `named`. Then the rows are
+    /// put back.
+    async fn found(&self, what: &str, refused: &[Uuid], named: &[String]) {
+        for (report, shown) in self.reports.iter().zip(&self.shown) {
+            let answer = self.lead.get(&format!("/reports/{report}")).await;
+            if refused.contains(report) {
+                is_refusal(what, &answer);
+                for n in 1..=2 {
+                    let answer = self
+                        .lead
+                        .get(&format!("/reports/{report}/recordings/{n}"))
+                        .await;
+                    is_refusal(what, &answer);
+                }
+            } else {
+                assert_eq!(answer.ok(), *shown, "{what}");
+            }
+        }
+        self.is_named(what, named).await;
+        self.put_back().await;
+    }
+
+    async fn is_named(&self, what: &str, named: &[String]) {
+        let wrong = self.verify(None).await.wrong;
+        for name in named {
+            let is_there = wrong.iter().any(|sentence| sentence.contains(name));
+            assert!(is_there, "{what}: {name:?} is not in {wrong:?}");
+        }
+        assert!(!named.is_empty() && !wrong.is_empty(), "{what}");
+    }
+
+    /// The rows as they were, but for what the trail has noted since.
+    async fn put_back(&self) {
+        for table in KEPT {
+            run(self.db(), table.empty, &[]).await;
+            run(self.db(), table.fill, &[]).await;
+        }
+    }
+
+    async fn entries(&self, report: Uuid) -> Vec<EntryRow> {
+        let mut tx = self.db().read().await.unwrap();
+        reports::entries(&mut tx, report).await.unwrap()
+    }
+
+    async fn links(&self) -> Vec<LinkRow> {
+        let mut tx = self.db().read().await.unwrap();
+        audit::links(&mut tx, LINE, 0).await.unwrap()
+    }
+
+    async fn recipient(&self, report: Uuid) -> Recipient {
+        let mut tx = self.db().read().await.unwrap();
+        let report = reports::get(&mut tx, report).await.unwrap().unwrap();
+        report.recipient.parse().unwrap()
+    }
+
+    async fn line_key(&self) -> members::LineKey {
+        let mut tx = self.db().read().await.unwrap();
+        members::current_key(&mut tx, LINE).await.unwrap().unwrap()
+    }
+
+    fn file(&self, recording: &RecordingRow) -> PathBuf {
+        self.line.recordings().join(format!("{}.age", recording.id))
+    }
+}
+
+/// A table, how it is kept aside, and how it is put back.
+struct Kept {
+    keep: &'static str,
+    empty: &'static str,
+    fill: &'static str,
+}
+
+macro_rules! kept {
+    ($($table:literal),*) => {
+        [$(Kept {
+            keep: concat!("CREATE TABLE kept_", $table, " AS SELECT * FROM ", $table),
+            empty: concat!("DELETE FROM ", $table),
+            fill: concat!("INSERT INTO ", $table, " SELECT * FROM kept_", $table),
+        }),*]
+    };
+}
+
+const KEPT: [Kept; 3] = kept!["entries", "recordings", "report_keys"];
+
+/// A 500 with nothing to learn from: the same words whatever was wrong.
+fn is_refusal(what: &str, answer: &Answer) {
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{what}");
+    assert_eq!(
+        answer.headers["content-type"], "application/problem+json",
+        "{what}"
+    );
+    assert_eq!(
+        answer.json(),
+        json!({
+            "type": "about:blank",
+            "title": "Internal Server Error",
+            "status": 500,
+            "detail": "Something failed here; it has been noted. Try again.",
+        }),
+        "{what}"
+    );
+}
+
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
+}
+
+/// Bytes to flip: in the header, at its end, and in what is sealed, to the last one.
+fn places(length: usize) -> [usize; 4] {
+    [0, 150, length / 2, length - 1]
+}
+
+fn was_changed(what: &str, id: Uuid) -> String {
+    format!("{what} {id} was changed, or cannot be read")
+}
+
+fn was_added(what: &str, id: Uuid) -> String {
+    format!("{what} {id} was added behind the trail's back")
+}
+
+fn is_missing(what: &str, id: Uuid) -> String {
+    format!("{what} {id} is missing")
+}
+
+const SET_SEALED: &str = "UPDATE entries SET sealed = $2 WHERE id = $1";
+
+on_both! {
+    async fn entries_are_what_was_written(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, two]) = (scene.db(), scene.reports);
+        let own = scene.entries(one).await;
+        let foreign = scene.entries(two).await;
+        let kinds: Vec<_> = own.iter().map(|entry| entry.kind.as_str()).collect();
+        for kind in ["caller", "recording", "take", "call", "note"] {
+            assert!(kinds.contains(&kind), "{kind} is not in {kinds:?}");
+        }
+
+        for entry in &own {
+            for at in places(entry.sealed.len()) {
+                change(db, SET_SEALED, &[entry.id.into(), (&flipped(&entry.sealed, at)).into()]).await;
+                scene.found("a bit flipped", &[one], &[was_changed("entry", entry.id)]).await;
+            }
+            let cut = &entry.sealed[..entry.sealed.len() - 20];
+            change(db, SET_SEALED, &[entry.id.into(), cut.into()]).await;
+            scene.found("an entry cut", &[one], &[was_changed("entry", entry.id)]).await;
+
+            change(db, "DELETE FROM entries WHERE id = $1", &[entry.id.into()]).await;
+            scene.found("an entry deleted", &[one], &[is_missing("entry", entry.id)]).await;
+        }
+
+        for (a, b, refused) in [
+            (&own[0], &own[own.len() - 1], vec![one]),
+            (&own[1], &own[2], vec![one]),
+            (&own[0], &foreign[0], vec![one, two]),
+        ] {
+            change(db, SET_SEALED, &[a.id.into(), (&b.sealed).into()]).await;
+            change(db, SET_SEALED, &[b.id.into(), (&a.sealed).into()]).await;
+            let named = [was_changed("entry", a.id), was_changed("entry", b.id)];
+            scene.found("two entries swapped", &refused, &named).await;
+        }
+        scene.is_whole("after all").await;
+    }
+
+    async fn entries_keep_their_kind_and_place(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, two]) = (scene.db(), scene.reports);
+        for entry in scene.entries(one).await {
+            for kind in ["caller", "note"].into_iter().filter(|kind| *kind != entry.kind) {
+                let sql = "UPDATE entries SET kind = $2 WHERE id = $1";
+                change(db, sql, &[entry.id.into(), kind.into()]).await;
+                scene.found("a kind changed", &[one], &[format!("entry {}", entry.id)]).await;
+            }
+            let sql = "UPDATE entries SET report = $2, seq = 1000 WHERE id = $1";
+            change(db, sql, &[entry.id.into(), two.into()]).await;
+            scene.found("an entry moved", &[one, two], &[format!("entry {}", entry.id)]).await;
+        }
+        scene.is_whole("after all").await;
+    }
+
+    async fn nobody_can_add_an_entry(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, _]) = (scene.db(), scene.reports);
+        let recipient = scene.recipient(one).await;
+        let forge = |id, kind| {
+            let address = Address { line: LINE.into(), report: one, entry: id, kind };
+            let at = scene.line.service().clock.line_now();
+            let body = json!({ "text": FORGED });
+            seal_entry(&Entry { address, at, by: Some("wang".into()), body }, &recipient).bytes
+        };
+        let id = dutyline::clock::random_id();
+        let sealed = forge(id, EntryKind::Note);
+        let sql = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, 1000, 'note', $3)";
+        change(db, sql, &[id.into(), one.into(), (&sealed).into()]).await;
+        scene.found("an entry added", &[one], &[was_added("entry", id)]).await;
+
+        // In the place of a true one, under its id.
+        for entry in scene.entries(one).await {
+            let sealed = forge(entry.id, entry.kind.parse().unwrap());
+            change(db, SET_SEALED, &[entry.id.into(), (&sealed).into()]).await;
+            scene.found("an entry replaced", &[one], &[was_changed("entry", entry.id)]).await;
+        }
+        scene.is_whole("after all").await;
+    }
+
+    async fn recordings_are_what_was_said(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let [one, two] = scene.reports;
+        let [a, b, c] = &scene.recordings;
+        // As the API numbers them: by order of speaking.
+        let at = |row: &RecordingRow| {
+            let (report, n) = match row.id {
+                id if id == c.id => (two, 1),
+                id if id == b.id => (one, 2),
+                _ => (one, 1),
+            };
+            format!("/reports/{report}/recordings/{n}")
+        };
+        let all = [a, b, c].map(|row| (row, std::fs::read(scene.file(row)).unwrap()));
+        let mut cases: Vec<(&str, &RecordingRow, Vec<u8>)> = Vec::new();
+        for (row, sealed) in &all {
+            for place in places(sealed.len()) {
+                cases.push(("a bit flipped", row, flipped(sealed, place)));
+            }
+            for length in [0, 100, sealed.len() / 2, sealed.len() - 1] {
+                cases.push(("cut", row, sealed[..length].to_vec()));
+            }
+            cases.push(("longer", row, [&sealed[..], b"x"].concat()));
+        }
+        // Swapped within a report, whose key opens both, and with another report's.
+        for (i, j) in [(0, 1), (1, 0), (0, 2), (2, 0)] {
+            cases.push(("swapped", all[i].0, all[j].1.clone()));
+        }
+        for (row, _) in &all {
+            cases.push(("replaced", row, forged_recording(&scene, row).await));
+        }
+        for (what, row, bytes) in cases {
+            let whole = std::fs::read(scene.file(row)).unwrap();
+            std::fs::write(scene.file(row), bytes).unwrap();
+            is_refusal(what, &scene.lead.get(&at(row)).await);
+            let range = [("range", "bytes=0-43")];
+            is_refusal(what, &scene.lead.request(Method::GET, &at(row), &range, None).await);
+            scene.is_named(what, &[was_changed("recording", row.id)]).await;
+            std::fs::write(scene.file(row), whole).unwrap();
+        }
+        std::fs::remove_file(scene.file(a)).unwrap();
+        is_refusal("removed", &scene.lead.get(&at(a)).await);
+        scene.is_named("removed", &[was_changed("recording", a.id)]).await;
+        std::fs::write(scene.file(a), &all[0].1).unwrap();
+        scene.is_whole("after all").await;
+        assert_eq!(scene.lead.recording(&scene.shown[0], 2).await, wav(b"secnd"));
+    }
+
+    async fn rows_of_recordings_stay_with_their_report(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, two]) = (scene.db(), scene.reports);
+        let [a, b, _] = &scene.recordings;
+
+        change(db, "DELETE FROM recordings WHERE id = $1", &[a.id.into()]).await;
+        scene.found("a row deleted", &[one], &[is_missing("recording", a.id)]).await;
+
+        change(db, "UPDATE recordings SET report = $2 WHERE id = $1", &[a.id.into(), two.into()]).await;
+        let named = [format!("recording {} has another report", a.id)];
+        scene.found("a row moved", &[one, two], &named).await;
+
+        for state in ["absent", "lost", "announced"] {
+            change(db, "UPDATE recordings SET state = $2 WHERE id = $1", &[a.id.into(), state.into()]).await;
+            scene.found("a state changed", &[one], &[is_missing("recording", a.id)]).await;
+        }
+
+        // Which take counts is told by the step that recorded it.
+        for (row, step) in [(a, b.step), (b, a.step)] {
+            let values = [row.id.into(), i64::from(step).into()];
+            change(db, "UPDATE recordings SET step = $2 WHERE id = $1", &values).await;
+        }
+        is_refusal("steps swapped", &scene.lead.get(&format!("/reports/{one}")).await);
+        scene.put_back().await;
+
+        let id = dutyline::clock::random_id();
+        let sql = "INSERT INTO recordings (id, report, lookup, step, state, padded, sha256, deleted)
+            VALUES ($1, $2, $3, 99, 'sealed', 1, $3, TRUE)";
+        let lookup = dutyline::clock::random::<32>();
+        change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
+        scene.found("a row added", &[one], &[was_added("recording", id)]).await;
+        scene.is_whole("after all").await;
+    }
+
+    async fn report_keys_cannot_be_exchanged(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, two]) = (scene.db(), scene.reports);
+        let mut tx = db.read().await.unwrap();
+        let a = reports::keys(&mut tx, one).await.unwrap().remove(0);
+        let b = reports::keys(&mut tx, two).await.unwrap().remove(0);
+        drop(tx);
+        let set = "UPDATE report_keys SET sealed = $2 WHERE report = $1";
+
+        for at in places(a.sealed.len()) {
+            change(db, set, &[one.into(), (&flipped(&a.sealed, at)).into()]).await;
+            scene.found("a bit flipped", &[one], &[was_changed("report key", one)]).await;
+        }
+        change(db, set, &[one.into(), (&b.sealed).into()]).await;
+        change(db, set, &[two.into(), (&a.sealed).into()]).await;
+        let named = [was_changed("report key", one), was_changed("report key", two)];
+        scene.found("swapped", &[one, two], &named).await;
+
+        change(db, "DELETE FROM report_keys WHERE report = $1", &[one.into()]).await;
+        scene.found("deleted", &[one], &[was_changed("report key", one)]).await;
+
+        // A whole forged report: a key of the forger's, sealed to the line as the service does, and entries to it.
+        let forger = Identity::generate();
+        let line_key: Recipient = scene.line_key().await.recipient.parse().unwrap();
+        let forged = seal_identity(&forger, &[&line_key]);
+        let honest = scene.recipient(one).await.to_string();
+        change(db, set, &[one.into(), (&forged).into()]).await;
+        let set_recipient = "UPDATE reports SET recipient = $2 WHERE id = $1";
+        change(db, set_recipient, &[one.into(), forger.recipient().to_string().as_str().into()]).await;
+        for row in scene.entries(one).await {
+            let kind = row.kind.parse().unwrap();
+            let address = Address { line: LINE.into(), report: one, entry: row.id, kind };
+            let at = scene.line.service().clock.line_now();
+            let entry = Entry { address, at, by: None, body: json!({ "text": FORGED }) };
+            let sealed = seal_entry(&entry, &forger.recipient()).bytes;
+            change(db, SET_SEALED, &[row.id.into(), (&sealed).into()]).await;
+        }
+        is_refusal("forged", &scene.lead.get(&format!("/reports/{one}")).await);
+        scene.is_named("forged", &[was_changed("report key", one)]).await;
+        scene.put_back().await;
+
+        // The public half alone: nothing an inspector writes may be sealed to the forger.
+        is_refusal("public half", &scene.lead.get(&format!("/reports/{one}")).await);
+        let path = format!("/reports/{one}");
+        for (step, body) in [("notes", Some(json!({ "text": "x" }))), ("claim", None)] {
+            let path = format!("{path}/{step}");
+            is_refusal(step, &scene.lead.request(Method::POST, &path, &[], body).await);
+        }
+        scene.is_named("public half", &[format!("the public half of report key {one}")]).await;
+        change(db, set_recipient, &[one.into(), honest.as_str().into()]).await;
+        scene.is_whole("after all").await;
+    }
+
+    async fn line_keys_cannot_be_exchanged(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let db = scene.db();
+        let key = scene.line_key().await;
+        let forger = Identity::generate().recipient().to_string();
+        let set = "UPDATE line_keys SET recipient = $2 WHERE id = $1";
+
+        change(db, set, &[key.id.into(), forger.as_str().into()]).await;
+        let named = [format!("the public half of line key {}", key.id)];
+        scene.is_named("the key replaced", &named).await;
+        // What came before is opened as ever; what comes now cannot be, and nothing else is shown for it.
+        scene.line.leave("+8613800138003", NUMBER, &wav(b"later")).await;
+        scene.line.idle().await;
+        let later = scene.lead.reports().await[2]["id"].as_str().unwrap().to_owned();
+        is_refusal("sealed to the forger", &scene.lead.get(&format!("/reports/{later}")).await);
+        // With the key pinned the service does not start.
+        let toml = scene.line.toml.replace("# key = \"age1…\"", &format!("key = \"{}\"", key.recipient));
+        let config = Config::parse(&toml, "test.toml", scene.line.path()).unwrap();
+        let refused = app::build(config, scene.line.service().clock).await.err().expect("refused");
+        assert!(refused.to_string().contains("another key in the database"), "{refused}");
+        change(db, set, &[key.id.into(), key.recipient.as_str().into()]).await;
+        assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+
+        let set = "UPDATE line_keys SET recovery = $2 WHERE id = $1";
+        change(db, set, &[key.id.into(), (&flipped(&key.recovery, 200)).into()]).await;
+        scene.is_named("the recovery half", &[was_changed("line key", key.id)]).await;
+        change(db, set, &[key.id.into(), (&key.recovery).into()]).await;
+
+        let id = dutyline::clock::random_id();
+        let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, 2, $3, $4, $5)";
+        let now = scene.line.service().clock.system_now();
+        change(db, sql, &[id.into(), LINE.into(), forger.as_str().into(), (&key.recovery).into(), now.into()]).await;
+        scene.is_named("a key added", &[was_added("line key", id)]).await;
+        change(db, "DELETE FROM line_keys WHERE id = $1", &[id.into()]).await;
+        assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+    }
+
+    async fn a_pinned_key_is_looked_at_before_every_call(line: TestLine) {
+        let key = line.keys[0].1.recipient.to_string();
+        let toml = line.toml.replace("# key = \"age1…\"", &format!("key = \"{key}\""));
+        let config = Config::parse(&toml, "test.toml", line.path()).unwrap();
+        let service = app::build(config, line.service().clock).await.unwrap();
+        let provider = &*service.providers["twilio"];
+        let call = |id: &str| Event {
+            call: id.to_owned().into(),
+            to: NUMBER.to_owned().into(),
+            from: Caller::Withheld,
+            keys: None,
+            ended: false,
+            recording: None,
+        };
+        assert!(conduct(&service, provider, &Hook::Call, &call("CA1")).await.is_ok());
+        let forger = Identity::generate().recipient().to_string();
+        change(line.db(), "UPDATE line_keys SET recipient = $1", &[forger.as_str().into()]).await;
+        // The database does not do its work: the caller hears the blunt words, and nothing is sealed to the forger.
+        let refused = conduct(&service, provider, &Hook::Call, &call("CA2")).await;
+        assert!(matches!(refused, Err(StoreError::Unreadable("pinned line key"))));
+        let mut tx = line.db().read().await.unwrap();
+        assert_eq!(reports::all_of_line(&mut tx, LINE).await.unwrap().len(), 1);
+        drop(tx);
+        service.db.close().await;
+    }
+
+    async fn purging_is_no_tampering(line: TestLine) {
+        line.abandon("+8613800138001", NUMBER).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let kinds = async || {
+            let calls = lead.get("/abandoned").await.ok();
+            let entries = calls["calls"][0]["entries"].as_array().unwrap().clone();
+            entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(kinds().await, ["caller", "call"]);
+        let before = line.service().clock.line_now() - TimeDelta::days(31);
+        change(line.db(), "UPDATE reports SET received_hour = $1", &[before.into()]).await;
+        housekeeping::tidy(line.service()).await.unwrap();
+        assert_eq!(kinds().await, ["call"]);
+        let proof = trail::verify(line.db(), &line.service().recordings, LINE, None).await.unwrap();
+        assert_eq!(proof.wrong, [""; 0]);
+    }
+
+    async fn the_trail_is_a_chain(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let db = scene.db();
+        for sql in KEEP_TRAIL {
+            run(db, sql, &[]).await;
+        }
+        let whole = scene.links().await;
+        let put_back = async || {
+            for sql in PUT_TRAIL_BACK {
+                run(db, sql, &[]).await;
+            }
+            assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+        };
+        let seqs = [1, whole.len() as i64 / 2, whole.len() as i64];
+        for seq in seqs {
+            let id = dutyline::clock::random_id();
+            let row = &whole[seq as usize - 1];
+            let digest = dutyline::clock::random::<32>();
+            let named = [format!("link {seq} was changed, or the one before it")];
+            for (column, sql, value) in [
+                ("at", "UPDATE audit SET at = $2 WHERE seq = $1", (row.at + TimeDelta::hours(1)).into()),
+                ("actor", "UPDATE audit SET actor = $2 WHERE seq = $1", "li".into()),
+                ("action", "UPDATE audit SET action = $2 WHERE seq = $1", "nothing".into()),
+                ("report", "UPDATE audit SET report = $2 WHERE seq = $1", id.into()),
+                ("object", "UPDATE audit SET object = $2 WHERE seq = $1", id.into()),
+                ("digest", "UPDATE audit SET digest = $2 WHERE seq = $1", digest[..].into()),
+                ("detail", "UPDATE audit SET detail = $2 WHERE seq = $1", "else".into()),
+                ("hash", "UPDATE audit SET hash = $2 WHERE seq = $1", digest[..].into()),
+            ] {
+                change(db, sql, &[seq.into(), value]).await;
+                scene.is_named(column, &named).await;
+                put_back().await;
+            }
+            change(db, "UPDATE audit SET digest = $2 WHERE seq = $1", &[seq.into(), (&vec![1u8]).into()]).await;
+            scene.is_named("a short digest", &[format!("link {seq} is missing or broken")]).await;
+            put_back().await;
+            change(db, "DELETE FROM audit WHERE seq = $1", &[seq.into()]).await;
+            let named = if row.seq == whole.len() as i64 {
+                "the chain does not end where its head says".to_owned()
+            } else {
+                format!("link {seq} is missing or broken")
+            };
+            scene.is_named("deleted", &[named]).await;
+            put_back().await;
+        }
+        for (from, to) in [(2i64, 999i64), (3, 2), (999, 3)] {
+            change(db, "UPDATE audit SET seq = $2 WHERE seq = $1", &[from.into(), to.into()]).await;
+        }
+        scene.is_named("reordered", &["link 2 was changed".to_owned(), "link 3 was changed".to_owned()]).await;
+        put_back().await;
+        run(db, "DELETE FROM audit_heads", &[]).await;
+        scene.is_named("no head", &["the chain does not end where its head says".to_owned()]).await;
+        put_back().await;
+    }
+
+    async fn a_head_kept_elsewhere_finds_a_rewritten_trail(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let db = scene.db();
+        let head = scene.verify(None).await;
+        let kept = Some((head.links, head.head));
+        let text = format!("{}:{}", head.links, hex(&head.head));
+        let verify = ["audit", "verify"];
+        let with_head = ["audit", "verify", "--line", LINE, "--head", &text];
+        for arguments in [&verify[..], &with_head[..]] {
+            let output = scene.line.cli(arguments).await;
+            assert!(output.status.success(), "{}", wrote(&output));
+            assert!(wrote(&output).contains(&format!("✓ {LINE}: {} links whole\n  head {text}", head.links)));
+        }
+
+        // The openings at the end go, and the head is rewritten: nothing is left to tell, but for the head kept elsewhere.
+        let links = scene.links().await;
+        let cut = links.len() - 2;
+        assert!(links[cut..].iter().all(|link| link.action == "report_opened"));
+        run(db, "DELETE FROM audit WHERE seq > $1", &[(cut as i64).into()]).await;
+        let set = "UPDATE audit_heads SET seq = $1, hash = $2";
+        change(db, set, &[(cut as i64).into(), (&links[cut - 1].hash).into()]).await;
+        assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+        let wrong = scene.verify(kept).await.wrong;
+        assert_eq!(wrong, ["the chain is shorter than the head kept elsewhere"]);
+        let output = scene.line.cli(&with_head).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+        assert!(wrote(&output).contains("✗ fcg-5: the chain is shorter than the head kept elsewhere"));
+
+        // Filled up again with other links, every hash right.
+        let mut previous: [u8; 32] = links[cut - 1].hash.as_slice().try_into().unwrap();
+        for row in &links[cut..] {
+            let link = chain::Link { actor: Some("li".into()), ..row.link().unwrap() };
+            previous = chain::hash(&previous, &link);
+            let sql = "INSERT INTO audit (line, seq, at, actor, action, report, hash) VALUES ($1, $2, $3, 'li', $4, $5, $6)";
+            let report = link.report.unwrap();
+            let values = [LINE.into(), link.seq.into(), link.at.into(), link.action.as_str().into(), report.into(), previous[..].into()];
+            change(db, sql, &values).await;
+        }
+        change(db, set, &[(links.len() as i64).into(), previous[..].into()]).await;
+        assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+        let wrong = scene.verify(kept).await.wrong;
+        assert_eq!(wrong, [format!("link {} is not the head kept elsewhere", head.links)]);
+        let output = scene.line.cli(&with_head).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+
+        // And what the command says of a thing that was changed.
+        let entry = scene.entries(scene.reports[0]).await.remove(0);
+        change(db, SET_SEALED, &[entry.id.into(), (&flipped(&entry.sealed, 99)).into()]).await;
+        let output = scene.line.cli(&verify).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(wrote(&output).contains(&format!("✗ {LINE}: {}", was_changed("entry", entry.id))), "{}", wrote(&output));
+    }
+}
+
+const KEEP_TRAIL: [&str; 2] = [
+    "CREATE TABLE kept_audit AS SELECT * FROM audit",
+    "CREATE TABLE kept_heads AS SELECT * FROM audit_heads",
+];
+const PUT_TRAIL_BACK: [&str; 4] = [
+    "DELETE FROM audit",
+    "DELETE FROM audit_heads",
+    "INSERT INTO audit SELECT * FROM kept_audit",
+    "INSERT INTO audit_heads SELECT * FROM kept_heads",
+];
+
+/// Another recording of the same length, sealed as the service seals, to the right report.
+async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = dutyline::vault::recordings::Recordings::open_folder(folder.path()).unwrap();
+    let mut writer = store
+        .writer(row.id, &scene.recipient(row.report).await)
+        .unwrap();
+    writer.write(&wav(b"forgd")).unwrap();
+    writer
+        .finish(scene.line.service().clock.line_now())
+        .unwrap();
+    std::fs::read(folder.path().join(format!("{}.age", row.id))).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_forged_thing_is_told_from_a_true_one_by_its_hash_alone() {
+    // Why the trail is asked at all: sealing needs no secret, so what opens proves nothing about who sealed it.
+    let report = Identity::generate();
+    let [a, b] =
+        [b"one", b"two"].map(|plain| dutyline::vault::seal::seal(plain, &[&report.recipient()]));
+    assert!(
+        [&a, &b]
+            .iter()
+            .all(|sealed| dutyline::vault::seal::open(sealed, &report).is_ok())
+    );
+    assert_ne!(Sha256::digest(&a), Sha256::digest(&b));
+}
