@@ -297,3 +297,35 @@ each_way! {
         fragile.finish().await;
     }
 }
+
+/// The step is committed, and nobody here hears of it: the caller gets the blunt answer to a step that was taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_nobody_heard_of_postgres() {
+    let mut fragile = Fragile::open(Way::Stalled, OPEN).await;
+    let call = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
+    let lookup = fragile.line.service().call_lookup("twilio", &call.id);
+    let proxy = fragile.proxy.as_ref().unwrap();
+    proxy.stall_at_commit_of(&lookup);
+    let asked = instant();
+    let heard = fragile.line.exchange.press(&call.id, "1").await.unwrap();
+    assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
+    assert!(said(&heard).contains(GREETING), "bluntly: {heard:?}");
+    assert!(matches!(heard.waiting, WaitingFor::Speech { .. }));
+    fragile.comes_back().await;
+    let (step, _) = fragile.last_sent("/step?");
+    let taken = fragile.line.exchange.deliver(&step).await.unwrap();
+    assert!(
+        !taken.body.contains(GREETING) && taken.body.contains(GUIDANCE),
+        "it was taken"
+    );
+
+    let heard = fragile.speak(&call.id).await;
+    assert!(said(&heard).contains(REVIEW), "{heard:?}");
+    fragile.line.exchange.press(&call.id, "1").await.unwrap();
+    fragile.line.idle().await;
+    let lead = fragile.line.lead().await;
+    let report = lead.only_report().await;
+    assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
+    assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+    fragile.finish().await;
+}
