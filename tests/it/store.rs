@@ -11,7 +11,7 @@ use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::store::jobs::{self, JobRow, Kind};
 use dutyline::store::{Db, StoreError, all_statements};
-use dutyline::telephony::number::Caller;
+use dutyline::line::number::Caller;
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
