@@ -7,13 +7,18 @@
 use super::seal::Identity;
 use super::secret::Key;
 use crate::report::receipt::Receipt;
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// The label of the key [`derive`] takes: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
+
+/// Where receipts are worked on, one after the other. A buffer for each would stay with each of the threads that take
+/// turns, some hundred megabytes in the end; and callers on the line need the other processors.
+static SCRATCH: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 /// What comes out of a receipt.
 pub struct Derived {
@@ -30,7 +35,8 @@ impl fmt::Debug for Derived {
 }
 
 /// Derives the lookup and the identity of a receipt on a line, the same every time. `key` is the service
-/// secret's under [`LABEL`]. Takes tens of milliseconds and 19 MiB (OWASP's minimum for Argon2id: 19 MiB, 2 passes).
+/// secret's under [`LABEL`]. Takes tens of milliseconds, one at a time, and 19 MiB, which are kept (OWASP's minimum for
+/// Argon2id: 19 MiB, 2 passes).
 pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
     // Hashed because a line's id may be shorter than the 8 bytes Argon2 wants of a salt.
     let salt = Sha256::new()
@@ -39,10 +45,20 @@ pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
         .finalize();
     let params = Params::new(19 * 1024, 2, 1, Some(32)).expect("these parameters are valid");
     let mut out = Zeroizing::new([0; 32]);
+    // Whoever panicked with it left nothing in it that matters.
+    let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
+    scratch.resize(params.block_count(), Block::default());
     Argon2::new_with_secret(key.bytes(), Algorithm::Argon2id, Version::V0x13, params)
         .expect("a key of 32 bytes is within bounds")
-        .hash_password_into(receipt.digits().as_bytes(), &salt, out.as_mut_slice())
+        .hash_password_into_with_memory(
+            receipt.digits().as_bytes(),
+            &salt,
+            out.as_mut_slice(),
+            scratch.as_mut_slice(),
+        )
         .expect("the lengths are within bounds");
+    scratch.fill(Block::default());
+    drop(scratch);
     // Apart, so that the lookup, which is stored, tells nothing of the seed.
     let out = Key::new(*out);
     Derived {
