@@ -18,7 +18,7 @@
 //! | [`config`] | the configuration: types, embedded defaults, checks with clear errors |
 //! | [`report`] | pure: a report's status, outcome, classification, receipt |
 //! | [`call`] | pure: the conversation |
-//! | [`line`] | pure: calendar, hours, phases |
+//! | [`mod@line`] | pure: calendar, hours, phases |
 //! | [`clock`], [`hidden`] | time and randomness; values that must not be seen |
 
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! Pure: the conversation.
 //!
-//! [`flow`] decides what happens, [`words`] puts together what is said, [`prompts`] holds the sentences,
+//! [`flow`] decides what happens, `words` puts together what is said, [`prompts`] holds the sentences,
 //! [`script`] is what it all comes to.
 
 pub mod flow;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-/// The label of the key [`derive`] takes: `secret.derive(receipts::LABEL)`.
+/// The label of the key [`derive()`] takes: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
 
 /// Where receipts are worked on, one after the other. A buffer for each would stay with each of the threads that take

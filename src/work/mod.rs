@@ -1,7 +1,7 @@
 //! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
 //!
-//! A recording's way: *announced* by a webhook → [`fetch`]ed, checked, sealed, read back → [`delete`]d at the
-//! provider once the call is over, and proven gone. A call's way: [`watch`]ed while it runs → [`settle`]d when over.
+//! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
+//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
 
 mod delete;
 mod fetch;
