@@ -5,11 +5,11 @@
 //! once made is ever dropped: a take that is said again is kept and marked.
 
 use super::script::{Language, RecordingEnd, Script, Verb};
+use super::state::{Place, Purpose, Reached, State, Take};
 use super::words::Speaker;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{AfterHours, Line};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 /// After so many steps menus stop and the call is brought to its end: 3 and 9 could be pressed for ever.
 pub const MAX_STEPS: u32 = 60;
@@ -54,89 +54,6 @@ pub enum Effect {
     },
     /// The receipt was spoken: from now on it must work.
     ReceiptSpoken,
-}
-
-/// Where a call is. No `Debug`: it holds the receipt.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
-pub struct State {
-    /// The phase the call was answered in; it keeps it.
-    pub phase: Phase,
-    /// How intake stood when the call was answered.
-    pub intake: Standing,
-    /// When the call was answered, line time.
-    pub answered_at: DateTime<Utc>,
-    /// When the line is staffed next, seen from `answered_at`.
-    pub reopens_at: Option<DateTime<Utc>>,
-    /// Which of the line's languages is spoken.
-    pub language: usize,
-    /// The number of the step whose answer is awaited. Step 0 is the answer to the call itself.
-    pub step: u32,
-    /// Where in the conversation.
-    pub place: Place,
-    /// Silences and wrong keys in a row at this place.
-    pub silences: u8,
-    /// What was said.
-    pub takes: Vec<Take>,
-    /// How far the caller got.
-    pub reached: Reached,
-    /// The receipt drawn for this call, twelve digits.
-    pub receipt: String,
-    /// The receipt was spoken.
-    pub receipt_spoken: bool,
-}
-
-/// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Take {
-    /// The steps that recorded it, in order of speaking.
-    pub steps: Vec<u32>,
-    /// It was said again later.
-    pub replaced: bool,
-}
-
-/// Where in the conversation a call waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// The menu of an open line.
-    Menu,
-    /// The message of a closed one.
-    Closed,
-    /// A recording runs.
-    Recording {
-        /// What the recording is for.
-        purpose: Purpose,
-        /// It is the last minute of a take, after the warning.
-        last_minute: bool,
-    },
-    /// Send, listen, again, add.
-    Review,
-    /// All is said; the line has hung up, or is about to.
-    Over,
-}
-
-/// What a recording is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// A new take, the first or one to add.
-    Add,
-    /// A take in place of what was said before.
-    Again,
-}
-
-/// How far a caller got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reached {
-    /// The line answered.
-    Greeting,
-    /// The line asked the caller to speak.
-    Guidance,
-    /// Something was recorded.
-    Recording,
-    /// It was sent, and the receipt spoken.
-    Receipt,
 }
 
 /// What one step of a call comes to.

@@ -1,8 +1,8 @@
 //! What is said, put together from the prompts, the line and the clock.
 
-use super::flow::State;
 use super::prompts::{Prompts, date_in_words, fill, prompts, time_in_words};
 use super::script::Verb;
+use super::state::State;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
 use chrono::NaiveDate;

@@ -1,9 +1,10 @@
 //! `dutyline hear`: what a caller would hear.
 
 use super::{Failure, Outcome, one_line};
-use crate::call::flow::{self, Input, Place, State, Turn};
+use crate::call::flow::{self, Input, Turn};
 use crate::call::prompts::speech_seconds;
 use crate::call::script::{RecordingEnd, Script, Verb};
+use crate::call::state::{Place, State};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::line::Line;

@@ -1,7 +1,8 @@
 //! Answering: the first webhook of a call makes everything a report will need, in one transaction.
 
 use super::Conducting;
-use crate::call::flow::{self, State};
+use crate::call::flow;
+use crate::call::state::State;
 use crate::clock::{hour, random, random_id};
 use crate::filing::{NewEntry, add_entry};
 use crate::line::Line;

@@ -12,8 +12,9 @@ pub use facts::accept_orphan;
 pub(crate) use take::open_state;
 pub use take::{TAKE_WAIT, find_take};
 
-use crate::call::flow::{self, Input, State};
+use crate::call::flow::{self, Input};
 use crate::call::script::RecordingEnd;
+use crate::call::state::State;
 use crate::line::Line;
 use crate::service::Service;
 use crate::store::calls::{self, Call};

@@ -1,6 +1,6 @@
 //! "Listen": the provider's copy of a take, passed through memory to the provider's player.
 
-use crate::call::flow::State;
+use crate::call::state::State;
 use crate::hidden::Hidden;
 use crate::service::{ProviderRef, Service};
 use crate::store::{StoreError, calls, reports};

@@ -2,7 +2,7 @@
 //! receipt work, and erases everything else.
 
 use super::{Claimed, Unfinished};
-use crate::call::flow::{Place, State};
+use crate::call::state::{Place, State};
 use crate::conduct::{accept_orphan, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::receipt::Receipt;

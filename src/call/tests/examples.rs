@@ -1,8 +1,9 @@
 //! Word by word: what some callers hear.
 
 use super::*;
-use crate::call::flow::{Effect, MAX_STEPS, Place, Reached, Take};
+use crate::call::flow::{Effect, MAX_STEPS};
 use crate::call::prompts::{prompts, speech_seconds};
+use crate::call::state::{Place, Reached, Take};
 use crate::line::AfterHours;
 use crate::telephony::{Links, twiml};
 use insta::assert_snapshot;

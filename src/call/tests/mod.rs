@@ -3,8 +3,9 @@
 mod examples;
 mod properties;
 
-use super::flow::{self, Input, State, Turn};
+use super::flow::{self, Input, Turn};
 use super::script::{RecordingEnd, Script, Verb};
+use super::state::State;
 use crate::config::{Config, EMBEDDED};
 use crate::line::Line;
 use chrono::{DateTime, Utc};

@@ -1,8 +1,9 @@
 //! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
 
 use super::*;
-use crate::call::flow::{Effect, MAX_STEPS, Place, Reached, blunt, takes_reports};
+use crate::call::flow::{Effect, MAX_STEPS, blunt, takes_reports};
 use crate::call::prompts::prompts;
+use crate::call::state::{Place, Reached};
 use crate::line::AfterHours;
 use crate::line::hours::{Phase, Standing};
 use chrono::TimeDelta;
