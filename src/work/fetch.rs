@@ -125,8 +125,11 @@ async fn commit(
     job.done(&mut tx).await?;
     let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
     if !reports::seal(&mut tx, recording.id, padded, &stored.sealed_sha256).await? {
-        // It was given up meanwhile; nothing refers to the file, so it goes with the transaction.
-        return Ok(tx.commit().await?);
+        // The provider said meanwhile that there is none: nothing will refer to the file.
+        tx.commit().await?;
+        let (recordings, id) = (service.recordings.clone(), recording.id);
+        tokio::task::spawn_blocking(move || recordings.remove(id)).await??;
+        return Ok(());
     }
     add_entry(
         &mut tx,
