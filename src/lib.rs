@@ -7,6 +7,7 @@
 //! | [`cli`] | the command line, one file a command |
 //! | [`app`], [`setup`] | builds the service from the configuration, binds, stops gracefully; makes what it needs first |
 //! | [`web`] | the only router: webhooks, API, health |
+//! | [`desk`] | what inspectors do, whoever asks: the API or the console |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`] | what all of these have at hand |
@@ -31,6 +32,7 @@ pub mod clock;
 pub mod conduct;
 pub mod config;
 pub mod counters;
+pub mod desk;
 pub mod filing;
 pub mod hidden;
 pub mod line;

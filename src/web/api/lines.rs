@@ -1,21 +1,18 @@
 //! How the lines stand.
 
-use super::{Answer, App, Inspector, Path, Problem};
+use super::{Answer, App, Body, Caller, Path, Problem};
+use crate::desk::standing;
 use crate::line::Line;
 use crate::service::Service;
-use crate::store::{calls, jobs, reports};
 use axum::extract::State;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 /// `GET /lines`. The member's lines.
-pub(in crate::web) async fn list(
-    State(service): App,
-    inspector: Inspector,
-) -> Answer<axum::Json<Value>> {
+pub(in crate::web) async fn list(State(service): App, Caller(inspector): Caller) -> Answer<Body> {
     let mut lines = Vec::new();
     for line in inspector.lines(&service) {
-        lines.push(standing(&service, line).await?);
+        lines.push(shape(&service, line).await?);
     }
     Ok(axum::Json(json!({ "lines": lines })))
 }
@@ -24,45 +21,38 @@ pub(in crate::web) async fn list(
 pub(in crate::web) async fn show(
     State(service): App,
     Path(id): Path<String>,
-    inspector: Inspector,
-) -> Answer<axum::Json<Value>> {
+    Caller(inspector): Caller,
+) -> Answer<Body> {
     let line = inspector
         .lines(&service)
         .into_iter()
         .find(|line| line.id == id)
         .ok_or_else(Problem::missing)?;
-    Ok(axum::Json(standing(&service, line).await?))
+    Ok(axum::Json(shape(&service, line).await?))
 }
 
-async fn standing(service: &Service, line: &Line) -> Answer<Value> {
-    let now = service.clock.line_now();
-    let schedule = &line.schedule;
-    let mut tx = service.db.read().await?;
-    let mut counts = json!({ "queued": 0, "claimed": 0, "closed": 0 });
-    for (status, count) in reports::count(&mut tx, &line.id).await? {
-        counts[status] = count.into();
-    }
-    let given_up: i64 = jobs::count(&mut tx)
-        .await?
-        .into_iter()
-        .filter(|(_, dead, _)| *dead)
-        .map(|(_, _, count)| count)
-        .sum();
+async fn shape(service: &Service, line: &Line) -> Answer<Value> {
+    let standing = standing::of(service, line).await?;
+    let words = &line.words[&line.languages[0]];
     Ok(json!({
         "id": line.id,
         "number": line.dial,
-        "name": line.words[&line.languages[0]].name,
-        "inspected": line.words[&line.languages[0]].inspected,
-        "phase": schedule.phase(now),
-        "reopens_at": schedule
-            .reopens_at(now)
+        "name": words.name,
+        "inspected": words.inspected,
+        "phase": standing.phase,
+        "reopens_at": standing
+            .reopens_at
             .map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, false)),
-        "takes_reports": schedule.intake_open(now),
-        "now": now.with_timezone(&schedule.timezone).to_rfc3339_opts(SecondsFormat::Secs, false),
-        "clock_shifted": service.clock.shift().is_some(),
-        "reports": counts,
-        "calls_running": calls::running(&mut tx, &line.id).await?,
-        "jobs_given_up": given_up,
+        "takes_reports": standing.intake_open,
+        "now": standing.now.to_rfc3339_opts(SecondsFormat::Secs, false),
+        "clock_shifted": standing.clock_shifted,
+        "reports": {
+            "queued": standing.queued,
+            "claimed": standing.claimed,
+            "closed": standing.closed,
+        },
+        "calls_running": standing.calls_running,
+        "jobs_given_up": standing.jobs_given_up,
         "disciplines": line.disciplines,
         "focuses": line.focuses,
     }))

@@ -1,61 +1,32 @@
-//! The API. One file a group of endpoints; each handler says in this order who may, what it reads, what it changes
-//! and what it leaves in the audit trail.
+//! The API. One file a group of endpoints; what inspectors may and what is left in the audit
+//! trail is [`crate::desk`]'s business; here it gets addresses, JSON and status codes.
 
-pub(super) mod abandoned;
 pub(super) mod lines;
 pub(super) mod moves;
-mod opened;
 mod problem;
 pub(super) mod recordings;
 pub(super) mod reports;
 pub(super) mod sessions;
+mod shape;
 pub(super) mod writing;
 
 pub(super) use problem::{Problem, not_found, wrong_method};
 
-use crate::line::Line;
-use crate::login::{self, Authenticated};
+use crate::desk::{DeskError, Inspector};
 use crate::service::Service;
-use crate::vault::seal::Identity;
 use crate::vault::session::Token;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
 
 type App = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
-
-/// Somebody who is logged in and may work on reports, with the line keys they hold.
-pub(super) struct Inspector {
-    who: Authenticated,
-    keys: Vec<(Uuid, String, Identity)>,
-}
-
-impl Inspector {
-    /// May they see everything of this line?
-    fn has_line(&self, line: &str) -> bool {
-        self.keys.iter().any(|(_, own, _)| own == line)
-    }
-
-    /// The lines they may see, each once, in the order of the configuration.
-    fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
-        service
-            .config
-            .lines
-            .iter()
-            .map(|entry| &entry.line)
-            .filter(|line| self.has_line(&line.id))
-            .collect()
-    }
-
-    fn name(&self) -> &str {
-        &self.who.member.name
-    }
-}
+type Body = axum::Json<Value>;
 
 /// The bearer token of a request, if there is exactly one.
 fn bearer(headers: &HeaderMap) -> Option<Token> {
@@ -69,26 +40,24 @@ fn bearer(headers: &HeaderMap) -> Option<Token> {
         .then(|| token.trim().parse().ok())?
 }
 
-impl FromRequestParts<Arc<Service>> for Inspector {
+/// Whoever sends the request, let in.
+pub(super) struct Caller(pub Inspector);
+
+impl FromRequestParts<Arc<Service>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers).ok_or_else(Problem::log_in)?;
-        let who = login::authenticate(service, &token)
-            .await?
-            .ok_or_else(Problem::log_in)?;
-        if !who.role.works_on_reports() {
-            return Err(Problem::forbidden(
-                "Your role does not work on reports; ask a lead.",
-            ));
-        }
-        let mut tx = service.db.read().await?;
-        let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
-        Ok(Self { who, keys })
+        let token = bearer(&parts.headers).ok_or(DeskError::LoggedOut)?;
+        Ok(Self(Inspector::admit(service, &token).await?))
     }
+}
+
+/// What is no id is no report.
+fn report_id(text: &str) -> Answer<Uuid> {
+    text.parse().map_err(|_| Problem::missing())
 }
 
 /// What stands in an address. What can't be read there is not there.

@@ -1,5 +1,6 @@
 //! Errors of the API: `application/problem+json` (RFC 9457). Two texts: one for whoever asked, one for the log.
 
+use crate::desk::{DeskError, Invalid};
 use crate::report::status::{Move, Status};
 use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -51,18 +52,13 @@ impl Problem {
         )
     }
 
-    /// 403: logged in, but not allowed.
-    pub fn forbidden(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, detail)
-    }
-
     /// 404: not there, or not yours; nobody is told which.
     pub fn missing() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such thing here.")
     }
 
     /// 409: the report's status does not allow the move.
-    pub fn wrong_status(step: Move, status: Option<Status>) -> Self {
+    fn wrong_status(step: Move, status: Option<Status>) -> Self {
         let (from, _) = step.between();
         let is = status.map_or("something else by now".to_owned(), |status| {
             status.to_string()
@@ -74,11 +70,6 @@ impl Problem {
                 step.as_str()
             ),
         )
-    }
-
-    /// 409, with another reason.
-    pub fn conflict(detail: &str) -> Self {
-        Self::new(StatusCode::CONFLICT, detail)
     }
 
     /// 413.
@@ -109,6 +100,32 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something failed here; it has been noted. Try again.",
         )
+    }
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::LoggedOut => Self::log_in(),
+            DeskError::NotForThisRole => Self::new(
+                StatusCode::FORBIDDEN,
+                "Your role does not work on reports; ask a lead.",
+            ),
+            DeskError::Missing => Self::missing(),
+            DeskError::WrongStatus(step, status) => Self::wrong_status(step, status),
+            DeskError::SomebodyElses => Self::new(
+                StatusCode::CONFLICT,
+                "Somebody else has claimed this report; ask them, or a lead, to release it.",
+            ),
+            DeskError::Closed => Self::new(
+                StatusCode::CONFLICT,
+                "The report is closed; reopen it to classify it anew.",
+            ),
+            DeskError::Invalid(Invalid::Cursor) => Self::bad_request(&Invalid::Cursor.to_string()),
+            DeskError::Invalid(invalid) => Self::invalid(&invalid.to_string()),
+            DeskError::Store(error) => error.into(),
+            DeskError::Failed(origin) => Self::internal(&origin),
+        }
     }
 }
 

@@ -1,18 +1,13 @@
-//! The queue, and one report.
+//! The queue, one report, and calls that came to nothing.
 
-use super::opened::{self, entry_json, recording_json, summary};
-use super::{Answer, App, Inspector, Path, Problem};
+use super::shape::{abandoned, summary, whole};
+use super::{Answer, App, Body, Caller, Path, Problem, report_id};
+use crate::desk::{opened, queue};
 use crate::report::status::Status;
-use crate::store::reports;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use uuid::Uuid;
-
-/// Reports a page has at most.
-const PAGE: usize = 50;
+use serde_json::json;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,110 +20,56 @@ pub(in crate::web) struct Filter {
     cursor: Option<String>,
 }
 
-/// `GET /reports`. Members of a line; what is in the clear; nothing is opened, so nothing is in the trail.
+/// `GET /reports`.
 pub(in crate::web) async fn list(
     State(service): App,
-    inspector: Inspector,
-    filter: Result<Query<Filter>, axum::extract::rejection::QueryRejection>,
-) -> Answer<axum::Json<Value>> {
+    Caller(inspector): Caller,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Answer<Body> {
     let Query(filter) =
         filter.map_err(|_| Problem::bad_request("Filters are line, status and cursor."))?;
-    let status = filter.status.as_deref().unwrap_or_default();
-    if !status.is_empty() && Status::parse(status).is_none() {
-        return Err(Problem::bad_request("status is queued, claimed or closed."));
-    }
-    let mut lines: Vec<&str> = inspector
-        .lines(&service)
-        .into_iter()
-        .map(|line| line.id.as_str())
-        .collect();
-    if let Some(wanted) = filter.line.as_deref().filter(|line| !line.is_empty()) {
-        lines.retain(|line| *line == wanted);
-        if lines.is_empty() {
-            return Err(Problem::missing());
-        }
-    }
-    let (from_line, mut after) = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
-        Some(cursor) => read_cursor(cursor)?,
-        None => (String::new(), String::new()),
+    let status = match filter.status.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(
+            Status::parse(text)
+                .ok_or_else(|| Problem::bad_request("status is queued, claimed or closed."))?,
+        ),
     };
-    if !from_line.is_empty() {
-        let Some(at) = lines.iter().position(|line| *line == from_line) else {
-            return Err(Problem::bad_request("This cursor is not one of ours."));
-        };
-        lines.drain(..at);
-    }
-    let mut tx = service.db.read().await?;
-    let mut found = Vec::new();
-    for line in lines {
-        let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
-        found.extend(reports::list(&mut tx, line, status, &after, wanted).await?);
-        after.clear();
-        if found.len() > PAGE {
-            break;
-        }
-    }
-    let next = (found.len() > PAGE).then(|| {
-        found.truncate(PAGE);
-        found.last().map(|last| {
-            let reference = last.reference.as_deref().unwrap_or_default();
-            URL_SAFE_NO_PAD.encode(format!("{}/{reference}", last.line))
-        })
-    });
-    let rows: Vec<_> = found.iter().map(summary).collect();
-    Ok(axum::Json(
-        json!({ "reports": rows, "next": next.flatten() }),
-    ))
+    let filter = queue::Filter {
+        line: filter.line,
+        status,
+        cursor: filter.cursor,
+    };
+    let page = queue::list(&service, &inspector, &filter).await?;
+    let rows: Vec<_> = page.reports.iter().map(summary).collect();
+    Ok(axum::Json(json!({ "reports": rows, "next": page.next })))
 }
 
-fn read_cursor(cursor: &str) -> Answer<(String, String)> {
-    URL_SAFE_NO_PAD
-        .decode(cursor)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .and_then(|text| {
-            text.split_once('/')
-                .map(|(line, reference)| (line.to_owned(), reference.to_owned()))
-        })
-        .filter(|(_, reference)| {
-            let of_ours = |c: char| c.is_ascii_digit() || c == '-';
-            !reference.is_empty() && reference.chars().all(of_ours)
-        })
-        .ok_or_else(|| Problem::bad_request("This cursor is not one of ours."))
-}
-
-/// `GET /reports/{id}`. Members of its line; opens every entry; the opening is in the trail before the answer is out.
+/// `GET /reports/{id}`.
 pub(in crate::web) async fn show(
     State(service): App,
     Path(id): Path<String>,
-    inspector: Inspector,
-) -> Answer<axum::Json<Value>> {
-    let id = report_id(&id)?;
-    let mut tx = service.db.read().await?;
-    let report = opened::find(&mut tx, &inspector, id).await?;
-    let open = opened::open(&mut tx, &inspector, report).await?;
-    let entries = open.entries(&mut tx).await?;
-    let recordings = open.recordings(&mut tx, &entries).await?;
-    drop(tx);
-    // Opening takes time, and a caller may be waiting for the database: only the note is written.
-    let mut tx = service.db.begin().await?;
-    opened::note_opening(
-        &service,
-        &mut tx,
-        &inspector,
-        &open.report,
-        "report_opened",
-        None,
-    )
-    .await?;
-    tx.commit().await?;
-    let mut answer = summary(&open.report);
-    answer["entries"] = entries.iter().map(entry_json).collect();
-    answer["recordings"] = recordings.iter().map(recording_json).collect();
-    Ok(axum::Json(answer))
+    Caller(inspector): Caller,
+) -> Answer<Body> {
+    let open = opened::open(&service, &inspector, report_id(&id)?).await?;
+    Ok(axum::Json(whole(&open)))
 }
 
-/// What is no id is no report.
-pub(super) fn report_id(text: &str) -> Answer<Uuid> {
-    text.parse().map_err(|_| Problem::missing())
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web) struct OfLine {
+    #[serde(default)]
+    line: Option<String>,
+}
+
+/// `GET /abandoned`.
+pub(in crate::web) async fn abandoned_calls(
+    State(service): App,
+    Caller(inspector): Caller,
+    filter: Result<Query<OfLine>, QueryRejection>,
+) -> Answer<Body> {
+    let Query(filter) = filter.map_err(|_| Problem::bad_request("The only filter is line."))?;
+    let calls = queue::abandoned(&service, &inspector, filter.line.as_deref()).await?;
+    let calls: Vec<_> = calls.iter().map(abandoned).collect();
+    Ok(axum::Json(json!({ "calls": calls })))
 }

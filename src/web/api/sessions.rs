@@ -1,6 +1,6 @@
 //! Logging in and out.
 
-use super::{Answer, App, Inspector, Json, Problem, bearer};
+use super::{Answer, App, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError};
 use crate::store::members;
@@ -38,7 +38,10 @@ pub(in crate::web) async fn log_in(
 }
 
 /// `GET /session`. Who is logged in, with which lines.
-pub(in crate::web) async fn whoami(State(service): App, inspector: Inspector) -> axum::Json<Value> {
+pub(in crate::web) async fn whoami(
+    State(service): App,
+    Caller(inspector): Caller,
+) -> axum::Json<Value> {
     let lines: Vec<_> = inspector
         .lines(&service)
         .into_iter()
@@ -46,7 +49,7 @@ pub(in crate::web) async fn whoami(State(service): App, inspector: Inspector) ->
         .collect();
     axum::Json(json!({
         "name": inspector.name(),
-        "role": inspector.who.role,
+        "role": inspector.role(),
         "lines": lines,
     }))
 }

@@ -1,0 +1,161 @@
+//! What inspectors do, whoever asks: the API and the console say the same things in their own way.
+//!
+//! Nothing here knows HTTP. Each function checks first whether the inspector may, and leaves in the audit trail what
+//! it opened or changed, before anybody sees the answer.
+//!
+//! | file | does |
+//! |---|---|
+//! | [`opened`] | opens a report: the one place where what callers said becomes readable |
+//! | [`queue`] | the list, and calls that came to nothing |
+//! | [`moves`] | claim, release, close, reopen |
+//! | [`writing`] | notes and classifications |
+//! | [`standing`] | how a line stands |
+
+pub mod moves;
+pub mod opened;
+pub mod queue;
+pub mod standing;
+pub mod writing;
+
+use crate::line::Line;
+use crate::login::{self, Authenticated, Role};
+use crate::report::status::{Move, Status};
+use crate::service::Service;
+use crate::store::StoreError;
+use crate::vault::seal::Identity;
+use crate::vault::session::Token;
+use uuid::Uuid;
+
+/// Why something was not done. The texts are for whoever asked, and repeat nothing of what was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// Not logged in, or not any more.
+    #[error("not logged in")]
+    LoggedOut,
+    /// Logged in, with a role that does not open reports.
+    #[error("this role does not work on reports")]
+    NotForThisRole,
+    /// Not there, or not theirs; nobody is told which.
+    #[error("there is no such thing")]
+    Missing,
+    /// The report's status does not allow the move; the status it has, when it is known.
+    #[error("the report's status does not allow this")]
+    WrongStatus(Move, Option<Status>),
+    /// Somebody else has claimed the report.
+    #[error("somebody else has claimed this report")]
+    SomebodyElses,
+    /// The report is closed.
+    #[error("the report is closed")]
+    Closed,
+    /// What was written is not right.
+    #[error("{0}")]
+    Invalid(Invalid),
+    /// The database failed, or holds what does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something else failed on our side; for the log.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What is not right about what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// No text.
+    #[error("The note is empty.")]
+    EmptyNote,
+    /// Too much text.
+    #[error("The note is longer than 10,000 characters; make two of it.")]
+    LongNote,
+    /// Referred, but to whom?
+    #[error("A referred report needs a destination: who deals with it now?")]
+    NoDestination,
+    /// Too long for a line in a list.
+    #[error("The destination is longer than 500 characters; put the rest into a note.")]
+    LongDestination,
+    /// Not what the line has.
+    #[error("{0}")]
+    Classification(String),
+    /// A cursor of somebody else's making.
+    #[error("This cursor is not one of ours.")]
+    Cursor,
+}
+
+/// What these functions return.
+pub type Result<T> = std::result::Result<T, DeskError>;
+
+/// Somebody who is logged in and works on reports, with the line keys they hold.
+pub struct Inspector {
+    who: Authenticated,
+    keys: Vec<(Uuid, String, Identity)>,
+}
+
+impl Inspector {
+    /// Who a token belongs to, with their line keys open.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::LoggedOut`], [`DeskError::NotForThisRole`].
+    pub async fn admit(service: &Service, token: &Token) -> Result<Self> {
+        let who = login::authenticate(service, token)
+            .await?
+            .ok_or(DeskError::LoggedOut)?;
+        if !who.role.works_on_reports() {
+            return Err(DeskError::NotForThisRole);
+        }
+        let mut tx = service.db.read().await?;
+        let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
+        Ok(Self { who, keys })
+    }
+
+    /// Their name.
+    pub fn name(&self) -> &str {
+        &self.who.member.name
+    }
+
+    /// Their id.
+    pub fn id(&self) -> Uuid {
+        self.who.member.id
+    }
+
+    /// What they may do.
+    pub fn role(&self) -> Role {
+        self.who.role
+    }
+
+    /// May they see everything of this line?
+    pub fn has_line(&self, line: &str) -> bool {
+        self.keys.iter().any(|(_, own, _)| own == line)
+    }
+
+    /// The lines they may see, each once, in the order of the configuration.
+    pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
+        service
+            .config
+            .lines
+            .iter()
+            .map(|entry| &entry.line)
+            .filter(|line| self.has_line(&line.id))
+            .collect()
+    }
+
+    /// The one line they name, or all of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Missing`] for a line that is not there or not theirs.
+    pub fn lines_named<'a>(
+        &self,
+        service: &'a Service,
+        named: Option<&str>,
+    ) -> Result<Vec<&'a Line>> {
+        let mut lines = self.lines(service);
+        if let Some(wanted) = named.filter(|named| !named.is_empty()) {
+            lines.retain(|line| line.id == wanted);
+            if lines.is_empty() {
+                return Err(DeskError::Missing);
+            }
+        }
+        Ok(lines)
+    }
+}

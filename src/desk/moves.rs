@@ -1,0 +1,115 @@
+//! Claim, release, close, reopen.
+
+use super::opened::{find, prove_key};
+use super::{DeskError, Inspector, Invalid, Result};
+use crate::filing::{NewEntry, add_entry};
+use crate::login::Role;
+use crate::report::status::{Move, Outcome, Status};
+use crate::service::Service;
+use crate::store::audit::{self, Act};
+use crate::store::reports::{self, Report};
+use crate::vault::entry::EntryKind;
+use uuid::Uuid;
+
+/// The longest destination and reference, in characters.
+const LONGEST: usize = 500;
+
+/// Makes a move that needs nothing said: claim, release, reopen. Gives the report as it is then.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`], [`DeskError::WrongStatus`], [`DeskError::SomebodyElses`].
+pub async fn make(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    step: Move,
+) -> Result<Report> {
+    carry_out(service, inspector, id, step, None).await
+}
+
+/// Closes a report with its outcome, which is sealed.
+///
+/// # Errors
+///
+/// As [`make`], and [`DeskError::Invalid`].
+pub async fn close(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    outcome: &Outcome,
+) -> Result<Report> {
+    check(outcome).map_err(DeskError::Invalid)?;
+    carry_out(service, inspector, id, Move::Close, Some(outcome)).await
+}
+
+fn check(outcome: &Outcome) -> std::result::Result<(), Invalid> {
+    let text = match outcome {
+        Outcome::Referred { destination } if destination.trim().is_empty() => {
+            return Err(Invalid::NoDestination);
+        }
+        Outcome::Referred { destination } => Some(destination),
+        Outcome::Duplicate { of } => of.as_ref(),
+        Outcome::Handled {} | Outcome::NoAction {} => None,
+    };
+    match text {
+        Some(text) if text.chars().count() > LONGEST => Err(Invalid::LongDestination),
+        _ => Ok(()),
+    }
+}
+
+async fn carry_out(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    step: Move,
+    outcome: Option<&Outcome>,
+) -> Result<Report> {
+    let mut tx = service.db.begin().await?;
+    let report = find(&mut tx, inspector, id).await?;
+    prove_key(&mut tx, inspector, &report).await?;
+    may(inspector, &report, step)?;
+    let (from, to) = step.between();
+    let assignee = (step == Move::Claim).then(|| inspector.id());
+    // The status is checked where it is changed: of two at once, one is told that the other was first.
+    if !reports::change_status(&mut tx, id, from.as_str(), to.as_str(), assignee).await? {
+        let status = report.status.as_deref().and_then(Status::parse);
+        let status = status.filter(|status| *status != from);
+        return Err(DeskError::WrongStatus(step, status));
+    }
+    let at = service.clock.line_now();
+    if let Some(outcome) = outcome {
+        let body = serde_json::to_value(outcome)
+            .map_err(|_| DeskError::Failed("an outcome cannot be written".into()))?;
+        let new = NewEntry {
+            kind: EntryKind::Outcome,
+            at,
+            by: Some(inspector.name()),
+            body,
+        };
+        add_entry(&mut tx, &report, new).await?;
+    }
+    let act = Act {
+        at,
+        actor: Some(inspector.name()),
+        action: step.as_str(),
+        report: Some(report.id),
+        ..Act::default()
+    };
+    audit::append(&mut tx, &report.line, act).await?;
+    let moved = reports::get(&mut tx, id).await?.ok_or(DeskError::Missing)?;
+    tx.commit().await?;
+    Ok(moved)
+}
+
+/// A claimed report is its assignee's; a lead may take it away.
+fn may(inspector: &Inspector, report: &Report, step: Move) -> Result<()> {
+    let others = matches!(step, Move::Release | Move::Close)
+        && report.status.as_deref() == Some(Status::Claimed.as_str())
+        && report.assignee != Some(inspector.id())
+        && inspector.role() != Role::Lead;
+    if others {
+        return Err(DeskError::SomebodyElses);
+    }
+    Ok(())
+}

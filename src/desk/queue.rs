@@ -1,0 +1,155 @@
+//! The queue, and calls that came to nothing.
+
+use super::opened::{OpenReport, find, note_opening, open_all};
+use super::{DeskError, Inspector, Invalid, Result};
+use crate::report::status::Status;
+use crate::service::Service;
+use crate::store::StoreError;
+use crate::store::audit::{self, LinkRow};
+use crate::store::reports::{self, Report};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// Reports a page has at most.
+pub const PAGE: usize = 50;
+/// Abandoned calls shown of each line.
+const MOST_ABANDONED: i64 = 200;
+
+/// Which reports.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only this line.
+    pub line: Option<String>,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// What comes after a page: its [`Page::next`].
+    pub cursor: Option<String>,
+}
+
+/// Some reports, in order of line and reference.
+pub struct Page {
+    /// At most [`PAGE`] of them.
+    pub reports: Vec<Report>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<String>,
+}
+
+/// Reports of the inspector's lines. Nothing is opened, so nothing is in the trail.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
+pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
+    let mut lines = inspector.lines_named(service, filter.line.as_deref())?;
+    let status = filter.status.map_or("", Status::as_str);
+    let mut after = String::new();
+    if let Some(cursor) = filter.cursor.as_deref().filter(|text| !text.is_empty()) {
+        let wrong = || DeskError::Invalid(Invalid::Cursor);
+        let (line, reference) = read_cursor(cursor).ok_or_else(wrong)?;
+        let at = lines
+            .iter()
+            .position(|own| own.id == line)
+            .ok_or_else(wrong)?;
+        lines.drain(..at);
+        after = reference;
+    }
+    let mut tx = service.db.read().await?;
+    let mut found = Vec::new();
+    for line in lines {
+        let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
+        found.extend(reports::list(&mut tx, &line.id, status, &after, wanted).await?);
+        after.clear();
+        if found.len() > PAGE {
+            break;
+        }
+    }
+    let more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let next = found.last().filter(|_| more).map(cursor_after);
+    Ok(Page {
+        reports: found,
+        next,
+    })
+}
+
+fn cursor_after(report: &Report) -> String {
+    let reference = report.reference.as_deref().unwrap_or_default();
+    URL_SAFE_NO_PAD.encode(format!("{}/{reference}", report.line))
+}
+
+fn read_cursor(cursor: &str) -> Option<(String, String)> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (line, reference) = text.split_once('/')?;
+    Some((line.to_owned(), reference.to_owned()))
+}
+
+/// A call that came to nothing, opened; or what is in the clear of one that does not open, and belongs looked into
+/// with `audit verify`.
+pub enum AbandonedCall {
+    /// Open.
+    Open(OpenReport),
+    /// Something of it is not what the trail says it is.
+    Damaged(Report),
+}
+
+/// Calls that ended before anything was recorded, opened: who called, and how far they got. Each opening is in the
+/// trail.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`] for a line not theirs.
+pub async fn abandoned(
+    service: &Service,
+    inspector: &Inspector,
+    line: Option<&str>,
+) -> Result<Vec<AbandonedCall>> {
+    let mut tx = service.db.read().await?;
+    let mut calls = Vec::new();
+    for line in inspector.lines_named(service, line)? {
+        for report in reports::abandoned(&mut tx, &line.id, MOST_ABANDONED).await? {
+            calls.push(match open_all(&mut tx, inspector, report.clone()).await {
+                Ok(open) => AbandonedCall::Open(open),
+                // One that was tampered with must not hide the others.
+                Err(DeskError::Store(StoreError::Unreadable(_))) => AbandonedCall::Damaged(report),
+                Err(error) => return Err(error),
+            });
+        }
+    }
+    drop(tx);
+    let mut tx = service.db.begin().await?;
+    for call in &calls {
+        if let AbandonedCall::Open(open) = call {
+            note_opening(
+                service,
+                &mut tx,
+                inspector,
+                &open.report,
+                "abandoned_opened",
+                None,
+            )
+            .await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(calls)
+}
+
+/// The audit trail of a report. Looking at it is in it.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`].
+pub async fn trail(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+) -> Result<(Report, Vec<LinkRow>)> {
+    let mut tx = service.db.begin().await?;
+    let report = find(&mut tx, inspector, id).await?;
+    note_opening(service, &mut tx, inspector, &report, "trail_opened", None).await?;
+    let links = audit::of_report(&mut tx, &report.line, id).await?;
+    tx.commit().await?;
+    Ok((report, links))
+}

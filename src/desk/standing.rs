@@ -1,0 +1,69 @@
+//! How a line stands.
+
+use super::Result;
+use crate::line::Line;
+use crate::line::hours::Phase;
+use crate::service::Service;
+use crate::store::{calls, jobs, reports};
+use chrono::DateTime;
+use chrono_tz::Tz;
+
+/// A line at this moment.
+pub struct Standing {
+    /// Its phase.
+    pub phase: Phase,
+    /// When it is staffed next, in its own time; none while it is, and when it never is again.
+    pub reopens_at: Option<DateTime<Tz>>,
+    /// Line time, in the line's zone.
+    pub now: DateTime<Tz>,
+    /// New reports are accepted these days.
+    pub intake_open: bool,
+    /// Line time is not the real one.
+    pub clock_shifted: bool,
+    /// Reports that wait, are worked on, are closed.
+    pub queued: i64,
+    /// See `queued`.
+    pub claimed: i64,
+    /// See `queued`.
+    pub closed: i64,
+    /// Calls that run.
+    pub calls_running: i64,
+    /// Jobs of the whole service that were given up, and want somebody to look.
+    pub jobs_given_up: i64,
+}
+
+/// Looks at a line.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
+    let now = service.clock.line_now();
+    let schedule = &line.schedule;
+    let mut tx = service.db.read().await?;
+    let counts = reports::count(&mut tx, &line.id).await?;
+    let count = |status: &str| {
+        counts
+            .iter()
+            .find(|(name, _)| name == status)
+            .map_or(0, |(_, count)| *count)
+    };
+    let jobs_given_up = jobs::count(&mut tx)
+        .await?
+        .into_iter()
+        .filter(|(_, dead, _)| *dead)
+        .map(|(_, _, count)| count)
+        .sum();
+    Ok(Standing {
+        phase: schedule.phase(now),
+        reopens_at: schedule.reopens_at(now),
+        now: now.with_timezone(&schedule.timezone),
+        intake_open: schedule.intake_open(now),
+        clock_shifted: service.clock.shift().is_some(),
+        queued: count("queued"),
+        claimed: count("claimed"),
+        closed: count("closed"),
+        calls_running: calls::running(&mut tx, &line.id).await?,
+        jobs_given_up,
+    })
+}
