@@ -1,6 +1,8 @@
 //! The only router: every address, limit and header is to be seen here.
 
 mod api;
+mod audio;
+mod console;
 mod hooks;
 mod ops;
 
@@ -27,7 +29,7 @@ pub fn router(service: Arc<Service>) -> Router {
         )
         .route("/lines", get(api::lines::list))
         .route("/lines/{id}", get(api::lines::show))
-        .route("/abandoned", get(api::abandoned::list))
+        .route("/abandoned", get(api::reports::abandoned_calls))
         .route("/reports", get(api::reports::list))
         .route("/reports/{id}", get(api::reports::show))
         .route("/reports/{id}/recordings/{n}", get(api::recordings::play))
@@ -50,6 +52,7 @@ pub fn router(service: Arc<Service>) -> Router {
             get(hooks::take).post(hooks::take),
         )
         .nest("/api/v1", api)
+        .merge(console::router())
         // The one address below it that is not nested.
         .route("/api/v1/", any(api::not_found))
         // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
@@ -72,16 +75,19 @@ pub fn ops_router(service: Arc<Service>) -> Router {
 async fn guard_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    );
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'",
+        ));
     headers.insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),

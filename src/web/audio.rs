@@ -1,0 +1,116 @@
+//! A recording as an HTTP answer, with ranges.
+
+use crate::vault::recordings::Reader;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use std::io;
+use tokio::sync::mpsc;
+
+/// How much is opened at a time.
+const PIECE: u64 = 256 * 1024;
+
+/// The very bytes the provider served; of a range only what it covers is opened.
+pub(super) fn respond(mut reader: Reader, headers: &HeaderMap) -> Response {
+    let length = reader.length();
+    let range = match wanted(headers, length) {
+        Ok(range) => range,
+        Err(()) => return not_satisfiable(length),
+    };
+    let (start, end) = range.unwrap_or((0, length));
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(2);
+    tokio::task::spawn_blocking(move || {
+        let mut at = start;
+        while at < end {
+            let until = (at + PIECE).min(end);
+            let piece = reader.read_range(at, until).map(Bytes::from);
+            let broken = piece.is_err();
+            if sender.blocking_send(piece).is_err() || broken {
+                return;
+            }
+            at = until;
+        }
+    });
+    let body = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    let mut response = (
+        [
+            (header::CONTENT_TYPE, "audio/wav".to_owned()),
+            (header::ACCEPT_RANGES, "bytes".to_owned()),
+            (header::CONTENT_LENGTH, (end - start).to_string()),
+        ],
+        Body::from_stream(body),
+    )
+        .into_response();
+    if range.is_some() {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let text = format!("bytes {start}-{}/{length}", end - 1);
+        if let Ok(value) = text.parse() {
+            response.headers_mut().insert(header::CONTENT_RANGE, value);
+        }
+    }
+    response
+}
+
+/// The one range asked for, as start and end (exclusive). No range, several, or another unit: the whole
+/// (RFC 9110, 14.2 allows to ignore it). A range that begins behind the end is an error.
+fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
+    let Some(ranges) = headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("bytes="))
+    else {
+        return Ok(None);
+    };
+    let Some((first, last)) = ranges.split_once('-') else {
+        return Ok(None);
+    };
+    let (first, last) = (first.trim(), last.trim());
+    let range = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last.saturating_add(1).min(length)),
+        (Ok(first), Err(_)) if last.is_empty() => (first, length),
+        (Err(_), Ok(suffix)) if first.is_empty() => (length.saturating_sub(suffix), length),
+        _ => return Ok(None),
+    };
+    if range.0 < range.1 {
+        Ok(Some(range))
+    } else {
+        Err(())
+    }
+}
+
+fn not_satisfiable(length: u64) -> Response {
+    (
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        [(header::CONTENT_RANGE, format!("bytes */{length}"))],
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        let asked = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RANGE, text.parse().unwrap());
+            wanted(&headers, 100)
+        };
+        assert_eq!(asked("bytes=0-9"), Ok(Some((0, 10))));
+        assert_eq!(asked("bytes=90-"), Ok(Some((90, 100))));
+        assert_eq!(asked("bytes=90-500"), Ok(Some((90, 100))));
+        assert_eq!(asked("bytes=-10"), Ok(Some((90, 100))));
+        assert_eq!(asked("bytes=-500"), Ok(Some((0, 100))));
+        assert_eq!(asked("bytes=100-"), Err(()));
+        assert_eq!(asked("bytes=-0"), Err(()));
+        for ignored in ["bytes=5-3", "bytes=0-1,4-5", "seconds=0-1", "bytes=x-y"] {
+            assert_eq!(asked(ignored), Ok(None), "{ignored}");
+        }
+        assert_eq!(wanted(&HeaderMap::new(), 100), Ok(None));
+    }
+}

@@ -1,0 +1,229 @@
+//! What all pages share: who looks, in which language, how the lines stand; and pages for what went wrong.
+
+use super::cookies;
+use super::said;
+use super::words::{Words, words};
+use crate::desk::{DeskError, Inspector, Invalid, standing};
+use crate::line::hours::Phase;
+use crate::service::Service;
+use askama::Template;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use std::sync::Arc;
+use tracing::error;
+
+/// What every template needs.
+pub(super) struct Page {
+    pub w: &'static Words,
+    /// The member's name, when somebody is signed in.
+    pub who: Option<String>,
+    /// Which entry of the navigation this is.
+    pub here: &'static str,
+    /// This page's address, to come back to.
+    pub back: String,
+    /// A line each.
+    pub banners: Vec<Banner>,
+    /// Sentences somebody should see on every page.
+    pub warnings: Vec<String>,
+}
+
+/// How a line stands, in a strip.
+pub(super) struct Banner {
+    pub name: String,
+    pub phase: &'static str,
+    pub kind: &'static str,
+    pub mark: &'static str,
+    pub opens: Option<String>,
+    pub now: String,
+}
+
+impl Page {
+    /// A page for nobody in particular.
+    pub fn bare(headers: &HeaderMap, back: &str) -> Self {
+        Self {
+            w: words(cookies::language(headers)),
+            who: None,
+            here: "",
+            back: back.to_owned(),
+            banners: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Somebody signed in, looking at a page.
+pub(super) struct Visit {
+    pub inspector: Inspector,
+    pub w: &'static Words,
+    back: String,
+}
+
+impl Visit {
+    /// The page's frame.
+    pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
+        let mut banners = Vec::new();
+        let mut warnings = Vec::new();
+        for line in self.inspector.lines(service) {
+            let standing = standing::of(service, line)
+                .await
+                .map_err(|error| self.stop(error))?;
+            let staffed = matches!(standing.phase, Phase::Open | Phase::IntakeClosed);
+            let name = line
+                .words
+                .get(self.w.lang.as_str())
+                .unwrap_or(&line.words[&line.languages[0]]);
+            banners.push(Banner {
+                name: format!("{} {}", line.dial, name.name),
+                phase: said::phase(self.w, standing.phase),
+                kind: if staffed { "staffed" } else { "off" },
+                mark: if staffed { "●" } else { "◌" },
+                opens: standing
+                    .reopens_at
+                    .map(|at| said::moment(self.w, at.to_utc(), line.schedule.timezone)),
+                now: standing.now.format("%Y-%m-%d %H:%M").to_string(),
+            });
+            if standing.clock_shifted && warnings.is_empty() {
+                warnings.push(self.w.clock_shifted.clone());
+            }
+            if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
+                warnings.push(self.w.jobs_given_up.clone());
+            }
+        }
+        Ok(Page {
+            w: self.w,
+            who: Some(self.inspector.name().to_owned()),
+            here,
+            back: self.back.clone(),
+            banners,
+            warnings,
+        })
+    }
+
+    /// What went wrong, as a page.
+    pub fn stop(&self, error: impl Into<DeskError>) -> Stop {
+        Stop::new(self.w, &self.back, error.into())
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Visit {
+    type Rejection = Stop;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Stop> {
+        let w = words(cookies::language(&parts.headers));
+        let back = parts
+            .uri
+            .path_and_query()
+            .map_or("/console/", |path| path.as_str())
+            .to_owned();
+        let refused = |error| Stop::new(w, &back, error);
+        let token = cookies::token(service, &parts.headers)
+            .ok_or(DeskError::LoggedOut)
+            .map_err(refused)?;
+        let inspector = Inspector::admit(service, &token).await.map_err(refused)?;
+        Ok(Self { inspector, w, back })
+    }
+}
+
+/// Why there is no page: what went wrong, and in which language to say so.
+pub(super) struct Stop {
+    w: &'static Words,
+    back: String,
+    error: DeskError,
+}
+
+impl Stop {
+    fn new(w: &'static Words, back: &str, error: DeskError) -> Self {
+        Self {
+            w,
+            back: back.to_owned(),
+            error,
+        }
+    }
+}
+
+/// What somebody can do something about, in words; none for what they cannot.
+pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
+    Some(match error {
+        DeskError::WrongStatus(..) => &w.wrong_status,
+        DeskError::SomebodyElses => &w.somebody_elses,
+        DeskError::Closed => &w.report_closed,
+        DeskError::Invalid(Invalid::EmptyNote) => &w.empty_note,
+        DeskError::Invalid(Invalid::LongNote) => &w.long_note,
+        DeskError::Invalid(Invalid::NoDestination) => &w.no_destination,
+        DeskError::Invalid(Invalid::LongDestination) => &w.long_destination,
+        DeskError::Invalid(Invalid::Classification(_) | Invalid::Cursor) => &w.bad_choice,
+        _ => return None,
+    })
+}
+
+/// The status of a page that says what went wrong.
+pub(super) fn status_of(error: &DeskError) -> StatusCode {
+    match error {
+        DeskError::LoggedOut => StatusCode::UNAUTHORIZED,
+        DeskError::NotForThisRole => StatusCode::FORBIDDEN,
+        DeskError::Missing => StatusCode::NOT_FOUND,
+        DeskError::WrongStatus(..) | DeskError::SomebodyElses | DeskError::Closed => {
+            StatusCode::CONFLICT
+        }
+        DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "problem.html", config = "src/web/askama.toml")]
+struct ProblemPage<'a> {
+    page: Page,
+    title: &'a str,
+    text: &'a str,
+}
+
+impl IntoResponse for Stop {
+    fn into_response(self) -> Response {
+        let w = self.w;
+        if matches!(self.error, DeskError::LoggedOut) {
+            return Redirect::to("/console/sign-in?again=1").into_response();
+        }
+        let status = status_of(&self.error);
+        let (title, text) = match &self.error {
+            DeskError::Missing => (&w.missing_title, w.missing_text.as_str()),
+            DeskError::NotForThisRole => (&w.forbidden_title, w.forbidden_text.as_str()),
+            error => match in_words(w, error) {
+                Some(text) => (&w.error_title, text),
+                None => {
+                    error!(%error, "a page failed");
+                    (&w.failed_title, w.failed_text.as_str())
+                }
+            },
+        };
+        let page = Page {
+            w,
+            who: None,
+            here: "",
+            back: self.back,
+            banners: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let html = render(&ProblemPage { page, title, text });
+        (status, html).into_response()
+    }
+}
+
+/// A page that is none.
+pub(super) async fn not_found(State(_): State<Arc<Service>>, headers: HeaderMap) -> Stop {
+    let w = words(cookies::language(&headers));
+    Stop::new(w, "/console/", DeskError::Missing)
+}
+
+/// A template as an answer.
+pub(super) fn render(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => ([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response(),
+        Err(error) => {
+            error!(%error, "a page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

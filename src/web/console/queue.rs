@@ -1,0 +1,262 @@
+//! The queue, and calls without a message.
+
+use super::form::Posted;
+use super::page::{Page, Stop, Visit, render};
+use super::said;
+use crate::desk::queue::AbandonedCall;
+use crate::desk::{DeskError, moves, queue, standing};
+use crate::report::status::{Move, Status};
+use crate::service::Service;
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use serde::Deserialize;
+use std::sync::Arc;
+
+type App = State<Arc<Service>>;
+
+#[derive(Template)]
+#[template(path = "queue.html", config = "src/web/askama.toml")]
+struct Queue {
+    page: Page,
+    filters: Vec<FilterLink>,
+    filtered: bool,
+    line: String,
+    several_lines: bool,
+    rows: Vec<Row>,
+    next: Option<String>,
+    notice: Option<String>,
+}
+
+struct FilterLink {
+    name: String,
+    address: String,
+    chosen: bool,
+    count: Option<i64>,
+}
+
+struct Row {
+    id: String,
+    reference: String,
+    status: String,
+    status_name: &'static str,
+    mark: &'static str,
+    age: String,
+    assignee: String,
+    arrived: String,
+    arrived_exact: String,
+    line: String,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Asked {
+    #[serde(default)]
+    line: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    cursor: String,
+    /// Nothing was there to be claimed.
+    nothing: Option<String>,
+}
+
+fn address(line: &str, status: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("line", line), ("status", status)] {
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+    }
+    format!("/console/?{}", query.finish())
+}
+
+/// `GET /console/`. Members; what is in the clear. Without a filter it shows what is open: waiting or in work.
+pub(super) async fn show(
+    State(service): App,
+    visit: Visit,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, Stop> {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    let status = Status::parse(&asked.status);
+    let filter = queue::Filter {
+        line: Some(asked.line.clone()),
+        status,
+        cursor: Some(asked.cursor.clone()),
+    };
+    let listed = queue::list(&service, &visit.inspector, &filter)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let page = visit.page(&service, "queue").await?;
+    let w = page.w;
+    let lines = visit.inspector.lines(&service);
+    let now = service.clock.line_now();
+    let rows = listed
+        .reports
+        .iter()
+        .map(|report| {
+            let zone = service
+                .config
+                .line(&report.line)
+                .map_or(Tz::UTC, |line| line.schedule.timezone);
+            let (status_name, mark) = said::status(w, report.status.as_deref());
+            Row {
+                id: report.id.to_string(),
+                reference: report.reference.clone().unwrap_or_default(),
+                status: report.status.clone().unwrap_or_default(),
+                status_name,
+                mark,
+                age: said::age(w, report.received_hour, now),
+                assignee: report
+                    .assignee_name
+                    .clone()
+                    .unwrap_or_else(|| w.nobody.clone()),
+                arrived: said::hour(w, report.received_hour, zone),
+                arrived_exact: said::exactly(report.received_hour, zone),
+                line: report.line.clone(),
+            }
+        })
+        .collect();
+    let mut counts = [0, 0, 0];
+    for line in lines
+        .iter()
+        .filter(|line| asked.line.is_empty() || line.id == asked.line)
+    {
+        let standing = standing::of(&service, line)
+            .await
+            .map_err(|error| visit.stop(error))?;
+        counts[0] += standing.queued;
+        counts[1] += standing.claimed;
+        counts[2] += standing.closed;
+    }
+    let mut filters = vec![FilterLink {
+        name: w.all.clone(),
+        address: address(&asked.line, ""),
+        chosen: status.is_none(),
+        count: Some(counts.iter().sum()),
+    }];
+    let statuses = [
+        (Status::Queued, &w.queued),
+        (Status::Claimed, &w.claimed),
+        (Status::Closed, &w.closed),
+    ];
+    for ((own, name), count) in statuses.into_iter().zip(counts) {
+        filters.push(FilterLink {
+            name: name.clone(),
+            address: address(&asked.line, own.as_str()),
+            chosen: status == Some(own),
+            count: Some(count),
+        });
+    }
+    if lines.len() > 1 {
+        filters.push(FilterLink {
+            name: w.all_lines.clone(),
+            address: address("", &asked.status),
+            chosen: asked.line.is_empty(),
+            count: None,
+        });
+        for line in &lines {
+            filters.push(FilterLink {
+                name: line.id.clone(),
+                address: address(&line.id, &asked.status),
+                chosen: asked.line == line.id,
+                count: None,
+            });
+        }
+    }
+    let next = listed
+        .next
+        .map(|cursor| format!("{}&cursor={cursor}", address(&asked.line, &asked.status)));
+    let notice = asked.nothing.map(|_| w.nothing_to_claim.clone());
+    Ok(render(&Queue {
+        filtered: status.is_some() || !asked.cursor.is_empty(),
+        several_lines: lines.len() > 1,
+        line: asked.line,
+        page,
+        filters,
+        rows,
+        next,
+        notice,
+    }))
+}
+
+/// `POST /console/claim-next`. Members; claims the report that has waited longest; in the trail.
+pub(super) async fn claim_next(
+    State(service): App,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let filter = queue::Filter {
+        line: Some(form.get("line").to_owned()),
+        status: Some(Status::Queued),
+        cursor: None,
+    };
+    loop {
+        let listed = queue::list(&service, &visit.inspector, &filter)
+            .await
+            .map_err(|error| visit.stop(error))?;
+        let Some(first) = listed.reports.first() else {
+            let back = format!("{}&nothing=1", address(form.get("line"), ""));
+            return Ok(Redirect::to(&back).into_response());
+        };
+        match moves::make(&service, &visit.inspector, first.id, Move::Claim).await {
+            Ok(report) => {
+                return Ok(Redirect::to(&format!("/console/reports/{}", report.id)).into_response());
+            }
+            // Somebody was quicker: the next one, then. Each turn of the loop is a report fewer in the queue.
+            Err(DeskError::WrongStatus(..)) => {}
+            Err(error) => return Err(visit.stop(error)),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "abandoned.html", config = "src/web/askama.toml")]
+struct Abandoned {
+    page: Page,
+    rows: Vec<AbandonedRow>,
+}
+
+struct AbandonedRow {
+    arrived: String,
+    caller: String,
+    reached: String,
+    phase: String,
+    line: String,
+}
+
+/// `GET /console/abandoned`. Members of a line; opens who called and how far they got; each opening is in the trail.
+pub(super) async fn abandoned(State(service): App, visit: Visit) -> Result<Response, Stop> {
+    let calls = queue::abandoned(&service, &visit.inspector, None)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let page = visit.page(&service, "abandoned").await?;
+    let w = page.w;
+    let rows = calls
+        .iter()
+        .map(|call| {
+            let (report, entries, damaged) = match call {
+                AbandonedCall::Open(open) => (&open.report, open.entries.as_slice(), false),
+                AbandonedCall::Damaged(report) => (report, [].as_slice(), true),
+            };
+            let zone = service
+                .config
+                .line(&report.line)
+                .map_or(Tz::UTC, |line| line.schedule.timezone);
+            let word = |name| super::report::call_word(w, entries, name).unwrap_or_default();
+            AbandonedRow {
+                arrived: said::hour(w, report.received_hour, zone),
+                caller: super::report::caller(w, entries).unwrap_or_default(),
+                reached: if damaged {
+                    w.damaged.clone()
+                } else {
+                    word("reached")
+                },
+                phase: word("phase"),
+                line: report.line.clone(),
+            }
+        })
+        .collect();
+    Ok(render(&Abandoned { page, rows }))
+}

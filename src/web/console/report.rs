@@ -1,0 +1,453 @@
+//! A report, and what is done with it.
+
+use super::form::Posted;
+use super::page::{Page, Stop, Visit, in_words, render, status_of};
+use super::said;
+use super::words::Words;
+use crate::desk::opened::OpenReport;
+use crate::desk::{DeskError, moves, opened, queue, writing};
+use crate::line::hours::Phase;
+use crate::login::Role;
+use crate::report::classification::{Classification, Scope};
+use crate::report::status::{Move, Outcome, Status};
+use crate::service::Service;
+use crate::vault::entry::{Entry, EntryKind};
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use serde_json::Value;
+use std::sync::Arc;
+use uuid::Uuid;
+
+type App = State<Arc<Service>>;
+
+#[derive(Template)]
+#[template(path = "report.html", config = "src/web/askama.toml")]
+struct ReportPage {
+    page: Page,
+    id: Uuid,
+    reference: String,
+    line: String,
+    status: String,
+    status_name: &'static str,
+    mark: &'static str,
+    arrived: String,
+    assignee: String,
+    problem: Option<String>,
+    actions: Vec<Action>,
+    may_close: bool,
+    recordings: Vec<Recording>,
+    draft: String,
+    scope: &'static str,
+    disciplines: Vec<Choice>,
+    focuses: Vec<Choice>,
+    entries: Vec<Shown>,
+}
+
+struct Action {
+    to: &'static str,
+    name: String,
+    kind: &'static str,
+}
+
+struct Recording {
+    n: usize,
+    seconds: Option<String>,
+    replaced: bool,
+    sealed: bool,
+    lost: bool,
+}
+
+struct Choice {
+    name: String,
+    chosen: bool,
+}
+
+struct Shown {
+    kind: &'static str,
+    title: String,
+    at: String,
+    exact: String,
+    by: String,
+    lines: Vec<String>,
+}
+
+fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
+    text.parse().map_err(|_| visit.stop(DeskError::Missing))
+}
+
+/// `GET /console/reports/{id}`. Members of its line; opens everything; in the trail.
+pub(super) async fn show(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    page_of(&service, &visit, &id, None, "").await
+}
+
+async fn page_of(
+    service: &Service,
+    visit: &Visit,
+    id: &str,
+    problem: Option<String>,
+    draft: &str,
+) -> Result<Response, Stop> {
+    let id = report_id(visit, id)?;
+    let open = opened::open(service, &visit.inspector, id)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let page = visit.page(service, "report").await?;
+    let w = page.w;
+    let report = &open.report;
+    let line = service.config.line(&report.line);
+    let zone = line.map_or(Tz::UTC, |line| line.schedule.timezone);
+    let status = report.status.as_deref().and_then(Status::parse);
+    let (status_name, mark) = said::status(w, report.status.as_deref());
+    let mine =
+        report.assignee == Some(visit.inspector.id()) || visit.inspector.role() == Role::Lead;
+    let action = |to, name: &str, kind| Action {
+        to,
+        name: name.to_owned(),
+        kind,
+    };
+    let actions = match status {
+        Some(Status::Queued) => vec![action("claim", &w.claim, "main")],
+        Some(Status::Claimed) if mine => vec![action("release", &w.release, "")],
+        Some(Status::Closed) => vec![action("reopen", &w.reopen, "")],
+        _ => Vec::new(),
+    };
+    let classification = last_classification(&open);
+    let choices = |all: Option<&Vec<String>>, chosen: &[String]| {
+        all.into_iter()
+            .flatten()
+            .map(|name| Choice {
+                name: name.clone(),
+                chosen: chosen.contains(name),
+            })
+            .collect()
+    };
+    let none = Vec::new();
+    let template = ReportPage {
+        id,
+        reference: report.reference.clone().unwrap_or_default(),
+        line: report.line.clone(),
+        status: report.status.clone().unwrap_or_default(),
+        status_name,
+        mark,
+        arrived: said::hour(w, report.received_hour, zone),
+        assignee: report
+            .assignee_name
+            .clone()
+            .unwrap_or_else(|| w.nobody.clone()),
+        problem,
+        actions,
+        may_close: status == Some(Status::Claimed) && mine,
+        recordings: open
+            .recordings
+            .iter()
+            .map(|recording| Recording {
+                n: recording.n,
+                seconds: recording
+                    .milliseconds
+                    .map(|ms| format!("{:.0}", ms as f64 / 1000.0)),
+                replaced: recording.replaced,
+                sealed: recording.row.state == "sealed",
+                lost: recording.row.state == "lost",
+            })
+            .collect(),
+        draft: draft.to_owned(),
+        scope: match classification.as_ref().map(|own| own.scope) {
+            Some(Scope::In) => "in",
+            Some(Scope::Out) => "out",
+            None => "",
+        },
+        disciplines: choices(
+            line.map(|line| &line.disciplines),
+            classification
+                .as_ref()
+                .map_or(&none, |own| &own.disciplines),
+        ),
+        focuses: choices(
+            line.map(|line| &line.focuses),
+            classification.as_ref().map_or(&none, |own| &own.focuses),
+        ),
+        entries: open
+            .entries
+            .iter()
+            .map(|entry| shown(w, entry, zone))
+            .collect(),
+        page,
+    };
+    Ok(render(&template))
+}
+
+fn last_classification(open: &OpenReport) -> Option<Classification> {
+    open.entries
+        .iter()
+        .rev()
+        .find(|entry| entry.address.kind == EntryKind::Classification)
+        .and_then(|entry| serde_json::from_value(entry.body.clone()).ok())
+}
+
+/// An entry in words.
+fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
+    let text = |name: &str| entry.body[name].as_str().map(str::to_owned);
+    let list = |name: &str| -> Option<String> {
+        let items: Vec<&str> = entry.body[name]
+            .as_array()?
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        (!items.is_empty()).then(|| items.join("、"))
+    };
+    let own = std::slice::from_ref(entry);
+    let (title, lines): (&str, Vec<Option<String>>) = match entry.address.kind {
+        EntryKind::Caller => (&w.caller, vec![caller(w, own)]),
+        EntryKind::Call => (
+            &w.call_entry,
+            vec![
+                call_word(w, own, "phase"),
+                call_word(w, own, "reached"),
+                Some(match entry.body["receipt_spoken"].as_bool() {
+                    Some(true) => w.receipt_given.clone(),
+                    _ => w.receipt_not_given.clone(),
+                }),
+            ],
+        ),
+        EntryKind::Recording => (&w.recording_entry, Vec::new()),
+        EntryKind::Take => (&w.take_entry, Vec::new()),
+        EntryKind::Transcript => (&w.transcript_entry, vec![text("text")]),
+        EntryKind::Note => (&w.note, vec![text("text")]),
+        EntryKind::Reply => (&w.reply_entry, vec![text("text")]),
+        EntryKind::Classification => (
+            &w.classification,
+            vec![
+                Some(match entry.body["scope"].as_str() {
+                    Some("out") => w.scope_out.clone(),
+                    _ => w.scope_in.clone(),
+                }),
+                list("disciplines"),
+                list("focuses"),
+            ],
+        ),
+        EntryKind::Outcome => (
+            &w.outcome_entry,
+            vec![
+                Some(match entry.body["outcome"].as_str() {
+                    Some("referred") => w.referred.clone(),
+                    Some("no_action") => w.no_action.clone(),
+                    Some("duplicate") => w.duplicate.clone(),
+                    _ => w.handled.clone(),
+                }),
+                text("destination"),
+                text("of"),
+            ],
+        ),
+    };
+    Shown {
+        kind: entry.address.kind.as_str(),
+        title: title.to_owned(),
+        at: said::moment(w, entry.at, zone),
+        exact: said::exactly(entry.at, zone),
+        by: entry.by.clone().unwrap_or_else(|| w.by_service.clone()),
+        lines: lines.into_iter().flatten().collect(),
+    }
+}
+
+/// Who called.
+pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
+    let entry = entries
+        .iter()
+        .find(|entry| entry.address.kind == EntryKind::Caller)?;
+    Some(match entry.body["number"].as_str() {
+        Some(number) => number.to_owned(),
+        None => w.caller_withheld.clone(),
+    })
+}
+
+/// The phase a call was answered in, or how far the caller got, in words.
+pub(super) fn call_word(w: &'static Words, entries: &[Entry], name: &str) -> Option<String> {
+    let entry = entries
+        .iter()
+        .find(|entry| entry.address.kind == EntryKind::Call)?;
+    let value = entry.body[name].clone();
+    Some(match value.as_str()? {
+        "greeting" => w.reached_greeting.clone(),
+        "guidance" => w.reached_guidance.clone(),
+        "recording" => w.reached_recording.clone(),
+        "receipt" => w.reached_receipt.clone(),
+        _ => {
+            let phase: Phase = serde_json::from_value(value).ok()?;
+            said::phase(w, phase).to_owned()
+        }
+    })
+}
+
+/// `GET /console/reports/{id}/recordings/{n}`. As the API does it.
+pub(super) async fn listen(
+    State(service): App,
+    Path((id, n)): Path<(String, usize)>,
+    visit: Visit,
+    headers: HeaderMap,
+) -> Result<Response, Stop> {
+    let id = report_id(&visit, &id)?;
+    let reader = opened::open_recording(&service, &visit.inspector, id, n)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    Ok(crate::web::audio::respond(reader, &headers))
+}
+
+pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Claim).await
+}
+
+pub(super) async fn release(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Release).await
+}
+
+pub(super) async fn reopen(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Reopen).await
+}
+
+async fn make(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    step: Move,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let done = moves::make(&service, &visit.inspector, uuid, step).await;
+    after(&service, &visit, &id, done.map(drop), "").await
+}
+
+/// `POST /console/reports/{id}/close`. Whoever has it, or a lead; adds a sealed entry; in the trail.
+pub(super) async fn close(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let outcome = match form.get("outcome") {
+        "referred" => Outcome::Referred {
+            destination: form.get("destination").to_owned(),
+        },
+        "no_action" => Outcome::NoAction {},
+        "duplicate" => Outcome::Duplicate {
+            of: Some(form.get("of").to_owned()).filter(|of| !of.is_empty()),
+        },
+        _ => Outcome::Handled {},
+    };
+    let done = moves::close(&service, &visit.inspector, uuid, &outcome).await;
+    after(&service, &visit, &id, done.map(drop), "").await
+}
+
+/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn note(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    // Browsers send line ends as CR LF.
+    let text = form.get("text").replace("\r\n", "\n");
+    let done = writing::note(&service, &visit.inspector, uuid, &text).await;
+    after(&service, &visit, &id, done.map(drop), &text).await
+}
+
+/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn classify(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let classification = Classification {
+        scope: match form.get("scope") {
+            "out" => Scope::Out,
+            _ => Scope::In,
+        },
+        disciplines: form.all("discipline"),
+        focuses: form.all("focus"),
+    };
+    let done = writing::classify(&service, &visit.inspector, uuid, &classification).await;
+    after(&service, &visit, &id, done.map(drop), "").await
+}
+
+/// Back to the report; with what went wrong and what was written, if it is something to be mended.
+async fn after(
+    service: &Service,
+    visit: &Visit,
+    id: &str,
+    done: Result<(), DeskError>,
+    draft: &str,
+) -> Result<Response, Stop> {
+    let error = match done {
+        Ok(()) => {
+            return Ok(Redirect::to(&format!("/console/reports/{id}")).into_response());
+        }
+        Err(error) => error,
+    };
+    match in_words(visit.w, &error) {
+        Some(text) => {
+            let page = page_of(service, visit, id, Some(text.to_owned()), draft).await?;
+            Ok((status_of(&error), page).into_response())
+        }
+        None => Err(visit.stop(error)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "trail.html", config = "src/web/askama.toml")]
+struct TrailPage {
+    page: Page,
+    id: Uuid,
+    reference: String,
+    rows: Vec<TrailRow>,
+}
+
+struct TrailRow {
+    at: String,
+    who: String,
+    what: String,
+}
+
+/// `GET /console/reports/{id}/trail`. Members of the line; who did what with the report; looking is in the trail too.
+pub(super) async fn trail(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let id = report_id(&visit, &id)?;
+    let (report, links) = queue::trail(&service, &visit.inspector, id)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let page = visit.page(&service, "report").await?;
+    let zone = service
+        .config
+        .line(&report.line)
+        .map_or(Tz::UTC, |line| line.schedule.timezone);
+    let rows = links
+        .into_iter()
+        .map(|link| TrailRow {
+            at: said::moment(page.w, link.at, zone),
+            who: link.actor.unwrap_or_else(|| page.w.by_service.clone()),
+            what: match link.detail {
+                Some(detail) if link.action == "entry_added" => {
+                    format!("{} ({detail})", link.action)
+                }
+                _ => link.action,
+            },
+        })
+        .collect();
+    Ok(render(&TrailPage {
+        id,
+        reference: report.reference.unwrap_or_default(),
+        rows,
+        page,
+    }))
+}

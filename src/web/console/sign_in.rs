@@ -1,0 +1,115 @@
+//! Signing in and out, and the language.
+
+use super::cookies;
+use super::form::Posted;
+use super::page::{Page, render};
+use super::words::words;
+use crate::hidden::Hidden;
+use crate::login::{self, LoginError};
+use crate::service::Service;
+use crate::store::members;
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use tracing::error;
+
+type App = State<Arc<Service>>;
+
+#[derive(Template)]
+#[template(path = "sign-in.html", config = "src/web/askama.toml")]
+struct SignIn {
+    page: Page,
+    problem: Option<String>,
+    notice: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct Why {
+    /// The session has ended.
+    again: Option<String>,
+    /// Somebody has just signed out.
+    out: Option<String>,
+}
+
+/// `GET /console/sign-in`. Anybody.
+pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryRejection>) -> Response {
+    let why = why.map(|Query(why)| why).unwrap_or_default();
+    let page = Page::bare(&headers, "/console/sign-in");
+    let problem = why.again.map(|_| page.w.login_again.clone());
+    let notice = why.out.map(|_| page.w.signed_out.clone());
+    render(&SignIn {
+        page,
+        problem,
+        notice,
+    })
+}
+
+/// `POST /console/sign-in`. Anybody; makes a session; the login is in the trail of each of the member's lines.
+pub(super) async fn sign_in(State(service): App, headers: HeaderMap, form: Posted) -> Response {
+    let page = Page::bare(&headers, "/console/sign-in");
+    let password = Hidden::new(form.get("password").to_owned());
+    let (status, problem) = match login::log_in(&service, form.get("name"), password).await {
+        Ok((token, _)) => {
+            let cookie = cookies::set_token(&service, token.text().show());
+            return ([(header::SET_COOKIE, cookie)], Redirect::to("/console/")).into_response();
+        }
+        Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
+        Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
+        Err(LoginError::Store(error)) => {
+            error!(%error, "nobody can sign in");
+            (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
+        }
+    };
+    let problem = Some(problem.clone());
+    let html = render(&SignIn {
+        page,
+        problem,
+        notice: None,
+    });
+    (status, html).into_response()
+}
+
+/// `POST /console/sign-out`. Ends the session, in every tab.
+pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Response {
+    if let Some(token) = cookies::token(&service, &headers) {
+        let ended = async {
+            let mut tx = service.db.begin().await?;
+            members::delete_session(&mut tx, &token.hash()).await?;
+            tx.commit().await
+        };
+        if let Err(error) = ended.await {
+            error!(%error, "a session could not be ended");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    }
+    let cookie = cookies::set_token(&service, "");
+    (
+        [(header::SET_COOKIE, cookie)],
+        Redirect::to("/console/sign-in?out=1"),
+    )
+        .into_response()
+}
+
+/// `POST /console/language`. Anybody; remembers the other language, and goes back to a page of the console.
+pub(super) async fn language(headers: HeaderMap, form: Posted) -> Response {
+    let other = match words(cookies::language(&headers)).lang.as_str() {
+        "en" => "zh-CN",
+        _ => "en",
+    };
+    let back = form.get("back");
+    // Only ever to ourselves.
+    let back = if back.starts_with("/console/") {
+        back
+    } else {
+        "/console/"
+    };
+    (
+        [(header::SET_COOKIE, cookies::set_language(other))],
+        Redirect::to(back),
+    )
+        .into_response()
+}

@@ -1,0 +1,74 @@
+//! The console's words: typed, one file a language, every key in each.
+
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+macro_rules! words {
+    ($($id:ident),* $(,)?) => {
+        /// Every word of the console in one language. A file that lacks one, or has one too many, is an error.
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(crate) struct Words { $(pub $id: String),* }
+
+        #[cfg(test)]
+        impl Words {
+            fn all(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($id), self.$id.as_str())),*]
+            }
+        }
+    };
+}
+
+words! {
+    lang, other_language, console, sign_in, sign_out, name, password, wrong_login, too_many_logins, signed_out,
+    queue, abandoned, skip,
+    all, all_lines, queued, claimed, closed, status, line, age, assignee, arrived, reference, source, source_call,
+    nobody_waits, no_match, claim_next, nothing_to_claim, next_page, hours, days, just_now, nobody,
+    claim, release, close, reopen, recordings, recording, replaced, not_there_yet, lost, seconds,
+    timeline, note, add_note, note_hint, classification, classify, scope, scope_in, scope_out, disciplines, focuses,
+    outcome, handled, referred, no_action, duplicate, destination, duplicate_of, save,
+    caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
+    phase, reached, reached_greeting, reached_guidance, reached_recording, reached_receipt,
+    receipt_given, receipt_not_given,
+    not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_given_up,
+    no_abandoned, abandoned_hint, damaged, by_service,
+    error_title, missing_title, missing_text, forbidden_title, forbidden_text, failed_title, failed_text,
+    wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,
+    back_to_queue, login_again, trail, when, who, what, show_trail,
+}
+
+static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
+    [
+        ("zh-CN", include_str!("words/zh-CN.toml")),
+        ("en", include_str!("words/en.toml")),
+    ]
+    .map(|(name, text)| {
+        toml::from_str(text)
+            .unwrap_or_else(|error| panic!("src/web/console/words/{name}.toml: {error}"))
+    })
+});
+
+/// The words of a language; Chinese when it is none of ours.
+pub(crate) fn words(language: &str) -> &'static Words {
+    if language.starts_with("en") {
+        &FILES[1]
+    } else {
+        &FILES[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_say_everything() {
+        for language in ["zh-CN", "en"] {
+            for (id, text) in words(language).all() {
+                assert!(!text.trim().is_empty(), "{language}: {id}");
+            }
+        }
+        assert_eq!(words("zh-CN").lang, "zh-CN");
+        assert_eq!(words("en-GB").lang, "en");
+    }
+}
