@@ -61,60 +61,81 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
     Ok(open)
 }
 
-/// Opens a recording by its number. The listening is in the trail before the first byte is out.
+/// A recording an inspector may listen to. Nobody has yet.
+pub struct Found {
+    report: Report,
+    recording: Uuid,
+    length: u64,
+    key: ReportKey,
+}
+
+/// Finds a recording by its number.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], also while it is not sealed yet; or a file that is not what it says it is, which is refused.
-pub async fn open_recording(
+/// [`DeskError::Missing`], also while it is not sealed yet.
+pub async fn recording(
     service: &Service,
     inspector: &Inspector,
     id: Uuid,
     n: usize,
-) -> Result<Reader> {
+) -> Result<Found> {
     let mut tx = service.db.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let key = report_key(&mut tx, inspector, &report).await?;
     let open = open_with(&mut tx, report, &key).await?;
-    drop(tx);
     let recording = open
         .recordings
         .iter()
         .find(|recording| recording.n == n && recording.row.state == "sealed")
         .ok_or(DeskError::Missing)?;
-    let length = recording.bytes.ok_or(DeskError::Missing)?;
-    let (store, file, identity) = (
-        service.recordings.clone(),
-        recording.row.id,
-        key.identity.clone(),
-    );
-    let damaged = |error: &dyn std::fmt::Display| {
-        DeskError::Failed(format!("a sealed recording is damaged: {error}"))
-    };
-    // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
-    let (sha256, reader) = tokio::task::spawn_blocking(move || {
-        let reader = store.reader(file, &identity, length);
-        (store.sealed_sha256(file), reader)
+    Ok(Found {
+        length: recording.bytes.ok_or(DeskError::Missing)?,
+        recording: recording.row.id,
+        report: open.report,
+        key,
     })
-    .await
-    .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
-    let reader = reader.map_err(|error| damaged(&error))?;
-    let sha256 = sha256.map_err(|error| damaged(&error.kind()))?;
-    if !key.committed.has_recording(file, &sha256) {
-        return Err(damaged(&"it is not the one the trail committed to"));
+}
+
+impl Found {
+    /// Its length in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
     }
-    let mut tx = service.db.begin().await?;
-    note_opening(
-        service,
-        &mut tx,
-        inspector,
-        &open.report,
-        "recording_opened",
-        Some(file),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(reader)
+
+    /// Opens it. The listening is in the trail before the first byte is out.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not what it says it is, which is refused.
+    pub async fn listen(self, service: &Service, inspector: &Inspector) -> Result<Reader> {
+        let (store, id, identity) = (
+            service.recordings.clone(),
+            self.recording,
+            self.key.identity,
+        );
+        let length = self.length;
+        let damaged = |error: &dyn std::fmt::Display| {
+            DeskError::Failed(format!("a sealed recording is damaged: {error}"))
+        };
+        // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
+        let (sha256, reader) = tokio::task::spawn_blocking(move || {
+            let reader = store.reader(id, &identity, length);
+            (store.sealed_sha256(id), reader)
+        })
+        .await
+        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+        let reader = reader.map_err(|error| damaged(&error))?;
+        let sha256 = sha256.map_err(|error| damaged(&error.kind()))?;
+        if !self.key.committed.has_recording(id, &sha256) {
+            return Err(damaged(&"it is not the one the trail committed to"));
+        }
+        let mut tx = service.db.begin().await?;
+        let action = "recording_opened";
+        note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;
+        tx.commit().await?;
+        Ok(reader)
+    }
 }
 
 /// The report, if there is one and the member holds its line's key; the same answer otherwise.

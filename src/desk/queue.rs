@@ -82,6 +82,10 @@ fn read_cursor(cursor: &str) -> Option<(String, String)> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (line, reference) = text.split_once('/')?;
+    let of_ours = |c: char| c.is_ascii_digit() || c == '-';
+    if reference.is_empty() || !reference.chars().all(of_ours) {
+        return None;
+    }
     Some((line.to_owned(), reference.to_owned()))
 }
 

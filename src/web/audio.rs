@@ -1,6 +1,7 @@
 //! A recording as an HTTP answer, with ranges.
 
-use crate::vault::recordings::Reader;
+use crate::desk::{DeskError, Inspector, opened};
+use crate::service::Service;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,17 +9,27 @@ use bytes::Bytes;
 use futures_util::stream;
 use std::io;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// How much is opened at a time.
 const PIECE: u64 = 256 * 1024;
 
-/// The very bytes the provider served; of a range only what it covers is opened.
-pub(super) fn respond(mut reader: Reader, headers: &HeaderMap) -> Response {
-    let length = reader.length();
+/// The very bytes the provider served; of a range only what it covers is opened. Members of the line; each listening is
+/// in the trail before the first byte is out.
+pub(super) async fn respond(
+    service: &Service,
+    inspector: &Inspector,
+    report: Uuid,
+    n: usize,
+    headers: &HeaderMap,
+) -> Result<Response, DeskError> {
+    let found = opened::recording(service, inspector, report, n).await?;
+    let length = found.length();
     let range = match wanted(headers, length) {
         Ok(range) => range,
-        Err(()) => return not_satisfiable(length),
+        Err(()) => return Ok(not_satisfiable(length)),
     };
+    let mut reader = found.listen(service, inspector).await?;
     let (start, end) = range.unwrap_or((0, length));
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(2);
     tokio::task::spawn_blocking(move || {
@@ -52,7 +63,7 @@ pub(super) fn respond(mut reader: Reader, headers: &HeaderMap) -> Response {
             response.headers_mut().insert(header::CONTENT_RANGE, value);
         }
     }
-    response
+    Ok(response)
 }
 
 /// The one range asked for, as start and end (exclusive). No range, several, or another unit: the whole

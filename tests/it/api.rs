@@ -641,7 +641,8 @@ on_both! {
         });
         let mut got = Vec::new();
         for call in answer["calls"].as_array().unwrap() {
-            assert_eq!(keys(call), ["entries", "id", "line", "received_hour"]);
+            assert_eq!(keys(call), ["damaged", "entries", "id", "line", "received_hour"]);
+            assert_eq!(call["damaged"], false);
             assert_eq!(call["received_hour"], "2024-03-06T01:00:00.000000Z");
             let [caller, how] = call["entries"].as_array().unwrap().as_slice() else {
                 panic!("who, and how far: {call}");

@@ -523,6 +523,26 @@ on_both! {
         assert_eq!(proof.wrong, [""; 0]);
     }
 
+    async fn one_abandoned_call_that_was_tampered_with_hides_no_other(line: TestLine) {
+        line.abandon("+8613800138001", NUMBER).await;
+        line.abandon("+8613800138002", NUMBER).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let listed = async || {
+            let answer = lead.get("/abandoned").await.ok();
+            let calls = answer["calls"].as_array().unwrap().iter();
+            let mut calls: Vec<_> = calls
+                .map(|call| (call["damaged"].as_bool().unwrap(), call["entries"].as_array().unwrap().len()))
+                .collect();
+            calls.sort_unstable();
+            (calls, answer["calls"][0]["id"].as_str().unwrap().parse::<Uuid>().unwrap())
+        };
+        let (calls, id) = listed().await;
+        assert_eq!(calls, [(false, 2), (false, 2)]);
+        change(line.db(), "DELETE FROM entries WHERE report = $1 AND kind = 'call'", &[id.into()]).await;
+        assert_eq!(listed().await.0, [(false, 2), (true, 0)]);
+    }
+
     async fn the_trail_is_a_chain(line: TestLine) {
         let scene = Scene::set(line).await;
         let db = scene.db();

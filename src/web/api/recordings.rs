@@ -1,7 +1,6 @@
 //! Listening.
 
 use super::{Answer, App, Caller, Path, Problem, report_id};
-use crate::desk::opened;
 use crate::web::audio;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -15,6 +14,5 @@ pub(in crate::web) async fn play(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let n: usize = n.parse().map_err(|_| Problem::missing())?;
-    let reader = opened::open_recording(&service, &inspector, report_id(&id)?, n).await?;
-    Ok(audio::respond(reader, &headers))
+    Ok(audio::respond(&service, &inspector, report_id(&id)?, n, &headers).await?)
 }

@@ -293,10 +293,9 @@ pub(super) async fn listen(
     headers: HeaderMap,
 ) -> Result<Response, Stop> {
     let id = report_id(&visit, &id)?;
-    let reader = opened::open_recording(&service, &visit.inspector, id, n)
+    crate::web::audio::respond(&service, &visit.inspector, id, n, &headers)
         .await
-        .map_err(|error| visit.stop(error))?;
-    Ok(crate::web::audio::respond(reader, &headers))
+        .map_err(|error| visit.stop(error))
 }
 
 pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
