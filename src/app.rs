@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, LineConfig, ProviderConfig, ProviderKind};
 use crate::counters::Counters;
+use crate::desk::{self, live::Live};
 use crate::login::Logins;
 use crate::service::Service;
 use crate::store::{Db, members};
@@ -135,6 +136,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
+        live: Live::default(),
         counters: Counters::default(),
     }))
 }
@@ -215,6 +217,7 @@ impl Running {
             tokio::spawn(serve(bound.main, main, stop.subscribe())),
             tokio::spawn(serve(bound.ops, ops, stop.subscribe())),
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(
                 Arc::clone(&service),
                 stop.subscribe(),

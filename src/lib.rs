@@ -11,6 +11,7 @@
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
 //! | [`vault`] | keys, sealing, sealed recordings |
@@ -39,6 +40,7 @@ pub mod line;
 pub mod login;
 pub mod members;
 mod private;
+pub mod rehearsal;
 pub mod report;
 pub mod service;
 pub mod setup;

@@ -11,7 +11,7 @@ use crate::store::members::{self, Member, Session};
 use crate::vault::passwords;
 use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -153,6 +153,19 @@ pub async fn log_in(
     Ok((token, member))
 }
 
+/// Ends a session, if there is one, for all who use its token.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError> {
+    let mut tx = service.db.begin().await?;
+    members::delete_session(&mut tx, &token.hash()).await?;
+    tx.commit().await?;
+    service.live.session_ended();
+    Ok(())
+}
+
 /// Who a token belongs to; nobody when it is unknown, too old, or its member disabled.
 ///
 /// # Errors
@@ -170,8 +183,7 @@ pub async fn authenticate(
     };
     let member = members::by_id(&mut tx, session.member).await?;
     drop(tx);
-    let expired = now - session.seen_at > IDLE || now - session.created_at > LONGEST;
-    let (Some(member), false) = (member, expired) else {
+    let (Some(member), false) = (member, is_over(&session, now)) else {
         return Ok(None);
     };
     let (Ok(identity), Some(role), false) = (
@@ -192,6 +204,22 @@ pub async fn authenticate(
         identity,
         hash,
     }))
+}
+
+/// Does a session still last? Asking is not using it.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreError> {
+    let now = service.clock.system_now();
+    let mut tx = service.db.read().await?;
+    let session = members::session(&mut tx, hash).await?;
+    Ok(session.is_some_and(|session| !is_over(&session, now)))
+}
+
+fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
+    now - session.seen_at > IDLE || now - session.created_at > LONGEST
 }
 
 /// The line keys a member holds, open: id, line, key.

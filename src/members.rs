@@ -61,7 +61,32 @@ pub async fn unlock(
     Ok((member, identity))
 }
 
-/// Makes a member with a fresh key.
+/// Somebody new with a fresh key, not written down yet. Takes a good part of a second and 64 MiB, for the password.
+pub fn new_member(name: &str, role: Role, password: &str) -> Member {
+    let identity = Identity::generate();
+    Member {
+        id: random_id(),
+        name: name.to_owned(),
+        role: role.as_str().to_owned(),
+        recipient: identity.recipient().to_string(),
+        wrapped: passwords::wrap(&identity, password),
+        disabled: false,
+    }
+}
+
+/// Writes down a new member.
+///
+/// # Errors
+///
+/// [`MemberError::NameTaken`].
+pub async fn insert(tx: &mut Tx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
+    match members::insert(tx, member, clock.system_now()).await {
+        Err(StoreError::Duplicate) => Err(MemberError::NameTaken(member.name.clone())),
+        result => Ok(result?),
+    }
+}
+
+/// Makes a member with a fresh key, and writes them down.
 ///
 /// # Errors
 ///
@@ -73,22 +98,40 @@ pub async fn make(
     role: Role,
     password: &str,
 ) -> Result<Member, MemberError> {
-    let identity = Identity::generate();
-    let member = Member {
-        id: random_id(),
-        name: name.to_owned(),
-        role: role.as_str().to_owned(),
-        recipient: identity.recipient().to_string(),
-        wrapped: passwords::wrap(&identity, password),
-        disabled: false,
-    };
-    match members::insert(tx, &member, clock.system_now()).await {
-        Err(StoreError::Duplicate) => Err(MemberError::NameTaken(name.to_owned())),
-        result => {
-            result?;
-            Ok(member)
+    let member = new_member(name, role, password);
+    insert(tx, clock, &member).await?;
+    Ok(member)
+}
+
+/// Locks a member out and ends their sessions; `actor` is who did it.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn disable(
+    tx: &mut Tx,
+    clock: &Clock,
+    actor: &str,
+    member: &Member,
+) -> Result<(), MemberError> {
+    members::disable(tx, member.id).await?;
+    let mut noted: Vec<String> = Vec::new();
+    for grant in members::grants(tx, member.id).await? {
+        if noted.contains(&grant.line) {
+            continue;
         }
+        let act = Act {
+            at: clock.line_now(),
+            actor: Some(actor),
+            action: "member_disabled",
+            object: Some(member.id),
+            detail: Some(&member.name),
+            ..Act::default()
+        };
+        audit::append(tx, &grant.line, act).await?;
+        noted.push(grant.line);
     }
+    Ok(())
 }
 
 /// A line's fresh key: what to print once, and never again.

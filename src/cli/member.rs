@@ -5,7 +5,6 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
 use crate::members::{self, Source};
-use crate::store::audit::{self, Act};
 use crate::store::members as rows;
 use crate::store::{Db, Tx};
 use crate::vault::seal::Identity;
@@ -179,23 +178,7 @@ impl Disable {
         let member = rows::by_name(&mut tx, &self.name)
             .await?
             .ok_or_else(|| Failure::Failed(format!("there is no member {}", self.name)))?;
-        rows::disable(&mut tx, member.id).await?;
-        let mut noted: Vec<String> = Vec::new();
-        for grant in rows::grants(&mut tx, member.id).await? {
-            if noted.contains(&grant.line) {
-                continue;
-            }
-            let act = Act {
-                at: Clock::system().line_now(),
-                actor: Some(&actor.name),
-                action: "member_disabled",
-                object: Some(member.id),
-                detail: Some(&member.name),
-                ..Act::default()
-            };
-            audit::append(&mut tx, &grant.line, act).await?;
-            noted.push(grant.line);
-        }
+        members::disable(&mut tx, &Clock::system(), &actor.name, &member).await?;
         tx.commit().await?;
         println!("{} cannot log in any more", self.name);
         Ok(())

@@ -10,11 +10,15 @@
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
 //! | [`standing`] | how a line stands |
+//! | [`team`] | members and their lines, for the lead |
+//! | [`live`] | what changes while somebody looks |
 
+pub mod live;
 pub mod moves;
 pub mod opened;
 pub mod queue;
 pub mod standing;
+pub mod team;
 pub mod writing;
 
 use crate::line::Line;
@@ -22,6 +26,7 @@ use crate::login::{self, Authenticated, Role};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
 use crate::store::StoreError;
+use crate::store::members::Member;
 use crate::vault::seal::Identity;
 use crate::vault::session::Token;
 use uuid::Uuid;
@@ -38,6 +43,9 @@ pub enum DeskError {
     /// Not there, or not theirs; nobody is told which.
     #[error("there is no such thing")]
     Missing,
+    /// Only a lead may.
+    #[error("only a lead does this")]
+    LeadsOnly,
     /// The report's status does not allow the move; the status it has, when it is known.
     #[error("the report's status does not allow this")]
     WrongStatus(Move, Option<Status>),
@@ -76,6 +84,24 @@ pub enum Invalid {
     /// Not what the line has.
     #[error("{0}")]
     Classification(String),
+    /// No name, or too long a one, or one with control characters.
+    #[error("A name has 1 to 40 characters.")]
+    Name,
+    /// Somebody has it.
+    #[error("There is a member of this name already.")]
+    NameTaken,
+    /// Too short a password.
+    #[error("A password has twelve characters or more.")]
+    ShortPassword,
+    /// An inspector without a line has nothing to do.
+    #[error("Choose at least one line.")]
+    NoLine,
+    /// The role opens no reports.
+    #[error("Members with this role work on no line.")]
+    NoReports,
+    /// Nobody locks themselves out.
+    #[error("You cannot lock yourself out.")]
+    Oneself,
     /// A cursor of somebody else's making.
     #[error("This cursor is not one of ours.")]
     Cursor,
@@ -116,6 +142,19 @@ impl Inspector {
     /// Their id.
     pub fn id(&self) -> Uuid {
         self.who.member.id
+    }
+
+    /// Their session.
+    pub(crate) fn session(&self) -> [u8; 32] {
+        self.who.hash
+    }
+
+    pub(crate) fn member(&self) -> &Member {
+        &self.who.member
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.who.identity
     }
 
     /// What they may do.

@@ -9,6 +9,8 @@ use crate::trail::OfReport;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
 use crate::vault::recordings::Reader;
 use crate::vault::seal::{Identity, open_identity};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -16,6 +18,8 @@ use uuid::Uuid;
 pub struct OpenReport {
     /// What the queue shows of it.
     pub report: Report,
+    /// Where its line's trail ended before it was read.
+    pub trail: i64,
     /// Its entries, in the order they were added.
     pub entries: Vec<Entry>,
     /// Its recordings in order of speaking, those that were said again last.
@@ -34,6 +38,8 @@ pub struct Spoken {
     pub milliseconds: Option<u64>,
     /// It was said again later.
     pub replaced: bool,
+    /// How loud it is, piece by piece; empty when that is not known.
+    pub peaks: Vec<u8>,
 }
 
 /// Opens a report. The opening is in the trail before anything is shown.
@@ -201,6 +207,7 @@ async fn report_key(tx: &mut Tx, inspector: &Inspector, report: &Report) -> Resu
 /// the trail's back, or is missing. (`export` with the recovery key still opens what there is.)
 async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenReport> {
     let refused = StoreError::Unreadable;
+    let trail = audit::end(tx, &report.line).await?;
     let rows = reports::entries(tx, report.id).await?;
     if !key.committed.has_entries(&rows) {
         return Err(refused("entry").into());
@@ -221,6 +228,7 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
     let recordings = in_order(rows, &entries);
     Ok(OpenReport {
         report,
+        trail,
         entries,
         recordings,
     })
@@ -289,6 +297,9 @@ fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
                 bytes: facts.and_then(|facts| facts["bytes"].as_u64()),
                 milliseconds: facts.and_then(|facts| facts["milliseconds"].as_u64()),
                 replaced,
+                peaks: facts
+                    .and_then(|facts| STANDARD.decode(facts["peaks"].as_str()?).ok())
+                    .unwrap_or_default(),
                 row,
             }
         })

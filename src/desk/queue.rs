@@ -23,6 +23,8 @@ pub struct Filter {
     pub line: Option<String>,
     /// Only with this status.
     pub status: Option<Status>,
+    /// Only those the inspector has claimed.
+    pub mine: bool,
     /// What comes after a page: its [`Page::next`].
     pub cursor: Option<String>,
 }
@@ -43,6 +45,7 @@ pub struct Page {
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
     let mut lines = inspector.lines_named(service, filter.line.as_deref())?;
     let status = filter.status.map_or("", Status::as_str);
+    let mine = filter.mine.then(|| inspector.id());
     let mut after = String::new();
     if let Some(cursor) = filter.cursor.as_deref().filter(|text| !text.is_empty()) {
         let wrong = || DeskError::Invalid(Invalid::Cursor);
@@ -58,7 +61,7 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     let mut found = Vec::new();
     for line in lines {
         let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
-        found.extend(reports::list(&mut tx, &line.id, status, &after, wanted).await?);
+        found.extend(reports::list(&mut tx, &line.id, status, &after, wanted, mine).await?);
         after.clear();
         if found.len() > PAGE {
             break;

@@ -42,6 +42,8 @@ statements! {
     OF_REPORT = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND report = $2 ORDER BY seq";
     COMMITTED = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit
         WHERE line = $1 AND report = $2 AND (digest IS NOT NULL OR action = 'entry_purged') ORDER BY seq";
+    END = "SELECT seq FROM audit_heads WHERE line = $1";
+    HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
 }
 
@@ -131,6 +133,17 @@ pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<Link
 /// The links that commit to something sealed of one report, or say that it was purged, in order.
 pub async fn committed(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     run!(tx, COMMITTED, fetch_all, line, report)
+}
+
+/// The number of a line's last link; 0 when it has none. Unlike [`head`] it holds nothing.
+pub async fn end(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, END, fetch_optional, line)?;
+    Ok(found.map_or(0, |(seq,)| seq))
+}
+
+/// The number of the last link of every line that has a trail.
+pub async fn heads(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    run!(tx, HEADS, fetch_all)
 }
 
 /// Every line that has a trail.

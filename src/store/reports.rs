@@ -92,6 +92,9 @@ statements! {
     LIST = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 ORDER BY reference LIMIT $4";
+    LIST_OF = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
     ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour
         FROM reports JOIN calls ON calls.report = reports.id
         WHERE reports.line = $1 AND reference IS NULL AND settled ORDER BY received_hour DESC, reports.id LIMIT $2";
@@ -152,15 +155,20 @@ pub async fn all_of_line(tx: &mut Tx, line: &str) -> Result<Vec<Report>> {
     run!(tx, ALL_OF_LINE, fetch_all, line)
 }
 
-/// Reports of a line in order of their reference, after the reference `after`, with this status (any when empty).
+/// Reports of a line in order of their reference, after the reference `after`, with this status (any when
+/// empty), claimed by this member (by anybody or nobody when none).
 pub async fn list(
     tx: &mut Tx,
     line: &str,
     status: &str,
     after: &str,
     limit: i64,
+    assignee: Option<Uuid>,
 ) -> Result<Vec<Report>> {
-    run!(tx, LIST, fetch_all, line, status, after, limit)
+    match assignee {
+        None => run!(tx, LIST, fetch_all, line, status, after, limit),
+        Some(id) => run!(tx, LIST_OF, fetch_all, line, status, after, limit, id),
+    }
 }
 
 /// Calls that ended without a recording, the newest hour first.

@@ -13,11 +13,23 @@ use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::vault::entry::EntryKind;
 use crate::vault::recordings::Stored;
 use crate::vault::seal::Recipient;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// A player's picture of a recording has at most so many pieces.
+const PEAKS: usize = 600;
+
+/// What is sealed about a recording beside its bytes.
+struct Sound {
+    wav: Wav,
+    /// Loudness, see [`WavCheck::peaks`].
+    peaks: Vec<u8>,
+}
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -38,9 +50,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         .as_ref()
         .and_then(|sid| service.open_sid(sid))
         .ok_or_else(|| unreadable("the recording's id"))?;
-    let (stored, wav) = download(service, &source, &recording, &report).await?;
+    let (stored, wav, peaks) = download(service, &source, &recording, &report).await?;
     read_back(service, &recording, &stored).await?;
-    commit(service, job, &recording, &report, &stored, &wav).await
+    let sound = Sound { wav, peaks };
+    commit(service, job, &recording, &report, &stored, &sound).await
 }
 
 async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished> {
@@ -55,7 +68,7 @@ async fn download(
     source: &ProviderRef,
     recording: &RecordingRow,
     report: &Report,
-) -> Result<(Stored, Wav), Unfinished> {
+) -> Result<(Stored, Wav, Vec<u8>), Unfinished> {
     let provider = service.providers.get(&source.provider).ok_or_else(|| {
         Unfinished::Failed(format!("no provider {} is configured", source.provider))
     })?;
@@ -72,10 +85,11 @@ async fn download(
         while let Some(chunk) = chunks.blocking_recv() {
             // An empty chunk says that all has come; a closed channel alone says that it has not.
             if chunk.is_empty() {
+                let peaks = checker.peaks(PEAKS);
                 let wav = checker
                     .finish()
                     .map_err(|error| Unfinished::Failed(error.to_string()))?;
-                return Ok((writer.finish(at)?, wav));
+                return Ok((writer.finish(at)?, wav, peaks));
             }
             checker
                 .feed(&chunk)
@@ -118,7 +132,7 @@ async fn commit(
     recording: &RecordingRow,
     report: &Report,
     stored: &Stored,
-    wav: &Wav,
+    sound: &Sound,
 ) -> Result<(), Unfinished> {
     let now = service.clock.line_now();
     let mut tx = service.db.begin().await?;
@@ -143,8 +157,9 @@ async fn commit(
                 "step": recording.step,
                 "bytes": stored.length,
                 "sha256": hex(&stored.plain_sha256),
-                "milliseconds": wav.duration_ms,
+                "milliseconds": sound.wav.duration_ms,
                 "type": "audio/wav",
+                "peaks": STANDARD.encode(&sound.peaks),
             }),
         },
     )

@@ -76,6 +76,7 @@ fn hear_goes_on_as_the_caller_does() {
     insta::assert_snapshot!(after, @"
     zh-CN 请在提示音后留言，说明什么人、什么事、何时何地、有什么证据。姓名和联系方式可以不留。说完请按井号键。
           (beep; records up to 240 s, # ends)
+    > speak
     > #
     zh-CN 提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。
           (waits 6 s for 1 2 3 4)

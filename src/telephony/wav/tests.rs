@@ -176,3 +176,41 @@ proptest! {
         let _ = check_in(&bytes, Some(bytes.len() as u64), step);
     }
 }
+
+/// 16-bit sound of so many tenths of a second at 8 kHz, each as loud as given.
+fn loud(tenths: &[i16]) -> Vec<u8> {
+    tenths
+        .iter()
+        .flat_map(|level| [level.to_le_bytes(), (-level).to_le_bytes()].concat().repeat(400))
+        .collect()
+}
+
+fn peaks(bytes: &[u8], most: usize, step: usize) -> Vec<u8> {
+    let mut check = WavCheck::new(LARGEST, Some(bytes.len() as u64));
+    for chunk in bytes.chunks(step) {
+        check.feed(chunk).unwrap();
+    }
+    check.peaks(most)
+}
+
+#[test]
+fn loudness_is_seen_tenth_by_tenth() {
+    let sound = loud(&[0, 0x7fff, 0x4000, 0x0100]);
+    let whole = wav(PCM, &sound);
+    for step in [1, 7, 4096] {
+        assert_eq!(peaks(&whole, 600, step), [0, 254, 128, 2], "{step}");
+        assert_eq!(peaks(&whole, 2, step), [254, 128], "{step}");
+    }
+    // The quietest possible sample is one louder than the loudest.
+    assert_eq!(peaks(&wav(PCM, &loud(&[i16::MIN + 1])), 600, 64), [254]);
+    assert_eq!(peaks(&wav(PCM, &[0, 0x80].repeat(800)), 600, 64), [254]);
+    // What follows the sound is none.
+    let mut followed = whole.clone();
+    followed.extend(loud(&[0x7fff]));
+    assert_eq!(peaks(&followed, 600, 64).len(), 4);
+    // An encoder that left its sizes open.
+    let open = with_sizes(PCM, &sound, 0, 0);
+    assert_eq!(peaks(&open, 600, 64), [0, 254, 128, 2]);
+    assert_eq!(peaks(&wav(MU_LAW, &sound), 600, 64), [] as [u8; 0]);
+    assert_eq!(peaks(&wav(PCM, &[]), 600, 64), [] as [u8; 0]);
+}

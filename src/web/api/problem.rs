@@ -111,6 +111,7 @@ impl From<DeskError> for Problem {
                 StatusCode::FORBIDDEN,
                 "Your role does not work on reports; ask a lead.",
             ),
+            DeskError::LeadsOnly => Self::new(StatusCode::FORBIDDEN, "Only a lead does this."),
             DeskError::Missing => Self::missing(),
             DeskError::WrongStatus(step, status) => Self::wrong_status(step, status),
             DeskError::SomebodyElses => Self::new(

@@ -38,6 +38,7 @@ pub(in crate::web) async fn list(
     let filter = queue::Filter {
         line: filter.line,
         status,
+        mine: false,
         cursor: filter.cursor,
     };
     let page = queue::list(&service, &inspector, &filter).await?;

@@ -3,7 +3,6 @@
 use super::{Answer, App, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError};
-use crate::store::members;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -57,8 +56,6 @@ pub(in crate::web) async fn whoami(
 /// `DELETE /session`. Ends the session of the token, if there is one.
 pub(in crate::web) async fn log_out(State(service): App, headers: HeaderMap) -> Answer<StatusCode> {
     let token = bearer(&headers).ok_or_else(Problem::log_in)?;
-    let mut tx = service.db.begin().await?;
-    members::delete_session(&mut tx, &token.hash()).await?;
-    tx.commit().await?;
+    login::log_out(&service, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,8 +1,11 @@
-//! Style sheet and icon, embedded.
+//! Style sheet, scripts and icon, embedded. htmx and its extension for server-sent events come as their project
+//! publishes them (npm `htmx.org` 4.0.1, Zero-Clause BSD, see `LICENSE-htmx` beside them).
 
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// `GET /console/assets/{name}`. Anybody; holds nothing of anybody.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
@@ -11,6 +14,10 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
             "text/css; charset=utf-8",
             include_str!("../assets/console.css"),
         ),
+        "console.js" => (SCRIPT, include_str!("../assets/console.js")),
+        "player.js" => (SCRIPT, include_str!("../assets/player.js")),
+        "htmx.js" => (SCRIPT, include_str!("../assets/vendor/htmx-4.0.1.min.js")),
+        "hx-sse.js" => (SCRIPT, include_str!("../assets/vendor/hx-sse-4.0.1.min.js")),
         "icon.svg" => ("image/svg+xml", include_str!("../assets/icon.svg")),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };

@@ -5,18 +5,27 @@
 //! | [`sign_in`] | signing in and out, the language |
 //! | [`queue`] | the queue, calls without a message |
 //! | [`report`] | a report, and what is done with it |
+//! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
+//! | [`team`] | members and their lines |
+//! | [`help`] | how to do each job |
+//! | [`events`] | what changes, told to open pages |
 //! | [`page`] | what all pages share, and pages for what went wrong |
 //! | [`cookies`], [`form`] | what browsers send |
 //! | [`words`], [`said`] | the console's words, and times as people say them |
 
 mod assets;
+mod calendar;
 mod cookies;
+mod events;
 mod form;
+mod hear;
+mod help;
 mod page;
 mod queue;
 mod report;
 mod said;
 mod sign_in;
+mod team;
 mod words;
 
 use crate::service::Service;
@@ -52,6 +61,15 @@ pub(super) fn router() -> Router<Arc<Service>> {
             "/console/reports/{id}/classification",
             post(report::classify),
         )
+        .route("/console/reports/{id}/events", get(events::report))
+        .route("/console/events", get(events::queue))
+        .route("/console/session", get(sign_in::session))
+        .route("/console/calendar", get(calendar::show))
+        .route("/console/hear", get(hear::show))
+        .route("/console/members", get(team::show).post(team::add))
+        .route("/console/members/{id}/line", post(team::give_line))
+        .route("/console/members/{id}/disable", post(team::disable))
+        .route("/console/help", get(help::show))
         .route("/console/assets/{name}", get(assets::serve))
         .route("/console", get(|| async { Redirect::to("/console/") }))
         .route("/console/{*none}", any(page::not_found))

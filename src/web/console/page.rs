@@ -3,8 +3,9 @@
 use super::cookies;
 use super::said;
 use super::words::{Words, words};
-use crate::desk::{DeskError, Inspector, Invalid, standing};
+use crate::desk::{DeskError, Inspector, Invalid, live, standing};
 use crate::line::hours::Phase;
+use crate::login::Role;
 use crate::service::Service;
 use askama::Template;
 use axum::extract::{FromRequestParts, State};
@@ -27,6 +28,12 @@ pub(super) struct Page {
     pub banners: Vec<Banner>,
     /// Sentences somebody should see on every page.
     pub warnings: Vec<String>,
+    /// Where the page is told what changes.
+    pub live: String,
+    /// The page fetches itself anew when something changes.
+    pub renews: bool,
+    /// The member is a lead.
+    pub lead: bool,
 }
 
 /// How a line stands, in a strip.
@@ -43,12 +50,22 @@ impl Page {
     /// A page for nobody in particular.
     pub fn bare(headers: &HeaderMap, back: &str) -> Self {
         Self {
-            w: words(cookies::language(headers)),
+            back: back.to_owned(),
+            ..Self::of_nobody(words(cookies::language(headers)))
+        }
+    }
+
+    fn of_nobody(w: &'static Words) -> Self {
+        Self {
+            w,
             who: None,
             here: "",
-            back: back.to_owned(),
+            back: String::new(),
             banners: Vec::new(),
             warnings: Vec::new(),
+            live: String::new(),
+            renews: false,
+            lead: false,
         }
     }
 }
@@ -65,6 +82,9 @@ impl Visit {
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
+        let after = live::now(service, &self.inspector, None)
+            .await
+            .map_err(|error| self.stop(error))?;
         for line in self.inspector.lines(service) {
             let standing = standing::of(service, line)
                 .await
@@ -82,7 +102,7 @@ impl Visit {
                 opens: standing
                     .reopens_at
                     .map(|at| said::moment(self.w, at.to_utc(), line.schedule.timezone)),
-                now: standing.now.format("%Y-%m-%d %H:%M").to_string(),
+                now: said::clock(self.w, standing.now),
             });
             if standing.clock_shifted && warnings.is_empty() {
                 warnings.push(self.w.clock_shifted.clone());
@@ -98,6 +118,9 @@ impl Visit {
             back: self.back.clone(),
             banners,
             warnings,
+            live: format!("/console/events?after={after}"),
+            renews: false,
+            lead: self.inspector.role() == Role::Lead,
         })
     }
 
@@ -117,7 +140,11 @@ impl FromRequestParts<Arc<Service>> for Visit {
             .path_and_query()
             .map_or("/console/", |path| path.as_str())
             .to_owned();
-        let refused = |error| Stop::new(w, &back, error);
+        let script = parts.headers.contains_key("hx-request");
+        let refused = |error| Stop {
+            script,
+            ..Stop::new(w, &back, error)
+        };
         let token = cookies::token(service, &parts.headers)
             .ok_or(DeskError::LoggedOut)
             .map_err(refused)?;
@@ -131,6 +158,8 @@ pub(super) struct Stop {
     w: &'static Words,
     back: String,
     error: DeskError,
+    /// A script asked, not somebody who goes from page to page.
+    script: bool,
 }
 
 impl Stop {
@@ -139,6 +168,7 @@ impl Stop {
             w,
             back: back.to_owned(),
             error,
+            script: false,
         }
     }
 }
@@ -154,6 +184,12 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::NoDestination) => &w.no_destination,
         DeskError::Invalid(Invalid::LongDestination) => &w.long_destination,
         DeskError::Invalid(Invalid::Classification(_) | Invalid::Cursor) => &w.bad_choice,
+        DeskError::Invalid(Invalid::Name) => &w.bad_name,
+        DeskError::Invalid(Invalid::NameTaken) => &w.name_taken,
+        DeskError::Invalid(Invalid::ShortPassword) => &w.short_password,
+        DeskError::Invalid(Invalid::NoLine) => &w.no_line,
+        DeskError::Invalid(Invalid::NoReports) => &w.bad_choice,
+        DeskError::Invalid(Invalid::Oneself) => &w.oneself,
         _ => return None,
     })
 }
@@ -162,7 +198,7 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
 pub(super) fn status_of(error: &DeskError) -> StatusCode {
     match error {
         DeskError::LoggedOut => StatusCode::UNAUTHORIZED,
-        DeskError::NotForThisRole => StatusCode::FORBIDDEN,
+        DeskError::NotForThisRole | DeskError::LeadsOnly => StatusCode::FORBIDDEN,
         DeskError::Missing => StatusCode::NOT_FOUND,
         DeskError::WrongStatus(..) | DeskError::SomebodyElses | DeskError::Closed => {
             StatusCode::CONFLICT
@@ -184,12 +220,16 @@ impl IntoResponse for Stop {
     fn into_response(self) -> Response {
         let w = self.w;
         if matches!(self.error, DeskError::LoggedOut) {
+            if self.script {
+                return StatusCode::UNAUTHORIZED.into_response();
+            }
             return Redirect::to("/console/sign-in?again=1").into_response();
         }
         let status = status_of(&self.error);
         let (title, text) = match &self.error {
             DeskError::Missing => (&w.missing_title, w.missing_text.as_str()),
             DeskError::NotForThisRole => (&w.forbidden_title, w.forbidden_text.as_str()),
+            DeskError::LeadsOnly => (&w.forbidden_title, w.leads_only.as_str()),
             error => match in_words(w, error) {
                 Some(text) => (&w.error_title, text),
                 None => {
@@ -199,12 +239,8 @@ impl IntoResponse for Stop {
             },
         };
         let page = Page {
-            w,
-            who: None,
-            here: "",
             back: self.back,
-            banners: Vec::new(),
-            warnings: Vec::new(),
+            ..Page::of_nobody(w)
         };
         let html = render(&ProblemPage { page, title, text });
         (status, html).into_response()

@@ -25,6 +25,7 @@ struct Queue {
     filtered: bool,
     line: String,
     several_lines: bool,
+    reset: String,
     rows: Vec<Row>,
     next: Option<String>,
     notice: Option<String>,
@@ -43,6 +44,7 @@ struct Row {
     status: String,
     status_name: &'static str,
     mark: &'static str,
+    source: &'static str,
     age: String,
     assignee: String,
     arrived: String,
@@ -56,15 +58,18 @@ pub(super) struct Asked {
     line: String,
     #[serde(default)]
     status: String,
+    /// `1`: only what the member has claimed.
+    #[serde(default)]
+    mine: String,
     #[serde(default)]
     cursor: String,
     /// Nothing was there to be claimed.
     nothing: Option<String>,
 }
 
-fn address(line: &str, status: &str) -> String {
+fn address(line: &str, status: &str, mine: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("line", line), ("status", status)] {
+    for (name, value) in [("line", line), ("status", status), ("mine", mine)] {
         if !value.is_empty() {
             query.append_pair(name, value);
         }
@@ -83,12 +88,16 @@ pub(super) async fn show(
     let filter = queue::Filter {
         line: Some(asked.line.clone()),
         status,
+        mine: asked.mine == "1",
         cursor: Some(asked.cursor.clone()),
     };
+    // Before the list: what changes in between is told then.
+    let page = visit.page(&service, "queue").await?;
     let listed = queue::list(&service, &visit.inspector, &filter)
         .await
         .map_err(|error| visit.stop(error))?;
-    let page = visit.page(&service, "queue").await?;
+    let mut page = page;
+    page.renews = true;
     let w = page.w;
     let lines = visit.inspector.lines(&service);
     let now = service.clock.line_now();
@@ -107,6 +116,7 @@ pub(super) async fn show(
                 status: report.status.clone().unwrap_or_default(),
                 status_name,
                 mark,
+                source: said::source(w, &report.source),
                 age: said::age(w, report.received_hour, now),
                 assignee: report
                     .assignee_name
@@ -132,8 +142,8 @@ pub(super) async fn show(
     }
     let mut filters = vec![FilterLink {
         name: w.all.clone(),
-        address: address(&asked.line, ""),
-        chosen: status.is_none(),
+        address: address(&asked.line, "", ""),
+        chosen: status.is_none() && asked.mine != "1",
         count: Some(counts.iter().sum()),
     }];
     let statuses = [
@@ -144,33 +154,41 @@ pub(super) async fn show(
     for ((own, name), count) in statuses.into_iter().zip(counts) {
         filters.push(FilterLink {
             name: name.clone(),
-            address: address(&asked.line, own.as_str()),
-            chosen: status == Some(own),
+            address: address(&asked.line, own.as_str(), ""),
+            chosen: status == Some(own) && asked.mine != "1",
             count: Some(count),
         });
     }
+    filters.push(FilterLink {
+        name: w.mine.clone(),
+        address: address(&asked.line, "claimed", "1"),
+        chosen: asked.mine == "1",
+        count: None,
+    });
     if lines.len() > 1 {
         filters.push(FilterLink {
             name: w.all_lines.clone(),
-            address: address("", &asked.status),
+            address: address("", &asked.status, &asked.mine),
             chosen: asked.line.is_empty(),
             count: None,
         });
         for line in &lines {
             filters.push(FilterLink {
                 name: line.id.clone(),
-                address: address(&line.id, &asked.status),
+                address: address(&line.id, &asked.status, &asked.mine),
                 chosen: asked.line == line.id,
                 count: None,
             });
         }
     }
-    let next = listed
-        .next
-        .map(|cursor| format!("{}&cursor={cursor}", address(&asked.line, &asked.status)));
+    let next = listed.next.map(|cursor| {
+        let address = address(&asked.line, &asked.status, &asked.mine);
+        format!("{address}&cursor={cursor}")
+    });
     let notice = asked.nothing.map(|_| w.nothing_to_claim.clone());
     Ok(render(&Queue {
         filtered: status.is_some() || !asked.cursor.is_empty(),
+        reset: address(&asked.line, "", ""),
         several_lines: lines.len() > 1,
         line: asked.line,
         page,
@@ -190,6 +208,7 @@ pub(super) async fn claim_next(
     let filter = queue::Filter {
         line: Some(form.get("line").to_owned()),
         status: Some(Status::Queued),
+        mine: false,
         cursor: None,
     };
     loop {
@@ -197,7 +216,7 @@ pub(super) async fn claim_next(
             .await
             .map_err(|error| visit.stop(error))?;
         let Some(first) = listed.reports.first() else {
-            let back = format!("{}&nothing=1", address(form.get("line"), ""));
+            let back = format!("{}&nothing=1", address(form.get("line"), "", ""));
             return Ok(Redirect::to(&back).into_response());
         };
         match moves::make(&service, &visit.inspector, first.id, Move::Claim).await {

@@ -33,7 +33,9 @@ struct ReportPage {
     status: String,
     status_name: &'static str,
     mark: &'static str,
+    source: &'static str,
     arrived: String,
+    arrived_exact: String,
     assignee: String,
     problem: Option<String>,
     actions: Vec<Action>,
@@ -54,10 +56,14 @@ struct Action {
 
 struct Recording {
     n: usize,
+    /// Seconds with a fraction, as the player counts.
     seconds: Option<String>,
+    /// Minutes and seconds, for people.
+    length: Option<String>,
     replaced: bool,
-    sealed: bool,
-    lost: bool,
+    state: String,
+    /// An SVG path, see [`waveform`].
+    waveform: String,
 }
 
 struct Choice {
@@ -98,7 +104,11 @@ async fn page_of(
     let open = opened::open(service, &visit.inspector, id)
         .await
         .map_err(|error| visit.stop(error))?;
-    let page = visit.page(service, "report").await?;
+    let mut page = visit.page(service, "report").await?;
+    page.live = format!("/console/reports/{id}/events?after={}", open.trail);
+    page.renews = true;
+    // A page that answers a form has the form's address, where nothing is to be fetched.
+    page.back = format!("/console/reports/{id}");
     let w = page.w;
     let report = &open.report;
     let line = service.config.line(&report.line);
@@ -136,7 +146,9 @@ async fn page_of(
         status: report.status.clone().unwrap_or_default(),
         status_name,
         mark,
+        source: said::source(w, &report.source),
         arrived: said::hour(w, report.received_hour, zone),
+        arrived_exact: said::exactly(report.received_hour, zone),
         assignee: report
             .assignee_name
             .clone()
@@ -151,10 +163,14 @@ async fn page_of(
                 n: recording.n,
                 seconds: recording
                     .milliseconds
-                    .map(|ms| format!("{:.0}", ms as f64 / 1000.0)),
+                    .map(|ms| format!("{:.3}", ms as f64 / 1000.0)),
+                length: recording.milliseconds.map(|ms| {
+                    let seconds = ms.div_ceil(1000);
+                    format!("{}:{:02}", seconds / 60, seconds % 60)
+                }),
                 replaced: recording.replaced,
-                sealed: recording.row.state == "sealed",
-                lost: recording.row.state == "lost",
+                state: recording.row.state.clone(),
+                waveform: waveform(&recording.peaks),
             })
             .collect(),
         draft: draft.to_owned(),
@@ -181,6 +197,25 @@ async fn page_of(
         page,
     };
     Ok(render(&template))
+}
+
+/// How loud it is, as an outline in a box of 600 by 60, the middle at 30. Empty when it is not known.
+fn waveform(peaks: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut path = String::new();
+    let step = 600.0 / peaks.len().max(1) as f64;
+    for (i, peak) in peaks.iter().enumerate() {
+        // Silence is a line as well.
+        let half = (f64::from(*peak) / 254.0 * 29.0).max(0.5);
+        let (x, bar) = (i as f64 * step, step * 0.7);
+        let _ = write!(
+            path,
+            "M{x:.1} {:.1}h{bar:.1}v{:.1}h-{bar:.1}z",
+            30.0 - half,
+            2.0 * half
+        );
+    }
+    path
 }
 
 fn last_classification(open: &OpenReport) -> Option<Classification> {
@@ -411,6 +446,7 @@ struct TrailPage {
 
 struct TrailRow {
     at: String,
+    exact: String,
     who: String,
     what: String,
 }
@@ -435,12 +471,8 @@ pub(super) async fn trail(
         .map(|link| TrailRow {
             at: said::moment(page.w, link.at, zone),
             who: link.actor.unwrap_or_else(|| page.w.by_service.clone()),
-            what: match link.detail {
-                Some(detail) if link.action == "entry_added" => {
-                    format!("{} ({detail})", link.action)
-                }
-                _ => link.action,
-            },
+            what: said::act(page.w, &link.action, link.detail.as_deref()),
+            exact: said::exactly(link.at, zone),
         })
         .collect();
     Ok(render(&TrailPage {

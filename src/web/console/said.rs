@@ -3,7 +3,7 @@
 use super::words::Words;
 use crate::line::hours::Phase;
 use crate::report::status::Status;
-use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 
 /// A status in words, and the shape that stands beside it.
@@ -13,6 +13,14 @@ pub(super) fn status(w: &'static Words, status: Option<&str>) -> (&'static str, 
         Some(Status::Claimed) => (&w.claimed, "◐"),
         Some(Status::Closed) => (&w.closed, "●"),
         None => ("", ""),
+    }
+}
+
+/// Where a report comes from.
+pub(super) fn source(w: &'static Words, source: &str) -> &'static str {
+    match source {
+        "call" => &w.source_call,
+        _ => "",
     }
 }
 
@@ -66,4 +74,88 @@ pub(super) fn exactly(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%Y-%m-%dT%H:%M:%S%:z")
         .to_string()
+}
+
+const CHINESE_DAYS: [&str; 7] = ["周一", "周二", "周三", "周四", "周五", "周六", "周日"];
+const ENGLISH_DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
+/// The days of the week from Monday on, short.
+pub(super) fn weekdays(w: &Words) -> [String; 7] {
+    let days = if w.lang == "en" {
+        ENGLISH_DAYS
+    } else {
+        CHINESE_DAYS
+    };
+    days.map(str::to_owned)
+}
+
+fn weekday(w: &Words, day: Weekday) -> String {
+    weekdays(w)[day.num_days_from_monday() as usize].clone()
+}
+
+/// A date with its day of the week.
+pub(super) fn date(w: &Words, date: NaiveDate) -> String {
+    let day = weekday(w, date.weekday());
+    if w.lang == "en" {
+        format!("{day} {}", date.format("%-d %b %Y"))
+    } else {
+        format!("{}年{}月{}日{day}", date.year(), date.month(), date.day())
+    }
+}
+
+/// A month.
+pub(super) fn month(w: &Words, first: NaiveDate) -> String {
+    if w.lang == "en" {
+        first.format("%B %Y").to_string()
+    } else {
+        format!("{}年{}月", first.year(), first.month())
+    }
+}
+
+/// What a line's clock shows.
+pub(super) fn clock(w: &Words, now: DateTime<Tz>) -> String {
+    format!("{} {}", date(w, now.date_naive()), now.format("%H:%M"))
+}
+
+/// Why a day is worked or not. Calendars are written in Chinese; the two plain reasons are ours.
+pub(super) fn reason(w: &Words, reason: &str, working: bool) -> String {
+    match (reason, working) {
+        ("工作日", true) => w.working_day.clone(),
+        ("周末", false) => w.weekend.clone(),
+        _ => reason.to_owned(),
+    }
+}
+
+/// A link of the audit trail in words. One that has none stays as it is.
+pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
+    let known = match action {
+        "call_answered" => &w.act_call_answered,
+        "report_queued" => &w.act_report_queued,
+        "recording_sealed" => &w.act_recording_sealed,
+        "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
+        "entry_purged" => &w.act_entry_purged,
+        "report_opened" => &w.act_report_opened,
+        "abandoned_opened" => &w.act_abandoned_opened,
+        "recording_opened" => &w.act_recording_opened,
+        "trail_opened" => &w.act_trail_opened,
+        "claim" => &w.claim,
+        "release" => &w.release,
+        "close" => &w.close,
+        "reopen" => &w.reopen,
+        _ => return action.to_owned(),
+    };
+    known.clone()
+}
+
+fn kind(w: &Words, kind: Option<&str>) -> String {
+    match kind.unwrap_or_default() {
+        "caller" => w.caller.clone(),
+        "call" => w.call_entry.clone(),
+        "recording" => w.recording.clone(),
+        "take" => w.take_entry.clone(),
+        "note" => w.note.clone(),
+        "classification" => w.classification.clone(),
+        "outcome" => w.outcome.clone(),
+        other => other.to_owned(),
+    }
 }

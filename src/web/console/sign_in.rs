@@ -2,12 +2,11 @@
 
 use super::cookies;
 use super::form::Posted;
-use super::page::{Page, render};
+use super::page::{Page, Visit, render};
 use super::words::words;
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError};
 use crate::service::Service;
-use crate::store::members;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -75,16 +74,11 @@ pub(super) async fn sign_in(State(service): App, headers: HeaderMap, form: Poste
 
 /// `POST /console/sign-out`. Ends the session, in every tab.
 pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Response {
-    if let Some(token) = cookies::token(&service, &headers) {
-        let ended = async {
-            let mut tx = service.db.begin().await?;
-            members::delete_session(&mut tx, &token.hash()).await?;
-            tx.commit().await
-        };
-        if let Err(error) = ended.await {
-            error!(%error, "a session could not be ended");
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
+    if let Some(token) = cookies::token(&service, &headers)
+        && let Err(error) = login::log_out(&service, &token).await
+    {
+        error!(%error, "a session could not be ended");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let cookie = cookies::set_token(&service, "");
     (
@@ -92,6 +86,11 @@ pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Respons
         Redirect::to("/console/sign-in?out=1"),
     )
         .into_response()
+}
+
+/// `GET /console/session`. Members; whether the session lasts, for a page that was left open.
+pub(super) async fn session(_: Visit) -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// `POST /console/language`. Anybody; remembers the other language, and goes back to a page of the console.

@@ -35,6 +35,16 @@ words! {
     error_title, missing_title, missing_text, forbidden_title, forbidden_text, failed_title, failed_text,
     wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,
     back_to_queue, login_again, trail, when, who, what, show_trail,
+    pages, calendar, hear, members, help, lost_connection, keys, key_next, key_play, key_seek, key_leave,
+    close_box, ended_title, ended_text, resume, no_script, filters, one_report, also_open, no_recordings, play,
+    pause_playing, play_failed, back_5, speed, position, save_note, close_report, back_to_report, trail_hint,
+    earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
+    bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
+    line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
+    disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password,
+    no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed,
+    act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
+    act_trail_opened,
 }
 
 static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {

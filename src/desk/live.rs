@@ -1,0 +1,313 @@
+//! What changes while somebody looks at it.
+//!
+//! The audit trail tells: whatever happens on a line is a link of its chain, committed together with what happened. So
+//! nothing that was done can be missed, nothing that was rolled back is told, and it is the same on every node.
+
+use super::{Inspector, Result};
+use crate::login;
+use crate::service::Service;
+use crate::store::{StoreError, audit};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// How often the trails are looked at, while anybody follows them.
+const LOOK: Duration = Duration::from_millis(300);
+/// How often it is looked whether whoever follows is still logged in.
+const STILL_THERE: Duration = Duration::from_secs(5);
+
+/// What everybody who follows is woken by.
+#[derive(Clone, Default)]
+struct Seen {
+    /// The number of each line's last link.
+    heads: BTreeMap<String, i64>,
+    /// Somebody opened or left a report.
+    presence: u64,
+    /// A session was ended here.
+    sessions: u64,
+    /// The service stops.
+    closing: bool,
+}
+
+/// What the service keeps to tell what changes.
+pub struct Live {
+    seen: watch::Sender<Seen>,
+    /// Who has which report open: a number for each page, and the member's name.
+    open: Mutex<HashMap<Uuid, Vec<(u64, String)>>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            seen: watch::Sender::new(Seen::default()),
+            open: Mutex::default(),
+        }
+    }
+}
+
+impl Live {
+    /// Says that a session was ended, so that its other pages notice at once.
+    pub fn session_ended(&self) {
+        self.seen.send_modify(|seen| seen.sessions += 1);
+    }
+
+    fn pages<T>(&self, change: impl FnOnce(&mut HashMap<Uuid, Vec<(u64, String)>>) -> T) -> T {
+        change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Looks at the trails while anybody follows them; ends when `stop` says so, and everybody's following with it.
+pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
+    let live = &service.live;
+    let mut broken = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            // An error means that whoever could say so is gone.
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        if live.seen.receiver_count() == 0 {
+            continue;
+        }
+        match look(&service).await {
+            Ok(()) => broken = false,
+            Err(error) if broken => tracing::debug!(%error, "still nobody can follow what changes"),
+            Err(error) => {
+                tracing::error!(%error, "nobody can follow what changes");
+                broken = true;
+            }
+        }
+    }
+    live.seen.send_modify(|seen| seen.closing = true);
+}
+
+async fn look(service: &Service) -> std::result::Result<(), StoreError> {
+    let mut tx = service.db.read().await?;
+    let heads: BTreeMap<String, i64> = audit::heads(&mut tx).await?.into_iter().collect();
+    drop(tx);
+    service.live.seen.send_if_modified(|seen| {
+        let changed = seen.heads != heads;
+        seen.heads = heads;
+        changed
+    });
+    Ok(())
+}
+
+/// What somebody who follows is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// What they look at has changed; `at` is where to go on from after an interruption.
+    Changed {
+        /// The sum of the numbers of the last links.
+        at: i64,
+    },
+    /// These other members have the report open now.
+    Present(Vec<String>),
+    /// The session is over.
+    LoggedOut,
+}
+
+/// Somebody who follows.
+pub struct Following {
+    service: Arc<Service>,
+    session: [u8; 32],
+    name: String,
+    /// The lines, and up to which link all is known.
+    lines: Vec<(String, i64)>,
+    seen: watch::Receiver<Seen>,
+    sessions: u64,
+    /// Something changed between the page and its following.
+    behind: bool,
+    page: Option<OpenPage>,
+    told_present: Option<Vec<String>>,
+    over: bool,
+}
+
+/// A report page that is open; closed when this goes.
+struct OpenPage {
+    service: Arc<Service>,
+    report: Uuid,
+    number: u64,
+}
+
+impl Drop for OpenPage {
+    fn drop(&mut self) {
+        let live = &self.service.live;
+        live.pages(|open| {
+            if let Some(pages) = open.get_mut(&self.report) {
+                pages.retain(|(number, _)| *number != self.number);
+                if pages.is_empty() {
+                    open.remove(&self.report);
+                }
+            }
+        });
+        live.seen.send_modify(|seen| seen.presence += 1);
+    }
+}
+
+/// Where the trail of one line ends now, or the sum of all of the inspector's: what a page is made from. To be asked
+/// for before the page reads anything.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn now(service: &Service, inspector: &Inspector, line: Option<&str>) -> Result<i64> {
+    let own = own_heads(service, inspector, line).await?;
+    Ok(own.iter().map(|(_, seq)| seq).sum())
+}
+
+async fn own_heads(
+    service: &Service,
+    inspector: &Inspector,
+    line: Option<&str>,
+) -> Result<Vec<(String, i64)>> {
+    let mut tx = service.db.read().await?;
+    let heads = audit::heads(&mut tx).await?;
+    Ok(heads
+        .into_iter()
+        .filter(|(own, _)| inspector.has_line(own) && line.is_none_or(|line| line == own))
+        .collect())
+}
+
+/// Follows the inspector's lines, or one report. `after` is where the trails ended when the page was made.
+///
+/// # Errors
+///
+/// [`super::DeskError::Missing`] for a report that is not there or not theirs.
+pub async fn follow(
+    service: &Arc<Service>,
+    inspector: &Inspector,
+    report: Option<Uuid>,
+    after: i64,
+) -> Result<Following> {
+    let mut seen = service.live.seen.subscribe();
+    let sessions = seen.borrow_and_update().sessions;
+    let line = match report {
+        Some(id) => {
+            let mut tx = service.db.read().await?;
+            let report = super::opened::find(&mut tx, inspector, id).await?;
+            Some(report.line)
+        }
+        None => None,
+    };
+    let mut lines = own_heads(service, inspector, line.as_deref()).await?;
+    let mut behind = lines.iter().map(|(_, seq)| seq).sum::<i64>() != after;
+    // Of one line it is known what was missed, and most of it will be none of the report's.
+    if let (Some(_), true, [(_, seq)]) = (report, behind, lines.as_mut_slice()) {
+        *seq = after.clamp(0, *seq);
+        behind = false;
+    }
+    let page = report.map(|report| {
+        let number = u64::from_be_bytes(crate::clock::random());
+        let name = inspector.name().to_owned();
+        service
+            .live
+            .pages(|open| open.entry(report).or_default().push((number, name)));
+        service.live.seen.send_modify(|seen| seen.presence += 1);
+        OpenPage {
+            service: Arc::clone(service),
+            report,
+            number,
+        }
+    });
+    Ok(Following {
+        service: Arc::clone(service),
+        session: inspector.session(),
+        name: inspector.name().to_owned(),
+        lines,
+        seen,
+        sessions,
+        behind,
+        page,
+        told_present: None,
+        over: false,
+    })
+}
+
+impl Following {
+    /// Waits for the next thing to tell; none when the service stops, or nobody is logged in any more.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn next(&mut self) -> Result<Option<News>> {
+        if self.over {
+            return Ok(None);
+        }
+        loop {
+            if std::mem::take(&mut self.behind) {
+                return Ok(Some(self.changed()));
+            }
+            if let Some(present) = self.present() {
+                return Ok(Some(News::Present(present)));
+            }
+            let heads = self.seen.borrow().heads.clone();
+            if self.moved_on(&heads).await? {
+                return Ok(Some(self.changed()));
+            }
+            let woken = tokio::time::timeout(STILL_THERE, self.seen.changed()).await;
+            let seen = self.seen.borrow_and_update().clone();
+            if seen.closing || matches!(woken, Ok(Err(_))) {
+                return Ok(None);
+            }
+            let look = woken.is_err() || seen.sessions != self.sessions;
+            self.sessions = seen.sessions;
+            if look && !login::lasts(&self.service, &self.session).await? {
+                self.over = true;
+                return Ok(Some(News::LoggedOut));
+            }
+        }
+    }
+
+    fn changed(&self) -> News {
+        News::Changed {
+            at: self.lines.iter().map(|(_, seq)| seq).sum(),
+        }
+    }
+
+    /// Reads what was added to the trails; true when it changed what is looked at.
+    async fn moved_on(&mut self, heads: &BTreeMap<String, i64>) -> Result<bool> {
+        let report = self.page.as_ref().map(|page| page.report);
+        let mut changed = false;
+        for (line, known) in &mut self.lines {
+            let head = heads.get(line).copied().unwrap_or(*known);
+            while *known < head {
+                let mut tx = self.service.db.read().await?;
+                let links = audit::links(&mut tx, line, *known).await?;
+                drop(tx);
+                let Some(last) = links.last() else {
+                    break;
+                };
+                *known = last.seq;
+                changed |= links
+                    .iter()
+                    .any(|link| shows(&link.action) && (report.is_none() || link.report == report));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Who else has the report open, when that is news.
+    fn present(&mut self) -> Option<Vec<String>> {
+        let page = self.page.as_ref()?;
+        let mut names: Vec<String> = self.service.live.pages(|open| {
+            let pages = open.get(&page.report).into_iter().flatten();
+            pages
+                .map(|(_, name)| name.clone())
+                .filter(|name| *name != self.name)
+                .collect()
+        });
+        names.sort();
+        names.dedup();
+        let told = self.told_present.replace(names.clone());
+        // Nobody else is what a page begins with.
+        (told.unwrap_or_default() != names).then_some(names)
+    }
+}
+
+/// Does a link change what anybody sees? Looking and logging in do not.
+fn shows(action: &str) -> bool {
+    !action.ends_with("_opened") && action != "login"
+}

@@ -1,0 +1,88 @@
+// What the console does in the browser beside links and forms: news from the service, keys, text that must not get lost.
+"use strict";
+
+const find = (id) => document.getElementById(id);
+const live = find("live");
+
+// --- news ---------------------------------------------------------------------------------------------------------
+
+const lost = (is) => { find("lost").hidden = !is; };
+document.addEventListener("htmx:sse:before:connection", (event) => {
+  if (event.detail.connection.attempt > 0) lost(true);
+});
+document.addEventListener("htmx:sse:error", (event) => {
+  // The session is over, and the answer is the sign-in page or a refusal.
+  if (event.detail.status === 401) ended();
+  lost(true);
+});
+document.addEventListener("htmx:sse:after:connection", () => lost(false));
+
+live?.addEventListener("present", (event) => {
+  const names = JSON.parse(event.detail.data);
+  const others = find("others");
+  if (!others) return;
+  others.textContent = others.dataset.text + names.join("、");
+  others.hidden = names.length === 0;
+});
+live?.addEventListener("logged-out", () => ended());
+
+// --- the end of a session -----------------------------------------------------------------------------------------
+
+const drafts = () => [...document.querySelectorAll("textarea")].filter((text) => text.value !== text.defaultValue);
+let leaving = false;
+
+// Nothing a caller said stays on the screen. What an inspector has just written is kept behind a curtain.
+function ended() {
+  if (drafts().length === 0) {
+    leaving = true;
+    location.replace("/console/sign-in?again=1");
+    return;
+  }
+  document.body.classList.add("covered");
+  for (const audio of document.querySelectorAll("audio")) audio.pause();
+  if (!find("ended").open) find("ended").showModal();
+}
+find("ended")?.addEventListener("cancel", (event) => event.preventDefault());
+find("resume")?.addEventListener("click", async () => {
+  const answer = await fetch("/console/session", { redirect: "manual" });
+  if (answer.status !== 204) return;
+  document.body.classList.remove("covered");
+  find("ended").close();
+});
+
+document.addEventListener("submit", () => { leaving = true; });
+addEventListener("beforeunload", (event) => {
+  if (!leaving && drafts().length > 0) event.preventDefault();
+});
+
+// --- keys ---------------------------------------------------------------------------------------------------------
+
+const writes = (element) => element.matches("input:not([type=radio], [type=checkbox], [type=range]), textarea, select");
+
+function step(by) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  if (rows.length === 0) return;
+  const at = rows.indexOf(document.activeElement);
+  const next = at < 0 ? 0 : Math.min(Math.max(at + by, 0), rows.length - 1);
+  rows[next].focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  const field = event.target instanceof Element && writes(event.target);
+  if (event.key === "Enter" && event.ctrlKey && event.target.form) {
+    event.target.form.requestSubmit();
+    return;
+  }
+  if (field && event.key === "Escape") event.target.blur();
+  if (field || event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (event.key === "?") find("keys").showModal();
+  else if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else {
+    const target = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (!target) return;
+    if (target.matches("textarea")) target.focus();
+    else target.click();
+  }
+  event.preventDefault();
+});

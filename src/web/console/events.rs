@@ -1,0 +1,103 @@
+//! What changes, told to open pages as server-sent events.
+//!
+//! | event | data |
+//! |---|---|
+//! | `changed` | none: the page fetches itself anew |
+//! | `present` | names of other members who have the report open, as JSON |
+//! | `logged-out` | none: the session is over |
+
+use super::page::{Stop, Visit};
+use crate::desk::DeskError;
+use crate::desk::live::{self, Following, News};
+use crate::service::Service;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse, Response, Sse};
+use futures_util::stream;
+use serde::Deserialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::error;
+use uuid::Uuid;
+
+type App = State<Arc<Service>>;
+
+/// A comment is sent this often when there is no news, so that a connection that is gone is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+#[derive(Deserialize, Default)]
+pub(super) struct Since {
+    #[serde(default)]
+    after: i64,
+}
+
+/// `GET /console/events`. Members; that something changed on their lines; opens nothing.
+pub(super) async fn queue(
+    State(service): App,
+    visit: Visit,
+    headers: HeaderMap,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Response, Stop> {
+    tell(&service, &visit, None, &headers, since).await
+}
+
+/// `GET /console/reports/{id}/events`. Members of its line; that something changed in it, and who else has it open;
+/// opens nothing.
+pub(super) async fn report(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    headers: HeaderMap,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Response, Stop> {
+    let id: Uuid = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
+    tell(&service, &visit, Some(id), &headers, since).await
+}
+
+async fn tell(
+    service: &Arc<Service>,
+    visit: &Visit,
+    report: Option<Uuid>,
+    headers: &HeaderMap,
+    since: Result<Query<Since>, QueryRejection>,
+) -> Result<Response, Stop> {
+    let since = since.map(|Query(since)| since.after).unwrap_or_default();
+    // After an interruption the browser says what it was told last.
+    let after = headers
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .unwrap_or(since);
+    let following = live::follow(service, &visit.inspector, report, after)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let events = stream::unfold(following, next);
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response())
+}
+
+async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Following)> {
+    let news = match following.next().await {
+        Ok(news) => news?,
+        Err(error) => {
+            // The browser connects again, and is told what it missed.
+            error!(%error, "nobody can be told what changes");
+            return None;
+        }
+    };
+    let event = match news {
+        News::Changed { at } => Event::default()
+            .event("changed")
+            .id(at.to_string())
+            .data(""),
+        News::Present(names) => {
+            let names = serde_json::to_string(&names).unwrap_or_default();
+            Event::default().event("present").data(names)
+        }
+        News::LoggedOut => Event::default().event("logged-out").data(""),
+    };
+    Some((Ok(event), following))
+}
