@@ -9,6 +9,7 @@ mod api;
 mod canary;
 mod cli;
 mod config_errors;
+mod console;
 mod database_down;
 mod demo;
 mod fetching;

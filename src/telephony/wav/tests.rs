@@ -181,7 +181,11 @@ proptest! {
 fn loud(tenths: &[i16]) -> Vec<u8> {
     tenths
         .iter()
-        .flat_map(|level| [level.to_le_bytes(), (-level).to_le_bytes()].concat().repeat(400))
+        .flat_map(|level| {
+            [level.to_le_bytes(), (-level).to_le_bytes()]
+                .concat()
+                .repeat(400)
+        })
         .collect()
 }
 

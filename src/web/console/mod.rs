@@ -30,12 +30,16 @@ mod words;
 
 use crate::service::Service;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{Redirect, Response};
 use axum::routing::{any, get, post};
 use std::sync::Arc;
 use tower_http::csrf::CsrfLayer;
+
+/// The largest posted note, in bytes: of the longest one each character may be twelve, percent-encoded.
+const NOTE_LIMIT: usize = 160 * 1024;
 
 /// Everything below `/console`.
 pub(super) fn router() -> Router<Arc<Service>> {
@@ -56,7 +60,10 @@ pub(super) fn router() -> Router<Arc<Service>> {
         .route("/console/reports/{id}/release", post(report::release))
         .route("/console/reports/{id}/reopen", post(report::reopen))
         .route("/console/reports/{id}/close", post(report::close))
-        .route("/console/reports/{id}/note", post(report::note))
+        .route(
+            "/console/reports/{id}/note",
+            post(report::note).layer(DefaultBodyLimit::max(NOTE_LIMIT)),
+        )
         .route(
             "/console/reports/{id}/classification",
             post(report::classify),

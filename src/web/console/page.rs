@@ -148,7 +148,12 @@ impl FromRequestParts<Arc<Service>> for Visit {
         let token = cookies::token(service, &parts.headers)
             .ok_or(DeskError::LoggedOut)
             .map_err(refused)?;
-        let inspector = Inspector::admit(service, &token).await.map_err(refused)?;
+        let inspector = Inspector::admit(service, &token)
+            .await
+            .map_err(|error| Stop {
+                was_in: true,
+                ..refused(error)
+            })?;
         Ok(Self { inspector, w, back })
     }
 }
@@ -160,6 +165,8 @@ pub(super) struct Stop {
     error: DeskError,
     /// A script asked, not somebody who goes from page to page.
     script: bool,
+    /// They had a session.
+    was_in: bool,
 }
 
 impl Stop {
@@ -169,6 +176,7 @@ impl Stop {
             back: back.to_owned(),
             error,
             script: false,
+            was_in: false,
         }
     }
 }
@@ -223,7 +231,12 @@ impl IntoResponse for Stop {
             if self.script {
                 return StatusCode::UNAUTHORIZED.into_response();
             }
-            return Redirect::to("/console/sign-in?again=1").into_response();
+            return Redirect::to(if self.was_in {
+                "/console/sign-in?again=1"
+            } else {
+                "/console/sign-in"
+            })
+            .into_response();
         }
         let status = status_of(&self.error);
         let (title, text) = match &self.error {

@@ -5,6 +5,7 @@
 mod api;
 mod binary;
 mod callers;
+pub mod console;
 mod databases;
 pub mod hooks;
 pub mod logs;
