@@ -50,6 +50,7 @@ function enqueue(play) {
       quiet = done;
       play(done);
     });
+    quiet = () => {};
     if (own !== round) return;
     waiting -= 1;
     tell();
@@ -79,7 +80,7 @@ export function beep() {
     const loudness = new GainNode(context, { gain: 0.15 });
     tone.connect(loudness).connect(context.destination);
     const end = () => {
-      context.close();
+      if (context.state !== 'closed') context.close();
       done();
     };
     tone.onended = end;
