@@ -1,10 +1,11 @@
 //! The simulated telephone, used as somebody would who has never seen it.
 
 use super::Window;
-use crate::support::{Database, TestLine};
+use crate::support::{DEADLINE, Database, TestLine, pause};
 use dutyline::clock::instant;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::recordings::wav_millis;
+use dutyline::simulator::webhook::Sent;
 use serde_json::{Value, json};
 
 /// A line, and a browser at its telephone.
@@ -16,10 +17,15 @@ struct Caller {
 impl Caller {
     async fn new(window: Window) -> Self {
         let line = TestLine::open(Database::sqlite()).await;
-        window.goto(&format!("{}/phone", line.url)).await;
         let caller = Self { line, window };
-        caller.at("idle").await;
+        caller.open().await;
         caller
+    }
+
+    async fn open(&self) {
+        let url = format!("{}/phone", self.line.url);
+        self.window.goto(&url).await;
+        self.at("idle").await;
     }
 
     /// Waits until the telephone is in a state.
@@ -62,6 +68,25 @@ impl Caller {
         let report = lead.only_report().await;
         let recording = lead.recording(&report, 1).await;
         (report, recording)
+    }
+
+    /// Waits until the line has been told that `count` calls are over.
+    async fn over(&self, count: usize) {
+        let told = async {
+            loop {
+                let sent = self.line.exchange.sent();
+                let ended = |sent: &&Sent| sent.webhook.field("CallStatus") == Some("completed");
+                let status = sent
+                    .iter()
+                    .filter(|sent| sent.webhook.url.ends_with("/status"));
+                if status.filter(ended).count() == count {
+                    return;
+                }
+                pause().await;
+            }
+        };
+        let told = tokio::time::timeout(DEADLINE, told).await;
+        told.expect("the line is told");
     }
 
     async fn finish(self) {
@@ -286,8 +311,11 @@ async fn in_the_other_language() {
     // The line has a key of its own for that.
     caller.press('9').await;
     caller.window.wait_for_text("transcript", "press 1").await;
-    let url = format!("{}/phone", caller.line.url);
-    caller.window.goto(&url).await;
+    caller.window.look((375, 812), false).await;
+    caller.window.picture("375-light-english").await;
+    caller.open().await;
+    // Leaving the page put the receiver down.
+    caller.over(1).await;
     caller.window.wait_for("html[lang=en]").await;
     caller.window.click("#language").await;
     caller.window.wait_for("html[lang=zh-CN]").await;
@@ -295,35 +323,110 @@ async fn in_the_other_language() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_speaks_unless_it_is_muted() {
+    let caller = Caller::new(Window::open().await).await;
+    // This machine has no voices: one that speaks Chinese at once.
+    let voice = "window.spoken = [];
+        Object.defineProperty(window, 'speechSynthesis', { value: {
+          getVoices: () => [{ lang: 'zh-CN' }],
+          cancel() {},
+          speak(utterance) {
+            window.spoken.push([utterance.text, utterance.lang]);
+            utterance.onend();
+          },
+        } });
+        window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };";
+    caller.window.script(voice).await;
+    caller.dial().await;
+    let all = "//body[not(//*[@id='talking'][not(@hidden)])]";
+    caller.window.wait_for_path(all).await;
+    let spoken = caller.window.script("return window.spoken;").await;
+    assert_eq!(
+        spoken[0],
+        json!(["您好，这里是防城港市委第五巡察组值班电话。", "zh-CN"])
+    );
+    let count = spoken.as_array().unwrap().len();
+    assert!(!spoken.to_string().contains("English"), "{spoken}");
+    caller.window.click("#mute").await;
+    caller.window.wait_for("#mute[aria-pressed=true]").await;
+    caller.press('3').await;
+    caller.window.wait_for_text("transcript", "专用信箱").await;
+    let spoken = caller.window.script("return window.spoken;").await;
+    assert_eq!(spoken.as_array().unwrap().len(), count);
+    caller.window.click("#hangup").await;
+    caller.at("over").await;
+    caller.finish().await;
+}
+
+/// From now on, nothing reaches the line, or everything does.
+async fn cut_off(window: &Window, offline: bool) {
+    window.devtools("Network.enable", json!({})).await;
+    let conditions = json!({
+        "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
+    });
+    window
+        .devtools("Network.emulateNetworkConditions", conditions)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_spoken_outlasts_a_broken_connection() {
+    let caller = Caller::new(Window::hearing(SAMPLE).await).await;
+    caller.dial().await;
+    caller.press('1').await;
+    caller.at("speech").await;
+    caller.window.click("#speak").await;
+    let second = "//*[@id='taking'][@data-seconds >= 1]";
+    caller.window.wait_for_path(second).await;
+    cut_off(&caller.window, true).await;
+    caller.window.click("#stop").await;
+    caller.at("unsent").await;
+    caller.window.wait_for_text("problem", "连接中断").await;
+    caller.window.picture("unsent").await;
+    cut_off(&caller.window, false).await;
+    caller.window.click("#resend").await;
+    caller.at("spoken").await;
+    caller.press('#').await;
+    caller.at("keys").await;
+    caller.press('1').await;
+    caller.at("over").await;
+    let (_, recording) = caller.report().await;
+    assert!(wav_millis(&recording).unwrap() >= 1000);
+    let log = caller.window.log().await;
+    assert_eq!(log.len(), 1, "{log:?}");
+    caller.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_wrong_is_told() {
     let caller = Caller::new(Window::open().await).await;
     caller.dial().await;
-    let offline = |offline| json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
-    caller.window.devtools("Network.enable", json!({})).await;
-    let conditions = "Network.emulateNetworkConditions";
-    caller.window.devtools(conditions, offline(true)).await;
+    cut_off(&caller.window, true).await;
     caller.press('1').await;
     caller.window.wait_for_text("problem", "连接中断").await;
     caller.window.picture("lost").await;
-    caller.window.devtools(conditions, offline(false)).await;
+    cut_off(&caller.window, false).await;
     caller.press('1').await;
     caller.at("speech").await;
     caller.window.wait_for("#problem[hidden]").await;
+    // The receiver can be put down whatever the line hears of it.
+    cut_off(&caller.window, true).await;
     caller.window.click("#hangup").await;
     caller.at("over").await;
+    cut_off(&caller.window, false).await;
 
-    // Another exchange answers: the demo was started again.
+    // The line does not know the call: the demo was started again.
     caller.dial().await;
-    let other = "const { Call } = await import('/phone/assets/line.js');
-        Call.prototype.press = function () { return new Call('/phone/calls/CA0').silence(); };";
-    caller.window.script(&promised(other)).await;
+    let unknown = "const { Call } = await import('/phone/assets/line.js');
+        Call.prototype.press = () => new Call('/phone/calls/CA0').silence();";
+    caller.window.script(&promised(unknown)).await;
     caller.press('1').await;
     caller.window.wait_for_text("problem", "没有这通电话").await;
     caller.at("over").await;
     let log = caller.window.log().await;
-    assert_eq!(log.len(), 2, "{log:?}");
+    assert_eq!(log.len(), 3, "{log:?}");
     assert!(log[0].contains("ERR_INTERNET_DISCONNECTED"), "{log:?}");
-    assert!(log[1].contains("404"), "{log:?}");
+    assert!(log[2].contains("404"), "{log:?}");
     caller.finish().await;
 }
 
@@ -338,6 +441,7 @@ async fn from_small_to_large_in_light_and_dark() {
                 caller.window.picture(&name).await;
             };
             caller.window.look(size, dark).await;
+            caller.open().await;
             picture("before").await;
             caller.dial().await;
             picture("keys").await;

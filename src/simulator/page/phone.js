@@ -246,8 +246,19 @@ function silence() {
 }
 
 function hangUp() {
-  if (message) sayMessage();
-  act((w) => w.hung_up, () => call.hangUp());
+  if (message || unsent) sayMessage();
+  act(
+    (w) => w.hung_up,
+    async () => {
+      try {
+        return await call.hangUp();
+      } catch (error) {
+        // Whether the line hears of it or not, the receiver is down.
+        over();
+        throw error;
+      }
+    },
+  );
 }
 
 function saySample() {

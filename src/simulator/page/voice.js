@@ -60,12 +60,16 @@ function enqueue(play) {
 /** Says words. Where no voice speaks the language they are only to be read. */
 export function say(text, language) {
   const synthesis = globalThis.speechSynthesis;
-  const primary = language.split('-')[0].replace('cmn', 'zh');
-  const spoken = (voice) => voice.lang.replace('cmn', 'zh').startsWith(primary);
-  if (!synthesis?.getVoices().some(spoken)) return;
+  // The line names Mandarin itself, most voices name Chinese.
+  const wanted = language.replace(/^cmn/, 'zh');
+  const tag = (voice) => voice.lang.replace('_', '-').replace(/^cmn/, 'zh');
+  const voices = synthesis?.getVoices() ?? [];
+  const own = voices.filter((voice) => tag(voice).startsWith(wanted.split('-')[0]));
+  if (own.length === 0) return;
   enqueue((done) => {
     const utterance = new SpeechSynthesisUtterance(text);
-    utterance.lang = language;
+    utterance.lang = wanted;
+    utterance.voice = own.find((voice) => tag(voice) === wanted) ?? own[0];
     utterance.onend = done;
     utterance.onerror = done;
     synthesis.speak(utterance);
