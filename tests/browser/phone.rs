@@ -246,7 +246,8 @@ async fn a_microphone_that_is_refused() {
     caller.window.script(refused).await;
     caller.window.click("#speak").await;
     caller.window.wait_for_text("problem", "麦克风权限").await;
-    caller.window.picture("refused-375").await;
+    caller.window.look((375, 812), true).await;
+    caller.window.picture("375-dark-refused").await;
     // The call goes on.
     caller.say_the_sample().await;
     caller.window.click("#hangup").await;
