@@ -109,12 +109,19 @@ fn greet(running: &Running, main: SocketAddr, password: &str, why: &str) {
     } else {
         format!("cargo run --release -- call --at {url}")
     };
-    println!("listening on {url}  webhooks and API");
-    println!("  name      {MEMBER}");
-    println!("  password  {password}");
-    println!("  clock     {} ({why})", now.format("%Y-%m-%d %H:%M %:z"));
+    println!("listening on {url}  webhooks, console and API");
     println!();
-    println!("In a second terminal, call the line {}:", line.dial);
+    println!("Open both in a browser:");
+    println!(
+        "  telephone  {url}/phone      dial {} and leave a report",
+        line.dial
+    );
+    println!("  console    {url}/console/   sign in, and find it in the queue");
+    println!("  name       {MEMBER}");
+    println!("  password   {password}");
+    println!("  clock      {} ({why})", now.format("%Y-%m-%d %H:%M %:z"));
+    println!();
+    println!("Or in a second terminal, call the line:");
     println!("  {call}");
     println!("Press 1 to leave a report, s to speak the sample, # to finish, 1 to send.");
     println!();

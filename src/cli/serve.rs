@@ -3,8 +3,8 @@
 use super::{Failure, Outcome, clock};
 use crate::app::{self, Bound, Running};
 use crate::config::{Config, ProviderConfig, ProviderKind};
+use crate::simulator;
 use crate::simulator::exchange::{Exchange, ExchangeSettings};
-use crate::simulator::phone_api;
 use axum::Router;
 use clap::Args;
 use std::path::Path;
@@ -118,7 +118,7 @@ impl Simulator {
 
     /// The telephone's addresses.
     pub fn phone(&self) -> Router {
-        Router::new().nest("/phone", phone_api::router(self.exchange.clone()))
+        simulator::telephone(self.exchange.clone())
     }
 }
 

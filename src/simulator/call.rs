@@ -36,6 +36,8 @@ pub enum Heard {
         played: f64,
         /// How many bytes it was.
         bytes: usize,
+        /// Which of the call's it was, from 1; the last one can be had from [`super::exchange::Exchange::played`].
+        n: u32,
     },
     /// Audio that could not be played: the caller hears nothing.
     PlayFailed {
@@ -107,6 +109,8 @@ pub(super) struct Call {
     /// Documents since the caller last did something.
     pub(super) documents: u32,
     pub(super) recordings: u32,
+    /// The audio last played, and which of the call's it was.
+    pub(super) played: Option<(u32, Bytes)>,
     /// Callbacks to be sent after the end.
     pub(super) late: Vec<Webhook>,
 }
@@ -125,8 +129,21 @@ impl Call {
             elapsed: 0,
             documents: 0,
             recordings: 0,
+            played: None,
             late: Vec::new(),
         }
+    }
+
+    pub(super) fn play(&mut self, audio: Bytes) {
+        let millis = wav_millis(&audio).unwrap_or(0);
+        self.elapsed += millis;
+        let n = self.played.take().map_or(0, |(n, _)| n) + 1;
+        self.heard.push(Heard::Played {
+            played: millis as f64 / 1000.0,
+            bytes: audio.len(),
+            n,
+        });
+        self.played = Some((n, audio));
     }
 
     /// What was heard since the last view, and what is waited for.
@@ -294,19 +311,12 @@ impl Inner {
                     Ok(url) => self.outgoing.audio(&url, PLAY_LIMIT).await,
                     Err(reason) => Err(reason),
                 };
-                call.heard.push(match audio {
-                    Ok(audio) => {
-                        let millis = wav_millis(&audio).unwrap_or(0);
-                        call.elapsed += millis;
-                        Heard::Played {
-                            played: millis as f64 / 1000.0,
-                            bytes: audio.len(),
-                        }
-                    }
-                    Err(reason) => Heard::PlayFailed {
+                match audio {
+                    Ok(audio) => call.play(audio),
+                    Err(reason) => call.heard.push(Heard::PlayFailed {
                         play_failed: reason,
-                    },
-                });
+                    }),
+                }
             }
             // The reader lets nothing else into a prompt.
             _ => {}
@@ -394,7 +404,7 @@ mod tests {
         // A key that ends nothing is lost; `#` ends the recording; `1` answers what comes after it.
         let view = exchange.press(&call, "5#1").await.unwrap();
         assert!(
-            matches!(view.heard[0], Heard::Played { played, bytes } if played > 4.0 && bytes == SAMPLE.len())
+            matches!(view.heard[0], Heard::Played { played, bytes, n: 1 } if played > 4.0 && bytes == SAMPLE.len())
         );
         assert_eq!(view.heard[1], words("Goodbye.", "en-US"));
         assert_eq!(view.waiting, WaitingFor::Nothing);

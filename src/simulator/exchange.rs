@@ -217,6 +217,15 @@ impl Exchange {
         self.carry_out(id, Deed::HangUp).await
     }
 
+    /// The `n`th audio played in a call, from 1, as [`Heard::Played`] counts them. Only the last one is kept, for as long
+    /// as the exchange lasts.
+    pub async fn played(&self, id: &str, n: u32) -> Option<Bytes> {
+        let call = lock(&self.inner.calls).get(id).cloned()?;
+        let call = call.lock().await;
+        let (last, audio) = call.played.as_ref()?;
+        (*last == n).then(|| audio.clone())
+    }
+
     async fn carry_out(&self, id: &str, deed: Deed) -> Result<PhoneView, CallError> {
         let call = lock(&self.inner.calls).get(id).cloned();
         let call = call.ok_or(CallError::Unknown)?;

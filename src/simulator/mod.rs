@@ -16,6 +16,7 @@
 //! | [`recordings`] | what callers said, in memory, and how long a WAV lasts |
 //! | [`rest`] | the REST side: recordings and calls served, recordings deleted |
 //! | [`phone_api`] | the telephone over HTTP, for a browser or a terminal |
+//! | [`phone_page`] | the telephone in the browser |
 //! | [`phone`] | the telephone in the terminal: `dutyline call` |
 //! | [`acts`] | what a caller does, as tokens: `1,speak,#,1` |
 //! | [`spoken`] | sentences, and the receipt in them |
@@ -30,6 +31,7 @@ pub mod exchange;
 pub mod faults;
 pub mod phone;
 pub mod phone_api;
+pub mod phone_page;
 mod record_verb;
 pub mod recordings;
 pub mod rest;
@@ -39,6 +41,18 @@ pub mod spoken;
 mod testing;
 pub mod twiml_reader;
 pub mod webhook;
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+
+/// The telephone, page and API, at `/phone`: to be merged into the service's own router.
+pub fn telephone(exchange: exchange::Exchange) -> Router {
+    let phone = phone_page::router().merge(phone_api::router(exchange));
+    Router::new()
+        .nest("/phone", phone_page::guarded(phone))
+        .route("/phone/", get(async || Redirect::to("/phone")))
+}
 
 /// Somebody speaking Mandarin for 4.4 seconds: 8 kHz, mono, 16-bit PCM. A machine's voice:
 /// `espeak-ng -v cmn-latn-pinyin -s 210` of "wo3 xiang3 fan3ying4 shi2tang2 cai3gou4 mei2you3 zhao1biao1, jia4ge2

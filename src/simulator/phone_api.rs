@@ -1,5 +1,6 @@
-//! The telephone over HTTP, for a browser page or [`super::phone`]. To be nested at `/phone` of the demo's listener and
-//! nowhere else: who reaches it can call.
+//! The telephone over HTTP, for [`super::phone_page`] or [`super::phone`]. To be nested at `/phone` of the demo's listener
+//! and nowhere else: who reaches it can call. What a page of another origin posts is refused with 403; a program that
+//! names no origin is let in.
 //!
 //! | request | body |
 //! |---|---|
@@ -8,8 +9,9 @@
 //! | `POST /calls/{id}/speech`, `?end=key`, `?end=silence`, `?end=limit` | a WAV file of up to 16 MiB; without `end` the recording goes on |
 //! | `POST /calls/{id}/silence` | none |
 //! | `POST /calls/{id}/hangup` | none |
+//! | `GET /calls/{id}/played/{n}` | the audio heard as `{"played": seconds, "bytes", "n"}`; the last one of a call, 404 for others |
 //!
-//! Every answer is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": "keys" | "speech" | "nothing", …}}`. What
+//! Every other answer is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": "keys" | "speech" | "nothing", …}}`. What
 //! can't be done is `application/problem+json` with a `title`: 400 for a key that is none, 404 for a call that is
 //! none, 409 for a second piece of speech in one recording, 415 for speech that is no WAV.
 
@@ -18,11 +20,12 @@ use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
+use tower_http::csrf::CsrfLayer;
 
 /// The most a caller can say in one go.
 pub const SPEECH_LIMIT: usize = 16 * 1024 * 1024;
@@ -40,6 +43,8 @@ pub fn router(exchange: Exchange) -> Router {
             "/calls/{id}/speech",
             post(speech).layer(DefaultBodyLimit::max(SPEECH_LIMIT)),
         )
+        .route("/calls/{id}/played/{n}", get(played))
+        .layer(CsrfLayer::new())
         .with_state(exchange)
 }
 
@@ -113,6 +118,13 @@ async fn hang_up(State(exchange): State<Exchange>, Path(id): Path<String>) -> Vi
     view(exchange.hang_up(&id).await)
 }
 
+async fn played(State(exchange): State<Exchange>, Path((id, n)): Path<(String, u32)>) -> Response {
+    match exchange.played(&id, n).await {
+        Some(audio) => ([(CONTENT_TYPE, "audio/wav")], audio).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::simulator::SAMPLE;
@@ -133,7 +145,8 @@ mod tests {
                 r#"<Gather numDigits="1" action="/one"><Say>Press.</Say></Gather>"#,
             );
             service.at("/one", r##"<Record action="/two" finishOnKey="#"/>"##);
-            service.at("/two", "<Hangup/>");
+            service.at("/two", "<Play>/take.wav</Play><Hangup/>");
+            service.raw("/take.wav", "here");
             let origin = phone_of(&service.exchange()).await;
             Self {
                 service,
@@ -180,6 +193,21 @@ mod tests {
         let (_, view) = phone.post(&speech, SAMPLE.to_vec()).await;
         assert_eq!(view["waiting"], json!({"for": "nothing"}));
         assert_eq!(phone.service.told()[1].1["Digits"], "#");
+        let length = view["heard"][0]["played"].as_f64().unwrap();
+        assert!((4.0..5.0).contains(&length), "{view}");
+        assert_eq!(
+            (&view["heard"][0]["bytes"], &view["heard"][0]["n"]),
+            (&json!(SAMPLE.len()), &json!(1))
+        );
+        for (path, expected) in [("1", 200), ("2", 404), ("one", 400)] {
+            let url = format!("{}/{id}/played/{path}", phone.base);
+            let answer = phone.client.get(url).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), expected);
+            if expected == 200 {
+                assert_eq!(answer.headers()["content-type"], "audio/wav");
+                assert_eq!(answer.bytes().await.unwrap(), SAMPLE);
+            }
+        }
         for deed in ["silence", "hangup"] {
             let (status, view) = phone.post(&format!("/{id}/{deed}"), vec![]).await;
             assert_eq!((status, &view["heard"]), (200, &json!([])));
@@ -217,5 +245,23 @@ mod tests {
             .await;
         assert_eq!(phone.post(&speech, SAMPLE.to_vec()).await.0, 200);
         assert_eq!(phone.post(&speech, SAMPLE.to_vec()).await.0, 409);
+    }
+
+    #[tokio::test]
+    async fn other_pages_cannot_use_it() {
+        let phone = Phone::start().await;
+        let status = async |name: &str, value: &str| {
+            let request = phone.client.post(&phone.base).header(name, value);
+            let request = request.json(&json!({"to": "18877009155"}));
+            request.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(status("Origin", "https://elsewhere.example").await, 403);
+        assert_eq!(status("Origin", "null").await, 403);
+        assert_eq!(status("Sec-Fetch-Site", "cross-site").await, 403);
+        assert_eq!(status("Sec-Fetch-Site", "same-site").await, 403);
+        assert!(phone.service.told().is_empty());
+        let own = phone.base.trim_end_matches("/phone/calls");
+        assert_eq!(status("Origin", own).await, 200);
+        assert_eq!(status("Sec-Fetch-Site", "same-origin").await, 200);
     }
 }

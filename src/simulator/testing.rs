@@ -75,7 +75,7 @@ impl Service {
 pub async fn phone_of(exchange: &Exchange) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
-    let app = Router::new().nest("/phone", super::phone_api::router(exchange.clone()));
+    let app = super::telephone(exchange.clone());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     origin
 }

@@ -9,7 +9,7 @@ mod ops;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get, post};
@@ -71,7 +71,7 @@ pub fn ops_router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-/// Nothing this service answers belongs into a cache, a frame or a guess at its type.
+/// Nothing this service answers belongs into a cache, a frame or a guess at its type, or needs a microphone.
 async fn guard_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -91,6 +91,10 @@ async fn guard_headers(request: Request, next: Next) -> Response {
     headers.insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("microphone=(), camera=(), geolocation=()"),
     );
     response
 }

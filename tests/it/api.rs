@@ -37,6 +37,10 @@ fn assert_headers(answer: &Answer, what: &str) {
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
+        (
+            "permissions-policy",
+            "microphone=(), camera=(), geolocation=()",
+        ),
     ] {
         assert_eq!(answer.headers[name], value, "{what}: {name}");
     }

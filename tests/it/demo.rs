@@ -1,7 +1,7 @@
 //! `dutyline demo` and `dutyline call` as a newcomer uses them: real processes, the printed commands, Ctrl-C.
 
 use crate::cli::dutyline;
-use crate::support::Api;
+use crate::support::{Api, client};
 use dutyline::clock::instant;
 use dutyline::simulator::SAMPLE;
 use serde_json::Value;
@@ -154,6 +154,18 @@ async fn from_the_first_command_to_the_callers_voice() {
         demo.greeting
             .contains(&format!("call --at {}\n", demo.url()))
     );
+
+    // What it says to open, opened.
+    let open = async |word: &str| {
+        let url = demo.told(word).split_whitespace().next().unwrap();
+        assert!(url.starts_with(demo.url()), "{url}");
+        client().get(url).send().await.unwrap()
+    };
+    let telephone = open("telephone ").await.text().await.unwrap();
+    assert!(telephone.contains("模拟电话"), "{telephone}");
+    let console = open("console ").await;
+    let sign_in = console.headers()["location"].to_str().unwrap();
+    assert!(sign_in.starts_with("/console/sign-in"), "{sign_in}");
 
     let printed = demo.call("1,speak,#,1");
     assert!(

@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "../browser/mod.rs"]
+mod browser;
+
 mod api;
 mod canary;
 mod cli;

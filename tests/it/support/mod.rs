@@ -29,6 +29,7 @@ use dutyline::login::Role;
 use dutyline::members::{self, NewLineKey, Source};
 use dutyline::service::Service;
 use dutyline::setup;
+use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::{Db, jobs};
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ pub(crate) use on_both;
 pub struct TestLine {
     /// The provider.
     pub exchange: Exchange,
-    /// Where webhooks and API are, without a trailing slash.
+    /// Where webhooks, API, console and the provider's telephone are, without a trailing slash.
     pub url: String,
     /// Where health and metrics are.
     pub ops_url: String,
@@ -135,7 +136,8 @@ impl TestLine {
         .expect("an exchange");
         let (stop_exchange, stopped) = watch::channel(false);
         tokio::spawn(app::serve(api, exchange.rest_router(), stopped));
-        let running = Running::start(service, bound, None);
+        let phone = simulator::telephone(exchange.clone());
+        let running = Running::start(service, bound, Some(phone));
         Self {
             exchange,
             url,

@@ -1,0 +1,225 @@
+//! A browser's window: what a person does and sees in it.
+
+use super::driver::Driver;
+use crate::support::DEADLINE;
+use fantoccini::elements::Element;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where pictures go, if anywhere.
+const SCREENSHOTS: &str = "DUTYLINE_SCREENSHOTS";
+/// A breath between two looks at a page.
+const BREATH: Duration = Duration::from_millis(20);
+/// Alone on this machine, with a microphone that needs nobody's leave.
+const ARGUMENTS: [&str; 13] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--mute-audio",
+    "--lang=zh-CN",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+];
+
+/// A browser with a profile of its own, and its only window.
+pub struct Window {
+    client: Client,
+    // Dropped after the client: the browser ends with it.
+    _driver: Driver,
+}
+
+impl Window {
+    /// A browser that prefers Chinese.
+    pub async fn open() -> Self {
+        Self::with(Driver::start().await, None).await
+    }
+
+    /// A browser whose microphone hears this WAV file once, then silence.
+    pub async fn hearing(wav: &[u8]) -> Self {
+        let driver = Driver::start().await;
+        let file = driver.folder().join("heard.wav");
+        std::fs::write(&file, wav).expect("a file");
+        let file = format!(
+            "--use-file-for-fake-audio-capture={}%noloop",
+            file.display()
+        );
+        Self::with(driver, Some(file)).await
+    }
+
+    async fn with(driver: Driver, microphone: Option<String>) -> Self {
+        let profile = format!(
+            "--user-data-dir={}",
+            driver.folder().join("profile").display()
+        );
+        let arguments: Vec<&str> = ARGUMENTS
+            .into_iter()
+            .chain([profile.as_str()])
+            .chain(microphone.as_deref())
+            .collect();
+        let wanted = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": {
+                "args": arguments,
+                "prefs": {"intl.accept_languages": "zh-CN,zh"},
+            },
+            "goog:loggingPrefs": {"browser": "ALL"},
+        });
+        let wanted: Capabilities = serde_json::from_value(wanted).expect("capabilities");
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&driver.url())
+            .await
+            .expect("a browser");
+        Self {
+            client,
+            _driver: driver,
+        }
+    }
+
+    /// Opens a page.
+    pub async fn goto(&self, url: &str) {
+        self.client.goto(url).await.expect("the page opens");
+    }
+
+    /// The element a CSS selector names, once it is there.
+    pub async fn wait_for(&self, css: &str) -> Element {
+        self.wait(Locator::Css(css)).await
+    }
+
+    /// Waits until an element the CSS id names has this text in it.
+    pub async fn wait_for_text(&self, id: &str, text: &str) {
+        let path = format!("//*[@id='{id}'][contains(., '{text}')]");
+        self.wait(Locator::XPath(&path)).await;
+    }
+
+    /// Waits until an XPath finds something.
+    pub async fn wait_for_path(&self, path: &str) {
+        self.wait(Locator::XPath(path)).await;
+    }
+
+    async fn wait(&self, what: Locator<'_>) -> Element {
+        let wait = self.client.wait().at_most(DEADLINE).every(BREATH);
+        match wait.for_element(what).await {
+            Ok(element) => element,
+            Err(error) => {
+                let page = self.text("body").await;
+                let log = self.log().await;
+                panic!("{what:?}: {error}\n{page}\n{log:?}")
+            }
+        }
+    }
+
+    /// Clicks what a CSS selector names.
+    pub async fn click(&self, css: &str) {
+        let element = self.wait_for(css).await;
+        let clicked = element.click().await;
+        clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Types on the keyboard, wherever the focus is.
+    pub async fn keys(&self, keys: &str) {
+        let focused = self.client.active_element().await.expect("a page");
+        focused.send_keys(keys).await.expect("a keyboard");
+    }
+
+    /// The visible text of what a CSS selector names.
+    pub async fn text(&self, css: &str) -> String {
+        let element = self.client.find(Locator::Css(css)).await;
+        let text = element.expect(css).text().await;
+        text.expect("a text")
+    }
+
+    /// What a script gives back: its own `return`, or what its promise comes to.
+    pub async fn script(&self, script: &str) -> Value {
+        let result = self.client.execute(script, vec![]).await;
+        result.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// From now on, a page this large, and dark or light.
+    pub async fn look(&self, (width, height): (u32, u32), dark: bool) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// A command of Chromium's own.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.command(
+            "goog/cdp/execute",
+            json!({"cmd": command, "params": parameters}),
+        )
+        .await
+    }
+
+    async fn command(&self, path: &'static str, body: Value) -> Value {
+        let result = self.client.issue_cmd(Command { path, body }).await;
+        result.unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Makes a picture of the whole page, where pictures are wanted. Wanted or not, nothing may be cut off at the side.
+    pub async fn picture(&self, name: &str) {
+        let sizes =
+            "const page = document.documentElement; return [page.scrollWidth, page.clientWidth];";
+        let sizes = self.script(sizes).await;
+        assert!(sizes[0].as_u64() <= sizes[1].as_u64(), "{name}: {sizes}");
+        let Some(folder) = std::env::var_os(SCREENSHOTS).map(PathBuf::from) else {
+            return;
+        };
+        let picture = self.client.screenshot().await.expect("a picture");
+        std::fs::create_dir_all(&folder).expect("the folder of pictures");
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("a file");
+    }
+
+    /// What the browser has logged since the last time: errors, broken rules of the page's policy, the page's own words.
+    pub async fn log(&self) -> Vec<String> {
+        let log = self.command("se/log", json!({"type": "browser"})).await;
+        let lines = log.as_array().expect("a list");
+        lines
+            .iter()
+            .map(|line| line["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Ends the browser. It must have had nothing to complain of.
+    pub async fn finish(self) {
+        assert_eq!(self.log().await, [""; 0]);
+        self.client.clone().close().await.expect("the browser ends");
+    }
+}
+
+/// A command of ChromeDriver's that is not in the standard.
+#[derive(Debug)]
+struct Command {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Command {
+    fn endpoint(
+        &self,
+        base: &Url,
+        session: Option<&str>,
+    ) -> Result<Url, <Url as std::str::FromStr>::Err> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/{}", self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
