@@ -16,6 +16,7 @@ mod grants;
 mod kill;
 mod logins;
 mod main_job;
+mod openapi;
 mod recovery;
 mod seeds;
 mod store;
