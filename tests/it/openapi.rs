@@ -1,10 +1,11 @@
 //! What the API says about itself, and whether it is true.
 
-use crate::support::{Database, TestLine};
+use crate::support::{Database, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::web;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::sync::Arc;
 
 /// The description, as anybody gets it.
@@ -54,4 +55,47 @@ async fn every_address_is_described_and_no_other() {
         assert_eq!(allowed, methods, "{path}");
     }
     line.finish().await;
+}
+
+on_both! {
+    async fn schemathesis_finds_nothing(line: TestLine) {
+        let said = wav(b"schemathesis");
+        line.leave("anonymous", NUMBER, &said).await;
+        line.leave("+8613800138001", NUMBER, &said).await;
+        line.abandon("+8613800138002", NUMBER).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let reports = lead.reports().await;
+        let ids = reports.iter().map(|report| report["id"].to_string());
+        let config = CONFIG.replace("\"REPORTS\"", &ids.collect::<Vec<_>>().join(", "));
+        std::fs::write(line.path().join("schemathesis.toml"), config).unwrap();
+        // Logging in and out has a login of its own: it is not one any more afterwards.
+        let session = ["session_begin", "session_end"];
+        let others = session.map(|id| format!("--exclude-operation-id={id}"));
+        schemathesis(line, lead.token(), &others).await;
+        let only = session.map(|id| format!("--include-operation-id={id}"));
+        schemathesis(line, line.lead().await.token(), &only).await;
+    }
+}
+
+/// How schemathesis is run.
+const CONFIG: &str = include_str!("../schemathesis.toml");
+
+/// Runs schemathesis on the line as somebody who is logged in.
+async fn schemathesis(line: &TestLine, token: &str, which: &[String]) {
+    let program = std::env::var_os("DUTYLINE_TEST_SCHEMATHESIS");
+    let mut command = Command::new(program.unwrap_or("schemathesis".into()));
+    command
+        .current_dir(line.path())
+        // Whatever else is asked through a proxy here.
+        .env("NO_PROXY", "127.0.0.1")
+        .args(["--no-color", "--config-file", "schemathesis.toml", "run"])
+        .arg(format!("{}/api/v1/openapi.json", line.url))
+        .arg(format!("--header=Authorization: Bearer {token}"))
+        .args(which);
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .expect("schemathesis starts: `tests/run` installs it; to leave this test out, skip `schemathesis`");
+    assert!(output.status.success(), "{}", wrote(&output));
 }

@@ -29,6 +29,7 @@ pub(super) struct Wav(Vec<u8>);
             "Range" = Option<String>,
             Header,
             description = "One range of bytes. Several at once, and other units, are answered with the whole.",
+            nullable = false,
             example = "bytes=0-1023",
         ),
     ),

@@ -14,15 +14,17 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
-    /// Only this line; an empty one is none.
+    /// Only this line. Empty: all of yours.
     #[serde(default)]
+    #[param(nullable = false)]
     line: Option<String>,
-    /// Only with this status; an empty one is none.
+    /// Only with this status: `queued`, `claimed` or `closed`. Empty: any.
     #[serde(default)]
-    #[param(value_type = Option<Status>)]
+    #[param(nullable = false, pattern = "^(queued|claimed|closed)?$")]
     status: Option<String>,
-    /// What comes after a page: its `next`.
+    /// What comes after a page: its `next`. Empty: the first page.
     #[serde(default)]
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
@@ -104,8 +106,9 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfLine {
-    /// Only this line; an empty one is none.
+    /// Only this line. Empty: all of yours.
     #[serde(default)]
+    #[param(nullable = false)]
     line: Option<String>,
 }
 
