@@ -61,7 +61,7 @@ on_both! {
     async fn schemathesis_finds_nothing(line: TestLine) {
         let said = wav(b"schemathesis");
         line.leave("anonymous", NUMBER, &said).await;
-        line.leave("+8613800138001", NUMBER, &said).await;
+        line.leave_two_takes("+8613800138001", NUMBER, &said, &said).await;
         line.abandon("+8613800138002", NUMBER).await;
         line.idle().await;
         let lead = line.lead().await;

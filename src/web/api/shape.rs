@@ -2,6 +2,7 @@
 
 use crate::desk::opened::{OpenReport, Spoken};
 use crate::desk::queue::AbandonedCall;
+use crate::report::entries;
 use crate::report::status::Status;
 use crate::store::reports;
 use crate::vault::entry::{self, EntryKind};
@@ -70,8 +71,7 @@ pub(super) struct Entry {
     /// The name of the member who wrote it; null when the service did.
     #[schema(required)]
     by: Option<String>,
-    /// What it says; the shape depends on the kind.
-    #[schema(value_type = Object)]
+    #[schema(value_type = entries::Body<'static>)]
     body: Value,
 }
 
