@@ -1,6 +1,7 @@
 //! What the API says about itself: OpenAPI 3.1, made of the handlers and of the types they read and answer with.
 
-use super::problem::{self, Details};
+use super::answers;
+use super::problem::Details;
 use super::routes;
 use crate::report::status::Outcome;
 use crate::service::Service;
@@ -52,7 +53,7 @@ impl Modify for Shared {
             .description(Some("The token that `POST /session` gives."))
             .build();
         components.add_security_scheme(SESSION, SecurityScheme::Http(bearer));
-        components.responses.extend(problem::described());
+        components.responses.extend(answers::described());
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the lines stand.
 
-use super::problem::{Failed, LoggedOut, Missing, NotForThisRole};
+use super::answers::{Failed, LoggedOut, Missing, NotForThisRole};
 use super::{Answer, App, Body, Caller, Path, Problem};
 use crate::desk::standing;
 use crate::line;

@@ -1,6 +1,7 @@
 //! The API. One file a group of endpoints; what inspectors may and what is left in the audit
 //! trail is [`crate::desk`]'s business; here it gets addresses, JSON and status codes.
 
+mod answers;
 mod describe;
 mod lines;
 mod moves;

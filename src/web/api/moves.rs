@@ -1,6 +1,6 @@
 //! Claim, release, close, reopen.
 
-use super::problem::{
+use super::answers::{
     Failed, LoggedOut, Missing, NotForThisRole, NotJson, TooLarge, Unreadable, Wrong, WrongStatus,
 };
 use super::shape::Report;

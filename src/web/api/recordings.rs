@@ -1,6 +1,6 @@
 //! Listening.
 
-use super::problem::{Failed, LoggedOut, Missing, NotForThisRole, OutOfRange};
+use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, OutOfRange};
 use super::{Answer, App, Caller, Path, Problem, report_id};
 use crate::web::audio;
 use axum::extract::State;

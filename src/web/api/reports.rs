@@ -1,6 +1,6 @@
 //! The queue, one report, and calls that came to nothing.
 
-use super::problem::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
+use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
 use super::shape::{Abandoned, Report, WholeReport};
 use super::{Answer, App, Body, Caller, Path, Problem, report_id};
 use crate::desk::{opened, queue};

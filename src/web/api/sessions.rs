@@ -1,6 +1,6 @@
 //! Logging in and out.
 
-use super::problem::{
+use super::answers::{
     Failed, LoggedOut, NotForThisRole, NotJson, TooLarge, TooMany, Unreadable, Wrong, WrongLogin,
 };
 use super::{Answer, App, Body, Caller, Json, Problem, bearer};

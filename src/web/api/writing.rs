@@ -1,6 +1,6 @@
 //! What inspectors write: notes and classifications.
 
-use super::problem::{
+use super::answers::{
     Failed, LoggedOut, Missing, NotForThisRole, NotJson, TooLarge, Unreadable, Wrong, WrongStatus,
 };
 use super::{Answer, App, Body, Caller, Json, Path, report_id};
