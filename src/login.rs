@@ -27,7 +27,9 @@ pub const LONGEST: TimeDelta = TimeDelta::hours(12);
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
 
 /// What a member may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Works on reports and adds members.

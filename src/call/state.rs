@@ -3,6 +3,7 @@
 use crate::line::hours::{Phase, Standing};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where a call is. No `Debug`: it holds the receipt.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct State {
 }
 
 /// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Take {
     /// The steps that recorded it, in order of speaking.
     pub steps: Vec<u32>,
@@ -74,7 +75,7 @@ pub enum Purpose {
 }
 
 /// How far a caller got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reached {
     /// The line answered.

@@ -7,6 +7,7 @@ use crate::clock::{hour, random, random_id};
 use crate::filing::{NewEntry, add_entry};
 use crate::line::Line;
 use crate::line::number::Caller;
+use crate::report::entries::CallerBody;
 use crate::report::receipt::Receipt;
 use crate::store::StoreError;
 use crate::store::audit::{self, Act};
@@ -117,7 +118,10 @@ impl Conducting<'_> {
                 kind: EntryKind::Caller,
                 at: now,
                 by: None,
-                body: json!({ "number": number, "withheld": number.is_none() }),
+                body: json!(CallerBody {
+                    number,
+                    withheld: number.is_none(),
+                }),
             },
         )
         .await?;

@@ -5,6 +5,7 @@ use crate::call::flow::Effect;
 use crate::clock::{hour, random_id};
 use crate::filing::{NewEntry, add_entry};
 use crate::line::Line;
+use crate::report::entries::TakeBody;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
@@ -181,7 +182,10 @@ pub(super) async fn write_effect(
             kind: EntryKind::Take,
             at: now,
             by: None,
-            body: json!({ "replaced_steps": steps, "by_step": by }),
+            body: json!(TakeBody {
+                replaced_steps: steps,
+                by_step: *by,
+            }),
         },
     )
     .await

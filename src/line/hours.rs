@@ -79,7 +79,7 @@ pub enum Standing {
 }
 
 /// What a line is at an instant. The words are the same in JSON, in logs and on paper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Before the inspection.

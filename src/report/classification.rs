@@ -2,9 +2,10 @@
 
 use crate::line::Line;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What an inspector says a report is about. Sealed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// Is it for this team?
@@ -18,7 +19,7 @@ pub struct Classification {
 }
 
 /// In or out of the line's scope. What is out is passed to the department in charge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// For this team.

@@ -1,5 +1,6 @@
 //! Pure: what inspectors work on.
 
 pub mod classification;
+pub mod entries;
 pub mod receipt;
 pub mod status;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use utoipa::ToSchema;
 
 /// Where a report is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It waits for somebody.
@@ -75,14 +76,15 @@ impl Move {
 }
 
 /// What came out of a closed report. Sealed, as it says something about the people in it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// The team dealt with it.
     Handled {},
     /// It was passed on.
     Referred {
-        /// To whom.
+        /// To whom. Not only white space.
+        #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
         destination: String,
     },
     /// There is nothing to be done.
@@ -90,6 +92,7 @@ pub enum Outcome {
     /// It is the same as another one.
     Duplicate {
         /// The other one's reference, when known.
+        #[schema(max_length = 500)]
         of: Option<String>,
     },
 }

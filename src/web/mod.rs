@@ -1,4 +1,5 @@
-//! The only router: every address, limit and header is to be seen here.
+//! The only router: every address, limit and header is to be seen here. The API's addresses are in `api`, where they
+//! are described too.
 
 mod api;
 mod audio;
@@ -20,25 +21,8 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Webhooks and the API.
 pub fn router(service: Arc<Service>) -> Router {
-    let api = Router::new()
-        .route(
-            "/session",
-            post(api::sessions::log_in)
-                .get(api::sessions::whoami)
-                .delete(api::sessions::log_out),
-        )
-        .route("/lines", get(api::lines::list))
-        .route("/lines/{id}", get(api::lines::show))
-        .route("/abandoned", get(api::reports::abandoned_calls))
-        .route("/reports", get(api::reports::list))
-        .route("/reports/{id}", get(api::reports::show))
-        .route("/reports/{id}/recordings/{n}", get(api::recordings::play))
-        .route("/reports/{id}/claim", post(api::moves::claim))
-        .route("/reports/{id}/release", post(api::moves::release))
-        .route("/reports/{id}/close", post(api::moves::close))
-        .route("/reports/{id}/reopen", post(api::moves::reopen))
-        .route("/reports/{id}/notes", post(api::writing::note))
-        .route("/reports/{id}/classification", post(api::writing::classify))
+    let (api, _) = api::router().split_for_parts();
+    let api = api
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::wrong_method);
     Router::new()

@@ -3,6 +3,7 @@
 use super::{Claimed, Unfinished, hex, unreadable};
 use crate::clock::hour;
 use crate::filing::{NewEntry, add_entry};
+use crate::report::entries::RecordingBody;
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
 use crate::store::calls;
@@ -152,14 +153,14 @@ async fn commit(
             kind: EntryKind::Recording,
             at: now,
             by: None,
-            body: json!({
-                "recording": recording.id,
-                "step": recording.step,
-                "bytes": stored.length,
-                "sha256": hex(&stored.plain_sha256),
-                "milliseconds": sound.wav.duration_ms,
-                "type": "audio/wav",
-                "peaks": STANDARD.encode(&sound.peaks),
+            body: json!(RecordingBody {
+                recording: recording.id,
+                step: recording.step,
+                bytes: stored.length,
+                sha256: &hex(&stored.plain_sha256),
+                milliseconds: sound.wav.duration_ms,
+                r#type: "audio/wav",
+                peaks: &STANDARD.encode(&sound.peaks),
             }),
         },
     )

@@ -5,6 +5,7 @@ use super::{Claimed, Unfinished};
 use crate::call::state::{Place, State};
 use crate::conduct::{accept_orphan, open_state};
 use crate::filing::{NewEntry, add_entry};
+use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
 use crate::store::calls::{self, Call};
@@ -160,13 +161,13 @@ async fn write_call_entry(
             kind: EntryKind::Call,
             at: service.clock.line_now(),
             by: None,
-            body: json!({
-                "answered_at": state.answered_at,
-                "phase": state.phase,
-                "language": language,
-                "reached": state.reached,
-                "receipt_spoken": state.receipt_spoken,
-                "takes": state.takes,
+            body: json!(CallBody {
+                answered_at: state.answered_at,
+                phase: state.phase,
+                language: language.map(String::as_str),
+                reached: state.reached,
+                receipt_spoken: state.receipt_spoken,
+                takes: &state.takes,
             }),
         },
     )

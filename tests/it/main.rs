@@ -1,7 +1,8 @@
 //! The integration tests: the real service on port 0, real databases, a provider that follows Twilio's documentation.
 //!
 //! Tests made with `on_both!` run on SQLite and on Postgres; those on Postgres have `postgres` in their name and need
-//! `DUTYLINE_TEST_POSTGRES`, the address of a server where databases can be made (`tests/run` starts one).
+//! `DUTYLINE_TEST_POSTGRES`, the address of a server where databases can be made (`tests/run` starts one). Those with
+//! `schemathesis` in their name need that program, on the path or named by `DUTYLINE_TEST_SCHEMATHESIS`.
 
 mod support;
 
@@ -20,6 +21,7 @@ mod grants;
 mod kill;
 mod logins;
 mod main_job;
+mod openapi;
 mod recovery;
 mod seeds;
 mod store;

@@ -1,15 +1,18 @@
 //! The API. One file a group of endpoints; what inspectors may and what is left in the audit
 //! trail is [`crate::desk`]'s business; here it gets addresses, JSON and status codes.
 
-pub(super) mod lines;
-pub(super) mod moves;
+mod answers;
+mod describe;
+mod lines;
+mod moves;
 mod problem;
-pub(super) mod recordings;
-pub(super) mod reports;
-pub(super) mod sessions;
+mod recordings;
+mod reports;
+mod sessions;
 mod shape;
-pub(super) mod writing;
+mod writing;
 
+pub(super) use describe::router;
 pub(super) use problem::{Problem, not_found, wrong_method};
 
 use crate::desk::{DeskError, Inspector};
@@ -20,13 +23,34 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::sync::Arc;
+use utoipa_axum::router::UtoipaMethodRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
 type App = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
-type Body = axum::Json<Value>;
+type Body<T> = axum::Json<T>;
+
+/// The endpoints, one group an address. The addresses stand with the handlers, where the description takes them from.
+fn routes() -> Vec<UtoipaMethodRouter<Arc<Service>>> {
+    vec![
+        routes!(sessions::log_in, sessions::whoami, sessions::log_out),
+        routes!(lines::list),
+        routes!(lines::show),
+        routes!(reports::abandoned_calls),
+        routes!(reports::list),
+        routes!(reports::show),
+        routes!(recordings::play),
+        routes!(moves::claim),
+        routes!(moves::release),
+        routes!(moves::close),
+        routes!(moves::reopen),
+        routes!(writing::note),
+        routes!(writing::classify),
+        routes!(describe::description),
+    ]
+}
 
 /// The bearer token of a request, if there is exactly one.
 fn bearer(headers: &HeaderMap) -> Option<Token> {

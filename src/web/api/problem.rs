@@ -5,13 +5,32 @@ use crate::report::status::{Move, Status};
 use crate::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use tracing::error;
+use utoipa::ToSchema;
+
+/// The type of every problem.
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// Why a request came to nothing, in words for whoever made it.
 #[derive(Debug)]
 pub(in crate::web) struct Problem {
     status: StatusCode,
+    detail: String,
+}
+
+/// What a problem looks like (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Details {
+    /// Always `about:blank`: the status says which kind of problem it is.
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What came to nothing, for a person. Repeats nothing of what was sent.
     detail: String,
 }
 
@@ -88,6 +107,14 @@ impl Problem {
         )
     }
 
+    /// 416: a range that begins behind the end.
+    pub fn out_of_range() -> Self {
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "The range begins behind the end of the recording.",
+        )
+    }
+
     /// 422: read, but not right.
     pub fn invalid(detail: &str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
@@ -138,18 +165,16 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let mut response = (
-            self.status,
-            [(header::CONTENT_TYPE, "application/problem+json")],
-            body.to_string(),
-        )
-            .into_response();
+        let body = Details {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let mut response = (self.status, axum::Json(body)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if self.status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

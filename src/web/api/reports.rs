@@ -1,31 +1,63 @@
 //! The queue, one report, and calls that came to nothing.
 
-use super::shape::{abandoned, summary, whole};
+use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
+use super::shape::{Abandoned, Report, WholeReport};
 use super::{Answer, App, Body, Caller, Path, Problem, report_id};
 use crate::desk::{opened, queue};
 use crate::report::status::Status;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(in crate::web) struct Filter {
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Only this line. Empty: all of yours.
     #[serde(default)]
+    #[param(nullable = false)]
     line: Option<String>,
+    /// Only with this status: `queued`, `claimed` or `closed`. Empty: any.
     #[serde(default)]
+    #[param(nullable = false, pattern = "^(queued|claimed|closed)?$")]
     status: Option<String>,
+    /// What comes after a page: its `next`. Empty: the first page.
     #[serde(default)]
+    #[param(nullable = false)]
     cursor: Option<String>,
 }
 
-/// `GET /reports`.
-pub(in crate::web) async fn list(
+/// Some reports.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Page {
+    /// At most 50.
+    #[schema(max_items = 50)]
+    reports: Vec<Report>,
+    /// The cursor of the next page; null after the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// The reports of your lines, in order of line and reference.
+///
+/// Nothing is opened.
+#[utoipa::path(
+    get,
+    path = "/reports",
+    operation_id = "report_list",
+    tag = "reports",
+    params(Filter),
+    responses(
+        (status = 200, description = "A page of them.", body = Page),
+        WrongFilter, LoggedOut, NotForThisRole, Missing, Failed,
+    ),
+)]
+pub(super) async fn list(
     State(service): App,
     Caller(inspector): Caller,
     filter: Result<Query<Filter>, QueryRejection>,
-) -> Answer<Body> {
+) -> Answer<Body<Page>> {
     let Query(filter) =
         filter.map_err(|_| Problem::bad_request("Filters are line, status and cursor."))?;
     let status = match filter.status.as_deref() {
@@ -42,35 +74,73 @@ pub(in crate::web) async fn list(
         cursor: filter.cursor,
     };
     let page = queue::list(&service, &inspector, &filter).await?;
-    let rows: Vec<_> = page.reports.iter().map(summary).collect();
-    Ok(axum::Json(json!({ "reports": rows, "next": page.next })))
+    Ok(axum::Json(Page {
+        reports: page.reports.iter().map(Report::new).collect(),
+        next: page.next,
+    }))
 }
 
-/// `GET /reports/{id}`.
-pub(in crate::web) async fn show(
+/// A report, opened.
+///
+/// Each opening is in the audit trail before anything is shown.
+#[utoipa::path(
+    get,
+    path = "/reports/{id}",
+    operation_id = "report_show",
+    tag = "reports",
+    params(("id" = Uuid, Path, description = "The report's id.")),
+    responses(
+        (status = 200, description = "The report.", body = WholeReport),
+        LoggedOut, NotForThisRole, Missing, Failed,
+    ),
+)]
+pub(super) async fn show(
     State(service): App,
     Path(id): Path<String>,
     Caller(inspector): Caller,
-) -> Answer<Body> {
+) -> Answer<Body<WholeReport>> {
     let open = opened::open(&service, &inspector, report_id(&id)?).await?;
-    Ok(axum::Json(whole(&open)))
+    Ok(axum::Json(WholeReport::new(&open)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(in crate::web) struct OfLine {
+#[into_params(parameter_in = Query)]
+pub(super) struct OfLine {
+    /// Only this line. Empty: all of yours.
     #[serde(default)]
+    #[param(nullable = false)]
     line: Option<String>,
 }
 
-/// `GET /abandoned`.
-pub(in crate::web) async fn abandoned_calls(
+/// Calls that came to nothing.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Calls {
+    /// The newest hour of each line first.
+    calls: Vec<Abandoned>,
+}
+
+/// Calls that ended before anything was recorded, opened: who called, and how far they got.
+///
+/// Each opening is in the audit trail before anything is shown.
+#[utoipa::path(
+    get,
+    path = "/abandoned",
+    operation_id = "abandoned_list",
+    tag = "reports",
+    params(OfLine),
+    responses(
+        (status = 200, description = "The last ones.", body = Calls),
+        WrongFilter, LoggedOut, NotForThisRole, Missing, Failed,
+    ),
+)]
+pub(super) async fn abandoned_calls(
     State(service): App,
     Caller(inspector): Caller,
     filter: Result<Query<OfLine>, QueryRejection>,
-) -> Answer<Body> {
+) -> Answer<Body<Calls>> {
     let Query(filter) = filter.map_err(|_| Problem::bad_request("The only filter is line."))?;
     let calls = queue::abandoned(&service, &inspector, filter.line.as_deref()).await?;
-    let calls: Vec<_> = calls.iter().map(abandoned).collect();
-    Ok(axum::Json(json!({ "calls": calls })))
+    let calls = calls.iter().map(Abandoned::new).collect();
+    Ok(axum::Json(Calls { calls }))
 }

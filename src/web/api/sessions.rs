@@ -1,60 +1,112 @@
 //! Logging in and out.
 
-use super::{Answer, App, Caller, Json, Problem, bearer};
+use super::answers::{
+    Failed, LoggedOut, NotForThisRole, NotJson, TooLarge, TooMany, Unreadable, Wrong, WrongLogin,
+};
+use super::{Answer, App, Body, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
-use crate::login::{self, LoginError};
+use crate::login::{self, LoginError, Role};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// Who somebody says they are.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::web) struct Credentials {
+pub(super) struct Credentials {
     name: String,
+    #[schema(format = Password)]
     password: String,
     /// A second factor; accepted and ignored until members have one.
     #[serde(default, rename = "code")]
     _code: Option<String>,
 }
 
-/// `POST /session`. Anybody; reads the member; makes a session; the login is in the trail of each of their lines.
-pub(in crate::web) async fn log_in(
+/// A session that has just begun.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Session {
+    /// To be sent as `Authorization: Bearer`. It is told only here.
+    token: String,
+    name: String,
+    #[schema(value_type = Role)]
+    role: String,
+}
+
+/// Whose session it is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Who {
+    name: String,
+    role: Role,
+    /// The ids of the lines they hold the key of.
+    lines: Vec<String>,
+}
+
+/// Logs in.
+///
+/// After five wrong passwords in a row each next try at a name has to wait, longer and longer, right or wrong. The
+/// login is in the audit trail of each of the member's lines.
+#[utoipa::path(
+    post,
+    path = "/session",
+    operation_id = "session_begin",
+    tag = "session",
+    security(()),
+    request_body = Credentials,
+    responses(
+        (status = 200, description = "The session.", body = Session),
+        Unreadable, WrongLogin, TooLarge, NotJson, Wrong, TooMany, Failed,
+    ),
+)]
+pub(super) async fn log_in(
     State(service): App,
     Json(given): Json<Credentials>,
-) -> Answer<axum::Json<Value>> {
+) -> Answer<Body<Session>> {
     let password = Hidden::new(given.password);
     match login::log_in(&service, &given.name, password).await {
-        Ok((token, member)) => Ok(axum::Json(json!({
-            "token": token.text().show(),
-            "name": member.name,
-            "role": member.role,
-        }))),
+        Ok((token, member)) => Ok(axum::Json(Session {
+            token: token.text().show().clone(),
+            name: member.name,
+            role: member.role,
+        })),
         Err(LoginError::Wrong) => Err(Problem::wrong_login()),
         Err(LoginError::TooMany) => Err(Problem::too_many()),
         Err(LoginError::Store(error)) => Err(error.into()),
     }
 }
 
-/// `GET /session`. Who is logged in, with which lines.
-pub(in crate::web) async fn whoami(
-    State(service): App,
-    Caller(inspector): Caller,
-) -> axum::Json<Value> {
-    let lines: Vec<_> = inspector
-        .lines(&service)
-        .into_iter()
-        .map(|line| &line.id)
-        .collect();
-    axum::Json(json!({
-        "name": inspector.name(),
-        "role": inspector.role(),
-        "lines": lines,
-    }))
+/// Who is logged in, with which lines.
+#[utoipa::path(
+    get,
+    path = "/session",
+    operation_id = "session_show",
+    tag = "session",
+    responses(
+        (status = 200, description = "You.", body = Who),
+        LoggedOut, NotForThisRole, Failed,
+    ),
+)]
+pub(super) async fn whoami(State(service): App, Caller(inspector): Caller) -> Body<Who> {
+    let lines = inspector.lines(&service);
+    axum::Json(Who {
+        name: inspector.name().to_owned(),
+        role: inspector.role(),
+        lines: lines.into_iter().map(|line| line.id.clone()).collect(),
+    })
 }
 
-/// `DELETE /session`. Ends the session of the token, if there is one.
-pub(in crate::web) async fn log_out(State(service): App, headers: HeaderMap) -> Answer<StatusCode> {
+/// Logs out: ends the session of the token, if there is one.
+#[utoipa::path(
+    delete,
+    path = "/session",
+    operation_id = "session_end",
+    tag = "session",
+    responses(
+        (status = 204, description = "The token opens nothing any more."),
+        LoggedOut, Failed,
+    ),
+)]
+pub(super) async fn log_out(State(service): App, headers: HeaderMap) -> Answer<StatusCode> {
     let token = bearer(&headers).ok_or_else(Problem::log_in)?;
     login::log_out(&service, &token).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,68 +2,164 @@
 
 use crate::desk::opened::{OpenReport, Spoken};
 use crate::desk::queue::AbandonedCall;
-use crate::store::reports::Report;
-use crate::vault::entry::Entry;
+use crate::report::entries;
+use crate::report::status::Status;
+use crate::store::reports;
+use crate::vault::entry::{self, EntryKind};
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// What the queue shows of a report.
-pub(super) fn summary(report: &Report) -> Value {
-    json!({
-        "id": report.id,
-        "reference": report.reference,
-        "line": report.line,
-        "status": report.status,
-        "source": report.source,
-        "assignee": report.assignee_name,
-        "received_hour": time(report.received_hour),
-    })
+#[derive(Serialize, ToSchema)]
+pub(super) struct Report {
+    id: Uuid,
+    /// Its public number, unique in its line.
+    // What has none is a call, and calls are not shown as reports; so with the status.
+    #[schema(value_type = String, example = "2024-0017")]
+    reference: Option<String>,
+    /// Its line's id.
+    line: String,
+    #[schema(value_type = Status)]
+    status: Option<String>,
+    /// How it came: `call`.
+    source: String,
+    /// The name of whoever has claimed it.
+    #[schema(required)]
+    assignee: Option<String>,
+    /// When it came, cut to the hour, in UTC.
+    #[schema(format = DateTime)]
+    received_hour: String,
 }
 
 /// A report, open.
-pub(super) fn whole(open: &OpenReport) -> Value {
-    let mut report = summary(&open.report);
-    report["entries"] = open.entries.iter().map(entry).collect();
-    report["recordings"] = open.recordings.iter().map(recording).collect();
-    report
+#[derive(Serialize, ToSchema)]
+pub(super) struct WholeReport {
+    #[serde(flatten)]
+    report: Report,
+    /// In the order they were added.
+    entries: Vec<Entry>,
+    /// In order of speaking, those that were said again last.
+    recordings: Vec<Recording>,
 }
 
-/// An abandoned call, open; without entries, and marked, when it does not open.
-pub(super) fn abandoned(call: &AbandonedCall) -> Value {
-    let (report, entries, damaged) = match call {
-        AbandonedCall::Open(open) => (&open.report, open.entries.as_slice(), false),
-        AbandonedCall::Damaged(report) => (report, [].as_slice(), true),
-    };
-    json!({
-        "id": report.id,
-        "line": report.line,
-        "received_hour": time(report.received_hour),
-        "damaged": damaged,
-        "entries": entries.iter().map(entry).collect::<Vec<_>>(),
-    })
+/// A call that ended before anything was recorded, open.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Abandoned {
+    id: Uuid,
+    /// Its line's id.
+    line: String,
+    /// When it came, cut to the hour, in UTC.
+    #[schema(format = DateTime)]
+    received_hour: String,
+    /// It does not open: something of it is not what the audit trail says it is. Then it has no entries.
+    damaged: bool,
+    /// Who called, and how far they got.
+    entries: Vec<Entry>,
 }
 
-fn entry(entry: &Entry) -> Value {
-    json!({
-        "id": entry.address.entry,
-        "kind": entry.address.kind,
-        "at": time(entry.at),
-        "by": entry.by,
-        "body": entry.body,
-    })
+/// A piece of a report. Entries are only ever added.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entry {
+    id: Uuid,
+    kind: EntryKind,
+    /// When it happened, in UTC, to the microsecond.
+    #[schema(format = DateTime)]
+    at: String,
+    /// The name of the member who wrote it; null when the service did.
+    #[schema(required)]
+    by: Option<String>,
+    #[schema(value_type = entries::Body<'static>)]
+    body: Value,
 }
 
-/// Seconds are a number with a fraction.
-fn recording(recording: &Spoken) -> Value {
-    json!({
-        "n": recording.n,
-        "id": recording.row.id,
-        "state": recording.row.state,
-        "seconds": recording.milliseconds.map(|ms| ms as f64 / 1000.0),
-        "bytes": recording.bytes,
-        "replaced": recording.replaced,
-        "deleted_at_provider": recording.row.deleted,
-    })
+/// One recording of a report.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Recording {
+    /// Its number in addresses: from 1, in order of speaking.
+    #[schema(minimum = 1)]
+    n: usize,
+    id: Uuid,
+    /// `sealed` once it can be played; `announced` until then; `lost` when the provider had none to give.
+    state: String,
+    /// Its length, when known.
+    #[schema(required)]
+    seconds: Option<f64>,
+    /// Its size, when sealed.
+    #[schema(required)]
+    bytes: Option<u64>,
+    /// It was said again later.
+    replaced: bool,
+    /// The provider has proven that its copy is gone.
+    deleted_at_provider: bool,
+}
+
+impl Report {
+    pub fn new(report: &reports::Report) -> Self {
+        Self {
+            id: report.id,
+            reference: report.reference.clone(),
+            line: report.line.clone(),
+            status: report.status.clone(),
+            source: report.source.clone(),
+            assignee: report.assignee_name.clone(),
+            received_hour: time(report.received_hour),
+        }
+    }
+}
+
+impl WholeReport {
+    pub fn new(open: &OpenReport) -> Self {
+        Self {
+            report: Report::new(&open.report),
+            entries: open.entries.iter().map(Entry::new).collect(),
+            recordings: open.recordings.iter().map(Recording::new).collect(),
+        }
+    }
+}
+
+impl Abandoned {
+    pub fn new(call: &AbandonedCall) -> Self {
+        let (report, entries, damaged) = match call {
+            AbandonedCall::Open(open) => (&open.report, open.entries.as_slice(), false),
+            AbandonedCall::Damaged(report) => (report, [].as_slice(), true),
+        };
+        Self {
+            id: report.id,
+            line: report.line.clone(),
+            received_hour: time(report.received_hour),
+            damaged,
+            entries: entries.iter().map(Entry::new).collect(),
+        }
+    }
+}
+
+impl Entry {
+    fn new(entry: &entry::Entry) -> Self {
+        Self {
+            id: entry.address.entry,
+            kind: entry.address.kind,
+            at: time(entry.at),
+            by: entry.by.clone(),
+            body: entry.body.clone(),
+        }
+    }
+}
+
+impl Recording {
+    fn new(recording: &Spoken) -> Self {
+        Self {
+            n: recording.n,
+            id: recording.row.id,
+            state: recording.row.state.clone(),
+            seconds: recording.milliseconds.map(|ms| ms as f64 / 1000.0),
+            bytes: recording.bytes,
+            replaced: recording.replaced,
+            deleted_at_provider: recording.row.deleted,
+        }
+    }
 }
 
 /// RFC 3339 in UTC, to the microsecond.

@@ -1,0 +1,101 @@
+//! What the API says about itself, and whether it is true.
+
+use crate::support::{Database, NUMBER, TestLine, on_both, wav, wrote};
+use dutyline::web;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+
+/// The description, as anybody gets it.
+async fn description(line: &TestLine) -> Value {
+    let answer = line.anybody().get("/openapi.json").await;
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    answer.ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_changes_only_on_purpose() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let text = serde_json::to_string_pretty(&description(&line).await).unwrap();
+    insta::assert_snapshot!("openapi", text);
+    line.finish().await;
+}
+
+/// A router shows its addresses only for debugging: should that look different one day, this fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_address_is_described_and_no_other() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let description = description(&line).await;
+    let described = description["paths"].as_object().expect("paths");
+    let router = format!("{:?}", web::router(Arc::clone(line.service())));
+    let mut served: BTreeSet<&str> = router
+        .split('"')
+        .filter_map(|text| text.strip_prefix("/api/v1"))
+        .collect();
+    // What is answered with "there is no such thing here".
+    served.retain(|path| !["", "/", "/{*__private__axum_fallback}"].contains(path));
+    let paths: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+    assert_eq!(served, paths);
+
+    // An address tells what it does when asked for something it does not.
+    let other = Method::from_bytes(b"MKCOL").unwrap();
+    for (path, item) in described {
+        let methods = item.as_object().expect("operations").keys();
+        let mut methods: BTreeSet<String> = methods.map(|name| name.to_uppercase()).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD".into());
+        }
+        let answer = line.anybody().request(other.clone(), path, &[], None).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allowed = answer.headers["allow"].to_str().unwrap();
+        let allowed: BTreeSet<String> = allowed.split(',').map(str::to_owned).collect();
+        assert_eq!(allowed, methods, "{path}");
+    }
+    line.finish().await;
+}
+
+on_both! {
+    async fn schemathesis_finds_nothing(line: TestLine) {
+        let said = wav(b"schemathesis");
+        line.leave("anonymous", NUMBER, &said).await;
+        line.leave_two_takes("+8613800138001", NUMBER, &said, &said).await;
+        line.abandon("+8613800138002", NUMBER).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let reports = lead.reports().await;
+        let ids = reports.iter().map(|report| report["id"].to_string());
+        let config = CONFIG.replace("\"REPORTS\"", &ids.collect::<Vec<_>>().join(", "));
+        std::fs::write(line.path().join("schemathesis.toml"), config).unwrap();
+        // Logging in and out has a login of its own: it is not one any more afterwards.
+        let session = ["session_begin", "session_end"];
+        let others = session.map(|id| format!("--exclude-operation-id={id}"));
+        schemathesis(line, lead.token(), &others).await;
+        let only = session.map(|id| format!("--include-operation-id={id}"));
+        schemathesis(line, line.lead().await.token(), &only).await;
+    }
+}
+
+/// How schemathesis is run.
+const CONFIG: &str = include_str!("../schemathesis.toml");
+
+/// Runs schemathesis on the line as somebody who is logged in.
+async fn schemathesis(line: &TestLine, token: &str, which: &[String]) {
+    let program = std::env::var_os("DUTYLINE_TEST_SCHEMATHESIS");
+    let mut command = Command::new(program.unwrap_or("schemathesis".into()));
+    command
+        .current_dir(line.path())
+        // Whatever else is asked through a proxy here.
+        .env("NO_PROXY", "127.0.0.1")
+        .args(["--no-color", "--config-file", "schemathesis.toml", "run"])
+        .arg(format!("{}/api/v1/openapi.json", line.url))
+        .arg(format!("--header=Authorization: Bearer {token}"))
+        .args(which);
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .expect("schemathesis starts: `tests/run` installs it; to leave this test out, skip `schemathesis`");
+    assert!(output.status.success(), "{}", wrote(&output));
+}
