@@ -6,6 +6,9 @@ mod audio;
 mod console;
 mod hooks;
 mod ops;
+mod policy;
+
+pub use policy::{Policy, Route};
 
 use crate::service::Service;
 use axum::Router;
@@ -13,7 +16,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{any, get, post};
+use policy::Routes;
 use std::sync::Arc;
 
 /// The largest body of any request, in bytes.
@@ -25,20 +28,11 @@ pub fn router(service: Arc<Service>) -> Router {
     let api = api
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::wrong_method);
-    Router::new()
-        .route("/hooks/{provider}/call", post(hooks::call))
-        .route("/hooks/{provider}/step", post(hooks::step))
-        .route("/hooks/{provider}/status", post(hooks::status))
-        .route("/hooks/{provider}/recording", post(hooks::recording))
-        .route("/hooks/{provider}/fallback", post(hooks::fallback))
-        .route(
-            "/hooks/{provider}/take/{call}/{step}/{key}",
-            get(hooks::take).post(hooks::take),
-        )
+    webhooks()
+        .router()
         .nest("/api/v1", api)
         .merge(console::router())
-        // The one address below it that is not nested.
-        .route("/api/v1/", any(api::not_found))
+        .merge(beside_the_api().router())
         // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -46,13 +40,48 @@ pub fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
+/// What providers post, and fetch.
+fn webhooks() -> Routes {
+    use Policy::{Key, Provider};
+    Routes::new()
+        .post("/hooks/{provider}/call", Provider, hooks::call)
+        .post("/hooks/{provider}/step", Provider, hooks::step)
+        .post("/hooks/{provider}/status", Provider, hooks::status)
+        .post("/hooks/{provider}/recording", Provider, hooks::recording)
+        .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
+        .get(TAKE, Key, hooks::take)
+        .post(TAKE, Key, hooks::take)
+}
+
+/// Where a provider gets what the caller said, to play it back.
+const TAKE: &str = "/hooks/{provider}/take/{call}/{step}/{key}";
+
+/// The one address below the API's that is not nested there.
+fn beside_the_api() -> Routes {
+    Routes::new().any("/api/v1/", Policy::Anybody, api::not_found)
+}
+
+/// Every address of both listeners, and who may use it.
+pub fn table() -> Vec<Route> {
+    let mut table = webhooks().table();
+    table.extend(api::table());
+    table.extend(beside_the_api().table());
+    table.extend(console::routes().table());
+    table.extend(operators().table());
+    table
+}
+
 /// Health and metrics, on a listener of their own.
 pub fn ops_router(service: Arc<Service>) -> Router {
-    Router::new()
-        .route("/health/live", get(ops::live))
-        .route("/health/ready", get(ops::ready))
-        .route("/metrics", get(ops::metrics))
-        .with_state(service)
+    operators().router().with_state(service)
+}
+
+fn operators() -> Routes {
+    use Policy::Operator;
+    Routes::new()
+        .get("/health/live", Operator, ops::live)
+        .get("/health/ready", Operator, ops::ready)
+        .get("/metrics", Operator, ops::metrics)
 }
 
 /// Nothing this service answers belongs into a cache, a frame or a guess at its type, or needs a microphone.

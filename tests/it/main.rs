@@ -22,6 +22,7 @@ mod kill;
 mod logins;
 mod main_job;
 mod openapi;
+mod policies;
 mod recovery;
 mod seeds;
 mod store;

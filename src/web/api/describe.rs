@@ -61,7 +61,7 @@ impl Modify for Shared {
 pub(in crate::web) fn router() -> OpenApiRouter<Arc<Service>> {
     let mut router = routes().into_iter().fold(
         OpenApiRouter::with_openapi(Description::openapi()),
-        OpenApiRouter::routes,
+        |router, (_, route)| router.routes(route),
     );
     let components = &mut router.get_openapi_mut().components;
     refuse_unknown_keys(&mut components.get_or_insert_default().schemas);

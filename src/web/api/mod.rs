@@ -15,12 +15,13 @@ mod writing;
 pub(super) use describe::router;
 pub(super) use problem::{Problem, not_found, wrong_method};
 
+use super::policy::{Policy, Route};
 use crate::desk::{DeskError, Inspector};
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -32,24 +33,50 @@ type App = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 type Body<T> = axum::Json<T>;
 
-/// The endpoints, one group an address. The addresses stand with the handlers, where the description takes them from.
-fn routes() -> Vec<UtoipaMethodRouter<Arc<Service>>> {
+/// The endpoints, and who may use them. The addresses stand with the handlers, where the description takes them from.
+fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
+    use Policy::{Anybody, Inspector, OwnLine, Session};
     vec![
-        routes!(sessions::log_in, sessions::whoami, sessions::log_out),
-        routes!(lines::list),
-        routes!(lines::show),
-        routes!(reports::abandoned_calls),
-        routes!(reports::list),
-        routes!(reports::show),
-        routes!(recordings::play),
-        routes!(moves::claim),
-        routes!(moves::release),
-        routes!(moves::close),
-        routes!(moves::reopen),
-        routes!(writing::note),
-        routes!(writing::classify),
-        routes!(describe::description),
+        (Anybody, routes!(describe::description)),
+        (Anybody, routes!(sessions::log_in)),
+        (Inspector, routes!(sessions::whoami)),
+        (Session, routes!(sessions::log_out)),
+        (Inspector, routes!(lines::list)),
+        (OwnLine, routes!(lines::show)),
+        (Inspector, routes!(reports::abandoned_calls)),
+        (Inspector, routes!(reports::list)),
+        (OwnLine, routes!(reports::show)),
+        (OwnLine, routes!(recordings::play)),
+        (OwnLine, routes!(moves::claim)),
+        (OwnLine, routes!(moves::release)),
+        (OwnLine, routes!(moves::close)),
+        (OwnLine, routes!(moves::reopen)),
+        (OwnLine, routes!(writing::note)),
+        (OwnLine, routes!(writing::classify)),
     ]
+}
+
+/// The addresses of the API, and who may use them.
+pub(super) fn table() -> Vec<Route> {
+    let mut table = Vec::new();
+    for (policy, (_, paths, _)) in routes() {
+        for (path, item) in paths.paths {
+            for (method, operation) in [
+                (Method::GET, item.get),
+                (Method::POST, item.post),
+                (Method::DELETE, item.delete),
+                (Method::PUT, item.put),
+                (Method::PATCH, item.patch),
+            ] {
+                table.extend(operation.is_some().then(|| Route {
+                    method: Some(method),
+                    path: format!("/api/v1{path}"),
+                    policy,
+                }));
+            }
+        }
+    }
+    table
 }
 
 /// The bearer token of a request, if there is exactly one.

@@ -28,13 +28,12 @@ mod sign_in;
 mod team;
 mod words;
 
+use super::policy::{Policy, Routes};
 use crate::service::Service;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{Redirect, Response};
-use axum::routing::{any, get, post};
 use std::sync::Arc;
 use tower_http::csrf::CsrfLayer;
 
@@ -43,45 +42,58 @@ const NOTE_LIMIT: usize = 160 * 1024;
 
 /// Everything below `/console`.
 pub(super) fn router() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/console/", get(queue::show))
-        .route(
-            "/console/sign-in",
-            get(sign_in::show).post(sign_in::sign_in),
-        )
-        .route("/console/sign-out", post(sign_in::sign_out))
-        .route("/console/language", post(sign_in::language))
-        .route("/console/claim-next", post(queue::claim_next))
-        .route("/console/abandoned", get(queue::abandoned))
-        .route("/console/reports/{id}", get(report::show))
-        .route("/console/reports/{id}/recordings/{n}", get(report::listen))
-        .route("/console/reports/{id}/trail", get(report::trail))
-        .route("/console/reports/{id}/claim", post(report::claim))
-        .route("/console/reports/{id}/release", post(report::release))
-        .route("/console/reports/{id}/reopen", post(report::reopen))
-        .route("/console/reports/{id}/close", post(report::close))
-        .route(
-            "/console/reports/{id}/note",
-            post(report::note).layer(DefaultBodyLimit::max(NOTE_LIMIT)),
-        )
-        .route(
-            "/console/reports/{id}/classification",
-            post(report::classify),
-        )
-        .route("/console/reports/{id}/events", get(events::report))
-        .route("/console/events", get(events::queue))
-        .route("/console/session", get(sign_in::session))
-        .route("/console/calendar", get(calendar::show))
-        .route("/console/hear", get(hear::show))
-        .route("/console/members", get(team::show).post(team::add))
-        .route("/console/members/{id}/line", post(team::give_line))
-        .route("/console/members/{id}/disable", post(team::disable))
-        .route("/console/help", get(help::show))
-        .route("/console/assets/{name}", get(assets::serve))
-        .route("/console", get(|| async { Redirect::to("/console/") }))
-        .route("/console/{*none}", any(page::not_found))
+    routes()
+        .router()
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(content_policy))
+}
+
+/// The pages and forms, and who may use them.
+pub(super) fn routes() -> Routes {
+    use Policy::{Anybody, Inspector, Lead, OwnLine, OwnMember};
+    Routes::new()
+        .get("/console", Anybody, || async { Redirect::to("/console/") })
+        .get("/console/assets/{name}", Anybody, assets::serve)
+        .get("/console/sign-in", Anybody, sign_in::show)
+        .post("/console/sign-in", Anybody, sign_in::sign_in)
+        .post("/console/sign-out", Anybody, sign_in::sign_out)
+        .post("/console/language", Anybody, sign_in::language)
+        .get("/console/", Inspector, queue::show)
+        .post("/console/claim-next", Inspector, queue::claim_next)
+        .get("/console/abandoned", Inspector, queue::abandoned)
+        .get("/console/events", Inspector, events::queue)
+        .get("/console/session", Inspector, sign_in::session)
+        .get("/console/calendar", Inspector, calendar::show)
+        .get("/console/hear", Inspector, hear::show)
+        .get("/console/help", Inspector, help::show)
+        .get("/console/reports/{id}", OwnLine, report::show)
+        .get("/console/reports/{id}/events", OwnLine, events::report)
+        .get(
+            "/console/reports/{id}/recordings/{n}",
+            OwnLine,
+            report::listen,
+        )
+        .get("/console/reports/{id}/trail", OwnLine, report::trail)
+        .post("/console/reports/{id}/claim", OwnLine, report::claim)
+        .post("/console/reports/{id}/release", OwnLine, report::release)
+        .post("/console/reports/{id}/reopen", OwnLine, report::reopen)
+        .post("/console/reports/{id}/close", OwnLine, report::close)
+        .post_up_to(
+            NOTE_LIMIT,
+            "/console/reports/{id}/note",
+            OwnLine,
+            report::note,
+        )
+        .post(
+            "/console/reports/{id}/classification",
+            OwnLine,
+            report::classify,
+        )
+        .get("/console/members", Lead, team::show)
+        .post("/console/members", Lead, team::add)
+        .post("/console/members/{id}/line", OwnMember, team::give_line)
+        .post("/console/members/{id}/disable", OwnMember, team::disable)
+        .any("/console/{*none}", Anybody, page::not_found)
 }
 
 /// Nothing but our own files, nothing inline, no frames.

@@ -23,6 +23,7 @@ pub struct Provider {
 }
 
 impl Provider {
+    #[expect(clippy::disallowed_methods, reason = "a provider has no inspectors")]
     pub async fn open() -> Self {
         let recordings = Recordings::default();
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings/{{file}}");

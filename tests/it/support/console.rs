@@ -77,17 +77,22 @@ impl Desk {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let cookies: Vec<String> = self
-            .cookies
-            .iter()
+    /// Its cookies, as a browser sends them.
+    pub fn cookie_header(&self) -> String {
+        let pairs = self.cookies.iter();
+        let pairs: Vec<_> = pairs
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
+        pairs.join("; ")
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let cookies = self.cookie_header();
         let request = self.client.request(method, format!("{}{path}", self.url));
         if cookies.is_empty() {
             request
         } else {
-            request.header("cookie", cookies.join("; "))
+            request.header("cookie", cookies)
         }
     }
 

@@ -1,0 +1,255 @@
+//! Every route, as everybody, on their own things and on others': the router says who may, and this is tried.
+
+use crate::support::console::Desk;
+use crate::support::{
+    Api, Database, LINES, NUMBER, OTHER_NUMBER, TestLine, client, two_lines, wav,
+};
+use dutyline::login::Role;
+use dutyline::store::members;
+use dutyline::web::{self, Policy, Route};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const PASSWORD: &str = "a long password";
+/// An id nothing has.
+const NOBODYS: &str = "7f2c1a52-6a0e-4d8e-9a54-0c3b8e6f1d20";
+
+/// Somebody who tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    Auditor,
+    Inspector,
+    Lead,
+}
+
+/// Whose thing it is tried on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Foreign,
+    None,
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Let in, whatever is then said of the request itself.
+    In,
+    LogIn,
+    Forbidden,
+    Missing,
+}
+
+fn expected(policy: Policy, who: Who, whose: Whose) -> Outcome {
+    use Outcome::{Forbidden, In, LogIn, Missing};
+    let of_object = match whose {
+        Whose::Own => In,
+        Whose::Foreign | Whose::None => Missing,
+    };
+    match (policy, who) {
+        (Policy::Anybody, _) => In,
+        (Policy::Provider, _) => Forbidden,
+        // Nobody here has a key, nor reaches the operators' listener.
+        (Policy::Key | Policy::Operator, _) => Missing,
+        (_, Who::Nobody) => LogIn,
+        (Policy::Session, _) => In,
+        (_, Who::Auditor) => Forbidden,
+        (Policy::Inspector, _) => In,
+        (Policy::OwnLine, _) => of_object,
+        (Policy::Lead | Policy::OwnMember, Who::Inspector) => Forbidden,
+        (Policy::Lead, Who::Lead) => In,
+        (Policy::OwnMember, Who::Lead) => of_object,
+    }
+}
+
+fn outcome(status: StatusCode, location: Option<&str>) -> Outcome {
+    match status {
+        StatusCode::UNAUTHORIZED => Outcome::LogIn,
+        StatusCode::FORBIDDEN => Outcome::Forbidden,
+        StatusCode::NOT_FOUND => Outcome::Missing,
+        _ if location.is_some_and(|to| to == "/console/sign-in") => Outcome::LogIn,
+        _ => Outcome::In,
+    }
+}
+
+/// Two lines with a report, an inspector and a lead each; all is tried as those of the first.
+struct Place {
+    line: TestLine,
+    /// An own report and a foreign one.
+    reports: [String; 2],
+    /// An own member and a foreign one, whom nobody else needs.
+    members: [String; 2],
+}
+
+impl Place {
+    async fn make() -> Self {
+        let line = TestLine::with(Database::sqlite(), crate::support::OPEN, two_lines).await;
+        for (name, role, lines) in [
+            ("auditor", Role::Auditor, &[][..]),
+            ("inspector", Role::Inspector, &LINES[..1]),
+            ("lead", Role::Lead, &LINES[..1]),
+            ("own", Role::Inspector, &LINES[..1]),
+            ("foreign", Role::Inspector, &LINES[1..]),
+        ] {
+            line.make_member(name, role, PASSWORD, lines).await;
+        }
+        for number in [NUMBER, OTHER_NUMBER] {
+            line.leave("+8613800138000", number, &wav(b"said")).await;
+        }
+        line.idle().await;
+        let all = line.lead().await.reports().await;
+        let report = |line: &str| {
+            let found = all.iter().find(|report| report["line"] == line).unwrap();
+            found["id"].as_str().unwrap().to_owned()
+        };
+        let reports = [report(LINES[0]), report(LINES[1])];
+        let mut tx = line.db().read().await.unwrap();
+        let mut ids = Vec::new();
+        for name in ["own", "foreign"] {
+            let member = members::by_name(&mut tx, name).await.unwrap().unwrap();
+            ids.push(member.id.to_string());
+        }
+        drop(tx);
+        Self {
+            members: [ids.remove(0), ids.remove(0)],
+            line,
+            reports,
+        }
+    }
+
+    /// The address with things of `whose` in it.
+    fn address(&self, route: &Route, whose: Whose) -> String {
+        let pick = |things: [&str; 2]| match whose {
+            Whose::Own => things[0].to_owned(),
+            Whose::Foreign => things[1].to_owned(),
+            Whose::None => NOBODYS.to_owned(),
+        };
+        let id = match route.path.as_str() {
+            path if path.contains("/lines/") => pick(LINES),
+            path if path.contains("/members/") => pick([&self.members[0], &self.members[1]]),
+            _ => pick([&self.reports[0], &self.reports[1]]),
+        };
+        route
+            .path
+            .replace("{id}", &id)
+            .replace("{n}", "1")
+            .replace("{provider}", "twilio")
+            .replace("{call}", NOBODYS)
+            .replace("{step}", "1")
+            .replace("{key}", "k")
+            .replace("{name}", "console.css")
+            .replace("{*none}", "nothing")
+    }
+}
+
+/// A body the route reads: without one nobody gets as far as whose thing it is.
+fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
+    let form = |text: &'static str| {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        (kind, text.to_owned())
+    };
+    let json = |value: Value| (("content-type", "application/json"), value.to_string());
+    let (kind, body) = match route.path.as_str() {
+        path if path.starts_with("/hooks/") => form("CallSid=CA1&AccountSid=AC1"),
+        path if path.starts_with("/api/") && path.ends_with("/close") => {
+            json(json!({ "outcome": "handled" }))
+        }
+        path if path.ends_with("/notes") => json(json!({ "text": "x" })),
+        "/api/v1/session" => json(json!({ "name": "inspector", "password": PASSWORD })),
+        path if path.starts_with("/api/") => json(json!({ "scope": "out" })),
+        "/console/sign-in" => form("name=inspector&password=a+long+password"),
+        path if path.ends_with("/line") => form("line=fcg-5"),
+        _ => form("text=x&scope=out&outcome=handled"),
+    };
+    request.header(kind.0, kind.1).body(body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_lets_in_whom_its_policy_says() {
+    let place = Place::make().await;
+    let url = &place.line.url;
+    let mut tried = 0;
+    let mut wrong = Vec::new();
+    for who in [Who::Nobody, Who::Auditor, Who::Inspector, Who::Lead] {
+        let name = format!("{who:?}").to_lowercase();
+        let mut session = None;
+        for route in web::table() {
+            let wholes: &[Whose] = if route.path.contains("{id}") {
+                &[Whose::Own, Whose::Foreign, Whose::None]
+            } else {
+                &[Whose::Own]
+            };
+            for whose in wholes {
+                if session.is_none() && who != Who::Nobody {
+                    session = Some((
+                        Api::log_in(url, &name, PASSWORD).await,
+                        Desk::sign_in(url, &name, PASSWORD).await,
+                    ));
+                }
+                let method = route.method.clone().unwrap_or(Method::GET);
+                let address = format!("{url}{}", place.address(&route, *whose));
+                let mut request = client().request(method.clone(), address);
+                if let Some((api, desk)) = &session {
+                    request = request
+                        .bearer_auth(api.token())
+                        .header("cookie", desk.cookie_header());
+                }
+                if method == Method::POST {
+                    request = with_body(request, &route);
+                }
+                let answer = request.send().await.unwrap();
+                let location = answer.headers().get("location");
+                let location = location.and_then(|value| value.to_str().ok());
+                let got = outcome(answer.status(), location);
+                let wanted = if route.path == "/console/{*none}" || route.path == "/api/v1/" {
+                    // What is no address is missing for everybody.
+                    Outcome::Missing
+                } else {
+                    expected(route.policy, who, *whose)
+                };
+                // A taken-away answer is not waited for: pages are told news for as long as they like.
+                drop(answer);
+                tried += 1;
+                if got != wanted {
+                    wrong.push(format!(
+                        "{method} {} as {who:?} on {whose:?}: {got:?}, not {wanted:?}",
+                        route.path
+                    ));
+                }
+                let ends_it = method == Method::DELETE || route.path.ends_with("/sign-out");
+                if ends_it {
+                    session = None;
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, [""; 0]);
+    assert!(tried > 4 * web::table().len(), "{tried}");
+    place.line.finish().await;
+}
+
+/// A router shows its addresses only for debugging: should that look different one day, this fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_has_every_address_the_router_has() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let routers = [
+        web::router(line.service().clone()),
+        web::ops_router(line.service().clone()),
+    ];
+    let mut served = BTreeSet::new();
+    for router in routers {
+        let text = format!("{router:?}");
+        served.extend(
+            text.split('"')
+                .filter(|text| text.starts_with('/') && !text.contains("__private"))
+                .map(str::to_owned),
+        );
+    }
+    // Where the API is nested, and the fallback of what is nested there.
+    served.retain(|path| path != "/" && path != "/api/v1");
+    let table: BTreeSet<String> = web::table().into_iter().map(|route| route.path).collect();
+    assert_eq!(served, table);
+    line.finish().await;
+}
