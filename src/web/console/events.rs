@@ -74,9 +74,9 @@ async fn tell(
         .await
         .map_err(|error| visit.stop(error))?;
     let events = stream::unfold(following, next);
-    Ok(Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response())
+    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // What nginx asks for: news that waits in a proxy's buffer is none.
+    Ok(([("x-accel-buffering", "no")], events).into_response())
 }
 
 async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Following)> {
