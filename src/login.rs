@@ -168,6 +168,15 @@ pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Who uses a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Somebody who does something: the session lasts longer for it.
+    Member,
+    /// A page that keeps itself fresh. Left open, it must not keep its session alive.
+    Page,
+}
+
 /// Who a token belongs to; nobody when it is unknown, too old, or its member disabled.
 ///
 /// # Errors
@@ -176,6 +185,7 @@ pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError>
 pub async fn authenticate(
     service: &Service,
     token: &Token,
+    by: Use,
 ) -> Result<Option<Authenticated>, StoreError> {
     let hash = token.hash();
     let now = service.clock.system_now();
@@ -195,7 +205,7 @@ pub async fn authenticate(
     ) else {
         return Ok(None);
     };
-    if now - session.seen_at > TOUCH {
+    if by == Use::Member && now - session.seen_at > TOUCH {
         let mut tx = service.db.begin().await?;
         members::touch_session(&mut tx, &hash, now).await?;
         tx.commit().await?;

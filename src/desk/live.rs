@@ -105,6 +105,8 @@ pub enum News {
     },
     /// These other members have the report open now.
     Present(Vec<String>),
+    /// A line's clock has gone on by a minute.
+    Minute,
     /// The session is over.
     LoggedOut,
 }
@@ -118,6 +120,7 @@ pub struct Following {
     lines: Vec<(String, i64)>,
     seen: watch::Receiver<Seen>,
     sessions: u64,
+    minute: i64,
     /// Something changed between the page and its following.
     behind: bool,
     page: Option<OpenPage>,
@@ -219,6 +222,7 @@ pub async fn follow(
         lines,
         seen,
         sessions,
+        minute: minute(service),
         behind,
         page,
         told_present: None,
@@ -257,6 +261,10 @@ impl Following {
             if look && !login::lasts(&self.service, &self.session).await? {
                 self.over = true;
                 return Ok(Some(News::LoggedOut));
+            }
+            let minute = minute(&self.service);
+            if std::mem::replace(&mut self.minute, minute) != minute {
+                return Ok(Some(News::Minute));
             }
         }
     }
@@ -305,6 +313,11 @@ impl Following {
         // Nobody else is what a page begins with.
         (told.unwrap_or_default() != names).then_some(names)
     }
+}
+
+/// Line time in whole minutes.
+fn minute(service: &Service) -> i64 {
+    service.clock.line_now().timestamp().div_euclid(60)
 }
 
 /// Does a link change what anybody sees? Looking and logging in do not.

@@ -22,7 +22,7 @@ pub mod team;
 pub mod writing;
 
 use crate::line::Line;
-use crate::login::{self, Authenticated, Role};
+use crate::login::{self, Authenticated, Role, Use};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
 use crate::store::StoreError;
@@ -122,8 +122,8 @@ impl Inspector {
     /// # Errors
     ///
     /// [`DeskError::LoggedOut`], [`DeskError::NotForThisRole`].
-    pub async fn admit(service: &Service, token: &Token) -> Result<Self> {
-        let who = login::authenticate(service, token)
+    pub async fn admit(service: &Service, token: &Token, by: Use) -> Result<Self> {
+        let who = login::authenticate(service, token, by)
             .await?
             .ok_or(DeskError::LoggedOut)?;
         if !who.role.works_on_reports() {

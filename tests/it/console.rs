@@ -3,7 +3,7 @@
 use crate::support::console::{Desk, PageAnswer};
 use crate::support::{LEAD, NUMBER, TestLine, on_both, two_lines, wav};
 use dutyline::login::Role;
-use dutyline::store::audit;
+use dutyline::store::{audit, members};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -324,6 +324,30 @@ on_both! {
         assert_eq!(other_tab.get("/console/").await.location(), "/console/sign-in?again=1");
         let script = other_tab.any(Method::GET, "/console/", &[("hx-request", "true")], &[]).await;
         assert_eq!(script.status, StatusCode::UNAUTHORIZED);
+    }
+
+    async fn a_page_left_open_does_not_keep_its_session(line: TestLine) {
+        let desk = line.desk().await;
+        let page = desk.get("/console/").await.ok();
+        let long_ago = line.service().clock.system_now() - chrono::TimeDelta::minutes(20);
+        let seen = async || {
+            let mut tx = line.db().begin().await.unwrap();
+            let found = members::session(&mut tx, &desk.token_hash()).await.unwrap().unwrap();
+            found.seen_at
+        };
+        let mut tx = line.db().begin().await.unwrap();
+        members::touch_session(&mut tx, &desk.token_hash(), long_ago).await.unwrap();
+        tx.commit().await.unwrap();
+        let before = seen().await;
+        for path in ["/console/", "/console/banners"] {
+            let fresh = desk.any(Method::GET, path, &[("hx-request", "true")], &[]).await;
+            assert_eq!(fresh.status, StatusCode::OK, "{path}");
+        }
+        let events = desk.follow(&page).await;
+        assert_eq!(seen().await, before);
+        drop(events);
+        desk.get("/console/").await.ok();
+        assert!(seen().await > before);
     }
 
     async fn pages_are_told_what_changes(line: TestLine) {

@@ -17,6 +17,7 @@ pub(super) use problem::{Problem, not_found, wrong_method};
 
 use super::policy::{Policy, Route};
 use crate::desk::{DeskError, Inspector};
+use crate::login::Use;
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
@@ -102,7 +103,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
         let token = bearer(&parts.headers).ok_or(DeskError::LoggedOut)?;
-        Ok(Self(Inspector::admit(service, &token).await?))
+        Ok(Self(Inspector::admit(service, &token, Use::Member).await?))
     }
 }
 

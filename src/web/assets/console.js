@@ -50,7 +50,16 @@ find("resume")?.addEventListener("click", async () => {
   find("ended").close();
 });
 
-document.addEventListener("submit", () => { leaving = true; });
+document.addEventListener("submit", (event) => {
+  leaving = true;
+  // Pressed twice is meant once. The form is read before the button is gone.
+  const button = event.submitter;
+  if (event.target.method === "post" && button) setTimeout(() => { button.disabled = true; });
+});
+addEventListener("pageshow", () => {
+  leaving = false;
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+});
 addEventListener("beforeunload", (event) => {
   if (!leaving && drafts().length > 0) event.preventDefault();
 });

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `changed` | none: the page fetches itself anew |
 //! | `present` | names of other members who have the report open, as JSON |
+//! | `minute` | none: a minute has passed, and a line may stand differently |
 //! | `logged-out` | none: the session is over |
 
 use super::page::{Stop, Visit};
@@ -97,6 +98,7 @@ async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Fo
             let names = serde_json::to_string(&names).unwrap_or_default();
             Event::default().event("present").data(names)
         }
+        News::Minute => Event::default().event("minute").data(""),
         News::LoggedOut => Event::default().event("logged-out").data(""),
     };
     Some((Ok(event), following))

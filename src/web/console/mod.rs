@@ -61,6 +61,7 @@ pub(super) fn routes() -> Routes {
         .get("/console/", Inspector, queue::show)
         .post("/console/claim-next", Inspector, queue::claim_next)
         .get("/console/abandoned", Inspector, queue::abandoned)
+        .get("/console/banners", Inspector, page::banners)
         .get("/console/events", Inspector, events::queue)
         .get("/console/session", Inspector, sign_in::session)
         .get("/console/calendar", Inspector, calendar::show)

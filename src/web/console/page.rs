@@ -5,7 +5,7 @@ use super::said;
 use super::words::{Words, words};
 use crate::desk::{DeskError, Inspector, Invalid, live, standing};
 use crate::line::hours::Phase;
-use crate::login::Role;
+use crate::login::{Role, Use};
 use crate::service::Service;
 use askama::Template;
 use axum::extract::{FromRequestParts, State};
@@ -148,7 +148,8 @@ impl FromRequestParts<Arc<Service>> for Visit {
         let token = cookies::token(service, &parts.headers)
             .ok_or(DeskError::LoggedOut)
             .map_err(refused)?;
-        let inspector = Inspector::admit(service, &token)
+        let by = if script { Use::Page } else { Use::Member };
+        let inspector = Inspector::admit(service, &token, by)
             .await
             .map_err(|error| Stop {
                 was_in: true,
@@ -258,6 +259,21 @@ impl IntoResponse for Stop {
         let html = render(&ProblemPage { page, title, text });
         (status, html).into_response()
     }
+}
+
+#[derive(Template)]
+#[template(path = "banners.html", config = "src/web/askama.toml")]
+struct Banners {
+    page: Page,
+}
+
+/// `GET /console/banners`. Members; how their lines stand, for a page that is open.
+pub(super) async fn banners(
+    State(service): State<Arc<Service>>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let page = visit.page(&service, "").await?;
+    Ok(render(&Banners { page }))
 }
 
 /// A page that is none.
