@@ -50,6 +50,48 @@ find("resume")?.addEventListener("click", async () => {
   find("ended").close();
 });
 
+// A page in the background follows nothing: browsers allow only a few connections. Whoever comes back to it first learns
+// whether they are still signed in.
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden) return;
+  const answer = await fetch("/console/session", { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (answer?.status === 401) ended();
+});
+
+// A note is saved without leaving the page: when the connection fails, what was written is still there.
+const note = find("note-form");
+note?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  event.stopPropagation();
+  const text = note.elements.text;
+  const button = note.querySelector("button");
+  const said = note.querySelector(".problem");
+  const say = (words) => { said.textContent = words; said.hidden = words === ""; };
+  say("");
+  button.disabled = true;
+  try {
+    const answer = await fetch(note.action, {
+      method: "post",
+      body: new URLSearchParams(new FormData(note)),
+      headers: { "HX-Request": "true" },
+      redirect: "manual",
+    });
+    if (answer.type === "opaqueredirect") {
+      // Saved: the news bring it into the timeline.
+      text.value = text.defaultValue = "";
+    } else if (answer.status === 401) {
+      ended();
+    } else {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      say(page.querySelector("#content .problem, #content h1 + p")?.textContent || said.dataset.failed);
+    }
+  } catch {
+    say(said.dataset.failed);
+  } finally {
+    button.disabled = false;
+  }
+});
+
 document.addEventListener("submit", (event) => {
   leaving = true;
   // Pressed twice is meant once. The form is read before the button is gone.

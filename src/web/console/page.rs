@@ -10,7 +10,7 @@ use crate::service::Service;
 use askama::Template;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use tracing::error;
@@ -148,7 +148,11 @@ impl FromRequestParts<Arc<Service>> for Visit {
         let token = cookies::token(service, &parts.headers)
             .ok_or(DeskError::LoggedOut)
             .map_err(refused)?;
-        let by = if script { Use::Page } else { Use::Member };
+        let by = if script && parts.method == Method::GET {
+            Use::Page
+        } else {
+            Use::Member
+        };
         let inspector = Inspector::admit(service, &token, by)
             .await
             .map_err(|error| Stop {

@@ -37,7 +37,7 @@ words! {
     back_to_queue, login_again, trail, when, who, what, show_trail,
     pages, calendar, hear, members, help, lost_connection, keys, key_next, key_play, key_seek, key_leave,
     close_box, ended_title, ended_text, resume, no_script, filters, one_report, also_open, no_recordings, play,
-    pause_playing, play_failed, back_5, speed, position, save_note, close_report, back_to_report, trail_hint,
+    pause_playing, play_failed, not_saved, back_5, speed, position, save_note, close_report, back_to_report, trail_hint,
     earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
     line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
