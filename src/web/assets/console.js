@@ -17,6 +17,15 @@ document.addEventListener("htmx:sse:error", (event) => {
 });
 document.addEventListener("htmx:sse:after:connection", () => lost(false));
 
+// News is told once: a page that could not fetch itself tries again.
+function again(event) {
+  if (event.target.id !== "content") return;
+  if (event.detail.ctx?.response?.status === 401) ended();
+  else setTimeout(() => htmx.trigger(live, "changed"), 2000);
+}
+document.addEventListener("htmx:error", again);
+document.addEventListener("htmx:response:error", again);
+
 live?.addEventListener("present", (event) => {
   const names = JSON.parse(event.detail.data);
   const others = find("others");
