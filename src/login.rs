@@ -103,31 +103,10 @@ pub async fn log_in(
     name: &str,
     password: Hidden<String>,
 ) -> Result<(Token, Member), LoginError> {
-    let mut turn = service.logins.turn(name).await?;
     let mut tx = service.db.read().await?;
     let found = members::by_name(&mut tx, name).await?;
     drop(tx);
-    let wrapped = match &found {
-        Some(member) => member.wrapped.clone(),
-        None => passwords::dummy().to_vec(),
-    };
-    let opened = {
-        let _slot = service.logins.slots.acquire().await;
-        tokio::task::spawn_blocking(move || passwords::unwrap(&wrapped, password.show()))
-            .await
-            .map_err(|_| LoginError::Wrong)?
-    };
-    let (Some(member), Ok(identity)) = (found, opened) else {
-        turn.wrong();
-        service.counters.logins_wrong.add();
-        return Err(LoginError::Wrong);
-    };
-    if member.disabled {
-        turn.wrong();
-        service.counters.logins_wrong.add();
-        return Err(LoginError::Wrong);
-    }
-    turn.right();
+    let (member, identity) = prove(service, name, found, password).await?;
     let token = Token::generate();
     let now = service.clock.system_now();
     let session = Session {
@@ -153,6 +132,55 @@ pub async fn log_in(
     }
     tx.commit().await?;
     Ok((token, member))
+}
+
+/// Is this the password of a member who is logged in already? Gives their key. Slowed as a login is.
+///
+/// # Errors
+///
+/// See [`LoginError`].
+pub async fn is_right(
+    service: &Service,
+    member: &Member,
+    password: Hidden<String>,
+) -> Result<Identity, LoginError> {
+    let found = Some(member.clone());
+    Ok(prove(service, &member.name, found, password).await?.1)
+}
+
+/// Opens the key of whoever was found under a name. Takes its turn at the name, right or wrong.
+async fn prove(
+    service: &Service,
+    name: &str,
+    found: Option<Member>,
+    password: Hidden<String>,
+) -> Result<(Member, Identity), LoginError> {
+    let mut turn = service.logins.turn(name).await?;
+    let wrapped = match &found {
+        Some(member) => member.wrapped.clone(),
+        None => passwords::dummy().to_vec(),
+    };
+    let opened = {
+        let _slot = service.logins.slots.acquire().await;
+        tokio::task::spawn_blocking(move || passwords::unwrap(&wrapped, password.show()))
+            .await
+            .map_err(|_| LoginError::Wrong)?
+    };
+    let proven = match (found, opened) {
+        (Some(member), Ok(identity)) if !member.disabled => Some((member, identity)),
+        _ => None,
+    };
+    match proven {
+        Some(proven) => {
+            turn.right();
+            Ok(proven)
+        }
+        None => {
+            turn.wrong();
+            service.counters.logins_wrong.add();
+            Err(LoginError::Wrong)
+        }
+    }
 }
 
 /// Ends a session, if there is one, for all who use its token.

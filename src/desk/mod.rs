@@ -90,6 +90,9 @@ pub enum Invalid {
     /// Somebody has it.
     #[error("There is a member of this name already.")]
     NameTaken,
+    /// The old password is wrong.
+    #[error("The old password is wrong.")]
+    WrongPassword,
     /// Too short a password.
     #[error("A password has twelve characters or more.")]
     ShortPassword,

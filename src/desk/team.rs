@@ -4,11 +4,13 @@
 
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
-use crate::login::Role;
+use crate::login::{self, LoginError, Role};
 use crate::members::{self, MemberError, Source};
 use crate::service::Service;
 use crate::store::Tx;
+use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
+use crate::vault::passwords;
 use uuid::Uuid;
 
 /// The longest name, in characters.
@@ -125,6 +127,46 @@ pub async fn disable(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     members::disable(&mut tx, &service.clock, inspector.name(), &member).await?;
+    tx.commit().await?;
+    service.live.session_ended();
+    Ok(())
+}
+
+/// Puts the inspector's own key under another password. Their other sessions end.
+///
+/// # Errors
+///
+/// [`Invalid::WrongPassword`] when the old one is wrong, [`Invalid::ShortPassword`].
+pub async fn change_password(
+    service: &Service,
+    inspector: &Inspector,
+    old: Hidden<String>,
+    new: Hidden<String>,
+) -> Result<()> {
+    if new.show().chars().count() < SHORTEST_PASSWORD {
+        return Err(DeskError::Invalid(Invalid::ShortPassword));
+    }
+    // Guessing at an open desk is guessing: it is slowed like a login.
+    let right = login::is_right(service, inspector.member(), old)
+        .await
+        .map_err(|error| match error {
+            LoginError::Store(error) => DeskError::Store(error),
+            LoginError::Wrong | LoginError::TooMany => DeskError::Invalid(Invalid::WrongPassword),
+        })?;
+    let wrapped = tokio::task::spawn_blocking(move || passwords::wrap(&right, new.show()))
+        .await
+        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+    let mut tx = service.db.begin().await?;
+    rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
+    for line in inspector.lines(service) {
+        let act = Act {
+            at: service.clock.line_now(),
+            actor: Some(inspector.name()),
+            action: "password_changed",
+            ..Act::default()
+        };
+        audit::append(&mut tx, &line.id, act).await?;
+    }
     tx.commit().await?;
     service.live.session_ended();
     Ok(())

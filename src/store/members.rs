@@ -74,6 +74,8 @@ statements! {
     MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE name = $1";
     MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE id = $1";
     MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled FROM members ORDER BY name";
+    SET_WRAPPED = "UPDATE members SET wrapped = $2 WHERE id = $1";
+    DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
     DISABLE = "UPDATE members SET disabled = TRUE WHERE id = $1";
     INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
@@ -125,6 +127,12 @@ pub async fn by_id(tx: &mut Tx, id: Uuid) -> Result<Option<Member>> {
 /// All members, by name.
 pub async fn list(tx: &mut Tx) -> Result<Vec<Member>> {
     run!(tx, MEMBERS, fetch_all)
+}
+
+/// A member's key is under another password from now on; all their sessions but the one with this hash end.
+pub async fn set_wrapped(tx: &mut Tx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
+    run!(tx, SET_WRAPPED, execute, id, wrapped)?;
+    run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
 /// Locks a member out and ends their sessions.

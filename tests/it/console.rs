@@ -8,13 +8,14 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 /// Every page that is not about a report.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "/console/",
     "/console/abandoned",
     "/console/calendar",
     "/console/hear",
     "/console/members",
     "/console/help",
+    "/console/password",
     "/console/?status=closed&mine=1",
 ];
 
@@ -324,6 +325,36 @@ on_both! {
         assert_eq!(other_tab.get("/console/").await.location(), "/console/sign-in?again=1");
         let script = other_tab.any(Method::GET, "/console/", &[("hx-request", "true")], &[]).await;
         assert_eq!(script.status, StatusCode::UNAUTHORIZED);
+    }
+
+    async fn everybody_changes_their_own_password(line: TestLine) {
+        line.make_member("li", Role::Inspector, "a long password", &["fcg-5"]).await;
+        let desk = Desk::sign_in(&line.url, "li", "a long password").await;
+        let elsewhere = Desk::sign_in(&line.url, "li", "a long password").await;
+        let id = report(line, "said").await;
+        let change = async |old: &str, new: &str, again: &str| {
+            desk.post("/console/password", &[("old", old), ("new", new), ("again", again)]).await
+        };
+        for (old, new, again, words) in [
+            ("wrong", "another long password", "another long password", "现在的密码不正确"),
+            ("a long password", "too short", "too short", "至少12个字符"),
+            ("a long password", "another long password", "another long passwort", "不一样"),
+        ] {
+            let refused = change(old, new, again).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert!(refused.text().contains(words), "{words}");
+            assert!(!refused.text().contains(new), "a password is never shown");
+        }
+        assert_eq!(elsewhere.get("/console/").await.status, StatusCode::OK, "nothing was changed");
+        let changed = change("a long password", "another long password", "another long password").await;
+        assert!(changed.ok().contains("密码已修改"));
+        assert_eq!(elsewhere.get("/console/").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(desk.get(&format!("/console/reports/{id}")).await.status, StatusCode::OK);
+        let old = Desk::anybody(&line.url);
+        let old = old.post("/console/sign-in", &[("name", "li"), ("password", "a long password")]).await;
+        assert_eq!(old.status, StatusCode::UNAUTHORIZED);
+        let new = Desk::sign_in(&line.url, "li", "another long password").await;
+        assert_eq!(new.get(&format!("/console/reports/{id}/recordings/1")).await.body, wav(b"said"));
     }
 
     async fn a_page_left_open_does_not_keep_its_session(line: TestLine) {

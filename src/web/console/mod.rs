@@ -67,6 +67,8 @@ pub(super) fn routes() -> Routes {
         .get("/console/calendar", Inspector, calendar::show)
         .get("/console/hear", Inspector, hear::show)
         .get("/console/help", Inspector, help::show)
+        .get("/console/password", Inspector, team::show_password)
+        .post("/console/password", Inspector, team::change_password)
         .get("/console/reports/{id}", OwnLine, report::show)
         .get("/console/reports/{id}/events", OwnLine, events::report)
         .get(

@@ -200,6 +200,7 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::Name) => &w.bad_name,
         DeskError::Invalid(Invalid::NameTaken) => &w.name_taken,
         DeskError::Invalid(Invalid::ShortPassword) => &w.short_password,
+        DeskError::Invalid(Invalid::WrongPassword) => &w.wrong_password,
         DeskError::Invalid(Invalid::NoLine) => &w.no_line,
         DeskError::Invalid(Invalid::NoReports) => &w.bad_choice,
         DeskError::Invalid(Invalid::Oneself) => &w.oneself,

@@ -1,4 +1,4 @@
-//! Members and their lines, for the lead.
+//! Members and their lines, for the lead; and everybody's own password.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
@@ -8,6 +8,7 @@ use crate::login::Role;
 use crate::service::Service;
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -101,6 +102,61 @@ pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Resu
     let (name, lines) = (form.get("name"), form.all("line"));
     let done = team::add(&service, &visit.inspector, name, role, password, &lines).await;
     after(&service, &visit, done, name).await
+}
+
+#[derive(Template)]
+#[template(path = "password.html", config = "src/web/askama.toml")]
+struct Password {
+    page: Page,
+    problem: Option<String>,
+    notice: Option<String>,
+}
+
+/// `GET /console/password`. Members; their own.
+pub(super) async fn show_password(State(service): App, visit: Visit) -> Result<Response, Stop> {
+    password_page(&service, &visit, None, None).await
+}
+
+async fn password_page(
+    service: &Service,
+    visit: &Visit,
+    problem: Option<String>,
+    notice: Option<String>,
+) -> Result<Response, Stop> {
+    let page = visit.page(service, "password").await?;
+    Ok(render(&Password {
+        page,
+        problem,
+        notice,
+    }))
+}
+
+/// `POST /console/password`. Members; changes their own and ends their other sessions; in the trail of their lines.
+pub(super) async fn change_password(
+    State(service): App,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let [old, new] = ["old", "new"].map(|name| Hidden::new(form.get(name).to_owned()));
+    if form.get("new") != form.get("again") {
+        let problem = Some(visit.w.not_the_same.clone());
+        let page = password_page(&service, &visit, problem, None).await?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    }
+    match team::change_password(&service, &visit.inspector, old, new).await {
+        Ok(()) => {
+            let notice = Some(visit.w.password_changed.clone());
+            password_page(&service, &visit, None, notice).await
+        }
+        Err(error) => match in_words(visit.w, &error) {
+            Some(text) => {
+                let problem = Some(text.to_owned());
+                let page = password_page(&service, &visit, problem, None).await?;
+                Ok((status_of(&error), page).into_response())
+            }
+            None => Err(visit.stop(error)),
+        },
+    }
 }
 
 /// `POST /console/members/{id}/line`. Leads; passes a line they hold on; in its trail.

@@ -45,6 +45,7 @@ words! {
     no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
     act_trail_opened,
+    change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
 }
 
 static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
