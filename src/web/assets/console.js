@@ -26,6 +26,20 @@ live?.addEventListener("present", (event) => {
 });
 live?.addEventListener("logged-out", () => ended());
 
+// The extension connects again after an interruption, but not when there was no connection to begin with, or when the
+// service ended it because the session was over.
+let followed = true;
+const follow = () => {
+  followed = true;
+  htmx.ajax("GET", live.getAttribute("hx-sse:connect"), { source: live });
+};
+document.addEventListener("htmx:sse:close", () => { followed = false; });
+document.addEventListener("htmx:error", (event) => {
+  if (event.target !== live) return;
+  lost(true);
+  setTimeout(follow, 2000);
+});
+
 // --- the end of a session -----------------------------------------------------------------------------------------
 
 const drafts = () => [...document.querySelectorAll("textarea")].filter((text) => text.value !== text.defaultValue);
@@ -44,10 +58,13 @@ function ended() {
 }
 find("ended")?.addEventListener("cancel", (event) => event.preventDefault());
 find("resume")?.addEventListener("click", async () => {
-  const answer = await fetch("/console/session", { redirect: "manual" });
+  const answer = await fetch(`/console/session?member=${find("ended").dataset.member}`, { redirect: "manual" });
+  // Somebody else may have signed in.
+  find("not-yours").hidden = answer.status !== 409;
   if (answer.status !== 204) return;
   document.body.classList.remove("covered");
   find("ended").close();
+  if (!followed) follow();
 });
 
 document.addEventListener("submit", () => { leaving = true; });
