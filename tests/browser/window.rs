@@ -2,8 +2,10 @@
 
 use super::driver::Driver;
 use crate::support::DEADLINE;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::elements::Element;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::{Method, Url};
@@ -120,11 +122,94 @@ impl Window {
         }
     }
 
+    /// Waits until a script gives back `true`.
+    pub async fn until(&self, script: &str) {
+        let wait = async {
+            // Between two pages there is none to ask.
+            while !matches!(
+                self.client.execute(script, vec![]).await,
+                Ok(Value::Bool(true))
+            ) {
+                tokio::time::sleep(BREATH).await;
+            }
+        };
+        if tokio::time::timeout(DEADLINE, wait).await.is_err() {
+            let page = self.text("body").await;
+            panic!("{script}\n{page}\n{:?}", self.log().await);
+        }
+    }
+
+    /// Opens another tab and goes on in it. Gives the one before.
+    pub async fn new_tab(&self) -> WindowHandle {
+        let before = self.client.window().await.expect("a tab");
+        let new = self.client.new_window(true).await.expect("another tab");
+        self.to_tab(new.handle).await;
+        before
+    }
+
+    /// Goes on in this tab.
+    pub async fn to_tab(&self, tab: WindowHandle) {
+        self.client.switch_to_window(tab).await.expect("the tab");
+    }
+
+    /// Goes on in the tab that a page has opened by itself, besides those known.
+    pub async fn to_opened_tab(&self, known: &[&WindowHandle]) {
+        let find = async {
+            loop {
+                let all = self.client.windows().await.expect("the tabs");
+                if let Some(new) = all.into_iter().find(|tab| !known.contains(&tab)) {
+                    return new;
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+        };
+        let new = tokio::time::timeout(DEADLINE, find).await;
+        self.to_tab(new.expect("a tab is opened")).await;
+    }
+
+    /// The tab it is in.
+    pub async fn tab(&self) -> WindowHandle {
+        self.client.window().await.expect("a tab")
+    }
+
+    /// Writes into the field a CSS selector names, behind what is there.
+    pub async fn write(&self, css: &str, text: &str) {
+        let field = self.wait_for(css).await;
+        let written = field.send_keys(text).await;
+        written.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// The page's address behind the host.
+    pub async fn path(&self) -> String {
+        let url = self.client.current_url().await.expect("an address");
+        url.path().to_owned()
+    }
+
     /// Clicks what a CSS selector names.
     pub async fn click(&self, css: &str) {
         let element = self.wait_for(css).await;
         let clicked = element.click().await;
         clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Clicks what leads to another page, and waits until that is there: the page before may already show the same.
+    pub async fn follow(&self, css: &str) {
+        self.script("window.before = true;").await;
+        self.click(css).await;
+        self.arrived().await;
+    }
+
+    /// Waits until another page is there than the one that was marked as the one before.
+    async fn arrived(&self) {
+        let arrived = "return window.before === undefined && document.readyState === 'complete';";
+        self.until(arrived).await;
+    }
+
+    /// Types what leads to another page, and waits until that is there.
+    pub async fn keys_follow(&self, keys: &str) {
+        self.script("window.before = true;").await;
+        self.keys(keys).await;
+        self.arrived().await;
     }
 
     /// Types on the keyboard, wherever the focus is.
@@ -180,7 +265,10 @@ impl Window {
         let Some(folder) = std::env::var_os(SCREENSHOTS).map(PathBuf::from) else {
             return;
         };
-        let picture = self.client.screenshot().await.expect("a picture");
+        let whole = json!({"format": "png", "captureBeyondViewport": true});
+        let picture = self.devtools("Page.captureScreenshot", whole).await;
+        let picture = STANDARD.decode(picture["data"].as_str().expect("a picture"));
+        let picture = picture.expect("base64");
         std::fs::create_dir_all(&folder).expect("the folder of pictures");
         std::fs::write(folder.join(format!("{name}.png")), picture).expect("a file");
     }

@@ -316,7 +316,13 @@ on_both! {
         desk.keep(&right);
         let other_tab = desk.clone();
         let mut told = other_tab.follow(&other_tab.get("/console/").await.ok()).await;
-        assert_eq!(desk.get("/console/session").await.status, StatusCode::NO_CONTENT);
+        let page = desk.get("/console/").await.ok();
+        let (_, member) = page.split_once("data-member=\"").unwrap();
+        let member = member.split('"').next().unwrap();
+        let own = desk.get(&format!("/console/session?member={member}")).await;
+        assert_eq!(own.status, StatusCode::NO_CONTENT);
+        // A page somebody else had open is not for this member.
+        assert_eq!(desk.get("/console/session?member=none").await.status, StatusCode::CONFLICT);
         let out = desk.post("/console/sign-out", &[]).await;
         assert_eq!(out.location(), "/console/sign-in?out=1");
         assert!(out.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));

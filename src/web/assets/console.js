@@ -35,8 +35,23 @@ live?.addEventListener("present", (event) => {
 });
 live?.addEventListener("logged-out", () => ended());
 
+// The extension connects again after an interruption, but not when there was no connection to begin with, or when the
+// service ended it because the session was over.
+let followed = true;
+const follow = () => {
+  followed = true;
+  htmx.ajax("GET", live.getAttribute("hx-sse:connect"), { source: live });
+};
+document.addEventListener("htmx:sse:close", () => { followed = false; });
+document.addEventListener("htmx:error", (event) => {
+  if (event.target !== live) return;
+  lost(true);
+  setTimeout(follow, 2000);
+});
+
 // --- the end of a session -----------------------------------------------------------------------------------------
 
+const session = () => `/console/session?member=${find("ended").dataset.member}`;
 const drafts = () => [...document.querySelectorAll("textarea")].filter((text) => text.value !== text.defaultValue);
 let leaving = false;
 
@@ -53,18 +68,21 @@ function ended() {
 }
 find("ended")?.addEventListener("cancel", (event) => event.preventDefault());
 find("resume")?.addEventListener("click", async () => {
-  const answer = await fetch("/console/session", { redirect: "manual" });
+  const answer = await fetch(session(), { redirect: "manual" });
+  // Somebody else may have signed in.
+  find("not-yours").hidden = answer.status !== 409;
   if (answer.status !== 204) return;
   document.body.classList.remove("covered");
   find("ended").close();
+  if (!followed) follow();
 });
 
 // A page in the background follows nothing: browsers allow only a few connections. Whoever comes back to it first learns
 // whether they are still signed in.
 document.addEventListener("visibilitychange", async () => {
   if (document.hidden) return;
-  const answer = await fetch("/console/session", { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (answer?.status === 401) ended();
+  const answer = await fetch(session(), { headers: { "HX-Request": "true" } }).catch(() => null);
+  if ([401, 409].includes(answer?.status)) ended();
 });
 
 // A note is saved without leaving the page: when the connection fails, what was written is still there.

@@ -20,6 +20,8 @@ pub(super) struct Page {
     pub w: &'static Words,
     /// The member's name, when somebody is signed in.
     pub who: Option<String>,
+    /// The member's id, or nothing.
+    pub member: String,
     /// Which entry of the navigation this is.
     pub here: &'static str,
     /// This page's address, to come back to.
@@ -59,6 +61,7 @@ impl Page {
         Self {
             w,
             who: None,
+            member: String::new(),
             here: "",
             back: String::new(),
             banners: Vec::new(),
@@ -114,6 +117,7 @@ impl Visit {
         Ok(Page {
             w: self.w,
             who: Some(self.inspector.name().to_owned()),
+            member: self.inspector.id().to_string(),
             here,
             back: self.back.clone(),
             banners,

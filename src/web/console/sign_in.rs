@@ -88,9 +88,23 @@ pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Respons
         .into_response()
 }
 
-/// `GET /console/session`. Members; whether the session lasts, for a page that was left open.
-pub(super) async fn session(_: Visit) -> StatusCode {
-    StatusCode::NO_CONTENT
+#[derive(Deserialize, Default)]
+pub(super) struct Whose {
+    #[serde(default)]
+    member: String,
+}
+
+/// `GET /console/session`. Members; whether the session lasts, and is that of the member who left a page open.
+pub(super) async fn session(
+    visit: Visit,
+    whose: Result<Query<Whose>, QueryRejection>,
+) -> StatusCode {
+    let Query(whose) = whose.unwrap_or_default();
+    if whose.member == visit.inspector.id().to_string() {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::CONFLICT
+    }
 }
 
 /// `POST /console/language`. Anybody; remembers the other language, and goes back to a page of the console.

@@ -36,7 +36,7 @@ words! {
     wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,
     back_to_queue, login_again, trail, when, who, what, show_trail,
     pages, calendar, hear, members, help, lost_connection, keys, key_next, key_play, key_seek, key_leave,
-    close_box, ended_title, ended_text, resume, no_script, filters, one_report, also_open, no_recordings, play,
+    close_box, ended_title, ended_text, ended_not_yours, resume, no_script, filters, one_report, also_open, no_recordings, play,
     pause_playing, play_failed, not_saved, back_5, speed, position, save_note, close_report, back_to_report, trail_hint,
     earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,

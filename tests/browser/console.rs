@@ -1,0 +1,267 @@
+//! The console, used as an inspector does: a report from the telephone to its end, two who want the same one, and what
+//! stays as it is while the page around it changes.
+
+use super::Window;
+use super::office::{LI, office, tone};
+use serde_json::json;
+
+/// Of which the texts below must be the only markup.
+const STRANGERS: &str = "return [...document.querySelectorAll('body *')].filter((it) =>
+    it.matches('script, img, iframe, style, link, meta, base, math, details[open], [hx-get]:not(main), [onerror], [onload], [onmouseover]')
+    || (it.matches('svg') && !it.closest('.track'))).map((it) => it.outerHTML);";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_from_the_telephone_to_its_end() {
+    let line = office().await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    window.script("window.same = true;").await;
+
+    let desk = window.new_tab().await;
+    window.goto(&format!("{}/phone", line.url)).await;
+    window.click("#dial .main").await;
+    window.wait_for("#phone[data-state=keys]").await;
+    window.click("[data-key='1']").await;
+    window.wait_for("#phone[data-state=speech]").await;
+    window.click("#sample").await;
+    window.wait_for("#phone[data-state=spoken]").await;
+    window.click("[data-key='#']").await;
+    window.wait_for("#phone[data-state=keys]").await;
+    window.click("[data-key='1']").await;
+    window.wait_for("#phone[data-state=over]").await;
+
+    window.to_tab(desk).await;
+    window.wait_for_path("//a[@data-row][.='2024-0001']").await;
+    assert_eq!(
+        window.script("return window.same;").await,
+        true,
+        "nobody has loaded the page again"
+    );
+    window.follow("button[data-key=n]").await;
+    window.wait_for("main h1 + .state.claimed").await;
+    window.wait_for(".player[data-ready]").await;
+    window.play().await;
+
+    window
+        .write("#note-form textarea", "食堂采购，来电人愿意面谈。")
+        .await;
+    window.follow("#note-form button").await;
+    window
+        .wait_for_path("//li[@class='note']/p[.='食堂采购，来电人愿意面谈。']")
+        .await;
+    for choice in [
+        "[name=scope][value=in]",
+        "[name=discipline][value=廉洁纪律]",
+        "[name=focus]",
+    ] {
+        window
+            .click(&format!("#classification-form {choice}"))
+            .await;
+    }
+    window.follow("#classification-form button").await;
+    window.wait_for("li.classification").await;
+    // What was saved is what the form begins with.
+    window
+        .wait_for("[name=discipline][value=廉洁纪律]:checked")
+        .await;
+    window.click("#close-form [value=referred]").await;
+    window
+        .write("#close-form [name=destination]", "派驻纪检组")
+        .await;
+    window.follow("#close-form button.main").await;
+    window.wait_for("main h1 + .state.closed").await;
+    let page = window.text("main").await;
+    let focus = &line.service().config.lines[0].line.focuses[0];
+    for words in [
+        "2024-0001",
+        "已办结",
+        "wang",
+        "录音 1",
+        "食堂采购",
+        "属于受理范围",
+        "廉洁纪律",
+        focus,
+        "已转交",
+        "派驻纪检组",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    window.finish().await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_claim_one_is_told_that_it_is_gone() {
+    let line = office().await;
+    let at = line.reported(&tone(2)).await;
+    line.li().await;
+    let (lead, li) = tokio::join!(Window::open(), Window::open());
+    lead.sign_in_lead(&line.url).await;
+    li.sign_in(&line.url, LI).await;
+    for window in [&lead, &li] {
+        window.goto(&format!("{}{at}", line.url)).await;
+        window.wait_for("button[data-key=c]").await;
+        // Neither hears of the other before pressing it.
+        window
+            .script("document.getElementById('live').remove();")
+            .await;
+    }
+    tokio::join!(
+        lead.click("button[data-key=c]"),
+        li.click("button[data-key=c]")
+    );
+    let mut told = 0;
+    for window in [&lead, &li] {
+        window.wait_for("main h1 + .state.claimed").await;
+        let page = window.text("main").await;
+        told += page
+            .matches("这件反映的状态已经改变，可能是其他人刚刚处理过。")
+            .count();
+    }
+    assert_eq!(told, 1);
+    lead.finish_with(&["409"]).await;
+    li.finish_with(&["409"]).await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_is_at_stays_while_the_page_changes() {
+    let line = office().await;
+    let at = line.reported(&tone(60)).await;
+    let li = line.li().await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    window.goto(&format!("{}{at}", line.url)).await;
+    window.wait_for(".player[data-ready]").await;
+    window.play().await;
+    window.write("#note-form textarea", "正在写的一句话").await;
+    window.click("#classification-form [value=廉洁纪律]").await;
+    // Two characters to the left.
+    window.click("#note-form textarea").await;
+    window.keys("\u{e010}\u{e012}\u{e012}").await;
+    let state = "const audio = document.querySelector('audio');
+        const text = document.querySelector('#note-form textarea');
+        window.audio ??= audio;
+        window.field ??= text;
+        return [window.audio === audio && window.field === text, audio.paused, document.activeElement === text,
+          text.value, text.selectionStart, document.querySelector('[value=廉洁纪律]').checked, audio.currentTime];";
+    let before = window.script(state).await;
+    assert_eq!(
+        before.as_array().unwrap()[..6],
+        json!([true, false, true, "正在写的一句话", 5, true])
+            .as_array()
+            .unwrap()[..]
+    );
+
+    // Another looks, writes, and takes it.
+    let page = li.get(&at).await.ok();
+    let present = li.follow(&page).await;
+    window.wait_for_text("others", "li").await;
+    li.post(&format!("{at}/note"), &[("text", "另一个人的记录")])
+        .await;
+    window
+        .wait_for_path("//li[@class='note']/p[.='另一个人的记录']")
+        .await;
+    li.post(&format!("{at}/claim"), &[]).await;
+    window.wait_for("main h1 + .state.claimed").await;
+    drop(present);
+    window.wait_for("#others[hidden]").await;
+    let after = window.script(state).await;
+    assert_eq!(
+        after.as_array().unwrap()[..6],
+        before.as_array().unwrap()[..6]
+    );
+    let heard = after[6].as_f64();
+    assert!(heard > before[6].as_f64(), "{before} {after}");
+    window
+        .until(&format!(
+            "return document.querySelector('audio').currentTime > {};",
+            heard.unwrap()
+        ))
+        .await;
+
+    // Where it is, more can be written.
+    window.keys("又").await;
+    window.keys_follow("\u{e009}\u{e007}").await;
+    window
+        .wait_for_path("//li[@class='note']/p[.='正在写的一又句话']")
+        .await;
+    window.finish().await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_never_becomes_part_of_the_page() {
+    let payloads = [
+        "<img src=x onerror=window.x=1>",
+        "</p></textarea><script>window.x=1</script>",
+        "<b hx-get=/console/ hx-trigger=load>",
+        "\"'><svg onload=window.x=1>",
+    ];
+    let line = office().await;
+    let at = line.reported(&tone(2)).await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    window.goto(&format!("{}{at}", line.url)).await;
+    let own = window.script(STRANGERS).await;
+    for (n, payload) in payloads.into_iter().enumerate() {
+        window.write("#note-form textarea", payload).await;
+        window.follow("#note-form button").await;
+        window
+            .until(&format!(
+                "return document.querySelectorAll('.note').length === {};",
+                n + 1
+            ))
+            .await;
+    }
+    window.follow("button[data-key=c]").await;
+    window.click("#close-form [value=referred]").await;
+    window
+        .write("#close-form [name=destination]", &payloads.concat())
+        .await;
+    window.follow("#close-form button.main").await;
+    window.wait_for("main h1 + .state.closed").await;
+    let shown = "return [...document.querySelectorAll('.note p, .outcome p:last-child')].map((p) => p.textContent);";
+    let mut expected: Vec<String> = payloads.map(str::to_owned).into();
+    expected.push(payloads.concat());
+    assert_eq!(window.script(shown).await, json!(expected));
+    assert_eq!(window.script(STRANGERS).await, own);
+
+    // Also when it comes by itself, with a name, into a page that is open.
+    let li = line.li().await;
+    for payload in payloads {
+        li.post(&format!("{at}/note"), &[("text", payload)]).await;
+    }
+    window
+        .until("return document.querySelectorAll('.note').length === 8;")
+        .await;
+    assert_eq!(window.script(STRANGERS).await, own);
+    window.goto(&format!("{}/console/members", line.url)).await;
+    let own = window.script(STRANGERS).await;
+    for payload in payloads
+        .iter()
+        .filter(|payload| payload.chars().count() <= 40)
+    {
+        window.write("[name=name]", payload).await;
+        window
+            .write("main [name=password]", "a long password")
+            .await;
+        window.follow("main button.main").await;
+        window.wait_for("[name=name][value='']").await;
+    }
+    let names = "return [...document.querySelectorAll('tbody td:first-child')].map((td) => td.textContent.trim());";
+    let names = window.script(names).await;
+    for payload in payloads
+        .iter()
+        .filter(|payload| payload.chars().count() <= 40)
+    {
+        assert!(
+            names.as_array().unwrap().contains(&json!(payload)),
+            "{payload}: {names}"
+        );
+    }
+    assert_eq!(window.script(STRANGERS).await, own);
+    assert_eq!(window.script("return window.x === undefined;").await, true);
+    window.finish().await;
+    line.finish().await;
+}

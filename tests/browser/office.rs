@@ -1,0 +1,92 @@
+//! An office with the console: a line, what callers have left on it, and inspectors in their browsers.
+
+use super::Window;
+use crate::support::console::Desk;
+use crate::support::{Database, LEAD, NUMBER, OPEN, TestLine};
+use bytes::Bytes;
+use dutyline::login::Role;
+
+/// Another inspector.
+pub const LI: (&str, &str) = ("li", "a long password");
+/// What callers press and say is not the console's concern: a number to call from.
+const CALLER: &str = "+8613800138000";
+
+/// A line whose console is opened over plain http, as that of the demo.
+pub async fn office() -> TestLine {
+    let plain = |toml: String| toml.replace("https://duty.example.org", "http://127.0.0.1");
+    TestLine::with(Database::sqlite(), OPEN, plain).await
+}
+
+/// A recording of this many seconds: a tone that can be told from silence.
+pub fn tone(seconds: u32) -> Bytes {
+    let samples = (0..seconds * 8_000).map(|i| if i % 20 < 10 { 3_000i16 } else { -3_000 });
+    let sound: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let length = u32::try_from(sound.len()).unwrap();
+    let mut wav = Vec::from(&crate::support::wav(b"..")[..44]);
+    wav[4..8].copy_from_slice(&(36 + length).to_le_bytes());
+    wav[40..44].copy_from_slice(&length.to_le_bytes());
+    wav.extend(sound);
+    wav.into()
+}
+
+impl TestLine {
+    /// Somebody leaves a report; once it can be heard, where its page is.
+    pub async fn reported(&self, said: &Bytes) -> String {
+        self.leave(CALLER, NUMBER, said).await;
+        self.idle().await;
+        self.newest().await
+    }
+
+    /// Where the page of the newest report is.
+    pub async fn newest(&self) -> String {
+        let all = self.lead().await.reports().await;
+        let newest = all
+            .iter()
+            .max_by_key(|report| report["reference"].to_string());
+        let id = newest.expect("a report")["id"].as_str().unwrap().to_owned();
+        format!("/console/reports/{id}")
+    }
+
+    /// Makes the other inspector, who is at a desk of their own.
+    pub async fn li(&self) -> Desk {
+        self.make_member(LI.0, Role::Inspector, LI.1, &["fcg-5"])
+            .await;
+        Desk::sign_in(&self.url, LI.0, LI.1).await
+    }
+}
+
+impl Window {
+    /// Signs somebody in at the console, and sees the queue.
+    pub async fn sign_in(&self, url: &str, (name, password): (&str, &str)) {
+        self.goto(&format!("{url}/console/sign-in")).await;
+        self.write("input[name=name]", name).await;
+        self.write("input[name=password]", password).await;
+        self.follow("main button.main").await;
+        self.wait_for(".filters").await;
+    }
+
+    /// Signs the first lead in.
+    pub async fn sign_in_lead(&self, url: &str) {
+        self.sign_in(url, LEAD).await;
+    }
+
+    /// Plays the first recording, and sees to it that it is heard.
+    pub async fn play(&self) {
+        self.wait_for(".player[data-ready]").await;
+        let listen = "const audio = document.querySelector('audio');
+            window.played = new Promise((done) => audio.addEventListener('playing', () => done(true), { once: true }));";
+        self.script(listen).await;
+        // A real click: browsers play nothing that nobody asked for.
+        self.click(".play").await;
+        assert_eq!(self.script("return window.played;").await, true);
+    }
+
+    /// Ends the browser. Of what the browser had to say, only `expected` is in order: a part of each line.
+    pub async fn finish_with(self, expected: &[&str]) {
+        let log = self.log().await;
+        let known = |line: &&String| expected.iter().any(|part| line.contains(part));
+        let unknown: Vec<_> = log.iter().filter(|line| !known(line)).collect();
+        assert_eq!(unknown, [""; 0]);
+        self.finish().await;
+    }
+}
