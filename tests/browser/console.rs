@@ -42,10 +42,7 @@ async fn a_report_from_the_telephone_to_its_end() {
     window.wait_for(".player[data-ready]").await;
     window.play().await;
 
-    window
-        .write("#note-form textarea", "食堂采购，来电人愿意面谈。")
-        .await;
-    window.follow("#note-form button").await;
+    window.save_note("食堂采购，来电人愿意面谈。").await;
     window
         .wait_for_path("//li[@class='note']/p[.='食堂采购，来电人愿意面谈。']")
         .await;
@@ -182,7 +179,8 @@ async fn what_somebody_is_at_stays_while_the_page_changes() {
 
     // Where it is, more can be written.
     window.keys("又").await;
-    window.keys_follow("\u{e009}\u{e007}").await;
+    window.keys("\u{e009}\u{e007}").await;
+    window.note_saved().await;
     window
         .wait_for_path("//li[@class='note']/p[.='正在写的一又句话']")
         .await;
@@ -205,8 +203,7 @@ async fn what_is_written_never_becomes_part_of_the_page() {
     window.goto(&format!("{}{at}", line.url)).await;
     let own = window.script(STRANGERS).await;
     for (n, payload) in payloads.into_iter().enumerate() {
-        window.write("#note-form textarea", payload).await;
-        window.follow("#note-form button").await;
+        window.save_note(payload).await;
         window
             .until(&format!(
                 "return document.querySelectorAll('.note').length === {};",

@@ -18,7 +18,21 @@ pub struct Driver {
 
 impl Driver {
     /// Starts it; ready when this returns.
+    ///
+    /// It takes a free port of IPv4 and then wants the same one of IPv6; when that is somebody else's it ends, and is
+    /// started once more.
     pub async fn start() -> Self {
+        let mut said = String::new();
+        for _ in 0..5 {
+            match Self::try_start().await {
+                Ok(driver) => return driver,
+                Err(output) => said.push_str(&output),
+            }
+        }
+        panic!("chromedriver does not start: {said}");
+    }
+
+    async fn try_start() -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
@@ -30,16 +44,22 @@ impl Driver {
             .expect("chromedriver (Debian's chromium-driver) is installed; to leave these tests out, skip `browser::`");
         let output = BufReader::new(child.stdout.take().unwrap());
         let told = tokio::task::spawn_blocking(move || port(output));
-        let Ok(Ok(Some((port, output)))) = tokio::time::timeout(DEADLINE, told).await else {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("chromedriver does not start");
+        let told = match tokio::time::timeout(DEADLINE, told).await {
+            Ok(told) => told.expect("reading does not panic"),
+            Err(_) => Err("nothing within the deadline".into()),
         };
-        Self {
-            child,
-            _output: output,
-            port,
-            folder,
+        match told {
+            Ok((port, output)) => Ok(Self {
+                child,
+                _output: output,
+                port,
+                folder,
+            }),
+            Err(said) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(said)
+            }
         }
     }
 
@@ -54,16 +74,19 @@ impl Driver {
     }
 }
 
-/// The port it says it listens on.
-fn port(mut output: BufReader<ChildStdout>) -> Option<(u16, BufReader<ChildStdout>)> {
+/// The port it says it listens on; what it says instead, when it ends without.
+fn port(mut output: BufReader<ChildStdout>) -> Result<(u16, BufReader<ChildStdout>), String> {
+    let mut said = String::new();
     loop {
-        let mut line = String::new();
-        if output.read_line(&mut line).ok()? == 0 {
-            return None;
+        let start = said.len();
+        match output.read_line(&mut said) {
+            Ok(0) | Err(_) => return Err(said),
+            Ok(_) => {}
         }
-        if let Some((_, rest)) = line.split_once("started successfully on port ") {
-            let port = rest.trim().trim_end_matches('.').parse().ok()?;
-            return Some((port, output));
+        if let Some((_, rest)) = said[start..].split_once("started successfully on port ")
+            && let Ok(port) = rest.trim().trim_end_matches('.').parse()
+        {
+            return Ok((port, output));
         }
     }
 }

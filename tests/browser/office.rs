@@ -81,6 +81,19 @@ impl Window {
         assert_eq!(self.script("return window.played;").await, true);
     }
 
+    /// Writes a note and saves it; the page stays, and its field is empty then.
+    pub async fn save_note(&self, text: &str) {
+        self.write("#note-form textarea", text).await;
+        self.click("#note-form button").await;
+        self.note_saved().await;
+    }
+
+    /// Waits until the note that was written is saved.
+    pub async fn note_saved(&self) {
+        self.until("return document.querySelector('#note-form textarea').value === '';")
+            .await;
+    }
+
     /// Ends the browser. Of what the browser had to say, only `expected` is in order: a part of each line.
     pub async fn finish_with(self, expected: &[&str]) {
         let log = self.log().await;

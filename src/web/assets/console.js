@@ -95,6 +95,7 @@ note?.addEventListener("submit", async (event) => {
   const said = note.querySelector(".problem");
   const say = (words) => { said.textContent = words; said.hidden = words === ""; };
   say("");
+  const written = text.value;
   button.disabled = true;
   try {
     const answer = await fetch(note.action, {
@@ -105,7 +106,8 @@ note?.addEventListener("submit", async (event) => {
     });
     if (answer.type === "opaqueredirect") {
       // Saved: the news bring it into the timeline.
-      text.value = text.defaultValue = "";
+      text.defaultValue = "";
+      if (text.value === written) text.value = "";
     } else if (answer.status === 401) {
       ended();
     } else {
