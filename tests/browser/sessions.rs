@@ -165,7 +165,9 @@ async fn a_lost_connection_is_told_and_what_was_missed_is_shown() {
     proxy.set(Network::Whole);
     window.wait_for("#lost[hidden]").await;
     window.wait_for_path("//a[@data-row][.='2024-0001']").await;
-    window.finish_with(&["net::ERR_", "network error"]).await;
+    window
+        .finish_with(&["net::ERR_", "network error", "Failed to fetch"])
+        .await;
     line.finish().await;
 }
 
