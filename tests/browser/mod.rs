@@ -7,13 +7,17 @@
 //! | [`office`] | a line, and people at its console |
 //! | `phone` | the simulated telephone |
 //! | `console` | reports, from the telephone to their end |
+//! | `keyboard` | the console without a mouse |
+//! | `pages` | every page of the console, to be looked at |
 //! | `sessions` | the console while sessions end and connections break |
 //!
 //! With `DUTYLINE_SCREENSHOTS=DIR` pictures of the pages are put there, for whoever wants to look.
 
 mod console;
 mod driver;
+mod keyboard;
 mod office;
+mod pages;
 mod phone;
 mod sessions;
 mod window;

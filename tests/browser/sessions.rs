@@ -165,7 +165,33 @@ async fn a_lost_connection_is_told_and_what_was_missed_is_shown() {
     proxy.set(Network::Whole);
     window.wait_for("#lost[hidden]").await;
     window.wait_for_path("//a[@data-row][.='2024-0001']").await;
-    window.finish_with(&["net::ERR_", "network error"]).await;
+    window
+        .finish_with(&["net::ERR_", "network error", "Failed to fetch"])
+        .await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_was_left_holds_no_connection() {
+    let line = office().await;
+    let at = line.reported(&tone(2)).await;
+    let li = line.li().await;
+    let mut told = li.follow(&li.get(&at).await.ok()).await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    window.goto(&format!("{}{at}", line.url)).await;
+    let present = |names: &str| ("present".to_owned(), names.to_owned());
+    assert_eq!(told.next().await.unwrap(), present("[\"wang\"]"));
+    window.goto(&format!("{}/console/help", line.url)).await;
+    assert_eq!(told.next().await.unwrap(), present("[]"));
+    window.script("history.back();").await;
+    assert_eq!(told.next().await.unwrap(), present("[\"wang\"]"));
+    li.post(&format!("{at}/note"), &[("text", "另一个人的记录")])
+        .await;
+    window
+        .wait_for_path("//li[@class='note']/p[.='另一个人的记录']")
+        .await;
+    window.finish().await;
     line.finish().await;
 }
 

@@ -237,6 +237,9 @@ impl Window {
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await;
+        // They take room on some systems and none on others.
+        self.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true}))
+            .await;
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.devtools("Emulation.setEmulatedMedia", media).await;

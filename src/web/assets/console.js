@@ -40,9 +40,22 @@ live?.addEventListener("logged-out", () => ended());
 let followed = true;
 const follow = () => {
   followed = true;
+  leaving = false;
   htmx.ajax("GET", live.getAttribute("hx-sse:connect"), { source: live });
 };
 document.addEventListener("htmx:sse:close", () => { followed = false; });
+// A page that was left may be kept by the browser for its back button, and with it one of the few connections a
+// browser makes to one host: after six pages the next would wait.
+let connection = null;
+document.addEventListener("htmx:sse:before:connection", (event) => { connection = event.detail.connection; });
+addEventListener("pagehide", () => {
+  if (!connection) return;
+  connection.config.reconnect = false;
+  connection.abortController.abort();
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted) setTimeout(follow);
+});
 document.addEventListener("htmx:error", (event) => {
   if (event.target !== live) return;
   lost(true);
