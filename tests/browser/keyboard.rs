@@ -115,10 +115,12 @@ async fn from_signing_in_to_a_saved_note() {
         true
     );
     window.keys("w").await;
-    window.keys_follow(&format!("{CONTROL}{ENTER}")).await;
+    window.keys(&format!("{CONTROL}{ENTER}")).await;
+    window.note_saved().await;
     window
         .wait_for_path("//li[@class='note']/p[.='npw?']")
         .await;
+    window.keys(ESCAPE).await;
     window.keys_follow("q").await;
     assert_eq!(window.path().await, "/console/");
     window.finish().await;

@@ -71,11 +71,12 @@ async fn what_was_written_outlasts_the_session() {
     window
         .wait_for_path("//li[@class='note']/p[.='另一个人的记录']")
         .await;
-    window.follow("#note-form button").await;
+    window.click("#note-form button").await;
+    window.note_saved().await;
     window
         .wait_for_path("//li[@class='note']/p[.='没有保存的一句话']")
         .await;
-    window.finish().await;
+    window.finish_with(&["401"]).await;
     line.finish().await;
 }
 
@@ -115,7 +116,7 @@ async fn a_page_without_drafts_goes_when_the_session_ends() {
         .wait_for_path("//*[@role='alert'][.='登录已过期，请重新登录。']")
         .await;
     assert_eq!(window.path().await, "/console/sign-in");
-    window.finish().await;
+    window.finish_with(&["401"]).await;
     line.finish().await;
 }
 
