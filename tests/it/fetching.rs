@@ -2,11 +2,13 @@
 //! provider that cannot be read back here.
 
 use crate::support::queue::{self, Job};
+use crate::support::sql::change;
 use crate::support::standin::{Serving, StandIn};
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{Api, DEADLINE, Database, OPEN, TestLine, client, names, pause};
 use bytes::Bytes;
 use chrono::TimeDelta;
+use dutyline::store::audit;
 use dutyline::trail;
 use serde_json::Value;
 
@@ -241,6 +243,29 @@ on_both_scenes! {
         }
         scene.mend().await;
         scene.all_is_well().await;
+    }
+
+    async fn a_recording_that_never_comes_is_given_up_with_an_alarm(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        let tries = "UPDATE jobs SET attempts = 105 WHERE kind = 'fetch'";
+        change(scene.line.db(), tries, &[]).await;
+        scene.hurry("fetch").await;
+        let job = scene.tried("fetch", 106).await;
+        assert!(job.dead);
+        assert_eq!(scene.recording().await["state"], "lost");
+        let counters = &scene.line.service().counters;
+        assert_eq!((counters.jobs_dead.get(), counters.recordings_lost.get()), (1, 1));
+        // The trail says so: pages that are open learn it from there.
+        let mut tx = scene.line.db().read().await.unwrap();
+        let links = audit::links(&mut tx, "fcg-5", 0).await.unwrap();
+        drop(tx);
+        let lost = links.iter().filter(|link| link.action == "recording_lost");
+        assert_eq!(lost.count(), 1);
+        assert_eq!(scene.trail().await, [""; 0]);
+        scene.send(&scene.story.status()).await;
+        scene.line.forget_jobs().await;
+        scene.line.finish().await;
     }
 
     async fn a_recording_the_provider_did_not_make_ends_the_fetch(scene: Scene) {

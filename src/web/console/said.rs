@@ -132,6 +132,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "call_answered" => &w.act_call_answered,
         "report_queued" => &w.act_report_queued,
         "recording_sealed" => &w.act_recording_sealed,
+        "recording_lost" => &w.act_recording_lost,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
         "entry_purged" => &w.act_entry_purged,
         "report_opened" => &w.act_report_opened,
