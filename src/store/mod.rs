@@ -34,11 +34,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "foundation",
-    include_str!("migrations/0001_foundation.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "foundation",
+        include_str!("migrations/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "calling back",
+        include_str!("migrations/0002_calling_back.sql"),
+    ),
+];
 
 /// How long a connection waits for the database before the request is given up.
 const ACQUIRE: Duration = Duration::from_secs(5);

@@ -245,10 +245,12 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
             vec![
                 call_word(w, own, "phase"),
                 call_word(w, own, "reached"),
-                Some(match entry.body["receipt_spoken"].as_bool() {
-                    Some(true) => w.receipt_given.clone(),
-                    _ => w.receipt_not_given.clone(),
-                }),
+                match entry.body["receipt_spoken"].as_bool() {
+                    // Who adds to a report has its receipt.
+                    _ if entry.body["added"] == true => None,
+                    Some(true) => Some(w.receipt_given.clone()),
+                    _ => Some(w.receipt_not_given.clone()),
+                },
             ],
         ),
         EntryKind::Recording => (&w.recording_entry, Vec::new()),
@@ -310,9 +312,11 @@ pub(super) fn call_word(w: &'static Words, entries: &[Entry], name: &str) -> Opt
     let value = entry.body[name].clone();
     Some(match value.as_str()? {
         "greeting" => w.reached_greeting.clone(),
+        "called_back" => w.reached_called_back.clone(),
         "guidance" => w.reached_guidance.clone(),
         "recording" => w.reached_recording.clone(),
         "receipt" => w.reached_receipt.clone(),
+        "added" => w.reached_added.clone(),
         _ => {
             let phase: Phase = serde_json::from_value(value).ok()?;
             said::phase(w, phase).to_owned()

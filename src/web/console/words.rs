@@ -28,7 +28,7 @@ words! {
     timeline, note, add_note, note_hint, classification, classify, scope, scope_in, scope_out, disciplines, focuses,
     outcome, handled, referred, no_action, duplicate, destination, duplicate_of, save,
     caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
-    phase, reached, reached_greeting, reached_guidance, reached_recording, reached_receipt,
+    phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_receipt, reached_added,
     receipt_given, receipt_not_given,
     not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_given_up,
     no_abandoned, abandoned_hint, damaged, by_service,
