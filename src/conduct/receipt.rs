@@ -5,17 +5,20 @@ use super::{Conducting, Hook, open_state};
 use crate::call::flow::{self, Found};
 use crate::call::state::Earlier;
 use crate::filing;
+use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::calls::{self, Call, SealedCaller};
 use crate::store::reports::{self, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, replies};
 use crate::telephony::Event;
+use crate::trail::OfReport;
+use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
 use std::time::Duration;
-use tracing::warn;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 /// How long a receipt may take to be worked out, others before it included: the webhook has to be answered.
@@ -114,15 +117,50 @@ async fn derive(service: &Service, line: &str, receipt: Receipt) -> Option<Deriv
 
 /// What whoever has the receipt may know; none of what is no report.
 async fn earlier(
-    _tx: &mut Tx,
+    tx: &mut Tx,
     report: &Report,
-    _receipt: &Derived,
+    receipt: &Derived,
 ) -> Result<Option<Earlier>, StoreError> {
-    let status = report.status.as_deref().and_then(Status::parse);
-    Ok(status.map(|status| Earlier {
-        status,
-        reply: None,
-    }))
+    let Some(status) = report.status.as_deref().and_then(Status::parse) else {
+        return Ok(None);
+    };
+    let reply = reply(tx, report, receipt).await?;
+    Ok(Some(Earlier { status, reply }))
+}
+
+/// The latest reply that was approved. One that is not what was written and approved is not spoken, nor is an older
+/// one in its place.
+async fn reply(
+    tx: &mut Tx,
+    report: &Report,
+    receipt: &Derived,
+) -> Result<Option<Hidden<String>>, StoreError> {
+    let replies = replies::of_report(tx, report.id).await?;
+    let mut approved = replies
+        .into_iter()
+        .rev()
+        .filter_map(|reply| Some((reply.entry, reply.approved_by?)));
+    let Some((id, by)) = approved.next() else {
+        return Ok(None);
+    };
+    let committed = OfReport::read(tx, report).await?;
+    let rows = reports::entries(tx, report.id).await?;
+    let address = Address {
+        line: report.line.clone(),
+        report: report.id,
+        entry: id,
+        kind: EntryKind::Reply,
+    };
+    let text = rows
+        .iter()
+        .find(|row| row.id == id)
+        .filter(|row| committed.has_approval(row, &by))
+        .and_then(|row| open_entry(&row.sealed, &receipt.identity, &address).ok())
+        .and_then(|entry| entry.body["text"].as_str().map(str::to_owned));
+    if text.is_none() {
+        error!(report = %report.id, entry = %id, "a reply is not the one that was approved; it is not spoken");
+    }
+    Ok(text.map(Hidden::new))
 }
 
 impl Conducting<'_> {

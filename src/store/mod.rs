@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`calls`] | running calls, their steps, strays |
 //! | [`reports`] | reports, entries, recordings, receipts |
+//! | [`replies`] | who wrote replies, and who approved them |
 //! | [`jobs`] | work to be done |
 //! | [`members`] | members, keys, grants, sessions |
 //! | [`audit`] | the hash chain of each line |
@@ -15,6 +16,7 @@ pub mod audit;
 pub mod calls;
 pub mod jobs;
 pub mod members;
+pub mod replies;
 pub mod reports;
 mod statements;
 

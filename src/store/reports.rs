@@ -113,6 +113,7 @@ statements! {
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
+    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
     BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
     OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report WHERE reference IS NULL AND kind = 'caller' AND received_hour < $1 LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
@@ -304,6 +305,12 @@ pub async fn insert_receipt(
         recipient
     )
     .map(drop)
+}
+
+/// The public halves of a report's receipts: who has one of them opens what is sealed to it.
+pub async fn receipts(tx: &mut Tx, report: Uuid) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
+    Ok(found.into_iter().map(|(recipient,)| recipient).collect())
 }
 
 /// The report a receipt of a line is of.

@@ -1,13 +1,22 @@
 //! Calling back with the receipt: where the report stands, adding to it. The provider sends every webhook twice.
 
-use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav};
+use crate::support::console::Desk;
+use crate::support::sql::change;
+use crate::support::{Api, LEAD, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav};
 use bytes::Bytes;
+use dutyline::login::Role;
 use dutyline::simulator::call::{Heard, WaitingFor};
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
+use dutyline::store::audit;
+use dutyline::store::reports::{self, EntryRow};
 use dutyline::trail;
+use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
+use dutyline::vault::seal::Recipient;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Who leaves a report, and who calls back about it.
 const FIRST: &str = "+8613800138000";
@@ -95,6 +104,13 @@ async fn call_back<'a>(line: &'a TestLine, from: &str, receipt: &str) -> (Caller
     (caller, words)
 }
 
+/// Calls back, hears what there is, and hangs up.
+async fn asks(line: &TestLine, from: &str, receipt: &str) -> String {
+    let (mut caller, words) = call_back(line, from, receipt).await;
+    caller.hang_up().await;
+    words
+}
+
 fn of_kind(report: &Value, kind: &str) -> Vec<Value> {
     let entries = report["entries"].as_array().unwrap();
     let found = entries.iter().filter(|entry| entry["kind"] == kind);
@@ -133,6 +149,8 @@ async fn is_whole(line: &TestLine) {
 }
 
 const QUEUED: &str = "您反映的问题已经登记，正在等待办理。";
+const MENU: &str = "补充内容请按1，再听一遍请按2。";
+const REPLY: &str = "您反映的情况已转有关部门，请补充具体时间。";
 const MISTYPED: &str = "您输入的回执号有误。";
 const UNKNOWN: &str = "没有查到这个回执号。";
 /// A receipt nobody was given.
@@ -257,7 +275,7 @@ on_both! {
         is_whole(line).await;
         let mut tx = line.db().read().await.unwrap();
         let id = report["id"].as_str().unwrap().parse().unwrap();
-        let links = dutyline::store::audit::of_report(&mut tx, LINES[0], id).await.unwrap();
+        let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
         let reopened: Vec<_> = links.iter().filter(|link| link.action == "reopen").collect();
         assert_eq!(reopened.len(), 1);
         assert_eq!(reopened[0].actor, None, "nobody did: the service does");
@@ -352,5 +370,160 @@ on_both! {
         let (mut caller, words) = call_back(line, FIRST, &receipt).await;
         assert!(words.starts_with(QUEUED), "{words}");
         caller.hang_up().await;
+    }
+
+    async fn a_reply_is_heard_once_another_has_approved_it(line: TestLine) {
+        let receipt = leave(line, &wav(b"first")).await;
+        let lead = line.lead().await;
+        let li = line.member("li", Role::Inspector, &LINES[..1]).await;
+        let report = lead.only_report().await;
+        let at = |path: &str| format!("/reports/{}/{path}", report["id"].as_str().unwrap());
+        let first = lead.post(&at("reply"), json!({ "text": REPLY })).await.ok();
+        let approve = |entry: &Value| at(&format!("replies/{}/approve", entry["id"].as_str().unwrap()));
+        let shown = || async { lead.only_report().await["replies"].clone() };
+        assert_eq!(shown().await, json!([{ "entry": first["id"], "approved_by": null }]));
+        let silent = format!("{QUEUED}{MENU}");
+        assert_eq!(asks(line, "+8613700000001", &receipt).await, silent, "nobody else has seen it");
+
+        let answer = lead.act(&approve(&first)).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert!(answer.json()["detail"].as_str().unwrap().contains("You wrote this reply"));
+        assert_eq!(li.act(&approve(&first)).await.status, StatusCode::NO_CONTENT);
+        assert_eq!(li.act(&approve(&first)).await.status, StatusCode::NO_CONTENT, "once more");
+        assert_eq!(shown().await, json!([{ "entry": first["id"], "approved_by": "li" }]));
+        let heard = format!("{QUEUED}给您的答复如下。{REPLY}{MENU}");
+        assert_eq!(asks(line, "+8613700000002", &receipt).await, heard);
+
+        // In the line's first language, whatever is spoken.
+        let mut caller = Caller::dial(line, "+8613700000003").await;
+        caller.press("94").await;
+        let words = caller.press(&receipt).await;
+        assert!(words.starts_with("Your report is registered"), "{words}");
+        let spoken_in = |text: &str| caller.view.heard.iter().find_map(|heard| match heard {
+            Heard::Say { say, language } if say == text => Some(language.clone()),
+            _ => None,
+        });
+        assert_eq!(spoken_in(REPLY).as_deref(), Some("cmn-CN"));
+        caller.hang_up().await;
+
+        // The next one is spoken in its place once it is approved, and not before.
+        let second = li.post(&at("reply"), json!({ "text": "已经办结。" })).await.ok();
+        assert_eq!(asks(line, "+8613700000004", &receipt).await, heard);
+        assert_eq!(li.act(&approve(&second)).await.status, StatusCode::CONFLICT);
+        assert_eq!(lead.act(&approve(&second)).await.status, StatusCode::NO_CONTENT);
+        let heard = format!("{QUEUED}给您的答复如下。已经办结。{MENU}");
+        assert_eq!(asks(line, "+8613700000005", &receipt).await, heard);
+        is_whole(line).await;
+        let mut tx = line.db().read().await.unwrap();
+        let id = report["id"].as_str().unwrap().parse().unwrap();
+        let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
+        let approved = links.iter().filter(|link| link.action == "reply_approved");
+        assert_eq!(approved.map(|link| link.actor.as_deref()).collect::<Vec<_>>(), [Some("li"), Some("wang")]);
+    }
+
+    async fn who_has_no_receipt_is_not_replied_to(line: TestLine) {
+        let mut caller = Caller::dial(line, FIRST).await;
+        caller.press("1").await;
+        caller.say(&wav(b"first")).await;
+        caller.hang_up().await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let report = lead.only_report().await;
+        let at = |path: &str| format!("/reports/{}/{path}", report["id"].as_str().unwrap());
+        let answer = lead.post(&at("reply"), json!({ "text": REPLY })).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert_eq!(answer.json()["detail"], "The caller has no receipt, so nobody could hear a reply.");
+        for text in ["", " \n", &"字".repeat(501)] {
+            let answer = lead.post(&at("reply"), json!({ "text": text })).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        }
+        let entry = report["entries"][0]["id"].as_str().unwrap();
+        let answer = lead.act(&at(&format!("replies/{entry}/approve"))).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "that is no reply");
+        assert_eq!(lead.only_report().await["replies"], json!([]));
+    }
+
+    async fn a_reply_in_the_console(line: TestLine) {
+        let receipt = leave(line, &wav(b"first")).await;
+        line.make_member("li", Role::Inspector, "li-password", &LINES[..1]).await;
+        let report = line.lead().await.only_report().await;
+        let page = format!("/console/reports/{}", report["id"].as_str().unwrap());
+        let lead = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
+        let long = "字".repeat(501);
+        let answer = lead.post(&format!("{page}/reply"), &[("text", &long)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.text().contains("答复超过500字。") && answer.text().contains(&long));
+        let answer = lead.post(&format!("{page}/reply"), &[("text", REPLY)]).await;
+        assert_eq!(answer.location(), page);
+        let shown = lead.get(&page).await.ok();
+        assert!(shown.contains(REPLY) && shown.contains("尚未核对，不会播报。"), "{shown}");
+        assert!(!shown.contains("已核对，可以播报"), "not for whoever wrote it");
+        let entry = line.lead().await.only_report().await["replies"][0]["entry"].clone();
+        let approve = format!("{page}/replies/{}/approve", entry.as_str().unwrap());
+        assert_eq!(lead.post(&approve, &[]).await.status, StatusCode::CONFLICT);
+        let li = Desk::sign_in(&line.url, "li", "li-password").await;
+        let shown = li.get(&page).await.ok();
+        assert!(shown.contains(&approve) && shown.contains("已核对，可以播报"), "{shown}");
+        assert_eq!(li.post(&approve, &[]).await.location(), page);
+        let shown = lead.get(&page).await.ok();
+        assert!(shown.contains("li已核对，可以播报。") && !shown.contains(&approve), "{shown}");
+        assert!(lead.get(&format!("{page}/trail")).await.ok().contains("核对答复"));
+        assert!(asks(line, SECOND, &receipt).await.contains(REPLY));
+    }
+
+    /// Whoever can write to the database knows every public key: what they put in a reply's place is not spoken.
+    async fn a_reply_that_was_swapped_is_not_spoken(line: TestLine) {
+        let receipt = leave(line, &wav(b"first")).await;
+        let lead = line.lead().await;
+        let li = line.member("li", Role::Inspector, &LINES[..1]).await;
+        let report = lead.only_report().await;
+        let id: Uuid = report["id"].as_str().unwrap().parse().unwrap();
+        let reply = async |text: &str, approved: bool| -> EntryRow {
+            let body = json!({ "text": text });
+            let entry = lead.post(&format!("/reports/{id}/reply"), body).await.ok();
+            let entry: Uuid = entry["id"].as_str().unwrap().parse().unwrap();
+            if approved {
+                let answer = li.act(&format!("/reports/{id}/replies/{entry}/approve")).await;
+                assert_eq!(answer.status, StatusCode::NO_CONTENT);
+            }
+            let mut tx = line.db().read().await.unwrap();
+            let all = reports::entries(&mut tx, id).await.unwrap();
+            all.into_iter().find(|row| row.id == entry).unwrap()
+        };
+        let older = reply("旧的答复。", true).await;
+        let newer = reply(REPLY, true).await;
+        let number = |n: u32| format!("+861370000{n:04}");
+        let silent = format!("{QUEUED}{MENU}");
+        let heard = format!("{QUEUED}给您的答复如下。{REPLY}{MENU}");
+        assert_eq!(asks(line, &number(0), &receipt).await, heard);
+
+        let mut tx = line.db().read().await.unwrap();
+        let row = reports::get(&mut tx, id).await.unwrap().unwrap();
+        let receipts = reports::receipts(&mut tx, id).await.unwrap();
+        drop(tx);
+        let to: Vec<Recipient> = [&row.recipient, &receipts[0]].iter().map(|own| own.parse().unwrap()).collect();
+        let address = Address { line: LINES[0].into(), report: id, entry: newer.id, kind: EntryKind::Reply };
+        let at = line.service().clock.line_now();
+        let body = json!({ "text": "伪造的答复。" });
+        let forged = Entry { address, at, by: Some("wang".into()), body };
+        let forged = seal_entry_to(&forged, &to.iter().collect::<Vec<_>>()).bytes;
+        const SET_SEALED: &str = "UPDATE entries SET sealed = $2 WHERE id = $1";
+        for (n, sealed) in (1..).zip([&forged, &older.sealed]) {
+            change(line.db(), SET_SEALED, &[newer.id.into(), sealed.into()]).await;
+            assert_eq!(asks(line, &number(n), &receipt).await, silent);
+            assert_ne!(lead.get(&format!("/reports/{id}")).await.status, StatusCode::OK);
+            change(line.db(), SET_SEALED, &[newer.id.into(), (&newer.sealed).into()]).await;
+        }
+        assert_eq!(asks(line, &number(3), &receipt).await, heard);
+
+        // One that nobody approved, marked as if somebody had.
+        let third = reply("没有人核对过。", false).await;
+        let marked = "UPDATE replies SET approved_by = (SELECT id FROM members WHERE name = 'li') WHERE entry = $1";
+        change(line.db(), marked, &[third.id.into()]).await;
+        assert_eq!(asks(line, &number(4), &receipt).await, silent);
+        assert_ne!(lead.get(&format!("/reports/{id}")).await.status, StatusCode::OK);
+        let recordings = &line.service().recordings;
+        let wrong = trail::verify(line.db(), recordings, LINES[0], None).await.unwrap().wrong;
+        assert_eq!(wrong, [format!("reply {} is marked as approved, and nobody approved it", third.id)]);
     }
 }

@@ -44,7 +44,8 @@ words! {
     disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password,
     no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
-    act_trail_opened,
+    act_trail_opened, act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
+    long_reply, no_receipt, own_reply,
 }
 
 static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
