@@ -38,6 +38,8 @@ const LINE: (u32, Duration) = (30, Duration::from_secs(2));
 pub struct Asker {
     /// The call.
     pub call: Uuid,
+    /// Its step: the same one may come in twice, and is one try.
+    pub step: u32,
     /// Its line.
     pub line: String,
     /// The keyed hash of the caller's number on this line; none when it is withheld.
@@ -64,14 +66,22 @@ pub struct Guesses<C: Clock = SystemClock> {
     numbers: Limiter<[u8; 32], C>,
     withheld: Limiter<String, C>,
     lines: Limiter<String, C>,
-    refused: Mutex<Refused<C::Instant>>,
+    seen: Mutex<Seen<C::Instant>>,
     turn: Semaphore,
 }
 
-/// Calls that were told to wait, and since when.
-struct Refused<I> {
-    calls: HashMap<Uuid, I>,
+/// Calls that have tried.
+struct Seen<I> {
+    calls: HashMap<Uuid, Last<I>>,
     tries: u32,
+}
+
+/// The last try of a call.
+struct Last<I> {
+    at: I,
+    step: u32,
+    /// Since when it has been refused; none when it was not.
+    refused: Option<I>,
 }
 
 impl Default for Guesses {
@@ -97,7 +107,7 @@ impl<C: Clock + Clone> Guesses<C> {
             numbers: limiter(NUMBER, &clock),
             withheld: limiter(WITHHELD, &clock),
             lines: limiter(LINE, &clock),
-            refused: Mutex::new(Refused {
+            seen: Mutex::new(Seen {
                 calls: HashMap::new(),
                 tries: 0,
             }),
@@ -109,34 +119,38 @@ impl<C: Clock + Clone> Guesses<C> {
     /// May this one try now? It counts.
     pub fn may(&self, asker: &Asker) -> bool {
         let now = self.clock.now();
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.tries += 1;
-        if refused.tries >= TIDY {
-            refused.tries = 0;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.tries += 1;
+        if seen.tries >= TIDY {
+            seen.tries = 0;
             let forget = FORGET.into();
-            refused
-                .calls
-                .retain(|_, since| now.duration_since(*since) < forget);
+            seen.calls
+                .retain(|_, last| now.duration_since(last.at) < forget);
             self.numbers.retain_recent();
             self.withheld.retain_recent();
         }
-        let waited = refused
-            .calls
-            .get(&asker.call)
-            .is_some_and(|since| now.duration_since(*since) >= WAIT.into());
-        if waited {
-            refused.calls.remove(&asker.call);
-            return true;
+        let last = seen.calls.get(&asker.call);
+        if let Some(last) = last.filter(|last| last.step == asker.step) {
+            return last.refused.is_none();
         }
+        let since = last.and_then(|last| last.refused);
+        let waited = since.is_some_and(|since| now.duration_since(since) >= WAIT.into());
+        let may = waited || self.is_within_bounds(asker);
+        let last = Last {
+            at: now,
+            step: asker.step,
+            refused: (!may).then(|| since.unwrap_or(now)),
+        };
+        seen.calls.insert(asker.call, last);
+        may
+    }
+
+    fn is_within_bounds(&self, asker: &Asker) -> bool {
         let own = match &asker.number {
             Some(number) => self.numbers.check_key(number).is_ok(),
             None => self.withheld.check_key(&asker.line).is_ok(),
         };
-        if own && self.lines.check_key(&asker.line).is_ok() {
-            return true;
-        }
-        refused.calls.entry(asker.call).or_insert(now);
-        false
+        own && self.lines.check_key(&asker.line).is_ok()
     }
 
     /// Waits for one's turn at working a receipt out.
@@ -154,6 +168,7 @@ mod tests {
     fn asker(number: Option<u8>) -> Asker {
         Asker {
             call: random_id(),
+            step: 1,
             line: "fcg-5".into(),
             number: number.map(|n| [n; 32]),
         }
@@ -185,8 +200,8 @@ mod tests {
         let guesses = Guesses::new(clock.clone());
         assert_eq!(let_through(&guesses, 40, |_| asker(None)), 12);
         assert_eq!(let_through(&guesses, 40, |n| asker(Some(n as u8))), 18);
+        assert!(!guesses.may(&asker(Some(99))));
         let mut other = asker(Some(99));
-        assert!(!guesses.may(&other));
         other.line = "fcg-6".into();
         assert!(
             guesses.may(&other),
@@ -201,18 +216,32 @@ mod tests {
     fn nobody_waits_longer_than_a_minute() {
         let clock = FakeRelativeClock::default();
         let guesses = Guesses::new(clock.clone());
-        let own = asker(None);
-        while guesses.may(&own) {}
+        let mut own = asker(None);
+        let mut tries = || {
+            own.step += 1;
+            guesses.may(&own)
+        };
+        while tries() {}
         for _ in 0..59 {
             clock.advance(Duration::from_secs(1));
             // Somebody else takes all there is.
             while guesses.may(&asker(None)) {}
-            assert!(!guesses.may(&own));
+            assert!(!tries());
         }
         clock.advance(Duration::from_secs(1));
         while guesses.may(&asker(None)) {}
-        assert!(guesses.may(&own));
-        assert!(!guesses.may(&own), "once");
+        assert!(tries());
+        assert!(!tries(), "once");
+    }
+
+    #[test]
+    fn the_same_step_is_one_try() {
+        let guesses = Guesses::new(FakeRelativeClock::default());
+        let one = asker(Some(1));
+        assert!((0..20).all(|_| guesses.may(&one)));
+        assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 5);
+        let refused = asker(Some(1));
+        assert!((0..20).all(|_| !guesses.may(&refused)));
     }
 
     #[test]
@@ -226,7 +255,6 @@ mod tests {
         clock.advance(FORGET);
         guesses.may(&asker(Some(1)));
         assert!(guesses.numbers.len() <= 1);
-        let left = guesses.refused.lock().unwrap().calls.len();
-        assert_eq!(left, 0);
+        assert_eq!(guesses.seen.lock().unwrap().calls.len(), 1);
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn look_up(
     let Some(receipt) = asked.and_then(|state| flow::receipt_typed(&state, keys.show())) else {
         return Ok(LookedUp::NotLooked);
     };
-    if !service.guesses.may(&asker(service, &call, event)) {
+    if !service.guesses.may(&asker(service, &call, at.step, event)) {
         service.counters.receipts_refused.add();
         return Ok(LookedUp::NotLooked);
     }
@@ -94,13 +94,14 @@ pub(super) async fn look_up(
 }
 
 /// Whose tries are counted together. Those without a number are one.
-fn asker(service: &Service, call: &Call, event: &Event) -> Asker {
+fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     let number = match &event.from {
         Caller::Withheld => None,
         Caller::Number(number) => Some(number.show().as_str()),
     };
     Asker {
         call: call.id,
+        step,
         line: call.line.clone(),
         number: number.map(|number| service.secret.lookup("guess", &[&call.line, number])),
     }

@@ -237,6 +237,21 @@ on_both! {
         assert_eq!(of_kind(&report, "caller")[1]["number"], SECOND);
     }
 
+    /// The line drops, and the callback comes when the call is over and perhaps settled.
+    async fn an_addition_told_of_late_is_kept(line: TestLine) {
+        let [first, second] = [b"first", b"secnd"].map(|word| wav(word));
+        let receipt = leave(line, &first).await;
+        let faults = Faults { drop_action: true, callbacks: Callbacks::AfterCall, ..Faults::default() };
+        let mut caller = Caller::dial_with(line, SECOND, NUMBER, faults).await;
+        caller.press("4").await;
+        caller.press(&receipt).await;
+        caller.press("1").await;
+        caller.say(&second).await;
+        assert!(caller.is_over());
+        let report = one_report(line, &[&first, &second]).await;
+        assert_eq!(of_kind(&report, "caller")[1]["number"], SECOND);
+    }
+
     async fn two_who_add_at_once_are_told_apart(line: TestLine) {
         let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
         let receipt = leave(line, &first).await;

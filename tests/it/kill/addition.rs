@@ -78,6 +78,22 @@ async fn add(mut scene: Scene, before: bool) {
 }
 
 on_both_scenes! {
+    /// The answer to all is the same, and it is one try: of a number six are let through at once.
+    async fn a_receipt_typed_once_and_told_of_many_times_at_once(scene: Scene) {
+        let receipt = leave(&scene).await;
+        let story = Story::new();
+        let menu = scene.send(&story.incoming()).await;
+        let key = story.key(menu.address("Gather", "action"), "4");
+        let asked = scene.send(&key).await;
+        let typed = story.key(asked.address("Gather", "action"), &receipt);
+        let told = scene.send_at_once(&typed, 10).await;
+        assert!(told.body.contains("正在等待办理"), "{}", told.body);
+        scene.send(&story.status()).await;
+        scene.binary.quiet().await;
+        scene.binary.run(&["audit", "verify"]);
+        scene.binary.finish().await;
+    }
+
     async fn a_kill_between_every_two_webhooks_of_an_addition(scene: Scene) {
         add(scene, false).await;
     }
