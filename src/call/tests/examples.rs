@@ -84,7 +84,7 @@ fn the_same_in_english() {
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: Everything you say is strictly confidential.
     en: To leave a report, press 1.
-    en: For what can be reported and where else to turn, press 3.
+    en: For more information, press 3.
     en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 1349]
@@ -136,7 +136,7 @@ fn what_can_be_reported_and_where_else_to_turn() {
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To leave a report, press 1.
-    en: For what can be reported and where else to turn, press 3.
+    en: For more information, press 3.
     en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 1349]
