@@ -1,6 +1,7 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
 use crate::clock::Clock;
+use crate::conduct::guesses::Guesses;
 use crate::config::{Config, ConfigError, LineConfig, ProviderConfig, ProviderKind};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
@@ -136,6 +137,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
+        guesses: Guesses::default(),
         live: Live::default(),
         counters: Counters::default(),
     }))

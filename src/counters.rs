@@ -40,6 +40,8 @@ counters! {
     jobs_dead,
     /// Logins with a wrong name or password.
     logins_wrong,
+    /// Receipts nobody looked up, because there were too many tries.
+    receipts_refused,
 }
 
 /// A number that only grows.

@@ -4,10 +4,11 @@ use crate::clock::{hour, random_id};
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, Tx};
-use crate::vault::entry::{Address, Entry, EntryKind, seal_entry};
+use crate::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
 use crate::vault::seal::Recipient;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// An entry to be added.
@@ -32,52 +33,88 @@ pub async fn add_entry(
     report: &Report,
     new: NewEntry<'_>,
 ) -> Result<Uuid, StoreError> {
+    add_entry_also(tx, report, new, &[]).await
+}
+
+/// The same, sealed to these too: whoever they belong to can open this entry, and nothing else of the report.
+///
+/// # Errors
+///
+/// As [`add_entry`].
+pub async fn add_entry_also(
+    tx: &mut Tx,
+    report: &Report,
+    new: NewEntry<'_>,
+    also: &[Recipient],
+) -> Result<Uuid, StoreError> {
+    let (at, by) = (new.at, new.by);
+    let entry = seal(report, new, also)?;
+    let at = if by.is_some() { at } else { hour(at) };
+    add_sealed(tx, report, &entry, at, by).await?;
+    Ok(entry.id)
+}
+
+/// Seals an entry to a report's key, to be added by [`add_sealed`].
+///
+/// # Errors
+///
+/// When the report's key is none.
+pub fn seal(
+    report: &Report,
+    new: NewEntry<'_>,
+    also: &[Recipient],
+) -> Result<EntryRow, StoreError> {
     let recipient: Recipient = report
         .recipient
         .parse()
         .map_err(|_| StoreError::Unreadable("report key"))?;
     let id = random_id();
-    let sealed = seal_entry(
-        &Entry {
-            address: Address {
-                line: report.line.clone(),
-                report: report.id,
-                entry: id,
-                kind: new.kind,
-            },
-            at: new.at,
-            by: new.by.map(str::to_owned),
-            body: new.body,
-        },
-        &recipient,
-    );
-    reports::insert_entry(
-        tx,
-        &EntryRow {
-            id,
+    let kind = new.kind;
+    let entry = Entry {
+        address: Address {
+            line: report.line.clone(),
             report: report.id,
-            kind: new.kind.as_str().to_owned(),
-            sealed: sealed.bytes,
+            entry: id,
+            kind,
         },
-    )
-    .await?;
+        at: new.at,
+        by: new.by.map(str::to_owned),
+        body: new.body,
+    };
+    let to: Vec<&Recipient> = std::iter::once(&recipient).chain(also).collect();
+    Ok(EntryRow {
+        id,
+        report: report.id,
+        kind: kind.as_str().to_owned(),
+        sealed: seal_entry_to(&entry, &to).bytes,
+    })
+}
+
+/// Adds a sealed entry to its report. `at` and `by` are in the clear from then on.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn add_sealed(
+    tx: &mut Tx,
+    report: &Report,
+    entry: &EntryRow,
+    at: DateTime<Utc>,
+    by: Option<&str>,
+) -> Result<(), StoreError> {
+    reports::insert_entry(tx, entry).await?;
     audit::append(
         tx,
         &report.line,
         Act {
-            at: if new.by.is_some() {
-                new.at
-            } else {
-                hour(new.at)
-            },
-            actor: new.by,
+            at,
+            actor: by,
             action: "entry_added",
             report: Some(report.id),
-            object: Some(id),
-            digest: Some(sealed.sha256),
-            detail: Some(new.kind.as_str()),
+            object: Some(entry.id),
+            digest: Some(Sha256::digest(&entry.sealed).into()),
+            detail: Some(&entry.kind),
         },
     )
-    .await?;
-    Ok(id)
+    .await
 }

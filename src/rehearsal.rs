@@ -1,10 +1,11 @@
 //! What a caller would hear, at any time and whatever they do, without anybody calling.
 
-use crate::call::flow::{self, Input, Turn};
+use crate::call::flow::{self, Found, Input, Turn};
 use crate::call::prompts::speech_seconds;
 use crate::call::script::{RecordingEnd, Script, Verb};
 use crate::call::state::{Place, State};
 use crate::line::Line;
+use crate::report::receipt::DIGITS;
 use crate::simulator::acts::Act;
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 
@@ -27,11 +28,27 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
         state,
     };
     let mut spoken = false;
+    let mut typed = String::new();
     let mut since: Vec<Act> = Vec::new();
     for act in acts {
         since.push(*act);
         let recording = matches!(heard.state.place, Place::Recording { .. });
+        let typing = matches!(heard.state.place, Place::Receipt(_));
+        if let (Act::Key(key), true) = (act, typing)
+            && *key != '#'
+        {
+            typed.push(*key);
+            if typed.len() < DIGITS {
+                continue;
+            }
+        }
         let input = match (act, recording) {
+            // Nobody has a receipt here.
+            (Act::Key(_) | Act::Silence, _) if typing && !typed.is_empty() => Input::Typed {
+                keys: std::mem::take(&mut typed).into(),
+                found: Found::Nothing,
+            },
+            (Act::Key(_), _) if typing => Input::Nothing,
             (Act::Speak, true) => {
                 spoken = true;
                 continue;
@@ -67,7 +84,12 @@ pub fn seconds(script: &Script) -> f64 {
     script
         .0
         .iter()
-        .take_while(|verb| !matches!(verb, Verb::Gather { .. } | Verb::Record { .. }))
+        .take_while(|verb| {
+            !matches!(
+                verb,
+                Verb::Gather { .. } | Verb::Digits { .. } | Verb::Record { .. }
+            )
+        })
         .map(|verb| match verb {
             Verb::Say { text, language } => speech_seconds(language, text),
             _ => 0.0,

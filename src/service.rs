@@ -32,6 +32,8 @@ pub struct Service {
     pub worked: watch::Sender<u64>,
     /// Slows guessing of passwords down.
     pub logins: crate::login::Logins,
+    /// Slows guessing of receipts down.
+    pub guesses: crate::conduct::guesses::Guesses,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
     /// What went on, for operators.

@@ -2,8 +2,9 @@
 
 use crate::store::audit;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
-use crate::store::{Db, StoreError, Tx, members};
+use crate::store::{Db, StoreError, Tx, members, replies};
 use crate::vault::chain::{self, Link};
+use crate::vault::entry::EntryKind;
 use crate::vault::recordings::Recordings;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -30,6 +31,10 @@ struct Committed {
     line_keys: HashMap<Uuid, [u8; 32]>,
     /// Of entries and recordings: the report, and an entry's kind.
     places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
+    /// Of entries: who wrote them.
+    writers: HashMap<Uuid, Option<String>>,
+    /// Of replies: who found them right, and what it was they found right.
+    approvals: HashMap<Uuid, (Option<String>, [u8; 32])>,
 }
 
 impl Committed {
@@ -46,6 +51,12 @@ impl Committed {
         if let ("entry_added" | "recording_sealed", Some(id)) = (link.action.as_str(), link.object)
         {
             self.places.insert(id, (link.report, link.detail.clone()));
+            self.writers.insert(id, link.actor.clone());
+        }
+        if let ("reply_approved", Some(id), Some(digest)) =
+            (link.action.as_str(), link.object, link.digest)
+        {
+            self.approvals.insert(id, (link.actor.clone(), digest));
         }
         if let Some(digest) = link.digest {
             let (map, id) = match link.action.as_str() {
@@ -70,6 +81,19 @@ impl Committed {
     fn has_place(&self, id: Uuid, report: Uuid, kind: Option<&str>) -> bool {
         let found = self.places.get(&id);
         found.is_some_and(|(own, what)| *own == Some(report) && what.as_deref() == kind)
+    }
+
+    /// Did this member, who has not written it, approve this very entry?
+    fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
+        let digest = Sha256::digest(&entry.sealed).into();
+        self.entries.get(&entry.id) == Some(&digest)
+            && self.has_place(entry.id, entry.report, Some(EntryKind::Reply.as_str()))
+            && entry.kind == EntryKind::Reply.as_str()
+            && self.approvals.get(&entry.id) == Some(&(Some(by.to_owned()), digest))
+            && self
+                .writers
+                .get(&entry.id)
+                .is_some_and(|writer| writer.as_deref() != Some(by))
     }
 
     fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
@@ -106,10 +130,17 @@ impl OfReport {
 
     /// Are these the report's entries, none changed, added or missing?
     pub fn has_entries(&self, rows: &[EntryRow]) -> bool {
-        rows.len() == self.0.entries.len()
-            && rows
-                .iter()
-                .all(|row| self.0.entries.get(&row.id) == Some(&Sha256::digest(&row.sealed).into()))
+        rows.len() == self.0.entries.len() && rows.iter().all(|row| self.has_entry(row))
+    }
+
+    /// Is this entry a reply of the report, none changed, which this member approved and somebody else wrote?
+    pub fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
+        self.0.has_approval(entry, by)
+    }
+
+    /// Is this one of the report's entries, as it was added?
+    pub fn has_entry(&self, entry: &EntryRow) -> bool {
+        self.0.entries.get(&entry.id) == Some(&Sha256::digest(&entry.sealed).into())
     }
 
     /// Are these the report's recordings, as far as they are sealed, none added or missing?
@@ -267,7 +298,20 @@ async fn report_things(
         "report key",
         proof,
     );
-    for entry in reports::entries(tx, report.id).await? {
+    let entries = reports::entries(tx, report.id).await?;
+    for reply in replies::of_report(tx, report.id).await? {
+        if let Some(by) = &reply.approved_by
+            && !entries
+                .iter()
+                .any(|entry| entry.id == reply.entry && committed.has_approval(entry, by))
+        {
+            proof.wrong.push(format!(
+                "reply {} is marked as approved, and nobody approved it",
+                reply.entry
+            ));
+        }
+    }
+    for entry in entries {
         if !committed.has_place(entry.id, report.id, Some(&entry.kind)) {
             proof.wrong.push(format!(
                 "entry {} has another kind or report than it was added with",

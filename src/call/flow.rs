@@ -3,12 +3,17 @@
 //! No I/O, no clock, no randomness. Whatever the inputs, a call ends after at most [`MAX_STEPS`] steps and a
 //! few more to finish; whenever the phase takes reports, doing nothing leads to a recording; and no recording
 //! once made is ever dropped: a take that is said again is kept and marked.
+//!
+//! Whoever calls back types a receipt. Whether it has its check digit is seen here; what stands behind it is looked up
+//! before, and comes in with the digits.
 
 use super::script::{Language, RecordingEnd, Script, Verb};
-use super::state::{Place, Purpose, Reached, State, Take};
+use super::state::{Asked, Earlier, Place, Purpose, Reached, State, Take};
 use super::words::Speaker;
+use crate::hidden::Hidden;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{AfterHours, Line};
+use crate::report::receipt::{DIGITS, Receipt};
 use chrono::{DateTime, Utc};
 
 /// After so many steps menus stop and the call is brought to its end: 3 and 9 could be pressed for ever.
@@ -17,16 +22,27 @@ pub const MAX_STEPS: u32 = 60;
 const MAX_TAKES: usize = 10;
 /// How long the line waits for a key, in seconds.
 const KEY_SECONDS: u32 = 6;
+/// How long it waits for each digit of a receipt, in seconds: it is read from a piece of paper.
+const DIGIT_SECONDS: u32 = 10;
+/// After so many wrong receipts a call takes no more.
+pub const MOST_RECEIPTS: u8 = 3;
 /// Silence that ends a recording, in seconds: long enough to cry, or to look something up.
 const SILENCE_SECONDS: u32 = 10;
 /// How long before the end of a recording the caller is warned, in seconds.
 pub const WARNING_SECONDS: u32 = 60;
 
 /// What came back from the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
     Key(char),
+    /// Several keys were pressed where a receipt is typed.
+    Typed {
+        /// All of them, but for the `#` at the end.
+        keys: Hidden<String>,
+        /// What stands behind them, if they are a receipt with its check digit; see [`receipt_typed`].
+        found: Found,
+    },
     /// Nothing was pressed, or nothing was said.
     Nothing,
     /// A recording was made.
@@ -40,6 +56,25 @@ pub enum Input {
     HungUp,
     /// The provider asks for something it was never told of: begin again, and keep what was said.
     Restart,
+}
+
+/// What was found with a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The report.
+    Report(Earlier),
+    /// There is none.
+    Nothing,
+    /// Nobody looked: there were too many tries, or there was no time.
+    NotLooked,
+}
+
+/// The receipt that has to be looked up before these keys are taken in; none when nothing is to be looked up.
+pub fn receipt_typed(state: &State, keys: &str) -> Option<Receipt> {
+    match state.place {
+        Place::Receipt(_) => Receipt::parse(keys).ok(),
+        _ => None,
+    }
 }
 
 /// Something the plumbing has to write down besides the state.
@@ -82,6 +117,8 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
         reached: Reached::Greeting,
         receipt,
         receipt_spoken: false,
+        wrong_receipts: 0,
+        earlier: None,
     };
     let script = begin(line, &mut state);
     Turn {
@@ -159,6 +196,11 @@ pub fn takes_reports(line: &Line, state: &State) -> bool {
         }
 }
 
+/// Can whoever has a receipt call back in the phase a call was answered in?
+pub fn takes_calls_back(state: &State) -> bool {
+    !matches!(state.phase, Phase::NotStarted | Phase::Ended)
+}
+
 fn speaker_closed(speaker: &Speaker<'_>, state: &State) -> Vec<Verb> {
     if state.phase == Phase::Open {
         Vec::new()
@@ -220,12 +262,14 @@ impl<'a> Flow<'a> {
                 purpose,
                 last_minute,
             } => self.after_recording(purpose, last_minute, input),
-            place => match input {
-                Input::Recorded { end, .. } => self.unasked_recording(end),
+            place => match (place, input) {
+                (_, Input::Recorded { end, .. }) => self.unasked_recording(end),
                 _ if self.state.step >= MAX_STEPS => self.wind_up(),
-                _ if place == Place::Menu => self.at_menu(input),
-                _ if place == Place::Closed => self.at_closed(input),
-                _ => self.at_review(input),
+                (Place::Menu, input) => self.at_menu(input),
+                (Place::Closed, input) => self.at_closed(input),
+                (Place::Receipt(asked), input) => self.at_receipt(asked, input),
+                (Place::Earlier, input) => self.at_earlier(input),
+                (_, input) => self.at_review(input),
             },
         }
     }
@@ -241,6 +285,7 @@ impl<'a> Flow<'a> {
             said.push(speaker.say(|p| &p.menu_inform));
             keys.push('3');
         }
+        self.offer_call_back(&speaker, &mut said, &mut keys);
         self.offer_language(&speaker, &mut said, &mut keys);
         said.push(gather(keys));
         said
@@ -249,7 +294,8 @@ impl<'a> Flow<'a> {
     fn at_menu(&mut self, input: Input) -> Vec<Verb> {
         match input {
             Input::Key('1') => self.guidance(),
-            _ => match self.common_key(input) {
+            Input::Key('4') if self.may_call_back() => self.ask_receipt(Asked::First),
+            _ => match self.common_key(&input) {
                 Some(mut said) => {
                     said.extend(self.menu());
                     said
@@ -257,7 +303,7 @@ impl<'a> Flow<'a> {
                 // Nothing pressed, twice: whoever cannot press keys can still speak.
                 None if self.silence() => self.guidance(),
                 None => {
-                    let mut said = self.wrong_key(input);
+                    let mut said = self.wrong_key(&input);
                     said.extend(self.menu());
                     said
                 }
@@ -289,6 +335,7 @@ impl<'a> Flow<'a> {
             said.push(speaker.say(|p| &p.menu_elsewhere));
             keys.push('3');
         }
+        self.offer_call_back(&speaker, &mut said, &mut keys);
         self.offer_language(&speaker, &mut said, &mut keys);
         said.extend(addresses);
         said.push(gather(keys));
@@ -299,13 +346,14 @@ impl<'a> Flow<'a> {
         let takes_reports = takes_reports(self.line, self.state);
         match input {
             Input::Key('1') if takes_reports => self.guidance(),
+            Input::Key('4') if self.may_call_back() => self.ask_receipt(Asked::First),
             Input::Key('9') if self.next_language().is_some() => {
                 self.switch_language();
                 let mut said = vec![self.speaker().greeting()];
                 said.extend(self.closed());
                 said
             }
-            _ => match self.common_key(input) {
+            _ => match self.common_key(&input) {
                 Some(mut said) => {
                     said.extend(self.closed_menu(Vec::new()));
                     said
@@ -318,12 +366,155 @@ impl<'a> Flow<'a> {
                     }
                 }
                 None => {
-                    let mut said = self.wrong_key(input);
+                    let mut said = self.wrong_key(&input);
                     said.extend(self.closed());
                     said
                 }
             },
         }
+    }
+
+    // --- calling back with a receipt -----------------------------------------------------------------
+
+    fn may_call_back(&self) -> bool {
+        takes_calls_back(self.state) && self.state.wrong_receipts < MOST_RECEIPTS
+    }
+
+    fn offer_call_back(&self, speaker: &Speaker<'_>, said: &mut Vec<Verb>, keys: &mut String) {
+        if self.may_call_back() {
+            said.push(speaker.say(|p| &p.menu_call_back));
+            keys.push('4');
+        }
+    }
+
+    fn ask_receipt(&mut self, asked: Asked) -> Vec<Verb> {
+        self.state.place = Place::Receipt(asked);
+        self.state.silences = 0;
+        self.receipt_question(asked)
+    }
+
+    fn receipt_question(&self, asked: Asked) -> Vec<Verb> {
+        let speaker = self.speaker();
+        let mut said = match asked {
+            Asked::First => Vec::new(),
+            Asked::Mistyped => vec![speaker.say(|p| &p.mistyped)],
+            Asked::Unknown => vec![speaker.say(|p| &p.unknown_receipt)],
+            Asked::Later => vec![speaker.say(|p| &p.try_later)],
+        };
+        said.push(speaker.say(|p| &p.type_receipt));
+        said.push(Verb::Digits {
+            most: DIGITS as u32,
+            seconds: DIGIT_SECONDS,
+        });
+        said
+    }
+
+    fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
+        let Input::Typed { keys, found } = input else {
+            // All of it once more, also what was wrong: a `#` behind the last digit has cut it off.
+            return if self.silence() {
+                self.back_to_menu()
+            } else {
+                self.receipt_question(asked)
+            };
+        };
+        if Receipt::parse(keys.show()).is_err() {
+            return self.wrong_receipt(Asked::Mistyped);
+        }
+        match found {
+            Found::Report(earlier) => {
+                self.state.earlier = Some(earlier);
+                self.state.silences = 0;
+                self.state.reached = self.state.reached.max(Reached::CalledBack);
+                self.earlier()
+            }
+            Found::Nothing => self.wrong_receipt(Asked::Unknown),
+            Found::NotLooked => self.ask_receipt(Asked::Later),
+        }
+    }
+
+    fn wrong_receipt(&mut self, asked: Asked) -> Vec<Verb> {
+        self.state.wrong_receipts += 1;
+        if self.may_call_back() {
+            return self.ask_receipt(asked);
+        }
+        self.state.silences = 0;
+        self.no_more_receipts()
+    }
+
+    /// Where else to turn, and the menu where a new report is taken.
+    fn no_more_receipts(&mut self) -> Vec<Verb> {
+        let speaker = self.speaker();
+        let mut said = vec![speaker.say(|p| &p.no_more_tries)];
+        said.extend(speaker.elsewhere());
+        said.extend(if takes_reports(self.line, self.state) {
+            self.menu_again()
+        } else {
+            self.say_goodbye()
+        });
+        said
+    }
+
+    fn back_to_menu(&mut self) -> Vec<Verb> {
+        self.state.silences = 0;
+        self.menu_again()
+    }
+
+    fn menu_again(&mut self) -> Vec<Verb> {
+        if self.state.phase == Phase::Open && takes_reports(self.line, self.state) {
+            self.menu()
+        } else {
+            self.closed_menu(Vec::new())
+        }
+    }
+
+    /// Where the earlier report stands, what is answered, and what can be done.
+    fn earlier(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Earlier;
+        let speaker = self.speaker();
+        let mut said = Vec::new();
+        if let Some(earlier) = &self.state.earlier {
+            said.push(speaker.status(earlier.status));
+            if let Some(reply) = &earlier.reply {
+                said.push(speaker.say(|p| &p.reply));
+                // Written in the first language, whatever is spoken now.
+                let first = Speaker::new(self.line, language_of(self.line, 0));
+                said.push(first.written(reply.show()));
+            }
+        }
+        said.extend(self.earlier_menu());
+        said
+    }
+
+    fn earlier_menu(&self) -> [Verb; 2] {
+        let speaker = self.speaker();
+        [speaker.say(|p| &p.menu_earlier), gather(String::from("12"))]
+    }
+
+    fn at_earlier(&mut self, input: Input) -> Vec<Verb> {
+        match input {
+            Input::Key('1') => {
+                let said = vec![self.speaker().say(|p| &p.guidance_add)];
+                self.recording(said, Purpose::Add, false)
+            }
+            Input::Key('2') => {
+                self.state.silences = 0;
+                self.earlier()
+            }
+            _ if self.silence() => self.say_goodbye(),
+            // Pressed behind the twelfth digit, which needed none: it has cut off what was being said.
+            Input::Key('#') => self.earlier(),
+            _ => {
+                let mut said = self.wrong_key(&input);
+                said.extend(self.earlier_menu());
+                said
+            }
+        }
+    }
+
+    /// What is recorded belongs to an earlier report.
+    fn adds(&self) -> bool {
+        self.state.earlier.is_some()
     }
 
     // --- taking down a report ------------------------------------------------------------------------
@@ -388,7 +579,7 @@ impl<'a> Flow<'a> {
         if end == Some(RecordingEnd::HangUp) {
             self.state.place = Place::Over;
             Vec::new()
-        } else if takes_reports(self.line, self.state) {
+        } else if self.adds() || takes_reports(self.line, self.state) {
             self.review()
         } else {
             // The review would offer to say more, and this phase takes nothing more.
@@ -412,8 +603,15 @@ impl<'a> Flow<'a> {
             said.extend(self.review());
             said
         } else if self.state.silences < 2 && self.state.step < MAX_STEPS {
-            said.push(self.speaker().say(|p| &p.guidance));
+            said.push(if self.adds() {
+                self.speaker().say(|p| &p.guidance_add)
+            } else {
+                self.speaker().say(|p| &p.guidance)
+            });
             self.recording(said, purpose, false)
+        } else if self.adds() {
+            said.extend(self.say_goodbye());
+            said
         } else {
             self.state.place = Place::Over;
             said.push(self.speaker().say(|p| &p.call_again));
@@ -491,7 +689,7 @@ impl<'a> Flow<'a> {
             }
             _ if self.silence() => self.send(),
             _ => {
-                let mut said = self.wrong_key(input);
+                let mut said = self.wrong_key(&input);
                 said.extend(self.review());
                 said
             }
@@ -500,6 +698,16 @@ impl<'a> Flow<'a> {
 
     fn send(&mut self) -> Vec<Verb> {
         self.state.place = Place::Over;
+        if self.adds() {
+            self.state.reached = Reached::Added;
+            let speaker = self.speaker();
+            return vec![
+                speaker.say(|p| &p.added),
+                speaker.say(|p| &p.receipt_stays),
+                speaker.say(|p| &p.goodbye),
+                Verb::HangUp,
+            ];
+        }
         self.state.reached = Reached::Receipt;
         self.state.receipt_spoken = true;
         self.effects.push(Effect::ReceiptSpoken);
@@ -519,7 +727,7 @@ impl<'a> Flow<'a> {
     // --- everywhere ----------------------------------------------------------------------------------
 
     /// Keys 3 and 9, which do the same everywhere. `None` when the input is another one.
-    fn common_key(&mut self, input: Input) -> Option<Vec<Verb>> {
+    fn common_key(&mut self, input: &Input) -> Option<Vec<Verb>> {
         match input {
             Input::Key('3') => {
                 let said = self.speaker().information(self.state);
@@ -545,8 +753,13 @@ impl<'a> Flow<'a> {
         self.state.silences >= 2
     }
 
-    fn wrong_key(&self, input: Input) -> Vec<Verb> {
+    fn wrong_key(&self, input: &Input) -> Vec<Verb> {
+        let in_menu = matches!(self.state.place, Place::Menu | Place::Closed);
         match input {
+            // Pressed behind the twelfth digit of the last receipt: it has cut off what was being said.
+            Input::Key('#') if in_menu && self.state.wrong_receipts >= MOST_RECEIPTS => {
+                vec![self.speaker().say(|p| &p.no_more_tries)]
+            }
             Input::Key(_) => vec![self.speaker().say(|p| &p.wrong_key)],
             _ => Vec::new(),
         }
@@ -578,6 +791,9 @@ impl<'a> Flow<'a> {
         if self.has_takes() {
             return self.review();
         }
+        if self.adds() {
+            return self.earlier();
+        }
         begin(self.line, self.state).0
     }
 
@@ -585,6 +801,9 @@ impl<'a> Flow<'a> {
     fn wind_up(&mut self) -> Vec<Verb> {
         if self.has_takes() {
             self.send()
+        } else if self.adds() {
+            let said = vec![self.speaker().say(|p| &p.guidance_add)];
+            self.recording(said, Purpose::Add, false)
         } else if takes_reports(self.line, self.state) {
             self.guidance()
         } else {

@@ -29,6 +29,13 @@ pub enum Verb {
         /// How long to wait after the last word, in seconds.
         seconds: u32,
     },
+    /// Wait for several digits, ended by `#`. Ends the script: the answer to it is the next step.
+    Digits {
+        /// So many at most: the last one needs no `#`.
+        most: u32,
+        /// How long to wait after the last word, and after each digit, in seconds.
+        seconds: u32,
+    },
     /// Record after a beep, until `#`, silence, the limit, or hang-up. Ends the script.
     Record {
         /// The limit, in seconds.

@@ -1,6 +1,8 @@
 //! Where a call is: what is remembered, sealed, between one webhook and the next.
 
+use crate::hidden::Hidden;
 use crate::line::hours::{Phase, Standing};
+use crate::report::status::Status;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,6 +34,41 @@ pub struct State {
     pub receipt: String,
     /// The receipt was spoken.
     pub receipt_spoken: bool,
+    /// Wrong receipts typed in this call.
+    #[serde(default)]
+    pub wrong_receipts: u8,
+    /// The earlier report the caller has called back about; what is recorded from then on is added to it.
+    #[serde(default)]
+    pub earlier: Option<Earlier>,
+}
+
+/// What a caller who has the receipt may know of their report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Where it stands.
+    pub status: Status,
+    /// What the inspectors answer, in the line's first language.
+    #[serde(with = "shown")]
+    pub reply: Option<Hidden<String>>,
+}
+
+/// A reply is written where a state is: under the call key alone.
+mod shown {
+    use crate::hidden::Hidden;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        reply: &Option<Hidden<String>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        reply.as_ref().map(Hidden::show).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Hidden<String>>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(Hidden::new))
+    }
 }
 
 /// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
@@ -60,8 +97,26 @@ pub enum Place {
     },
     /// Send, listen, again, add.
     Review,
+    /// The receipt of an earlier report is to be typed.
+    Receipt(Asked),
+    /// The caller was told where the earlier report stands: add, hear it again.
+    Earlier,
     /// All is said; the line has hung up, or is about to.
     Over,
+}
+
+/// Why the receipt is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// Calling back was chosen.
+    First,
+    /// The last one does not fit its check digit.
+    Mistyped,
+    /// There is no report with the last one.
+    Unknown,
+    /// There were too many tries; nobody looked at the last one.
+    Later,
 }
 
 /// What a recording is for.
@@ -80,10 +135,14 @@ pub enum Purpose {
 pub enum Reached {
     /// The line answered.
     Greeting,
+    /// It told where an earlier report stands.
+    CalledBack,
     /// The line asked the caller to speak.
     Guidance,
     /// Something was recorded.
     Recording,
     /// It was sent, and the receipt spoken.
     Receipt,
+    /// It was added to an earlier report.
+    Added,
 }

@@ -5,6 +5,7 @@ use super::script::Verb;
 use super::state::State;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
+use crate::report::status::Status;
 use chrono::NaiveDate;
 
 /// Speaks for one line in one language.
@@ -32,6 +33,20 @@ impl<'a> Speaker<'a> {
     /// One sentence of this language's prompts.
     pub fn say(&self, choose: impl Fn(&Prompts) -> &String) -> Verb {
         self.text(choose(self.prompts).clone())
+    }
+
+    /// What somebody wrote in this language.
+    pub fn written(&self, text: &str) -> Verb {
+        self.text(text.to_owned())
+    }
+
+    /// Where a report stands, for whoever left it.
+    pub fn status(&self, status: Status) -> Verb {
+        self.say(|p| match status {
+            Status::Queued => &p.is_queued,
+            Status::Claimed => &p.is_claimed,
+            Status::Closed => &p.is_closed,
+        })
     }
 
     fn text(&self, text: String) -> Verb {

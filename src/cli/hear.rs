@@ -100,6 +100,9 @@ fn print_script(script: &Script) {
                 let keys: Vec<String> = keys.chars().map(String::from).collect();
                 println!("      (waits {seconds} s for {})", keys.join(" "));
             }
+            Verb::Digits { most, seconds } => {
+                println!("      (waits {seconds} s for each of {most} digits, # ends)");
+            }
             Verb::Record { max_seconds, .. } => {
                 println!("      (beep; records up to {max_seconds} s, # ends)");
             }

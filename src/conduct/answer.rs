@@ -17,7 +17,7 @@ use crate::store::members;
 use crate::store::reports::{self, Report, ReportKeyRow};
 use crate::vault::entry::EntryKind;
 use crate::vault::seal::{Identity, Recipient, seal_identity};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -42,6 +42,23 @@ impl Conducting<'_> {
         let silent = self.service.clock.system_now() + SILENT;
         self.enqueue(Kind::Watch, call.id, silent).await?;
         Ok(call)
+    }
+
+    /// Who calls, as an entry.
+    pub(super) fn caller(&self, at: DateTime<Utc>) -> NewEntry<'static> {
+        let number = match &self.event.from {
+            Caller::Withheld => None,
+            Caller::Number(number) => Some(number.show().as_str()),
+        };
+        NewEntry {
+            kind: EntryKind::Caller,
+            at,
+            by: None,
+            body: json!(CallerBody {
+                number,
+                withheld: number.is_none(),
+            }),
+        }
     }
 
     /// A call and the report it may become. Without a state it is one we never spoke to.
@@ -107,24 +124,7 @@ impl Conducting<'_> {
             },
         )
         .await?;
-        let number = match &self.event.from {
-            Caller::Withheld => None,
-            Caller::Number(number) => Some(number.show().as_str()),
-        };
-        add_entry(
-            self.tx,
-            &report,
-            NewEntry {
-                kind: EntryKind::Caller,
-                at: now,
-                by: None,
-                body: json!(CallerBody {
-                    number,
-                    withheld: number.is_none(),
-                }),
-            },
-        )
-        .await?;
+        add_entry(self.tx, &report, self.caller(now)).await?;
         let call = Call {
             id: random_id(),
             line: line.id.clone(),
@@ -136,6 +136,10 @@ impl Conducting<'_> {
             state: state.map(|state| self.seal_state(state)).transpose()?,
             ended: false,
             settled: false,
+            addition_to: None,
+            addition_from: None,
+            addition_offset: None,
+            added: false,
         };
         calls::insert(self.tx, &call, lookup).await?;
         Ok(call)

@@ -3,14 +3,15 @@
 use super::Conducting;
 use crate::call::flow::Effect;
 use crate::clock::{hour, random_id};
-use crate::filing::{NewEntry, add_entry};
+use crate::filing::{NewEntry, add_entry, add_sealed};
 use crate::line::Line;
 use crate::report::entries::TakeBody;
+use crate::report::status::Move;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, Report};
+use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
@@ -78,15 +79,51 @@ async fn keep_fact(
         return Ok(false);
     }
     let id = random_id();
-    let step = i32::try_from(step).unwrap_or(i32::MAX);
+    let (report, number) = call.place_of(step);
     let sealed_sid = service.seal_sid(provider, sid);
-    if !reports::announce(tx, id, call.report, &lookup, &sealed_sid, step).await? {
+    if !reports::announce(tx, id, report, &lookup, &sealed_sid, number).await? {
         return Ok(false);
     }
     let now = service.clock.system_now();
     jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
-    make_report(service, tx, call).await?;
+    if report == call.report {
+        make_report(service, tx, call).await?;
+    } else {
+        add_to(service, tx, call, report).await?;
+    }
     Ok(true)
+}
+
+/// Something was added to an earlier report: it has to say who did, and somebody has to look at it.
+async fn add_to(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+    earlier: Uuid,
+) -> Result<(), StoreError> {
+    reports::lock(tx, earlier).await?;
+    let report = report_of(tx, earlier).await?;
+    let at = hour(service.clock.line_now());
+    if let Some(caller) = calls::set_added(tx, call.id).await? {
+        let entry = EntryRow {
+            id: caller.entry,
+            report: earlier,
+            kind: EntryKind::Caller.as_str().to_owned(),
+            sealed: caller.sealed,
+        };
+        add_sealed(tx, &report, &entry, at, None).await?;
+    }
+    let (closed, queued) = Move::Reopen.between();
+    if reports::change_status(tx, earlier, closed.as_str(), queued.as_str(), None).await? {
+        let act = Act {
+            at,
+            action: Move::Reopen.as_str(),
+            report: Some(earlier),
+            ..Act::default()
+        };
+        audit::append(tx, &report.line, act).await?;
+    }
+    Ok(())
 }
 
 /// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
@@ -173,7 +210,9 @@ pub(super) async fn write_effect(
         // The receipt works once the call is settled; the state remembers that it was spoken.
         return Ok(());
     };
-    let report = report_of(turn.tx, call.report).await?;
+    let (report, by_step) = call.place_of(*by);
+    let report = report_of(turn.tx, report).await?;
+    let replaced_steps: Vec<i32> = steps.iter().map(|step| call.place_of(*step).1).collect();
     let now = turn.service.clock.line_now();
     add_entry(
         turn.tx,
@@ -183,8 +222,8 @@ pub(super) async fn write_effect(
             at: now,
             by: None,
             body: json!(TakeBody {
-                replaced_steps: steps,
-                by_step: *by,
+                replaced_steps: &replaced_steps,
+                by_step,
             }),
         },
     )

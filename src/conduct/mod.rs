@@ -6,6 +6,8 @@
 
 mod answer;
 mod facts;
+pub mod guesses;
+mod receipt;
 mod take;
 
 pub use facts::accept_orphan;
@@ -14,7 +16,7 @@ pub use take::{TAKE_WAIT, find_take};
 
 use crate::call::flow::{self, Input};
 use crate::call::script::RecordingEnd;
-use crate::call::state::State;
+use crate::call::state::{Place, State};
 use crate::line::Line;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
@@ -22,6 +24,7 @@ use crate::store::jobs::{self, Kind};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
 use crate::vault::secret::Key;
+use receipt::LookedUp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -88,6 +91,8 @@ async fn once(
     event: &Event,
 ) -> Result<Reply, StoreError> {
     let lookup = service.call_lookup(provider.name(), event.call.show());
+    // Before the transaction: it takes its time, and others have to write meanwhile.
+    let looked_up = receipt::look_up(service, hook, event, &lookup).await?;
     let key = service.secret.call_key(provider.name(), event.call.show());
     let mut tx = service.db.begin().await?;
     let mut turn = Conducting {
@@ -95,6 +100,7 @@ async fn once(
         provider,
         event,
         key,
+        looked_up,
         tx: &mut tx,
     };
     let reply = match calls::by_lookup(turn.tx, &lookup).await? {
@@ -112,6 +118,8 @@ struct Conducting<'a> {
     provider: &'a dyn Provider,
     event: &'a Event,
     key: Key,
+    /// What stands behind the receipt in the event, if there is one.
+    looked_up: LookedUp,
     tx: &'a mut Tx,
 }
 
@@ -201,14 +209,18 @@ impl<'a> Conducting<'a> {
             return Ok(Reply::Script(self.farewell(None, 0)));
         };
         let input = if step == state.step {
-            self.input(nothing)
+            self.input(&state, nothing)
         } else if let Some(kept) = self.kept(call.id, step).await? {
             return Ok(kept);
         } else {
             // A step nobody was asked for: the conversation starts anew, with what was said kept.
             Input::Restart
         };
+        let knew = state.earlier.is_some();
         let turn = flow::next(line, state, input);
+        if !knew && turn.state.earlier.is_some() {
+            self.call_back(call, turn.state.step).await?;
+        }
         for effect in &turn.effects {
             facts::write_effect(self, call, effect).await?;
         }
@@ -227,7 +239,7 @@ impl<'a> Conducting<'a> {
     }
 
     /// What the provider's webhook means to the conversation.
-    fn input(&self, nothing: bool) -> Input {
+    fn input(&self, state: &State, nothing: bool) -> Input {
         if let Some(fact) = &self.event.recording {
             return match fact.outcome {
                 RecordingOutcome::Completed { seconds, end } => Input::Recorded {
@@ -247,13 +259,18 @@ impl<'a> Conducting<'a> {
         if nothing {
             return Input::Nothing;
         }
-        match self
-            .event
-            .keys
-            .as_ref()
-            .and_then(|keys| keys.show().chars().next())
-        {
-            Some(key) => Input::Key(key),
+        match &self.event.keys {
+            Some(keys) if matches!(state.place, Place::Receipt(_)) && !keys.show().is_empty() => {
+                Input::Typed {
+                    keys: keys.clone(),
+                    found: self.looked_up.found(),
+                }
+            }
+            Some(keys) => keys
+                .show()
+                .chars()
+                .next()
+                .map_or(Input::Nothing, Input::Key),
             None => Input::Nothing,
         }
     }

@@ -42,10 +42,11 @@ pub async fn find_take(
     if !fits || sid.provider != provider {
         return Ok(None);
     }
-    let recordings = reports::recordings(&mut tx, call.report).await?;
+    let (report, number) = call.place_of(step);
+    let recordings = reports::recordings(&mut tx, report).await?;
     Ok(recordings
         .iter()
-        .find(|recording| u32::try_from(recording.step) == Ok(step))
+        .find(|recording| recording.step == number)
         .and_then(|recording| service.open_sid(recording.sid.as_ref()?)))
 }
 

@@ -9,6 +9,7 @@
 //! | [`queue`] | the list, and calls that came to nothing |
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
+//! | [`replies`] | what callers are answered |
 //! | [`standing`] | how a line stands |
 //! | [`team`] | members and their lines, for the lead |
 //! | [`live`] | what changes while somebody looks |
@@ -17,6 +18,7 @@ pub mod live;
 pub mod moves;
 pub mod opened;
 pub mod queue;
+pub mod replies;
 pub mod standing;
 pub mod team;
 pub mod writing;
@@ -52,6 +54,12 @@ pub enum DeskError {
     /// Somebody else has claimed the report.
     #[error("somebody else has claimed this report")]
     SomebodyElses,
+    /// The caller has no receipt to hear a reply with.
+    #[error("the caller has no receipt")]
+    NoReceipt,
+    /// Nobody approves what they wrote themselves.
+    #[error("whoever wrote a reply does not approve it")]
+    OwnReply,
     /// The report is closed.
     #[error("the report is closed")]
     Closed,
@@ -75,6 +83,12 @@ pub enum Invalid {
     /// Too much text.
     #[error("The note is longer than 10,000 characters; make two of it.")]
     LongNote,
+    /// No text to be spoken.
+    #[error("The reply is empty.")]
+    EmptyReply,
+    /// Too much text to be spoken.
+    #[error("The reply is longer than 500 characters.")]
+    LongReply,
     /// Referred, but to whom?
     #[error("A referred report needs a destination: who deals with it now?")]
     NoDestination,

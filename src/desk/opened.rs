@@ -3,6 +3,7 @@
 use super::{DeskError, Inspector, Result};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
+use crate::store::replies::{self, Reply};
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
@@ -24,6 +25,8 @@ pub struct OpenReport {
     pub entries: Vec<Entry>,
     /// Its recordings in order of speaking, those that were said again last.
     pub recordings: Vec<Spoken>,
+    /// Its replies, in the order they were written: whose they are and who approved them.
+    pub replies: Vec<Reply>,
 }
 
 /// A recording as inspectors see it: the row, and what its sealed entries say.
@@ -216,6 +219,14 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
         .iter()
         .map(|row| open_row(&report, &key.identity, row))
         .collect::<Result<_>>()?;
+    let replies = replies::of_report(tx, report.id).await?;
+    for reply in &replies {
+        let row = rows.iter().find(|row| row.id == reply.entry);
+        let is_so = |by: &String| row.is_some_and(|row| key.committed.has_approval(row, by));
+        if !reply.approved_by.as_ref().is_none_or(is_so) {
+            return Err(refused("approval").into());
+        }
+    }
     let rows = reports::recordings(tx, report.id).await?;
     if !key.committed.has_recordings(&rows) {
         return Err(refused("recording").into());
@@ -231,6 +242,7 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
         trail,
         entries,
         recordings,
+        replies,
     })
 }
 

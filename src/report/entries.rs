@@ -55,6 +55,10 @@ pub struct CallBody<'a> {
     pub reached: Reached,
     /// The caller was told a receipt.
     pub receipt_spoken: bool,
+    /// The caller had the receipt already, and added to the report. Only said when it is so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub added: bool,
     /// What was said, attempt by attempt.
     pub takes: &'a [Take],
 }
@@ -64,7 +68,7 @@ pub struct CallBody<'a> {
 pub struct RecordingBody<'a> {
     /// Its id.
     pub recording: Uuid,
-    /// The step of the conversation that recorded it.
+    /// The step of the conversation that recorded it; what was added in later calls has higher numbers, 10,000 apart.
     pub step: i32,
     /// Its true length.
     pub bytes: u64,
@@ -84,9 +88,9 @@ pub struct RecordingBody<'a> {
 #[derive(Serialize, ToSchema)]
 pub struct TakeBody<'a> {
     /// The steps that recorded what is replaced.
-    pub replaced_steps: &'a [u32],
+    pub replaced_steps: &'a [i32],
     /// The step that replaces it.
-    pub by_step: u32,
+    pub by_step: i32,
 }
 
 /// Words.

@@ -23,14 +23,58 @@ row! {
         pub ended: bool,
         /// Its receipt is computed and its state erased.
         pub settled: bool,
+        /// The earlier report the caller has called back about.
+        pub addition_to: Option<Uuid>,
+        /// What this step and later ones record stands in that report.
+        pub addition_from: Option<i32>,
+        /// What their numbers there are more than their steps.
+        pub addition_offset: Option<i32>,
+        /// Something was added to that report.
+        pub added: bool,
     }
 }
 
+/// Steps a call has at most, and by how much the numbers of calls that add to one report are apart.
+const STEPS: i32 = 10_000;
+
+impl Call {
+    /// Where what a step records stands: the report, and its number there.
+    pub fn place_of(&self, step: u32) -> (Uuid, i32) {
+        let step = i32::try_from(step).unwrap_or(STEPS).min(STEPS - 1);
+        match (self.addition_to, self.addition_from, self.addition_offset) {
+            (Some(earlier), Some(from), Some(offset)) if step >= from => (earlier, offset + step),
+            _ => (self.report, step),
+        }
+    }
+
+    /// Was the recording of this number in the earlier report made in this call?
+    pub fn has_added(&self, number: i32) -> bool {
+        self.addition_offset
+            .is_some_and(|offset| (offset..offset + STEPS).contains(&number))
+    }
+}
+
+/// The first entry of an addition: who called, sealed to the earlier report's key.
+pub struct SealedCaller {
+    /// The entry's id.
+    pub entry: Uuid,
+    /// The entry.
+    pub sealed: Vec<u8>,
+}
+
 statements! {
-    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
-    BY_ID = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE id = $1", postgres: " FOR UPDATE";
-    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE id = $1";
-    BY_REPORT = "SELECT id, line, report, sid, state, ended, settled FROM calls WHERE report = $1";
+    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
+    BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE id = $1", postgres: " FOR UPDATE";
+    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE id = $1";
+    BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE lookup = $1";
+    BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls
+        WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
+    CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";
+    SET_ADDITION = "UPDATE calls SET addition_to = $2, addition_from = $3, addition_offset = $4, addition_entry = $5, addition_caller = $6 WHERE id = $1";
+    CALLER = "SELECT addition_entry, addition_caller FROM calls WHERE id = $1 AND addition_caller IS NOT NULL";
+    SET_ADDED = "UPDATE calls SET added = TRUE, addition_entry = NULL, addition_caller = NULL WHERE id = $1";
+    FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
+        WHERE addition_caller IS NOT NULL AND settled AND report IN (SELECT id FROM reports WHERE received_hour < $1)";
     INSERT = "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled) VALUES ($1, $2, $3, $4, $5, $6, FALSE, FALSE)";
     SET_STATE = "UPDATE calls SET state = $2 WHERE id = $1";
     SET_ENDED = "UPDATE calls SET ended = TRUE WHERE id = $1 AND NOT ended";
@@ -57,9 +101,56 @@ pub async fn by_id_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
     run!(tx, BY_ID_UNLOCKED, fetch_optional, id)
 }
 
-/// The call a report was made from, if it was made from one.
-pub async fn by_report(tx: &mut Tx, report: Uuid) -> Result<Option<Call>> {
-    run!(tx, BY_REPORT, fetch_optional, report)
+/// The call with this keyed hash, just to look at.
+pub async fn by_lookup_unlocked(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<Call>> {
+    run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])
+}
+
+/// The call in which a report's recording of this number was made.
+pub async fn by_recording(tx: &mut Tx, report: Uuid, number: i32) -> Result<Option<Call>> {
+    run!(tx, BY_RECORDING, fetch_optional, report, number)
+}
+
+/// From step `from` on what a call records is added to an earlier report, which must be locked: calls that add to it
+/// at once get numbers of their own. `caller` is kept until something is added.
+pub async fn set_addition(
+    tx: &mut Tx,
+    id: Uuid,
+    earlier: Uuid,
+    from: u32,
+    caller: &SealedCaller,
+) -> Result<()> {
+    let found: Option<(i64,)> = run!(tx, CALLS_BACK, fetch_optional, earlier)?;
+    let before = found.map_or(0, |(count,)| count);
+    let offset = i32::try_from(before + 1)
+        .ok()
+        .and_then(|count| count.checked_mul(STEPS))
+        .filter(|offset| offset.checked_add(STEPS).is_some())
+        .ok_or(StoreError::Unreadable("number of calls back"))?;
+    run!(
+        tx,
+        SET_ADDITION,
+        execute,
+        id,
+        earlier,
+        step_column(from)?,
+        offset,
+        caller.entry,
+        &caller.sealed[..]
+    )
+    .map(drop)
+}
+
+/// Notes that something was added in a call. Gives who called, the first time.
+pub async fn set_added(tx: &mut Tx, id: Uuid) -> Result<Option<SealedCaller>> {
+    let found: Option<(Uuid, Vec<u8>)> = run!(tx, CALLER, fetch_optional, id)?;
+    run!(tx, SET_ADDED, execute, id)?;
+    Ok(found.map(|(entry, sealed)| SealedCaller { entry, sealed }))
+}
+
+/// Forgets who called back and added nothing, of calls that arrived before `before`.
+pub async fn forget_callers(tx: &mut Tx, before: DateTime<Utc>) -> Result<()> {
+    run!(tx, FORGET_CALLERS, execute, before).map(drop)
 }
 
 /// Writes down a new call.

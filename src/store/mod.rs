@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`calls`] | running calls, their steps, strays |
 //! | [`reports`] | reports, entries, recordings, receipts |
+//! | [`replies`] | who wrote replies, and who approved them |
 //! | [`jobs`] | work to be done |
 //! | [`members`] | members, keys, grants, sessions |
 //! | [`audit`] | the hash chain of each line |
@@ -15,6 +16,7 @@ pub mod audit;
 pub mod calls;
 pub mod jobs;
 pub mod members;
+pub mod replies;
 pub mod reports;
 mod statements;
 
@@ -34,11 +36,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "foundation",
-    include_str!("migrations/0001_foundation.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "foundation",
+        include_str!("migrations/0001_foundation.sql"),
+    ),
+    (
+        2,
+        "calling back",
+        include_str!("migrations/0002_calling_back.sql"),
+    ),
+];
 
 /// How long a connection waits for the database before the request is given up.
 const ACQUIRE: Duration = Duration::from_secs(5);

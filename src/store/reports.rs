@@ -97,7 +97,7 @@ statements! {
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
     ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour
         FROM reports JOIN calls ON calls.report = reports.id
-        WHERE reports.line = $1 AND reference IS NULL AND settled ORDER BY received_hour DESC, reports.id LIMIT $2";
+        WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added ORDER BY received_hour DESC, reports.id LIMIT $2";
     COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
     NEXT_NUMBER = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, 1) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + 1 RETURNING last";
     PROMOTE = "UPDATE reports SET status = 'queued', reference = $2 WHERE id = $1 AND reference IS NULL";
@@ -113,6 +113,8 @@ statements! {
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
+    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
+    BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
     OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report WHERE reference IS NULL AND kind = 'caller' AND received_hour < $1 LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
 }
@@ -171,7 +173,7 @@ pub async fn list(
     }
 }
 
-/// Calls that ended without a recording, the newest hour first.
+/// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first.
 pub async fn abandoned(tx: &mut Tx, line: &str, limit: i64) -> Result<Vec<Report>> {
     run!(tx, ABANDONED, fetch_all, line, limit)
 }
@@ -303,6 +305,21 @@ pub async fn insert_receipt(
         recipient
     )
     .map(drop)
+}
+
+/// The public halves of a report's receipts: who has one of them opens what is sealed to it.
+pub async fn receipts(tx: &mut Tx, report: Uuid) -> Result<Vec<String>> {
+    let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
+    Ok(found.into_iter().map(|(recipient,)| recipient).collect())
+}
+
+/// The report a receipt of a line is of.
+pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<Option<Report>> {
+    let found: Option<(Uuid,)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    match found {
+        Some((report,)) => get(tx, report).await,
+        None => Ok(None),
+    }
 }
 
 /// Caller entries of abandoned calls that arrived before `before`, a hundred at most.

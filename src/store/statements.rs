@@ -18,6 +18,7 @@ pub fn all() -> Vec<Sql> {
         super::calls::STATEMENTS,
         super::jobs::STATEMENTS,
         super::members::STATEMENTS,
+        super::replies::STATEMENTS,
         super::reports::STATEMENTS,
     ]
     .concat()

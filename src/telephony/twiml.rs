@@ -34,7 +34,13 @@ pub fn document(script: &Script, links: &Links) -> String {
         match verb {
             Verb::Say { .. } | Verb::Play { .. } => spoken.push(verb),
             Verb::Gather { seconds, .. } => {
-                twiml.open_gather(*seconds, &links.step());
+                twiml.open_gather(1, "", *seconds, &links.step());
+                twiml.speak(&mut spoken, Some(links));
+                twiml.0.push_str("</Gather>");
+                break;
+            }
+            Verb::Digits { most, seconds } => {
+                twiml.open_gather(*most, "#", *seconds, &links.step());
                 twiml.speak(&mut spoken, Some(links));
                 twiml.0.push_str("</Gather>");
                 break;
@@ -76,7 +82,7 @@ pub fn blunt_document(script: &Script, links: &BluntLinks) -> String {
     for verb in &script.0 {
         match verb {
             Verb::Say { .. } => twiml.speak(&mut vec![verb], None),
-            Verb::Play { .. } | Verb::Gather { .. } => {}
+            Verb::Play { .. } | Verb::Gather { .. } | Verb::Digits { .. } => {}
             Verb::Record {
                 max_seconds,
                 silence_seconds,
@@ -120,14 +126,15 @@ impl Twiml {
         let _ = write!(self.0, ">{}</{name}>", partial_escape(text));
     }
 
-    fn open_gather(&mut self, seconds: u32, action: &str) {
+    /// `finish` ends it besides the last of `digits`; what was pressed is posted without it.
+    fn open_gather(&mut self, digits: u32, finish: &str, seconds: u32, action: &str) {
         self.open(
             "Gather",
             &[
                 ("input", "dtmf"),
-                ("numDigits", "1"),
+                ("numDigits", &digits.max(1).to_string()),
                 ("timeout", &seconds.max(1).to_string()),
-                ("finishOnKey", ""),
+                ("finishOnKey", finish),
                 ("actionOnEmptyResult", "true"),
                 ("action", action),
                 ("method", "POST"),

@@ -144,6 +144,11 @@ struct Plain<'a> {
 
 /// Seals an entry to its report's key.
 pub fn seal_entry(entry: &Entry, to: &Recipient) -> SealedThing {
+    seal_entry_to(entry, &[to])
+}
+
+/// Seals an entry to its report's key and to others: each opens it.
+pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
     let address = &entry.address;
     let plain = Plain {
         line: Cow::Borrowed(&address.line),
@@ -159,7 +164,7 @@ pub fn seal_entry(entry: &Entry, to: &Recipient) -> SealedThing {
     serde_json::to_writer(&mut *text, &plain).expect("an entry is always JSON");
     let padded = text.len().next_multiple_of(PADDING);
     text.resize(padded, b' ');
-    let bytes = seal::seal(&text, &[to]);
+    let bytes = seal::seal(&text, to);
     let sha256 = Sha256::digest(&bytes).into();
     SealedThing { bytes, sha256 }
 }

@@ -178,7 +178,7 @@ async fn commit(
         },
     )
     .await?;
-    let over = calls::by_report(&mut tx, report.id)
+    let over = calls::by_recording(&mut tx, report.id, recording.step)
         .await?
         .is_none_or(|call| call.settled);
     if over {

@@ -4,7 +4,7 @@ use crate::clock::hour;
 use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{StoreError, members, reports};
+use crate::store::{StoreError, calls, members, reports};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,9 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);
+    let mut tx = service.db.begin().await?;
+    calls::forget_callers(&mut tx, before).await?;
+    tx.commit().await?;
     loop {
         let mut tx = service.db.begin().await?;
         let due = reports::old_caller_entries(&mut tx, before).await?;

@@ -2,7 +2,7 @@
 //! receipt work, and erases everything else.
 
 use super::{Claimed, Unfinished};
-use crate::call::state::{Place, State};
+use crate::call::state::{Place, State, Take};
 use crate::conduct::{accept_orphan, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
@@ -69,10 +69,11 @@ async fn unheard_recording(
     if !matches!(state.place, Place::Recording { .. }) {
         return Ok(None);
     }
-    let heard = reports::recordings(tx, call.report)
+    let (report, number) = call.place_of(state.step);
+    let heard = reports::recordings(tx, report)
         .await?
         .iter()
-        .any(|recording| u32::try_from(recording.step) == Ok(state.step));
+        .any(|recording| recording.step == number);
     Ok((!heard).then_some((sid, state.step)))
 }
 
@@ -125,8 +126,20 @@ async fn settle(
     let report = reports::get(tx, call.report)
         .await?
         .ok_or(StoreError::Unreadable("report of a call"))?;
+    let earlier = match call.addition_to {
+        Some(earlier) if call.added => {
+            reports::lock(tx, earlier).await?;
+            reports::get(tx, earlier).await?
+        }
+        _ => None,
+    };
     if let Some(state) = &state {
-        write_call_entry(service, tx, &report, state).await?;
+        if earlier.is_none() || report.reference.is_some() {
+            write_call_entry(service, tx, call, &report, state).await?;
+        }
+        if let Some(earlier) = &earlier {
+            write_call_entry(service, tx, call, earlier, state).await?;
+        }
     }
     if let (Some(derived), true) = (receipt, report.reference.is_some()) {
         let recipient = derived.identity.recipient().to_string();
@@ -134,7 +147,12 @@ async fn settle(
     }
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
-    for recording in reports::recordings(tx, call.report).await? {
+    let mut recordings = reports::recordings(tx, call.report).await?;
+    if let Some(earlier) = &earlier {
+        let all = reports::recordings(tx, earlier.id).await?;
+        recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
+    }
+    for recording in recordings {
         if recording.state == "sealed" && !recording.deleted {
             let id = crate::clock::random_id();
             jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
@@ -143,10 +161,31 @@ async fn settle(
     Ok(())
 }
 
+/// The takes that stand in a report, numbered as its recordings are.
+fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
+    takes
+        .iter()
+        .filter_map(|take| {
+            let steps: Vec<u32> = take
+                .steps
+                .iter()
+                .map(|step| call.place_of(*step))
+                .filter(|(place, _)| *place == report.id)
+                .filter_map(|(_, number)| u32::try_from(number).ok())
+                .collect();
+            (!steps.is_empty()).then_some(Take {
+                steps,
+                replaced: take.replaced,
+            })
+        })
+        .collect()
+}
+
 /// How the call went, sealed: phase, language, how far the caller got, when exactly.
 async fn write_call_entry(
     service: &Service,
     tx: &mut Tx,
+    call: &Call,
     report: &Report,
     state: &State,
 ) -> Result<(), StoreError> {
@@ -167,7 +206,8 @@ async fn write_call_entry(
                 language: language.map(String::as_str),
                 reached: state.reached,
                 receipt_spoken: state.receipt_spoken,
-                takes: &state.takes,
+                added: report.id != call.report,
+                takes: &takes_in(call, report, &state.takes),
             }),
         },
     )

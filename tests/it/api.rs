@@ -297,7 +297,7 @@ on_both! {
         let report = lead.only_report().await;
         assert_eq!(
             keys(&report),
-            ["assignee", "entries", "id", "line", "received_hour", "recordings", "reference", "source", "status"]
+            ["assignee", "entries", "id", "line", "received_hour", "recordings", "reference", "replies", "source", "status"]
         );
         let mut kinds = Vec::new();
         for entry in report["entries"].as_array().unwrap() {

@@ -30,6 +30,7 @@ const CALLER: &str = "13974620581";
 const SECOND_CALLER: &str = "13526184079";
 const NOT_OURS: &str = "+8613299018846";
 const NAME: &str = "Canary Lindqvist 金丝雀";
+const THIRD_CALLER: &str = "13688521907";
 const CITY: &str = "Kanarievogelstad";
 const FORWARDED: &str = "+8615177308264";
 const NEW_FIELD: &str = "a-field-of-tomorrow-6cUv";
@@ -39,8 +40,13 @@ const SECOND_CALL: &str = "CAcanary0second61c0d9e84f7a2b3";
 const UNKNOWN_CALL: &str = "CAcanary0unknown7f3e1d5c9b2a80";
 const FIRST_TAKE: &str = "REcanary0first92d7c1b6e5f4a380";
 const SECOND_TAKE: &str = "REcanary0again4e8b1c7d6f5a9203";
+const THIRD_CALL: &str = "CAcanary0third9e2b7d4c1f8a6053";
+const ADDED_TAKE: &str = "REcanary0added5c3d2b1a9f8e7460";
 const STRAY_TAKE: &str = "REcanary0stray1d9c8b7e6f5a4320";
 const AUDIO: &[u8] = b"\x03\xfacanary\x81said\xc4";
+const TYPED: &str = "738194620577";
+const REPLY: &str = "金丝雀请再来电 Antwortkanarie";
+const LI_PASSWORD: &str = "li's own canary password";
 const NOTE: &str = "金丝雀说：副院长的弟弟 Zwitscherkanarie";
 const DISCIPLINE: &str = "廉洁纪律";
 const FOCUS: &str = "群众身边腐败问题和不正之风";
@@ -75,6 +81,12 @@ async fn nothing_is_left_in_the_clear(database: Database) {
         ("the caller's number", CALLER),
         ("the second caller's number", SECOND_CALLER),
         ("a number no line has", &NOT_OURS[3..]),
+        ("the third caller's number", THIRD_CALLER),
+        ("the third call's id", THIRD_CALL),
+        ("the added take's id", ADDED_TAKE),
+        ("digits typed for a receipt", TYPED),
+        ("the reply", REPLY),
+        ("another password", LI_PASSWORD),
         ("the caller's name", NAME),
         ("the caller's city", CITY),
         ("who forwarded the call", &FORWARDED[3..]),
@@ -114,6 +126,11 @@ async fn nothing_is_left_in_the_clear(database: Database) {
     let spaced: Vec<String> = receipt.chars().map(String::from).collect();
     needles.add("the receipt as it is spoken", spaced.join(" ").as_bytes());
     other_calls(&house, &provider).await;
+    house.settled().await;
+    for token in reply(&house).await {
+        needles.add_base64("a session's token", &token);
+    }
+    call_back(&house, &provider, &receipt).await;
     house.settled().await;
     assert_eq!(provider.left(), 0, "recordings left at the provider");
     for token in inspect(&house).await {
@@ -213,6 +230,71 @@ async fn call_and_say(house: &House, provider: &Provider) -> String {
     spoken::receipt(&goodbye.0).expect("a receipt")
 }
 
+/// Somebody writes a reply, and somebody else approves it. Gives the tokens of their sessions, which go on.
+async fn reply(house: &House) -> Vec<String> {
+    fs::write(house.folder.path().join("li"), LI_PASSWORD).unwrap();
+    let output = house
+        .program()
+        .args([
+            "member",
+            "add",
+            "li",
+            "--role",
+            "inspector",
+            "--line",
+            "fcg-5",
+        ])
+        .args(["--password-file", "li", "--as", LEAD.0])
+        .args(["--as-password-file", "password"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", support::wrote(&output));
+    house.saw("what member add logged", output.stderr);
+    let lead = Api::log_in(&house.url, LEAD.0, PASSWORD).await;
+    let li = Api::log_in(&house.url, "li", LI_PASSWORD).await;
+    // The first report has a receipt; nobody has spoken to whoever left the other one.
+    for report in lead.reports().await {
+        let path = |step: &str| format!("/reports/{}/{step}", report["id"].as_str().unwrap());
+        let answer = li.post(&path("reply"), json!({ "text": REPLY })).await;
+        let entry = answer.json()["id"].as_str().map(str::to_owned);
+        match entry {
+            Some(entry) => {
+                let approve = path(&format!("replies/{entry}/approve"));
+                assert_eq!(house.sees(li.act(&approve).await), 409);
+                assert_eq!(house.sees(lead.act(&approve).await), 204);
+            }
+            None => assert_eq!(house.sees(answer), 409),
+        }
+    }
+    vec![lead.token().to_owned(), li.token().to_owned()]
+}
+
+/// Somebody types what is no receipt, then the receipt, hears the reply, and adds something.
+async fn call_back(house: &House, provider: &Provider, receipt: &str) {
+    provider.record(ADDED_TAKE, wav(AUDIO));
+    let caller = Caller {
+        house,
+        call: THIRD_CALL,
+        from: THIRD_CALLER,
+    };
+    let menu = caller.says("/hooks/twilio/call", &[("To", NUMBER)]).await;
+    let asked = caller.says(&menu.action(), &[("Digits", "4")]).await;
+    let asked = caller.says(&asked.action(), &[("Digits", TYPED)]).await;
+    let told = caller.says(&asked.action(), &[("Digits", receipt)]).await;
+    assert!(told.0.contains(REPLY), "{}", told.0);
+    let record = caller.says(&told.action(), &[("Digits", "1")]).await;
+    let taken = [
+        ("RecordingSid", ADDED_TAKE),
+        ("RecordingDuration", "2"),
+        ("Digits", "#"),
+    ];
+    let review = caller.says(&record.action(), &taken).await;
+    caller.says(&review.action(), &[("Digits", "1")]).await;
+    caller
+        .says("/hooks/twilio/status", &[("CallStatus", "completed")])
+        .await;
+}
+
 async fn other_calls(house: &House, provider: &Provider) {
     let caller = Caller {
         house,
@@ -285,8 +367,11 @@ async fn inspect(house: &House) -> Vec<String> {
         for n in 1..=recordings {
             assert_eq!(first.recording(&opened.json(), n).await, wav(AUDIO));
         }
-        if recordings == 2 {
+        // Two takes, and what was added.
+        if recordings == 3 {
             assert!(opened.json().to_string().contains(CALLER));
+            assert!(opened.json().to_string().contains(THIRD_CALLER));
+            assert!(opened.json().to_string().contains(REPLY));
             id = report["id"].as_str().unwrap().to_owned();
         }
         house.saw_headers(&opened.headers);
@@ -367,7 +452,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
             .entry(format!("{}.{}", cell.table, cell.column))
             .or_insert(0) += 1;
     }
-    assert_eq!(seen["reports.received_hour"], 3, "{seen:?}");
+    assert_eq!(seen["reports.received_hour"], 4, "{seen:?}");
     assert!(seen["audit.at"] > 10, "{seen:?}");
     let mut files = 0;
     for item in fs::read_dir(house.data().join("recordings")).unwrap() {
@@ -378,7 +463,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
         );
         files += 1;
     }
-    assert_eq!(files, 3);
+    assert_eq!(files, 4);
 }
 
 /// Somebody on the telephone, as the provider tells of them: every field it has is filled.

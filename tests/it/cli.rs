@@ -52,9 +52,10 @@ fn hear_says_what_a_caller_hears() {
     zh-CN 我们会对您的来电和反映的内容严格保密。
     zh-CN 反映问题，请按1。
     zh-CN 了解受理范围和其他反映渠道，请按3。
+    zh-CN 回执查询，请按4。
     en    For English, press 9.
-          (waits 6 s for 1 3 9)
-    about 17.7 s of speech before the first choice
+          (waits 6 s for 1 3 4 9)
+    about 19.8 s of speech before the first choice
     ");
     let text = printed(&["hear", "--at", "2024-04-04T09:00"]);
     assert!(text.starts_with(
@@ -114,7 +115,7 @@ fn hear_in_json_has_exactly_its_keys() {
     );
     assert_eq!(
         *script.last().unwrap(),
-        json!({"verb": "gather", "keys": "139", "seconds": 6})
+        json!({"verb": "gather", "keys": "1349", "seconds": 6})
     );
 
     let report = json_of(&[

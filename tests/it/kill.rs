@@ -2,6 +2,7 @@
 //!
 //! The program itself is driven over HTTP by a stand-in for Twilio that was written from Twilio's documentation alone.
 
+mod addition;
 mod at_once;
 mod in_the_middle;
 mod out_of_order;

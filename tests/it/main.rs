@@ -11,6 +11,7 @@ mod support;
 mod browser;
 
 mod api;
+mod calling_back;
 mod canary;
 mod cli;
 mod config_errors;

@@ -79,6 +79,8 @@ struct Place {
     line: TestLine,
     /// An own report and a foreign one.
     reports: [String; 2],
+    /// A reply in each, which somebody else wrote.
+    replies: [String; 2],
     /// An own member and a foreign one, whom nobody else needs.
     members: [String; 2],
 }
@@ -105,6 +107,17 @@ impl Place {
             found["id"].as_str().unwrap().to_owned()
         };
         let reports = [report(LINES[0]), report(LINES[1])];
+        let mut replies = Vec::new();
+        for report in &reports {
+            let path = format!("/reports/{report}/reply");
+            let reply = line
+                .lead()
+                .await
+                .post(&path, json!({ "text": "x" }))
+                .await
+                .ok();
+            replies.push(reply["id"].as_str().unwrap().to_owned());
+        }
         let mut tx = line.db().read().await.unwrap();
         let mut ids = Vec::new();
         for name in ["own", "foreign"] {
@@ -116,6 +129,7 @@ impl Place {
             members: [ids.remove(0), ids.remove(0)],
             line,
             reports,
+            replies: [replies.remove(0), replies.remove(0)],
         }
     }
 
@@ -135,6 +149,7 @@ impl Place {
             .path
             .replace("{id}", &id)
             .replace("{n}", "1")
+            .replace("{entry}", &pick([&self.replies[0], &self.replies[1]]))
             .replace("{provider}", "twilio")
             .replace("{call}", NOBODYS)
             .replace("{step}", "1")
@@ -156,7 +171,9 @@ fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
         path if path.starts_with("/api/") && path.ends_with("/close") => {
             json(json!({ "outcome": "handled" }))
         }
-        path if path.ends_with("/notes") => json(json!({ "text": "x" })),
+        path if path.ends_with("/notes") || path == "/api/v1/reports/{id}/reply" => {
+            json(json!({ "text": "x" }))
+        }
         "/api/v1/session" => json(json!({ "name": "inspector", "password": PASSWORD })),
         path if path.starts_with("/api/") => json(json!({ "scope": "out" })),
         "/console/sign-in" => form("name=inspector&password=a+long+password"),

@@ -3,8 +3,9 @@
 use super::*;
 use crate::call::flow::{Effect, MAX_STEPS};
 use crate::call::prompts::{prompts, speech_seconds};
-use crate::call::state::{Place, Reached, Take};
+use crate::call::state::{Asked, Earlier, Place, Reached, Take};
 use crate::line::AfterHours;
+use crate::report::status::Status;
 use crate::telephony::{Links, twiml};
 use insta::assert_snapshot;
 
@@ -16,6 +17,7 @@ fn heard(script: &Script) -> String {
         Verb::Say { text, language } => format!("{language}: {text}"),
         Verb::Play { take } => format!("[plays what was said at step {take}]"),
         Verb::Gather { keys, seconds } => format!("[waits {seconds} s for {keys}]"),
+        Verb::Digits { most, seconds } => format!("[waits {seconds} s for each of {most} digits]"),
         Verb::Record { max_seconds, .. } => format!("[records up to {max_seconds} s]"),
         Verb::HangUp => "[hangs up]".to_owned(),
     });
@@ -49,8 +51,9 @@ fn the_shortest_way_is_1_hash_1() {
     zh-CN: 我们会对您的来电和反映的内容严格保密。
     zh-CN: 反映问题，请按1。
     zh-CN: 了解受理范围和其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
-    [waits 6 s for 139]
+    [waits 6 s for 1349]
     ");
     assert_snapshot!(heard(&caller.presses('1').heard), @"
     zh-CN: 请在提示音后留言，说明什么人、什么事、何时何地、有什么证据。姓名和联系方式可以不留。说完请按井号键。
@@ -81,9 +84,10 @@ fn the_same_in_english() {
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: Everything you say is strictly confidential.
     en: To leave a report, press 1.
-    en: For what can be reported and where else to turn, press 3.
+    en: For more information, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
-    [waits 6 s for 139]
+    [waits 6 s for 1349]
     ");
     assert_snapshot!(heard(&caller.presses('1').heard), @"
     en: After the tone, say who, what, when and where, and what proof there is. You need not leave your name. Then press the hash key.
@@ -118,8 +122,9 @@ fn what_can_be_reported_and_where_else_to_turn() {
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 反映问题，请按1。
     zh-CN: 了解受理范围和其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
-    [waits 6 s for 139]
+    [waits 6 s for 1349]
     ");
     caller.presses('9');
     assert_snapshot!(heard(&caller.presses('3').heard), @"
@@ -131,9 +136,10 @@ fn what_can_be_reported_and_where_else_to_turn() {
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To leave a report, press 1.
-    en: For what can be reported and where else to turn, press 3.
+    en: For more information, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
-    [waits 6 s for 139]
+    [waits 6 s for 1349]
     ");
 }
 
@@ -173,7 +179,7 @@ fn a_caller_of_the_open_line_can_act_within_20_seconds() {
 fn silence_twice_leads_to_the_recording() {
     let line = default_line();
     let mut caller = Caller::dial(&line, at(OPEN));
-    let menu = "反映问题，请按1。\n了解受理范围和其他反映渠道，请按3。\nFor English, press 9.";
+    let menu = "反映问题，请按1。\n了解受理范围和其他反映渠道，请按3。\n回执查询，请按4。\nFor English, press 9.";
     assert_eq!(caller.does(Input::Nothing).words(), menu);
     assert_eq!(caller.does(Input::Nothing).waits(), Waits::Record(240));
     assert_eq!(caller.state.reached, Reached::Guidance);
@@ -182,7 +188,7 @@ fn silence_twice_leads_to_the_recording() {
 #[test]
 fn a_wrong_key_counts_as_silence_and_the_menu_is_said_again() {
     let line = default_line();
-    for wrong in ['2', '4', '0', '*', '#', 'A'] {
+    for wrong in ['2', '5', '0', '*', '#', 'A'] {
         let mut caller = Caller::dial(&line, at(OPEN));
         let menu = caller.waits();
         let said = caller.presses(wrong).words();
@@ -437,6 +443,250 @@ fn whoever_presses_3_for_ever_gets_to_speak() {
     assert!(caller.state.receipt_spoken);
 }
 
+// --- calling back with a receipt ---------------------------------------------------------------------
+
+/// Another receipt with its check digit, and one with a wrong one.
+const OTHER: &str = "000000000013";
+const MISTYPED: &str = "000000000014";
+
+fn report(status: Status, reply: Option<&str>) -> Found {
+    Found::Report(Earlier {
+        status,
+        reply: reply.map(|text| text.to_owned().into()),
+    })
+}
+
+fn calling_back<'a>(line: &'a Line, time: &str) -> Caller<'a> {
+    let mut caller = Caller::dial(line, at(time));
+    caller.presses('4');
+    caller
+}
+
+#[test]
+fn where_it_stands_what_is_answered_and_adding_to_it() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    assert_snapshot!(heard(&caller.heard), @"
+    zh-CN: 请输入您的12位回执号，按井号键结束。
+    [waits 10 s for each of 12 digits]
+    ");
+    caller.types(OTHER, report(Status::Claimed, Some("请补充时间。")));
+    assert_snapshot!(heard(&caller.heard), @"
+    zh-CN: 您反映的问题正在办理。
+    zh-CN: 给您的答复如下。
+    zh-CN: 请补充时间。
+    zh-CN: 补充内容请按1，再听一遍请按2。
+    [waits 6 s for 12]
+    ");
+    let told = caller.heard.clone();
+    assert_eq!(caller.presses('2').heard, told);
+    assert_eq!(caller.presses('#').heard, told, "behind the last digit");
+    assert_snapshot!(heard(&caller.presses('1').heard), @"
+    zh-CN: 请在提示音后补充，说完请按井号键。
+    [records up to 240 s]
+    ");
+    assert_snapshot!(heard(&caller.says_something().heard), @"
+    zh-CN: 提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。
+    [waits 6 s for 1234]
+    ");
+    assert_snapshot!(heard(&caller.presses('1').heard), @"
+    zh-CN: 您补充的内容，我们已经收到。
+    zh-CN: 您原来的回执号继续有效。
+    zh-CN: 感谢您的来电，再见。
+    [hangs up]
+    ");
+    assert_eq!(caller.effects, [], "no receipt is spoken");
+    assert_eq!(caller.state.reached, Reached::Added);
+}
+
+#[test]
+fn the_same_in_english_with_the_reply_as_it_was_written() {
+    let line = default_line();
+    let mut caller = Caller::dial(&line, at(OPEN));
+    assert_snapshot!(heard(&caller.presses('9').presses('4').heard), @"
+    en: Please type the 12 digits of your receipt, then the hash key.
+    [waits 10 s for each of 12 digits]
+    ");
+    caller.types(OTHER, report(Status::Closed, Some("已经处理。")));
+    assert_snapshot!(heard(&caller.heard), @"
+    en: Your report has been dealt with.
+    en: This is what you are answered.
+    zh-CN: 已经处理。
+    en: To add to it, press 1. To hear this again, press 2.
+    [waits 6 s for 12]
+    ");
+    caller.presses('1').says_something();
+    assert_snapshot!(heard(&caller.presses('1').heard), @"
+    en: We have received what you added.
+    en: Your receipt stays the same.
+    en: Thank you for calling. Goodbye.
+    [hangs up]
+    ");
+}
+
+#[test]
+fn each_status_in_plain_words() {
+    let line = default_line();
+    for (status, words) in [
+        (Status::Queued, "您反映的问题已经登记，正在等待办理。"),
+        (Status::Claimed, "您反映的问题正在办理。"),
+        (Status::Closed, "您反映的问题已经办结。"),
+    ] {
+        let mut caller = calling_back(&line, OPEN);
+        let said = caller.types(OTHER, report(status, None)).words();
+        assert_eq!(said, format!("{words}\n补充内容请按1，再听一遍请按2。"));
+    }
+}
+
+#[test]
+fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    assert_snapshot!(heard(&caller.types(MISTYPED, Found::NotLooked).heard), @"
+    zh-CN: 您输入的回执号有误。
+    zh-CN: 请输入您的12位回执号，按井号键结束。
+    [waits 10 s for each of 12 digits]
+    ");
+    assert_snapshot!(heard(&caller.types(OTHER, Found::Nothing).heard), @"
+    zh-CN: 没有查到这个回执号。
+    zh-CN: 请输入您的12位回执号，按井号键结束。
+    [waits 10 s for each of 12 digits]
+    ");
+    assert_snapshot!(heard(&caller.types("1234", Found::NotLooked).heard), @"
+    zh-CN: 未能查到您反映的问题，请核对回执号后再次来电查询。
+    zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
+    zh-CN: 反映问题，请按1。
+    zh-CN: 了解受理范围和其他反映渠道，请按3。
+    en: For English, press 9.
+    [waits 6 s for 139]
+    ");
+    assert!(
+        caller
+            .presses('#')
+            .words()
+            .starts_with("未能查到您反映的问题")
+    );
+    assert_eq!(caller.does(Input::Nothing).waits(), Waits::Record(240));
+    // Where no report is taken it ends there.
+    let mut caller = calling_back(&line, "2024-06-17T09:00");
+    for _ in 0..3 {
+        caller.types(OTHER, Found::Nothing);
+    }
+    assert_snapshot!(heard(&caller.heard), @"
+    zh-CN: 未能查到您反映的问题，请核对回执号后再次来电查询。
+    zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
+    zh-CN: 感谢您的来电，再见。
+    [hangs up]
+    ");
+}
+
+#[test]
+fn too_many_tries_say_nothing_about_the_receipt() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    assert_snapshot!(heard(&caller.types(OTHER, Found::NotLooked).heard), @"
+    zh-CN: 查询次数过多，请1分钟后再试。
+    zh-CN: 请输入您的12位回执号，按井号键结束。
+    [waits 10 s for each of 12 digits]
+    ");
+    assert_eq!(caller.state.wrong_receipts, 0);
+    // All of it once more, then the menu.
+    let again = caller.heard.clone();
+    assert_eq!(caller.does(Input::Nothing).heard, again);
+    assert_eq!(caller.state.place, Place::Receipt(Asked::Later));
+    caller.does(Input::Nothing);
+    assert_eq!(caller.waits(), Waits::Keys("1349".into()));
+}
+
+#[test]
+fn silence_instead_of_a_receipt_leads_to_the_menu_and_on_to_the_recording() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    let asked = caller.heard.clone();
+    assert_eq!(caller.does(Input::Nothing).heard, asked);
+    assert_eq!(
+        caller.does(Input::Nothing).waits(),
+        Waits::Keys("1349".into())
+    );
+    caller.does(Input::Nothing).does(Input::Nothing);
+    assert_eq!(caller.waits(), Waits::Record(240));
+    // A closed line: its menu, its message, goodbye.
+    let mut caller = calling_back(&line, "2024-04-04T09:00");
+    caller.does(Input::Nothing).does(Input::Nothing);
+    assert_eq!(caller.waits(), Waits::Keys("349".into()));
+    caller.does(Input::Nothing).does(Input::Nothing);
+    assert_eq!(caller.waits(), Waits::HungUp);
+}
+
+#[test]
+fn silence_after_hearing_it_ends_politely() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    caller.types(OTHER, report(Status::Queued, None));
+    assert_eq!(
+        caller.does(Input::Nothing).words(),
+        "补充内容请按1，再听一遍请按2。"
+    );
+    assert_eq!(caller.does(Input::Nothing).words(), "感谢您的来电，再见。");
+    assert_eq!(caller.waits(), Waits::HungUp);
+    assert_eq!(caller.state.reached, Reached::CalledBack);
+}
+
+#[test]
+fn nothing_said_in_an_addition_is_asked_for_once_more() {
+    let line = default_line();
+    let mut caller = calling_back(&line, "2024-06-17T09:00");
+    caller
+        .types(OTHER, report(Status::Queued, None))
+        .presses('1');
+    let said = caller.does(Input::Nothing).words();
+    assert_eq!(
+        said,
+        "没有听到您的声音。\n请在提示音后补充，说完请按井号键。"
+    );
+    let said = caller.does(Input::Nothing).words();
+    assert_eq!(said, "没有听到您的声音。\n感谢您的来电，再见。");
+}
+
+#[test]
+fn an_addition_is_possible_wherever_calling_back_is() {
+    let line = default_line();
+    for time in [
+        OPEN,
+        "2024-03-06T13:00",
+        "2024-03-06T20:00",
+        "2024-04-04T09:00",
+        "2024-06-17T09:00",
+        "2024-06-17T13:00",
+        "2024-06-21T18:00",
+    ] {
+        let mut caller = calling_back(&line, time);
+        caller
+            .types(OTHER, report(Status::Queued, None))
+            .presses('1');
+        assert_eq!(caller.waits(), Waits::Record(240), "{time}");
+        caller
+            .says_something()
+            .presses('4')
+            .says_something()
+            .presses('3')
+            .says_something();
+        assert!(
+            caller.presses('1').words().starts_with("您补充的内容"),
+            "{time}"
+        );
+        assert_eq!(caller.state.takes.len(), 3, "{time}");
+    }
+    for time in ["2024-03-05T09:00", "2024-06-22T09:00"] {
+        let mut caller = Caller::dial(&line, at(time));
+        assert_eq!(caller.waits(), Waits::Keys("39".into()), "{time}");
+        assert!(
+            caller.presses('4').words().starts_with("按键无效"),
+            "{time}"
+        );
+    }
+}
+
 // --- the closed phases -------------------------------------------------------------------------------
 
 #[test]
@@ -467,19 +717,21 @@ fn at_noon() {
     zh-CN: 现在是休息时间。
     zh-CN: 我们将于今天3月6日星期三下午3点开始值班。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The duty team is taking a break.
     en: The line opens today, Wednesday, 6 March, at 3:00 in the afternoon.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -490,19 +742,21 @@ fn in_the_evening() {
     zh-CN: 现在不是值班时间。
     zh-CN: 我们将于3月7日星期四上午8点30分开始值班。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: You have called outside duty hours.
     en: The line opens on Thursday, 7 March, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -513,19 +767,21 @@ fn before_a_worked_sunday() {
     zh-CN: 今天不值班。
     zh-CN: 我们将于4月7日星期日上午8点30分开始值班。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The line opens on Sunday, 7 April, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -536,19 +792,21 @@ fn on_the_third_of_the_third() {
     zh-CN: 今天不值班。
     zh-CN: 我们将于4月15日星期一上午8点30分开始值班。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The line opens on Monday, 15 April, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -560,20 +818,22 @@ fn on_the_last_evening_reports_are_taken() {
     zh-CN: 我们将于6月17日星期一上午8点30分开始值班。
     zh-CN: 反映问题的受理时间到6月14日星期五为止。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: You have called outside duty hours.
     en: The line opens on Monday, 17 June, at 8:30 in the morning.
     en: New reports are taken until Friday, 14 June.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -584,15 +844,17 @@ fn once_intake_is_over() {
     zh-CN: 反映问题的受理时间已于6月14日星期五截止，现在不再受理新的问题。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -604,16 +866,18 @@ fn once_intake_is_over_outside_the_hours() {
     zh-CN: 反映问题的受理时间已于6月14日星期五截止，现在不再受理新的问题。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The duty team is taking a break.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -625,16 +889,18 @@ fn once_intake_is_over_on_a_day_off() {
     zh-CN: 反映问题的受理时间已于6月14日星期五截止，现在不再受理新的问题。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
-    [waits 6 s for 39]
+    [waits 6 s for 349]
 
     en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
+    en: For an earlier report, press 4.
     zh-CN: 中文请按9。
-    [waits 6 s for 39]
+    [waits 6 s for 349]
     ");
 }
 
@@ -680,10 +946,11 @@ fn a_closed_line_that_takes_reports() {
     zh-CN: 我们将于今天3月6日星期三下午3点开始值班。
     zh-CN: 您现在也可以留言反映问题，请按1。
     zh-CN: 了解其他反映渠道，请按3。
+    zh-CN: 回执查询，请按4。
     en: For English, press 9.
     zh-CN: 您可以来信反映，地址是：防城港市邮政5号专用信箱。
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
-    [waits 6 s for 139]
+    [waits 6 s for 1349]
     ");
     assert_eq!(caller.presses('1').waits(), Waits::Record(240));
     let mut silent = Caller::dial(&line, at("2024-03-06T12:30"));
@@ -718,6 +985,7 @@ fn the_way_of_a_report_in_twiml() {
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">我们会对您的来电和反映的内容严格保密。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">反映问题，请按1。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">了解受理范围和其他反映渠道，请按3。</Say>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">回执查询，请按4。</Say>
     <Say language="en-GB" voice="Polly.Amy-Neural">For English, press 9.</Say>
     </Gather>
     </Response>
@@ -763,6 +1031,19 @@ fn the_way_of_a_report_in_twiml() {
 }
 
 #[test]
+fn a_receipt_is_asked_for_in_twiml() {
+    let line = default_line();
+    assert_snapshot!(document(&calling_back(&line, OPEN)), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <Response>
+    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请输入您的12位回执号，按井号键结束。</Say>
+    </Gather>
+    </Response>
+    "##);
+}
+
+#[test]
 fn a_closed_line_in_twiml() {
     let line = default_line();
     let caller = Caller::dial(&line, at("2024-04-04T09:00"));
@@ -774,6 +1055,7 @@ fn a_closed_line_in_twiml() {
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">今天不值班。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">我们将于4月7日星期日上午8点30分开始值班。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">了解其他反映渠道，请按3。</Say>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">回执查询，请按4。</Say>
     <Say language="en-GB" voice="Polly.Amy-Neural">For English, press 9.</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您可以来信反映，地址是：防城港市邮政5号专用信箱。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。</Say>

@@ -3,7 +3,7 @@
 mod examples;
 mod properties;
 
-use super::flow::{self, Input, Turn};
+use super::flow::{self, Found, Input, Turn};
 use super::script::{RecordingEnd, Script, Verb};
 use super::state::State;
 use crate::config::{Config, EMBEDDED};
@@ -66,6 +66,12 @@ impl<'a> Caller<'a> {
         self.does(Input::Key(key))
     }
 
+    /// Types a receipt, behind which there is this.
+    fn types(&mut self, keys: &str, found: Found) -> &mut Self {
+        let keys = keys.to_owned().into();
+        self.does(Input::Typed { keys, found })
+    }
+
     fn says_something(&mut self) -> &mut Self {
         self.does(recorded(RecordingEnd::Key))
     }
@@ -85,6 +91,8 @@ enum Waits {
     Keys(String),
     Record(u32),
     HungUp,
+    /// So many digits at most.
+    Digits(u32),
     /// The script is empty: nobody is there.
     Nobody,
 }
@@ -93,6 +101,7 @@ fn waits(script: &Script) -> Waits {
     match script.0.last() {
         Some(Verb::Gather { keys, .. }) => Waits::Keys(keys.clone()),
         Some(Verb::Record { max_seconds, .. }) => Waits::Record(*max_seconds),
+        Some(Verb::Digits { most, .. }) => Waits::Digits(*most),
         Some(Verb::HangUp) => Waits::HungUp,
         Some(other) => panic!("a script ends in {other:?}"),
         None => Waits::Nobody,

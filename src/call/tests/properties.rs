@@ -1,11 +1,12 @@
 //! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
 
 use super::*;
-use crate::call::flow::{Effect, MAX_STEPS, blunt, takes_reports};
+use crate::call::flow::{Effect, MAX_STEPS, MOST_RECEIPTS, blunt, takes_calls_back, takes_reports};
 use crate::call::prompts::prompts;
-use crate::call::state::{Place, Reached};
+use crate::call::state::{Earlier, Place, Reached};
 use crate::line::AfterHours;
 use crate::line::hours::{Phase, Standing};
+use crate::report::status::Status;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ static DEFAULT: LazyLock<Line> = LazyLock::new(default_line);
 /// Steps after which a call is over, whatever comes.
 const END: u32 = MAX_STEPS + 5;
 /// Silences that lead to the recording, or to the receipt, from anywhere.
-const PATIENCE: usize = 3;
+const PATIENCE: usize = 5;
 
 fn any_line() -> impl Strategy<Value = Line> {
     let languages = prop_oneof![
@@ -74,6 +75,8 @@ fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
     ]
 }
 
+const REPLY: &str = "已经转交有关部门。";
+
 fn any_input() -> impl Strategy<Value = Input> {
     let end = prop_oneof![
         4 => Just(Some(RecordingEnd::Key)),
@@ -83,7 +86,27 @@ fn any_input() -> impl Strategy<Value = Input> {
         2 => Just(None),
     ];
     let seconds = proptest::option::of(0u32..4000);
+    // With its check digit, without it, and cut short.
+    let keys = prop_oneof![
+        4 => Just("000000000013"),
+        1 => Just("000000000014"),
+        1 => Just("0000"),
+        1 => Just("00*"),
+    ];
+    let status = proptest::sample::select(vec![Status::Queued, Status::Claimed, Status::Closed]);
+    let reply = proptest::option::of(Just(REPLY.to_owned().into()));
+    let found = prop_oneof![
+        3 => (status, reply).prop_map(|(status, reply)| Found::Report(Earlier { status, reply })),
+        1 => Just(Found::Nothing),
+        1 => Just(Found::NotLooked),
+    ];
+    let typed = (keys, found).prop_map(|(keys, found)| Input::Typed {
+        keys: keys.to_owned().into(),
+        found,
+    });
     prop_oneof![
+        4 => Just(Input::Key('4')),
+        6 => typed,
         12 => proptest::sample::select("1234567890*#AD".chars().collect::<Vec<_>>()).prop_map(Input::Key),
         6 => Just(Input::Nothing),
         6 => (end, seconds).prop_map(|(end, seconds)| Input::Recorded { end, seconds }),
@@ -159,9 +182,15 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
                 prop_assert_eq!(&offered, &keys_spoken_of(&caller.heard));
                 prop_assert!(*seconds > 0);
             }
+            Verb::Digits { most, seconds } => {
+                prop_assert!(takes_calls_back(&caller.state));
+                prop_assert!(matches!(caller.state.place, Place::Receipt(_)));
+                prop_assert!(*most == 12 && *seconds > 0);
+                prop_assert!(keys_spoken_of(&caller.heard).is_empty());
+            }
             Verb::Record { max_seconds, .. } => {
                 prop_assert!(
-                    takes_reports(caller.line, &caller.state),
+                    takes_reports(caller.line, &caller.state) || caller.state.earlier.is_some(),
                     "no report is taken now"
                 );
                 prop_assert!(*max_seconds <= caller.line.recording_seconds);
@@ -200,8 +229,9 @@ fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
             prop_assert!(!said.contains(stem(prompt)), "{}", said);
         }
     }
+    // Who calls back can add to a report, and send that.
     prop_assert!(
-        !said.contains("请按1") && !said.contains("press 1"),
+        caller.state.earlier.is_some() || !said.contains("请按1") && !said.contains("press 1"),
         "{}",
         said
     );
@@ -224,6 +254,7 @@ fn check_receipt(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     }
     prop_assert!(!said.contains(RECEIPT));
     if now {
+        prop_assert!(caller.state.earlier.is_none(), "whoever adds has a receipt");
         prop_assert!(!caller.state.takes.is_empty() && caller.state.receipt_spoken);
         prop_assert_eq!(caller.state.reached, Reached::Receipt);
         prop_assert_eq!(caller.waits(), Waits::HungUp);
@@ -268,7 +299,8 @@ fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<
 /// Silence alone leads to the recording, or sends what there is.
 fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let state = &caller.state;
-    if !takes_reports(caller.line, state) || !matches!(caller.waits(), Waits::Keys(_)) {
+    let asks = matches!(caller.waits(), Waits::Keys(_) | Waits::Digits(_));
+    if !takes_reports(caller.line, state) || !asks {
         return Ok(());
     }
     let mut silent = Caller {
@@ -282,13 +314,42 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
         match silent.waits() {
             Waits::Record(_) => return Ok(()),
             Waits::HungUp => {
-                prop_assert!(silent.state.receipt_spoken, "a dead end");
+                // Who heard where their report stands has heard what they called for.
+                let heard = silent.state.earlier.is_some();
+                prop_assert!(silent.state.receipt_spoken || heard, "a dead end");
                 return Ok(());
             }
-            Waits::Keys(_) | Waits::Nobody => {}
+            Waits::Keys(_) | Waits::Digits(_) | Waits::Nobody => {}
         }
     }
     prop_assert!(false, "silence leads nowhere");
+    Ok(())
+}
+
+/// Once a report is found everything belongs to it; until then nothing is said of one, and wrong receipts are counted.
+fn check_calling_back(before: &State, caller: &Caller<'_>) -> Result<(), TestCaseError> {
+    let state = &caller.state;
+    prop_assert!(state.wrong_receipts <= MOST_RECEIPTS);
+    prop_assert!(state.wrong_receipts >= before.wrong_receipts);
+    if let Some(earlier) = &before.earlier {
+        prop_assert_eq!(Some(earlier), state.earlier.as_ref());
+        prop_assert_eq!(before.wrong_receipts, state.wrong_receipts);
+    }
+    if state.earlier.is_some() {
+        prop_assert!(takes_calls_back(state));
+    } else {
+        prop_assert!(!words(&caller.heard).contains(REPLY));
+    }
+    if before.earlier.is_none() && state.earlier.is_some() {
+        prop_assert!(matches!(before.place, Place::Receipt(_)));
+        prop_assert!(
+            before.takes.is_empty(),
+            "what was said before is another report"
+        );
+    }
+    if before.wrong_receipts == MOST_RECEIPTS {
+        prop_assert!(!matches!(state.place, Place::Receipt(_)));
+    }
     Ok(())
 }
 
@@ -322,7 +383,7 @@ proptest! {
             let kept = serde_json::to_string(&before).unwrap();
             let thawed: State = serde_json::from_str(&kept).unwrap();
             prop_assert!(same(&thawed, &before));
-            let again = flow::next(&line, thawed, input);
+            let again = flow::next(&line, thawed, input.clone());
             caller.does(input);
             prop_assert!(same(&again.state, &caller.state));
             prop_assert_eq!(&again.script, &caller.heard);
@@ -335,6 +396,7 @@ proptest! {
             check_intake_over(&caller)?;
             check_receipt(&caller)?;
             check_takes(&recorded, &before, &caller)?;
+            check_calling_back(&before, &caller)?;
             if !gone {
                 check_silence(&caller)?;
             }
@@ -438,6 +500,8 @@ fn every_phase_takes_what_it_should() {
                 panic!("{time}: the message waits for a key");
             };
             assert_eq!(keys.contains('1'), taken, "{time}");
+            let outside = matches!(phase, Phase::NotStarted | Phase::Ended);
+            assert_eq!(keys.contains('4'), !outside, "{time}");
         }
     }
 }

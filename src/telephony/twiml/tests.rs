@@ -151,6 +151,24 @@ fn a_menu_is_spoken_inside_its_gather() {
 }
 
 #[test]
+fn several_digits_end_with_the_last_or_with_the_hash_key() {
+    let digits = Verb::Digits {
+        most: 12,
+        seconds: 10,
+    };
+    let xml = document(&Script(vec![say("请输入。", "zh-CN"), digits]), &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <Response>
+    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请输入。</Say>
+    </Gather>
+    </Response>
+    "##);
+}
+
+#[test]
 fn a_record_has_all_its_ways_out() {
     let xml = document(&Script(vec![say("请讲。", "zh-CN"), RECORD]), &links());
     conforms(&xml);
@@ -353,6 +371,7 @@ fn any_verb() -> impl Strategy<Value = Verb> {
         }),
         any::<u32>().prop_map(|take| Verb::Play { take }),
         (any::<String>(), any::<u32>()).prop_map(|(keys, seconds)| Verb::Gather { keys, seconds }),
+        (any::<u32>(), any::<u32>()).prop_map(|(most, seconds)| Verb::Digits { most, seconds }),
         (any::<u32>(), any::<u32>()).prop_map(|(max_seconds, silence_seconds)| Verb::Record {
             max_seconds,
             silence_seconds

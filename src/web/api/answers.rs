@@ -40,6 +40,8 @@ described! {
     NotForThisRole = FORBIDDEN, "Logged in, with a role that does not work on reports.";
     Missing = NOT_FOUND, "Not there, or not yours; nobody is told which.";
     WrongStatus = CONFLICT, "The report's status does not allow it, or somebody else has claimed the report.";
+    NoReceipt = CONFLICT, "The caller has no receipt, so nobody could hear a reply.";
+    OwnReply = CONFLICT, "You wrote it yourself: somebody else has to approve it.";
     TooLarge = PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.";
     NotJson = UNSUPPORTED_MEDIA_TYPE, "The body's type is not `application/json`.";
     OutOfRange = RANGE_NOT_SATISFIABLE, "The range begins behind the end.";

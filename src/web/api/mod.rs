@@ -54,6 +54,8 @@ fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
         (OwnLine, routes!(moves::reopen)),
         (OwnLine, routes!(writing::note)),
         (OwnLine, routes!(writing::classify)),
+        (OwnLine, routes!(writing::reply)),
+        (OwnLine, routes!(writing::approve)),
     ]
 }
 

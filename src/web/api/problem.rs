@@ -145,6 +145,14 @@ impl From<DeskError> for Problem {
                 StatusCode::CONFLICT,
                 "Somebody else has claimed this report; ask them, or a lead, to release it.",
             ),
+            DeskError::NoReceipt => Self::new(
+                StatusCode::CONFLICT,
+                "The caller has no receipt, so nobody could hear a reply.",
+            ),
+            DeskError::OwnReply => Self::new(
+                StatusCode::CONFLICT,
+                "You wrote this reply; somebody else of the line has to approve it.",
+            ),
             DeskError::Closed => Self::new(
                 StatusCode::CONFLICT,
                 "The report is closed; reopen it to classify it anew.",

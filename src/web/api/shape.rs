@@ -43,6 +43,18 @@ pub(super) struct WholeReport {
     entries: Vec<Entry>,
     /// In order of speaking, those that were said again last.
     recordings: Vec<Recording>,
+    /// How its replies stand, in the order they were written. The last one that is approved is spoken.
+    replies: Vec<ReplyStanding>,
+}
+
+/// How a reply stands. What it says is its entry's.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReplyStanding {
+    /// Its entry.
+    entry: Uuid,
+    /// The name of whoever approved it; null until then.
+    #[schema(required)]
+    approved_by: Option<String>,
 }
 
 /// A call that ended before anything was recorded, open.
@@ -116,6 +128,14 @@ impl WholeReport {
             report: Report::new(&open.report),
             entries: open.entries.iter().map(Entry::new).collect(),
             recordings: open.recordings.iter().map(Recording::new).collect(),
+            replies: open
+                .replies
+                .iter()
+                .map(|reply| ReplyStanding {
+                    entry: reply.entry,
+                    approved_by: reply.approved_by.clone(),
+                })
+                .collect(),
         }
     }
 }

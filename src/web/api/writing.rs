@@ -1,10 +1,11 @@
-//! What inspectors write: notes and classifications.
+//! What inspectors write: notes, classifications and replies.
 
 use super::answers::{
-    Failed, LoggedOut, Missing, NotForThisRole, NotJson, TooLarge, Unreadable, Wrong, WrongStatus,
+    Failed, LoggedOut, Missing, NoReceipt, NotForThisRole, NotJson, OwnReply, TooLarge, Unreadable,
+    Wrong, WrongStatus,
 };
 use super::{Answer, App, Body, Caller, Json, Path, report_id};
-use crate::desk::writing;
+use crate::desk::{replies, writing};
 use crate::report::classification::Classification;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,15 @@ use uuid::Uuid;
 pub(super) struct Note {
     /// Not only white space.
     #[schema(min_length = 1, max_length = 10_000, pattern = r"\S")]
+    text: String,
+}
+
+/// What a caller is answered.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reply {
+    /// As it is to be spoken, in the line's first language. Not only white space.
+    #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     text: String,
 }
 
@@ -73,4 +83,55 @@ pub(super) async fn classify(
     let id = report_id(&id)?;
     let id = writing::classify(&service, &inspector, id, &classification).await?;
     Ok((StatusCode::CREATED, axum::Json(Added { id })))
+}
+
+/// Writes a reply to the caller, who hears it when they call back with their receipt.
+///
+/// Somebody else has to approve it first.
+#[utoipa::path(
+    post,
+    path = "/reports/{id}/reply",
+    operation_id = "reply_add",
+    tag = "work",
+    params(("id" = Uuid, Path, description = "The report's id.")),
+    request_body = Reply,
+    responses(
+        (status = 201, description = "It is written.", body = Added),
+        Unreadable, LoggedOut, NotForThisRole, Missing, NoReceipt, TooLarge, NotJson, Wrong, Failed,
+    ),
+)]
+pub(super) async fn reply(
+    State(service): App,
+    Path(id): Path<String>,
+    Caller(inspector): Caller,
+    Json(reply): Json<Reply>,
+) -> Answer<(StatusCode, Body<Added>)> {
+    let id = replies::write(&service, &inspector, report_id(&id)?, &reply.text).await?;
+    Ok((StatusCode::CREATED, axum::Json(Added { id })))
+}
+
+/// Approves a reply somebody else wrote; the latest approved one is spoken.
+///
+/// One that is approved already stays so.
+#[utoipa::path(
+    post,
+    path = "/reports/{id}/replies/{entry}/approve",
+    operation_id = "reply_approve",
+    tag = "work",
+    params(
+        ("id" = Uuid, Path, description = "The report's id."),
+        ("entry" = Uuid, Path, description = "The id of the reply's entry."),
+    ),
+    responses(
+        (status = 204, description = "It is approved."),
+        LoggedOut, NotForThisRole, Missing, OwnReply, Failed,
+    ),
+)]
+pub(super) async fn approve(
+    State(service): App,
+    Path((id, entry)): Path<(String, String)>,
+    Caller(inspector): Caller,
+) -> Answer<StatusCode> {
+    replies::approve(&service, &inspector, report_id(&id)?, report_id(&entry)?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -172,6 +172,12 @@ fn keys(w: &Words, last: &Script, place: &Place) -> Vec<(String, String)> {
                     .map(|key| (key.to_string(), key.to_string())),
             );
         }
+        Some(Verb::Digits { .. }) => {
+            // Nobody has this receipt: it shows what a mistyped one leads to, and one that is unknown.
+            for digits in ["000000000000", "000000000001"] {
+                keys.push((digits.to_owned(), digits.to_owned()));
+            }
+        }
         Some(Verb::Record { .. }) => {
             keys.push((format!("{} #", w.speak_and), "speak,#".to_owned()));
         }
@@ -198,7 +204,7 @@ fn lines_of(w: &Words, script: &Script) -> Vec<Said> {
                 spoken: true,
             },
             Verb::Play { .. } => aside(w.plays_back.clone()),
-            Verb::Gather { seconds, .. } => {
+            Verb::Gather { seconds, .. } | Verb::Digits { seconds, .. } => {
                 aside(w.waits.replace("{seconds}", &seconds.to_string()))
             }
             Verb::Record { max_seconds, .. } => aside(

@@ -92,6 +92,12 @@ pub(super) fn routes() -> Routes {
             OwnLine,
             report::classify,
         )
+        .post("/console/reports/{id}/reply", OwnLine, report::reply)
+        .post(
+            "/console/reports/{id}/replies/{entry}/approve",
+            OwnLine,
+            report::approve,
+        )
         .get("/console/members", Lead, team::show)
         .post("/console/members", Lead, team::add)
         .post("/console/members/{id}/line", OwnMember, team::give_line)

@@ -195,7 +195,11 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
     Some(match error {
         DeskError::WrongStatus(..) => &w.wrong_status,
         DeskError::SomebodyElses => &w.somebody_elses,
+        DeskError::NoReceipt => &w.no_receipt,
+        DeskError::OwnReply => &w.own_reply,
         DeskError::Closed => &w.report_closed,
+        DeskError::Invalid(Invalid::EmptyReply) => &w.empty_reply,
+        DeskError::Invalid(Invalid::LongReply) => &w.long_reply,
         DeskError::Invalid(Invalid::EmptyNote) => &w.empty_note,
         DeskError::Invalid(Invalid::LongNote) => &w.long_note,
         DeskError::Invalid(Invalid::NoDestination) => &w.no_destination,
@@ -218,9 +222,11 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         DeskError::LoggedOut => StatusCode::UNAUTHORIZED,
         DeskError::NotForThisRole | DeskError::LeadsOnly => StatusCode::FORBIDDEN,
         DeskError::Missing => StatusCode::NOT_FOUND,
-        DeskError::WrongStatus(..) | DeskError::SomebodyElses | DeskError::Closed => {
-            StatusCode::CONFLICT
-        }
+        DeskError::WrongStatus(..)
+        | DeskError::SomebodyElses
+        | DeskError::NoReceipt
+        | DeskError::OwnReply
+        | DeskError::Closed => StatusCode::CONFLICT,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

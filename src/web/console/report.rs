@@ -5,7 +5,7 @@ use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::said;
 use super::words::Words;
 use crate::desk::opened::OpenReport;
-use crate::desk::{DeskError, moves, opened, queue, writing};
+use crate::desk::{DeskError, moves, opened, queue, replies, writing};
 use crate::line::hours::Phase;
 use crate::login::Role;
 use crate::report::classification::{Classification, Scope};
@@ -42,6 +42,7 @@ struct ReportPage {
     may_close: bool,
     recordings: Vec<Recording>,
     draft: String,
+    reply_draft: String,
     scope: &'static str,
     disciplines: Vec<Choice>,
     focuses: Vec<Choice>,
@@ -78,6 +79,21 @@ struct Shown {
     exact: String,
     by: String,
     lines: Vec<String>,
+    approval: Option<Approval>,
+}
+
+/// How a reply stands.
+struct Approval {
+    words: String,
+    /// The entry's id, where whoever looks at it may approve it.
+    entry: Option<Uuid>,
+}
+
+/// What was written and could not be kept.
+#[derive(Default)]
+struct Draft<'a> {
+    note: &'a str,
+    reply: &'a str,
 }
 
 fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
@@ -90,7 +106,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     visit: Visit,
 ) -> Result<Response, Stop> {
-    page_of(&service, &visit, &id, None, "").await
+    page_of(&service, &visit, &id, None, Draft::default()).await
 }
 
 async fn page_of(
@@ -98,7 +114,7 @@ async fn page_of(
     visit: &Visit,
     id: &str,
     problem: Option<String>,
-    draft: &str,
+    draft: Draft<'_>,
 ) -> Result<Response, Stop> {
     let id = report_id(visit, id)?;
     let open = opened::open(service, &visit.inspector, id)
@@ -173,7 +189,8 @@ async fn page_of(
                 waveform: waveform(&recording.peaks),
             })
             .collect(),
-        draft: draft.to_owned(),
+        draft: draft.note.to_owned(),
+        reply_draft: draft.reply.to_owned(),
         scope: match classification.as_ref().map(|own| own.scope) {
             Some(Scope::In) => "in",
             Some(Scope::Out) => "out",
@@ -192,7 +209,10 @@ async fn page_of(
         entries: open
             .entries
             .iter()
-            .map(|entry| shown(w, entry, zone))
+            .map(|entry| Shown {
+                approval: approval(w, &open, entry, visit.inspector.id()),
+                ..shown(w, entry, zone)
+            })
             .collect(),
         page,
     };
@@ -245,10 +265,12 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
             vec![
                 call_word(w, own, "phase"),
                 call_word(w, own, "reached"),
-                Some(match entry.body["receipt_spoken"].as_bool() {
-                    Some(true) => w.receipt_given.clone(),
-                    _ => w.receipt_not_given.clone(),
-                }),
+                match entry.body["receipt_spoken"].as_bool() {
+                    // Who adds to a report has its receipt.
+                    _ if entry.body["added"] == true => None,
+                    Some(true) => Some(w.receipt_given.clone()),
+                    _ => Some(w.receipt_not_given.clone()),
+                },
             ],
         ),
         EntryKind::Recording => (&w.recording_entry, Vec::new()),
@@ -288,7 +310,24 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
         exact: said::exactly(entry.at, zone),
         by: entry.by.clone().unwrap_or_else(|| w.by_service.clone()),
         lines: lines.into_iter().flatten().collect(),
+        approval: None,
     }
+}
+
+/// How an entry stands that is a reply, and whether `member` may approve it.
+fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option<Approval> {
+    let id = entry.address.entry;
+    let reply = open.replies.iter().find(|reply| reply.entry == id)?;
+    Some(match &reply.approved_by {
+        Some(name) => Approval {
+            words: w.approved_by.replace("{name}", name),
+            entry: None,
+        },
+        None => Approval {
+            words: w.not_approved.clone(),
+            entry: (reply.author != member).then_some(id),
+        },
+    })
 }
 
 /// Who called.
@@ -310,9 +349,11 @@ pub(super) fn call_word(w: &'static Words, entries: &[Entry], name: &str) -> Opt
     let value = entry.body[name].clone();
     Some(match value.as_str()? {
         "greeting" => w.reached_greeting.clone(),
+        "called_back" => w.reached_called_back.clone(),
         "guidance" => w.reached_guidance.clone(),
         "recording" => w.reached_recording.clone(),
         "receipt" => w.reached_receipt.clone(),
+        "added" => w.reached_added.clone(),
         _ => {
             let phase: Phase = serde_json::from_value(value).ok()?;
             said::phase(w, phase).to_owned()
@@ -353,7 +394,7 @@ async fn make(
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
     let done = moves::make(&service, &visit.inspector, uuid, step).await;
-    after(&service, &visit, &id, done.map(drop), "").await
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
 /// `POST /console/reports/{id}/close`. Whoever has it, or a lead; adds a sealed entry; in the trail.
@@ -375,7 +416,7 @@ pub(super) async fn close(
         _ => Outcome::Handled {},
     };
     let done = moves::close(&service, &visit.inspector, uuid, &outcome).await;
-    after(&service, &visit, &id, done.map(drop), "").await
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
 /// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; in the trail.
@@ -389,7 +430,11 @@ pub(super) async fn note(
     // Browsers send line ends as CR LF.
     let text = form.get("text").replace("\r\n", "\n");
     let done = writing::note(&service, &visit.inspector, uuid, &text).await;
-    after(&service, &visit, &id, done.map(drop), &text).await
+    let draft = Draft {
+        note: &text,
+        ..Draft::default()
+    };
+    after(&service, &visit, &id, done.map(drop), draft).await
 }
 
 /// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; in the trail.
@@ -409,7 +454,35 @@ pub(super) async fn classify(
         focuses: form.all("focus"),
     };
     let done = writing::classify(&service, &visit.inspector, uuid, &classification).await;
-    after(&service, &visit, &id, done.map(drop), "").await
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
+}
+
+/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn reply(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let text = form.get("text").replace("\r\n", "\n");
+    let done = replies::write(&service, &visit.inspector, uuid, &text).await;
+    let draft = Draft {
+        reply: &text,
+        ..Draft::default()
+    };
+    after(&service, &visit, &id, done.map(drop), draft).await
+}
+
+/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line who have not written it; in the trail.
+pub(super) async fn approve(
+    State(service): App,
+    Path((id, entry)): Path<(String, String)>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let (uuid, entry) = (report_id(&visit, &id)?, report_id(&visit, &entry)?);
+    let done = replies::approve(&service, &visit.inspector, uuid, entry).await;
+    after(&service, &visit, &id, done, Draft::default()).await
 }
 
 /// Back to the report; with what went wrong and what was written, if it is something to be mended.
@@ -418,7 +491,7 @@ async fn after(
     visit: &Visit,
     id: &str,
     done: Result<(), DeskError>,
-    draft: &str,
+    draft: Draft<'_>,
 ) -> Result<Response, Stop> {
     let error = match done {
         Ok(()) => {

@@ -139,6 +139,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "abandoned_opened" => &w.act_abandoned_opened,
         "recording_opened" => &w.act_recording_opened,
         "trail_opened" => &w.act_trail_opened,
+        "reply_approved" => &w.act_reply_approved,
         "claim" => &w.claim,
         "release" => &w.release,
         "close" => &w.close,
@@ -157,6 +158,7 @@ fn kind(w: &Words, kind: Option<&str>) -> String {
         "note" => w.note.clone(),
         "classification" => w.classification.clone(),
         "outcome" => w.outcome.clone(),
+        "reply" => w.reply_entry.clone(),
         other => other.to_owned(),
     }
 }

@@ -28,7 +28,7 @@ words! {
     timeline, note, add_note, note_hint, classification, classify, scope, scope_in, scope_out, disciplines, focuses,
     outcome, handled, referred, no_action, duplicate, destination, duplicate_of, save,
     caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
-    phase, reached, reached_greeting, reached_guidance, reached_recording, reached_receipt,
+    phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_receipt, reached_added,
     receipt_given, receipt_not_given,
     not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_given_up,
     no_abandoned, abandoned_hint, damaged, by_service,
@@ -46,6 +46,8 @@ words! {
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
     act_trail_opened,
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
+    act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
+    long_reply, no_receipt, own_reply,
 }
 
 static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {

@@ -27,7 +27,11 @@ pub fn check(data: &[u8]) {
             max_seconds: 0,
             silence_seconds: 0,
         }),
-        2 => script.push(Verb::HangUp),
+        2 if *first < 128 => script.push(Verb::HangUp),
+        2 => script.push(Verb::Digits {
+            most: 0,
+            seconds: 0,
+        }),
         _ => script.insert(0, Verb::Play { take: 3 }),
     }
     let script = Script(script);

@@ -1,0 +1,186 @@
+//! Calling back: what stands behind a receipt, looked up before the conversation takes it in.
+
+use super::guesses::Asker;
+use super::{Conducting, Hook, open_state};
+use crate::call::flow::{self, Found};
+use crate::call::state::Earlier;
+use crate::filing;
+use crate::hidden::Hidden;
+use crate::line::number::Caller;
+use crate::report::receipt::Receipt;
+use crate::report::status::Status;
+use crate::service::Service;
+use crate::store::calls::{self, Call, SealedCaller};
+use crate::store::reports::{self, Report};
+use crate::store::{StoreError, Tx, replies};
+use crate::telephony::Event;
+use crate::trail::OfReport;
+use crate::vault::entry::{Address, EntryKind, open_entry};
+use crate::vault::receipts::{self, Derived};
+use std::time::Duration;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+/// How long a receipt may take to be worked out, others before it included: the webhook has to be answered.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// What stands behind a receipt.
+pub(super) enum LookedUp {
+    /// A report.
+    Report(Uuid, Earlier),
+    /// No report of this line.
+    Nothing,
+    /// Nobody looked: there was no receipt to look up, too many were, or there was no time.
+    NotLooked,
+}
+
+impl LookedUp {
+    /// As the conversation is told.
+    pub fn found(&self) -> Found {
+        match self {
+            Self::Report(_, earlier) => Found::Report(earlier.clone()),
+            Self::Nothing => Found::Nothing,
+            Self::NotLooked => Found::NotLooked,
+        }
+    }
+}
+
+/// Looks up the receipt in an event, if it is the answer to the step that asked for one.
+pub(super) async fn look_up(
+    service: &Service,
+    hook: &Hook,
+    event: &Event,
+    lookup: &[u8; 32],
+) -> Result<LookedUp, StoreError> {
+    let (Hook::Step(at), Some(keys)) = (hook, &event.keys) else {
+        return Ok(LookedUp::NotLooked);
+    };
+    // Most keys are choices from a menu: nothing is read from the database for those.
+    if Receipt::parse(keys.show()).is_err() {
+        return Ok(LookedUp::NotLooked);
+    }
+    let mut tx = service.db.read().await?;
+    let call = calls::by_lookup_unlocked(&mut tx, lookup).await?;
+    drop(tx);
+    let Some(call) = call.filter(|call| call.id == at.call) else {
+        return Ok(LookedUp::NotLooked);
+    };
+    let state = open_state(service, &call).map(|(_, state)| state);
+    let asked = state.filter(|state| state.step == at.step);
+    let Some(receipt) = asked.and_then(|state| flow::receipt_typed(&state, keys.show())) else {
+        return Ok(LookedUp::NotLooked);
+    };
+    if !service.guesses.may(&asker(service, &call, at.step, event)) {
+        service.counters.receipts_refused.add();
+        return Ok(LookedUp::NotLooked);
+    }
+    let Ok(derived) = tokio::time::timeout(PATIENCE, derive(service, &call.line, receipt)).await
+    else {
+        warn!(call = %call.id, "there was no time to look up a receipt");
+        return Ok(LookedUp::NotLooked);
+    };
+    let Some(derived) = derived else {
+        return Ok(LookedUp::NotLooked);
+    };
+    let mut tx = service.db.read().await?;
+    let report = reports::by_receipt(&mut tx, &derived.lookup, &call.line).await?;
+    let Some(report) = report else {
+        return Ok(LookedUp::Nothing);
+    };
+    let earlier = earlier(&mut tx, &report, &derived).await?;
+    Ok(earlier.map_or(LookedUp::Nothing, |earlier| {
+        LookedUp::Report(report.id, earlier)
+    }))
+}
+
+/// Whose tries are counted together. Those without a number are one.
+fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
+    let number = match &event.from {
+        Caller::Withheld => None,
+        Caller::Number(number) => Some(number.show().as_str()),
+    };
+    Asker {
+        call: call.id,
+        step,
+        line: call.line.clone(),
+        number: number.map(|number| service.secret.lookup("guess", &[&call.line, number])),
+    }
+}
+
+/// One at a time, and off the threads that answer webhooks. None when a worker stopped.
+async fn derive(service: &Service, line: &str, receipt: Receipt) -> Option<Derived> {
+    let _turn = service.guesses.turn().await;
+    let key = service.secret.derive(receipts::LABEL);
+    let line = line.to_owned();
+    let derived = tokio::task::spawn_blocking(move || receipts::derive(&receipt, &line, &key));
+    derived.await.ok()
+}
+
+/// What whoever has the receipt may know; none of what is no report.
+async fn earlier(
+    tx: &mut Tx,
+    report: &Report,
+    receipt: &Derived,
+) -> Result<Option<Earlier>, StoreError> {
+    let Some(status) = report.status.as_deref().and_then(Status::parse) else {
+        return Ok(None);
+    };
+    let reply = reply(tx, report, receipt).await?;
+    Ok(Some(Earlier { status, reply }))
+}
+
+/// The latest reply that was approved. One that is not what was written and approved is not spoken, nor is an older
+/// one in its place.
+async fn reply(
+    tx: &mut Tx,
+    report: &Report,
+    receipt: &Derived,
+) -> Result<Option<Hidden<String>>, StoreError> {
+    let replies = replies::of_report(tx, report.id).await?;
+    let mut approved = replies
+        .into_iter()
+        .rev()
+        .filter_map(|reply| Some((reply.entry, reply.approved_by?)));
+    let Some((id, by)) = approved.next() else {
+        return Ok(None);
+    };
+    let committed = OfReport::read(tx, report).await?;
+    let rows = reports::entries(tx, report.id).await?;
+    let address = Address {
+        line: report.line.clone(),
+        report: report.id,
+        entry: id,
+        kind: EntryKind::Reply,
+    };
+    let text = rows
+        .iter()
+        .find(|row| row.id == id)
+        .filter(|row| committed.has_approval(row, &by))
+        .and_then(|row| open_entry(&row.sealed, &receipt.identity, &address).ok())
+        .and_then(|entry| entry.body["text"].as_str().map(str::to_owned));
+    if text.is_none() {
+        error!(report = %report.id, entry = %id, "a reply is not the one that was approved; it is not spoken");
+    }
+    Ok(text.map(Hidden::new))
+}
+
+impl Conducting<'_> {
+    /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
+    /// to its key now, while it is known, and stands in it once something is added.
+    pub(super) async fn call_back(&mut self, call: &Call, from: u32) -> Result<(), StoreError> {
+        let LookedUp::Report(id, _) = self.looked_up else {
+            return Ok(());
+        };
+        reports::lock(self.tx, id).await?;
+        let report = reports::get(self.tx, id)
+            .await?
+            .ok_or(StoreError::Unreadable("report of a receipt"))?;
+        let caller = self.caller(self.service.clock.line_now());
+        let entry = filing::seal(&report, caller, &[])?;
+        let caller = SealedCaller {
+            entry: entry.id,
+            sealed: entry.sealed,
+        };
+        calls::set_addition(self.tx, call.id, id, from, &caller).await
+    }
+}
