@@ -1,0 +1,159 @@
+//! Calling back with a receipt.
+
+use super::{
+    DIGIT_SECONDS, Flow, Found, Input, MOST_RECEIPTS, gather, language_of, takes_calls_back,
+    takes_reports,
+};
+use crate::call::script::Verb;
+use crate::call::state::{Asked, Place, Purpose, Reached};
+use crate::call::words::Speaker;
+use crate::line::hours::Phase;
+use crate::report::receipt::{DIGITS, Receipt};
+
+impl Flow<'_> {
+    pub(super) fn may_call_back(&self) -> bool {
+        takes_calls_back(self.state) && self.state.wrong_receipts < MOST_RECEIPTS
+    }
+
+    pub(super) fn offer_call_back(
+        &self,
+        speaker: &Speaker<'_>,
+        said: &mut Vec<Verb>,
+        keys: &mut String,
+    ) {
+        if self.may_call_back() {
+            said.push(speaker.say(|p| &p.menu_call_back));
+            keys.push('4');
+        }
+    }
+
+    pub(super) fn ask_receipt(&mut self, asked: Asked) -> Vec<Verb> {
+        self.state.place = Place::Receipt(asked);
+        self.state.silences = 0;
+        self.receipt_question(asked)
+    }
+
+    pub(super) fn receipt_question(&self, asked: Asked) -> Vec<Verb> {
+        let speaker = self.speaker();
+        let mut said = match asked {
+            Asked::First => Vec::new(),
+            Asked::Mistyped => vec![speaker.say(|p| &p.mistyped)],
+            Asked::Unknown => vec![speaker.say(|p| &p.unknown_receipt)],
+            Asked::Later => vec![speaker.say(|p| &p.try_later)],
+        };
+        said.push(speaker.say(|p| &p.type_receipt));
+        said.push(Verb::Digits {
+            most: DIGITS as u32,
+            seconds: DIGIT_SECONDS,
+        });
+        said
+    }
+
+    pub(super) fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
+        let Input::Typed { keys, found } = input else {
+            // All of it once more, also what was wrong: a `#` behind the last digit has cut it off.
+            return if self.silence() {
+                self.back_to_menu()
+            } else {
+                self.receipt_question(asked)
+            };
+        };
+        if Receipt::parse(keys.show()).is_err() {
+            return self.wrong_receipt(Asked::Mistyped);
+        }
+        match found {
+            Found::Report(earlier) => {
+                self.state.earlier = Some(earlier);
+                self.state.silences = 0;
+                self.state.reached = self.state.reached.max(Reached::CalledBack);
+                self.earlier()
+            }
+            Found::Nothing => self.wrong_receipt(Asked::Unknown),
+            Found::NotLooked => self.ask_receipt(Asked::Later),
+        }
+    }
+
+    pub(super) fn wrong_receipt(&mut self, asked: Asked) -> Vec<Verb> {
+        self.state.wrong_receipts += 1;
+        if self.may_call_back() {
+            return self.ask_receipt(asked);
+        }
+        self.state.silences = 0;
+        self.no_more_receipts()
+    }
+
+    /// Where else to turn, and the menu where a new report is taken.
+    pub(super) fn no_more_receipts(&mut self) -> Vec<Verb> {
+        let speaker = self.speaker();
+        let mut said = vec![speaker.say(|p| &p.no_more_tries)];
+        said.extend(speaker.elsewhere());
+        said.extend(if takes_reports(self.line, self.state) {
+            self.menu_again()
+        } else {
+            self.say_goodbye()
+        });
+        said
+    }
+
+    pub(super) fn back_to_menu(&mut self) -> Vec<Verb> {
+        self.state.silences = 0;
+        self.menu_again()
+    }
+
+    pub(super) fn menu_again(&mut self) -> Vec<Verb> {
+        if self.state.phase == Phase::Open && takes_reports(self.line, self.state) {
+            self.menu()
+        } else {
+            self.closed_menu(Vec::new())
+        }
+    }
+
+    /// Where the earlier report stands, what is answered, and what can be done.
+    pub(super) fn earlier(&mut self) -> Vec<Verb> {
+        self.state.place = Place::Earlier;
+        let speaker = self.speaker();
+        let mut said = Vec::new();
+        if let Some(earlier) = &self.state.earlier {
+            said.push(speaker.status(earlier.status));
+            if let Some(reply) = &earlier.reply {
+                said.push(speaker.say(|p| &p.reply));
+                // Written in the first language, whatever is spoken now.
+                let first = Speaker::new(self.line, language_of(self.line, 0));
+                said.push(first.written(reply.show()));
+            }
+        }
+        said.extend(self.earlier_menu());
+        said
+    }
+
+    pub(super) fn earlier_menu(&self) -> [Verb; 2] {
+        let speaker = self.speaker();
+        [speaker.say(|p| &p.menu_earlier), gather(String::from("12"))]
+    }
+
+    pub(super) fn at_earlier(&mut self, input: Input) -> Vec<Verb> {
+        match input {
+            Input::Key('1') => {
+                let said = vec![self.speaker().say(|p| &p.guidance_add)];
+                self.recording(said, Purpose::Add, false)
+            }
+            Input::Key('2') => {
+                self.state.silences = 0;
+                self.earlier()
+            }
+            _ if self.silence() => self.say_goodbye(),
+            // Pressed behind the twelfth digit, which needed none: it has cut off what was being said.
+            Input::Key('#') => self.earlier(),
+            _ => {
+                let mut said = self.wrong_key(&input);
+                said.extend(self.earlier_menu());
+                said
+            }
+        }
+    }
+
+    /// What is recorded belongs to an earlier report.
+    pub(super) fn adds(&self) -> bool {
+        self.state.earlier.is_some()
+    }
+}
