@@ -145,6 +145,7 @@ impl<E: Eye> Tour<E> {
                 "net::ERR_",
                 "network error",
                 "Failed to fetch",
+                "SSE reconnect failed with status 401",
             ])
             .await;
         self.line.finish().await;

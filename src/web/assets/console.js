@@ -48,11 +48,12 @@ document.addEventListener("htmx:sse:close", () => { followed = false; });
 // browser makes to one host: after six pages the next would wait.
 let connection = null;
 document.addEventListener("htmx:sse:before:connection", (event) => { connection = event.detail.connection; });
-addEventListener("pagehide", () => {
+function letGo() {
   if (!connection) return;
   connection.config.reconnect = false;
   connection.abortController.abort();
-});
+}
+addEventListener("pagehide", letGo);
 addEventListener("pageshow", (event) => {
   if (event.persisted) setTimeout(follow);
 });
@@ -75,6 +76,7 @@ function ended() {
     location.replace("/console/sign-in?again=1");
     return;
   }
+  letGo();
   document.body.classList.add("covered");
   for (const audio of document.querySelectorAll("audio")) audio.pause();
   if (!find("ended").open) find("ended").showModal();

@@ -16,8 +16,15 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
         ),
         "console.js" => (SCRIPT, include_str!("../assets/console.js")),
         "player.js" => (SCRIPT, include_str!("../assets/player.js")),
-        "htmx.js" => (SCRIPT, include_str!("../assets/vendor/htmx-4.0.1.min.js")),
-        "hx-sse.js" => (SCRIPT, include_str!("../assets/vendor/hx-sse-4.0.1.min.js")),
+        // One file: htmx begins as soon as it is there, and must know its extension then.
+        "htmx.js" => (
+            SCRIPT,
+            concat!(
+                include_str!("../assets/vendor/htmx-4.0.1.min.js"),
+                "\n",
+                include_str!("../assets/vendor/hx-sse-4.0.1.min.js"),
+            ),
+        ),
         "icon.svg" => ("image/svg+xml", include_str!("../assets/icon.svg")),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
