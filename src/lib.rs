@@ -21,7 +21,7 @@
 //! | [`report`] | pure: a report's status, outcome, classification, receipt |
 //! | [`call`] | pure: the conversation |
 //! | [`mod@line`] | pure: calendar, hours, phases |
-//! | [`clock`], [`hidden`] | time and randomness; values that must not be seen |
+//! | [`clock`], [`hidden`], `wording` | time and randomness; values that must not be seen; sentences as data |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -50,4 +50,5 @@ pub mod telephony;
 pub mod trail;
 pub mod vault;
 pub mod web;
+mod wording;
 pub mod work;

@@ -2,30 +2,15 @@
 //!
 //! A prompt is data, a date in words is code: languages differ in how they put a date together.
 
+use crate::wording::wording;
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
-use serde::Deserialize;
 use std::sync::LazyLock;
 
-macro_rules! prompts {
-    ($($(#[$doc:meta])* $id:ident),* $(,)?) => {
-        /// Everything the line can say in one language. One field a key of the file; a file that lacks one,
-        /// or has one too many, is an error.
-        #[derive(Clone, Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
-        pub struct Prompts { $(pub $id: String),* }
-
-        impl Prompts {
-            /// Every prompt with its id, in the order of the file.
-            pub fn all(&self) -> Vec<(&'static str, &str)> {
-                vec![$((stringify!($id), self.$id.as_str())),*]
-            }
-        }
-    };
-}
-
-prompts! {
-
+wording! {
+    /// Everything the line can say in one language. One field a key of the file; a file that lacks one,
+    /// or has one too many, is an error.
+    #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
+    pub struct Prompts {
     greeting, confidential, menu_report, menu_inform, menu_call_back, menu_language, wrong_key,
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again,
@@ -35,6 +20,7 @@ prompts! {
     reopens, reopens_today, leave_now, menu_elsewhere,
     inspected, scope, disciplines, out_of_scope, post, letter_boxes, elsewhere, list_comma,
     not_in_service,
+    }
 }
 
 static EMBEDDED: LazyLock<Vec<(&'static str, Prompts)>> = LazyLock::new(|| {
@@ -44,7 +30,7 @@ static EMBEDDED: LazyLock<Vec<(&'static str, Prompts)>> = LazyLock::new(|| {
     ]
     .into_iter()
     .map(|(language, text)| {
-        let prompts = toml::from_str(text)
+        let prompts = Prompts::parse(text)
             .unwrap_or_else(|error| panic!("config/prompts/{language}.toml: {error}"));
         (language, prompts)
     })

@@ -1,25 +1,11 @@
 //! The console's words: typed, one file a language, every key in each.
 
-use serde::Deserialize;
+use crate::wording::wording;
 use std::sync::LazyLock;
 
-macro_rules! words {
-    ($($id:ident),* $(,)?) => {
-        /// Every word of the console in one language. A file that lacks one, or has one too many, is an error.
-        #[derive(Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub(crate) struct Words { $(pub $id: String),* }
-
-        #[cfg(test)]
-        impl Words {
-            fn all(&self) -> Vec<(&'static str, &str)> {
-                vec![$((stringify!($id), self.$id.as_str())),*]
-            }
-        }
-    };
-}
-
-words! {
+wording! {
+    /// Every word of the console in one language. A file that lacks one, or has one too many, is an error.
+    pub(crate) struct Words {
     lang, other_language, console, sign_in, sign_out, name, password, wrong_login, too_many_logins, signed_out,
     queue, abandoned, skip,
     all, all_lines, queued, claimed, closed, status, line, age, assignee, arrived, reference, source, source_call,
@@ -48,6 +34,7 @@ words! {
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
     act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
     long_reply, no_receipt, own_reply,
+    }
 }
 
 static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
@@ -56,7 +43,7 @@ static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
         ("en", include_str!("words/en.toml")),
     ]
     .map(|(name, text)| {
-        toml::from_str(text)
+        Words::parse(text)
             .unwrap_or_else(|error| panic!("src/web/console/words/{name}.toml: {error}"))
     })
 });

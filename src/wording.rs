@@ -1,0 +1,96 @@
+//! Sentences as data: a struct with a field for every key of a TOML file.
+//!
+//! The fields are taken out of a map one by one. Deserialising such a struct would say the same in one line, but
+//! what it expands to grows with the square of the fields: two hundred of them took a minute to compile.
+
+use std::collections::BTreeMap;
+
+/// What a file says, by key, while its keys are being taken.
+pub(crate) struct Sentences {
+    left: BTreeMap<String, String>,
+    missing: Vec<&'static str>,
+}
+
+impl Sentences {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in TOML's words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            left: toml::from_str(text).map_err(|error| error.to_string())?,
+            missing: Vec::new(),
+        })
+    }
+
+    /// Takes one; an empty one is missing.
+    pub fn take(&mut self, id: &'static str) -> String {
+        let text = self.left.remove(id).unwrap_or_default();
+        if text.trim().is_empty() {
+            self.missing.push(id);
+        }
+        text
+    }
+
+    /// Is it all taken, and was everything there?
+    ///
+    /// # Errors
+    ///
+    /// The keys that are missing or empty, and those nobody knows.
+    pub fn finish(self) -> Result<(), String> {
+        if self.missing.is_empty() && self.left.is_empty() {
+            return Ok(());
+        }
+        let left: Vec<_> = self.left.into_keys().collect();
+        Err(format!(
+            "missing or empty: [{}]; unknown: [{}]",
+            self.missing.join(", "),
+            left.join(", ")
+        ))
+    }
+}
+
+/// A struct of sentences, `parse` to read it from a file, `all` to list it.
+macro_rules! wording {
+    ($(#[$about:meta])* $visible:vis struct $name:ident { $($id:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug)]
+        $visible struct $name { $(pub $id: String),* }
+
+        impl $name {
+            /// Reads a file, in which every key must be, and no other.
+            fn parse(text: &str) -> Result<Self, String> {
+                let mut sentences = $crate::wording::Sentences::parse(text)?;
+                let all = Self { $($id: sentences.take(stringify!($id))),* };
+                sentences.finish().map(|()| all)
+            }
+
+            /// Every sentence with its key, in the order of the struct.
+            #[cfg_attr(not(test), allow(dead_code, reason = "not every wording is listed"))]
+            $visible fn all(&self) -> Vec<(&'static str, &str)> {
+                vec![$((stringify!($id), self.$id.as_str())),*]
+            }
+        }
+    };
+}
+pub(crate) use wording;
+
+#[cfg(test)]
+mod tests {
+    wording! {
+        struct Two { here, there }
+    }
+
+    #[test]
+    fn a_file_has_every_key_and_no_other() {
+        let two = Two::parse("here = 'a'\nthere = 'b'").unwrap();
+        assert_eq!(two.all(), [("here", "a"), ("there", "b")]);
+        assert_eq!(
+            Two::parse("here = ' '\nhair = 'b'").unwrap_err(),
+            "missing or empty: [here, there]; unknown: [hair]"
+        );
+        assert!(Two::parse("here = 1").is_err());
+        assert!(Two::parse("here").is_err());
+    }
+}
