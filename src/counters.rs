@@ -26,6 +26,8 @@ counters! {
     webhooks_blunt,
     /// Calls answered.
     calls,
+    /// Calls the duty inspector took.
+    calls_taken,
     /// Calls to a number no line has.
     calls_not_in_service,
     /// Calls that became reports.

@@ -1,6 +1,6 @@
 //! What a caller would hear, at any time and whatever they do, without anybody calling.
 
-use crate::call::flow::{self, Found, Input, Turn};
+use crate::call::flow::{self, Around, Found, Input, Turn};
 use crate::call::prompts::speech_seconds;
 use crate::call::script::{RecordingEnd, Script, Verb};
 use crate::call::state::{Place, State};
@@ -27,6 +27,10 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
         then: Vec::new(),
         state,
     };
+    let around = Around {
+        now: at,
+        duty_busy: false,
+    };
     let mut spoken = false;
     let mut typed = String::new();
     let mut since: Vec<Act> = Vec::new();
@@ -34,6 +38,8 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
         since.push(*act);
         let recording = matches!(heard.state.place, Place::Recording { .. });
         let typing = matches!(heard.state.place, Place::Receipt(_));
+        // Nobody takes the call here, whatever the caller does while it rings.
+        let ringing = matches!(heard.state.place, Place::Ringing { .. });
         if let (Act::Key(key), true) = (act, typing)
             && *key != '#'
         {
@@ -49,6 +55,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
                 found: Found::Nothing,
             },
             (Act::Key(_), _) if typing => Input::Nothing,
+            (Act::Key(_) | Act::Speak | Act::Silence, _) if ringing => Input::Nothing,
             (Act::Speak, true) => {
                 spoken = true;
                 continue;
@@ -62,7 +69,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
             (Act::HangUp, _) => Input::HungUp,
         };
         spoken = false;
-        let turn = flow::next(line, heard.state, input);
+        let turn = flow::next(line, around, heard.state, input);
         heard.state = turn.state;
         heard.then.push((std::mem::take(&mut since), turn.script));
         if heard.state.place == Place::Over {
@@ -87,7 +94,10 @@ pub fn seconds(script: &Script) -> f64 {
         .take_while(|verb| {
             !matches!(
                 verb,
-                Verb::Gather { .. } | Verb::Digits { .. } | Verb::Record { .. }
+                Verb::Gather { .. }
+                    | Verb::Digits { .. }
+                    | Verb::Record { .. }
+                    | Verb::Connect { .. }
             )
         })
         .map(|verb| match verb {

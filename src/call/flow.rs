@@ -8,7 +8,10 @@
 //! before, and comes in with the digits.
 
 mod calling_back;
+mod connecting;
 mod taking;
+
+pub use connecting::whisper;
 
 use super::script::{Language, RecordingEnd, Script, Verb};
 use super::state::{Asked, Earlier, Place, Purpose, Reached, State};
@@ -55,6 +58,8 @@ pub enum Input {
         /// Its length in seconds, when the provider says.
         seconds: Option<u32>,
     },
+    /// Whoever was rung took the call, and the talk is over. That nobody did is [`Input::Nothing`].
+    Connected,
     /// The caller is gone.
     HungUp,
     /// The provider asks for something it was never told of: begin again, and keep what was said.
@@ -70,6 +75,15 @@ pub enum Found {
     Nothing,
     /// Nobody looked: there were too many tries, or there was no time.
     NotLooked,
+}
+
+/// What the conversation has to know besides what came back.
+#[derive(Clone, Copy, Debug)]
+pub struct Around {
+    /// Line time.
+    pub now: DateTime<Utc>,
+    /// As many calls as may be are with the roster already.
+    pub duty_busy: bool,
 }
 
 /// The receipt that has to be looked up before these keys are taken in; none when nothing is to be looked up.
@@ -123,7 +137,11 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
         wrong_receipts: 0,
         earlier: None,
     };
-    let script = begin(line, &mut state);
+    let around = Around {
+        now,
+        duty_busy: false,
+    };
+    let script = begin(line, around, &mut state);
     Turn {
         state,
         effects: Vec::new(),
@@ -131,12 +149,13 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
     }
 }
 
-/// Takes the answer to step `state.step` and says what comes next. `now` is line time.
-pub fn next(line: &Line, mut state: State, input: Input) -> Turn {
+/// Takes the answer to step `state.step` and says what comes next.
+pub fn next(line: &Line, around: Around, mut state: State, input: Input) -> Turn {
     let mut effects = Vec::new();
     let script = {
         let mut flow = Flow {
             line,
+            around,
             state: &mut state,
             effects: &mut effects,
         };
@@ -224,10 +243,11 @@ fn record(max_seconds: u32) -> Verb {
 }
 
 /// The first words of a call, and of one that begins again.
-fn begin(line: &Line, state: &mut State) -> Script {
+fn begin(line: &Line, around: Around, state: &mut State) -> Script {
     let mut effects = Vec::new();
     let mut flow = Flow {
         line,
+        around,
         state,
         effects: &mut effects,
     };
@@ -244,6 +264,7 @@ fn begin(line: &Line, state: &mut State) -> Script {
 /// One step being taken.
 struct Flow<'a> {
     line: &'a Line,
+    around: Around,
     state: &'a mut State,
     effects: &'a mut Vec<Effect>,
 }
@@ -268,6 +289,9 @@ impl<'a> Flow<'a> {
             place => match (place, input) {
                 (_, Input::Recorded { end, .. }) => self.unasked_recording(end),
                 _ if self.state.step >= MAX_STEPS => self.wind_up(),
+                (Place::Ringing { person, since }, input) => {
+                    self.after_ringing(person, since, &input)
+                }
                 (Place::Menu, input) => self.at_menu(input),
                 (Place::Closed, input) => self.at_closed(input),
                 (Place::Receipt(asked), input) => self.at_receipt(asked, input),
@@ -284,6 +308,7 @@ impl<'a> Flow<'a> {
         let speaker = self.speaker();
         let mut said = vec![speaker.say(|p| &p.menu_report)];
         let mut keys = String::from("1");
+        self.offer_duty(&speaker, &mut said, &mut keys);
         if speaker.has_information(self.state) {
             said.push(speaker.say(|p| &p.menu_inform));
             keys.push('3');
@@ -297,6 +322,7 @@ impl<'a> Flow<'a> {
     fn at_menu(&mut self, input: Input) -> Vec<Verb> {
         match input {
             Input::Key('1') => self.guidance(),
+            Input::Key('2') if self.on_duty(0).is_some() => self.ask_for_duty(),
             Input::Key('4') if self.may_call_back() => self.ask_receipt(Asked::First),
             _ => match self.common_key(&input) {
                 Some(mut said) => {
@@ -447,7 +473,7 @@ impl<'a> Flow<'a> {
         if self.adds() {
             return self.earlier();
         }
-        begin(self.line, self.state).0
+        begin(self.line, self.around, self.state).0
     }
 
     /// Too many steps: whoever has said something gets the receipt, whoever may speak gets to speak, others goodbye.

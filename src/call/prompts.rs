@@ -11,12 +11,13 @@ wording! {
     /// or has one too many, is an error.
     #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
     pub struct Prompts {
-    greeting, confidential, menu_report, menu_inform, menu_call_back, menu_language, wrong_key,
+    greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again,
     type_receipt, mistyped, unknown_receipt, try_later, no_more_tries,
     is_queued, is_claimed, is_closed, reply, menu_earlier, added, receipt_stays,
     closed_break, closed_after_hours, closed_holiday, intake_ends, intake_over, intake_not_yet, not_started, ended,
+    connecting, talk_recorded, duty_absent, duty_busy, whisper,
     reopens, reopens_today, leave_now, menu_elsewhere,
     inspected, scope, disciplines, out_of_scope, post, letter_boxes, elsewhere, list_comma,
     not_in_service,

@@ -1,12 +1,13 @@
 //! What to do next on the line, said without naming a provider.
 
+use crate::hidden::Hidden;
 use serde::{Deserialize, Serialize};
 
 /// A language tag a line can speak, e.g. `zh-CN`. Which ones exist is up to `config/prompts`.
 pub type Language = String;
 
 /// One thing to do on the line. Verbs are carried out in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Verb {
     /// Speak `text`. Followed by a [`Verb::Gather`] (with only `say` and `play` between), it can be
@@ -43,12 +44,27 @@ pub enum Verb {
         /// Silence that ends the recording, in seconds.
         silence_seconds: u32,
     },
+    /// Ring somebody of the roster, and put the two together once that telephone's key 1 is pressed. Ends the script:
+    /// whether anybody took the call is the next step.
+    Connect {
+        /// Who is rung, as the roster calls them.
+        name: String,
+        /// Their telephone, in E.164. From the roster, and from nowhere else.
+        #[serde(skip)]
+        number: Hidden<String>,
+        /// How long it rings, in seconds.
+        ring_seconds: u32,
+        /// How long the talk may last, in seconds.
+        max_seconds: u32,
+        /// The talk is recorded.
+        record: bool,
+    },
     /// End the call. Ends the script.
     HangUp,
 }
 
 /// What one step says and waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(transparent)]
 pub struct Script(pub Vec<Verb>);
 

@@ -101,6 +101,13 @@ pub enum Place {
     Receipt(Asked),
     /// The caller was told where the earlier report stands: add, hear it again.
     Earlier,
+    /// The roster is rung.
+    Ringing {
+        /// Whose telephone it is, by their place in the roster.
+        person: usize,
+        /// When the first telephone began to ring, line time.
+        since: DateTime<Utc>,
+    },
     /// All is said; the line has hung up, or is about to.
     Over,
 }
@@ -141,6 +148,8 @@ pub enum Reached {
     Guidance,
     /// Something was recorded.
     Recording,
+    /// The duty inspector took the call.
+    Connected,
     /// It was sent, and the receipt spoken.
     Receipt,
     /// It was added to an earlier report.

@@ -106,6 +106,9 @@ fn print_script(script: &Script) {
             Verb::Record { max_seconds, .. } => {
                 println!("      (beep; records up to {max_seconds} s, # ends)");
             }
+            Verb::Connect {
+                name, ring_seconds, ..
+            } => println!("      (rings {name} for {ring_seconds} s)"),
             Verb::HangUp => println!("      (hangs up)"),
         }
     }

@@ -95,6 +95,7 @@ impl Conducting<'_> {
             assignee: None,
             assignee_name: None,
             received_hour: hour(now),
+            live: false,
         };
         let sealed = seal_identity(&identity, &[&line_recipient]);
         drop(identity);
@@ -140,6 +141,8 @@ impl Conducting<'_> {
             addition_from: None,
             addition_offset: None,
             added: false,
+            at_duty: false,
+            taken_step: None,
         };
         calls::insert(self.tx, &call, lookup).await?;
         Ok(call)

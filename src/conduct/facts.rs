@@ -138,7 +138,11 @@ async fn absent(tx: &mut Tx, lookup: &[u8; 32]) -> Result<(), StoreError> {
 }
 
 /// The first recording of a call makes it a report, with a reference and in the queue.
-async fn make_report(service: &Service, tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+pub(super) async fn make_report(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+) -> Result<(), StoreError> {
     let report = report_of(tx, call.report).await?;
     if report.reference.is_some() {
         return Ok(());
@@ -231,7 +235,7 @@ pub(super) async fn write_effect(
     .map(drop)
 }
 
-async fn report_of(tx: &mut Tx, id: Uuid) -> Result<Report, StoreError> {
+pub(super) async fn report_of(tx: &mut Tx, id: Uuid) -> Result<Report, StoreError> {
     reports::get(tx, id)
         .await?
         .ok_or(StoreError::Unreadable("report of a call"))

@@ -5,6 +5,7 @@
 //! Nothing is answered before the commit.
 
 mod answer;
+mod duty;
 mod facts;
 pub mod guesses;
 mod receipt;
@@ -39,6 +40,10 @@ pub enum Hook {
     Status,
     /// What became of a recording; with the step that recorded it when we handed out the address.
     Recording(Option<StepRef>),
+    /// Whoever was rung has picked up: what do they hear? The step is the one that awaits the end of the talk.
+    Whisper(StepRef),
+    /// Whoever was rung has pressed a key, or none.
+    Taken(StepRef),
     /// Something of ours failed, and the provider asks again elsewhere.
     Fallback,
 }
@@ -90,6 +95,9 @@ async fn once(
     hook: &Hook,
     event: &Event,
 ) -> Result<Reply, StoreError> {
+    if let Hook::Whisper(at) | Hook::Taken(at) = hook {
+        return duty::of_whoever_was_rung(service, provider, hook, at, event).await;
+    }
     let lookup = service.call_lookup(provider.name(), event.call.show());
     // Before the transaction: it takes its time, and others have to write meanwhile.
     let looked_up = receipt::look_up(service, hook, event, &lookup).await?;
@@ -143,8 +151,8 @@ impl<'a> Conducting<'a> {
                 facts::of_unknown_call(self, line, lookup).await?;
                 Ok(Reply::Script(self.farewell(line, 0)))
             }
-            // An unknown step starts the conversation anew.
-            Hook::Call | Hook::Fallback | Hook::Step(_) => {
+            // An unknown step starts the conversation anew. Whisper and taken never come here.
+            Hook::Call | Hook::Fallback | Hook::Step(_) | Hook::Whisper(_) | Hook::Taken(_) => {
                 let Some(line) = line else {
                     self.service.counters.calls_not_in_service.add();
                     return Ok(Reply::Script(not_in_service(self.service, self.provider)));
@@ -167,7 +175,9 @@ impl<'a> Conducting<'a> {
         let fallback_step = state.as_ref().map_or(0, |state| state.step);
         let new_recording = facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
         let reply = match (hook, state) {
-            (Hook::Status | Hook::Recording(_), _) => Reply::Noted,
+            (Hook::Status | Hook::Recording(_) | Hook::Whisper(_) | Hook::Taken(_), _) => {
+                Reply::Noted
+            }
             (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
             (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
             // A recording made by a blunt answer in the middle of a call: to the review with it.
@@ -209,7 +219,7 @@ impl<'a> Conducting<'a> {
             return Ok(Reply::Script(self.farewell(None, 0)));
         };
         let input = if step == state.step {
-            self.input(&state, nothing)
+            self.input(call, &state, nothing)
         } else if let Some(kept) = self.kept(call.id, step).await? {
             return Ok(kept);
         } else {
@@ -217,7 +227,9 @@ impl<'a> Conducting<'a> {
             Input::Restart
         };
         let knew = state.earlier.is_some();
-        let turn = flow::next(line, state, input);
+        let around = self.around(line, &state, &input).await?;
+        let talked = call.at_duty && call.taken_step.is_some();
+        let turn = flow::next(line, around, state, input);
         if !knew && turn.state.earlier.is_some() {
             self.call_back(call, turn.state.step).await?;
         }
@@ -235,11 +247,28 @@ impl<'a> Conducting<'a> {
             self.keep_answer(call.id, step, &rendered).await?;
         }
         self.keep_state(call.id, &turn.state).await?;
+        let at_duty = matches!(turn.state.place, Place::Ringing { .. });
+        if at_duty != call.at_duty {
+            calls::set_at_duty(self.tx, call.id, at_duty).await?;
+            if talked {
+                duty::note_end(self, call).await?;
+            }
+        }
         Ok(Reply::Script(rendered))
     }
 
     /// What the provider's webhook means to the conversation.
-    fn input(&self, state: &State, nothing: bool) -> Input {
+    fn input(&self, call: &Call, state: &State, nothing: bool) -> Input {
+        // The pressed key says whether anybody took the call; nothing the provider says of the end does.
+        if matches!(state.place, Place::Ringing { .. }) {
+            return if self.event.ended {
+                Input::HungUp
+            } else if call.is_taken(state.step) {
+                Input::Connected
+            } else {
+                Input::Nothing
+            };
+        }
         if let Some(fact) = &self.event.recording {
             return match fact.outcome {
                 RecordingOutcome::Completed { seconds, end } => Input::Recorded {
@@ -281,6 +310,9 @@ impl<'a> Conducting<'a> {
         if !calls::set_ended(self.tx, call.id).await? {
             return Ok(());
         }
+        if call.at_duty && call.taken_step.is_some() {
+            duty::note_end(self, call).await?;
+        }
         let now = self.service.clock.system_now();
         jobs::cancel(self.tx, Kind::Watch, call.id).await?;
         self.enqueue(Kind::Settle, call.id, now).await
@@ -315,6 +347,7 @@ impl<'a> Conducting<'a> {
             line: line.id.clone(),
             step,
             take_key: take::take_key(&self.key),
+            line_number: line.number_called(self.event.to.show()),
         }
     }
 

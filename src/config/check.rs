@@ -7,11 +7,13 @@ use crate::call::prompts;
 use crate::hidden::Hidden;
 use crate::line::calendar::{Calendar, Calendars};
 use crate::line::hours::{Period, Schedule, Window, Windows};
-use crate::line::number::LineNumber;
+use crate::line::number::{LineNumber, calling_code};
+use crate::line::roster::{Day, OnDuty, Roster};
 use crate::line::{Line, LineWords};
 use crate::telephony::twilio;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -271,12 +273,18 @@ impl Checker<'_> {
             line: Line {
                 id: written.id.get_ref().clone(),
                 dial: written.number.get_ref().clone(),
+                roster: self.roster(written)?,
                 number,
                 answers,
                 schedule: self.schedule(written)?,
                 after_hours: written.after_hours,
                 languages,
-                recording_seconds: self.recording_seconds(written)?,
+                recording_seconds: self.number_in(
+                    written.recording_seconds.as_ref(),
+                    300,
+                    30..=3600,
+                    " seconds",
+                )?,
                 words,
                 disciplines: written
                     .disciplines
@@ -299,16 +307,7 @@ impl Checker<'_> {
         for name in &written.calendar {
             calendars.push(self.calendar(name)?);
         }
-        let mut windows: Vec<Window> = Vec::new();
-        for text in &written.hours {
-            let window = text
-                .get_ref()
-                .parse()
-                .or_else(|error| self.wrong(text, format!("{error}")))?;
-            windows.push(window);
-            Windows::new(windows.clone()).or_else(|error| self.wrong(text, format!("{error}")))?;
-        }
-        let windows = Windows::new(windows)
+        let windows = Windows::new(self.windows(&written.hours)?)
             .or_else(|error| self.wrong(&written.id, format!("hours: {error}")))?;
         Ok(Schedule {
             timezone,
@@ -317,6 +316,20 @@ impl Checker<'_> {
             intake: self.period(&written.intake)?,
             windows,
         })
+    }
+
+    /// Windows of one day; the first that is none, or overlaps one before it, is what is wrong.
+    fn windows(&self, written: &[Spanned<String>]) -> Result<Vec<Window>, ConfigError> {
+        let mut windows: Vec<Window> = Vec::new();
+        for text in written {
+            let window = text
+                .get_ref()
+                .parse()
+                .or_else(|error| self.wrong(text, format!("{error}")))?;
+            windows.push(window);
+            Windows::new(windows.clone()).or_else(|error| self.wrong(text, format!("{error}")))?;
+        }
+        Ok(windows)
     }
 
     /// A calendar by name (embedded), or by the path of a file, so that an operator can add a year.
@@ -351,14 +364,98 @@ impl Checker<'_> {
             .or_else(|error| self.wrong(written, format!("{error}")))
     }
 
-    fn recording_seconds(&self, written: &file::Line) -> Result<u32, ConfigError> {
-        match &written.recording_seconds {
-            None => Ok(300),
-            Some(seconds) => match u32::try_from(*seconds.get_ref()) {
-                Ok(value @ 30..=3600) => Ok(value),
-                _ => self.wrong(seconds, "between 30 and 3600 seconds"),
-            },
+    /// A whole number within bounds, or what is taken when none is given.
+    fn number_in(
+        &self,
+        written: Option<&Spanned<i64>>,
+        default: u32,
+        bounds: RangeInclusive<u32>,
+        unit: &str,
+    ) -> Result<u32, ConfigError> {
+        let Some(number) = written else {
+            return Ok(default);
+        };
+        match u32::try_from(*number.get_ref()) {
+            Ok(value) if bounds.contains(&value) => Ok(value),
+            _ => {
+                let (least, most) = (bounds.start(), bounds.end());
+                self.wrong(number, format!("between {least} and {most}{unit}"))
+            }
         }
+    }
+
+    fn roster(&self, written: &file::Line) -> Result<Roster, ConfigError> {
+        let dial = &written.dial;
+        let prefixes: Vec<String> = match &dial.allowed_prefixes {
+            Some(prefixes) => {
+                for prefix in prefixes {
+                    if !is_dialable(prefix.get_ref(), 1) {
+                        return self.wrong(
+                            prefix,
+                            "not the beginning of a number; write it like +86 or 8",
+                        );
+                    }
+                }
+                prefixes.iter().map(|p| p.get_ref().clone()).collect()
+            }
+            None => calling_code(written.country.get_ref())
+                .into_iter()
+                .collect(),
+        };
+        let person = |at: &Spanned<file::OnDuty>| self.on_duty(at.get_ref(), &prefixes);
+        Ok(Roster {
+            people: written
+                .roster
+                .iter()
+                .map(person)
+                .collect::<Result<_, _>>()?,
+            ring_seconds: self.number_in(dial.ring_seconds.as_ref(), 20, 5..=60, " seconds")?,
+            max_minutes: self.number_in(dial.max_minutes.as_ref(), 30, 1..=120, " minutes")?,
+            at_once: self.number_in(dial.at_once.as_ref(), 2, 1..=20, " calls")?,
+            record: written.record_live,
+        })
+    }
+
+    fn on_duty(&self, written: &file::OnDuty, prefixes: &[String]) -> Result<OnDuty, ConfigError> {
+        if written.name.get_ref().trim().is_empty() {
+            return self.wrong(&written.name, "who is rung? the name stands in the report");
+        }
+        let number = written.number.get_ref();
+        if !is_dialable(number, 3) {
+            return self.wrong(
+                &written.number,
+                "not a number; write it like +8613800000000, without spaces",
+            );
+        }
+        if !prefixes.iter().any(|prefix| number.starts_with(prefix)) {
+            let allowed = prefixes.join(", ");
+            return self.wrong(
+                &written.number,
+                format!(
+                    "no number that may be dialled; [line.dial] allowed_prefixes has {allowed}"
+                ),
+            );
+        }
+        let mut days = Vec::new();
+        for day in &written.days {
+            let day: Day = day
+                .get_ref()
+                .parse()
+                .or_else(|error| self.wrong(day, format!("{error}")))?;
+            days.push(day);
+        }
+        Ok(OnDuty {
+            name: written.name.get_ref().clone(),
+            number: Hidden::new(number.clone()),
+            days,
+            hours: match written.hours.as_slice() {
+                [] => None,
+                [first, ..] => Some(
+                    Windows::new(self.windows(&written.hours)?)
+                        .or_else(|error| self.wrong(first, format!("{error}")))?,
+                ),
+            },
+        })
     }
 
     fn languages(&self, written: &file::Line) -> Result<Vec<String>, ConfigError> {
@@ -449,6 +546,12 @@ fn is_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// A number as it is dialled: digits, at least so many, with a plus before them or none.
+fn is_dialable(text: &str, least: usize) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (least..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An http or https address without user, query or fragment.

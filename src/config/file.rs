@@ -78,6 +78,12 @@ pub(super) struct Line {
     pub answers: Vec<Spanned<String>>,
     pub languages: Option<Vec<Spanned<String>>>,
     pub recording_seconds: Option<Spanned<i64>>,
+    #[serde(default)]
+    pub record_live: bool,
+    #[serde(default)]
+    pub roster: Vec<Spanned<OnDuty>>,
+    #[serde(default)]
+    pub dial: Dial,
     pub key: Option<Spanned<String>>,
     pub inspected: Option<String>,
     pub scope: Option<String>,
@@ -94,6 +100,28 @@ pub(super) struct Line {
 
 fn message() -> crate::line::AfterHours {
     crate::line::AfterHours::Message
+}
+
+/// Somebody who can be rung.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnDuty {
+    pub name: Spanned<String>,
+    pub number: Spanned<String>,
+    #[serde(default)]
+    pub days: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub hours: Vec<Spanned<String>>,
+}
+
+/// How the roster is rung.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dial {
+    pub allowed_prefixes: Option<Vec<Spanned<String>>>,
+    pub ring_seconds: Option<Spanned<i64>>,
+    pub max_minutes: Option<Spanned<i64>>,
+    pub at_once: Option<Spanned<i64>>,
 }
 
 /// What a line says differently in another language.

@@ -5,10 +5,12 @@ pub mod hours;
 pub mod number;
 #[cfg(test)]
 mod oracle;
+pub mod roster;
 mod window;
 
 use crate::line::number::LineNumber;
 use hours::Schedule;
+use roster::Roster;
 use std::collections::BTreeMap;
 
 /// A duty line: what it is called, when it is staffed, and what it tells callers.
@@ -28,6 +30,8 @@ pub struct Line {
     pub after_hours: AfterHours,
     /// The languages spoken, the first one first. Never empty.
     pub languages: Vec<String>,
+    /// Who answers the telephone.
+    pub roster: Roster,
     /// The longest take, in seconds.
     pub recording_seconds: u32,
     /// What differs from language to language. One for each of `languages`.
@@ -42,6 +46,12 @@ impl Line {
     /// Every number that leads to this line.
     pub fn numbers(&self) -> impl Iterator<Item = &LineNumber> {
         std::iter::once(&self.number).chain(&self.answers)
+    }
+
+    /// The number that was dialled to reach this line, in E.164: the provider's own where calls are forwarded to it.
+    pub fn number_called(&self, dialled: &str) -> String {
+        let number = self.numbers().find(|number| number.matches(dialled));
+        number.unwrap_or(&self.number).to_string()
     }
 
     /// Does a call to `dialled` (in any spelling a provider sends) belong to this line?

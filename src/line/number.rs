@@ -186,6 +186,12 @@ pub enum NumberError {
     NotInternational(String),
 }
 
+/// What international numbers of a country begin with: `+86` for CN. None for a country that is not known here.
+pub fn calling_code(country: &str) -> Option<String> {
+    let known = COUNTRIES.iter().find(|(name, ..)| *name == country);
+    known.map(|(_, code, _)| format!("+{code}"))
+}
+
 fn known_countries() -> String {
     let names: Vec<_> = COUNTRIES.iter().map(|(name, ..)| *name).collect();
     names.join(", ")

@@ -18,6 +18,8 @@ pub enum Body<'a> {
     Caller(CallerBody<'a>),
     /// Of the kind `call`.
     Call(CallBody<'a>),
+    /// Of the kind `talk`.
+    Talk(TalkBody<'a>),
     /// Of the kind `recording`.
     Recording(RecordingBody<'a>),
     /// Of the kind `take`.
@@ -61,6 +63,17 @@ pub struct CallBody<'a> {
     pub added: bool,
     /// What was said, attempt by attempt.
     pub takes: &'a [Take],
+}
+
+/// Who of the roster took the call; the entry's time is when.
+#[derive(Serialize, ToSchema)]
+pub struct TalkBody<'a> {
+    /// As the roster calls them.
+    pub on_duty: &'a str,
+    /// The step of the conversation that rang them. A recording of the talk has the same.
+    pub step: u32,
+    /// The talk is recorded; the caller was told so.
+    pub recorded: bool,
 }
 
 /// The facts of a recording.

@@ -31,6 +31,10 @@ row! {
         pub addition_offset: Option<i32>,
         /// Something was added to that report.
         pub added: bool,
+        /// The roster is rung, or one of it speaks with the caller.
+        pub at_duty: bool,
+        /// The step that rang whoever took the call, pressing their key.
+        pub taken_step: Option<i32>,
     }
 }
 
@@ -45,6 +49,12 @@ impl Call {
             (Some(earlier), Some(from), Some(offset)) if step >= from => (earlier, offset + step),
             _ => (self.report, step),
         }
+    }
+
+    /// Did whoever this step rang take the call?
+    pub fn is_taken(&self, step: u32) -> bool {
+        self.taken_step
+            .is_some_and(|taken| i64::from(taken) == i64::from(step))
     }
 
     /// Was the recording of this number in the earlier report made in this call?
@@ -63,11 +73,11 @@ pub struct SealedCaller {
 }
 
 statements! {
-    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
-    BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE id = $1", postgres: " FOR UPDATE";
-    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE id = $1";
-    BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls WHERE lookup = $1";
-    BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added FROM calls
+    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
+    BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
+    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
+    BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
+    BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
         WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";
     SET_ADDITION = "UPDATE calls SET addition_to = $2, addition_from = $3, addition_offset = $4, addition_entry = $5, addition_caller = $6 WHERE id = $1";
@@ -77,7 +87,10 @@ statements! {
         WHERE addition_caller IS NOT NULL AND settled AND report IN (SELECT id FROM reports WHERE received_hour < $1)";
     INSERT = "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled) VALUES ($1, $2, $3, $4, $5, $6, FALSE, FALSE)";
     SET_STATE = "UPDATE calls SET state = $2 WHERE id = $1";
-    SET_ENDED = "UPDATE calls SET ended = TRUE WHERE id = $1 AND NOT ended";
+    SET_ENDED = "UPDATE calls SET ended = TRUE, at_duty = FALSE WHERE id = $1 AND NOT ended";
+    SET_AT_DUTY = "UPDATE calls SET at_duty = $2 WHERE id = $1";
+    SET_TAKEN = "UPDATE calls SET taken_step = $2 WHERE id = $1";
+    AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL WHERE id = $1";
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
     KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
@@ -181,6 +194,22 @@ pub async fn set_state(tx: &mut Tx, id: Uuid, state: &[u8]) -> Result<()> {
 /// Notes that the call is over; true the first time.
 pub async fn set_ended(tx: &mut Tx, id: Uuid) -> Result<bool> {
     Ok(run!(tx, SET_ENDED, execute, id)? == 1)
+}
+
+/// Notes that the roster is rung for a call, or no longer.
+pub async fn set_at_duty(tx: &mut Tx, id: Uuid, at_duty: bool) -> Result<()> {
+    run!(tx, SET_AT_DUTY, execute, id, at_duty).map(drop)
+}
+
+/// Notes that whoever this step rang took the call.
+pub async fn set_taken(tx: &mut Tx, id: Uuid, step: u32) -> Result<()> {
+    run!(tx, SET_TAKEN, execute, id, step_column(step)?).map(drop)
+}
+
+/// How many calls of a line are with the roster, ringing or speaking.
+pub async fn at_duty(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, AT_DUTY, fetch_optional, line)?;
+    Ok(found.map_or(0, |(count,)| count))
 }
 
 /// Erases everything about a call but that it was there.

@@ -36,7 +36,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "foundation",
@@ -46,6 +46,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "calling back",
         include_str!("migrations/0002_calling_back.sql"),
+    ),
+    (
+        3,
+        "duty inspector",
+        include_str!("migrations/0003_duty_inspector.sql"),
     ),
 ];
 

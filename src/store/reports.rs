@@ -15,7 +15,7 @@ row! {
         pub line: String,
         /// The public half of its key.
         pub recipient: String,
-        /// `call`, later others.
+        /// `call`, or `live` when the caller spoke with the duty inspector.
         pub source: String,
         /// `queued`, `claimed`, `closed`; none while it is only a call.
         pub status: Option<String>,
@@ -27,6 +27,8 @@ row! {
         pub assignee_name: Option<String>,
         /// The hour it arrived, line time.
         pub received_hour: DateTime<Utc>,
+        /// Its caller speaks with the duty inspector right now.
+        pub live: bool,
     }
 }
 
@@ -85,22 +87,27 @@ statements! {
     INSERT = "INSERT INTO reports (id, line, recipient, source, received_hour) VALUES ($1, $2, $3, $4, $5)";
     INSERT_KEY = "INSERT INTO report_keys (report, sealed_to, sealed) VALUES ($1, $2, $3)";
     KEY = "SELECT report, sealed_to, sealed FROM report_keys WHERE report = $1";
-    GET = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+    GET = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee WHERE reports.id = $1";
-    ALL_OF_LINE = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+    ALL_OF_LINE = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee WHERE line = $1 ORDER BY reports.id";
-    LIST = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+    LIST = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 ORDER BY reference LIMIT $4";
-    LIST_OF = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour
+    LIST_OF = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
-    ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour
+    ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour, FALSE AS live
         FROM reports JOIN calls ON calls.report = reports.id
         WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added ORDER BY received_hour DESC, reports.id LIMIT $2";
     COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
     NEXT_NUMBER = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, 1) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + 1 RETURNING last";
     PROMOTE = "UPDATE reports SET status = 'queued', reference = $2 WHERE id = $1 AND reference IS NULL";
+    SET_SOURCE = "UPDATE reports SET source = $2 WHERE id = $1 AND reference IS NULL";
     LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR UPDATE";
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
@@ -197,6 +204,11 @@ pub async fn promote(tx: &mut Tx, id: Uuid, line: &str, year: i32) -> Result<Opt
     let reference = format!("{year}-{number:04}");
     run!(tx, PROMOTE, execute, id, &reference)?;
     Ok(Some(reference))
+}
+
+/// How a call becomes a report, when it is none yet.
+pub async fn set_source(tx: &mut Tx, id: Uuid, source: &str) -> Result<()> {
+    run!(tx, SET_SOURCE, execute, id, source).map(drop)
 }
 
 /// Moves a report from one status to another; false when it was not in `from`.

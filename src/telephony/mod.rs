@@ -105,6 +105,8 @@ pub struct Links {
     pub step: u32,
     /// What makes the address of a take unguessable: 32 random-looking bytes of the call, base64url.
     pub take_key: Hidden<String>,
+    /// What whoever is rung sees: the line's own number in E.164, never the caller's.
+    pub line_number: String,
 }
 
 impl Links {
@@ -128,6 +130,16 @@ impl Links {
     /// Where the provider tells what became of a recording.
     pub fn recording(&self) -> String {
         self.at("recording", "")
+    }
+
+    /// Where the provider asks what whoever was rung is to hear before the caller does.
+    pub fn whisper(&self) -> String {
+        self.at("whisper", "")
+    }
+
+    /// Where the key of whoever was rung is posted.
+    pub fn taken(&self) -> String {
+        self.at("taken", "")
     }
 
     /// The unguessable address of a take, by the step that recorded it.
@@ -207,6 +219,12 @@ pub trait Provider: Send + Sync {
 
     /// A script in the provider's language.
     fn render(&self, script: &Script, links: &Links) -> Rendered;
+
+    /// What whoever was rung hears before the caller does; the key they press goes to [`Links::taken`].
+    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered;
+
+    /// What becomes of a telephone that was rung: it is put together with the caller, or hung up.
+    fn render_taken(&self, taken: bool) -> Rendered;
 
     /// What to answer when there is no call to speak of (database down, a number no line has): the same, without steps;
     /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`

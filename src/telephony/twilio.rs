@@ -114,6 +114,13 @@ pub(super) fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
+fn rendered(body: String) -> Rendered {
+    Rendered {
+        content_type: twiml::CONTENT_TYPE.into(),
+        body,
+    }
+}
+
 impl Provider for Twilio {
     fn name(&self) -> &str {
         &self.name
@@ -152,17 +159,19 @@ impl Provider for Twilio {
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
-        Rendered {
-            content_type: twiml::CONTENT_TYPE.into(),
-            body: twiml::document(script, links),
-        }
+        rendered(twiml::document(script, links))
+    }
+
+    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(twiml::whisper(script, links))
+    }
+
+    fn render_taken(&self, taken: bool) -> Rendered {
+        rendered(twiml::taken(taken))
     }
 
     fn render_blunt(&self, script: &Script) -> Rendered {
-        Rendered {
-            content_type: twiml::CONTENT_TYPE.into(),
-            body: twiml::blunt_document(script, &self.blunt),
-        }
+        rendered(twiml::blunt_document(script, &self.blunt))
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {

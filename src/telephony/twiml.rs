@@ -59,6 +59,17 @@ pub fn document(script: &Script, links: &Links) -> String {
                 twiml.element("Redirect", &[("method", "POST")], &links.nothing());
                 break;
             }
+            Verb::Connect {
+                number,
+                ring_seconds,
+                max_seconds,
+                record,
+                ..
+            } => {
+                twiml.speak(&mut spoken, Some(links));
+                twiml.dial(number.show(), *ring_seconds, *max_seconds, *record, links);
+                break;
+            }
             Verb::HangUp => {
                 twiml.speak(&mut spoken, Some(links));
                 twiml.0.push_str("<Hangup/>");
@@ -67,6 +78,34 @@ pub fn document(script: &Script, links: &Links) -> String {
         }
     }
     twiml.speak(&mut spoken, Some(links));
+    twiml.done()
+}
+
+/// What whoever was rung hears. Whichever key they press, or none, is posted to [`Links::taken`].
+pub fn whisper(script: &Script, links: &Links) -> String {
+    let mut twiml = Twiml::new();
+    let mut spoken = Vec::new();
+    for verb in &script.0 {
+        match verb {
+            Verb::Gather { seconds, .. } => {
+                twiml.open_gather(1, "", *seconds, &links.taken());
+                twiml.speak(&mut spoken, None);
+                twiml.0.push_str("</Gather>");
+                break;
+            }
+            verb => spoken.push(verb),
+        }
+    }
+    twiml.0.push_str("<Hangup/>");
+    twiml.done()
+}
+
+/// The answer to the key of whoever was rung. A document that does nothing lets Twilio put the two together.
+pub fn taken(taken: bool) -> String {
+    let mut twiml = Twiml::new();
+    if !taken {
+        twiml.0.push_str("<Hangup/>");
+    }
     twiml.done()
 }
 
@@ -82,7 +121,10 @@ pub fn blunt_document(script: &Script, links: &BluntLinks) -> String {
     for verb in &script.0 {
         match verb {
             Verb::Say { .. } => twiml.speak(&mut vec![verb], None),
-            Verb::Play { .. } | Verb::Gather { .. } | Verb::Digits { .. } => {}
+            Verb::Play { .. }
+            | Verb::Gather { .. }
+            | Verb::Digits { .. }
+            | Verb::Connect { .. } => {}
             Verb::Record {
                 max_seconds,
                 silence_seconds,
@@ -161,6 +203,43 @@ impl Twiml {
             ],
         );
         self.0.push_str("/>");
+    }
+
+    /// Whoever is rung sees the line's number: without one Twilio shows them the caller's.
+    fn dial(
+        &mut self,
+        number: &str,
+        ring_seconds: u32,
+        max_seconds: u32,
+        record: bool,
+        links: &Links,
+    ) {
+        let (action, recording) = (links.step(), links.recording());
+        let (timeout, limit) = (
+            ring_seconds.max(1).to_string(),
+            max_seconds.max(1).to_string(),
+        );
+        let mut attributes = vec![
+            ("action", action.as_str()),
+            ("method", "POST"),
+            ("timeout", &timeout),
+            ("timeLimit", &limit),
+            ("callerId", &links.line_number),
+        ];
+        if record {
+            attributes.extend([
+                ("record", "record-from-answer"),
+                ("trim", "do-not-trim"),
+                ("recordingStatusCallback", &recording),
+                ("recordingStatusCallbackMethod", "POST"),
+                ("recordingStatusCallbackEvent", "completed absent"),
+            ]);
+        }
+        self.open("Dial", &attributes);
+        self.0.push('>');
+        let whisper = links.whisper();
+        self.element("Number", &[("url", &whisper), ("method", "POST")], number);
+        self.0.push_str("</Dial>");
     }
 
     /// Writes what is said and played, in order, and empties `spoken`. Without links nothing can be played.

@@ -46,6 +46,8 @@ kinds! {
     Caller = "caller",
     /// The call's exact times and how it went.
     Call = "call",
+    /// Who of the roster took the call.
+    Talk = "talk",
     /// The facts of a recording: true length, hashes, duration.
     Recording = "recording",
     /// What a recording is among the takes: sent, replaced, added.
@@ -222,7 +224,7 @@ mod tests {
 
     #[test]
     fn kinds_have_one_name_everywhere() {
-        assert_eq!(EntryKind::ALL.len(), 9);
+        assert_eq!(EntryKind::ALL.len(), 10);
         for &kind in EntryKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), json!(kind.as_str()));

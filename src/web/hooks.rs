@@ -27,17 +27,18 @@ pub(super) async fn call(app: App, Path(provider): Path<String>, request: Reques
 }
 
 pub(super) async fn step(app: App, Path(provider): Path<String>, request: Request) -> Response {
-    // An address that was not made here is an unknown step.
-    let unknown = StepRef {
-        call: Uuid::nil(),
-        line: String::new(),
-        step: u32::MAX,
-        nothing: None,
-    };
+    webhook(app, &provider, request, |uri| Hook::Step(step_meant(uri))).await
+}
+
+pub(super) async fn whisper(app: App, Path(provider): Path<String>, request: Request) -> Response {
     webhook(app, &provider, request, |uri| {
-        Hook::Step(step_ref(uri).unwrap_or(unknown))
+        Hook::Whisper(step_meant(uri))
     })
     .await
+}
+
+pub(super) async fn taken(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |uri| Hook::Taken(step_meant(uri))).await
 }
 
 pub(super) async fn status(app: App, Path(provider): Path<String>, request: Request) -> Response {
@@ -61,6 +62,16 @@ pub(super) async fn fallback(app: App, Path(provider): Path<String>, request: Re
 
 fn step_ref(uri: &Uri) -> Option<StepRef> {
     Query::try_from_uri(uri).ok().map(|Query(step)| step)
+}
+
+/// The step an address of ours names; an address that was not made here is an unknown step.
+fn step_meant(uri: &Uri) -> StepRef {
+    step_ref(uri).unwrap_or_else(|| StepRef {
+        call: Uuid::nil(),
+        line: String::new(),
+        step: u32::MAX,
+        nothing: None,
+    })
 }
 
 async fn webhook(
@@ -121,6 +132,10 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
     service.counters.webhooks_blunt.add();
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    // Whoever was rung is let go: nothing could be written down of what they take.
+    if matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
+        return script(provider.render_taken(false));
     }
     let named = match hook {
         Hook::Step(at) => service.config.line(&at.line),

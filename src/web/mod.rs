@@ -48,6 +48,8 @@ fn webhooks() -> Routes {
         .post("/hooks/{provider}/step", Provider, hooks::step)
         .post("/hooks/{provider}/status", Provider, hooks::status)
         .post("/hooks/{provider}/recording", Provider, hooks::recording)
+        .post("/hooks/{provider}/whisper", Provider, hooks::whisper)
+        .post("/hooks/{provider}/taken", Provider, hooks::taken)
         .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
         .get(TAKE, Key, hooks::take)
         .post(TAKE, Key, hooks::take)

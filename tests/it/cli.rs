@@ -49,9 +49,9 @@ fn hear_says_what_a_caller_hears() {
     insta::assert_snapshot!(text, @"
     2024-03-06T09:00:00+08:00  line fcg-5  open
     zh-CN 您好，这里是防城港市委第五巡察组值班电话。
-    zh-CN 我们会对您的来电和反映的内容严格保密。
+    zh-CN 您的来电和反映内容严格保密。
     zh-CN 反映问题，请按1。
-    zh-CN 了解受理范围和其他反映渠道，请按3。
+    zh-CN 受理范围和其他渠道，请按3。
     zh-CN 回执查询，请按4。
     en    For English, press 9.
           (waits 6 s for 1 3 4 9)

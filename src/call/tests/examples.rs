@@ -19,6 +19,12 @@ fn heard(script: &Script) -> String {
         Verb::Gather { keys, seconds } => format!("[waits {seconds} s for {keys}]"),
         Verb::Digits { most, seconds } => format!("[waits {seconds} s for each of {most} digits]"),
         Verb::Record { max_seconds, .. } => format!("[records up to {max_seconds} s]"),
+        Verb::Connect {
+            name,
+            ring_seconds,
+            max_seconds,
+            ..
+        } => format!("[rings {name} for {ring_seconds} s, to talk for {max_seconds} s]"),
         Verb::HangUp => "[hangs up]".to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -48,9 +54,9 @@ fn the_shortest_way_is_1_hash_1() {
     let mut caller = Caller::dial(&line, at(OPEN));
     assert_snapshot!(heard(&caller.heard), @"
     zh-CN: 您好，这里是防城港市委第五巡察组值班电话。
-    zh-CN: 我们会对您的来电和反映的内容严格保密。
+    zh-CN: 您的来电和反映内容严格保密。
     zh-CN: 反映问题，请按1。
-    zh-CN: 了解受理范围和其他反映渠道，请按3。
+    zh-CN: 受理范围和其他渠道，请按3。
     zh-CN: 回执查询，请按4。
     en: For English, press 9.
     [waits 6 s for 1349]
@@ -81,11 +87,11 @@ fn the_same_in_english() {
     let line = default_line();
     let mut caller = Caller::dial(&line, at(OPEN));
     assert_snapshot!(heard(&caller.presses('9').heard), @"
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
-    en: Everything you say is strictly confidential.
-    en: To leave a report, press 1.
-    en: For more information, press 3.
-    en: For an earlier report, press 4.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This call is confidential.
+    en: To report, press 1.
+    en: For information, press 3.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 1349]
     ");
@@ -121,7 +127,7 @@ fn what_can_be_reported_and_where_else_to_turn() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 反映问题，请按1。
-    zh-CN: 了解受理范围和其他反映渠道，请按3。
+    zh-CN: 受理范围和其他渠道，请按3。
     zh-CN: 回执查询，请按4。
     en: For English, press 9.
     [waits 6 s for 1349]
@@ -135,9 +141,9 @@ fn what_can_be_reported_and_where_else_to_turn() {
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
-    en: To leave a report, press 1.
-    en: For more information, press 3.
-    en: For an earlier report, press 4.
+    en: To report, press 1.
+    en: For information, press 3.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 1349]
     ");
@@ -179,7 +185,8 @@ fn a_caller_of_the_open_line_can_act_within_20_seconds() {
 fn silence_twice_leads_to_the_recording() {
     let line = default_line();
     let mut caller = Caller::dial(&line, at(OPEN));
-    let menu = "反映问题，请按1。\n了解受理范围和其他反映渠道，请按3。\n回执查询，请按4。\nFor English, press 9.";
+    let menu =
+        "反映问题，请按1。\n受理范围和其他渠道，请按3。\n回执查询，请按4。\nFor English, press 9.";
     assert_eq!(caller.does(Input::Nothing).words(), menu);
     assert_eq!(caller.does(Input::Nothing).waits(), Waits::Record(240));
     assert_eq!(caller.state.reached, Reached::Guidance);
@@ -556,7 +563,7 @@ fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
     zh-CN: 未能查到您反映的问题，请核对回执号后再次来电查询。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 反映问题，请按1。
-    zh-CN: 了解受理范围和其他反映渠道，请按3。
+    zh-CN: 受理范围和其他渠道，请按3。
     en: For English, press 9.
     [waits 6 s for 139]
     ");
@@ -700,7 +707,7 @@ fn before_the_inspection() {
     en: For English, press 9.
     [waits 6 s for 39]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The duty line is not open yet.
     en: The line opens on Wednesday, 6 March, at 8:30 in the morning.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
@@ -723,11 +730,11 @@ fn at_noon() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The duty team is taking a break.
     en: The line opens today, Wednesday, 6 March, at 3:00 in the afternoon.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
@@ -748,11 +755,11 @@ fn in_the_evening() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: You have called outside duty hours.
     en: The line opens on Thursday, 7 March, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
@@ -773,11 +780,11 @@ fn before_a_worked_sunday() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The line opens on Sunday, 7 April, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
@@ -798,11 +805,11 @@ fn on_the_third_of_the_third() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The line opens on Monday, 15 April, at 8:30 in the morning.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
@@ -824,12 +831,12 @@ fn on_the_last_evening_reports_are_taken() {
     zh-CN: 也可以把信投入巡察信箱，信箱设在：图书馆一楼大厅过道；食堂一楼；1号教学楼一楼；防城港开放大学二楼大厅；防城港市红树林大厦1楼南厅巡察专栏。
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: You have called outside duty hours.
     en: The line opens on Monday, 17 June, at 8:30 in the morning.
     en: New reports are taken until Friday, 14 June.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     en: You can write to: Special Post Box 5, Fangchenggang.
     en: You can also use our letter boxes: the library, in the ground floor hall; the canteen, on the ground floor; teaching building 1, on the ground floor; Fangchenggang Open University, in the first floor hall; the Mangrove Building, in the ground floor south hall, beside the inspection notice board.
@@ -848,11 +855,11 @@ fn once_intake_is_over() {
     en: For English, press 9.
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 349]
     ");
@@ -870,12 +877,12 @@ fn once_intake_is_over_outside_the_hours() {
     en: For English, press 9.
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The duty team is taking a break.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 349]
     ");
@@ -893,12 +900,12 @@ fn once_intake_is_over_on_a_day_off() {
     en: For English, press 9.
     [waits 6 s for 349]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The line is not staffed today.
     en: The time for new reports ended on Friday, 14 June. No new reports are taken now.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
-    en: For an earlier report, press 4.
+    en: For earlier reports, press 4.
     zh-CN: 中文请按9。
     [waits 6 s for 349]
     ");
@@ -914,7 +921,7 @@ fn after_the_inspection() {
     en: For English, press 9.
     [waits 6 s for 39]
 
-    en: Hello, this is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
+    en: This is the duty line of the Fifth Inspection Team of the Fangchenggang Municipal Party Committee.
     en: The inspection is over and this line is no longer in use.
     en: Where else to turn: the national reporting telephone, 1 2 3 8 8.
     en: To hear where else to turn, press 3.
@@ -968,6 +975,7 @@ fn document(caller: &Caller<'_>) -> String {
         line: "fcg-5".to_owned(),
         step: caller.state.step,
         take_key: "KEY".to_owned().into(),
+        line_number: "+8618877009155".into(),
     };
     // One element a line, to be read.
     twiml::document(&caller.heard, &links).replace("><", ">\n<")
@@ -982,9 +990,9 @@ fn the_way_of_a_report_in_twiml() {
     <Response>
     <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=1" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好，这里是防城港市委第五巡察组值班电话。</Say>
-    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">我们会对您的来电和反映的内容严格保密。</Say>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您的来电和反映内容严格保密。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">反映问题，请按1。</Say>
-    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">了解受理范围和其他反映渠道，请按3。</Say>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">受理范围和其他渠道，请按3。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">回执查询，请按4。</Say>
     <Say language="en-GB" voice="Polly.Amy-Neural">For English, press 9.</Say>
     </Gather>

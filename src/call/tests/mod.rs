@@ -3,7 +3,7 @@
 mod examples;
 mod properties;
 
-use super::flow::{self, Found, Input, Turn};
+use super::flow::{self, Around, Found, Input, Turn};
 use super::script::{RecordingEnd, Script, Verb};
 use super::state::State;
 use crate::config::{Config, EMBEDDED};
@@ -34,6 +34,7 @@ fn recorded(end: RecordingEnd) -> Input {
 /// A call to a line: what it is told, and where it stands.
 struct Caller<'a> {
     line: &'a Line,
+    around: Around,
     state: State,
     heard: Script,
     effects: Vec<flow::Effect>,
@@ -48,6 +49,10 @@ impl<'a> Caller<'a> {
         } = flow::answer(line, at, RECEIPT.to_owned());
         Self {
             line,
+            around: Around {
+                now: at,
+                duty_busy: false,
+            },
             state,
             heard: script,
             effects,
@@ -55,7 +60,7 @@ impl<'a> Caller<'a> {
     }
 
     fn does(&mut self, input: Input) -> &mut Self {
-        let turn = flow::next(self.line, self.state.clone(), input);
+        let turn = flow::next(self.line, self.around, self.state.clone(), input);
         self.state = turn.state;
         self.heard = turn.script;
         self.effects = turn.effects;
@@ -90,6 +95,8 @@ impl<'a> Caller<'a> {
 enum Waits {
     Keys(String),
     Record(u32),
+    /// This number.
+    Ringing(String),
     HungUp,
     /// So many digits at most.
     Digits(u32),
@@ -102,6 +109,7 @@ fn waits(script: &Script) -> Waits {
         Some(Verb::Gather { keys, .. }) => Waits::Keys(keys.clone()),
         Some(Verb::Record { max_seconds, .. }) => Waits::Record(*max_seconds),
         Some(Verb::Digits { most, .. }) => Waits::Digits(*most),
+        Some(Verb::Connect { number, .. }) => Waits::Ringing(number.show().clone()),
         Some(Verb::HangUp) => Waits::HungUp,
         Some(other) => panic!("a script ends in {other:?}"),
         None => Waits::Nobody,

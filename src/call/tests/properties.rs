@@ -6,6 +6,7 @@ use crate::call::prompts::prompts;
 use crate::call::state::{Earlier, Place, Reached};
 use crate::line::AfterHours;
 use crate::line::hours::{Phase, Standing};
+use crate::line::roster::{OnDuty, RING_IN_ALL};
 use crate::report::status::Status;
 use chrono::TimeDelta;
 use proptest::prelude::*;
@@ -27,8 +28,13 @@ fn any_line() -> impl Strategy<Value = Line> {
         Just(vec!["en", "zh-CN"]),
     ];
     let seconds = prop_oneof![Just(30), Just(119), Just(120), Just(121), 30u32..=3600];
-    (languages, seconds, any::<[bool; 6]>()).prop_map(|(languages, seconds, without)| {
+    let roster = (0usize..4, any::<bool>(), 5u32..=60);
+    let flags = any::<[bool; 6]>();
+    (languages, seconds, flags, roster).prop_map(|(languages, seconds, without, roster)| {
         let mut line = DEFAULT.clone();
+        line.roster.people = (0..roster.0).map(on_duty).collect();
+        line.roster.record = roster.1;
+        line.roster.ring_seconds = roster.2;
         line.languages = languages.into_iter().map(str::to_owned).collect();
         line.recording_seconds = seconds;
         if without[0] {
@@ -53,6 +59,15 @@ fn any_line() -> impl Strategy<Value = Line> {
         }
         line
     })
+}
+
+fn on_duty(n: usize) -> OnDuty {
+    OnDuty {
+        name: format!("值班{n}"),
+        number: format!("+861380000000{n}").into(),
+        days: Vec::new(),
+        hours: None,
+    }
 }
 
 /// Any minute from before the inspection to after it, and often enough one of the open hours.
@@ -110,6 +125,8 @@ fn any_input() -> impl Strategy<Value = Input> {
         12 => proptest::sample::select("1234567890*#AD".chars().collect::<Vec<_>>()).prop_map(Input::Key),
         6 => Just(Input::Nothing),
         6 => (end, seconds).prop_map(|(end, seconds)| Input::Recorded { end, seconds }),
+        4 => Just(Input::Key('2')),
+        2 => Just(Input::Connected),
         1 => Just(Input::Restart),
         1 => Just(Input::HungUp),
     ]
@@ -197,6 +214,23 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
                 let place = caller.state.place;
                 prop_assert!(matches!(place, Place::Recording { .. }), "{:?}", place);
             }
+            Verb::Connect {
+                number,
+                ring_seconds,
+                record,
+                ..
+            } => {
+                let Place::Ringing { person, since } = caller.state.place else {
+                    return Err(TestCaseError::fail("rings, and waits for something else"));
+                };
+                let rung = &caller.line.roster.people[person];
+                prop_assert_eq!(number, &rung.number, "only the roster is rung");
+                let rang = caller.around.now - since;
+                let rings = TimeDelta::seconds(i64::from(*ring_seconds));
+                prop_assert!(rang + rings <= RING_IN_ALL, "for ever");
+                prop_assert!(!caller.around.duty_busy || rang > TimeDelta::zero() || person > 0);
+                prop_assert_eq!(*record, caller.line.roster.record);
+            }
             Verb::HangUp => prop_assert_eq!(caller.state.place, Place::Over),
         }
     }
@@ -239,7 +273,7 @@ fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
 }
 
 /// The receipt: in one sentence, twelve digits with spaces between them, twice, and only when something was said.
-fn check_receipt(caller: &Caller<'_>) -> Result<(), TestCaseError> {
+fn check_receipt(caller: &Caller<'_>, talked: bool) -> Result<(), TestCaseError> {
     let spaced = RECEIPT
         .chars()
         .map(String::from)
@@ -255,7 +289,8 @@ fn check_receipt(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     prop_assert!(!said.contains(RECEIPT));
     if now {
         prop_assert!(caller.state.earlier.is_none(), "whoever adds has a receipt");
-        prop_assert!(!caller.state.takes.is_empty() && caller.state.receipt_spoken);
+        prop_assert!(!caller.state.takes.is_empty() || talked);
+        prop_assert!(caller.state.receipt_spoken);
         prop_assert_eq!(caller.state.reached, Reached::Receipt);
         prop_assert_eq!(caller.waits(), Waits::HungUp);
     }
@@ -305,6 +340,7 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     }
     let mut silent = Caller {
         line: caller.line,
+        around: caller.around,
         state: state.clone(),
         heard: Script::default(),
         effects: Vec::new(),
@@ -319,7 +355,7 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
                 prop_assert!(silent.state.receipt_spoken || heard, "a dead end");
                 return Ok(());
             }
-            Waits::Keys(_) | Waits::Digits(_) | Waits::Nobody => {}
+            Waits::Keys(_) | Waits::Digits(_) | Waits::Ringing(_) | Waits::Nobody => {}
         }
     }
     prop_assert!(false, "silence leads nowhere");
@@ -361,16 +397,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn any_call_keeps_every_rule(line in any_line(), now in any_instant(), inputs in inputs()) {
+    fn any_call_keeps_every_rule(
+        line in any_line(), now in any_instant(), inputs in inputs(),
+        passed in proptest::collection::vec((0i64..40, any::<bool>()), END as usize + 10),
+    ) {
         let mut caller = Caller::dial(&line, now);
         let mut recorded = Vec::new();
         let mut gone = false;
         check_form(&caller, gone)?;
         check_intake_over(&caller)?;
-        check_receipt(&caller)?;
+        check_receipt(&caller, false)?;
         check_silence(&caller)?;
-        for input in inputs {
+        for (input, (seconds, duty_busy)) in inputs.into_iter().zip(passed) {
+            let now = caller.around.now + TimeDelta::seconds(seconds);
+            caller.around = flow::Around { now, duty_busy };
             let before = caller.state.clone();
+            let talked = input == Input::Connected && matches!(before.place, Place::Ringing { .. });
             if matches!(input, Input::Recorded { .. }) {
                 recorded.push(before.step);
             }
@@ -383,7 +425,7 @@ proptest! {
             let kept = serde_json::to_string(&before).unwrap();
             let thawed: State = serde_json::from_str(&kept).unwrap();
             prop_assert!(same(&thawed, &before));
-            let again = flow::next(&line, thawed, input.clone());
+            let again = flow::next(&line, caller.around, thawed, input.clone());
             caller.does(input);
             prop_assert!(same(&again.state, &caller.state));
             prop_assert_eq!(&again.script, &caller.heard);
@@ -394,7 +436,7 @@ proptest! {
             prop_assert!(caller.state.reached >= before.reached);
             check_form(&caller, gone)?;
             check_intake_over(&caller)?;
-            check_receipt(&caller)?;
+            check_receipt(&caller, talked)?;
             check_takes(&recorded, &before, &caller)?;
             check_calling_back(&before, &caller)?;
             if !gone {

@@ -14,6 +14,7 @@ fn links() -> Links {
         line: "fcg-5".to_owned(),
         step: 2,
         take_key: "KEY".to_owned().into(),
+        line_number: "+8618877009155".into(),
     }
 }
 

@@ -211,6 +211,7 @@ fn lines_of(w: &Words, script: &Script) -> Vec<Said> {
                 w.records
                     .replace("{minutes}", &(max_seconds.div_ceil(60)).to_string()),
             ),
+            Verb::Connect { name, .. } => aside(w.rings.replace("{name}", name)),
             Verb::HangUp => aside(w.line_hangs_up.clone()),
         })
         .collect()

@@ -273,6 +273,13 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
                 },
             ],
         ),
+        EntryKind::Talk => (
+            &w.talk_entry,
+            vec![
+                text("on_duty"),
+                (entry.body["recorded"] == true).then(|| w.talk_recorded.clone()),
+            ],
+        ),
         EntryKind::Recording => (&w.recording_entry, Vec::new()),
         EntryKind::Take => (&w.take_entry, Vec::new()),
         EntryKind::Transcript => (&w.transcript_entry, vec![text("text")]),

@@ -20,6 +20,7 @@ pub(super) fn status(w: &'static Words, status: Option<&str>) -> (&'static str, 
 pub(super) fn source(w: &'static Words, source: &str) -> &'static str {
     match source {
         "call" => &w.source_call,
+        "live" => &w.source_live,
         _ => "",
     }
 }
@@ -131,6 +132,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
     let known = match action {
         "call_answered" => &w.act_call_answered,
         "report_queued" => &w.act_report_queued,
+        "talk_ended" => &w.act_talk_ended,
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
@@ -153,6 +155,7 @@ fn kind(w: &Words, kind: Option<&str>) -> String {
     match kind.unwrap_or_default() {
         "caller" => w.caller.clone(),
         "call" => w.call_entry.clone(),
+        "talk" => w.talk_entry.clone(),
         "recording" => w.recording.clone(),
         "take" => w.take_entry.clone(),
         "note" => w.note.clone(),

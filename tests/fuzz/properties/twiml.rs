@@ -44,6 +44,7 @@ pub fn check(data: &[u8]) {
         line: "fcg-5&\"<'>".into(),
         step: 7,
         take_key: "key".to_owned().into(),
+        line_number: "+8618877009155".into(),
     };
     let blunt = BluntLinks {
         recorded: "https://duty.example.org/hooks/twilio/fallback".into(),

@@ -1,0 +1,104 @@
+//! Speaking to the duty inspector.
+
+use super::{Flow, Input};
+use crate::call::script::{Script, Verb};
+use crate::call::state::{Place, Reached};
+use crate::call::words::Speaker;
+use crate::line::Line;
+use chrono::{DateTime, Utc};
+
+/// How long whoever is rung may take to press a key, in seconds: they have just picked up the telephone.
+const TAKE_SECONDS: u32 = 8;
+/// How often they are asked.
+const TIMES_ASKED: usize = 2;
+
+/// What whoever is rung hears before the caller does: a voicemail presses no key. In the line's first language.
+pub fn whisper(line: &Line) -> Script {
+    let speaker = Speaker::new(line, &line.languages[0]);
+    let mut said = vec![speaker.say(|p| &p.whisper); TIMES_ASKED];
+    said.push(Verb::Gather {
+        keys: "1".into(),
+        seconds: TAKE_SECONDS,
+    });
+    Script(said)
+}
+
+impl Flow<'_> {
+    pub(super) fn offer_duty(
+        &self,
+        speaker: &Speaker<'_>,
+        said: &mut Vec<Verb>,
+        keys: &mut String,
+    ) {
+        if self.on_duty(0).is_some() {
+            said.push(speaker.say(|p| &p.menu_duty));
+            keys.push('2');
+        }
+    }
+
+    /// Who is on duty now, from this place of the roster on.
+    pub(super) fn on_duty(&self, from: usize) -> Option<usize> {
+        let timezone = self.line.schedule.timezone;
+        self.line.roster.next(timezone, self.around.now, from)
+    }
+
+    /// Key 2.
+    pub(super) fn ask_for_duty(&mut self) -> Vec<Verb> {
+        self.state.silences = 0;
+        if self.around.duty_busy {
+            return self.nobody_answers(true);
+        }
+        let mut said = vec![self.speaker().say(|p| &p.connecting)];
+        if self.line.roster.record {
+            said.push(self.speaker().say(|p| &p.talk_recorded));
+        }
+        said.extend(self.ring(0, self.around.now));
+        said
+    }
+
+    /// Rings the next one on duty.
+    fn ring(&mut self, from: usize, since: DateTime<Utc>) -> Vec<Verb> {
+        let roster = &self.line.roster;
+        let next = self
+            .on_duty(from)
+            .zip(roster.ring_for(since, self.around.now));
+        let Some((person, ring_seconds)) = next else {
+            return self.nobody_answers(false);
+        };
+        self.state.place = Place::Ringing { person, since };
+        let on_duty = &roster.people[person];
+        vec![Verb::Connect {
+            name: on_duty.name.clone(),
+            number: on_duty.number.clone(),
+            ring_seconds,
+            max_seconds: roster.max_minutes * 60,
+            record: roster.record,
+        }]
+    }
+
+    /// Nobody takes the call: the report, which never rings for ever.
+    fn nobody_answers(&mut self, busy: bool) -> Vec<Verb> {
+        let speaker = self.speaker();
+        let mut said = vec![if busy {
+            speaker.say(|p| &p.duty_busy)
+        } else {
+            speaker.say(|p| &p.duty_absent)
+        }];
+        said.extend(self.guidance());
+        said
+    }
+
+    pub(super) fn after_ringing(
+        &mut self,
+        person: usize,
+        since: DateTime<Utc>,
+        input: &Input,
+    ) -> Vec<Verb> {
+        if *input == Input::Connected {
+            // The talk is a report already; the receipt lets the caller ask what became of it.
+            self.state.reached = self.state.reached.max(Reached::Connected);
+            return self.send();
+        }
+        self.ring(person + 1, since)
+    }
+}
