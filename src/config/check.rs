@@ -10,7 +10,7 @@ use crate::line::hours::{Period, Schedule, Window, Windows};
 use crate::line::number::{LineNumber, calling_code};
 use crate::line::roster::{Day, OnDuty, Roster};
 use crate::line::{Line, LineWords};
-use crate::telephony::twilio;
+use crate::telephony::rest::is_id as is_provider_id;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -183,7 +183,7 @@ impl Checker<'_> {
         if !is_id(name) {
             return self.wrong(&written.name, ID_RULE);
         }
-        if !twilio::is_id(written.account.get_ref()) {
+        if !is_provider_id(written.account.get_ref()) {
             return self.wrong(
                 &written.account,
                 "the account's id at the provider is needed",

@@ -5,7 +5,7 @@
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
 pub mod form;
-
+pub mod rest;
 pub mod signature;
 pub mod simulator;
 pub mod twilio;

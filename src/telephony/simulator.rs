@@ -4,7 +4,7 @@ use super::twilio::{BadSettings, Twilio, TwilioSettings, is_loopback};
 use reqwest::Url;
 
 /// The provider of a simulated line. Everything about it is Twilio's, but where it is; `client` may be
-/// [`loopback_client`](super::twilio::loopback_client), which needs no certificates.
+/// [`loopback_client`](super::rest::loopback_client), which needs no certificates.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Twi
 mod tests {
     use super::*;
     use crate::hidden::Hidden;
-    use crate::telephony::twilio::loopback_client;
+    use crate::telephony::rest::loopback_client;
 
     #[test]
     fn it_is_on_this_machine_only() {

@@ -6,10 +6,8 @@
 mod rest;
 mod webhook;
 
-pub(crate) use rest::is_id;
-pub use rest::{RestTimeouts, loopback_client, rest_client, rest_client_with};
-
 use super::form::decode_lenient;
+use super::rest::is_id;
 use super::signature::{SignedBody, twilio_signature_fits};
 use super::twiml::{self, BluntLinks};
 use super::{
@@ -66,7 +64,7 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    /// An account to be reached with `client`, which [`rest_client`] makes.
+    /// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! Settings, signatures, and the helpers of the REST API's tests.
 
 use super::*;
+use crate::telephony::rest::{RestTimeouts, loopback_client_with};
 use crate::telephony::signature::twilio_sign;
 use axum::http::HeaderMap;
 use std::time::Duration;
@@ -24,7 +25,7 @@ fn client(silence: Duration) -> reqwest::Client {
         silence,
         ..RestTimeouts::default()
     };
-    rest::loopback_client_with(times).unwrap()
+    loopback_client_with(times).unwrap()
 }
 
 pub(super) fn twilio(api_url: &str) -> Twilio {

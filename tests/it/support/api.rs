@@ -154,5 +154,5 @@ impl Api {
 
 /// A client for this machine.
 pub fn client() -> reqwest::Client {
-    dutyline::telephony::twilio::loopback_client().expect("a client")
+    dutyline::telephony::rest::loopback_client().expect("a client")
 }
