@@ -101,7 +101,7 @@ pub fn seconds(script: &Script) -> f64 {
             )
         })
         .map(|verb| match verb {
-            Verb::Say { text, language } => speech_seconds(language, text),
+            Verb::Say { text, language } => speech_seconds(language, &text.to_string()),
             _ => 0.0,
         })
         .sum()

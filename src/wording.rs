@@ -5,6 +5,24 @@
 
 use std::collections::BTreeMap;
 
+/// A sentence that knows its key, or just its words.
+pub(crate) trait Sentence {
+    /// The sentence of this key.
+    fn new(id: &'static str, text: String) -> Self;
+    /// Its words.
+    fn text(&self) -> &str;
+}
+
+impl Sentence for String {
+    fn new(_: &'static str, text: String) -> Self {
+        text
+    }
+
+    fn text(&self) -> &str {
+        self
+    }
+}
+
 /// What a file says, by key, while its keys are being taken.
 pub(crate) struct Sentences {
     left: BTreeMap<String, String>,
@@ -25,12 +43,12 @@ impl Sentences {
     }
 
     /// Takes one; an empty one is missing.
-    pub fn take(&mut self, id: &'static str) -> String {
+    pub fn take<S: Sentence>(&mut self, id: &'static str) -> S {
         let text = self.left.remove(id).unwrap_or_default();
         if text.trim().is_empty() {
             self.missing.push(id);
         }
-        text
+        S::new(id, text)
     }
 
     /// Is it all taken, and was everything there?
@@ -51,12 +69,16 @@ impl Sentences {
     }
 }
 
-/// A struct of sentences, `parse` to read it from a file, `all` to list it.
+/// A struct of sentences, `parse` to read it from a file, `all` to list it. They are strings, or another
+/// [`Sentence`] named behind a colon.
 macro_rules! wording {
     ($(#[$about:meta])* $visible:vis struct $name:ident { $($id:ident),* $(,)? }) => {
+        $crate::wording::wording! { $(#[$about])* $visible struct $name: String { $($id),* } }
+    };
+    ($(#[$about:meta])* $visible:vis struct $name:ident: $sentence:ty { $($id:ident),* $(,)? }) => {
         $(#[$about])*
         #[derive(Clone, Debug)]
-        $visible struct $name { $(pub $id: String),* }
+        $visible struct $name { $(pub $id: $sentence),* }
 
         impl $name {
             /// Reads a file, in which every key must be, and no other.
@@ -69,7 +91,7 @@ macro_rules! wording {
             /// Every sentence with its key, in the order of the struct.
             #[cfg_attr(not(test), allow(dead_code, reason = "not every wording is listed"))]
             $visible fn all(&self) -> Vec<(&'static str, &str)> {
-                vec![$((stringify!($id), self.$id.as_str())),*]
+                vec![$((stringify!($id), $crate::wording::Sentence::text(&self.$id))),*]
             }
         }
     };

@@ -198,7 +198,7 @@ pub fn not_in_service(languages: &[&str]) -> Script {
     let mut said: Vec<_> = languages
         .iter()
         .map(|language| Verb::Say {
-            text: super::prompts::prompts(language).not_in_service.clone(),
+            text: super::prompts::prompts(language).not_in_service.say(),
             language: (*language).to_owned(),
         })
         .collect();
@@ -514,16 +514,4 @@ fn gather(keys: String) -> Verb {
         keys,
         seconds: KEY_SECONDS,
     }
-}
-
-/// Digits as they are spoken: one by one.
-fn spaced(digits: &str) -> String {
-    let mut spaced = String::with_capacity(2 * digits.len());
-    for digit in digits.chars() {
-        if !spaced.is_empty() {
-            spaced.push(' ');
-        }
-        spaced.push(digit);
-    }
-    spaced
 }

@@ -1,16 +1,73 @@
 //! The words the line speaks: typed, embedded from `config/prompts/<language>.toml`, filled in here.
-//!
-//! A prompt is data, a date in words is code: languages differ in how they put a date together.
 
-use crate::wording::wording;
-use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
+use super::dates::chinese;
+use super::spoken::Spoken;
+use crate::wording::{Sentence, wording};
+use std::ops::Deref;
 use std::sync::LazyLock;
+
+/// One thing to say, with its key and at most one blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    id: &'static str,
+    text: String,
+}
+
+impl Sentence for Prompt {
+    fn new(id: &'static str, text: String) -> Self {
+        Self { id, text }
+    }
+
+    fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The words as they stand in the file, with the blank.
+impl Deref for Prompt {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Prompt {
+    /// The prompt, which has no blank.
+    pub fn say(&self) -> Spoken {
+        Spoken::words(self.id, &self.text)
+    }
+
+    /// The prompt with its blank filled: what stands before it, `value`, what stands behind it.
+    pub fn fill(&self, value: Spoken) -> Spoken {
+        let Some((before, after)) = self.around_blank() else {
+            return self.say();
+        };
+        let part = |n, text| Spoken::words(format!("{}-{n}", self.id), text);
+        [part(1, before), value, part(2, after)]
+            .into_iter()
+            .collect()
+    }
+
+    /// The name of the blank, if there is one.
+    pub fn blank(&self) -> Option<&str> {
+        let (before, after) = self.around_blank()?;
+        self.text
+            .get(before.len() + 1..self.text.len() - after.len() - 1)
+    }
+
+    fn around_blank(&self) -> Option<(&str, &str)> {
+        let (before, rest) = self.text.split_once('{')?;
+        let (_, after) = rest.split_once('}')?;
+        Some((before, after))
+    }
+}
 
 wording! {
     /// Everything the line can say in one language. One field a key of the file; a file that lacks one,
     /// or has one too many, is an error.
     #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
-    pub struct Prompts {
+    pub struct Prompts: Prompt {
     greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again,
@@ -49,82 +106,6 @@ pub fn prompts(language: &str) -> &'static Prompts {
         .iter()
         .find(|(known, _)| *known == language)
         .map_or(&EMBEDDED[0].1, |(_, prompts)| prompts)
-}
-
-/// Fills `{name}` in a prompt.
-pub fn fill(prompt: &str, name: &str, value: &str) -> String {
-    prompt.replace(&format!("{{{name}}}"), value)
-}
-
-/// A day in words people use: `4月7日星期日`, `Sunday, 7 April`.
-pub fn date_in_words(language: &str, date: NaiveDate) -> String {
-    let weekday = date.weekday().num_days_from_monday() as usize;
-    if chinese(language) {
-        const DAYS: [&str; 7] = ["一", "二", "三", "四", "五", "六", "日"];
-        format!("{}月{}日星期{}", date.month(), date.day(), DAYS[weekday])
-    } else {
-        const DAYS: [&str; 7] = [
-            "Monday",
-            "Tuesday",
-            "Wednesday",
-            "Thursday",
-            "Friday",
-            "Saturday",
-            "Sunday",
-        ];
-        const MONTHS: [&str; 12] = [
-            "January",
-            "February",
-            "March",
-            "April",
-            "May",
-            "June",
-            "July",
-            "August",
-            "September",
-            "October",
-            "November",
-            "December",
-        ];
-        format!(
-            "{}, {} {}",
-            DAYS[weekday],
-            date.day(),
-            MONTHS[date.month0() as usize]
-        )
-    }
-}
-
-/// A time of day on its day, in words people use: `4月7日星期日上午8点30分`, `Sunday, 7 April, at 8:30 in the morning`.
-pub fn time_in_words<Tz: TimeZone>(language: &str, at: &DateTime<Tz>) -> String {
-    let (hour, minute) = (at.hour(), at.minute());
-    let date = date_in_words(language, at.date_naive());
-    if chinese(language) {
-        let part = match hour {
-            0..=5 => "凌晨",
-            6..=11 => "上午",
-            12 => "中午",
-            13..=17 => "下午",
-            _ => "晚上",
-        };
-        let twelve = if hour > 12 { hour - 12 } else { hour };
-        match minute {
-            0 => format!("{date}{part}{twelve}点"),
-            _ => format!("{date}{part}{twelve}点{minute}分"),
-        }
-    } else {
-        let part = match hour {
-            0..=11 => "in the morning",
-            12..=17 => "in the afternoon",
-            _ => "in the evening",
-        };
-        let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
-        format!("{date}, at {twelve}:{minute:02} {part}")
-    }
-}
-
-fn chinese(language: &str) -> bool {
-    language.starts_with("zh")
 }
 
 /// About how long `text` takes to speak, in seconds.
@@ -208,32 +189,6 @@ mod tests {
                 "{language}"
             );
         }
-    }
-
-    #[test]
-    fn times_are_said_as_people_say_them() {
-        let at = |h, m| {
-            chrono_tz::Asia::Shanghai
-                .with_ymd_and_hms(2024, 4, 7, h, m, 0)
-                .unwrap()
-        };
-        assert_eq!(
-            time_in_words("zh-CN", &at(8, 30)),
-            "4月7日星期日上午8点30分"
-        );
-        assert_eq!(time_in_words("zh-CN", &at(15, 0)), "4月7日星期日下午3点");
-        assert_eq!(
-            time_in_words("zh-CN", &at(12, 5)),
-            "4月7日星期日中午12点5分"
-        );
-        assert_eq!(
-            time_in_words("en", &at(15, 0)),
-            "Sunday, 7 April, at 3:00 in the afternoon"
-        );
-        assert_eq!(
-            time_in_words("en", &at(0, 15)),
-            "Sunday, 7 April, at 12:15 in the morning"
-        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What to do next on the line, said without naming a provider.
 
+pub use super::spoken::{Piece, Sound, Spoken};
+
 use crate::hidden::Hidden;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,8 @@ pub enum Verb {
     /// Speak `text`. Followed by a [`Verb::Gather`] (with only `say` and `play` between), it can be
     /// interrupted by a key.
     Say {
-        /// The words, one or more sentences, in `language`.
-        text: String,
+        /// The words, one or more sentences, in `language`; in JSON one text.
+        text: Spoken,
         /// The language of the words.
         language: Language,
     },

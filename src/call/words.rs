@@ -1,7 +1,8 @@
 //! What is said, put together from the prompts, the line and the clock.
 
-use super::prompts::{Prompts, date_in_words, fill, prompts, time_in_words};
-use super::script::Verb;
+use super::dates::{date_in_words, digits_in_words, time_in_words};
+use super::prompts::{Prompt, Prompts, prompts};
+use super::script::{Spoken, Verb};
 use super::state::State;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
@@ -31,13 +32,13 @@ impl<'a> Speaker<'a> {
     }
 
     /// One sentence of this language's prompts.
-    pub fn say(&self, choose: impl Fn(&Prompts) -> &String) -> Verb {
-        self.text(choose(self.prompts).clone())
+    pub fn say(&self, choose: impl Fn(&Prompts) -> &Prompt) -> Verb {
+        self.speak(choose(self.prompts).say())
     }
 
     /// What somebody wrote in this language.
     pub fn written(&self, text: &str) -> Verb {
-        self.text(text.to_owned())
+        self.speak(Spoken::written(text))
     }
 
     /// Where a report stands, for whoever left it.
@@ -49,7 +50,7 @@ impl<'a> Speaker<'a> {
         })
     }
 
-    fn text(&self, text: String) -> Verb {
+    fn speak(&self, text: Spoken) -> Verb {
         Verb::Say {
             text,
             language: self.language.to_owned(),
@@ -58,20 +59,25 @@ impl<'a> Speaker<'a> {
 
     /// Who answers, and that it stays confidential.
     pub fn greeting(&self) -> Verb {
-        self.text(fill(&self.prompts.greeting, "team", &self.words.name))
+        self.speak(
+            self.prompts
+                .greeting
+                .fill(self.own("name", &self.words.name)),
+        )
     }
 
     /// "For English, press 9", in the language it leads to; nothing for a line of one language.
     pub fn offer_language(&self, next: Option<&str>) -> Option<Verb> {
         next.map(|language| Verb::Say {
-            text: prompts(language).menu_language.clone(),
+            text: prompts(language).menu_language.say(),
             language: language.to_owned(),
         })
     }
 
     /// The receipt, digit by digit.
-    pub fn receipt(&self, spaced: &str) -> Verb {
-        self.text(fill(&self.prompts.receipt, "receipt", spaced))
+    pub fn receipt(&self, digits: &str) -> Verb {
+        let digits = digits_in_words(self.language, digits);
+        self.speak(self.prompts.receipt.fill(digits))
     }
 
     /// Why nobody is there, and when somebody is: the first words of a closed phase.
@@ -89,11 +95,11 @@ impl<'a> Speaker<'a> {
             } else {
                 &p.reopens
             };
-            self.text(fill(prompt, "time", &time_in_words(self.language, &at)))
+            self.speak(prompt.fill(time_in_words(self.language, &at)))
         });
         match state.phase {
             Phase::NotStarted => {
-                said.push(self.text(p.not_started.clone()));
+                said.push(self.speak(p.not_started.say()));
                 said.extend(reopens);
                 if intake.from > self.line.schedule.inspection.from {
                     said.push(self.dated(&p.intake_not_yet, intake.from));
@@ -102,13 +108,13 @@ impl<'a> Speaker<'a> {
                 return said;
             }
             Phase::Ended => {
-                said.push(self.text(p.ended.clone()));
+                said.push(self.speak(p.ended.say()));
                 said.extend(self.elsewhere());
                 return said;
             }
-            Phase::Break => said.push(self.text(p.closed_break.clone())),
-            Phase::AfterHours => said.push(self.text(p.closed_after_hours.clone())),
-            Phase::Holiday => said.push(self.text(p.closed_holiday.clone())),
+            Phase::Break => said.push(self.speak(p.closed_break.say())),
+            Phase::AfterHours => said.push(self.speak(p.closed_after_hours.say())),
+            Phase::Holiday => said.push(self.speak(p.closed_holiday.say())),
             Phase::Open | Phase::IntakeClosed => {}
         }
         match state.intake {
@@ -147,21 +153,22 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    fn dated(&self, prompt: &str, date: NaiveDate) -> Verb {
-        self.text(fill(prompt, "date", &date_in_words(self.language, date)))
+    fn dated(&self, prompt: &Prompt, date: NaiveDate) -> Verb {
+        self.speak(prompt.fill(date_in_words(self.language, date)))
+    }
+
+    /// Words of the line's own, under a name of the line's own.
+    fn own(&self, what: &str, words: &str) -> Spoken {
+        Spoken::words(format!("{}-{what}", self.line.id), words)
     }
 
     /// The post address and the letter boxes.
     fn letters(&self) -> Vec<Verb> {
         let mut said = Vec::new();
         if let Some(post) = &self.words.post {
-            said.push(self.text(fill(&self.prompts.post, "post", post)));
+            said.push(self.speak(self.prompts.post.fill(self.own("post", post))));
         }
-        said.extend(self.list(
-            &self.prompts.letter_boxes,
-            "boxes",
-            &self.words.letter_boxes,
-        ));
+        said.extend(self.list(&self.prompts.letter_boxes, "box", &self.words.letter_boxes));
         said
     }
 
@@ -179,14 +186,14 @@ impl<'a> Speaker<'a> {
             state.intake != Standing::After && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
             if let Some(inspected) = &self.words.inspected {
-                said.push(self.text(fill(&p.inspected, "inspected", inspected)));
+                said.push(self.speak(p.inspected.fill(self.own("inspected", inspected))));
             }
             if let Some(scope) = &self.words.scope {
-                said.push(self.text(fill(&p.scope, "scope", scope)));
+                said.push(self.speak(p.scope.fill(self.own("scope", scope))));
             }
-            said.extend(self.list(&p.disciplines, "disciplines", &self.words.disciplines));
+            said.extend(self.list(&p.disciplines, "discipline", &self.words.disciplines));
             if self.words.scope.is_some() {
-                said.push(self.text(p.out_of_scope.clone()));
+                said.push(self.speak(p.out_of_scope.say()));
             }
             said.extend(self.letters());
         }
@@ -199,8 +206,10 @@ impl<'a> Speaker<'a> {
         !self.information(state).is_empty()
     }
 
-    fn list(&self, prompt: &str, blank: &str, items: &[String]) -> Option<Verb> {
+    fn list(&self, prompt: &Prompt, item: &str, items: &[String]) -> Option<Verb> {
+        let all = items.iter().enumerate();
+        let all = all.map(|(n, words)| self.own(&format!("{item}-{}", n + 1), words));
         (!items.is_empty())
-            .then(|| self.text(fill(prompt, blank, &items.join(&self.prompts.list_comma))))
+            .then(|| self.speak(prompt.fill(Spoken::join(all, &self.prompts.list_comma.say()))))
     }
 }

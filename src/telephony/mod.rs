@@ -12,7 +12,7 @@ pub mod twilio;
 pub mod twiml;
 pub mod wav;
 
-use crate::call::script::{RecordingEnd, Script};
+use crate::call::script::{RecordingEnd, Script, Spoken};
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use axum::http::HeaderMap;
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use std::borrow::Cow;
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// A webhook as it came in, before anything is believed.
@@ -197,6 +198,15 @@ pub struct CallStanding {
 pub struct Capabilities {
     /// It can speak into a running recording. Where it can't, a long recording is made in two, with the warning between.
     pub speaks_while_recording: bool,
+    /// It speaks words. One that can't plays sounds, which a [`Voice`] has.
+    pub has_voice: bool,
+}
+
+/// The sounds of what is said, for a provider without a voice of its own.
+pub trait Voice: Send + Sync {
+    /// Files to play one after the other: absolute paths, without the extension `.wav`. Pieces without a sound are
+    /// left out.
+    fn files(&self, language: &str, text: &Spoken) -> Vec<PathBuf>;
 }
 
 /// A carrier of calls.

@@ -127,6 +127,7 @@ impl Provider for Twilio {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             speaks_while_recording: false,
+            has_voice: true,
         }
     }
 

@@ -253,7 +253,7 @@ impl Twiml {
                         .map(|tongue| ("language", tongue.0))
                         .chain(tongue.and_then(|t| t.1).map(|voice| ("voice", voice)))
                         .collect();
-                    for piece in pieces(&sayable(text)) {
+                    for piece in pieces(&sayable(&text.to_string())) {
                         self.element("Say", &attributes, piece);
                     }
                 }

@@ -1,8 +1,6 @@
 //! Taking down a report: the guidance, the recordings, the review, the receipt.
 
-use super::{
-    Effect, Flow, Input, MAX_STEPS, MAX_TAKES, gather, parts, record, spaced, takes_reports,
-};
+use super::{Effect, Flow, Input, MAX_STEPS, MAX_TAKES, gather, parts, record, takes_reports};
 use crate::call::script::{RecordingEnd, Verb};
 use crate::call::state::{Place, Purpose, Reached, Take};
 
@@ -209,14 +207,13 @@ impl Flow<'_> {
         self.state.reached = Reached::Receipt;
         self.state.receipt_spoken = true;
         self.effects.push(Effect::ReceiptSpoken);
-        let spaced = spaced(&self.state.receipt);
         let speaker = self.speaker();
         vec![
             speaker.say(|p| &p.sent),
-            speaker.receipt(&spaced),
+            speaker.receipt(&self.state.receipt),
             speaker.say(|p| &p.write_down),
             speaker.say(|p| &p.once_more),
-            speaker.receipt(&spaced),
+            speaker.receipt(&self.state.receipt),
             speaker.say(|p| &p.goodbye),
             Verb::HangUp,
         ]

@@ -170,7 +170,7 @@ fn a_caller_of_the_open_line_can_act_within_20_seconds() {
             .0
             .iter()
             .map(|verb| match verb {
-                Verb::Say { text, language } => speech_seconds(language, text),
+                Verb::Say { text, language } => speech_seconds(language, &text.to_string()),
                 _ => 0.0,
             })
             .sum();

@@ -119,7 +119,7 @@ fn waits(script: &Script) -> Waits {
 /// What is said, a line each.
 fn words(script: &Script) -> String {
     let said = script.0.iter().filter_map(|verb| match verb {
-        Verb::Say { text, .. } => Some(text.as_str()),
+        Verb::Say { text, .. } => Some(text.to_string()),
         _ => None,
     });
     said.collect::<Vec<_>>().join("\n")

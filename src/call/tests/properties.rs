@@ -182,7 +182,11 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
     for verb in verbs {
         match verb {
             Verb::Say { text, language } => {
-                prop_assert!(!text.is_empty() && !text.contains(['{', '}']), "{}", text);
+                prop_assert!(
+                    !text.is_empty() && !text.to_string().contains(['{', '}']),
+                    "{}",
+                    text
+                );
                 prop_assert!(caller.line.languages.contains(language));
             }
             Verb::Play { take } => {

@@ -200,7 +200,7 @@ fn lines_of(w: &Words, script: &Script) -> Vec<Said> {
         .map(|verb| match verb {
             Verb::Say { text, language } => Said {
                 language: language.clone(),
-                text: text.clone(),
+                text: text.to_string(),
                 spoken: true,
             },
             Verb::Play { .. } => aside(w.plays_back.clone()),

@@ -1,7 +1,7 @@
 //! Any words in a script: the document is one that the simulated provider understands, with the same words in it, less
 //! what XML forbids and nobody speaks. The first byte picks what follows the words.
 
-use dutyline::call::script::{Script, Verb};
+use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
 use dutyline::telephony::twiml::{BluntLinks, blunt_document, document};
@@ -15,7 +15,7 @@ pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(words).into_owned();
     let language = ["zh-CN", "en", "de-DE", &text][usize::from(*first) % 4].to_owned();
     let mut script = vec![Verb::Say {
-        text: text.clone(),
+        text: Spoken::written(text.clone()),
         language,
     }];
     match first / 4 % 4 {
