@@ -1,16 +1,19 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::guesses::Guesses;
-use crate::config::{Config, ConfigError, LineConfig, ProviderConfig, ProviderKind};
+use crate::config::{
+    Config, ConfigError, LineConfig, ProviderConfig, ProviderKind, ProviderSettings,
+};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
 use crate::service::Service;
 use crate::store::{Db, members};
+use crate::telephony::asterisk::{Asterisk, AsteriskSettings};
 use crate::telephony::rest::{loopback_client, rest_client};
 use crate::telephony::twilio::{Twilio, TwilioSettings};
-use crate::telephony::{Provider, simulator};
+use crate::telephony::{Mute, Provider, Voice, simulator};
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
@@ -97,11 +100,25 @@ pub fn address(listener: &TcpListener) -> SocketAddr {
 ///
 /// See [`StartError`].
 pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartError> {
+    build_with(config, clock, Arc::new(RealTimers)).await
+}
+
+/// The same, waiting for callers with these timers.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub async fn build_with(
+    config: Config,
+    clock: Clock,
+    timers: Arc<dyn Timers>,
+) -> Result<Arc<Service>, StartError> {
+    let voice: Arc<dyn Voice> = Arc::new(Mute);
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
             provider.name.clone(),
-            make_provider(provider, &config.public_url)?,
+            make_provider(provider, &config.public_url, Arc::clone(&voice))?,
         );
     }
     let secret = ServiceSecret::load(&config.secret_file)
@@ -131,6 +148,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         sid_key: secret.derive("provider ids"),
         config,
         clock,
+        timers,
         db,
         secret,
         recordings,
@@ -140,6 +158,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         logins: Logins::default(),
         guesses: Guesses::default(),
         live: Live::default(),
+        closing: watch::Sender::new(false),
         counters: Counters::default(),
     }))
 }
@@ -173,32 +192,54 @@ async fn check_key(db: &Db, entry: &LineConfig) -> Result<(), StartError> {
 pub fn make_provider(
     config: &ProviderConfig,
     public_url: &str,
+    voice: Arc<dyn Voice>,
 ) -> Result<Arc<dyn Provider>, StartError> {
-    let settings = TwilioSettings {
-        name: config.name.clone(),
-        account: config.account.clone(),
-        auth_tokens: config.read_secrets()?,
-        api_url: config.api_url.clone(),
-        public_url: public_url.to_owned(),
-    };
     let failed = |error: &dyn std::fmt::Display| {
         StartError::Failed(format!("provider {}: {error}", config.name))
     };
-    let made: Result<Twilio, _> = match config.kind {
-        // Plain http is for this machine only, and needs no certificates.
-        ProviderKind::Twilio if config.api_url.starts_with("http://") => {
-            Twilio::new(settings, loopback_client().map_err(|error| failed(&error))?)
-        }
-        ProviderKind::Twilio => {
-            Twilio::new(settings, rest_client().map_err(|error| failed(&error))?)
-        }
-        ProviderKind::Simulator => {
-            simulator::provider(settings, loopback_client().map_err(|error| failed(&error))?)
-        }
+    // Plain http is for this machine only, and needs no certificates.
+    let client = if config.api_url.starts_with("http://") {
+        loopback_client()
+    } else {
+        rest_client()
     };
-    match made {
-        Ok(provider) => Ok(Arc::new(provider)),
-        Err(error) => Err(failed(&error)),
+    let client = client.map_err(|error| failed(&error))?;
+    match &config.settings {
+        ProviderSettings::Account {
+            account,
+            auth_token,
+        } => {
+            let settings = TwilioSettings {
+                name: config.name.clone(),
+                account: account.clone(),
+                auth_tokens: auth_token.read()?,
+                api_url: config.api_url.clone(),
+                public_url: public_url.to_owned(),
+            };
+            let made = match config.kind {
+                ProviderKind::Simulator => simulator::provider(settings, client),
+                _ => Twilio::new(settings, client),
+            };
+            Ok(Arc::new(made.map_err(|error| failed(&error))?))
+        }
+        ProviderSettings::Asterisk {
+            username,
+            password,
+            api_username,
+            api_password,
+            dial,
+        } => {
+            let settings = AsteriskSettings {
+                name: config.name.clone(),
+                username: username.clone(),
+                passwords: password.read()?,
+                api_url: config.api_url.clone(),
+                api_username: api_username.clone(),
+                api_password: api_password.read()?.into_iter().next().unwrap_or_default(),
+                dial: dial.clone(),
+            };
+            Ok(Arc::new(Asterisk::new(settings, client, voice)))
+        }
     }
 }
 
@@ -206,14 +247,13 @@ pub fn make_provider(
 pub struct Running {
     /// What it works with.
     pub service: Arc<Service>,
-    stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
     /// Starts serving. `extra` is mounted beside the service's own addresses (the simulator's phone).
     pub fn start(service: Arc<Service>, bound: Bound, extra: Option<Router>) -> Self {
-        let (stop, _) = watch::channel(false);
+        let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
         let ops = web::ops_router(Arc::clone(&service));
         let tasks = vec![
@@ -226,17 +266,12 @@ impl Running {
                 stop.subscribe(),
             )),
         ];
-        Self {
-            service,
-            stop,
-            tasks,
-        }
+        Self { service, tasks }
     }
 
     /// Stops taking requests, finishes those that have begun and the jobs at work, and closes the database.
     pub async fn stop(self) {
-        // Nobody may be listening any more, when a task has ended by itself.
-        let _ = self.stop.send(true);
+        self.service.closing.send_replace(true);
         let all = async {
             for task in self.tasks {
                 let _ = task.await;

@@ -1,11 +1,12 @@
-//! The only place that knows the time and the random numbers.
+//! The only place that knows the time and the random numbers, and that waits for a caller.
 //!
 //! There are two times. *Line time* is what callers and inspectors live in: phases, spoken dates,
 //! references, the hour of arrival. `--clock` shifts it, and it runs on from there. *System time* is
 //! what machines agree on: leases, backoff, sessions, signature windows. Nothing shifts it.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use std::time::Instant;
+use futures_util::future::BoxFuture;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The two times. Cheap to copy; every copy tells the same time.
@@ -55,6 +56,21 @@ fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
 /// The start of the hour `at` lies in. Times of what a caller causes are stored no finer than this.
 pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
+}
+
+/// Waits for callers: how long they may take to press a key. Machine time, which `--clock` does not shift.
+pub trait Timers: Send + Sync {
+    /// Waits for so long.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// Timers that take as long as they say.
+pub struct RealTimers;
+
+impl Timers for RealTimers {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
 /// A monotonic instant, for measuring how long something took. Never stored.

@@ -67,30 +67,64 @@ pub enum ProviderKind {
     Twilio,
     /// The simulated provider of this program.
     Simulator,
+    /// Asterisk, on the operator's own premises.
+    Asterisk,
 }
 
-/// A provider as configured. Its secrets are where [`ProviderConfig::read_secrets`] finds them.
+/// A provider as configured. Its secrets are where [`Secret::read`] finds them.
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
     /// The `{provider}` of `/hooks/{provider}/…`.
     pub name: String,
     /// What kind it is.
     pub kind: ProviderKind,
-    /// The account at the provider.
-    pub account: String,
     /// Its REST address, without a trailing slash.
     pub api_url: String,
-    /// Where the tokens are. The current one first.
-    pub tokens: SecretSource,
+    /// What its kind needs besides.
+    pub settings: ProviderSettings,
     /// Where in the configuration file its kind stands.
     kind_here: error::Here,
-    /// Where in the configuration file a missing token is to be reported.
-    secret_here: error::Here,
+}
+
+/// What a kind of provider needs besides a name and an address.
+#[derive(Debug, Clone)]
+pub enum ProviderSettings {
+    /// Twilio and the simulated provider.
+    Account {
+        /// The account at the provider.
+        account: String,
+        /// Its tokens. The current one first.
+        auth_token: Secret,
+    },
+    /// Asterisk.
+    Asterisk {
+        /// The name it presents at our socket.
+        username: String,
+        /// And the password; two while it is being replaced.
+        password: Secret,
+        /// The name we present at its REST address.
+        api_username: String,
+        /// And the password.
+        api_password: Secret,
+        /// How a number of the roster is dialled: an endpoint with `{number}` in it.
+        dial: Option<String>,
+    },
+}
+
+/// A secret, and where it stands in the configuration file.
+#[derive(Debug, Clone)]
+pub struct Secret {
+    /// Where it comes from.
+    source: SecretSource,
+    /// The key it is given by.
+    key: &'static str,
+    /// Where in the configuration file a missing one is to be reported.
+    here: error::Here,
 }
 
 /// Where a secret comes from.
 #[derive(Debug, Clone)]
-pub enum SecretSource {
+enum SecretSource {
     /// Written into the configuration.
     Given(Vec<Hidden<String>>),
     /// In these files.
@@ -171,11 +205,16 @@ impl ProviderConfig {
         Self {
             name: "simulator".to_owned(),
             kind: ProviderKind::Simulator,
-            account: "AC00000000000000000000000000000000".to_owned(),
             api_url: api_url.to_owned(),
-            tokens: SecretSource::Given(vec![token]),
+            settings: ProviderSettings::Account {
+                account: "AC00000000000000000000000000000000".to_owned(),
+                auth_token: Secret {
+                    source: SecretSource::Given(vec![token]),
+                    key: "auth_token",
+                    here: error::Here::nowhere(),
+                },
+            },
             kind_here: error::Here::nowhere(),
-            secret_here: error::Here::nowhere(),
         }
     }
 
@@ -183,49 +222,47 @@ impl ProviderConfig {
     pub fn wrong_kind(&self, message: String) -> ConfigError {
         self.kind_here.error("kind", message)
     }
+}
 
-    /// Reads the tokens: one, or two while rotating.
+impl Secret {
+    /// Reads it: one, or two while rotating.
     ///
     /// # Errors
     ///
     /// A missing, unreadable or empty secret, by file, line and key.
-    pub fn read_secrets(&self) -> Result<Vec<Hidden<String>>, ConfigError> {
-        let tokens = match &self.tokens {
-            SecretSource::Given(tokens) => tokens.clone(),
-            SecretSource::Files(files) => files
-                .iter()
-                .map(|file| {
-                    std::fs::read_to_string(file)
-                        .map(|text| Hidden::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-                        .map_err(|error| {
-                            self.secret_here.error(
-                                "auth_token_file",
-                                format!(
-                                    "cannot read {}: {}",
-                                    file.display(),
-                                    error::plainly(&error)
-                                ),
-                            )
-                        })
-                })
-                .collect::<Result<_, _>>()?,
+    pub fn read(&self) -> Result<Vec<Hidden<String>>, ConfigError> {
+        let key = self.key;
+        let wrong = |key: &str, message: String| Err(self.here.error(key, message));
+        let secrets = match &self.source {
+            SecretSource::Given(secrets) => secrets.clone(),
+            SecretSource::Files(files) => {
+                let mut secrets = Vec::new();
+                for file in files {
+                    match std::fs::read_to_string(file) {
+                        Ok(text) => {
+                            secrets.push(text.trim_end_matches(['\r', '\n']).to_owned().into());
+                        }
+                        Err(error) => {
+                            let why = error::plainly(&error);
+                            let message = format!("cannot read {}: {why}", file.display());
+                            return wrong(&format!("{key}_file"), message);
+                        }
+                    }
+                }
+                secrets
+            }
             SecretSource::Environment(variable) => match std::env::var(variable) {
-                Ok(token) => vec![Hidden::new(token)],
+                Ok(secret) => vec![Hidden::new(secret)],
                 Err(_) => {
-                    return Err(self.secret_here.error(
-                        "auth_token",
-                        format!(
-                            "no secret; give auth_token_file, or set {variable} in the environment"
-                        ),
-                    ));
+                    let message =
+                        format!("no secret; give {key}_file, or set {variable} in the environment");
+                    return wrong(key, message);
                 }
             },
         };
-        if tokens.is_empty() || tokens.iter().any(|token| token.show().trim().is_empty()) {
-            return Err(self
-                .secret_here
-                .error("auth_token", "the secret is empty".into()));
+        if secrets.is_empty() || secrets.iter().any(|secret| secret.show().trim().is_empty()) {
+            return wrong(key, "the secret is empty".into());
         }
-        Ok(tokens)
+        Ok(secrets)
     }
 }

@@ -1,6 +1,6 @@
 //! What every part of the running service has at hand.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timers};
 use crate::config::Config;
 use crate::store::Db;
 use crate::telephony::Provider;
@@ -16,6 +16,8 @@ pub struct Service {
     pub config: Config,
     /// Line time and system time.
     pub clock: Clock,
+    /// Waits for callers, where the provider leaves that to us.
+    pub timers: Arc<dyn Timers>,
     /// The database.
     pub db: Db,
     /// The service secret.
@@ -36,6 +38,8 @@ pub struct Service {
     pub guesses: crate::conduct::guesses::Guesses,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
+    /// The service stops: connections are to end.
+    pub closing: watch::Sender<bool>,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
 }

@@ -5,11 +5,12 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{Db, members};
-use crate::telephony::ProviderError;
+use crate::telephony::{Mute, ProviderError};
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use clap::Args;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A call no provider has: asking for it proves address, account and token.
 const NO_CALL: &str = "CA00000000000000000000000000000000";
@@ -150,7 +151,7 @@ async fn storage(config: &Config, report: &mut Report) {
 async fn providers(config: &Config, report: &mut Report) {
     for provider in &config.providers {
         let name = &provider.name;
-        let made = match app::make_provider(provider, &config.public_url) {
+        let made = match app::make_provider(provider, &config.public_url, Arc::new(Mute)) {
             Ok(made) => made,
             Err(error) => {
                 report.bad(&error.to_string());

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, clock};
 use crate::app::{self, Bound, Running};
-use crate::config::{Config, ProviderConfig, ProviderKind};
+use crate::config::{Config, ProviderConfig, ProviderKind, ProviderSettings};
 use crate::simulator;
 use crate::simulator::exchange::{Exchange, ExchangeSettings};
 use axum::Router;
@@ -100,14 +100,19 @@ impl Simulator {
         public_url: &str,
         main: std::net::SocketAddr,
     ) -> Result<Self, Failure> {
-        let token = provider
-            .read_secrets()?
-            .into_iter()
-            .next()
-            .unwrap_or_default();
+        let ProviderSettings::Account {
+            account,
+            auth_token,
+        } = &provider.settings
+        else {
+            return Err(Failure::Usage(format!(
+                "{}: not a simulator",
+                provider.name
+            )));
+        };
         let exchange = Exchange::new(ExchangeSettings {
-            account: provider.account.clone(),
-            auth_token: token,
+            account: account.clone(),
+            auth_token: auth_token.read()?.into_iter().next().unwrap_or_default(),
             hooks_url: format!("http://{main}/hooks/{}", provider.name),
             api_url: provider.api_url.clone(),
             public_url: public_url.to_owned(),

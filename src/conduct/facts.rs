@@ -79,13 +79,21 @@ async fn keep_fact(
         return Ok(false);
     }
     let id = random_id();
-    let (report, number) = call.place_of(step);
+    let silent = fact.outcome == RecordingOutcome::Silent;
+    // What adds nothing to an earlier report does not stand in it.
+    let (report, number) = match silent {
+        true => (call.report, i32::try_from(step).unwrap_or(i32::MAX)),
+        false => call.place_of(step),
+    };
     let sealed_sid = service.seal_sid(provider, sid);
     if !reports::announce(tx, id, report, &lookup, &sealed_sid, number).await? {
         return Ok(false);
     }
     let now = service.clock.system_now();
     jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
+    if silent {
+        return Ok(true);
+    }
     if report == call.report {
         make_report(service, tx, call).await?;
     } else {

@@ -9,9 +9,11 @@ mod duty;
 mod facts;
 pub mod guesses;
 mod receipt;
+mod running;
 mod take;
 
 pub use facts::accept_orphan;
+pub use running::running;
 pub(crate) use take::open_state;
 pub use take::{TAKE_WAIT, find_take};
 
@@ -24,43 +26,11 @@ use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
+pub use crate::telephony::{Hook, StepRef};
 use crate::vault::secret::Key;
 use receipt::LookedUp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// Which address of ours a webhook came to.
-#[derive(Clone, Debug)]
-pub enum Hook {
-    /// A call comes in.
-    Call,
-    /// The answer to a step.
-    Step(StepRef),
-    /// The call's standing changed.
-    Status,
-    /// What became of a recording; with the step that recorded it when we handed out the address.
-    Recording(Option<StepRef>),
-    /// Whoever was rung has picked up: what do they hear? The step is the one that awaits the end of the talk.
-    Whisper(StepRef),
-    /// Whoever was rung has pressed a key, or none.
-    Taken(StepRef),
-    /// Something of ours failed, and the provider asks again elsewhere.
-    Fallback,
-}
-
-/// What every address we hand out carries.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StepRef {
-    /// Our id of the call.
-    pub call: Uuid,
-    /// The line.
-    pub line: String,
-    /// The step this is the answer to.
-    pub step: u32,
-    /// `1` where the provider goes on because a recording came to nothing.
-    #[serde(default)]
-    pub nothing: Option<String>,
-}
 
 /// What a webhook is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,7 +249,8 @@ impl<'a> Conducting<'a> {
                     },
                     seconds,
                 },
-                RecordingOutcome::Absent => Input::Nothing,
+                RecordingOutcome::Silent if self.event.ended => Input::HungUp,
+                RecordingOutcome::Silent | RecordingOutcome::Absent => Input::Nothing,
             };
         }
         if self.event.ended {
@@ -407,16 +378,7 @@ impl<'a> Conducting<'a> {
         let Some(sealed) = calls::step(self.tx, call, step).await? else {
             return Ok(None);
         };
-        let plain = self
-            .key
-            .open(&sealed, b"answer")
-            .map_err(|_| StoreError::Unreadable("answer"))?;
-        let kept: Kept =
-            serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable("answer"))?;
-        Ok(Some(Reply::Script(Rendered {
-            content_type: kept.content_type.into(),
-            body: kept.body,
-        })))
+        Ok(Some(Reply::Script(open_answer(&self.key, &sealed)?)))
     }
 
     /// The answer of a step that must have been given.
@@ -425,6 +387,17 @@ impl<'a> Conducting<'a> {
             .await?
             .ok_or(StoreError::Unreadable("answer"))
     }
+}
+
+/// An answer that was kept.
+fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
+    let unreadable = || StoreError::Unreadable("answer");
+    let plain = key.open(sealed, b"answer").map_err(|_| unreadable())?;
+    let kept: Kept = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
+    Ok(Rendered {
+        content_type: kept.content_type.into(),
+        body: kept.body,
+    })
 }
 
 /// Steps beyond this were never handed out: a call has some sixty.

@@ -1,8 +1,10 @@
 //! From what is written to what can't be wrong.
 
+mod provider;
+
 use super::error::{ConfigError, Source, plainly};
 use super::file::{self, File};
-use super::{Config, DatabaseAddress, LineConfig, ProviderConfig, ProviderKind, SecretSource};
+use super::{Config, DatabaseAddress, LineConfig};
 use crate::call::prompts;
 use crate::hidden::Hidden;
 use crate::line::calendar::{Calendar, Calendars};
@@ -10,7 +12,6 @@ use crate::line::hours::{Period, Schedule, Window, Windows};
 use crate::line::number::{LineNumber, calling_code};
 use crate::line::roster::{Day, OnDuty, Roster};
 use crate::line::{Line, LineWords};
-use crate::telephony::rest::is_id as is_provider_id;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -127,28 +128,6 @@ impl Checker<'_> {
         }
     }
 
-    fn api_url(&self, text: &Spanned<String>, kind: ProviderKind) -> Result<String, ConfigError> {
-        let Some(url) = http_url(text.get_ref()) else {
-            return self.wrong(
-                text,
-                "not a web address; write it like https://api.twilio.com",
-            );
-        };
-        if url.scheme() == "http" && !is_loopback(&url) {
-            return self.wrong(
-                text,
-                "recordings would cross the network unprotected: use https:// (http:// is for this machine only)",
-            );
-        }
-        if kind == ProviderKind::Simulator && !(url.scheme() == "http" && is_loopback(&url)) {
-            return self.wrong(
-                text,
-                "the simulator runs on this machine; write it like http://127.0.0.1:8081",
-            );
-        }
-        Ok(text.get_ref().trim_end_matches('/').to_owned())
-    }
-
     fn database(&self, text: &Spanned<String>) -> Result<DatabaseAddress, ConfigError> {
         let address = text.get_ref();
         if let Some(path) = address.strip_prefix("sqlite:") {
@@ -174,70 +153,6 @@ impl Checker<'_> {
         match text.get_ref().strip_prefix("file:") {
             Some(path) if !path.is_empty() => Ok(self.folder.join(path)),
             _ => self.wrong(text, "not a folder; write it like file:data/recordings"),
-        }
-    }
-
-    fn provider(&self, at: &Spanned<file::Provider>) -> Result<ProviderConfig, ConfigError> {
-        let written = at.get_ref();
-        let name = written.name.get_ref();
-        if !is_id(name) {
-            return self.wrong(&written.name, ID_RULE);
-        }
-        if !is_provider_id(written.account.get_ref()) {
-            return self.wrong(
-                &written.account,
-                "the account's id at the provider is needed",
-            );
-        }
-        let tokens = match (&written.auth_token, &written.auth_token_file) {
-            (Some(_), Some(file)) => {
-                return self.wrong(file, "give auth_token or auth_token_file, not both");
-            }
-            (Some(tokens), None) => {
-                self.at_most_two(tokens)?;
-                let tokens = tokens.get_ref().values().iter();
-                SecretSource::Given(tokens.cloned().map(Hidden::new).collect())
-            }
-            (None, Some(files)) => {
-                self.at_most_two(files)?;
-                let files = files.get_ref().values().iter();
-                SecretSource::Files(files.map(|file| self.folder.join(file)).collect())
-            }
-            (None, None) => SecretSource::Environment(format!(
-                "DUTYLINE_{}_AUTH_TOKEN",
-                name.to_uppercase().replace('-', "_")
-            )),
-        };
-        let secret_span = match (&written.auth_token, &written.auth_token_file) {
-            (Some(given), _) | (None, Some(given)) => given.span(),
-            (None, None) => written.name.span(),
-        };
-        let kind = *written.kind.get_ref();
-        let api_url = match (&written.api_url, kind) {
-            (Some(url), kind) => self.api_url(url, kind)?,
-            (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
-            (None, ProviderKind::Simulator) => {
-                return self.wrong(
-                    &written.name,
-                    "a simulator needs an api_url on this machine",
-                );
-            }
-        };
-        Ok(ProviderConfig {
-            name: name.clone(),
-            kind,
-            account: written.account.get_ref().clone(),
-            api_url,
-            tokens,
-            kind_here: self.source.here(written.kind.span()),
-            secret_here: self.source.here(secret_span),
-        })
-    }
-
-    fn at_most_two(&self, values: &Spanned<file::OneOrTwo>) -> Result<(), ConfigError> {
-        match values.get_ref().values().len() {
-            1 | 2 => Ok(()),
-            _ => self.wrong(values, "one secret, or a list of two while rotating"),
         }
     }
 

@@ -37,10 +37,17 @@ pub(super) struct Storage {
 pub(super) struct Provider {
     pub name: Spanned<String>,
     pub kind: Spanned<super::ProviderKind>,
-    pub account: Spanned<String>,
+    pub api_url: Option<Spanned<String>>,
+    pub account: Option<Spanned<String>>,
     pub auth_token: Option<Spanned<OneOrTwo>>,
     pub auth_token_file: Option<Spanned<OneOrTwo>>,
-    pub api_url: Option<Spanned<String>>,
+    pub username: Option<Spanned<String>>,
+    pub password: Option<Spanned<OneOrTwo>>,
+    pub password_file: Option<Spanned<OneOrTwo>>,
+    pub api_username: Option<Spanned<String>>,
+    pub api_password: Option<Spanned<OneOrTwo>>,
+    pub api_password_file: Option<Spanned<OneOrTwo>>,
+    pub dial: Option<Spanned<String>>,
 }
 
 /// A value, or a list of two while it is being rotated.

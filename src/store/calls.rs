@@ -77,6 +77,7 @@ statements! {
     BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
     BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
     BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
+    OF_LINE_RUNNING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND NOT ended AND state IS NOT NULL ORDER BY id";
     BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
         WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";
@@ -117,6 +118,11 @@ pub async fn by_id_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
 /// The call with this keyed hash, just to look at.
 pub async fn by_lookup_unlocked(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<Call>> {
     run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])
+}
+
+/// The calls of a line that have not ended, just to look at.
+pub async fn of_line_running(tx: &mut Tx, line: &str) -> Result<Vec<Call>> {
+    run!(tx, OF_LINE_RUNNING, fetch_all, line)
 }
 
 /// The call in which a report's recording of this number was made.

@@ -4,6 +4,7 @@
 //! REST API to fetch and delete recordings. In the order of a request: [`Provider::authenticate`] on the raw
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
+pub mod asterisk;
 pub mod form;
 pub mod rest;
 pub mod signature;
@@ -19,8 +20,11 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// A webhook as it came in, before anything is believed.
@@ -87,8 +91,76 @@ pub enum RecordingOutcome {
         /// How it ended: the action webhook knows, a callback may not.
         end: Option<RecordingEnd>,
     },
+    /// There is one, and as far as the provider can tell nobody spoke in it. It is kept, and makes no report: whoever
+    /// can only whisper loses nothing, and silence does not fill the queue.
+    Silent,
     /// The provider made none (nothing was said, or it failed).
     Absent,
+}
+
+/// Which address of ours a webhook came to, or what a provider that holds a connection would have sent there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A call comes in.
+    Call,
+    /// The answer to a step.
+    Step(StepRef),
+    /// The call's standing changed.
+    Status,
+    /// What became of a recording; with the step that recorded it when we handed out the address.
+    Recording(Option<StepRef>),
+    /// Whoever was rung has picked up: what do they hear? The step is the one that awaits the end of the talk.
+    Whisper(StepRef),
+    /// Whoever was rung has pressed a key, or none.
+    Taken(StepRef),
+    /// Something of ours failed, and the provider asks again elsewhere.
+    Fallback,
+}
+
+/// What every address we hand out carries: [`Links`] make it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRef {
+    /// Our id of the call.
+    pub call: Uuid,
+    /// The line.
+    pub line: String,
+    /// The step this is the answer to.
+    pub step: u32,
+    /// `1` where the provider goes on because a recording came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing: Option<String>,
+}
+
+/// What came of something that was conducted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conducted {
+    /// A script.
+    Script(Rendered),
+    /// It is noted.
+    Noted,
+    /// It could not be written down, and is not acknowledged.
+    Unavailable,
+}
+
+/// A call that has not ended, as far as is written down.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its id at the provider.
+    pub id: ProviderCallId,
+    /// What it was answered last.
+    pub answer: Rendered,
+}
+
+/// The conversation, for a provider that holds a connection instead of sending webhooks.
+pub trait Conductor: Send + Sync {
+    /// Takes in what happened, as a webhook of that kind would have told it.
+    fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted>;
+
+    /// The provider's calls that have not ended. An error when the database does not answer.
+    fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>>;
+
+    /// Waits.
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// Where a script's answers go: all addresses are absolute and carry call, line and step.
@@ -207,6 +279,22 @@ pub trait Voice: Send + Sync {
     /// Files to play one after the other: absolute paths, without the extension `.wav`. Pieces without a sound are
     /// left out.
     fn files(&self, language: &str, text: &Spoken) -> Vec<PathBuf>;
+
+    /// The beep before a recording, in the same form.
+    fn beep(&self) -> Option<PathBuf>;
+}
+
+/// No sounds at all: where nothing is said to anybody.
+pub struct Mute;
+
+impl Voice for Mute {
+    fn files(&self, _: &str, _: &Spoken) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn beep(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// A carrier of calls.
@@ -257,4 +345,9 @@ pub trait Provider: Send + Sync {
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
+
+    /// The switch behind it, when it holds a connection to us.
+    fn switch(self: Arc<Self>) -> Option<Arc<asterisk::Asterisk>> {
+        None
+    }
 }

@@ -4,7 +4,7 @@ use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef, TAKE_WAIT};
 use crate::service::Service;
-use crate::telephony::{Event, Provider, ProviderError, RawRequest, Refused, Rendered};
+use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -100,24 +100,39 @@ async fn webhook(
         Ok(event) => event,
         Err(refused) => return refuse(&service, refused),
     };
-    service.counters.webhooks.add();
     let hook = hook(&parts.uri);
-    let conducted = conduct::conduct(&service, provider.as_ref(), &hook, &event);
+    match conducted(&service, provider.as_ref(), &hook, &event).await {
+        Conducted::Script(rendered) => script(rendered),
+        Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
+        Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
+/// what is said comes from configuration and clock alone.
+pub(super) async fn conducted(
+    service: &Service,
+    provider: &dyn Provider,
+    hook: &Hook,
+    event: &Event,
+) -> Conducted {
+    service.counters.webhooks.add();
+    let conducted = conduct::conduct(service, provider, hook, event);
     match tokio::time::timeout(PATIENCE, conducted).await {
-        Ok(Ok(Reply::Script(rendered))) => script(rendered),
-        Ok(Ok(Reply::Noted)) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
+        Ok(Ok(Reply::Noted)) => Conducted::Noted,
         Ok(Err(error)) => {
             error!(%error, "a webhook could not be written down");
-            blunt(&service, provider.as_ref(), &hook, &event)
+            blunt(service, provider, hook, event)
         }
         Err(_) => {
             error!("a webhook could not be written down in time");
-            blunt(&service, provider.as_ref(), &hook, &event)
+            blunt(service, provider, hook, event)
         }
     }
 }
 
-fn refuse(service: &Service, refused: Refused) -> Response {
+pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
     service.counters.webhooks_refused.add();
     debug!(%refused, "a webhook was refused");
     match refused {
@@ -128,21 +143,21 @@ fn refuse(service: &Service, refused: Refused) -> Response {
 
 /// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
 /// A callback is not acknowledged: nothing of it was kept.
-fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event) -> Response {
+fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event) -> Conducted {
     service.counters.webhooks_blunt.add();
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        return Conducted::Unavailable;
     }
     // Whoever was rung is let go: nothing could be written down of what they take.
     if matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
-        return script(provider.render_taken(false));
+        return Conducted::Script(provider.render_taken(false));
     }
     let named = match hook {
         Hook::Step(at) => service.config.line(&at.line),
         _ => None,
     };
     let Some(line) = named.or_else(|| service.config.line_dialled(event.to.show())) else {
-        return script(conduct::not_in_service(service, provider));
+        return Conducted::Script(conduct::not_in_service(service, provider));
     };
     // Whoever has just spoken is thanked, and not asked to say it all again.
     let said = if event.recording.is_some() {
@@ -150,7 +165,7 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
     } else {
         flow::blunt(line, service.clock.line_now())
     };
-    script(provider.render_blunt(&said))
+    Conducted::Script(provider.render_blunt(&said))
 }
 
 fn script(rendered: Rendered) -> Response {

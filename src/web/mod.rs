@@ -2,6 +2,7 @@
 //! are described too.
 
 mod api;
+mod ari;
 mod audio;
 mod console;
 mod hooks;
@@ -51,6 +52,7 @@ fn webhooks() -> Routes {
         .post("/hooks/{provider}/whisper", Provider, hooks::whisper)
         .post("/hooks/{provider}/taken", Provider, hooks::taken)
         .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
+        .get("/hooks/{provider}/ari", Provider, ari::ari)
         .get(TAKE, Key, hooks::take)
         .post(TAKE, Key, hooks::take)
 }

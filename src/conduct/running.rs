@@ -1,0 +1,38 @@
+//! Calls that run, for a provider whose connection was lost and is back.
+
+use super::{open_answer, open_state};
+use crate::service::Service;
+use crate::store::{StoreError, calls};
+use crate::telephony::Running;
+
+/// The calls of a provider that have not ended, with what they were answered last.
+///
+/// # Errors
+///
+/// When the database fails. A call that cannot be read is left out: the watch over it ends it.
+pub async fn running(service: &Service, provider: &str) -> Result<Vec<Running>, StoreError> {
+    let mut tx = service.db.read().await?;
+    let mut running = Vec::new();
+    for entry in &service.config.lines {
+        for call in calls::of_line_running(&mut tx, &entry.line.id).await? {
+            let Some((sid, state)) = open_state(service, &call) else {
+                continue;
+            };
+            if sid.provider != provider {
+                continue;
+            }
+            let last = state.step.saturating_sub(1);
+            let Some(sealed) = calls::step(&mut tx, call.id, last).await? else {
+                continue;
+            };
+            let key = service.secret.call_key(&sid.provider, &sid.id);
+            if let Ok(answer) = open_answer(&key, &sealed) {
+                running.push(Running {
+                    id: sid.id.into(),
+                    answer,
+                });
+            }
+        }
+    }
+    Ok(running)
+}

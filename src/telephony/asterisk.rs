@@ -1,0 +1,210 @@
+//! Asterisk, on the operator's own premises.
+//!
+//! Asterisk dials our WebSocket and tells everything that happens on its channels; what is to be done goes back over
+//! the same socket. Recordings are fetched and deleted over HTTP, at addresses made from the configuration and a name
+//! made here. It has no voice: what is said is a row of sounds.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`program`] | a script as the switch performs it |
+//! | [`performance`] | one call being carried on, pure |
+//! | [`message`] | what goes over the socket |
+//! | [`socket`] | a connection: what happened to whom, what is asked of the conversation |
+//! | `rest` | recordings and channels over HTTP |
+
+pub mod message;
+pub mod performance;
+pub mod program;
+mod rest;
+pub mod socket;
+
+use super::rest::is_id;
+use super::{
+    CallStanding, Capabilities, Download, Event, Links, Provider, ProviderError,
+    ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
+};
+use crate::call::script::Script;
+use crate::hidden::Hidden;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
+use program::{Program, Then, Writer};
+use std::borrow::Cow;
+use std::sync::Arc;
+use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::watch;
+
+/// The name of our application at Asterisk: `Stasis(dutyline,…)` in its dialplan.
+pub const APPLICATION: &str = "dutyline";
+/// What a channel is started with that we rang ourselves.
+const RUNG: &str = "rung";
+/// What a program is kept as.
+const CONTENT_TYPE: &str = "application/json";
+
+/// What is configured of an Asterisk.
+#[derive(Clone, Debug)]
+pub struct AsteriskSettings {
+    /// The provider's name in the configuration: the `{name}` of `/hooks/{name}/ari`.
+    pub name: String,
+    /// Whom it calls itself at our socket.
+    pub username: String,
+    /// With this password; two while it is being replaced.
+    pub passwords: Vec<Hidden<String>>,
+    /// Its HTTP address, with or without `/ari` at the end.
+    pub api_url: String,
+    /// Whom we call ourselves there.
+    pub api_username: String,
+    /// With this password.
+    pub api_password: Hidden<String>,
+    /// How a number of the roster is dialled: an endpoint with `{number}` in it.
+    pub dial: Option<String>,
+}
+
+/// An Asterisk.
+pub struct Asterisk {
+    settings: AsteriskSettings,
+    /// What it presents at our socket, in base64: the current one first.
+    credentials: Vec<Hidden<String>>,
+    api_url: String,
+    client: reqwest::Client,
+    voice: Arc<dyn Voice>,
+    /// Counts its connections: the newest one is it.
+    connection: watch::Sender<u64>,
+}
+
+impl Asterisk {
+    /// An Asterisk whose HTTP address is reached with `client`, and which speaks with `voice`.
+    pub fn new(settings: AsteriskSettings, client: reqwest::Client, voice: Arc<dyn Voice>) -> Self {
+        let credentials = settings
+            .passwords
+            .iter()
+            .map(|password| {
+                let pair = format!("{}:{}", settings.username, password.show());
+                Hidden::new(STANDARD.encode(pair))
+            })
+            .collect();
+        let api_url = settings.api_url.trim_end_matches('/');
+        let api_url = api_url.strip_suffix("/ari").unwrap_or(api_url);
+        Self {
+            credentials,
+            api_url: format!("{api_url}/ari"),
+            client,
+            voice,
+            connection: watch::Sender::new(0),
+            settings,
+        }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            voice: self.voice.as_ref(),
+            dial: self.settings.dial.as_deref(),
+        }
+    }
+}
+
+/// May this stand in an address, and in a recording's name, as a channel?
+fn is_channel(id: &str) -> bool {
+    is_id(id) && !id.starts_with('.')
+}
+
+fn rendered(program: &Program) -> Rendered {
+    Rendered {
+        content_type: Cow::Borrowed(CONTENT_TYPE),
+        body: serde_json::to_string(program).unwrap_or_default(),
+    }
+}
+
+impl Provider for Asterisk {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            speaks_while_recording: false,
+            has_voice: false,
+        }
+    }
+
+    /// HTTP's Basic scheme (RFC 7617), on the request that opens the socket.
+    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
+        let mut headers = request.headers.get_all(AUTHORIZATION).iter();
+        let (Some(header), None) = (headers.next(), headers.next()) else {
+            return Err(Refused::Forged);
+        };
+        let given = header.to_str().map_err(|_| Refused::Forged)?;
+        let Some((scheme, given)) = given.split_once(' ') else {
+            return Err(Refused::Forged);
+        };
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(Refused::Forged);
+        }
+        let given = given.trim().as_bytes();
+        let fits = self.credentials.iter().fold(Choice::from(0), |fits, own| {
+            fits | own.show().as_bytes().ct_eq(given)
+        });
+        if fits.into() {
+            Ok(())
+        } else {
+            Err(Refused::Forged)
+        }
+    }
+
+    /// Nothing comes as a webhook.
+    fn parse(&self, _: &RawRequest) -> Result<Event, Refused> {
+        Err(Refused::Malformed)
+    }
+
+    fn render(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(&self.writer().program(script, links))
+    }
+
+    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(&self.writer().program(script, links))
+    }
+
+    fn render_taken(&self, taken: bool) -> Rendered {
+        rendered(&Program {
+            at: None,
+            play: Vec::new(),
+            then: if taken { Then::Bridge } else { Then::HangUp },
+        })
+    }
+
+    fn render_blunt(&self, script: &Script) -> Rendered {
+        rendered(&self.writer().blunt(script))
+    }
+
+    fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
+        Box::pin(self.fetch_recording(id))
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(self.delete_recording(id))
+    }
+
+    fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
+        Box::pin(self.ask_channel(call))
+    }
+
+    fn recordings_of<'a>(
+        &'a self,
+        call: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
+        Box::pin(async move {
+            let own = |name: &program::RecordingName| name.channel == call;
+            let names = self.stored_recordings().await?;
+            let names = names.iter().filter(|name| own(name));
+            Ok(names.map(|name| name.to_string().into()).collect())
+        })
+    }
+
+    fn switch(self: Arc<Self>) -> Option<Arc<Asterisk>> {
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

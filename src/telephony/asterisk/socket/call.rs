@@ -1,0 +1,235 @@
+//! One call of a connection: performs, waits, asks the conversation.
+
+use super::{Waiter, Wire, lock, nameless};
+use crate::clock;
+use crate::hidden::Hidden;
+use crate::line::number::Caller;
+use crate::telephony::asterisk::message::{Channel, Request};
+use crate::telephony::asterisk::performance::{
+    Command, Happening, Performance, Purpose, Question, Standing,
+};
+use crate::telephony::asterisk::program::Program;
+use crate::telephony::{Conducted, Event, Hook, RecordingFact, RecordingOutcome, StepRef};
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::error;
+
+/// How a call begins on this connection.
+pub(super) enum Beginning {
+    /// It came in.
+    New,
+    /// It was running before, and this is what it was performing.
+    Resumed(Box<Program>, Standing),
+}
+
+/// A call being carried on.
+pub(super) struct Call {
+    wire: Arc<Wire>,
+    channel: String,
+    to: Hidden<String>,
+    from: Hidden<String>,
+    /// The step whose answer is awaited; none where there is no call of ours.
+    at: Option<StepRef>,
+    performance: Performance,
+}
+
+impl Call {
+    pub fn new(wire: Arc<Wire>, channel: Channel) -> Self {
+        Self {
+            performance: Performance::new(channel.id.clone(), channel.dialled.clone()),
+            channel: channel.id,
+            to: channel.dialled,
+            from: channel.from,
+            at: None,
+            wire,
+        }
+    }
+
+    /// Carries the call on until it is over.
+    pub async fn carry(
+        mut self,
+        beginning: Beginning,
+        mut happenings: UnboundedReceiver<Happening>,
+    ) {
+        let conductor = Arc::clone(&self.wire.conductor);
+        let mut commands: VecDeque<Command> = self.begin(beginning).await.into();
+        let mut timer = None;
+        loop {
+            while let Some(command) = commands.pop_front() {
+                match command {
+                    Command::Send(purpose, request) => self.send(purpose, &request),
+                    Command::Wait(number, after) => timer = Some((number, conductor.sleep(after))),
+                    Command::Ask(question) => commands.extend(self.put(question).await),
+                    Command::Over => return self.leave(),
+                }
+            }
+            let ring = async {
+                match &mut timer {
+                    Some((number, sleep)) => {
+                        sleep.await;
+                        *number
+                    }
+                    None => pending().await,
+                }
+            };
+            let happening = tokio::select! {
+                // What has happened comes before a timer that runs out at the same moment.
+                biased;
+                happening = happenings.recv() => happening,
+                number = ring => {
+                    timer = None;
+                    Some(Happening::Time(number))
+                }
+            };
+            let Some(happening) = happening else {
+                return;
+            };
+            commands.extend(self.performance.happened(happening));
+        }
+    }
+
+    async fn begin(&mut self, beginning: Beginning) -> Vec<Command> {
+        match beginning {
+            Beginning::New => {
+                let event = self.event();
+                let Some(program) = self.conduct(&Hook::Call, &event).await else {
+                    return vec![hang_up(&self.channel), Command::Over];
+                };
+                // Answered only now: the call is written down.
+                let uri = format!("channels/{}/answer", self.channel);
+                let answer = Command::Send(Purpose::Tidy, Request::new("POST", uri));
+                self.at.clone_from(&program.at);
+                let mut commands = vec![answer];
+                commands.extend(self.performance.begin(program));
+                commands
+            }
+            Beginning::Resumed(program, standing) => {
+                self.at.clone_from(&program.at);
+                let mark = u32::from_be_bytes(clock::random());
+                let mark = format!("{mark:08x}");
+                self.performance.resume(*program, standing, &mark)
+            }
+        }
+    }
+
+    fn send(&self, purpose: Purpose, request: &Request) {
+        if purpose == Purpose::Ring {
+            let leg = self.performance.leg();
+            lock(&self.wire.legs).insert(leg, self.channel.clone());
+        }
+        let waiter = Waiter::Call(self.channel.clone(), purpose);
+        self.wire.send(request, waiter);
+    }
+
+    fn leave(&self) {
+        lock(&self.wire.calls).remove(&self.channel);
+    }
+
+    /// Puts a question to the conversation, and performs its answer.
+    async fn put(&mut self, question: Question) -> Vec<Command> {
+        let mut event = self.event();
+        let hook = match question {
+            Question::Keys(keys) => {
+                event.keys = Some(keys);
+                self.step(false)
+            }
+            Question::Recording { name, seconds, end } => {
+                let outcome = self.wire.outcome(&name, seconds, Some(end)).await;
+                event.recording = outcome.map(|outcome| fact(name, outcome));
+                self.step(event.recording.is_none())
+            }
+            Question::Nothing => self.step(true),
+            Question::TalkOver => self.step(false),
+            Question::TalkRecorded { name, seconds } => {
+                event.recording = self.completed(name, seconds).await;
+                self.at.clone().map(|at| Hook::Recording(Some(at)))
+            }
+            Question::Whisper => {
+                event.call = self.performance.leg().into();
+                self.at.clone().map(Hook::Whisper)
+            }
+            Question::Taken(key) => {
+                event.call = self.performance.leg().into();
+                event.keys = Some(key.show().to_string().into());
+                self.at.clone().map(Hook::Taken)
+            }
+            Question::Ended { recording } => {
+                event.ended = true;
+                if let Some((name, seconds)) = recording {
+                    event.recording = self.completed(name, seconds).await;
+                }
+                match event.recording {
+                    Some(_) => self.step(false),
+                    None => Some(Hook::Status),
+                }
+            }
+        };
+        let Some(hook) = hook else {
+            return vec![hang_up(&self.channel)];
+        };
+        let answered = self.conduct(&hook, &event).await;
+        if event.ended || matches!(hook, Hook::Recording(_)) {
+            return Vec::new();
+        }
+        let Some(program) = answered else {
+            return vec![hang_up(&self.channel)];
+        };
+        if !matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
+            self.at.clone_from(&program.at);
+        }
+        self.performance.answered(program)
+    }
+
+    /// Where the answer to the step goes. What the blunt answer recorded is told as a provider's fallback tells it.
+    fn step(&self, nothing: bool) -> Option<Hook> {
+        match &self.at {
+            Some(at) => {
+                let mut at = at.clone();
+                at.nothing = nothing.then(|| "1".to_owned());
+                Some(Hook::Step(at))
+            }
+            None if nothing => None,
+            None => Some(Hook::Fallback),
+        }
+    }
+
+    /// What was recorded until somebody hung up; none when there is no sound in it.
+    async fn completed(&self, name: String, seconds: u32) -> Option<RecordingFact> {
+        let outcome = self.wire.outcome(&name, seconds, None).await;
+        outcome.map(|outcome| fact(name, outcome))
+    }
+
+    fn event(&self) -> Event {
+        let mut event = nameless(&self.channel);
+        event.to = self.to.clone();
+        event.from = Caller::parse(self.from.show());
+        event
+    }
+
+    async fn conduct(&self, hook: &Hook, event: &Event) -> Option<Program> {
+        match self.wire.conductor.conduct(hook, event).await {
+            Conducted::Script(rendered) => match serde_json::from_str(&rendered.body) {
+                Ok(program) => Some(program),
+                Err(_) => {
+                    error!("an answer is no program; the call is hung up");
+                    None
+                }
+            },
+            Conducted::Noted | Conducted::Unavailable => None,
+        }
+    }
+}
+
+fn fact(name: String, outcome: RecordingOutcome) -> RecordingFact {
+    RecordingFact {
+        id: name.into(),
+        outcome,
+    }
+}
+
+fn hang_up(channel: &str) -> Command {
+    let uri = format!("channels/{channel}");
+    Command::Send(Purpose::Tidy, Request::new("DELETE", uri))
+}

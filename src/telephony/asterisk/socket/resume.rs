@@ -1,0 +1,116 @@
+//! A connection begins: calls that were running are taken up or ended, recordings nobody told of are told of.
+
+use super::call::Beginning;
+use super::{Wire, nameless};
+use crate::telephony::asterisk::message::{self, Channel, Recorded};
+use crate::telephony::asterisk::performance::Standing;
+use crate::telephony::asterisk::program::{Program, RecordingName, Then};
+use crate::telephony::asterisk::{APPLICATION, RUNG};
+use crate::telephony::{Hook, Running};
+use futures_util::future::join_all;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::warn;
+
+/// How long to wait before something that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Takes up what there is. Whatever fails is tried again: only the end of the connection ends it.
+pub(super) async fn take_up(wire: Arc<Wire>) {
+    let (running, channels) = loop {
+        if let (Ok(running), Some(channels)) =
+            (wire.conductor.running().await, channels(&wire).await)
+        {
+            break (running, channels);
+        }
+        warn!("what was running cannot be read; trying again");
+        wire.conductor.sleep(AGAIN).await;
+    };
+    let known: HashMap<&str, &Running> = running
+        .iter()
+        .map(|call| (call.id.show().as_str(), call))
+        .collect();
+    let mut calls = Vec::new();
+    for channel in &channels {
+        if channel.arguments.first().is_some_and(|word| word == RUNG) || is_leg(channel) {
+            // Whoever was rung for a call that is taken up: the talk is over for both, in words.
+            wire.hang_up(&channel.id);
+        } else if channel.application.as_deref() == Some(APPLICATION) {
+            let beginning = match known.get(channel.id.as_str()) {
+                Some(call) => resumed(&wire, call).await,
+                None => Beginning::New,
+            };
+            calls.extend(wire.prepare(channel.clone(), beginning));
+        }
+    }
+    let here = |call: &Running| channels.iter().any(|own| own.id == *call.id.show());
+    for call in running.iter().filter(|call| !here(call)) {
+        let mut event = nameless(call.id.show());
+        event.ended = true;
+        wire.conductor.conduct(&Hook::Status, &event).await;
+    }
+    // The recordings of ended calls are known by their step even now; and the calls go on meanwhile.
+    tokio::join!(join_all(calls), tell_of_recordings(&wire));
+}
+
+/// The channels there are.
+async fn channels(wire: &Wire) -> Option<Vec<Channel>> {
+    let answer = wire.read("channels").await?;
+    let list = answer.body.show().as_array()?;
+    (answer.status == 200).then(|| list.iter().filter_map(message::channel).collect())
+}
+
+/// A channel we rang and nobody picked up yet has no application. Its id is one of ours.
+fn is_leg(channel: &Channel) -> bool {
+    let Some(rest) = channel.id.strip_suffix("-leg") else {
+        return false;
+    };
+    rest.get(..36)
+        .is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
+}
+
+async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
+    let Ok(program) = serde_json::from_str::<Program>(&call.answer.body) else {
+        return Beginning::New;
+    };
+    let mut standing = Standing::None;
+    if let Then::Record { .. } = program.then {
+        let name = RecordingName::new(program.at.as_ref(), call.id.show(), "").to_string();
+        let there = async |kind: &str| {
+            let answer = wire.read(&format!("recordings/{kind}/{name}")).await;
+            answer.is_some_and(|answer| answer.status == 200)
+        };
+        // In this order: one that ends in between is there as well.
+        if there("live").await {
+            standing = Standing::Running;
+        } else if there("stored").await {
+            standing = Standing::Done;
+        }
+    }
+    Beginning::Resumed(Box::new(program), standing)
+}
+
+/// Every recording on the disk, by its name. Those that are known change nothing.
+async fn tell_of_recordings(wire: &Arc<Wire>) {
+    let names = loop {
+        match wire.asterisk.stored_recordings().await {
+            Ok(names) => break names,
+            Err(error) => {
+                warn!(%error, "the recordings on its disk cannot be listed; trying again")
+            }
+        }
+        wire.conductor.sleep(AGAIN).await;
+    };
+    for name in names {
+        let recorded = Recorded {
+            name: name.to_string(),
+            // Not known: looked into.
+            seconds: 0,
+        };
+        // One that is being made will be told of by its call.
+        if !wire.asterisk.is_live(&recorded.name).await.unwrap_or(true) {
+            wire.note_recording(&name, &recorded).await;
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What every provider's REST API is asked with: clients, bounds, errors in our own words.
+//!
+//! An answer is believed only as far as it was asked for: no redirects, no compression, bounded in time and size.
+//! The errors of the library hold addresses, and addresses hold ids: none of them gets out of here.
+
+use super::{Download, ProviderError};
+use futures_util::StreamExt;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::{Response, StatusCode, redirect};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The longest JSON answer read, in bytes.
+const LONGEST_JSON: usize = 1024 * 1024;
+
+/// How long a provider's REST API may take.
+#[derive(Clone, Copy, Debug)]
+pub struct RestTimeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Without a byte, for the first one as for any other.
+    pub silence: Duration,
+    /// For everything, body and all.
+    pub total: Duration,
+}
+
+impl Default for RestTimeouts {
+    /// 5 and 15 seconds, and 5 minutes: 64 MiB in that time are 1.8 Mbit/s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            silence: Duration::from_secs(15),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The client for providers' REST APIs, with the usual times.
+///
+/// # Errors
+///
+/// When this machine has no certificates to check a provider's against.
+pub fn rest_client() -> Result<reqwest::Client, ProviderError> {
+    rest_client_with(RestTimeouts::default())
+}
+
+/// The client for providers' REST APIs: follows no redirects, takes no proxy from the environment.
+///
+/// # Errors
+///
+/// When this machine has no certificates to check a provider's against.
+pub fn rest_client_with(timeouts: RestTimeouts) -> Result<reqwest::Client, ProviderError> {
+    built(builder(timeouts))
+}
+
+/// The same for a provider on this very machine, over plain HTTP: trusts no certificate, and so needs none.
+///
+/// # Errors
+///
+/// None that is known of.
+pub fn loopback_client() -> Result<reqwest::Client, ProviderError> {
+    loopback_client_with(RestTimeouts::default())
+}
+
+pub(super) fn loopback_client_with(
+    timeouts: RestTimeouts,
+) -> Result<reqwest::Client, ProviderError> {
+    built(builder(timeouts).tls_certs_only([]))
+}
+
+fn builder(timeouts: RestTimeouts) -> reqwest::ClientBuilder {
+    // The second time it is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.silence)
+        .timeout(timeouts.total)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ProviderError> {
+    builder
+        .build()
+        .map_err(|_| failed("no client could be made; are there CA certificates on this machine?"))
+}
+
+/// May `id` stand in an address? What else it may hold is the provider's matter: ids are opaque.
+pub(crate) fn is_id(id: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(usual) && id != "." && !id.contains("..")
+}
+
+/// An id to be put into an address. One that can't be is an error, not a [`ProviderError::NotFound`]: that would
+/// prove a recording deleted which was never asked for.
+pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
+    if is_id(id) {
+        Ok(id)
+    } else {
+        Err(failed("the id is none of this provider's"))
+    }
+}
+
+/// The body of an answer with status 200, which is a recording.
+pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
+    if answer.status() != StatusCode::OK {
+        return Err(refusal(answer.status()));
+    }
+    if is_encoded(answer.headers()) {
+        return Err(failed("the recording came compressed"));
+    }
+    Ok(Download {
+        length: answer.content_length(),
+        body: answer
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(|error| in_our_words(&error)))
+            .boxed(),
+    })
+}
+
+/// A JSON answer with status 200, bounded in size.
+pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
+    if answer.status() != StatusCode::OK {
+        return Err(refusal(answer.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| in_our_words(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_JSON {
+            return Err(failed("the answer is too long"));
+        }
+    }
+    serde_json::from_slice(&body).map_err(|_| failed("the answer is not JSON"))
+}
+
+/// Compressed, though nobody asked for it: the bytes would not be those of the recording.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|encoding| encoding != "identity")
+}
+
+pub(super) fn refusal(status: StatusCode) -> ProviderError {
+    match status {
+        StatusCode::NOT_FOUND => ProviderError::NotFound,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProviderError::Denied,
+        other => ProviderError::Failed(format!("it answered with status {}", other.as_u16())),
+    }
+}
+
+pub(super) fn in_our_words(error: &reqwest::Error) -> ProviderError {
+    failed(if error.is_timeout() {
+        "it took too long"
+    } else if error.is_connect() {
+        "it could not be reached"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut short"
+    } else {
+        "the request failed"
+    })
+}
+
+pub(super) fn failed(why: &str) -> ProviderError {
+    ProviderError::Failed(why.to_owned())
+}

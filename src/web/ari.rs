@@ -1,0 +1,118 @@
+//! The socket an Asterisk dials: credentials first, then one connection that carries all its calls.
+
+use super::hooks::{conducted, refuse};
+use crate::conduct;
+use crate::service::Service;
+use crate::telephony::asterisk::socket::{LONGEST_FRAME, carry};
+use crate::telephony::{Conducted, Conductor, Event, Hook, Provider, RawRequest, Running};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{SinkExt, StreamExt, stream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// The subprotocol Asterisk speaks.
+const PROTOCOL: &str = "ari";
+
+/// `GET /hooks/{provider}/ari`. An Asterisk with the configured credentials; another one is refused before the upgrade:
+/// one that is closed after it comes back at once, hundreds of times a second.
+pub(super) async fn ari(
+    State(service): State<Arc<Service>>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let provider = service.providers.get(&name).cloned();
+    let switch = provider.and_then(Provider::switch);
+    let Some(switch) = switch else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let raw = RawRequest {
+        url: format!("{}{uri}", service.config.public_url),
+        headers,
+        body: Bytes::new(),
+    };
+    if let Err(refused) = switch.authenticate(&raw) {
+        return refuse(&service, refused);
+    }
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
+    upgrade
+        .protocols([PROTOCOL])
+        .max_message_size(LONGEST_FRAME)
+        .on_upgrade(move |socket| async move {
+            let conductor: Arc<dyn Conductor> = Arc::new(Conversation {
+                provider: Arc::clone(&switch) as Arc<dyn Provider>,
+                service: Arc::clone(&service),
+            });
+            let mut closing = service.closing.subscribe();
+            let (mut sink, incoming) = socket.split();
+            let (out, mut frames) = mpsc::unbounded_channel::<String>();
+            let writing = async move {
+                while let Some(frame) = frames.recv().await {
+                    if sink.send(Message::text(frame)).await.is_err() {
+                        break;
+                    }
+                }
+                // It may be gone already.
+                let _ = sink.close().await;
+            };
+            let reading = carry(switch, conductor, texts(incoming), out);
+            let carried = async { tokio::join!(reading, writing) };
+            tokio::select! {
+                _ = carried => {}
+                // An error means that whoever could say so is gone.
+                _ = closing.wait_for(|closing| *closing) => {}
+            }
+        })
+}
+
+/// The texts that come in, until the connection ends.
+fn texts(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = String> {
+    incoming
+        .take_while(|frame| {
+            let goes_on = matches!(frame, Ok(frame) if !matches!(frame, Message::Close(_)));
+            std::future::ready(goes_on)
+        })
+        .filter_map(async |frame| match frame {
+            Ok(Message::Text(text)) => Some(text.as_str().to_owned()),
+            _ => None,
+        })
+}
+
+/// The conversation, as the connection asks it.
+struct Conversation {
+    service: Arc<Service>,
+    provider: Arc<dyn Provider>,
+}
+
+impl Conductor for Conversation {
+    fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted> {
+        Box::pin(conducted(
+            &self.service,
+            self.provider.as_ref(),
+            hook,
+            event,
+        ))
+    }
+
+    fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>> {
+        Box::pin(async {
+            let running = conduct::running(&self.service, self.provider.name()).await;
+            running.map_err(|error| error.to_string())
+        })
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.service.timers.sleep(time)
+    }
+}
