@@ -11,6 +11,7 @@ mod support;
 mod browser;
 
 mod api;
+mod asterisk;
 mod calling_back;
 mod canary;
 mod cli;

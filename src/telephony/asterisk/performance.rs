@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// How much longer than its limit a recording may take before it is stopped from here.
 const OVERDUE: Duration = Duration::from_secs(15);
 /// How long a channel may take to go when it was hung up.
-const FAREWELL: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(15);
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -135,12 +135,17 @@ impl Api {
         }
     }
 
+    /// A report of the list, open.
+    pub async fn open(&self, listed: &Value) -> Value {
+        let id = listed["id"].as_str().expect("an id");
+        self.get(&format!("/reports/{id}")).await.ok()
+    }
+
     /// The only report there is, opened.
     pub async fn only_report(&self) -> Value {
         let all = self.reports().await;
         assert_eq!(all.len(), 1, "one report: {all:?}");
-        let id = all[0]["id"].as_str().expect("an id");
-        self.get(&format!("/reports/{id}")).await.ok()
+        self.open(&all[0]).await
     }
 
     /// The bytes of a recording.

@@ -9,12 +9,14 @@ pub mod console;
 mod databases;
 pub mod hooks;
 pub mod logs;
+pub mod pbx;
 pub mod proxy;
 pub mod queue;
 mod rows;
 pub mod sql;
 pub mod standin;
 pub mod team;
+pub mod timers;
 pub mod webhooks;
 
 pub use api::{Answer, Api, client};
@@ -34,6 +36,7 @@ use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::{Db, jobs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use timers::ByHand;
 use tokio::sync::watch;
 
 /// The name and password of the first lead.
@@ -108,6 +111,16 @@ impl TestLine {
 
     /// A line whose clock starts at `at`, with the configuration as `change` makes it.
     pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::with_timers(database, at, ByHand::default(), change).await
+    }
+
+    /// The same, waiting for callers with these timers.
+    pub async fn with_timers(
+        database: Database,
+        at: &str,
+        timers: ByHand,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let api = app::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let api_url = format!("http://{}", app::address(&api));
@@ -120,7 +133,9 @@ impl TestLine {
         let keys = setup::init(&config, &clock, LEAD.0, LEAD.1, &lines)
             .await
             .expect("init");
-        let service = app::build(config, clock).await.expect("the service");
+        let service = app::build_with(config, clock, Arc::new(timers.clone()))
+            .await
+            .expect("the service");
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
             .await
             .unwrap();
@@ -217,6 +232,43 @@ impl TestLine {
         if tokio::time::timeout(DEADLINE, wait).await.is_err() {
             panic!("jobs left undone: {:?}", self.jobs().await);
         }
+    }
+
+    /// Waits until there are so many reports, and nothing is left to do.
+    pub async fn until_reports(&self, count: usize) {
+        let lead = self.lead().await;
+        self.until(async || lead.reports().await.len() >= count)
+            .await;
+        self.idle().await;
+    }
+
+    /// Waits until so many calls are over that came to nothing, and nothing is left to do.
+    pub async fn until_abandoned(&self, count: usize) {
+        let lead = self.lead().await;
+        let calls = async || {
+            lead.get("/abandoned").await.ok()["calls"]
+                .as_array()
+                .unwrap()
+                .len()
+        };
+        self.until(async || calls().await >= count).await;
+        self.idle().await;
+    }
+
+    /// Waits for something that jobs bring about.
+    async fn until(&self, there: impl AsyncFn() -> bool) {
+        let mut worked = self.service().worked.subscribe();
+        let wait = async {
+            loop {
+                worked.borrow_and_update();
+                if there().await {
+                    return;
+                }
+                worked.changed().await.expect("the service runs");
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, wait).await;
+        assert!(waited.is_ok(), "it does not come about");
     }
 
     /// The jobs that are waiting: kind, given up, number. Watching over a running call is none to wait for.

@@ -1,0 +1,427 @@
+//! A stand-in for Asterisk: dials the service's socket and carries out what it is asked, as Asterisk 22.10 was seen to.
+//! Nothing of the service is in it. A sound is over as soon as it begins, and silence is told by the test.
+
+mod commands;
+mod files;
+
+use super::timers::ByHand;
+use super::{DEADLINE, Database, TOKEN, TestLine};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+
+/// The name the stand-in has in the configuration.
+pub const NAME: &str = "pbx";
+/// How long the service waits for a key, in seconds: at a menu, for a digit, for whoever was rung.
+pub const KEYS: &[u64] = &[6, 8, 10];
+
+/// What a call waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// A key, before time runs out.
+    Keys,
+    /// Speech, for so many seconds at most.
+    Speech(u64),
+    /// This endpoint is rung.
+    Ringing(String),
+    /// The two speak.
+    Talking,
+    /// Nothing: it is over.
+    Over,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Events come twice, but for keys: a key twice is another key.
+    pub twice: bool,
+    /// A recording is told of only after the end of its call.
+    pub recording_after_end: bool,
+    /// What is fetched is not there so many times.
+    pub not_yet: u32,
+    /// Recordings are lost: told of, and never on the disk.
+    pub lost: bool,
+}
+
+#[derive(Default)]
+struct Channel {
+    from: String,
+    dialled: String,
+    /// It is a telephone we were asked to ring, for this caller.
+    leg_of: Option<String>,
+    up: bool,
+    hung_up: bool,
+    recording: Option<String>,
+}
+
+#[derive(Default)]
+struct State {
+    channels: BTreeMap<String, Channel>,
+    played: HashMap<String, Vec<String>>,
+    waiting: HashMap<String, Waiting>,
+    /// What rings, or plays for ever, by its id.
+    ringing: Vec<String>,
+    bridges: HashMap<String, Vec<String>>,
+    live: HashMap<String, String>,
+    stored: BTreeMap<String, Bytes>,
+    late: Vec<Value>,
+    faults: Faults,
+    made: u32,
+}
+
+/// The stand-in. Clones are the same one.
+#[derive(Clone)]
+pub struct Pbx {
+    /// Its HTTP address.
+    pub api_url: String,
+    hooks: Arc<Mutex<String>>,
+    state: Arc<Mutex<State>>,
+    timers: ByHand,
+    changed: watch::Sender<u64>,
+    out: Arc<Mutex<Option<mpsc::UnboundedSender<Message>>>>,
+    connection: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl Pbx {
+    /// A stand-in that serves its files; it dials nobody yet.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pbx = Self {
+            api_url: format!("http://{}", listener.local_addr().unwrap()),
+            hooks: Arc::default(),
+            state: Arc::default(),
+            timers: ByHand::default(),
+            changed: watch::Sender::new(0),
+            out: Arc::default(),
+            connection: Arc::default(),
+        };
+        let files = files::router(pbx.clone());
+        tokio::spawn(async move { axum::serve(listener, files).await });
+        pbx
+    }
+
+    /// A line with this stand-in for a provider beside the other one, connected.
+    pub async fn line(&self, database: Database, at: &str) -> TestLine {
+        let change = |toml: String| self.configure(&toml);
+        let line = TestLine::with_timers(database, at, self.timers.clone(), change).await;
+        self.dial_service(&line.url, TOKEN).await.expect("accepted");
+        line
+    }
+
+    /// A configuration with this stand-in in it, and two people of a roster.
+    pub fn configure(&self, toml: &str) -> String {
+        let provider = format!(
+            r#"
+[[provider]]
+name    = "{NAME}"
+kind    = "asterisk"
+username = "asterisk"
+password = "{TOKEN}"
+api_url = "{}"
+api_username = "duty"
+api_password = "{TOKEN}"
+dial = "PJSIP/{{number}}@trunk"
+
+[[line]]"#,
+            self.api_url
+        );
+        let roster = r#"
+[[line.roster]]
+name = "甲"
+number = "+8613800000001"
+[[line.roster]]
+name = "乙"
+number = "+8613800000002"
+"#;
+        format!("{}{roster}", toml.replacen("[[line]]", &provider, 1))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn change(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// From now on, these faults.
+    pub fn set_faults(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// Dials the service at this address. The status when it refuses.
+    pub async fn dial_service(&self, url: &str, password: &str) -> Result<(), u16> {
+        *self.hooks.lock().unwrap() = url.to_owned();
+        let host = url.strip_prefix("http://").unwrap();
+        let mut request = format!("ws://{host}/hooks/{NAME}/ari")
+            .into_client_request()
+            .unwrap();
+        let pair = format!("asterisk:{password}");
+        let credentials = {
+            use base64::Engine;
+            base64::engine::general_purpose::STANDARD.encode(pair)
+        };
+        let headers = request.headers_mut();
+        let basic = HeaderValue::from_str(&format!("Basic {credentials}")).unwrap();
+        headers.insert(header::AUTHORIZATION, basic);
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static("ari"),
+        );
+        let stream = TcpStream::connect(host).await.expect("the service listens");
+        let (socket, response) = match client_async(request, stream).await {
+            Ok(opened) => opened,
+            Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                return Err(response.status().as_u16());
+            }
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(response.headers()[header::SEC_WEBSOCKET_PROTOCOL], "ari");
+        let (mut sink, mut incoming) = socket.split();
+        let (out, mut frames) = mpsc::unbounded_channel();
+        *self.out.lock().unwrap() = Some(out);
+        let pbx = self.clone();
+        let connection = tokio::spawn(async move {
+            let writing = async {
+                while let Some(frame) = frames.recv().await {
+                    if sink.send(frame).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            let reading = async {
+                while let Some(Ok(frame)) = incoming.next().await {
+                    if let Message::Text(text) = frame {
+                        pbx.asked(&serde_json::from_str(&text).expect("JSON"));
+                    }
+                }
+            };
+            tokio::select! {
+                () = writing => {}
+                () = reading => {}
+            }
+        });
+        *self.connection.lock().unwrap() = Some(connection);
+        self.tell(json!({"type": "ApplicationRegistered", "application": "dutyline"}));
+        Ok(())
+    }
+
+    /// The connection breaks. Calls and recordings go on here.
+    pub fn disconnect(&self) {
+        self.out.lock().unwrap().take();
+        if let Some(connection) = self.connection.lock().unwrap().take() {
+            connection.abort();
+        }
+    }
+
+    fn tell(&self, event: Value) {
+        let times = match self.state().faults.twice && event["type"] != "ChannelDtmfReceived" {
+            true => 2,
+            false => 1,
+        };
+        for _ in 0..times {
+            if let Some(out) = self.out.lock().unwrap().as_ref() {
+                let _ = out.send(Message::text(event.to_string()));
+            }
+        }
+    }
+
+    // --- what callers do -----------------------------------------------------------------------------
+
+    /// Somebody dials. Gives the channel once the line waits for them.
+    pub async fn call(&self, from: &str, dialled: &str) -> String {
+        let id = {
+            let mut state = self.state();
+            state.made += 1;
+            let id = format!("1795781482.{}", state.made);
+            let channel = Channel {
+                from: from.to_owned(),
+                dialled: dialled.to_owned(),
+                ..Channel::default()
+            };
+            state.channels.insert(id.clone(), channel);
+            id
+        };
+        self.tell(json!({
+            "type": "StasisStart", "args": [dialled], "channel": self.channel(&id), "application": "dutyline",
+        }));
+        self.waits(&id).await;
+        id
+    }
+
+    /// Presses one key, and waits for what comes of it.
+    pub async fn press(&self, id: &str, key: char) {
+        let recording = match key {
+            '#' => self.state().channels[id].recording.clone(),
+            _ => None,
+        };
+        self.acts(id);
+        self.key(id, key);
+        if let Some(name) = recording {
+            self.recorded(&name, Bytes::from_static(&[]));
+        }
+        self.waits(id).await;
+    }
+
+    /// Presses a key nobody waits for.
+    pub fn key(&self, id: &str, key: char) {
+        self.tell(json!({
+            "type": "ChannelDtmfReceived", "digit": key.to_string(), "duration_ms": 100, "channel": {"id": id},
+        }));
+    }
+
+    /// Presses nothing until time runs out, or says nothing until the recording ends.
+    pub async fn keep_silent(&self, id: &str) {
+        let recording = self.state().channels[id].recording.clone();
+        let timer = self.timers.take(KEYS);
+        self.acts(id);
+        match recording {
+            Some(name) => self.recorded(&name, Bytes::from_static(&[])),
+            None => drop(timer.expect("something waits for a key")),
+        }
+        self.waits(id).await;
+    }
+
+    /// Says something, and ends the recording so.
+    pub async fn speak(&self, id: &str, audio: Bytes, hash: bool) {
+        let name = self.state().channels[id].recording.clone();
+        let name = name.expect("a recording runs");
+        self.acts(id);
+        if hash {
+            self.key(id, '#');
+        }
+        self.recorded(&name, audio);
+        self.waits(id).await;
+    }
+
+    /// Hangs up, in the middle of saying this if something is being recorded.
+    pub fn hang_up(&self, id: &str, saying: Option<Bytes>) {
+        self.tell(json!({"type": "ChannelHangupRequest", "channel": {"id": id}}));
+        self.gone(id, saying);
+    }
+
+    /// Whoever is rung for a caller picks up; waits until they are asked for a key.
+    pub async fn pick_up(&self, caller: &str) -> String {
+        let leg = self.leg(caller).expect("somebody is rung");
+        self.timers.pass_over();
+        self.state().channels.get_mut(&leg).unwrap().up = true;
+        self.tell(json!({
+            "type": "StasisStart", "args": ["rung", caller], "channel": {"id": leg}, "application": "dutyline",
+        }));
+        self.until(|| self.timers.has(&[8])).await;
+        leg
+    }
+
+    /// Whoever is rung does not pick up.
+    pub async fn nobody_picks_up(&self, caller: &str) {
+        let leg = self.leg(caller).expect("somebody is rung");
+        self.acts(caller);
+        self.tell(json!({"type": "Dial", "dialstatus": "NOANSWER", "peer": {"id": leg}}));
+        self.state().channels.remove(&leg);
+        self.waits(caller).await;
+    }
+
+    /// Whoever picked up presses a key; waits for what comes of it.
+    pub async fn press_there(&self, caller: &str, leg: &str, key: char) {
+        self.acts(caller);
+        self.key(leg, key);
+        self.waits(caller).await;
+    }
+
+    /// Whoever picked up presses nothing.
+    pub async fn press_nothing_there(&self, caller: &str) {
+        let timer = self.timers.take(&[8]).expect("their key is waited for");
+        self.acts(caller);
+        drop(timer);
+        self.waits(caller).await;
+    }
+
+    /// Whoever picked up hangs up.
+    pub async fn hang_up_there(&self, caller: &str, leg: &str) {
+        self.acts(caller);
+        self.gone(leg, None);
+        self.waits(caller).await;
+    }
+
+    /// The telephone that is rung for a caller.
+    pub fn leg(&self, caller: &str) -> Option<String> {
+        let state = self.state();
+        let mut legs = state.channels.iter();
+        let found = legs.find(|(_, channel)| channel.leg_of.as_deref() == Some(caller));
+        found.map(|(id, _)| id.clone())
+    }
+
+    // --- what is seen --------------------------------------------------------------------------------
+
+    /// What a call waits for, once it does.
+    pub async fn waits(&self, id: &str) -> Waiting {
+        self.until(|| self.waiting(id).is_some()).await;
+        self.waiting(id).unwrap()
+    }
+
+    fn waiting(&self, id: &str) -> Option<Waiting> {
+        let told = self.state().waiting.get(id).cloned();
+        told.or_else(|| self.timers.has(KEYS).then_some(Waiting::Keys))
+    }
+
+    /// Takes what a channel was played since the last time.
+    pub fn played(&self, id: &str) -> Vec<String> {
+        self.state().played.remove(id).unwrap_or_default()
+    }
+
+    /// The recordings on the disk.
+    pub fn stored(&self) -> Vec<String> {
+        self.state().stored.keys().cloned().collect()
+    }
+
+    /// Puts a recording on the disk that nobody is told of.
+    pub fn leave_behind(&self, name: &str, audio: Bytes) {
+        self.state().stored.insert(name.to_owned(), audio);
+    }
+
+    /// The name of what is being recorded on a channel.
+    pub fn recording(&self, id: &str) -> Option<String> {
+        self.state().channels.get(id)?.recording.clone()
+    }
+
+    /// What a call waits for, found out anew: after the connection was lost.
+    pub async fn waits_now(&self, id: &str) -> Waiting {
+        self.acts(id);
+        self.waits(id).await
+    }
+
+    /// A recording ends by itself.
+    pub fn finish_recording(&self, name: &str, audio: Bytes) {
+        self.recorded(name, audio);
+    }
+
+    async fn until(&self, there: impl Fn() -> bool) {
+        let mut changed = self.changed.subscribe();
+        let mut set = self.timers.changes();
+        let wait = async {
+            while !there() {
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    _ = set.changed() => {}
+                }
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, wait).await;
+        assert!(waited.is_ok(), "the call does not go on");
+    }
+
+    /// Somebody does something: what was waited for until now is no longer.
+    fn acts(&self, id: &str) {
+        self.timers.pass_over();
+        self.state().waiting.remove(id);
+    }
+}

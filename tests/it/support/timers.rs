@@ -1,0 +1,75 @@
+//! Timers that run out when the test says so: nobody in a test waits for a caller who presses nothing.
+
+use dutyline::clock::Timers;
+use futures_util::future::BoxFuture;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+type Set = Vec<(Duration, oneshot::Sender<()>)>;
+
+/// The timers of one service. Clones are the same ones.
+#[derive(Clone)]
+pub struct ByHand {
+    set: Arc<Mutex<Set>>,
+    passed: Arc<Mutex<Set>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Default for ByHand {
+    fn default() -> Self {
+        Self {
+            set: Arc::default(),
+            passed: Arc::default(),
+            changed: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Timers for ByHand {
+    fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let (sender, receiver) = oneshot::channel();
+        self.set.lock().unwrap().push((time, sender));
+        self.changed.send_modify(|count| *count += 1);
+        Box::pin(async move {
+            // An error: it is dropped, and that is how it runs out.
+            let _ = receiver.await;
+        })
+    }
+}
+
+/// A timer, to run out by being dropped.
+pub struct Timer(
+    #[expect(dead_code, reason = "what waits for it notices when it goes")] oneshot::Sender<()>,
+);
+
+impl ByHand {
+    /// Told when a timer is set.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Is a timer of one of these lengths, in seconds, set since the last [`Self::pass_over`] and still waited for?
+    pub fn has(&self, seconds: &[u64]) -> bool {
+        let mut set = self.set.lock().unwrap();
+        set.retain(|(_, sender)| !sender.is_closed());
+        set.iter()
+            .any(|(time, _)| seconds.contains(&time.as_secs()))
+    }
+
+    /// Takes the last timer of one of these lengths: it runs out when it is dropped.
+    pub fn take(&self, seconds: &[u64]) -> Option<Timer> {
+        let mut set = self.set.lock().unwrap();
+        set.retain(|(_, sender)| !sender.is_closed());
+        let found = set
+            .iter()
+            .rposition(|(time, _)| seconds.contains(&time.as_secs()));
+        found.map(|at| Timer(set.remove(at).1))
+    }
+
+    /// The timers set until now never run out: something else has happened.
+    pub fn pass_over(&self) {
+        let passed = std::mem::take(&mut *self.set.lock().unwrap());
+        self.passed.lock().unwrap().extend(passed);
+    }
+}
