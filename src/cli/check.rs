@@ -5,15 +5,12 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{Db, members};
-use crate::telephony::{Mute, ProviderError};
+use crate::telephony::{Finding, Mute};
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
-
-/// A call no provider has: asking for it proves address, account and token.
-const NO_CALL: &str = "CA00000000000000000000000000000000";
 
 #[derive(Args)]
 pub(super) struct Check {}
@@ -158,12 +155,12 @@ async fn providers(config: &Config, report: &mut Report) {
                 continue;
             }
         };
-        match made.ask(NO_CALL).await {
-            Ok(_) | Err(ProviderError::NotFound) => report.good(&format!(
-                "provider {name}: answers; it calls {}/hooks/{name}/call",
-                config.public_url
-            )),
-            Err(error) => report.bad(&format!("provider {name}: {error}")),
+        for found in made.look(&config.public_url).await {
+            match found {
+                Finding::Good(text) => report.good(&format!("provider {name}: {text}")),
+                Finding::Odd(text) => report.warn(&format!("provider {name}: {text}")),
+                Finding::Bad(text) => report.bad(&format!("provider {name}: {text}")),
+            }
         }
     }
 }

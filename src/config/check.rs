@@ -4,7 +4,7 @@ mod provider;
 
 use super::error::{ConfigError, Source, plainly};
 use super::file::{self, File};
-use super::{Config, DatabaseAddress, LineConfig};
+use super::{Config, DatabaseAddress, LineConfig, ProviderSettings};
 use crate::call::prompts;
 use crate::hidden::Hidden;
 use crate::line::calendar::{Calendar, Calendars};
@@ -74,6 +74,22 @@ impl Checker<'_> {
 
     /// Names, ids, numbers and answers may not be shared: lines are apart in everything.
     fn apart(&self, file: &File, config: &Config) -> Result<(), ConfigError> {
+        let rosters = config
+            .lines
+            .iter()
+            .any(|entry| !entry.line.roster.people.is_empty());
+        for (written, provider) in file.provider.iter().zip(&config.providers) {
+            if rosters
+                && matches!(
+                    provider.settings,
+                    ProviderSettings::Asterisk { dial: None, .. }
+                )
+            {
+                let here = self.source.here(written.get_ref().kind.span());
+                let message = "a line has a roster: how is a number dialled? write it like PJSIP/{number}@trunk";
+                return Err(here.error("dial", message.into()));
+            }
+        }
         for (i, provider) in file.provider.iter().enumerate() {
             let name = &provider.get_ref().name;
             if config.providers[..i]

@@ -11,7 +11,9 @@
 //! | [`message`] | what goes over the socket |
 //! | [`socket`] | a connection: what happened to whom, what is asked of the conversation |
 //! | `rest` | recordings and channels over HTTP |
+//! | `look` | what an operator should know before the first call |
 
+mod look;
 pub mod message;
 pub mod performance;
 pub mod program;
@@ -20,7 +22,7 @@ pub mod socket;
 
 use super::rest::is_id;
 use super::{
-    CallStanding, Capabilities, Download, Event, Links, Provider, ProviderError,
+    CallStanding, Capabilities, Download, Event, Finding, Links, Provider, ProviderError,
     ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
 };
 use crate::call::script::Script;
@@ -199,6 +201,10 @@ impl Provider for Asterisk {
             let names = names.iter().filter(|name| own(name));
             Ok(names.map(|name| name.to_string().into()).collect())
         })
+    }
+
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.look_at_it(public_url))
     }
 
     fn switch(self: Arc<Self>) -> Option<Arc<Asterisk>> {

@@ -265,6 +265,17 @@ pub struct CallStanding {
     pub ended: bool,
 }
 
+/// Something found when a provider was looked at, for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is as it should be.
+    Good(String),
+    /// It may be meant so.
+    Odd(String),
+    /// Calls will not work like this.
+    Bad(String),
+}
+
 /// What a provider cannot do; the flow copes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -273,6 +284,9 @@ pub struct Capabilities {
     /// It speaks words. One that can't plays sounds, which a [`Voice`] has.
     pub has_voice: bool,
 }
+
+/// A call no provider has: asking for it proves address, account and token.
+const NO_CALL: &str = "CA00000000000000000000000000000000";
 
 /// The sounds of what is said, for a provider without a voice of its own.
 pub trait Voice: Send + Sync {
@@ -345,6 +359,20 @@ pub trait Provider: Send + Sync {
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
+
+    /// Looks whether it can be worked with: address, account, secret, and where it has to find us.
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            let found = match self.ask(NO_CALL).await {
+                Ok(_) | Err(ProviderError::NotFound) => Finding::Good(format!(
+                    "answers; it calls {public_url}/hooks/{}/call",
+                    self.name()
+                )),
+                Err(error) => Finding::Bad(error.to_string()),
+            };
+            vec![found]
+        })
+    }
 
     /// The switch behind it, when it holds a connection to us.
     fn switch(self: Arc<Self>) -> Option<Arc<asterisk::Asterisk>> {

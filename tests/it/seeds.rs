@@ -16,6 +16,7 @@ macro_rules! seeds {
 }
 
 seeds! {
+    ari at "../fuzz/properties/ari.rs",
     signature at "../fuzz/properties/signature.rs",
     form at "../fuzz/properties/form.rs",
     twiml at "../fuzz/properties/twiml.rs",

@@ -73,7 +73,11 @@ impl Asterisk {
         check.finish().ok()?.duration_ms
     }
 
-    async fn request(&self, method: Method, path: &str) -> Result<Response, ProviderError> {
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<Response, ProviderError> {
         let user = &self.settings.api_username;
         let answer = self
             .client
