@@ -7,6 +7,7 @@ use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
 use crate::service::Service;
+use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::twilio::{Twilio, TwilioSettings, loopback_client, rest_client};
 use crate::telephony::{Provider, simulator};
@@ -103,6 +104,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
             make_provider(provider, &config.public_url)?,
         );
     }
+    let sounds = Arc::new(Sounds::new(&config));
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
     let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
@@ -126,6 +128,9 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    if providers.values().any(|p| !p.capabilities().has_voice) {
+        sounds.fill().await;
+    }
     Ok(Arc::new(Service {
         sid_key: secret.derive("provider ids"),
         config,
@@ -133,6 +138,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         db,
         secret,
         recordings,
+        sounds,
         providers,
         wake: Notify::new(),
         worked: watch::Sender::new(0),

@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::sounds;
 use crate::store::{Db, members};
 use crate::telephony::ProviderError;
 use crate::vault::recordings::Recordings;
@@ -28,7 +29,10 @@ impl Check {
         ));
         lines(&config, &mut report);
         storage(&config, &mut report).await;
-        providers(&config, &mut report).await;
+        let speechless = providers(&config, &mut report).await;
+        if speechless {
+            sounds(&config, &mut report);
+        }
         report.end()
     }
 }
@@ -147,7 +151,28 @@ async fn storage(config: &Config, report: &mut Report) {
     db.close().await;
 }
 
-async fn providers(config: &Config, report: &mut Report) {
+/// What a provider without a voice plays.
+fn sounds(config: &Config, report: &mut Report) {
+    let places = sounds::places(config, None);
+    let gaps = places
+        .iter()
+        .filter(|place| place.cached.is_none() && place.sound().is_none())
+        .count();
+    match gaps {
+        0 => report.good(&format!("{} sounds of the lines", places.len())),
+        gaps => report.bad(&format!(
+            "{gaps} of {} sounds are missing; `dutyline prompts check` says which",
+            places.len()
+        )),
+    }
+    for concern in sounds::concerns(config) {
+        report.warn(&concern);
+    }
+}
+
+/// True when one of them has no voice of its own.
+async fn providers(config: &Config, report: &mut Report) -> bool {
+    let mut speechless = false;
     for provider in &config.providers {
         let name = &provider.name;
         let made = match app::make_provider(provider, &config.public_url) {
@@ -157,6 +182,7 @@ async fn providers(config: &Config, report: &mut Report) {
                 continue;
             }
         };
+        speechless |= !made.capabilities().has_voice;
         match made.ask(NO_CALL).await {
             Ok(_) | Err(ProviderError::NotFound) => report.good(&format!(
                 "provider {name}: answers; it calls {}/hooks/{name}/call",
@@ -165,4 +191,5 @@ async fn providers(config: &Config, report: &mut Report) {
             Err(error) => report.bad(&format!("provider {name}: {error}")),
         }
     }
+    speechless
 }
