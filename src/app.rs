@@ -9,11 +9,12 @@ use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
 use crate::service::Service;
+use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::asterisk::{Asterisk, AsteriskSettings};
 use crate::telephony::rest::{loopback_client, rest_client};
 use crate::telephony::twilio::{Twilio, TwilioSettings};
-use crate::telephony::{Mute, Provider, Voice, simulator};
+use crate::telephony::{Provider, Voice, simulator};
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
@@ -113,12 +114,16 @@ pub async fn build_with(
     clock: Clock,
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
-    let voice: Arc<dyn Voice> = Arc::new(Mute);
+    let sounds = Arc::new(Sounds::new(&config));
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
             provider.name.clone(),
-            make_provider(provider, &config.public_url, Arc::clone(&voice))?,
+            make_provider(
+                provider,
+                &config.public_url,
+                Arc::clone(&sounds) as Arc<dyn Voice>,
+            )?,
         );
     }
     let secret = ServiceSecret::load(&config.secret_file)
@@ -144,6 +149,9 @@ pub async fn build_with(
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    if providers.values().any(|p| !p.capabilities().has_voice) {
+        sounds.fill().await;
+    }
     Ok(Arc::new(Service {
         sid_key: secret.derive("provider ids"),
         config,
@@ -152,6 +160,7 @@ pub async fn build_with(
         db,
         secret,
         recordings,
+        sounds,
         providers,
         wake: Notify::new(),
         worked: watch::Sender::new(0),

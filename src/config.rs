@@ -6,8 +6,10 @@
 mod check;
 mod error;
 mod file;
+mod prompts;
 
 pub use error::ConfigError;
+pub use prompts::PromptsConfig;
 
 use crate::hidden::Hidden;
 use crate::line::Line;
@@ -35,6 +37,8 @@ pub struct Config {
     pub recordings: PathBuf,
     /// The file of the service secret.
     pub secret_file: PathBuf,
+    /// Words and sounds of what the lines say.
+    pub prompts: PromptsConfig,
     /// Who carries the calls. At least one.
     pub providers: Vec<ProviderConfig>,
     /// The lines. At least one.

@@ -11,6 +11,7 @@
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
@@ -45,6 +46,7 @@ pub mod report;
 pub mod service;
 pub mod setup;
 pub mod simulator;
+pub mod sounds;
 pub mod store;
 pub mod telephony;
 pub mod trail;

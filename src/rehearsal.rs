@@ -30,6 +30,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
     let around = Around {
         now: at,
         duty_busy: false,
+        reply_sounds: true,
     };
     let mut spoken = false;
     let mut typed = String::new();

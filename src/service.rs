@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Timers};
 use crate::config::Config;
+use crate::sounds::Sounds;
 use crate::store::Db;
 use crate::telephony::Provider;
 use crate::vault::recordings::Recordings;
@@ -26,6 +27,8 @@ pub struct Service {
     pub sid_key: Key,
     /// The folder of sealed recordings.
     pub recordings: Recordings,
+    /// What providers without a voice play.
+    pub sounds: Arc<Sounds>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// Rung when there may be a job to do.

@@ -9,17 +9,11 @@ use std::collections::BTreeMap;
 pub(crate) trait Sentence {
     /// The sentence of this key.
     fn new(id: &'static str, text: String) -> Self;
-    /// Its words.
-    fn text(&self) -> &str;
 }
 
 impl Sentence for String {
     fn new(_: &'static str, text: String) -> Self {
         text
-    }
-
-    fn text(&self) -> &str {
-        self
     }
 }
 
@@ -90,8 +84,17 @@ macro_rules! wording {
 
             /// Every sentence with its key, in the order of the struct.
             #[cfg_attr(not(test), allow(dead_code, reason = "not every wording is listed"))]
-            $visible fn all(&self) -> Vec<(&'static str, &str)> {
-                vec![$((stringify!($id), $crate::wording::Sentence::text(&self.$id))),*]
+            $visible fn all(&self) -> Vec<(&'static str, &$sentence)> {
+                vec![$((stringify!($id), &self.$id)),*]
+            }
+
+            /// The sentence of a key.
+            #[allow(dead_code, reason = "not every wording is changed")]
+            $visible fn get_mut(&mut self, id: &str) -> Option<&mut $sentence> {
+                match id {
+                    $(stringify!($id) => Some(&mut self.$id),)*
+                    _ => None,
+                }
             }
         }
     };
@@ -107,7 +110,10 @@ mod tests {
     #[test]
     fn a_file_has_every_key_and_no_other() {
         let two = Two::parse("here = 'a'\nthere = 'b'").unwrap();
-        assert_eq!(two.all(), [("here", "a"), ("there", "b")]);
+        assert_eq!(
+            two.all(),
+            [("here", &"a".to_owned()), ("there", &"b".to_owned())]
+        );
         assert_eq!(
             Two::parse("here = ' '\nhair = 'b'").unwrap_err(),
             "missing or empty: [here, there]; unknown: [hair]"

@@ -84,6 +84,8 @@ pub struct Around {
     pub now: DateTime<Utc>,
     /// As many calls as may be are with the roster already.
     pub duty_busy: bool,
+    /// The reply to an earlier report can be said on this call: its provider has a voice, or a sound of it.
+    pub reply_sounds: bool,
 }
 
 /// The receipt that has to be looked up before these keys are taken in; none when nothing is to be looked up.
@@ -140,6 +142,7 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
     let around = Around {
         now,
         duty_busy: false,
+        reply_sounds: true,
     };
     let script = begin(line, around, &mut state);
     Turn {
@@ -193,15 +196,18 @@ pub fn goodbye(line: &Line, language: usize) -> Script {
     Script(vec![speaker.say(|p| &p.goodbye), Verb::HangUp])
 }
 
-/// What a caller hears at a number no line has, in these languages one after the other.
-pub fn not_in_service(languages: &[&str]) -> Script {
-    let mut said: Vec<_> = languages
-        .iter()
-        .map(|language| Verb::Say {
-            text: super::prompts::prompts(language).not_in_service.say(),
-            language: (*language).to_owned(),
-        })
-        .collect();
+/// What a caller hears at a number none of these lines has, in their languages one after the other.
+pub fn not_in_service<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Script {
+    let mut said: Vec<Verb> = Vec::new();
+    let mut languages: Vec<&str> = Vec::new();
+    for line in lines {
+        for language in &line.languages {
+            if !languages.contains(&language.as_str()) {
+                languages.push(language);
+                said.push(Speaker::new(line, language).say(|p| &p.not_in_service));
+            }
+        }
+    }
     said.push(Verb::HangUp);
     Script(said)
 }

@@ -1,8 +1,9 @@
 //! Pure: the conversation.
 //!
 //! [`flow`] decides what happens, `words` puts together what is said from [`prompts`], the sentences, and [`dates`];
-//! [`state`] is what is remembered in between, [`script`] is what it all comes to.
+//! [`state`] is what is remembered in between, [`script`] is what it all comes to; [`catalogue`] is all it can say.
 
+pub mod catalogue;
 pub mod dates;
 pub mod flow;
 pub mod prompts;

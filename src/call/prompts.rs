@@ -4,7 +4,7 @@ use super::dates::chinese;
 use super::spoken::Spoken;
 use crate::wording::{Sentence, wording};
 use std::ops::Deref;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// One thing to say, with its key and at most one blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +16,6 @@ pub struct Prompt {
 impl Sentence for Prompt {
     fn new(id: &'static str, text: String) -> Self {
         Self { id, text }
-    }
-
-    fn text(&self) -> &str {
-        &self.text
     }
 }
 
@@ -56,6 +52,40 @@ impl Prompt {
             .get(before.len() + 1..self.text.len() - after.len() - 1)
     }
 
+    /// Says it in other words, which have to have the same blank.
+    ///
+    /// # Errors
+    ///
+    /// What would be right.
+    pub fn reword(&mut self, words: String) -> Result<(), String> {
+        if words.trim().is_empty() {
+            return Err("callers hear these words; they cannot be empty".into());
+        }
+        let reworded = Self {
+            id: self.id,
+            text: words,
+        };
+        let around = reworded.around_blank();
+        let stray = match around {
+            Some((before, after)) => before.contains('}') || after.contains(['{', '}']),
+            None => reworded.text.contains(['{', '}']),
+        };
+        if stray || reworded.blank() != self.blank() {
+            return Err(match self.blank() {
+                Some(blank) => format!("{{{blank}}} has to stand in it once, and no other blank"),
+                None => "there is no blank to fill in it".into(),
+            });
+        }
+        *self = reworded;
+        Ok(())
+    }
+
+    /// The names of what is recorded of the prompt itself, in the order they are spoken.
+    pub fn sounds(&self) -> Vec<String> {
+        let whole = self.fill(Spoken::default());
+        whole.sounds().map(|sound| sound.id.clone()).collect()
+    }
+
     fn around_blank(&self) -> Option<(&str, &str)> {
         let (before, rest) = self.text.split_once('{')?;
         let (_, after) = rest.split_once('}')?;
@@ -72,7 +102,7 @@ wording! {
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again,
     type_receipt, mistyped, unknown_receipt, try_later, no_more_tries,
-    is_queued, is_claimed, is_closed, reply, menu_earlier, added, receipt_stays,
+    is_queued, is_claimed, is_closed, reply, reply_by_people, menu_earlier, added, receipt_stays,
     closed_break, closed_after_hours, closed_holiday, intake_ends, intake_over, intake_not_yet, not_started, ended,
     connecting, talk_recorded, duty_absent, duty_busy, whisper,
     reopens, reopens_today, leave_now, menu_elsewhere,
@@ -81,7 +111,7 @@ wording! {
     }
 }
 
-static EMBEDDED: LazyLock<Vec<(&'static str, Prompts)>> = LazyLock::new(|| {
+static EMBEDDED: LazyLock<Vec<(&'static str, Arc<Prompts>)>> = LazyLock::new(|| {
     [
         ("zh-CN", include_str!("../../config/prompts/zh-CN.toml")),
         ("en", include_str!("../../config/prompts/en.toml")),
@@ -90,7 +120,7 @@ static EMBEDDED: LazyLock<Vec<(&'static str, Prompts)>> = LazyLock::new(|| {
     .map(|(language, text)| {
         let prompts = Prompts::parse(text)
             .unwrap_or_else(|error| panic!("config/prompts/{language}.toml: {error}"));
-        (language, prompts)
+        (language, Arc::new(prompts))
     })
     .collect()
 });
@@ -100,8 +130,8 @@ pub fn languages() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(|(language, _)| *language)
 }
 
-/// The prompts of a language; the first language's when there are none, so that a caller always hears something.
-pub fn prompts(language: &str) -> &'static Prompts {
+/// The embedded prompts of a language; the first language's when there are none, so that a caller always hears something.
+pub fn prompts(language: &str) -> &'static Arc<Prompts> {
     EMBEDDED
         .iter()
         .find(|(known, _)| *known == language)

@@ -1,24 +1,24 @@
 //! What is said, put together from the prompts, the line and the clock.
 
 use super::dates::{date_in_words, digits_in_words, time_in_words};
-use super::prompts::{Prompt, Prompts, prompts};
+use super::prompts::{Prompt, Prompts};
 use super::script::{Spoken, Verb};
 use super::state::State;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{Line, LineWords};
 use crate::report::status::Status;
 use chrono::NaiveDate;
+use std::sync::LazyLock;
 
 /// Speaks for one line in one language.
 pub(super) struct Speaker<'a> {
-    line: &'a Line,
-    language: &'a str,
-    prompts: &'static Prompts,
-    words: &'a LineWords,
+    pub line: &'a Line,
+    pub language: &'a str,
+    pub words: &'a LineWords,
 }
 
-/// The words of a language a line has none for: none.
-static NO_WORDS: std::sync::LazyLock<LineWords> = std::sync::LazyLock::new(LineWords::default);
+/// The words of a language a line does not speak: none of its own.
+static NO_WORDS: LazyLock<LineWords> = LazyLock::new(LineWords::default);
 
 impl<'a> Speaker<'a> {
     /// A speaker of `language`.
@@ -26,14 +26,18 @@ impl<'a> Speaker<'a> {
         Self {
             line,
             language,
-            prompts: prompts(language),
             words: line.words.get(language).unwrap_or(&NO_WORDS),
         }
     }
 
+    /// The sentences of this language.
+    pub fn prompts(&self) -> &'a Prompts {
+        &self.words.prompts
+    }
+
     /// One sentence of this language's prompts.
     pub fn say(&self, choose: impl Fn(&Prompts) -> &Prompt) -> Verb {
-        self.speak(choose(self.prompts).say())
+        self.speak(choose(self.prompts()).say())
     }
 
     /// What somebody wrote in this language.
@@ -60,7 +64,7 @@ impl<'a> Speaker<'a> {
     /// Who answers, and that it stays confidential.
     pub fn greeting(&self) -> Verb {
         self.speak(
-            self.prompts
+            self.prompts()
                 .greeting
                 .fill(self.own("name", &self.words.name)),
         )
@@ -69,7 +73,10 @@ impl<'a> Speaker<'a> {
     /// "For English, press 9", in the language it leads to; nothing for a line of one language.
     pub fn offer_language(&self, next: Option<&str>) -> Option<Verb> {
         next.map(|language| Verb::Say {
-            text: prompts(language).menu_language.say(),
+            text: Speaker::new(self.line, language)
+                .prompts()
+                .menu_language
+                .say(),
             language: language.to_owned(),
         })
     }
@@ -77,12 +84,12 @@ impl<'a> Speaker<'a> {
     /// The receipt, digit by digit.
     pub fn receipt(&self, digits: &str) -> Verb {
         let digits = digits_in_words(self.language, digits);
-        self.speak(self.prompts.receipt.fill(digits))
+        self.speak(self.prompts().receipt.fill(digits))
     }
 
     /// Why nobody is there, and when somebody is: the first words of a closed phase.
     pub fn closed(&self, state: &State) -> Vec<Verb> {
-        let p = self.prompts;
+        let p = self.prompts();
         let mut said = Vec::new();
         let intake = &self.line.schedule.intake;
         let reopens = state.reopens_at.map(|at| {
@@ -158,7 +165,7 @@ impl<'a> Speaker<'a> {
     }
 
     /// Words of the line's own, under a name of the line's own.
-    fn own(&self, what: &str, words: &str) -> Spoken {
+    pub fn own(&self, what: &str, words: &str) -> Spoken {
         Spoken::words(format!("{}-{what}", self.line.id), words)
     }
 
@@ -166,20 +173,28 @@ impl<'a> Speaker<'a> {
     fn letters(&self) -> Vec<Verb> {
         let mut said = Vec::new();
         if let Some(post) = &self.words.post {
-            said.push(self.speak(self.prompts.post.fill(self.own("post", post))));
+            said.push(self.speak(self.prompts().post.fill(self.own("post", post))));
         }
-        said.extend(self.list(&self.prompts.letter_boxes, "box", &self.words.letter_boxes));
+        said.extend(self.list(
+            &self.prompts().letter_boxes,
+            "box",
+            &self.words.letter_boxes,
+        ));
         said
     }
 
     /// The ways that stay open when the inspection is over.
     pub fn elsewhere(&self) -> Option<Verb> {
-        self.list(&self.prompts.elsewhere, "elsewhere", &self.words.elsewhere)
+        self.list(
+            &self.prompts().elsewhere,
+            "elsewhere",
+            &self.words.elsewhere,
+        )
     }
 
     /// What can be reported here, what happens to the rest, and where else to turn: the answer to key 3.
     pub fn information(&self, state: &State) -> Vec<Verb> {
-        let p = self.prompts;
+        let p = self.prompts();
         let mut said = Vec::new();
         // Once intake is over this would sound as if it could still be reported here.
         let could_be_reported =
@@ -207,9 +222,14 @@ impl<'a> Speaker<'a> {
     }
 
     fn list(&self, prompt: &Prompt, item: &str, items: &[String]) -> Option<Verb> {
+        let all = self.all(item, items)?;
+        Some(self.speak(prompt.fill(all)))
+    }
+
+    /// A list of the line's own, with commas between; nothing when it is empty.
+    pub fn all(&self, item: &str, items: &[String]) -> Option<Spoken> {
         let all = items.iter().enumerate();
         let all = all.map(|(n, words)| self.own(&format!("{item}-{}", n + 1), words));
-        (!items.is_empty())
-            .then(|| self.speak(prompt.fill(Spoken::join(all, &self.prompts.list_comma.say()))))
+        (!items.is_empty()).then(|| Spoken::join(all, &self.prompts().list_comma.say()))
     }
 }

@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Finding, Mute};
 use crate::vault::recordings::Recordings;
@@ -26,7 +27,10 @@ impl Check {
         ));
         lines(&config, &mut report);
         storage(&config, &mut report).await;
-        providers(&config, &mut report).await;
+        let speechless = providers(&config, &mut report).await;
+        if speechless {
+            sounds(&config, &mut report);
+        }
         report.end()
     }
 }
@@ -145,7 +149,28 @@ async fn storage(config: &Config, report: &mut Report) {
     db.close().await;
 }
 
-async fn providers(config: &Config, report: &mut Report) {
+/// What a provider without a voice plays.
+fn sounds(config: &Config, report: &mut Report) {
+    let places = sounds::places(config, None);
+    let gaps = places
+        .iter()
+        .filter(|place| place.cached.is_none() && place.sound().is_none())
+        .count();
+    match gaps {
+        0 => report.good(&format!("{} sounds of the lines", places.len())),
+        gaps => report.bad(&format!(
+            "{gaps} of {} sounds are missing; `dutyline prompts check` says which",
+            places.len()
+        )),
+    }
+    for concern in sounds::concerns(config) {
+        report.warn(&concern);
+    }
+}
+
+/// True when one of them has no voice of its own.
+async fn providers(config: &Config, report: &mut Report) -> bool {
+    let mut speechless = false;
     for provider in &config.providers {
         let name = &provider.name;
         let made = match app::make_provider(provider, &config.public_url, Arc::new(Mute)) {
@@ -155,6 +180,7 @@ async fn providers(config: &Config, report: &mut Report) {
                 continue;
             }
         };
+        speechless |= !made.capabilities().has_voice;
         for found in made.look(&config.public_url).await {
             match found {
                 Finding::Good(text) => report.good(&format!("provider {name}: {text}")),
@@ -163,4 +189,5 @@ async fn providers(config: &Config, report: &mut Report) {
             }
         }
     }
+    speechless
 }

@@ -8,6 +8,7 @@ mod hear;
 mod hours;
 mod init;
 mod member;
+mod prompts;
 mod serve;
 
 use crate::app::StartError;
@@ -60,6 +61,9 @@ enum Command {
     /// Open windows day by day, and why
     #[command(after_help = "Example:\n  dutyline hours --from 2024-04-01 --to 2024-04-14")]
     Hours(hours::Hours),
+    /// What the lines say, for whoever records it
+    #[command(subcommand)]
+    Prompts(prompts::PromptsCommand),
     /// Members and the lines they work on
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -171,6 +175,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Check(check) => check.run(config).await,
         Command::Hear(hear) => hear.run(config),
         Command::Hours(hours) => hours.run(config),
+        Command::Prompts(prompts) => prompts.run(config),
         Command::Member(member) => member.run(config).await,
         Command::Audit(audit) => audit.run(config).await,
         Command::Export(export) => export.run(config).await,

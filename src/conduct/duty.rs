@@ -40,6 +40,7 @@ impl Conducting<'_> {
         Ok(Around {
             now: self.service.clock.line_now(),
             duty_busy,
+            reply_sounds: self.reply_sounds(line, state, input),
         })
     }
 }

@@ -70,7 +70,7 @@ async fn once(
     }
     let lookup = service.call_lookup(provider.name(), event.call.show());
     // Before the transaction: it takes its time, and others have to write meanwhile.
-    let looked_up = receipt::look_up(service, hook, event, &lookup).await?;
+    let looked_up = receipt::look_up(service, provider, hook, event, &lookup).await?;
     let key = service.secret.call_key(provider.name(), event.call.show());
     let mut tx = service.db.begin().await?;
     let mut turn = Conducting {
@@ -405,13 +405,6 @@ const MAX_STEP_NUMBER: u32 = 10_000;
 
 /// What a caller hears at a number no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
-    let mut languages: Vec<&str> = Vec::new();
-    for entry in &service.config.lines {
-        for language in &entry.line.languages {
-            if !languages.contains(&language.as_str()) {
-                languages.push(language);
-            }
-        }
-    }
-    provider.render_blunt(&flow::not_in_service(&languages))
+    let lines = service.config.lines.iter().map(|entry| &entry.line);
+    provider.render_blunt(&flow::not_in_service(lines))
 }

@@ -2,10 +2,11 @@
 
 use super::guesses::Asker;
 use super::{Conducting, Hook, open_state};
-use crate::call::flow::{self, Found};
-use crate::call::state::Earlier;
+use crate::call::flow::{self, Found, Input};
+use crate::call::state::{Earlier, State};
 use crate::filing;
 use crate::hidden::Hidden;
+use crate::line::Line;
 use crate::line::number::Caller;
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
@@ -13,15 +14,17 @@ use crate::service::Service;
 use crate::store::calls::{self, Call, SealedCaller};
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, Tx, replies};
-use crate::telephony::Event;
+use crate::telephony::{Event, Provider};
 use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
+use std::pin::pin;
 use std::time::Duration;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-/// How long a receipt may take to be worked out, others before it included: the webhook has to be answered.
+/// How long a receipt may take to be worked out, others before it and the sound of the reply behind it included: the
+/// webhook has to be answered.
 const PATIENCE: Duration = Duration::from_millis(900);
 
 /// What stands behind a receipt.
@@ -48,6 +51,7 @@ impl LookedUp {
 /// Looks up the receipt in an event, if it is the answer to the step that asked for one.
 pub(super) async fn look_up(
     service: &Service,
+    provider: &dyn Provider,
     hook: &Hook,
     event: &Event,
     lookup: &[u8; 32],
@@ -74,10 +78,13 @@ pub(super) async fn look_up(
         service.counters.receipts_refused.add();
         return Ok(LookedUp::NotLooked);
     }
-    let Ok(derived) = tokio::time::timeout(PATIENCE, derive(service, &call.line, receipt)).await
-    else {
-        warn!(call = %call.id, "there was no time to look up a receipt");
-        return Ok(LookedUp::NotLooked);
+    let mut patience = pin!(tokio::time::sleep(PATIENCE));
+    let derived = tokio::select! {
+        derived = derive(service, &call.line, receipt) => derived,
+        () = &mut patience => {
+            warn!(call = %call.id, "there was no time to look up a receipt");
+            return Ok(LookedUp::NotLooked);
+        }
     };
     let Some(derived) = derived else {
         return Ok(LookedUp::NotLooked);
@@ -88,9 +95,28 @@ pub(super) async fn look_up(
         return Ok(LookedUp::Nothing);
     };
     let earlier = earlier(&mut tx, &report, &derived).await?;
+    drop(tx);
+    let reply = earlier.as_ref().and_then(|earlier| earlier.reply.as_ref());
+    if let (Some(reply), false) = (reply, provider.capabilities().has_voice) {
+        tokio::select! {
+            () = let_pass(service, &call, reply) => {}
+            () = &mut patience => warn!(call = %call.id, "there was no time to synthesize a reply"),
+        }
+    }
     Ok(earlier.map_or(LookedUp::Nothing, |earlier| {
         LookedUp::Report(report.id, earlier)
     }))
+}
+
+/// Makes the sound of a reply, for a provider that cannot speak it. Without one the caller hears that there is a reply.
+async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
+    if let Some(line) = service.config.line(&call.line) {
+        let now = service.clock.system_now();
+        let sounds = &service.sounds;
+        sounds
+            .let_pass(call.id, &line.languages[0], reply.show(), now)
+            .await;
+    }
 }
 
 /// Whose tries are counted together. Those without a number are one.
@@ -165,6 +191,20 @@ async fn reply(
 }
 
 impl Conducting<'_> {
+    /// Can the reply to the earlier report be said on this call: the one it knows, or the one that was just found?
+    pub(super) fn reply_sounds(&self, line: &Line, state: &State, input: &Input) -> bool {
+        let found = match input {
+            Input::Typed {
+                found: Found::Report(earlier),
+                ..
+            } => Some(earlier),
+            _ => state.earlier.as_ref(),
+        };
+        let reply = found.and_then(|earlier| earlier.reply.as_ref());
+        self.provider.capabilities().has_voice
+            || reply.is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.show()))
+    }
+
     /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
     /// to its key now, while it is known, and stands in it once something is added.
     pub(super) async fn call_back(&mut self, call: &Call, from: u32) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ mod provider;
 
 use super::error::{ConfigError, Source, plainly};
 use super::file::{self, File};
-use super::{Config, DatabaseAddress, LineConfig, ProviderSettings};
+use super::{Config, DatabaseAddress, LineConfig, PromptsConfig, ProviderSettings};
 use crate::call::prompts;
 use crate::hidden::Hidden;
 use crate::line::calendar::{Calendar, Calendars};
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::Spanned;
 
 /// The six disciplines, for a line that lists none (Regulations on Disciplinary Action of the CPC, part two).
@@ -40,6 +41,7 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     }
     let checker = Checker { source, folder };
     let ops_default = Spanned::new(0..0, "127.0.0.1:9090".to_owned());
+    let prompts = checker.prompts(&file.prompts)?;
     let config = Config {
         listen: checker.address(&file.server.listen)?,
         ops_listen: checker.address(file.server.ops_listen.as_ref().unwrap_or(&ops_default))?,
@@ -55,20 +57,25 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
         lines: file
             .line
             .iter()
-            .map(|line| checker.line(line.get_ref()))
+            .map(|line| checker.line(line.get_ref(), &prompts))
             .collect::<Result<_, _>>()?,
+        prompts,
     };
     checker.apart(&file, &config)?;
     Ok(config)
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     source: Source<'a>,
-    folder: &'a Path,
+    pub folder: &'a Path,
 }
 
 impl Checker<'_> {
-    fn wrong<T, R>(&self, at: &Spanned<T>, message: impl Into<String>) -> Result<R, ConfigError> {
+    pub fn wrong<T, R>(
+        &self,
+        at: &Spanned<T>,
+        message: impl Into<String>,
+    ) -> Result<R, ConfigError> {
         Err(self.source.here(at.span()).error("", message.into()))
     }
 
@@ -172,7 +179,11 @@ impl Checker<'_> {
         }
     }
 
-    fn line(&self, written: &file::Line) -> Result<LineConfig, ConfigError> {
+    fn line(
+        &self,
+        written: &file::Line,
+        prompts: &PromptsConfig,
+    ) -> Result<LineConfig, ConfigError> {
         if !is_id(written.id.get_ref()) {
             return self.wrong(&written.id, ID_RULE);
         }
@@ -191,7 +202,7 @@ impl Checker<'_> {
             return self.wrong(&written.name, "callers hear this name; it cannot be empty");
         }
         let languages = self.languages(written)?;
-        let words = self.words(written, &languages)?;
+        let words = self.words(written, &languages, prompts)?;
         let pinned_key = match &written.key {
             Some(key) => Some(
                 key.get_ref()
@@ -421,6 +432,7 @@ impl Checker<'_> {
         &self,
         written: &file::Line,
         languages: &[String],
+        prompts: &PromptsConfig,
     ) -> Result<BTreeMap<String, LineWords>, ConfigError> {
         let own = LineWords {
             name: written.name.get_ref().clone(),
@@ -430,10 +442,18 @@ impl Checker<'_> {
             post: written.post.clone(),
             letter_boxes: written.letter_boxes.clone(),
             elsewhere: written.elsewhere.clone(),
+            ..LineWords::default()
         };
         let mut words: BTreeMap<String, LineWords> = languages
             .iter()
-            .map(|language| (language.clone(), own.clone()))
+            .map(|language| {
+                let prompts = Arc::clone(prompts.words(language));
+                let words = LineWords {
+                    prompts,
+                    ..own.clone()
+                };
+                (language.clone(), words)
+            })
             .collect();
         for (language, translation) in &written.translations {
             let Some(own) = words.get_mut(language.get_ref()) else {
@@ -450,6 +470,7 @@ impl file::Translation {
     /// The line's own words, with what is translated in their place.
     fn clone_over(&self, own: &LineWords) -> LineWords {
         LineWords {
+            prompts: Arc::clone(&own.prompts),
             name: self.name.clone().unwrap_or_else(|| own.name.clone()),
             inspected: self.inspected.clone().or_else(|| own.inspected.clone()),
             scope: self.scope.clone().or_else(|| own.scope.clone()),

@@ -11,6 +11,8 @@ pub(super) struct File {
     pub server: Server,
     pub storage: Storage,
     #[serde(default)]
+    pub prompts: Prompts,
+    #[serde(default)]
     pub provider: Vec<Spanned<Provider>>,
     #[serde(default)]
     pub line: Vec<Spanned<Line>>,
@@ -30,6 +32,17 @@ pub(super) struct Storage {
     pub database: Spanned<String>,
     pub recordings: Spanned<String>,
     pub secret_file: Spanned<String>,
+}
+
+/// Recorded and synthesized sounds.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Prompts {
+    pub folder: Option<Spanned<String>>,
+    pub cache: Option<Spanned<String>>,
+    pub passing: Option<Spanned<String>>,
+    #[serde(default)]
+    pub synthesize: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Deserialize)]

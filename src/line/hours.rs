@@ -209,16 +209,17 @@ impl Schedule {
         }
         // Days before the inspection are skipped, not walked: the line may be configured years ahead.
         let first = self.date(now).max(self.inspection.from);
-        let start = first
+        self.openings(first).find(|start| now < *start)
+    }
+
+    /// Every instant from the day `first` on at which a window of the inspection begins, in the line's time zone.
+    pub fn openings(&self, first: NaiveDate) -> impl Iterator<Item = DateTime<Tz>> {
+        first
             .iter_days()
             .take_while(|date| *date <= self.inspection.to)
             .filter(|date| self.calendars.working(*date))
-            .find_map(|date| {
-                self.staffed(date)
-                    .map(|(start, _)| start)
-                    .find(|start| now < *start)
-            })?;
-        Some(start.with_timezone(&self.timezone))
+            .flat_map(|date| self.staffed(date))
+            .map(|(start, _)| start.with_timezone(&self.timezone))
     }
 
     /// A row for every day from `from` to `to`, both included; none when `to` is before `from`.

@@ -8,10 +8,12 @@ mod oracle;
 pub mod roster;
 mod window;
 
+use crate::call::prompts::{Prompts, prompts};
 use crate::line::number::LineNumber;
 use hours::Schedule;
 use roster::Roster;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A duty line: what it is called, when it is staffed, and what it tells callers.
 #[derive(Clone, Debug)]
@@ -71,8 +73,10 @@ pub enum AfterHours {
 }
 
 /// A line in the words of one language.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct LineWords {
+    /// What every line says: the embedded prompts, or the operator's in their place.
+    pub prompts: Arc<Prompts>,
     /// The team, as spoken.
     pub name: String,
     /// The institution inspected, as spoken and as written in the console.
@@ -87,4 +91,20 @@ pub struct LineWords {
     pub letter_boxes: Vec<String>,
     /// Where else to turn, also when the inspection is over.
     pub elsewhere: Vec<String>,
+}
+
+/// No words of its own, and the prompts of the first language.
+impl Default for LineWords {
+    fn default() -> Self {
+        Self {
+            prompts: Arc::clone(prompts("")),
+            name: String::new(),
+            inspected: None,
+            scope: None,
+            disciplines: Vec::new(),
+            post: None,
+            letter_boxes: Vec::new(),
+            elsewhere: Vec::new(),
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds.
+//! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds, the
+//! sound of a reply whose call nobody here has settled.
 
 use crate::clock::hour;
 use crate::login;
@@ -13,6 +14,8 @@ use tracing::warn;
 
 /// How long the caller of an abandoned call is remembered.
 const ABANDONED_DAYS: i64 = 30;
+/// No call lasts that long: what one needed to be said is needed no more.
+const LONGEST_CALL: TimeDelta = TimeDelta::hours(3);
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(3600);
 
@@ -36,6 +39,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
 /// When the database fails.
 pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let now = service.clock.system_now();
+    service.sounds.forget_before(now - LONGEST_CALL);
     let mut tx = service.db.begin().await?;
     members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
     tx.commit().await?;

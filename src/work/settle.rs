@@ -54,7 +54,9 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         )
         .await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    service.sounds.forget(job.row.subject);
+    Ok(())
 }
 
 /// The call ended while a recording ran, and no webhook has spoken of it: the call's sid and the step.

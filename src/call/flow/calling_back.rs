@@ -115,11 +115,15 @@ impl Flow<'_> {
         let mut said = Vec::new();
         if let Some(earlier) = &self.state.earlier {
             said.push(speaker.status(earlier.status));
-            if let Some(reply) = &earlier.reply {
-                said.push(speaker.say(|p| &p.reply));
-                // Written in the first language, whatever is spoken now.
-                let first = Speaker::new(self.line, language_of(self.line, 0));
-                said.push(first.written(reply.show()));
+            match &earlier.reply {
+                Some(reply) if self.around.reply_sounds => {
+                    said.push(speaker.say(|p| &p.reply));
+                    // Written in the first language, whatever is spoken now.
+                    let first = Speaker::new(self.line, language_of(self.line, 0));
+                    said.push(first.written(reply.show()));
+                }
+                Some(_) => said.push(speaker.say(|p| &p.reply_by_people)),
+                None => {}
             }
         }
         said.extend(self.earlier_menu());

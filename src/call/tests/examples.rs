@@ -531,6 +531,23 @@ fn the_same_in_english_with_the_reply_as_it_was_written() {
     ");
 }
 
+/// Where there is no voice for it. Asked again, it may be there.
+#[test]
+fn a_reply_that_cannot_be_said_is_left_to_people() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    caller.around.reply_sounds = false;
+    caller.types(OTHER, report(Status::Closed, Some("已经处理。")));
+    assert_snapshot!(heard(&caller.heard), @"
+    zh-CN: 您反映的问题已经办结。
+    zh-CN: 您反映的问题已有答复，请在值班时间来电，由值班人员告知您。
+    zh-CN: 补充内容请按1，再听一遍请按2。
+    [waits 6 s for 12]
+    ");
+    caller.around.reply_sounds = true;
+    assert!(words(&caller.presses('2').heard).contains("已经处理。"));
+}
+
 #[test]
 fn each_status_in_plain_words() {
     let line = default_line();

@@ -52,6 +52,7 @@ impl<'a> Caller<'a> {
             around: Around {
                 now: at,
                 duty_busy: false,
+                reply_sounds: true,
             },
             state,
             heard: script,

@@ -1,8 +1,10 @@
 //! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
 
 use super::*;
+use crate::call::catalogue::catalogue;
 use crate::call::flow::{Effect, MAX_STEPS, MOST_RECEIPTS, blunt, takes_calls_back, takes_reports};
 use crate::call::prompts::prompts;
+use crate::call::script::{Piece, Sound};
 use crate::call::state::{Earlier, Place, Reached};
 use crate::line::AfterHours;
 use crate::line::hours::{Phase, Standing};
@@ -10,7 +12,7 @@ use crate::line::roster::{OnDuty, RING_IN_ALL};
 use crate::report::status::Status;
 use chrono::TimeDelta;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 static DEFAULT: LazyLock<Line> = LazyLock::new(default_line);
@@ -241,6 +243,42 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The sounds a line's catalogue has, by language and name.
+struct Sounds(BTreeMap<String, HashMap<String, Sound>>);
+
+impl Sounds {
+    fn of(line: &Line) -> Self {
+        let all = |language: &String| {
+            let entries = catalogue([line], language).into_iter();
+            let sounds = entries.map(|entry| (entry.sound.id.clone(), entry.sound));
+            (language.clone(), sounds.collect())
+        };
+        Self(line.languages.iter().map(all).collect())
+    }
+
+    /// Whatever is said is in the catalogue, but for a reply, which is as it was written.
+    fn check(&self, script: &Script, replied: Option<&Earlier>) -> Result<(), TestCaseError> {
+        for verb in &script.0 {
+            let Verb::Say { text, language } = verb else {
+                continue;
+            };
+            for piece in text.pieces() {
+                match piece {
+                    Piece::Sound(sound) => {
+                        prop_assert_eq!(self.0[language].get(&sound.id), Some(sound));
+                    }
+                    Piece::Mark(mark) => prop_assert!(!mark.contains(char::is_alphanumeric)),
+                    Piece::Written(words) => {
+                        let reply = replied.and_then(|earlier| earlier.reply.as_ref());
+                        prop_assert_eq!(Some(words), reply);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Once intake is over nothing may sound as if a report could be left here, now or later.
 fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     if caller.state.intake != Standing::After {
@@ -403,18 +441,20 @@ proptest! {
     #[test]
     fn any_call_keeps_every_rule(
         line in any_line(), now in any_instant(), inputs in inputs(),
-        passed in proptest::collection::vec((0i64..40, any::<bool>()), END as usize + 10),
+        passed in proptest::collection::vec((0i64..40, any::<[bool; 2]>()), END as usize + 10),
     ) {
+        let sounds = Sounds::of(&line);
         let mut caller = Caller::dial(&line, now);
         let mut recorded = Vec::new();
         let mut gone = false;
         check_form(&caller, gone)?;
+        sounds.check(&caller.heard, None)?;
         check_intake_over(&caller)?;
         check_receipt(&caller, false)?;
         check_silence(&caller)?;
-        for (input, (seconds, duty_busy)) in inputs.into_iter().zip(passed) {
+        for (input, (seconds, [duty_busy, reply_sounds])) in inputs.into_iter().zip(passed) {
             let now = caller.around.now + TimeDelta::seconds(seconds);
-            caller.around = flow::Around { now, duty_busy };
+            caller.around = flow::Around { now, duty_busy, reply_sounds };
             let before = caller.state.clone();
             let talked = input == Input::Connected && matches!(before.place, Place::Ringing { .. });
             if matches!(input, Input::Recorded { .. }) {
@@ -439,6 +479,7 @@ proptest! {
             prop_assert_eq!(caller.state.phase, before.phase, "a call keeps its phase");
             prop_assert!(caller.state.reached >= before.reached);
             check_form(&caller, gone)?;
+            sounds.check(&caller.heard, caller.state.earlier.as_ref().filter(|_| reply_sounds))?;
             check_intake_over(&caller)?;
             check_receipt(&caller, talked)?;
             check_takes(&recorded, &before, &caller)?;
@@ -513,6 +554,11 @@ proptest! {
         }
         prop_assert_eq!(script.0.iter().filter(|verb| matches!(verb, Verb::Gather { .. })).count(), 0);
         prop_assert!(keys_spoken_of(&script).is_empty(), "no key works in it");
+        let sounds = Sounds::of(&line);
+        sounds.check(&script, None)?;
+        sounds.check(&flow::whisper(&line), None)?;
+        sounds.check(&flow::not_in_service([&line]), None)?;
+        sounds.check(&flow::goodbye(&line, 0), None)?;
     }
 }
 

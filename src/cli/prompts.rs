@@ -1,0 +1,158 @@
+//! `dutyline prompts`: what there is to record, and what is missing.
+
+use super::{Failure, Outcome};
+use crate::config::Config;
+use crate::sounds::{Place, places};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub(super) enum PromptsCommand {
+    /// The reading script for whoever records them: 8 kHz, mono, 16-bit WAV
+    #[command(
+        after_help = "Example:\n  dutyline prompts list --language zh-CN > script.txt\n\nRead out what stands behind each file name; in brackets is the sentence it is a piece of."
+    )]
+    List(Asked),
+    /// What is missing or in the wrong format
+    #[command(
+        after_help = "Example:\n  dutyline prompts check\n\nExit code 1 when something is missing that no synthesizer fills in."
+    )]
+    Check(Asked),
+}
+
+#[derive(Args)]
+pub(super) struct Asked {
+    /// This language alone
+    #[arg(long, value_name = "LANGUAGE")]
+    language: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl PromptsCommand {
+    pub fn run(self, path: Option<&Path>) -> Outcome {
+        let config = Config::load(path)?;
+        match self {
+            Self::List(asked) => {
+                list(&config, &asked.places(&config)?, asked.json);
+                Ok(())
+            }
+            Self::Check(asked) => check(&asked.places(&config)?, asked.json),
+        }
+    }
+}
+
+impl Asked {
+    fn places(&self, config: &Config) -> Result<Vec<Place>, Failure> {
+        let places = places(config, self.language.as_deref());
+        match &self.language {
+            Some(language) if places.is_empty() => {
+                Err(Failure::Usage(format!("no line speaks {language}")))
+            }
+            _ => Ok(places),
+        }
+    }
+}
+
+fn list(config: &Config, places: &[Place], as_json: bool) {
+    // The reader's files go into the operator's folder, whatever that is called on this machine.
+    let name = |place: &Place| {
+        let within = place.recording.strip_prefix(&config.prompts.folder);
+        within.unwrap_or(&place.recording).display().to_string()
+    };
+    if as_json {
+        let rows = places.iter().map(|place| {
+            json!({
+                "language": place.language,
+                "id": place.entry.sound.id,
+                "file": name(place),
+                "words": place.entry.sound.read_out(),
+                "sentence": place.entry.sentence,
+            })
+        });
+        println!("{}", rows.collect::<serde_json::Value>());
+        return;
+    }
+    let longest = places.iter().map(|place| name(place).len()).max();
+    for place in places {
+        let words = place.entry.sound.read_out();
+        let file = name(place);
+        let width = longest.unwrap_or_default();
+        match &place.entry.sentence {
+            Some(sentence) => println!("{file:<width$}  {words}  [{sentence}]"),
+            None => println!("{file:<width$}  {words}"),
+        }
+    }
+}
+
+/// How a sound stands.
+struct Found {
+    /// `recorded`, `synthesized`, `to_synthesize`, `missing` or `wrong`.
+    standing: &'static str,
+    /// What is wrong with its recording.
+    wrong: Option<String>,
+}
+
+fn look(place: &Place) -> Found {
+    let recorded = place.recorded();
+    let standing = match (&recorded, &place.cached) {
+        (Ok(Some(_)), _) => "recorded",
+        (Err(_), _) => "wrong",
+        (Ok(None), None) => "missing",
+        (Ok(None), Some(_)) if place.sound().is_some() => "synthesized",
+        (Ok(None), Some(_)) => "to_synthesize",
+    };
+    Found {
+        standing,
+        wrong: recorded.err().map(|wrong| wrong.to_string()),
+    }
+}
+
+fn check(places: &[Place], as_json: bool) -> Outcome {
+    let looked: Vec<(&Place, Found)> = places.iter().map(|place| (place, look(place))).collect();
+    let count = |standing: &str| {
+        let found = looked.iter();
+        found
+            .filter(|(_, found)| found.standing == standing)
+            .count()
+    };
+    if as_json {
+        let rows = looked.iter().map(|(place, found)| {
+            json!({
+                "language": place.language,
+                "id": place.entry.sound.id,
+                "path": place.recording,
+                "standing": found.standing,
+                "wrong": found.wrong,
+            })
+        });
+        println!("{}", rows.collect::<serde_json::Value>());
+    } else {
+        for (place, found) in &looked {
+            let path = place.recording.display();
+            match (&found.wrong, found.standing) {
+                (Some(wrong), _) => println!("✗ {path}: {wrong}"),
+                (None, "missing") => {
+                    println!("✗ {path}: missing: {}", place.entry.sound.read_out());
+                }
+                _ => {}
+            }
+        }
+        println!(
+            "{} sounds: {} recorded, {} synthesized, {} to be synthesized at the next start, {} missing, {} in the wrong format",
+            looked.len(),
+            count("recorded"),
+            count("synthesized"),
+            count("to_synthesize"),
+            count("missing"),
+            count("wrong"),
+        );
+    }
+    match count("missing") + count("wrong") {
+        0 => Ok(()),
+        1 => Err(Failure::Failed("one sound is to be recorded".into())),
+        many => Err(Failure::Failed(format!("{many} sounds are to be recorded"))),
+    }
+}

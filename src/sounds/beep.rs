@@ -1,0 +1,52 @@
+//! The beep before a recording. A softswitch may have none installed, and would then record nothing at all.
+
+use super::format::BYTES_PER_SECOND;
+use std::f64::consts::TAU;
+
+/// Its pitch, in hertz: what answering machines use.
+const PITCH: f64 = 1000.0;
+/// How long it sounds, in milliseconds, and how long it swells and fades.
+const LENGTH: usize = 250;
+const EDGE: usize = 10;
+/// How loud it is: a quarter of the most.
+const LOUDNESS: f64 = 8192.0;
+
+/// A beep, as a telephone plays it: WAV, 8 kHz, mono, 16 bit.
+pub fn wav() -> Vec<u8> {
+    let samples = BYTES_PER_SECOND / 2 * LENGTH / 1000;
+    let rate = (BYTES_PER_SECOND / 2) as f64;
+    let edge = rate * EDGE as f64 / 1000.0;
+    let bytes = u32::try_from(2 * samples).unwrap_or_default();
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + bytes).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend((BYTES_PER_SECOND as u32 / 2).to_le_bytes());
+    wav.extend((BYTES_PER_SECOND as u32).to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend(bytes.to_le_bytes());
+    for n in 0..samples {
+        let nearest = n.min(samples - 1 - n) as f64;
+        let loudness = LOUDNESS * (nearest / edge).min(1.0);
+        let sample = loudness * (TAU * PITCH * n as f64 / rate).sin();
+        wav.extend((sample as i16).to_le_bytes());
+    }
+    wav
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::telephony::wav::{LARGEST, WavCheck};
+
+    #[test]
+    fn it_is_heard() {
+        let wav = super::wav();
+        let mut check = WavCheck::new(LARGEST, Some(wav.len() as u64));
+        check.feed(&wav).unwrap();
+        let peaks = check.peaks(10);
+        assert!(
+            peaks.iter().all(|peak| (50..=70).contains(peak)),
+            "{peaks:?}"
+        );
+        assert_eq!(check.finish().unwrap().duration_ms, Some(250));
+    }
+}

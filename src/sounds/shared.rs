@@ -1,0 +1,127 @@
+//! Files that another user of the machine reads: the softswitch plays them.
+
+use crate::clock;
+use crate::private::sync_folder_of;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A folder others can list.
+pub const LISTED: u32 = 0o755;
+/// A folder in which others find only what they know the name of.
+pub const UNLISTED: u32 = 0o711;
+
+/// How a file that is not finished ends.
+pub const UNFINISHED: &str = "part";
+
+/// Makes a folder, and those above it.
+pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    permit(path, mode)
+}
+
+/// Puts a file in place, whole and on disk or not at all.
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let random = u64::from_be_bytes(clock::random());
+    let temporary = Temporary(path.with_extension(format!("{random:016x}.{UNFINISHED}")));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary.0)?;
+    file.write_all(bytes)?;
+    permit(&temporary.0, 0o644)?;
+    file.sync_all()?;
+    fs::rename(&temporary.0, path)?;
+    sync_folder_of(path)
+}
+
+/// The folders above a file that keep other users of the machine from it.
+pub fn barred(path: &Path) -> Vec<PathBuf> {
+    let above = path.ancestors().skip(1);
+    above
+        .filter(|folder| !others_pass(folder))
+        .map(Path::to_owned)
+        .collect()
+}
+
+/// Is this folder in memory alone?
+#[cfg(target_os = "linux")]
+pub fn in_memory(folder: &Path) -> bool {
+    /// From `linux/magic.h`.
+    const TMPFS: u64 = 0x0102_1994;
+    rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(TMPFS))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn in_memory(_: &Path) -> bool {
+    false
+}
+
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Renamed, most often.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Whatever the process was started with (umask), this is what others may do.
+#[cfg(unix)]
+fn permit(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn permit(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn others_pass(folder: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    // One that is not there yet is made so that they can.
+    fs::metadata(folder).map_or(true, |found| found.permissions().mode() & 0o001 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_pass(_: &Path) -> bool {
+    true
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn others_can_read_what_is_put_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let sounds = folder.path().join("sounds/en");
+        make_folder(&sounds, LISTED).unwrap();
+        let file = sounds.join("a.wav");
+        put(&file, b"first").unwrap();
+        put(&file, b"second").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"second");
+        assert_eq!((mode(&sounds), mode(&file)), (0o755, 0o644));
+        assert_eq!(fs::read_dir(&sounds).unwrap().count(), 1);
+        assert_eq!(barred(&file), [] as [PathBuf; 0]);
+        make_folder(folder.path(), 0o700).unwrap();
+        assert_eq!(barred(&file), [folder.path()]);
+    }
+
+    #[test]
+    fn what_cannot_be_put_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder in the way cannot be replaced by a file.
+        let taken = folder.path().join("a.wav");
+        fs::create_dir(&taken).unwrap();
+        put(&taken, b"sound").unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
