@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::line::Line;
 use crate::store::{Db, members};
 use crate::telephony::ProviderError;
 use crate::vault::recordings::Recordings;
@@ -13,6 +14,9 @@ use std::path::Path;
 
 /// A call no provider has: asking for it proves address, account and token.
 const NO_CALL: &str = "CA00000000000000000000000000000000";
+
+/// So many of the times nobody is on duty are printed.
+const GAPS_NAMED: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Check {}
@@ -76,14 +80,12 @@ fn lines(config: &Config, report: &mut Report) {
             "line {}: {} staffed on {open} days, {} to {}",
             line.id, line.dial, period.from, period.to
         ));
-        if Clock::system()
-            .line_now()
-            .with_timezone(&line.schedule.timezone)
-            .date_naive()
-            > period.to
-        {
+        let now = Clock::system().line_now();
+        let today = now.with_timezone(&line.schedule.timezone).date_naive();
+        if today > period.to {
             report.warn(&format!("line {}: its inspection is over", line.id));
         }
+        roster(line, report);
     }
     for warning in config.warnings() {
         report.warn(&warning);
@@ -91,6 +93,43 @@ fn lines(config: &Config, report: &mut Report) {
     if config.public_url.starts_with("http://") {
         report.warn("public_url is http://: providers on the internet need https://");
     }
+}
+
+/// Who can be rung, and when nobody can. All of the inspection is looked at: a configuration is checked before it runs.
+fn roster(line: &Line, report: &mut Report) {
+    let id = &line.id;
+    let people = line.roster.people.len();
+    if people == 0 {
+        return report.good(&format!(
+            "line {id}: no roster, callers are not offered the duty inspector"
+        ));
+    }
+    let gaps = line
+        .roster
+        .gaps(&line.schedule, line.schedule.inspection.from);
+    if gaps.is_empty() {
+        return report.good(&format!(
+            "line {id}: {people} on the roster, somebody is on whenever it is staffed"
+        ));
+    }
+    let mut times: Vec<String> = gaps
+        .iter()
+        .take(GAPS_NAMED)
+        .map(|(from, to)| {
+            format!(
+                "{} to {}",
+                from.format("%Y-%m-%d %H:%M"),
+                to.format("%H:%M")
+            )
+        })
+        .collect();
+    if let more @ 1.. = gaps.len().saturating_sub(GAPS_NAMED) {
+        times.push(format!("{more} more times"));
+    }
+    report.warn(&format!(
+        "line {id}: {people} on the roster, nobody is on while it is staffed {}: callers are not offered the duty inspector then",
+        times.join(", ")
+    ));
 }
 
 async fn storage(config: &Config, report: &mut Report) {

@@ -103,6 +103,15 @@ impl Checker<'_> {
                     return self.wrong(text, "another line has this number");
                 }
             }
+            for (written, person) in written.roster.iter().zip(&own.roster.people) {
+                let mut lines = config.lines.iter();
+                if lines.any(|entry| entry.line.is_dialled(person.number.show())) {
+                    return self.wrong(
+                        &written.get_ref().number,
+                        "a line of this configuration has this number, and would ring itself",
+                    );
+                }
+            }
         }
         Ok(())
     }
