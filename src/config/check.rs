@@ -419,7 +419,7 @@ impl Checker<'_> {
                 .map(person)
                 .collect::<Result<_, _>>()?,
             ring_seconds: self.number_in(dial.ring_seconds.as_ref(), 20, 5..=60, " seconds")?,
-            max_minutes: self.number_in(dial.max_minutes.as_ref(), 30, 1..=120, " minutes")?,
+            max_minutes: self.number_in(dial.max_minutes.as_ref(), 30, 1..=90, " minutes")?,
             at_once: self.number_in(dial.at_once.as_ref(), 2, 1..=20, " calls")?,
             record: written.record_live,
         })

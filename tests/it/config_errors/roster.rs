@@ -53,8 +53,8 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a prefix that is none": "\"+86138\"" => "\"China\"", "allowed_prefixes", "like +86 or 8";
     "ringing for too short": "ring_seconds = 15" => "ring_seconds = 4", "ring_seconds", "between 5 and 60 seconds";
     "ringing for too long": "ring_seconds = 15" => "ring_seconds = 61", "ring_seconds", "between 5 and 60 seconds";
-    "talks of no length": "max_minutes = 45" => "max_minutes = 0", "max_minutes", "between 1 and 120 minutes";
-    "talks without end": "max_minutes = 45" => "max_minutes = 121", "max_minutes", "between 1 and 120 minutes";
+    "talks of no length": "max_minutes = 45" => "max_minutes = 0", "max_minutes", "between 1 and 90 minutes";
+    "talks without end": "max_minutes = 45" => "max_minutes = 91", "max_minutes", "between 1 and 90 minutes";
     "nobody at once": "at_once = 3" => "at_once = -1", "at_once", "between 1 and 20 calls";
     "everybody at once": "at_once = 3" => "at_once = 21", "at_once", "between 1 and 20 calls";
 };
