@@ -218,6 +218,13 @@ impl Inner {
         if !leg.is_over() {
             self.finish(leg, status).await;
         }
+        let lost = lock(&self.faults).drop_action;
+        if lost {
+            if !call.is_over() {
+                self.finish(call, "completed").await;
+            }
+            return;
+        }
         form.extend([
             ("DialCallStatus", status.to_owned()),
             ("DialCallSid", leg.sid.clone()),

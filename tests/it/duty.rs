@@ -4,6 +4,7 @@
 mod at_once;
 mod nobody;
 mod refused;
+mod seen;
 mod talk;
 
 use crate::support::{Caller, TestLine};
@@ -68,6 +69,15 @@ fn answers(line: &TestLine, number: &str, keys: &str) {
     let keys = keys.to_owned();
     let answering = Answering::PicksUp { keys };
     line.exchange.set_answering(number, answering);
+}
+
+/// Somebody calls, and the first one of the roster takes the call.
+pub async fn connected(line: &TestLine) -> Caller<'_> {
+    answers(line, FIRST, "1");
+    let mut caller = Caller::dial(line).await;
+    caller.press("2").await;
+    assert!(is_talking(&caller), "{:?}", caller.view);
+    caller
 }
 
 /// The caller speaks with somebody.

@@ -252,6 +252,20 @@ async fn numbers_twilio_cannot_ring_are_trouble() {
 }
 
 #[tokio::test]
+async fn an_action_that_is_lost_ends_the_call() {
+    let (service, exchange, view) = rung(picks_up("1")).await;
+    exchange.set_faults(Faults {
+        drop_action: true,
+        ..Faults::default()
+    });
+    told(&service);
+    let view = exchange.other_hangs_up(&view.id).await.unwrap();
+    assert_eq!(view.waiting, WaitingFor::Nothing);
+    assert!(view.heard.is_empty());
+    assert_eq!(paths(&service.told()), [STATUS, "/kept"]);
+}
+
+#[tokio::test]
 async fn callbacks_come_as_the_faults_say() {
     for (callbacks, expected) in [
         (Callbacks::BeforeAction, &["/kept", "/after", STATUS][..]),
