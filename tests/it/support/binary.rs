@@ -24,10 +24,14 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Writes a configuration, runs `dutyline init` and serves.
-    pub async fn start(database: Database, api_url: &str) -> Self {
+    /// Writes a configuration, as `change` makes it, runs `dutyline init` and serves.
+    pub async fn start(
+        database: Database,
+        api_url: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let toml = configuration(&database.address(folder.path()), api_url);
+        let toml = change(configuration(&database.address(folder.path()), api_url));
         fs::write(folder.path().join("dutyline.toml"), &toml).unwrap();
         fs::write(folder.path().join("password"), LEAD.1).unwrap();
         let mut binary = Self {
