@@ -97,6 +97,7 @@ pub fn address(listener: &TcpListener) -> SocketAddr {
 ///
 /// See [`StartError`].
 pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartError> {
+    let sounds = Arc::new(Sounds::new(&config.prompts));
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
@@ -104,7 +105,6 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
             make_provider(provider, &config.public_url)?,
         );
     }
-    let sounds = Arc::new(Sounds::new(&config));
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
     let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
@@ -129,7 +129,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         tracing::warn!("{warning}");
     }
     if providers.values().any(|p| !p.capabilities().has_voice) {
-        sounds.fill().await;
+        sounds.fill(&config).await;
     }
     Ok(Arc::new(Service {
         sid_key: secret.derive("provider ids"),
