@@ -114,7 +114,7 @@ pub async fn build_with(
     clock: Clock,
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
-    let sounds = Arc::new(Sounds::new(&config));
+    let sounds = Arc::new(Sounds::new(&config.prompts));
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
@@ -150,7 +150,7 @@ pub async fn build_with(
         tracing::warn!("{warning}");
     }
     if providers.values().any(|p| !p.capabilities().has_voice) {
-        sounds.fill().await;
+        sounds.fill(&config).await;
     }
     Ok(Arc::new(Service {
         sid_key: secret.derive("provider ids"),

@@ -170,7 +170,7 @@ mod tests {
     fn every_prompt_is_in_it_with_every_blank() {
         let line = default_line();
         for language in languages([&line]) {
-            let ids = ids(&[line.clone()], language);
+            let ids = ids(std::slice::from_ref(&line), language);
             for (id, prompt) in Speaker::new(&line, language).prompts().all() {
                 let sounds = prompt.say().sounds().next().is_some();
                 let listed = ids

@@ -14,14 +14,14 @@ pub use survey::{Place, places};
 pub use synthesizer::{SynthesisError, Synthesizer};
 
 use crate::call::script::{Piece, Spoken};
-use crate::config::Config;
+use crate::config::{Config, PromptsConfig};
 use crate::telephony::Voice;
 use chrono::{DateTime, Utc};
 use passing::Passing;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -36,11 +36,9 @@ const LONGEST_REPLY: Duration = Duration::from_secs(300);
 
 /// What there is to play.
 pub struct Sounds {
-    config: Config,
+    synthesizers: BTreeMap<String, Synthesizer>,
     found: RwLock<Found>,
     passing: Passing,
-    /// The folder of what passes was opened.
-    passes: OnceLock<()>,
     beep: OnceLock<PathBuf>,
 }
 
@@ -59,85 +57,68 @@ pub struct Filled {
 }
 
 impl Sounds {
-    /// The sounds of a configuration. Nothing is looked for until [`Sounds::fill`].
-    pub fn new(config: &Config) -> Self {
+    /// The sounds of a configuration. There are none until [`Sounds::fill`].
+    pub fn new(settings: &PromptsConfig) -> Self {
+        let commands = settings.synthesize.iter();
         Self {
-            passing: Passing::new(config.prompts.passing.clone()),
-            config: config.clone(),
+            synthesizers: commands
+                .map(|(language, command)| (language.clone(), Synthesizer::new(command)))
+                .collect(),
             found: RwLock::default(),
-            passes: OnceLock::new(),
+            passing: Passing::new(settings.passing.clone()),
             beep: OnceLock::new(),
         }
     }
 
-    /// Looks for every sound, synthesizes those that are missing, and opens the folder of what passes. A sound that
-    /// cannot be had is left out when it is spoken: a line with a gap is better than none.
-    pub async fn fill(&self) -> Filled {
-        match self.passing.open() {
-            Ok(()) => drop(self.passes.set(())),
-            Err(error) => warn!(
-                folder = %self.passing.folder().display(), %error,
-                "replies cannot be spoken: their folder cannot be made"
-            ),
+    /// Looks for every sound of a configuration, synthesizes those that are missing, and opens the folder of what
+    /// passes. A sound that cannot be had is left out when it is spoken: a line with a gap is better than none.
+    pub async fn fill(&self, config: &Config) -> Filled {
+        if let Err(error) = self.passing.open() {
+            let folder = self.passing.folder().display();
+            warn!(%folder, %error, "replies cannot be spoken: their folder cannot be made");
         }
-        let beep = self.config.prompts.cache.join("beep.wav");
+        let beep = config.prompts.cache.join("beep.wav");
         match keep(&beep, &beep::wav()) {
             Ok(()) => drop(self.beep.set(beep)),
             Err(error) => {
                 error!(file = %beep.display(), %error, "the beep before a recording cannot be made");
             }
         }
-        let mut filled = Filled::default();
         let mut found = Found::new();
         let mut gaps = Vec::new();
-        for place in places(&self.config, None) {
+        for place in places(config, None) {
             match place.sound() {
                 Some(file) => add(&mut found, &place, file),
                 None => gaps.push(place),
             }
         }
+        let mut filled = Filled::default();
         let mut complaint = None;
-        let mut gaps = gaps.into_iter();
-        let mut making = JoinSet::new();
-        loop {
-            while making.len() < AT_ONCE
-                && let Some(place) = gaps.next()
-            {
-                making.spawn(make(place));
-            }
-            let Some(made) = making.join_next().await else {
-                break;
-            };
+        for (place, made) in make_all(gaps).await {
             match made {
-                Ok((place, Ok(file))) => {
+                Ok(file) => {
                     filled.made += 1;
                     add(&mut found, &place, &file);
                 }
-                Ok((_, Err(why))) => {
+                Err(why) => {
                     filled.missing += 1;
                     complaint = complaint.or(why);
                 }
-                Err(_) => filled.missing += 1,
             }
         }
         filled.there = found.values().map(HashMap::len).sum();
-        *self
-            .found
-            .write()
-            .unwrap_or_else(|broken| broken.into_inner()) = found;
+        // Whoever panicked with it had only read it.
+        *self.found.write().unwrap_or_else(PoisonError::into_inner) = found;
         let Filled {
             there,
             made,
             missing,
         } = filled;
-        info!(there, made, missing, "looked for the sounds of the lines");
-        if missing > 0 {
-            error!(
-                "callers will not hear everything; `dutyline prompts check` says what is missing"
-            );
-        }
-        if let Some(error) = complaint {
-            error!(%error, "a sound could not be synthesized");
+        if missing == 0 {
+            info!(there, made, "the sounds of the lines are there");
+        } else {
+            let why = complaint.unwrap_or_else(|| "not recorded".into());
+            error!(there, made, missing, %why, "callers will not hear everything: see `dutyline prompts check`");
         }
         filled
     }
@@ -151,16 +132,15 @@ impl Sounds {
         words: &str,
         now: DateTime<Utc>,
     ) -> bool {
-        if self.passes.get().is_none() {
-            return false;
-        }
         if self.passing.share(call, language, words, now) {
             return true;
         }
-        let Some(synthesizer) = self.config.prompts.synthesize.get(language) else {
+        let Some(synthesizer) = self.synthesizers.get(language) else {
             return false;
         };
-        let synthesizer = Synthesizer::new(synthesizer);
+        if !self.passing.is_open() {
+            return false;
+        }
         // What the command complains of may hold the words: it is not logged.
         let Ok(sound) = synthesizer.speak(words, LONGEST_REPLY, PATIENCE).await else {
             warn!(%call, "a reply could not be synthesized");
@@ -193,10 +173,7 @@ impl Sounds {
 
 impl Voice for Sounds {
     fn files(&self, language: &str, text: &Spoken) -> Vec<PathBuf> {
-        let found = self
-            .found
-            .read()
-            .unwrap_or_else(|broken| broken.into_inner());
+        let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
         let pieces = text.pieces().iter();
         let files = pieces.filter_map(|piece| match piece {
             Piece::Sound(sound) => found.get(language)?.get(&sound.id).cloned(),
@@ -220,8 +197,28 @@ fn add(found: &mut Found, place: &Place, file: &Path) {
     language.insert(place.entry.sound.id.clone(), file);
 }
 
-/// Fills one gap; the error is none when nothing could fill it.
-async fn make(place: Place) -> (Place, Result<PathBuf, Option<String>>) {
+/// A gap, and the file it was filled with; the error is none when there is nothing to fill it.
+type Made = (Place, Result<PathBuf, Option<String>>);
+
+/// Fills gaps, a few at a time. One whose making panicked is not among them.
+async fn make_all(gaps: Vec<Place>) -> Vec<Made> {
+    let mut gaps = gaps.into_iter();
+    let mut making = JoinSet::new();
+    let mut all = Vec::new();
+    loop {
+        while making.len() < AT_ONCE
+            && let Some(place) = gaps.next()
+        {
+            making.spawn(make(place));
+        }
+        match making.join_next().await {
+            Some(made) => all.extend(made),
+            None => return all,
+        }
+    }
+}
+
+async fn make(place: Place) -> Made {
     let Some((file, synthesizer)) = place.cached.clone() else {
         return (place, Err(None));
     };
@@ -267,14 +264,8 @@ pub fn concerns(config: &Config) -> Vec<String> {
     }
     if settings.synthesize.is_empty() {
         concerns.push(
-            "sounds: without [prompts] synthesize a caller is told of a reply, but not the reply"
-                .into(),
+            "sounds: without [prompts] synthesize a caller is told that there is a reply, but not which".into(),
         );
-    } else if let Err(error) = shared::make_folder(&settings.passing, shared::UNLISTED) {
-        concerns.push(format!(
-            "sounds: replies cannot be spoken: {} cannot be made: {error}",
-            settings.passing.display()
-        ));
     } else if !shared::in_memory(&settings.passing) {
         concerns.push(format!(
             "sounds: {} is not in memory (tmpfs): replies that were heard could be found on the disk",

@@ -11,12 +11,14 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// The folder, and what is in it.
 pub struct Passing {
     folder: PathBuf,
+    open: AtomicBool,
     kept: Mutex<HashMap<Of, Kept>>,
 }
 
@@ -34,6 +36,7 @@ impl Passing {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
+            open: AtomicBool::new(false),
             kept: Mutex::default(),
         }
     }
@@ -56,7 +59,13 @@ impl Passing {
                 fs::remove_file(path)?;
             }
         }
+        self.open.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Can anything be kept in it?
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
     }
 
     /// The file of these words, if they have a sound now.

@@ -54,15 +54,15 @@ async fn gaps_are_filled_once() {
     let chinese = places(&config, Some("zh-CN")).len();
     let english = places(&config, Some("en")).len();
 
-    let filled = Sounds::new(&config).fill().await;
+    let filled = Sounds::new(&config.prompts).fill(&config).await;
     let made = chinese - 1;
     assert_eq!(
         (filled.there, filled.made, filled.missing),
         (chinese, made, english)
     );
     assert_eq!(spoken(&folder), made);
-    let sounds = Sounds::new(&config);
-    let again = sounds.fill().await;
+    let sounds = Sounds::new(&config.prompts);
+    let again = sounds.fill(&config).await;
     assert_eq!((again.there, again.made), (chinese, 0));
     assert_eq!(spoken(&folder), made);
 
@@ -80,10 +80,10 @@ async fn gaps_are_filled_once() {
 #[tokio::test]
 async fn a_recording_is_heard_from_the_next_start_on() {
     let (folder, config) = configured();
-    Sounds::new(&config).fill().await;
+    Sounds::new(&config.prompts).fill(&config).await;
     record(&config, "greeting-2", &tone(1.0));
-    let sounds = Sounds::new(&config);
-    sounds.fill().await;
+    let sounds = Sounds::new(&config.prompts);
+    sounds.fill(&config).await;
     let files = sounds.files("zh-CN", &greeting());
     assert_eq!(files[2], folder.path().join("prompts/zh-CN/greeting-2"));
 }
@@ -92,12 +92,12 @@ async fn a_recording_is_heard_from_the_next_start_on() {
 async fn a_reply_passes_with_its_call() {
     let (folder, config) = configured();
     let reply = "已经转交有关部门。";
-    let sounds = Sounds::new(&config);
+    let sounds = Sounds::new(&config.prompts);
     assert!(
         !sounds.let_pass(CALL, "zh-CN", reply, NOW).await,
         "not opened"
     );
-    sounds.fill().await;
+    sounds.fill(&config).await;
     let before = spoken(&folder);
     assert!(!sounds.has("zh-CN", reply));
     assert!(sounds.let_pass(CALL, "zh-CN", reply, NOW).await);
@@ -125,7 +125,7 @@ async fn a_reply_passes_with_its_call() {
 #[tokio::test]
 async fn a_reply_nobody_can_speak_has_no_sound() {
     let (_folder, config) = configured();
-    let sounds = Sounds::new(&config);
-    sounds.fill().await;
+    let sounds = Sounds::new(&config.prompts);
+    sounds.fill(&config).await;
     assert!(!sounds.let_pass(CALL, "en", "It was passed on.", NOW).await);
 }

@@ -14,6 +14,7 @@ mod api;
 mod asterisk;
 mod calling_back;
 mod canary;
+mod carriers;
 mod cli;
 mod config_errors;
 mod console;

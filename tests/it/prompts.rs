@@ -59,7 +59,15 @@ fn the_reading_script_is_in_the_order_of_speaking() {
     let (code, script, errors) = run(folder.path(), &["prompts", "list", "--language", "zh-CN"]);
     assert_eq!((code, errors.as_str()), (0, ""));
     let lines: Vec<&str> = script.lines().map(str::trim_end).collect();
-    insta::assert_snapshot!(lines[..7].join("\n"), @"");
+    insta::assert_snapshot!(lines[..7].join("\n"), @"
+    zh-CN/greeting-1.wav          您好，这里是  [您好，这里是防城港市委第五巡察组值班电话。]
+    zh-CN/fcg-5-name.wav          防城港市委第五巡察组  [您好，这里是防城港市委第五巡察组值班电话。]
+    zh-CN/greeting-2.wav          值班电话。  [您好，这里是防城港市委第五巡察组值班电话。]
+    zh-CN/confidential.wav        您的来电和反映内容严格保密。
+    zh-CN/menu_report.wav         反映问题，请按1。
+    zh-CN/menu_duty.wav           人工接听，请按2。
+    zh-CN/menu_inform.wav         受理范围和其他渠道，请按3。
+    ");
     for line in [
         "zh-CN/weekday-5.wav           星期五  [反映问题的受理时间到6月14日星期五为止。]",
         "zh-CN/digit-1.wav             幺  [您的回执号是：0 1 2 3 4 5 6 7 8 9。]",
@@ -106,7 +114,14 @@ fn what_is_missing_or_wrong_is_told_with_its_path() {
     let (code, told, errors) = run(folder.path(), &["prompts", "check", "--language", "en"]);
     assert_eq!(code, 1);
     let lines: Vec<&str> = told.lines().collect();
-    insta::assert_snapshot!(lines[..6].join("\n"), @"");
+    insta::assert_snapshot!(lines[..6].join("\n"), @"
+    ✗ ./own/en/fcg-5-name.wav: it has 44100 Hz; 8000 Hz are needed
+    ✗ ./own/en/confidential.wav: it has 2 channels; one (mono) is needed
+    ✗ ./own/en/menu_report.wav: it has 8 bits; 16 bits are needed
+    ✗ ./own/en/menu_duty.wav: it is no whole WAV file
+    ✗ ./own/en/menu_inform.wav: it is empty
+    ✗ ./own/en/menu_call_back.wav: missing: For earlier reports, press 4.
+    ");
     let sounds = catalogue_of(&folder, "en");
     let missing = sounds - 6;
     assert_eq!(
@@ -183,23 +198,23 @@ fn a_mistake_is_told_by_file_line_and_key() {
     for (own, told) in [
         (
             "greeting = '这里是值班电话。'",
-            "own/zh-CN.toml:1: greeting: {team} has to stand in it once, and no other blank",
+            "./own/zh-CN.toml:1: greeting: {team} has to stand in it once, and no other blank",
         ),
         (
             "\ngoodbye = '再见{team}。'",
-            "own/zh-CN.toml:2: goodbye: there is no blank to fill in it",
+            "./own/zh-CN.toml:2: goodbye: there is no blank to fill in it",
         ),
         (
             "goodbye = ' '",
-            "own/zh-CN.toml:1: goodbye: callers hear these words; they cannot be empty",
+            "./own/zh-CN.toml:1: goodbye: callers hear these words; they cannot be empty",
         ),
         (
             "godbye = '再见。'",
-            "own/zh-CN.toml:1: godbye: there is no such prompt",
+            "./own/zh-CN.toml:1: godbye: there is no such prompt",
         ),
         (
             "greeting = { audio = 'one.wav' }",
-            "own/zh-CN.toml:1: greeting: audio: 2 recordings, before and after the blank would be right",
+            "./own/zh-CN.toml:1: greeting: audio: 2 recordings, before and after the blank would be right",
         ),
     ] {
         let folder = configured("folder = \"own\"");
@@ -269,8 +284,8 @@ async fn espeak_speaks_all_of_the_line() {
         recommended("en")
     ));
     let config = config(&folder);
-    let sounds = Sounds::new(&config);
-    let filled = sounds.fill().await;
+    let sounds = Sounds::new(&config.prompts);
+    let filled = sounds.fill(&config).await;
     let all = places(&config, None);
     assert_eq!((filled.made, filled.missing), (all.len(), 0));
 

@@ -184,7 +184,7 @@ fn passing(line: &TestLine) -> usize {
 on_both! {
     async fn a_reply_is_a_sound_until_its_call_is_settled(line: TestLine = speaking) {
         let receipt = replied(line).await;
-        line.service().sounds.fill().await;
+        line.service().sounds.fill(&line.service().config).await;
         let mut call = Call::dial(line).await;
         call.presses("4").await;
         assert_eq!(passing(line), 0);

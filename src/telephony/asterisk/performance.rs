@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 /// How much longer than its limit a recording may take before it is stopped from here.
 const OVERDUE: Duration = Duration::from_secs(15);
+/// How long what was recorded may be told of after its channel.
+const LATE: Duration = Duration::from_secs(5);
 /// How long a channel may take to go when it was hung up.
 const FAREWELL: Duration = Duration::from_secs(15);
 
@@ -143,6 +145,7 @@ pub struct Performance {
     /// The caller pressed `#` while being recorded.
     hash: bool,
     hangs_up: bool,
+    gone: bool,
     /// The playback of this program, when it is not the first: what the one before it still plays is another.
     again: Option<String>,
 }
@@ -163,6 +166,7 @@ impl Performance {
             timer: 0,
             hash: false,
             hangs_up: false,
+            gone: false,
             again: None,
         }
     }
@@ -226,6 +230,7 @@ impl Performance {
     /// Takes in what happened.
     pub fn happened(&mut self, happening: Happening) -> Vec<Command> {
         match happening {
+            Happening::Gone if matches!(self.stage, Stage::Recording) => return self.left_behind(),
             Happening::Gone => return self.gone(None),
             Happening::HangsUp => {
                 self.hangs_up = true;
@@ -426,6 +431,7 @@ impl Performance {
                 seconds: 0,
             }),
             Happening::Refused(Purpose::Record, _) => self.ask(Question::Nothing),
+            Happening::Time(_) if self.gone => self.gone(None),
             Happening::Time(_) => {
                 let uri = format!("recordings/live/{own}/stop");
                 let stop = Command::Send(Purpose::Tidy, Request::new("POST", uri));
@@ -456,6 +462,15 @@ impl Performance {
             RecordingEnd::Silence
         };
         self.ask(Question::Recording { name, seconds, end })
+    }
+
+    /// The caller is gone, and what they said until then is about to be told of.
+    fn left_behind(&mut self) -> Vec<Command> {
+        if self.gone {
+            return Vec::new();
+        }
+        (self.gone, self.hangs_up) = (true, true);
+        vec![self.wait(LATE)]
     }
 
     // --- the end -------------------------------------------------------------------------------------

@@ -255,6 +255,12 @@ impl TestLine {
         self.idle().await;
     }
 
+    /// Waits until every call that was answered is over and settled.
+    pub async fn until_settled(&self) {
+        // A running call is watched over.
+        self.until(async || self.all_jobs().await.is_empty()).await;
+    }
+
     /// Waits for something that jobs bring about.
     async fn until(&self, there: impl AsyncFn() -> bool) {
         let mut worked = self.service().worked.subscribe();
@@ -273,10 +279,14 @@ impl TestLine {
 
     /// The jobs that are waiting: kind, given up, number. Watching over a running call is none to wait for.
     pub async fn jobs(&self) -> Vec<(String, bool, i64)> {
-        let mut tx = self.service().db.read().await.expect("the database");
-        let mut counts = jobs::count(&mut tx).await.expect("the jobs");
+        let mut counts = self.all_jobs().await;
         counts.retain(|(kind, ..)| kind != "watch");
         counts
+    }
+
+    async fn all_jobs(&self) -> Vec<(String, bool, i64)> {
+        let mut tx = self.service().db.read().await.expect("the database");
+        jobs::count(&mut tx).await.expect("the jobs")
     }
 
     /// Drops all jobs: for a test that leaves the provider nothing to fetch.

@@ -39,6 +39,17 @@ pub enum Waiting {
     Over,
 }
 
+/// How somebody who speaks ends a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechEnds {
+    /// They press `#`.
+    Key,
+    /// They fall silent.
+    Silence,
+    /// They go on to the limit.
+    Limit,
+}
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
@@ -88,6 +99,8 @@ pub struct Pbx {
     timers: ByHand,
     changed: watch::Sender<u64>,
     out: Arc<Mutex<Option<mpsc::UnboundedSender<Message>>>>,
+    /// The operator's recordings: the ten digits.
+    sounds: Arc<tempfile::TempDir>,
     connection: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
@@ -102,6 +115,7 @@ impl Pbx {
             timers: ByHand::default(),
             changed: watch::Sender::new(0),
             out: Arc::default(),
+            sounds: Arc::new(files::sounds()),
             connection: Arc::default(),
         };
         let files = files::router(pbx.clone());
@@ -142,6 +156,11 @@ number = "+8613800000001"
 name = "乙"
 number = "+8613800000002"
 "#;
+        let folder = self.sounds.path().display();
+        let prompts = format!(
+            "[prompts]\nfolder = \"{folder}/recorded\"\ncache = \"{folder}/cache\"\npassing = \"{folder}/passing\"\n"
+        );
+        let toml = toml.replacen("[[provider]]", &format!("{prompts}\n[[provider]]"), 1);
         format!("{}{roster}", toml.replacen("[[line]]", &provider, 1))
     }
 
@@ -291,15 +310,32 @@ number = "+8613800000002"
         self.waits(id).await;
     }
 
-    /// Says something, and ends the recording so.
+    /// Says something, and ends the recording with the key, or by falling silent.
     pub async fn speak(&self, id: &str, audio: Bytes, hash: bool) {
+        let end = match hash {
+            true => SpeechEnds::Key,
+            false => SpeechEnds::Silence,
+        };
+        self.speak_until(id, audio, end).await;
+    }
+
+    /// Says something, until the recording ends so.
+    pub async fn speak_until(&self, id: &str, audio: Bytes, end: SpeechEnds) {
+        let Waiting::Speech(limit) = self.waits(id).await else {
+            panic!("no recording runs");
+        };
         let name = self.state().channels[id].recording.clone();
         let name = name.expect("a recording runs");
         self.acts(id);
-        if hash {
-            self.key(id, '#');
-        }
-        self.recorded(&name, audio);
+        let seconds = match end {
+            SpeechEnds::Key => {
+                self.key(id, '#');
+                None
+            }
+            SpeechEnds::Silence => None,
+            SpeechEnds::Limit => Some(limit),
+        };
+        self.recorded_for(&name, audio, seconds);
         self.waits(id).await;
     }
 
@@ -376,6 +412,18 @@ number = "+8613800000002"
     /// Takes what a channel was played since the last time.
     pub fn played(&self, id: &str) -> Vec<String> {
         self.state().played.remove(id).unwrap_or_default()
+    }
+
+    /// The receipt that was played last, digit by digit.
+    pub fn receipt(&self, id: &str) -> String {
+        let state = self.state();
+        let played = state.played.get(id).expect("something was played");
+        let digits = played
+            .iter()
+            .filter_map(|media| media.split_once("/digit-"));
+        let digits: Vec<&str> = digits.map(|(_, digit)| digit).collect();
+        assert!(digits.len() >= 12, "a receipt");
+        digits[digits.len() - 12..].concat()
     }
 
     /// The recordings on the disk.

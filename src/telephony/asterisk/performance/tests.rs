@@ -184,6 +184,26 @@ fn hanging_up_tells_of_the_recording_first() {
 }
 
 #[test]
+fn a_recording_told_of_behind_its_caller_is_heard() {
+    let (mut call, _) = begun(program(0, RECORD));
+    let commands = call.happened(Happening::Gone);
+    assert_eq!(question(&commands), None, "not over yet");
+    let late = timer(&commands);
+    let done = recorded(&call, 5);
+    let ended = call.happened(done);
+    assert!(matches!(
+        question(&ended),
+        Some(Question::Ended { recording: Some(_) })
+    ));
+    // And one that is never told of keeps nobody waiting.
+    let (mut call, _) = begun(program(0, RECORD));
+    call.happened(Happening::Gone);
+    assert_eq!(call.happened(Happening::Gone), [], "twice");
+    let ended = call.happened(Happening::Time(late));
+    assert_eq!(question(&ended), Some(&Question::Ended { recording: None }));
+}
+
+#[test]
 fn a_recording_that_is_there_already_was_made() {
     let (mut call, _) = begun(program(0, RECORD));
     let commands = call.happened(Happening::Refused(Purpose::Record, 409));
@@ -375,7 +395,8 @@ proptest! {
             commands = call.happened(happening);
         }
         over += usize::from(commands.contains(&Command::Over));
-        let last = call.happened(Happening::Gone);
+        let mut last = call.happened(Happening::Gone);
+        last.extend(call.happened(Happening::Time(call.timer)));
         over += usize::from(last.contains(&Command::Over));
         prop_assert_eq!(over, 1);
         prop_assert_eq!(call.happened(Happening::Gone), []);

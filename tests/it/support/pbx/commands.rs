@@ -237,7 +237,12 @@ impl Pbx {
 
     /// A recording is done: its file is on the disk, and it is told of. Nothing said is a file with a header alone.
     pub(super) fn recorded(&self, name: &str, audio: Bytes) {
-        let seconds = audio.len().saturating_sub(44) / 16_000;
+        self.recorded_for(name, audio, None);
+    }
+
+    /// The same, after so many seconds.
+    pub(super) fn recorded_for(&self, name: &str, audio: Bytes, seconds: Option<u64>) {
+        let seconds = seconds.unwrap_or(audio.len().saturating_sub(44) as u64 / 16_000);
         {
             let mut state = self.state();
             let on = state.live.remove(name);

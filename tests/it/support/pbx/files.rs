@@ -95,3 +95,20 @@ pub(super) fn empty_wav() -> Bytes {
     wav.extend(b"\x02\0\x10\0data\0\0\0\0");
     wav.into()
 }
+
+/// What an operator recorded: the digits of a receipt in both languages.
+pub(super) fn sounds() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for language in ["zh-CN", "en"] {
+        let own = folder.path().join("recorded").join(language);
+        std::fs::create_dir_all(&own).expect("a folder");
+        for digit in 0..10 {
+            let mut wav = empty_wav().to_vec();
+            wav[4..8].copy_from_slice(&(36u32 + 320).to_le_bytes());
+            wav[40..44].copy_from_slice(&320u32.to_le_bytes());
+            wav.extend([0; 320]);
+            std::fs::write(own.join(format!("digit-{digit}.wav")), wav).expect("a file");
+        }
+    }
+    folder
+}
