@@ -21,7 +21,7 @@ use passing::Passing;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};

@@ -33,7 +33,7 @@ row! {
         pub added: bool,
         /// The roster is rung, or one of it speaks with the caller.
         pub at_duty: bool,
-        /// The step that rang whoever took the call, pressing their key.
+        /// The step that rang whoever took the call, pressing their key; gone when settled.
         pub taken_step: Option<i32>,
     }
 }
@@ -92,7 +92,7 @@ statements! {
     SET_AT_DUTY = "UPDATE calls SET at_duty = $2 WHERE id = $1";
     SET_TAKEN = "UPDATE calls SET taken_step = $2 WHERE id = $1";
     AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
-    SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL WHERE id = $1";
+    SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
     KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     DELETE_STEPS = "DELETE FROM steps WHERE call = $1";

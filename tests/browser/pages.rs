@@ -279,6 +279,7 @@ async fn a_talk(language: &str, eye: impl Eye) {
     tour.see("queue-live").await;
     tour.goto(&tour.line.newest().await).await;
     tour.window.save_note("来电人说食堂采购没有招标。").await;
+    tour.window.wait_for(".timeline .note").await;
     tour.see("report-live").await;
     tour.window.write("#note-form textarea", "负责人姓").await;
     caller.hang_up().await;

@@ -1,7 +1,8 @@
 //! The simulated telephone, used as somebody would who has never seen it.
 
 use super::Window;
-use crate::support::{DEADLINE, Database, TestLine, pause};
+use crate::duty::{FIRST, answers, roster};
+use crate::support::{DEADLINE, Database, OPEN, TestLine, pause};
 use dutyline::clock::instant;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::recordings::wav_millis;
@@ -16,7 +17,10 @@ struct Caller {
 
 impl Caller {
     async fn new(window: Window) -> Self {
-        let line = TestLine::open(Database::sqlite()).await;
+        Self::at_line(TestLine::open(Database::sqlite()).await, window).await
+    }
+
+    async fn at_line(line: TestLine, window: Window) -> Self {
         let caller = Self { line, window };
         caller.open().await;
         caller
@@ -115,6 +119,35 @@ async fn a_report_from_dialling_to_the_receipt() {
     let (report, recording) = caller.report().await;
     assert_eq!(report["reference"], "2024-0001");
     assert_eq!(recording, SAMPLE);
+    caller.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_roster_is_rung_and_somebody_speaks() {
+    let line = TestLine::with(Database::sqlite(), OPEN, roster).await;
+    let caller = Caller::at_line(line, Window::open().await).await;
+    // Nobody picks up: both telephones are given up, then a report is asked for.
+    caller.dial().await;
+    caller.press('2').await;
+    caller.at("rung").await;
+    assert_eq!(caller.window.text("#state").await, "正在呼叫值班人员……");
+    caller.window.click("#silence").await;
+    caller.window.click("#silence").await;
+    caller.at("speech").await;
+    caller.window.click("#hangup").await;
+    caller.at("over").await;
+    // Somebody does.
+    answers(&caller.line, FIRST, "1");
+    caller.dial().await;
+    caller.press('2').await;
+    caller.at("talk").await;
+    assert_eq!(caller.window.text("#state").await, "正在与值班人员通话");
+    caller.window.click("#hangup").await;
+    caller.at("over").await;
+    caller.over(2).await;
+    caller.line.idle().await;
+    let report = caller.line.lead().await.only_report().await;
+    assert_eq!(report["source"], "live");
     caller.finish().await;
 }
 

@@ -43,6 +43,11 @@ const SECOND_TAKE: &str = "REcanary0again4e8b1c7d6f5a9203";
 const THIRD_CALL: &str = "CAcanary0third9e2b7d4c1f8a6053";
 const ADDED_TAKE: &str = "REcanary0added5c3d2b1a9f8e7460";
 const STRAY_TAKE: &str = "REcanary0stray1d9c8b7e6f5a4320";
+const TALKING_CALLER: &str = "13871640295";
+const TALK_CALL: &str = "CAcanary0talk8d2f6b1a9c7e5034";
+const LEG_CALL: &str = "CAcanary0leg3a7e1c9d5b8f2604";
+const ON_DUTY: &str = "金丝雀值班员 Wachkanarie";
+const ON_DUTY_NUMBER: &str = "+8613977420586";
 const AUDIO: &[u8] = b"\x03\xfacanary\x81said\xc4";
 const TYPED: &str = "738194620577";
 const REPLY: &str = "金丝雀请再来电 Antwortkanarie";
@@ -83,6 +88,11 @@ async fn nothing_is_left_in_the_clear(database: Database) {
         ("a number no line has", &NOT_OURS[3..]),
         ("the third caller's number", THIRD_CALLER),
         ("the third call's id", THIRD_CALL),
+        ("the number of who spoke to the inspector", TALKING_CALLER),
+        ("the id of the call that was taken", TALK_CALL),
+        ("the id of the call that was rung", LEG_CALL),
+        ("who took the call", ON_DUTY),
+        ("the number that was rung", &ON_DUTY_NUMBER[3..]),
         ("the added take's id", ADDED_TAKE),
         ("digits typed for a receipt", TYPED),
         ("the reply", REPLY),
@@ -126,6 +136,7 @@ async fn nothing_is_left_in_the_clear(database: Database) {
     let spaced: Vec<String> = receipt.chars().map(String::from).collect();
     needles.add("the receipt as it is spoken", spaced.join(" ").as_bytes());
     other_calls(&house, &provider).await;
+    talk(&house).await;
     house.settled().await;
     for token in reply(&house).await {
         needles.add_base64("a session's token", &token);
@@ -139,7 +150,7 @@ async fn nothing_is_left_in_the_clear(database: Database) {
 
     let metrics = house.metrics().await;
     assert!(
-        metrics.contains("dutyline_reports{line=\"fcg-5\",status=\"queued\"} 1"),
+        metrics.contains("dutyline_reports{line=\"fcg-5\",status=\"queued\"} 2"),
         "{metrics}"
     );
     house.saw("the metrics", metrics.into_bytes());
@@ -295,6 +306,29 @@ async fn call_back(house: &House, provider: &Provider, receipt: &str) {
         .await;
 }
 
+/// Somebody speaks to the duty inspector, and hangs up.
+async fn talk(house: &House) {
+    let caller = Caller {
+        house,
+        call: TALK_CALL,
+        from: TALKING_CALLER,
+    };
+    let menu = caller.says("/hooks/twilio/call", &[("To", NUMBER)]).await;
+    let rung = caller.says(&menu.action(), &[("Digits", "2")]).await;
+    let leg = [
+        ("CallSid", LEG_CALL),
+        ("ParentCallSid", TALK_CALL),
+        ("To", ON_DUTY_NUMBER),
+    ];
+    let whisper = caller.says(&rung.attribute("url"), &leg).await;
+    let key = [&leg[..], &[("Digits", "1")]].concat();
+    let taken = caller.says(&whisper.action(), &key).await;
+    assert!(taken.0.ends_with("<Response></Response>"), "{}", taken.0);
+    caller
+        .says("/hooks/twilio/status", &[("CallStatus", "completed")])
+        .await;
+}
+
 async fn other_calls(house: &House, provider: &Provider) {
     let caller = Caller {
         house,
@@ -356,7 +390,7 @@ async fn inspect(house: &House) -> Vec<String> {
 
     let first = Api::log_in(&house.url, LEAD.0, PASSWORD).await;
     let all = first.reports().await;
-    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(all.len(), 3, "{all:?}");
     let mut id = String::new();
     for report in &all {
         let opened = first
@@ -452,7 +486,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
             .entry(format!("{}.{}", cell.table, cell.column))
             .or_insert(0) += 1;
     }
-    assert_eq!(seen["reports.received_hour"], 4, "{seen:?}");
+    assert_eq!(seen["reports.received_hour"], 5, "{seen:?}");
     assert!(seen["audit.at"] > 10, "{seen:?}");
     let mut files = 0;
     for item in fs::read_dir(house.data().join("recordings")).unwrap() {
@@ -566,6 +600,10 @@ impl House {
     async fn build(database: &Database, api_url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let toml = support::configuration(&database.address(folder.path()), api_url);
+        let roster = format!(
+            "[[line.roster]]\nname = \"{ON_DUTY}\"\nnumber = \"{ON_DUTY_NUMBER}\"\n\n[line.translations.en]"
+        );
+        let toml = toml.replace("[line.translations.en]", &roster);
         fs::write(folder.path().join("dutyline.toml"), toml).unwrap();
         fs::write(folder.path().join("password"), format!("{PASSWORD}\n")).unwrap();
         fs::create_dir(folder.path().join("temporary")).unwrap();

@@ -14,7 +14,7 @@ use dutyline::simulator::webhook::Webhook;
 use serde_json::{Value, json};
 
 /// The telephones of the roster, in its order.
-const FIRST: &str = "+8613800000001";
+pub const FIRST: &str = "+8613800000001";
 const SECOND: &str = "+8613800000002";
 
 const CONNECTING: &str = "正在为您接通值班人员，请稍候。";
@@ -65,7 +65,7 @@ pub fn recorded(toml: String) -> String {
 }
 
 /// Whoever answers this telephone presses these keys.
-fn answers(line: &TestLine, number: &str, keys: &str) {
+pub fn answers(line: &TestLine, number: &str, keys: &str) {
     let keys = keys.to_owned();
     let answering = Answering::PicksUp { keys };
     line.exchange.set_answering(number, answering);

@@ -65,12 +65,12 @@ pub fn check(data: &[u8]) {
         document(&script, &links),
         blunt_document(&script, &blunt),
         // Whoever is rung hears the same words; what they press goes elsewhere.
-        whisper(
-            &Script([&script.0[..], &[key]].concat()),
-            &links,
-        ),
+        whisper(&Script([&script.0[..], &[key]].concat()), &links),
     ];
-    for (written, action) in written.into_iter().zip([links.step(), links.step(), links.taken()]) {
+    for (written, action) in written
+        .into_iter()
+        .zip([links.step(), links.step(), links.taken()])
+    {
         let mut said = Vec::new();
         for verb in twiml_reader::read(&written).expect("the provider understands it") {
             match verb {
