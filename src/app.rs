@@ -6,10 +6,11 @@ use crate::config::{Config, ConfigError, LineConfig, ProviderConfig, ProviderKin
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
-use crate::service::Service;
+use crate::service::{Patience, Service};
 use crate::store::{Db, members};
 use crate::telephony::twilio::{Twilio, TwilioSettings, loopback_client, rest_client};
 use crate::telephony::{Provider, simulator};
+use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
@@ -137,9 +138,11 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
+        receipts: Bench::default(),
         guesses: Guesses::default(),
         live: Live::default(),
         counters: Counters::default(),
+        patience: Patience::default(),
     }))
 }
 

@@ -44,6 +44,8 @@ counters! {
     logins_wrong,
     /// Receipts nobody looked up, because there were too many tries.
     receipts_refused,
+    /// Receipts nobody looked up, because there was no time.
+    receipts_late,
 }
 
 /// A number that only grows.

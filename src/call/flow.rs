@@ -73,8 +73,10 @@ pub enum Found {
     Report(Earlier),
     /// There is none.
     Nothing,
-    /// Nobody looked: there were too many tries, or there was no time.
-    NotLooked,
+    /// Nobody looked: there were too many tries.
+    TooMany,
+    /// There was no time to look.
+    NoTime,
 }
 
 /// What the conversation has to know besides what came back.

@@ -124,6 +124,8 @@ pub enum Asked {
     Unknown,
     /// There were too many tries; nobody looked at the last one.
     Later,
+    /// There was no time to look at the last one.
+    Again,
 }
 
 /// What a recording is for.

@@ -15,8 +15,6 @@ use std::time::Duration;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-/// How long the database may take. A caller waits on the other end, and the answer has to be out within 2 seconds.
-const PATIENCE: Duration = Duration::from_millis(1500);
 /// The largest recording that is played back.
 const LARGEST_TAKE: usize = 64 * 1024 * 1024;
 
@@ -103,7 +101,7 @@ async fn webhook(
     service.counters.webhooks.add();
     let hook = hook(&parts.uri);
     let conducted = conduct::conduct(&service, provider.as_ref(), &hook, &event);
-    match tokio::time::timeout(PATIENCE, conducted).await {
+    match tokio::time::timeout(service.patience.webhook, conducted).await {
         Ok(Ok(Reply::Script(rendered))) => script(rendered),
         Ok(Ok(Reply::Noted)) => StatusCode::NO_CONTENT.into_response(),
         Ok(Err(error)) => {
@@ -169,7 +167,7 @@ pub(super) async fn take(
 ) -> Response {
     let played = async {
         let found = conduct::find_take(&service, &name, call, step, &key);
-        let found = tokio::time::timeout(PATIENCE, found)
+        let found = tokio::time::timeout(service.patience.webhook, found)
             .await
             .map_err(|_| "the database did not answer in time".to_owned())?;
         let Some(recording) = found.map_err(|error| error.to_string())? else {

@@ -109,8 +109,10 @@ async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<De
     let receipt = Receipt::parse(&state.receipt)
         .map_err(|_| Unfinished::Failed("the call's receipt cannot be read".into()))?;
     let key = service.secret.derive(receipts::LABEL);
-    let line = call.line.clone();
-    Ok(tokio::task::spawn_blocking(move || receipts::derive(&receipt, &line, &key)).await?)
+    let derived = service
+        .receipts
+        .derive_for_job(receipt, call.line.clone(), key);
+    Ok(derived.await?)
 }
 
 async fn settle(

@@ -7,6 +7,7 @@ use crate::support::hooks::call_form;
 use crate::support::proxy::{Network, Proxy};
 use crate::support::{Answer, Database, NUMBER, OPEN, TestLine, logs};
 use dutyline::clock::instant;
+use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::WaitingFor;
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
@@ -44,9 +45,10 @@ struct Fragile {
 impl Fragile {
     async fn open(way: Way, at: &str) -> Self {
         logs::keep();
+        let real = Patience::default();
         let (line, proxy) = match way {
             Way::Locked => (
-                TestLine::with(Database::sqlite(), at, |toml| toml).await,
+                TestLine::with_patience(real, Database::sqlite(), at, |toml| toml).await,
                 None,
             ),
             Way::Stalled | Way::Cut => {
@@ -56,8 +58,9 @@ impl Fragile {
                 let (user, server) = before.rsplit_once('@').unwrap();
                 let proxy = Proxy::to(server.to_owned()).await;
                 let through = format!("{user}@{}/{name}", proxy.address);
-                let line = TestLine::with(database, at, |toml| toml.replace(&address, &through));
-                (line.await, Some(proxy))
+                let change = |toml: String| toml.replace(&address, &through);
+                let line = TestLine::with_patience(real, database, at, change).await;
+                (line, Some(proxy))
             }
         };
         Self {

@@ -40,6 +40,7 @@ impl Flow<'_> {
             Asked::Mistyped => vec![speaker.say(|p| &p.mistyped)],
             Asked::Unknown => vec![speaker.say(|p| &p.unknown_receipt)],
             Asked::Later => vec![speaker.say(|p| &p.try_later)],
+            Asked::Again => vec![speaker.say(|p| &p.not_looked_up)],
         };
         said.push(speaker.say(|p| &p.type_receipt));
         said.push(Verb::Digits {
@@ -69,7 +70,8 @@ impl Flow<'_> {
                 self.earlier()
             }
             Found::Nothing => self.wrong_receipt(Asked::Unknown),
-            Found::NotLooked => self.ask_receipt(Asked::Later),
+            Found::TooMany => self.ask_receipt(Asked::Later),
+            Found::NoTime => self.ask_receipt(Asked::Again),
         }
     }
 

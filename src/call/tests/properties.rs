@@ -113,7 +113,8 @@ fn any_input() -> impl Strategy<Value = Input> {
     let found = prop_oneof![
         3 => (status, reply).prop_map(|(status, reply)| Found::Report(Earlier { status, reply })),
         1 => Just(Found::Nothing),
-        1 => Just(Found::NotLooked),
+        1 => Just(Found::TooMany),
+        1 => Just(Found::NoTime),
     ];
     let typed = (keys, found).prop_map(|(keys, found)| Input::Typed {
         keys: keys.to_owned().into(),
