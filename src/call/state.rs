@@ -157,3 +157,18 @@ pub enum Reached {
     /// It was added to an earlier report.
     Added,
 }
+
+impl Reached {
+    /// As it is written down.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::CalledBack => "called_back",
+            Self::Guidance => "guidance",
+            Self::Recording => "recording",
+            Self::Connected => "connected",
+            Self::Receipt => "receipt",
+            Self::Added => "added",
+        }
+    }
+}

@@ -48,6 +48,21 @@ pub enum Hook {
     Fallback,
 }
 
+impl Hook {
+    /// What it is about, as its address names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Step(_) => "step",
+            Self::Status => "status",
+            Self::Recording(_) => "recording",
+            Self::Whisper(_) => "whisper",
+            Self::Taken(_) => "taken",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
 /// What every address we hand out carries.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StepRef {
@@ -295,11 +310,14 @@ impl<'a> Conducting<'a> {
                     found: self.looked_up.found(),
                 }
             }
-            Some(keys) => keys
-                .show()
-                .chars()
-                .next()
-                .map_or(Input::Nothing, Input::Key),
+            Some(keys) => {
+                let mut keys = keys.show().chars();
+                let first = keys.next();
+                if keys.next().is_some() {
+                    self.service.counters.keys_unasked.add();
+                }
+                first.map_or(Input::Nothing, Input::Key)
+            }
             None => Input::Nothing,
         }
     }

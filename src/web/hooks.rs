@@ -100,6 +100,7 @@ async fn webhook(
     };
     service.counters.webhooks.add();
     let hook = hook(&parts.uri);
+    service.counters.webhooks_by_kind.add(hook.kind());
     let conducted = conduct::conduct(&service, provider.as_ref(), &hook, &event);
     match tokio::time::timeout(service.patience.webhook, conducted).await {
         Ok(Ok(Reply::Script(rendered))) => script(rendered),

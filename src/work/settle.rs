@@ -2,13 +2,14 @@
 //! receipt work, and erases everything else.
 
 use super::{Claimed, Unfinished};
-use crate::call::state::{Place, State, Take};
+use crate::call::state::{Place, Reached, State, Take};
 use crate::conduct::{accept_orphan, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
 use crate::store::calls::{self, Call};
+use crate::store::hours;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, Tx};
@@ -159,6 +160,12 @@ async fn settle(
             let id = crate::clock::random_id();
             jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
         }
+    }
+    if report.reference.is_none() && !call.added {
+        hours::add_without_message(tx, &report.line, report.received_hour).await?;
+        let reached = state.map_or(Reached::Greeting, |state| state.reached);
+        let counter = &service.counters.calls_without_message;
+        counter.add(reached.as_str());
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod console;
 mod database_down;
 mod demo;
 mod fetching;
+mod floods;
 mod grants;
 mod kill;
 mod logins;

@@ -53,7 +53,7 @@ impl Flow<'_> {
     pub(super) fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
         let Input::Typed { keys, found } = input else {
             // All of it once more, also what was wrong: a `#` behind the last digit has cut it off.
-            return if self.silence() {
+            return if self.silence(&Input::Nothing) {
                 self.back_to_menu()
             } else {
                 self.receipt_question(asked)
@@ -143,7 +143,7 @@ impl Flow<'_> {
                 self.state.silences = 0;
                 self.earlier()
             }
-            _ if self.silence() => self.say_goodbye(),
+            _ if self.silence(&input) => self.say_goodbye(),
             // Pressed behind the twelfth digit, which needed none: it has cut off what was being said.
             Input::Key('#') => self.earlier(),
             _ => {

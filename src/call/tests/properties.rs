@@ -321,7 +321,7 @@ fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<
         .iter()
         .filter_map(|effect| match effect {
             Effect::Replaced { steps, by } => Some((steps.clone(), *by)),
-            Effect::ReceiptSpoken => None,
+            Effect::ReceiptSpoken | Effect::WrongKey => None,
         })
         .collect();
     if set_back.is_empty() {

@@ -38,6 +38,7 @@ pub(super) struct Line {
     /// Calls that run.
     #[schema(minimum = 0)]
     calls_running: i64,
+    recent_calls: RecentCalls,
     /// Jobs of the whole service that were given up, and want somebody to look.
     #[schema(minimum = 0)]
     jobs_given_up: i64,
@@ -45,6 +46,23 @@ pub(super) struct Line {
     disciplines: Vec<String>,
     /// See `disciplines`.
     focuses: Vec<String>,
+}
+
+/// The calls of this hour and the one before. Nothing is opened to count them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RecentCalls {
+    /// All that were answered.
+    #[schema(minimum = 0)]
+    answered: i64,
+    /// Those that are over, and left no message.
+    #[schema(minimum = 0)]
+    without_message: i64,
+    /// How many without a message are usual in two hours: twice the median of the hours with any call, of the seven days
+    /// before.
+    #[schema(minimum = 0)]
+    usual: i64,
+    /// Twenty or more left no message, and more than five times as many as is usual.
+    flood: bool,
 }
 
 /// How many reports have which status.
@@ -128,6 +146,12 @@ impl Line {
                 closed: standing.closed,
             },
             calls_running: standing.calls_running,
+            recent_calls: RecentCalls {
+                answered: standing.recent.answered,
+                without_message: standing.recent.without_message,
+                usual: standing.recent.usual,
+                flood: standing.recent.is_flood(),
+            },
             jobs_given_up: standing.jobs_given_up,
             disciplines: line.disciplines.clone(),
             focuses: line.focuses.clone(),
