@@ -8,13 +8,14 @@ use crate::config::{
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
-use crate::service::Service;
+use crate::service::{Patience, Service};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::asterisk::{Asterisk, AsteriskSettings};
 use crate::telephony::rest::{loopback_client, rest_client};
 use crate::telephony::twilio::{Twilio, TwilioSettings};
 use crate::telephony::{Provider, Voice, simulator};
+use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
@@ -165,10 +166,12 @@ pub async fn build_with(
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
+        receipts: Bench::default(),
         guesses: Guesses::default(),
         live: Live::default(),
         closing: watch::Sender::new(false),
         counters: Counters::default(),
+        patience: Patience::default(),
     }))
 }
 

@@ -1,17 +1,30 @@
 //! What went on, counted for operators. Never who, never what.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    (
+        $($(#[$doc:meta])* $name:ident),* ;
+        $($(#[$labelled_doc:meta])* $labelled:ident by $label:ident),* $(,)?
+    ) => {
         /// Counters since the start of the service.
         #[derive(Default)]
-        pub struct Counters { $($(#[$doc])* pub $name: Counter),* }
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+            $($(#[$labelled_doc])* pub $labelled: Labelled,)*
+        }
 
         impl Counters {
             /// Every counter with its name, in the order of declaration.
             pub fn all(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name.get())),*]
+            }
+
+            /// Those told apart by a label, each with its name and the label's.
+            pub fn labelled(&self) -> Vec<(&'static str, &'static str, &Labelled)> {
+                vec![$((stringify!($labelled), stringify!($label), &self.$labelled)),*]
             }
         }
     };
@@ -44,6 +57,14 @@ counters! {
     logins_wrong,
     /// Receipts nobody looked up, because there were too many tries.
     receipts_refused,
+    /// Receipts nobody looked up, because there was no time.
+    receipts_late,
+    /// Keys that were not offered where they were pressed, and keys behind the one that was waited for.
+    keys_unasked;
+    /// Calls that are over and left no message, by how far they got.
+    calls_without_message by reached,
+    /// Webhooks whose signature fitted, by what they were about.
+    webhooks_by_kind by kind,
 }
 
 /// A number that only grows.
@@ -59,5 +80,23 @@ impl Counter {
     /// The number.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number for each value of a label. The values come from the program, never from outside, so they are few.
+#[derive(Default)]
+pub struct Labelled(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Labelled {
+    /// One more of this.
+    pub fn add(&self, value: &'static str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(value).or_default() += 1;
+    }
+
+    /// The values there were so far, and how often.
+    pub fn get(&self) -> BTreeMap<&'static str, u64> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.clone()
     }
 }

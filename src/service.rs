@@ -5,10 +5,12 @@ use crate::config::Config;
 use crate::sounds::Sounds;
 use crate::store::Db;
 use crate::telephony::Provider;
+use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::{Key, ServiceSecret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
@@ -37,6 +39,8 @@ pub struct Service {
     pub worked: watch::Sender<u64>,
     /// Slows guessing of passwords down.
     pub logins: crate::login::Logins,
+    /// Where receipts are worked out.
+    pub receipts: Bench,
     /// Slows guessing of receipts down.
     pub guesses: crate::conduct::guesses::Guesses,
     /// Tells pages what changes.
@@ -45,6 +49,27 @@ pub struct Service {
     pub closing: watch::Sender<bool>,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
+    /// How long callers on the line are kept waiting.
+    pub patience: Patience,
+}
+
+/// How long callers on the line are kept waiting for what is slow, before they are answered without it: whoever waits
+/// on the other end has to hear something within 2 seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a webhook to be written down, all in all.
+    pub webhook: Duration,
+    /// For a receipt to be worked out, others before it included.
+    pub receipt: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            webhook: Duration::from_millis(1500),
+            receipt: Duration::from_millis(900),
+        }
+    }
 }
 
 /// A provider's name and one of its ids, sealed together while needed.

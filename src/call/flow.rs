@@ -73,8 +73,10 @@ pub enum Found {
     Report(Earlier),
     /// There is none.
     Nothing,
-    /// Nobody looked: there were too many tries, or there was no time.
-    NotLooked,
+    /// Nobody looked: there were too many tries.
+    TooMany,
+    /// There was no time to look.
+    NoTime,
 }
 
 /// What the conversation has to know besides what came back.
@@ -108,6 +110,8 @@ pub enum Effect {
     },
     /// The receipt was spoken: from now on it must work.
     ReceiptSpoken,
+    /// A key was pressed that was not offered.
+    WrongKey,
 }
 
 /// What one step of a call comes to.
@@ -336,7 +340,7 @@ impl<'a> Flow<'a> {
                     said
                 }
                 // Nothing pressed, twice: whoever cannot press keys can still speak.
-                None if self.silence() => self.guidance(),
+                None if self.silence(&input) => self.guidance(),
                 None => {
                     let mut said = self.wrong_key(&input);
                     said.extend(self.menu());
@@ -393,7 +397,7 @@ impl<'a> Flow<'a> {
                     said.extend(self.closed_menu(Vec::new()));
                     said
                 }
-                None if self.silence() => {
+                None if self.silence(&input) => {
                     if takes_reports {
                         self.guidance()
                     } else {
@@ -433,7 +437,10 @@ impl<'a> Flow<'a> {
     }
 
     /// Counts a silence or a wrong key; true when it was the second one in a row.
-    fn silence(&mut self) -> bool {
+    fn silence(&mut self, input: &Input) -> bool {
+        if matches!(input, Input::Key(_)) {
+            self.effects.push(Effect::WrongKey);
+        }
         self.state.silences += 1;
         self.state.silences >= 2
     }

@@ -124,6 +124,8 @@ pub enum Asked {
     Unknown,
     /// There were too many tries; nobody looked at the last one.
     Later,
+    /// There was no time to look at the last one.
+    Again,
 }
 
 /// What a recording is for.
@@ -154,4 +156,19 @@ pub enum Reached {
     Receipt,
     /// It was added to an earlier report.
     Added,
+}
+
+impl Reached {
+    /// As it is written down.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::CalledBack => "called_back",
+            Self::Guidance => "guidance",
+            Self::Recording => "recording",
+            Self::Connected => "connected",
+            Self::Receipt => "receipt",
+            Self::Added => "added",
+        }
+    }
 }

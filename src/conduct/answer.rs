@@ -13,8 +13,8 @@ use crate::store::StoreError;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::Kind;
-use crate::store::members;
 use crate::store::reports::{self, Report, ReportKeyRow};
+use crate::store::{hours, members};
 use crate::vault::entry::EntryKind;
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -125,6 +125,7 @@ impl Conducting<'_> {
             },
         )
         .await?;
+        hours::add_answered(self.tx, &line.id, report.received_hour).await?;
         add_entry(self.tx, &report, self.caller(now)).await?;
         let call = Call {
             id: random_id(),

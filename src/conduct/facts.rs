@@ -12,7 +12,7 @@ use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, EntryRow, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, hours};
 use crate::telephony::{RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
 use chrono::Datelike;
@@ -131,7 +131,20 @@ async fn add_to(
         };
         audit::append(tx, &report.line, act).await?;
     }
+    if call.settled && !call.added {
+        let own = report_of(tx, call.report).await?;
+        has_come_after_all(tx, &own).await?;
+    }
     Ok(())
+}
+
+/// A recording came to light when its call was settled, and counted as one without a message.
+async fn has_come_after_all(tx: &mut Tx, own: &Report) -> Result<(), StoreError> {
+    if own.reference.is_some() {
+        return Ok(());
+    }
+    audit::head(tx, &own.line).await?;
+    hours::take_without_message(tx, &own.line, own.received_hour).await
 }
 
 /// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
@@ -167,6 +180,9 @@ pub(super) async fn make_report(
         return Ok(());
     };
     service.counters.reports.add();
+    if call.settled && !call.added {
+        has_come_after_all(tx, &report).await?;
+    }
     audit::append(
         tx,
         &call.line,
@@ -218,9 +234,14 @@ pub(super) async fn write_effect(
     call: &Call,
     effect: &Effect,
 ) -> Result<(), StoreError> {
-    let Effect::Replaced { steps, by } = effect else {
+    let (steps, by) = match effect {
+        Effect::Replaced { steps, by } => (steps, by),
+        Effect::WrongKey => {
+            turn.service.counters.keys_unasked.add();
+            return Ok(());
+        }
         // The receipt works once the call is settled; the state remembers that it was spoken.
-        return Ok(());
+        Effect::ReceiptSpoken => return Ok(()),
     };
     let (report, by_step) = call.place_of(*by);
     let report = report_of(turn.tx, report).await?;

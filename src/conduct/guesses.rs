@@ -16,7 +16,6 @@ use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// How long a call that was refused has to wait at most.
@@ -67,7 +66,6 @@ pub struct Guesses<C: Clock = SystemClock> {
     withheld: Limiter<String, C>,
     lines: Limiter<String, C>,
     seen: Mutex<Seen<C::Instant>>,
-    turn: Semaphore,
 }
 
 /// Calls that have tried.
@@ -111,7 +109,6 @@ impl<C: Clock + Clone> Guesses<C> {
                 calls: HashMap::new(),
                 tries: 0,
             }),
-            turn: Semaphore::new(1),
             clock,
         }
     }
@@ -151,11 +148,6 @@ impl<C: Clock + Clone> Guesses<C> {
             None => self.withheld.check_key(&asker.line).is_ok(),
         };
         own && self.lines.check_key(&asker.line).is_ok()
-    }
-
-    /// Waits for one's turn at working a receipt out.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.turn.acquire().await.ok()
     }
 }
 

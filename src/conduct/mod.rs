@@ -270,11 +270,14 @@ impl<'a> Conducting<'a> {
                     found: self.looked_up.found(),
                 }
             }
-            Some(keys) => keys
-                .show()
-                .chars()
-                .next()
-                .map_or(Input::Nothing, Input::Key),
+            Some(keys) => {
+                let mut keys = keys.show().chars();
+                let first = keys.next();
+                if keys.next().is_some() {
+                    self.service.counters.keys_unasked.add();
+                }
+                first.map_or(Input::Nothing, Input::Key)
+            }
             None => Input::Nothing,
         }
     }

@@ -19,13 +19,8 @@ use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
-use std::time::Duration;
 use tracing::{error, warn};
 use uuid::Uuid;
-
-/// How long a receipt may take to be worked out, others before it and the sound of the reply behind it included: the
-/// webhook has to be answered.
-const PATIENCE: Duration = Duration::from_millis(900);
 
 /// What stands behind a receipt.
 pub(super) enum LookedUp {
@@ -33,8 +28,12 @@ pub(super) enum LookedUp {
     Report(Uuid, Earlier),
     /// No report of this line.
     Nothing,
-    /// Nobody looked: there was no receipt to look up, too many were, or there was no time.
-    NotLooked,
+    /// There was no receipt to look up.
+    NoReceipt,
+    /// Nobody looked: there were too many tries.
+    TooMany,
+    /// There was no time to look.
+    NoTime,
 }
 
 impl LookedUp {
@@ -43,7 +42,9 @@ impl LookedUp {
         match self {
             Self::Report(_, earlier) => Found::Report(earlier.clone()),
             Self::Nothing => Found::Nothing,
-            Self::NotLooked => Found::NotLooked,
+            Self::TooMany => Found::TooMany,
+            // Digits that are no receipt are told apart before anybody asks what stands behind them.
+            Self::NoTime | Self::NoReceipt => Found::NoTime,
         }
     }
 }
@@ -57,37 +58,37 @@ pub(super) async fn look_up(
     lookup: &[u8; 32],
 ) -> Result<LookedUp, StoreError> {
     let (Hook::Step(at), Some(keys)) = (hook, &event.keys) else {
-        return Ok(LookedUp::NotLooked);
+        return Ok(LookedUp::NoReceipt);
     };
     // Most keys are choices from a menu: nothing is read from the database for those.
     if Receipt::parse(keys.show()).is_err() {
-        return Ok(LookedUp::NotLooked);
+        return Ok(LookedUp::NoReceipt);
     }
     let mut tx = service.db.read().await?;
     let call = calls::by_lookup_unlocked(&mut tx, lookup).await?;
     drop(tx);
     let Some(call) = call.filter(|call| call.id == at.call) else {
-        return Ok(LookedUp::NotLooked);
+        return Ok(LookedUp::NoReceipt);
     };
     let state = open_state(service, &call).map(|(_, state)| state);
     let asked = state.filter(|state| state.step == at.step);
     let Some(receipt) = asked.and_then(|state| flow::receipt_typed(&state, keys.show())) else {
-        return Ok(LookedUp::NotLooked);
+        return Ok(LookedUp::NoReceipt);
     };
     if !service.guesses.may(&asker(service, &call, at.step, event)) {
         service.counters.receipts_refused.add();
-        return Ok(LookedUp::NotLooked);
+        return Ok(LookedUp::TooMany);
     }
-    let mut patience = pin!(tokio::time::sleep(PATIENCE));
+    let key = service.secret.derive(receipts::LABEL);
+    let mut patience = pin!(tokio::time::sleep(service.patience.receipt));
     let derived = tokio::select! {
-        derived = derive(service, &call.line, receipt) => derived,
-        () = &mut patience => {
-            warn!(call = %call.id, "there was no time to look up a receipt");
-            return Ok(LookedUp::NotLooked);
-        }
+        derived = service.receipts.derive(receipt, call.line.clone(), key) => derived.ok(),
+        () = &mut patience => None,
     };
     let Some(derived) = derived else {
-        return Ok(LookedUp::NotLooked);
+        warn!(call = %call.id, "there was no time to look up a receipt");
+        service.counters.receipts_late.add();
+        return Ok(LookedUp::NoTime);
     };
     let mut tx = service.db.read().await?;
     let report = reports::by_receipt(&mut tx, &derived.lookup, &call.line).await?;
@@ -131,15 +132,6 @@ fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
         line: call.line.clone(),
         number: number.map(|number| service.secret.lookup("guess", &[&call.line, number])),
     }
-}
-
-/// One at a time, and off the threads that answer webhooks. None when a worker stopped.
-async fn derive(service: &Service, line: &str, receipt: Receipt) -> Option<Derived> {
-    let _turn = service.guesses.turn().await;
-    let key = service.secret.derive(receipts::LABEL);
-    let line = line.to_owned();
-    let derived = tokio::task::spawn_blocking(move || receipts::derive(&receipt, &line, &key));
-    derived.await.ok()
 }
 
 /// What whoever has the receipt may know; none of what is no report.

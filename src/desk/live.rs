@@ -6,7 +6,8 @@
 use super::{Inspector, Result};
 use crate::login;
 use crate::service::Service;
-use crate::store::{StoreError, audit};
+use crate::store::StoreError;
+use crate::store::audit::{self, LinkRow};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -289,9 +290,7 @@ impl Following {
                     break;
                 };
                 *known = last.seq;
-                changed |= links
-                    .iter()
-                    .any(|link| shows(&link.action) && (report.is_none() || link.report == report));
+                changed |= links.iter().any(|link| shows(link, report));
             }
         }
         Ok(changed)
@@ -320,7 +319,70 @@ fn minute(service: &Service) -> i64 {
     service.clock.line_now().timestamp().div_euclid(60)
 }
 
-/// Does a link change what anybody sees? Looking and logging in do not.
-fn shows(action: &str) -> bool {
-    !action.ends_with("_opened") && action != "login"
+/// Does a link change what is seen of this report, or in the queue when it is none? Looking and logging in do not; nor
+/// does a call that is no report yet change the queue, and there may be very many.
+fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
+    let action = link.action.as_str();
+    if action.ends_with("_opened") || action == "login" {
+        return false;
+    }
+    match report {
+        Some(_) => link.report == report,
+        None => match action {
+            "call_answered" | "entry_purged" => false,
+            "entry_added" => !matches!(link.detail.as_deref(), Some("caller" | "call")),
+            _ => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::random_id;
+
+    fn link(action: &str, detail: Option<&str>, report: Option<Uuid>) -> LinkRow {
+        LinkRow {
+            line: "fcg-5".into(),
+            seq: 1,
+            at: chrono::DateTime::UNIX_EPOCH,
+            actor: None,
+            action: action.into(),
+            report,
+            object: None,
+            digest: None,
+            detail: detail.map(str::to_owned),
+            hash: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_message_is_no_news_in_the_queue() {
+        let call = Some(random_id());
+        for (action, detail) in [
+            ("call_answered", None),
+            ("entry_added", Some("caller")),
+            ("entry_added", Some("call")),
+            ("entry_purged", None),
+            ("abandoned_opened", None),
+        ] {
+            assert!(!shows(&link(action, detail, call), None), "{action}");
+        }
+        for (action, detail) in [
+            ("report_queued", Some("2024-0001")),
+            ("claim", None),
+            ("entry_added", Some("talk")),
+            ("recording_lost", None),
+        ] {
+            assert!(shows(&link(action, detail, call), None), "{action}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_told_of_what_is_its_own() {
+        let (own, other) = (Some(random_id()), Some(random_id()));
+        assert!(shows(&link("entry_added", Some("caller"), own), own));
+        assert!(!shows(&link("entry_added", Some("caller"), other), own));
+        assert!(!shows(&link("report_opened", None, own), own));
+    }
 }

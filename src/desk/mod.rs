@@ -6,14 +6,17 @@
 //! | file | does |
 //! |---|---|
 //! | [`opened`] | opens a report: the one place where what callers said becomes readable |
-//! | [`queue`] | the list, and calls that came to nothing |
+//! | [`queue`] | the list, and a report's trail |
+//! | [`abandoned`] | calls that came to nothing |
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
 //! | [`replies`] | what callers are answered |
-//! | [`standing`] | how a line stands |
+//! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
 //! | [`team`] | members and their lines, for the lead |
 //! | [`live`] | what changes while somebody looks |
 
+pub mod abandoned;
+pub mod flood;
 pub mod live;
 pub mod moves;
 pub mod opened;

@@ -1,10 +1,9 @@
-//! The queue, and calls that came to nothing.
+//! The queue, and a report's trail.
 
-use super::opened::{OpenReport, find, note_opening, open_all};
+use super::opened::{find, note_opening};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::report::status::Status;
 use crate::service::Service;
-use crate::store::StoreError;
 use crate::store::audit::{self, LinkRow};
 use crate::store::reports::{self, Report};
 use base64::Engine;
@@ -13,8 +12,6 @@ use uuid::Uuid;
 
 /// Reports a page has at most.
 pub const PAGE: usize = 50;
-/// Abandoned calls shown of each line.
-const MOST_ABANDONED: i64 = 200;
 
 /// Which reports.
 #[derive(Clone, Debug, Default)]
@@ -90,57 +87,6 @@ fn read_cursor(cursor: &str) -> Option<(String, String)> {
         return None;
     }
     Some((line.to_owned(), reference.to_owned()))
-}
-
-/// A call that came to nothing, opened; or what is in the clear of one that does not open, and belongs looked into
-/// with `audit verify`.
-pub enum AbandonedCall {
-    /// Open.
-    Open(OpenReport),
-    /// Something of it is not what the trail says it is.
-    Damaged(Report),
-}
-
-/// Calls that ended before anything was recorded, opened: who called, and how far they got. Each opening is in the
-/// trail.
-///
-/// # Errors
-///
-/// [`DeskError::Missing`] for a line not theirs.
-pub async fn abandoned(
-    service: &Service,
-    inspector: &Inspector,
-    line: Option<&str>,
-) -> Result<Vec<AbandonedCall>> {
-    let mut tx = service.db.read().await?;
-    let mut calls = Vec::new();
-    for line in inspector.lines_named(service, line)? {
-        for report in reports::abandoned(&mut tx, &line.id, MOST_ABANDONED).await? {
-            calls.push(match open_all(&mut tx, inspector, report.clone()).await {
-                Ok(open) => AbandonedCall::Open(open),
-                // One that was tampered with must not hide the others.
-                Err(DeskError::Store(StoreError::Unreadable(_))) => AbandonedCall::Damaged(report),
-                Err(error) => return Err(error),
-            });
-        }
-    }
-    drop(tx);
-    let mut tx = service.db.begin().await?;
-    for call in &calls {
-        if let AbandonedCall::Open(open) = call {
-            note_opening(
-                service,
-                &mut tx,
-                inspector,
-                &open.report,
-                "abandoned_opened",
-                None,
-            )
-            .await?;
-        }
-    }
-    tx.commit().await?;
-    Ok(calls)
 }
 
 /// The audit trail of a report. Looking at it is in it.

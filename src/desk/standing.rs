@@ -1,6 +1,7 @@
 //! How a line stands.
 
 use super::Result;
+use super::flood::{self, Recent};
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::service::Service;
@@ -30,6 +31,8 @@ pub struct Standing {
     pub calls_running: i64,
     /// Those of them that are with the roster, ringing or speaking.
     pub calls_with_roster: i64,
+    /// Calls of the last hours.
+    pub recent: Recent,
     /// Jobs of the whole service that were given up, and want somebody to look.
     pub jobs_given_up: i64,
 }
@@ -50,12 +53,6 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
             .find(|(name, _)| name == status)
             .map_or(0, |(_, count)| *count)
     };
-    let jobs_given_up = jobs::count(&mut tx)
-        .await?
-        .into_iter()
-        .filter(|(_, dead, _)| *dead)
-        .map(|(_, _, count)| count)
-        .sum();
     Ok(Standing {
         phase: schedule.phase(now),
         reopens_at: schedule.reopens_at(now),
@@ -67,6 +64,7 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         closed: count("closed"),
         calls_running: calls::running(&mut tx, &line.id).await?,
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
-        jobs_given_up,
+        recent: flood::recent(&mut tx, &line.id, now).await?,
+        jobs_given_up: jobs::count_dead(&mut tx).await?,
     })
 }

@@ -85,19 +85,19 @@ statements! {
     CALLER = "SELECT addition_entry, addition_caller FROM calls WHERE id = $1 AND addition_caller IS NOT NULL";
     SET_ADDED = "UPDATE calls SET added = TRUE, addition_entry = NULL, addition_caller = NULL WHERE id = $1";
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
-        WHERE addition_caller IS NOT NULL AND settled AND report IN (SELECT id FROM reports WHERE received_hour < $1)";
+        WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.id = calls.report AND received_hour < $1)";
     INSERT = "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled) VALUES ($1, $2, $3, $4, $5, $6, FALSE, FALSE)";
     SET_STATE = "UPDATE calls SET state = $2 WHERE id = $1";
     SET_ENDED = "UPDATE calls SET ended = TRUE, at_duty = FALSE WHERE id = $1 AND NOT ended";
     SET_AT_DUTY = "UPDATE calls SET at_duty = $2 WHERE id = $1";
     SET_TAKEN = "UPDATE calls SET taken_step = $2 WHERE id = $1";
-    AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
+    AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
     KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
     INSERT_STRAY = "INSERT INTO strays (lookup, sid, hour) VALUES ($1, $2, $3) ON CONFLICT (lookup) DO NOTHING";
-    RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended";
+    RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE";
 }
 
 /// The call with this keyed hash, locked until the transaction ends.

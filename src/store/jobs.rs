@@ -71,7 +71,7 @@ row! {
 statements! {
     ENQUEUE = "INSERT INTO jobs (id, kind, subject, run_after, attempts, dead) VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT (kind, subject) DO NOTHING";
     CLAIM = "UPDATE jobs SET lease = $1, lease_until = $2, attempts = attempts + 1 WHERE id = (
-        SELECT id FROM jobs WHERE NOT dead AND run_after <= $3 AND (lease_until IS NULL OR lease_until < $3)
+        SELECT id FROM jobs WHERE dead = FALSE AND run_after <= $3 AND (lease_until IS NULL OR lease_until < $3)
         ORDER BY run_after LIMIT 1", postgres: " FOR UPDATE SKIP LOCKED", ")
         RETURNING id, kind, subject, attempts";
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease = $2";
@@ -79,8 +79,9 @@ statements! {
     RETRY = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3 WHERE id = $1 AND lease = $2";
     BURY = "UPDATE jobs SET lease = NULL, lease_until = NULL, dead = TRUE WHERE id = $1 AND lease = $2";
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
-    NEXT = "SELECT COALESCE(lease_until, run_after) FROM jobs WHERE NOT dead ORDER BY 1 LIMIT 1";
+    NEXT = "SELECT run_after FROM jobs WHERE dead = FALSE AND lease IS NULL ORDER BY run_after LIMIT 1";
     COUNT = "SELECT kind, dead, COUNT(*) FROM jobs GROUP BY kind, dead";
+    COUNT_DEAD = "SELECT COUNT(*) FROM jobs WHERE dead = TRUE";
 }
 
 /// Enqueues a job; one of the same kind for the same subject is enough.
@@ -129,7 +130,7 @@ pub async fn cancel(tx: &mut Tx, kind: Kind, subject: Uuid) -> Result<()> {
     run!(tx, CANCEL, execute, kind.as_str(), subject).map(drop)
 }
 
-/// When the next job is due.
+/// When the next job nobody works on is due.
 pub async fn next_due(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
     let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional)?;
     Ok(found.map(|(at,)| at))
@@ -138,4 +139,10 @@ pub async fn next_due(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
 /// How many jobs there are: kind, given up or not, number.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
+}
+
+/// How many jobs were given up.
+pub async fn count_dead(tx: &mut Tx) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, COUNT_DEAD, fetch_optional)?;
+    Ok(found.map_or(0, |(count,)| count))
 }

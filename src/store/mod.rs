@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`calls`] | running calls, their steps, strays |
 //! | [`reports`] | reports, entries, recordings, receipts |
+//! | [`hours`] | how many calls came in which hour |
 //! | [`replies`] | who wrote replies, and who approved them |
 //! | [`jobs`] | work to be done |
 //! | [`members`] | members, keys, grants, sessions |
@@ -14,6 +15,7 @@
 
 pub mod audit;
 pub mod calls;
+pub mod hours;
 pub mod jobs;
 pub mod members;
 pub mod replies;
@@ -36,7 +38,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "foundation",
@@ -52,6 +54,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         "duty inspector",
         include_str!("migrations/0003_duty_inspector.sql"),
     ),
+    (4, "floods", include_str!("migrations/0004_floods.sql")),
 ];
 
 /// How long a connection waits for the database before the request is given up.

@@ -103,7 +103,8 @@ statements! {
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
     ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour, FALSE AS live
         FROM reports JOIN calls ON calls.report = reports.id
-        WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added ORDER BY received_hour DESC, reports.id LIMIT $2";
+        WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added AND (received_hour, reports.id) < ($2, $3)
+        ORDER BY received_hour DESC, reports.id DESC LIMIT $4";
     COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
     NEXT_NUMBER = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, 1) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + 1 RETURNING last";
     PROMOTE = "UPDATE reports SET status = 'queued', reference = $2 WHERE id = $1 AND reference IS NULL";
@@ -122,9 +123,16 @@ statements! {
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
     RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
     BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
-    OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report WHERE reference IS NULL AND kind = 'caller' AND received_hour < $1 LIMIT 100";
+    OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report
+        WHERE kind = 'caller' AND entries.id > $2 AND reference IS NULL AND received_hour < $1 ORDER BY entries.id LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
 }
+
+/// Later than any: the last hour whose year has four digits, for text is what SQLite compares.
+const LATEST_HOUR: DateTime<Utc> = match DateTime::from_timestamp(253_402_297_200, 0) {
+    Some(hour) => hour,
+    None => DateTime::UNIX_EPOCH,
+};
 
 /// Writes down a report that is only a call yet, and its key.
 pub async fn insert(tx: &mut Tx, report: &Report, key: &ReportKeyRow) -> Result<()> {
@@ -180,9 +188,16 @@ pub async fn list(
     }
 }
 
-/// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first.
-pub async fn abandoned(tx: &mut Tx, line: &str, limit: i64) -> Result<Vec<Report>> {
-    run!(tx, ABANDONED, fetch_all, line, limit)
+/// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first; those
+/// after this hour and id, when there are any before.
+pub async fn abandoned(
+    tx: &mut Tx,
+    line: &str,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Report>> {
+    let (hour, id) = after.unwrap_or((LATEST_HOUR, Uuid::max()));
+    run!(tx, ABANDONED, fetch_all, line, hour, id, limit)
 }
 
 /// How many reports of a line have which status.
@@ -334,9 +349,14 @@ pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<Op
     }
 }
 
-/// Caller entries of abandoned calls that arrived before `before`, a hundred at most.
-pub async fn old_caller_entries(tx: &mut Tx, before: DateTime<Utc>) -> Result<Vec<EntryRow>> {
-    run!(tx, OLD_CALLER_ENTRIES, fetch_all, before)
+/// Caller entries of abandoned calls that arrived before `before`, in the order of their ids: a hundred at most, after
+/// `after`.
+pub async fn old_caller_entries(
+    tx: &mut Tx,
+    before: DateTime<Utc>,
+    after: Uuid,
+) -> Result<Vec<EntryRow>> {
+    run!(tx, OLD_CALLER_ENTRIES, fetch_all, before, after)
 }
 
 /// Removes an entry. Only the purge of abandoned calls does; everything else only ever adds.

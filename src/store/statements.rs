@@ -16,6 +16,7 @@ pub fn all() -> Vec<Sql> {
     [
         super::audit::STATEMENTS,
         super::calls::STATEMENTS,
+        super::hours::STATEMENTS,
         super::jobs::STATEMENTS,
         super::members::STATEMENTS,
         super::replies::STATEMENTS,

@@ -117,6 +117,21 @@ pub enum Hook {
     Fallback,
 }
 
+impl Hook {
+    /// What it is about, as its address names it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Step(_) => "step",
+            Self::Status => "status",
+            Self::Recording(_) => "recording",
+            Self::Whisper(_) => "whisper",
+            Self::Taken(_) => "taken",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
 /// What every address we hand out carries: [`Links`] make it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {

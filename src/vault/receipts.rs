@@ -10,15 +10,57 @@ use crate::report::receipt::Receipt;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use zeroize::Zeroizing;
 
-/// The label of the key [`derive()`] takes: `secret.derive(receipts::LABEL)`.
+/// The label of the key a [`Bench`] takes: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
 
-/// Where receipts are worked on, one after the other. A buffer for each would stay with each of the threads that take
-/// turns, some hundred megabytes in the end; and callers on the line need the other processors.
-static SCRATCH: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+/// Where receipts are worked out, one after the other, who came first before who came later. A buffer for each would
+/// stay with each of the threads that take turns, some hundred megabytes in the end; and callers on the line need the
+/// other processors.
+#[derive(Default)]
+pub struct Bench {
+    scratch: Arc<Mutex<Vec<Block>>>,
+    jobs: Mutex<()>,
+}
+
+impl Bench {
+    /// Derives the lookup and the identity of a receipt on a line, the same every time, for a caller who waits. `key`
+    /// is the service secret's under [`LABEL`]. Takes tens of milliseconds, off the threads that answer webhooks, and
+    /// 19 MiB, which are kept (OWASP's minimum for Argon2id: 19 MiB, 2 passes).
+    ///
+    /// # Errors
+    ///
+    /// When the thread that worked on it has stopped.
+    pub async fn derive(
+        &self,
+        receipt: Receipt,
+        line: String,
+        key: Key,
+    ) -> Result<Derived, JoinError> {
+        let mut scratch = Arc::clone(&self.scratch).lock_owned().await;
+        tokio::task::spawn_blocking(move || derive(&mut scratch, &receipt, &line, &key)).await
+    }
+
+    /// The same for a job. Nobody waits for it, so one at a time queues here: many calls that end at once do not keep
+    /// those waiting who call back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bench::derive`].
+    pub async fn derive_for_job(
+        &self,
+        receipt: Receipt,
+        line: String,
+        key: Key,
+    ) -> Result<Derived, JoinError> {
+        let _turn = self.jobs.lock().await;
+        self.derive(receipt, line, key).await
+    }
+}
 
 /// What comes out of a receipt.
 pub struct Derived {
@@ -34,10 +76,7 @@ impl fmt::Debug for Derived {
     }
 }
 
-/// Derives the lookup and the identity of a receipt on a line, the same every time. `key` is the service
-/// secret's under [`LABEL`]. Takes tens of milliseconds, one at a time, and 19 MiB, which are kept (OWASP's minimum for
-/// Argon2id: 19 MiB, 2 passes).
-pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
+fn derive(scratch: &mut Vec<Block>, receipt: &Receipt, line: &str, key: &Key) -> Derived {
     // Hashed because a line's id may be shorter than the 8 bytes Argon2 wants of a salt.
     let salt = Sha256::new()
         .chain_update("dutyline receipt v1\0")
@@ -45,8 +84,6 @@ pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
         .finalize();
     let params = Params::new(19 * 1024, 2, 1, Some(32)).expect("these parameters are valid");
     let mut out = Zeroizing::new([0; 32]);
-    // Whoever panicked with it left nothing in it that matters.
-    let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner);
     scratch.resize(params.block_count(), Block::default());
     Argon2::new_with_secret(key.bytes(), Algorithm::Argon2id, Version::V0x13, params)
         .expect("a key of 32 bytes is within bounds")
@@ -58,7 +95,6 @@ pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
         )
         .expect("the lengths are within bounds");
     scratch.fill(Block::default());
-    drop(scratch);
     // Apart, so that the lookup, which is stored, tells nothing of the seed.
     let out = Key::new(*out);
     Derived {
@@ -70,6 +106,10 @@ pub fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
+        super::derive(&mut Vec::new(), receipt, line, key)
+    }
 
     /// One test, because each derivation is slow in a debug build.
     #[test]

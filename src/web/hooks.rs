@@ -15,8 +15,6 @@ use std::time::Duration;
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-/// How long the database may take. A caller waits on the other end, and the answer has to be out within 2 seconds.
-const PATIENCE: Duration = Duration::from_millis(1500);
 /// The largest recording that is played back.
 const LARGEST_TAKE: usize = 64 * 1024 * 1024;
 
@@ -116,9 +114,9 @@ pub(super) async fn conducted(
     hook: &Hook,
     event: &Event,
 ) -> Conducted {
-    service.counters.webhooks.add();
+    service.counters.webhooks_by_kind.add(hook.kind());
     let conducted = conduct::conduct(service, provider, hook, event);
-    match tokio::time::timeout(PATIENCE, conducted).await {
+    match tokio::time::timeout(service.patience.webhook, conducted).await {
         Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
         Ok(Ok(Reply::Noted)) => Conducted::Noted,
         Ok(Err(error)) => {
@@ -184,7 +182,7 @@ pub(super) async fn take(
 ) -> Response {
     let played = async {
         let found = conduct::find_take(&service, &name, call, step, &key);
-        let found = tokio::time::timeout(PATIENCE, found)
+        let found = tokio::time::timeout(service.patience.webhook, found)
             .await
             .map_err(|_| "the database did not answer in time".to_owned())?;
         let Some(recording) = found.map_err(|error| error.to_string())? else {

@@ -1,5 +1,6 @@
 //! Health and metrics, for operators.
 
+use crate::desk::flood;
 use crate::service::Service;
 use crate::store::{StoreError, calls, jobs, reports};
 use axum::extract::State;
@@ -62,6 +63,12 @@ async fn text(service: &Service) -> Result<String, StoreError> {
         let _ = writeln!(text, "# TYPE dutyline_{name}_total counter");
         let _ = writeln!(text, "dutyline_{name}_total {value}");
     }
+    for (name, label, counter) in service.counters.labelled() {
+        let _ = writeln!(text, "# TYPE dutyline_{name}_total counter");
+        for (value, count) in counter.get() {
+            let _ = writeln!(text, "dutyline_{name}_total{{{label}=\"{value}\"}} {count}");
+        }
+    }
     let mut tx = service.db.read().await?;
     text.push_str("# TYPE dutyline_jobs gauge\n");
     for (kind, dead, count) in jobs::count(&mut tx).await? {
@@ -86,6 +93,17 @@ async fn text(service: &Service) -> Result<String, StoreError> {
         let line = &entry.line.id;
         let running = calls::running(&mut tx, line).await?;
         let _ = writeln!(text, "dutyline_calls_running{{line=\"{line}\"}} {running}");
+    }
+    text.push_str("# TYPE dutyline_flood gauge\n");
+    let now = service.clock.line_now();
+    for entry in &service.config.lines {
+        let line = &entry.line.id;
+        let recent = flood::recent(&mut tx, line, now).await?;
+        let _ = writeln!(
+            text,
+            "dutyline_flood{{line=\"{line}\"}} {}",
+            u8::from(recent.is_flood())
+        );
     }
     Ok(text)
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
+use uuid::Uuid;
 
 /// How long the caller of an abandoned call is remembered.
 const ABANDONED_DAYS: i64 = 30;
@@ -47,14 +48,17 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let mut tx = service.db.begin().await?;
     calls::forget_callers(&mut tx, before).await?;
     tx.commit().await?;
+    // A hundred at a time, and each row looked at once: whoever calls meanwhile waits for a hundred at most.
+    let mut after = Uuid::nil();
     loop {
         let mut tx = service.db.begin().await?;
-        let due = reports::old_caller_entries(&mut tx, before).await?;
+        let due = reports::old_caller_entries(&mut tx, before, after).await?;
         if due.is_empty() {
             drop(tx);
             return service.db.empty_log().await;
         }
         for entry in due {
+            after = entry.id;
             let Some(report) = reports::get(&mut tx, entry.report).await? else {
                 continue;
             };

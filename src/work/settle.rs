@@ -9,6 +9,7 @@ use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
 use crate::store::calls::{self, Call};
+use crate::store::hours;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, Tx};
@@ -122,8 +123,10 @@ async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<De
     let receipt = Receipt::parse(&state.receipt)
         .map_err(|_| Unfinished::Failed("the call's receipt cannot be read".into()))?;
     let key = service.secret.derive(receipts::LABEL);
-    let line = call.line.clone();
-    Ok(tokio::task::spawn_blocking(move || receipts::derive(&receipt, &line, &key)).await?)
+    let derived = service
+        .receipts
+        .derive_for_job(receipt, call.line.clone(), key);
+    Ok(derived.await?)
 }
 
 async fn settle(
@@ -170,6 +173,12 @@ async fn settle(
             let id = crate::clock::random_id();
             jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
         }
+    }
+    if report.reference.is_none() && !call.added {
+        hours::add_without_message(tx, &report.line, report.received_hour).await?;
+        let reached = state.map_or(Reached::Greeting, |state| state.reached);
+        let counter = &service.counters.calls_without_message;
+        counter.add(reached.as_str());
     }
     Ok(())
 }

@@ -119,6 +119,23 @@ pub async fn count(database: &Database, folder: &Path) -> u64 {
     }
 }
 
+/// How large the database is, in bytes.
+pub async fn size(database: &Database, folder: &Path) -> f64 {
+    match database {
+        Database::Sqlite => {
+            let file = sqlite_file(folder);
+            let parts = [file.clone(), file.with_extension("db-wal")];
+            let sizes = parts.iter().filter_map(|part| part.metadata().ok());
+            sizes.map(|part| part.len() as f64).sum()
+        }
+        Database::Postgres { .. } => {
+            let db = open(database, folder).await;
+            let size = "SELECT pg_database_size(current_database())";
+            query(&db, size).await.get::<i64, _>(0) as f64
+        }
+    }
+}
+
 async fn query(db: &Db, statement: &'static str) -> sqlx::postgres::PgRow {
     let Db::Postgres(pool) = db else {
         panic!("only Postgres is asked")

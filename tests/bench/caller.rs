@@ -18,6 +18,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub enum Kind {
     /// A note is left and sent: six webhooks.
     Whole,
+    /// The call comes in and is over, and nothing was said: two webhooks.
+    Silent,
     /// The call comes in and two wrong keys are pressed: three webhooks that leave no job behind.
     Pressing,
 }
@@ -49,6 +51,10 @@ impl Caller {
         };
         let hook = |name: &str| format!("{PUBLIC}/hooks/twilio/{name}");
         let menu = call.script(&hook("call"), "ringing", &[]);
+        if kind == Kind::Silent {
+            call.post(&hook("status"), "completed", &[]);
+            return call.times;
+        }
         if kind == Kind::Pressing {
             let again = call.script(&menu.action, "in-progress", &[("Digits", "7")]);
             call.script(&again.action, "in-progress", &[("Digits", "7")]);
@@ -65,6 +71,12 @@ impl Caller {
         assert!(end.over, "the note is sent and the call ends");
         call.post(&hook("status"), "completed", &[]);
         call.times
+    }
+
+    /// Somebody who is logged in looks at an address of the API or the console.
+    pub fn look(&mut self, path: &str, token: &str) -> (u16, String) {
+        let session = format!("Authorization: Bearer {token}\r\nCookie: __Host-dutyline={token}");
+        self.request(&format!("GET {path} HTTP/1.1\r\n{session}"), "")
     }
 
     /// Sends a request and reads the answer: status and body.

@@ -4,6 +4,8 @@
 //! `1` sends it, the call is over. The provider's REST side is a stand-in in this process, so fetching, sealing,
 //! deleting and settling go on beside the calls as they do in life.
 //!
+//! Then a flood: see [`flood`].
+//!
 //! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server (`tests/run --bench` starts one).
 
 #![expect(
@@ -16,6 +18,7 @@ mod caller;
 #[path = "../it/support/databases.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod databases;
+mod flood;
 mod provider;
 mod served;
 
@@ -45,20 +48,23 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    let mut databases = vec![("SQLite", Database::sqlite(), Database::sqlite())];
+    let mut databases = vec![("SQLite", [(); 3].map(|()| Database::sqlite()))];
     if std::env::var_os("DUTYLINE_TEST_POSTGRES").is_some() {
-        let two = async { (Database::postgres().await, Database::postgres().await) };
-        let (bare, served) = runtime.block_on(two);
-        databases.push(("Postgres", bare, served));
+        let three = [(); 3].map(|()| runtime.block_on(Database::postgres()));
+        databases.push(("Postgres", three));
     }
-    for (name, bare, served) in databases {
+    for (name, [bare, served, flooded]) in databases {
         // In the target folder: a temporary folder may be in memory, where a sync to the disk costs nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         println!("\n{name}{}", runtime.block_on(bare::durability(&bare)));
         let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
         measure(&runtime, &served, folder.path(), &api_url, commits);
-        runtime.block_on(bare.remove());
-        runtime.block_on(served.remove());
+        let other = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        Served::init(&flooded, other.path(), &api_url);
+        flood::measure(&runtime, &flooded, other.path());
+        for database in [bare, served, flooded] {
+            runtime.block_on(database.remove());
+        }
     }
 }
 

@@ -641,7 +641,7 @@ on_both! {
         let answer = answer.ok();
         assert_eq!(answer, {
             let again = lead.get("/abandoned?line=fcg-5").await.ok();
-            assert_eq!(keys(&again), ["calls"]);
+            assert_eq!(keys(&again), ["calls", "next"]);
             again
         });
         let mut got = Vec::new();
@@ -689,6 +689,7 @@ on_both! {
             "clock_shifted": true,
             "reports": { "queued": 1, "claimed": 1, "closed": 0 },
             "calls_running": 1,
+            "recent_calls": { "answered": 3, "without_message": 0, "usual": 0, "flood": false },
             "jobs_given_up": 0,
         });
         for (key, value) in expected.as_object().unwrap() {

@@ -2,9 +2,11 @@
 
 use crate::support::console::Desk;
 use crate::support::sql::change;
-use crate::support::{Api, LEAD, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav};
+use crate::support::{Api, Database, LEAD, LINES, NUMBER, OPEN, OTHER_NUMBER, PATIENT, TestLine};
+use crate::support::{on_both, two_lines, wav};
 use bytes::Bytes;
 use dutyline::login::Role;
+use dutyline::service::Patience;
 use dutyline::simulator::call::{Heard, WaitingFor};
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::{Callbacks, Faults};
@@ -16,6 +18,7 @@ use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
 use dutyline::vault::seal::Recipient;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Who leaves a report, and who calls back about it.
@@ -155,6 +158,26 @@ const MISTYPED: &str = "您输入的回执号有误。";
 const UNKNOWN: &str = "没有查到这个回执号。";
 /// A receipt nobody was given.
 const NOBODYS: &str = "000000000000";
+
+/// What there was no time for was not wrong, however often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_nobody_had_time_for_is_asked_for_again() {
+    let hurried = Patience {
+        receipt: Duration::ZERO,
+        ..PATIENT
+    };
+    let line = TestLine::with_patience(hurried, Database::sqlite(), OPEN, |toml| toml).await;
+    let receipt = leave(&line, &wav(b"first")).await;
+    let mut caller = Caller::dial(&line, SECOND).await;
+    caller.press("4").await;
+    for _ in 0..4 {
+        let words = caller.press(&receipt).await;
+        assert!(words.starts_with("系统繁忙，刚才未能查询。"), "{words}");
+    }
+    assert_eq!(line.counter("receipts_late").await, 4);
+    caller.hang_up().await;
+    line.finish().await;
+}
 
 on_both! {
     async fn what_is_added_stands_in_the_same_report(line: TestLine) {

@@ -8,6 +8,7 @@ use crate::support::hooks::{address_in, call_form, path_of};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::{Answer, Database, NUMBER, OPEN, TestLine, logs};
 use dutyline::clock::instant;
+use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::WaitingFor;
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
@@ -51,8 +52,12 @@ impl Fragile {
     /// With the configuration as `change` makes it.
     async fn with(way: Way, at: &str, change: fn(String) -> String) -> Self {
         logs::keep();
+        let real = Patience::default();
         let (line, proxy) = match way {
-            Way::Locked => (TestLine::with(Database::sqlite(), at, change).await, None),
+            Way::Locked => (
+                TestLine::with_patience(real, Database::sqlite(), at, change).await,
+                None,
+            ),
             Way::Stalled | Way::Cut => {
                 let database = Database::postgres().await;
                 let address = database.address(std::path::Path::new("/"));
@@ -60,10 +65,9 @@ impl Fragile {
                 let (user, server) = before.rsplit_once('@').unwrap();
                 let proxy = Proxy::to(server.to_owned()).await;
                 let through = format!("{user}@{}/{name}", proxy.address);
-                let line = TestLine::with(database, at, |toml| {
-                    change(toml.replace(&address, &through))
-                });
-                (line.await, Some(proxy))
+                let through = |toml: String| change(toml.replace(&address, &through));
+                let line = TestLine::with_patience(real, database, at, through).await;
+                (line, Some(proxy))
             }
         };
         Self {

@@ -22,6 +22,7 @@ mod database_down;
 mod demo;
 mod duty;
 mod fetching;
+mod floods;
 mod grants;
 mod kill;
 mod logins;

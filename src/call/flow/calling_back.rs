@@ -40,6 +40,7 @@ impl Flow<'_> {
             Asked::Mistyped => vec![speaker.say(|p| &p.mistyped)],
             Asked::Unknown => vec![speaker.say(|p| &p.unknown_receipt)],
             Asked::Later => vec![speaker.say(|p| &p.try_later)],
+            Asked::Again => vec![speaker.say(|p| &p.not_looked_up)],
         };
         said.push(speaker.say(|p| &p.type_receipt));
         said.push(Verb::Digits {
@@ -52,7 +53,7 @@ impl Flow<'_> {
     pub(super) fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
         let Input::Typed { keys, found } = input else {
             // All of it once more, also what was wrong: a `#` behind the last digit has cut it off.
-            return if self.silence() {
+            return if self.silence(&Input::Nothing) {
                 self.back_to_menu()
             } else {
                 self.receipt_question(asked)
@@ -69,7 +70,8 @@ impl Flow<'_> {
                 self.earlier()
             }
             Found::Nothing => self.wrong_receipt(Asked::Unknown),
-            Found::NotLooked => self.ask_receipt(Asked::Later),
+            Found::TooMany => self.ask_receipt(Asked::Later),
+            Found::NoTime => self.ask_receipt(Asked::Again),
         }
     }
 
@@ -145,7 +147,7 @@ impl Flow<'_> {
                 self.state.silences = 0;
                 self.earlier()
             }
-            _ if self.silence() => self.say_goodbye(),
+            _ if self.silence(&input) => self.say_goodbye(),
             // Pressed behind the twelfth digit, which needed none: it has cut off what was being said.
             Input::Key('#') => self.earlier(),
             _ => {

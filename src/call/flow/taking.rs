@@ -183,7 +183,7 @@ impl Flow<'_> {
                 let said = vec![self.speaker().say(|p| &p.guidance_add)];
                 self.recording(said, Purpose::Add, false)
             }
-            _ if self.silence() => self.send(),
+            _ if self.silence(&input) => self.send(),
             _ => {
                 let mut said = self.wrong_key(&input);
                 said.extend(self.review());

@@ -566,7 +566,7 @@ fn each_status_in_plain_words() {
 fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
     let line = default_line();
     let mut caller = calling_back(&line, OPEN);
-    assert_snapshot!(heard(&caller.types(MISTYPED, Found::NotLooked).heard), @"
+    assert_snapshot!(heard(&caller.types(MISTYPED, Found::NoTime).heard), @"
     zh-CN: 您输入的回执号有误。
     zh-CN: 请输入您的12位回执号，按井号键结束。
     [waits 10 s for each of 12 digits]
@@ -576,7 +576,7 @@ fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
     zh-CN: 请输入您的12位回执号，按井号键结束。
     [waits 10 s for each of 12 digits]
     ");
-    assert_snapshot!(heard(&caller.types("1234", Found::NotLooked).heard), @"
+    assert_snapshot!(heard(&caller.types("1234", Found::NoTime).heard), @"
     zh-CN: 未能查到您反映的问题，请核对回执号后再次来电查询。
     zh-CN: 其他反映渠道：全国纪检监察举报电话 1 2 3 8 8。
     zh-CN: 反映问题，请按1。
@@ -608,7 +608,7 @@ fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
 fn too_many_tries_say_nothing_about_the_receipt() {
     let line = default_line();
     let mut caller = calling_back(&line, OPEN);
-    assert_snapshot!(heard(&caller.types(OTHER, Found::NotLooked).heard), @"
+    assert_snapshot!(heard(&caller.types(OTHER, Found::TooMany).heard), @"
     zh-CN: 查询次数过多，请1分钟后再试。
     zh-CN: 请输入您的12位回执号，按井号键结束。
     [waits 10 s for each of 12 digits]
@@ -620,6 +620,20 @@ fn too_many_tries_say_nothing_about_the_receipt() {
     assert_eq!(caller.state.place, Place::Receipt(Asked::Later));
     caller.does(Input::Nothing);
     assert_eq!(caller.waits(), Waits::Keys("1349".into()));
+}
+
+#[test]
+fn a_receipt_nobody_had_time_for_is_asked_for_again_and_was_not_wrong() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    assert_snapshot!(heard(&caller.types(OTHER, Found::NoTime).heard), @"
+    zh-CN: 系统繁忙，刚才未能查询。
+    zh-CN: 请输入您的12位回执号，按井号键结束。
+    [waits 10 s for each of 12 digits]
+    ");
+    assert_eq!(caller.state.wrong_receipts, 0);
+    let said = caller.types(OTHER, report(Status::Queued, None)).words();
+    assert!(said.starts_with("您反映的问题已经登记"), "{said}");
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub(super) struct Line {
     /// Those of them that are with the roster: it is rung, or one of it speaks with the caller.
     #[schema(minimum = 0)]
     calls_with_roster: i64,
+    recent_calls: RecentCalls,
     /// Jobs of the whole service that were given up, and want somebody to look.
     #[schema(minimum = 0)]
     jobs_given_up: i64,
@@ -48,6 +49,23 @@ pub(super) struct Line {
     disciplines: Vec<String>,
     /// See `disciplines`.
     focuses: Vec<String>,
+}
+
+/// The calls of this hour and the one before. Nothing is opened to count them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RecentCalls {
+    /// All that were answered.
+    #[schema(minimum = 0)]
+    answered: i64,
+    /// Those that are over, and left no message.
+    #[schema(minimum = 0)]
+    without_message: i64,
+    /// How many without a message are usual in two hours: twice the median of the hours with any call, of the seven days
+    /// before.
+    #[schema(minimum = 0)]
+    usual: i64,
+    /// Twenty or more left no message, and more than five times as many as is usual.
+    flood: bool,
 }
 
 /// How many reports have which status.
@@ -132,6 +150,12 @@ impl Line {
             },
             calls_running: standing.calls_running,
             calls_with_roster: standing.calls_with_roster,
+            recent_calls: RecentCalls {
+                answered: standing.recent.answered,
+                without_message: standing.recent.without_message,
+                usual: standing.recent.usual,
+                flood: standing.recent.is_flood(),
+            },
             jobs_given_up: standing.jobs_given_up,
             disciplines: line.disciplines.clone(),
             focuses: line.focuses.clone(),

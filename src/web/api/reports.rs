@@ -3,7 +3,7 @@
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
 use super::shape::{Abandoned, Report, WholeReport};
 use super::{Answer, App, Body, Caller, Path, Problem, report_id};
-use crate::desk::{opened, queue};
+use crate::desk::{abandoned, opened, queue};
 use crate::report::status::Status;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -111,18 +111,27 @@ pub(super) struct OfLine {
     #[serde(default)]
     #[param(nullable = false)]
     line: Option<String>,
+    /// What comes after a page: its `next`. Empty: the first page.
+    #[serde(default)]
+    #[param(nullable = false)]
+    cursor: Option<String>,
 }
 
-/// Calls that came to nothing.
+/// Some calls that came to nothing.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Calls {
-    /// The newest hour of each line first.
+    /// At most 50, line by line, the newest hour first.
+    #[schema(max_items = 50)]
     calls: Vec<Abandoned>,
+    /// The cursor of the next page; null after the last one.
+    #[schema(required)]
+    next: Option<String>,
 }
 
 /// Calls that ended before anything was recorded, opened: who called, and how far they got.
 ///
-/// Each opening is in the audit trail before anything is shown.
+/// Each opening is in the audit trail before anything is shown. How many there were lately is told by their line, and
+/// nothing is opened for that.
 #[utoipa::path(
     get,
     path = "/abandoned",
@@ -130,7 +139,7 @@ pub(super) struct Calls {
     tag = "reports",
     params(OfLine),
     responses(
-        (status = 200, description = "The last ones.", body = Calls),
+        (status = 200, description = "A page of them.", body = Calls),
         WrongFilter, LoggedOut, NotForThisRole, Missing, Failed,
     ),
 )]
@@ -139,8 +148,11 @@ pub(super) async fn abandoned_calls(
     Caller(inspector): Caller,
     filter: Result<Query<OfLine>, QueryRejection>,
 ) -> Answer<Body<Calls>> {
-    let Query(filter) = filter.map_err(|_| Problem::bad_request("The only filter is line."))?;
-    let calls = queue::abandoned(&service, &inspector, filter.line.as_deref()).await?;
-    let calls = calls.iter().map(Abandoned::new).collect();
-    Ok(axum::Json(Calls { calls }))
+    let Query(filter) = filter.map_err(|_| Problem::bad_request("Filters are line and cursor."))?;
+    let (line, cursor) = (filter.line.as_deref(), filter.cursor.as_deref());
+    let page = abandoned::list(&service, &inspector, line, cursor).await?;
+    Ok(axum::Json(Calls {
+        calls: page.calls.iter().map(Abandoned::new).collect(),
+        next: page.next,
+    }))
 }

@@ -1,7 +1,7 @@
 //! What things look like in JSON.
 
+use crate::desk::abandoned::AbandonedCall;
 use crate::desk::opened::{OpenReport, Spoken};
-use crate::desk::queue::AbandonedCall;
 use crate::report::entries;
 use crate::report::status::Status;
 use crate::store::reports;

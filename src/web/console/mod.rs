@@ -13,6 +13,7 @@
 //! | [`cookies`], [`form`] | what browsers send |
 //! | [`words`], [`said`] | the console's words, and times as people say them |
 
+mod abandoned;
 mod assets;
 mod calendar;
 mod cookies;
@@ -60,7 +61,7 @@ pub(super) fn routes() -> Routes {
         .post("/console/language", Anybody, sign_in::language)
         .get("/console/", Inspector, queue::show)
         .post("/console/claim-next", Inspector, queue::claim_next)
-        .get("/console/abandoned", Inspector, queue::abandoned)
+        .get("/console/abandoned", Inspector, abandoned::show)
         .get("/console/banners", Inspector, page::banners)
         .get("/console/events", Inspector, events::queue)
         .get("/console/session", Inspector, sign_in::session)

@@ -107,8 +107,13 @@ impl Visit {
                     .map(|at| said::moment(self.w, at.to_utc(), line.schedule.timezone)),
                 now: said::clock(self.w, standing.now),
             });
-            if standing.clock_shifted && warnings.is_empty() {
+            if standing.clock_shifted && !warnings.contains(&self.w.clock_shifted) {
                 warnings.push(self.w.clock_shifted.clone());
+            }
+            if standing.recent.is_flood() {
+                let text = self.w.flood.replace("{line}", &line.dial);
+                let text = text.replace("{count}", &standing.recent.without_message.to_string());
+                warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
             if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
                 warnings.push(self.w.jobs_given_up.clone());

@@ -1,9 +1,8 @@
-//! The queue, and calls without a message.
+//! The queue.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, render};
 use super::said;
-use crate::desk::queue::AbandonedCall;
 use crate::desk::{DeskError, moves, queue, standing};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
@@ -231,54 +230,4 @@ pub(super) async fn claim_next(
             Err(error) => return Err(visit.stop(error)),
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "abandoned.html", config = "src/web/askama.toml")]
-struct Abandoned {
-    page: Page,
-    rows: Vec<AbandonedRow>,
-}
-
-struct AbandonedRow {
-    arrived: String,
-    caller: String,
-    reached: String,
-    phase: String,
-    line: String,
-}
-
-/// `GET /console/abandoned`. Members of a line; opens who called and how far they got; each opening is in the trail.
-pub(super) async fn abandoned(State(service): App, visit: Visit) -> Result<Response, Stop> {
-    let calls = queue::abandoned(&service, &visit.inspector, None)
-        .await
-        .map_err(|error| visit.stop(error))?;
-    let page = visit.page(&service, "abandoned").await?;
-    let w = page.w;
-    let rows = calls
-        .iter()
-        .map(|call| {
-            let (report, entries, damaged) = match call {
-                AbandonedCall::Open(open) => (&open.report, open.entries.as_slice(), false),
-                AbandonedCall::Damaged(report) => (report, [].as_slice(), true),
-            };
-            let zone = service
-                .config
-                .line(&report.line)
-                .map_or(Tz::UTC, |line| line.schedule.timezone);
-            let word = |name| super::report::call_word(w, entries, name).unwrap_or_default();
-            AbandonedRow {
-                arrived: said::hour(w, report.received_hour, zone),
-                caller: super::report::caller(w, entries).unwrap_or_default(),
-                reached: if damaged {
-                    w.damaged.clone()
-                } else {
-                    word("reached")
-                },
-                phase: word("phase"),
-                line: report.line.clone(),
-            }
-        })
-        .collect();
-    Ok(render(&Abandoned { page, rows }))
 }

@@ -126,7 +126,7 @@ impl Pbx {
     /// A line with this stand-in for a provider beside the other one, connected.
     pub async fn line(&self, database: Database, at: &str) -> TestLine {
         let change = |toml: String| self.configure(&toml);
-        let line = TestLine::with_timers(database, at, self.timers.clone(), change).await;
+        let line = TestLine::with_timers(self.timers.clone(), database, at, change).await;
         self.dial_service(&line.url, TOKEN).await.expect("accepted");
         line
     }
