@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::line::Line;
 use crate::sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Finding, Mute};
@@ -12,6 +13,9 @@ use crate::vault::secret::ServiceSecret;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
+
+/// So many of the times nobody is on duty are printed.
+const GAPS_NAMED: usize = 3;
 
 #[derive(Args)]
 pub(super) struct Check {}
@@ -78,14 +82,12 @@ fn lines(config: &Config, report: &mut Report) {
             "line {}: {} staffed on {open} days, {} to {}",
             line.id, line.dial, period.from, period.to
         ));
-        if Clock::system()
-            .line_now()
-            .with_timezone(&line.schedule.timezone)
-            .date_naive()
-            > period.to
-        {
+        let now = Clock::system().line_now();
+        let today = now.with_timezone(&line.schedule.timezone).date_naive();
+        if today > period.to {
             report.warn(&format!("line {}: its inspection is over", line.id));
         }
+        roster(line, report);
     }
     for warning in config.warnings() {
         report.warn(&warning);
@@ -93,6 +95,43 @@ fn lines(config: &Config, report: &mut Report) {
     if config.public_url.starts_with("http://") {
         report.warn("public_url is http://: providers on the internet need https://");
     }
+}
+
+/// Who can be rung, and when nobody can. All of the inspection is looked at: a configuration is checked before it runs.
+fn roster(line: &Line, report: &mut Report) {
+    let id = &line.id;
+    let people = line.roster.people.len();
+    if people == 0 {
+        return report.good(&format!(
+            "line {id}: no roster, callers are not offered the duty inspector"
+        ));
+    }
+    let gaps = line
+        .roster
+        .gaps(&line.schedule, line.schedule.inspection.from);
+    if gaps.is_empty() {
+        return report.good(&format!(
+            "line {id}: {people} on the roster, somebody is on whenever it is staffed"
+        ));
+    }
+    let mut times: Vec<String> = gaps
+        .iter()
+        .take(GAPS_NAMED)
+        .map(|(from, to)| {
+            format!(
+                "{} to {}",
+                from.format("%Y-%m-%d %H:%M"),
+                to.format("%H:%M")
+            )
+        })
+        .collect();
+    if let more @ 1.. = gaps.len().saturating_sub(GAPS_NAMED) {
+        times.push(format!("{more} more times"));
+    }
+    report.warn(&format!(
+        "line {id}: {people} on the roster, nobody is on while it is staffed {}: callers are not offered the duty inspector then",
+        times.join(", ")
+    ));
 }
 
 async fn storage(config: &Config, report: &mut Report) {

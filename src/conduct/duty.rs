@@ -135,12 +135,16 @@ async fn take(
 }
 
 /// The talk is over: pages that show it as running are to learn it.
-pub(super) async fn note_end(turn: &mut Conducting<'_>, call: &Call) -> Result<(), StoreError> {
+pub(super) async fn note_end(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+) -> Result<(), StoreError> {
     let act = Act {
-        at: hour(turn.service.clock.line_now()),
+        at: hour(service.clock.line_now()),
         action: "talk_ended",
         report: Some(call.report),
         ..Act::default()
     };
-    audit::append(turn.tx, &call.line, act).await
+    audit::append(tx, &call.line, act).await
 }

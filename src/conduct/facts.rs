@@ -209,7 +209,7 @@ pub(super) async fn of_unknown_call(
     let call = turn.new_call(line, lookup, None).await?;
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
-    turn.end_call(&call).await
+    super::end_call(turn.service, turn.tx, &call).await
 }
 
 /// Writes down what the conversation decided besides its state.

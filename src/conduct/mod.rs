@@ -150,16 +150,19 @@ impl<'a> Conducting<'a> {
             }
             (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
             (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
-            // A recording made by a blunt answer in the middle of a call: to the review with it.
-            (Hook::Fallback, Some(state)) if new_recording => {
+            // A recording made by a blunt answer in the middle of a call: to the review with it. A telephone that was
+            // rung is down again, however that went: nobody is rung twice.
+            (Hook::Fallback, Some(state))
+                if new_recording || matches!(state.place, Place::Ringing { .. }) =>
+            {
                 let step = state.step;
-                self.take_step(&call, state, step, false).await?
+                self.take_step(hook, &call, state, step).await?
             }
             // What the caller heard last, once more: the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
                 match self.kept(call.id, state.step.saturating_sub(1)).await? {
                     Some(kept) => kept,
-                    None => self.take_step(&call, state, u32::MAX, false).await?,
+                    None => self.take_step(hook, &call, state, u32::MAX).await?,
                 }
             }
             (Hook::Step(at), Some(state)) => {
@@ -168,28 +171,27 @@ impl<'a> Conducting<'a> {
                 } else {
                     u32::MAX
                 };
-                self.take_step(&call, state, step, at.nothing.is_some())
-                    .await?
+                self.take_step(hook, &call, state, step).await?
             }
         };
         if self.event.ended {
-            self.end_call(&call).await?;
+            end_call(self.service, self.tx, &call).await?;
         }
         Ok(reply)
     }
 
     async fn take_step(
         &mut self,
+        hook: &Hook,
         call: &Call,
         state: State,
         step: u32,
-        nothing: bool,
     ) -> Result<Reply, StoreError> {
         let Some(line) = self.service.config.line(&call.line) else {
             return Ok(Reply::Script(self.farewell(None, 0)));
         };
         let input = if step == state.step {
-            self.input(call, &state, nothing)
+            self.input(hook, call, &state)
         } else if let Some(kept) = self.kept(call.id, step).await? {
             return Ok(kept);
         } else {
@@ -221,16 +223,18 @@ impl<'a> Conducting<'a> {
         if at_duty != call.at_duty {
             calls::set_at_duty(self.tx, call.id, at_duty).await?;
             if talked {
-                duty::note_end(self, call).await?;
+                duty::note_end(self.service, self.tx, call).await?;
             }
         }
         Ok(Reply::Script(rendered))
     }
 
     /// What the provider's webhook means to the conversation.
-    fn input(&self, call: &Call, state: &State, nothing: bool) -> Input {
-        // The pressed key says whether anybody took the call; nothing the provider says of the end does.
-        if matches!(state.place, Place::Ringing { .. }) {
+    fn input(&self, hook: &Hook, call: &Call, state: &State) -> Input {
+        // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
+        // that of the talk, unless a blunt answer asked for it.
+        let blunt = matches!(hook, Hook::Fallback) && self.event.recording.is_some();
+        if matches!(state.place, Place::Ringing { .. }) && !blunt {
             return if self.event.ended {
                 Input::HungUp
             } else if call.is_taken(state.step) {
@@ -256,7 +260,7 @@ impl<'a> Conducting<'a> {
         if self.event.ended {
             return Input::HungUp;
         }
-        if nothing {
+        if matches!(hook, Hook::Step(at) if at.nothing.is_some()) {
             return Input::Nothing;
         }
         match &self.event.keys {
@@ -273,20 +277,6 @@ impl<'a> Conducting<'a> {
                 .map_or(Input::Nothing, Input::Key),
             None => Input::Nothing,
         }
-    }
-
-    /// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so
-    /// that the job can see whether a recording was running.
-    async fn end_call(&mut self, call: &Call) -> Result<(), StoreError> {
-        if !calls::set_ended(self.tx, call.id).await? {
-            return Ok(());
-        }
-        if call.at_duty && call.taken_step.is_some() {
-            duty::note_end(self, call).await?;
-        }
-        let now = self.service.clock.system_now();
-        jobs::cancel(self.tx, Kind::Watch, call.id).await?;
-        self.enqueue(Kind::Settle, call.id, now).await
     }
 
     async fn enqueue(
@@ -398,6 +388,24 @@ fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
         content_type: kept.content_type.into(),
         body: kept.body,
     })
+}
+
+/// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so that the
+/// job can see whether a recording was running.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn end_call(service: &Service, tx: &mut Tx, call: &Call) -> Result<(), StoreError> {
+    if !calls::set_ended(tx, call.id).await? {
+        return Ok(());
+    }
+    if call.at_duty && call.taken_step.is_some() {
+        duty::note_end(service, tx, call).await?;
+    }
+    let now = service.clock.system_now();
+    jobs::cancel(tx, Kind::Watch, call.id).await?;
+    jobs::enqueue(tx, crate::clock::random_id(), Kind::Settle, call.id, now).await
 }
 
 /// Steps beyond this were never handed out: a call has some sixty.

@@ -127,6 +127,15 @@ impl Checker<'_> {
                     return self.wrong(text, "another line has this number");
                 }
             }
+            for (written, person) in written.roster.iter().zip(&own.roster.people) {
+                let mut lines = config.lines.iter();
+                if lines.any(|entry| entry.line.is_dialled(person.number.show())) {
+                    return self.wrong(
+                        &written.get_ref().number,
+                        "a line of this configuration has this number, and would ring itself",
+                    );
+                }
+            }
         }
         Ok(())
     }
@@ -352,7 +361,7 @@ impl Checker<'_> {
                 .map(person)
                 .collect::<Result<_, _>>()?,
             ring_seconds: self.number_in(dial.ring_seconds.as_ref(), 20, 5..=60, " seconds")?,
-            max_minutes: self.number_in(dial.max_minutes.as_ref(), 30, 1..=120, " minutes")?,
+            max_minutes: self.number_in(dial.max_minutes.as_ref(), 30, 1..=90, " minutes")?,
             at_once: self.number_in(dial.at_once.as_ref(), 2, 1..=20, " calls")?,
             record: written.record_live,
         })

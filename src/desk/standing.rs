@@ -28,6 +28,8 @@ pub struct Standing {
     pub closed: i64,
     /// Calls that run.
     pub calls_running: i64,
+    /// Those of them that are with the roster, ringing or speaking.
+    pub calls_with_roster: i64,
     /// Jobs of the whole service that were given up, and want somebody to look.
     pub jobs_given_up: i64,
 }
@@ -64,6 +66,7 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         claimed: count("claimed"),
         closed: count("closed"),
         calls_running: calls::running(&mut tx, &line.id).await?,
+        calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         jobs_given_up,
     })
 }

@@ -1,6 +1,6 @@
 //! Who answers the telephone: the roster of a line, in the order it is written.
 
-use super::hours::Windows;
+use super::hours::{Schedule, Windows};
 use crate::hidden::Hidden;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
@@ -22,38 +22,59 @@ pub struct OnDuty {
     pub hours: Option<Windows>,
 }
 
-/// A day somebody is on duty.
+/// Days somebody is on duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Day {
-    /// Every week.
-    Weekday(Weekday),
+    /// Every week, from the first weekday to the last, both included; past Sunday when the last comes before the first.
+    Weekdays {
+        /// The first.
+        first: Weekday,
+        /// The last; the same as the first for a single day.
+        last: Weekday,
+    },
     /// Once, e.g. a Sunday that is worked.
     Date(NaiveDate),
 }
 
 /// Not a day.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not a day; write it like \"mon\" or \"2024-04-07\"")]
-pub struct NoDay(String);
+#[error("not a day; write it like \"mon\", \"mon-fri\" or \"2024-04-07\"")]
+pub struct NoDay;
 
 impl FromStr for Day {
     type Err = NoDay;
 
     fn from_str(text: &str) -> Result<Self, NoDay> {
-        let weekday = match text {
-            "mon" => Weekday::Mon,
-            "tue" => Weekday::Tue,
-            "wed" => Weekday::Wed,
-            "thu" => Weekday::Thu,
-            "fri" => Weekday::Fri,
-            "sat" => Weekday::Sat,
-            "sun" => Weekday::Sun,
-            _ => {
-                let date = NaiveDate::parse_from_str(text, "%Y-%m-%d");
-                return date.map(Day::Date).map_err(|_| NoDay(text.to_owned()));
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        if let (Some(first), Some(last)) = (weekday(first), weekday(last)) {
+            return Ok(Self::Weekdays { first, last });
+        }
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d");
+        date.map(Self::Date).map_err(|_| NoDay)
+    }
+}
+
+impl Day {
+    fn contains(self, date: NaiveDate) -> bool {
+        match self {
+            Self::Weekdays { first, last } => {
+                date.weekday().days_since(first) <= last.days_since(first)
             }
-        };
-        Ok(Self::Weekday(weekday))
+            Self::Date(on) => on == date,
+        }
+    }
+}
+
+fn weekday(text: &str) -> Option<Weekday> {
+    match text {
+        "mon" => Some(Weekday::Mon),
+        "tue" => Some(Weekday::Tue),
+        "wed" => Some(Weekday::Wed),
+        "thu" => Some(Weekday::Thu),
+        "fri" => Some(Weekday::Fri),
+        "sat" => Some(Weekday::Sat),
+        "sun" => Some(Weekday::Sun),
+        _ => None,
     }
 }
 
@@ -100,96 +121,62 @@ impl Roster {
         let left = u32::try_from(left).ok()?.min(self.ring_seconds);
         (left >= TOO_SHORT.min(self.ring_seconds)).then_some(left)
     }
+
+    /// When the line is staffed and nobody of the roster is on duty, from `from` to the end of the inspection: from and
+    /// to, in order.
+    pub fn gaps(&self, schedule: &Schedule, from: NaiveDate) -> Vec<(DateTime<Tz>, DateTime<Tz>)> {
+        let timezone = schedule.timezone;
+        let mut gaps: Vec<(DateTime<Tz>, DateTime<Tz>)> = Vec::new();
+        let first = from.max(schedule.inspection.from);
+        for day in schedule.days(first, schedule.inspection.to) {
+            let staffed = day.windows.iter();
+            for (start, end) in staffed.filter_map(|window| window.instants(day.date, timezone)) {
+                // Who is on changes at these instants only.
+                let people = self.people.iter();
+                let mut changes: Vec<DateTime<Utc>> = people
+                    .flat_map(|person| person.instants(day.date, timezone))
+                    .flat_map(|(from, to)| [from, to])
+                    .filter(|change| start < *change && *change < end)
+                    .chain([start, end])
+                    .collect();
+                changes.sort();
+                changes.dedup();
+                for pair in changes.windows(2) {
+                    if self.next(timezone, pair[0], 0).is_some() {
+                        continue;
+                    }
+                    let [from, to] = [pair[0], pair[1]].map(|at| at.with_timezone(&timezone));
+                    match gaps.last_mut() {
+                        Some((_, end)) if *end == from => *end = to,
+                        _ => gaps.push((from, to)),
+                    }
+                }
+            }
+        }
+        gaps
+    }
 }
 
 impl OnDuty {
     fn is_on(&self, timezone: Tz, now: DateTime<Utc>) -> bool {
         let date = now.with_timezone(&timezone).date_naive();
-        let day = |day: &Day| match day {
-            Day::Weekday(weekday) => *weekday == date.weekday(),
-            Day::Date(on) => *on == date,
-        };
-        let hour = |windows: &Windows| {
-            let mut instants = windows
-                .as_slice()
-                .iter()
-                .filter_map(|window| window.instants(date, timezone));
-            instants.any(|(start, end)| start <= now && now < end)
-        };
-        (self.days.is_empty() || self.days.iter().any(day)) && self.hours.as_ref().is_none_or(hour)
+        (self.days.is_empty() || self.days.iter().any(|day| day.contains(date)))
+            && (self.hours.is_none()
+                || self
+                    .instants(date, timezone)
+                    .any(|(start, end)| start <= now && now < end))
+    }
+
+    /// Their own hours on a day, as instants; none when they are on whenever the line is staffed.
+    fn instants(
+        &self,
+        date: NaiveDate,
+        timezone: Tz,
+    ) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> {
+        let windows = self.hours.iter().flat_map(Windows::as_slice);
+        windows.filter_map(move |window| window.instants(date, timezone))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeZone;
-    use chrono_tz::Asia::Shanghai;
-
-    fn person(days: &[&str], hours: &[&str]) -> OnDuty {
-        let hours: Vec<String> = hours.iter().map(|text| (*text).to_owned()).collect();
-        OnDuty {
-            name: "甲".into(),
-            number: String::from("+8613800000000").into(),
-            days: days.iter().map(|day| day.parse().unwrap()).collect(),
-            hours: (!hours.is_empty()).then(|| Windows::try_from(hours).unwrap()),
-        }
-    }
-
-    fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
-        Shanghai
-            .with_ymd_and_hms(2024, 4, day, hour, minute, 0)
-            .unwrap()
-            .to_utc()
-    }
-
-    #[test]
-    fn they_are_rung_in_order_when_they_are_on() {
-        let roster = Roster {
-            people: vec![
-                person(&["mon", "wed"], &["08:30-12:00"]),
-                person(&["2024-04-07"], &[]),
-                person(&[], &["15:00-18:00"]),
-            ],
-            ..Roster::default()
-        };
-        let next = |now, from| roster.next(Shanghai, now, from);
-        // Monday the 8th; the hour's first second is in, its end is not.
-        assert_eq!(next(at(8, 8, 30), 0), Some(0));
-        assert_eq!(next(at(8, 8, 30), 1), None);
-        assert_eq!(next(at(8, 12, 0), 0), None);
-        assert_eq!(next(at(8, 15, 0), 0), Some(2));
-        // A Sunday that is worked.
-        assert_eq!(next(at(7, 9, 0), 0), Some(1));
-        assert_eq!(next(at(7, 16, 0), 2), Some(2));
-        assert_eq!(next(at(7, 16, 0), 9), None);
-        assert_eq!(next(at(6, 9, 0), 0), None);
-    }
-
-    #[test]
-    fn nobody_listens_to_ringing_for_more_than_a_minute() {
-        let roster = Roster::default();
-        let since = at(8, 9, 0);
-        let ring = |seconds| roster.ring_for(since, since + TimeDelta::seconds(seconds));
-        assert_eq!(ring(0), Some(20));
-        assert_eq!(ring(40), Some(20));
-        assert_eq!(ring(45), Some(15));
-        assert_eq!(ring(55), Some(5));
-        assert_eq!(ring(56), None);
-        assert_eq!(ring(600), None);
-        let short = Roster {
-            ring_seconds: 3,
-            ..Roster::default()
-        };
-        assert_eq!(short.ring_for(since, since), Some(3));
-    }
-
-    #[test]
-    fn days_are_weekdays_or_dates() {
-        assert_eq!("sun".parse(), Ok(Day::Weekday(Weekday::Sun)));
-        for wrong in ["", "Sunday", "Mon", "2024-02-30", "04-07", "星期一"] {
-            let error = wrong.parse::<Day>().unwrap_err();
-            assert!(error.to_string().contains("\"mon\""), "{wrong}");
-        }
-    }
-}
+mod tests;

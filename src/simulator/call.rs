@@ -2,6 +2,7 @@
 //! when the caller does something. Semantics are those of Twilio's TwiML reference; where that is silent, a comment
 //! says what was chosen.
 
+use super::dial_verb::Dialled;
 use super::exchange::{CallError, Inner, PhoneView, SpeechEnd};
 use super::record_verb::End;
 use super::recordings::wav_millis;
@@ -62,6 +63,16 @@ pub enum WaitingFor {
         /// Whether something was said in it already.
         spoken: bool,
     },
+    /// Somebody picking up: a telephone is rung.
+    Ringing {
+        /// For so long.
+        seconds: u32,
+    },
+    /// The end of a talk with whoever was rung.
+    Talking {
+        /// For so long at most.
+        max_seconds: u32,
+    },
     /// Nothing: the call is over.
     Nothing,
 }
@@ -77,6 +88,8 @@ pub(super) enum Deed {
     },
     Silence,
     HangUp,
+    /// What whoever was rung does.
+    OtherHangsUp,
 }
 
 pub(super) enum Waiting {
@@ -90,12 +103,16 @@ pub(super) enum Waiting {
         started: String,
         spoken: Option<(Bytes, u64)>,
     },
+    Ringing(Box<Dialled>),
+    Talking(Box<Dialled>),
     Nothing,
 }
 
 /// A call, running or over.
 pub(super) struct Call {
     pub(super) sid: String,
+    /// The call it was rung for, when it is one that was rung.
+    pub(super) parent: Option<String>,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) status: &'static str,
@@ -119,6 +136,7 @@ impl Call {
     pub(super) fn new(sid: String, from: String, to: String) -> Self {
         Self {
             sid,
+            parent: None,
             from,
             to,
             status: "ringing",
@@ -159,8 +177,22 @@ impl Call {
                     max_seconds: record.max_length,
                     spoken: spoken.is_some(),
                 },
+                Waiting::Ringing(dialled) => WaitingFor::Ringing {
+                    seconds: dialled.dial.timeout,
+                },
+                Waiting::Talking(dialled) => WaitingFor::Talking {
+                    max_seconds: dialled.dial.time_limit,
+                },
                 Waiting::Nothing => WaitingFor::Nothing,
             },
+        }
+    }
+
+    /// As Twilio calls it.
+    pub(super) fn direction(&self) -> &'static str {
+        match self.parent {
+            None => "inbound",
+            Some(_) => "outbound-dial",
         }
     }
 
@@ -196,13 +228,15 @@ impl Inner {
             Deed::HangUp if call.is_over() => {}
             Deed::HangUp => match call.waiting {
                 Waiting::Speech { .. } => self.end_record(call, End::HangUp).await,
+                Waiting::Ringing(_) | Waiting::Talking(_) => self.leave_dial(call).await,
                 _ => self.finish(call, "completed").await,
             },
+            Deed::OtherHangsUp => self.end_talk(call).await?,
         }
         Ok(())
     }
 
-    async fn press(&self, call: &mut Call, key: char) {
+    pub(super) async fn press(&self, call: &mut Call, key: char) {
         let ends = match &mut call.waiting {
             Waiting::Keys { gather, pressed } => {
                 let finishes = gather.finish_on_key == Some(key);
@@ -217,7 +251,8 @@ impl Inner {
             Waiting::Speech { record, .. } if record.finish_on_key.contains(key) => {
                 return self.end_record(call, End::Key(key)).await;
             }
-            Waiting::Speech { .. } | Waiting::Nothing => false,
+            // A key in a talk is a sound to whoever was rung.
+            _ => false,
         };
         if ends {
             self.end_gather(call).await;
@@ -243,7 +278,8 @@ impl Inner {
                 self.silence(call).await;
                 return Ok(());
             }
-            Waiting::Nothing => return Ok(()),
+            Waiting::Talking(dialled) => return dialled.hear(audio, millis),
+            Waiting::Ringing(_) | Waiting::Nothing => return Ok(()),
         };
         match end {
             // The very bytes are kept all the same; only the count of seconds stops at the limit.
@@ -256,7 +292,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn silence(&self, call: &mut Call) {
+    pub(super) async fn silence(&self, call: &mut Call) {
         match &call.waiting {
             Waiting::Keys { gather, .. } => {
                 call.elapsed += u64::from(gather.timeout) * 1000;
@@ -266,6 +302,7 @@ impl Inner {
                 call.elapsed += u64::from(record.timeout) * 1000;
                 self.end_record(call, End::Silence).await;
             }
+            Waiting::Ringing(_) | Waiting::Talking(_) => self.time_dial_out(call).await,
             Waiting::Nothing => {}
         }
     }
@@ -274,6 +311,10 @@ impl Inner {
     pub(super) async fn advance(&self, call: &mut Call) {
         while matches!(call.waiting, Waiting::Nothing) && !call.is_over() {
             let Some(verb) = call.verbs.pop_front() else {
+                // Whoever was rung has heard it all, and is put together with the caller.
+                if call.parent.is_some() {
+                    return;
+                }
                 return self.finish(call, "completed").await;
             };
             // `Pause` as the first verb lets it ring, `Reject` does not pick up at all.
@@ -289,6 +330,7 @@ impl Inner {
                     call.waiting = Waiting::Keys { gather, pressed };
                 }
                 Verb::Record(record) => self.begin_record(call, record).await,
+                Verb::Dial(dial) => self.begin_dial(call, dial).await,
                 Verb::Redirect { url } => self.go_to(call, url, &[]).await,
                 Verb::Hangup => self.finish(call, "completed").await,
                 Verb::Reject { busy } if call.status == "ringing" => {

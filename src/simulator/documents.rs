@@ -22,10 +22,13 @@ impl Inner {
             ("To", &call.to),
             ("Caller", &call.from),
             ("Called", &call.to),
-            ("Direction", "inbound"),
+            ("Direction", call.direction()),
             ("CallStatus", call.status),
             ("ApiVersion", "2010-04-01"),
         ];
+        if let Some(parent) = &call.parent {
+            form.push(("ParentCallSid", parent));
+        }
         for place in [
             "FromCity",
             "FromState",
@@ -45,7 +48,8 @@ impl Inner {
     }
 
     /// Goes on with the document at `reference`; when that fails, once with the fallback; when that fails too, with an
-    /// apology and the end.
+    /// apology and the end. Where the document for a telephone that was rung fails, Twilio's reference is silent; here
+    /// it is hung up, as nobody who heard nothing can have agreed to a talk.
     pub(super) async fn go_to(&self, call: &mut Call, reference: String, more: &[(&str, String)]) {
         let failed = match webhook::resolve(&call.document, &reference) {
             Ok(url) => match self.document(call, url, more).await {
@@ -63,6 +67,10 @@ impl Inner {
             ("ErrorUrl", failed.url.clone()),
         ];
         self.trouble(failed);
+        if call.parent.is_some() {
+            call.verbs = VecDeque::from([Verb::Hangup]);
+            return;
+        }
         let fallback = self.outgoing.hook("fallback");
         if let Err(failed) = self.document(call, fallback, &error).await {
             self.trouble(failed);
@@ -103,6 +111,10 @@ impl Inner {
             ));
         }
         let verbs = twiml_reader::read(&answer.body).map_err(|reason| trouble(12100, reason))?;
+        if call.parent.is_some() && verbs.iter().any(|verb| matches!(verb, Verb::Dial(_))) {
+            let reason = "whoever was rung can't ring anybody else".to_owned();
+            return Err(trouble(13201, reason));
+        }
         call.verbs = verbs.into();
         call.document = url;
         Ok(())
@@ -115,7 +127,8 @@ impl Inner {
         }
     }
 
-    /// The end: the status webhook, then what was held back till now.
+    /// The end: the status webhook, then what was held back till now. Of a telephone that was rung nobody is told: the
+    /// action says it.
     pub(super) async fn finish(&self, call: &mut Call, status: &'static str) {
         call.verbs.clear();
         call.waiting = Waiting::Nothing;
@@ -128,7 +141,8 @@ impl Inner {
         if let Some(facts) = lock(&self.facts).get_mut(&call.sid) {
             facts.duration = Some(seconds);
         }
-        if !lock(&self.faults).drop_status {
+        let told = call.parent.is_none() && !lock(&self.faults).drop_status;
+        if told {
             let form = self.form(
                 call,
                 &[
@@ -163,7 +177,7 @@ mod tests {
         let failures = [
             ("!500", "11200"),
             ("hello", "12100"),
-            ("<Response><Dial>1</Dial></Response>", "12100"),
+            ("<Response><Sms>1</Sms></Response>", "12100"),
         ];
         for (answer, code) in failures {
             let service = Service::start().await;

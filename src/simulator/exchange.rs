@@ -4,6 +4,7 @@
 //! of a request leaves it in order.
 
 use super::call::{Call, Deed, Heard, WaitingFor};
+use super::dial_verb::Answering;
 use super::faults::Faults;
 use super::recordings::{Recording, wav_millis};
 use super::signer;
@@ -48,6 +49,8 @@ pub struct CallFacts {
     pub duration: Option<u32>,
     /// When it began (RFC 2822, UTC).
     pub started: String,
+    /// Twilio's word: `inbound`, or `outbound-dial` for one that was rung.
+    pub direction: &'static str,
 }
 
 /// Something the service answered that could not be acted upon.
@@ -89,6 +92,9 @@ pub enum CallError {
         "something was said in this recording already: end it first, with a key, by silence or by hanging up"
     )]
     AlreadySpoken,
+    /// There is nobody on the other side to hang up.
+    #[error("the caller is not speaking with anybody")]
+    NotTalking,
     /// The call's task broke: a bug of the exchange.
     #[error("the exchange has dropped the call")]
     Broken,
@@ -118,6 +124,8 @@ pub(super) struct Inner {
     pub(super) faults: Mutex<Faults>,
     pub(super) facts: Mutex<HashMap<String, CallFacts>>,
     pub(super) recordings: Mutex<BTreeMap<String, Recording>>,
+    /// By number; others are not answered.
+    pub(super) answering: Mutex<HashMap<String, Answering>>,
     calls: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Call>>>>,
     sent: Mutex<VecDeque<Sent>>,
     troubles: Mutex<VecDeque<Trouble>>,
@@ -137,6 +145,7 @@ impl Exchange {
             faults: Mutex::default(),
             facts: Mutex::default(),
             recordings: Mutex::default(),
+            answering: Mutex::default(),
             calls: Mutex::default(),
             sent: Mutex::default(),
             troubles: Mutex::default(),
@@ -159,14 +168,7 @@ impl Exchange {
     pub async fn dial(&self, from: &str, to: &str) -> Result<PhoneView, CallError> {
         let call = Call::new(sid("CA"), from.to_owned(), to.to_owned());
         let id = call.sid.clone();
-        let facts = CallFacts {
-            from: from.to_owned().into(),
-            to: to.to_owned().into(),
-            status: "ringing",
-            duration: None,
-            started: now(),
-        };
-        lock(&self.inner.facts).insert(id.clone(), facts);
+        self.inner.list(&call);
         lock(&self.inner.calls).insert(id.clone(), Arc::new(tokio::sync::Mutex::new(call)));
         self.carry_out(&id, Deed::Dial).await
     }
@@ -184,7 +186,7 @@ impl Exchange {
     }
 
     /// Speaks `audio`, a WAV file, and ends the recording when `end` says how; without, the recording goes on. While
-    /// keys are waited for it counts as silence.
+    /// keys are waited for it counts as silence. In a talk it is said to whoever was rung, and ends nothing.
     ///
     /// # Errors
     ///
@@ -199,7 +201,8 @@ impl Exchange {
         self.carry_out(id, Deed::Speak { audio, millis, end }).await
     }
 
-    /// Keeps silent until the line goes on by itself.
+    /// Keeps silent until the line goes on by itself: until a telephone that rings is given up, or a talk has lasted as
+    /// long as it may.
     ///
     /// # Errors
     ///
@@ -226,7 +229,7 @@ impl Exchange {
         (*last == n).then(|| audio.clone())
     }
 
-    async fn carry_out(&self, id: &str, deed: Deed) -> Result<PhoneView, CallError> {
+    pub(super) async fn carry_out(&self, id: &str, deed: Deed) -> Result<PhoneView, CallError> {
         let call = lock(&self.inner.calls).get(id).cloned();
         let call = call.ok_or(CallError::Unknown)?;
         let inner = Arc::clone(&self.inner);
@@ -269,6 +272,19 @@ impl Exchange {
 }
 
 impl Inner {
+    /// From now on the REST side knows the call.
+    pub(super) fn list(&self, call: &Call) {
+        let facts = CallFacts {
+            from: call.from.clone().into(),
+            to: call.to.clone().into(),
+            status: call.status,
+            duration: None,
+            started: now(),
+            direction: call.direction(),
+        };
+        lock(&self.facts).insert(call.sid.clone(), facts);
+    }
+
     pub(super) fn webhook(&self, url: &str, form: Vec<(String, String)>) -> Webhook {
         Webhook {
             url: url.to_owned(),

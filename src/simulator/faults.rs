@@ -33,7 +33,8 @@ pub struct Faults {
     pub twice: bool,
     /// When callbacks about recordings are sent.
     pub callbacks: Callbacks,
-    /// The action of a recording is lost and the line drops with it: the recording is made, the call ends.
+    /// The action of a recording, or of a telephone that was rung, is lost and the line drops with it: the recording is
+    /// made, the call ends.
     pub drop_action: bool,
     /// The status webhook at the end of a call is never sent.
     pub drop_status: bool,

@@ -8,7 +8,8 @@
 //! | [`call`] | one call: a small state machine that carries out verbs |
 //! | `record_verb` | the ways a recording ends, and who is told |
 //! | `documents` | how a call comes to its next document, and to its end |
-//! | [`twiml_reader`] | TwiML to verbs, strictly |
+//! | [`dial_verb`] | a telephone is rung and put together with the caller |
+//! | [`twiml_reader`], [`dial_reader`] | TwiML to verbs, strictly |
 //! | `elements` | the XML under it |
 //! | [`webhook`] | one outgoing request as a value, and how it is sent |
 //! | [`signer`] | the provider's side of `X-Twilio-Signature` |
@@ -25,6 +26,8 @@
 
 pub mod acts;
 pub mod call;
+pub mod dial_reader;
+pub mod dial_verb;
 mod documents;
 mod elements;
 pub mod exchange;

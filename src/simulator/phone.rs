@@ -98,8 +98,11 @@ async fn converse(
             }
             screen.heard(&heard)?;
         }
-        if view.waiting == WaitingFor::Nothing {
-            break;
+        match view.waiting {
+            WaitingFor::Nothing => break,
+            WaitingFor::Ringing { .. } => screen.quiet("(a telephone rings)")?,
+            WaitingFor::Talking { .. } => screen.quiet("(somebody is on the line)")?,
+            WaitingFor::Keys { .. } | WaitingFor::Speech { .. } => {}
         }
         let act = source.next(view.waiting, &mut screen).await?;
         match telephone.act(&view.id, act).await {
@@ -150,6 +153,12 @@ fn hint(waiting: WaitingFor) -> &'static str {
         }
         WaitingFor::Speech { spoken: true, .. } => {
             "You have spoken: # and Enter ends the recording. Enter alone keeps silent; h hangs up."
+        }
+        WaitingFor::Ringing { .. } => {
+            "A telephone rings that nobody picks up here. Enter alone lets it ring; h hangs up."
+        }
+        WaitingFor::Talking { .. } => {
+            "You are speaking with somebody: s and Enter speaks the sample. Enter alone lets the time run out; h hangs up."
         }
         WaitingFor::Nothing => "",
     }
@@ -351,6 +360,27 @@ mod tests {
     async fn a_script_stops_at_what_cannot_be_done() {
         let error = printed("1,speak,speak").await.unwrap_err();
         assert!(error.contains("said in this recording already"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_script_while_a_telephone_rings() {
+        let service = Service::start().await;
+        service.at(
+            "/hooks/sim/call",
+            r#"<Dial action="/after"><Number>+8613800138000</Number></Dial>"#,
+        );
+        service.at("/after", "<Say>Nobody is there.</Say>");
+        let options = CallOptions {
+            at: phone_of(&service.exchange()).await,
+            ..CallOptions::default()
+        };
+        let mut out = Vec::new();
+        let source = Source::Script(parse_script("silence").unwrap().into());
+        converse(&options, source, &mut out, false).await.unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Calling 18877009155 …\n(a telephone rings)\n> silence\nNobody is there.\nThe call is over.\n"
+        );
     }
 
     #[tokio::test]

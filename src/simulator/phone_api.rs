@@ -11,7 +11,7 @@
 //! | `POST /calls/{id}/hangup` | none |
 //! | `GET /calls/{id}/played/{n}` | the audio heard as `{"played": seconds, "bytes", "n"}`; the last one of a call, 404 for others |
 //!
-//! Every other answer is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": "keys" | "speech" | "nothing", …}}`. What
+//! Every other answer is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": "keys" | "speech" | "ringing" | "talking" | "nothing", …}}`. What
 //! can't be done is `application/problem+json` with a `title`: 400 for a key that is none, 404 for a call that is
 //! none, 409 for a second piece of speech in one recording, 415 for speech that is no WAV.
 
@@ -61,7 +61,7 @@ impl IntoResponse for Problem {
             CallError::Unknown => StatusCode::NOT_FOUND,
             CallError::NotAKey => StatusCode::BAD_REQUEST,
             CallError::NotWav => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            CallError::AlreadySpoken => StatusCode::CONFLICT,
+            CallError::AlreadySpoken | CallError::NotTalking => StatusCode::CONFLICT,
             CallError::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let body = json!({"title": self.0.to_string(), "status": status.as_u16()});

@@ -4,7 +4,7 @@ use super::call::{Call, Heard, Waiting};
 use super::exchange::{Inner, lock, now, sid};
 use super::faults::Callbacks;
 use super::recordings::{Recording, whole_seconds};
-use super::twiml_reader::Record;
+use super::twiml_reader::{Record, RecordingCallback};
 use super::webhook::{self, Webhook};
 
 /// How a recording came to its end.
@@ -24,6 +24,7 @@ impl Inner {
         let recording = Recording {
             sid: sid("RE"),
             call: call.sid.clone(),
+            source: "RecordVerb",
             number: call.recordings + 1,
             audio: None,
             seconds: 0,
@@ -31,7 +32,7 @@ impl Inner {
             asked_too_early: 0,
         };
         call.recordings += 1;
-        if let Some(callback) = self.callback(call, &record, &recording, "in-progress") {
+        if let Some(callback) = self.callback(call, &record.callback, &recording, "in-progress") {
             let _ = self.send(callback).await;
         }
         call.waiting = Waiting::Speech {
@@ -67,6 +68,7 @@ impl Inner {
         let recording = Recording {
             sid,
             call: call.sid.clone(),
+            source: "RecordVerb",
             number: call.recordings,
             audio,
             seconds,
@@ -74,7 +76,7 @@ impl Inner {
             asked_too_early: 0,
         };
         let state = if said { "completed" } else { "absent" };
-        let callback = self.callback(call, &record, &recording, state);
+        let callback = self.callback(call, &record.callback, &recording, state);
         let mut form = vec![
             ("RecordingSid", recording.sid.clone()),
             ("RecordingUrl", self.recording_url(&recording.sid)),
@@ -87,20 +89,8 @@ impl Inner {
         }
         lock(&self.recordings).insert(recording.sid.clone(), recording);
 
-        let faults = *lock(&self.faults);
-        let action_lost = said && faults.drop_action;
-        let mut callback = match faults.callbacks {
-            Callbacks::Never => None,
-            Callbacks::AfterCall => {
-                call.late.extend(callback);
-                None
-            }
-            Callbacks::BeforeAction => {
-                self.send_if_any(callback).await;
-                None
-            }
-            Callbacks::AfterAction => callback,
-        };
+        let action_lost = said && lock(&self.faults).drop_action;
+        let callback = self.callback_after_action(call, callback).await;
         if said && !action_lost {
             let action = record.action.unwrap_or_default();
             if end == End::HangUp {
@@ -113,7 +103,7 @@ impl Inner {
                 self.go_to(call, action, &form).await;
             }
         }
-        self.send_if_any(callback.take()).await;
+        self.send_if_any(callback).await;
         if end == End::HangUp || action_lost {
             self.finish(call, "completed").await;
         } else {
@@ -121,25 +111,46 @@ impl Inner {
         }
     }
 
-    async fn send_if_any(&self, webhook: Option<Webhook>) {
+    /// Sends a callback before the action, or keeps it until the call is over, as the faults say. What it gives back is
+    /// to be sent once the action was answered.
+    pub(super) async fn callback_after_action(
+        &self,
+        call: &mut Call,
+        callback: Option<Webhook>,
+    ) -> Option<Webhook> {
+        let when = lock(&self.faults).callbacks;
+        match when {
+            Callbacks::Never => {}
+            Callbacks::AfterCall => call.late.extend(callback),
+            Callbacks::BeforeAction => self.send_if_any(callback).await,
+            Callbacks::AfterAction => return callback,
+        }
+        None
+    }
+
+    pub(super) async fn send_if_any(&self, webhook: Option<Webhook>) {
         if let Some(webhook) = webhook {
             let _ = self.send(webhook).await;
         }
     }
 
     /// The webhook that tells a recording's state, if the document asked for it.
-    fn callback(
+    pub(super) fn callback(
         &self,
         call: &Call,
-        record: &Record,
+        told: &RecordingCallback,
         recording: &Recording,
         state: &str,
     ) -> Option<Webhook> {
-        if !record.status_callback_events.iter().any(|e| e == state) {
+        if !told.events.iter().any(|e| e == state) {
             return None;
         }
-        let url = record.status_callback.as_ref()?;
+        let url = told.url.as_ref()?;
         let url = webhook::resolve(&call.document, url).ok()?;
+        let track = match recording.source {
+            "DialVerb" => "both",
+            _ => "inbound",
+        };
         // As documented it has no From and no To.
         let mut form = vec![
             ("AccountSid", self.settings.account.clone()),
@@ -150,8 +161,8 @@ impl Inner {
             ("RecordingDuration", recording.seconds.to_string()),
             ("RecordingChannels", "1".to_owned()),
             ("RecordingStartTime", recording.started.clone()),
-            ("RecordingSource", "RecordVerb".to_owned()),
-            ("RecordingTrack", "inbound".to_owned()),
+            ("RecordingSource", recording.source.to_owned()),
+            ("RecordingTrack", track.to_owned()),
         ];
         if state == "absent" {
             // "Too short".
@@ -161,7 +172,7 @@ impl Inner {
         Some(self.webhook(&url, form))
     }
 
-    fn recording_url(&self, sid: &str) -> String {
+    pub(super) fn recording_url(&self, sid: &str) -> String {
         format!(
             "{}/2010-04-01/Accounts/{}/Recordings/{sid}",
             self.settings.api_url.trim_end_matches('/'),

@@ -9,6 +9,8 @@ pub struct Recording {
     pub sid: String,
     /// The call it was made in.
     pub call: String,
+    /// The verb that made it, as Twilio calls it: `RecordVerb` or `DialVerb`.
+    pub source: &'static str,
     /// Which of the call's it is, from 1.
     pub number: u32,
     /// The very bytes the caller spoke; `None` when nothing was said (Twilio calls such a recording `absent`).

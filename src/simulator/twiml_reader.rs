@@ -3,6 +3,7 @@
 //!
 //! Defaults and nesting are those of Twilio's TwiML reference. Two levels: text to elements, elements to verbs.
 
+use super::dial_reader::{Dial, dial};
 use super::elements::{Element, elements};
 
 /// The most characters one `<Say>` may have (Twilio error 13520 otherwise).
@@ -32,6 +33,8 @@ pub enum Verb {
     Gather(Gather),
     /// Record the caller.
     Record(Record),
+    /// Ring somebody and put them together with the caller.
+    Dial(Dial),
     /// Go on with another document.
     Redirect {
         /// Its address, as written.
@@ -76,10 +79,17 @@ pub struct Record {
     pub timeout: u32,
     /// Whether there is a beep before it.
     pub play_beep: bool,
+    /// Who is told of its state.
+    pub callback: RecordingCallback,
+}
+
+/// Who is told of a recording's states, whatever verb made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordingCallback {
     /// Where its state is posted.
-    pub status_callback: Option<String>,
+    pub url: Option<String>,
     /// Of `in-progress`, `completed`, `absent`: which states are posted.
-    pub status_callback_events: Vec<String>,
+    pub events: Vec<String>,
 }
 
 /// Reads a document: the verbs in `<Response>`, in order. Never panics.
@@ -117,6 +127,7 @@ fn verb(mut element: Element) -> Result<Verb, String> {
         }
         "Gather" => gather(element).map(Verb::Gather),
         "Record" => record(element).map(Verb::Record),
+        "Dial" => dial(element).map(Verb::Dial),
         "Redirect" => {
             element.ignore("method", &["POST"])?;
             Ok(Verb::Redirect {
@@ -171,7 +182,6 @@ fn gather(mut element: Element) -> Result<Gather, String> {
 
 fn record(mut element: Element) -> Result<Record, String> {
     element.ignore("method", &["POST"])?;
-    element.ignore("recordingStatusCallbackMethod", &["POST"])?;
     element.ignore("trim", &["trim-silence", "do-not-trim"])?;
     element.ignore("transcribe", &["false"])?;
     let finish_on_key = element
@@ -180,25 +190,32 @@ fn record(mut element: Element) -> Result<Record, String> {
     if finish_on_key.is_empty() || !finish_on_key.chars().all(super::acts::is_key) {
         return Err(element.bad("finishOnKey", &finish_on_key));
     }
-    let events = element
-        .take("recordingStatusCallbackEvent")
-        .unwrap_or_else(|| "completed".into());
-    let status_callback_events: Vec<String> = events.split(' ').map(str::to_owned).collect();
-    let known = |event: &String| ["in-progress", "completed", "absent"].contains(&event.as_str());
-    if !status_callback_events.iter().all(known) {
-        return Err(element.bad("recordingStatusCallbackEvent", &events));
-    }
     let record = Record {
         action: element.take("action"),
         finish_on_key,
         max_length: element.take_number("maxLength")?.unwrap_or(3600),
         timeout: element.take_number("timeout")?.unwrap_or(5),
         play_beep: element.take_bool("playBeep", true)?,
-        status_callback: element.take("recordingStatusCallback"),
-        status_callback_events,
+        callback: recording_callback(&mut element)?,
     };
     element.nothing_left()?;
     Ok(record)
+}
+
+pub(super) fn recording_callback(element: &mut Element) -> Result<RecordingCallback, String> {
+    element.ignore("recordingStatusCallbackMethod", &["POST"])?;
+    let events = element
+        .take("recordingStatusCallbackEvent")
+        .unwrap_or_else(|| "completed".into());
+    let callback = RecordingCallback {
+        url: element.take("recordingStatusCallback"),
+        events: events.split(' ').map(str::to_owned).collect(),
+    };
+    let known = |event: &String| ["in-progress", "completed", "absent"].contains(&event.as_str());
+    if !callback.events.iter().all(known) {
+        return Err(element.bad("recordingStatusCallbackEvent", &events));
+    }
+    Ok(callback)
 }
 
 #[cfg(test)]
@@ -245,7 +262,7 @@ mod tests {
         assert!(!gather.action_on_empty_result && gather.action.is_none());
         assert_eq!((record.timeout, record.max_length), (5, 3600));
         assert_eq!(record.finish_on_key, "1234567890*#");
-        assert_eq!(record.status_callback_events, ["completed"]);
+        assert_eq!(record.callback.events, ["completed"]);
         assert!(record.play_beep);
         assert_eq!(*pause, Verb::Pause { seconds: 1 });
         assert_eq!(*reject, Verb::Reject { busy: false });
@@ -261,7 +278,7 @@ mod tests {
             ("<html/>", "not <Response>"),
             ("<Response/><Response/>", "after"),
             ("<Response>hello</Response>", "text"),
-            ("<Response><Dial>1</Dial></Response>", "unknown verb <Dial>"),
+            ("<Response><Sms>1</Sms></Response>", "unknown verb <Sms>"),
             ("<Response><say>a</say></Response>", "unknown verb <say>"),
             ("<Response><Say/></Response>", "empty"),
             ("<Response><Say loop=\"2\">a</Say></Response>", "loop"),

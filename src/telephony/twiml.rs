@@ -14,6 +14,12 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Characters one `Say` holds. Twilio takes 4,096; beyond that it says nothing at all.
 const LONGEST_SAY: usize = 2000;
 
+/// Seconds Twilio lets a telephone ring, at most.
+const LONGEST_RINGING: u32 = 600;
+
+/// Seconds Twilio lets a talk last, at most.
+const LONGEST_TALK: u32 = 14_400;
+
 /// Where a document without a call of ours sends its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BluntLinks {
@@ -216,8 +222,8 @@ impl Twiml {
     ) {
         let (action, recording) = (links.step(), links.recording());
         let (timeout, limit) = (
-            ring_seconds.max(1).to_string(),
-            max_seconds.max(1).to_string(),
+            ring_seconds.clamp(1, LONGEST_RINGING).to_string(),
+            max_seconds.clamp(1, LONGEST_TALK).to_string(),
         );
         let mut attributes = vec![
             ("action", action.as_str()),

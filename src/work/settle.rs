@@ -2,7 +2,7 @@
 //! receipt work, and erases everything else.
 
 use super::{Claimed, Unfinished};
-use crate::call::state::{Place, State, Take};
+use crate::call::state::{Place, Reached, State, Take};
 use crate::conduct::{accept_orphan, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
@@ -59,7 +59,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(())
 }
 
-/// The call ended while a recording ran, and no webhook has spoken of it: the call's sid and the step.
+/// A recording that was made, or may have been, and that no webhook has spoken of: the call's sid and the step.
 async fn unheard_recording(
     service: &Service,
     tx: &mut Tx,
@@ -68,15 +68,26 @@ async fn unheard_recording(
     let Some((sid, state)) = open_state(service, call) else {
         return Ok(None);
     };
-    if !matches!(state.place, Place::Recording { .. }) {
+    let Some(step) = recorded_last(service, call, &state) else {
         return Ok(None);
-    }
-    let (report, number) = call.place_of(state.step);
+    };
+    let (report, number) = call.place_of(step);
     let heard = reports::recordings(tx, report)
         .await?
         .iter()
         .any(|recording| recording.step == number);
-    Ok((!heard).then_some((sid, state.step)))
+    Ok((!heard).then_some((sid, step)))
+}
+
+/// The step whose recording may not have been told of: the call ended while it ran, or it is of a talk, of which the
+/// end of the talk says nothing.
+fn recorded_last(service: &Service, call: &Call, state: &State) -> Option<u32> {
+    if matches!(state.place, Place::Recording { .. }) {
+        return Some(state.step);
+    }
+    let line = service.config.line(&call.line)?;
+    let taken = call.taken_step.filter(|_| line.roster.record)?;
+    u32::try_from(taken).ok()
 }
 
 async fn look_for_recordings(
@@ -206,7 +217,11 @@ async fn write_call_entry(
                 answered_at: state.answered_at,
                 phase: state.phase,
                 language: language.map(String::as_str),
-                reached: state.reached,
+                // Whoever hangs up in a talk is gone before the conversation knows of it.
+                reached: match call.taken_step {
+                    Some(_) if report.id == call.report => state.reached.max(Reached::Connected),
+                    _ => state.reached,
+                },
                 receipt_spoken: state.receipt_spoken,
                 added: report.id != call.report,
                 takes: &takes_in(call, report, &state.takes),

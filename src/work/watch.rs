@@ -1,10 +1,9 @@
 //! Asks the provider about a call that has been silent: the word that it is over may have been lost.
 
 use super::{Claimed, Unfinished};
-use crate::conduct::open_state;
+use crate::conduct::{end_call, open_state};
 use crate::service::Service;
 use crate::store::calls;
-use crate::store::jobs::{self, Kind};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
@@ -26,18 +25,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         let mut tx = service.db.begin().await?;
         // The call before its job, as webhooks take them: in another order the two would wait for each other.
-        calls::by_id(&mut tx, call.id).await?;
+        let call = calls::by_id(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
-        if calls::set_ended(&mut tx, call.id).await? {
-            let now = service.clock.system_now();
-            jobs::enqueue(
-                &mut tx,
-                crate::clock::random_id(),
-                Kind::Settle,
-                call.id,
-                now,
-            )
-            .await?;
+        if let Some(call) = call {
+            end_call(service, &mut tx, &call).await?;
         }
         return Ok(tx.commit().await?);
     }

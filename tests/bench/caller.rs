@@ -118,7 +118,7 @@ impl Call<'_> {
                 Verb::Gather(gather) => next.action = gather.action.expect("an address"),
                 Verb::Record(record) => {
                     next.action = record.action.expect("an address");
-                    next.callback = record.status_callback.expect("an address");
+                    next.callback = record.callback.url.expect("an address");
                 }
                 Verb::Hangup => next.over = true,
                 _ => {}

@@ -13,7 +13,12 @@ const CALLER: &str = "+8613800138000";
 
 /// A line whose console is opened over plain http, as that of the demo.
 pub async fn office() -> TestLine {
-    let plain = |toml: String| toml.replace("https://duty.example.org", "http://127.0.0.1");
+    office_with(std::convert::identity).await
+}
+
+/// The same, with the configuration as `change` makes it.
+pub async fn office_with(change: fn(String) -> String) -> TestLine {
+    let plain = |toml: String| change(toml.replace("https://duty.example.org", "http://127.0.0.1"));
     TestLine::with(Database::sqlite(), OPEN, plain).await
 }
 

@@ -3,7 +3,8 @@
 //! `axe.min.js`.
 
 use super::Window;
-use super::office::{office, tone};
+use super::office::{office_with, tone};
+use crate::duty::{connected, roster};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::sql::run;
 use crate::support::{NUMBER, TestLine};
@@ -98,7 +99,7 @@ struct Tour<E> {
 
 impl<E: Eye> Tour<E> {
     async fn begin(language: &str, eye: E) -> Self {
-        let line = office().await;
+        let line = office_with(roster).await;
         let proxy = Proxy::to(line.url.trim_start_matches("http://").to_owned()).await;
         let window = Window::open().await;
         let tour = Self {
@@ -266,6 +267,29 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.finish().await;
 }
 
+/// A caller is on the telephone, and what they say is written down.
+async fn a_talk(language: &str, eye: impl Eye) {
+    let tour = Tour::begin(language, eye).await;
+    tour.window.sign_in_lead(&tour.url()).await;
+    tour.line.reported(&tone(2)).await;
+    tour.goto("/console/").await;
+    let mut caller = connected(&tour.line).await;
+    // The page that is open shows it by itself.
+    tour.window.wait_for("tbody .live").await;
+    tour.see("queue-live").await;
+    tour.goto(&tour.line.newest().await).await;
+    tour.window.save_note("来电人说食堂采购没有招标。").await;
+    tour.see("report-live").await;
+    tour.window.write("#note-form textarea", "负责人姓").await;
+    caller.hang_up().await;
+    tour.window
+        .until("return document.querySelector('.live') === null;")
+        .await;
+    let written = "return document.querySelector('#note-form textarea').value;";
+    assert_eq!(tour.window.script(written).await, "负责人姓");
+    tour.finish().await;
+}
+
 /// Everything else.
 async fn the_rest(language: &str, eye: impl Eye) {
     let tour = Tour::begin(language, eye).await;
@@ -321,4 +345,4 @@ macro_rules! tours {
         }
     )*};
 }
-tours!(the_queue, a_report, the_rest);
+tours!(the_queue, a_report, a_talk, the_rest);

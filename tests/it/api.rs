@@ -122,6 +122,7 @@ async fn a_long_list(database: Database) {
                     "assignee",
                     "id",
                     "line",
+                    "on_the_line",
                     "received_hour",
                     "reference",
                     "source",
@@ -297,7 +298,7 @@ on_both! {
         let report = lead.only_report().await;
         assert_eq!(
             keys(&report),
-            ["assignee", "entries", "id", "line", "received_hour", "recordings", "reference", "replies", "source", "status"]
+            ["assignee", "entries", "id", "line", "on_the_line", "received_hour", "recordings", "reference", "replies", "source", "status"]
         );
         let mut kinds = Vec::new();
         for entry in report["entries"].as_array().unwrap() {

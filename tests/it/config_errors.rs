@@ -1,5 +1,7 @@
 //! What an operator is told who got something wrong. The real program, with its exit code and what it says.
 
+mod roster;
+
 use crate::support::{LEAD, configuration};
 use std::path::Path;
 use std::process::{Command, Output};

@@ -3,7 +3,8 @@
 //! On Postgres the network between is stalled or cut; on SQLite somebody else holds the write lock for longer than a
 //! caller can be kept waiting, which is what a stuck backup does.
 
-use crate::support::hooks::call_form;
+use crate::duty::roster;
+use crate::support::hooks::{address_in, call_form, path_of};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::{Answer, Database, NUMBER, OPEN, TestLine, logs};
 use dutyline::clock::instant;
@@ -12,6 +13,7 @@ use dutyline::simulator::call::WaitingFor;
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::webhook::Webhook;
 use reqwest::StatusCode;
+use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
@@ -43,12 +45,14 @@ struct Fragile {
 
 impl Fragile {
     async fn open(way: Way, at: &str) -> Self {
+        Self::with(way, at, |toml| toml).await
+    }
+
+    /// With the configuration as `change` makes it.
+    async fn with(way: Way, at: &str, change: fn(String) -> String) -> Self {
         logs::keep();
         let (line, proxy) = match way {
-            Way::Locked => (
-                TestLine::with(Database::sqlite(), at, |toml| toml).await,
-                None,
-            ),
+            Way::Locked => (TestLine::with(Database::sqlite(), at, change).await, None),
             Way::Stalled | Way::Cut => {
                 let database = Database::postgres().await;
                 let address = database.address(std::path::Path::new("/"));
@@ -56,7 +60,9 @@ impl Fragile {
                 let (user, server) = before.rsplit_once('@').unwrap();
                 let proxy = Proxy::to(server.to_owned()).await;
                 let through = format!("{user}@{}/{name}", proxy.address);
-                let line = TestLine::with(database, at, |toml| toml.replace(&address, &through));
+                let line = TestLine::with(database, at, |toml| {
+                    change(toml.replace(&address, &through))
+                });
                 (line.await, Some(proxy))
             }
         };
@@ -151,7 +157,7 @@ fn said(view: &PhoneView) -> String {
 
 /// Declares a test for each way the database can go away.
 macro_rules! each_way {
-    ($(#[$meta:meta])* async fn $name:ident($at:expr, $line:ident: Fragile) $body:block) => {
+    ($(#[$meta:meta])* async fn $name:ident($at:expr, $line:ident: Fragile $(= $change:ident)?) $body:block) => {
         mod $name {
             use super::*;
 
@@ -160,20 +166,22 @@ macro_rules! each_way {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn stalled_postgres() {
-                body(Fragile::open(Way::Stalled, $at).await).await;
+                body(each_way!(@open Way::Stalled, $at $(, $change)?)).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn cut_postgres() {
-                body(Fragile::open(Way::Cut, $at).await).await;
+                body(each_way!(@open Way::Cut, $at $(, $change)?)).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn locked_sqlite() {
-                body(Fragile::open(Way::Locked, $at).await).await;
+                body(each_way!(@open Way::Locked, $at $(, $change)?)).await;
             }
         }
     };
+    (@open $way:expr, $at:expr) => { Fragile::open($way, $at).await };
+    (@open $way:expr, $at:expr, $change:ident) => { Fragile::with($way, $at, $change).await };
 }
 
 each_way! {
@@ -294,6 +302,49 @@ each_way! {
         }
         fragile.comes_back().await;
         fragile.send_again().await;
+        fragile.finish().await;
+    }
+}
+
+each_way! {
+    /// Whoever is rung during an outage is let go, as nothing could be written down of what they take; the caller is
+    /// asked for a report.
+    async fn nobody_takes_a_call_in_an_outage(OPEN, fragile: Fragile = roster) {
+        let exchange = fragile.line.exchange.clone();
+        let call = exchange.dial(CALLER, NUMBER).await.unwrap();
+        exchange.press(&call.id, "2").await.unwrap();
+        let sent = exchange.sent();
+        let ringing = sent.last().unwrap().answers[0].as_ref().unwrap();
+        let whisper = path_of(&address_in(&ringing.body, "/whisper?")).to_owned();
+        let taken = whisper.replace("/whisper?", "/taken?");
+        fragile.goes_away().await;
+        let key = [("CallSid", "CA0000000000000000000000000000000f"), ("Digits", "1")];
+        for path in [&whisper, &taken] {
+            let answer = fragile.in_time(path, &call_form(&call.id, &key)).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            assert!(answer.text().ends_with("<Response><Hangup/></Response>"), "{}", answer.text());
+        }
+        // The telephone is given up, and what comes next is not known here.
+        let asked = instant();
+        let heard = exchange.keep_silent(&call.id).await.unwrap();
+        assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
+        assert!(said(&heard).contains(GUIDANCE), "{heard:?}");
+        assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
+        // So says the address the provider asks when all else fails.
+        let fallback = fragile.in_time("/hooks/twilio/fallback", &call_form(&call.id, &[])).await;
+        assert!(fallback.text().contains(GUIDANCE) && fallback.text().contains("<Record "));
+
+        fragile.comes_back().await;
+        let heard = fragile.speak(&call.id).await;
+        assert!(said(&heard).contains(REVIEW), "what was left with the provider is there to be sent: {heard:?}");
+        exchange.hang_up(&call.id).await.unwrap();
+        fragile.line.idle().await;
+        let lead = fragile.line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!((&report["source"], &report["on_the_line"]), (&json!("call"), &json!(false)));
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+        let line = lead.get("/lines/fcg-5").await.ok();
+        assert_eq!(line["calls_with_roster"], 0);
         fragile.finish().await;
     }
 }

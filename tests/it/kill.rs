@@ -6,6 +6,7 @@ mod addition;
 mod at_once;
 mod in_the_middle;
 mod out_of_order;
+mod talk;
 mod whole_call;
 
 use crate::support::standin::StandIn;
@@ -22,9 +23,10 @@ pub struct Scene {
 }
 
 impl Scene {
-    pub async fn open(database: Database) -> Self {
+    /// With the configuration as `change` makes it.
+    pub async fn open(database: Database, change: impl FnOnce(String) -> String) -> Self {
         let twilio = StandIn::start().await;
-        let binary = Binary::start(database, &twilio.url).await;
+        let binary = Binary::start(database, &twilio.url, change).await;
         let lead = binary.lead().await;
         Self {
             binary,
@@ -148,9 +150,10 @@ impl Scene {
     }
 }
 
-/// Declares a test on both databases. The body gets a `Scene`, and ends it.
+/// Declares a test on both databases. The body gets a `Scene`, and ends it; `scene: Scene = roster` changes the
+/// configuration first.
 macro_rules! on_both_scenes {
-    ($($(#[$meta:meta])* async fn $name:ident($scene:ident: Scene) $body:block)*) => {
+    ($($(#[$meta:meta])* async fn $name:ident($scene:ident: Scene $(= $change:ident)?) $body:block)*) => {
         $(mod $name {
             use super::*;
 
@@ -160,15 +163,19 @@ macro_rules! on_both_scenes {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                body(Scene::open($crate::support::Database::sqlite()).await).await;
+                let change = on_both_scenes!(@change $($change)?);
+                body(Scene::open($crate::support::Database::sqlite(), change).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 let database = $crate::support::Database::postgres().await;
-                body(Scene::open(database).await).await;
+                let change = on_both_scenes!(@change $($change)?);
+                body(Scene::open(database, change).await).await;
             }
         })*
     };
+    (@change) => { std::convert::identity::<String> };
+    (@change $change:ident) => { $change };
 }
 pub(crate) use on_both_scenes;

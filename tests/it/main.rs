@@ -22,6 +22,7 @@ mod config_errors;
 mod console;
 mod database_down;
 mod demo;
+mod duty;
 mod fetching;
 mod grants;
 mod kill;

@@ -1,10 +1,9 @@
 //! What callers do, and what inspectors then find. The provider sends every webhook twice throughout.
 
-use crate::support::{Api, NUMBER, TestLine, on_both};
-use bytes::Bytes;
+use crate::support::{Api, Caller, TestLine, on_both, speech};
 use dutyline::simulator::SAMPLE;
-use dutyline::simulator::call::{Heard, WaitingFor};
-use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
+use dutyline::simulator::call::Heard;
+use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::faults::{Callbacks, Faults};
 use serde_json::{Value, json};
 
@@ -33,89 +32,6 @@ macro_rules! on_both_with {
             }
         }
     };
-}
-
-/// Somebody on the telephone.
-struct Caller<'a> {
-    line: &'a TestLine,
-    view: PhoneView,
-}
-
-/// Something said, told apart from other things said by its last byte.
-fn speech(n: u8) -> Bytes {
-    let mut audio = SAMPLE.to_vec();
-    *audio.last_mut().unwrap() = n;
-    audio.into()
-}
-
-impl<'a> Caller<'a> {
-    async fn dial(line: &'a TestLine) -> Self {
-        Self::dial_with(line, Faults::default()).await
-    }
-
-    /// With what goes wrong besides everything coming twice.
-    async fn dial_with(line: &'a TestLine, faults: Faults) -> Self {
-        line.exchange.set_faults(Faults {
-            twice: true,
-            ..faults
-        });
-        let view = line.exchange.dial("+8613800138000", NUMBER).await.unwrap();
-        Self { line, view }
-    }
-
-    async fn press(&mut self, keys: &str) -> String {
-        self.view = self.line.exchange.press(&self.view.id, keys).await.unwrap();
-        self.words()
-    }
-
-    async fn say(&mut self, n: u8, end: SpeechEnd) -> String {
-        let exchange = &self.line.exchange;
-        self.view = exchange
-            .speak(&self.view.id, speech(n), Some(end))
-            .await
-            .unwrap();
-        self.words()
-    }
-
-    /// Begins to speak and hangs up.
-    async fn say_and_hang_up(&mut self, n: u8) {
-        let exchange = &self.line.exchange;
-        self.view = exchange
-            .speak(&self.view.id, speech(n), None)
-            .await
-            .unwrap();
-        self.hang_up().await;
-    }
-
-    async fn keep_silent(&mut self) -> String {
-        self.view = self.line.exchange.keep_silent(&self.view.id).await.unwrap();
-        self.words()
-    }
-
-    async fn hang_up(&mut self) {
-        self.view = self.line.exchange.hang_up(&self.view.id).await.unwrap();
-        assert!(self.is_over());
-    }
-
-    fn words(&self) -> String {
-        let said = self.view.heard.iter().filter_map(|heard| match heard {
-            Heard::Say { say, .. } => Some(say.as_str()),
-            _ => None,
-        });
-        said.collect()
-    }
-
-    fn is_over(&self) -> bool {
-        self.view.waiting == WaitingFor::Nothing
-    }
-
-    /// The line is recording, for so long at most.
-    fn may_speak(&self) -> Option<u32> {
-        match self.view.waiting {
-            WaitingFor::Speech { max_seconds, .. } => Some(max_seconds),
-            _ => None,
-        }
-    }
 }
 
 /// The call was ended with a receipt.

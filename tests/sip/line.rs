@@ -2,7 +2,7 @@
 
 use super::speech::{PACKET, of_wav, speak, to_wav};
 use super::switch::{API, SOCKET, Site, Switch};
-use crate::support::{Binary, DEADLINE, Database, configuration, pause};
+use crate::support::{Binary, DEADLINE, Database, pause};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -27,8 +27,8 @@ impl Line {
         let site = Site::new();
         let recorded = tempfile::tempdir().expect("a temporary folder");
         let digits = digits(recorded.path());
-        let served = |database: &str| served(database, &site, recorded.path());
-        let service = Binary::start_with(Database::sqlite(), served).await;
+        let served = |default: String| served(&default, &site, recorded.path());
+        let service = Binary::start(Database::sqlite(), "http://127.0.0.1", served).await;
         let switch = Switch::start(&site).await;
         Self {
             site,
@@ -99,8 +99,7 @@ fn digits(folder: &Path) -> Vec<(char, Vec<i16>)> {
 }
 
 /// The default line's configuration, carried by the Asterisk of this site.
-fn served(database: &str, site: &Site, recorded: &Path) -> String {
-    let default = configuration(database, "http://127.0.0.1");
+fn served(default: &str, site: &Site, recorded: &Path) -> String {
     let (server, rest) = default.split_once("[[provider]]").expect("a provider");
     let (_, line) = rest.split_once("[[line]]").expect("a line");
     let listen = format!("listen     = \"{}:{}\"", site.address, site.service);

@@ -1,5 +1,6 @@
 // The telephone: what is shown, and what the caller does. One state at a time, in `data-state` of <main>:
-// idle, ringing, keys, speech, taking, spoken, unsent, sending, over.
+// idle, ringing, keys, speech, taking, spoken, unsent, sending, rung, talk, over. While somebody is `rung`, or the caller
+// in `talk` with them, the call goes on without keys.
 
 import { Call, Lost, Refused, sample } from './line.js';
 import { Message, NoMicrophone } from './microphone.js';
@@ -13,7 +14,7 @@ const phone = by('phone');
 const SHOWN = {
   dial: ['idle', 'over'],
   keypad: ['keys', 'speech', 'taking', 'spoken', 'unsent', 'sending'],
-  going: ['keys', 'speech', 'taking', 'spoken', 'unsent', 'sending'],
+  going: ['keys', 'speech', 'taking', 'spoken', 'unsent', 'sending', 'rung', 'talk'],
   speech: ['speech', 'taking', 'unsent'],
   speak: ['speech'],
   sample: ['speech'],
@@ -128,7 +129,21 @@ async function take(view) {
   waiting = view.waiting;
   if (waiting.for === 'nothing') return over();
   if (message) return show('taking');
-  show(waiting.for === 'keys' ? 'keys' : waiting.spoken ? 'spoken' : 'speech');
+  show(waits());
+}
+
+/** The state that goes with what the line waits for. */
+function waits() {
+  switch (waiting.for) {
+    case 'ringing':
+      return 'rung';
+    case 'talking':
+      return 'talk';
+    case 'keys':
+      return 'keys';
+    default:
+      return waiting.spoken ? 'spoken' : 'speech';
+  }
 }
 
 async function hear(heard) {

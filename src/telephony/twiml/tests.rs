@@ -184,6 +184,76 @@ fn a_record_has_all_its_ways_out() {
 "##);
 }
 
+fn connect(record: bool) -> Verb {
+    Verb::Connect {
+        name: "<李组员>".to_owned(),
+        number: "+8613800000001".to_owned().into(),
+        ring_seconds: 20,
+        max_seconds: 1800,
+        record,
+    }
+}
+
+#[test]
+fn whoever_is_rung_sees_the_line_and_hears_the_whisper_first() {
+    let script = Script(vec![say("请稍候。", "zh-CN"), connect(false)]);
+    let xml = document(&script, &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <Response>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请稍候。</Say>
+    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155">
+    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">+8613800000001</Number>
+    </Dial>
+    </Response>
+    "##);
+    let script = Script(vec![connect(true)]);
+    let xml = document(&script, &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <Response>
+    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155" record="record-from-answer" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent">
+    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">+8613800000001</Number>
+    </Dial>
+    </Response>
+    "##);
+}
+
+#[test]
+fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
+    let script = Script(vec![
+        say("接听请按1。", "zh-CN"),
+        say("接听请按1。", "zh-CN"),
+        GATHER(),
+    ]);
+    let xml = whisper(&script, &links());
+    conforms(&xml);
+    assert_snapshot!(by_lines(&xml), @r##"
+    <?xml version="1.0" encoding="UTF-8"?>
+    <Response>
+    <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/taken?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
+    <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
+    </Gather>
+    <Hangup/>
+    </Response>
+    "##);
+    // A script without a key to wait for takes no call.
+    let xml = whisper(&Script::default(), &links());
+    assert!(xml.ends_with("<Response><Hangup/></Response>"), "{xml}");
+}
+
+#[test]
+fn a_call_that_is_taken_is_put_together_by_saying_nothing() {
+    for answer in [taken(true), taken(false)] {
+        conforms(&answer);
+    }
+    assert_snapshot!(taken(true), @r##"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"##);
+    assert_snapshot!(taken(false), @r##"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"##);
+}
+
 #[test]
 fn a_goodbye_hangs_up() {
     let script = Script(vec![say("再见。", "zh-CN"), Verb::HangUp]);
@@ -280,11 +350,35 @@ fn it_prints_what_twilios_own_library_prints() {
             .retain(|(name, _)| name != "recordingStatusCallbackEvent");
     }
     assert_eq!(ours, theirs);
+
+    // The third rings somebody; it wants to hear more of how that goes, and lets the caller hear it ring.
+    let script = Script(vec![Verb::Connect {
+        name: String::new(),
+        number: "+8613800138000".to_owned().into(),
+        ring_seconds: 25,
+        max_seconds: 3600,
+        record: false,
+    }]);
+    let mut ours = without_addresses(&document(&script, &links()));
+    let mut theirs = without_addresses(lines[2]);
+    let differs = [
+        "method",
+        "url",
+        "callerId",
+        "record",
+        "answerOnBridge",
+        "statusCallback",
+        "statusCallbackEvent",
+    ];
+    for (_, attributes, _) in ours.iter_mut().chain(&mut theirs) {
+        attributes.retain(|(name, _)| !differs.contains(&&**name));
+    }
+    assert_eq!(ours, theirs);
 }
 
 #[test]
 fn nothing_stands_behind_what_ends_a_script() {
-    for end in [GATHER(), RECORD, Verb::HangUp] {
+    for end in [GATHER(), RECORD, connect(true), Verb::HangUp] {
         let once = document(&Script(vec![end.clone()]), &links());
         let more = document(&Script(vec![end, say("more", "en"), GATHER()]), &links());
         assert_eq!(once, more);
@@ -305,6 +399,20 @@ fn limits_stay_within_twilios() {
         seconds: 0,
     };
     assert!(document(&Script(vec![gather]), &links()).contains(r#"timeout="1""#));
+    for (seconds, expected) in [
+        (0, r#"timeout="1" timeLimit="1""#),
+        (u32::MAX, r#"timeout="600" timeLimit="14400""#),
+    ] {
+        let connect = Verb::Connect {
+            name: String::new(),
+            number: String::new().into(),
+            ring_seconds: seconds,
+            max_seconds: seconds,
+            record: false,
+        };
+        let xml = document(&Script(vec![connect]), &links());
+        assert!(xml.contains(expected), "{xml}");
+    }
 }
 
 #[test]
@@ -374,6 +482,15 @@ fn any_verb() -> impl Strategy<Value = Verb> {
             max_seconds,
             silence_seconds
         }),
+        (any::<String>(), any::<u32>(), any::<bool>()).prop_map(|(number, seconds, record)| {
+            Verb::Connect {
+                name: number.clone(),
+                number: number.into(),
+                ring_seconds: seconds,
+                max_seconds: seconds,
+                record,
+            }
+        }),
         Just(Verb::HangUp),
     ]
 }
@@ -385,6 +502,7 @@ proptest! {
         let xml = document(&script, &links());
         conforms(&xml);
         conforms(&blunt_document(&script, &blunt()));
+        conforms(&whisper(&script, &links()));
         prop_assert!(xml.chars().all(|c| !c.is_control()));
         if let Some(Verb::Say { text, .. }) = script.0.first() {
             let spoken: String = canonical(&xml).into_iter().filter(|e| e.0.ends_with("/Say")).map(|e| e.2).collect();

@@ -38,6 +38,9 @@ pub(super) struct Line {
     /// Calls that run.
     #[schema(minimum = 0)]
     calls_running: i64,
+    /// Those of them that are with the roster: it is rung, or one of it speaks with the caller.
+    #[schema(minimum = 0)]
+    calls_with_roster: i64,
     /// Jobs of the whole service that were given up, and want somebody to look.
     #[schema(minimum = 0)]
     jobs_given_up: i64,
@@ -128,6 +131,7 @@ impl Line {
                 closed: standing.closed,
             },
             calls_running: standing.calls_running,
+            calls_with_roster: standing.calls_with_roster,
             jobs_given_up: standing.jobs_given_up,
             disciplines: line.disciplines.clone(),
             focuses: line.focuses.clone(),

@@ -24,8 +24,10 @@ pub(super) struct Report {
     line: String,
     #[schema(value_type = Status)]
     status: Option<String>,
-    /// How it came: `call`.
+    /// How it came: `call`, or `live` when the caller spoke with the duty inspector.
     source: String,
+    /// The caller speaks with the duty inspector right now.
+    on_the_line: bool,
     /// The name of whoever has claimed it.
     #[schema(required)]
     assignee: Option<String>,
@@ -116,6 +118,7 @@ impl Report {
             line: report.line.clone(),
             status: report.status.clone(),
             source: report.source.clone(),
+            on_the_line: report.live,
             assignee: report.assignee_name.clone(),
             received_hour: time(report.received_hour),
         }

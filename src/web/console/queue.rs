@@ -45,6 +45,8 @@ struct Row {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
+    /// Its caller is on the telephone.
+    live: bool,
     age: String,
     assignee: String,
     arrived: String,
@@ -117,6 +119,7 @@ pub(super) async fn show(
                 status_name,
                 mark,
                 source: said::source(w, &report.source),
+                live: report.live,
                 age: said::age(w, report.received_hour, now),
                 assignee: report
                     .assignee_name

@@ -34,6 +34,8 @@ struct ReportPage {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
+    /// Its caller is on the telephone.
+    live: bool,
     arrived: String,
     arrived_exact: String,
     assignee: String,
@@ -163,6 +165,7 @@ async fn page_of(
         status_name,
         mark,
         source: said::source(w, &report.source),
+        live: report.live,
         arrived: said::hour(w, report.received_hour, zone),
         arrived_exact: said::exactly(report.received_hour, zone),
         assignee: report

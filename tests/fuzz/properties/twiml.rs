@@ -4,7 +4,7 @@
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
-use dutyline::telephony::twiml::{BluntLinks, blunt_document, document};
+use dutyline::telephony::twiml::{BluntLinks, blunt_document, document, whisper};
 
 /// Words in one `Say` are cut from here on.
 const LONGEST_SAY: usize = 2000;
@@ -27,7 +27,14 @@ pub fn check(data: &[u8]) {
             max_seconds: 0,
             silence_seconds: 0,
         }),
-        2 if *first < 128 => script.push(Verb::HangUp),
+        2 if *first < 64 => script.push(Verb::HangUp),
+        2 if *first < 128 => script.push(Verb::Connect {
+            name: text.clone(),
+            number: "+8613800138000".to_owned().into(),
+            ring_seconds: u32::from(*first),
+            max_seconds: u32::MAX,
+            record: *first < 96,
+        }),
         2 => script.push(Verb::Digits {
             most: 0,
             seconds: 0,
@@ -50,12 +57,31 @@ pub fn check(data: &[u8]) {
         recorded: "https://duty.example.org/hooks/twilio/fallback".into(),
         recording: "https://duty.example.org/hooks/twilio/recording".into(),
     };
-    for written in [document(&script, &links), blunt_document(&script, &blunt)] {
+    let key = Verb::Gather {
+        keys: "1".into(),
+        seconds: 8,
+    };
+    let written = [
+        document(&script, &links),
+        blunt_document(&script, &blunt),
+        // Whoever is rung hears the same words; what they press goes elsewhere.
+        whisper(
+            &Script([&script.0[..], &[key]].concat()),
+            &links,
+        ),
+    ];
+    for (written, action) in written.into_iter().zip([links.step(), links.step(), links.taken()]) {
         let mut said = Vec::new();
         for verb in twiml_reader::read(&written).expect("the provider understands it") {
             match verb {
+                Read::Dial(dial) => {
+                    assert_eq!(dial.action.as_ref(), Some(&action));
+                    assert_eq!(dial.url, Some(links.whisper()));
+                    assert_eq!(dial.number, "+8613800138000");
+                    assert_eq!(dial.caller_id.as_ref(), Some(&links.line_number));
+                }
                 Read::Gather(gather) => {
-                    assert_eq!(gather.action, Some(links.step()));
+                    assert_eq!(gather.action.as_ref(), Some(&action));
                     gather
                         .prompts
                         .into_iter()

@@ -1,8 +1,11 @@
 //! Callers, and the words they say.
 
-use super::TestLine;
+use super::{NUMBER, TestLine};
 use bytes::Bytes;
-use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::simulator::SAMPLE;
+use dutyline::simulator::call::{Heard, WaitingFor};
+use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
+use dutyline::simulator::faults::Faults;
 use std::process::{Command, Output};
 
 /// A WAV file of two seconds in which `word` is said over and over.
@@ -21,6 +24,89 @@ pub fn wav(word: &[u8]) -> Bytes {
     wav.extend_from_slice(&BYTES.to_le_bytes());
     wav.extend(word.iter().cycle().take(BYTES as usize));
     wav.into()
+}
+
+/// Somebody on the telephone. Every webhook about them comes twice.
+pub struct Caller<'a> {
+    line: &'a TestLine,
+    pub view: PhoneView,
+}
+
+/// Something said, told apart from other things said by its last byte.
+pub fn speech(n: u8) -> Bytes {
+    let mut audio = SAMPLE.to_vec();
+    *audio.last_mut().unwrap() = n;
+    audio.into()
+}
+
+impl<'a> Caller<'a> {
+    pub async fn dial(line: &'a TestLine) -> Self {
+        Self::dial_with(line, Faults::default()).await
+    }
+
+    /// With what goes wrong besides everything coming twice.
+    pub async fn dial_with(line: &'a TestLine, faults: Faults) -> Self {
+        line.exchange.set_faults(Faults {
+            twice: true,
+            ..faults
+        });
+        let view = line.exchange.dial("+8613800138000", NUMBER).await.unwrap();
+        Self { line, view }
+    }
+
+    pub async fn press(&mut self, keys: &str) -> String {
+        self.view = self.line.exchange.press(&self.view.id, keys).await.unwrap();
+        self.words()
+    }
+
+    pub async fn say(&mut self, n: u8, end: SpeechEnd) -> String {
+        let exchange = &self.line.exchange;
+        self.view = exchange
+            .speak(&self.view.id, speech(n), Some(end))
+            .await
+            .unwrap();
+        self.words()
+    }
+
+    /// Begins to speak and hangs up.
+    pub async fn say_and_hang_up(&mut self, n: u8) {
+        let exchange = &self.line.exchange;
+        self.view = exchange
+            .speak(&self.view.id, speech(n), None)
+            .await
+            .unwrap();
+        self.hang_up().await;
+    }
+
+    pub async fn keep_silent(&mut self) -> String {
+        self.view = self.line.exchange.keep_silent(&self.view.id).await.unwrap();
+        self.words()
+    }
+
+    pub async fn hang_up(&mut self) {
+        self.view = self.line.exchange.hang_up(&self.view.id).await.unwrap();
+        assert!(self.is_over());
+    }
+
+    pub fn words(&self) -> String {
+        let said = self.view.heard.iter().filter_map(|heard| match heard {
+            Heard::Say { say, .. } => Some(say.as_str()),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.view.waiting == WaitingFor::Nothing
+    }
+
+    /// The line is recording, for so long at most.
+    pub fn may_speak(&self) -> Option<u32> {
+        match self.view.waiting {
+            WaitingFor::Speech { max_seconds, .. } => Some(max_seconds),
+            _ => None,
+        }
+    }
 }
 
 impl TestLine {

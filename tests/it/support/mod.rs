@@ -21,7 +21,7 @@ pub mod webhooks;
 
 pub use api::{Answer, Api, client};
 pub use binary::{Binary, names};
-pub use callers::{wav, wrote};
+pub use callers::{Caller, speech, wav, wrote};
 pub use databases::{DEADLINE, Database, pause};
 
 use dutyline::app::{self, Bound, Running};

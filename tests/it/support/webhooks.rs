@@ -167,6 +167,40 @@ impl Story {
         webhook
     }
 
+    /// Whoever was rung for the caller has picked up, or pressed this key: a call of its own.
+    pub fn rung(&self, url: String, key: Option<&str>) -> Webhook {
+        let mut form = vec![
+            ("AccountSid", ACCOUNT.to_owned()),
+            ("ApiVersion", "2010-04-01".to_owned()),
+            ("CallSid", self.leg()),
+            ("ParentCallSid", self.call.clone()),
+            ("CallStatus", "in-progress".to_owned()),
+            ("Direction", "outbound-dial".to_owned()),
+            ("From", "+8618877009155".to_owned()),
+            ("To", "+8613800000001".to_owned()),
+        ];
+        form.extend(key.map(|key| ("Digits", key.to_owned())));
+        Webhook { url, form }
+    }
+
+    /// The telephone that was rung is down again, after a talk or without one.
+    pub fn dialled(&self, url: String, status: &str) -> Webhook {
+        let more = vec![
+            ("DialCallStatus", status.to_owned()),
+            ("DialCallSid", self.leg()),
+            ("DialCallDuration", "42".to_owned()),
+        ];
+        self.webhook(url, "in-progress", more)
+    }
+
+    fn leg(&self) -> String {
+        self.call
+            .chars()
+            .rev()
+            .take(32)
+            .fold("CA".to_owned(), |sid, digit| sid + &digit.to_string())
+    }
+
     /// The call is over.
     pub fn status(&self) -> Webhook {
         let more = vec![("CallDuration", "42".to_owned())];

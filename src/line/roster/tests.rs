@@ -1,0 +1,152 @@
+use super::*;
+use crate::line::calendar::{Calendar, Calendars, EMBEDDED};
+use crate::line::hours::Period;
+use chrono::TimeZone;
+use chrono_tz::Asia::Shanghai;
+
+/// The hours of the default line.
+fn schedule() -> Schedule {
+    let period = |from: &str, to: &str| Period::new(from.parse().unwrap(), to.parse().unwrap());
+    let calendars = EMBEDDED
+        .iter()
+        .map(|name| Calendar::embedded(name).unwrap());
+    let hours = ["08:30-12:00", "15:00-18:00"].map(str::to_owned).to_vec();
+    Schedule {
+        timezone: Shanghai,
+        calendars: Calendars(calendars.collect()),
+        inspection: period("2024-03-06", "2024-06-21").unwrap(),
+        intake: period("2024-03-06", "2024-06-14").unwrap(),
+        windows: hours.try_into().unwrap(),
+    }
+}
+
+fn person(days: &[&str], hours: &[&str]) -> OnDuty {
+    let hours: Vec<String> = hours.iter().map(|text| (*text).to_owned()).collect();
+    OnDuty {
+        name: "甲".into(),
+        number: String::from("+8613800000000").into(),
+        days: days.iter().map(|day| day.parse().unwrap()).collect(),
+        hours: (!hours.is_empty()).then(|| Windows::try_from(hours).unwrap()),
+    }
+}
+
+fn at(day: u32, hour: u32, minute: u32) -> DateTime<Utc> {
+    Shanghai
+        .with_ymd_and_hms(2024, 4, day, hour, minute, 0)
+        .unwrap()
+        .to_utc()
+}
+
+#[test]
+fn they_are_rung_in_order_when_they_are_on() {
+    let roster = Roster {
+        people: vec![
+            person(&["mon", "wed"], &["08:30-12:00"]),
+            person(&["2024-04-07"], &[]),
+            person(&[], &["15:00-18:00"]),
+        ],
+        ..Roster::default()
+    };
+    let next = |now, from| roster.next(Shanghai, now, from);
+    // Monday the 8th; the hour's first second is in, its end is not.
+    assert_eq!(next(at(8, 8, 30), 0), Some(0));
+    assert_eq!(next(at(8, 8, 30), 1), None);
+    assert_eq!(next(at(8, 12, 0), 0), None);
+    assert_eq!(next(at(8, 15, 0), 0), Some(2));
+    // A Sunday that is worked.
+    assert_eq!(next(at(7, 9, 0), 0), Some(1));
+    assert_eq!(next(at(7, 16, 0), 2), Some(2));
+    assert_eq!(next(at(7, 16, 0), 9), None);
+    assert_eq!(next(at(6, 9, 0), 0), None);
+}
+
+#[test]
+fn nobody_listens_to_ringing_for_more_than_a_minute() {
+    let roster = Roster::default();
+    let since = at(8, 9, 0);
+    let ring = |seconds| roster.ring_for(since, since + TimeDelta::seconds(seconds));
+    assert_eq!(ring(0), Some(20));
+    assert_eq!(ring(40), Some(20));
+    assert_eq!(ring(45), Some(15));
+    assert_eq!(ring(55), Some(5));
+    assert_eq!(ring(56), None);
+    assert_eq!(ring(600), None);
+    let short = Roster {
+        ring_seconds: 3,
+        ..Roster::default()
+    };
+    assert_eq!(short.ring_for(since, since), Some(3));
+}
+
+#[test]
+fn days_are_weekdays_or_dates() {
+    let days = |text: &str| {
+        let day: Day = text.parse().unwrap();
+        // The 1st of April 2024 is a Monday.
+        let week = NaiveDate::from_ymd_opt(2024, 4, 1).unwrap().iter_days();
+        week.take(7)
+            .map(|date| day.contains(date))
+            .collect::<Vec<_>>()
+    };
+    let week = |text: &str| text.chars().map(|day| day == 'x').collect::<Vec<_>>();
+    assert_eq!(days("sun"), week("------x"));
+    assert_eq!(days("mon-fri"), week("xxxxx--"));
+    assert_eq!(days("fri-mon"), week("x---xxx"));
+    assert_eq!(days("wed-wed"), week("--x----"));
+    assert_eq!(days("tue-mon"), week("xxxxxxx"));
+    assert_eq!(days("2024-04-07"), week("------x"));
+    assert_eq!(days("2024-04-14"), week("-------"));
+    for wrong in [
+        "",
+        "Sunday",
+        "Mon",
+        "2024-02-30",
+        "04-07",
+        "星期一",
+        "mon-",
+        "mon-fri-sun",
+        "mon–fri",
+    ] {
+        let error = wrong.parse::<Day>().unwrap_err();
+        assert!(error.to_string().contains("\"mon-fri\""), "{wrong}");
+    }
+}
+
+#[test]
+fn the_hours_nobody_is_on_are_found() {
+    let schedule = schedule();
+    let from = NaiveDate::from_ymd_opt(2024, 4, 3).unwrap();
+    let gaps = |people| {
+        let roster = Roster {
+            people,
+            ..Roster::default()
+        };
+        let gaps = roster.gaps(&schedule, from).into_iter();
+        gaps.map(|(from, to)| format!("{}-{}", from.format("%m-%d %H:%M"), to.format("%H:%M")))
+            .collect::<Vec<_>>()
+    };
+    let every_day = person(&[], &[]);
+    assert_eq!(gaps(vec![every_day.clone()]), [""; 0]);
+    // The 4th to the 6th of April 2024 are a holiday, Sunday the 7th is worked.
+    let found = gaps(vec![
+        person(&["mon-fri"], &["08:30-10:00"]),
+        person(&["mon-fri"], &["11:00-16:00"]),
+    ]);
+    assert_eq!(
+        found[..5],
+        [
+            "04-03 10:00-11:00",
+            "04-03 16:00-18:00",
+            "04-07 08:30-12:00",
+            "04-07 15:00-18:00",
+            "04-08 10:00-11:00",
+        ]
+    );
+    assert_eq!(found.last().unwrap(), "06-21 16:00-18:00");
+    // An hour where one goes and nobody else comes is one gap, whatever else changes in it.
+    let found = gaps(vec![
+        person(&["2024-04-03"], &["15:00-15:30"]),
+        person(&["2024-04-05"], &["16:00-16:30"]),
+    ]);
+    assert_eq!(found[..2], ["04-03 08:30-12:00", "04-03 15:30-18:00"]);
+}

@@ -1,0 +1,150 @@
+//! `<Dial>` and the `<Number>` in it, to a value.
+
+use super::elements::Element;
+use super::twiml_reader::{RecordingCallback, recording_callback};
+
+/// The longest `timeout`, in seconds.
+const LONGEST_RINGING: u32 = 600;
+/// The longest `timeLimit`, in seconds: four hours, which is the default too.
+const LONGEST_TALK: u32 = 14_400;
+
+/// `<Dial>`: who is rung, what they hear first, and who is told what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Whom to ring.
+    pub number: String,
+    /// The document whoever picks up hears before they are put together with the caller.
+    pub url: Option<String>,
+    /// Where it is posted how it went; `None`: the document goes on.
+    pub action: Option<String>,
+    /// How long it rings, in seconds.
+    pub timeout: u32,
+    /// How long a talk may last, in seconds.
+    pub time_limit: u32,
+    /// The number whoever is rung sees; `None`: the caller's.
+    pub caller_id: Option<String>,
+    /// The talk is recorded, and these are told.
+    pub record: Option<RecordingCallback>,
+}
+
+/// Reads a `<Dial>` with the one `<Number>` this exchange rings.
+pub(super) fn dial(mut element: Element) -> Result<Dial, String> {
+    element.ignore("method", &["POST"])?;
+    element.ignore("trim", &["trim-silence", "do-not-trim"])?;
+    let callback = recording_callback(&mut element)?;
+    let record = match element.take("record").as_deref() {
+        None | Some("do-not-record") => None,
+        Some("record-from-answer") => Some(callback),
+        Some(other) => return Err(element.bad("record", other)),
+    };
+    let timeout = at_most(&mut element, "timeout", LONGEST_RINGING)?.unwrap_or(30);
+    let time_limit = at_most(&mut element, "timeLimit", LONGEST_TALK)?.unwrap_or(LONGEST_TALK);
+    let (action, caller_id) = (element.take("action"), element.take("callerId"));
+    let mut children = std::mem::take(&mut element.children);
+    element.nothing_left()?;
+    let mut number = match (children.pop(), children.pop()) {
+        (Some(only), None) if only.name == "Number" => only,
+        (Some(_), _) => return Err("this exchange rings one <Number> at a time".to_owned()),
+        (None, _) => return Err("<Dial> has no <Number>".to_owned()),
+    };
+    number.ignore("method", &["POST"])?;
+    Ok(Dial {
+        url: number.take("url"),
+        number: number.only_text()?,
+        action,
+        timeout,
+        time_limit,
+        caller_id,
+        record,
+    })
+}
+
+fn at_most(element: &mut Element, name: &str, most: u32) -> Result<Option<u32>, String> {
+    match element.take_number(name)? {
+        Some(number) if number > most => Err(element.bad(name, &number.to_string())),
+        number => Ok(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::twiml_reader::{Verb, read};
+
+    fn dial(text: &str) -> Result<Dial, String> {
+        match read(&format!("<Response>{text}</Response>"))?.pop() {
+            Some(Verb::Dial(dial)) => Ok(dial),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_reference() {
+        let expected = Dial {
+            number: "+8613800138000".into(),
+            url: None,
+            action: None,
+            timeout: 30,
+            time_limit: 14_400,
+            caller_id: None,
+            record: None,
+        };
+        assert_eq!(
+            dial("<Dial><Number>+8613800138000</Number></Dial>"),
+            Ok(expected)
+        );
+    }
+
+    #[test]
+    fn everything_it_acts_upon() {
+        let text = r#"<Dial action="/after" method="POST" timeout="20" timeLimit="1800" callerId="+861" record="record-from-answer" trim="do-not-trim" recordingStatusCallback="/kept" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"><Number url="/whisper" method="POST">+862</Number></Dial>"#;
+        let expected = Dial {
+            number: "+862".into(),
+            url: Some("/whisper".into()),
+            action: Some("/after".into()),
+            timeout: 20,
+            time_limit: 1800,
+            caller_id: Some("+861".into()),
+            record: Some(RecordingCallback {
+                url: Some("/kept".into()),
+                events: vec!["completed".into(), "absent".into()],
+            }),
+        };
+        assert_eq!(dial(text), Ok(expected));
+    }
+
+    #[test]
+    fn what_it_would_not_do_is_an_error() {
+        let number = "<Number>+861</Number>";
+        let cases = [
+            ("<Dial/>".to_owned(), "no <Number>"),
+            ("<Dial>+861</Dial>".to_owned(), "text"),
+            ("<Dial><Sip>a@b</Sip></Dial>".to_owned(), "one <Number>"),
+            (format!("<Dial>{number}{number}</Dial>"), "one <Number>"),
+            (format!("<Dial timeout=\"0\">{number}</Dial>"), "timeout"),
+            (format!("<Dial timeout=\"601\">{number}</Dial>"), "timeout"),
+            (
+                format!("<Dial timeLimit=\"14401\">{number}</Dial>"),
+                "timeLimit",
+            ),
+            (format!("<Dial method=\"GET\">{number}</Dial>"), "method"),
+            (
+                format!("<Dial record=\"record-from-ringing-dual\">{number}</Dial>"),
+                "record",
+            ),
+            (
+                format!("<Dial hangupOnStar=\"true\">{number}</Dial>"),
+                "hangupOnStar",
+            ),
+            ("<Dial><Number/></Dial>".to_owned(), "empty"),
+            (
+                "<Dial><Number sendDigits=\"1\">+861</Number></Dial>".to_owned(),
+                "sendDigits",
+            ),
+        ];
+        for (text, part) in cases {
+            let error = dial(&text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}
