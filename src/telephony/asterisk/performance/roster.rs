@@ -46,6 +46,8 @@ impl Performance {
             "appArgs": format!("{},{}", super::super::RUNG, self.channel),
             "channelId": self.leg(),
             "callerId": caller_id,
+            // Its sound is the caller's kind of sound. Without it a leg through the dialplan has a kind the trunk has not.
+            "originator": self.channel,
             "timeout": ring_seconds,
         });
         let ringing = json!({ "media": ["tone:ring"], "playbackId": self.id("ringing") });
