@@ -1,7 +1,7 @@
 //! The configuration: what an operator writes, checked into types that can't be wrong.
 //!
 //! [`Config::load`] reads a file (or the embedded default) and reports the first thing wrong with it by file,
-//! line and key. Secrets are read later, by [`ProviderConfig::read_secrets`], so that `hear` and `hours` need none.
+//! line and key. Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
 
 mod check;
 mod error;

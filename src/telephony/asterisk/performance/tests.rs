@@ -83,11 +83,11 @@ fn sent(commands: &[Command]) -> Vec<String> {
 }
 
 fn timer(commands: &[Command]) -> u32 {
-    let timers = commands.iter().filter_map(|command| match command {
+    let timer = commands.iter().rev().find_map(|command| match command {
         Command::Wait(number, _) => Some(*number),
         _ => None,
     });
-    timers.last().expect("a timer is set")
+    timer.expect("a timer is set")
 }
 
 fn recorded(call: &Performance, seconds: u32) -> Happening {
