@@ -24,6 +24,7 @@ mod console;
 mod database_down;
 mod demo;
 mod duty;
+mod escaping;
 mod fetching;
 mod floods;
 mod grants;

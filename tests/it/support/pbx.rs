@@ -84,7 +84,7 @@ struct State {
     bridges: HashMap<String, Vec<String>>,
     live: HashMap<String, String>,
     stored: BTreeMap<String, Bytes>,
-    late: Vec<Value>,
+    frames: Vec<String>,
     faults: Faults,
     made: u32,
 }
@@ -220,6 +220,7 @@ number = "+8613800000002"
             let reading = async {
                 while let Some(Ok(frame)) = incoming.next().await {
                     if let Message::Text(text) = frame {
+                        pbx.state().frames.push(text.as_str().to_owned());
                         pbx.asked(&serde_json::from_str(&text).expect("JSON"));
                     }
                 }
@@ -424,6 +425,11 @@ number = "+8613800000002"
         let digits: Vec<&str> = digits.map(|(_, digit)| digit).collect();
         assert!(digits.len() >= 12, "a receipt");
         digits[digits.len() - 12..].concat()
+    }
+
+    /// Every frame the service sent.
+    pub fn frames(&self) -> Vec<String> {
+        self.state().frames.clone()
     }
 
     /// The recordings on the disk.
