@@ -212,6 +212,25 @@ on_both_with_pbx! {
         assert_eq!(heard, said);
     }
 
+    async fn a_talk_outlasts_the_connection(line, pbx) {
+        let call = pbx.call(CALLER, NUMBER).await;
+        pbx.press(&call, '2').await;
+        let leg = pbx.pick_up(&call).await;
+        pbx.press_there(&call, &leg, '1').await;
+        // Somebody else is rung at that moment, and for nobody any more afterwards.
+        let other = pbx.call(CALLER, NUMBER).await;
+        pbx.press(&other, '2').await;
+        pbx.disconnect();
+        pbx.dial_service(&line.url, TOKEN).await.unwrap();
+        assert!(matches!(pbx.waits_now(&other).await, Waiting::Ringing(_)), "the next one is rung");
+        pbx.hang_up(&other, None);
+        assert_eq!(pbx.leg(&call), Some(leg.clone()), "they still speak");
+        pbx.hang_up_there(&call, &leg).await;
+        assert_eq!(pbx.waits(&call).await, Waiting::Over);
+        let report = report(line, &[]).await;
+        assert_eq!(entry(&report, "call")["reached"], "receipt");
+    }
+
     async fn a_recording_nobody_was_told_of_is_found_by_its_name(line, pbx) {
         pbx.disconnect();
         let nil = uuid::Uuid::nil();

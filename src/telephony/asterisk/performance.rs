@@ -13,7 +13,6 @@ use crate::hidden::Hidden;
 use roster::Talk;
 use serde_json::json;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// How much longer than its limit a recording may take before it is stopped from here.
 const OVERDUE: Duration = Duration::from_secs(15);
@@ -194,10 +193,10 @@ impl Performance {
         )]
     }
 
-    /// Takes up a program that was being performed when the service or the connection was lost. `recording` is how its
-    /// recording stands. What is played is played anew, under an id with `mark` in it: Asterisk would play it twice.
-    pub fn resume(&mut self, program: Program, recording: Standing, mark: &str) -> Vec<Command> {
-        match (&program.then, recording) {
+    /// Takes up a program that was being performed when the service or the connection was lost. `standing` is how what
+    /// it waits for stands. What is played is played anew, under an id with `mark` in it: Asterisk would play it twice.
+    pub fn resume(&mut self, program: Program, standing: Standing, mark: &str) -> Vec<Command> {
+        match (&program.then, standing) {
             (Then::Record { .. }, Standing::Running) => {
                 self.program = program;
                 self.stage = Stage::Recording;
@@ -211,6 +210,18 @@ impl Performance {
                     seconds: 0,
                     end: RecordingEnd::Silence,
                 })
+            }
+            (
+                Then::Connect {
+                    max_seconds: seconds,
+                    ..
+                },
+                Standing::Talking,
+            ) => {
+                let limit = Duration::from_secs((*seconds).into());
+                self.program = program;
+                self.stage = Stage::Talk(Talk::Speaking);
+                vec![self.wait(limit)]
             }
             // Whoever was rung is let go by whoever takes the call up; whether they had taken it is written down.
             (Then::Connect { .. }, _) => {
@@ -275,17 +286,8 @@ impl Performance {
         self.id("leg")
     }
 
-    /// The bridge it puts the two together in.
-    pub fn bridge(&self) -> String {
-        self.id("bridge")
-    }
-
-    /// Ids of ours: of this call and step. A command given twice names the same thing.
     fn id(&self, what: &str) -> String {
-        match &self.program.at {
-            Some(at) => format!("{}-{}-{what}", at.call, at.step),
-            None => format!("{}-{}-{what}", Uuid::nil(), self.channel),
-        }
+        self.program.id(&self.channel, what)
     }
 
     fn media(&self, sound: &Sound) -> String {
@@ -496,15 +498,17 @@ fn stop(playback: &str) -> Command {
     Command::Send(Purpose::Tidy, Request::new("DELETE", uri))
 }
 
-/// How a recording stands that was to be made when the connection was lost.
+/// How what a program waits for stood when the connection was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// There is none.
+    /// Nothing is known of it.
     None,
-    /// It is being made.
+    /// What it records is being recorded.
     Running,
-    /// It is there.
+    /// What it records is there.
     Done,
+    /// The two speak with each other.
+    Talking,
 }
 
 #[cfg(test)]

@@ -19,6 +19,16 @@ pub struct Program {
     pub then: Then,
 }
 
+impl Program {
+    /// An id of ours at the switch: of this call and step, so that a command given twice names the same thing.
+    pub(super) fn id(&self, channel: &str, what: &str) -> String {
+        match &self.at {
+            Some(at) => format!("{}-{}-{what}", at.call, at.step),
+            None => format!("{}-{channel}-{what}", Uuid::nil()),
+        }
+    }
+}
+
 /// Something played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

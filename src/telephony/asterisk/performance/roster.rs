@@ -133,7 +133,7 @@ impl Performance {
             return Vec::new();
         };
         self.stage = Stage::Talk(Talk::Speaking);
-        let bridge = self.bridge();
+        let bridge = self.id("bridge");
         let both = json!({ "channel": [self.channel, self.leg()] });
         let send =
             |purpose, uri: String, body| Command::Send(purpose, Request::with("POST", uri, body));
@@ -177,7 +177,7 @@ impl Performance {
     }
 
     fn drop_bridge(&self) -> Command {
-        let uri = format!("bridges/{}", self.bridge());
+        let uri = format!("bridges/{}", self.id("bridge"));
         Command::Send(Purpose::Tidy, Request::new("DELETE", uri))
     }
 

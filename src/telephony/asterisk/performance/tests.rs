@@ -5,7 +5,7 @@ use crate::telephony::StepRef;
 use crate::telephony::asterisk::program::Sound;
 use proptest::prelude::*;
 
-const CALL: Uuid = Uuid::from_u128(7);
+const CALL: uuid::Uuid = uuid::Uuid::from_u128(7);
 
 fn program(play: usize, then: Then) -> Program {
     Program {
@@ -321,6 +321,10 @@ fn a_call_that_was_running_is_taken_up() {
     assert!(question(&call.happened(done)).is_some());
     let (_, commands) = resume(RECORD, Standing::Done);
     assert!(question(&commands).is_some());
+    let (mut call, commands) = resume(connect(false), Standing::Talking);
+    assert_eq!(sent(&commands), [""; 0], "they are not disturbed");
+    let commands = call.happened(Happening::LegGone);
+    assert_eq!(question(&commands), Some(&Question::TalkOver));
     let (_, commands) = resume(connect(false), Standing::None);
     assert_eq!(question(&commands), Some(&Question::TalkOver));
     // What the former playback says when it is stopped is not heard.

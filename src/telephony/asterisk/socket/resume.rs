@@ -1,7 +1,7 @@
 //! A connection begins: calls that were running are taken up or ended, recordings nobody told of are told of.
 
 use super::call::Beginning;
-use super::{Wire, nameless};
+use super::{Wire, lock, nameless};
 use crate::telephony::asterisk::message::{self, Channel, Recorded};
 use crate::telephony::asterisk::performance::Standing;
 use crate::telephony::asterisk::program::{Program, RecordingName, Then};
@@ -32,16 +32,17 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
         .map(|call| (call.id.show().as_str(), call))
         .collect();
     let mut calls = Vec::new();
-    for channel in &channels {
-        if channel.arguments.first().is_some_and(|word| word == RUNG) || is_leg(channel) {
-            // Whoever was rung for a call that is taken up: the talk is over for both, in words.
+    for channel in channels.iter().filter(|channel| is_caller(channel)) {
+        let beginning = match known.get(channel.id.as_str()) {
+            Some(call) => resumed(&wire, call).await,
+            None => Beginning::New,
+        };
+        calls.extend(wire.prepare(channel.clone(), beginning));
+    }
+    for channel in channels.iter().filter(|channel| is_leg(channel)) {
+        // Whoever was rung, and speaks with nobody: nobody knows any more for whom.
+        if !lock(&wire.legs).contains_key(&channel.id) {
             wire.hang_up(&channel.id);
-        } else if channel.application.as_deref() == Some(APPLICATION) {
-            let beginning = match known.get(channel.id.as_str()) {
-                Some(call) => resumed(&wire, call).await,
-                None => Beginning::New,
-            };
-            calls.extend(wire.prepare(channel.clone(), beginning));
         }
     }
     let here = |call: &Running| channels.iter().any(|own| own.id == *call.id.show());
@@ -61,22 +62,28 @@ async fn channels(wire: &Wire) -> Option<Vec<Channel>> {
     (answer.status == 200).then(|| list.iter().filter_map(message::channel).collect())
 }
 
-/// A channel we rang and nobody picked up yet has no application. Its id is one of ours.
+fn is_caller(channel: &Channel) -> bool {
+    channel.application.as_deref() == Some(APPLICATION) && !is_leg(channel)
+}
+
+/// A channel we rang. One that nobody picked up yet has no application: then its id, which is one of ours, tells.
 fn is_leg(channel: &Channel) -> bool {
-    let Some(rest) = channel.id.strip_suffix("-leg") else {
-        return false;
-    };
-    rest.get(..36)
-        .is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
+    let rung = channel.arguments.first().is_some_and(|word| word == RUNG);
+    let id = channel
+        .id
+        .strip_suffix("-leg")
+        .and_then(|rest| rest.get(..36));
+    rung || id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
 }
 
 async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     let Ok(program) = serde_json::from_str::<Program>(&call.answer.body) else {
         return Beginning::New;
     };
+    let channel = call.id.show().as_str();
     let mut standing = Standing::None;
     if let Then::Record { .. } = program.then {
-        let name = RecordingName::new(program.at.as_ref(), call.id.show(), "").to_string();
+        let name = RecordingName::new(program.at.as_ref(), channel, "").to_string();
         let there = async |kind: &str| {
             let answer = wire.read(&format!("recordings/{kind}/{name}")).await;
             answer.is_some_and(|answer| answer.status == 200)
@@ -86,6 +93,19 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
             standing = Standing::Running;
         } else if there("stored").await {
             standing = Standing::Done;
+        }
+    }
+    if let Then::Connect { .. } = program.then {
+        let (leg, bridge) = (program.id(channel, "leg"), program.id(channel, "bridge"));
+        let answer = wire.read(&format!("bridges/{bridge}")).await;
+        let in_it = |id: &str| {
+            let answer = answer.as_ref().filter(|answer| answer.status == 200);
+            let members = answer.and_then(|answer| answer.body.show()["channels"].as_array());
+            members.is_some_and(|members| members.iter().any(|member| member == id))
+        };
+        if in_it(channel) && in_it(&leg) {
+            lock(&wire.legs).insert(leg, channel.to_owned());
+            standing = Standing::Talking;
         }
     }
     Beginning::Resumed(Box::new(program), standing)

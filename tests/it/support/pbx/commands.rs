@@ -82,6 +82,10 @@ impl Pbx {
                     false => missing,
                 }
             }
+            ("GET", ["bridges", id]) => match self.state().bridges.get(*id) {
+                Some(members) => (200, json!({"id": id, "channels": members})),
+                None => missing,
+            },
             ("POST", ["bridges", id]) => {
                 let mut state = self.state();
                 match state.bridges.insert((*id).to_owned(), Vec::new()) {
