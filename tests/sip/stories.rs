@@ -42,6 +42,18 @@ async fn a_note_is_heard_as_it_was_said() {
     let reports = line.reports(1).await;
     let found = likeness(&said, &line.recording(&reports[0]).await);
     assert!(found > 0.95, "{found}");
+    let checked = tokio::task::block_in_place(|| line.service.run(&["check"]));
+    let checked = String::from_utf8_lossy(&checked.stdout).into_owned();
+    for good in [
+        "answers; it is Asterisk 22.",
+        "the folder of recordings is there",
+        "it is connected; it dials ws",
+    ] {
+        assert!(
+            checked.contains(&format!("✓ provider pbx: {good}")),
+            "{checked}"
+        );
+    }
     line.finish(&[CALLER]).await;
 }
 

@@ -48,7 +48,11 @@ pub async fn carry(
     loop {
         let frame = tokio::select! {
             frame = frames.next() => frame,
-            _ = newest.wait_for(|count| *count != own) => None,
+            _ = newest.wait_for(|count| *count != own) => {
+                // Once is a connection that was lost unnoticed. Again and again it is two that share a name.
+                warn!(provider = wire.asterisk.settings.name, "another connection took this one's place");
+                None
+            }
         };
         let Some(frame) = frame else {
             break;
