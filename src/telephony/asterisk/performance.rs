@@ -248,6 +248,8 @@ impl Performance {
                 return Vec::new();
             }
             Happening::Time(timer) if timer != self.timer => return Vec::new(),
+            // There is no such channel any more, and nothing will be told of it.
+            Happening::Refused(Purpose::Play | Purpose::Record, 404) => return self.gone(None),
             _ => {}
         }
         match &self.stage {

@@ -227,6 +227,16 @@ fn one_that_never_ends_is_stopped() {
     ));
 }
 
+#[test]
+fn a_channel_that_is_not_there_is_gone() {
+    for then in [keys(1, false), RECORD] {
+        let (mut call, _) = begun(program(1, then));
+        let commands = call.happened(Happening::Refused(Purpose::Play, 404));
+        let ended = Question::Ended { recording: None };
+        assert_eq!(commands, [Command::Ask(ended), Command::Over]);
+    }
+}
+
 /// Rings, is picked up, and hears the whisper.
 fn picked_up(record: bool) -> Performance {
     let (mut call, commands) = begun(program(0, connect(record)));

@@ -16,6 +16,9 @@ use tracing::warn;
 /// How long to wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How often it is looked for recordings nobody was told of, while a connection lasts.
+const LOOK: Duration = Duration::from_secs(600);
+
 /// Takes up what there is. Whatever fails is tried again: only the end of the connection ends it.
 pub(super) async fn take_up(wire: Arc<Wire>) {
     let (running, channels) = loop {
@@ -51,8 +54,8 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
         event.ended = true;
         wire.conductor.conduct(&Hook::Status, &event).await;
     }
-    // The recordings of ended calls are known by their step even now; and the calls go on meanwhile.
-    tokio::join!(join_all(calls), tell_of_recordings(&wire));
+    // The calls go on meanwhile.
+    tokio::join!(join_all(calls), look_after_recordings(&wire));
 }
 
 /// The channels there are.
@@ -109,6 +112,14 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
         }
     }
     Beginning::Resumed(Box::new(program), standing)
+}
+
+/// What could not be written down when it was told of, because the database was down, is found on the disk later.
+async fn look_after_recordings(wire: &Arc<Wire>) {
+    loop {
+        tell_of_recordings(wire).await;
+        wire.conductor.sleep(LOOK).await;
+    }
 }
 
 /// Every recording on the disk, by its name. Those that are known change nothing.
