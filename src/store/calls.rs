@@ -77,7 +77,7 @@ statements! {
     BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
     BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
     BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
-    OF_LINE_RUNNING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND NOT ended AND state IS NOT NULL ORDER BY id";
+    OF_LINE_RUNNING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND ended = FALSE AND state IS NOT NULL";
     BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
         WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";

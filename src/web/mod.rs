@@ -43,7 +43,7 @@ pub fn router(service: Arc<Service>) -> Router {
 
 /// What providers post, and fetch.
 fn webhooks() -> Routes {
-    use Policy::{Key, Provider};
+    use Policy::{Key, Provider, Switch};
     Routes::new()
         .post("/hooks/{provider}/call", Provider, hooks::call)
         .post("/hooks/{provider}/step", Provider, hooks::step)
@@ -52,7 +52,7 @@ fn webhooks() -> Routes {
         .post("/hooks/{provider}/whisper", Provider, hooks::whisper)
         .post("/hooks/{provider}/taken", Provider, hooks::taken)
         .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
-        .get("/hooks/{provider}/ari", Provider, ari::ari)
+        .get("/hooks/{provider}/ari", Switch, ari::ari)
         .get(TAKE, Key, hooks::take)
         .post(TAKE, Key, hooks::take)
 }

@@ -17,6 +17,8 @@ pub enum Policy {
     Anybody,
     /// Providers: what they send is signed, and is refused before it is read otherwise.
     Provider,
+    /// Providers that hold a connection, with their credentials; for another provider it is missing.
+    Switch,
     /// Whoever has the key that stands in the address; with another one it is missing.
     Key,
     /// Whoever is logged in, whatever their role: it concerns their session alone.

@@ -51,8 +51,8 @@ fn expected(policy: Policy, who: Who, whose: Whose) -> Outcome {
     match (policy, who) {
         (Policy::Anybody, _) => In,
         (Policy::Provider, _) => Forbidden,
-        // Nobody here has a key, nor reaches the operators' listener.
-        (Policy::Key | Policy::Operator, _) => Missing,
+        // Nobody here has a key, nor reaches the operators' listener, and the provider holds no connection.
+        (Policy::Key | Policy::Switch | Policy::Operator, _) => Missing,
         (_, Who::Nobody) => LogIn,
         (Policy::Session, _) => In,
         (_, Who::Auditor) => Forbidden,

@@ -5,6 +5,7 @@ use crate::call::flow::{Effect, MAX_STEPS};
 use crate::call::prompts::{prompts, speech_seconds};
 use crate::call::state::{Asked, Earlier, Place, Reached, Take};
 use crate::line::AfterHours;
+use crate::line::roster::OnDuty;
 use crate::report::status::Status;
 use crate::telephony::{Links, twiml};
 use insta::assert_snapshot;
@@ -162,7 +163,14 @@ fn key_9_leads_there_and_back() {
 
 #[test]
 fn a_caller_of_the_open_line_can_act_within_20_seconds() {
-    let line = default_line();
+    let mut line = default_line();
+    // With everything there is to offer.
+    line.roster.people.push(OnDuty {
+        name: "甲".into(),
+        number: "+8613800000001".to_owned().into(),
+        days: Vec::new(),
+        hours: None,
+    });
     let mut caller = Caller::dial(&line, at(OPEN));
     for language in ["zh-CN", "en"] {
         let seconds: f64 = caller
@@ -174,6 +182,7 @@ fn a_caller_of_the_open_line_can_act_within_20_seconds() {
                 _ => 0.0,
             })
             .sum();
+        assert_eq!(caller.waits(), Waits::Keys("12349".into()));
         assert!(seconds <= 20.0, "{language}: {seconds:.1} s");
         let guidance = speech_seconds(language, &prompts(language).guidance);
         assert!(guidance <= 12.0, "{language}: {guidance:.1} s");

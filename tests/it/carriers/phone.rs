@@ -62,6 +62,19 @@ impl<'a> Phone<'a> {
         self.faults(usual, pbx);
     }
 
+    /// What became of a recording is told before what ended it.
+    pub fn recordings_first(&self) {
+        let usual = Faults {
+            callbacks: Callbacks::BeforeAction,
+            ..Faults::default()
+        };
+        let pbx = pbx::Faults {
+            recording_first: true,
+            ..pbx::Faults::default()
+        };
+        self.faults(usual, pbx);
+    }
+
     fn faults(&self, usual: Faults, pbx: pbx::Faults) {
         self.line.exchange.set_faults(Faults {
             twice: true,

@@ -123,6 +123,16 @@ stories! {
         phone.say(15, SpeechEnd::Key).await;
         phone.press("1").await;
     }
+    "hangs up while typing a receipt", false: |phone| {
+        phone.press("4").await;
+        phone.hang_up().await;
+    }
+    "is recorded, and told of out of order", true: |phone| {
+        phone.recordings_first();
+        phone.press("1").await;
+        phone.say(19, SpeechEnd::Key).await;
+        phone.hang_up().await;
+    }
     "speaks with the duty inspector", true: |phone| {
         phone.ask_for_duty(&[Answers::Takes]).await;
         assert!(phone.is_talking().await);

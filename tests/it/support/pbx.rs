@@ -55,12 +55,12 @@ pub enum SpeechEnds {
 pub struct Faults {
     /// Events come twice, but for keys: a key twice is another key.
     pub twice: bool,
+    /// A recording is told of before the key that ended it.
+    pub recording_first: bool,
     /// A recording is told of only after the end of its call.
     pub recording_after_end: bool,
     /// What is fetched is not there so many times.
     pub not_yet: u32,
-    /// Recordings are lost: told of, and never on the disk.
-    pub lost: bool,
 }
 
 #[derive(Default)]
@@ -328,15 +328,15 @@ number = "+8613800000002"
         let name = self.state().channels[id].recording.clone();
         let name = name.expect("a recording runs");
         self.acts(id);
-        let seconds = match end {
-            SpeechEnds::Key => {
-                self.key(id, '#');
-                None
-            }
-            SpeechEnds::Silence => None,
-            SpeechEnds::Limit => Some(limit),
-        };
+        let seconds = (end == SpeechEnds::Limit).then_some(limit);
+        let first = self.state().faults.recording_first;
+        if end == SpeechEnds::Key && !first {
+            self.key(id, '#');
+        }
         self.recorded_for(&name, audio, seconds);
+        if end == SpeechEnds::Key && first {
+            self.key(id, '#');
+        }
         self.waits(id).await;
     }
 

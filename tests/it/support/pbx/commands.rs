@@ -253,13 +253,11 @@ impl Pbx {
             if let Some(channel) = on.and_then(|on| state.channels.get_mut(&on)) {
                 channel.recording = None;
             }
-            if !state.faults.lost {
-                let file = match audio.is_empty() {
-                    true => super::files::empty_wav(),
-                    false => audio,
-                };
-                state.stored.insert(name.to_owned(), file);
-            }
+            let file = match audio.is_empty() {
+                true => super::files::empty_wav(),
+                false => audio,
+            };
+            state.stored.insert(name.to_owned(), file);
         }
         self.tell(json!({
             "type": "RecordingFinished",
