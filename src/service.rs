@@ -61,6 +61,8 @@ pub struct Patience {
     pub webhook: Duration,
     /// For a receipt to be worked out, others before it included.
     pub receipt: Duration,
+    /// For a take to be there when it is listened to; then the line goes on ("it has been recorded").
+    pub take: Duration,
 }
 
 impl Default for Patience {
@@ -68,6 +70,7 @@ impl Default for Patience {
         Self {
             webhook: Duration::from_millis(1500),
             receipt: Duration::from_millis(900),
+            take: Duration::from_secs(3),
         }
     }
 }

@@ -14,8 +14,8 @@ mod take;
 
 pub use facts::accept_orphan;
 pub use running::running;
+pub use take::find_take;
 pub(crate) use take::open_state;
-pub use take::{TAKE_WAIT, find_take};
 
 use crate::call::flow::{self, Input};
 use crate::call::script::RecordingEnd;

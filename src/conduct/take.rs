@@ -5,12 +5,8 @@ use crate::hidden::Hidden;
 use crate::service::{ProviderRef, Service};
 use crate::store::{StoreError, calls, reports};
 use crate::vault::secret::Key;
-use std::time::Duration;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
-
-/// How long the caller waits for a take before the line goes on ("it has been recorded").
-pub const TAKE_WAIT: Duration = Duration::from_secs(3);
 
 /// What makes the addresses of a call's takes unguessable.
 pub(super) fn take_key(call_key: &Key) -> Hidden<String> {

@@ -2,7 +2,7 @@
 
 use super::BODY_LIMIT;
 use crate::call::flow;
-use crate::conduct::{self, Hook, Reply, StepRef, TAKE_WAIT};
+use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::service::Service;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
@@ -193,7 +193,7 @@ pub(super) async fn take(
         let audio = copy(provider.as_ref(), &recording.id).await;
         audio.map(wav).map_err(|error| error.to_string())
     };
-    match tokio::time::timeout(TAKE_WAIT, played).await {
+    match tokio::time::timeout(service.patience.take, played).await {
         Ok(Ok(response)) => response,
         Ok(Err(reason)) => {
             warn!(reason, "a take could not be played");

@@ -4,8 +4,9 @@ use crate::support::hooks::{
     FORM, SIGNATURE, address_in, call_form, encode, form, path_of, signature,
 };
 use crate::support::{
-    ACCOUNT, Answer, Database, NUMBER, OPEN, TOKEN, TestLine, client, logs, on_both,
+    ACCOUNT, Answer, Database, NUMBER, OPEN, PATIENT, TOKEN, TestLine, client, logs, on_both,
 };
+use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::{Heard, WaitingFor};
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
@@ -374,7 +375,11 @@ on_both! {
 /// The wait is real time, so this is done once, where the copy is missing for good and where it comes late.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_take_that_is_missing_or_late_holds_nobody_up() {
-    let line = TestLine::open(Database::sqlite()).await;
+    let real = Patience {
+        take: Patience::default().take,
+        ..PATIENT
+    };
+    let line = TestLine::with_patience(real, Database::sqlite(), OPEN, |toml| toml).await;
     let call = line.call_at_review().await;
     line.idle().await;
     // The provider has lost the copy.

@@ -38,7 +38,7 @@ async fn a_note_is_heard_as_it_was_said() {
     let mut caller = at_the_beep(&line, CALLER).await;
     caller.say(&said).await;
     send(&caller).await;
-    caller.hang_up().await;
+    caller.leave().await;
     let reports = line.reports(1).await;
     let found = likeness(&said, &line.recording(&reports[0]).await);
     assert!(found > 0.95, "{found}");
@@ -85,7 +85,7 @@ async fn the_receipt_that_was_heard_opens_the_report() {
     line.switch.has_recordings(1).await;
     caller.say(&second).await;
     send(&caller).await;
-    caller.hang_up().await;
+    caller.leave().await;
     line.switch.has_recordings(0).await;
     let reports = line.reports(1).await;
     for (n, said) in [&first, &second].into_iter().enumerate() {
@@ -117,22 +117,27 @@ async fn hanging_up_in_the_middle_of_a_word_keeps_what_was_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_callers_at_once_are_kept_apart() {
     let line = Line::open().await;
-    let callers = (0..20).map(|n| {
-        let (line, from) = (&line, format!("138001380{n:02}"));
-        async move {
-            // Everybody says something else: digits are words too.
-            let said = speak(&format!("我是第{n}个打电话的人，我要反映问题。"));
-            let mut caller = Telephone::dials(&line.site, &from, NUMBER);
-            caller.answered().await;
+    // Everybody says something else: digits are words too.
+    let said = (0..20).map(|n| speak(&format!("我是第{n}个打电话的人，我要反映问题。")));
+    let said: Vec<_> = said.collect();
+    let mut callers: Vec<_> = (0..20)
+        .map(|n| Telephone::dials(&line.site, &format!("138001380{n:02}"), NUMBER))
+        .collect();
+    // All of them are there before the first one chooses: who is at the beep has ten seconds to begin.
+    for caller in &mut callers {
+        caller.answered().await;
+    }
+    let talks = callers
+        .into_iter()
+        .zip(&said)
+        .map(async |(mut caller, said)| {
             caller.press("1").await;
             line.switch.has_recordings(20).await;
-            caller.say(&said).await;
+            caller.say(said).await;
             send(&caller).await;
-            caller.hang_up().await;
-            said
-        }
-    });
-    let said = futures_util::future::join_all(callers).await;
+            caller.leave().await;
+        });
+    futures_util::future::join_all(talks).await;
     let mut heard = Vec::new();
     for report in line.reports(20).await {
         heard.push(line.recording(&report).await);

@@ -128,6 +128,14 @@ impl Telephone {
         self.ended("hung up").await;
     }
 
+    /// Hangs up, unless the line has: on a busy machine it may have waited for a key long enough.
+    pub async fn leave(&mut self) {
+        self.ask("HANGUP");
+        let said = self.over().await;
+        let left = |line: &str| line == "hung up" || line == "hung up on";
+        assert!(said.lines().any(left), "the call broke: {said}");
+    }
+
     /// Waits until the other end hangs up.
     pub async fn hung_up_on(&mut self) {
         self.ended("hung up on").await;

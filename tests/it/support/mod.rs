@@ -52,6 +52,7 @@ pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
 pub const PATIENT: Patience = Patience {
     webhook: DEADLINE,
     receipt: DEADLINE,
+    take: DEADLINE,
 };
 /// The number of the default line.
 pub const NUMBER: &str = "18877009155";
