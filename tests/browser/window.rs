@@ -188,8 +188,27 @@ impl Window {
     /// Clicks what a CSS selector names.
     pub async fn click(&self, css: &str) {
         let element = self.wait_for(css).await;
+        self.until_still(css, &element).await;
         let clicked = element.click().await;
         clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Waits until an element stands still: the driver looks where it is, and clicks there a moment later.
+    async fn until_still(&self, css: &str, element: &Element) {
+        let still = async {
+            let mut before = None;
+            loop {
+                // One that is being replaced has no place; the click will say so.
+                let now = element.rectangle().await.ok();
+                if now == before {
+                    return;
+                }
+                before = now;
+                tokio::time::sleep(BREATH).await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, still).await;
+        assert!(waited.is_ok(), "{css} does not stand still");
     }
 
     /// Clicks what leads to another page, and waits until that is there: the page before may already show the same.
