@@ -109,6 +109,9 @@ impl From<sqlx::Error> for StoreError {
 /// What functions of the store return.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// How Postgres begins a transaction of [`Db::read`].
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 impl Db {
     /// Opens the database and brings it up to date. An SQLite file is made when missing, for its owner alone.
     ///
@@ -195,7 +198,9 @@ impl Db {
         })
     }
 
-    /// A transaction that only reads.
+    /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log
+    /// gives that by itself. Whoever compares one table with another would otherwise find a difference that a commit
+    /// in between has made: [`crate::trail::verify`] would call an honest trail tampered with.
     ///
     /// # Errors
     ///
@@ -203,7 +208,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx> {
         Ok(match self {
             Self::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin_with(SNAPSHOT).await?),
         })
     }
 

@@ -93,6 +93,17 @@ async fn renew(db: &Db, job: &JobRow, lease: Uuid, until: DateTime<Utc>) -> bool
 }
 
 on_both_databases! {
+    async fn a_reader_sees_one_moment_whatever_is_written_meanwhile(db: &Db) {
+        enqueue(db, now()).await;
+        let mut tx = db.read().await.unwrap();
+        let before = jobs::count(&mut tx).await.unwrap();
+        enqueue(db, now()).await;
+        assert_eq!(jobs::count(&mut tx).await.unwrap(), before);
+        drop(tx);
+        let after = jobs::count(&mut db.read().await.unwrap()).await.unwrap();
+        assert_ne!(after, before);
+    }
+
     async fn every_statement_prepares(db: &Db) {
         let all = all_statements();
         assert!(all.len() > 50, "{} statements", all.len());
