@@ -18,6 +18,7 @@ use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct RawRequest {
     pub headers: HeaderMap,
     /// The body, at most 64 KiB.
     pub body: Bytes,
+    /// When it came, in system time: some signatures hold for minutes only.
+    pub at: DateTime<Utc>,
 }
 
 /// Why a webhook is refused before it is believed.

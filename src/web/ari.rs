@@ -38,6 +38,7 @@ pub(super) async fn ari(
         url: format!("{}{uri}", service.config.public_url),
         headers,
         body: Bytes::new(),
+        at: service.clock.system_now(),
     };
     if let Err(refused) = switch.authenticate(&raw) {
         return refuse(&service, refused);

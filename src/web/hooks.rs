@@ -90,6 +90,7 @@ async fn webhook(
         url: format!("{}{path}", service.config.public_url),
         headers: parts.headers,
         body,
+        at: service.clock.system_now(),
     };
     let event = match provider
         .authenticate(&raw)

@@ -79,6 +79,7 @@ fn only_the_configured_credentials_open_the_socket() {
             url: String::new(),
             headers,
             body: Bytes::new(),
+            at: chrono::DateTime::UNIX_EPOCH,
         })
     };
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));

@@ -105,6 +105,7 @@ fn signed(secret: &str, url: &str, fields: &[(&str, &str)]) -> RawRequest {
         url: url.to_owned(),
         headers,
         body: body.into(),
+        at: chrono::DateTime::UNIX_EPOCH,
     }
 }
 

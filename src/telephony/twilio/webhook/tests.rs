@@ -10,6 +10,7 @@ fn raw(content_type: &str, body: &[u8]) -> RawRequest {
         url: "https://duty.example/hooks/twilio/call".to_owned(),
         headers,
         body: body.to_vec().into(),
+        at: chrono::DateTime::UNIX_EPOCH,
     }
 }
 
