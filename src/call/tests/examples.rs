@@ -1018,7 +1018,7 @@ fn document(caller: &Caller<'_>) -> String {
         line_number: "+8618877009155".into(),
     };
     // One element a line, to be read.
-    twiml::document(&caller.heard, &links).replace("><", ">\n<")
+    twiml::document(&twiml::TWILIO, &caller.heard, &links).replace("><", ">\n<")
 }
 
 #[test]
