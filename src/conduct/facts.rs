@@ -1,7 +1,9 @@
 //! Facts about recordings, applied by the recording's id, whatever webhook brings them.
 
 use super::Conducting;
-use crate::call::flow::Effect;
+use crate::call::flow::{self, Around, Effect, Input};
+use crate::call::script::RecordingEnd;
+use crate::call::state::{Place, State};
 use crate::clock::{hour, random_id};
 use crate::filing::{NewEntry, add_entry, add_sealed};
 use crate::line::Line;
@@ -11,7 +13,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, EntryRow, Report};
+use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx, hours};
 use crate::telephony::{RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
@@ -228,27 +230,66 @@ pub(super) async fn of_unknown_call(
     super::end_call(turn.service, turn.tx, &call).await
 }
 
+/// A call ended while it was recorded, and the provider told of the recording besides the conversation, or was asked: it
+/// is a take like any other, and may replace one. Gives the state with it.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn take_in_last(
+    service: &Service,
+    tx: &mut Tx,
+    call: &Call,
+    state: State,
+) -> Result<State, StoreError> {
+    let line = service.config.line(&call.line);
+    let (Some(line), Place::Recording { .. }) = (line, state.place) else {
+        return Ok(state);
+    };
+    let (report, number) = call.place_of(state.step);
+    let recordings = reports::recordings(tx, report).await?;
+    let is_there = |row: &RecordingRow| row.step == number && row.state != "absent";
+    if !recordings.iter().any(is_there) {
+        return Ok(state);
+    }
+    let around = Around {
+        now: service.clock.line_now(),
+        duty_busy: false,
+        reply_sounds: false,
+    };
+    let recorded = Input::Recorded {
+        end: Some(RecordingEnd::HangUp),
+        seconds: None,
+    };
+    let turn = flow::next(line, around, state, recorded);
+    for effect in &turn.effects {
+        write_effect(service, tx, call, effect).await?;
+    }
+    Ok(turn.state)
+}
+
 /// Writes down what the conversation decided besides its state.
 pub(super) async fn write_effect(
-    turn: &mut Conducting<'_>,
+    service: &Service,
+    tx: &mut Tx,
     call: &Call,
     effect: &Effect,
 ) -> Result<(), StoreError> {
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            turn.service.counters.keys_unasked.add();
+            service.counters.keys_unasked.add();
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.
         Effect::ReceiptSpoken => return Ok(()),
     };
     let (report, by_step) = call.place_of(*by);
-    let report = report_of(turn.tx, report).await?;
+    let report = report_of(tx, report).await?;
     let replaced_steps: Vec<i32> = steps.iter().map(|step| call.place_of(*step).1).collect();
-    let now = turn.service.clock.line_now();
+    let now = service.clock.line_now();
     add_entry(
-        turn.tx,
+        tx,
         &report,
         NewEntry {
             kind: EntryKind::Take,

@@ -10,7 +10,7 @@ use super::form::decode_lenient;
 use super::twiml::{self, BluntLinks, Dialect};
 use super::{
     CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    ProviderRecordingId, RawRequest, RecordingOutcome, Refused, Rendered,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -58,11 +58,14 @@ pub struct Carrier {
     pub(super) blunt: BluntLinks,
 }
 
+/// Marks the fallback's address where it is the action of a recording that was asked for bluntly.
+const RECORDED: &str = "/fallback?recorded=1";
+
 /// Where a blunt answer to the provider `name` comes back to.
 pub(super) fn blunt_links(public_url: &str, name: &str) -> BluntLinks {
     let hooks = format!("{}/hooks/{name}", public_url.trim_end_matches('/'));
     BluntLinks {
-        recorded: format!("{hooks}/fallback"),
+        recorded: format!("{hooks}{RECORDED}"),
         recording: format!("{hooks}/recording"),
     }
 }
@@ -143,7 +146,12 @@ impl Provider for Carrier {
     }
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
-        webhook::event(request, &self.account.id)
+        let mut event = webhook::event(request, &self.account.id)?;
+        // Whoever asks the action also when nothing was recorded would otherwise be asked to record again, and again.
+        if event.recording.is_none() && request.url.ends_with(RECORDED) {
+            event.unnamed.get_or_insert(RecordingOutcome::Absent);
+        }
+        Ok(event)
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {

@@ -159,7 +159,7 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
         return Conducted::Script(conduct::not_in_service(service, provider));
     };
     // Whoever has just spoken is thanked, and not asked to say it all again.
-    let said = if event.recording.is_some() {
+    let said = if event.recording.is_some() || event.unnamed.is_some() {
         flow::goodbye(line, 0)
     } else {
         flow::blunt(line, service.clock.line_now())

@@ -3,7 +3,7 @@
 
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
-use crate::conduct::{accept_orphan, open_state};
+use crate::conduct::{accept_orphan, open_state, take_in_last};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
@@ -148,6 +148,10 @@ async fn settle(
             reports::get(tx, earlier).await?
         }
         _ => None,
+    };
+    let state = match state {
+        Some(state) => Some(take_in_last(service, tx, call, state).await?),
+        None => None,
     };
     if let Some(state) = &state {
         if earlier.is_none() || report.reference.is_some() {

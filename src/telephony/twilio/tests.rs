@@ -217,7 +217,7 @@ fn a_blunt_answer_comes_back_to_the_hooks_the_operator_knows() {
     assert!(
         rendered
             .body
-            .contains(r#" action="https://duty.example/hooks/twilio/fallback" "#)
+            .contains(r#" action="https://duty.example/hooks/twilio/fallback?recorded=1" "#)
     );
     assert!(
         rendered

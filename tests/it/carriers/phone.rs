@@ -8,6 +8,7 @@ use dutyline::simulator::dial_verb::Answering;
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
+use dutyline::telephony::Capabilities;
 
 const CALLER: &str = "+8613800138000";
 
@@ -26,6 +27,7 @@ pub enum Answers {
 pub struct Phone<'a> {
     line: &'a TestLine,
     pbx: Option<&'a Pbx>,
+    can: Capabilities,
     view: Option<PhoneView>,
     channel: String,
     /// The telephone of the roster that took the call.
@@ -33,10 +35,11 @@ pub struct Phone<'a> {
 }
 
 impl<'a> Phone<'a> {
-    pub fn new(line: &'a TestLine, pbx: Option<&'a Pbx>) -> Self {
+    pub fn new(line: &'a TestLine, pbx: Option<&'a Pbx>, can: Capabilities) -> Self {
         Self {
             line,
             pbx,
+            can,
             view: None,
             channel: String::new(),
             leg: String::new(),
@@ -114,8 +117,13 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Says something, and ends the recording with the key, by silence or at the limit.
+    /// Says something, and ends the recording with the key, by silence or at the limit. Where silence ends nothing, who
+    /// is silent presses the key in the end.
     pub async fn say(&mut self, n: u8, end: SpeechEnd) {
+        let end = match end {
+            SpeechEnd::Silence if !self.can.hears_silence => SpeechEnd::Key,
+            end => end,
+        };
         match self.pbx {
             Some(pbx) => {
                 let end = match end {
@@ -205,6 +213,37 @@ impl<'a> Phone<'a> {
         }
     }
 
+    /// Calls, and is not told of a duty inspector; the key is as wrong as any other.
+    pub async fn is_not_offered_duty(&mut self) {
+        self.dial().await;
+        let offered = self.heard();
+        assert!(
+            offered.contains("请按1") && !offered.contains("请按2"),
+            "{offered}"
+        );
+        self.press("2").await;
+        assert!(!self.is_talking().await && !self.may_speak().await);
+        self.hang_up().await;
+    }
+
+    /// Calls, and never says or does anything.
+    pub async fn is_silent_to_the_end(&mut self) {
+        self.dial().await;
+        for _ in 0..8 {
+            self.keep_silent().await;
+        }
+        assert!(self.is_over().await);
+    }
+
+    fn heard(&self) -> String {
+        let heard = self.view.iter().flat_map(|view| &view.heard);
+        let words = heard.filter_map(|heard| match heard {
+            Heard::Say { say, .. } => Some(say.as_str()),
+            _ => None,
+        });
+        words.collect()
+    }
+
     pub async fn duty_hangs_up(&mut self) {
         match self.pbx {
             Some(pbx) => pbx.hang_up_there(&self.channel, &self.leg).await,
@@ -216,15 +255,7 @@ impl<'a> Phone<'a> {
     pub fn receipt(&self) -> String {
         match self.pbx {
             Some(pbx) => pbx.receipt(&self.channel),
-            None => {
-                let heard = self.view.iter().flat_map(|view| &view.heard);
-                let words = heard.filter_map(|heard| match heard {
-                    Heard::Say { say, .. } => Some(say.as_str()),
-                    _ => None,
-                });
-                let receipt = spoken::receipt(&words.collect::<String>());
-                receipt.expect("a receipt")
-            }
+            None => spoken::receipt(&self.heard()).expect("a receipt"),
         }
     }
 

@@ -9,7 +9,21 @@ pub struct Story {
     pub name: &'static str,
     /// It ends with a report.
     pub report: bool,
+    /// What is done, as it stands below.
+    done: &'static str,
     pub play: for<'a> fn(Phone<'a>) -> LocalBoxFuture<'a, ()>,
+}
+
+impl Story {
+    /// Somebody of the roster is asked for.
+    pub fn rings(&self) -> bool {
+        self.done.contains("ask_for_duty")
+    }
+
+    /// The caller may speak, and says nothing.
+    pub fn is_silent(&self) -> bool {
+        self.done.contains("keep_silent") && !self.done.contains("say")
+    }
 }
 
 macro_rules! stories {
@@ -17,6 +31,7 @@ macro_rules! stories {
         pub const STORIES: &[Story] = &[$(Story {
             name: $name,
             report: $report,
+            done: stringify!($body),
             play: |mut $phone| Box::pin(async move {
                 $phone.dial().await;
                 $body

@@ -39,6 +39,14 @@ pub fn speech(n: u8) -> Bytes {
     audio.into()
 }
 
+/// As long as [`speech`], and nothing in it.
+pub fn silence() -> Bytes {
+    let mut audio = SAMPLE.to_vec();
+    // Behind the header of a WAV.
+    audio[44..].fill(0);
+    audio.into()
+}
+
 impl<'a> Caller<'a> {
     pub async fn dial(line: &'a TestLine) -> Self {
         Self::dial_with(line, Faults::default()).await

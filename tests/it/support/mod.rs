@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod accents;
 mod api;
 mod binary;
 mod callers;
@@ -21,9 +22,10 @@ pub mod webhooks;
 
 pub use api::{Answer, Api, client};
 pub use binary::{Binary, names};
-pub use callers::{Caller, speech, wav, wrote};
+pub use callers::{Caller, silence, speech, wav, wrote};
 pub use databases::{DEADLINE, Database, pause};
 
+use accents::{Accent, Interpreter};
 use dutyline::app::{self, Bound, Running};
 use dutyline::clock::Clock;
 use dutyline::config::Config;
@@ -108,6 +110,8 @@ pub struct TestLine {
     running: Option<Running>,
     database: Database,
     stop_exchange: watch::Sender<bool>,
+    /// Between the exchange and the service, for another provider.
+    interpreter: Option<Interpreter>,
 }
 
 impl TestLine {
@@ -118,7 +122,25 @@ impl TestLine {
 
     /// A line whose clock starts at `at`, with the configuration as `change` makes it.
     pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::make(PATIENT, ByHand::default(), database, at, change).await
+        Self::make(PATIENT, ByHand::default(), None, database, at, change).await
+    }
+
+    /// The same over another provider.
+    pub async fn over(
+        accent: Accent,
+        database: Database,
+        at: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        Self::make(
+            PATIENT,
+            ByHand::default(),
+            Some(accent),
+            database,
+            at,
+            change,
+        )
+        .await
     }
 
     /// The same, and callers are kept waiting no longer than this.
@@ -128,7 +150,7 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(patience, ByHand::default(), database, at, change).await
+        Self::make(patience, ByHand::default(), None, database, at, change).await
     }
 
     /// The same, waiting for callers with these timers.
@@ -138,12 +160,13 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(PATIENT, timers, database, at, change).await
+        Self::make(PATIENT, timers, None, database, at, change).await
     }
 
     async fn make(
         patience: Patience,
         timers: ByHand,
+        accent: Option<Accent>,
         database: Database,
         at: &str,
         change: impl FnOnce(String) -> String,
@@ -152,7 +175,13 @@ impl TestLine {
         let api = app::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let api_url = format!("http://{}", app::address(&api));
         let address = database.address(folder.path());
-        let toml = change(configuration(&address, &api_url));
+        let mut toml = change(configuration(&address, &api_url));
+        let mut between = None;
+        if let Some(accent) = accent {
+            let (interpreter, made_known) = Interpreter::start(accent, api_url.clone()).await;
+            toml = accent.configured(&toml, &interpreter.url);
+            between = Some((accent, interpreter, made_known));
+        }
         std::fs::write(folder.path().join("test.toml"), &toml).expect("a file");
         let config = Config::parse(&toml, "test.toml", folder.path()).expect("a configuration");
         let clock = clock_at(at);
@@ -174,7 +203,13 @@ impl TestLine {
         let exchange = Exchange::new(ExchangeSettings {
             account: ACCOUNT.into(),
             auth_token: TOKEN.to_owned().into(),
-            hooks_url: format!("{url}/hooks/twilio"),
+            hooks_url: match &between {
+                Some((accent, interpreter, made_known)) => {
+                    made_known(&url);
+                    format!("{}/hooks/{}", interpreter.url, accent.kind())
+                }
+                None => format!("{url}/hooks/twilio"),
+            },
             api_url,
             public_url: service.config.public_url.clone(),
         })
@@ -193,6 +228,7 @@ impl TestLine {
             running: Some(running),
             database,
             stop_exchange,
+            interpreter: between.map(|(_, interpreter, _)| interpreter),
         }
     }
 
