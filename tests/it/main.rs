@@ -31,6 +31,7 @@ mod grants;
 mod kill;
 mod logins;
 mod main_job;
+mod mutations;
 mod openapi;
 mod policies;
 mod prompts;
