@@ -20,7 +20,12 @@ seeds! {
     signature at "../fuzz/properties/signature.rs",
     form at "../fuzz/properties/form.rs",
     twiml at "../fuzz/properties/twiml.rs",
-    number at "../fuzz/properties/number.rs"
+    number at "../fuzz/properties/number.rs",
+    signalwire at "../fuzz/properties/signalwire.rs",
+    somleng at "../fuzz/properties/somleng.rs",
+    telnyx at "../fuzz/properties/telnyx.rs",
+    jambonz at "../fuzz/properties/jambonz.rs",
+    settings at "../fuzz/properties/settings.rs"
 }
 
 fn each_seed(target: &str, check: fn(&[u8])) {

@@ -8,6 +8,7 @@ mod binary;
 mod callers;
 pub mod console;
 mod databases;
+pub mod dice;
 pub mod hooks;
 pub mod logs;
 pub mod pbx;
