@@ -63,7 +63,7 @@ pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> St
                     &links.recording(),
                 );
                 if dialect.goes_on_after_record {
-                    twiml.element("Redirect", &[("method", "POST")], &links.nothing());
+                    twiml.redirect(&links.nothing());
                 }
                 break;
             }
@@ -168,6 +168,11 @@ impl Twiml {
         self.text
     }
 
+    /// An address the provider is to ask.
+    fn ask(&self, url: &str) -> String {
+        format!("{url}{}", self.dialect.overrides)
+    }
+
     fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
         self.text.push('<');
         self.text.push_str(name);
@@ -185,6 +190,7 @@ impl Twiml {
     /// `finish` ends it besides the last of `digits`; what was pressed is posted without it.
     fn open_gather(&mut self, digits: u32, finish: &str, seconds: u32, action: &str) {
         let (digits, seconds) = (digits.max(1).to_string(), seconds.max(1).to_string());
+        let action = self.ask(action);
         let mut attributes = vec![
             ("input", "dtmf"),
             ("numDigits", digits.as_str()),
@@ -194,7 +200,7 @@ impl Twiml {
         if !self.dialect.goes_on_after_gather {
             attributes.push(("actionOnEmptyResult", "true"));
         }
-        attributes.extend([("action", action), ("method", "POST")]);
+        attributes.extend([("action", action.as_str()), ("method", "POST")]);
         self.open("Gather", &attributes);
         self.text.push('>');
     }
@@ -202,8 +208,13 @@ impl Twiml {
     fn close_gather(&mut self, action: &str) {
         self.text.push_str("</Gather>");
         if self.dialect.goes_on_after_gather {
-            self.element("Redirect", &[("method", "POST")], action);
+            self.redirect(action);
         }
+    }
+
+    fn redirect(&mut self, to: &str) {
+        let to = self.ask(to);
+        self.element("Redirect", &[("method", "POST")], &to);
     }
 
     fn record(&mut self, max_seconds: u32, silence_seconds: u32, action: &str, callback: &str) {
@@ -213,8 +224,9 @@ impl Twiml {
             true => silence_seconds.max(1).to_string(),
             false => "0".to_owned(),
         };
+        let (action, callback) = (self.ask(action), self.ask(callback));
         let mut attributes = vec![
-            ("action", action),
+            ("action", action.as_str()),
             ("method", "POST"),
             ("maxLength", most.as_str()),
             ("timeout", silence.as_str()),
@@ -223,7 +235,7 @@ impl Twiml {
         ];
         attributes.extend(self.dialect.recorded_whole);
         attributes.extend([
-            ("recordingStatusCallback", callback),
+            ("recordingStatusCallback", callback.as_str()),
             ("recordingStatusCallbackMethod", "POST"),
         ]);
         attributes.extend(self.dialect.recording_events);
@@ -242,7 +254,7 @@ impl Twiml {
         record: bool,
         links: &Links,
     ) {
-        let (action, recording) = (links.step(), links.recording());
+        let (action, recording) = (self.ask(&links.step()), self.ask(&links.recording()));
         let (timeout, limit) = (
             within(ring_seconds, self.dialect.ringing).to_string(),
             within(max_seconds, self.dialect.talking).to_string(),
@@ -265,7 +277,7 @@ impl Twiml {
         }
         self.open("Dial", &attributes);
         self.text.push('>');
-        let whisper = links.whisper();
+        let whisper = self.ask(&links.whisper());
         self.element("Number", &[("url", &whisper), ("method", "POST")], number);
         self.text.push_str("</Dial>");
     }

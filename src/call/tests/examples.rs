@@ -1028,7 +1028,7 @@ fn the_way_of_a_report_in_twiml() {
     assert_snapshot!(document(&caller), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=1" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=1#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好，这里是防城港市委第五巡察组值班电话。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您的来电和反映内容严格保密。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">反映问题，请按1。</Say>
@@ -1042,14 +1042,14 @@ fn the_way_of_a_report_in_twiml() {
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请在提示音后留言，说明什么人、什么事、何时何地、有什么证据。姓名和联系方式可以不留。说完请按井号键。</Say>
-    <Record action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://duty.example.org/hooks/twilio/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
-    <Redirect method="POST">https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2&amp;nothing=1</Redirect>
+    <Record action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://duty.example.org/hooks/twilio/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
+    <Redirect method="POST">https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2&amp;nothing=1#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000</Redirect>
     </Response>
     "##);
     assert_snapshot!(document(caller.says_something()), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=3" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=3#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。</Say>
     </Gather>
     </Response>
@@ -1057,7 +1057,7 @@ fn the_way_of_a_report_in_twiml() {
     assert_snapshot!(document(caller.presses('2')), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=4" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=4#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Play>https://duty.example.org/hooks/twilio/take/00000000-0000-0000-0000-000000000000/2/KEY</Play>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您的留言已经录好。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。</Say>
@@ -1084,7 +1084,7 @@ fn a_receipt_is_asked_for_in_twiml() {
     assert_snapshot!(document(&calling_back(&line, OPEN)), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请输入您的12位回执号，按井号键结束。</Say>
     </Gather>
     </Response>
@@ -1098,7 +1098,7 @@ fn a_closed_line_in_twiml() {
     assert_snapshot!(document(&caller), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=1" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=1#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好，这里是防城港市委第五巡察组值班电话。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">今天不值班。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">我们将于4月7日星期日上午8点30分开始值班。</Say>

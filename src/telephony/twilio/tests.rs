@@ -215,13 +215,11 @@ fn a_blunt_answer_comes_back_to_the_hooks_the_operator_knows() {
     let rendered = twilio.render_blunt(&Script(vec![record]));
     assert_eq!(rendered.content_type, "text/xml; charset=utf-8");
     assert!(
-        rendered
-            .body
-            .contains(r#" action="https://duty.example/hooks/twilio/fallback?recorded=1" "#)
+        rendered.body.contains(
+            r#" action="https://duty.example/hooks/twilio/fallback?recorded=1#rc=2&amp;"#
+        )
     );
-    assert!(
-        rendered
-            .body
-            .contains(r#" recordingStatusCallback="https://duty.example/hooks/twilio/recording" "#)
-    );
+    assert!(rendered.body.contains(
+        r#" recordingStatusCallback="https://duty.example/hooks/twilio/recording#rc=2&amp;"#
+    ));
 }

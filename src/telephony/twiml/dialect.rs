@@ -17,12 +17,15 @@ pub struct Dialect {
     pub ringing: (u32, u32),
     /// How many seconds a talk may last, at least and at most.
     pub talking: (u32, u32),
+    /// What is written behind an address it is to ask, and how: never sent, never signed.
+    pub overrides: &'static str,
 }
 
 /// What asks for both kinds of news of a recording.
 const EVENTS: Option<(&str, &str)> = Some(("recordingStatusCallbackEvent", "completed absent"));
 
-/// Twilio's own.
+/// Twilio's own. It asks again, twice, what was not answered within 5 seconds, not at all or with an error ("Webhook
+/// connection overrides"): the second time changes nothing here, and an answer that was lost is given once more.
 pub const TWILIO: Dialect = Dialect {
     recorded_whole: &[("trim", "do-not-trim")],
     recording_events: EVENTS,
@@ -31,12 +34,14 @@ pub const TWILIO: Dialect = Dialect {
     goes_on_after_gather: false,
     ringing: (1, 600),
     talking: (1, 14_400),
+    overrides: "#rc=2&rp=5xx,ct,rt&rt=5000",
 };
 
 /// SignalWire's cXML (Compatibility API, "Record", "Gather", "Dial"): nothing behind a `Record` is ever carried out; the
 /// action is asked also when nothing was recorded.
 pub const SIGNALWIRE: Dialect = Dialect {
     goes_on_after_record: false,
+    overrides: "",
     ..TWILIO
 };
 
@@ -45,6 +50,7 @@ pub const SOMLENG: Dialect = Dialect {
     recorded_whole: &[],
     recording_events: None,
     goes_on_after_record: false,
+    overrides: "",
     ..TWILIO
 };
 
@@ -59,4 +65,5 @@ pub const TELNYX: Dialect = Dialect {
     goes_on_after_gather: true,
     ringing: (5, 120),
     talking: (60, 14_400),
+    overrides: "",
 };

@@ -144,7 +144,7 @@ fn a_menu_is_spoken_inside_its_gather() {
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
 <Response>
-<Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+<Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好,这里是热线 &amp; &lt;值班&gt;。</Say>
 <Play>https://h.example/hooks/tw/take/00000000-0000-0000-0000-000000000000/4/KEY</Play>
 <Say language="en-GB" voice="Polly.Amy-Neural">Press 9 for "English".</Say>
@@ -168,7 +168,7 @@ fn several_digits_end_with_the_last_or_with_the_hash_key() {
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Gather input="dtmf" numDigits="12" timeout="10" finishOnKey="#" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请输入。</Say>
     </Gather>
     </Response>
@@ -187,8 +187,8 @@ fn a_record_has_all_its_ways_out() {
 <?xml version="1.0" encoding="UTF-8"?>
 <Response>
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请讲。</Say>
-<Record action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
-<Redirect method="POST">https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2&amp;nothing=1</Redirect>
+<Record action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
+<Redirect method="POST">https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2&amp;nothing=1#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000</Redirect>
 </Response>
 "##);
 }
@@ -212,8 +212,8 @@ fn whoever_is_rung_sees_the_line_and_hears_the_whisper_first() {
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请稍候。</Say>
-    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155">
-    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">+8613800000001</Number>
+    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155">
+    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">+8613800000001</Number>
     </Dial>
     </Response>
     "##);
@@ -223,8 +223,8 @@ fn whoever_is_rung_sees_the_line_and_hears_the_whisper_first() {
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155" record="record-from-answer" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent">
-    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">+8613800000001</Number>
+    <Dial action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST" timeout="20" timeLimit="1800" callerId="+8618877009155" record="record-from-answer" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent">
+    <Number url="https://h.example/hooks/tw/whisper?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">+8613800000001</Number>
     </Dial>
     </Response>
     "##);
@@ -242,7 +242,7 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/taken?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/taken?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
     </Gather>
@@ -291,7 +291,7 @@ fn a_blunt_answer_leads_nowhere_twice() {
 <?xml version="1.0" encoding="UTF-8"?>
 <Response>
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">请留言。</Say>
-<Record action="https://h.example/hooks/tw/fallback" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
+<Record action="https://h.example/hooks/tw/fallback#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST" maxLength="240" timeout="10" finishOnKey="#" playBeep="true" trim="do-not-trim" recordingStatusCallback="https://h.example/hooks/tw/recording#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" recordingStatusCallbackMethod="POST" recordingStatusCallbackEvent="completed absent"/>
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">再见。</Say>
 <Hangup/>
 </Response>
