@@ -103,7 +103,7 @@ async fn keep_fact(
 }
 
 /// Something was added to an earlier report: it has to say who did, and somebody has to look at it.
-async fn add_to(
+pub(super) async fn add_to(
     service: &Service,
     tx: &mut Tx,
     call: &Call,

@@ -127,6 +127,7 @@ impl Provider for Asterisk {
         Capabilities {
             speaks_while_recording: false,
             has_voice: false,
+            streams_recordings: false,
         }
     }
 

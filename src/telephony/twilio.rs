@@ -128,6 +128,7 @@ impl Provider for Twilio {
         Capabilities {
             speaks_while_recording: false,
             has_voice: true,
+            streams_recordings: false,
         }
     }
 
