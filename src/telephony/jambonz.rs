@@ -11,16 +11,15 @@
 //! | [`listening`] | the audio as it comes in, pure |
 //! | `copies` | what was said in calls that run, for whoever wants to hear it again |
 //! | `rest` | how a call stands |
-//! | `signature` | jambonz's signature of a webhook |
 
 mod copies;
 pub mod listening;
 mod rest;
-mod signature;
 pub mod verbs;
 pub mod webhook;
 
 use super::rest::is_id;
+use super::signature::jambonz_fits;
 use super::twilio::is_loopback;
 use super::{
     CallStanding, Capabilities, Download, Event, Finding, Links, Provider, ProviderError,
@@ -33,14 +32,12 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-pub use copies::Copy;
 use copies::Copies;
+pub use copies::Copy;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use reqwest::Url;
 use serde_json::Value;
-use signature::jambonz_fits;
-pub use signature::jambonz_sign;
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -136,7 +133,13 @@ impl Jambonz {
 
     /// Is this connection to a stream's address let in? The token in the address must be the stream's; credentials, when
     /// some come along, too.
-    pub fn lets_in(&self, stream: &Stream, take_key: &str, token: &str, headers: &HeaderMap) -> bool {
+    pub fn lets_in(
+        &self,
+        stream: &Stream,
+        take_key: &str,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> bool {
         let token_fits = stream.token(take_key).as_bytes().ct_eq(token.as_bytes());
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let header_fits = match (given.next(), given.next()) {

@@ -4,8 +4,8 @@ use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished, delete, fetch, pace, settle, watch};
 use crate::clock::random_id;
 use crate::service::Service;
-use crate::store::jobs::{self, Kind};
 use crate::store::StoreError;
+use crate::store::jobs::{self, Kind};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;
@@ -158,4 +158,3 @@ async fn bury(service: &Service, kind: Kind, job: &Claimed) -> Result<(), StoreE
     }
     tx.commit().await
 }
-

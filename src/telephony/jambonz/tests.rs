@@ -1,5 +1,6 @@
 use super::*;
 use crate::telephony::rest::{RestTimeouts, loopback_client_with};
+use crate::telephony::signature::jambonz_sign;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
@@ -48,7 +49,10 @@ fn settings_that_cannot_work_are_refused() {
         Jambonz::new(settings, client).map(drop)
     };
     assert_eq!(judge(|_| ()), Ok(()));
-    assert_eq!(judge(|s| s.api_url = "http://127.0.0.1:1/v1/".into()), Ok(()));
+    assert_eq!(
+        judge(|s| s.api_url = "http://127.0.0.1:1/v1/".into()),
+        Ok(())
+    );
     assert_eq!(judge(|s| s.account.clear()), Err(BadSettings::Account));
     assert_eq!(
         judge(|s| s.account = "a/b".into()),
@@ -112,9 +116,9 @@ fn a_signature_is_one_right_and_of_this_time() {
     };
     assert_eq!(changed(&twice), forged);
     assert_eq!(changed(&|r| r.body = "{}".into()), forged);
-    for (seconds, expected) in [(300, Ok(())), (-300, Ok(())), (301, forged), (-301, forged)] {
+    for (seconds, fits) in [(300, true), (-300, true), (301, false), (-301, false)] {
         let at = |r: &mut RawRequest| r.at += TimeDelta::seconds(seconds);
-        assert_eq!(changed(&at), expected, "{seconds}");
+        assert_eq!(changed(&at).is_ok(), fits, "{seconds}");
     }
 }
 

@@ -184,10 +184,7 @@ pub fn whisper(script: &Script, links: &Links) -> Value {
         text: words.join(" "),
         language: language.flatten().map(str::to_owned),
     };
-    Value::Array(vec![
-        gather(Some(part), &keys, links.taken()),
-        hang_up(),
-    ])
+    Value::Array(vec![gather(Some(part), &keys, links.taken()), hang_up()])
 }
 
 /// The answer to the key of whoever was rung. Of what may stand in such an answer `tag` is the verb that does nothing;

@@ -17,7 +17,10 @@ async fn stand_in(status: u16, body: Value) -> (String, Arc<Mutex<Vec<String>>>)
         let bearer = request.headers()[header::AUTHORIZATION].to_str().unwrap();
         let line = format!("{} {} {bearer}", request.method(), request.uri());
         keep.lock().unwrap().push(line);
-        let answer = (StatusCode::from_u16(status).unwrap(), axum::Json(body.clone()));
+        let answer = (
+            StatusCode::from_u16(status).unwrap(),
+            axum::Json(body.clone()),
+        );
         async move { answer }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,13 +55,21 @@ async fn how_a_call_stands() {
 async fn what_an_operator_is_told() {
     let look = async |status| {
         let (url, _) = stand_in(status, json!({})).await;
-        jambonz(&format!("{url}/v1")).look("https://duty.example").await
+        jambonz(&format!("{url}/v1"))
+            .look("https://duty.example")
+            .await
     };
     let [Finding::Good(good)] = &look(404).await[..] else {
         panic!("it answers");
     };
-    assert!(good.contains("https://duty.example/hooks/jb/call"), "{good}");
+    assert!(
+        good.contains("https://duty.example/hooks/jb/call"),
+        "{good}"
+    );
     for status in [401, 403, 500] {
-        assert!(matches!(look(status).await[..], [Finding::Bad(_)]), "{status}");
+        assert!(
+            matches!(look(status).await[..], [Finding::Bad(_)]),
+            "{status}"
+        );
     }
 }

@@ -65,21 +65,22 @@ fn a_menu_is_interrupted_by_a_key_in_either_language() {
         say("邮箱：5号。", "zh-CN"),
         gather_(),
         say("never", "en"),
-    ]), @r#"
-    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"您好。举报请按1。"},"timeout":0.1,"verb":"gather"}
+    ]), @r##"
+    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"您好。"},"timeout":0.1,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"举报请按1。"},"timeout":0.1,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"synthesizer":{"language":"en","vendor":"default"},"text":"For English, press 9."},"timeout":0.1,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"邮箱：5号。"},"timeout":6,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
-    "#);
+    "##);
 }
 
 #[test]
 fn a_recording_is_streamed_to_us() {
-    assert_snapshot!(written(vec![say("请讲。", "zh-CN"), RECORD]), @r#"
+    assert_snapshot!(written(vec![say("请讲。", "zh-CN"), RECORD]), @r##"
     {"text":"请讲。","verb":"say"}
-    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","disableBidirectionalAudio":true,"finishOnKey":"#","maxLength":240,"mixType":"mono","playBeep":true,"sampleRate":8000,"timeout":10,"url":"wss://h.example/hooks/jb/listen/00000000-0000-0000-0000-000000000000/2/240/10/KEY","verb":"listen","wsAuth":{"password":"PASS","username":"jambonz"}}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","disableBidirectionalAudio":true,"finishOnKey":"#","maxLength":240,"mixType":"mono","playBeep":true,"sampleRate":8000,"timeout":10,"url":"wss://h.example/hooks/jb/listen/00000000-0000-0000-0000-000000000000/2/240/10/1SoIFAaHzaEUsdPXjUzvfO1P66uQGAlUbQy1FbxEqK8","verb":"listen","wsAuth":{"password":"c3rtVTgFu0u_PJa37Gu6QdE4q_qMmA5ZNAEByiLUdYE","username":"jambonz"}}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
-    "#);
+    "##);
 }
 
 #[test]
@@ -88,28 +89,49 @@ fn digits_are_typed_with_time_for_each() {
         most: 12,
         seconds: 10,
     };
-    assert_snapshot!(written(vec![say("请输入回执。", "zh-CN"), digits]), @"");
+    assert_snapshot!(written(vec![say("请输入回执。", "zh-CN"), digits]), @r##"
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"finishOnKey":"#","input":["digits"],"interDigitTimeout":10,"minDigits":1,"numDigits":12,"say":{"text":"请输入回执。"},"timeout":34,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
+    "##);
 }
 
 #[test]
 fn a_take_is_played_and_interrupted_too() {
-    assert_snapshot!(written(vec![Verb::Play { take: 1 }, say("请选择。", "zh-CN"), gather_()]), @"");
+    assert_snapshot!(written(vec![Verb::Play { take: 1 }, say("请选择。", "zh-CN"), gather_()]), @r##"
+    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"play":{"url":"https://h.example/hooks/jb/take/00000000-0000-0000-0000-000000000000/1/KEY"},"timeout":0.1,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"请选择。"},"timeout":6,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
+    "##);
 }
 
 #[test]
 fn the_roster_is_asked_before_it_is_let_through() {
-    assert_snapshot!(written(vec![say("正在转接。", "zh-CN"), connect(false)]), @"");
+    assert_snapshot!(written(vec![say("正在转接。", "zh-CN"), connect(false)]), @r##"
+    {"text":"正在转接。","verb":"say"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","callerId":"+8618877009155","target":[{"confirmHook":"https://h.example/hooks/jb/whisper?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","number":"+8613800000001","type":"phone"}],"timeLimit":3600,"timeout":20,"verb":"dial"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
+    "##);
     let recorded = document(&Script(vec![connect(true)]), &links());
-    assert_snapshot!(recorded[0]["listen"], @"");
-    let script = Script(vec![say("值班电话。", "zh-CN"), say("接听请按1。", "zh-CN"), gather_()]);
-    assert_snapshot!(lines(&whisper(&script, &links())), @"");
-    assert_snapshot!(taken(true), @"");
-    assert_snapshot!(taken(false), @"");
+    assert_snapshot!(recorded[0]["listen"], @r##"{"disableBidirectionalAudio":true,"maxLength":3600,"mixType":"mixed","sampleRate":8000,"url":"wss://h.example/hooks/jb/listen/00000000-0000-0000-0000-000000000000/2/3600/0/K_STFxzNRjtcseDX2oQRWqPYDcsGiOQZDtEYrQN1tqQ","wsAuth":{"password":"f3qeJhM7ruBzEkH7uBBByeCxxlYUTX6sKeg4wu0WFG0","username":"jambonz"}}"##);
+    let script = Script(vec![
+        say("值班电话。", "zh-CN"),
+        say("接听请按1。", "zh-CN"),
+        gather_(),
+    ]);
+    assert_snapshot!(lines(&whisper(&script, &links())), @r##"
+    {"actionHook":"https://h.example/hooks/jb/taken?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。 接听请按1。"},"timeout":6,"verb":"gather"}
+    {"verb":"hangup"}
+    "##);
+    assert_snapshot!(taken(true), @r##"[{"data":{"taken":true},"verb":"tag"}]"##);
+    assert_snapshot!(taken(false), @r##"[{"verb":"hangup"}]"##);
 }
 
 #[test]
 fn the_end_is_to_hang_up() {
-    assert_snapshot!(written(vec![say("Goodbye.", "en"), Verb::HangUp, say("never", "en")]), @"");
+    assert_snapshot!(written(vec![say("Goodbye.", "en"), Verb::HangUp, say("never", "en")]), @r##"
+    {"synthesizer":{"language":"en","vendor":"default"},"text":"Goodbye.","verb":"say"}
+    {"verb":"hangup"}
+    "##);
     assert_snapshot!(lines(&blunt_document(&Script(vec![
         say("您好。", "zh-CN"),
         say("This number is not in service.", "en"),
@@ -118,18 +140,27 @@ fn the_end_is_to_hang_up() {
         RECORD,
         connect(false),
         say("再见。", "zh-CN"),
-    ]))), @"");
+    ]))), @r##"
+    {"text":"您好。","verb":"say"}
+    {"synthesizer":{"language":"en","vendor":"default"},"text":"This number is not in service.","verb":"say"}
+    {"text":"再见。","verb":"say"}
+    {"verb":"hangup"}
+    "##);
 }
 
 #[test]
 fn words_are_neither_addresses_nor_instructions() {
-    let text = |text: &str| document(&Script(vec![say(text, "zh-CN")]), &links())[0]["text"].clone();
+    let text =
+        |text: &str| document(&Script(vec![say(text, "zh-CN")]), &links())[0]["text"].clone();
     assert_eq!(text("Note: it is handled."), "Note,  it is handled.");
     assert_eq!(text("https://x.example/a.wav"), "https, //x.example/a.wav");
     assert_eq!(text("<speak>你好</speak>"), "speak>你好</speak>");
     assert_eq!(text("处理结果: 已办结"), "处理结果: 已办结");
     assert_eq!(text("At 9:30 we open."), "At 9:30 we open.");
-    assert_eq!(document(&Script(vec![say("<<< ", "zh-CN")]), &links()), json!([]));
+    assert_eq!(
+        document(&Script(vec![say("<<< ", "zh-CN")]), &links()),
+        json!([])
+    );
 }
 
 #[test]
@@ -140,7 +171,11 @@ fn the_same_script_gives_the_same_bytes() {
 }
 
 pub(super) fn any_script() -> impl Strategy<Value = Script> {
-    let words = prop_oneof![any::<String>(), Just("您好。".to_owned()), "[a-z]{1,9}:.{0,9}"];
+    let words = prop_oneof![
+        any::<String>(),
+        Just("您好。".to_owned()),
+        "[a-z]{1,9}:.{0,9}"
+    ];
     let language = prop::sample::select(vec!["zh-CN", "en", "ug-CN", ""]);
     let verb = prop_oneof![
         4 => (words, language).prop_map(|(text, language)| say(&text, language)),
