@@ -23,6 +23,9 @@ pub const USER: &str = "jambonz";
 /// How long a `gather` that is followed by another one waits after its last word, in seconds.
 const BETWEEN: f64 = 0.1;
 
+/// Characters said in one piece. Voices take 5,000 bytes, and begin the later the more it is.
+const LONGEST: usize = 1000;
+
 /// What typing one digit may take, in seconds: jambonz counts the time for all digits from the last word on.
 const A_DIGIT: u32 = 2;
 
@@ -237,6 +240,30 @@ impl Part {
         }
     }
 
+    /// Says this too, where it fits: in the same language, and not too much for a voice in one piece.
+    fn takes_in(&mut self, more: &Self) -> bool {
+        let (
+            Self::Say { text, language },
+            Self::Say {
+                text: more,
+                language: in_language,
+            },
+        ) = (self, more)
+        else {
+            return false;
+        };
+        let together = text.chars().count() + more.chars().count() < LONGEST;
+        if language != in_language || !together {
+            return false;
+        }
+        // A full stop of full width has its space in it.
+        if text.ends_with(|last: char| last.is_ascii()) {
+            text.push(' ');
+        }
+        text.push_str(more);
+        true
+    }
+
     fn language(&self) -> Option<Option<&str>> {
         match self {
             Self::Say { language, .. } => Some(language.as_deref()),
@@ -270,7 +297,12 @@ fn add(parts: &mut Vec<Part>, verb: &Verb, links: &Links) {
     match verb {
         Verb::Say { text, language } => {
             let language = (*language != links.language).then(|| language.clone());
-            parts.extend(said(&text.to_string(), language));
+            for part in said(&text.to_string(), language) {
+                let taken = parts.last_mut().is_some_and(|before| before.takes_in(&part));
+                if !taken {
+                    parts.push(part);
+                }
+            }
         }
         Verb::Play { take } => parts.push(Part::Play(links.take(*take))),
         _ => {}

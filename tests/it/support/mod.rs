@@ -7,6 +7,7 @@ mod binary;
 mod callers;
 pub mod console;
 mod databases;
+pub mod feature_server;
 pub mod hooks;
 pub mod logs;
 pub mod pbx;
