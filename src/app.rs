@@ -1,20 +1,19 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
+mod providers;
+
+pub use providers::make_provider;
+
 use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::guesses::Guesses;
-use crate::config::{
-    Config, ConfigError, LineConfig, ProviderConfig, ProviderKind, ProviderSettings,
-};
+use crate::config::{Config, ConfigError, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
 use crate::service::{Patience, Service};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
-use crate::telephony::asterisk::{Asterisk, AsteriskSettings};
-use crate::telephony::rest::{loopback_client, rest_client};
-use crate::telephony::twilio::{Twilio, TwilioSettings};
-use crate::telephony::{Provider, Voice, simulator};
+use crate::telephony::{Provider, Voice};
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
@@ -194,65 +193,6 @@ async fn check_key(db: &Db, entry: &LineConfig) -> Result<(), StartError> {
             "line {id} has another key in the database than the one pinned in the configuration; find out who changed it before anybody calls"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// A provider from its configuration.
-///
-/// # Errors
-///
-/// A missing secret, or settings that cannot work.
-pub fn make_provider(
-    config: &ProviderConfig,
-    public_url: &str,
-    voice: Arc<dyn Voice>,
-) -> Result<Arc<dyn Provider>, StartError> {
-    let failed = |error: &dyn std::fmt::Display| {
-        StartError::Failed(format!("provider {}: {error}", config.name))
-    };
-    // Plain http is for this machine only, and needs no certificates.
-    let client = if config.api_url.starts_with("http://") {
-        loopback_client()
-    } else {
-        rest_client()
-    };
-    let client = client.map_err(|error| failed(&error))?;
-    match &config.settings {
-        ProviderSettings::Account {
-            account,
-            auth_token,
-        } => {
-            let settings = TwilioSettings {
-                name: config.name.clone(),
-                account: account.clone(),
-                auth_tokens: auth_token.read()?,
-                api_url: config.api_url.clone(),
-                public_url: public_url.to_owned(),
-            };
-            let made = match config.kind {
-                ProviderKind::Simulator => simulator::provider(settings, client),
-                _ => Twilio::new(settings, client),
-            };
-            Ok(Arc::new(made.map_err(|error| failed(&error))?))
-        }
-        ProviderSettings::Asterisk {
-            username,
-            password,
-            api_username,
-            api_password,
-            dial,
-        } => {
-            let settings = AsteriskSettings {
-                name: config.name.clone(),
-                username: username.clone(),
-                passwords: password.read()?,
-                api_url: config.api_url.clone(),
-                api_username: api_username.clone(),
-                api_password: api_password.read()?.into_iter().next().unwrap_or_default(),
-                dial: dial.clone(),
-            };
-            Ok(Arc::new(Asterisk::new(settings, client, voice)))
-        }
     }
 }
 

@@ -73,6 +73,15 @@ pub enum ProviderKind {
     Simulator,
     /// Asterisk, on the operator's own premises.
     Asterisk,
+    /// SignalWire.
+    #[serde(rename = "signalwire")]
+    SignalWire,
+    /// Telnyx.
+    Telnyx,
+    /// Somleng, hosted or one's own.
+    Somleng,
+    /// jambonz, hosted or one's own.
+    Jambonz,
 }
 
 /// A provider as configured. Its secrets are where [`Secret::read`] finds them.
@@ -93,12 +102,59 @@ pub struct ProviderConfig {
 /// What a kind of provider needs besides a name and an address.
 #[derive(Debug, Clone)]
 pub enum ProviderSettings {
-    /// Twilio and the simulated provider.
-    Account {
+    /// The simulated provider.
+    Simulator {
         /// The account at the provider.
         account: String,
         /// Its tokens. The current one first.
         auth_token: Secret,
+    },
+    /// Twilio.
+    Twilio {
+        /// The account's id.
+        account: String,
+        /// Its tokens. The current one first.
+        auth_token: Secret,
+        /// The secrets of shared keys, where the account has its webhooks signed with those.
+        signing_key: Option<Secret>,
+    },
+    /// SignalWire.
+    SignalWire {
+        /// The project's id.
+        account: String,
+        /// The tokens of its REST API. The current one first.
+        auth_token: Secret,
+        /// The keys its webhooks are signed with.
+        signing_key: Secret,
+    },
+    /// Telnyx.
+    Telnyx {
+        /// The account's id.
+        account: String,
+        /// The key of its API.
+        api_key: Secret,
+        /// The public keys its webhooks are signed with, in base64.
+        public_keys: Vec<String>,
+        /// Where recordings may be.
+        media_hosts: Vec<String>,
+    },
+    /// Somleng.
+    Somleng {
+        /// The account's id.
+        account: String,
+        /// Its tokens. The current one first.
+        auth_token: Secret,
+        /// Where recordings may be besides the API.
+        media_hosts: Vec<String>,
+    },
+    /// jambonz.
+    Jambonz {
+        /// The account's id.
+        account: String,
+        /// The key of its API.
+        api_key: Secret,
+        /// The secrets its webhooks are signed with.
+        webhook_secret: Secret,
     },
     /// Asterisk.
     Asterisk {
@@ -210,7 +266,7 @@ impl ProviderConfig {
             name: "simulator".to_owned(),
             kind: ProviderKind::Simulator,
             api_url: api_url.to_owned(),
-            settings: ProviderSettings::Account {
+            settings: ProviderSettings::Simulator {
                 account: "AC00000000000000000000000000000000".to_owned(),
                 auth_token: Secret {
                     source: SecretSource::Given(vec![token]),

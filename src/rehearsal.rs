@@ -21,7 +21,7 @@ pub struct Heard {
 
 /// Calls a line at a time and does these things, as far as the call goes.
 pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
-    let Turn { state, script, .. } = flow::answer(line, at, "000000000000".to_owned());
+    let Turn { state, script, .. } = flow::answer(line, at, "000000000000".to_owned(), true);
     let mut heard = Heard {
         answer: script,
         then: Vec::new(),

@@ -125,7 +125,7 @@ pub struct Turn {
 }
 
 /// Answers a call: step 0.
-pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
+pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> Turn {
     let schedule = &line.schedule;
     let mut state = State {
         phase: schedule.phase(now),
@@ -141,6 +141,7 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String) -> Turn {
         receipt,
         receipt_spoken: false,
         wrong_receipts: 0,
+        rings,
         earlier: None,
     };
     let around = Around {
@@ -180,7 +181,7 @@ pub fn next(line: &Line, around: Around, mut state: State, input: Input) -> Turn
 /// provider where the phase takes reports and the provider `records`. Where it doesn't, what would be said is lost: the
 /// caller is asked to call again.
 pub fn blunt(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
-    let turn = answer(line, now, String::new());
+    let turn = answer(line, now, String::new(), false);
     let speaker = Speaker::new(line, &line.languages[0]);
     let mut said = vec![speaker.greeting()];
     if takes_reports(line, &turn.state) {

@@ -37,9 +37,17 @@ pub struct State {
     /// Wrong receipts typed in this call.
     #[serde(default)]
     pub wrong_receipts: u8,
+    /// Somebody of the roster can be rung: the provider lets them be asked before they hear the caller.
+    #[serde(default = "rings")]
+    pub rings: bool,
     /// The earlier report the caller has called back about; what is recorded from then on is added to it.
     #[serde(default)]
     pub earlier: Option<Earlier>,
+}
+
+/// As before it was said: every provider there was lets whoever is rung be asked.
+fn rings() -> bool {
+    true
 }
 
 /// What a caller who has the receipt may know of their report.

@@ -100,7 +100,7 @@ impl Simulator {
         public_url: &str,
         main: std::net::SocketAddr,
     ) -> Result<Self, Failure> {
-        let ProviderSettings::Account {
+        let ProviderSettings::Simulator {
             account,
             auth_token,
         } = &provider.settings

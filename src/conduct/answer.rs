@@ -33,7 +33,8 @@ impl Conducting<'_> {
     ) -> Result<Call, StoreError> {
         let receipt = Receipt::from_random(random());
         let now = self.service.clock.line_now();
-        let turn = flow::answer(line, now, receipt.digits().to_owned());
+        let rings = self.provider.capabilities().asks_who_picks_up;
+        let turn = flow::answer(line, now, receipt.digits().to_owned(), rings);
         let call = self.new_call(line, lookup, Some(&turn.state)).await?;
         let rendered = self
             .provider

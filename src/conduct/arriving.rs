@@ -172,7 +172,8 @@ pub(super) async fn known(
         return Ok(None);
     }
     let mut event = event.clone();
-    let told = event.recording.take();
+    event.recording = None;
+    let told = event.unnamed.take();
     let Hook::Step(at) = hook else {
         return Ok(Some(event));
     };
@@ -188,7 +189,7 @@ pub(super) async fn known(
     };
     event.recording = found.map(|row| RecordingFact {
         id: id.into(),
-        outcome: outcome(service, &row, told.map(|fact| fact.outcome)),
+        outcome: outcome(service, &row, told),
     });
     Ok(Some(event))
 }

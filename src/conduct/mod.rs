@@ -263,8 +263,9 @@ impl<'a> Conducting<'a> {
                 Input::Nothing
             };
         }
-        if let Some(fact) = &self.event.recording {
-            return match fact.outcome {
+        let outcome = self.event.recording.as_ref().map(|fact| fact.outcome);
+        if let Some(outcome) = outcome.or(self.event.unnamed) {
+            return match outcome {
                 RecordingOutcome::Completed { seconds, end } => Input::Recorded {
                     end: if self.event.ended {
                         Some(RecordingEnd::HangUp)

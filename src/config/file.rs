@@ -3,6 +3,7 @@
 use crate::line::calendar::TomlDate;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -61,6 +62,51 @@ pub(super) struct Provider {
     pub api_password: Option<Spanned<OneOrTwo>>,
     pub api_password_file: Option<Spanned<OneOrTwo>>,
     pub dial: Option<Spanned<String>>,
+    pub signing_key: Option<Spanned<OneOrTwo>>,
+    pub signing_key_file: Option<Spanned<OneOrTwo>>,
+    pub api_key: Option<Spanned<OneOrTwo>>,
+    pub api_key_file: Option<Spanned<OneOrTwo>>,
+    pub public_key: Option<Spanned<OneOrTwo>>,
+    pub media_hosts: Option<Vec<Spanned<String>>>,
+    pub webhook_secret: Option<Spanned<OneOrTwo>>,
+    pub webhook_secret_file: Option<Spanned<OneOrTwo>>,
+}
+
+impl Provider {
+    /// The keys that are given and not every kind has, with where they stand.
+    pub fn given(&self) -> Vec<(&'static str, Range<usize>)> {
+        fn at<T>(
+            key: &'static str,
+            value: &Option<Spanned<T>>,
+        ) -> Option<(&'static str, Range<usize>)> {
+            value.as_ref().map(|value| (key, value.span()))
+        }
+        let hosts = self.media_hosts.iter().flatten();
+        let hosts = hosts.map(|host| ("media_hosts", host.span()));
+        [
+            at("account", &self.account),
+            at("auth_token", &self.auth_token),
+            at("auth_token_file", &self.auth_token_file),
+            at("username", &self.username),
+            at("password", &self.password),
+            at("password_file", &self.password_file),
+            at("api_username", &self.api_username),
+            at("api_password", &self.api_password),
+            at("api_password_file", &self.api_password_file),
+            at("dial", &self.dial),
+            at("signing_key", &self.signing_key),
+            at("signing_key_file", &self.signing_key_file),
+            at("api_key", &self.api_key),
+            at("api_key_file", &self.api_key_file),
+            at("public_key", &self.public_key),
+            at("webhook_secret", &self.webhook_secret),
+            at("webhook_secret_file", &self.webhook_secret_file),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(hosts)
+        .collect()
+    }
 }
 
 /// A value, or a list of two while it is being rotated.

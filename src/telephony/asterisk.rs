@@ -22,7 +22,7 @@ pub mod socket;
 
 use super::rest::is_id;
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Provider, ProviderError,
+    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
     ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
 };
 use crate::call::script::Script;
@@ -30,6 +30,7 @@ use crate::hidden::Hidden;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use program::{Program, Then, Writer};
 use std::borrow::Cow;
@@ -127,6 +128,10 @@ impl Provider for Asterisk {
         Capabilities {
             speaks_while_recording: false,
             has_voice: false,
+            asks_who_picks_up: true,
+            hears_silence: true,
+            knows_silence: true,
+            deletes: true,
             streams_recordings: false,
         }
     }
@@ -202,6 +207,10 @@ impl Provider for Asterisk {
             let names = names.iter().filter(|name| own(name));
             Ok(names.map(|name| name.to_string().into()).collect())
         })
+    }
+
+    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        Box::pin(self.list_all(since))
     }
 
     fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {

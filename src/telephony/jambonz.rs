@@ -18,11 +18,11 @@ mod rest;
 pub mod verbs;
 pub mod webhook;
 
+use super::carrier::{BadSettings, api_url, only, secrets, shown};
 use super::rest::is_id;
 use super::signature::jambonz_fits;
-use super::twilio::is_loopback;
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Provider, ProviderError,
+    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
     ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use crate::call::script::Script;
@@ -32,11 +32,11 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use copies::Copies;
 pub use copies::Copy;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
-use reqwest::Url;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -61,27 +61,6 @@ pub struct JambonzSettings {
     pub webhook_secrets: Vec<Hidden<String>>,
     /// The REST address, with or without `/v1` at the end.
     pub api_url: String,
-    /// Our own address as the provider knows it, without a trailing slash.
-    pub public_url: String,
-}
-
-/// Why settings are not taken. A sentence for the operator.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadSettings {
-    /// No account, or one with characters no id has.
-    #[error("the account is missing, or is not an account id")]
-    Account,
-    /// No key, or one that cannot stand in a header.
-    #[error("the API key is missing, or is not one")]
-    ApiKey,
-    /// No secret, an empty one, or more than two.
-    #[error("there must be one webhook secret, or two while one is being replaced")]
-    Secrets,
-    /// Not an address requests can go to.
-    #[error(
-        "the REST address must be https://…, or http:// on this machine, without a user, a query or a fragment"
-    )]
-    ApiUrl,
 }
 
 /// An account at jambonz.
@@ -107,25 +86,15 @@ impl Jambonz {
         }
         let key = settings.api_key.show();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(BadSettings::ApiKey);
-        }
-        let secrets = settings.webhook_secrets;
-        if !matches!(secrets.len(), 1 | 2) || secrets.iter().any(|s| s.show().is_empty()) {
             return Err(BadSettings::Secrets);
         }
-        let api = Url::parse(&settings.api_url).map_err(|_| BadSettings::ApiUrl)?;
-        let safe = api.scheme() == "https" || (api.scheme() == "http" && is_loopback(&api));
-        let bare = api.query().is_none() && api.fragment().is_none();
-        if !safe || !bare || !api.username().is_empty() || api.password().is_some() {
-            return Err(BadSettings::ApiUrl);
-        }
-        let api_url = settings.api_url.trim_end_matches('/');
+        let api_url = api_url(&settings.api_url)?;
         Ok(Self {
             name: settings.name,
             account: settings.account,
+            secrets: secrets(settings.webhook_secrets)?,
+            api_url: api_url.strip_suffix("/v1").unwrap_or(&api_url).to_owned(),
             api_key: settings.api_key,
-            secrets,
-            api_url: api_url.strip_suffix("/v1").unwrap_or(api_url).to_owned(),
             client,
             copies: Copies::default(),
         })
@@ -186,22 +155,21 @@ impl Provider for Jambonz {
         Capabilities {
             speaks_while_recording: false,
             has_voice: true,
+            asks_who_picks_up: true,
+            // Not jambonz does, but who listens to it here.
+            hears_silence: true,
+            knows_silence: true,
+            deletes: true,
             streams_recordings: true,
         }
     }
 
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
-        let mut signatures = request.headers.get_all(SIGNATURE).iter();
-        let (Some(signature), None) = (signatures.next(), signatures.next()) else {
-            return Err(Refused::Forged);
-        };
-        let signature = signature.to_str().map_err(|_| Refused::Forged)?;
-        let secrets: Vec<&str> = self.secrets.iter().map(|s| s.show().as_str()).collect();
+        let signature = only(request, SIGNATURE).ok_or(Refused::Forged)?;
         let now = request.at.timestamp();
-        if jambonz_fits(&secrets, signature, &request.body, now) {
-            Ok(())
-        } else {
-            Err(Refused::Forged)
+        match jambonz_fits(&shown(&self.secrets), signature, &request.body, now) {
+            true => Ok(()),
+            false => Err(Refused::Forged),
         }
     }
 
@@ -255,6 +223,11 @@ impl Provider for Jambonz {
         _: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Nothing rests there that could be compared with anything.
+    fn list(&self, _: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        Box::pin(async { Err(ProviderError::Unsupported) })
     }
 
     fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {

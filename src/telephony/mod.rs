@@ -5,11 +5,15 @@
 //! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
 
 pub mod asterisk;
+pub mod carrier;
 pub mod form;
 pub mod jambonz;
 pub mod rest;
+pub mod signalwire;
 pub mod signature;
 pub mod simulator;
+pub mod somleng;
+pub mod telnyx;
 pub mod twilio;
 pub mod twiml;
 pub mod wav;
@@ -74,6 +78,8 @@ pub struct Event {
     pub ended: bool,
     /// A recording the webhook speaks of, whatever kind of webhook it is.
     pub recording: Option<RecordingFact>,
+    /// What became of a recording whose id the webhook does not say: another one will.
+    pub unnamed: Option<RecordingOutcome>,
 }
 
 /// What a provider says of one recording.
@@ -281,9 +287,45 @@ pub enum ProviderError {
     /// The provider refuses our credentials (401, 403).
     #[error("the provider refuses the configured account or token")]
     Denied,
+    /// The provider has no such request.
+    #[error("the provider cannot do that")]
+    Unsupported,
     /// Anything else: unreachable, cut short, an error status. Safe to log: holds no address and no body.
     #[error("the provider answered badly: {0}")]
     Failed(String),
+}
+
+/// What a provider has, as it lists it.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// Calls, those that are running included.
+    pub calls: Vec<ListedCall>,
+    /// Recordings that are there, or will be.
+    pub recordings: Vec<ListedRecording>,
+}
+
+/// A call, as its provider lists it.
+#[derive(Clone, Debug)]
+pub struct ListedCall {
+    /// Its id.
+    pub id: ProviderCallId,
+    /// The number that was dialled, as the provider writes it; empty when the list doesn't say.
+    pub to: Hidden<String>,
+    /// It is over.
+    pub ended: bool,
+    /// When it began, when the list says.
+    pub began: Option<DateTime<Utc>>,
+}
+
+/// A recording, as its provider lists it.
+#[derive(Clone, Debug)]
+pub struct ListedRecording {
+    /// Its id.
+    pub id: ProviderRecordingId,
+    /// The call it was made in, when the list says.
+    pub call: Option<ProviderCallId>,
+    /// When it was made, when the list says.
+    pub made: Option<DateTime<Utc>>,
 }
 
 /// What a provider answers when asked about a call.
@@ -311,13 +353,20 @@ pub struct Capabilities {
     pub speaks_while_recording: bool,
     /// It speaks words. One that can't plays sounds, which a [`Voice`] has.
     pub has_voice: bool,
+    /// It lets whoever is rung press a key before they hear the caller. Where it can't, a voicemail would swallow the
+    /// caller: nobody is rung, and the duty inspector is not offered.
+    pub asks_who_picks_up: bool,
+    /// It ends a recording when nobody speaks any more. Where it can't, `#`, the limit and hanging up end one.
+    pub hears_silence: bool,
+    /// It tells a recording in which nobody spoke from one in which somebody did. Where it can't, a silent caller leaves
+    /// a report like any other.
+    pub knows_silence: bool,
+    /// It deletes a recording when asked to. Where it can't, it keeps them as long as the account says there.
+    pub deletes: bool,
     /// It records nothing: what a caller says is streamed to us as it is spoken. What became of it is known here, not
     /// there, and while nothing can be written down no recording may be offered.
     pub streams_recordings: bool,
 }
-
-/// A call no provider has: asking for it proves address, account and token.
-const NO_CALL: &str = "CA00000000000000000000000000000000";
 
 /// The sounds of what is said, for a provider without a voice of its own.
 pub trait Voice: Send + Sync {
@@ -391,19 +440,15 @@ pub trait Provider: Send + Sync {
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
 
+    /// Calls and recordings since a time: what to compare with what was heard of.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::Unsupported`] where the provider lists nothing.
+    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>>;
+
     /// Looks whether it can be worked with: address, account, secret, and where it has to find us.
-    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(async move {
-            let found = match self.ask(NO_CALL).await {
-                Ok(_) | Err(ProviderError::NotFound) => Finding::Good(format!(
-                    "answers; it calls {public_url}/hooks/{}/call",
-                    self.name()
-                )),
-                Err(error) => Finding::Bad(error.to_string()),
-            };
-            vec![found]
-        })
-    }
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>>;
 
     /// The switch behind it, when it holds a connection to us.
     fn switch(self: Arc<Self>) -> Option<Arc<asterisk::Asterisk>> {

@@ -5,9 +5,11 @@
 
 use super::{Download, ProviderError};
 use futures_util::StreamExt;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{Response, StatusCode, redirect};
 use serde_json::Value;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The longest JSON answer read, in bytes.
@@ -66,6 +68,65 @@ pub(super) fn loopback_client_with(
     timeouts: RestTimeouts,
 ) -> Result<reqwest::Client, ProviderError> {
     built(builder(timeouts).tls_certs_only([]))
+}
+
+/// The client for addresses that a provider hands out: over HTTPS, and only to public addresses. One for a stand-in on
+/// this machine asks this machine only, as its callers see to.
+pub(super) fn media_client(local: bool) -> Result<reqwest::Client, ProviderError> {
+    match local {
+        true => loopback_client(),
+        false => built(
+            builder(RestTimeouts::default())
+                .https_only(true)
+                .dns_resolver(PublicAddresses),
+        ),
+    }
+}
+
+/// Knows the names of public addresses only: what is connected to is what was looked at.
+struct PublicAddresses;
+
+impl Resolve for PublicAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+            match public.is_empty() {
+                true => Err("the name leads to no public address".into()),
+                false => Ok(Box::new(public.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// Is it an address of the public Internet, after IANA's registries of special-purpose addresses? An IPv6 address that
+/// stands for an IPv4 one is not.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 192 && b == 88 && c == 99)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        // Only what is given out to be reached from anywhere (2000::/3), without what stands for something else in it:
+        // 2001::/23 (protocols, Teredo, benchmarks), documentation, 6to4.
+        IpAddr::V6(v6) => {
+            let [a, b, ..] = v6.segments();
+            (0x2000..0x4000).contains(&a)
+                && !(a == 0x2001 && (b < 0x200 || b == 0xdb8))
+                && a != 0x2002
+                && !(a == 0x3fff && b < 0x1000)
+        }
+    }
 }
 
 fn builder(timeouts: RestTimeouts) -> reqwest::ClientBuilder {
@@ -164,4 +225,64 @@ pub(super) fn in_our_words(error: &reqwest::Error) -> ProviderError {
 
 pub(super) fn failed(why: &str) -> ProviderError {
     ProviderError::Failed(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_public_is_told_from_what_is_not() {
+        for public in [
+            "8.8.8.8",
+            "100.63.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for other in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:808:808::1",
+        ] {
+            assert!(!is_public(other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_not_known() {
+        let client = media_client(false);
+        // Without certificates on this machine there is no client, and nothing is asked.
+        let Ok(client) = client else { return };
+        let error = client.get("https://localhost/").send().await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+        assert!(
+            format!("{error:?}").contains("no public address"),
+            "{error:?}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The simulated provider: speaks Twilio's dialect, on this machine only.
 
-use super::twilio::{BadSettings, Twilio, TwilioSettings, is_loopback};
+use super::carrier::{BadSettings, Carrier, is_loopback};
+use super::twilio::{self, TwilioSettings};
 use reqwest::Url;
 
 /// The provider of a simulated line. Everything about it is Twilio's, but where it is; `client` may be
@@ -8,13 +9,13 @@ use reqwest::Url;
 ///
 /// # Errors
 ///
-/// [`BadSettings::NotLoopback`] when its REST address is not `http://` on this machine, and what [`Twilio::new`] refuses.
-pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Twilio, BadSettings> {
+/// [`BadSettings::NotLoopback`] when its REST address is not `http://` on this machine, and what [`twilio::provider`] refuses.
+pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     let api = Url::parse(&settings.api_url).map_err(|_| BadSettings::ApiUrl)?;
     if api.scheme() != "http" || !is_loopback(&api) {
         return Err(BadSettings::NotLoopback);
     }
-    Twilio::new(settings, client)
+    twilio::provider(settings, client)
 }
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod tests {
                 name: "simulator".to_owned(),
                 account: "AC1".to_owned(),
                 auth_tokens: vec![Hidden::new("token".to_owned())],
+                signing_keys: Vec::new(),
                 api_url: api_url.to_owned(),
                 public_url: "http://127.0.0.1:8080".to_owned(),
             };

@@ -1,7 +1,13 @@
-//! Scripts in TwiML, Twilio's language for a call.
+//! Scripts in TwiML, Twilio's language for a call, and in the dialects of those who speak it too.
 //!
-//! Only verbs and attributes of Twilio's own list are used, always in the same order, so that the same script gives
-//! the same bytes. What is said straight before a `Gather` stands inside it: only there a key interrupts.
+//! Only verbs and attributes that the provider's own pages list are used, always in the same order, so that the same
+//! script gives the same bytes. What is said straight before a `Gather` stands inside it: only there a key interrupts.
+
+mod dialect;
+mod tongue;
+
+pub use dialect::{Dialect, SIGNALWIRE, SOMLENG, TELNYX, TWILIO};
+pub use tongue::tongue;
 
 use super::Links;
 use crate::call::script::{Script, Verb};
@@ -14,12 +20,6 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Characters one `Say` holds. Twilio takes 4,096; beyond that it says nothing at all.
 const LONGEST_SAY: usize = 2000;
 
-/// Seconds Twilio lets a telephone ring, at most.
-const LONGEST_RINGING: u32 = 600;
-
-/// Seconds Twilio lets a talk last, at most.
-const LONGEST_TALK: u32 = 14_400;
-
 /// Where a document without a call of ours sends its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BluntLinks {
@@ -31,10 +31,10 @@ pub struct BluntLinks {
 
 /// A script of a running call.
 ///
-/// Behind a `Record` stands a `Redirect`: on an empty recording Twilio asks no action and goes on with the next verb.
-/// Verbs behind one that ends the script are not written.
-pub fn document(script: &Script, links: &Links) -> String {
-    let mut twiml = Twiml::new();
+/// Where the provider asks no action on an empty recording and goes on with the next verb, a `Redirect` stands behind a
+/// `Record`; likewise behind a `Gather`. Verbs behind one that ends the script are not written.
+pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> String {
+    let mut twiml = Twiml::new(dialect);
     let mut spoken = Vec::new();
     for verb in &script.0 {
         match verb {
@@ -42,13 +42,13 @@ pub fn document(script: &Script, links: &Links) -> String {
             Verb::Gather { seconds, .. } => {
                 twiml.open_gather(1, "", *seconds, &links.step());
                 twiml.speak(&mut spoken, Some(links));
-                twiml.0.push_str("</Gather>");
+                twiml.close_gather(&links.step());
                 break;
             }
             Verb::Digits { most, seconds } => {
                 twiml.open_gather(*most, "#", *seconds, &links.step());
                 twiml.speak(&mut spoken, Some(links));
-                twiml.0.push_str("</Gather>");
+                twiml.close_gather(&links.step());
                 break;
             }
             Verb::Record {
@@ -62,7 +62,9 @@ pub fn document(script: &Script, links: &Links) -> String {
                     &links.step(),
                     &links.recording(),
                 );
-                twiml.element("Redirect", &[("method", "POST")], &links.nothing());
+                if dialect.goes_on_after_record {
+                    twiml.element("Redirect", &[("method", "POST")], &links.nothing());
+                }
                 break;
             }
             Verb::Connect {
@@ -78,7 +80,7 @@ pub fn document(script: &Script, links: &Links) -> String {
             }
             Verb::HangUp => {
                 twiml.speak(&mut spoken, Some(links));
-                twiml.0.push_str("<Hangup/>");
+                twiml.text.push_str("<Hangup/>");
                 break;
             }
         }
@@ -88,29 +90,29 @@ pub fn document(script: &Script, links: &Links) -> String {
 }
 
 /// What whoever was rung hears. Whichever key they press, or none, is posted to [`Links::taken`].
-pub fn whisper(script: &Script, links: &Links) -> String {
-    let mut twiml = Twiml::new();
+pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> String {
+    let mut twiml = Twiml::new(dialect);
     let mut spoken = Vec::new();
     for verb in &script.0 {
         match verb {
             Verb::Gather { seconds, .. } => {
                 twiml.open_gather(1, "", *seconds, &links.taken());
                 twiml.speak(&mut spoken, None);
-                twiml.0.push_str("</Gather>");
+                twiml.text.push_str("</Gather>");
                 break;
             }
             verb => spoken.push(verb),
         }
     }
-    twiml.0.push_str("<Hangup/>");
+    twiml.text.push_str("<Hangup/>");
     twiml.done()
 }
 
 /// The answer to the key of whoever was rung. A document that does nothing lets Twilio put the two together.
-pub fn taken(taken: bool) -> String {
-    let mut twiml = Twiml::new();
+pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
+    let mut twiml = Twiml::new(dialect);
     if !taken {
-        twiml.0.push_str("<Hangup/>");
+        twiml.text.push_str("<Hangup/>");
     }
     twiml.done()
 }
@@ -122,8 +124,8 @@ pub fn taken(taken: bool) -> String {
 /// document, and a caller who says nothing would hear it for ever. Instead what the script says after the `Record`
 /// is said, then the call ends. A recording that did come about is posted to [`BluntLinks::recorded`], which must
 /// answer it with a goodbye, not with the same document. The document always ends with `Hangup`.
-pub fn blunt_document(script: &Script, links: &BluntLinks) -> String {
-    let mut twiml = Twiml::new();
+pub fn blunt_document(dialect: &'static Dialect, script: &Script, links: &BluntLinks) -> String {
+    let mut twiml = Twiml::new(dialect);
     for verb in &script.0 {
         match verb {
             Verb::Say { .. } => twiml.speak(&mut vec![verb], None),
@@ -143,75 +145,95 @@ pub fn blunt_document(script: &Script, links: &BluntLinks) -> String {
             Verb::HangUp => break,
         }
     }
-    twiml.0.push_str("<Hangup/>");
+    twiml.text.push_str("<Hangup/>");
     twiml.done()
 }
 
 /// A document being written.
-struct Twiml(String);
+struct Twiml {
+    dialect: &'static Dialect,
+    text: String,
+}
 
 impl Twiml {
-    fn new() -> Self {
-        Self(r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#.to_owned())
+    fn new(dialect: &'static Dialect) -> Self {
+        Self {
+            dialect,
+            text: r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#.to_owned(),
+        }
     }
 
     fn done(mut self) -> String {
-        self.0.push_str("</Response>");
-        self.0
+        self.text.push_str("</Response>");
+        self.text
     }
 
     fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.0.push('<');
-        self.0.push_str(name);
+        self.text.push('<');
+        self.text.push_str(name);
         for (attribute, value) in attributes {
             // Writing to a string cannot fail.
-            let _ = write!(self.0, r#" {attribute}="{}""#, escape(*value));
+            let _ = write!(self.text, r#" {attribute}="{}""#, escape(*value));
         }
     }
 
     fn element(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) {
         self.open(name, attributes);
-        let _ = write!(self.0, ">{}</{name}>", partial_escape(text));
+        let _ = write!(self.text, ">{}</{name}>", partial_escape(text));
     }
 
     /// `finish` ends it besides the last of `digits`; what was pressed is posted without it.
     fn open_gather(&mut self, digits: u32, finish: &str, seconds: u32, action: &str) {
-        self.open(
-            "Gather",
-            &[
-                ("input", "dtmf"),
-                ("numDigits", &digits.max(1).to_string()),
-                ("timeout", &seconds.max(1).to_string()),
-                ("finishOnKey", finish),
-                ("actionOnEmptyResult", "true"),
-                ("action", action),
-                ("method", "POST"),
-            ],
-        );
-        self.0.push('>');
+        let (digits, seconds) = (digits.max(1).to_string(), seconds.max(1).to_string());
+        let mut attributes = vec![
+            ("input", "dtmf"),
+            ("numDigits", digits.as_str()),
+            ("timeout", seconds.as_str()),
+            ("finishOnKey", finish),
+        ];
+        if !self.dialect.goes_on_after_gather {
+            attributes.push(("actionOnEmptyResult", "true"));
+        }
+        attributes.extend([("action", action), ("method", "POST")]);
+        self.open("Gather", &attributes);
+        self.text.push('>');
+    }
+
+    fn close_gather(&mut self, action: &str) {
+        self.text.push_str("</Gather>");
+        if self.dialect.goes_on_after_gather {
+            self.element("Redirect", &[("method", "POST")], action);
+        }
     }
 
     fn record(&mut self, max_seconds: u32, silence_seconds: u32, action: &str, callback: &str) {
-        self.open(
-            "Record",
-            &[
-                ("action", action),
-                ("method", "POST"),
-                // Twilio wants more than one second, and no more than its shortest limit for a call.
-                ("maxLength", &max_seconds.clamp(2, 14_400).to_string()),
-                ("timeout", &silence_seconds.max(1).to_string()),
-                ("finishOnKey", "#"),
-                ("playBeep", "true"),
-                ("trim", "do-not-trim"),
-                ("recordingStatusCallback", callback),
-                ("recordingStatusCallbackMethod", "POST"),
-                ("recordingStatusCallbackEvent", "completed absent"),
-            ],
-        );
-        self.0.push_str("/>");
+        // Twilio wants more than one second, and nobody wants more than the shortest limit of a call.
+        let most = max_seconds.clamp(2, 14_400).to_string();
+        let silence = match self.dialect.hears_silence {
+            true => silence_seconds.max(1).to_string(),
+            false => "0".to_owned(),
+        };
+        let mut attributes = vec![
+            ("action", action),
+            ("method", "POST"),
+            ("maxLength", most.as_str()),
+            ("timeout", silence.as_str()),
+            ("finishOnKey", "#"),
+            ("playBeep", "true"),
+        ];
+        attributes.extend(self.dialect.recorded_whole);
+        attributes.extend([
+            ("recordingStatusCallback", callback),
+            ("recordingStatusCallbackMethod", "POST"),
+        ]);
+        attributes.extend(self.dialect.recording_events);
+        self.open("Record", &attributes);
+        self.text.push_str("/>");
     }
 
     /// Whoever is rung sees the line's number: without one Twilio shows them the caller's.
+    ///
+    /// Written for a provider that lets whoever was rung be asked first; nobody is rung over any other.
     fn dial(
         &mut self,
         number: &str,
@@ -222,8 +244,8 @@ impl Twiml {
     ) {
         let (action, recording) = (links.step(), links.recording());
         let (timeout, limit) = (
-            ring_seconds.clamp(1, LONGEST_RINGING).to_string(),
-            max_seconds.clamp(1, LONGEST_TALK).to_string(),
+            within(ring_seconds, self.dialect.ringing).to_string(),
+            within(max_seconds, self.dialect.talking).to_string(),
         );
         let mut attributes = vec![
             ("action", action.as_str()),
@@ -238,14 +260,14 @@ impl Twiml {
                 ("trim", "do-not-trim"),
                 ("recordingStatusCallback", &recording),
                 ("recordingStatusCallbackMethod", "POST"),
-                ("recordingStatusCallbackEvent", "completed absent"),
             ]);
+            attributes.extend(self.dialect.recording_events);
         }
         self.open("Dial", &attributes);
-        self.0.push('>');
+        self.text.push('>');
         let whisper = links.whisper();
         self.element("Number", &[("url", &whisper), ("method", "POST")], number);
-        self.0.push_str("</Dial>");
+        self.text.push_str("</Dial>");
     }
 
     /// Writes what is said and played, in order, and empties `spoken`. Without links nothing can be played.
@@ -270,95 +292,9 @@ impl Twiml {
     }
 }
 
-/// Languages Twilio speaks under another name than ours, with a voice: without one, an account's basic voice is
-/// used, and it has no Chinese.
-const OUR_NAMES: &[(&str, &str, &str)] = &[
-    ("zh-CN", "cmn-CN", "Polly.Zhiyu-Neural"),
-    ("zh", "cmn-CN", "Polly.Zhiyu-Neural"),
-    ("cmn-CN", "cmn-CN", "Polly.Zhiyu-Neural"),
-    ("zh-TW", "cmn-TW", "Google.cmn-TW-Wavenet-A"),
-    ("zh-HK", "yue-HK", "Polly.Hiujin-Neural"),
-    ("en", "en-GB", "Polly.Amy-Neural"),
-    ("en-GB", "en-GB", "Polly.Amy-Neural"),
-];
-
-/// Languages Twilio speaks under the name given, with the voice the account has for them.
-const ITS_NAMES: &[&str] = &[
-    "af-ZA",
-    "am-ET",
-    "ar-AE",
-    "ar-XA",
-    "arb",
-    "bg-BG",
-    "bn-IN",
-    "ca-ES",
-    "cmn-TW",
-    "cs-CZ",
-    "cy-GB",
-    "da-DK",
-    "de-AT",
-    "de-DE",
-    "el-GR",
-    "en-AU",
-    "en-CA",
-    "en-GB-WLS",
-    "en-IE",
-    "en-IN",
-    "en-NZ",
-    "en-US",
-    "en-ZA",
-    "es-ES",
-    "es-MX",
-    "es-US",
-    "fi-FI",
-    "fil-PH",
-    "fr-BE",
-    "fr-CA",
-    "fr-FR",
-    "gu-IN",
-    "he-IL",
-    "hi-IN",
-    "hu-HU",
-    "id-ID",
-    "is-IS",
-    "it-IT",
-    "ja-JP",
-    "kn-IN",
-    "ko-KR",
-    "lv-LV",
-    "ml-IN",
-    "mr-IN",
-    "ms-MY",
-    "nb-NO",
-    "nl-BE",
-    "nl-NL",
-    "pa-IN",
-    "pl-PL",
-    "pt-BR",
-    "pt-PT",
-    "ro-RO",
-    "ru-RU",
-    "sk-SK",
-    "sr-RS",
-    "sv-SE",
-    "ta-IN",
-    "te-IN",
-    "th-TH",
-    "tr-TR",
-    "uk-UA",
-    "vi-VN",
-    "yue-HK",
-];
-
-/// What Twilio calls a language of ours, and the voice to ask for, if any; `None` when it doesn't speak it, and then
-/// an account's default language is heard.
-pub fn tongue(language: &str) -> Option<(&'static str, Option<&'static str>)> {
-    let same = |name: &str| name.eq_ignore_ascii_case(language);
-    OUR_NAMES
-        .iter()
-        .find(|row| same(row.0))
-        .map(|row| (row.1, Some(row.2)))
-        .or_else(|| ITS_NAMES.iter().find(|n| same(n)).map(|name| (*name, None)))
+/// A number of seconds, as near as the provider allows.
+fn within(seconds: u32, (least, most): (u32, u32)) -> u32 {
+    seconds.clamp(least, most)
 }
 
 /// The words without what XML forbids, what isn't spoken, and what makes a log or a page read otherwise than it is:

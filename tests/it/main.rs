@@ -28,6 +28,7 @@ mod escaping;
 mod fetching;
 mod floods;
 mod grants;
+mod jambonz;
 mod kill;
 mod logins;
 mod main_job;

@@ -310,7 +310,7 @@ async fn espeak_speaks_all_of_the_line() {
         .openings(line.schedule.inspection.from)
         .next()
         .unwrap();
-    let script = flow::answer(line, at.to_utc(), String::new()).script;
+    let script = flow::answer(line, at.to_utc(), String::new(), true).script;
     let Verb::Say { text, language } = &script.0[0] else {
         panic!("{script:?}");
     };

@@ -1,6 +1,7 @@
 //! A reply, told by a provider that has no voice: as the sound of it, or as the word that there is one.
 
 use crate::support::{LINES, NUMBER, TestLine, on_both, wav};
+use chrono::{DateTime, Utc};
 use dutyline::call::script::Script;
 use dutyline::conduct::{Hook, Reply, StepRef, conduct};
 use dutyline::line::number::Caller;
@@ -9,7 +10,7 @@ use dutyline::simulator::call::Heard;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::telephony::{
-    CallStanding, Capabilities, Download, Event, Links, Provider, ProviderError,
+    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
     ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use futures_util::future::BoxFuture;
@@ -76,6 +77,14 @@ impl Provider for Speechless {
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
         self.0.recordings_of(call)
     }
+
+    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        self.0.list(since)
+    }
+
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
+        self.0.look(public_url)
+    }
 }
 
 /// A call that comes in by such a provider.
@@ -114,6 +123,7 @@ impl<'a> Call<'a> {
             keys: keys.map(|keys| keys.to_owned().into()),
             ended,
             recording: None,
+            unnamed: None,
         };
         let service = self.line.service();
         let reply = conduct(service, &self.provider, &hook, &event).await;

@@ -229,6 +229,7 @@ fn event(call: &str, recorded: bool) -> Event {
         keys: None,
         ended: false,
         recording,
+        unnamed: None,
     }
 }
 

@@ -492,6 +492,7 @@ on_both! {
             keys: None,
             ended: false,
             recording: None,
+            unnamed: None,
         };
         assert!(conduct(&service, provider, &Hook::Call, &call("CA1")).await.is_ok());
         let forger = Identity::generate().recipient().to_string();

@@ -38,6 +38,9 @@ impl Flow<'_> {
 
     /// Who is on duty now, from this place of the roster on.
     pub(super) fn on_duty(&self, from: usize) -> Option<usize> {
+        if !self.state.rings {
+            return None;
+        }
         let timezone = self.line.schedule.timezone;
         self.line.roster.next(timezone, self.around.now, from)
     }

@@ -1019,7 +1019,7 @@ fn document(caller: &Caller<'_>) -> String {
         language: "zh-CN".into(),
     };
     // One element a line, to be read.
-    twiml::document(&caller.heard, &links).replace("><", ">\n<")
+    twiml::document(&twiml::TWILIO, &caller.heard, &links).replace("><", ">\n<")
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl<'a> Caller<'a> {
             state,
             effects,
             script,
-        } = flow::answer(line, at, RECEIPT.to_owned());
+        } = flow::answer(line, at, RECEIPT.to_owned(), true);
         Self {
             line,
             around: Around {

@@ -545,7 +545,7 @@ proptest! {
     /// With the database down: the phase's words, and a recording where the phase takes reports.
     #[test]
     fn the_blunt_answer_needs_nobody(line in any_line(), now in any_instant()) {
-        let state = flow::answer(&line, now, RECEIPT.to_owned()).state;
+        let state = flow::answer(&line, now, RECEIPT.to_owned(), true).state;
         let script = blunt(&line, now, true);
         let end = waits(&script);
         if takes_reports(&line, &state) {

@@ -6,7 +6,7 @@ use crate::config::file::{OneOrTwo, Provider};
 use crate::config::{ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource};
 use crate::hidden::Hidden;
 use crate::telephony::rest::is_id as is_provider_id;
-use std::ops::Range;
+use crate::telephony::signature::telnyx_public_key;
 use toml::Spanned;
 
 /// A secret as it may be written.
@@ -24,13 +24,75 @@ impl Checker<'_> {
             return self.wrong(&written.name, ID_RULE);
         }
         let kind = *written.kind.get_ref();
+        self.only_its_own(written, kind)?;
         let settings = match kind {
-            ProviderKind::Twilio | ProviderKind::Simulator => self.account(written)?,
+            ProviderKind::Twilio => ProviderSettings::Twilio {
+                account: self.account(written)?,
+                auth_token: self.auth_token(written)?,
+                signing_key: match written.signing_key.is_some()
+                    || written.signing_key_file.is_some()
+                {
+                    true => Some(self.signing_key(written)?),
+                    false => None,
+                },
+            },
+            ProviderKind::Simulator => ProviderSettings::Simulator {
+                account: self.account(written)?,
+                auth_token: self.auth_token(written)?,
+            },
+            ProviderKind::SignalWire => ProviderSettings::SignalWire {
+                account: self.account(written)?,
+                auth_token: self.auth_token(written)?,
+                signing_key: self.signing_key(written)?,
+            },
+            ProviderKind::Telnyx => ProviderSettings::Telnyx {
+                account: self.account(written)?,
+                api_key: self.api_key(written)?,
+                public_keys: self.public_keys(written)?,
+                media_hosts: match self.media_hosts(written)? {
+                    hosts if hosts.is_empty() => {
+                        let here = self.source.here(written.kind.span());
+                        return Err(here.error(
+                            "media_hosts",
+                            "recordings are fetched from hosts that are listed only; write it like [\"s3.amazonaws.com\"]".into(),
+                        ));
+                    }
+                    hosts => hosts,
+                },
+            },
+            ProviderKind::Somleng => ProviderSettings::Somleng {
+                account: self.account(written)?,
+                auth_token: self.auth_token(written)?,
+                media_hosts: self.media_hosts(written)?,
+            },
+            ProviderKind::Jambonz => ProviderSettings::Jambonz {
+                account: self.account(written)?,
+                api_key: self.api_key(written)?,
+                webhook_secret: self.secret(
+                    written,
+                    &Written {
+                        key: "webhook_secret",
+                        given: written.webhook_secret.as_ref(),
+                        files: written.webhook_secret_file.as_ref(),
+                    },
+                )?,
+            },
             ProviderKind::Asterisk => self.asterisk(written)?,
+        };
+        let needs = |example: &str| {
+            format!("this kind of provider needs an api_url; write it like {example}")
         };
         let api_url = match (&written.api_url, kind) {
             (Some(url), kind) => self.api_url(url, kind)?,
             (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
+            (None, ProviderKind::Telnyx) => "https://api.telnyx.com".to_owned(),
+            (None, ProviderKind::Somleng) => "https://api.somleng.org".to_owned(),
+            (None, ProviderKind::SignalWire) => {
+                return self.wrong(&written.name, needs("https://example.signalwire.com"));
+            }
+            (None, ProviderKind::Jambonz) => {
+                return self.wrong(&written.name, needs("https://api.jambonz.example.org"));
+            }
             (None, ProviderKind::Simulator) => {
                 return self.wrong(
                     &written.name,
@@ -53,54 +115,81 @@ impl Checker<'_> {
         })
     }
 
-    fn account(&self, written: &Provider) -> Result<ProviderSettings, ConfigError> {
-        self.none_of(&[
-            ("username", written.username.as_ref().map(Spanned::span)),
-            ("password", written.password.as_ref().map(Spanned::span)),
-            (
-                "password_file",
-                written.password_file.as_ref().map(Spanned::span),
-            ),
-            (
-                "api_username",
-                written.api_username.as_ref().map(Spanned::span),
-            ),
-            (
-                "api_password",
-                written.api_password.as_ref().map(Spanned::span),
-            ),
-            (
-                "api_password_file",
-                written.api_password_file.as_ref().map(Spanned::span),
-            ),
-            ("dial", written.dial.as_ref().map(Spanned::span)),
-        ])?;
+    fn account(&self, written: &Provider) -> Result<String, ConfigError> {
         let account = self.needed(written, written.account.as_ref(), "account")?;
         if !is_provider_id(account.get_ref()) {
             return self.wrong(account, "the account's id at the provider is needed");
         }
-        Ok(ProviderSettings::Account {
-            account: account.get_ref().clone(),
-            auth_token: self.secret(
-                written,
-                &Written {
-                    key: "auth_token",
-                    given: written.auth_token.as_ref(),
-                    files: written.auth_token_file.as_ref(),
-                },
-            )?,
-        })
+        Ok(account.get_ref().clone())
+    }
+
+    fn auth_token(&self, written: &Provider) -> Result<Secret, ConfigError> {
+        self.secret(
+            written,
+            &Written {
+                key: "auth_token",
+                given: written.auth_token.as_ref(),
+                files: written.auth_token_file.as_ref(),
+            },
+        )
+    }
+
+    fn signing_key(&self, written: &Provider) -> Result<Secret, ConfigError> {
+        self.secret(
+            written,
+            &Written {
+                key: "signing_key",
+                given: written.signing_key.as_ref(),
+                files: written.signing_key_file.as_ref(),
+            },
+        )
+    }
+
+    fn api_key(&self, written: &Provider) -> Result<Secret, ConfigError> {
+        self.secret(
+            written,
+            &Written {
+                key: "api_key",
+                given: written.api_key.as_ref(),
+                files: written.api_key_file.as_ref(),
+            },
+        )
+    }
+
+    /// No secret: whoever knows them can check a signature, and make none.
+    fn public_keys(&self, written: &Provider) -> Result<Vec<String>, ConfigError> {
+        let keys = self.needed(written, written.public_key.as_ref(), "public_key")?;
+        self.at_most_two(keys)?;
+        let given = keys.get_ref().values();
+        if given.iter().any(|key| telnyx_public_key(key).is_none()) {
+            return self.wrong(
+                keys,
+                "not a public key; copy it from the account, 32 bytes in base64",
+            );
+        }
+        Ok(given.to_vec())
+    }
+
+    fn media_hosts(&self, written: &Provider) -> Result<Vec<String>, ConfigError> {
+        let hosts = written.media_hosts.iter().flatten();
+        for host in hosts.clone() {
+            let name = host.get_ref().strip_prefix("*.").unwrap_or(host.get_ref());
+            // What is no name as the address of a recording would have it could never be met.
+            let plain =
+                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+            let url = http_url(&format!("https://{name}/"));
+            let same = url.is_some_and(|url| url.host_str() == Some(name));
+            if !same || !name.contains('.') || !name.chars().all(plain) {
+                return self.wrong(
+                    host,
+                    "not a host; write it like s3.amazonaws.com, or *.example.org",
+                );
+            }
+        }
+        Ok(hosts.map(|host| host.get_ref().clone()).collect())
     }
 
     fn asterisk(&self, written: &Provider) -> Result<ProviderSettings, ConfigError> {
-        self.none_of(&[
-            ("account", written.account.as_ref().map(Spanned::span)),
-            ("auth_token", written.auth_token.as_ref().map(Spanned::span)),
-            (
-                "auth_token_file",
-                written.auth_token_file.as_ref().map(Spanned::span),
-            ),
-        ])?;
         let username = self.user(written, written.username.as_ref(), "username")?;
         let api_username = self.user(written, written.api_username.as_ref(), "api_username")?;
         let dial = written.dial.as_ref();
@@ -152,12 +241,12 @@ impl Checker<'_> {
         Ok(text.clone())
     }
 
-    fn needed<'a>(
+    fn needed<'a, T>(
         &self,
         written: &Provider,
-        given: Option<&'a Spanned<String>>,
+        given: Option<&'a Spanned<T>>,
         key: &str,
-    ) -> Result<&'a Spanned<String>, ConfigError> {
+    ) -> Result<&'a Spanned<T>, ConfigError> {
         match given {
             Some(given) => Ok(given),
             None => {
@@ -167,14 +256,53 @@ impl Checker<'_> {
         }
     }
 
-    fn none_of(&self, keys: &[(&str, Option<Range<usize>>)]) -> Result<(), ConfigError> {
-        for (key, span) in keys {
-            if let Some(span) = span {
-                let here = self.source.here(span.clone());
-                return Err(here.error(key, "this kind of provider has no such key".into()));
+    /// A key of another kind is most likely a mistake about the kind.
+    fn only_its_own(&self, written: &Provider, kind: ProviderKind) -> Result<(), ConfigError> {
+        let own: &[&str] = match kind {
+            ProviderKind::Twilio | ProviderKind::SignalWire => &[
+                "account",
+                "auth_token",
+                "auth_token_file",
+                "signing_key",
+                "signing_key_file",
+            ],
+            ProviderKind::Simulator => &["account", "auth_token", "auth_token_file"],
+            ProviderKind::Somleng => &["account", "auth_token", "auth_token_file", "media_hosts"],
+            ProviderKind::Telnyx => &[
+                "account",
+                "api_key",
+                "api_key_file",
+                "public_key",
+                "media_hosts",
+            ],
+            ProviderKind::Jambonz => &[
+                "account",
+                "api_key",
+                "api_key_file",
+                "webhook_secret",
+                "webhook_secret_file",
+            ],
+            ProviderKind::Asterisk => &[
+                "username",
+                "password",
+                "password_file",
+                "api_username",
+                "api_password",
+                "api_password_file",
+                "dial",
+            ],
+        };
+        match written
+            .given()
+            .into_iter()
+            .find(|(key, _)| !own.contains(key))
+        {
+            Some((key, span)) => {
+                let here = self.source.here(span);
+                Err(here.error(key, "this kind of provider has no such key".into()))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A value or a file, never both; without either, the environment has it.

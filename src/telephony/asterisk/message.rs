@@ -3,6 +3,7 @@
 //! Seen on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored; what
 //! is not JSON at all is nothing.
 
+use super::{APPLICATION, RUNG};
 use crate::hidden::Hidden;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -210,6 +211,21 @@ pub fn channel(value: &Value) -> Option<Channel> {
         application,
         arguments,
     })
+}
+
+/// A channel of somebody who calls.
+pub(super) fn is_caller(channel: &Channel) -> bool {
+    channel.application.as_deref() == Some(APPLICATION) && !is_leg(channel)
+}
+
+/// A channel we rang. One that nobody picked up yet has no application: then its id, which is one of ours, tells.
+pub(super) fn is_leg(channel: &Channel) -> bool {
+    let rung = channel.arguments.first().is_some_and(|word| word == RUNG);
+    let id = channel
+        .id
+        .strip_suffix("-leg")
+        .and_then(|rest| rest.get(..36));
+    rung || id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
 }
 
 /// Is a telephone that is rung still ringing, or picked up?

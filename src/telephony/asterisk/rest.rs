@@ -1,11 +1,15 @@
 //! Asterisk over HTTP: fetch and delete a recording, ask how a channel stands. The socket refuses files.
 
 use super::Asterisk;
+use super::message::{channel, is_caller};
 use super::program::RecordingName;
 use crate::telephony::rest::{checked, download, failed, in_our_words, json, refusal};
 use crate::telephony::wav::WavCheck;
-use crate::telephony::{CallStanding, Download, ProviderError};
+use crate::telephony::{
+    CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
+};
 use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use reqwest::{Method, Response, StatusCode};
 
@@ -63,6 +67,37 @@ impl Asterisk {
         Ok(names.filter_map(RecordingName::parse).collect())
     }
 
+    /// The channels of callers, and all our recordings: Asterisk does not say when one was made.
+    pub(super) async fn list_all(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
+        let channels = json(self.request(Method::GET, "channels").await?).await?;
+        let channels = channels
+            .as_array()
+            .ok_or_else(|| failed("the list has no channels in it"))?;
+        let calls = channels.iter().filter_map(|value| {
+            let channel = channel(value).filter(is_caller)?;
+            let began = value["creationtime"].as_str().and_then(creation);
+            began
+                .is_none_or(|began| began >= since)
+                .then(|| ListedCall {
+                    id: channel.id.into(),
+                    to: channel.dialled,
+                    ended: false,
+                    began,
+                })
+        });
+        let calls = calls.collect();
+        let recordings = self.stored_recordings().await?;
+        let recordings = recordings.iter().map(|name| ListedRecording {
+            id: name.to_string().into(),
+            call: Some(name.channel.clone().into()),
+            made: None,
+        });
+        Ok(Listing {
+            calls,
+            recordings: recordings.collect(),
+        })
+    }
+
     /// How long a short recording sounds, in milliseconds; none when it is not a short one, or cannot be told.
     pub(super) async fn short_sound(&self, name: &str) -> Option<u64> {
         let Download { length, mut body } = self.fetch_recording(name).await.ok()?;
@@ -91,6 +126,12 @@ impl Asterisk {
             _ => Ok(answer),
         }
     }
+}
+
+/// When a channel was made, as Asterisk writes it: `2026-11-27T12:11:22.030+0000`.
+fn creation(time: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S%.f%z");
+    Some(time.ok()?.with_timezone(&Utc))
 }
 
 /// Is this as long as what Asterisk leaves of a recording in which nothing was said?

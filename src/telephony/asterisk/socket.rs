@@ -345,5 +345,6 @@ fn nameless(channel: &str) -> telephony::Event {
         keys: None,
         ended: false,
         recording: None,
+        unnamed: None,
     }
 }

@@ -12,7 +12,6 @@ pub(super) fn settings(api_url: &str) -> JambonzSettings {
         api_key: "the-key".to_owned().into(),
         webhook_secrets: vec!["first".to_owned().into(), "second".to_owned().into()],
         api_url: api_url.to_owned(),
-        public_url: "https://duty.example".to_owned(),
     }
 }
 
@@ -60,11 +59,11 @@ fn settings_that_cannot_work_are_refused() {
     );
     assert_eq!(
         judge(|s| s.api_key = String::new().into()),
-        Err(BadSettings::ApiKey)
+        Err(BadSettings::Secrets)
     );
     assert_eq!(
         judge(|s| s.api_key = "a\nb".to_owned().into()),
-        Err(BadSettings::ApiKey)
+        Err(BadSettings::Secrets)
     );
     assert_eq!(
         judge(|s| s.webhook_secrets.clear()),
@@ -75,7 +74,7 @@ fn settings_that_cannot_work_are_refused() {
         Err(BadSettings::Secrets)
     );
     assert_eq!(
-        judge(|s| s.webhook_secrets = vec![String::new().into()]),
+        judge(|s| s.webhook_secrets = vec![Hidden::default()]),
         Err(BadSettings::Secrets)
     );
     for url in ["http://jambonz.example", "ftp://x", "https://x?y", "x"] {

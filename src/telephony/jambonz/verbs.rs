@@ -298,7 +298,9 @@ fn add(parts: &mut Vec<Part>, verb: &Verb, links: &Links) {
         Verb::Say { text, language } => {
             let language = (*language != links.language).then(|| language.clone());
             for part in said(&text.to_string(), language) {
-                let taken = parts.last_mut().is_some_and(|before| before.takes_in(&part));
+                let taken = parts
+                    .last_mut()
+                    .is_some_and(|before| before.takes_in(&part));
                 if !taken {
                     parts.push(part);
                 }

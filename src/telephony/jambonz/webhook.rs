@@ -1,10 +1,9 @@
 //! What jambonz's webhooks say: the call's, a step's and the status webhook are one kind of JSON.
 
-use super::recording_id;
 use crate::call::script::RecordingEnd;
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
-use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
+use crate::telephony::{Event, RawRequest, RecordingOutcome, Refused};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
@@ -30,26 +29,25 @@ pub fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
     let call = call.ok_or(Refused::Malformed)?;
     let status = text(&body, "call_status")?;
     let digits = text(&body, "digits")?;
-    let recording = recording(&body, &call, &request.url, digits.as_deref())?;
+    let recorded = recorded(&body, digits.as_deref())?;
     Ok(Event {
         call: Hidden::new(call),
         to: Hidden::new(text(&body, "to")?.unwrap_or_default()),
         from: Caller::parse(&text(&body, "from")?.unwrap_or_default()),
         // What ended a recording is not a key pressed in answer to anything.
-        keys: digits.filter(|_| recording.is_none()).map(Hidden::new),
+        keys: digits.filter(|_| recorded.is_none()).map(Hidden::new),
         ended: status.as_deref().is_some_and(is_over),
-        recording,
+        recording: None,
+        unnamed: recorded,
     })
 }
 
 /// What the end of a `listen` says of what was recorded, which is not much: jambonz only passes it on. It is told from
 /// the end of a `gather` by having no reason, and from that of a `dial` by having no other call in it.
-fn recording(
+fn recorded(
     body: &Map<String, Value>,
-    call: &str,
-    url: &str,
     digits: Option<&str>,
-) -> Result<Option<RecordingFact>, Refused> {
+) -> Result<Option<RecordingOutcome>, Refused> {
     if body.contains_key("reason") || body.contains_key("dial_call_status") {
         return Ok(None);
     }
@@ -57,19 +55,9 @@ fn recording(
     if seconds.is_none() && digits.is_none() {
         return Ok(None);
     }
-    let step = url
-        .split_once('?')
-        .and_then(|(_, query)| {
-            let mut fields = form_urlencoded::parse(query.as_bytes());
-            fields.find_map(|(name, value)| (name == "step").then(|| value.parse().ok())?)
-        })
-        .unwrap_or(u32::MAX);
-    Ok(Some(RecordingFact {
-        id: Hidden::new(recording_id(call, step)),
-        outcome: RecordingOutcome::Completed {
-            seconds: seconds.and_then(|seconds| seconds.parse().ok()),
-            end: digits.map(|_| RecordingEnd::Key),
-        },
+    Ok(Some(RecordingOutcome::Completed {
+        seconds: seconds.and_then(|seconds| seconds.parse().ok()),
+        end: digits.map(|_| RecordingEnd::Key),
     }))
 }
 

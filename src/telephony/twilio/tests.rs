@@ -1,8 +1,10 @@
 //! Settings, signatures, and the helpers of the REST API's tests.
 
 use super::*;
+use crate::call::script::Script;
 use crate::telephony::rest::{RestTimeouts, loopback_client_with};
-use crate::telephony::signature::twilio_sign;
+use crate::telephony::signature::{twilio_settings_sign, twilio_sign};
+use crate::telephony::{Provider, Refused};
 use axum::http::HeaderMap;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ fn settings(api_url: &str) -> TwilioSettings {
             Hidden::new("first".to_owned()),
             Hidden::new("second".to_owned()),
         ],
+        signing_keys: vec![Hidden::new("shared".to_owned())],
         api_url: api_url.to_owned(),
         public_url: "https://duty.example/".to_owned(),
     }
@@ -28,13 +31,13 @@ fn client(silence: Duration) -> reqwest::Client {
     loopback_client_with(times).unwrap()
 }
 
-pub(super) fn twilio(api_url: &str) -> Twilio {
-    Twilio::new(settings(api_url), client(Duration::from_secs(15))).unwrap()
+pub(in crate::telephony) fn twilio(api_url: &str) -> Carrier {
+    provider(settings(api_url), client(Duration::from_secs(15))).unwrap()
 }
 
 /// One that waits for no more than a moment.
-pub(super) fn impatient(api_url: &str) -> Twilio {
-    Twilio::new(settings(api_url), client(Duration::from_millis(100))).unwrap()
+pub(in crate::telephony) fn impatient(api_url: &str) -> Carrier {
+    provider(settings(api_url), client(Duration::from_millis(100))).unwrap()
 }
 
 #[test]
@@ -42,7 +45,7 @@ fn settings_that_cannot_work_are_refused() {
     let judge = |change: fn(&mut TwilioSettings)| {
         let mut settings = settings("https://api.twilio.com");
         change(&mut settings);
-        Twilio::new(settings, client(Duration::from_secs(1))).map(|_| ())
+        provider(settings, client(Duration::from_secs(1))).map(|_| ())
     };
     assert_eq!(judge(|_| {}), Ok(()));
     assert_eq!(
@@ -54,14 +57,14 @@ fn settings_that_cannot_work_are_refused() {
         judge(|s| s.account = "AC1/..".to_owned()),
         Err(BadSettings::Account)
     );
-    assert_eq!(judge(|s| s.auth_tokens.clear()), Err(BadSettings::Tokens));
+    assert_eq!(judge(|s| s.auth_tokens.clear()), Err(BadSettings::Secrets));
     assert_eq!(
         judge(|s| s.auth_tokens[1] = Hidden::default()),
-        Err(BadSettings::Tokens)
+        Err(BadSettings::Secrets)
     );
     assert_eq!(
         judge(|s| s.auth_tokens.extend(s.auth_tokens.clone())),
-        Err(BadSettings::Tokens)
+        Err(BadSettings::Secrets)
     );
     for url in [
         "http://api.twilio.com",
@@ -74,7 +77,7 @@ fn settings_that_cannot_work_are_refused() {
         let mut settings = settings("");
         settings.api_url = url.to_owned();
         assert_eq!(
-            Twilio::new(settings, client(Duration::from_secs(1))).map(|_| ()),
+            provider(settings, client(Duration::from_secs(1))).map(|_| ()),
             Err(BadSettings::ApiUrl),
             "{url}"
         );
@@ -158,6 +161,39 @@ fn a_signature_is_one_and_right() {
         spoilt(|r| _ = r.headers.remove("Content-Type")),
         Err(Refused::Forged)
     );
+}
+
+#[test]
+fn a_shared_key_signs_where_the_header_says_so_and_only_there() {
+    let twilio = twilio("https://api.twilio.com");
+    let url = "https://duty.example/hooks/twilio/call";
+    let fields = vec![("CallSid".to_owned(), "CA1".to_owned())];
+    let with = |signature: String, settings: &[&str]| {
+        let mut request = signed("first", url, &[("CallSid", "CA1")]);
+        request
+            .headers
+            .insert("X-Twilio-Signature", signature.parse().unwrap());
+        for value in settings {
+            request.headers.append(SETTINGS, value.parse().unwrap());
+        }
+        twilio.authenticate(&request)
+    };
+    let shared = twilio_settings_sign("shared", url, &fields);
+    let token = twilio_sign("first", url, &fields);
+    let settings = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256";
+    assert_eq!(with(shared.clone(), &[settings]), Ok(()));
+    assert_eq!(with(token.clone(), &[]), Ok(()));
+    for (signature, settings) in [
+        (&shared, vec![]),
+        (&shared, vec![settings, settings]),
+        (&shared, vec!["key=webhooks_sharedkey_1"]),
+        (&token, vec![settings]),
+        (&twilio_settings_sign("first", url, &fields), vec![settings]),
+        (&twilio_settings_sign("other", url, &fields), vec![settings]),
+    ] {
+        let answer = with(signature.clone(), &settings);
+        assert_eq!(answer, Err(Refused::Forged), "{settings:?}");
+    }
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use super::tongue::{ITS_NAMES, OUR_NAMES};
 use super::*;
 use crate::call::script::Spoken;
 use insta::assert_snapshot;
@@ -139,7 +140,7 @@ fn a_menu_is_spoken_inside_its_gather() {
         say("Press 9 for \"English\".", "en"),
         GATHER(),
     ]);
-    let xml = document(&script, &links());
+    let xml = document(&TWILIO, &script, &links());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -159,7 +160,11 @@ fn several_digits_end_with_the_last_or_with_the_hash_key() {
         most: 12,
         seconds: 10,
     };
-    let xml = document(&Script(vec![say("请输入。", "zh-CN"), digits]), &links());
+    let xml = document(
+        &TWILIO,
+        &Script(vec![say("请输入。", "zh-CN"), digits]),
+        &links(),
+    );
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
@@ -173,7 +178,11 @@ fn several_digits_end_with_the_last_or_with_the_hash_key() {
 
 #[test]
 fn a_record_has_all_its_ways_out() {
-    let xml = document(&Script(vec![say("请讲。", "zh-CN"), RECORD]), &links());
+    let xml = document(
+        &TWILIO,
+        &Script(vec![say("请讲。", "zh-CN"), RECORD]),
+        &links(),
+    );
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -198,7 +207,7 @@ fn connect(record: bool) -> Verb {
 #[test]
 fn whoever_is_rung_sees_the_line_and_hears_the_whisper_first() {
     let script = Script(vec![say("请稍候。", "zh-CN"), connect(false)]);
-    let xml = document(&script, &links());
+    let xml = document(&TWILIO, &script, &links());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
@@ -210,7 +219,7 @@ fn whoever_is_rung_sees_the_line_and_hears_the_whisper_first() {
     </Response>
     "##);
     let script = Script(vec![connect(true)]);
-    let xml = document(&script, &links());
+    let xml = document(&TWILIO, &script, &links());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
@@ -229,7 +238,7 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
         say("接听请按1。", "zh-CN"),
         GATHER(),
     ]);
-    let xml = whisper(&script, &links());
+    let xml = whisper(&TWILIO, &script, &links());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
@@ -242,23 +251,23 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
     </Response>
     "##);
     // A script without a key to wait for takes no call.
-    let xml = whisper(&Script::default(), &links());
+    let xml = whisper(&TWILIO, &Script::default(), &links());
     assert!(xml.ends_with("<Response><Hangup/></Response>"), "{xml}");
 }
 
 #[test]
 fn a_call_that_is_taken_is_put_together_by_saying_nothing() {
-    for answer in [taken(true), taken(false)] {
+    for answer in [taken(&TWILIO, true), taken(&TWILIO, false)] {
         conforms(&answer);
     }
-    assert_snapshot!(taken(true), @r##"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"##);
-    assert_snapshot!(taken(false), @r##"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"##);
+    assert_snapshot!(taken(&TWILIO, true), @r##"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"##);
+    assert_snapshot!(taken(&TWILIO, false), @r##"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"##);
 }
 
 #[test]
 fn a_goodbye_hangs_up() {
     let script = Script(vec![say("再见。", "zh-CN"), Verb::HangUp]);
-    let xml = document(&script, &links());
+    let xml = document(&TWILIO, &script, &links());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -277,7 +286,7 @@ fn a_blunt_answer_leads_nowhere_twice() {
         RECORD,
         say("再见。", "zh-CN"),
     ]);
-    let xml = blunt_document(&script, &blunt());
+    let xml = blunt_document(&TWILIO, &script, &blunt());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -288,7 +297,11 @@ fn a_blunt_answer_leads_nowhere_twice() {
 <Hangup/>
 </Response>
 "##);
-    let xml = blunt_document(&Script(vec![say("Closed.", "en"), GATHER()]), &blunt());
+    let xml = blunt_document(
+        &TWILIO,
+        &Script(vec![say("Closed.", "en"), GATHER()]),
+        &blunt(),
+    );
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -323,7 +336,7 @@ fn it_prints_what_twilios_own_library_prints() {
         Verb::Play { take: 1 },
         GATHER(),
     ]);
-    let ours = without_addresses(&document(&script, &links()));
+    let ours = without_addresses(&document(&TWILIO, &script, &links()));
     let theirs = without_addresses(lines[0]);
     for (path, attributes, text) in &ours {
         let verb = path.trim_start_matches('/');
@@ -340,7 +353,7 @@ fn it_prints_what_twilios_own_library_prints() {
         max_seconds: 180,
         silence_seconds: 10,
     };
-    let mut ours = without_addresses(&blunt_document(&Script(vec![record]), &blunt()));
+    let mut ours = without_addresses(&blunt_document(&TWILIO, &Script(vec![record]), &blunt()));
     let mut theirs = without_addresses(lines[1]);
     ours[1]
         .1
@@ -360,7 +373,7 @@ fn it_prints_what_twilios_own_library_prints() {
         max_seconds: 3600,
         record: false,
     }]);
-    let mut ours = without_addresses(&document(&script, &links()));
+    let mut ours = without_addresses(&document(&TWILIO, &script, &links()));
     let mut theirs = without_addresses(lines[2]);
     let differs = [
         "method",
@@ -380,11 +393,18 @@ fn it_prints_what_twilios_own_library_prints() {
 #[test]
 fn nothing_stands_behind_what_ends_a_script() {
     for end in [GATHER(), RECORD, connect(true), Verb::HangUp] {
-        let once = document(&Script(vec![end.clone()]), &links());
-        let more = document(&Script(vec![end, say("more", "en"), GATHER()]), &links());
+        let once = document(&TWILIO, &Script(vec![end.clone()]), &links());
+        let more = document(
+            &TWILIO,
+            &Script(vec![end, say("more", "en"), GATHER()]),
+            &links(),
+        );
         assert_eq!(once, more);
     }
-    assert_eq!(canonical(&document(&Script::default(), &links())).len(), 1);
+    assert_eq!(
+        canonical(&document(&TWILIO, &Script::default(), &links())).len(),
+        1
+    );
 }
 
 #[test]
@@ -393,13 +413,13 @@ fn limits_stay_within_twilios() {
         max_seconds: 0,
         silence_seconds: 0,
     };
-    let xml = document(&Script(vec![record]), &links());
+    let xml = document(&TWILIO, &Script(vec![record]), &links());
     assert!(xml.contains(r#"maxLength="2" timeout="1""#));
     let gather = Verb::Gather {
         keys: String::new(),
         seconds: 0,
     };
-    assert!(document(&Script(vec![gather]), &links()).contains(r#"timeout="1""#));
+    assert!(document(&TWILIO, &Script(vec![gather]), &links()).contains(r#"timeout="1""#));
     for (seconds, expected) in [
         (0, r#"timeout="1" timeLimit="1""#),
         (u32::MAX, r#"timeout="600" timeLimit="14400""#),
@@ -411,7 +431,7 @@ fn limits_stay_within_twilios() {
             max_seconds: seconds,
             record: false,
         };
-        let xml = document(&Script(vec![connect]), &links());
+        let xml = document(&TWILIO, &Script(vec![connect]), &links());
         assert!(xml.contains(expected), "{xml}");
     }
 }
@@ -445,7 +465,7 @@ fn languages_are_called_by_their_name_at_twilio() {
     );
     assert_eq!(tongue("de-DE"), Some(("de-DE", None)));
     assert_eq!(tongue("bo-CN"), None);
-    let xml = document(&Script(vec![say("x", "bo-CN")]), &links());
+    let xml = document(&TWILIO, &Script(vec![say("x", "bo-CN")]), &links());
     assert!(xml.contains("<Response><Say>x</Say></Response>"));
 }
 
@@ -500,14 +520,37 @@ proptest! {
     #[test]
     fn any_script_is_well_formed_twiml_that_says_its_words(verbs in proptest::collection::vec(any_verb(), 0..6)) {
         let script = Script(verbs);
-        let xml = document(&script, &links());
+        let xml = document(&TWILIO, &script, &links());
         conforms(&xml);
-        conforms(&blunt_document(&script, &blunt()));
-        conforms(&whisper(&script, &links()));
+        conforms(&blunt_document(&TWILIO, &script, &blunt()));
+        conforms(&whisper(&TWILIO, &script, &links()));
         prop_assert!(xml.chars().all(|c| !c.is_control()));
         if let Some(Verb::Say { text, .. }) = script.0.first() {
             let spoken: String = canonical(&xml).into_iter().filter(|e| e.0.ends_with("/Say")).map(|e| e.2).collect();
             prop_assert!(spoken.starts_with(sayable(&text.to_string()).trim()));
         }
     }
+}
+
+/// What each dialect writes of a menu, a recording and somebody being rung, one element a line.
+#[test]
+fn the_dialects_differ_where_their_providers_do() {
+    let menu = Script(vec![say("请按1。", "zh-CN"), GATHER()]);
+    let record = Script(vec![say("请说。", "zh-CN"), RECORD]);
+    let mut all = String::new();
+    for (name, dialect) in [
+        ("twilio", &TWILIO),
+        ("signalwire", &SIGNALWIRE),
+        ("somleng", &SOMLENG),
+        ("telnyx", &TELNYX),
+    ] {
+        all.push_str(&format!("--- {name}\n"));
+        for script in [&menu, &record] {
+            let written = document(dialect, script, &links());
+            canonical(&written);
+            all.push_str(&written.replace("><", ">\n<"));
+            all.push('\n');
+        }
+    }
+    assert_snapshot!(all);
 }

@@ -4,7 +4,7 @@
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
-use dutyline::telephony::twiml::{BluntLinks, blunt_document, document, whisper};
+use dutyline::telephony::twiml::{BluntLinks, TWILIO, blunt_document, document, whisper};
 
 /// Words in one `Say` are cut from here on.
 const LONGEST_SAY: usize = 2000;
@@ -63,10 +63,10 @@ pub fn check(data: &[u8]) {
         seconds: 8,
     };
     let written = [
-        document(&script, &links),
-        blunt_document(&script, &blunt),
+        document(&TWILIO, &script, &links),
+        blunt_document(&TWILIO, &script, &blunt),
         // Whoever is rung hears the same words; what they press goes elsewhere.
-        whisper(&Script([&script.0[..], &[key]].concat()), &links),
+        whisper(&TWILIO, &Script([&script.0[..], &[key]].concat()), &links),
     ];
     for (written, action) in written
         .into_iter()

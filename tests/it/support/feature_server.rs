@@ -5,7 +5,7 @@ mod dialled;
 mod hooks;
 mod spoken;
 
-use super::{NUMBER, TestLine};
+use super::{Database, NUMBER, TestLine};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use spoken::Socket;
@@ -114,6 +114,39 @@ impl FeatureServer {
         server
     }
 
+    /// A line with this stand-in for a provider beside the other one, and two people of a roster.
+    pub async fn line(&self, database: Database, at: &str) -> TestLine {
+        let line = TestLine::with(database, at, |toml| self.configure(&toml)).await;
+        self.calls(&line);
+        line
+    }
+
+    /// A configuration with this stand-in in it, and two people of a roster.
+    pub fn configure(&self, toml: &str) -> String {
+        let provider = format!(
+            r#"
+[[provider]]
+name    = "{NAME}"
+kind    = "jambonz"
+account = "{ACCOUNT}"
+api_key = "{API_KEY}"
+webhook_secret = "{SECRET}"
+api_url = "{}"
+
+[[line]]"#,
+            self.api_url
+        );
+        let roster = r#"
+[[line.roster]]
+name = "甲"
+number = "+8613800000001"
+[[line.roster]]
+name = "乙"
+number = "+8613800000002"
+"#;
+        format!("{}{roster}", toml.replacen("[[line]]", &provider, 1))
+    }
+
     /// The stand-in calls this line from now on.
     pub fn calls(&self, line: &TestLine) {
         self.calls_at(&line.url);
@@ -212,7 +245,9 @@ impl FeatureServer {
 
     /// Presses nothing until time runs out, or says nothing until the recording ends.
     pub async fn keep_silent(&self, id: &str) {
-        let current = self.with(id, |call| call.current.clone()).expect("it waits");
+        let current = self
+            .with(id, |call| call.current.clone())
+            .expect("it waits");
         match current["verb"].as_str() {
             Some("gather") => self.act(id, &current, json!({"reason": "timeout"})).await,
             _ => {
@@ -225,7 +260,9 @@ impl FeatureServer {
 
     /// Says something, until the recording ends so.
     pub async fn speak(&self, id: &str, audio: &Bytes, end: SpeechEnds) {
-        let listen = self.with(id, |call| call.current.clone()).expect("it waits");
+        let listen = self
+            .with(id, |call| call.current.clone())
+            .expect("it waits");
         assert_eq!(listen["verb"], "listen", "speech is waited for");
         self.say(id, audio).await;
         let more = match end {
@@ -291,7 +328,8 @@ impl FeatureServer {
 
     /// What was said to a caller since the last time.
     pub fn heard(&self, id: &str) -> String {
-        self.with(id, |call| std::mem::take(&mut call.heard)).concat()
+        self.with(id, |call| std::mem::take(&mut call.heard))
+            .concat()
     }
 
     /// What was said to a caller so far.
@@ -301,7 +339,19 @@ impl FeatureServer {
 
     /// The verb a call waits in.
     pub fn verb(&self, id: &str) -> Value {
-        self.with(id, |call| call.current.clone()).expect("it waits")
+        self.with(id, |call| call.current.clone())
+            .expect("it waits")
+    }
+
+    /// A verb of a call ends in a way of its own.
+    pub async fn end(&self, id: &str, verb: &Value, more: Value) {
+        self.act(id, verb, more).await;
+    }
+
+    /// What a call waits in ends so.
+    pub async fn end_listen(&self, id: &str, more: Value) {
+        let current = self.verb(id);
+        self.act(id, &current, more).await;
     }
 
     // --- carrying out --------------------------------------------------------------------------------

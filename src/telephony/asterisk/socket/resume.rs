@@ -2,10 +2,9 @@
 
 use super::call::Beginning;
 use super::{Wire, lock, nameless};
-use crate::telephony::asterisk::message::{self, Channel, Recorded};
+use crate::telephony::asterisk::message::{self, Channel, Recorded, is_caller, is_leg};
 use crate::telephony::asterisk::performance::Standing;
 use crate::telephony::asterisk::program::{Program, RecordingName, Then};
-use crate::telephony::asterisk::{APPLICATION, RUNG};
 use crate::telephony::{Hook, Running};
 use futures_util::future::join_all;
 use std::collections::HashMap;
@@ -63,20 +62,6 @@ async fn channels(wire: &Wire) -> Option<Vec<Channel>> {
     let answer = wire.read("channels").await?;
     let list = answer.body.show().as_array()?;
     (answer.status == 200).then(|| list.iter().filter_map(message::channel).collect())
-}
-
-fn is_caller(channel: &Channel) -> bool {
-    channel.application.as_deref() == Some(APPLICATION) && !is_leg(channel)
-}
-
-/// A channel we rang. One that nobody picked up yet has no application: then its id, which is one of ours, tells.
-fn is_leg(channel: &Channel) -> bool {
-    let rung = channel.arguments.first().is_some_and(|word| word == RUNG);
-    let id = channel
-        .id
-        .strip_suffix("-leg")
-        .and_then(|rest| rest.get(..36));
-    rung || id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
 }
 
 async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {

@@ -38,26 +38,38 @@ impl FeatureServer {
         for status in ["trying", "ringing", "in-progress"] {
             self.leg_status(caller, &leg, status).await;
         }
-        let hook = dial["target"][0]["confirmHook"].as_str().expect("a whisper");
+        let hook = dial["target"][0]["confirmHook"]
+            .as_str()
+            .expect("a whisper");
         let body = self.of_leg(caller, &leg, "in-progress");
         let verbs = self.hook(hook, &body).await.expect("verbs");
         let [gather, hangup] = &verbs[..] else {
             panic!("a key is asked for, or it is hung up: {verbs:?}");
         };
-        assert_eq!((&gather["verb"], &hangup["verb"]), (&json!("gather"), &json!("hangup")));
+        assert_eq!(
+            (&gather["verb"], &hangup["verb"]),
+            (&json!("gather"), &json!("hangup"))
+        );
         self.with(caller, |call| call.leg = Some((leg, verbs)));
     }
 
     /// Whoever picked up presses a key, or none in time.
     pub async fn press_there(&self, caller: &str, key: Option<char>) {
-        let (leg, mut verbs) = self.with(caller, |call| call.leg.clone()).expect("picked up");
+        let (leg, mut verbs) = self
+            .with(caller, |call| call.leg.clone())
+            .expect("picked up");
         let gather = verbs.remove(0);
         let mut body = self.of_leg(caller, &leg, "in-progress");
-        merge(&mut body, match key {
-            Some(key) => json!({"reason": "dtmfDetected", "digits": key.to_string()}),
-            None => json!({"reason": "timeout"}),
-        });
-        let answer = self.hook(gather["actionHook"].as_str().unwrap(), &body).await;
+        merge(
+            &mut body,
+            match key {
+                Some(key) => json!({"reason": "dtmfDetected", "digits": key.to_string()}),
+                None => json!({"reason": "timeout"}),
+            },
+        );
+        let answer = self
+            .hook(gather["actionHook"].as_str().unwrap(), &body)
+            .await;
         let mut allowed = answer.unwrap_or_default();
         allowed.retain(|verb| ALLOWED.contains(&verb["verb"].as_str().unwrap()));
         if !allowed.is_empty() {
@@ -71,13 +83,17 @@ impl FeatureServer {
         self.with(caller, |call| call.talking = true);
         let listen = self.verb(caller)["listen"].clone();
         if !listen.is_null() {
-            self.open(caller, &listen).await.expect("it may be recorded");
+            self.open(caller, &listen)
+                .await
+                .expect("it may be recorded");
         }
     }
 
     /// Whoever picked up hangs up.
     pub async fn hang_up_there(&self, caller: &str) {
-        let (leg, _) = self.with(caller, |call| call.leg.clone()).expect("picked up");
+        let (leg, _) = self
+            .with(caller, |call| call.leg.clone())
+            .expect("picked up");
         self.close(caller).await;
         self.leg_status(caller, &leg, "completed").await;
         self.end_dial(caller, "completed").await;

@@ -36,7 +36,11 @@ impl FeatureServer {
         let request = self.client.post(self.here(url));
         let request = request.header("Jambonz-Signature", signature);
         let request = request.header("Content-Type", "application/json");
-        request.body(body.to_owned()).send().await.expect("an answer")
+        request
+            .body(body.to_owned())
+            .send()
+            .await
+            .expect("an answer")
     }
 
     /// Posts a webhook, twice when told, and gives the verbs of the answer. None when there were none, or no webhook
@@ -87,10 +91,7 @@ impl FeatureServer {
 
 /// The part of its REST API that is used.
 pub(super) fn api(server: FeatureServer) -> Router {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "not an address of the service's"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "not an address of the service's")]
     Router::new()
         .route(
             "/v1/Accounts/{account}/Calls/{call}",

@@ -22,7 +22,8 @@ impl FeatureServer {
     /// Opens the socket of a `listen`, and sends what is known of the call. The status when it is refused.
     pub(super) async fn open(&self, id: &str, listen: &Value) -> Result<(), u16> {
         let mut socket = self.connect(listen).await?;
-        let mut metadata = json!({"sampleRate": listen["sampleRate"], "mixType": listen["mixType"]});
+        let mut metadata =
+            json!({"sampleRate": listen["sampleRate"], "mixType": listen["mixType"]});
         let from = self.with(id, |call| call.from.clone());
         merge(&mut metadata, json!({"callSid": id, "from": from}));
         let sent = socket.send(Message::text(metadata.to_string())).await;
@@ -74,18 +75,26 @@ impl FeatureServer {
 
     /// Streams silence until the service closes the socket.
     pub(super) async fn until_it_is_closed(&self, id: &str, most_seconds: usize) {
-        let mut sockets = self.sockets.lock().await;
-        let socket = sockets.get_mut(id).expect("a recording runs");
-        for _ in 0..most_seconds * 50 {
-            let frame = Message::binary(Bytes::from_static(&[0; FRAME]));
-            if socket.send(frame).await.is_err() {
-                break;
+        let silence = Bytes::from(vec![0; 44 + most_seconds * 50 * FRAME]);
+        self.until_closed(id, &silence).await;
+    }
+
+    /// Streams a WAV file until the service closes the socket.
+    pub async fn until_closed(&self, id: &str, audio: &Bytes) {
+        let socket = self.sockets.lock().await.remove(id);
+        let (mut sink, mut incoming) = socket.expect("a recording runs").split();
+        let sending = async {
+            for frame in audio[44..].chunks(FRAME) {
+                let frame = Message::binary(Bytes::copy_from_slice(frame));
+                if sink.send(frame).await.is_err() {
+                    break;
+                }
             }
-        }
-        let closed = async { while let Some(Ok(_)) = socket.next().await {} };
-        let closed = tokio::time::timeout(super::super::DEADLINE, closed).await;
-        assert!(closed.is_ok(), "silence ends a recording");
-        sockets.remove(id);
+        };
+        let closed = async { while let Some(Ok(_)) = incoming.next().await {} };
+        let both = async { tokio::join!(sending, closed) };
+        let closed = tokio::time::timeout(super::super::DEADLINE, both).await;
+        assert!(closed.is_ok(), "the service ends a recording");
     }
 
     /// Closes the socket, as jambonz does when a `listen` ends, and waits until the service has done so too.

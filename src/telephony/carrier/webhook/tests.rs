@@ -242,3 +242,37 @@ proptest! {
         let _ = event(&raw(FORM, &junk), "AC1");
     }
 }
+
+#[test]
+fn a_recording_named_by_its_address_alone() {
+    const ID: &str = "35094891-3290-4142-b2c2-b2eda57534cf";
+    for address in [
+        "https%3A%2F%2Fexample.signalwire.com%2Fapi%2Flaml%2F2010-04-01%2FAccounts%2FAC1%2FRecordings%2F",
+        "https%3A%2F%2Fapi.somleng.org%2F2010-04-01%2FAccounts%2FAC1%2FCalls%2FCA1%2FRecordings%2F",
+    ] {
+        for ending in ["", ".wav"] {
+            let event = says(&format!(
+                "RecordingUrl={address}{ID}{ending}&RecordingDuration=7&Digits=%23"
+            ));
+            let event = event.unwrap();
+            let ended = RecordingOutcome::Completed {
+                seconds: Some(7),
+                end: Some(RecordingEnd::Key),
+            };
+            assert_eq!(outcome_of(&event), Some((ID, ended)));
+            assert_eq!((keys(&event), event.unnamed), (None, None));
+        }
+    }
+    // Where the address holds no id, the recording is there all the same: another webhook says which.
+    let event =
+        says("RecordingUrl=https%3A%2F%2Fs3.example%2F35094891-1760000000.wav&RecordingDuration=7");
+    let event = event.unwrap();
+    let ended = RecordingOutcome::Completed {
+        seconds: Some(7),
+        end: None,
+    };
+    assert_eq!((outcome_of(&event), event.unnamed), (None, Some(ended)));
+    // And with none at all there is none: what ended it, if anything, was a key.
+    let event = says("RecordingUrl=&Digits=1").unwrap();
+    assert_eq!((keys(&event), event.unnamed), (Some("1"), None));
+}

@@ -1,7 +1,7 @@
 //! The REST API against a stand-in for it, written from Twilio's documentation and its OpenAPI description.
 
-use super::super::tests::{impatient, twilio};
-use crate::telephony::twilio::Twilio;
+use crate::telephony::carrier::Carrier;
+use crate::telephony::twilio::tests::{impatient, twilio};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Provider, ProviderError};
 use axum::Router;
@@ -90,7 +90,7 @@ async fn raw_server(answer: Vec<u8>, closes: bool) -> String {
 }
 
 /// What the job does: fetch, and check while it streams.
-async fn fetch(twilio: &Twilio) -> Result<Wav, String> {
+async fn fetch(twilio: &Carrier) -> Result<Wav, String> {
     let download = twilio.fetch("RE1").await.map_err(|e| e.to_string())?;
     let mut check = WavCheck::new(LARGEST, download.length);
     let mut body = download.body;
@@ -376,4 +376,65 @@ async fn an_id_cannot_lead_elsewhere() {
         );
     }
     assert!(stand_in.asked().is_empty());
+}
+
+#[tokio::test]
+async fn calls_and_recordings_are_listed_page_by_page() {
+    let since: chrono::DateTime<chrono::Utc> = "2024-03-06T09:00:00Z".parse().unwrap();
+    let calls = r#"{"calls":[{"sid":"CA1","to":"+8618877009155","status":"completed","start_time":"Wed, 06 Mar 2024 09:00:00 +0000"},
+        {"sid":"CA0","to":"+8618877009155","status":"completed","start_time":"Wed, 06 Mar 2024 08:59:59 +0000"}],
+        "next_page_uri":"/2010-04-01/Accounts/AC1/Calls.json?PageSize=1000&Page=1"}"#;
+    let more = r#"{"calls":[{"sid":"CA2","to":"x","status":"in-progress","start_time":null,"date_created":"2024-03-06T10:00:00Z"}],"next_page_uri":null}"#;
+    let recordings = r#"{"recordings":[{"sid":"RE1","call_sid":"CA1","status":"completed","date_created":"Wed, 06 Mar 2024 09:01:00 +0000"},
+        {"sid":"RE2","call_sid":"CA1","status":"absent","date_created":"Wed, 06 Mar 2024 09:01:00 +0000"},
+        {"sid":"RE3","status":"completed"}]}"#;
+    let stand_in = StandIn::with(vec![ok(calls), ok(more), ok(recordings)]).await;
+    let listing = twilio(&stand_in.url).list(since).await.unwrap();
+    let calls = listing
+        .calls
+        .iter()
+        .map(|call| (call.id.show().as_str(), call.ended));
+    assert_eq!(calls.collect::<Vec<_>>(), [("CA1", true), ("CA2", false)]);
+    let recordings = listing.recordings.iter().map(|recording| {
+        let call = recording.call.as_ref().map(|call| call.show().as_str());
+        (recording.id.show().as_str(), call)
+    });
+    assert_eq!(
+        recordings.collect::<Vec<_>>(),
+        [("RE1", Some("CA1")), ("RE3", None)]
+    );
+    let asked = stand_in.asked();
+    assert_eq!(
+        asked[0],
+        "GET /2010-04-01/Accounts/AC1/Calls.json?PageSize=1000&StartTime%3E=2024-03-06 AC1:first"
+    );
+    assert_eq!(
+        asked[1],
+        "GET /2010-04-01/Accounts/AC1/Calls.json?PageSize=1000&Page=1 AC1:first"
+    );
+    assert_eq!(
+        asked[2],
+        "GET /2010-04-01/Accounts/AC1/Recordings.json?PageSize=1000&DateCreated%3E=2024-03-06T09:00:00Z AC1:first"
+    );
+}
+
+#[tokio::test]
+async fn a_next_page_elsewhere_is_not_asked_for() {
+    let since = chrono::DateTime::UNIX_EPOCH;
+    for next in [
+        "https://evil.example/",
+        "//evil.example/2010-04-01/Accounts/AC1/Calls.json",
+        "/2010-04-01/Accounts/AC2/Calls.json",
+        "@evil.example/",
+    ] {
+        let page = format!(r#"{{"calls":[],"next_page_uri":"{next}"}}"#);
+        let stand_in = StandIn::with(vec![ok(page)]).await;
+        assert!(twilio(&stand_in.url).list(since).await.is_err(), "{next}");
+        assert_eq!(stand_in.asked().len(), 1);
+    }
+    // A list without an end is not read without one.
+    let again = r#"{"calls":[],"next_page_uri":"/2010-04-01/Accounts/AC1/Calls.json?Page=1"}"#;
+    let stand_in = StandIn::with((0..200).map(|_| ok(again)).collect()).await;
+    assert!(twilio(&stand_in.url).list(since).await.is_err());
+    assert_eq!(stand_in.asked().len(), 100);
 }

@@ -1,4 +1,4 @@
-//! What Twilio's webhooks say: the call's, a step's, a recording's, and the status callback are one kind of form.
+//! What the webhooks say: the call's, a step's, a recording's, and the status callback are one kind of form.
 
 use crate::call::script::RecordingEnd;
 use crate::hidden::Hidden;
@@ -7,6 +7,8 @@ use crate::telephony::form::{BrokenForm, Form};
 use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use reqwest::Url;
+use uuid::Uuid;
 
 /// The longest id and number taken, in characters. Twilio's ids have 34.
 const LONGEST: usize = 128;
@@ -43,14 +45,19 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
     let call = id(&form, "CallSid")?.ok_or(Refused::Malformed)?;
     let digits = form.get("Digits")?;
     let hung_up = digits == Some(HUNG_UP);
-    let recording_id = id(&form, "RecordingSid")?;
+    let recording_id = match id(&form, "RecordingSid")? {
+        Some(id) => Some(id),
+        None => id_in_address(form.get("RecordingUrl")?.unwrap_or_default()),
+    };
+    let recorded = recording_id.is_some() || has(&form, "RecordingUrl")?;
     // What ended a recording is not a key pressed in answer to anything.
-    let keys = match recording_id {
-        None if !hung_up => digits.map(|keys| Hidden::new(keys.to_owned())),
+    let keys = match recorded {
+        false if !hung_up => digits.map(|keys| Hidden::new(keys.to_owned())),
         _ => None,
     };
     let ended = hung_up || form.get("CallStatus")?.is_some_and(is_over);
     let outcome = outcome(&form, digits)?;
+    let unnamed = outcome.filter(|_| recorded && recording_id.is_none());
     let recording = recording_id
         .zip(outcome)
         .map(|(id, outcome)| RecordingFact { id, outcome });
@@ -62,6 +69,7 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
         keys,
         ended,
         recording,
+        unnamed,
     })
 }
 
@@ -80,6 +88,20 @@ fn id(form: &Form, name: &str) -> Result<Option<Hidden<String>>, Refused> {
         Some(id) if id.chars().count() > LONGEST => Err(Refused::Malformed),
         Some(id) => Ok(Some(Hidden::new(id.to_owned()))),
     }
+}
+
+/// The id of a recording whose action names only its address, as SignalWire's and Somleng's do: the last piece of the
+/// path, where it is a UUID as theirs are. The address itself is never asked.
+fn id_in_address(url: &str) -> Option<Hidden<String>> {
+    let url = Url::parse(url).ok()?;
+    let last = url.path_segments()?.next_back()?;
+    let id = last.strip_suffix(".wav").unwrap_or(last);
+    (id.len() == 36 && Uuid::try_parse(id).is_ok()).then(|| Hidden::new(id.to_owned()))
+}
+
+/// Is there such a field, and something in it?
+fn has(form: &Form, name: &str) -> Result<bool, BrokenForm> {
+    Ok(form.get(name)?.is_some_and(|value| !value.is_empty()))
 }
 
 /// The field under its new name, or under the old one that stands beside it.

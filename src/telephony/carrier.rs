@@ -1,0 +1,206 @@
+//! A provider that posts forms, is answered in TwiML or a dialect of it, and keeps recordings behind a REST API in
+//! Twilio's shape. What those of this kind have in common; what they differ in is one file each beside this one.
+
+pub(super) mod account;
+pub(super) mod media;
+mod webhook;
+
+use self::account::Account;
+use super::form::decode_lenient;
+use super::twiml::{self, BluntLinks, Dialect};
+use super::{
+    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
+    ProviderRecordingId, RawRequest, Refused, Rendered,
+};
+use crate::call::script::Script;
+use crate::hidden::Hidden;
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use reqwest::Url;
+
+pub use self::media::Media;
+
+/// Why settings are not taken. A sentence for the operator.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSettings {
+    /// No account, or one with characters no id has.
+    #[error("the account is missing, or is not an account id")]
+    Account,
+    /// No secret, an empty one, or more than two.
+    #[error("there must be one secret, or two while one is being replaced")]
+    Secrets,
+    /// Not a public key.
+    #[error("the public key is none: it is 32 bytes in base64")]
+    PublicKey,
+    /// Not an address requests can go to.
+    #[error(
+        "the REST address must be https://…, or http:// on this machine, without a user, a query or a fragment"
+    )]
+    ApiUrl,
+    /// The simulated provider is only ever reached on the machine itself.
+    #[error("the simulated provider must be at http:// on this machine")]
+    NotLoopback,
+}
+
+/// How a provider proves that a webhook is its own.
+pub(super) trait Signed: Send + Sync {
+    /// Does the signature fit? On the raw bytes, in constant time. Without one, with two, or without a secret: no.
+    fn fits(&self, request: &RawRequest) -> bool;
+}
+
+/// A provider of this kind.
+pub struct Carrier {
+    pub(super) name: String,
+    pub(super) account: Account,
+    pub(super) signed: Box<dyn Signed>,
+    pub(super) dialect: &'static Dialect,
+    pub(super) capabilities: Capabilities,
+    pub(super) blunt: BluntLinks,
+}
+
+/// Where a blunt answer to the provider `name` comes back to.
+pub(super) fn blunt_links(public_url: &str, name: &str) -> BluntLinks {
+    let hooks = format!("{}/hooks/{name}", public_url.trim_end_matches('/'));
+    BluntLinks {
+        recorded: format!("{hooks}/fallback"),
+        recording: format!("{hooks}/recording"),
+    }
+}
+
+/// One secret, or two while one is being replaced; none is empty.
+pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>, BadSettings> {
+    let usable = matches!(given.len(), 1 | 2) && given.iter().all(|one| !one.show().is_empty());
+    if usable {
+        Ok(given)
+    } else {
+        Err(BadSettings::Secrets)
+    }
+}
+
+/// The secrets as a signature's function takes them.
+pub(super) fn shown(secrets: &[Hidden<String>]) -> Vec<&str> {
+    secrets.iter().map(|one| one.show().as_str()).collect()
+}
+
+/// A REST address that may be asked, without a trailing slash.
+pub(super) fn api_url(given: &str) -> Result<String, BadSettings> {
+    let url = Url::parse(given).map_err(|_| BadSettings::ApiUrl)?;
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    let bare = url.query().is_none() && url.fragment().is_none();
+    if !safe || !bare || !url.username().is_empty() || url.password().is_some() {
+        return Err(BadSettings::ApiUrl);
+    }
+    Ok(given.trim_end_matches('/').to_owned())
+}
+
+/// Does an address lead to this very machine, without asking a name server?
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The one value of a header; none when it is missing, given twice, or no text.
+pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str> {
+    let mut values = request.headers.get_all(header).iter();
+    let (Some(only), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    only.to_str().ok()
+}
+
+/// The body's fields as a signature over a form covers them, or `None` when the body is something else. A request
+/// without a body (a take being fetched to be played) is signed like a form without fields.
+pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
+    let form = webhook::is_form(&request.headers) || request.body.is_empty();
+    form.then(|| decode_lenient(&request.body))
+}
+
+fn rendered(body: String) -> Rendered {
+    Rendered {
+        content_type: twiml::CONTENT_TYPE.into(),
+        body,
+    }
+}
+
+impl Provider for Carrier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
+        match self.signed.fits(request) {
+            true => Ok(()),
+            false => Err(Refused::Forged),
+        }
+    }
+
+    fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
+        webhook::event(request, &self.account.id)
+    }
+
+    fn render(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(twiml::document(self.dialect, script, links))
+    }
+
+    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(twiml::whisper(self.dialect, script, links))
+    }
+
+    fn render_taken(&self, taken: bool) -> Rendered {
+        rendered(twiml::taken(self.dialect, taken))
+    }
+
+    fn render_blunt(&self, script: &Script) -> Rendered {
+        rendered(twiml::blunt_document(self.dialect, script, &self.blunt))
+    }
+
+    fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
+        Box::pin(self.account.fetch_recording(id))
+    }
+
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+        Box::pin(async move {
+            match self.capabilities.deletes {
+                true => self.account.delete_recording(id).await,
+                // Asked to, it would say that it knows no such thing: that would prove too much.
+                false => Err(ProviderError::Unsupported),
+            }
+        })
+    }
+
+    fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
+        Box::pin(self.account.ask_call(call))
+    }
+
+    fn recordings_of<'a>(
+        &'a self,
+        call: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
+        Box::pin(self.account.recordings_of(call))
+    }
+
+    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        Box::pin(self.account.list(since))
+    }
+
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async move {
+            let found = match self.account.look().await {
+                Ok(()) => Finding::Good(format!(
+                    "answers; it calls {public_url}/hooks/{}/call",
+                    self.name
+                )),
+                Err(error) => Finding::Bad(error.to_string()),
+            };
+            vec![found]
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Telnyx: TeXML, a dialect of TwiML.
+//!
+//! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account shows, and hold for 5
+//! minutes of system time. The address of a recording holds for 10: a fresh one is asked for, and asked at once.
+
+use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::{BadSettings, Carrier, Media, Signed, api_url, blunt_links, only};
+use super::rest::is_id;
+use super::signature::{TelnyxKey, telnyx_fits, telnyx_public_key};
+use super::{Capabilities, RawRequest, twiml};
+use crate::hidden::Hidden;
+
+/// What is configured of an account at Telnyx.
+pub struct TelnyxSettings {
+    /// The provider's name in the configuration.
+    pub name: String,
+    /// The account's id (`AccountSid` of its webhooks), a UUID.
+    pub account: String,
+    /// The key of its API.
+    pub api_key: Hidden<String>,
+    /// The public keys its webhooks are signed with, in base64: one, or two while one is being replaced.
+    pub public_keys: Vec<String>,
+    /// The REST address, `https://api.telnyx.com` in life.
+    pub api_url: String,
+    /// Where recordings may be.
+    pub media: Media,
+    /// Our own address as the provider knows it.
+    pub public_url: String,
+}
+
+/// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+///
+/// # Errors
+///
+/// When the settings cannot work, or would be unsafe.
+pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
+    if !is_id(&settings.account) {
+        return Err(BadSettings::Account);
+    }
+    if settings.api_key.show().is_empty() {
+        return Err(BadSettings::Secrets);
+    }
+    let keys = settings
+        .public_keys
+        .iter()
+        .map(|key| telnyx_public_key(key));
+    let keys: Option<Vec<TelnyxKey>> = keys.collect();
+    let keys = keys.ok_or(BadSettings::PublicKey)?;
+    if !matches!(keys.len(), 1 | 2) {
+        return Err(BadSettings::PublicKey);
+    }
+    Ok(Carrier {
+        blunt: blunt_links(&settings.public_url, &settings.name),
+        name: settings.name,
+        signed: Box::new(PublicKeys(keys)),
+        dialect: &twiml::TELNYX,
+        capabilities: Capabilities {
+            speaks_while_recording: false,
+            has_voice: true,
+            // Its pages list no address a dialled number could be asked at.
+            asks_who_picks_up: false,
+            hears_silence: false,
+            knows_silence: false,
+            deletes: true,
+            streams_recordings: false,
+        },
+        account: Account {
+            origin: api_url(&settings.api_url)?,
+            path: format!("/v2/texml/Accounts/{}", settings.account),
+            id: settings.account,
+            credentials: Credentials::Bearer(settings.api_key),
+            call_suffix: "",
+            sound: Sound::HandedOut("/v2/recordings".to_owned(), settings.media),
+            client,
+        },
+    })
+}
+
+struct PublicKeys(Vec<TelnyxKey>);
+
+impl Signed for PublicKeys {
+    fn fits(&self, request: &RawRequest) -> bool {
+        let timestamp = only(request, "telnyx-timestamp");
+        let signature = only(request, "telnyx-signature-ed25519");
+        let (Some(timestamp), Some(signature)) = (timestamp, signature) else {
+            return false;
+        };
+        telnyx_fits(
+            &self.0,
+            timestamp,
+            &request.body,
+            signature,
+            request.at.timestamp(),
+        )
+    }
+}
