@@ -1,10 +1,13 @@
 //! Calls that come over jambonz: who may stream, what is kept of what is said however it ends, what is told too late.
 
 use crate::support::feature_server::{ACCOUNT, Faults, FeatureServer, SECRET, SpeechEnds, Waiting};
-use crate::support::{Database, OPEN, TestLine, pause, speech, wav};
-use dutyline::service::Patience;
+use crate::support::{Binary, Database, OPEN, TestLine, clock_at, pause, queue, speech, wav};
+use dutyline::call::flow;
+use dutyline::store::reports;
+use dutyline::telephony::jambonz::verbs::blunt_document;
 use dutyline::telephony::wav::{UNTIL_THE_END, header};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const CALLER: &str = "+8613800138000";
 const HOOKS: &str = "https://duty.example.org/hooks/jambonz";
@@ -139,7 +142,7 @@ on_both! {
         server.hang_up(&call, None).await;
         line.until_reports(1).await;
         line.until_settled().await;
-        assert_eq!(recordings(&line).await[0]["seconds"], 14);
+        assert_eq!(recordings(&line).await[0]["seconds"], 14.18);
     }
 
     async fn no_more_is_taken_than_the_limit(line, server) {
@@ -154,7 +157,7 @@ on_both! {
         server.hang_up(&call, None).await;
         line.until_reports(1).await;
         line.until_settled().await;
-        assert_eq!(recordings(&line).await[0]["seconds"], 243);
+        assert_eq!(recordings(&line).await[0]["seconds"], 243.0);
     }
 
     async fn a_second_connection_is_refused(line, server) {
@@ -326,19 +329,20 @@ async fn the_other_telephone_ends_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_in_mid_word_is_said_and_shown() {
     let server = FeatureServer::start().await;
-    let patience = Patience {
-        webhook: std::time::Duration::from_millis(400),
-        ..Patience::default()
-    };
     let change = |toml: String| server.configure(&toml);
-    let line = TestLine::with_patience(patience, Database::sqlite(), OPEN, change).await;
-    server.calls(&line);
+    let mut binary = Binary::start(Database::sqlite(), &server.api_url, change).await;
+    let lead = binary.lead().await;
+    server.calls_at(&binary.url);
     let call = speaking(&server).await;
     server.say(&call, &speech(1)).await;
-    line.until_reports(1).await;
-    server.close(&call).await;
-    pause().await;
-    crate::support::queue::unseal(line.db()).await;
+    while lead.reports().await.is_empty() {
+        pause().await;
+    }
+    binary.kill().await;
+    server.cut(&call).await;
+    binary.serve_again().await;
+    let lead = lead.moved(&binary.url);
+    server.calls_at(&binary.url);
     let listen = server.verb(&call);
     server.heard(&call);
     server.end(&call, &listen, json!({})).await;
@@ -347,16 +351,55 @@ async fn what_was_lost_in_mid_word_is_said_and_shown() {
         Waiting::Speech(240),
         "it is asked for again"
     );
-    assert!(server.heard(&call).contains("没有听到"));
+    assert!(server.heard(&call).contains("没有听到"), "and said why");
     server.speak(&call, &speech(2), SpeechEnds::Key).await;
     server.press(&call, "1").await;
-    crate::support::queue::age(line.db(), "settle", 9).await;
-    line.until_settled().await;
-    let states: Vec<_> = recordings(&line)
-        .await
+    let db = binary.db().await;
+    queue::age(&db, "settle", 9).await;
+    queue::make_due(&db, "settle").await;
+    db.close().await;
+    binary.quiet().await;
+    let report = lead.only_report().await;
+    let recordings = report["recordings"].as_array().unwrap();
+    let states: Vec<_> = recordings
         .iter()
-        .map(|r| r["state"].clone())
+        .map(|recording| recording["state"].clone())
         .collect();
-    assert_eq!(states, ["lost", "sealed"]);
+    assert_eq!(states, ["lost", "sealed"], "{report}");
+    assert_eq!(binary.files().len(), 1, "nothing unfinished is left");
+    binary.finish().await;
+}
+
+/// The service is told to stop while somebody speaks: what was said so far is written down first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_while_the_service_stops_is_kept() {
+    let server = FeatureServer::start().await;
+    let line = server.line(Database::sqlite(), OPEN).await;
+    let call = speaking(&server).await;
+    server.say(&call, &speech(1)).await;
+    line.until_reports(1).await;
+    let report = line.lead().await.only_report().await;
+    let service = line.service();
+    service.closing.send_replace(true);
+    let mut arriving = service.arriving.subscribe();
+    arriving.wait_for(|count| *count == 0).await.unwrap();
+    let mut tx = line.db().read().await.unwrap();
+    let id = report["id"].as_str().unwrap().parse().unwrap();
+    let recordings = reports::recordings(&mut tx, id).await.unwrap();
+    assert_eq!(recordings[0].state, "sealed");
+    drop(tx);
     line.finish().await;
+}
+
+/// The database is down when somebody calls: they hear when to call again, and are not asked to say what would be lost.
+#[test]
+fn nothing_is_asked_for_that_would_be_lost() {
+    let config =
+        dutyline::config::Config::parse(dutyline::config::EMBEDDED, "default", Path::new("."));
+    let line = &config.unwrap().lines[0].line;
+    let open = clock_at(OPEN).line_now();
+    let script = flow::blunt(line, open, false);
+    let document = blunt_document(&script).to_string();
+    assert!(document.contains("再次来电"), "{document}");
+    assert!(!document.contains("listen"), "{document}");
 }

@@ -82,17 +82,6 @@ fn past() -> DateTime<Utc> {
     Clock::system().system_now() - TimeDelta::seconds(1)
 }
 
-/// Recordings stand as they do when whoever took them in was gone before their end.
-pub async fn unseal(db: &Db) {
-    const UNSEALED: &str =
-        "UPDATE recordings SET state = 'announced', outcome = NULL WHERE state = 'sealed'";
-    match db {
-        Db::Sqlite { writer, .. } => sqlx::query(UNSEALED).execute(writer).await.map(drop),
-        Db::Postgres(pool) => sqlx::query(UNSEALED).execute(pool).await.map(drop),
-    }
-    .expect("the recordings");
-}
-
 /// The jobs of a kind that there will be have been tried so often already.
 pub async fn age(db: &Db, kind: &str, attempts: i32) {
     const AGED: &str = "UPDATE jobs SET attempts = $1 WHERE kind = $2";
