@@ -194,6 +194,15 @@ pub(super) async fn known(
     Ok(Some(event))
 }
 
+/// As far as is known, did somebody speak in it? One that a provider has announced is taken for one.
+pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
+    let sealed = row.outcome.as_ref();
+    match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
+        Some(known) => known.spoken,
+        None => matches!(row.state.as_str(), "announced" | "sealed"),
+    }
+}
+
 /// The row, once it says what became of the recording; none when there is none, or it was lost.
 async fn until_there(
     service: &Service,

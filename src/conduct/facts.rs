@@ -230,25 +230,26 @@ pub(super) async fn of_unknown_call(
 
 /// Writes down what the conversation decided besides its state.
 pub(super) async fn write_effect(
-    turn: &mut Conducting<'_>,
+    service: &Service,
+    tx: &mut Tx,
     call: &Call,
     effect: &Effect,
 ) -> Result<(), StoreError> {
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            turn.service.counters.keys_unasked.add();
+            service.counters.keys_unasked.add();
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.
         Effect::ReceiptSpoken => return Ok(()),
     };
     let (report, by_step) = call.place_of(*by);
-    let report = report_of(turn.tx, report).await?;
+    let report = report_of(tx, report).await?;
     let replaced_steps: Vec<i32> = steps.iter().map(|step| call.place_of(*step).1).collect();
-    let now = turn.service.clock.line_now();
+    let now = service.clock.line_now();
     add_entry(
-        turn.tx,
+        tx,
         &report,
         NewEntry {
             kind: EntryKind::Take,

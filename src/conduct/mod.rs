@@ -9,12 +9,14 @@ mod arriving;
 mod duty;
 mod facts;
 pub mod guesses;
+mod hung_up;
 mod receipt;
 mod running;
 mod take;
 
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
 pub use facts::accept_orphan;
+pub use hung_up::hung_up;
 pub use running::running;
 pub use take::find_take;
 pub(crate) use take::open_state;
@@ -226,7 +228,7 @@ impl<'a> Conducting<'a> {
             self.call_back(call, turn.state.step).await?;
         }
         for effect in &turn.effects {
-            facts::write_effect(self, call, effect).await?;
+            facts::write_effect(self.service, self.tx, call, effect).await?;
         }
         let rendered = if turn.script.0.is_empty() {
             // Nobody is there any more to hear an answer; the provider wants one all the same.

@@ -4,7 +4,7 @@
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
-use crate::conduct::{accept_orphan, open_state};
+use crate::conduct::{accept_orphan, hung_up, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
@@ -189,6 +189,10 @@ async fn settle(
             reports::get(tx, earlier).await?
         }
         _ => None,
+    };
+    let state = match state {
+        Some(state) => Some(hung_up(service, tx, call, state).await?),
+        None => None,
     };
     if let Some(state) = &state {
         if earlier.is_none() || report.reference.is_some() {
