@@ -15,39 +15,50 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
 use tracing::error;
-use uuid::Uuid;
 
 /// The subprotocols jambonz speaks: its own, and what the module it uses was called before.
 const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
 /// So many messages that are no audio are let pass: there is one, about the call, and it is not looked at.
 const MOST_TEXTS: usize = 100;
 
+/// What stands in the address.
+#[derive(serde::Deserialize)]
+pub(super) struct Address {
+    provider: String,
+    call: String,
+    step: String,
+    max_seconds: String,
+    silence_seconds: String,
+    key: String,
+}
+
+impl Address {
+    fn stream(&self) -> Option<Stream> {
+        Some(Stream {
+            call: self.call.parse().ok()?,
+            step: self.step.parse().ok()?,
+            max_seconds: self.max_seconds.parse().ok()?,
+            silence_seconds: self.silence_seconds.parse().ok()?,
+        })
+    }
+}
+
 /// `GET /hooks/{provider}/listen/…`. With the key in the address, and while the call waits for it.
 pub(super) async fn listen(
     State(service): State<Arc<Service>>,
-    Path((name, call, step, max_seconds, silence_seconds, key)): Path<(
-        String,
-        Uuid,
-        u32,
-        u32,
-        u32,
-        String,
-    )>,
+    Path(address): Path<Address>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let provider = service.providers.get(&name).cloned();
-    let Some(provider) = provider.and_then(Provider::streams) else {
+    let provider = service.providers.get(&address.provider).cloned();
+    let provider = provider.and_then(Provider::streams);
+    // One that was not made here is missing, like one with another key.
+    let (Some(provider), Some(stream)) = (provider, address.stream()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let stream = Stream {
-        call,
-        step,
-        max_seconds,
-        silence_seconds,
-    };
+    let (name, key) = (address.provider, address.key);
     let begin = async {
-        let key_of_call = conduct::stream_key(&service, &name, call).await?;
+        let key_of_call = conduct::stream_key(&service, &name, stream.call).await?;
         let fits = key_of_call
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {

@@ -1,5 +1,7 @@
 //! Calls that come over jambonz: who may stream, what is kept of what is said however it ends, what is told too late.
 
+mod packages;
+
 use crate::support::feature_server::{ACCOUNT, Faults, FeatureServer, SECRET, SpeechEnds, Waiting};
 use crate::support::{Binary, Database, OPEN, TestLine, clock_at, pause, queue, speech, wav};
 use dutyline::call::flow;
@@ -262,7 +264,7 @@ on_both! {
 async fn forged_webhooks_are_refused() {
     let server = FeatureServer::start().await;
     let line = server.line(Database::sqlite(), OPEN).await;
-    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp();
+    let now = clock_at(OPEN).system_now().timestamp();
     let body = |account: &str| {
         json!({
             "call_sid": "c", "account_sid": account, "from": CALLER, "to": "18877009155",

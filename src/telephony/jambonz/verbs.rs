@@ -23,6 +23,14 @@ pub const USER: &str = "jambonz";
 /// How long a `gather` that is followed by another one waits after its last word, in seconds.
 const BETWEEN: f64 = 0.1;
 
+/// The longest wait for anything, and the longest talk or recording, in seconds: jambonz's own timers, in milliseconds
+/// of 31 bits, run out at once when they are set for longer than they can count.
+const LONGEST_WAIT: u32 = 600;
+const LONGEST_TALK: u32 = 14_400;
+
+/// More digits nobody types.
+const MOST_DIGITS: u32 = 100;
+
 /// Characters said in one piece. Voices take 5,000 bytes, and begin the later the more it is.
 const LONGEST: usize = 1000;
 
@@ -124,7 +132,7 @@ pub fn document(script: &Script, links: &Links) -> Value {
                 listen["finishOnKey"] = json!("#");
                 listen["playBeep"] = json!(true);
                 // jambonz does not act upon it: who listens counts the silence.
-                listen["timeout"] = json!(silence_seconds);
+                listen["timeout"] = json!(stream.silence_seconds);
                 verbs.extend([listen, again(links)]);
                 break;
             }
@@ -139,14 +147,12 @@ pub fn document(script: &Script, links: &Links) -> Value {
                 let mut dial = json!({
                     "verb": "dial",
                     "actionHook": links.step(),
+                    // Not in the target, where the schema takes an address for two things at once.
+                    "confirmHook": links.whisper(),
                     "callerId": links.line_number,
-                    "timeout": (*ring_seconds).max(1),
-                    "timeLimit": (*max_seconds).max(1),
-                    "target": [{
-                        "type": "phone",
-                        "number": number.show(),
-                        "confirmHook": links.whisper(),
-                    }],
+                    "timeout": (*ring_seconds).clamp(1, LONGEST_WAIT),
+                    "timeLimit": (*max_seconds).clamp(1, LONGEST_TALK),
+                    "target": [{"type": "phone", "number": number.show()}],
                 });
                 if *record {
                     dial["listen"] = stream(links, *max_seconds, 0).listen(links);
@@ -338,17 +344,17 @@ fn plain(text: &str) -> String {
 
 /// What keys are waited for: the properties of a `gather`.
 fn one_key(seconds: u32) -> Value {
-    json!({"numDigits": 1, "timeout": seconds.max(1)})
+    json!({"numDigits": 1, "timeout": seconds.clamp(1, LONGEST_WAIT)})
 }
 
 fn digits(most: u32, seconds: u32) -> Value {
-    let (most, seconds) = (most.max(1), seconds.max(1));
+    let (most, seconds) = (most.clamp(1, MOST_DIGITS), seconds.clamp(1, LONGEST_WAIT));
     json!({
         "numDigits": most,
         "minDigits": 1,
         "finishOnKey": "#",
         "interDigitTimeout": seconds,
-        "timeout": seconds.saturating_add(most.saturating_mul(A_DIGIT)),
+        "timeout": seconds + most * A_DIGIT,
     })
 }
 
@@ -391,8 +397,8 @@ fn stream(links: &Links, max_seconds: u32, silence_seconds: u32) -> Stream {
     Stream {
         call: links.call,
         step: links.step,
-        max_seconds: max_seconds.max(1),
-        silence_seconds,
+        max_seconds: max_seconds.clamp(1, LONGEST_TALK),
+        silence_seconds: silence_seconds.min(LONGEST_WAIT),
     }
 }
 

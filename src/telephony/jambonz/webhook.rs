@@ -17,11 +17,19 @@ const LONGEST: usize = 256;
 ///
 /// [`Refused::Malformed`] when it is no JSON with a call in it, [`Refused::Forged`] when it is another account's.
 pub fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
-    if !is_json(&request.headers) {
-        return Err(Refused::Malformed);
+    match is_json(&request.headers) {
+        true => read(&request.body, account),
+        false => Err(Refused::Malformed),
     }
-    let body: Map<String, Value> =
-        serde_json::from_slice(&request.body).map_err(|_| Refused::Malformed)?;
+}
+
+/// The same of a body alone.
+///
+/// # Errors
+///
+/// As [`event`].
+pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
+    let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Refused::Malformed)?;
     if text(&body, "account_sid")?.as_deref() != Some(account) {
         return Err(Refused::Forged);
     }

@@ -66,8 +66,7 @@ fn a_menu_is_interrupted_by_a_key_in_either_language() {
         gather_(),
         say("never", "en"),
     ]), @r##"
-    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"您好。"},"timeout":0.1,"verb":"gather"}
-    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"举报请按1。"},"timeout":0.1,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"您好。举报请按1。"},"timeout":0.1,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"synthesizer":{"language":"en","vendor":"default"},"text":"For English, press 9."},"timeout":0.1,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"邮箱：5号。"},"timeout":6,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
@@ -108,7 +107,7 @@ fn a_take_is_played_and_interrupted_too() {
 fn the_roster_is_asked_before_it_is_let_through() {
     assert_snapshot!(written(vec![say("正在转接。", "zh-CN"), connect(false)]), @r##"
     {"text":"正在转接。","verb":"say"}
-    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","callerId":"+8618877009155","target":[{"confirmHook":"https://h.example/hooks/jb/whisper?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","number":"+8613800000001","type":"phone"}],"timeLimit":3600,"timeout":20,"verb":"dial"}
+    {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","callerId":"+8618877009155","confirmHook":"https://h.example/hooks/jb/whisper?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","target":[{"number":"+8613800000001","type":"phone"}],"timeLimit":3600,"timeout":20,"verb":"dial"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
     "##);
     let recorded = document(&Script(vec![connect(true)]), &links());
@@ -119,7 +118,7 @@ fn the_roster_is_asked_before_it_is_let_through() {
         gather_(),
     ]);
     assert_snapshot!(lines(&whisper(&script, &links())), @r##"
-    {"actionHook":"https://h.example/hooks/jb/taken?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。 接听请按1。"},"timeout":6,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/taken?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。接听请按1。"},"timeout":6,"verb":"gather"}
     {"verb":"hangup"}
     "##);
     assert_snapshot!(taken(true), @r##"[{"data":{"taken":true},"verb":"tag"}]"##);

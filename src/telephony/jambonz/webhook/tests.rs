@@ -4,7 +4,7 @@ use serde_json::json;
 
 const ACCOUNT: &str = "9351f46a-678c-43f5-b8a6-d4eb58d131af";
 
-fn read(body: &Value) -> Result<Event, Refused> {
+fn told(body: &Value) -> Result<Event, Refused> {
     event(&signed("first", body), ACCOUNT)
 }
 
@@ -24,7 +24,7 @@ fn base(more: Value) -> Value {
 
 #[test]
 fn a_call_that_comes_in() {
-    let event = read(&base(
+    let event = told(&base(
         json!({"call_status": "trying", "sip": {"headers": {}}}),
     ))
     .unwrap();
@@ -36,7 +36,7 @@ fn a_call_that_comes_in() {
 
 #[test]
 fn numbers_come_as_addresses_too_and_may_be_withheld() {
-    let from = |from: Value| read(&base(json!({"from": from}))).unwrap().from;
+    let from = |from: Value| told(&base(json!({"from": from}))).unwrap().from;
     let address = "sip:+8613800138000@carrier.example";
     assert_eq!(
         from(json!(address)),
@@ -50,13 +50,13 @@ fn numbers_come_as_addresses_too_and_may_be_withheld() {
     ] {
         assert_eq!(from(withheld.clone()), Caller::Withheld, "{withheld}");
     }
-    let event = read(&base(json!({"to": 18877009155_u64}))).unwrap();
+    let event = told(&base(json!({"to": 18877009155_u64}))).unwrap();
     assert_eq!(event.to.show(), "18877009155");
 }
 
 #[test]
 fn keys_are_those_of_a_gather() {
-    let keys = |more: Value| read(&base(more)).unwrap().keys.map(Hidden::into_shown);
+    let keys = |more: Value| told(&base(more)).unwrap().keys.map(Hidden::into_shown);
     let pressed = json!({"reason": "dtmfDetected", "digits": "1"});
     assert_eq!(keys(pressed).as_deref(), Some("1"));
     let hash = json!({"reason": "dtmfDetected", "digits": "#"});
@@ -68,27 +68,27 @@ fn keys_are_those_of_a_gather() {
 
 #[test]
 fn the_end_of_a_listen_tells_how_it_ended() {
-    let told = |more: Value| {
-        let event = read(&base(more)).unwrap();
+    let of_listen = |more: Value| {
+        let event = told(&base(more)).unwrap();
         assert!(event.keys.is_none() && event.recording.is_none());
         event.unnamed
     };
     let completed = |seconds, end| Some(RecordingOutcome::Completed { seconds, end });
     assert_eq!(
-        told(json!({"digits": "#", "dial_call_duration": 17})),
+        of_listen(json!({"digits": "#", "dial_call_duration": 17})),
         completed(Some(17), Some(RecordingEnd::Key))
     );
     assert_eq!(
-        told(json!({"digits": "#"})),
+        of_listen(json!({"digits": "#"})),
         completed(None, Some(RecordingEnd::Key))
     );
     assert_eq!(
-        told(json!({"dial_call_duration": 240})),
+        of_listen(json!({"dial_call_duration": 240})),
         completed(Some(240), None)
     );
-    assert_eq!(told(json!({})), None);
+    assert_eq!(of_listen(json!({})), None);
     let dial = json!({"dial_call_status": "completed", "dial_call_duration": 3});
-    assert_eq!(told(dial), None);
+    assert_eq!(of_listen(dial), None);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_status_ends_a_call_or_not() {
         ("busy", true),
         ("no-answer", true),
     ] {
-        let event = read(&base(json!({"call_status": status}))).unwrap();
+        let event = told(&base(json!({"call_status": status}))).unwrap();
         assert_eq!(event.ended, ended, "{status}");
     }
 }
@@ -113,11 +113,11 @@ fn a_status_ends_a_call_or_not() {
 #[test]
 fn another_account_and_broken_bodies_are_refused() {
     assert_eq!(
-        read(&base(json!({"account_sid": "another"}))).map(drop),
+        told(&base(json!({"account_sid": "another"}))).map(drop),
         Err(Refused::Forged)
     );
     assert_eq!(
-        read(&json!({"call_sid": "c"})).map(drop),
+        told(&json!({"call_sid": "c"})).map(drop),
         Err(Refused::Forged)
     );
     let malformed = [
@@ -131,7 +131,7 @@ fn another_account_and_broken_bodies_are_refused() {
         json!("text"),
     ];
     for body in malformed {
-        assert_eq!(read(&body).map(drop), Err(Refused::Malformed), "{body}");
+        assert_eq!(told(&body).map(drop), Err(Refused::Malformed), "{body}");
     }
     let mut request = signed("first", &base(json!({})));
     request.body = "{".into();

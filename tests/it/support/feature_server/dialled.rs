@@ -38,9 +38,7 @@ impl FeatureServer {
         for status in ["trying", "ringing", "in-progress"] {
             self.leg_status(caller, &leg, status).await;
         }
-        let hook = dial["target"][0]["confirmHook"]
-            .as_str()
-            .expect("a whisper");
+        let hook = dial["confirmHook"].as_str().expect("a whisper");
         let body = self.of_leg(caller, &leg, "in-progress");
         let verbs = self.hook(hook, &body).await.expect("verbs");
         let [gather, hangup] = &verbs[..] else {

@@ -1,5 +1,6 @@
 //! Webhooks, signed and perhaps twice, and the REST API.
 
+use super::super::{OPEN, clock_at};
 use super::{ACCOUNT, API_KEY, FeatureServer, NAME, PUBLIC, SECRET};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -58,8 +59,7 @@ impl FeatureServer {
 
     async fn hook_once(&self, url: &str, body: &Value) -> Option<Vec<Value>> {
         let body = body.to_string();
-        let now = chrono::DateTime::from(std::time::SystemTime::now());
-        let now: chrono::DateTime<chrono::Utc> = now;
+        let now = clock_at(OPEN).system_now();
         let answer = self
             .post(url, &body, &Self::sign(SECRET, &body, now.timestamp()))
             .await;
