@@ -168,6 +168,7 @@ pub async fn build_with(
         receipts: Bench::default(),
         guesses: Guesses::default(),
         live: Live::default(),
+        arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
         counters: Counters::default(),
         patience: Patience::default(),
@@ -228,6 +229,9 @@ impl Running {
             for task in self.tasks {
                 let _ = task.await;
             }
+            // What was being said is written down first. An error means that nobody is left to count.
+            let mut arriving = self.service.arriving.subscribe();
+            let _ = arriving.wait_for(|count| *count == 0).await;
         };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!(

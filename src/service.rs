@@ -45,6 +45,8 @@ pub struct Service {
     pub guesses: crate::conduct::guesses::Guesses,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
+    /// How many recordings are being streamed to us.
+    pub arriving: watch::Sender<usize>,
     /// The service stops: connections are to end.
     pub closing: watch::Sender<bool>,
     /// What went on, for operators.

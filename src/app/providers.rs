@@ -4,6 +4,7 @@ use super::StartError;
 use crate::config::{ProviderConfig, ProviderSettings};
 use crate::telephony::asterisk::{Asterisk, AsteriskSettings};
 use crate::telephony::carrier::Media;
+use crate::telephony::jambonz::{Jambonz, JambonzSettings};
 use crate::telephony::rest::{loopback_client, rest_client};
 use crate::telephony::signalwire::{self, SignalWireSettings};
 use crate::telephony::somleng::{self, SomlengSettings};
@@ -120,8 +121,20 @@ pub fn make_provider(
             },
             client,
         ),
-        ProviderSettings::Jambonz { .. } => {
-            return Err(failed(&"jambonz is not built yet"));
+        ProviderSettings::Jambonz {
+            account,
+            api_key,
+            webhook_secret,
+        } => {
+            let settings = JambonzSettings {
+                name,
+                account: account.clone(),
+                api_key: api_key.read()?.into_iter().next().unwrap_or_default(),
+                webhook_secrets: webhook_secret.read()?,
+                api_url,
+            };
+            let made = Jambonz::new(settings, client);
+            return Ok(Arc::new(made.map_err(|error| failed(&error))?));
         }
         ProviderSettings::Asterisk {
             username,

@@ -178,15 +178,21 @@ pub fn next(line: &Line, around: Around, mut state: State, input: Input) -> Turn
 }
 
 /// What a caller hears when nothing can be written down: the phase's words, and a recording left with the
-/// provider where the phase takes reports.
-pub fn blunt(line: &Line, now: DateTime<Utc>) -> Script {
+/// provider where the phase takes reports and the provider `records`. Where it doesn't, what would be said is lost: the
+/// caller is asked to call again.
+pub fn blunt(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     let turn = answer(line, now, String::new(), false);
     let speaker = Speaker::new(line, &line.languages[0]);
     let mut said = vec![speaker.greeting()];
     if takes_reports(line, &turn.state) {
         said.extend(speaker_closed(&speaker, &turn.state));
-        said.push(speaker.say(|p| &p.guidance));
-        said.push(record(line.recording_seconds));
+        if records {
+            said.push(speaker.say(|p| &p.guidance));
+            said.push(record(line.recording_seconds));
+        } else {
+            said.push(speaker.say(|p| &p.call_again));
+            said.push(Verb::HangUp);
+        }
     } else {
         said.extend(speaker.closed(&turn.state));
         said.extend(speaker.closed_addresses(&turn.state));

@@ -72,6 +72,7 @@ pub(super) async fn of_whoever_was_rung(
             step: at.step,
             take_key: String::new().into(),
             line_number: String::new(),
+            language: line.languages.first().cloned().unwrap_or_default(),
         };
         let whisper = provider.render_whisper(&flow::whisper(line), &links);
         return Ok(Reply::Script(whisper));

@@ -1,9 +1,7 @@
 //! Facts about recordings, applied by the recording's id, whatever webhook brings them.
 
 use super::Conducting;
-use crate::call::flow::{self, Around, Effect, Input};
-use crate::call::script::RecordingEnd;
-use crate::call::state::{Place, State};
+use crate::call::flow::Effect;
 use crate::clock::{hour, random_id};
 use crate::filing::{NewEntry, add_entry, add_sealed};
 use crate::line::Line;
@@ -13,7 +11,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, EntryRow, RecordingRow, Report};
+use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, Tx, hours};
 use crate::telephony::{RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
@@ -105,7 +103,7 @@ async fn keep_fact(
 }
 
 /// Something was added to an earlier report: it has to say who did, and somebody has to look at it.
-async fn add_to(
+pub(super) async fn add_to(
     service: &Service,
     tx: &mut Tx,
     call: &Call,
@@ -228,44 +226,6 @@ pub(super) async fn of_unknown_call(
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
     super::end_call(turn.service, turn.tx, &call).await
-}
-
-/// A call ended while it was recorded, and the provider told of the recording besides the conversation, or was asked: it
-/// is a take like any other, and may replace one. Gives the state with it.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn take_in_last(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
-    state: State,
-) -> Result<State, StoreError> {
-    let line = service.config.line(&call.line);
-    let (Some(line), Place::Recording { .. }) = (line, state.place) else {
-        return Ok(state);
-    };
-    let (report, number) = call.place_of(state.step);
-    let recordings = reports::recordings(tx, report).await?;
-    let is_there = |row: &RecordingRow| row.step == number && row.state != "absent";
-    if !recordings.iter().any(is_there) {
-        return Ok(state);
-    }
-    let around = Around {
-        now: service.clock.line_now(),
-        duty_busy: false,
-        reply_sounds: false,
-    };
-    let recorded = Input::Recorded {
-        end: Some(RecordingEnd::HangUp),
-        seconds: None,
-    };
-    let turn = flow::next(line, around, state, recorded);
-    for effect in &turn.effects {
-        write_effect(service, tx, call, effect).await?;
-    }
-    Ok(turn.state)
 }
 
 /// Writes down what the conversation decided besides its state.

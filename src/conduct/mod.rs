@@ -5,14 +5,18 @@
 //! Nothing is answered before the commit.
 
 mod answer;
+mod arriving;
 mod duty;
 mod facts;
 pub mod guesses;
+mod hung_up;
 mod receipt;
 mod running;
 mod take;
 
-pub use facts::{accept_orphan, take_in_last};
+pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
+pub use facts::accept_orphan;
+pub use hung_up::hung_up;
 pub use running::running;
 pub use take::find_take;
 pub(crate) use take::open_state;
@@ -69,6 +73,14 @@ async fn once(
         return duty::of_whoever_was_rung(service, provider, hook, at, event).await;
     }
     let lookup = service.call_lookup(provider.name(), event.call.show());
+    let known;
+    let event = match arriving::known(service, provider, hook, event).await? {
+        Some(better) => {
+            known = better;
+            &known
+        }
+        None => event,
+    };
     // Before the transaction: it takes its time, and others have to write meanwhile.
     let looked_up = receipt::look_up(service, provider, hook, event, &lookup).await?;
     let key = service.secret.call_key(provider.name(), event.call.show());
@@ -122,7 +134,12 @@ impl<'a> Conducting<'a> {
                 Ok(Reply::Script(self.farewell(line, 0)))
             }
             // An unknown step starts the conversation anew. Whisper and taken never come here.
-            Hook::Call | Hook::Fallback | Hook::Step(_) | Hook::Whisper(_) | Hook::Taken(_) => {
+            Hook::Call
+            | Hook::Fallback
+            | Hook::Step(_)
+            | Hook::Said(_)
+            | Hook::Whisper(_)
+            | Hook::Taken(_) => {
                 let Some(line) = line else {
                     self.service.counters.calls_not_in_service.add();
                     return Ok(Reply::Script(not_in_service(self.service, self.provider)));
@@ -145,9 +162,14 @@ impl<'a> Conducting<'a> {
         let fallback_step = state.as_ref().map_or(0, |state| state.step);
         let new_recording = facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
         let reply = match (hook, state) {
-            (Hook::Status | Hook::Recording(_) | Hook::Whisper(_) | Hook::Taken(_), _) => {
-                Reply::Noted
-            }
+            (
+                Hook::Status
+                | Hook::Recording(_)
+                | Hook::Said(_)
+                | Hook::Whisper(_)
+                | Hook::Taken(_),
+                _,
+            ) => Reply::Noted,
             (_, None) => Reply::Script(self.farewell(self.service.config.line(&call.line), 0)),
             (Hook::Call, Some(_)) => self.kept_answer(call.id, 0).await?,
             // A recording made by a blunt answer in the middle of a call: to the review with it. A telephone that was
@@ -313,6 +335,7 @@ impl<'a> Conducting<'a> {
             step,
             take_key: take::take_key(&self.key),
             line_number: line.number_called(self.event.to.show()),
+            language: line.languages.first().cloned().unwrap_or_default(),
         }
     }
 

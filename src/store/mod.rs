@@ -38,7 +38,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (
         1,
         "foundation",
@@ -55,6 +55,7 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         include_str!("migrations/0003_duty_inspector.sql"),
     ),
     (4, "floods", include_str!("migrations/0004_floods.sql")),
+    (5, "streams", include_str!("migrations/0005_streams.sql")),
 ];
 
 /// How long a connection waits for the database before the request is given up.

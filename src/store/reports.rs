@@ -67,6 +67,8 @@ row! {
         pub sha256: Option<Vec<u8>>,
         /// Proven gone at the provider.
         pub deleted: bool,
+        /// What became of one that was streamed to us, under the service secret; gone when the call is settled.
+        pub outcome: Option<Vec<u8>>,
     }
 }
 
@@ -114,12 +116,13 @@ statements! {
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
     INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
-    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE id = $1";
-    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE lookup = $1";
-    RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted FROM recordings WHERE report = $1 ORDER BY step, id";
+    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
+    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
+    RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
     SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state = 'announced'";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
-    SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL WHERE id = $1";
+    SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
+    SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
     RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
     BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
@@ -307,6 +310,11 @@ pub async fn seal(tx: &mut Tx, id: Uuid, padded: i64, sha256: &[u8; 32]) -> Resu
 /// The recording will not come: `absent` (the provider made none) or `lost` (it could not be fetched).
 pub async fn give_up(tx: &mut Tx, id: Uuid, state: &str) -> Result<bool> {
     Ok(run!(tx, SET_RECORDING_STATE, execute, id, state)? == 1)
+}
+
+/// What became of a recording that was streamed to us.
+pub async fn set_outcome(tx: &mut Tx, id: Uuid, outcome: &[u8]) -> Result<()> {
+    run!(tx, SET_OUTCOME, execute, id, outcome).map(drop)
 }
 
 /// The recording is proven gone at the provider; its id there is forgotten.

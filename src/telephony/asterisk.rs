@@ -132,6 +132,7 @@ impl Provider for Asterisk {
             hears_silence: true,
             knows_silence: true,
             deletes: true,
+            streams_recordings: false,
         }
     }
 

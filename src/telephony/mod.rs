@@ -7,6 +7,7 @@
 pub mod asterisk;
 pub mod carrier;
 pub mod form;
+pub mod jambonz;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -114,6 +115,8 @@ pub enum Hook {
     Call,
     /// The answer to a step.
     Step(StepRef),
+    /// A part of what is said before a step is over; with a key it is the answer to the step already.
+    Said(StepRef),
     /// The call's standing changed.
     Status,
     /// What became of a recording; with the step that recorded it when we handed out the address.
@@ -131,7 +134,7 @@ impl Hook {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Call => "call",
-            Self::Step(_) => "step",
+            Self::Step(_) | Self::Said(_) => "step",
             Self::Status => "status",
             Self::Recording(_) => "recording",
             Self::Whisper(_) => "whisper",
@@ -204,6 +207,8 @@ pub struct Links {
     pub take_key: Hidden<String>,
     /// What whoever is rung sees: the line's own number in E.164, never the caller's.
     pub line_number: String,
+    /// The line's first language: what an account speaks unless told otherwise.
+    pub language: String,
 }
 
 impl Links {
@@ -217,6 +222,11 @@ impl Links {
     /// Where a key, or a recording that ended, is posted.
     pub fn step(&self) -> String {
         self.at("step", "")
+    }
+
+    /// Where it is posted that a part of what is said is over, and with which key.
+    pub fn said(&self) -> String {
+        self.at("said", "")
     }
 
     /// Where the provider goes on when a recording came to nothing.
@@ -353,6 +363,9 @@ pub struct Capabilities {
     pub knows_silence: bool,
     /// It deletes a recording when asked to. Where it can't, it keeps them as long as the account says there.
     pub deletes: bool,
+    /// It records nothing: what a caller says is streamed to us as it is spoken. What became of it is known here, not
+    /// there, and while nothing can be written down no recording may be offered.
+    pub streams_recordings: bool,
 }
 
 /// The sounds of what is said, for a provider without a voice of its own.
@@ -439,6 +452,11 @@ pub trait Provider: Send + Sync {
 
     /// The switch behind it, when it holds a connection to us.
     fn switch(self: Arc<Self>) -> Option<Arc<asterisk::Asterisk>> {
+        None
+    }
+
+    /// The account behind it, when what is recorded is streamed to us.
+    fn streams(self: Arc<Self>) -> Option<Arc<jambonz::Jambonz>> {
         None
     }
 }

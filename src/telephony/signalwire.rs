@@ -52,6 +52,7 @@ pub fn provider(
             // Whole recordings are asked for, and a whole one of silence is one.
             knows_silence: false,
             deletes: true,
+            streams_recordings: false,
         },
         account: Account {
             origin: api_url(&settings.api_url)?,

@@ -53,6 +53,7 @@ pub fn provider(
             hears_silence: true,
             knows_silence: false,
             deletes: false,
+            streams_recordings: false,
         },
         account: Account {
             origin: api_url(&settings.api_url)?,

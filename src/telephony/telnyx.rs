@@ -62,6 +62,7 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
             hears_silence: false,
             knows_silence: false,
             deletes: true,
+            streams_recordings: false,
         },
         account: Account {
             origin: api_url(&settings.api_url)?,

@@ -61,6 +61,7 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
             hears_silence: true,
             knows_silence: true,
             deletes: true,
+            streams_recordings: false,
         },
         account: Account {
             origin: api_url(&settings.api_url)?,

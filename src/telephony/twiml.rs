@@ -311,7 +311,7 @@ fn within(seconds: u32, (least, most): (u32, u32)) -> u32 {
 
 /// The words without what XML forbids, what isn't spoken, and what makes a log or a page read otherwise than it is:
 /// control characters, non-characters, marks of writing direction. Line breaks and tabs become spaces.
-fn sayable(text: &str) -> String {
+pub(super) fn sayable(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\t' | '\n' | '\r' => Some(' '),
@@ -328,7 +328,7 @@ fn sayable(text: &str) -> String {
 }
 
 /// Pieces short enough for one `Say`, cut behind the end of a sentence where there is one. No empty ones.
-fn pieces(text: &str) -> Vec<&str> {
+pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim();
     while let Some((limit, _)) = rest.char_indices().nth(LONGEST_SAY) {

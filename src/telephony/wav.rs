@@ -15,6 +15,17 @@ const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xfffe;
 
+/// The data size of a WAV that is written while it is recorded: it ends where the file ends.
+pub const UNTIL_THE_END: u32 = u32::MAX;
+
+/// What stands before linear PCM of 16 bits, one channel and 8,000 samples a second in a WAV file.
+pub fn header(bytes_of_sound: u32) -> [u8; 44] {
+    let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
+    header[4..8].copy_from_slice(&bytes_of_sound.saturating_add(36).to_le_bytes());
+    header[40..].copy_from_slice(&bytes_of_sound.to_le_bytes());
+    header
+}
+
 /// Why the bytes are no whole WAV.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WavError {

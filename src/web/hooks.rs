@@ -4,6 +4,7 @@ use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::service::Service;
+use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -26,6 +27,10 @@ pub(super) async fn call(app: App, Path(provider): Path<String>, request: Reques
 
 pub(super) async fn step(app: App, Path(provider): Path<String>, request: Request) -> Response {
     webhook(app, &provider, request, |uri| Hook::Step(step_meant(uri))).await
+}
+
+pub(super) async fn said(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |uri| Hook::Said(step_meant(uri))).await
 }
 
 pub(super) async fn whisper(app: App, Path(provider): Path<String>, request: Request) -> Response {
@@ -116,6 +121,16 @@ pub(super) async fn conducted(
     event: &Event,
 ) -> Conducted {
     service.counters.webhooks_by_kind.add(hook.kind());
+    let answered;
+    let hook = match hook {
+        // Nobody has answered anything yet: the provider goes on with what else is said.
+        Hook::Said(_) if event.keys.is_none() && !event.ended => return Conducted::Noted,
+        Hook::Said(at) => {
+            answered = Hook::Step(at.clone());
+            &answered
+        }
+        hook => hook,
+    };
     let conducted = conduct::conduct(service, provider, hook, event);
     match tokio::time::timeout(service.patience.webhook, conducted).await {
         Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
@@ -162,7 +177,8 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
     let said = if event.recording.is_some() || event.unnamed.is_some() {
         flow::goodbye(line, 0)
     } else {
-        flow::blunt(line, service.clock.line_now())
+        let records = !provider.capabilities().streams_recordings;
+        flow::blunt(line, service.clock.line_now(), records)
     };
     Conducted::Script(provider.render_blunt(&said))
 }
@@ -230,20 +246,8 @@ fn wav(audio: Vec<u8>) -> Response {
 
 /// A tenth of a second of silence, so that the provider's player goes on instead of playing an error.
 fn silence() -> Response {
-    const SAMPLES: u32 = 800;
-    let mut audio = Vec::with_capacity(44 + 2 * SAMPLES as usize);
-    audio.extend_from_slice(b"RIFF");
-    audio.extend_from_slice(&(36 + 2 * SAMPLES).to_le_bytes());
-    audio.extend_from_slice(b"WAVEfmt ");
-    audio.extend_from_slice(&16u32.to_le_bytes());
-    audio.extend_from_slice(&1u16.to_le_bytes()); // PCM
-    audio.extend_from_slice(&1u16.to_le_bytes()); // mono
-    audio.extend_from_slice(&8000u32.to_le_bytes());
-    audio.extend_from_slice(&16000u32.to_le_bytes());
-    audio.extend_from_slice(&2u16.to_le_bytes());
-    audio.extend_from_slice(&16u16.to_le_bytes());
-    audio.extend_from_slice(b"data");
-    audio.extend_from_slice(&(2 * SAMPLES).to_le_bytes());
-    audio.resize(44 + 2 * SAMPLES as usize, 0);
+    const BYTES: u32 = 1600;
+    let mut audio = header_of(BYTES).to_vec();
+    audio.resize(audio.len() + BYTES as usize, 0);
     wav(audio)
 }

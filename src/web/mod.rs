@@ -6,6 +6,7 @@ mod ari;
 mod audio;
 mod console;
 mod hooks;
+mod listen;
 mod ops;
 mod policy;
 
@@ -47,12 +48,14 @@ fn webhooks() -> Routes {
     Routes::new()
         .post("/hooks/{provider}/call", Provider, hooks::call)
         .post("/hooks/{provider}/step", Provider, hooks::step)
+        .post("/hooks/{provider}/said", Provider, hooks::said)
         .post("/hooks/{provider}/status", Provider, hooks::status)
         .post("/hooks/{provider}/recording", Provider, hooks::recording)
         .post("/hooks/{provider}/whisper", Provider, hooks::whisper)
         .post("/hooks/{provider}/taken", Provider, hooks::taken)
         .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
         .get("/hooks/{provider}/ari", Switch, ari::ari)
+        .get(LISTEN, Key, listen::listen)
         .get(TAKE, Key, hooks::take)
         .post(TAKE, Key, hooks::take)
 }
@@ -64,6 +67,9 @@ const TAKE: &str = "/hooks/{provider}/take/{call}/{step}/{key}";
 fn beside_the_api() -> Routes {
     Routes::new().any("/api/v1/", Policy::Anybody, api::not_found)
 }
+
+/// Where a provider that records nothing streams what the caller says.
+const LISTEN: &str = "/hooks/{provider}/listen/{call}/{step}/{max_seconds}/{silence_seconds}/{key}";
 
 /// Every address of both listeners, and who may use it.
 pub fn table() -> Vec<Route> {

@@ -1,36 +1,18 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
-use super::{Claimed, Unfinished, hex, unreadable};
+use super::sealed::{PEAKS, Sound, read_back, write_down};
+use super::{Claimed, Unfinished, unreadable};
 use crate::clock::hour;
-use crate::filing::{NewEntry, add_entry};
-use crate::report::entries::RecordingBody;
 use crate::service::{ProviderRef, Service};
-use crate::store::audit::{self, Act};
-use crate::store::calls;
-use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::telephony::Download;
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
-use crate::vault::entry::EntryKind;
 use crate::vault::recordings::Stored;
 use crate::vault::seal::Recipient;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-
-/// A player's picture of a recording has at most so many pieces.
-const PEAKS: usize = 600;
-
-/// What is sealed about a recording beside its bytes.
-struct Sound {
-    wav: Wav,
-    /// Loudness, see [`WavCheck::peaks`].
-    peaks: Vec<u8>,
-}
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -52,8 +34,11 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         .and_then(|sid| service.open_sid(sid))
         .ok_or_else(|| unreadable("the recording's id"))?;
     let (stored, wav, peaks) = download(service, &source, &recording, &report).await?;
-    read_back(service, &recording, &stored).await?;
-    let sound = Sound { wav, peaks };
+    read_back(service, recording.id, &stored).await?;
+    let sound = Sound {
+        milliseconds: wav.duration_ms,
+        peaks,
+    };
     commit(service, job, &recording, &report, &stored, &sound).await
 }
 
@@ -110,23 +95,6 @@ async fn download(
     sealing.await?
 }
 
-/// What was written must be what is on disk now, before anything relies on it.
-async fn read_back(
-    service: &Arc<Service>,
-    recording: &RecordingRow,
-    stored: &Stored,
-) -> Result<(), Unfinished> {
-    let (recordings, id) = (service.recordings.clone(), recording.id);
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(id)).await??;
-    if hash == stored.sealed_sha256 {
-        Ok(())
-    } else {
-        Err(Unfinished::Failed(
-            "the sealed recording was read back differently".into(),
-        ))
-    }
-}
-
 async fn commit(
     service: &Service,
     job: &Claimed,
@@ -135,62 +103,14 @@ async fn commit(
     stored: &Stored,
     sound: &Sound,
 ) -> Result<(), Unfinished> {
-    let now = service.clock.line_now();
     let mut tx = service.db.begin().await?;
     job.done(&mut tx).await?;
-    let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
-    if !reports::seal(&mut tx, recording.id, padded, &stored.sealed_sha256).await? {
+    if !write_down(service, &mut tx, recording, report, stored, sound).await? {
         // The provider said meanwhile that there is none: nothing will refer to the file.
         tx.commit().await?;
         let (recordings, id) = (service.recordings.clone(), recording.id);
         tokio::task::spawn_blocking(move || recordings.remove(id)).await??;
         return Ok(());
-    }
-    add_entry(
-        &mut tx,
-        report,
-        NewEntry {
-            kind: EntryKind::Recording,
-            at: now,
-            by: None,
-            body: json!(RecordingBody {
-                recording: recording.id,
-                step: recording.step,
-                bytes: stored.length,
-                sha256: &hex(&stored.plain_sha256),
-                milliseconds: sound.wav.duration_ms,
-                r#type: "audio/wav",
-                peaks: &STANDARD.encode(&sound.peaks),
-            }),
-        },
-    )
-    .await?;
-    audit::append(
-        &mut tx,
-        &report.line,
-        Act {
-            at: hour(now),
-            action: "recording_sealed",
-            report: Some(report.id),
-            object: Some(recording.id),
-            digest: Some(stored.sealed_sha256),
-            ..Act::default()
-        },
-    )
-    .await?;
-    let over = calls::by_recording(&mut tx, report.id, recording.step)
-        .await?
-        .is_none_or(|call| call.settled);
-    if over {
-        let now = service.clock.system_now();
-        jobs::enqueue(
-            &mut tx,
-            crate::clock::random_id(),
-            Kind::Delete,
-            recording.id,
-            now,
-        )
-        .await?;
     }
     tx.commit().await?;
     service.counters.recordings_sealed.add();

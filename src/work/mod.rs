@@ -3,11 +3,13 @@
 //! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
 //! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
 
+pub mod arrive;
 mod delete;
 mod fetch;
 pub mod housekeeping;
 mod pace;
 pub mod runner;
+mod sealed;
 mod settle;
 mod watch;
 

@@ -1,17 +1,16 @@
 //! Claims jobs, does them, retries them, gives them up with an alarm.
 
+use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished, delete, fetch, pace, settle, watch};
-use crate::clock::{hour, random_id};
+use crate::clock::random_id;
 use crate::service::Service;
-use crate::store::audit::{self, Act};
+use crate::store::StoreError;
 use crate::store::jobs::{self, Kind};
-use crate::store::{StoreError, Tx, reports};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch as channel};
 use tracing::{debug, error, warn};
-use uuid::Uuid;
 
 /// How many jobs run at once. Fetching waits for the network; sealing is quick.
 const AT_ONCE: usize = 4;
@@ -154,27 +153,8 @@ async fn bury(service: &Service, kind: Kind, job: &Claimed) -> Result<(), StoreE
     service.counters.jobs_dead.add();
     let mut tx = service.db.begin().await?;
     jobs::bury(&mut tx, job.row.id, job.lease).await?;
-    if kind == Kind::Fetch && reports::give_up(&mut tx, job.row.subject, "lost").await? {
-        service.counters.recordings_lost.add();
-        note_lost(service, &mut tx, job.row.subject).await?;
+    if kind == Kind::Fetch {
+        write_down_lost(service, &mut tx, job.row.subject).await?;
     }
     tx.commit().await
-}
-
-/// That a recording will not come belongs into the trail: pages that wait for it learn it from there.
-async fn note_lost(service: &Service, tx: &mut Tx, recording: Uuid) -> Result<(), StoreError> {
-    let Some(row) = reports::recording_unlocked(tx, recording).await? else {
-        return Ok(());
-    };
-    let Some(report) = reports::get(tx, row.report).await? else {
-        return Ok(());
-    };
-    let act = Act {
-        at: hour(service.clock.line_now()),
-        action: "recording_lost",
-        report: Some(report.id),
-        object: Some(recording),
-        ..Act::default()
-    };
-    audit::append(tx, &report.line, act).await
 }

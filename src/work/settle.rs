@@ -1,9 +1,10 @@
 //! Settles a call that is over: looks for a recording nobody told us about, writes down how the call went, makes the
 //! receipt work, and erases everything else.
 
+use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
-use crate::conduct::{accept_orphan, open_state, take_in_last};
+use crate::conduct::{accept_orphan, hung_up, open_state};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
@@ -11,10 +12,11 @@ use crate::service::{ProviderRef, Service};
 use crate::store::calls::{self, Call};
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, Report};
+use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::vault::entry::EntryKind;
 use crate::vault::receipts::{self, Derived};
+use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 use tracing::warn;
@@ -22,6 +24,8 @@ use tracing::warn;
 /// So many tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
 /// has to find what it still has.
 const PATIENCE: i32 = 10;
+/// So many tries (about a minute) what is still being streamed to us may hold it up; then whoever took it in is gone.
+const STREAMED: i32 = 9;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -33,6 +37,9 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     drop(tx);
     if let (Some(call), Some((sid, step))) = (&call, unheard) {
         look_for_recordings(service, job, call, &sid, step).await?;
+    }
+    if let Some(call) = &call {
+        wait_for_what_arrives(service, job, call).await?;
     }
     let running = call.as_ref().and_then(|call| open_state(service, call));
     let receipt = match (&call, &running) {
@@ -119,6 +126,40 @@ async fn look_for_recordings(
     }
 }
 
+/// What a caller said last may still be on its way to the disk when the call is over.
+async fn wait_for_what_arrives(
+    service: &Service,
+    job: &Claimed,
+    call: &Call,
+) -> Result<(), Unfinished> {
+    let mut tx = service.db.read().await?;
+    let mut rows = reports::recordings(&mut tx, call.report).await?;
+    if let Some(earlier) = call.addition_to {
+        let all = reports::recordings(&mut tx, earlier).await?;
+        rows.extend(all.into_iter().filter(|row| call.has_added(row.step)));
+    }
+    drop(tx);
+    rows.retain(|row| row.state == "announced" && is_streamed(service, row));
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if job.row.attempts < STREAMED {
+        let seconds = 1 << job.row.attempts.clamp(0, 4);
+        return Err(Unfinished::Later(TimeDelta::milliseconds(200 * seconds)));
+    }
+    let mut tx = service.db.begin().await?;
+    for row in rows {
+        write_down_lost(service, &mut tx, row.id).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+fn is_streamed(service: &Service, row: &RecordingRow) -> bool {
+    let sid = row.sid.as_ref().and_then(|sid| service.open_sid(sid));
+    sid.and_then(|sid| service.providers.get(&sid.provider))
+        .is_some_and(|provider| provider.capabilities().streams_recordings)
+}
+
 async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<Derived, Unfinished> {
     let receipt = Receipt::parse(&state.receipt)
         .map_err(|_| Unfinished::Failed("the call's receipt cannot be read".into()))?;
@@ -150,7 +191,7 @@ async fn settle(
         _ => None,
     };
     let state = match state {
-        Some(state) => Some(take_in_last(service, tx, call, state).await?),
+        Some(state) => Some(hung_up(service, tx, call, state).await?),
         None => None,
     };
     if let Some(state) = &state {

@@ -557,7 +557,7 @@ impl Script {
             .0
             .split_once(&format!(" {name}=\""))
             .unwrap_or_else(|| panic!("no {name}"));
-        path_of(rest.split('"').next().unwrap())
+        path_of(rest.split(['"', '#']).next().unwrap())
     }
 
     fn element(&self, name: &str) -> String {
@@ -565,14 +565,14 @@ impl Script {
             .0
             .split_once(&format!("<{name}>"))
             .unwrap_or_else(|| panic!("no {name}"));
-        path_of(rest.split('<').next().unwrap())
+        path_of(rest.split(['<', '#']).next().unwrap())
     }
 
     /// Every address in it.
     fn addresses(&self) -> String {
         let parts = self.0.split(PUBLIC).skip(1);
         parts
-            .map(|part| part.split(['"', '<']).next().unwrap_or_default())
+            .map(|part| part.split(['"', '<', '#']).next().unwrap_or_default())
             .collect::<Vec<_>>()
             .join("\n")
     }

@@ -4,12 +4,17 @@ mod phone;
 mod stories;
 
 use crate::support::accents::Accent;
+use crate::support::feature_server::FeatureServer;
 use crate::support::pbx::Pbx;
 use crate::support::{Database, OPEN, TestLine, silence, speech};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use dutyline::telephony::Capabilities;
+use dutyline::telephony::wav::{LARGEST, UNTIL_THE_END, WavCheck, header};
 use futures_util::future::join_all;
-use phone::Phone;
+use phone::{Far, Phone};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use stories::{STORIES, Story};
@@ -20,16 +25,18 @@ enum Carrier {
     Twilio,
     Simulator,
     Asterisk,
+    Jambonz,
     Like(Accent),
 }
 
-const CARRIERS: [Carrier; 6] = [
+const CARRIERS: [Carrier; 7] = [
     Carrier::Twilio,
     Carrier::Simulator,
     Carrier::Asterisk,
     Carrier::Like(Accent::SignalWire),
     Carrier::Like(Accent::Telnyx),
     Carrier::Like(Accent::Somleng),
+    Carrier::Jambonz,
 ];
 
 impl Carrier {
@@ -38,6 +45,7 @@ impl Carrier {
             Self::Twilio => "twilio",
             Self::Simulator => "simulator",
             Self::Asterisk => "asterisk",
+            Self::Jambonz => "jambonz*",
             Self::Like(accent) => accent.kind(),
         }
     }
@@ -85,24 +93,25 @@ fn with_roster(toml: &str) -> String {
 /// Plays a story on a line of its own. What the inspectors then have of it, and what had to be otherwise.
 async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
     let database = Database::sqlite();
-    let (line, pbx) = match carrier {
+    let (mut pbx, mut server) = (None, None);
+    let line = match carrier {
         Carrier::Asterisk => {
-            let pbx = Pbx::start().await;
-            (pbx.line(database, OPEN).await, Some(pbx))
+            let pbx = pbx.insert(Pbx::start().await);
+            pbx.line(database, OPEN).await
         }
-        Carrier::Twilio => {
-            let line = TestLine::with(database, OPEN, |toml| with_roster(&toml)).await;
-            (line, None)
+        Carrier::Jambonz => {
+            let server = server.insert(FeatureServer::start().await);
+            server.line(database, OPEN).await
         }
+        Carrier::Twilio => TestLine::with(database, OPEN, |toml| with_roster(&toml)).await,
         Carrier::Simulator => {
             let simulated = |toml: String| {
                 with_roster(&toml.replace(r#"kind    = "twilio""#, r#"kind    = "simulator""#))
             };
-            (TestLine::with(database, OPEN, simulated).await, None)
+            TestLine::with(database, OPEN, simulated).await
         }
         Carrier::Like(accent) => {
-            let line = TestLine::over(accent, database, OPEN, |toml| with_roster(&toml)).await;
-            (line, None)
+            TestLine::over(accent, database, OPEN, |toml| with_roster(&toml)).await
         }
     };
     let can = line
@@ -113,7 +122,12 @@ async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
         .unwrap()
         .capabilities();
     let otherwise = otherwise(story, can);
-    let mut phone = Phone::new(&line, pbx.as_ref(), can);
+    let far = match (&pbx, &server) {
+        (Some(pbx), _) => Far::Pbx(pbx),
+        (_, Some(server)) => Far::Jambonz(server),
+        (None, None) => Far::Usual,
+    };
+    let mut phone = Phone::new(&line, far, can);
     phone.everything_twice();
     match otherwise {
         Some(Otherwise::NobodyRung) => phone.is_not_offered_duty().await,
@@ -131,7 +145,7 @@ async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
         line.until_abandoned(1).await;
     }
     line.until_settled().await;
-    let found = found(&line, can).await;
+    let found = found(&line, carrier, can).await;
     assert_eq!(found["reports"].as_array().unwrap().is_empty(), !reports);
     if let Some(pbx) = &pbx {
         assert_eq!(pbx.stored(), Vec::<String>::new(), "left at the provider");
@@ -141,19 +155,25 @@ async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
 }
 
 /// All there is of reports and calls, without what differs from run to run.
-async fn found(line: &TestLine, can: Capabilities) -> Value {
+async fn found(line: &TestLine, carrier: Carrier, can: Capabilities) -> Value {
     let lead = line.lead().await;
     let mut reports = Vec::new();
     for listed in lead.reports().await {
-        let report = lead.open(&listed).await;
+        let mut report = lead.open(&listed).await;
         let mut recordings = Vec::new();
-        for recording in report["recordings"].as_array().unwrap() {
+        for recording in report["recordings"].as_array().unwrap().clone() {
             let audio = lead
                 .recording(&report, recording["n"].as_u64().unwrap())
                 .await;
-            let said = *audio.last().unwrap();
+            let said = match carrier {
+                Carrier::Jambonz => streamed(&audio),
+                _ => *audio.last().unwrap(),
+            };
             let whole = if said == 0 { silence() } else { speech(said) };
-            assert_eq!(audio, whole, "every byte of it");
+            if carrier != Carrier::Jambonz {
+                assert_eq!(audio, whole, "every byte of it");
+            }
+            as_recorded_elsewhere(&mut report, &audio, &whole);
             assert_eq!(recording["deleted_at_provider"], can.deletes);
             recordings.push(json!({
                 "n": recording["n"], "said": said, "replaced": recording["replaced"],
@@ -173,6 +193,52 @@ async fn found(line: &TestLine, can: Capabilities) -> Value {
         .map(entries)
         .collect();
     json!({"reports": reports, "abandoned": abandoned})
+}
+
+/// What was said in a recording that was streamed. It differs from one that a provider made in two things, and in them
+/// alone: its header says "until the end" instead of a length, and the silence that ended it, if that is what did, is in
+/// it, for it was there before anybody knew that nothing more would be said.
+fn streamed(audio: &[u8]) -> u8 {
+    let (own_header, sound) = audio.split_at(44);
+    assert_eq!(own_header, header(UNTIL_THE_END));
+    let (spoken, silence) = sound.split_at(speech(0).len() - 44);
+    let said = *spoken.last().unwrap();
+    assert_eq!(spoken, &speech(said)[44..], "every byte of it");
+    let seconds = silence.len() / 16_000;
+    assert!(
+        silence.is_empty() || seconds == 9 || seconds == 10,
+        "{seconds}"
+    );
+    assert!(silence.iter().all(|byte| *byte == 0));
+    said
+}
+
+/// What is written down of a recording is right; it is put as if another carrier had made it.
+fn as_recorded_elsewhere(report: &mut Value, audio: &[u8], elsewhere: &[u8]) {
+    let own = facts(audio);
+    let entries = report["entries"].as_array_mut().unwrap().iter_mut();
+    let mut bodies = entries.map(|entry| &mut entry["body"]);
+    let body = bodies.find(|body| body["sha256"] == own["sha256"]);
+    let body = body.expect("an entry with its hash");
+    for (name, value) in own.as_object().unwrap() {
+        assert_eq!(body[name], *value, "{name}");
+    }
+    for (name, value) in facts(elsewhere).as_object().unwrap() {
+        body[name] = value.clone();
+    }
+}
+
+/// What an entry has to say of a recording.
+fn facts(audio: &[u8]) -> Value {
+    let mut check = WavCheck::new(LARGEST, Some(audio.len() as u64));
+    check.feed(audio).unwrap();
+    let peaks = STANDARD.encode(check.peaks(600));
+    let sha256 = Sha256::digest(audio);
+    let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "bytes": audio.len(), "sha256": sha256, "milliseconds": check.finish().unwrap().duration_ms,
+        "peaks": peaks, "type": "audio/wav",
+    })
 }
 
 fn entries(report: &Value) -> Value {
@@ -222,6 +288,9 @@ async fn same_story_same_report() {
         }
         table.push('\n');
     }
+    table.push_str(
+        "\n* over jambonz a recording's header gives no length, and the silence that ended it is in it; see `streamed`.\n",
+    );
     // Not `println!`, which is kept from whoever runs the tests.
     writeln!(std::io::stdout(), "{table}").expect("a place to print to");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

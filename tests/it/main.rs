@@ -3,8 +3,9 @@
 //! Tests made with `on_both!` run on SQLite and on Postgres; those on Postgres have `postgres` in their name and need
 //! `DUTYLINE_TEST_POSTGRES`, the address of a server where databases can be made (`tests/run` starts one). Those with
 //! `schemathesis` in their name need that program, on the path or named by `DUTYLINE_TEST_SCHEMATHESIS`; those with `axe`
-//! need the file that `DUTYLINE_TEST_AXE` names, those in `libraries` the providers' libraries in the folder that
-//! `DUTYLINE_TEST_SIGNATURES` names, and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
+//! need the file that `DUTYLINE_TEST_AXE` names, those with `jambonz_packages` node and the packages in the folder
+//! `DUTYLINE_TEST_JAMBONZ`, those in `libraries` the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names,
+//! and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
 
 mod support;
 
@@ -29,6 +30,7 @@ mod escaping;
 mod fetching;
 mod floods;
 mod grants;
+mod jambonz;
 mod kill;
 mod libraries;
 mod logins;

@@ -17,6 +17,9 @@ macro_rules! seeds {
 
 seeds! {
     ari at "../fuzz/properties/ari.rs",
+    jambonz_webhook at "../fuzz/properties/jambonz_webhook.rs",
+    jambonz_verbs at "../fuzz/properties/jambonz_verbs.rs",
+    listen at "../fuzz/properties/listen.rs",
     signature at "../fuzz/properties/signature.rs",
     form at "../fuzz/properties/form.rs",
     twiml at "../fuzz/properties/twiml.rs",

@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
         };
         let query = rendered.body.split("/step?").nth(1);
         self.at = query
-            .and_then(|query| query.split('"').next())
+            .and_then(|query| query.split(['"', '#']).next())
             .map(|query| {
                 let query = query.replace("&amp;", "&");
                 let value = |name: &str| {

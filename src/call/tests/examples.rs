@@ -1016,6 +1016,7 @@ fn document(caller: &Caller<'_>) -> String {
         step: caller.state.step,
         take_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
+        language: "zh-CN".into(),
     };
     // One element a line, to be read.
     twiml::document(&twiml::TWILIO, &caller.heard, &links).replace("><", ">\n<")

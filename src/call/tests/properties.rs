@@ -546,7 +546,7 @@ proptest! {
     #[test]
     fn the_blunt_answer_needs_nobody(line in any_line(), now in any_instant()) {
         let state = flow::answer(&line, now, RECEIPT.to_owned(), true).state;
-        let script = blunt(&line, now);
+        let script = blunt(&line, now, true);
         let end = waits(&script);
         if takes_reports(&line, &state) {
             prop_assert_eq!(end, Waits::Record(line.recording_seconds));
@@ -555,8 +555,11 @@ proptest! {
         }
         prop_assert_eq!(script.0.iter().filter(|verb| matches!(verb, Verb::Gather { .. })).count(), 0);
         prop_assert!(keys_spoken_of(&script).is_empty(), "no key works in it");
+        let unrecorded = blunt(&line, now, false);
+        prop_assert_eq!(waits(&unrecorded), Waits::HungUp);
         let sounds = Sounds::of(&line);
         sounds.check(&script, None)?;
+        sounds.check(&unrecorded, None)?;
         sounds.check(&flow::whisper(&line), None)?;
         sounds.check(&flow::not_in_service([&line]), None)?;
         sounds.check(&flow::goodbye(&line, 0), None)?;

@@ -52,6 +52,7 @@ fn links() -> Links {
         step: 3,
         take_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
+        language: "zh-CN".into(),
     }
 }
 

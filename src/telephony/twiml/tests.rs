@@ -17,6 +17,7 @@ fn links() -> Links {
         step: 2,
         take_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
+        language: "zh-CN".into(),
     }
 }
 

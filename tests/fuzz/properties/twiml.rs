@@ -52,6 +52,7 @@ pub fn check(data: &[u8]) {
         step: 7,
         take_key: "key".to_owned().into(),
         line_number: "+8618877009155".into(),
+        language: "zh-CN".into(),
     };
     let blunt = BluntLinks {
         recorded: "https://duty.example.org/hooks/twilio/fallback".into(),

@@ -1,6 +1,7 @@
 //! A telephone, whoever carries its calls.
 
 use super::ROSTER;
+use crate::support::feature_server::{self, FeatureServer};
 use crate::support::pbx::{self, Pbx, SpeechEnds, Waiting};
 use crate::support::{NUMBER, TOKEN, TestLine, speech};
 use dutyline::simulator::call::{Heard, WaitingFor};
@@ -23,10 +24,20 @@ pub enum Answers {
     Voicemail,
 }
 
+/// Who carries its calls, where that is not the provider every line under test has.
+#[derive(Clone, Copy)]
+pub enum Far<'a> {
+    Usual,
+    Pbx(&'a Pbx),
+    Jambonz(&'a FeatureServer),
+}
+
+use Far::{Jambonz, Usual};
+
 /// A telephone. It calls one time after the other.
 pub struct Phone<'a> {
     line: &'a TestLine,
-    pbx: Option<&'a Pbx>,
+    far: Far<'a>,
     can: Capabilities,
     view: Option<PhoneView>,
     channel: String,
@@ -35,10 +46,10 @@ pub struct Phone<'a> {
 }
 
 impl<'a> Phone<'a> {
-    pub fn new(line: &'a TestLine, pbx: Option<&'a Pbx>, can: Capabilities) -> Self {
+    pub fn new(line: &'a TestLine, far: Far<'a>, can: Capabilities) -> Self {
         Self {
             line,
-            pbx,
+            far,
             can,
             view: None,
             channel: String::new(),
@@ -47,7 +58,11 @@ impl<'a> Phone<'a> {
     }
 
     pub fn everything_twice(&self) {
-        self.faults(Faults::default(), pbx::Faults::default());
+        self.faults(
+            Faults::default(),
+            pbx::Faults::default(),
+            feature_server::Faults::default(),
+        );
     }
 
     /// Recordings are told of after the call, and are not there at once.
@@ -62,7 +77,12 @@ impl<'a> Phone<'a> {
             not_yet: 1,
             ..pbx::Faults::default()
         };
-        self.faults(usual, pbx);
+        // Nobody tells of one there: it ends only after the call.
+        let jambonz = feature_server::Faults {
+            status_first: true,
+            ..feature_server::Faults::default()
+        };
+        self.faults(usual, pbx, jambonz);
     }
 
     /// What became of a recording is told before what ended it.
@@ -75,23 +95,34 @@ impl<'a> Phone<'a> {
             recording_first: true,
             ..pbx::Faults::default()
         };
-        self.faults(usual, pbx);
+        // There it is the other way round: what ended it is told before it is over.
+        let jambonz = feature_server::Faults {
+            hook_first: true,
+            ..feature_server::Faults::default()
+        };
+        self.faults(usual, pbx, jambonz);
     }
 
-    fn faults(&self, usual: Faults, pbx: pbx::Faults) {
+    fn faults(&self, usual: Faults, pbx: pbx::Faults, jambonz: feature_server::Faults) {
         self.line.exchange.set_faults(Faults {
             twice: true,
             ..usual
         });
-        if let Some(own) = self.pbx {
-            own.set_faults(pbx::Faults { twice: true, ..pbx });
+        match self.far {
+            Usual => {}
+            Far::Pbx(own) => own.set_faults(pbx::Faults { twice: true, ..pbx }),
+            Jambonz(own) => own.set_faults(feature_server::Faults {
+                twice: true,
+                ..jambonz
+            }),
         }
     }
 
     pub async fn dial(&mut self) {
-        match self.pbx {
-            Some(pbx) => self.channel = pbx.call(CALLER, NUMBER).await,
-            None => self.view = Some(self.line.exchange.dial(CALLER, NUMBER).await.unwrap()),
+        match self.far {
+            Far::Pbx(pbx) => self.channel = pbx.call(CALLER, NUMBER).await,
+            Jambonz(server) => self.channel = server.call(CALLER, NUMBER).await,
+            Usual => self.view = Some(self.line.exchange.dial(CALLER, NUMBER).await.unwrap()),
         }
     }
 
@@ -100,20 +131,22 @@ impl<'a> Phone<'a> {
     }
 
     pub async fn press(&mut self, keys: &str) {
-        match self.pbx {
-            Some(pbx) => {
+        match self.far {
+            Far::Pbx(pbx) => {
                 for key in keys.chars() {
                     pbx.press(&self.channel, key).await;
                 }
             }
-            None => self.view = Some(self.line.exchange.press(self.id(), keys).await.unwrap()),
+            Jambonz(server) => server.press(&self.channel, keys).await,
+            Usual => self.view = Some(self.line.exchange.press(self.id(), keys).await.unwrap()),
         }
     }
 
     pub async fn keep_silent(&mut self) {
-        match self.pbx {
-            Some(pbx) => pbx.keep_silent(&self.channel).await,
-            None => self.view = Some(self.line.exchange.keep_silent(self.id()).await.unwrap()),
+        match self.far {
+            Far::Pbx(pbx) => pbx.keep_silent(&self.channel).await,
+            Jambonz(server) => server.keep_silent(&self.channel).await,
+            Usual => self.view = Some(self.line.exchange.keep_silent(self.id()).await.unwrap()),
         }
     }
 
@@ -124,8 +157,8 @@ impl<'a> Phone<'a> {
             SpeechEnd::Silence if !self.can.hears_silence => SpeechEnd::Key,
             end => end,
         };
-        match self.pbx {
-            Some(pbx) => {
+        match self.far {
+            Far::Pbx(pbx) => {
                 let end = match end {
                     SpeechEnd::Key => SpeechEnds::Key,
                     SpeechEnd::Silence => SpeechEnds::Silence,
@@ -133,7 +166,15 @@ impl<'a> Phone<'a> {
                 };
                 pbx.speak_until(&self.channel, speech(n), end).await;
             }
-            None => {
+            Jambonz(server) => {
+                let end = match end {
+                    SpeechEnd::Key => feature_server::SpeechEnds::Key,
+                    SpeechEnd::Silence => feature_server::SpeechEnds::Silence,
+                    SpeechEnd::Limit => feature_server::SpeechEnds::Limit,
+                };
+                server.speak(&self.channel, &speech(n), end).await;
+            }
+            Usual => {
                 let exchange = &self.line.exchange;
                 let spoken = exchange.speak(self.id(), speech(n), Some(end)).await;
                 self.view = Some(spoken.unwrap());
@@ -142,9 +183,10 @@ impl<'a> Phone<'a> {
     }
 
     pub async fn say_and_hang_up(&mut self, n: u8) {
-        match self.pbx {
-            Some(pbx) => pbx.hang_up(&self.channel, Some(speech(n))),
-            None => {
+        match self.far {
+            Far::Pbx(pbx) => pbx.hang_up(&self.channel, Some(speech(n))),
+            Jambonz(server) => server.hang_up(&self.channel, Some(&speech(n))).await,
+            Usual => {
                 let exchange = &self.line.exchange;
                 exchange.speak(self.id(), speech(n), None).await.unwrap();
                 self.hang_up().await;
@@ -154,29 +196,43 @@ impl<'a> Phone<'a> {
 
     /// Says something while nobody hears of it: neither that it was recorded, nor that the call is over then.
     pub async fn say_unheard(&mut self, n: u8) {
-        match self.pbx {
-            Some(pbx) => {
+        match self.far {
+            Far::Pbx(pbx) => {
                 pbx.disconnect();
                 pbx.hang_up(&self.channel, Some(speech(n)));
                 let url = &self.line.url;
                 pbx.dial_service(url, TOKEN).await.expect("accepted");
             }
-            None => {
+            Jambonz(server) => {
+                // Asked twice for what comes next in vain, jambonz hangs up, which it does tell.
+                server.set_faults(feature_server::Faults {
+                    hooks_lost: true,
+                    ..feature_server::Faults::default()
+                });
+                let end = feature_server::SpeechEnds::Key;
+                server.speak(&self.channel, &speech(n), end).await;
+            }
+            Usual => {
                 let lost = Faults {
                     drop_action: true,
                     callbacks: Callbacks::Never,
                     ..Faults::default()
                 };
-                self.faults(lost, pbx::Faults::default());
+                self.faults(
+                    lost,
+                    pbx::Faults::default(),
+                    feature_server::Faults::default(),
+                );
                 self.say(n, SpeechEnd::Key).await;
             }
         }
     }
 
     pub async fn hang_up(&mut self) {
-        match self.pbx {
-            Some(pbx) => pbx.hang_up(&self.channel, None),
-            None => self.view = Some(self.line.exchange.hang_up(self.id()).await.unwrap()),
+        match self.far {
+            Far::Pbx(pbx) => pbx.hang_up(&self.channel, None),
+            Jambonz(server) => server.hang_up(&self.channel, None).await,
+            Usual => self.view = Some(self.line.exchange.hang_up(self.id()).await.unwrap()),
         }
     }
 
@@ -197,18 +253,24 @@ impl<'a> Phone<'a> {
         }
         self.press("2").await;
         for answers in answers {
-            match (self.pbx, answers) {
-                (Some(pbx), Answers::Nothing) => pbx.nobody_picks_up(&self.channel).await,
-                (Some(pbx), Answers::Voicemail) => {
+            match (self.far, answers) {
+                (Far::Pbx(pbx), Answers::Nothing) => pbx.nobody_picks_up(&self.channel).await,
+                (Far::Pbx(pbx), Answers::Voicemail) => {
                     pbx.pick_up(&self.channel).await;
                     pbx.press_nothing_there(&self.channel).await;
                 }
-                (Some(pbx), Answers::Takes) => {
+                (Far::Pbx(pbx), Answers::Takes) => {
                     self.leg = pbx.pick_up(&self.channel).await;
                     pbx.press_there(&self.channel, &self.leg, '1').await;
                 }
-                (None, Answers::Nothing) => self.keep_silent().await,
-                (None, _) => {}
+                (Jambonz(server), Answers::Nothing) => server.nobody_picks_up(&self.channel).await,
+                (Jambonz(server), answers) => {
+                    server.pick_up(&self.channel).await;
+                    let key = (*answers == Answers::Takes).then_some('1');
+                    server.press_there(&self.channel, key).await;
+                }
+                (Usual, Answers::Nothing) => self.keep_silent().await,
+                (Usual, _) => {}
             }
         }
     }
@@ -245,38 +307,49 @@ impl<'a> Phone<'a> {
     }
 
     pub async fn duty_hangs_up(&mut self) {
-        match self.pbx {
-            Some(pbx) => pbx.hang_up_there(&self.channel, &self.leg).await,
-            None => self.view = Some(self.line.exchange.other_hangs_up(self.id()).await.unwrap()),
+        match self.far {
+            Far::Pbx(pbx) => pbx.hang_up_there(&self.channel, &self.leg).await,
+            Jambonz(server) => server.hang_up_there(&self.channel).await,
+            Usual => self.view = Some(self.line.exchange.other_hangs_up(self.id()).await.unwrap()),
         }
     }
 
     /// The receipt that was heard last.
     pub fn receipt(&self) -> String {
-        match self.pbx {
-            Some(pbx) => pbx.receipt(&self.channel),
-            None => spoken::receipt(&self.heard()).expect("a receipt"),
+        match self.far {
+            Far::Pbx(pbx) => pbx.receipt(&self.channel),
+            Jambonz(server) => {
+                let heard = server.all_heard(&self.channel);
+                spoken::receipt(&heard).expect("a receipt")
+            }
+            Usual => spoken::receipt(&self.heard()).expect("a receipt"),
         }
     }
 
     pub async fn may_speak(&self) -> bool {
-        match self.pbx {
-            Some(pbx) => matches!(pbx.waits(&self.channel).await, Waiting::Speech(_)),
-            None => matches!(self.waiting(), WaitingFor::Speech { .. }),
+        match self.far {
+            Far::Pbx(pbx) => matches!(pbx.waits(&self.channel).await, Waiting::Speech(_)),
+            Jambonz(server) => {
+                let waiting = server.waits(&self.channel);
+                matches!(waiting, feature_server::Waiting::Speech(_))
+            }
+            Usual => matches!(self.waiting(), WaitingFor::Speech { .. }),
         }
     }
 
     pub async fn is_talking(&self) -> bool {
-        match self.pbx {
-            Some(pbx) => pbx.waits(&self.channel).await == Waiting::Talking,
-            None => matches!(self.waiting(), WaitingFor::Talking { .. }),
+        match self.far {
+            Far::Pbx(pbx) => pbx.waits(&self.channel).await == Waiting::Talking,
+            Jambonz(server) => server.waits(&self.channel) == feature_server::Waiting::Talking,
+            Usual => matches!(self.waiting(), WaitingFor::Talking { .. }),
         }
     }
 
     pub async fn is_over(&self) -> bool {
-        match self.pbx {
-            Some(pbx) => pbx.waits(&self.channel).await == Waiting::Over,
-            None => matches!(self.waiting(), WaitingFor::Nothing),
+        match self.far {
+            Far::Pbx(pbx) => pbx.waits(&self.channel).await == Waiting::Over,
+            Jambonz(server) => server.waits(&self.channel) == feature_server::Waiting::Over,
+            Usual => matches!(self.waiting(), WaitingFor::Nothing),
         }
     }
 

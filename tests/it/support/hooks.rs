@@ -54,11 +54,12 @@ pub fn path_of(url: &str) -> &str {
     url.strip_prefix(PUBLIC_URL).expect("an address of ours")
 }
 
-/// The first address with `part` in it that a document names.
+/// The first address with `part` in it that a document names, as it is asked: without its fragment.
 pub fn address_in(document: &str, part: &str) -> String {
     let document = document.replace("&amp;", "&");
     let addresses = document.split(['"', '<', '>']);
     addresses
+        .map(|text| text.split('#').next().unwrap_or_default())
         .filter(|text| text.starts_with(PUBLIC_URL))
         .find(|text| text.contains(part))
         .unwrap_or_else(|| panic!("no address with {part}"))

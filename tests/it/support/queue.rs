@@ -81,3 +81,19 @@ pub async fn forget(db: &Db) {
 fn past() -> DateTime<Utc> {
     Clock::system().system_now() - TimeDelta::seconds(1)
 }
+
+/// The jobs of a kind that there will be have been tried so often already.
+pub async fn age(db: &Db, kind: &str, attempts: i32) {
+    const AGED: &str = "UPDATE jobs SET attempts = $1 WHERE kind = $2";
+    match db {
+        Db::Sqlite { writer, .. } => {
+            let query = sqlx::query(AGED).bind(attempts).bind(kind);
+            query.execute(writer).await.map(drop)
+        }
+        Db::Postgres(pool) => {
+            let query = sqlx::query(AGED).bind(attempts).bind(kind);
+            query.execute(pool).await.map(drop)
+        }
+    }
+    .expect("the jobs are older");
+}

@@ -74,7 +74,7 @@ impl Webhook {
 }
 
 impl Answered {
-    /// An address in the TwiML: the value of an attribute of the first such verb.
+    /// An address in the TwiML: the value of an attribute of the first such verb, as it is asked: without its fragment.
     pub fn address(&self, verb: &str, attribute: &str) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         let (_, tag) = self
@@ -85,7 +85,7 @@ impl Answered {
         let (_, value) = tag
             .split_once(&format!(" {attribute}=\""))
             .unwrap_or_else(|| panic!("a {verb} with {attribute} in {}", self.body));
-        value[..value.find('"').unwrap()].replace("&amp;", "&")
+        value[..value.find(['"', '#']).unwrap()].replace("&amp;", "&")
     }
 }
 

@@ -1,0 +1,250 @@
+//! Recordings that are streamed to us: who may stream, what is written down before the first sample, when a call becomes
+//! a report, and what the conversation learns of it.
+//!
+//! The row is there before any sound is, on every node: a recording that was begun is never forgotten. It makes a report
+//! with the first words. What became of it is written down with it, and a step waits for that: the word that a
+//! recording has ended may come before its last sample.
+
+use super::facts::{add_to, make_report, report_of};
+use super::{open_state, take};
+use crate::call::script::RecordingEnd;
+use crate::call::state::Place;
+use crate::clock::random_id;
+use crate::hidden::Hidden;
+use crate::service::Service;
+use crate::store::calls::{self, Call};
+use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::{StoreError, Tx};
+use crate::telephony::jambonz::recording_id;
+use crate::telephony::jambonz::verbs::Stream;
+use crate::telephony::{Event, Hook, Provider, RecordingFact, RecordingOutcome};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tracing::warn;
+use uuid::Uuid;
+
+/// How often is looked whether a recording is written down.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A recording that may be streamed to us.
+pub struct Arriving {
+    /// Its row.
+    pub recording: RecordingRow,
+    /// Where it stands.
+    pub report: Report,
+    /// Its id, as a provider would have one.
+    pub id: String,
+}
+
+/// What became of a recording, for the conversation.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whole seconds.
+    pub seconds: u32,
+    /// Somebody spoke.
+    pub spoken: bool,
+    /// Why we ended it, if we did.
+    pub ended: Option<Ended>,
+}
+
+/// Why we ended a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// Nothing was said for too long.
+    Silence,
+    /// The time was up.
+    Limit,
+}
+
+impl Outcome {
+    const LABEL: &'static [u8] = b"outcome";
+
+    /// Seals it for the database.
+    pub fn seal(&self, service: &Service) -> Vec<u8> {
+        let plain = serde_json::to_vec(self).unwrap_or_default();
+        service.sid_key.seal(&plain, Self::LABEL)
+    }
+
+    fn open(service: &Service, sealed: &[u8]) -> Option<Self> {
+        let plain = service.sid_key.open(sealed, Self::LABEL).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+}
+
+/// What the addresses of a call's streams are made with; none when there is no such call of this provider.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn stream_key(
+    service: &Service,
+    provider: &str,
+    call: Uuid,
+) -> Result<Option<Hidden<String>>, StoreError> {
+    let mut tx = service.db.read().await?;
+    let call = calls::by_id_unlocked(&mut tx, call).await?;
+    let sid = call
+        .and_then(|call| call.sid)
+        .and_then(|sid| service.open_sid(&sid))
+        .filter(|sid| sid.provider == provider);
+    Ok(sid.map(|sid| take::take_key(&service.secret.call_key(&sid.provider, &sid.id))))
+}
+
+/// Writes down that a recording begins. None when the call does not wait for it, or it has begun already: of two that
+/// say they are it, the first one is.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn arriving(
+    service: &Service,
+    provider: &str,
+    stream: &Stream,
+) -> Result<Option<Arriving>, StoreError> {
+    let mut tx = service.db.begin().await?;
+    let Some(call) = calls::by_id(&mut tx, stream.call).await? else {
+        return Ok(None);
+    };
+    let Some(sid) = awaited(service, &call, stream.step) else {
+        return Ok(None);
+    };
+    let (report, number) = call.place_of(stream.step);
+    let id = recording_id(&sid, stream.step);
+    let lookup = service.recording_lookup(provider, &id);
+    let row = random_id();
+    let sealed_sid = service.seal_sid(provider, &id);
+    if !reports::announce(&mut tx, row, report, &lookup, &sealed_sid, number).await? {
+        return Ok(None);
+    }
+    let report = report_of(&mut tx, report).await?;
+    let recording = reports::recording_unlocked(&mut tx, row).await?;
+    tx.commit().await?;
+    Ok(recording.map(|recording| Arriving {
+        recording,
+        report,
+        id,
+    }))
+}
+
+/// The provider's id of a call that waits for this step to be recorded.
+fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
+    if call.ended {
+        return None;
+    }
+    let (sid, state) = open_state(service, call)?;
+    let line = service.config.line(&call.line)?;
+    let records = match state.place {
+        Place::Recording { .. } => true,
+        // A talk, which is recorded from the moment the two are put together.
+        Place::Ringing { .. } => line.roster.record && call.is_taken(step),
+        _ => false,
+    };
+    (state.step == step && records).then_some(sid.id)
+}
+
+/// Somebody speaks in it: a call that was none yet is a report now.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn heard(service: &Service, tx: &mut Tx, stream: &Stream) -> Result<(), StoreError> {
+    let Some(call) = calls::by_id(tx, stream.call).await? else {
+        return Ok(());
+    };
+    let (report, _) = call.place_of(stream.step);
+    if report == call.report {
+        make_report(service, tx, &call).await
+    } else {
+        add_to(service, tx, &call, report).await
+    }
+}
+
+/// The event with what is known here of what the step recorded, where the provider cannot know; none when it is as it
+/// should be already. Waits for a recording that is just being written down.
+pub(super) async fn known(
+    service: &Service,
+    provider: &dyn Provider,
+    hook: &Hook,
+    event: &Event,
+) -> Result<Option<Event>, StoreError> {
+    if !provider.capabilities().streams_recordings {
+        return Ok(None);
+    }
+    let mut event = event.clone();
+    event.recording = None;
+    let told = event.unnamed.take();
+    let Hook::Step(at) = hook else {
+        return Ok(Some(event));
+    };
+    let id = recording_id(event.call.show(), at.step);
+    let lookup = service.recording_lookup(provider.name(), &id);
+    let waited = tokio::time::timeout(service.patience.webhook / 2, until_there(service, &lookup));
+    let found = match waited.await {
+        Ok(row) => row?,
+        Err(_) => {
+            warn!("a recording is not written down yet; the line goes on without it");
+            None
+        }
+    };
+    event.recording = found.map(|row| RecordingFact {
+        id: id.into(),
+        outcome: outcome(service, &row, told),
+    });
+    Ok(Some(event))
+}
+
+/// As far as is known, did somebody speak in it? One that a provider has announced is taken for one.
+pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
+    let sealed = row.outcome.as_ref();
+    match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
+        Some(known) => known.spoken,
+        None => matches!(row.state.as_str(), "announced" | "sealed"),
+    }
+}
+
+/// The row, once it says what became of the recording; none when there is none, or it was lost.
+async fn until_there(
+    service: &Service,
+    lookup: &[u8; 32],
+) -> Result<Option<RecordingRow>, StoreError> {
+    loop {
+        let mut tx = service.db.read().await?;
+        let row = reports::recording_by_lookup(&mut tx, lookup).await?;
+        drop(tx);
+        match row.as_ref().map(|row| row.state.as_str()) {
+            Some("announced") => tokio::time::sleep(LOOK).await,
+            Some("lost") | None => return Ok(None),
+            Some(_) => return Ok(row),
+        }
+    }
+}
+
+fn outcome(
+    service: &Service,
+    row: &RecordingRow,
+    told: Option<RecordingOutcome>,
+) -> RecordingOutcome {
+    let sealed = row.outcome.as_ref();
+    let known = sealed.and_then(|sealed| Outcome::open(service, sealed));
+    let (told_seconds, told_end) = match told {
+        Some(RecordingOutcome::Completed { seconds, end }) => (seconds, end),
+        _ => (None, None),
+    };
+    match known {
+        _ if row.state == "absent" => RecordingOutcome::Absent,
+        Some(known) if !known.spoken => RecordingOutcome::Silent,
+        Some(known) => RecordingOutcome::Completed {
+            seconds: told_seconds.max(Some(known.seconds)),
+            end: told_end.or(known.ended.map(|ended| match ended {
+                Ended::Silence => RecordingEnd::Silence,
+                Ended::Limit => RecordingEnd::Limit,
+            })),
+        },
+        // The call is settled, and with it that was forgotten.
+        None => RecordingOutcome::Completed {
+            seconds: told_seconds,
+            end: told_end,
+        },
+    }
+}

@@ -1,0 +1,243 @@
+//! jambonz, which anybody can run themselves.
+//!
+//! Webhooks are JSON signed with the account's webhook secret; scripts are JSON verbs. It has no verb that records:
+//! what a caller says is streamed to a WebSocket of ours as it is spoken, and sealed as it arrives. So no recording
+//! ever rests there, and none can be made while nothing can be written down.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`verbs`] | a script in jambonz's language |
+//! | [`webhook`] | what a webhook says |
+//! | [`listening`] | the audio as it comes in, pure |
+//! | `copies` | what was said in calls that run, for whoever wants to hear it again |
+//! | `rest` | how a call stands |
+
+mod copies;
+pub mod listening;
+mod rest;
+pub mod verbs;
+pub mod webhook;
+
+use super::carrier::{BadSettings, api_url, only, secrets, shown};
+use super::rest::is_id;
+use super::signature::jambonz_fits;
+use super::{
+    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
+    ProviderRecordingId, RawRequest, Refused, Rendered,
+};
+use crate::call::script::Script;
+use crate::hidden::Hidden;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use copies::Copies;
+pub use copies::Copy;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+use verbs::Stream;
+
+/// The header a webhook's signature stands in.
+pub const SIGNATURE: &str = "jambonz-signature";
+/// What a document is sent as: with another type jambonz does not read it.
+const CONTENT_TYPE: &str = "application/json";
+
+/// What is configured of an account at jambonz.
+#[derive(Clone, Debug)]
+pub struct JambonzSettings {
+    /// The provider's name in the configuration: the `{provider}` of `/hooks/{provider}/…`.
+    pub name: String,
+    /// The account's id.
+    pub account: String,
+    /// The key of its REST API.
+    pub api_key: Hidden<String>,
+    /// What it signs webhooks with; two while the secret is being replaced.
+    pub webhook_secrets: Vec<Hidden<String>>,
+    /// The REST address, with or without `/v1` at the end.
+    pub api_url: String,
+}
+
+/// An account at jambonz.
+pub struct Jambonz {
+    name: String,
+    account: String,
+    api_key: Hidden<String>,
+    secrets: Vec<Hidden<String>>,
+    api_url: String,
+    client: reqwest::Client,
+    copies: Copies,
+}
+
+impl Jambonz {
+    /// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work, or would be unsafe.
+    pub fn new(settings: JambonzSettings, client: reqwest::Client) -> Result<Self, BadSettings> {
+        if !is_id(&settings.account) {
+            return Err(BadSettings::Account);
+        }
+        let key = settings.api_key.show();
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadSettings::Secrets);
+        }
+        let api_url = api_url(&settings.api_url)?;
+        Ok(Self {
+            name: settings.name,
+            account: settings.account,
+            secrets: secrets(settings.webhook_secrets)?,
+            api_url: api_url.strip_suffix("/v1").unwrap_or(&api_url).to_owned(),
+            api_key: settings.api_key,
+            client,
+            copies: Copies::default(),
+        })
+    }
+
+    /// Is this connection to a stream's address let in? The token in the address must be the stream's; credentials, when
+    /// some come along, too.
+    pub fn lets_in(
+        &self,
+        stream: &Stream,
+        take_key: &str,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> bool {
+        let token_fits = stream.token(take_key).as_bytes().ct_eq(token.as_bytes());
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let header_fits = match (given.next(), given.next()) {
+            (None, _) => true,
+            (Some(given), None) => {
+                let pair = format!("{}:{}", verbs::USER, stream.password(take_key));
+                let expected = format!("Basic {}", STANDARD.encode(pair));
+                expected.as_bytes().ct_eq(given.as_bytes()).into()
+            }
+            (Some(_), Some(_)) => false,
+        };
+        bool::from(token_fits) && header_fits
+    }
+
+    /// Forgets such a copy.
+    pub fn forget(&self, recording: &str) {
+        self.copies.remove(recording);
+    }
+
+    /// Starts a copy of what is being recorded, for whoever wants to hear it again before the call is over.
+    pub fn copy(&self, recording: &str) -> Copy {
+        self.copies.start(recording)
+    }
+}
+
+/// The id of what a step of a call records. jambonz has none: it is made of what both sides know.
+pub fn recording_id(call: &str, step: u32) -> String {
+    format!("{call}/{step}")
+}
+
+fn rendered(document: &Value) -> Rendered {
+    Rendered {
+        content_type: Cow::Borrowed(CONTENT_TYPE),
+        body: document.to_string(),
+    }
+}
+
+impl Provider for Jambonz {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            speaks_while_recording: false,
+            has_voice: true,
+            asks_who_picks_up: true,
+            // Not jambonz does, but who listens to it here.
+            hears_silence: true,
+            knows_silence: true,
+            deletes: true,
+            streams_recordings: true,
+        }
+    }
+
+    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
+        let signature = only(request, SIGNATURE).ok_or(Refused::Forged)?;
+        let now = request.at.timestamp();
+        match jambonz_fits(&shown(&self.secrets), signature, &request.body, now) {
+            true => Ok(()),
+            false => Err(Refused::Forged),
+        }
+    }
+
+    fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
+        webhook::event(request, &self.account)
+    }
+
+    fn render(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(&verbs::document(script, links))
+    }
+
+    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered {
+        rendered(&verbs::whisper(script, links))
+    }
+
+    fn render_taken(&self, taken: bool) -> Rendered {
+        rendered(&verbs::taken(taken))
+    }
+
+    fn render_blunt(&self, script: &Script) -> Rendered {
+        rendered(&verbs::blunt_document(script))
+    }
+
+    /// The copy in memory: of a call that runs, in the process that heard it.
+    fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
+        let found = self.copies.get(id).ok_or(ProviderError::NotFound);
+        Box::pin(async move {
+            let audio = found?;
+            Ok(Download {
+                length: Some(audio.len() as u64),
+                body: stream::iter([Ok(Bytes::from_owner(audio))]).boxed(),
+            })
+        })
+    }
+
+    /// Nothing rests at jambonz: what goes is the copy in memory.
+    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
+        let gone = match self.copies.remove(id) {
+            true => Ok(()),
+            false => Err(ProviderError::NotFound),
+        };
+        Box::pin(async move { gone })
+    }
+
+    fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
+        Box::pin(self.ask_call(call))
+    }
+
+    fn recordings_of<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Nothing rests there that could be compared with anything.
+    fn list(&self, _: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        Box::pin(async { Err(ProviderError::Unsupported) })
+    }
+
+    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.look_at_it(public_url))
+    }
+
+    fn streams(self: Arc<Self>) -> Option<Arc<Jambonz>> {
+        Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+use super::super::tests::signed;
+use super::*;
+use serde_json::json;
+
+const ACCOUNT: &str = "9351f46a-678c-43f5-b8a6-d4eb58d131af";
+
+fn told(body: &Value) -> Result<Event, Refused> {
+    event(&signed("first", body), ACCOUNT)
+}
+
+/// What every webhook has.
+fn base(more: Value) -> Value {
+    let mut body = json!({
+        "call_sid": "1b3e4b2c-0000-4000-8000-000000000001", "account_sid": ACCOUNT, "application_sid": "a",
+        "direction": "inbound", "from": "+8613800138000", "to": "18877009155", "call_id": "x@y",
+        "sip_status": 200, "sip_reason": "OK", "call_status": "in-progress", "trace_id": "t", "caller_name": "张三",
+    });
+    let (Value::Object(body_fields), Value::Object(more)) = (&mut body, more) else {
+        panic!("objects");
+    };
+    body_fields.extend(more);
+    body
+}
+
+#[test]
+fn a_call_that_comes_in() {
+    let event = told(&base(
+        json!({"call_status": "trying", "sip": {"headers": {}}}),
+    ))
+    .unwrap();
+    assert_eq!(event.call.show(), "1b3e4b2c-0000-4000-8000-000000000001");
+    assert_eq!(event.to.show(), "18877009155");
+    assert_eq!(event.from, Caller::parse("+8613800138000"));
+    assert!(event.keys.is_none() && event.recording.is_none() && !event.ended);
+}
+
+#[test]
+fn numbers_come_as_addresses_too_and_may_be_withheld() {
+    let from = |from: Value| told(&base(json!({"from": from}))).unwrap().from;
+    let address = "sip:+8613800138000@carrier.example";
+    assert_eq!(
+        from(json!(address)),
+        Caller::Number(address.to_owned().into())
+    );
+    for withheld in [
+        json!("anonymous"),
+        json!(""),
+        json!(null),
+        json!("sip:anonymous@anonymous.invalid"),
+    ] {
+        assert_eq!(from(withheld.clone()), Caller::Withheld, "{withheld}");
+    }
+    let event = told(&base(json!({"to": 18877009155_u64}))).unwrap();
+    assert_eq!(event.to.show(), "18877009155");
+}
+
+#[test]
+fn keys_are_those_of_a_gather() {
+    let keys = |more: Value| told(&base(more)).unwrap().keys.map(Hidden::into_shown);
+    let pressed = json!({"reason": "dtmfDetected", "digits": "1"});
+    assert_eq!(keys(pressed).as_deref(), Some("1"));
+    let hash = json!({"reason": "dtmfDetected", "digits": "#"});
+    assert_eq!(keys(hash).as_deref(), Some("#"));
+    let typed = json!({"reason": "dtmfDetected", "digits": "123456789012"});
+    assert_eq!(keys(typed).as_deref(), Some("123456789012"));
+    assert_eq!(keys(json!({"reason": "timeout"})), None);
+}
+
+#[test]
+fn the_end_of_a_listen_tells_how_it_ended() {
+    let of_listen = |more: Value| {
+        let event = told(&base(more)).unwrap();
+        assert!(event.keys.is_none() && event.recording.is_none());
+        event.unnamed
+    };
+    let completed = |seconds, end| Some(RecordingOutcome::Completed { seconds, end });
+    assert_eq!(
+        of_listen(json!({"digits": "#", "dial_call_duration": 17})),
+        completed(Some(17), Some(RecordingEnd::Key))
+    );
+    assert_eq!(
+        of_listen(json!({"digits": "#"})),
+        completed(None, Some(RecordingEnd::Key))
+    );
+    assert_eq!(
+        of_listen(json!({"dial_call_duration": 240})),
+        completed(Some(240), None)
+    );
+    assert_eq!(of_listen(json!({})), None);
+    let dial = json!({"dial_call_status": "completed", "dial_call_duration": 3});
+    assert_eq!(of_listen(dial), None);
+}
+
+#[test]
+fn a_status_ends_a_call_or_not() {
+    for (status, ended) in [
+        ("trying", false),
+        ("ringing", false),
+        ("early-media", false),
+        ("in-progress", false),
+        ("queued", false),
+        ("something new", false),
+        ("completed", true),
+        ("failed", true),
+        ("busy", true),
+        ("no-answer", true),
+    ] {
+        let event = told(&base(json!({"call_status": status}))).unwrap();
+        assert_eq!(event.ended, ended, "{status}");
+    }
+}
+
+#[test]
+fn another_account_and_broken_bodies_are_refused() {
+    assert_eq!(
+        told(&base(json!({"account_sid": "another"}))).map(drop),
+        Err(Refused::Forged)
+    );
+    assert_eq!(
+        told(&json!({"call_sid": "c"})).map(drop),
+        Err(Refused::Forged)
+    );
+    let malformed = [
+        base(json!({"call_sid": null})),
+        base(json!({"call_sid": ""})),
+        base(json!({"call_sid": ["c"]})),
+        base(json!({"call_sid": "c".repeat(257)})),
+        base(json!({"digits": {"a": 1}})),
+        base(json!({"from": true})),
+        json!([1, 2]),
+        json!("text"),
+    ];
+    for body in malformed {
+        assert_eq!(told(&body).map(drop), Err(Refused::Malformed), "{body}");
+    }
+    let mut request = signed("first", &base(json!({})));
+    request.body = "{".into();
+    assert_eq!(event(&request, ACCOUNT).map(drop), Err(Refused::Malformed));
+    let mut request = signed("first", &base(json!({})));
+    request
+        .headers
+        .insert(CONTENT_TYPE, "text/plain".parse().unwrap());
+    assert_eq!(event(&request, ACCOUNT).map(drop), Err(Refused::Malformed));
+    request.headers.remove(CONTENT_TYPE);
+    assert_eq!(event(&request, ACCOUNT).map(drop), Err(Refused::Malformed));
+}

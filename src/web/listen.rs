@@ -1,0 +1,116 @@
+//! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
+
+use crate::conduct;
+use crate::service::Service;
+use crate::telephony::Provider;
+use crate::telephony::jambonz::listening::LONGEST_FRAME;
+use crate::telephony::jambonz::verbs::Stream;
+use crate::work::arrive::take_in;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream};
+use std::sync::Arc;
+use tracing::error;
+
+/// The subprotocols jambonz speaks: its own, and what the module it uses was called before.
+const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
+/// So many messages that are no audio are let pass: there is one, about the call, and it is not looked at.
+const MOST_TEXTS: usize = 100;
+
+/// What stands in the address.
+#[derive(serde::Deserialize)]
+pub(super) struct Address {
+    provider: String,
+    call: String,
+    step: String,
+    max_seconds: String,
+    silence_seconds: String,
+    key: String,
+}
+
+impl Address {
+    fn stream(&self) -> Option<Stream> {
+        Some(Stream {
+            call: self.call.parse().ok()?,
+            step: self.step.parse().ok()?,
+            max_seconds: self.max_seconds.parse().ok()?,
+            silence_seconds: self.silence_seconds.parse().ok()?,
+        })
+    }
+}
+
+/// `GET /hooks/{provider}/listen/…`. With the key in the address, and while the call waits for it.
+pub(super) async fn listen(
+    State(service): State<Arc<Service>>,
+    Path(address): Path<Address>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let provider = service.providers.get(&address.provider).cloned();
+    let provider = provider.and_then(Provider::streams);
+    // One that was not made here is missing, like one with another key.
+    let (Some(provider), Some(stream)) = (provider, address.stream()) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let (name, key) = (address.provider, address.key);
+    let begin = async {
+        let key_of_call = conduct::stream_key(&service, &name, stream.call).await?;
+        let fits = key_of_call
+            .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
+        if !fits {
+            service.counters.webhooks_refused.add();
+            return Ok(Err(StatusCode::NOT_FOUND.into_response()));
+        }
+        let upgrade = match upgrade {
+            Ok(upgrade) => upgrade,
+            Err(rejection) => return Ok(Err(rejection.into_response())),
+        };
+        let begun = conduct::arriving(&service, &name, &stream).await?;
+        Ok(match begun {
+            Some(begun) => Ok((upgrade, begun)),
+            None => Err(StatusCode::CONFLICT.into_response()),
+        })
+    };
+    let begun = match tokio::time::timeout(service.patience.webhook, begin).await {
+        Ok(Ok(begun)) => begun,
+        Ok(Err::<_, crate::store::StoreError>(reason)) => {
+            error!(%reason, "a recording could not be begun");
+            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
+        }
+        Err(_) => {
+            error!("a recording could not be begun in time");
+            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
+        }
+    };
+    let (upgrade, begun) = match begun {
+        Ok(begun) => begun,
+        Err(refusal) => return refusal,
+    };
+    upgrade
+        .protocols(PROTOCOLS)
+        .max_message_size(LONGEST_FRAME)
+        .on_upgrade(move |socket| async move {
+            let (mut sink, incoming) = socket.split();
+            take_in(service, provider, stream, begun, audio(incoming)).await;
+            // It is written down: now the provider may ask what comes next. The socket may be gone already.
+            let _ = sink.close().await;
+        })
+}
+
+/// The audio that comes in, until the connection ends.
+fn audio(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = Bytes> {
+    incoming
+        .scan(0, |texts, frame| {
+            *texts += usize::from(matches!(frame, Ok(Message::Text(_))));
+            let ended = matches!(frame, Err(_) | Ok(Message::Close(_))) || *texts > MOST_TEXTS;
+            std::future::ready((!ended).then_some(frame))
+        })
+        .filter_map(async |frame| match frame {
+            Ok(Message::Binary(audio)) => Some(audio),
+            _ => None,
+        })
+}

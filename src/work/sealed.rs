@@ -1,0 +1,128 @@
+//! A recording that was sealed: read back, and written down. The same for one that was fetched and one that was streamed.
+
+use super::{Unfinished, hex};
+use crate::clock::{hour, random_id};
+use crate::filing::{NewEntry, add_entry};
+use crate::report::entries::RecordingBody;
+use crate::service::Service;
+use crate::store::audit::{self, Act};
+use crate::store::jobs::{self, Kind};
+use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::{StoreError, Tx, calls};
+use crate::vault::entry::EntryKind;
+use crate::vault::recordings::Stored;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use uuid::Uuid;
+
+/// A player's picture of a recording has at most so many pieces.
+pub(super) const PEAKS: usize = 600;
+
+/// What is sealed about a recording beside its bytes.
+pub(super) struct Sound {
+    /// How long it sounds, when that is known.
+    pub milliseconds: Option<u64>,
+    /// Loudness, see [`WavCheck::peaks`](crate::telephony::wav::WavCheck::peaks).
+    pub peaks: Vec<u8>,
+}
+
+/// What was written must be what is on disk now, before anything relies on it.
+pub(super) async fn read_back(
+    service: &Service,
+    recording: Uuid,
+    stored: &Stored,
+) -> Result<(), Unfinished> {
+    let recordings = service.recordings.clone();
+    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(recording)).await??;
+    if hash == stored.sealed_sha256 {
+        Ok(())
+    } else {
+        Err(Unfinished::Failed(
+            "the sealed recording was read back differently".into(),
+        ))
+    }
+}
+
+/// Writes down that it is there, with what is known of it; once the call is over it is deleted at the provider. False
+/// when nobody waits for it any more.
+pub(super) async fn write_down(
+    service: &Service,
+    tx: &mut Tx,
+    recording: &RecordingRow,
+    report: &Report,
+    stored: &Stored,
+    sound: &Sound,
+) -> Result<bool, StoreError> {
+    let now = service.clock.line_now();
+    let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
+    if !reports::seal(tx, recording.id, padded, &stored.sealed_sha256).await? {
+        return Ok(false);
+    }
+    add_entry(
+        tx,
+        report,
+        NewEntry {
+            kind: EntryKind::Recording,
+            at: now,
+            by: None,
+            body: json!(RecordingBody {
+                recording: recording.id,
+                step: recording.step,
+                bytes: stored.length,
+                sha256: &hex(&stored.plain_sha256),
+                milliseconds: sound.milliseconds,
+                r#type: "audio/wav",
+                peaks: &STANDARD.encode(&sound.peaks),
+            }),
+        },
+    )
+    .await?;
+    audit::append(
+        tx,
+        &report.line,
+        Act {
+            at: hour(now),
+            action: "recording_sealed",
+            report: Some(report.id),
+            object: Some(recording.id),
+            digest: Some(stored.sealed_sha256),
+            ..Act::default()
+        },
+    )
+    .await?;
+    let over = calls::by_recording(tx, report.id, recording.step)
+        .await?
+        .is_none_or(|call| call.settled);
+    if over {
+        let now = service.clock.system_now();
+        jobs::enqueue(tx, random_id(), Kind::Delete, recording.id, now).await?;
+    }
+    Ok(true)
+}
+
+/// Writes down that it will not come. That belongs into the trail too: pages that wait for it learn it from there.
+pub(super) async fn write_down_lost(
+    service: &Service,
+    tx: &mut Tx,
+    recording: Uuid,
+) -> Result<(), StoreError> {
+    if !reports::give_up(tx, recording, "lost").await? {
+        return Ok(());
+    }
+    service.counters.recordings_lost.add();
+    let Some(row) = reports::recording_unlocked(tx, recording).await? else {
+        return Ok(());
+    };
+    let Some(report) = reports::get(tx, row.report).await? else {
+        return Ok(());
+    };
+    let act = Act {
+        at: hour(service.clock.line_now()),
+        action: "recording_lost",
+        report: Some(report.id),
+        object: Some(recording),
+        ..Act::default()
+    };
+    audit::append(tx, &report.line, act).await
+}

@@ -1,0 +1,116 @@
+//! What a caller says, over the socket of a `listen`.
+
+use super::{FeatureServer, PUBLIC, merge};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+/// The socket of a `listen`.
+pub type Socket = WebSocketStream<TcpStream>;
+
+/// A frame: a fiftieth of a second.
+const FRAME: usize = 320;
+
+impl FeatureServer {
+    /// Opens the socket of a `listen`, and sends what is known of the call. The status when it is refused.
+    pub(super) async fn open(&self, id: &str, listen: &Value) -> Result<(), u16> {
+        let mut socket = self.connect(listen).await?;
+        let mut metadata =
+            json!({"sampleRate": listen["sampleRate"], "mixType": listen["mixType"]});
+        let from = self.with(id, |call| call.from.clone());
+        merge(&mut metadata, json!({"callSid": id, "from": from}));
+        let sent = socket.send(Message::text(metadata.to_string())).await;
+        sent.expect("it takes the metadata");
+        self.sockets.lock().await.insert(id.to_owned(), socket);
+        Ok(())
+    }
+
+    /// Connects as a `listen` says. The status when it is refused.
+    pub async fn connect(&self, listen: &Value) -> Result<Socket, u16> {
+        let url = listen["url"].as_str().expect("an address");
+        let secure = PUBLIC.replacen("https", "wss", 1);
+        let rest = url.strip_prefix(&secure).expect("an address of ours");
+        let service = self.service.lock().unwrap().clone();
+        let host = service.strip_prefix("http://").unwrap();
+        let mut request = format!("ws://{host}{rest}").into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert(
+            header::SEC_WEBSOCKET_PROTOCOL,
+            HeaderValue::from_static("audio.jambonz.org"),
+        );
+        if let Some(user) = listen["wsAuth"]["username"].as_str() {
+            let password = listen["wsAuth"]["password"].as_str().unwrap();
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            let basic = HeaderValue::from_str(&format!("Basic {pair}")).unwrap();
+            headers.insert(header::AUTHORIZATION, basic);
+        }
+        let stream = TcpStream::connect(host).await.expect("the service listens");
+        match client_async(request, stream).await {
+            Ok((socket, response)) => {
+                let protocol = &response.headers()[header::SEC_WEBSOCKET_PROTOCOL];
+                assert_eq!(protocol, "audio.jambonz.org");
+                Ok(socket)
+            }
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Streams a WAV file of 16 bits, one channel and 8,000 samples a second.
+    pub async fn say(&self, id: &str, audio: &Bytes) {
+        let mut sockets = self.sockets.lock().await;
+        let socket = sockets.get_mut(id).expect("a recording runs");
+        for frame in audio[44..].chunks(FRAME) {
+            let sent = socket.send(Message::binary(Bytes::copy_from_slice(frame)));
+            sent.await.expect("it takes what is said");
+        }
+    }
+
+    /// Streams silence until the service closes the socket.
+    pub(super) async fn until_it_is_closed(&self, id: &str, most_seconds: usize) {
+        let silence = Bytes::from(vec![0; 44 + most_seconds * 50 * FRAME]);
+        self.until_closed(id, &silence).await;
+    }
+
+    /// Streams a WAV file until the service closes the socket.
+    pub async fn until_closed(&self, id: &str, audio: &Bytes) {
+        let socket = self.sockets.lock().await.remove(id);
+        let (mut sink, mut incoming) = socket.expect("a recording runs").split();
+        let sending = async {
+            for frame in audio[44..].chunks(FRAME) {
+                let frame = Message::binary(Bytes::copy_from_slice(frame));
+                if sink.send(frame).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let closed = async { while let Some(Ok(_)) = incoming.next().await {} };
+        let both = async { tokio::join!(sending, closed) };
+        let closed = tokio::time::timeout(super::super::DEADLINE, both).await;
+        assert!(closed.is_ok(), "the service ends a recording");
+    }
+
+    /// Closes the socket, as jambonz does when a `listen` ends, and waits until the service has done so too.
+    pub async fn close(&self, id: &str) {
+        let Some(mut socket) = self.sockets.lock().await.remove(id) else {
+            return;
+        };
+        // It may be closed already.
+        let _ = socket.close(None).await;
+        let closed = async { while let Some(Ok(_)) = socket.next().await {} };
+        let closed = tokio::time::timeout(super::super::DEADLINE, closed).await;
+        assert!(closed.is_ok(), "the service closes it too");
+    }
+
+    /// The connection is gone, without a word.
+    pub async fn cut(&self, id: &str) {
+        self.sockets.lock().await.remove(id);
+    }
+}
