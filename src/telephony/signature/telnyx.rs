@@ -126,6 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_weak_key_signs_nothing_even_where_it_got_in() {
+        // Under the neutral element the equation holds for any body, with nothing secret known.
+        let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
+        let key = TelnyxKey::from_bytes(&neutral).unwrap();
+        let signature = [neutral, [0; 32]].concat();
+        let loose = Signature::from_slice(&signature).unwrap();
+        assert!(ed25519_dalek::Verifier::verify(&key, b"1760000000|x", &loose).is_ok());
+        assert!(!telnyx_fits(
+            &[key],
+            "1760000000",
+            b"x",
+            &STANDARD.encode(signature),
+            1_760_000_000
+        ));
+    }
+
+    #[test]
     fn only_a_sound_point_is_a_public_key() {
         assert!(telnyx_public_key("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").is_some());
         let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
