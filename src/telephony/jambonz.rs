@@ -10,7 +10,7 @@
 //! | [`webhook`] | what a webhook says |
 //! | [`listening`] | the audio as it comes in, pure |
 //! | `copies` | what was said in calls that run, for whoever wants to hear it again |
-//! | `rest` | how a call stands |
+//! | `rest` | how a call stands, which there were |
 
 mod copies;
 pub mod listening;
@@ -225,9 +225,9 @@ impl Provider for Jambonz {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Nothing rests there that could be compared with anything.
-    fn list(&self, _: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
-        Box::pin(async { Err(ProviderError::Unsupported) })
+    /// Calls only: no recording rests there.
+    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
+        Box::pin(self.list_calls(since))
     }
 
     fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {

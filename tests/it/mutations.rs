@@ -5,6 +5,7 @@
 
 mod mutants;
 mod requests;
+mod service;
 
 use super::support::dice::Dice;
 use mutants::mutate;

@@ -203,6 +203,8 @@ function inTurn(deed) {
       failed(error);
     }
   });
+  // An error nobody expected is told where such errors are told, and the next deed is done all the same.
+  turns = turns.catch((error) => reportError(error));
 }
 
 function failed(error) {

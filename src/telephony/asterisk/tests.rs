@@ -266,3 +266,65 @@ fn what_comes_over_the_socket() {
         "parameters are hidden"
     );
 }
+
+#[tokio::test]
+async fn callers_on_the_switch_and_our_recordings_are_listed() {
+    let leg = format!("{}-3-leg", uuid::Uuid::from_u128(7));
+    let channel = |id: &str, data: &str, at: &str| {
+        serde_json::json!({ "id": id, "caller": { "number": "" }, "creationtime": at,
+            "dialplan": { "exten": "18877009155", "app_name": "Stasis", "app_data": data } })
+    };
+    let channels = serde_json::json!([
+        channel(
+            "1795781482.0",
+            "dutyline,18877009155",
+            "2026-11-27T12:11:22.030+0000"
+        ),
+        channel(
+            "1795781400.0",
+            "dutyline,18877009155",
+            "2026-11-27T12:10:59.999+0000"
+        ),
+        channel("1795781483.0", "other,1", "2026-11-27T12:11:23.000+0000"),
+        channel(
+            &leg,
+            "dutyline,rung,1795781482.0",
+            "2026-11-27T12:11:24.000+0000"
+        ),
+    ]);
+    let own = program::RecordingName::new(None, "1795781482.0", "18877009155").to_string();
+    let stored = serde_json::json!([{ "name": own, "format": "wav" }, { "name": "somebody-elses", "format": "wav" }]);
+    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let path = request.uri().path().to_owned();
+        let answer = if path.ends_with("/stored") {
+            stored.clone()
+        } else {
+            channels.clone()
+        };
+        async move { axum::Json(answer) }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = AsteriskSettings {
+        api_url: format!("http://{}", listener.local_addr().unwrap()),
+        ..settings()
+    };
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let asterisk = Asterisk::new(settings, loopback_client().unwrap(), Arc::new(Mute));
+    let since = "2026-11-27T12:11:00Z".parse().unwrap();
+    let listing = asterisk.list(since).await.unwrap();
+    let calls: Vec<_> = listing
+        .calls
+        .iter()
+        .map(|call| call.id.show().as_str())
+        .collect();
+    assert_eq!(calls, ["1795781482.0"]);
+    assert_eq!(listing.calls[0].to.show(), "18877009155");
+    let recordings: Vec<_> = listing
+        .recordings
+        .iter()
+        .map(|recording| recording.id.show())
+        .collect();
+    assert_eq!(recordings, [&own]);
+    let call = listing.recordings[0].call.as_ref().unwrap();
+    assert_eq!(call.show(), "1795781482.0");
+}

@@ -1,9 +1,16 @@
-//! jambonz's REST API: how a call stands.
+//! jambonz's REST API: how a call stands, and which there were.
 
 use super::Jambonz;
 use super::webhook::is_over;
 use crate::telephony::rest::{checked, failed, in_our_words, json};
-use crate::telephony::{CallStanding, Finding, ProviderError};
+use crate::telephony::{CallStanding, Finding, ListedCall, Listing, ProviderError};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
+
+/// Calls on a page of the list.
+const PAGE: usize = 500;
+/// The most pages that are read.
+const MOST_PAGES: u32 = 200;
 
 /// A call no jambonz has: asking for it proves address, account and key.
 const NO_CALL: &str = "00000000-0000-0000-0000-000000000000";
@@ -29,16 +36,49 @@ impl Jambonz {
         vec![found]
     }
 
-    async fn call_status(&self, call: &str) -> Result<String, ProviderError> {
-        let url = format!(
-            "{}/v1/Accounts/{}/Calls/{}",
-            self.api_url,
-            self.account,
-            checked(call)?
-        );
+    /// Those that are over, and those that run: jambonz writes a record of a call when it ends.
+    pub(super) async fn list_calls(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
+        let start = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let mut calls = Vec::new();
+        let mut pages = 1..=MOST_PAGES;
+        loop {
+            let Some(page) = pages.next() else {
+                return Err(failed("the list has too many pages"));
+            };
+            let path =
+                format!("RecentCalls?page={page}&count={PAGE}&direction=inbound&start={start}");
+            let list = self.get(&path).await?;
+            let records = list["data"].as_array();
+            let records = records.ok_or_else(|| failed("the list has no calls in it"))?;
+            for record in records {
+                calls.push(listed(record, true)?);
+            }
+            if records.len() < PAGE {
+                break;
+            }
+        }
+        let running = self.get("Calls").await?;
+        let running = running.as_array();
+        for call in running.ok_or_else(|| failed("the list has no calls in it"))? {
+            if call["direction"] != "outbound" {
+                calls.push(listed(call, false)?);
+            }
+        }
+        calls.retain(|call| call.began.is_none_or(|began| began >= since));
+        Ok(Listing {
+            calls,
+            recordings: Vec::new(),
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, ProviderError> {
+        let url = format!("{}/v1/Accounts/{}/{path}", self.api_url, self.account);
         let request = self.client.get(url).bearer_auth(self.api_key.show());
-        let answer = request.send().await.map_err(|error| in_our_words(&error))?;
-        let call = json(answer).await?;
+        json(request.send().await.map_err(|error| in_our_words(&error))?).await
+    }
+
+    async fn call_status(&self, call: &str) -> Result<String, ProviderError> {
+        let call = self.get(&format!("Calls/{}", checked(call)?)).await?;
         // Its documentation has the one name, its own database the other.
         let status = call["call_status"].as_str();
         status
@@ -46,6 +86,20 @@ impl Jambonz {
             .map(str::to_owned)
             .ok_or_else(|| failed("the call has no status"))
     }
+}
+
+/// A call in a list: of those that are over, or of those that run.
+fn listed(call: &Value, ended: bool) -> Result<ListedCall, ProviderError> {
+    let text = |name: &str| call[name].as_str().map(str::to_owned);
+    let began = text("attempted_at").and_then(|at| DateTime::parse_from_rfc3339(&at).ok());
+    Ok(ListedCall {
+        id: text("call_sid")
+            .ok_or_else(|| failed("a call in the list has no id"))?
+            .into(),
+        to: text("to").unwrap_or_default().into(),
+        ended,
+        began: began.map(|at| at.with_timezone(&Utc)),
+    })
 }
 
 #[cfg(test)]

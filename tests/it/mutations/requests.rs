@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// The time of everything that is signed with one.
 pub const NOW: i64 = 1_760_000_000;
 
+/// The account in every request.
+pub const ACCOUNT: &str = "AC00112233445566778899aabbccddeeff";
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request as it goes over the wire.
@@ -65,7 +68,7 @@ impl Scheme {
         Self::Jambonz,
     ];
 
-    fn secret(self) -> String {
+    pub fn secret(self) -> String {
         format!("the secret of {self:?}")
     }
 
@@ -82,10 +85,21 @@ impl Scheme {
         }
     }
 
+    /// The public key of the scheme that has one, in base64.
+    pub fn public_key(self) -> String {
+        STANDARD.encode(self.key().verifying_key().as_bytes())
+    }
+
     /// A request of one of our callers, signed.
     pub fn signed(self, at: i64, dice: &mut Dice) -> Signed {
+        let url = url(dice);
+        self.signed_to(url, at, dice)
+    }
+
+    /// The same, to this address.
+    pub fn signed_to(self, url: String, at: i64, dice: &mut Dice) -> Signed {
         let json = matches!(self, Self::SignalWireRaw | Self::Jambonz);
-        let (url, fields) = (url(dice), fields(dice));
+        let fields = fields(dice);
         let body = if json {
             serde_json::to_vec(&fields.iter().cloned().collect::<serde_json::Map<_, _>>())
                 .expect("JSON")
@@ -263,10 +277,7 @@ fn fields(dice: &mut Dice) -> Vec<(String, serde_json::Value)> {
     let numbers = ["+8618877009155", "anonymous", "+861012345", ""];
     let mut fields = vec![
         ("CallSid", format!("CA{:032x}", dice.roll())),
-        (
-            "AccountSid",
-            "AC00112233445566778899aabbccddeeff".to_owned(),
-        ),
+        ("AccountSid", ACCOUNT.to_owned()),
         ("From", dice.pick(&numbers).to_owned()),
         ("To", dice.pick(&numbers).to_owned()),
         (

@@ -73,3 +73,54 @@ async fn what_an_operator_is_told() {
         );
     }
 }
+
+#[tokio::test]
+async fn calls_that_are_over_and_calls_that_run_are_listed() {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let keep = Arc::clone(&asked);
+    let app = Router::new().fallback(move |request: Request| {
+        let asked_for = request.uri().to_string();
+        keep.lock().unwrap().push(asked_for.clone());
+        let over = |n: usize, at: &str| json!({ "call_sid": format!("c-{n}"), "to": "18877009155", "attempted_at": at });
+        let first: Vec<Value> = (0..500).map(|n| over(n, "2024-03-06T09:00:01.000Z")).collect();
+        let answer = match () {
+            () if asked_for.contains("page=1&") => json!({ "total": 502, "data": first }),
+            () if asked_for.contains("page=2&") => {
+                json!({ "data": [over(500, "2024-03-06T08:59:59.000Z"), over(501, "2024-03-06T09:00:00.000Z")] })
+            }
+            () => json!([
+                { "call_sid": "r-1", "direction": "inbound", "call_status": "in-progress", "to": "18877009155" },
+                { "call_sid": "r-2", "direction": "outbound", "call_status": "ringing" },
+            ]),
+        };
+        async move { axum::Json(answer) }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let since = "2024-03-06T09:00:00Z".parse().unwrap();
+    let listing = jambonz(&url).list(since).await.unwrap();
+    assert!(listing.recordings.is_empty(), "none rests there");
+    let calls: Vec<(&str, bool)> = listing
+        .calls
+        .iter()
+        .map(|call| (call.id.show().as_str(), call.ended))
+        .collect();
+    assert_eq!(calls.len(), 502);
+    assert_eq!(
+        calls[499..],
+        [("c-499", true), ("c-501", true), ("r-1", false)]
+    );
+    let account = "/v1/Accounts/9351f46a-678c-43f5-b8a6-d4eb58d131af";
+    let page = |n| {
+        format!(
+            "{account}/RecentCalls?page={n}&count=500&direction=inbound&start=2024-03-06T09:00:00Z"
+        )
+    };
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [page(1), page(2), format!("{account}/Calls")]
+    );
+    let (url, _) = stand_in(200, json!({})).await;
+    assert!(jambonz(&url).list(since).await.is_err());
+}
