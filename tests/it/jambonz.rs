@@ -55,6 +55,28 @@ async fn recordings(line: &TestLine) -> Vec<Value> {
     report["recordings"].as_array().unwrap().clone()
 }
 
+/// Neither what was said nor who said it is to be read in any file, not while it is being said either.
+fn nothing_in_the_clear(line: &TestLine, audio: &[u8]) {
+    let mut folders = vec![line.path().to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for item in std::fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            files += 1;
+            for needle in [&audio[8_000..8_064], &CALLER.as_bytes()[3..]] {
+                let found = bytes.windows(needle.len()).any(|part| part == needle);
+                assert!(!found, "{}", path.display());
+            }
+        }
+    }
+    assert!(files > 2, "the database and a recording are among them");
+}
+
 /// What was said, as it is served: behind a header that was written before anybody knew how long it gets.
 fn served(audio: &[u8]) -> Vec<u8> {
     [&header(UNTIL_THE_END)[..], &audio[44..]].concat()
@@ -83,9 +105,11 @@ on_both! {
         server.say(&call, &speech(1)).await;
         line.until_reports(1).await;
         assert_eq!(recordings(&line).await[0]["state"], "announced");
+        nothing_in_the_clear(&line, &speech(1));
         server.hang_up(&call, None).await;
         line.until_settled().await;
         assert_eq!(recordings(&line).await[0]["state"], "sealed");
+        nothing_in_the_clear(&line, &speech(1));
     }
 
     async fn a_socket_that_breaks_in_mid_word_loses_nothing(line, server) {
