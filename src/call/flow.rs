@@ -190,7 +190,7 @@ pub fn blunt(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
             said.push(speaker.say(|p| &p.guidance));
             said.push(record(line.recording_seconds));
         } else {
-            said.push(speaker.say(|p| &p.call_again));
+            said.push(speaker.say(|p| &p.not_now));
             said.push(Verb::HangUp);
         }
     } else {

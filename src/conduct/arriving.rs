@@ -88,7 +88,7 @@ pub async fn stream_key(
         .and_then(|call| call.sid)
         .and_then(|sid| service.open_sid(&sid))
         .filter(|sid| sid.provider == provider);
-    Ok(sid.map(|sid| take::take_key(&service.secret.call_key(&sid.provider, &sid.id))))
+    Ok(sid.map(|sid| take::stream_key(&service.secret.call_key(&sid.provider, &sid.id))))
 }
 
 /// Writes down that a recording begins. None when the call does not wait for it, or it has begun already: of two that
@@ -183,8 +183,10 @@ pub(super) async fn known(
     let found = match waited.await {
         Ok(row) => row?,
         Err(_) => {
+            // It is being written down, and its provider says that it has a length: the line goes on as if it were there.
             warn!("a recording is not written down yet; the line goes on without it");
-            None
+            event.unnamed = told.filter(|told| *told != RecordingOutcome::Absent);
+            return Ok(Some(event));
         }
     };
     event.recording = found.map(|row| RecordingFact {

@@ -71,6 +71,7 @@ pub(super) async fn of_whoever_was_rung(
             line: line.id.clone(),
             step: at.step,
             take_key: String::new().into(),
+            stream_key: String::new().into(),
             line_number: String::new(),
             language: line.languages.first().cloned().unwrap_or_default(),
         };

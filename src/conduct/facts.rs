@@ -2,6 +2,7 @@
 
 use super::Conducting;
 use crate::call::flow::Effect;
+use crate::call::state::State;
 use crate::clock::{hour, random_id};
 use crate::filing::{NewEntry, add_entry, add_sealed};
 use crate::line::Line;
@@ -37,6 +38,33 @@ pub(super) async fn keep(
         step,
     )
     .await
+}
+
+/// The steps that were spoken into, and of whose recording nobody has said which it is, in order of speaking.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn unnamed_steps(
+    tx: &mut Tx,
+    call: &Call,
+    state: &State,
+) -> Result<Vec<u32>, StoreError> {
+    let mut spoken: Vec<u32> = state
+        .takes
+        .iter()
+        .flat_map(|take| take.steps.clone())
+        .collect();
+    spoken.sort_unstable();
+    let mut unnamed = Vec::new();
+    for step in spoken {
+        let (report, number) = call.place_of(step);
+        let rows = reports::recordings(tx, report).await?;
+        if rows.iter().all(|row| row.step != number) {
+            unnamed.push(step);
+        }
+    }
+    Ok(unnamed)
 }
 
 /// Keeps a recording a call is found to have without any webhook having said so.

@@ -15,7 +15,7 @@ mod running;
 mod take;
 
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
-pub use facts::accept_orphan;
+pub use facts::{accept_orphan, unnamed_steps};
 pub use hung_up::hung_up;
 pub use running::running;
 pub use take::find_take;
@@ -128,7 +128,7 @@ impl<'a> Conducting<'a> {
                 facts::of_unknown_call(self, line, lookup).await?;
                 Ok(Reply::Noted)
             }
-            Hook::Fallback if self.event.recording.is_some() || self.event.ended => {
+            Hook::Fallback if self.event.tells_of_recording() || self.event.ended => {
                 // A recording made while the database was down: it was announced bluntly, and is kept now.
                 facts::of_unknown_call(self, line, lookup).await?;
                 Ok(Reply::Script(self.farewell(line, 0)))
@@ -158,9 +158,18 @@ impl<'a> Conducting<'a> {
             Hook::Step(at) | Hook::Recording(Some(at)) if at.call == call.id => Some(at.step),
             _ => None,
         };
-        // Whatever brings it, a fact about a recording is kept by the recording's id.
-        let fallback_step = state.as_ref().map_or(0, |state| state.step);
-        let new_recording = facts::keep(self, &call, at_step.unwrap_or(fallback_step)).await?;
+        // Whatever brings it, a fact about a recording is kept by the recording's id; without a step it is of the first one
+        // that was spoken and not named yet.
+        let step = match (at_step, &state, &self.event.recording) {
+            (Some(step), ..) => step,
+            (None, Some(state), Some(_)) => {
+                let unnamed = facts::unnamed_steps(self.tx, &call, state).await?;
+                unnamed.first().copied().unwrap_or(state.step)
+            }
+            (None, state, _) => state.as_ref().map_or(0, |state| state.step),
+        };
+        let new_recording = facts::keep(self, &call, step).await?;
+        let unnamed = self.event.recording.is_none() && self.event.tells_of_recording();
         let reply = match (hook, state) {
             (
                 Hook::Status
@@ -175,7 +184,7 @@ impl<'a> Conducting<'a> {
             // A recording made by a blunt answer in the middle of a call: to the review with it. A telephone that was
             // rung is down again, however that went: nobody is rung twice.
             (Hook::Fallback, Some(state))
-                if new_recording || matches!(state.place, Place::Ringing { .. }) =>
+                if new_recording || unnamed || matches!(state.place, Place::Ringing { .. }) =>
             {
                 let step = state.step;
                 self.take_step(hook, &call, state, step).await?
@@ -255,7 +264,7 @@ impl<'a> Conducting<'a> {
     fn input(&self, hook: &Hook, call: &Call, state: &State) -> Input {
         // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
         // that of the talk, unless a blunt answer asked for it.
-        let blunt = matches!(hook, Hook::Fallback) && self.event.recording.is_some();
+        let blunt = matches!(hook, Hook::Fallback) && self.event.tells_of_recording();
         if matches!(state.place, Place::Ringing { .. }) && !blunt {
             return if self.event.ended {
                 Input::HungUp
@@ -334,6 +343,7 @@ impl<'a> Conducting<'a> {
             line: line.id.clone(),
             step,
             take_key: take::take_key(&self.key),
+            stream_key: take::stream_key(&self.key),
             line_number: line.number_called(self.event.to.show()),
             language: line.languages.first().cloned().unwrap_or_default(),
         }

@@ -13,6 +13,11 @@ pub(super) fn take_key(call_key: &Key) -> Hidden<String> {
     call_key.derive("take").bytes_base64url()
 }
 
+/// What makes the addresses unguessable that what is said in a call is streamed to.
+pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
+    call_key.derive("stream").bytes_base64url()
+}
+
 /// The recording behind an address of a take: only while the call runs, only with the right key.
 ///
 /// # Errors

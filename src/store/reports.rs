@@ -119,9 +119,10 @@ statements! {
     RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
     RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
     RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
-    SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state = 'announced'";
+    SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
+    FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
     RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
@@ -320,6 +321,11 @@ pub async fn set_outcome(tx: &mut Tx, id: Uuid, outcome: &[u8]) -> Result<()> {
 /// The recording is proven gone at the provider; its id there is forgotten.
 pub async fn set_deleted(tx: &mut Tx, id: Uuid) -> Result<()> {
     run!(tx, SET_DELETED, execute, id).map(drop)
+}
+
+/// Forgets which recording of the provider it was: there is none.
+pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
+    run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
 /// Makes a receipt work.

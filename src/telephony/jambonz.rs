@@ -105,16 +105,16 @@ impl Jambonz {
     pub fn lets_in(
         &self,
         stream: &Stream,
-        take_key: &str,
+        key_of_call: &str,
         token: &str,
         headers: &HeaderMap,
     ) -> bool {
-        let token_fits = stream.token(take_key).as_bytes().ct_eq(token.as_bytes());
+        let token_fits = stream.token(key_of_call).as_bytes().ct_eq(token.as_bytes());
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let header_fits = match (given.next(), given.next()) {
             (None, _) => true,
             (Some(given), None) => {
-                let pair = format!("{}:{}", verbs::USER, stream.password(take_key));
+                let pair = format!("{}:{}", verbs::USER, stream.password(key_of_call));
                 let expected = format!("Basic {}", STANDARD.encode(pair));
                 expected.as_bytes().ct_eq(given.as_bytes()).into()
             }

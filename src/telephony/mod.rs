@@ -82,6 +82,14 @@ pub struct Event {
     pub unnamed: Option<RecordingOutcome>,
 }
 
+impl Event {
+    /// It tells that something was recorded, whether it says which recording that is or not.
+    pub fn tells_of_recording(&self) -> bool {
+        let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
+        self.recording.is_some() || self.unnamed.as_ref().is_some_and(unnamed)
+    }
+}
+
 /// What a provider says of one recording.
 #[derive(Clone, Debug)]
 pub struct RecordingFact {
@@ -205,6 +213,9 @@ pub struct Links {
     pub step: u32,
     /// What makes the address of a take unguessable: 32 random-looking bytes of the call, base64url.
     pub take_key: Hidden<String>,
+    /// The same for the addresses what is said is streamed to: whoever gets to see where a take is played from learns
+    /// nothing of those.
+    pub stream_key: Hidden<String>,
     /// What whoever is rung sees: the line's own number in E.164, never the caller's.
     pub line_number: String,
     /// The line's first language: what an account speaks unless told otherwise.

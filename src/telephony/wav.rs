@@ -8,7 +8,7 @@
 use std::mem;
 
 /// The largest recording accepted unless told otherwise, in bytes: over two hours at 8 kHz and 8 bit.
-pub const LARGEST: u64 = 64 * 1024 * 1024;
+pub const LARGEST: u64 = 96 * 1024 * 1024;
 
 const PCM: u16 = 1;
 const A_LAW: u16 = 6;

@@ -10,7 +10,7 @@ use crate::store::reports;
 use crate::telephony::jambonz::Jambonz;
 use crate::telephony::jambonz::listening::{Enough, Heard, Listening, SLACK};
 use crate::telephony::jambonz::verbs::Stream;
-use crate::telephony::wav::{LARGEST, UNTIL_THE_END, WavCheck, header};
+use crate::telephony::wav::{UNTIL_THE_END, WavCheck, header};
 use crate::vault::recordings::{Stored, Writer};
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
@@ -30,7 +30,8 @@ const NO_FRAME: Duration = Duration::from_secs(5);
 const ON_HOLD: Duration = Duration::from_secs(60);
 /// What a stream may take beyond its limit, all in all.
 const BEYOND: Duration = Duration::from_secs(30);
-/// How often it is tried to write down what is on disk, with pauses that grow.
+/// How often it is tried to write down what is on disk when the service is being stopped, with pauses that grow. Else it
+/// is tried for as long as it lives: the recording is whole, and here alone.
 const TRIES: u32 = 10;
 /// No call lasts that long: a copy of what was said in one is needed no more.
 const LONGEST_CALL: Duration = Duration::from_secs(3 * 3600);
@@ -160,9 +161,10 @@ async fn sealed(
         milliseconds: Some(listening.milliseconds()),
         peaks,
     };
+    written_down(service, stream, begun, &stored, &sound, &outcome).await?;
     copy.finish();
     forget_later(provider, &begun.id);
-    written_down(service, stream, begun, &stored, &sound, &outcome).await
+    Ok(())
 }
 
 /// Seals what comes, behind a header that says "until the end": it is written before anybody knows how long it gets. An
@@ -172,7 +174,8 @@ fn seal(
     mut chunks: mpsc::Receiver<Bytes>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<(Stored, Vec<u8>), Unfinished> {
-    let mut checker = WavCheck::new(LARGEST, None);
+    // How much may come is bounded before it gets here.
+    let mut checker = WavCheck::new(u64::MAX, None);
     let mut take = |chunk: &[u8]| {
         checker
             .feed(chunk)
@@ -253,7 +256,7 @@ async fn written_down(
                 }
                 break;
             }
-            Err(error) if tried < TRIES => {
+            Err(error) if tried < TRIES || !*service.closing.borrow() => {
                 warn!(%error, "a recording is on disk and could not be written down; it is tried again");
                 tokio::time::sleep(Duration::from_millis(250 << tried.min(6))).await;
             }

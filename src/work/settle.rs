@@ -4,7 +4,7 @@
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
-use crate::conduct::{accept_orphan, hung_up, open_state};
+use crate::conduct::{accept_orphan, hung_up, open_state, unnamed_steps};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
@@ -20,23 +20,25 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 use tracing::warn;
+use uuid::Uuid;
 
 /// So many tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
 /// has to find what it still has.
 const PATIENCE: i32 = 10;
-/// So many tries (about a minute) what is still being streamed to us may hold it up; then whoever took it in is gone.
+/// So many tries (about 20 seconds) what is still being streamed to us may hold it up; then whoever took it in is gone, or
+/// so it seems: one that comes to its end after all is written down after all.
 const STREAMED: i32 = 9;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     let unheard = match &call {
-        Some(call) => unheard_recording(service, &mut tx, call).await?,
+        Some(call) => unheard_recordings(service, &mut tx, call).await?,
         None => None,
     };
     drop(tx);
-    if let (Some(call), Some((sid, step))) = (&call, unheard) {
-        look_for_recordings(service, job, call, &sid, step).await?;
+    if let (Some(call), Some((sid, _))) = (&call, unheard) {
+        look_for_recordings(service, job, call.id, &sid).await?;
     }
     if let Some(call) = &call {
         wait_for_what_arrives(service, job, call).await?;
@@ -53,38 +55,37 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     if let Some(call) = calls::by_id(&mut tx, job.row.subject).await?
         && !call.settled
     {
-        settle(
-            service,
-            &mut tx,
-            &call,
-            running.map(|(_, state)| state),
-            receipt,
-        )
-        .await?;
+        // As it is now: the conversation may have gone on while the provider was asked.
+        let state = open_state(service, &call).map(|(_, state)| state);
+        if receipt.is_none() && state.as_ref().is_some_and(|state| state.receipt_spoken) {
+            return Err(Unfinished::Later(TimeDelta::milliseconds(200)));
+        }
+        settle(service, &mut tx, &call, state, receipt).await?;
     }
     tx.commit().await?;
     service.sounds.forget(job.row.subject);
     Ok(())
 }
 
-/// A recording that was made, or may have been, and that no webhook has spoken of: the call's sid and the step.
-async fn unheard_recording(
+/// Recordings that were made, or may have been, and of which no webhook said which they are: the call's sid and the
+/// steps, in order of speaking.
+async fn unheard_recordings(
     service: &Service,
     tx: &mut Tx,
     call: &Call,
-) -> Result<Option<(ProviderRef, u32)>, StoreError> {
+) -> Result<Option<(ProviderRef, Vec<u32>)>, StoreError> {
     let Some((sid, state)) = open_state(service, call) else {
         return Ok(None);
     };
-    let Some(step) = recorded_last(service, call, &state) else {
-        return Ok(None);
-    };
-    let (report, number) = call.place_of(step);
-    let heard = reports::recordings(tx, report)
-        .await?
-        .iter()
-        .any(|recording| recording.step == number);
-    Ok((!heard).then_some((sid, step)))
+    let mut steps = unnamed_steps(tx, call, &state).await?;
+    if let Some(step) = recorded_last(service, call, &state) {
+        let (report, number) = call.place_of(step);
+        let rows = reports::recordings(tx, report).await?;
+        if rows.iter().all(|row| row.step != number) {
+            steps.push(step);
+        }
+    }
+    Ok((!steps.is_empty()).then_some((sid, steps)))
 }
 
 /// The step whose recording may not have been told of: the call ended while it ran, or it is of a talk, of which the
@@ -101,9 +102,8 @@ fn recorded_last(service: &Service, call: &Call, state: &State) -> Option<u32> {
 async fn look_for_recordings(
     service: &Service,
     job: &Claimed,
-    call: &Call,
+    call: Uuid,
     sid: &ProviderRef,
-    step: u32,
 ) -> Result<(), Unfinished> {
     let Some(provider) = service.providers.get(&sid.provider) else {
         return Ok(());
@@ -111,16 +111,35 @@ async fn look_for_recordings(
     match provider.recordings_of(&sid.id).await {
         Ok(found) => {
             let mut tx = service.db.begin().await?;
+            let Some(call) = calls::by_id(&mut tx, call).await? else {
+                return Ok(());
+            };
+            // As it is now: a webhook may have named some while the provider was asked.
+            let unheard = unheard_recordings(service, &mut tx, &call).await?;
+            let steps = unheard.map(|(_, steps)| steps).unwrap_or_default();
+            let mut steps = steps.into_iter().peekable();
             for recording in found {
                 let id = recording.show();
-                accept_orphan(service, &mut tx, &sid.provider, call, id, step).await?;
+                let lookup = service.recording_lookup(&sid.provider, id);
+                if reports::recording_by_lookup(&mut tx, &lookup)
+                    .await?
+                    .is_some()
+                {
+                    continue;
+                }
+                // In the order they were made; what is left over is of the last one.
+                let Some(&step) = steps.peek() else { break };
+                accept_orphan(service, &mut tx, &sid.provider, &call, id, step).await?;
+                if steps.len() > 1 {
+                    steps.next();
+                }
             }
             tx.commit().await?;
             Ok(())
         }
         Err(error) if job.row.attempts < PATIENCE => Err(error.into()),
         Err(error) => {
-            warn!(call = %call.id, %error, "settled without the provider's word on its recordings");
+            warn!(%call, %error, "settled without the provider's word on its recordings");
             Ok(())
         }
     }
@@ -148,6 +167,8 @@ async fn wait_for_what_arrives(
         return Err(Unfinished::Later(TimeDelta::milliseconds(200 * seconds)));
     }
     let mut tx = service.db.begin().await?;
+    // The call first, as whoever takes a recording in does.
+    calls::by_id(&mut tx, call.id).await?;
     for row in rows {
         write_down_lost(service, &mut tx, row.id).await?;
     }
@@ -202,21 +223,28 @@ async fn settle(
             write_call_entry(service, tx, call, earlier, state).await?;
         }
     }
-    if let (Some(derived), true) = (receipt, report.reference.is_some()) {
+    // What was said may be named only after this: its receipt was spoken, and has to work then.
+    let comes = |state: &State| !state.takes.is_empty();
+    let comes = report.reference.is_some() || state.as_ref().is_some_and(comes);
+    if let (Some(derived), true) = (receipt, comes) {
         let recipient = derived.identity.recipient().to_string();
         reports::insert_receipt(tx, &derived.lookup, &call.line, report.id, &recipient).await?;
     }
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
     let mut recordings = reports::recordings(tx, call.report).await?;
-    if let Some(earlier) = &earlier {
-        let all = reports::recordings(tx, earlier.id).await?;
+    // What was too faint to add anything stands there too.
+    if let Some(earlier) = call.addition_to {
+        let all = reports::recordings(tx, earlier).await?;
         recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
     }
     for recording in recordings {
         if recording.state == "sealed" && !recording.deleted {
             let id = crate::clock::random_id();
             jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
+        } else if recording.state == "absent" && is_streamed(service, &recording) {
+            // It rests nowhere: nothing needs its id any more.
+            reports::forget_source(tx, recording.id).await?;
         }
     }
     if report.reference.is_none() && !call.added {

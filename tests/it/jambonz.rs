@@ -417,7 +417,7 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     line.finish().await;
 }
 
-/// The database is down when somebody calls: they hear when to call again, and are not asked to say what would be lost.
+/// The database is down when somebody calls: they are told to call again soon, and are not asked to say what would be lost.
 #[test]
 fn nothing_is_asked_for_that_would_be_lost() {
     let config =
@@ -426,6 +426,6 @@ fn nothing_is_asked_for_that_would_be_lost() {
     let open = clock_at(OPEN).line_now();
     let script = flow::blunt(line, open, false);
     let document = blunt_document(&script).to_string();
-    assert!(document.contains("再次来电"), "{document}");
+    assert!(document.contains("过几分钟再打来"), "{document}");
     assert!(!document.contains("listen"), "{document}");
 }

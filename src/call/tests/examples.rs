@@ -1015,6 +1015,7 @@ fn document(caller: &Caller<'_>) -> String {
         line: "fcg-5".to_owned(),
         step: caller.state.step,
         take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     };

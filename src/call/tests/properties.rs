@@ -296,6 +296,7 @@ fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
             &p.menu_inform,
             &p.guidance,
             &p.call_again,
+            &p.not_now,
             &p.scope,
             &p.disciplines,
             &p.post,

@@ -145,7 +145,19 @@ impl Checker<'_> {
         )
     }
 
+    /// One only: it is presented, and nothing is compared with it.
     fn api_key(&self, written: &Provider) -> Result<Secret, ConfigError> {
+        for given in [&written.api_key, &written.api_key_file]
+            .into_iter()
+            .flatten()
+        {
+            if given.get_ref().values().len() > 1 {
+                return self.wrong(
+                    given,
+                    "one key: nothing is compared with it while it is replaced",
+                );
+            }
+        }
         self.secret(
             written,
             &Written {

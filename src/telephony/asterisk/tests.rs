@@ -51,6 +51,7 @@ fn links() -> Links {
         line: "fcg-5".into(),
         step: 3,
         take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     }

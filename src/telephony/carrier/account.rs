@@ -16,8 +16,8 @@ use reqwest::header::LOCATION;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-/// The most pages of a list that are read: a thousand calls or recordings each.
-const MOST_PAGES: usize = 100;
+/// The most pages of a list that are read: two hundred calls or recordings each, well within the longest answer read.
+const MOST_PAGES: usize = 500;
 
 /// What opens the API.
 pub(in crate::telephony) enum Credentials {
@@ -70,19 +70,32 @@ impl Account {
                 let url = format!("{}{path}/{id}", self.origin);
                 let recording = json(self.request(Method::GET, &url).await?).await?;
                 let recording = &recording["data"];
-                // Announced before it is made up.
-                let Some(address) = recording["download_urls"]["wav"].as_str() else {
-                    return Err(ProviderError::NotFound);
-                };
-                media.fetch(address).await
+                let addresses = &recording["download_urls"];
+                match addresses["wav"].as_str() {
+                    Some(address) => media.fetch(address).await,
+                    None if addresses["mp3"].is_string() => Err(failed(
+                        "the recording is there as mp3 alone, and a wav is needed",
+                    )),
+                    // Announced before it is made up.
+                    None => Err(ProviderError::NotFound),
+                }
             }
         }
     }
 
+    /// Where it is fetched: a "not found" there proves that it cannot be fetched any more.
     pub async fn delete_recording(&self, id: &str) -> Result<(), ProviderError> {
-        let url = self.at(&format!("Recordings/{}.json", checked(id)?));
+        let id = checked(id)?;
+        // Telnyx answers with what it has deleted, the others with nothing.
+        let (url, deleted) = match &self.sound {
+            Sound::Here(_) => (
+                self.at(&format!("Recordings/{id}.json")),
+                StatusCode::NO_CONTENT,
+            ),
+            Sound::HandedOut(path, _) => (format!("{}{path}/{id}", self.origin), StatusCode::OK),
+        };
         match self.request(Method::DELETE, &url).await?.status() {
-            StatusCode::NO_CONTENT => Ok(()),
+            status if status == deleted => Ok(()),
             other => Err(refusal(other)),
         }
     }
@@ -98,8 +111,8 @@ impl Account {
         })
     }
 
-    /// One page of a thousand, which is the most there is: no call has more recordings. Those that never came to
-    /// anything, or are gone already, are left out.
+    /// One page of a thousand, which is the most there is: no call has more recordings. In the order they were made, as
+    /// far as their times tell; those that never came to anything, or are gone already, are left out.
     pub async fn recordings_of(
         &self,
         call: &str,
@@ -109,9 +122,13 @@ impl Account {
             Err(ProviderError::NotFound) => return Ok(Vec::new()),
             other => other?,
         };
-        items(&list, "recordings")?
+        let mut there: Vec<&Value> = items(&list, "recordings")?
             .iter()
             .filter(|recording| is_there(recording))
+            .collect();
+        there.sort_by_key(|recording| time(&recording["date_created"]));
+        there
+            .iter()
             .map(|recording| text(recording, "sid"))
             .collect()
     }
@@ -121,9 +138,9 @@ impl Account {
         let day = since.format("%Y-%m-%d");
         let instant = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         // The names of these two parameters end in `>`: "StartTime>=…", "DateCreated>=…".
-        let calls = format!("Calls.json?PageSize=1000&StartTime%3E={day}");
+        let calls = format!("Calls.json?PageSize=200&StartTime%3E={day}");
         let calls = self.pages(&calls, "calls").await?;
-        let recordings = format!("Recordings.json?PageSize=1000&DateCreated%3E={instant}");
+        let recordings = format!("Recordings.json?PageSize=200&DateCreated%3E={instant}");
         let recordings = self.pages(&recordings, "recordings").await?;
         // Asked for by the day, or by a parameter the provider does not know: what is older is left out here. What has
         // no time that can be read is kept, it may be new.

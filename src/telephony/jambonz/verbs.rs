@@ -59,19 +59,19 @@ impl Stream {
         )
     }
 
-    /// What makes its address unguessable. `take_key` is the call's.
-    pub fn token(&self, take_key: &str) -> String {
-        self.derived(take_key, "address")
+    /// What makes its address unguessable. `key` is the call's.
+    pub fn token(&self, key: &str) -> String {
+        self.derived(key, "address")
     }
 
     /// What [`USER`] presents there.
-    pub fn password(&self, take_key: &str) -> String {
-        self.derived(take_key, "password")
+    pub fn password(&self, key: &str) -> String {
+        self.derived(key, "password")
     }
 
-    fn derived(&self, take_key: &str, what: &str) -> String {
+    fn derived(&self, key: &str, what: &str) -> String {
         // An HMAC takes a key of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(take_key.as_bytes()) else {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
             return String::new();
         };
         mac.update(format!("listen {what} {}", self.path()).as_bytes());
@@ -79,7 +79,7 @@ impl Stream {
     }
 
     fn listen(&self, links: &Links) -> Value {
-        let take_key = links.take_key.show();
+        let key = links.stream_key.show();
         let socket = match links.public_url.split_once("://") {
             Some(("http", rest)) => format!("ws://{rest}"),
             Some((_, rest)) => format!("wss://{rest}"),
@@ -90,9 +90,9 @@ impl Stream {
                 "{socket}/hooks/{}/listen/{}/{}",
                 links.provider,
                 self.path(),
-                self.token(take_key)
+                self.token(key)
             ),
-            "wsAuth": {"username": USER, "password": self.password(take_key)},
+            "wsAuth": {"username": USER, "password": self.password(key)},
             "sampleRate": 8000,
             "maxLength": self.max_seconds,
             "disableBidirectionalAudio": true,

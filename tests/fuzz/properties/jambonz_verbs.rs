@@ -16,6 +16,7 @@ pub fn check(data: &[u8]) {
         line: "fcg-5".to_owned(),
         step: 3,
         take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".to_owned(),
         language: "zh-CN".to_owned(),
     };

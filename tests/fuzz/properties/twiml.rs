@@ -51,6 +51,7 @@ pub fn check(data: &[u8]) {
         line: "fcg-5&\"<'>".into(),
         step: 7,
         take_key: "key".to_owned().into(),
+        stream_key: "key".to_owned().into(),
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     };

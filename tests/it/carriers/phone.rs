@@ -85,6 +85,20 @@ impl<'a> Phone<'a> {
         self.faults(usual, pbx, jambonz);
     }
 
+    /// A step says that something was recorded; which recording that is comes after the call, or never. Where there is
+    /// but one word on a recording, that comes as ever.
+    pub fn callbacks(&self, callbacks: Callbacks) {
+        let usual = Faults {
+            callbacks,
+            ..Faults::default()
+        };
+        self.faults(
+            usual,
+            pbx::Faults::default(),
+            feature_server::Faults::default(),
+        );
+    }
+
     /// What became of a recording is told before what ended it.
     pub fn recordings_first(&self) {
         let usual = Faults {

@@ -2,6 +2,7 @@
 
 use super::phone::{Answers, Phone};
 use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::simulator::faults::Callbacks;
 use futures_util::future::LocalBoxFuture;
 
 /// A story.
@@ -177,5 +178,36 @@ stories! {
     "is recorded, and told of by nobody", true: |phone| {
         phone.press("1").await;
         phone.say_unheard(18).await;
+    }
+    "is told a receipt before the recording is named, and calls back", true: |phone| {
+        phone.callbacks(Callbacks::AfterCall);
+        phone.press("1").await;
+        phone.say(20, SpeechEnd::Key).await;
+        phone.press("4").await;
+        phone.say(21, SpeechEnd::Key).await;
+        phone.press("1").await;
+        let receipt = phone.receipt();
+        phone.until_settled().await;
+        phone.dial().await;
+        phone.press("4").await;
+        phone.press(&receipt).await;
+        phone.press("1").await;
+        assert!(phone.may_speak().await);
+        phone.say(22, SpeechEnd::Key).await;
+        phone.press("1").await;
+    }
+    "says it again, and nobody says which recording is which", true: |phone| {
+        phone.callbacks(Callbacks::Never);
+        phone.press("1").await;
+        phone.say(23, SpeechEnd::Key).await;
+        phone.press("3").await;
+        phone.say(24, SpeechEnd::Key).await;
+        phone.press("1").await;
+        let receipt = phone.receipt();
+        phone.until_settled().await;
+        phone.dial().await;
+        phone.press("4").await;
+        phone.press(&receipt).await;
+        phone.hang_up().await;
     }
 }

@@ -97,6 +97,7 @@ fn jambonz_packages_find_any_script_right() {
         line: "fcg-5".into(),
         step: 3,
         take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     };

@@ -496,6 +496,19 @@ impl Inner {
             return answer(StatusCode::UNAUTHORIZED, "{}");
         }
         if let (Accent::Telnyx, Some(id)) = (self.accent, path.strip_prefix("/v2/recordings/")) {
+            if *method == Method::DELETE {
+                let id = Accent::ours("RE", id);
+                if self.forget_silence(&id) {
+                    return answer(StatusCode::OK, "{}");
+                }
+                let gone = self
+                    .exchange(Method::DELETE, &format!("Recordings/{id}.json"))
+                    .await;
+                return match gone.status() {
+                    StatusCode::NO_CONTENT => answer(StatusCode::OK, "{}"),
+                    other => answer(other, "{}"),
+                };
+            }
             let there = self.sound(&Accent::ours("RE", id)).await;
             if there.status() != StatusCode::OK {
                 return there;

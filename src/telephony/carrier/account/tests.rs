@@ -406,7 +406,7 @@ async fn calls_and_recordings_are_listed_page_by_page() {
     let asked = stand_in.asked();
     assert_eq!(
         asked[0],
-        "GET /2010-04-01/Accounts/AC1/Calls.json?PageSize=1000&StartTime%3E=2024-03-06 AC1:first"
+        "GET /2010-04-01/Accounts/AC1/Calls.json?PageSize=200&StartTime%3E=2024-03-06 AC1:first"
     );
     assert_eq!(
         asked[1],
@@ -414,7 +414,7 @@ async fn calls_and_recordings_are_listed_page_by_page() {
     );
     assert_eq!(
         asked[2],
-        "GET /2010-04-01/Accounts/AC1/Recordings.json?PageSize=1000&DateCreated%3E=2024-03-06T09:00:00Z AC1:first"
+        "GET /2010-04-01/Accounts/AC1/Recordings.json?PageSize=200&DateCreated%3E=2024-03-06T09:00:00Z AC1:first"
     );
 }
 
@@ -434,7 +434,7 @@ async fn a_next_page_elsewhere_is_not_asked_for() {
     }
     // A list without an end is not read without one.
     let again = r#"{"calls":[],"next_page_uri":"/2010-04-01/Accounts/AC1/Calls.json?Page=1"}"#;
-    let stand_in = StandIn::with((0..200).map(|_| ok(again)).collect()).await;
+    let stand_in = StandIn::with((0..600).map(|_| ok(again)).collect()).await;
     assert!(twilio(&stand_in.url).list(since).await.is_err());
-    assert_eq!(stand_in.asked().len(), 100);
+    assert_eq!(stand_in.asked().len(), 500);
 }

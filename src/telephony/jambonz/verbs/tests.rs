@@ -11,6 +11,7 @@ pub(super) fn links() -> Links {
         line: "fcg-5".to_owned(),
         step: 2,
         take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     }
