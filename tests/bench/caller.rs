@@ -2,7 +2,6 @@
 
 use dutyline::hidden::Hidden;
 use dutyline::simulator::signer;
-use dutyline::simulator::twiml_reader::{self, Verb};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +11,16 @@ use super::served::{ACCOUNT, PUBLIC, TOKEN};
 
 /// Every call and recording has its own id.
 static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// An answer with everything a whole call asks for, for the programs the service is compared with.
+pub const ANSWER: &str = concat!(
+    r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#,
+    r#"<Gather action="https://duty.example.org/hooks/twilio/step?call=1&amp;step=1" numDigits="1">"#,
+    r#"<Say language="zh-CN">您好，这里是值班电话。您的来电和反映内容严格保密。反映问题，请按1。</Say></Gather>"#,
+    r#"<Record action="https://duty.example.org/hooks/twilio/step?call=1&amp;step=2" "#,
+    r#"recordingStatusCallback="https://duty.example.org/hooks/twilio/recording?call=1&amp;step=2"/>"#,
+    r#"<Hangup/></Response>"#,
+);
 
 /// What is done in a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,6 +37,13 @@ pub enum Kind {
 pub struct Caller {
     stream: BufReader<TcpStream>,
     token: Hidden<String>,
+    pace: Option<Pace>,
+}
+
+/// Webhooks at fixed times, however long answers take.
+struct Pace {
+    next: Instant,
+    every: Duration,
 }
 
 impl Caller {
@@ -38,7 +54,14 @@ impl Caller {
         Self {
             stream: BufReader::new(stream),
             token: TOKEN.to_owned().into(),
+            pace: None,
         }
+    }
+
+    /// From `first` on sends a webhook every `every`, and counts from that time how long an answer took: what waits
+    /// behind a slow answer is late too.
+    pub fn pace(&mut self, first: Instant, every: Duration) {
+        self.pace = Some(Pace { next: first, every });
     }
 
     /// One call, and how long each of its webhooks took.
@@ -114,6 +137,14 @@ struct Call<'a> {
     times: Vec<Duration>,
 }
 
+/// The last address that stands behind `attribute`, or nothing. Searched as text: a driver that parses XML would take
+/// the processor from the program it measures.
+fn address(answer: &str, attribute: &str) -> String {
+    let found = answer.rsplit_once(attribute);
+    let text = found.and_then(|(_, rest)| rest.split_once('"'));
+    text.map_or(String::new(), |(text, _)| text.replace("&amp;", "&"))
+}
+
 /// What a script waits for.
 #[derive(Default)]
 struct Next {
@@ -124,19 +155,12 @@ struct Next {
 
 impl Call<'_> {
     fn script(&mut self, url: &str, status: &str, more: &[(&str, &str)]) -> Next {
-        let mut next = Next::default();
-        for verb in twiml_reader::read(&self.post(url, status, more)).expect("TwiML") {
-            match verb {
-                Verb::Gather(gather) => next.action = gather.action.expect("an address"),
-                Verb::Record(record) => {
-                    next.action = record.action.expect("an address");
-                    next.callback = record.callback.url.expect("an address");
-                }
-                Verb::Hangup => next.over = true,
-                _ => {}
-            }
+        let answer = self.post(url, status, more);
+        Next {
+            action: address(&answer, " action=\""),
+            callback: address(&answer, " recordingStatusCallback=\""),
+            over: answer.contains("<Hangup"),
         }
-        next
     }
 
     fn post(&mut self, url: &str, status: &str, more: &[(&str, &str)]) -> String {
@@ -161,7 +185,15 @@ impl Call<'_> {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&fields)
             .finish();
-        let start = Instant::now();
+        let start = match &mut self.caller.pace {
+            Some(pace) => {
+                let due = pace.next;
+                pace.next += pace.every;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                due
+            }
+            None => Instant::now(),
+        };
         let (status, answer) = self.caller.request(&head, &body);
         self.times.push(start.elapsed());
         assert!(matches!(status, 200 | 204), "answered {status}");

@@ -4,7 +4,7 @@
 //! `1` sends it, the call is over. The provider's REST side is a stand-in in this process, so fetching, sealing,
 //! deleting and settling go on beside the calls as they do in life.
 //!
-//! Then a flood: see [`flood`].
+//! Then the service beside two programs that do less: see [`race`]. Then a flood: see [`flood`].
 //!
 //! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server (`tests/run --bench` starts one).
 
@@ -20,7 +20,9 @@ mod caller;
 mod databases;
 mod flood;
 mod provider;
+mod race;
 mod served;
+mod yardsticks;
 
 use caller::{Caller, Kind};
 use databases::Database;
@@ -37,8 +39,14 @@ const DRAIN: Duration = Duration::from_secs(15);
 const WEBHOOKS: usize = 6;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &arguments[..]
+        && first == "--yardstick"
+    {
+        return yardsticks::serve(rest);
+    }
     // `cargo test --benches` would run it too.
-    if std::env::args().any(|argument| argument == "--test") {
+    if arguments.iter().any(|argument| argument == "--test") {
         return;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,21 +56,24 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    let mut databases = vec![("SQLite", [(); 3].map(|()| Database::sqlite()))];
+    let mut databases = vec![("SQLite", [(); 5].map(|()| Database::sqlite()))];
     if std::env::var_os("DUTYLINE_TEST_POSTGRES").is_some() {
-        let three = [(); 3].map(|()| runtime.block_on(Database::postgres()));
-        databases.push(("Postgres", three));
+        let five = [(); 5].map(|()| runtime.block_on(Database::postgres()));
+        databases.push(("Postgres", five));
     }
-    for (name, [bare, served, flooded]) in databases {
+    for (name, [bare, served, flooded, raced, durable]) in databases {
         // In the target folder: a temporary folder may be in memory, where a sync to the disk costs nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         println!("\n{name}{}", runtime.block_on(bare::durability(&bare)));
         let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
         measure(&runtime, &served, folder.path(), &api_url, commits);
-        let other = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let [other, race, smallest] =
+            [(); 3].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
+        let folders = [race.path(), smallest.path()];
+        race::measure(&runtime, [&raced, &durable], folders, &api_url);
         Served::init(&flooded, other.path(), &api_url);
         flood::measure(&runtime, &flooded, other.path());
-        for database in [bare, served, flooded] {
+        for database in [bare, served, flooded, raced, durable] {
             runtime.block_on(database.remove());
         }
     }
@@ -168,6 +179,7 @@ fn drain(served: &Served) -> (f64, f64) {
 /// How long things took.
 #[derive(Clone, Copy)]
 pub struct Spread {
+    count: usize,
     per_second: f64,
     p50: f64,
     p99: f64,
@@ -179,6 +191,7 @@ impl Spread {
         times.sort_unstable();
         let at = |share: usize| millis(times[times.len() * share / 100]);
         Self {
+            count: times.len(),
             per_second: times.len() as f64 / took.as_secs_f64(),
             p50: at(50),
             p99: at(99),

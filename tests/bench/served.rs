@@ -102,6 +102,11 @@ api_url = "{api_url}"
         served
     }
 
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Logs the lead in, and gives the session's token.
     pub fn log_in(&self) -> String {
         let head = "POST /api/v1/session HTTP/1.1\r\nContent-Type: application/json";
@@ -144,6 +149,19 @@ api_url = "{api_url}"
             * 1024.0
             / 1e6
     }
+}
+
+/// Processor time a process has used so far, all its threads together.
+pub fn cpu_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux tells");
+    // Behind the name in parentheses, which may hold anything: user and system time are the 12th and 13th field there,
+    // in hundredths of a second (proc(5); `sysconf(_SC_CLK_TCK)` is 100 on Linux).
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum();
+    Duration::from_millis(10 * ticks)
 }
 
 impl Drop for Served {

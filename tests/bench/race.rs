@@ -1,0 +1,177 @@
+//! The service beside two programs that do less: see [`super::yardsticks`]. All of them are measured in turn, three
+//! rounds in one run, and the median of the rounds is printed: this machine's speed changes from minute to minute.
+
+use super::bare;
+use super::caller::{Caller, Kind};
+use super::databases::Database;
+use super::served::{Served, cpu_time};
+use super::yardsticks::Yardstick;
+use super::{Spread, drain};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long each program is measured in each round.
+const FOR: Duration = Duration::from_secs(3);
+/// How often everything is measured.
+const ROUNDS: usize = 3;
+/// Callers of the programs the service is compared with.
+const MANY: usize = 64;
+/// Callers that share a steady rate.
+const STEADY: usize = 32;
+
+/// How webhooks come in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Load {
+    /// So many callers, each with its next webhook as soon as the last one is answered.
+    Callers(usize),
+    /// So many webhooks a second, whatever the answers take.
+    Steady(u32),
+}
+
+/// One measurement.
+struct Figures {
+    spread: Spread,
+    /// Processor time a webhook, in microseconds; for the service that of its jobs too.
+    cpu: f64,
+    /// Transactions a webhook, those of jobs too; none where it is not known.
+    commits: Option<f64>,
+}
+
+/// The loads the service is measured under.
+const LOADS: [Load; 6] = [
+    Load::Callers(1),
+    Load::Callers(16),
+    Load::Callers(MANY),
+    Load::Callers(256),
+    Load::Steady(200),
+    Load::Steady(1000),
+];
+
+/// Measures and prints. `folders` are three empty ones.
+pub fn measure(
+    runtime: &tokio::runtime::Runtime,
+    [served, durable]: [&Database; 2],
+    [served_folder, durable_folder]: [&Path; 2],
+    api_url: &str,
+) {
+    Served::init(served, served_folder, api_url);
+    let service = Served::start(served_folder);
+    let constant = Yardstick::constant();
+    let smallest = Yardstick::durable(durable, durable_folder);
+    let mut constants = Vec::new();
+    let mut smallests = Vec::new();
+    let mut services: [Vec<Figures>; LOADS.len()] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..ROUNDS {
+        let load = Load::Callers(MANY);
+        let cpu = || constant.cpu();
+        constants.push(figures(constant.address, load, &cpu, &|| None));
+        let cpu = || smallest.cpu();
+        smallests.push(figures(smallest.address, load, &cpu, &|| None));
+        for (load, of_load) in LOADS.into_iter().zip(&mut services) {
+            let cpu = || cpu_time(service.id());
+            let commits = || Some(runtime.block_on(bare::count(served, served_folder)));
+            of_load.push(figures(service.address, load, &cpu, &commits));
+            // What one load leaves to be done must not be measured with the next one.
+            drain(&service);
+        }
+    }
+    let whole = median(&constants, |one| one.spread.per_second);
+    println!(
+        "                                   webhooks/s  of axum    p50 ms    p99 ms  CPU us  commits"
+    );
+    print(
+        "axum, constant answer",
+        Load::Callers(MANY),
+        &constants,
+        whole,
+    );
+    print(
+        "smallest durable program",
+        Load::Callers(MANY),
+        &smallests,
+        whole,
+    );
+    for (load, of_load) in LOADS.into_iter().zip(&services) {
+        print("this service", load, of_load, whole);
+    }
+    println!(
+        "  memory of the service afterwards: {:.1} MB, {:.1} MB at most",
+        service.memory("VmRSS"),
+        service.memory("VmHWM")
+    );
+}
+
+fn figures(
+    address: SocketAddr,
+    load: Load,
+    cpu: &dyn Fn() -> Duration,
+    commits: &dyn Fn() -> Option<u64>,
+) -> Figures {
+    let (cpu_before, commits_before) = (cpu(), commits());
+    let spread = run(address, load);
+    let webhooks = spread.count as f64;
+    let commits = commits().zip(commits_before);
+    Figures {
+        spread,
+        cpu: (cpu() - cpu_before).as_secs_f64() * 1e6 / webhooks,
+        commits: commits.map(|(after, before)| (after - before) as f64 / webhooks),
+    }
+}
+
+fn run(address: SocketAddr, load: Load) -> Spread {
+    let callers = match load {
+        Load::Callers(callers) => callers,
+        Load::Steady(_) => STEADY,
+    };
+    let start = Instant::now();
+    let caller = |n: usize| {
+        let mut caller = Caller::dial(address);
+        if let Load::Steady(rate) = load {
+            let every = Duration::from_secs(1) * STEADY as u32 / rate;
+            caller.pace(start + every * n as u32 / STEADY as u32, every);
+        }
+        let mut times = Vec::new();
+        while start.elapsed() < FOR {
+            times.extend(caller.call(Kind::Whole));
+        }
+        times
+    };
+    let times: Vec<Duration> = std::thread::scope(|scope| {
+        let caller = &caller;
+        let callers: Vec<_> = (0..callers)
+            .map(|n| scope.spawn(move || caller(n)))
+            .collect();
+        callers
+            .into_iter()
+            .flat_map(|caller| caller.join().expect("a caller"))
+            .collect()
+    });
+    Spread::of(times, start.elapsed())
+}
+
+fn median(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
+    let mut values: Vec<f64> = figures.iter().map(of).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn print(what: &str, load: Load, figures: &[Figures], whole: f64) {
+    let load = match load {
+        Load::Callers(1) => "1 caller".to_owned(),
+        Load::Callers(callers) => format!("{callers} callers"),
+        Load::Steady(rate) => format!("{rate}/s"),
+    };
+    let per_second = median(figures, |one| one.spread.per_second);
+    let commits = match figures.iter().all(|one| one.commits.is_some()) {
+        true => format!("{:.2}", median(figures, |one| one.commits.unwrap_or(0.0))),
+        false => String::new(),
+    };
+    println!(
+        "  {what:<25} {load:>11} {per_second:>9.0} {:>8.3} {:>9.2} {:>9.2} {:>7.0} {commits:>8}",
+        per_second / whole,
+        median(figures, |one| one.spread.p50),
+        median(figures, |one| one.spread.p99),
+        median(figures, |one| one.cpu),
+    );
+}
