@@ -115,6 +115,6 @@ pub async fn add_sealed(
             digest: Some(Sha256::digest(&entry.sealed).into()),
             detail: Some(&entry.kind),
         },
-    )
-    .await
+    );
+    Ok(())
 }

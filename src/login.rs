@@ -126,7 +126,7 @@ pub async fn log_in(
                 action: "login",
                 ..Act::default()
             };
-            audit::append(&mut tx, &grant.line, act).await?;
+            audit::append(&mut tx, &grant.line, act);
             noted.push(grant.line);
         }
     }

@@ -128,7 +128,7 @@ pub async fn disable(
             detail: Some(&member.name),
             ..Act::default()
         };
-        audit::append(tx, &grant.line, act).await?;
+        audit::append(tx, &grant.line, act);
         noted.push(grant.line);
     }
     Ok(())
@@ -176,7 +176,7 @@ pub async fn make_line_key(
         detail: Some(&key.recipient),
         ..Act::default()
     };
-    audit::append(tx, line, act).await?;
+    audit::append(tx, line, act);
     give(tx, clock, &key, &identity, lead, &lead.name).await?;
     Ok(Some(NewLineKey {
         recovery,
@@ -273,5 +273,5 @@ async fn give(
         detail: Some(&to.name),
         ..Act::default()
     };
-    Ok(audit::append(tx, &key.line, act).await?)
+    Ok(audit::append(tx, &key.line, act))
 }

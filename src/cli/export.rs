@@ -82,7 +82,7 @@ impl Export {
                 },
                 ..Act::default()
             };
-            audit::append(&mut tx, &line, act).await?;
+            audit::append(&mut tx, &line, act);
             tx.commit().await?;
             let mut tx = db.read().await?;
             let count = exporter.line(&mut tx, &line).await?;

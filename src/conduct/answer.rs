@@ -124,9 +124,8 @@ impl Conducting<'_> {
                 detail: Some(&report.recipient),
                 ..Act::default()
             },
-        )
-        .await?;
-        hours::add_answered(self.tx, &line.id, report.received_hour).await?;
+        );
+        hours::add_answered(self.tx, &line.id, report.received_hour);
         add_entry(self.tx, &report, self.caller(now)).await?;
         let call = Call {
             id: random_id(),

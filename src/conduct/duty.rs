@@ -33,7 +33,7 @@ impl Conducting<'_> {
         let mut duty_busy = false;
         if asks && !line.roster.people.is_empty() {
             // Two that ask at once are counted one after the other.
-            audit::head(self.tx, &line.id).await?;
+            calls::lock_roster(self.tx, &line.id).await?;
             let at_duty = calls::at_duty(self.tx, &line.id).await?;
             duty_busy = at_duty >= i64::from(line.roster.at_once);
         }
@@ -137,16 +137,12 @@ async fn take(
 }
 
 /// The talk is over: pages that show it as running are to learn it.
-pub(super) async fn note_end(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
-) -> Result<(), StoreError> {
+pub(super) fn note_end(service: &Service, tx: &mut Tx, call: &Call) {
     let act = Act {
         at: hour(service.clock.line_now()),
         action: "talk_ended",
         report: Some(call.report),
         ..Act::default()
     };
-    audit::append(tx, &call.line, act).await
+    audit::append(tx, &call.line, act);
 }

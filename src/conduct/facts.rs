@@ -157,22 +157,20 @@ pub(super) async fn add_to(
             report: Some(earlier),
             ..Act::default()
         };
-        audit::append(tx, &report.line, act).await?;
+        audit::append(tx, &report.line, act);
     }
     if call.settled && !call.added {
         let own = report_of(tx, call.report).await?;
-        has_come_after_all(tx, &own).await?;
+        has_come_after_all(tx, &own);
     }
     Ok(())
 }
 
 /// A recording came to light when its call was settled, and counted as one without a message.
-async fn has_come_after_all(tx: &mut Tx, own: &Report) -> Result<(), StoreError> {
-    if own.reference.is_some() {
-        return Ok(());
+fn has_come_after_all(tx: &mut Tx, own: &Report) {
+    if own.reference.is_none() {
+        hours::take_without_message(tx, &own.line, own.received_hour);
     }
-    audit::head(tx, &own.line).await?;
-    hours::take_without_message(tx, &own.line, own.received_hour).await
 }
 
 /// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
@@ -196,9 +194,6 @@ pub(super) async fn make_report(
     if report.reference.is_some() {
         return Ok(());
     }
-    // The trail's head before the line's counter, as where a call is new: two calls that took them in different
-    // orders would wait for each other until the database gives one of them up.
-    audit::head(tx, &call.line).await?;
     let now = service.clock.line_now();
     let year = match service.config.line(&call.line) {
         Some(line) => now.with_timezone(&line.schedule.timezone).year(),
@@ -209,7 +204,7 @@ pub(super) async fn make_report(
     };
     service.counters.reports.add();
     if call.settled && !call.added {
-        has_come_after_all(tx, &report).await?;
+        has_come_after_all(tx, &report);
     }
     audit::append(
         tx,
@@ -221,8 +216,8 @@ pub(super) async fn make_report(
             detail: Some(&reference),
             ..Act::default()
         },
-    )
-    .await
+    );
+    Ok(())
 }
 
 /// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.

@@ -254,7 +254,7 @@ impl<'a> Conducting<'a> {
         if at_duty != call.at_duty {
             calls::set_at_duty(self.tx, call.id, at_duty).await?;
             if talked {
-                duty::note_end(self.service, self.tx, call).await?;
+                duty::note_end(self.service, self.tx, call);
             }
         }
         Ok(Reply::Script(rendered))
@@ -438,7 +438,7 @@ pub async fn end_call(service: &Service, tx: &mut Tx, call: &Call) -> Result<(),
         return Ok(());
     }
     if call.at_duty && call.taken_step.is_some() {
-        duty::note_end(service, tx, call).await?;
+        duty::note_end(service, tx, call);
     }
     let now = service.clock.system_now();
     jobs::cancel(tx, Kind::Watch, call.id).await?;

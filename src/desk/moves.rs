@@ -96,7 +96,7 @@ async fn carry_out(
         report: Some(report.id),
         ..Act::default()
     };
-    audit::append(&mut tx, &report.line, act).await?;
+    audit::append(&mut tx, &report.line, act);
     let moved = reports::get(&mut tx, id).await?.ok_or(DeskError::Missing)?;
     tx.commit().await?;
     Ok(moved)

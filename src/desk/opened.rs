@@ -275,7 +275,7 @@ pub(super) async fn note_opening(
         object,
         ..Act::default()
     };
-    Ok(audit::append(tx, &report.line, act).await?)
+    Ok(audit::append(tx, &report.line, act))
 }
 
 fn of_kind(entries: &[Entry], kind: EntryKind) -> impl Iterator<Item = &Value> {

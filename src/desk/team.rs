@@ -165,7 +165,7 @@ pub async fn change_password(
             action: "password_changed",
             ..Act::default()
         };
-        audit::append(&mut tx, &line.id, act).await?;
+        audit::append(&mut tx, &line.id, act);
     }
     tx.commit().await?;
     service.live.session_ended();

@@ -93,6 +93,7 @@ statements! {
     SET_TAKEN = "UPDATE calls SET taken_step = $2 WHERE id = $1";
     AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
+    LOCK_ROSTER = "SELECT CAST($1 AS TEXT)", postgres: " FROM pg_advisory_xact_lock(hashtextextended('roster ' || $1, 0))";
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
     KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
@@ -210,6 +211,13 @@ pub async fn set_at_duty(tx: &mut Tx, id: Uuid, at_duty: bool) -> Result<()> {
 /// Notes that whoever this step rang took the call.
 pub async fn set_taken(tx: &mut Tx, id: Uuid, step: u32) -> Result<()> {
     run!(tx, SET_TAKEN, execute, id, step_column(step)?).map(drop)
+}
+
+/// Holds a line's roster until the transaction ends: who counts the calls that are with it and then adds one must be
+/// alone. SQLite has one writer anyway.
+pub async fn lock_roster(tx: &mut Tx, line: &str) -> Result<()> {
+    let _: Option<(String,)> = run!(tx, LOCK_ROSTER, fetch_optional, line)?;
+    Ok(())
 }
 
 /// How many calls of a line are with the roster, ringing or speaking.

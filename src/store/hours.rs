@@ -3,6 +3,10 @@
 use super::statements::{row, run, statements};
 use super::{Result, Tx};
 use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+
+/// What a transaction adds to the counts: calls answered and calls without a message, by line and hour.
+pub(super) type Counts = BTreeMap<(String, DateTime<Utc>), (i64, i64)>;
 
 row! {
     /// The calls of one hour.
@@ -24,20 +28,33 @@ statements! {
     WITHOUT_MESSAGE = "SELECT COALESCE(CAST(SUM(without_message) AS BIGINT), 0) FROM call_hours WHERE line = $1";
 }
 
-/// Another call came in this hour. Whoever adds holds the line's row until the transaction ends: the trail's head comes
-/// before it, and nothing that others hold comes after.
-pub async fn add_answered(tx: &mut Tx, line: &str, hour: DateTime<Utc>) -> Result<()> {
-    run!(tx, ADD, execute, line, hour, 1_i64, 0_i64).map(drop)
+/// Counts a call that came in this hour, at the commit: every call of the hour changes the same row.
+pub fn add_answered(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+    add(tx, line, hour, (1, 0));
 }
 
-/// A call of this hour is over, and left no message.
-pub async fn add_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) -> Result<()> {
-    run!(tx, ADD, execute, line, hour, 0_i64, 1_i64).map(drop)
+/// Counts a call of this hour that is over and left no message, at the commit.
+pub fn add_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+    add(tx, line, hour, (0, 1));
 }
 
-/// A call that was counted as one without a message has left one after all.
-pub async fn take_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) -> Result<()> {
-    run!(tx, ADD, execute, line, hour, 0_i64, -1_i64).map(drop)
+/// Takes back one call without a message of this hour, at the commit: it has left one after all.
+pub fn take_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+    add(tx, line, hour, (0, -1));
+}
+
+fn add(tx: &mut Tx, line: &str, hour: DateTime<Utc>, (answered, without): (i64, i64)) {
+    let count = tx.counts.entry((line.to_owned(), hour)).or_default();
+    count.0 += answered;
+    count.1 += without;
+}
+
+/// Writes what was counted, in order of line and hour.
+pub(super) async fn write(tx: &mut Tx) -> Result<()> {
+    for ((line, hour), (answered, without)) in std::mem::take(&mut tx.counts) {
+        run!(tx, ADD, execute, line, hour, answered, without)?;
+    }
+    Ok(())
 }
 
 /// The hours of a line in which anybody called, from `since` on, in order.

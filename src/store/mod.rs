@@ -77,7 +77,17 @@ pub enum Db {
 
 /// A transaction on either database. Rolled back when dropped.
 #[derive(Debug)]
-pub enum Tx {
+pub struct Tx {
+    on: On,
+    /// Links of the trail, written at the commit.
+    acts: audit::Acts,
+    /// Calls counted by the hour, written at the commit.
+    counts: hours::Counts,
+}
+
+/// The transaction of the database.
+#[derive(Debug)]
+pub enum On {
     /// On SQLite.
     Sqlite(Transaction<'static, Sqlite>),
     /// On Postgres.
@@ -193,10 +203,10 @@ impl Db {
     ///
     /// When the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(match self {
-            Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
-        })
+        Ok(Tx::new(match self {
+            Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => On::Postgres(pool.begin().await?),
+        }))
     }
 
     /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log
@@ -207,10 +217,10 @@ impl Db {
     ///
     /// When the database cannot be reached.
     pub async fn read(&self) -> Result<Tx> {
-        Ok(match self {
-            Self::Sqlite { reader, .. } => Tx::Sqlite(reader.begin().await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin_with(SNAPSHOT).await?),
-        })
+        Ok(Tx::new(match self {
+            Self::Sqlite { reader, .. } => On::Sqlite(reader.begin().await?),
+            Self::Postgres(pool) => On::Postgres(pool.begin_with(SNAPSHOT).await?),
+        }))
     }
 
     /// Empties SQLite's write-ahead log into the database. Until then the log keeps what rows held before they were
@@ -251,15 +261,33 @@ impl Db {
 }
 
 impl Tx {
-    /// Commits. Only now is anything in it true.
+    fn new(on: On) -> Self {
+        Self {
+            on,
+            acts: audit::Acts::default(),
+            counts: hours::Counts::default(),
+        }
+    }
+
+    /// The transaction of the database, for statements that are not the store's.
+    pub fn on(&mut self) -> &mut On {
+        &mut self.on
+    }
+
+    /// Writes what was gathered for the commit, and commits.
+    ///
+    /// The rows that every call of a line changes are locked here and for as short as can be, in one order: the line's
+    /// counts of calls, then the heads of the trail in order of line.
     ///
     /// # Errors
     ///
     /// When it could not be committed; then nothing in it happened.
-    pub async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+    pub async fn commit(mut self) -> Result<()> {
+        hours::write(&mut self).await?;
+        audit::write(&mut self).await?;
+        match self.on {
+            On::Sqlite(tx) => tx.commit().await?,
+            On::Postgres(tx) => tx.commit().await?,
         }
         Ok(())
     }

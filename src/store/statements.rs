@@ -42,19 +42,19 @@ macro_rules! statements {
 /// `execute` gives the number of rows, the others rows of the type they are assigned to.
 macro_rules! run {
     ($tx:expr, $sql:expr, execute $(, $arg:expr)* $(,)?) => {
-        match $tx {
-            $crate::store::Tx::Sqlite(tx) => sqlx::query($sql.sqlite)$(.bind($arg))*
+        match &mut $tx.on {
+            $crate::store::On::Sqlite(tx) => sqlx::query($sql.sqlite)$(.bind($arg))*
                 .execute(&mut **tx).await.map(|done| done.rows_affected()),
-            $crate::store::Tx::Postgres(tx) => sqlx::query($sql.postgres)$(.bind($arg))*
+            $crate::store::On::Postgres(tx) => sqlx::query($sql.postgres)$(.bind($arg))*
                 .execute(&mut **tx).await.map(|done| done.rows_affected()),
         }
         .map_err($crate::store::StoreError::from)
     };
     ($tx:expr, $sql:expr, $fetch:ident $(, $arg:expr)* $(,)?) => {
-        match $tx {
-            $crate::store::Tx::Sqlite(tx) => sqlx::query_as($sql.sqlite)$(.bind($arg))*
+        match &mut $tx.on {
+            $crate::store::On::Sqlite(tx) => sqlx::query_as($sql.sqlite)$(.bind($arg))*
                 .$fetch(&mut **tx).await,
-            $crate::store::Tx::Postgres(tx) => sqlx::query_as($sql.postgres)$(.bind($arg))*
+            $crate::store::On::Postgres(tx) => sqlx::query_as($sql.postgres)$(.bind($arg))*
                 .$fetch(&mut **tx).await,
         }
         .map_err($crate::store::StoreError::from)

@@ -70,7 +70,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
                 object: Some(entry.id),
                 ..Act::default()
             };
-            audit::append(&mut tx, &report.line, act).await?;
+            audit::append(&mut tx, &report.line, act);
         }
         tx.commit().await?;
     }

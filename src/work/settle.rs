@@ -248,7 +248,7 @@ async fn settle(
         }
     }
     if report.reference.is_none() && !call.added {
-        hours::add_without_message(tx, &report.line, report.received_hour).await?;
+        hours::add_without_message(tx, &report.line, report.received_hour);
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
         let counter = &service.counters.calls_without_message;
         counter.add(reached.as_str());

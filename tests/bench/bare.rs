@@ -4,7 +4,7 @@
 use super::Spread;
 use super::databases::Database;
 use dutyline::config::DatabaseAddress;
-use dutyline::store::{Db, Tx};
+use dutyline::store::{Db, On};
 use sqlx::Row;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,19 +28,19 @@ async fn open(database: &Database, folder: &Path) -> Db {
 
 async fn run(db: &Db, statement: &'static str, row: Option<&[u8]>) {
     let mut tx = db.begin().await.expect("a transaction");
-    let done = match (&mut tx, row) {
-        (Tx::Sqlite(tx), Some(row)) => sqlx::query(statement)
+    let done = match (tx.on(), row) {
+        (On::Sqlite(tx), Some(row)) => sqlx::query(statement)
             .bind(row)
             .execute(&mut **tx)
             .await
             .map(drop),
-        (Tx::Sqlite(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
-        (Tx::Postgres(tx), Some(row)) => sqlx::query(statement)
+        (On::Sqlite(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
+        (On::Postgres(tx), Some(row)) => sqlx::query(statement)
             .bind(row)
             .execute(&mut **tx)
             .await
             .map(drop),
-        (Tx::Postgres(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
+        (On::Postgres(tx), None) => sqlx::query(statement).execute(&mut **tx).await.map(drop),
     };
     done.expect("the statement is right");
     tx.commit().await.expect("a commit");

@@ -198,7 +198,8 @@ async fn no_statement_reads_every_call() {
             .unwrap();
         for (.., step) in plan {
             let index_of_line = step.starts_with("SEARCH audit ") && !step.contains("line=? AND");
-            if step.starts_with("SCAN ") || step.starts_with("USE TEMP B-TREE") || index_of_line {
+            let scan = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+            if scan || step.starts_with("USE TEMP B-TREE") || index_of_line {
                 slow.push(format!("{}: {step}", statement.name));
             }
         }

@@ -45,4 +45,5 @@ mod speechless;
 mod store;
 mod stories;
 mod tampering;
+mod trail_writes;
 mod webhooks;

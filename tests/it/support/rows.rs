@@ -1,7 +1,7 @@
 //! How many rows there are, past everything the service says.
 
 use super::TestLine;
-use dutyline::store::Tx;
+use dutyline::store::On;
 use std::collections::BTreeMap;
 
 const FOUNDATION: &str = include_str!("../../../src/store/migrations/0001_foundation.sql");
@@ -14,9 +14,9 @@ impl TestLine {
         let tables = FOUNDATION.split("CREATE TABLE ").skip(1);
         for table in tables.map(|rest| rest.split(' ').next().expect("a name")) {
             let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-            let (count,): (i64,) = match &mut tx {
-                Tx::Sqlite(tx) => sqlx::query_as(count).fetch_one(&mut **tx).await,
-                Tx::Postgres(tx) => sqlx::query_as(count).fetch_one(&mut **tx).await,
+            let (count,): (i64,) = match tx.on() {
+                On::Sqlite(tx) => sqlx::query_as(count).fetch_one(&mut **tx).await,
+                On::Postgres(tx) => sqlx::query_as(count).fetch_one(&mut **tx).await,
             }
             .expect("a count");
             rows.insert(table, count);

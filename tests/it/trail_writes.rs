@@ -1,0 +1,130 @@
+//! The links of the trail are written when their transaction commits, and no two transactions wait for each other.
+
+use crate::support::{Database, configuration};
+use dutyline::clock::{Clock, random_id};
+use dutyline::config::Config;
+use dutyline::store::audit::{self, Act, LinkRow};
+use dutyline::store::{Db, StoreError, Tx};
+use dutyline::vault::chain;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Barrier;
+
+const LINES: [&str; 3] = ["fcg-5", "fcg-6", "fcg-7"];
+
+async fn open(database: &Database, folder: &Path) -> Db {
+    let toml = configuration(&database.address(folder), "http://127.0.0.1:9");
+    let config = Config::parse(&toml, "test.toml", folder).unwrap();
+    Db::open(&config.database).await.unwrap()
+}
+
+fn say(tx: &mut Tx, line: &str, action: &str) {
+    let act = Act {
+        at: Clock::system().line_now(),
+        action,
+        object: Some(random_id()),
+        ..Act::default()
+    };
+    audit::append(tx, line, act);
+}
+
+/// The actions of a line in the order of their links, of a chain whose every hash is right.
+async fn actions(db: &Db, line: &str) -> Vec<String> {
+    let mut tx = db.read().await.unwrap();
+    let mut links: Vec<LinkRow> = Vec::new();
+    loop {
+        let after = links.last().map_or(0, |link| link.seq);
+        let more = audit::links(&mut tx, line, after).await.unwrap();
+        if more.is_empty() {
+            break;
+        }
+        links.extend(more);
+    }
+    let mut hash = chain::genesis(line);
+    for (seq, row) in (1..).zip(&links) {
+        assert_eq!(row.seq, seq);
+        hash = chain::hash(&hash, &row.link().unwrap());
+        assert_eq!(row.hash, hash);
+    }
+    let head = audit::head(&mut tx, line).await.unwrap();
+    let end = i64::try_from(links.len()).unwrap();
+    assert_eq!(head.unwrap_or((0, hash)), (end, hash));
+    links.into_iter().map(|link| link.action).collect()
+}
+
+async fn links_are_written_at_the_commit_in_the_order_they_were_said(database: Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(&database, folder.path()).await;
+    let mut tx = db.begin().await.unwrap();
+    say(&mut tx, LINES[0], "dropped");
+    drop(tx);
+    let mut tx = db.begin().await.unwrap();
+    // Not in the order of the lines, and more than one statement takes.
+    for n in 0..1500 {
+        say(&mut tx, LINES[2], &format!("c{n}"));
+        if n < 2 {
+            say(&mut tx, LINES[0], &format!("a{n}"));
+        }
+    }
+    assert!(actions(&db, LINES[2]).await.is_empty());
+    tx.commit().await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    say(&mut tx, LINES[1], "b0");
+    say(&mut tx, LINES[0], "a2");
+    tx.commit().await.unwrap();
+    let many: Vec<String> = (0..1500).map(|n| format!("c{n}")).collect();
+    assert_eq!(actions(&db, LINES[2]).await, many);
+    assert_eq!(actions(&db, LINES[1]).await, ["b0"]);
+    assert_eq!(actions(&db, LINES[0]).await, ["a0", "a1", "a2"]);
+    db.close().await;
+    database.remove().await;
+}
+
+#[tokio::test]
+async fn links_are_written_at_the_commit_in_the_order_they_were_said_sqlite() {
+    links_are_written_at_the_commit_in_the_order_they_were_said(Database::sqlite()).await;
+}
+
+#[tokio::test]
+async fn links_are_written_at_the_commit_in_the_order_they_were_said_postgres() {
+    links_are_written_at_the_commit_in_the_order_they_were_said(Database::postgres().await).await;
+}
+
+/// Runs two transactions of which each has done its first part before either does its second. Only on Postgres: SQLite
+/// has one writer.
+async fn both_at_once(db: &Db, [first, second]: [fn(&mut Tx); 2], [then, last]: [fn(&mut Tx); 2]) {
+    let barrier = Arc::new(Barrier::new(2));
+    let run = |begin: fn(&mut Tx), end: fn(&mut Tx)| {
+        let (db, barrier) = (db.clone(), Arc::clone(&barrier));
+        tokio::spawn(async move {
+            let mut tx = db.begin().await?;
+            begin(&mut tx);
+            barrier.wait().await;
+            end(&mut tx);
+            tx.commit().await
+        })
+    };
+    let (one, other) = tokio::join!(run(first, then), run(second, last));
+    let results: [Result<(), StoreError>; 2] = [one.unwrap(), other.unwrap()];
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+#[tokio::test]
+async fn two_transactions_with_links_of_the_same_lines_do_not_wait_for_each_other_postgres() {
+    let database = Database::postgres().await;
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(&database, folder.path()).await;
+    for _ in 0..10 {
+        both_at_once(
+            &db,
+            [|tx| say(tx, LINES[0], "x"), |tx| say(tx, LINES[1], "x")],
+            [|tx| say(tx, LINES[1], "y"), |tx| say(tx, LINES[0], "y")],
+        )
+        .await;
+    }
+    for line in &LINES[..2] {
+        assert_eq!(actions(&db, line).await.len(), 20);
+    }
+    db.close().await;
+    database.remove().await;
+}
