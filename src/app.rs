@@ -1,6 +1,7 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
 mod providers;
+pub mod server;
 
 pub use providers::make_provider;
 
@@ -20,6 +21,7 @@ use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
 use axum::Router;
 use std::collections::BTreeMap;
+use server::Limits;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,8 +212,14 @@ impl Running {
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
         let ops = web::ops_router(Arc::clone(&service));
         let tasks = vec![
-            tokio::spawn(serve(bound.main, main, stop.subscribe())),
-            tokio::spawn(serve(bound.ops, ops, stop.subscribe())),
+            tokio::spawn(server::serve(bound.main, main, limits, stop.subscribe())),
+            tokio::spawn(server::serve(
+                bound.ops,
+                ops,
+                limits.of_few(),
+                stop.subscribe(),
+            )),
+        let limits = Limits::of_process();
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(
@@ -243,17 +251,7 @@ impl Running {
     }
 }
 
-/// Serves a router until `stop` says so.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        // An error means that whoever could say so is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    let router = router.into_make_service_with_connect_info::<SocketAddr>();
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!(%error, "a listener failed");
-    }
+/// Serves a router until `stop` says so, with the limits of this process.
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    server::serve(listener, router, Limits::of_process(), stop).await;
 }

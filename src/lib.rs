@@ -39,6 +39,7 @@ pub mod filing;
 pub mod hidden;
 pub mod line;
 pub mod login;
+pub mod log_pace;
 pub mod members;
 mod private;
 pub mod rehearsal;

@@ -1,7 +1,7 @@
 //! `dutyline serve`: the service.
 
 use super::{Failure, Outcome, clock};
-use crate::app::{self, Bound, Running};
+use crate::app::{self, Bound, Running, server};
 use crate::config::{Config, ProviderConfig, ProviderKind, ProviderSettings};
 use crate::simulator;
 use crate::simulator::exchange::{Exchange, ExchangeSettings};
@@ -40,6 +40,7 @@ impl Serve {
         }
         let clock = clock(self.clock.as_deref())?;
         let told = until_told();
+        server::raise_descriptor_limit();
         let service = app::build(config, clock).await?;
         let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;
         let main = bound.main_address();

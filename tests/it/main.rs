@@ -7,16 +7,12 @@
 //! `DUTYLINE_TEST_JAMBONZ`, those in `libraries` the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names,
 //! and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
 
-mod support;
 
 #[path = "../browser/mod.rs"]
-mod browser;
-
 #[path = "../sip/mod.rs"]
-mod sip;
-
 mod api;
 mod asterisk;
+mod browser;
 mod calling_back;
 mod canary;
 mod carriers;
@@ -41,9 +37,12 @@ mod policies;
 mod prompts;
 mod recovery;
 mod seeds;
+mod sip;
+mod slow_clients;
 mod sources;
 mod speechless;
 mod store;
 mod stories;
+mod support;
 mod tampering;
 mod webhooks;
