@@ -172,6 +172,7 @@ pub async fn build_with(
         live: Live::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
+        per_session: Arc::default(),
         counters: Counters::default(),
         patience: Patience::default(),
     }))

@@ -47,6 +47,8 @@ pub struct Service {
     pub live: crate::desk::live::Live,
     /// How many recordings are being streamed to us.
     pub arriving: watch::Sender<usize>,
+    /// What each session has open.
+    pub per_session: Arc<crate::desk::per_session::PerSession>,
     /// The service stops: connections are to end.
     pub closing: watch::Sender<bool>,
     /// What went on, for operators.

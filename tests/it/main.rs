@@ -29,6 +29,7 @@ mod grants;
 mod jambonz;
 mod kill;
 mod libraries;
+mod listening;
 mod logins;
 mod main_job;
 mod mutations;
