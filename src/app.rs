@@ -6,6 +6,7 @@ pub mod server;
 pub use providers::make_provider;
 
 use crate::clock::{Clock, RealTimers, Timers};
+use crate::conduct::Fetches;
 use crate::conduct::guesses::Guesses;
 use crate::config::{Config, ConfigError, LineConfig};
 use crate::counters::Counters;
@@ -169,6 +170,7 @@ pub async fn build_with(
         logins: Logins::default(),
         receipts: Bench::default(),
         guesses: Guesses::default(),
+        take_fetches: Fetches::default(),
         live: Live::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),

@@ -87,6 +87,17 @@ pub enum ProviderKind {
     Jambonz,
 }
 
+/// Must a provider's requests for what a caller said, which is played back to them, be signed?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeSignature {
+    /// A signature must be right, and there need not be one: not all providers sign these.
+    #[default]
+    IfPresent,
+    /// Without a right signature nothing is served.
+    Required,
+}
+
 /// A provider as configured. Its secrets are where [`Secret::read`] finds them.
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
@@ -98,6 +109,8 @@ pub struct ProviderConfig {
     pub api_url: String,
     /// What its kind needs besides.
     pub settings: ProviderSettings,
+    /// Must its requests for what a caller said be signed?
+    pub take_signature: TakeSignature,
     /// Where in the configuration file its kind stands.
     kind_here: error::Here,
 }
@@ -277,6 +290,7 @@ impl ProviderConfig {
                     here: error::Here::nowhere(),
                 },
             },
+            take_signature: TakeSignature::default(),
             kind_here: error::Here::nowhere(),
         }
     }

@@ -43,6 +43,8 @@ pub struct Service {
     pub receipts: Bench,
     /// Slows guessing of receipts down.
     pub guesses: crate::conduct::guesses::Guesses,
+    /// Bounds how often the address of a take is fetched.
+    pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
     /// How many recordings are being streamed to us.

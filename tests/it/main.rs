@@ -45,5 +45,6 @@ mod speechless;
 mod store;
 mod stories;
 mod support;
+mod takes;
 mod tampering;
 mod webhooks;
