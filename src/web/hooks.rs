@@ -131,6 +131,7 @@ pub(super) async fn conducted(
     hook: &Hook,
     event: &Event,
 ) -> Conducted {
+    service.counters.webhooks.add();
     service.counters.webhooks_by_kind.add(hook.kind());
     let answered;
     let hook = match hook {

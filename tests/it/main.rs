@@ -32,6 +32,7 @@ mod libraries;
 mod listening;
 mod logins;
 mod main_job;
+mod metrics;
 mod mutations;
 mod openapi;
 mod policies;
