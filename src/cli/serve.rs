@@ -128,26 +128,32 @@ impl Simulator {
     }
 }
 
-/// Waits for Ctrl-C or the service manager's word. It is listened for from the moment this is called, so that what was
-/// told while the service was starting is not lost.
+/// Waits for SIGINT (Ctrl-C) or SIGTERM. They are listened for from the moment this is called, so that one that comes
+/// while the service is starting is not lost. SIGHUP, which a closed terminal sends, is logged and changes nothing.
 #[cfg(unix)]
 pub(super) fn until_told() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn told(signal: std::io::Result<Signal>) {
+    async fn told(signal: &mut std::io::Result<Signal>) {
         match signal {
-            Ok(mut signal) => {
+            Ok(signal) => {
                 signal.recv().await;
             }
-            // It cannot be listened for: the other one will come.
+            // It cannot be listened for: another one will come.
             Err(_) => std::future::pending().await,
         }
     }
-    let interrupt = signal(SignalKind::interrupt());
-    let terminate = signal(SignalKind::terminate());
-    async {
-        tokio::select! {
-            () = told(interrupt) => {}
-            () = told(terminate) => {}
+    let mut interrupt = signal(SignalKind::interrupt());
+    let mut terminate = signal(SignalKind::terminate());
+    let mut hang_up = signal(SignalKind::hangup());
+    async move {
+        loop {
+            tokio::select! {
+                () = told(&mut interrupt) => return,
+                () = told(&mut terminate) => return,
+                () = told(&mut hang_up) => tracing::info!(
+                    "SIGHUP ignored; a changed configuration takes effect at the next start"
+                ),
+            }
         }
     }
 }

@@ -39,6 +39,7 @@ mod policies;
 mod prompts;
 mod recovery;
 mod seeds;
+mod signals;
 mod sip;
 mod slow_clients;
 mod sources;
