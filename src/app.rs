@@ -21,8 +21,8 @@ use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
 use axum::Router;
-use std::collections::BTreeMap;
 use server::Limits;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,9 +172,9 @@ pub async fn build_with(
         guesses: Guesses::default(),
         take_fetches: Fetches::default(),
         live: Live::default(),
+        per_session: Arc::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
-        per_session: Arc::default(),
         counters: Counters::default(),
         patience: Patience::default(),
     }))
@@ -214,6 +214,7 @@ impl Running {
         let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
         let ops = web::ops_router(Arc::clone(&service));
+        let limits = Limits::of_process();
         let tasks = vec![
             tokio::spawn(server::serve(bound.main, main, limits, stop.subscribe())),
             tokio::spawn(server::serve(
@@ -222,7 +223,6 @@ impl Running {
                 limits.of_few(),
                 stop.subscribe(),
             )),
-        let limits = Limits::of_process();
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(

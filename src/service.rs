@@ -47,10 +47,10 @@ pub struct Service {
     pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
-    /// How many recordings are being streamed to us.
-    pub arriving: watch::Sender<usize>,
     /// What each session has open.
     pub per_session: Arc<crate::desk::per_session::PerSession>,
+    /// How many recordings are being streamed to us.
+    pub arriving: watch::Sender<usize>,
     /// The service stops: connections are to end.
     pub closing: watch::Sender<bool>,
     /// What went on, for operators.

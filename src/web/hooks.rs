@@ -160,6 +160,7 @@ pub(super) async fn conducted(
 
 pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
     service.counters.webhooks_refused.add();
+    security_log::webhook_refused();
     debug!(%refused, "a webhook was refused");
     match refused {
         Refused::Forged => StatusCode::FORBIDDEN.into_response(),
@@ -208,10 +209,8 @@ fn script(rendered: Rendered) -> Response {
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
-) -> Response {
-    let played = async {
     request: Request,
-        let found = conduct::find_take(&service, &name, call, step, &key);
+) -> Response {
     let Some(provider) = service.providers.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -231,6 +230,8 @@ pub(super) async fn take(
     {
         return refuse(&service, refused);
     }
+    let played = async {
+        let found = conduct::find_take(&service, &name, call, step, &key);
         let found = tokio::time::timeout(service.patience.webhook, found)
             .await
             .map_err(|_| "the database did not answer in time".to_owned())?;

@@ -7,12 +7,16 @@
 //! `DUTYLINE_TEST_JAMBONZ`, those in `libraries` the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names,
 //! and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
 
+mod support;
 
 #[path = "../browser/mod.rs"]
+mod browser;
+
 #[path = "../sip/mod.rs"]
+mod sip;
+
 mod api;
 mod asterisk;
-mod browser;
 mod calling_back;
 mod canary;
 mod carriers;
@@ -38,15 +42,14 @@ mod openapi;
 mod policies;
 mod prompts;
 mod recovery;
+mod security_log;
 mod seeds;
 mod signals;
-mod sip;
 mod slow_clients;
 mod sources;
 mod speechless;
 mod store;
 mod stories;
-mod support;
 mod takes;
 mod tampering;
 mod webhooks;
