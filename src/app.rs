@@ -1,10 +1,12 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
 mod providers;
+pub mod server;
 
 pub use providers::make_provider;
 
 use crate::clock::{Clock, RealTimers, Timers};
+use crate::conduct::Fetches;
 use crate::conduct::guesses::Guesses;
 use crate::config::{Config, ConfigError, LineConfig};
 use crate::counters::Counters;
@@ -19,6 +21,7 @@ use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::{web, work};
 use axum::Router;
+use server::Limits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -167,7 +170,9 @@ pub async fn build_with(
         logins: Logins::default(),
         receipts: Bench::default(),
         guesses: Guesses::default(),
+        take_fetches: Fetches::default(),
         live: Live::default(),
+        per_session: Arc::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
         counters: Counters::default(),
@@ -209,9 +214,15 @@ impl Running {
         let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
         let ops = web::ops_router(Arc::clone(&service));
+        let limits = Limits::of_process();
         let tasks = vec![
-            tokio::spawn(serve(bound.main, main, stop.subscribe())),
-            tokio::spawn(serve(bound.ops, ops, stop.subscribe())),
+            tokio::spawn(server::serve(bound.main, main, limits, stop.subscribe())),
+            tokio::spawn(server::serve(
+                bound.ops,
+                ops,
+                limits.of_few(),
+                stop.subscribe(),
+            )),
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(
@@ -243,16 +254,7 @@ impl Running {
     }
 }
 
-/// Serves a router until `stop` says so.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        // An error means that whoever could say so is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!(%error, "a listener failed");
-    }
+/// Serves a router until `stop` says so, with the limits of this process.
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    server::serve(listener, router, Limits::of_process(), stop).await;
 }

@@ -14,6 +14,7 @@ pub use prompts::PromptsConfig;
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::vault::seal::Recipient;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// What providers call, without a trailing slash.
     pub public_url: String,
+    /// The reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
     /// The folder of sealed recordings.
@@ -84,6 +87,17 @@ pub enum ProviderKind {
     Jambonz,
 }
 
+/// Must a provider's requests for what a caller said, which is played back to them, be signed?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeSignature {
+    /// A signature must be right, and there need not be one: not all providers sign these.
+    #[default]
+    IfPresent,
+    /// Without a right signature nothing is served.
+    Required,
+}
+
 /// A provider as configured. Its secrets are where [`Secret::read`] finds them.
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
@@ -95,6 +109,8 @@ pub struct ProviderConfig {
     pub api_url: String,
     /// What its kind needs besides.
     pub settings: ProviderSettings,
+    /// Must its requests for what a caller said be signed?
+    pub take_signature: TakeSignature,
     /// Where in the configuration file its kind stands.
     kind_here: error::Here,
 }
@@ -274,6 +290,7 @@ impl ProviderConfig {
                     here: error::Here::nowhere(),
                 },
             },
+            take_signature: TakeSignature::default(),
             kind_here: error::Here::nowhere(),
         }
     }

@@ -11,6 +11,7 @@
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`log_pace`], [`security_log`] | log lines that others can cause; attempts and changes of rights |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
@@ -38,11 +39,13 @@ pub mod desk;
 pub mod filing;
 pub mod hidden;
 pub mod line;
+pub mod log_pace;
 pub mod login;
 pub mod members;
 mod private;
 pub mod rehearsal;
 pub mod report;
+pub mod security_log;
 pub mod service;
 pub mod setup;
 pub mod simulator;

@@ -4,6 +4,7 @@
 //! wrapped under the token. So nobody's key is at rest, and any node serves any request.
 
 use crate::hidden::Hidden;
+use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::{self, Act};
@@ -178,6 +179,7 @@ async fn prove(
         None => {
             turn.wrong();
             service.counters.logins_wrong.add();
+            security_log::password_refused();
             Err(LoginError::Wrong)
         }
     }
@@ -190,9 +192,13 @@ async fn prove(
 /// When the database fails.
 pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError> {
     let mut tx = service.db.begin().await?;
+    let ended = members::session(&mut tx, &token.hash()).await?;
     members::delete_session(&mut tx, &token.hash()).await?;
     tx.commit().await?;
     service.live.session_ended();
+    if let Some(ended) = ended {
+        security_log::signed_out(ended.member);
+    }
     Ok(())
 }
 

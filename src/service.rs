@@ -43,8 +43,12 @@ pub struct Service {
     pub receipts: Bench,
     /// Slows guessing of receipts down.
     pub guesses: crate::conduct::guesses::Guesses,
+    /// Bounds how often the address of a take is fetched.
+    pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
+    /// What each session has open.
+    pub per_session: Arc<crate::desk::per_session::PerSession>,
     /// How many recordings are being streamed to us.
     pub arriving: watch::Sender<usize>,
     /// The service stops: connections are to end.

@@ -2,7 +2,7 @@
 
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
-use crate::app::{self, Bound, Running, StartError};
+use crate::app::{self, Bound, Running, StartError, server};
 use crate::clock::{Clock, random};
 use crate::config::{Config, DatabaseAddress, ProviderConfig};
 use crate::hidden::Hidden;
@@ -40,6 +40,7 @@ impl Demo {
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
         let told = until_told();
+        server::raise_descriptor_limit();
         let bound = Bound::bind(self.listen, self.ops_listen)
             .await
             .map_err(elsewhere)?;

@@ -191,7 +191,8 @@ fn log() {
         .unwrap_or(LevelFilter::INFO);
     let targets = tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        .with_target("dutyline", level);
+        .with_target("dutyline", level)
+        .with_target("security", level);
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let lines = tracing_subscriber::fmt::layer()

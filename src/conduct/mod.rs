@@ -18,8 +18,8 @@ pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
 pub use facts::{accept_orphan, unnamed_steps};
 pub use hung_up::hung_up;
 pub use running::running;
-pub use take::find_take;
 pub(crate) use take::open_state;
+pub use take::{Fetches, find_take};
 
 use crate::call::flow::{self, Input};
 use crate::call::script::RecordingEnd;
@@ -342,7 +342,7 @@ impl<'a> Conducting<'a> {
             call,
             line: line.id.clone(),
             step,
-            take_key: take::take_key(&self.key),
+            take_key: take::take_key(&self.key, step),
             stream_key: take::stream_key(&self.key),
             line_number: line.number_called(self.event.to.show()),
             language: line.languages.first().cloned().unwrap_or_default(),

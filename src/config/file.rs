@@ -25,6 +25,8 @@ pub(super) struct Server {
     pub listen: Spanned<String>,
     pub ops_listen: Option<Spanned<String>>,
     pub public_url: Spanned<String>,
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +72,7 @@ pub(super) struct Provider {
     pub media_hosts: Option<Vec<Spanned<String>>>,
     pub webhook_secret: Option<Spanned<OneOrTwo>>,
     pub webhook_secret_file: Option<Spanned<OneOrTwo>>,
+    pub take_signature: Option<Spanned<super::TakeSignature>>,
 }
 
 impl Provider {
@@ -101,6 +104,7 @@ impl Provider {
             at("public_key", &self.public_key),
             at("webhook_secret", &self.webhook_secret),
             at("webhook_secret_file", &self.webhook_secret_file),
+            at("take_signature", &self.take_signature),
         ]
         .into_iter()
         .flatten()

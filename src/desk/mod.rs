@@ -14,12 +14,14 @@
 //! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
 //! | [`team`] | members and their lines, for the lead |
 //! | [`live`] | what changes while somebody looks |
+//! | [`per_session`] | what one session may have open at once |
 
 pub mod abandoned;
 pub mod flood;
 pub mod live;
 pub mod moves;
 pub mod opened;
+pub mod per_session;
 pub mod queue;
 pub mod replies;
 pub mod standing;

@@ -6,6 +6,7 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError, Role};
 use crate::members::{self, MemberError, Source};
+use crate::security_log;
 use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
@@ -88,7 +89,12 @@ pub async fn add(
             members::grant(&mut tx, &service.clock, line, from, &member).await?;
         }
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    security_log::member_added(inspector.id(), member.id, role);
+    for line in lines {
+        security_log::line_given(inspector.id(), member.id, line);
+    }
+    Ok(())
 }
 
 /// Gives a member one of the lead's lines.
@@ -111,7 +117,9 @@ pub async fn give_line(
     let member = find(&mut tx, inspector, id).await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::grant(&mut tx, &service.clock, line, from, &member).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    security_log::line_given(inspector.id(), id, line);
+    Ok(())
 }
 
 /// Locks a member out and ends their sessions.
@@ -128,6 +136,7 @@ pub async fn disable(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     let member = find(&mut tx, inspector, id).await?;
     members::disable(&mut tx, &service.clock, inspector.name(), &member).await?;
     tx.commit().await?;
+    security_log::member_disabled(inspector.id(), id);
     service.live.session_ended();
     Ok(())
 }
@@ -168,6 +177,7 @@ pub async fn change_password(
         audit::append(&mut tx, &line.id, act).await?;
     }
     tx.commit().await?;
+    security_log::password_changed(inspector.id());
     service.live.session_ended();
     Ok(())
 }

@@ -161,6 +161,10 @@ impl Provider for Asterisk {
     }
 
     /// Nothing comes as a webhook.
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn parse(&self, _: &RawRequest) -> Result<Event, Refused> {
         Err(Refused::Malformed)
     }

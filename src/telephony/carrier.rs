@@ -46,6 +46,9 @@ pub enum BadSettings {
 pub(super) trait Signed: Send + Sync {
     /// Does the signature fit? On the raw bytes, in constant time. Without one, with two, or without a secret: no.
     fn fits(&self, request: &RawRequest) -> bool;
+
+    /// See [`Provider::signature_headers`].
+    fn headers(&self) -> &'static [&'static str];
 }
 
 /// A provider of this kind.
@@ -143,6 +146,10 @@ impl Provider for Carrier {
             true => Ok(()),
             false => Err(Refused::Forged),
         }
+    }
+
+    fn signature_headers(&self) -> &'static [&'static str] {
+        self.signed.headers()
     }
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {

@@ -173,6 +173,10 @@ impl Provider for Jambonz {
         }
     }
 
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE]
+    }
+
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         webhook::event(request, &self.account)
     }

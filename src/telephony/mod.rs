@@ -22,11 +22,15 @@ use crate::call::script::{RecordingEnd, Script, Spoken};
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -211,7 +215,7 @@ pub struct Links {
     pub line: String,
     /// The number of the step the answer to this script will be.
     pub step: u32,
-    /// What makes the address of a take unguessable: 32 random-looking bytes of the call, base64url.
+    /// What the tokens of takes' addresses are made with ([`take_token`]): of the call and this step, 32 bytes in base64url.
     pub take_key: Hidden<String>,
     /// The same for the addresses what is said is streamed to: whoever gets to see where a take is played from learns
     /// nothing of those.
@@ -260,16 +264,26 @@ impl Links {
         self.at("taken", "")
     }
 
-    /// The unguessable address of a take, by the step that recorded it.
+    /// The unguessable address of a take, by the step that recorded it. It holds while the call is at [`Links::step`].
     pub fn take(&self, take: u32) -> String {
         format!(
             "{}/hooks/{}/take/{}/{take}/{}",
             self.public_url,
             self.provider,
             self.call,
-            self.take_key.show()
+            take_token(&self.take_key, take)
         )
     }
+}
+
+/// What makes the address of a take unguessable: an HMAC-SHA256 over the step that recorded it, in base64url.
+pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
+    // An HMAC takes a key of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(take_key.show().as_bytes()) else {
+        return String::new();
+    };
+    mac.update(format!("take {take}").as_bytes());
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
 /// A rendered script: the body of the answer to a webhook.
@@ -412,6 +426,9 @@ pub trait Provider: Send + Sync {
 
     /// Is this really from the provider? On the raw bytes, in constant time, before anything is believed.
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
+
+    /// The headers that a signature of the provider stands in. A request with none of them is not signed.
+    fn signature_headers(&self) -> &'static [&'static str];
 
     /// What an authenticated webhook says.
     ///

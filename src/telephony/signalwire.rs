@@ -66,13 +66,19 @@ pub fn provider(
     })
 }
 
+/// Its own name for the header, and Twilio's.
+const SIGNATURES: [&str; 2] = ["x-signalwire-signature", "x-twilio-signature"];
+
 struct SigningKeys(Vec<Hidden<String>>);
 
 impl Signed for SigningKeys {
+    fn headers(&self) -> &'static [&'static str] {
+        &SIGNATURES
+    }
+
     /// Under its own name, or under Twilio's; under both it has to be the same one.
     fn fits(&self, request: &RawRequest) -> bool {
-        let names = ["x-signalwire-signature", "x-twilio-signature"];
-        let mut given = names
+        let mut given = SIGNATURES
             .iter()
             .filter(|name| request.headers.contains_key(**name))
             .map(|name| only(request, name));

@@ -70,6 +70,10 @@ pub fn provider(
 struct Tokens(Vec<Hidden<String>>);
 
 impl Signed for Tokens {
+    fn headers(&self) -> &'static [&'static str] {
+        &["x-twilio-signature"]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let signature = only(request, "x-twilio-signature");
         let (Some(signature), Some(fields)) = (signature, signed_fields(request)) else {

@@ -79,6 +79,10 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
 struct PublicKeys(Vec<TelnyxKey>);
 
 impl Signed for PublicKeys {
+    fn headers(&self) -> &'static [&'static str] {
+        &["telnyx-signature-ed25519", "telnyx-timestamp"]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let timestamp = only(request, "telnyx-timestamp");
         let signature = only(request, "telnyx-signature-ed25519");

@@ -84,6 +84,10 @@ struct Keys {
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
 impl Signed for Keys {
+    fn headers(&self) -> &'static [&'static str] {
+        &["x-twilio-signature", SETTINGS]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let Some(signature) = only(request, "x-twilio-signature") else {
             return false;

@@ -3,6 +3,8 @@
 use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
+use crate::config::TakeSignature;
+use crate::security_log;
 use crate::service::Service;
 use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
@@ -86,16 +88,9 @@ async fn webhook(
     let Some(provider) = service.providers.get(provider).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
-    };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let raw = RawRequest {
-        url: format!("{}{path}", service.config.public_url),
-        headers: parts.headers,
-        body,
-        at: service.clock.system_now(),
+    let (raw, uri) = match raw_request(&service, request).await {
+        Ok(raw) => raw,
+        Err(too_large) => return too_large,
     };
     let event = match provider
         .authenticate(&raw)
@@ -104,12 +99,28 @@ async fn webhook(
         Ok(event) => event,
         Err(refused) => return refuse(&service, refused),
     };
-    let hook = hook(&parts.uri);
+    let hook = hook(&uri);
     match conducted(&service, provider.as_ref(), &hook, &event).await {
         Conducted::Script(rendered) => script(rendered),
         Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
         Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
+}
+
+/// A request as its signature covers it, and its address as it came in.
+async fn raw_request(service: &Service, request: Request) -> Result<(RawRequest, Uri), Response> {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let raw = RawRequest {
+        url: format!("{}{path}", service.config.public_url),
+        headers: parts.headers,
+        body,
+        at: service.clock.system_now(),
+    };
+    Ok((raw, parts.uri))
 }
 
 /// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
@@ -120,6 +131,7 @@ pub(super) async fn conducted(
     hook: &Hook,
     event: &Event,
 ) -> Conducted {
+    service.counters.webhooks.add();
     service.counters.webhooks_by_kind.add(hook.kind());
     let answered;
     let hook = match hook {
@@ -148,6 +160,7 @@ pub(super) async fn conducted(
 
 pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
     service.counters.webhooks_refused.add();
+    security_log::webhook_refused();
     debug!(%refused, "a webhook was refused");
     match refused {
         Refused::Forged => StatusCode::FORBIDDEN.into_response(),
@@ -192,11 +205,31 @@ fn script(rendered: Rendered) -> Response {
 }
 
 /// "Listen": the provider's own copy, through memory. Not there in time, and the line goes on: what is said next
-/// is that it has been recorded.
+/// is that it has been recorded. A signature must be right where there is one, and where the configuration requires it.
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
+    request: Request,
 ) -> Response {
+    let Some(provider) = service.providers.get(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let raw = match raw_request(&service, request).await {
+        Ok((raw, _)) => raw,
+        Err(too_large) => return too_large,
+    };
+    let mut headers = provider.signature_headers().iter();
+    let is_signed = headers.any(|header| raw.headers.contains_key(*header));
+    let must_be = || {
+        let mut providers = service.config.providers.iter();
+        let configured = providers.find(|provider| provider.name == name);
+        configured.is_some_and(|provider| provider.take_signature == TakeSignature::Required)
+    };
+    if (is_signed || must_be())
+        && let Err(refused) = provider.authenticate(&raw)
+    {
+        return refuse(&service, refused);
+    }
     let played = async {
         let found = conduct::find_take(&service, &name, call, step, &key);
         let found = tokio::time::timeout(service.patience.webhook, found)

@@ -1,6 +1,7 @@
 //! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
 
 use crate::conduct;
+use crate::security_log;
 use crate::service::Service;
 use crate::telephony::Provider;
 use crate::telephony::jambonz::listening::LONGEST_FRAME;
@@ -63,6 +64,7 @@ pub(super) async fn listen(
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {
             service.counters.webhooks_refused.add();
+            security_log::webhook_refused();
             return Ok(Err(StatusCode::NOT_FOUND.into_response()));
         }
         let upgrade = match upgrade {

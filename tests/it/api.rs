@@ -348,7 +348,9 @@ on_both! {
         for range in [format!("bytes={whole}-"), "bytes=99999999-".to_owned(), "bytes=-0".to_owned()] {
             let answer = ranged(&range).await;
             assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
-            assert_eq!(answer.headers["content-range"], format!("bytes */{whole}"));
+            // The length is told with the report or the recording, which leaves a link in the trail; this leaves none.
+            assert!(!answer.headers.contains_key("content-range"), "{range}");
+            assert!(!answer.text().contains(&whole.to_string()), "{range}");
             assert_headers(&answer, &range);
         }
         for range in ["bytes=0-1,4-5", "bytes=5-3", "seconds=0-1", "bytes=k3v9"] {

@@ -39,6 +39,10 @@ impl Provider for Speechless {
         self.0.authenticate(request)
     }
 
+    fn signature_headers(&self) -> &'static [&'static str] {
+        self.0.signature_headers()
+    }
+
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         self.0.parse(request)
     }

@@ -1060,7 +1060,7 @@ fn the_way_of_a_report_in_twiml() {
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
     <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=4#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
-    <Play>https://duty.example.org/hooks/twilio/take/00000000-0000-0000-0000-000000000000/2/KEY</Play>
+    <Play>https://duty.example.org/hooks/twilio/take/00000000-0000-0000-0000-000000000000/2/a6T0KookxbFtK4IBO9C5CiARlW1IRus53jSsKZFRPLU</Play>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您的留言已经录好。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。</Say>
     </Gather>

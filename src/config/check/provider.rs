@@ -3,7 +3,9 @@
 use super::{Checker, ID_RULE, http_url, is_id, is_loopback};
 use crate::config::error::ConfigError;
 use crate::config::file::{OneOrTwo, Provider};
-use crate::config::{ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource};
+use crate::config::{
+    ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource, TakeSignature,
+};
 use crate::hidden::Hidden;
 use crate::telephony::rest::is_id as is_provider_id;
 use crate::telephony::signature::telnyx_public_key;
@@ -111,6 +113,10 @@ impl Checker<'_> {
             kind,
             api_url,
             settings,
+            take_signature: match &written.take_signature {
+                Some(written) => *written.get_ref(),
+                None => TakeSignature::default(),
+            },
             kind_here: self.source.here(written.kind.span()),
         })
     }
@@ -304,10 +310,12 @@ impl Checker<'_> {
                 "dial",
             ],
         };
+        // Asterisk plays its own files.
+        let fetches_takes = kind != ProviderKind::Asterisk;
         match written
             .given()
             .into_iter()
-            .find(|(key, _)| !own.contains(key))
+            .find(|(key, _)| !own.contains(key) && !(*key == "take_signature" && fetches_takes))
         {
             Some((key, span)) => {
                 let here = self.source.here(span);

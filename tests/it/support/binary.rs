@@ -160,6 +160,21 @@ impl Binary {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it was started").id();
+        let kill = Command::new("kill")
+            .args([format!("-{name}"), pid.to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+    }
+
+    /// It has not ended.
+    pub fn is_running(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().expect("its status").is_none()
+    }
+
     /// Ends the test.
     pub async fn finish(mut self) {
         self.kill().await;
