@@ -11,6 +11,9 @@ use crate::conduct::guesses::Guesses;
 use crate::config::{Config, ConfigError, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
+use crate::exposure;
+use crate::health::Health;
+use crate::installation;
 use crate::login::Logins;
 use crate::service::{Patience, Service};
 use crate::sounds::Sounds;
@@ -117,6 +120,10 @@ pub async fn build_with(
     clock: Clock,
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
+    let exposed = exposure::warnings(&config);
+    for warning in config.warnings().into_iter().chain(exposed) {
+        tracing::warn!("{warning}");
+    }
     let sounds = Arc::new(Sounds::new(&config.prompts));
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
@@ -131,26 +138,15 @@ pub async fn build_with(
     }
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
-    let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
-        StartError::Failed(format!(
-            "the folder {} cannot be written: {error}",
-            config.recordings.display()
-        ))
-    })?;
-    recordings.sweep().map_err(|error| {
-        StartError::Failed(format!(
-            "the folder {} cannot be tidied: {error}",
-            config.recordings.display()
-        ))
-    })?;
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
+    check_durability(&db, &clock).await?;
+    let installation = installation::id(&db, &config, &secret).await?;
+    let recordings = Recordings::open(&config.recordings, installation);
+    tidy_recordings(&recordings)?;
     for line in &config.lines {
         check_key(&db, line).await?;
-    }
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
     }
     if providers.values().any(|p| !p.capabilities().has_voice) {
         sounds.fill(&config).await;
@@ -161,6 +157,7 @@ pub async fn build_with(
         clock,
         timers,
         db,
+        health: Health::default(),
         secret,
         recordings,
         sounds,
@@ -178,6 +175,40 @@ pub async fn build_with(
         counters: Counters::default(),
         patience: Patience::default(),
     }))
+}
+
+/// Removes unfinished recordings of a process that was killed. Where the folder is not the installation's, calls are
+/// answered all the same: what is recorded stays at the provider.
+fn tidy_recordings(recordings: &Recordings) -> Result<(), StartError> {
+    if let Err(error) = recordings.check_marker() {
+        tracing::error!(%error, "recordings are neither sealed nor deleted at the provider until the folder is there");
+        return Ok(());
+    }
+    recordings
+        .make_private()
+        .map_err(|error| StartError::Failed(error.to_string()))?;
+    recordings.sweep().map(drop).map_err(|error| {
+        StartError::Failed(format!(
+            "the folder of recordings cannot be tidied: {error}"
+        ))
+    })
+}
+
+/// What `fsync = off` of the database server means, for the operator.
+pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses reports it has acknowledged when its machine loses power; set fsync = on in postgresql.conf and restart it";
+
+/// Callers must not be told that a report is kept before it is on a disk. A service whose clock is shifted is not for
+/// real callers, and only warns.
+async fn check_durability(db: &Db, clock: &Clock) -> Result<(), StartError> {
+    match (db.syncs_to_disk().await, clock.shift()) {
+        (Ok(true), _) => Ok(()),
+        (Ok(false), None) => Err(StartError::Failed(NO_FSYNC.into())),
+        (Ok(false), Some(_)) => {
+            tracing::warn!("{NO_FSYNC}");
+            Ok(())
+        }
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 /// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.

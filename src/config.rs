@@ -301,7 +301,47 @@ impl ProviderConfig {
     }
 }
 
+impl ProviderSettings {
+    /// Every secret of the provider.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Simulator { auth_token, .. } | Self::Somleng { auth_token, .. } => {
+                vec![auth_token]
+            }
+            Self::Twilio {
+                auth_token,
+                signing_key,
+                ..
+            } => [auth_token].into_iter().chain(signing_key).collect(),
+            Self::SignalWire {
+                auth_token,
+                signing_key,
+                ..
+            } => vec![auth_token, signing_key],
+            Self::Telnyx { api_key, .. } => vec![api_key],
+            Self::Jambonz {
+                api_key,
+                webhook_secret,
+                ..
+            } => vec![api_key, webhook_secret],
+            Self::Asterisk {
+                password,
+                api_password,
+                ..
+            } => vec![password, api_password],
+        }
+    }
+}
+
 impl Secret {
+    /// The files it is read from; none when it is given in the configuration or the environment.
+    pub fn files(&self) -> &[PathBuf] {
+        match &self.source {
+            SecretSource::Files(files) => files,
+            SecretSource::Given(_) | SecretSource::Environment(_) => &[],
+        }
+    }
+
     /// Reads it: one, or two while rotating.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, Timers};
 use crate::config::Config;
+use crate::health::Health;
 use crate::sounds::Sounds;
 use crate::store::Db;
 use crate::telephony::Provider;
@@ -23,6 +24,8 @@ pub struct Service {
     pub timers: Arc<dyn Timers>,
     /// The database.
     pub db: Db,
+    /// Whether commits to the database succeed.
+    pub health: Health,
     /// The service secret.
     pub secret: ServiceSecret,
     /// Seals provider ids while they are needed.

@@ -4,6 +4,8 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::exposure;
+use crate::installation;
 use crate::line::Line;
 use crate::sounds;
 use crate::store::{Db, members};
@@ -135,23 +137,12 @@ fn roster(line: &Line, report: &mut Report) {
 }
 
 async fn storage(config: &Config, report: &mut Report) {
-    match ServiceSecret::load(&config.secret_file) {
-        Ok(_) => report.good("service secret"),
-        Err(error) => report.bad(&format!("service secret: {error}")),
+    for warning in exposure::warnings(config) {
+        report.warn(&warning);
     }
-    if config.recordings.is_dir() {
-        match Recordings::open_folder(&config.recordings) {
-            Ok(_) => report.good("folder of recordings"),
-            Err(error) => report.bad(&format!(
-                "folder of recordings {}: {error}",
-                config.recordings.display()
-            )),
-        }
-    } else {
-        report.bad(&format!(
-            "folder of recordings {}: not there; run `dutyline init`",
-            config.recordings.display()
-        ));
+    let secret = ServiceSecret::load(&config.secret_file);
+    if let Err(error) = &secret {
+        report.bad(&format!("service secret: {error}"));
     }
     if let crate::config::DatabaseAddress::Sqlite(path) = &config.database
         && !path.exists()
@@ -166,7 +157,36 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(db) => db,
         Err(error) => return report.bad(&error),
     };
-    report.good("database");
+    match db.syncs_to_disk().await {
+        Ok(true) => report.good("database"),
+        Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
+        Err(error) => report.bad(&format!("database: {error}")),
+    }
+    belonging(config, &db, secret.ok().as_ref(), report).await;
+    keys(config, &db, report).await;
+    db.close().await;
+}
+
+/// Whether the service secret and the folder of recordings are those of the database.
+async fn belonging(config: &Config, db: &Db, secret: Option<&ServiceSecret>, report: &mut Report) {
+    let found = async { installation::read(&mut db.read().await?).await }.await;
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return report.bad(&format!("installation: {error}")),
+    };
+    if let Some(secret) = secret {
+        match installation::verify(&found, secret, &config.secret_file) {
+            Ok(()) => report.good("service secret"),
+            Err(error) => report.bad(&format!("service secret: {error}")),
+        }
+    }
+    match Recordings::open(&config.recordings, found.id).check_marker() {
+        Ok(()) => report.good("folder of recordings"),
+        Err(error) => report.bad(&error.to_string()),
+    }
+}
+
+async fn keys(config: &Config, db: &Db, report: &mut Report) {
     for entry in &config.lines {
         let id = &entry.line.id;
         let key = async { members::current_key(&mut db.read().await?, id).await }.await;
@@ -185,7 +205,6 @@ async fn storage(config: &Config, report: &mut Report) {
             Err(error) => report.bad(&format!("line {id}: {error}")),
         }
     }
-    db.close().await;
 }
 
 /// What a provider without a voice plays.

@@ -1,7 +1,7 @@
 //! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
 
 use super::member::recovery_key;
-use super::{Failure, Outcome, one_line, open_db};
+use super::{Failure, Outcome, one_line, open_db, open_recordings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
@@ -51,8 +51,7 @@ impl Export {
             (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
         };
         let db = open_db(&config).await?;
-        let recordings = Recordings::open_folder(&config.recordings)
-            .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
+        let recordings = open_recordings(&config, &db).await?;
         if self.folder.exists() {
             return Err(Failure::Usage(format!(
                 "{} is there already; name a new folder",

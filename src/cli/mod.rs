@@ -1,5 +1,15 @@
 //! The command line: one file a command.
 
+/// Writes a line to standard output without the panic of `std::println!`; see [`output`].
+macro_rules! println {
+    () => { $crate::cli::output::line(format_args!("")) };
+    ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*)) };
+}
+/// Writes a line to standard error without the panic of `std::eprintln!`.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::cli::output::error_line(format_args!($($text)*)) };
+}
+
 mod audit;
 mod check;
 mod demo;
@@ -8,6 +18,7 @@ mod hear;
 mod hours;
 mod init;
 mod member;
+mod output;
 mod prompts;
 mod serve;
 
@@ -15,9 +26,11 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, DatabaseAddress};
 use crate::hidden::Hidden;
+use crate::installation;
 use crate::simulator::phone;
 use crate::store::Db;
 use crate::vault::passwords::password_from_file;
+use crate::vault::recordings::Recordings;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -144,7 +157,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime.block_on(dispatch(cli)),
         Err(error) => Err(Failure::Failed(format!("cannot start: {error}"))),
     };
-    match done {
+    match done.and_then(|()| output::outcome()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             eprintln!("dutyline: {message}");
@@ -254,6 +267,18 @@ async fn open_db(config: &Config) -> Result<Db, Failure> {
         )));
     }
     Db::open(&config.database).await.map_err(Failure::Failed)
+}
+
+/// The installation's folder of recordings; another one at its path is refused.
+async fn open_recordings(config: &Config, db: &Db) -> Result<Recordings, Failure> {
+    let installation = installation::read(&mut db.read().await?)
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let recordings = Recordings::open(&config.recordings, installation.id);
+    match recordings.check_marker() {
+        Ok(()) => Ok(recordings),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    }
 }
 
 /// The line `--line` names; the only one when none is named.

@@ -8,9 +8,13 @@
 //! hour. (The time of the last change of the inode cannot be set by anybody; it shows when the file was
 //! finished, to whoever has the running machine or an image of its disk, and no backup carries it along.)
 
+mod marker;
+
+pub use marker::{MARKER, MarkerError};
+
 use super::seal::{self, Identity, OpenError, Recipient};
 use crate::clock;
-use crate::private::{make_folder, new_private_file, sync_folder, sync_folder_of};
+use crate::private::{new_private_file, sync_folder, sync_folder_of};
 use age::stream::{StreamReader, StreamWriter};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -25,6 +29,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub struct Recordings {
     folder: PathBuf,
+    installation: Uuid,
 }
 
 /// What was stored. `Debug` shows nothing the queue must not show.
@@ -55,26 +60,19 @@ impl fmt::Debug for Stored {
 const UNFINISHED: &str = "part";
 
 impl Recordings {
-    /// Opens the folder; makes it when it is not there, and takes everybody else's permissions away.
-    pub fn open_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
-        if !folder.try_exists()? {
-            make_folder(&folder)?;
-            sync_folder_of(&folder)?;
+    /// The folder of recordings of an installation. Touches nothing: see [`Recordings::check_marker`].
+    pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
+        Self {
+            folder: folder.into(),
+            installation,
         }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            if fs::metadata(&folder)?.permissions().mode() & 0o077 != 0 {
-                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-            }
-        }
-        Ok(Self { folder })
     }
 
     /// Starts a recording. Nothing is there under its name before [`Writer::finish`]; a recording of the same
-    /// id that is there already stays until then, and is replaced in one step.
+    /// id that is there already stays until then, and is replaced in one step. Fails where the folder is not the
+    /// installation's own.
     pub fn writer(&self, id: Uuid, to: &Recipient) -> io::Result<Writer> {
+        self.check_marker()?;
         let random = u64::from_be_bytes(clock::random());
         let temporary = Temporary(self.folder.join(format!("{id}.{random:016x}.{UNFINISHED}")));
         let file = new_private_file(&temporary.0)?;

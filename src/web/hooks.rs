@@ -143,19 +143,21 @@ pub(super) async fn conducted(
         }
         hook => hook,
     };
+    let begun = service.health.begin();
     let conducted = conduct::conduct(service, provider, hook, event);
     match tokio::time::timeout(service.patience.webhook, conducted).await {
-        Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
-        Ok(Ok(Reply::Noted)) => Conducted::Noted,
-        Ok(Err(error)) => {
-            error!(%error, "a webhook could not be written down");
-            blunt(service, provider, hook, event)
+        Ok(Ok(reply)) => {
+            service.health.succeeded(begun);
+            return match reply {
+                Reply::Script(rendered) => Conducted::Script(rendered),
+                Reply::Noted => Conducted::Noted,
+            };
         }
-        Err(_) => {
-            error!("a webhook could not be written down in time");
-            blunt(service, provider, hook, event)
-        }
+        Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
+        Err(_) => error!("a webhook could not be written down in time"),
     }
+    service.health.failed();
+    blunt(service, provider, hook, event)
 }
 
 pub(super) fn refuse(service: &Service, refused: Refused) -> Response {

@@ -1,6 +1,6 @@
 //! Deletes a recording at the provider: only what can be read back here, only after the call, and until it is proven.
 
-use super::{Claimed, Unfinished, unreadable};
+use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::reports::{self, RecordingRow};
 use crate::telephony::ProviderError;
@@ -21,6 +21,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .as_ref()
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
+        own_folder(service).await?;
         if !is_whole(service, &recording).await? {
             service.counters.recordings_damaged.add();
             error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");

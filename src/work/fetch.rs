@@ -1,7 +1,7 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
 use super::sealed::{PEAKS, Sound, read_back, write_down};
-use super::{Claimed, Unfinished, unreadable};
+use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::clock::hour;
 use crate::service::{ProviderRef, Service};
 use crate::store::reports::{self, RecordingRow, Report};
@@ -28,6 +28,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     if recording.state != "announced" {
         return finish_empty(service, job).await;
     }
+    own_folder(service).await?;
     let source = recording
         .sid
         .as_ref()

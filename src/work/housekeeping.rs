@@ -5,7 +5,7 @@ use crate::clock::hour;
 use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{StoreError, calls, members, reports};
+use crate::store::{StoreError, calls, members, nodes, reports};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use uuid::Uuid;
 const ABANDONED_DAYS: i64 = 30;
 /// No call lasts that long: what one needed to be said is needed no more.
 const LONGEST_CALL: TimeDelta = TimeDelta::hours(3);
+/// How long the row of a node is kept that is not checked any more.
+const NODES_KEPT: TimeDelta = TimeDelta::days(1);
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(3600);
 
@@ -43,6 +45,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     service.sounds.forget_before(now - LONGEST_CALL);
     let mut tx = service.db.begin().await?;
     members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
+    nodes::forget(&mut tx, now - NODES_KEPT).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);
     let mut tx = service.db.begin().await?;

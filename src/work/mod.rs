@@ -13,6 +13,7 @@ mod sealed;
 mod settle;
 mod watch;
 
+use crate::service::Service;
 use crate::store::jobs::{self, JobRow};
 use crate::store::{StoreError, Tx};
 use crate::telephony::ProviderError;
@@ -79,6 +80,22 @@ impl fmt::Display for Unfinished {
             Self::Failed(reason) => f.write_str(reason),
             Self::Later(_) => f.write_str("not yet"),
             Self::LeaseLost => f.write_str("the lease was lost"),
+        }
+    }
+}
+
+/// How long a job waits for the folder of recordings.
+const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
+
+/// Puts the job off unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
+/// nothing deleted at the provider on the strength of what is there.
+async fn own_folder(service: &Service) -> Result<(), Unfinished> {
+    let recordings = service.recordings.clone();
+    match tokio::task::spawn_blocking(move || recordings.check_marker()).await? {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            service.health.folder_is_missing(&error);
+            Err(Unfinished::Later(WAIT_FOR_FOLDER))
         }
     }
 }

@@ -535,10 +535,6 @@ fn what_is_missing_outside_the_configuration_is_one_sentence() {
             "database    = \"sqlite:data/",
             "the database ./file/data/dutyline.db cannot be written",
         ),
-        (
-            "recordings  = \"file:data/",
-            "the folder ./file/data/recordings cannot be written",
-        ),
         ("secret_file = \"data/", "file/data/service.key"),
     ] {
         assert!(toml.contains(key));

@@ -667,7 +667,7 @@ const PUT_TRAIL_BACK: [&str; 4] = [
 /// Another recording of the same length, sealed as the service seals, to the right report.
 async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let store = dutyline::vault::recordings::Recordings::open_folder(folder.path()).unwrap();
+    let store = dutyline::vault::recordings::Recordings::make(folder.path(), Uuid::nil()).unwrap();
     let mut writer = store
         .writer(row.id, &scene.recipient(row.report).await)
         .unwrap();

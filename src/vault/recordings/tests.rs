@@ -14,7 +14,7 @@ fn some_time() -> DateTime<Utc> {
 
 fn folder() -> (TempDir, Recordings) {
     let temp = tempfile::tempdir().unwrap();
-    let recordings = Recordings::open_folder(temp.path().join("data/recordings")).unwrap();
+    let recordings = Recordings::make(temp.path().join("data/recordings"), Uuid::nil()).unwrap();
     (temp, recordings)
 }
 
@@ -39,6 +39,7 @@ fn files(recordings: &Recordings) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(&recordings.folder)
         .unwrap()
         .map(|item| item.unwrap().path())
+        .filter(|path| !path.ends_with(MARKER))
         .collect();
     all.sort();
     all
@@ -90,7 +91,7 @@ fn a_folder_others_can_look_into_is_closed() {
     let temp = tempfile::tempdir().unwrap();
     let mode = |mode| fs::set_permissions(temp.path(), fs::Permissions::from_mode(mode)).unwrap();
     mode(0o755);
-    Recordings::open_folder(temp.path()).unwrap();
+    Recordings::make(temp.path(), Uuid::nil()).unwrap();
     let now = fs::metadata(temp.path()).unwrap().permissions().mode();
     assert_eq!(now & 0o777, 0o700);
 }

@@ -4,9 +4,10 @@ use super::databases::Database;
 use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
+use dutyline::vault::recordings::MARKER;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The program, with its folder and database.
@@ -65,6 +66,11 @@ impl Binary {
         let output = self.command(arguments).output().expect("the program");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
+    }
+
+    /// Runs a command that ends by itself, well or not.
+    pub fn try_run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program")
     }
 
     /// Starts the service; ready when this returns.
@@ -150,6 +156,11 @@ impl Binary {
         }
     }
 
+    /// The folder it runs in, with its configuration and `data`.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The names of the files in the folder of recordings.
     pub fn files(&self) -> Vec<String> {
         names(&self.folder.path().join("data/recordings"))
@@ -192,11 +203,12 @@ impl Drop for Binary {
     }
 }
 
-/// The names of the files in a folder, sorted.
+/// The names of the files in a folder, sorted; without the marker of the folder of recordings.
 pub fn names(folder: &PathBuf) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder")
         .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != MARKER)
         .collect();
     names.sort();
     names
