@@ -57,7 +57,7 @@ pub async fn init(
         .await
         .map_err(StartError::Failed)?;
     let mut tx = db.begin().await?;
-    let member = if rows::by_name(&mut tx, lead).await?.is_some() {
+    let member = if members::find(&mut tx, lead).await?.is_some() {
         members::unlock(&mut tx, lead, password).await?.0
     } else {
         // Whoever can run this has the whole machine; but a second lead is the first one's to make.
