@@ -151,7 +151,7 @@ async fn member(
     lead: &str,
     password: &str,
 ) -> Result<Member, StartError> {
-    if rows::by_name(tx, lead).await?.is_some() {
+    if members::find(tx, lead).await?.is_some() {
         let (member, _) = members::unlock(tx, lead, password).await?;
         // A line's key opens all its reports: who gets it is for leads to say.
         return match Role::parse(&member.role) {

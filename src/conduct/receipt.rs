@@ -8,12 +8,13 @@ use crate::filing;
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::line::number::Caller;
+use crate::members::confirming;
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::calls::{self, Call, SealedCaller};
 use crate::store::reports::{self, Report};
-use crate::store::{StoreError, Tx, replies};
+use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Provider};
 use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
@@ -147,17 +148,18 @@ async fn earlier(
     Ok(Some(Earlier { status, reply }))
 }
 
-/// The latest reply that was approved. One that is not what was written and approved is not spoken, nor is an older
+/// The latest reply whose approval counts. One that is not what was written and approved is not spoken, nor is an older
 /// one in its place.
 async fn reply(
     tx: &mut Tx,
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Hidden<String>>, StoreError> {
-    let replies = replies::of_report(tx, report.id).await?;
+    let replies = confirming::replies_of(tx, report).await?;
     let mut approved = replies
         .into_iter()
         .rev()
+        .filter(|reply| reply.unconfirmed.is_none())
         .filter_map(|reply| Some((reply.entry, reply.approved_by?)));
     let Some((id, by)) = approved.next() else {
         return Ok(None);

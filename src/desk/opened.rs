@@ -1,9 +1,10 @@
 //! Opening a report: the one place where what callers said becomes readable.
 
 use super::{DeskError, Inspector, Result};
+use crate::members::confirming;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::replies::{self, Reply};
+use crate::store::replies::Reply;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
@@ -157,6 +158,14 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result
     }
 }
 
+/// The same, locked until the transaction ends: its status and assignee are what they are until then. A report that is
+/// not the inspector's is not locked.
+pub(super) async fn find_locked(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Report> {
+    find(tx, inspector, id).await?;
+    reports::lock(tx, id).await?;
+    find(tx, inspector, id).await
+}
+
 /// Opens everything about a report or an abandoned call, with a line key the member holds.
 pub(super) async fn open_all(
     tx: &mut Tx,
@@ -219,7 +228,7 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
         .iter()
         .map(|row| open_row(&report, &key.identity, row))
         .collect::<Result<_>>()?;
-    let replies = replies::of_report(tx, report.id).await?;
+    let replies = confirming::replies_of(tx, &report).await?;
     for reply in &replies {
         let row = rows.iter().find(|row| row.id == reply.entry);
         let is_so = |by: &String| row.is_some_and(|row| key.committed.has_approval(row, by));

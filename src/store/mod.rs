@@ -42,7 +42,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (
         1,
         "foundation",
@@ -65,6 +65,12 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         7,
         "installation",
         include_str!("migrations/0007_installation.sql"),
+    ),
+    (17, "members", include_str!("migrations/0017_members.sql")),
+    (
+        18,
+        "changes seen",
+        include_str!("migrations/0018_changes_seen.sql"),
     ),
 ];
 

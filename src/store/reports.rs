@@ -103,6 +103,11 @@ statements! {
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
+    LONGEST_WAITING = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND reference IS NOT NULL AND status = 'queued' ORDER BY received_hour, reference LIMIT 1";
+    BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND reference = $2";
     ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour, FALSE AS live
         FROM reports JOIN calls ON calls.report = reports.id
         WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added AND (received_hour, reports.id) < ($2, $3)
@@ -190,6 +195,21 @@ pub async fn list(
         None => run!(tx, LIST, fetch_all, line, status, after, limit),
         Some(id) => run!(tx, LIST_OF, fetch_all, line, status, after, limit, id),
     }
+}
+
+/// The report of a line that has waited longest, by the hour it arrived and then its reference.
+pub async fn longest_waiting(tx: &mut Tx, line: &str) -> Result<Option<Report>> {
+    run!(tx, LONGEST_WAITING, fetch_optional, line)
+}
+
+/// The report with this reference on a line.
+pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Option<Uuid>> {
+    // Postgres takes no such text, not even to compare it.
+    if reference.contains('\0') {
+        return Ok(None);
+    }
+    let found: Option<(Uuid,)> = run!(tx, BY_REFERENCE, fetch_optional, line, reference)?;
+    Ok(found.map(|(id,)| id))
 }
 
 /// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first; those

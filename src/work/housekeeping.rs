@@ -71,6 +71,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
                 action: "entry_purged",
                 report: Some(report.id),
                 object: Some(entry.id),
+                detail: Some(&entry.kind),
                 ..Act::default()
             };
             audit::append(&mut tx, &report.line, act).await?;

@@ -471,16 +471,19 @@ on_both! {
             assert_problem(&lead.post(&at("close"), body).await, StatusCode::UNPROCESSABLE_ENTITY, what);
         }
         assert_eq!(lead.only_report().await["status"], "claimed");
+        line.report_without_audio("CA2", NUMBER).await;
+        line.idle().await;
+        let first = || async { lead.open(&lead.reports().await[0]).await };
         for outcome in [
             json!({ "outcome": "handled" }),
             json!({ "outcome": "referred", "destination": "市教育局" }),
             json!({ "outcome": "no_action" }),
-            json!({ "outcome": "duplicate", "of": "2024-0001" }),
+            json!({ "outcome": "duplicate", "of": "2024-0002" }),
             json!({ "outcome": "duplicate" }),
         ] {
             lead.act(&at("claim")).await;
             assert_eq!(lead.post(&at("close"), outcome.clone()).await.ok()["status"], "closed");
-            let report = lead.only_report().await;
+            let report = first().await;
             let entry = report["entries"].as_array().unwrap().last().unwrap().clone();
             assert_eq!((entry["kind"].as_str(), entry["by"].as_str()), (Some("outcome"), Some(LEAD.0)));
             assert_time(&entry["at"]);

@@ -157,6 +157,10 @@ impl From<DeskError> for Problem {
                 StatusCode::CONFLICT,
                 "The report is closed; reopen it to classify it anew.",
             ),
+            error @ (DeskError::OthersLine
+            | DeskError::LastOne
+            | DeskError::NoThird
+            | DeskError::EnoughMembers) => Self::new(StatusCode::CONFLICT, error.to_string()),
             DeskError::Invalid(Invalid::Cursor) => Self::bad_request(&Invalid::Cursor.to_string()),
             DeskError::Invalid(invalid) => Self::invalid(&invalid.to_string()),
             DeskError::Store(error) => error.into(),

@@ -6,6 +6,7 @@ use super::answers::{
 use super::{Answer, App, Body, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError, Role};
+use crate::members::canonical;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,7 @@ pub(super) async fn log_in(
     Json(given): Json<Credentials>,
 ) -> Answer<Body<Session>> {
     let password = Hidden::new(given.password);
-    match login::log_in(&service, &given.name, password).await {
+    match login::log_in(&service, &canonical(&given.name), password).await {
         Ok((token, member)) => Ok(axum::Json(Session {
             token: token.text().show().clone(),
             name: member.name,

@@ -21,7 +21,7 @@ pub(super) fn source(w: &'static Words, source: &str) -> &'static str {
     match source {
         "call" => &w.source_call,
         "live" => &w.source_live,
-        _ => "",
+        _ => &w.source_unknown,
     }
 }
 
@@ -136,7 +136,9 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
-        "entry_purged" => &w.act_entry_purged,
+        // Links without a kind are of the time when nothing but callers' numbers was deleted.
+        "entry_purged" if detail.is_none_or(|kind| kind == "caller") => &w.act_entry_purged,
+        "entry_purged" => return format!("{} · {}", w.act_entry_deleted, kind(w, detail)),
         "report_opened" => &w.act_report_opened,
         "abandoned_opened" => &w.act_abandoned_opened,
         "recording_opened" => &w.act_recording_opened,

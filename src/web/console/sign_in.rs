@@ -6,6 +6,7 @@ use super::page::{Page, Visit, render};
 use super::words::words;
 use crate::hidden::Hidden;
 use crate::login::{self, LoginError};
+use crate::members::canonical;
 use crate::service::Service;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
@@ -51,18 +52,19 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
 pub(super) async fn sign_in(State(service): App, headers: HeaderMap, form: Posted) -> Response {
     let page = Page::bare(&headers, "/console/sign-in");
     let password = Hidden::new(form.get("password").to_owned());
-    let (status, problem) = match login::log_in(&service, form.get("name"), password).await {
-        Ok((token, _)) => {
-            let cookie = cookies::set_token(&service, token.text().show());
-            return ([(header::SET_COOKIE, cookie)], Redirect::to("/console/")).into_response();
-        }
-        Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
-        Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
-        Err(LoginError::Store(error)) => {
-            error!(%error, "nobody can sign in");
-            (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
-        }
-    };
+    let (status, problem) =
+        match login::log_in(&service, &canonical(form.get("name")), password).await {
+            Ok((token, _)) => {
+                let cookie = cookies::set_token(&service, token.text().show());
+                return ([(header::SET_COOKIE, cookie)], Redirect::to("/console/")).into_response();
+            }
+            Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
+            Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
+            Err(LoginError::Store(error)) => {
+                error!(%error, "nobody can sign in");
+                (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
+            }
+        };
     let problem = Some(problem.clone());
     let html = render(&SignIn {
         page,
