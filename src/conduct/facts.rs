@@ -244,16 +244,24 @@ pub(super) async fn of_unknown_call(
         _ => None,
     };
     let Some(line) = line.or(only_line) else {
-        let service = turn.service;
-        let lookup = service.recording_lookup(turn.provider.name(), fact.id.show());
-        let sid = service.seal_sid(turn.provider.name(), fact.id.show());
-        let hour = hour(service.clock.line_now());
-        return calls::insert_stray(turn.tx, &lookup, &sid, hour).await;
+        return keep_stray(turn.service, turn.tx, turn.provider.name(), &fact).await;
     };
     let call = turn.new_call(line, lookup, None).await?;
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
     super::end_call(turn.service, turn.tx, &call).await
+}
+
+/// Keeps a recording by its id where it is not known which call or line it belongs to.
+pub(super) async fn keep_stray(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    fact: &RecordingFact,
+) -> Result<(), StoreError> {
+    let lookup = service.recording_lookup(provider, fact.id.show());
+    let sid = service.seal_sid(provider, fact.id.show());
+    calls::insert_stray(tx, &lookup, &sid, hour(service.clock.line_now())).await
 }
 
 /// Writes down what the conversation decided besides its state.

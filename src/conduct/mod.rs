@@ -63,6 +63,28 @@ pub async fn conduct(
     }
 }
 
+/// Takes in a webhook that does not name its call: keeps the recording it tells of, if any. What it is answered does not
+/// depend on the database.
+///
+/// # Errors
+///
+/// When the database does not do its work; then nothing was changed.
+pub async fn keep_without_call(
+    service: &Service,
+    provider: &dyn Provider,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let fact = event.recording.as_ref();
+    let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
+        return Ok(());
+    };
+    let mut tx = service.db.begin().await?;
+    facts::keep_stray(service, &mut tx, provider.name(), fact).await?;
+    tx.commit().await?;
+    service.wake.notify_one();
+    Ok(())
+}
+
 async fn once(
     service: &Service,
     provider: &dyn Provider,

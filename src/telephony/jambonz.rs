@@ -174,7 +174,7 @@ impl Provider for Jambonz {
     }
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
-        webhook::event(request, &self.account)
+        webhook::read(&request.body, &self.account)
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {

@@ -8,6 +8,7 @@ pub mod asterisk;
 pub mod carrier;
 pub mod form;
 pub mod jambonz;
+pub mod json;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -52,9 +53,6 @@ pub enum Refused {
     /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
     #[error("the signature does not fit")]
     Forged,
-    /// Signed, but not a form, or without what every webhook has: 400.
-    #[error("the request is not a form with a call in it")]
-    Malformed,
 }
 
 /// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
@@ -65,7 +63,7 @@ pub type ProviderRecordingId = Hidden<String>;
 /// What a webhook says, whoever sent it.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The call it is about.
+    /// The call it is about; empty when the webhook does not name one that can be read.
     pub call: ProviderCallId,
     /// The number that was dialled, as the provider writes it; empty when the webhook doesn't say.
     pub to: Hidden<String>,
@@ -83,6 +81,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that says nothing, not even which call it is about.
+    pub fn nothing() -> Self {
+        Self {
+            call: Hidden::default(),
+            to: Hidden::default(),
+            from: Caller::Withheld,
+            keys: None,
+            ended: false,
+            recording: None,
+            unnamed: None,
+        }
+    }
+
+    /// Does it say which call it is about?
+    pub fn names_a_call(&self) -> bool {
+        !self.call.show().is_empty()
+    }
+
     /// It tells that something was recorded, whether it says which recording that is or not.
     pub fn tells_of_recording(&self) -> bool {
         let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
@@ -413,11 +429,12 @@ pub trait Provider: Send + Sync {
     /// Is this really from the provider? On the raw bytes, in constant time, before anything is believed.
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
 
-    /// What an authenticated webhook says.
+    /// What an authenticated webhook says. A field that is missing or cannot be read is left out of the event: a request
+    /// with a right signature is answered, whatever it holds.
     ///
     /// # Errors
     ///
-    /// [`Refused::Malformed`] when it is broken, [`Refused::Forged`] when it is about another account.
+    /// [`Refused::Forged`] when it does not name the configured account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// A script in the provider's language.

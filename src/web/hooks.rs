@@ -4,6 +4,7 @@ use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
@@ -131,10 +132,25 @@ pub(super) async fn conducted(
         }
         hook => hook,
     };
-    let conducted = conduct::conduct(service, provider, hook, event);
+    let of_known_call = event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Taken(_));
+    let conducted = async {
+        if of_known_call {
+            let reply = conduct::conduct(service, provider, hook, event).await?;
+            return Ok::<_, StoreError>(Some(reply));
+        }
+        warn!(
+            provider = provider.name(),
+            hook = hook.kind(),
+            "webhook without a readable call id; fallback answer sent"
+        );
+        conduct::keep_without_call(service, provider, event).await?;
+        Ok(None)
+    };
     match tokio::time::timeout(service.patience.webhook, conducted).await {
-        Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
-        Ok(Ok(Reply::Noted)) => Conducted::Noted,
+        Ok(Ok(Some(Reply::Script(rendered)))) => Conducted::Script(rendered),
+        Ok(Ok(Some(Reply::Noted))) => Conducted::Noted,
+        Ok(Ok(None)) if matches!(hook, Hook::Status | Hook::Recording(_)) => Conducted::Noted,
+        Ok(Ok(None)) => blunt(service, provider, hook, event),
         Ok(Err(error)) => {
             error!(%error, "a webhook could not be written down");
             blunt(service, provider, hook, event)
@@ -151,7 +167,6 @@ pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
     debug!(%refused, "a webhook was refused");
     match refused {
         Refused::Forged => StatusCode::FORBIDDEN.into_response(),
-        Refused::Malformed => StatusCode::BAD_REQUEST.into_response(),
     }
 }
 
