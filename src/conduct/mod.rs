@@ -14,7 +14,7 @@ mod receipt;
 mod running;
 mod take;
 
-pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
+pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use facts::{accept_orphan, unnamed_steps};
 pub use hung_up::hung_up;
 pub use running::running;

@@ -193,6 +193,10 @@ impl Provider for Asterisk {
         Box::pin(self.delete_recording(id))
     }
 
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.recording_is_gone(id))
+    }
+
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
         Box::pin(self.ask_channel(call))
     }

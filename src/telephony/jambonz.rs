@@ -214,6 +214,11 @@ impl Provider for Jambonz {
         Box::pin(async move { gone })
     }
 
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        let gone = self.copies.get(id).is_none();
+        Box::pin(async move { Ok(gone) })
+    }
+
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
         Box::pin(self.ask_call(call))
     }

@@ -456,13 +456,26 @@ pub trait Provider: Send + Sync {
     /// Fetches a recording, as WAV.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
 
-    /// Deletes a recording. [`ProviderError::NotFound`] proves that it is gone.
+    /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that it is gone:
+    /// it may be deleted at another address than it is fetched from. [`Self::is_gone`] does.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
+
+    /// True when the address that a recording is fetched from answers that it does not exist. That the provider is only
+    /// not ready to serve it is no such answer.
+    ///
+    /// # Errors
+    ///
+    /// When the provider says neither.
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>>;
 
     /// How a call stands.
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>>;
 
     /// The ids of the recordings the provider has of a call.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be read, [`ProviderError::NotFound`] included: then it is not known what the provider has.
     fn recordings_of<'a>(
         &'a self,
         call: &'a str,
