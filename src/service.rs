@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 /// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
 pub struct Service {
@@ -112,8 +113,15 @@ impl Service {
         self.secret.lookup("call", &[provider, id])
     }
 
-    /// Keyed hash of a provider's recording id.
-    pub fn recording_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
-        self.secret.lookup("recording", &[provider, id])
+    /// Keyed hash of a recording: its provider, its id there, and our id of the call that named it. Two calls that name one
+    /// recording of the provider have a recording each.
+    pub fn recording_lookup(&self, provider: &str, id: &str, call: Uuid) -> [u8; 32] {
+        let call = call.to_string();
+        self.secret.lookup("recording", &[provider, id, &call])
+    }
+
+    /// Keyed hash of what a provider has under a recording's id, whichever calls named it.
+    pub fn source_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
+        self.secret.lookup("recording source", &[provider, id])
     }
 }

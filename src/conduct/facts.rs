@@ -12,12 +12,13 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, EntryRow, Report};
+use crate::store::reports::{self, Announced, EntryRow, Report};
 use crate::store::{StoreError, Tx, hours};
 use crate::telephony::{RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
 use chrono::Datelike;
 use serde_json::json;
+use tracing::warn;
 use uuid::Uuid;
 
 /// Keeps what a webhook says of a recording of a known call. True when that is a recording not heard of before.
@@ -101,7 +102,7 @@ async fn keep_fact(
     step: u32,
 ) -> Result<bool, StoreError> {
     let sid = fact.id.show();
-    let lookup = service.recording_lookup(provider, sid);
+    let lookup = service.recording_lookup(provider, sid, call.id);
     if fact.outcome == RecordingOutcome::Absent {
         absent(tx, &lookup).await?;
         return Ok(false);
@@ -113,9 +114,17 @@ async fn keep_fact(
         true => (call.report, i32::try_from(step).unwrap_or(i32::MAX)),
         false => call.place_of(step),
     };
-    let sealed_sid = service.seal_sid(provider, sid);
-    if !reports::announce(tx, id, report, &lookup, &sealed_sid, number).await? {
+    let announced = Announced {
+        lookup: &lookup,
+        source: &service.source_lookup(provider, sid),
+        sid: &service.seal_sid(provider, sid),
+    };
+    if !reports::announce(tx, id, report, &announced, number).await? {
         return Ok(false);
+    }
+    let others = reports::of_same_source(tx, id).await?;
+    if let Some(other) = others.first() {
+        warn!(recording = %id, other = %other.id, provider, "recording named by a second call; kept in both");
     }
     let now = service.clock.system_now();
     jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
@@ -244,16 +253,24 @@ pub(super) async fn of_unknown_call(
         _ => None,
     };
     let Some(line) = line.or(only_line) else {
-        let service = turn.service;
-        let lookup = service.recording_lookup(turn.provider.name(), fact.id.show());
-        let sid = service.seal_sid(turn.provider.name(), fact.id.show());
-        let hour = hour(service.clock.line_now());
-        return calls::insert_stray(turn.tx, &lookup, &sid, hour).await;
+        return keep_stray(turn.service, turn.tx, turn.provider.name(), &fact).await;
     };
     let call = turn.new_call(line, lookup, None).await?;
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
     super::end_call(turn.service, turn.tx, &call).await
+}
+
+/// Keeps a recording by its id where it is not known which call or line it belongs to.
+pub(super) async fn keep_stray(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    fact: &RecordingFact,
+) -> Result<(), StoreError> {
+    let lookup = service.source_lookup(provider, fact.id.show());
+    let sid = service.seal_sid(provider, fact.id.show());
+    calls::insert_stray(tx, &lookup, &sid, hour(service.clock.line_now())).await
 }
 
 /// Writes down what the conversation decided besides its state.

@@ -14,7 +14,7 @@ mod receipt;
 mod running;
 mod take;
 
-pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
+pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use facts::{accept_orphan, unnamed_steps};
 pub use hung_up::hung_up;
 pub use running::running;
@@ -61,6 +61,28 @@ pub async fn conduct(
         Err(StoreError::Duplicate) => once(service, provider, hook, event).await,
         result => result,
     }
+}
+
+/// Takes in a webhook that does not name its call: keeps the recording it tells of, if any. What it is answered does not
+/// depend on the database.
+///
+/// # Errors
+///
+/// When the database does not do its work; then nothing was changed.
+pub async fn keep_without_call(
+    service: &Service,
+    provider: &dyn Provider,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let fact = event.recording.as_ref();
+    let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
+        return Ok(());
+    };
+    let mut tx = service.db.begin().await?;
+    facts::keep_stray(service, &mut tx, provider.name(), fact).await?;
+    tx.commit().await?;
+    service.wake.notify_one();
+    Ok(())
 }
 
 async fn once(

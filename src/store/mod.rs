@@ -42,7 +42,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (
         1,
         "foundation",
@@ -71,6 +71,11 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
         18,
         "changes seen",
         include_str!("migrations/0018_changes_seen.sql"),
+    ),
+    (
+        20,
+        "shared recordings",
+        include_str!("migrations/0020_shared_recordings.sql"),
     ),
 ];
 

@@ -120,7 +120,10 @@ statements! {
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
     INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
-    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
+    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
+    OF_SAME_SOURCE = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings
+        WHERE source = (SELECT source FROM recordings WHERE id = $1) AND id <> $1 ORDER BY id";
+    BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
     RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
     RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
     RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
@@ -287,13 +290,22 @@ pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
     .map(drop)
 }
 
-/// Writes down that the provider has a recording; false when that is known already.
+/// A recording that a call names: how it is found again, and what it is at the provider.
+pub struct Announced<'a> {
+    /// Keyed hash of provider, id there, and call: names the recording.
+    pub lookup: &'a [u8; 32],
+    /// Keyed hash of provider and id there: the same for each call that names it.
+    pub source: &'a [u8; 32],
+    /// Both in full, under the service secret.
+    pub sid: &'a [u8],
+}
+
+/// Writes down that the provider has a recording; false when that is known already of this call.
 pub async fn announce(
     tx: &mut Tx,
     id: Uuid,
     report: Uuid,
-    lookup: &[u8; 32],
-    sid: &[u8],
+    recording: &Announced<'_>,
     step: i32,
 ) -> Result<bool> {
     Ok(run!(
@@ -302,10 +314,21 @@ pub async fn announce(
         execute,
         id,
         report,
-        &lookup[..],
-        sid,
+        &recording.lookup[..],
+        &recording.source[..],
+        recording.sid,
         step
     )? == 1)
+}
+
+/// The recordings of other calls that are the same one at the provider, just to look at.
+pub async fn of_same_source(tx: &mut Tx, id: Uuid) -> Result<Vec<RecordingRow>> {
+    run!(tx, OF_SAME_SOURCE, fetch_all, id)
+}
+
+/// A recording of which nothing came is expected after all; false when it is not `absent`.
+pub async fn begin_again(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    Ok(run!(tx, BEGIN_AGAIN, execute, id)? == 1)
 }
 
 /// A recording, just to look at.

@@ -165,8 +165,9 @@ impl Provider for Asterisk {
         &[]
     }
 
+    /// Nothing comes as a webhook: what does come as one tells of nothing.
     fn parse(&self, _: &RawRequest) -> Result<Event, Refused> {
-        Err(Refused::Malformed)
+        Ok(Event::nothing())
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
@@ -195,6 +196,10 @@ impl Provider for Asterisk {
 
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(self.delete_recording(id))
+    }
+
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.recording_is_gone(id))
     }
 
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {

@@ -191,6 +191,10 @@ impl Provider for Carrier {
         })
     }
 
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.account.is_gone(id))
+    }
+
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
         Box::pin(self.account.ask_call(call))
     }

@@ -178,7 +178,7 @@ impl Provider for Jambonz {
     }
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
-        webhook::event(request, &self.account)
+        webhook::read(&request.body, &self.account)
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
@@ -216,6 +216,11 @@ impl Provider for Jambonz {
             false => Err(ProviderError::NotFound),
         };
         Box::pin(async move { gone })
+    }
+
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        let gone = self.copies.get(id).is_none();
+        Box::pin(async move { Ok(gone) })
     }
 
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {

@@ -8,6 +8,7 @@ pub mod asterisk;
 pub mod carrier;
 pub mod form;
 pub mod jambonz;
+pub mod json;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -56,9 +57,6 @@ pub enum Refused {
     /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
     #[error("the signature does not fit")]
     Forged,
-    /// Signed, but not a form, or without what every webhook has: 400.
-    #[error("the request is not a form with a call in it")]
-    Malformed,
 }
 
 /// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
@@ -69,7 +67,7 @@ pub type ProviderRecordingId = Hidden<String>;
 /// What a webhook says, whoever sent it.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The call it is about.
+    /// The call it is about; empty when the webhook does not name one that can be read.
     pub call: ProviderCallId,
     /// The number that was dialled, as the provider writes it; empty when the webhook doesn't say.
     pub to: Hidden<String>,
@@ -87,6 +85,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that says nothing, not even which call it is about.
+    pub fn nothing() -> Self {
+        Self {
+            call: Hidden::default(),
+            to: Hidden::default(),
+            from: Caller::Withheld,
+            keys: None,
+            ended: false,
+            recording: None,
+            unnamed: None,
+        }
+    }
+
+    /// Does it say which call it is about?
+    pub fn names_a_call(&self) -> bool {
+        !self.call.show().is_empty()
+    }
+
     /// It tells that something was recorded, whether it says which recording that is or not.
     pub fn tells_of_recording(&self) -> bool {
         let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
@@ -430,11 +446,12 @@ pub trait Provider: Send + Sync {
     /// The headers that a signature of the provider stands in. A request with none of them is not signed.
     fn signature_headers(&self) -> &'static [&'static str];
 
-    /// What an authenticated webhook says.
+    /// What an authenticated webhook says. A field that is missing or cannot be read is left out of the event: a request
+    /// with a right signature is answered, whatever it holds.
     ///
     /// # Errors
     ///
-    /// [`Refused::Malformed`] when it is broken, [`Refused::Forged`] when it is about another account.
+    /// [`Refused::Forged`] when it does not name the configured account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// A script in the provider's language.
@@ -456,13 +473,26 @@ pub trait Provider: Send + Sync {
     /// Fetches a recording, as WAV.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
 
-    /// Deletes a recording. [`ProviderError::NotFound`] proves that it is gone.
+    /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that it is gone:
+    /// it may be deleted at another address than it is fetched from. [`Self::is_gone`] does.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
+
+    /// True when the address that a recording is fetched from answers that it does not exist. That the provider is only
+    /// not ready to serve it is no such answer.
+    ///
+    /// # Errors
+    ///
+    /// When the provider says neither.
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>>;
 
     /// How a call stands.
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>>;
 
     /// The ids of the recordings the provider has of a call.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be read, [`ProviderError::NotFound`] included: then it is not known what the provider has.
     fn recordings_of<'a>(
         &'a self,
         call: &'a str,

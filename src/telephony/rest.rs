@@ -192,7 +192,7 @@ pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
             return Err(failed("the answer is too long"));
         }
     }
-    serde_json::from_slice(&body).map_err(|_| failed("the answer is not JSON"))
+    super::json::read(&body).map_err(|_| failed("the answer is not JSON"))
 }
 
 /// Compressed, though nobody asked for it: the bytes would not be those of the recording.

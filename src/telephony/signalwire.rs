@@ -3,7 +3,7 @@
 //! Webhooks are signed with the project's signing key, which is not the token of its REST API. It reads an answer for
 //! 5 seconds, asks no action twice, and carries out nothing behind a `Record`.
 
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, Sound, Spelling};
 use super::carrier::{BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown};
 use super::rest::is_id;
 use super::signature::signalwire_fits;
@@ -59,7 +59,14 @@ pub fn provider(
             path: format!("/api/laml/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(secrets(settings.auth_tokens)?),
-            call_suffix: ".json",
+            // Its OpenAPI description has no endings, and no list below a call.
+            spelling: Spelling {
+                call: "",
+                calls: "",
+                recording: "",
+                recordings: "",
+                below_calls: false,
+            },
             sound: Sound::Here(None),
             client,
         },

@@ -3,7 +3,7 @@
 //! Nobody can be asked anything before a dialled call is put through, so nobody of the roster is rung. A recording's
 //! action carries its address and how long it is. Its API has no way to delete a recording.
 
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
     BadSettings, Carrier, Media, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
 };
@@ -60,7 +60,13 @@ pub fn provider(
             path: format!("/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(tokens),
-            call_suffix: ".json",
+            spelling: Spelling {
+                call: JSON,
+                calls: JSON,
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::Here(settings.media),
             client,
         },

@@ -3,7 +3,7 @@
 //! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account shows, and hold for 5
 //! minutes of system time. The address of a recording holds for 10: a fresh one is asked for, and asked at once.
 
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{BadSettings, Carrier, Media, Signed, api_url, blunt_links, only};
 use super::rest::is_id;
 use super::signature::{TelnyxKey, telnyx_fits, telnyx_public_key};
@@ -69,7 +69,13 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
             path: format!("/v2/texml/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Bearer(settings.api_key),
-            call_suffix: "",
+            spelling: Spelling {
+                call: "",
+                calls: "",
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::HandedOut("/v2/recordings".to_owned(), settings.media),
             client,
         },

@@ -5,7 +5,7 @@
 
 use super::Capabilities;
 use super::RawRequest;
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
     BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
 };
@@ -68,7 +68,13 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
             path: format!("/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(tokens),
-            call_suffix: ".json",
+            spelling: Spelling {
+                call: JSON,
+                calls: JSON,
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::Here(None),
             client,
         },

@@ -6,6 +6,7 @@ use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::config::TakeSignature;
 use crate::security_log;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
@@ -143,14 +144,29 @@ pub(super) async fn conducted(
         }
         hook => hook,
     };
+    let of_known_call = event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Taken(_));
     let begun = service.health.begin();
-    let conducted = conduct::conduct(service, provider, hook, event);
+    let conducted = async {
+        if of_known_call {
+            let reply = conduct::conduct(service, provider, hook, event).await?;
+            return Ok::<_, StoreError>(Some(reply));
+        }
+        warn!(
+            provider = provider.name(),
+            hook = hook.kind(),
+            "webhook without a readable call id; fallback answer sent"
+        );
+        conduct::keep_without_call(service, provider, event).await?;
+        Ok(None)
+    };
     match tokio::time::timeout(service.patience.webhook, conducted).await {
         Ok(Ok(reply)) => {
             service.health.succeeded(begun);
             return match reply {
-                Reply::Script(rendered) => Conducted::Script(rendered),
-                Reply::Noted => Conducted::Noted,
+                Some(Reply::Script(rendered)) => Conducted::Script(rendered),
+                Some(Reply::Noted) => Conducted::Noted,
+                None if matches!(hook, Hook::Status | Hook::Recording(_)) => Conducted::Noted,
+                None => blunt(service, provider, hook, event),
             };
         }
         Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
@@ -166,7 +182,6 @@ pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
     debug!(%refused, "a webhook was refused");
     match refused {
         Refused::Forged => StatusCode::FORBIDDEN.into_response(),
-        Refused::Malformed => StatusCode::BAD_REQUEST.into_response(),
     }
 }
 

@@ -135,7 +135,7 @@ async fn sealed(
         drop(sender);
         // It leaves nothing behind.
         let _ = sealing.await;
-        return written_down_absent(service, begun).await;
+        return Ok(conduct::nothing_came(service, begun.recording.id).await?);
     }
     copy.write(listening.missing());
     if !listening.missing().is_empty() {
@@ -218,12 +218,6 @@ fn forget_later(provider: &Arc<Jambonz>, recording: &str) {
             provider.forget(&recording);
         }
     });
-}
-
-async fn written_down_absent(service: &Service, begun: &Arriving) -> Result<(), Unfinished> {
-    let mut tx = service.db.begin().await?;
-    reports::give_up(&mut tx, begun.recording.id, "absent").await?;
-    Ok(tx.commit().await?)
 }
 
 async fn written_down(

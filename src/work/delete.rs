@@ -4,9 +4,13 @@ use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::reports::{self, RecordingRow};
 use crate::telephony::ProviderError;
+use chrono::TimeDelta;
 use std::io;
 use std::sync::Arc;
 use tracing::error;
+
+/// How long a deletion waits for another call to have fetched the same recording.
+const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -22,12 +26,16 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
         own_folder(service).await?;
-        if !is_whole(service, &recording).await? {
-            service.counters.recordings_damaged.add();
-            error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
-            return Err(Unfinished::Failed(
-                "our copy is not as it was sealed".into(),
-            ));
+        let mut tx = service.db.read().await?;
+        let others = reports::of_same_source(&mut tx, recording.id).await?;
+        drop(tx);
+        // The other call's copy may have to be fetched yet.
+        if others.iter().any(is_needed) {
+            return Err(Unfinished::Later(NEEDED));
+        }
+        let copies = others.iter().filter(|other| other.state == "sealed");
+        for copy in copies.chain([&recording]) {
+            must_be_whole(service, copy).await?;
         }
         let provider = service.providers.get(&source.provider).ok_or_else(|| {
             Unfinished::Failed(format!("no provider {} is configured", source.provider))
@@ -46,6 +54,22 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
+/// Does a recording still have to be fetched? One that was lost may be fetched after all.
+fn is_needed(recording: &RecordingRow) -> bool {
+    !recording.deleted && !matches!(recording.state.as_str(), "sealed" | "absent")
+}
+
+async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<(), Unfinished> {
+    if is_whole(service, recording).await? {
+        return Ok(());
+    }
+    service.counters.recordings_damaged.add();
+    error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
+    Err(Unfinished::Failed(
+        "our copy is not as it was sealed".into(),
+    ))
+}
+
 /// Is our file there, and as it was sealed?
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
     let (recordings, id) = (service.recordings.clone(), recording.id);
@@ -57,15 +81,17 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
     }
 }
 
-/// Deletes, and deletes again: only "there is no such thing" proves it.
+/// Has it deleted. Proof is that it cannot be fetched any more where it was fetched from; what the request to delete it was
+/// answered is not.
 async fn prove_gone(provider: &dyn crate::telephony::Provider, id: &str) -> Result<(), Unfinished> {
-    for _ in 0..2 {
-        match provider.delete(id).await {
-            Err(ProviderError::NotFound) => return Ok(()),
-            result => result?,
-        }
+    match provider.delete(id).await {
+        Ok(()) | Err(ProviderError::NotFound) => {}
+        Err(error) => return Err(error.into()),
     }
-    Err(Unfinished::Failed(
-        "deleted at the provider, but not proven gone".into(),
-    ))
+    match provider.is_gone(id).await? {
+        true => Ok(()),
+        false => Err(Unfinished::Failed(
+            "deleted at the provider, but it can still be fetched there".into(),
+        )),
+    }
 }

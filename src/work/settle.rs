@@ -120,7 +120,7 @@ async fn look_for_recordings(
             let mut steps = steps.into_iter().peekable();
             for recording in found {
                 let id = recording.show();
-                let lookup = service.recording_lookup(&sid.provider, id);
+                let lookup = service.recording_lookup(&sid.provider, id, call.id);
                 if reports::recording_by_lookup(&mut tx, &lookup)
                     .await?
                     .is_some()

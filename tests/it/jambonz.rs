@@ -199,6 +199,25 @@ on_both! {
         assert_eq!(server.connect(&listen).await.map(drop), Err(404), "no call is known");
     }
 
+    /// The connection breaks before the caller has said anything, or before it stands: the next one is let in.
+    async fn a_stream_whose_upgrade_failed_is_let_in_again(line, server) {
+        let call = speaking(&server).await;
+        let listen = server.verb(&call);
+        server.close(&call).await;
+        for _ in 0..3 {
+            server.breaks_off(&listen).await;
+        }
+        let again = server.connects_again(&call).await;
+        assert_eq!(again, Ok(()), "the retry");
+        server.speak(&call, &speech(6), SpeechEnds::Key).await;
+        server.press(&call, "1").await;
+        line.until_reports(1).await;
+        line.until_settled().await;
+        let recordings = recordings(&line).await;
+        assert_eq!(recordings.len(), 1);
+        assert_eq!(recordings[0]["state"], "sealed");
+    }
+
     async fn only_the_right_key_opens_a_stream(line, server) {
         let call = server.dial(CALLER).await;
         server.press(&call, "1").await;
@@ -306,7 +325,7 @@ async fn forged_webhooks_are_refused() {
     assert_eq!(post(&own, SECRET, now - 310).await, 403, "too old");
     assert_eq!(post(&own, SECRET, now + 310).await, 403, "from the future");
     assert_eq!(post(&body("another"), SECRET, now).await, 403);
-    assert_eq!(post("[]", SECRET, now).await, 400);
+    assert_eq!(post("[]", SECRET, now).await, 403, "nobody's");
     assert_eq!(server.post(&url, &own, "").await.status(), 403);
     let rotated = format!(
         "{},v1={}",

@@ -111,7 +111,7 @@ impl Scene {
     /// Waits until the provider has been asked about the call, and its recording is gone there.
     pub async fn gone_at_provider(&self, story: &Story) {
         let waiting = async {
-            while self.twilio.deletions(story).last() != Some(&404) {
+            while !self.twilio.is_proven_gone(story) {
                 pause().await;
             }
         };
@@ -142,8 +142,7 @@ impl Scene {
         let files = self.binary.files();
         assert!(files.len() == 1 && files[0].ends_with(".age"), "{files:?}");
         assert!(self.twilio.is_gone(story));
-        let deletions = self.twilio.deletions(story);
-        assert_eq!(deletions.last(), Some(&404), "proven gone: {deletions:?}");
+        assert!(self.twilio.is_proven_gone(story), "{:?}", self.twilio.log());
         self.binary.run(&["audit", "verify"]);
         self.binary.finish().await;
         report

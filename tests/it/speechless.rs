@@ -71,6 +71,10 @@ impl Provider for Speechless {
         self.0.delete(id)
     }
 
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        self.0.is_gone(id)
+    }
+
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
         self.0.ask(call)
     }

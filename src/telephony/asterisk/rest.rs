@@ -48,6 +48,19 @@ impl Asterisk {
         }
     }
 
+    /// Not one that is still being made: that one has no file yet.
+    pub(super) async fn recording_is_gone(&self, name: &str) -> Result<bool, ProviderError> {
+        if self.is_live(name).await? {
+            return Ok(false);
+        }
+        let path = format!("recordings/stored/{}/file", checked(name)?);
+        match self.request(Method::GET, &path).await?.status() {
+            StatusCode::OK => Ok(false),
+            StatusCode::NOT_FOUND => Ok(true),
+            other => Err(refusal(other)),
+        }
+    }
+
     pub(super) async fn ask_channel(&self, channel: &str) -> Result<CallStanding, ProviderError> {
         let path = format!("channels/{}", checked(channel)?);
         match self.request(Method::GET, &path).await?.status() {

@@ -365,6 +365,12 @@ impl TestLine {
         queue::forget(&self.service().db).await;
     }
 
+    /// Drops the jobs of a kind.
+    pub async fn forget_jobs_of(&self, kind: &str) {
+        let forget = "DELETE FROM jobs WHERE kind = $1";
+        sql::run(&self.service().db, forget, &[kind.into()]).await;
+    }
+
     /// Ends the test: no job may be left undone, and the provider must have understood everything.
     pub async fn finish(mut self) {
         self.idle().await;

@@ -64,6 +64,8 @@ struct Kept {
 struct Things {
     recordings: BTreeMap<String, Kept>,
     ended: HashSet<String>,
+    /// The number a call was made to, where it is not the default line's.
+    dialled: BTreeMap<String, String>,
     hold: Option<Hold>,
     log: Vec<Asked>,
 }
@@ -116,6 +118,12 @@ impl StandIn {
         self.things.lock().unwrap().ended.insert(story.call.clone());
     }
 
+    /// The call is one to this number.
+    pub fn dialled(&self, story: &Story, number: &str) {
+        let mut things = self.things.lock().unwrap();
+        things.dialled.insert(story.call.clone(), number.to_owned());
+    }
+
     /// From now on, stop there; or nowhere.
     pub fn hold(&self, hold: Option<Hold>) {
         self.things.lock().unwrap().hold = hold;
@@ -132,6 +140,21 @@ impl StandIn {
     /// Is the recording deleted?
     pub fn is_gone(&self, story: &Story) -> bool {
         self.things.lock().unwrap().recordings[&story.recording].gone
+    }
+
+    /// Was the recording asked for once more, after it was deleted, where it is fetched from?
+    pub fn is_proven_gone(&self, story: &Story) -> bool {
+        let audio = format!("Recordings/{}.wav", story.recording);
+        let log = self.log();
+        let deleted = log.iter().position(|asked| {
+            asked.method == Method::DELETE && asked.path.contains(&story.recording)
+        });
+        deleted.is_some_and(|at| {
+            let fetched = |asked: &Asked| asked.method == Method::GET && asked.path == audio;
+            log[at..]
+                .iter()
+                .any(|asked| fetched(asked) && asked.status == 404)
+        })
     }
 
     /// What it was asked, in order.
@@ -167,14 +190,23 @@ impl StandIn {
     async fn answer(&self, method: Method, path: &str) -> Response {
         let (kind, rest) = path.split_once('/').unwrap_or((path, ""));
         match (&method, kind) {
-            (&Method::GET, "Recordings") => self.audio(rest.strip_suffix(".wav")),
-            (&Method::DELETE, "Recordings") => {
-                let sid = rest.strip_suffix(".json").unwrap_or(rest);
-                self.delete(sid, path).await
+            (&Method::GET, "Recordings.json") => {
+                axum::Json(json!({ "recordings": [] })).into_response()
             }
+            (&Method::GET, "Recordings") => match rest.strip_suffix(".json") {
+                Some(sid) => self.recording(sid),
+                None => self.audio(rest.strip_suffix(".wav")),
+            },
+            (&Method::DELETE, "Recordings") => match rest.strip_suffix(".json") {
+                Some(sid) => self.delete(sid, path).await,
+                None => missing(),
+            },
             (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
                 Some(call) => self.recordings_of(call),
-                None => self.call(rest.strip_suffix(".json").unwrap_or(rest)),
+                None => match rest.strip_suffix(".json") {
+                    Some(call) => self.call(call),
+                    None => missing(),
+                },
             },
             _ => missing(),
         }
@@ -236,9 +268,26 @@ impl StandIn {
     }
 
     fn call(&self, sid: &str) -> Response {
-        let ended = self.things.lock().unwrap().ended.contains(sid);
+        let things = self.things.lock().unwrap();
+        let ended = things.ended.contains(sid);
         let status = if ended { "completed" } else { "in-progress" };
-        axum::Json(json!({ "sid": sid, "status": status })).into_response()
+        let to = things
+            .dialled
+            .get(sid)
+            .map_or("+8618877009155", String::as_str);
+        let call = json!({ "sid": sid, "status": status, "from": "+8613800138000", "to": to, "parent_call_sid": null });
+        axum::Json(call).into_response()
+    }
+
+    fn recording(&self, sid: &str) -> Response {
+        let things = self.things.lock().unwrap();
+        match things.recordings.get(sid).filter(|kept| !kept.gone) {
+            Some(kept) => {
+                axum::Json(json!({ "sid": sid, "call_sid": kept.call, "status": "completed" }))
+                    .into_response()
+            }
+            None => missing(),
+        }
     }
 
     fn recordings_of(&self, call: &str) -> Response {
