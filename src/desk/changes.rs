@@ -12,24 +12,37 @@ use chrono::TimeDelta;
 /// How long a change is shown, in line time.
 const SHOWN: TimeDelta = TimeDelta::days(7);
 
-/// The changes of a line that the inspector has not put away, the newest first; none for those who are no leads. What
-/// adding a member brings with it is one change.
+/// The changes of one line.
+#[derive(Default)]
+pub struct Changes {
+    /// The links, the newest first, without those that belong to another one.
+    pub links: Vec<LinkRow>,
+    /// The number of the newest link, shown or not: up to here they are put away. 0 when there is none.
+    pub newest: i64,
+}
+
+/// The changes of a line that the inspector has not put away; none for those who are no leads. What adding a member
+/// brings with it is one change.
 ///
 /// # Errors
 ///
 /// When the database fails.
-pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result<Vec<LinkRow>> {
+pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result<Changes> {
     if inspector.role() != Role::Lead {
-        return Ok(Vec::new());
+        return Ok(Changes::default());
     }
     let since = service.clock.line_now() - SHOWN;
     let mut tx = service.db.read().await?;
     let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
     let links = audit::of_members(&mut tx, &line.id, after, since).await?;
-    let news = links
-        .iter()
-        .filter(|link| !goes_without_saying(link, &links));
-    Ok(news.cloned().collect())
+    Ok(Changes {
+        newest: links.first().map_or(0, |link| link.seq),
+        links: links
+            .iter()
+            .filter(|link| !goes_without_saying(link, &links))
+            .cloned()
+            .collect(),
+    })
 }
 
 /// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.

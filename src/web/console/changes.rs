@@ -23,18 +23,18 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Takes in those of one line.
-    pub fn add(&mut self, w: &Words, line: &str, zone: Tz, links: &[LinkRow]) {
-        let Some(newest) = links.iter().map(|link| link.seq).max() else {
+    pub fn add(&mut self, w: &Words, line: &str, zone: Tz, changes: &changes::Changes) {
+        if changes.links.is_empty() {
             return;
-        };
-        self.texts.extend(links.iter().map(|link| {
+        }
+        self.texts.extend(changes.links.iter().map(|link| {
             let at = said::moment(w, link.at, zone);
             format!("{line} · {at} · {}", sentence(w, link))
         }));
         if !self.seen.is_empty() {
             self.seen.push(' ');
         }
-        self.seen.push_str(&format!("{line}:{newest}"));
+        self.seen.push_str(&format!("{line}:{}", changes.newest));
     }
 }
 

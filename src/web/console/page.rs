@@ -126,10 +126,10 @@ impl Visit {
             }
         }
         for line in self.inspector.lines(service) {
-            let links = desk::changes::of(service, &self.inspector, line)
+            let changed = desk::changes::of(service, &self.inspector, line)
                 .await
                 .map_err(|error| self.stop(error))?;
-            changes.add(self.w, &line.id, line.schedule.timezone, &links);
+            changes.add(self.w, &line.id, line.schedule.timezone, &changed);
             let waived = desk::team::waived_by(service, line)
                 .await
                 .map_err(|error| self.stop(error))?;
