@@ -10,18 +10,20 @@ use crate::config::{Config, ConfigError, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
-use crate::service::{Patience, Service};
+use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Provider, Voice};
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
+use crate::work::slots::Slots;
 use crate::{web, work};
 use axum::Router;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -170,8 +172,11 @@ pub async fn build_with(
         live: Live::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
+        unnamed_files: AtomicUsize::new(0),
         counters: Counters::default(),
         patience: Patience::default(),
+        slowest: Slowest::default(),
+        asking: Slots::new(work::settle_asks),
     }))
 }
 

@@ -6,16 +6,19 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::line::Line;
 use crate::sounds;
-use crate::store::{Db, members};
+use crate::store::{Db, StoreError, jobs, members};
 use crate::telephony::{Finding, Mute};
-use crate::vault::recordings::Recordings;
+use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
 use crate::vault::secret::ServiceSecret;
+use crate::work::housekeeping;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
 /// So many of the times nobody is on duty are printed.
 const GAPS_NAMED: usize = 3;
+/// So many of the files no row names are printed.
+const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Check {}
@@ -167,6 +170,8 @@ async fn storage(config: &Config, report: &mut Report) {
         Err(error) => return report.bad(&error),
     };
     report.good("database");
+    failing_jobs(&db, report).await;
+    unnamed_files(&config.recordings, &db, report).await;
     for entry in &config.lines {
         let id = &entry.line.id;
         let key = async { members::current_key(&mut db.read().await?, id).await }.await;
@@ -186,6 +191,54 @@ async fn storage(config: &Config, report: &mut Report) {
         }
     }
     db.close().await;
+}
+
+/// Work that is tried again and again.
+async fn failing_jobs(db: &Db, report: &mut Report) {
+    let failing = async { jobs::failing(&mut db.read().await?).await };
+    let failing: Result<_, StoreError> = failing.await;
+    match failing {
+        Ok(kinds) if kinds.is_empty() => report.good("jobs: none keeps failing"),
+        Ok(kinds) => {
+            for kind in kinds {
+                report.bad(&format!(
+                    "jobs: {} of kind {} keep failing since {} UTC: {}; see `dutyline jobs list`",
+                    kind.count,
+                    kind.kind,
+                    kind.since.format("%Y-%m-%d %H:00"),
+                    kind.reason
+                ));
+            }
+        }
+        Err(error) => report.bad(&format!("jobs: {error}")),
+    }
+}
+
+/// Files in the folder of recordings that no row names: what a crash, or a worker that lost its lease, left there.
+async fn unnamed_files(folder: &Path, db: &Db, report: &mut Report) {
+    // A missing folder has been reported.
+    if !folder.is_dir() {
+        return;
+    }
+    let Ok(recordings) = Recordings::open_folder(folder) else {
+        return;
+    };
+    match housekeeping::unnamed(db, &recordings, Clock::system().system_now()).await {
+        Ok(files) if files.is_empty() => {
+            report.good("every file in the folder of recordings belongs to a recording")
+        }
+        Ok(files) => {
+            report.warn(&format!(
+                "folder of recordings: {} file(s) that no recording refers to; `dutyline recordings unnamed` removes those older than {} days",
+                files.len(),
+                KEPT_UNNAMED.num_days()
+            ));
+            for file in files.iter().take(FILES_NAMED) {
+                report.warn(&format!("  {}  {}", file.at.format("%Y-%m-%d"), file.name));
+            }
+        }
+        Err(error) => report.bad(&error),
+    }
 }
 
 /// What a provider without a voice plays.

@@ -114,11 +114,15 @@ async fn keep_fact(
         false => call.place_of(step),
     };
     let sealed_sid = service.seal_sid(provider, sid);
+    let now = service.clock.system_now();
     if !reports::announce(tx, id, report, &lookup, &sealed_sid, number).await? {
+        // If it could not be fetched so far, it may be there now.
+        if let Some(known) = reports::recording_by_lookup(tx, &lookup).await? {
+            jobs::hasten(tx, Kind::Fetch, known.id, now).await?;
+        }
         return Ok(false);
     }
-    let now = service.clock.system_now();
-    jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
+    jobs::enqueue_at(tx, random_id(), Kind::Fetch, id, provider, now).await?;
     if silent {
         return Ok(true);
     }

@@ -6,7 +6,7 @@
 use super::media::Media;
 use super::webhook::is_over;
 use crate::hidden::Hidden;
-use crate::telephony::rest::{checked, download, failed, in_our_words, json, refusal};
+use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::{
     CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
     ProviderRecordingId,
@@ -94,9 +94,10 @@ impl Account {
             ),
             Sound::HandedOut(path, _) => (format!("{}{path}/{id}", self.origin), StatusCode::OK),
         };
-        match self.request(Method::DELETE, &url).await?.status() {
+        let answer = self.request(Method::DELETE, &url).await?;
+        match answer.status() {
             status if status == deleted => Ok(()),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
         }
     }
 
