@@ -15,19 +15,21 @@ use crate::exposure;
 use crate::health::Health;
 use crate::installation;
 use crate::login::Logins;
-use crate::service::{Patience, Service};
+use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Provider, Voice};
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
+use crate::work::slots::Slots;
 use crate::{web, work};
 use axum::Router;
 use server::Limits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -172,8 +174,11 @@ pub async fn build_with(
         per_session: Arc::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
+        unnamed_files: AtomicUsize::new(0),
         counters: Counters::default(),
         patience: Patience::default(),
+        slowest: Slowest::default(),
+        asking: Slots::new(work::settle_asks),
     }))
 }
 

@@ -264,8 +264,14 @@ pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreErro
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
 
+/// A session from the future is over too: it was begun or used while a clock was wrong, and would last until then.
 fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
-    now - session.seen_at > IDLE || now - session.created_at > LONGEST
+    /// What the clocks of two nodes may differ.
+    const AHEAD: TimeDelta = TimeDelta::minutes(5);
+    now - session.seen_at > IDLE
+        || now - session.created_at > LONGEST
+        || session.seen_at - now > AHEAD
+        || session.created_at - now > AHEAD
 }
 
 /// The line keys a member holds, open: id, line, key.

@@ -9,8 +9,10 @@ use crate::telephony::Provider;
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::{Key, ServiceSecret};
+use crate::work::slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -57,10 +59,35 @@ pub struct Service {
     pub arriving: watch::Sender<usize>,
     /// The service stops: connections are to end.
     pub closing: watch::Sender<bool>,
+    /// How many files of the folder of recordings no row names, as housekeeping counted last.
+    pub unnamed_files: AtomicUsize,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
     /// How long callers on the line are kept waiting.
     pub patience: Patience,
+    /// How slowly a provider may send a recording.
+    pub slowest: Slowest,
+    /// Settling asks a provider for the recordings of so many calls at once.
+    pub asking: Slots<String>,
+}
+
+/// How slowly a provider may send a recording: one that sends fewer bytes in this time is asked again later.
+#[derive(Clone, Copy, Debug)]
+pub struct Slowest {
+    /// So many bytes.
+    pub bytes: u64,
+    /// In this time.
+    pub time: Duration,
+}
+
+impl Default for Slowest {
+    /// 1 KiB/s over 20 s.
+    fn default() -> Self {
+        Self {
+            bytes: 20 * 1024,
+            time: Duration::from_secs(20),
+        }
+    }
 }
 
 /// How long callers on the line are kept waiting for what is slow, before they are answered without it: whoever waits
@@ -106,6 +133,13 @@ impl Service {
         let plain = self.sid_key.open(sealed, b"sid").ok()?;
         let (provider, id) = serde_json::from_slice(&plain).ok()?;
         Some(ProviderRef { provider, id })
+    }
+
+    /// The name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.
+    pub fn provider_of(&self, sid: Option<&Vec<u8>>) -> String {
+        sid.and_then(|sid| self.open_sid(sid))
+            .map(|sid| sid.provider)
+            .unwrap_or_default()
     }
 
     /// Keyed hash of a provider's call id.

@@ -8,16 +8,19 @@ use crate::exposure;
 use crate::installation;
 use crate::line::Line;
 use crate::sounds;
-use crate::store::{Db, members};
+use crate::store::{Db, StoreError, jobs, members};
 use crate::telephony::{Finding, Mute};
-use crate::vault::recordings::Recordings;
+use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
 use crate::vault::secret::ServiceSecret;
+use crate::work::housekeeping;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
 /// So many of the times nobody is on duty are printed.
 const GAPS_NAMED: usize = 3;
+/// So many of the files no row names are printed.
+const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Check {}
@@ -162,17 +165,29 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
         Err(error) => report.bad(&format!("database: {error}")),
     }
-    belonging(config, &db, secret.ok().as_ref(), report).await;
+    let recordings = belonging(config, &db, secret.ok().as_ref(), report).await;
+    failing_jobs(&db, report).await;
+    if let Some(recordings) = recordings {
+        unnamed_files(&recordings, &db, report).await;
+    }
     keys(config, &db, report).await;
     db.close().await;
 }
 
-/// Whether the service secret and the folder of recordings are those of the database.
-async fn belonging(config: &Config, db: &Db, secret: Option<&ServiceSecret>, report: &mut Report) {
+/// Whether the service secret and the folder of recordings are those of the database. The folder, where it is.
+async fn belonging(
+    config: &Config,
+    db: &Db,
+    secret: Option<&ServiceSecret>,
+    report: &mut Report,
+) -> Option<Recordings> {
     let found = async { installation::read(&mut db.read().await?).await }.await;
     let found = match found {
         Ok(found) => found,
-        Err(error) => return report.bad(&format!("installation: {error}")),
+        Err(error) => {
+            report.bad(&format!("installation: {error}"));
+            return None;
+        }
     };
     if let Some(secret) = secret {
         match installation::verify(&found, secret, &config.secret_file) {
@@ -180,9 +195,16 @@ async fn belonging(config: &Config, db: &Db, secret: Option<&ServiceSecret>, rep
             Err(error) => report.bad(&format!("service secret: {error}")),
         }
     }
-    match Recordings::open(&config.recordings, found.id).check_marker() {
-        Ok(()) => report.good("folder of recordings"),
-        Err(error) => report.bad(&error.to_string()),
+    let recordings = Recordings::open(&config.recordings, found.id);
+    match recordings.check_marker() {
+        Ok(()) => {
+            report.good("folder of recordings");
+            Some(recordings)
+        }
+        Err(error) => {
+            report.bad(&error.to_string());
+            None
+        }
     }
 }
 
@@ -204,6 +226,47 @@ async fn keys(config: &Config, db: &Db, report: &mut Report) {
             Ok(None) => report.bad(&format!("line {id}: no key; run `dutyline init`")),
             Err(error) => report.bad(&format!("line {id}: {error}")),
         }
+    }
+}
+
+/// Work that is tried again and again.
+async fn failing_jobs(db: &Db, report: &mut Report) {
+    let failing = async { jobs::failing(&mut db.read().await?).await };
+    let failing: Result<_, StoreError> = failing.await;
+    match failing {
+        Ok(kinds) if kinds.is_empty() => report.good("jobs: none keeps failing"),
+        Ok(kinds) => {
+            for kind in kinds {
+                report.bad(&format!(
+                    "jobs: {} of kind {} keep failing since {} UTC: {}; see `dutyline jobs list`",
+                    kind.count,
+                    kind.kind,
+                    kind.since.format("%Y-%m-%d %H:00"),
+                    kind.reason
+                ));
+            }
+        }
+        Err(error) => report.bad(&format!("jobs: {error}")),
+    }
+}
+
+/// Files in the folder of recordings that no row names: what a crash, or a worker that lost its lease, left there.
+async fn unnamed_files(recordings: &Recordings, db: &Db, report: &mut Report) {
+    match housekeeping::unnamed(db, recordings, Clock::system().system_now()).await {
+        Ok(files) if files.is_empty() => {
+            report.good("every file in the folder of recordings belongs to a recording")
+        }
+        Ok(files) => {
+            report.warn(&format!(
+                "folder of recordings: {} file(s) that no recording refers to; `dutyline recordings unnamed` removes those older than {} days",
+                files.len(),
+                KEPT_UNNAMED.num_days()
+            ));
+            for file in files.iter().take(FILES_NAMED) {
+                report.warn(&format!("  {}  {}", file.at.format("%Y-%m-%d"), file.name));
+            }
+        }
+        Err(error) => report.bad(&error),
     }
 }
 

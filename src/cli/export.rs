@@ -234,11 +234,12 @@ impl Exporter<'_> {
             }
             let failed =
                 |error: std::io::Error| Failure::Failed(format!("recording {}: {error}", row.id));
+            let file = row
+                .file
+                .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
             let Some(identity) = identity else {
                 let target = folder.join(format!("recording-{}.wav.padded.age", row.id));
-                self.recordings
-                    .copy_sealed(row.id, &target)
-                    .map_err(failed)?;
+                self.recordings.copy_sealed(file, &target).map_err(failed)?;
                 continue;
             };
             let length = entries
@@ -250,7 +251,7 @@ impl Exporter<'_> {
                 })?;
             let mut reader = self
                 .recordings
-                .reader(row.id, identity, length)
+                .reader(file, identity, length)
                 .map_err(|error| damaged("recording", row.id, &error))?;
             let mut file = create(&folder.join(format!("recording-{}.wav", row.id)))?;
             std::io::copy(&mut reader, &mut file).map_err(failed)?;

@@ -17,9 +17,11 @@ mod export;
 mod hear;
 mod hours;
 mod init;
+mod jobs;
 mod member;
 mod output;
 mod prompts;
+mod recordings;
 mod serve;
 
 use crate::app::StartError;
@@ -83,6 +85,12 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What is still to be done after calls
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// The folder of sealed recordings
+    #[command(subcommand)]
+    Recordings(recordings::RecordingsCommand),
     /// Write reports out, sealed or opened with a recovery key
     #[command(
         after_help = "Example:\n  dutyline export --sealed backup-2024-04\n  dutyline export --recovery-key-file recovery.txt --line fcg-5 opened"
@@ -191,6 +199,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Prompts(prompts) => prompts.run(config),
         Command::Member(member) => member.run(config).await,
         Command::Audit(audit) => audit.run(config).await,
+        Command::Jobs(jobs) => jobs.run(config).await,
+        Command::Recordings(recordings) => recordings.run(config).await,
         Command::Export(export) => export.run(config).await,
     }
 }

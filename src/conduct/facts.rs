@@ -119,15 +119,19 @@ async fn keep_fact(
         source: &service.source_lookup(provider, sid),
         sid: &service.seal_sid(provider, sid),
     };
+    let now = service.clock.system_now();
     if !reports::announce(tx, id, report, &announced, number).await? {
+        // If it could not be fetched so far, it may be there now.
+        if let Some(known) = reports::recording_by_lookup(tx, &lookup).await? {
+            jobs::hasten(tx, Kind::Fetch, known.id, now).await?;
+        }
         return Ok(false);
     }
     let others = reports::of_same_source(tx, id).await?;
     if let Some(other) = others.first() {
         warn!(recording = %id, other = %other.id, provider, "recording named by a second call; kept in both");
     }
-    let now = service.clock.system_now();
-    jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
+    jobs::enqueue_at(tx, random_id(), Kind::Fetch, id, provider, now).await?;
     if silent {
         return Ok(true);
     }

@@ -342,7 +342,8 @@ impl<'a> Conducting<'a> {
         subject: Uuid,
         at: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), StoreError> {
-        jobs::enqueue(self.tx, crate::clock::random_id(), kind, subject, at).await
+        let (id, provider) = (crate::clock::random_id(), self.provider.name());
+        jobs::enqueue_at(self.tx, id, kind, subject, provider, at).await
     }
 
     /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
@@ -464,7 +465,9 @@ pub async fn end_call(service: &Service, tx: &mut Tx, call: &Call) -> Result<(),
     }
     let now = service.clock.system_now();
     jobs::cancel(tx, Kind::Watch, call.id).await?;
-    jobs::enqueue(tx, crate::clock::random_id(), Kind::Settle, call.id, now).await
+    let provider = service.provider_of(call.sid.as_ref());
+    let id = crate::clock::random_id();
+    jobs::enqueue_at(tx, id, Kind::Settle, call.id, &provider, now).await
 }
 
 /// Steps beyond this were never handed out: a call has some sixty.

@@ -75,6 +75,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
 pub struct Found {
     report: Report,
     recording: Uuid,
+    file: Uuid,
     length: u64,
     key: ReportKey,
 }
@@ -102,6 +103,7 @@ pub async fn recording(
     Ok(Found {
         length: recording.bytes.ok_or(DeskError::Missing)?,
         recording: recording.row.id,
+        file: recording.row.file.ok_or(DeskError::Missing)?,
         report: open.report,
         key,
     })
@@ -124,14 +126,15 @@ impl Found {
             self.recording,
             self.key.identity,
         );
+        let file = self.file;
         let length = self.length;
         let damaged = |error: &dyn std::fmt::Display| {
             DeskError::Failed(format!("a sealed recording is damaged: {error}"))
         };
         // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
         let (sha256, reader) = tokio::task::spawn_blocking(move || {
-            let reader = store.reader(id, &identity, length);
-            (store.sealed_sha256(id), reader)
+            let reader = store.reader(file, &identity, length);
+            (store.sealed_sha256(file), reader)
         })
         .await
         .map_err(|_| DeskError::Failed("a worker stopped".into()))?;

@@ -33,8 +33,8 @@ pub struct Standing {
     pub calls_with_roster: i64,
     /// Calls of the last hours.
     pub recent: Recent,
-    /// Jobs of the whole service that were given up, and want somebody to look.
-    pub jobs_given_up: i64,
+    /// Jobs of the whole service that keep failing; an operator should look.
+    pub jobs_failing: i64,
 }
 
 /// Looks at a line.
@@ -65,6 +65,6 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_running: calls::running(&mut tx, &line.id).await?,
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
-        jobs_given_up: jobs::count_dead(&mut tx).await?,
+        jobs_failing: jobs::count_failing(&mut tx).await?,
     })
 }

@@ -42,7 +42,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (
         1,
         "foundation",
@@ -65,6 +65,16 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
         7,
         "installation",
         include_str!("migrations/0007_installation.sql"),
+    ),
+    (
+        9,
+        "files of recordings",
+        include_str!("migrations/0009_files_of_recordings.sql"),
+    ),
+    (
+        10,
+        "jobs that keep failing",
+        include_str!("migrations/0010_jobs_that_keep_failing.sql"),
     ),
     (17, "members", include_str!("migrations/0017_members.sql")),
     (

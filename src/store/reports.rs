@@ -3,6 +3,7 @@
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
 use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 row! {
@@ -51,7 +52,7 @@ row! {
     /// A recording, announced by the provider, perhaps here by now.
     #[derive(Clone)]
     pub struct RecordingRow {
-        /// Its id, and the name of its file.
+        /// Its id.
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
@@ -61,6 +62,8 @@ row! {
         pub step: i32,
         /// `announced`, `sealed`, `absent`, `lost`.
         pub state: String,
+        /// The name of its file in the folder of recordings, when sealed.
+        pub file: Option<Uuid>,
         /// Padded size in bytes, when sealed.
         pub padded: Option<i64>,
         /// SHA-256 of the sealed file.
@@ -121,13 +124,14 @@ statements! {
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
     INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
-    OF_SAME_SOURCE = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings
+    OF_SAME_SOURCE = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
         WHERE source = (SELECT source FROM recordings WHERE id = $1) AND id <> $1 ORDER BY id";
     BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
-    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
-    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
-    RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
-    SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
+    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
+    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
+    RECORDINGS = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
+    FILES = "SELECT file FROM recordings WHERE file IS NOT NULL";
+    SEAL = "UPDATE recordings SET state = 'sealed', file = $4, padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
@@ -346,9 +350,21 @@ pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> 
     run!(tx, RECORDINGS, fetch_all, report)
 }
 
-/// The recording is sealed in our store; false when it was not announced any more.
-pub async fn seal(tx: &mut Tx, id: Uuid, padded: i64, sha256: &[u8; 32]) -> Result<bool> {
-    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..])? == 1)
+/// The names of all files that rows name.
+pub async fn files(tx: &mut Tx) -> Result<HashSet<Uuid>> {
+    let found: Vec<(Uuid,)> = run!(tx, FILES, fetch_all)?;
+    Ok(found.into_iter().map(|(file,)| file).collect())
+}
+
+/// The recording is sealed in our store, in this file; false when it was not announced any more.
+pub async fn seal(
+    tx: &mut Tx,
+    id: Uuid,
+    file: Uuid,
+    padded: i64,
+    sha256: &[u8; 32],
+) -> Result<bool> {
+    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..], file)? == 1)
 }
 
 /// The recording will not come: `absent` (the provider made none) or `lost` (it could not be fetched).

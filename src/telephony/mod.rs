@@ -331,6 +331,9 @@ pub enum ProviderError {
     /// The provider has no such request.
     #[error("the provider cannot do that")]
     Unsupported,
+    /// The provider answered 429 or 503 and asks not to be asked again before this time has passed: an hour at most.
+    #[error("the provider asks to be left alone for {} s", .0.as_secs())]
+    Busy(Duration),
     /// Anything else: unreachable, cut short, an error status. Safe to log: holds no address and no body.
     #[error("the provider answered badly: {0}")]
     Failed(String),

@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::warn;
 
@@ -78,13 +79,16 @@ async fn text(service: &Service) -> Result<String, StoreError> {
     }
     let mut tx = service.db.read().await?;
     text.push_str("# TYPE dutyline_jobs gauge\n");
-    for (kind, dead, count) in jobs::count(&mut tx).await? {
-        let state = if dead { "given_up" } else { "waiting" };
+    for (kind, failing, count) in jobs::count(&mut tx).await? {
+        let state = if failing { "failing" } else { "waiting" };
         let _ = writeln!(
             text,
             "dutyline_jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}"
         );
     }
+    text.push_str("# TYPE dutyline_recordings_unnamed gauge\n");
+    let unnamed = service.unnamed_files.load(Ordering::Relaxed);
+    let _ = writeln!(text, "dutyline_recordings_unnamed {unnamed}");
     text.push_str("# TYPE dutyline_reports gauge\n");
     for entry in &service.config.lines {
         let line = &entry.line.id;

@@ -89,7 +89,7 @@ async fn sealed(
         .recipient
         .parse()
         .map_err(|_| super::unreadable("the report's key"))?;
-    let writer = service.recordings.writer(begun.recording.id, &recipient)?;
+    let writer = service.recordings.writer(&recipient)?;
     let (sender, chunks) = mpsc::channel::<Bytes>(WAITING);
     let at = hour(service.clock.line_now());
     let sealing = tokio::task::spawn_blocking(move || seal(writer, chunks, at));
@@ -144,7 +144,7 @@ async fn sealed(
     let _ = sender.send(Bytes::new()).await;
     drop(sender);
     let (stored, peaks) = sealing.await??;
-    read_back(service, begun.recording.id, &stored).await?;
+    read_back(service, &stored).await?;
     if let Some(telling) = telling {
         // What came of it is seen when all is written down.
         let _ = telling.await;
@@ -186,7 +186,8 @@ fn seal(
     writer.write(&header)?;
     while let Some(chunk) = chunks.blocking_recv() {
         if chunk.is_empty() {
-            return Ok((writer.finish(at)?, checker.peaks(PEAKS)));
+            // It is here alone: the file stays, whatever comes of writing it down.
+            return Ok((writer.finish(at)?.keep(), checker.peaks(PEAKS)));
         }
         take(&chunk)?;
         writer.write(&chunk)?;

@@ -37,9 +37,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         for copy in copies.chain([&recording]) {
             must_be_whole(service, copy).await?;
         }
-        let provider = service.providers.get(&source.provider).ok_or_else(|| {
-            Unfinished::Failed(format!("no provider {} is configured", source.provider))
-        })?;
+        let provider = service
+            .providers
+            .get(&source.provider)
+            .ok_or_else(|| super::not_configured(&source.provider))?;
         if !provider.capabilities().deletes {
             // It stays there as long as the account keeps recordings, and nobody is told otherwise.
             let mut tx = service.db.begin().await?;
@@ -72,8 +73,11 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
 
 /// Is our file there, and as it was sealed?
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
-    let (recordings, id) = (service.recordings.clone(), recording.id);
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(id)).await?;
+    let Some(file) = recording.file else {
+        return Ok(false);
+    };
+    let recordings = service.recordings.clone();
+    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(file)).await?;
     match hash {
         Ok(hash) => Ok(recording.sha256.as_deref() == Some(&hash[..])),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

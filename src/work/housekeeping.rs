@@ -1,13 +1,15 @@
 //! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds, the
-//! sound of a reply whose call nobody here has settled.
+//! sound of a reply whose call nobody here has settled. And what is counted in time: files no row names.
 
 use crate::clock::hour;
 use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{StoreError, calls, members, nodes, reports};
-use chrono::TimeDelta;
+use crate::store::{Db, StoreError, calls, members, nodes, reports};
+use crate::vault::recordings::{Recordings, Unnamed};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
@@ -28,11 +30,55 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         if let Err(error) = tidy(&service).await {
             warn!(%error, "housekeeping failed; it is tried again in an hour");
         }
+        if let Err(error) = count_unnamed(&service, service.clock.system_now()).await {
+            warn!(%error, "files of recordings cannot be counted; it is tried again in an hour");
+        }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stop.changed() => {}
         }
     }
+}
+
+/// A file younger than this may be named by a row any moment: it is not counted.
+pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
+
+/// The files of the folder of recordings that no row names, but for those of the last hour before `now`.
+///
+/// # Errors
+///
+/// When the database or the folder cannot be read.
+pub async fn unnamed(
+    db: &Db,
+    recordings: &Recordings,
+    now: DateTime<Utc>,
+) -> Result<Vec<Unnamed>, String> {
+    let before = now - MAY_BE_NAMED;
+    let named = async { reports::files(&mut db.read().await?).await };
+    let named = named.await.map_err(|error: StoreError| error.to_string())?;
+    let recordings = recordings.clone();
+    tokio::task::spawn_blocking(move || recordings.unnamed(&named, before))
+        .await
+        .map_err(|_| "a worker stopped".to_owned())?
+        .map_err(|error| format!("the folder of recordings: {error}"))
+}
+
+/// Counts those files, for the metrics, and logs when there are any.
+///
+/// # Errors
+///
+/// When the database or the folder cannot be read.
+pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), String> {
+    let unnamed = unnamed(&service.db, &service.recordings, now).await?;
+    let count = unnamed.len();
+    service.unnamed_files.store(count, Ordering::Relaxed);
+    if count > 0 {
+        warn!(
+            count,
+            "files in the folder of recordings that no recording refers to; see `dutyline recordings unnamed`"
+        );
+    }
+    Ok(())
 }
 
 /// Throws away what is due.

@@ -3,6 +3,7 @@
 //! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
 //! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
 
+pub mod alarm;
 pub mod arrive;
 mod delete;
 mod fetch;
@@ -11,7 +12,10 @@ mod pace;
 pub mod runner;
 mod sealed;
 mod settle;
+pub mod slots;
 mod watch;
+
+pub use settle::most_asks as settle_asks;
 
 use crate::service::Service;
 use crate::store::jobs::{self, JobRow};
@@ -42,11 +46,13 @@ impl Claimed {
 /// Why a job is not done yet.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// It is to be tried again, sooner or later as it has been tried often before. The reason holds nothing secret.
+    /// It is to be tried again, sooner or later as it has failed often before. The reason holds nothing secret.
     Failed(String),
+    /// The same, but not before this time has passed: the provider asked for it.
+    Busy(String, TimeDelta),
     /// Nothing is wrong; it is just not time yet.
     Later(TimeDelta),
-    /// Somebody else does it.
+    /// The lease was lost, or could not be renewed: another worker may be at it.
     LeaseLost,
 }
 
@@ -58,7 +64,13 @@ impl From<StoreError> for Unfinished {
 
 impl From<ProviderError> for Unfinished {
     fn from(error: ProviderError) -> Self {
-        Self::Failed(error.to_string())
+        let reason = error.to_string();
+        match error {
+            ProviderError::Busy(time) => {
+                Self::Busy(reason, TimeDelta::from_std(time).unwrap_or(pace::HOUR))
+            }
+            _ => Self::Failed(reason),
+        }
     }
 }
 
@@ -77,7 +89,7 @@ impl From<tokio::task::JoinError> for Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(reason) => f.write_str(reason),
+            Self::Failed(reason) | Self::Busy(reason, _) => f.write_str(reason),
             Self::Later(_) => f.write_str("not yet"),
             Self::LeaseLost => f.write_str("the lease was lost"),
         }
@@ -102,6 +114,12 @@ async fn own_folder(service: &Service) -> Result<(), Unfinished> {
 
 fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
+}
+
+fn not_configured(provider: &str) -> Unfinished {
+    Unfinished::Failed(format!(
+        "no [[provider]] is named {provider}; configure it under this name again"
+    ))
 }
 
 /// Bytes as hex digits.

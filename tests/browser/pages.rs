@@ -244,7 +244,12 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.see_at(&at, "report-being-fetched").await;
     let given_up = "UPDATE recordings SET state = 'lost' WHERE state = 'announced'";
     run(tour.line.db(), given_up, &[]).await;
-    run(tour.line.db(), "UPDATE jobs SET dead = TRUE", &[]).await;
+    run(
+        tour.line.db(),
+        "UPDATE jobs SET failing_since = run_after",
+        &[],
+    )
+    .await;
     tour.goto(&at).await;
     tour.window.wait_for("article[id$=-lost]").await;
     tour.see("report-lost").await;

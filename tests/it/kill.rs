@@ -140,7 +140,9 @@ impl Scene {
             assert_eq!(of_kind.count(), 1, "one {kind} in {report}");
         }
         let files = self.binary.files();
-        assert!(files.len() == 1 && files[0].ends_with(".age"), "{files:?}");
+        // A kill between a file's last fsync and its commit leaves a file that no row names.
+        let finished = |name: &String| name.ends_with(".age");
+        assert!(!files.is_empty() && files.iter().all(finished), "{files:?}");
         assert!(self.twilio.is_gone(story));
         assert!(self.twilio.is_proven_gone(story), "{:?}", self.twilio.log());
         self.binary.run(&["audit", "verify"]);

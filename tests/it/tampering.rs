@@ -162,7 +162,8 @@ impl<'a> Scene<'a> {
     }
 
     fn file(&self, recording: &RecordingRow) -> PathBuf {
-        self.line.recordings().join(format!("{}.age", recording.id))
+        let name = recording.file.expect("it is sealed");
+        self.line.recordings().join(format!("{name}.age"))
     }
 }
 
@@ -668,14 +669,13 @@ const PUT_TRAIL_BACK: [&str; 4] = [
 async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let store = dutyline::vault::recordings::Recordings::make(folder.path(), Uuid::nil()).unwrap();
-    let mut writer = store
-        .writer(row.id, &scene.recipient(row.report).await)
-        .unwrap();
+    let mut writer = store.writer(&scene.recipient(row.report).await).unwrap();
     writer.write(&wav(b"forgd")).unwrap();
-    writer
+    let finished = writer
         .finish(scene.line.service().clock.line_now())
         .unwrap();
-    std::fs::read(folder.path().join(format!("{}.age", row.id))).unwrap()
+    let name = finished.keep().file;
+    std::fs::read(folder.path().join(format!("{name}.age"))).unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@
 use super::media::Media;
 use super::webhook::is_over;
 use crate::hidden::Hidden;
-use crate::telephony::rest::{checked, download, failed, in_our_words, json, refusal};
+use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::{
     CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
     ProviderRecordingId,
@@ -119,7 +119,7 @@ impl Account {
         };
         match answer.status() {
             status if status == deleted => Ok(()),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
         }
     }
 
@@ -130,10 +130,11 @@ impl Account {
             Sound::Here(_) => self.at(&format!("Recordings/{id}.wav")),
             Sound::HandedOut(path, _) => format!("{}{path}/{id}", self.origin),
         };
-        match self.request(Method::GET, &url).await?.status() {
+        let answer = self.request(Method::GET, &url).await?;
+        match answer.status() {
             StatusCode::NOT_FOUND => Ok(true),
             status if status.is_success() || status.is_redirection() => Ok(false),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
         }
     }
 

@@ -91,6 +91,8 @@ impl Visit {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
         let mut changes = Changes::default();
+        // Of the whole service: each line says the same.
+        let mut jobs_failing = 0;
         let after = live::now(service, &self.inspector, None)
             .await
             .map_err(|error| self.stop(error))?;
@@ -121,9 +123,12 @@ impl Visit {
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
                 warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
-            if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
-                warnings.push(self.w.jobs_given_up.clone());
-            }
+            jobs_failing = standing.jobs_failing;
+        }
+        let lead = self.inspector.role() == Role::Lead;
+        if lead && jobs_failing > 0 {
+            let count = jobs_failing.to_string();
+            warnings.push(self.w.jobs_failing.replace("{count}", &count));
         }
         for line in self.inspector.lines(service) {
             let changed = desk::changes::of(service, &self.inspector, line)
@@ -149,7 +154,7 @@ impl Visit {
             changes,
             live: format!("/console/events?after={after}"),
             renews: false,
-            lead: self.inspector.role() == Role::Lead,
+            lead,
         })
     }
 

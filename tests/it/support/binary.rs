@@ -136,12 +136,16 @@ impl Binary {
         answer.text().await.expect("metrics")
     }
 
-    /// Waits until no job is left but the watch over a running call. A job given up is a failure.
+    /// Waits until no job is left but the watch over a running call. A job that keeps failing is a failure.
     pub async fn quiet(&self) {
         let waiting = async {
             loop {
                 let metrics = self.metrics().await;
-                assert!(!metrics.contains("given_up"), "{metrics}\n{}", self.log());
+                assert!(
+                    !metrics.contains("\"failing\""),
+                    "{metrics}\n{}",
+                    self.log()
+                );
                 let is_left = |line: &&str| {
                     line.starts_with("dutyline_jobs{") && !line.contains(r#"kind="watch""#)
                 };

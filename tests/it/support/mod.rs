@@ -127,7 +127,7 @@ impl TestLine {
 
     /// A line whose clock starts at `at`, with the configuration as `change` makes it.
     pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::make(PATIENT, ByHand::default(), None, database, at, change).await
+        Self::prepared(|_| {}, database, at, change).await
     }
 
     /// The same over another provider.
@@ -138,7 +138,7 @@ impl TestLine {
         change: impl FnOnce(String) -> String,
     ) -> Self {
         Self::make(
-            PATIENT,
+            |service| service.patience = PATIENT,
             ByHand::default(),
             Some(accent),
             database,
@@ -155,7 +155,22 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(patience, ByHand::default(), None, database, at, change).await
+        let prepare = move |service: &mut Service| service.patience = patience;
+        Self::make(prepare, ByHand::default(), None, database, at, change).await
+    }
+
+    /// The same, and the service is prepared before it starts.
+    pub async fn prepared(
+        prepare: impl FnOnce(&mut Service),
+        database: Database,
+        at: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        let prepare = |service: &mut Service| {
+            service.patience = PATIENT;
+            prepare(service);
+        };
+        Self::make(prepare, ByHand::default(), None, database, at, change).await
     }
 
     /// The same, waiting for callers with these timers.
@@ -165,11 +180,12 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(PATIENT, timers, None, database, at, change).await
+        let prepare = |service: &mut Service| service.patience = PATIENT;
+        Self::make(prepare, timers, None, database, at, change).await
     }
 
     async fn make(
-        patience: Patience,
+        prepare: impl FnOnce(&mut Service),
         timers: ByHand,
         accent: Option<Accent>,
         database: Database,
@@ -197,9 +213,7 @@ impl TestLine {
         let mut service = app::build_with(config, clock, Arc::new(timers))
             .await
             .expect("the service");
-        Arc::get_mut(&mut service)
-            .expect("nobody else has it")
-            .patience = patience;
+        prepare(Arc::get_mut(&mut service).expect("nobody else has it"));
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
             .await
             .unwrap();
@@ -348,7 +362,7 @@ impl TestLine {
         assert!(waited.is_ok(), "it does not come about");
     }
 
-    /// The jobs that are waiting: kind, given up, number. Watching over a running call is none to wait for.
+    /// The jobs that are waiting: kind, whether they keep failing, number. Watching over a running call is none to wait for.
     pub async fn jobs(&self) -> Vec<(String, bool, i64)> {
         let mut counts = self.all_jobs().await;
         counts.retain(|(kind, ..)| kind != "watch");

@@ -18,6 +18,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What requests for a recording's audio get instead of it.
@@ -29,6 +30,10 @@ pub enum Serving {
     CutShort,
     /// Something else, with status 200.
     Other(&'static str, Bytes),
+    /// The whole length announced, then a byte every 50 ms.
+    Trickle,
+    /// This status, and this in `Retry-After`.
+    Busy(u16, String),
 }
 
 /// Where the stand-in stops in the middle, and does not go on.
@@ -40,6 +45,8 @@ pub enum Hold {
     BeforeDeleting,
     /// It has deleted, and does not say so.
     AfterDeleting,
+    /// It was asked for the recordings of a call, and does not answer.
+    Listing,
 }
 
 /// A request that was answered, or is being held.
@@ -77,6 +84,7 @@ pub struct StandIn {
     pub url: String,
     things: Arc<Mutex<Things>>,
     held: watch::Sender<usize>,
+    let_go: watch::Sender<bool>,
 }
 
 impl StandIn {
@@ -87,6 +95,7 @@ impl StandIn {
             url: format!("http://{}", listener.local_addr().unwrap()),
             things: Arc::default(),
             held: watch::Sender::new(0),
+            let_go: watch::Sender::new(false),
         };
         let router = Router::new().fallback(answer).with_state(stand_in.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -127,6 +136,19 @@ impl StandIn {
     /// From now on, stop there; or nowhere.
     pub fn hold(&self, hold: Option<Hold>) {
         self.things.lock().unwrap().hold = hold;
+    }
+
+    /// Audio that is held goes on.
+    pub fn let_go(&self) {
+        self.let_go.send_replace(true);
+    }
+
+    /// Waits until so many requests have been held.
+    pub async fn holds(&self, count: usize) {
+        let mut held = self.held.subscribe();
+        let waiting = held.wait_for(|held| *held >= count);
+        let waited = tokio::time::timeout(super::DEADLINE, waiting).await;
+        waited.expect("requests come that are held").unwrap();
     }
 
     /// Waits until a request is held.
@@ -202,7 +224,12 @@ impl StandIn {
                 None => missing(),
             },
             (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
-                Some(call) => self.recordings_of(call),
+                Some(call) => {
+                    if self.things.lock().unwrap().hold == Some(Hold::Listing) {
+                        self.never().await;
+                    }
+                    self.recordings_of(call)
+                }
                 None => match rest.strip_suffix(".json") {
                     Some(call) => self.call(call),
                     None => missing(),
@@ -227,8 +254,14 @@ impl StandIn {
         ];
         if hold == Some(Hold::Audio) {
             let stand_in = self.clone();
-            let never = stream::once(async move { stand_in.never().await });
-            let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(never);
+            let rest = audio.slice(audio.len() / 2..);
+            let later = stream::once(async move {
+                stand_in.held.send_modify(|held| *held += 1);
+                let mut let_go = stand_in.let_go.subscribe();
+                let _ = let_go.wait_for(|gone| *gone).await;
+                Ok(rest)
+            });
+            let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(later);
             return (wav, Body::from_stream(body)).into_response();
         }
         match kept.serving.clone() {
@@ -236,6 +269,21 @@ impl StandIn {
             Some(Serving::NotYet) => missing(),
             Some(Serving::Other(kind, body)) => {
                 ([(header::CONTENT_TYPE, kind)], body).into_response()
+            }
+            Some(Serving::Busy(status, after)) => {
+                let status = StatusCode::from_u16(status).unwrap();
+                (status, [(header::RETRY_AFTER, after)]).into_response()
+            }
+            Some(Serving::Trickle) => {
+                self.held.send_modify(|held| *held += 1);
+                let bytes = stream::unfold(0, move |at| {
+                    let byte = audio.slice(at..at + 1);
+                    async move {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        Some((Ok::<_, std::io::Error>(byte), at + 1))
+                    }
+                });
+                (wav, Body::from_stream(bytes)).into_response()
             }
             Some(Serving::CutShort) => {
                 let broken = stream::once(async { Err(std::io::Error::other("cut on purpose")) });
