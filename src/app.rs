@@ -249,6 +249,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
         // An error means that whoever could say so is gone.
         let _ = stop.wait_for(|stop| *stop).await;
     };
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     if let Err(error) = axum::serve(listener, router)
         .with_graceful_shutdown(stopped)
         .await

@@ -14,6 +14,7 @@ pub use prompts::PromptsConfig;
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::vault::seal::Recipient;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// What providers call, without a trailing slash.
     pub public_url: String,
+    /// The reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
     /// The folder of sealed recordings.

@@ -1,6 +1,7 @@
 //! From what is written to what can't be wrong.
 
 mod provider;
+mod proxies;
 
 use super::error::{ConfigError, Source, plainly};
 use super::file::{self, File};
@@ -46,6 +47,7 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
         listen: checker.address(&file.server.listen)?,
         ops_listen: checker.address(file.server.ops_listen.as_ref().unwrap_or(&ops_default))?,
         public_url: checker.public_url(&file.server.public_url)?,
+        trusted_proxies: checker.trusted_proxies(&file.server.trusted_proxies)?,
         database: checker.database(&file.storage.database)?,
         recordings: checker.recordings(&file.storage.recordings)?,
         secret_file: folder.join(file.storage.secret_file.get_ref()),

@@ -25,6 +25,8 @@ pub(super) struct Server {
     pub listen: Spanned<String>,
     pub ops_listen: Option<Spanned<String>>,
     pub public_url: Spanned<String>,
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

@@ -9,8 +9,10 @@ mod hooks;
 mod listen;
 mod ops;
 mod policy;
+mod source;
 
 pub use policy::{Policy, Route};
+pub use source::ClientAddress;
 
 use crate::service::Service;
 use axum::Router;

@@ -390,6 +390,22 @@ const MISTAKES: &[Mistake] = &[
         says: "127.0.0.1:8080",
     },
     Mistake {
+        what: "a trusted proxy by name",
+        find: "public_url =",
+        put: "trusted_proxies = [\"127.0.0.1\", \"proxy.example.org\"]\npublic_url =",
+        at: "trusted_proxies",
+        key: "trusted_proxies",
+        says: "write it like 127.0.0.1 or 10.0.0.0/8",
+    },
+    Mistake {
+        what: "every address a trusted proxy",
+        find: "public_url =",
+        put: "trusted_proxies = [\"127.0.0.1\", \"0.0.0.0/0\"]\npublic_url =",
+        at: "trusted_proxies",
+        key: "trusted_proxies",
+        says: "any client could claim any address",
+    },
+    Mistake {
         what: "a database that is none",
         find: "sqlite:data/dutyline.db",
         put: "mysql://root:hunter2-expected-secret@db/x",

@@ -41,6 +41,7 @@ mod policies;
 mod prompts;
 mod recovery;
 mod seeds;
+mod sources;
 mod speechless;
 mod store;
 mod stories;
