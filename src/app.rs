@@ -149,6 +149,8 @@ pub async fn build_with(
     for warning in config.warnings() {
         tracing::warn!("{warning}");
     }
+    let receipts = Bench::start()
+        .map_err(|error| StartError::Failed(format!("no thread can be started: {error}")))?;
     if providers.values().any(|p| !p.capabilities().has_voice) {
         sounds.fill(&config).await;
     }
@@ -165,7 +167,7 @@ pub async fn build_with(
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
-        receipts: Bench::default(),
+        receipts,
         guesses: Guesses::default(),
         live: Live::default(),
         arriving: watch::Sender::new(0),
