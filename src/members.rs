@@ -8,7 +8,7 @@ use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
 use crate::store::{StoreError, Tx};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -37,6 +37,9 @@ pub enum MemberError {
     /// This role works on no reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
     NoReports(&'static str),
+    /// No key could be derived from the password.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -50,28 +53,38 @@ pub enum MemberError {
 pub async fn unlock(
     tx: &mut Tx,
     name: &str,
-    password: &str,
+    password: impl Into<Password>,
 ) -> Result<(Member, Identity), MemberError> {
     let wrong = || MemberError::WrongPassword(name.to_owned());
     let member = members::by_name(tx, name).await?.ok_or_else(wrong)?;
     if member.disabled {
         return Err(wrong());
     }
-    let identity = passwords::unwrap(&member.wrapped, password).map_err(|_| wrong())?;
+    let identity = passwords::unwrap(Lane::Known, member.wrapped.clone(), password.into())
+        .await
+        .map_err(|_| wrong())?;
     Ok((member, identity))
 }
 
-/// Somebody new with a fresh key, not written down yet. Takes a good part of a second and 64 MiB, for the password.
-pub fn new_member(name: &str, role: Role, password: &str) -> Member {
+/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password.
+///
+/// # Errors
+///
+/// [`MemberError::Stopped`].
+pub async fn new_member(
+    name: &str,
+    role: Role,
+    password: NewPassword,
+) -> Result<Member, MemberError> {
     let identity = Identity::generate();
-    Member {
+    Ok(Member {
         id: random_id(),
         name: name.to_owned(),
         role: role.as_str().to_owned(),
         recipient: identity.recipient().to_string(),
-        wrapped: passwords::wrap(&identity, password),
+        wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
-    }
+    })
 }
 
 /// Writes down a new member.
@@ -96,9 +109,9 @@ pub async fn make(
     clock: &Clock,
     name: &str,
     role: Role,
-    password: &str,
+    password: NewPassword,
 ) -> Result<Member, MemberError> {
-    let member = new_member(name, role, password);
+    let member = new_member(name, role, password).await?;
     insert(tx, clock, &member).await?;
     Ok(member)
 }

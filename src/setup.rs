@@ -7,6 +7,7 @@ use crate::login::Role;
 use crate::members::{self, NewLineKey};
 use crate::store::members as rows;
 use crate::store::{Db, StoreError};
+use crate::vault::passwords::NewPassword;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 
@@ -31,7 +32,7 @@ pub async fn init(
     config: &Config,
     clock: &Clock,
     lead: &str,
-    password: &str,
+    password: NewPassword,
     lines: &[String],
 ) -> Result<Vec<(String, NewLineKey)>, StartError> {
     let failed = |error: &dyn std::fmt::Display| StartError::Failed(error.to_string());

@@ -1,6 +1,6 @@
 //! `dutyline member`: who has a login, and which lines they work on.
 
-use super::{Failure, Outcome, one_line, open_db, read_password, read_secret_file};
+use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
@@ -106,7 +106,6 @@ impl Acting {
             ));
         };
         let password = read_secret_file(file)?;
-        let password = crate::vault::passwords::password_from_file(password.show());
         let (member, identity) = members::unlock(tx, name, password).await?;
         if Role::parse(&member.role) != Some(Role::Lead) {
             return Err(Failure::Failed(format!("{name} is no lead")));
@@ -130,11 +129,11 @@ impl Add {
         if lines.is_empty() && role.works_on_reports() {
             lines.push(one_line(config, None)?);
         }
-        let password = read_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file)?;
         let clock = Clock::system();
         let mut tx = db.begin().await?;
         let (actor, identity) = self.acting.unlock(&mut tx).await?;
-        let member = members::make(&mut tx, &clock, &self.name, role, password.show()).await?;
+        let member = members::make(&mut tx, &clock, &self.name, role, password).await?;
         for line in &lines {
             let from = Source::Member(&actor, &identity);
             members::grant(&mut tx, &clock, &line.id, from, &member).await?;

@@ -66,6 +66,9 @@ pub enum DeskError {
     /// The report is closed.
     #[error("the report is closed")]
     Closed,
+    /// Too many wrong passwords before this one, which was not looked at.
+    #[error("too many tries with a wrong password")]
+    TooManyTries,
     /// What was written is not right.
     #[error("{0}")]
     Invalid(Invalid),
@@ -113,6 +116,11 @@ pub enum Invalid {
     /// Too short a password.
     #[error("A password has twelve characters or more.")]
     ShortPassword,
+    /// A common password, or a variant of one.
+    #[error(
+        "This password, or one like it, is often used and would be guessed; choose another one."
+    )]
+    CommonPassword,
     /// An inspector without a line has nothing to do.
     #[error("Choose at least one line.")]
     NoLine,

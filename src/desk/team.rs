@@ -10,13 +10,11 @@ use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, NewPassword, Unfit};
 use uuid::Uuid;
 
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 40;
-/// The shortest password, in characters.
-const SHORTEST_PASSWORD: usize = 12;
 
 /// A member, as a lead sees them.
 pub struct Colleague {
@@ -66,9 +64,7 @@ pub async fn add(
     {
         return Err(DeskError::Invalid(Invalid::Name));
     }
-    if password.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
+    let password = NewPassword::choose(password.show())?;
     if lines.is_empty() && role.works_on_reports() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
@@ -76,10 +72,7 @@ pub async fn add(
         return Err(DeskError::Missing);
     }
     // Slow on purpose: not while the database waits.
-    let member =
-        tokio::task::spawn_blocking(move || members::new_member(&name, role, password.show()))
-            .await
-            .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+    let member = members::new_member(&name, role, password).await?;
     let mut tx = service.db.begin().await?;
     members::insert(&mut tx, &service.clock, &member).await?;
     if role.works_on_reports() {
@@ -136,26 +129,26 @@ pub async fn disable(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
 ///
 /// # Errors
 ///
-/// [`Invalid::WrongPassword`] when the old one is wrong, [`Invalid::ShortPassword`].
+/// [`Invalid::WrongPassword`] when the old one is wrong, [`DeskError::TooManyTries`] when it was not looked at,
+/// [`Invalid::ShortPassword`], [`Invalid::CommonPassword`].
 pub async fn change_password(
     service: &Service,
     inspector: &Inspector,
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    if new.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
+    let new = NewPassword::choose(new.show())?;
     // Guessing at an open desk is guessing: it is slowed like a login.
     let right = login::is_right(service, inspector.member(), old)
         .await
         .map_err(|error| match error {
             LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong | LoginError::TooMany => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::Wrong => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::TooMany => DeskError::TooManyTries,
         })?;
-    let wrapped = tokio::task::spawn_blocking(move || passwords::wrap(&right, new.show()))
+    let wrapped = passwords::wrap(right, new)
         .await
-        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+        .map_err(|error| DeskError::Failed(error.to_string()))?;
     let mut tx = service.db.begin().await?;
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
     for line in inspector.lines(service) {
@@ -217,11 +210,21 @@ impl From<MemberError> for DeskError {
             MemberError::NoReports(_) => Self::Invalid(Invalid::NoReports),
             MemberError::NotHeld(..) | MemberError::NoMember(_) => Self::Missing,
             MemberError::Store(error) => Self::Store(error),
+            MemberError::Stopped(error) => Self::Failed(error.to_string()),
             MemberError::WrongPassword(_)
             | MemberError::NoKey(_)
             | MemberError::WrongRecovery(_) => {
                 Self::Failed("a line key cannot be passed on".into())
             }
         }
+    }
+}
+
+impl From<Unfit> for DeskError {
+    fn from(unfit: Unfit) -> Self {
+        Self::Invalid(match unfit {
+            Unfit::Short => Invalid::ShortPassword,
+            Unfit::Common => Invalid::CommonPassword,
+        })
     }
 }

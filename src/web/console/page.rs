@@ -212,7 +212,9 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::Classification(_) | Invalid::Cursor) => &w.bad_choice,
         DeskError::Invalid(Invalid::Name) => &w.bad_name,
         DeskError::Invalid(Invalid::NameTaken) => &w.name_taken,
+        DeskError::TooManyTries => &w.too_many_logins,
         DeskError::Invalid(Invalid::ShortPassword) => &w.short_password,
+        DeskError::Invalid(Invalid::CommonPassword) => &w.common_password,
         DeskError::Invalid(Invalid::WrongPassword) => &w.wrong_password,
         DeskError::Invalid(Invalid::NoLine) => &w.no_line,
         DeskError::Invalid(Invalid::NoReports) => &w.bad_choice,
@@ -232,6 +234,7 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::NoReceipt
         | DeskError::OwnReply
         | DeskError::Closed => StatusCode::CONFLICT,
+        DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
