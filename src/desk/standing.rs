@@ -33,6 +33,8 @@ pub struct Standing {
     pub calls_with_roster: i64,
     /// Calls of the last hours.
     pub recent: Recent,
+    /// Receipts that two callers were told, of reports that are not closed.
+    pub shared_receipts: i64,
     /// Jobs of the whole service that were given up, and want somebody to look.
     pub jobs_given_up: i64,
 }
@@ -65,6 +67,7 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_running: calls::running(&mut tx, &line.id).await?,
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
+        shared_receipts: reports::shared_receipts(&mut tx, &line.id).await?,
         jobs_given_up: jobs::count_dead(&mut tx).await?,
     })
 }

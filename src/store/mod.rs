@@ -38,7 +38,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (
         1,
         "foundation",
@@ -56,6 +56,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
     ),
     (4, "floods", include_str!("migrations/0004_floods.sql")),
     (5, "streams", include_str!("migrations/0005_streams.sql")),
+    (
+        14,
+        "shared receipts",
+        include_str!("migrations/0014_shared_receipts.sql"),
+    ),
 ];
 
 /// How long a connection waits for the database before the request is given up.

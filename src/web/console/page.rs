@@ -115,6 +115,10 @@ impl Visit {
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
                 warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
+            if standing.shared_receipts > 0 && self.inspector.role() == Role::Lead {
+                let text = self.w.receipt_shared.replace("{line}", &line.dial);
+                warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
+            }
             if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
                 warnings.push(self.w.jobs_given_up.clone());
             }

@@ -135,6 +135,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "talk_ended" => &w.act_talk_ended,
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
+        "receipt_shared" => &w.act_receipt_shared,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
         "entry_purged" => &w.act_entry_purged,
         "report_opened" => &w.act_report_opened,
