@@ -137,6 +137,10 @@ type Outcome = Result<(), Failure>;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
+    #[cfg(unix)]
+    if let Err(error) = crate::private::forbid_memory_dumps() {
+        tracing::warn!(%error, "core dumps cannot be switched off; a crash may write callers' words to the disk");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
