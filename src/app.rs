@@ -150,6 +150,8 @@ pub async fn build_with(
     for line in &config.lines {
         check_key(&db, line).await?;
     }
+    let receipts = Bench::start()
+        .map_err(|error| StartError::Failed(format!("no thread can be started: {error}")))?;
     if providers.values().any(|p| !p.capabilities().has_voice) {
         sounds.fill(&config).await;
     }
@@ -167,7 +169,7 @@ pub async fn build_with(
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
-        receipts: Bench::default(),
+        receipts,
         guesses: Guesses::default(),
         take_fetches: Fetches::default(),
         live: Live::default(),

@@ -342,7 +342,8 @@ impl Secret {
         }
     }
 
-    /// Reads it: one, or two while rotating.
+    /// Reads it: one, or two while rotating. White space around one in a file or in the environment is not part of it,
+    /// nor is a byte order mark.
     ///
     /// # Errors
     ///
@@ -357,7 +358,8 @@ impl Secret {
                 for file in files {
                     match std::fs::read_to_string(file) {
                         Ok(text) => {
-                            secrets.push(text.trim_end_matches(['\r', '\n']).to_owned().into());
+                            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                            secrets.push(text.trim().to_owned().into());
                         }
                         Err(error) => {
                             let why = error::plainly(&error);
@@ -369,7 +371,7 @@ impl Secret {
                 secrets
             }
             SecretSource::Environment(variable) => match std::env::var(variable) {
-                Ok(secret) => vec![Hidden::new(secret)],
+                Ok(secret) => vec![Hidden::new(secret.trim().to_owned())],
                 Err(_) => {
                     let message =
                         format!("no secret; give {key}_file, or set {variable} in the environment");

@@ -57,6 +57,8 @@ counters! {
     logins_wrong,
     /// Receipts nobody looked up, because there were too many tries.
     receipts_refused,
+    /// Receipts that two callers were told, found when the second call was settled.
+    receipts_shared,
     /// Receipts nobody looked up, because there was no time.
     receipts_late,
     /// Keys that were not offered where they were pressed, and keys behind the one that was waited for.

@@ -20,7 +20,7 @@ use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
 use crate::store::{StoreError, Tx};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -89,6 +89,9 @@ pub enum MemberError {
     /// This role works on no reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
     NoReports(&'static str),
+    /// No key could be derived from the password.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -102,14 +105,16 @@ pub enum MemberError {
 pub async fn unlock(
     tx: &mut Tx,
     name: &str,
-    password: &str,
+    password: impl Into<Password>,
 ) -> Result<(Member, Identity), MemberError> {
     let wrong = || MemberError::WrongPassword(name.to_owned());
     let member = find(tx, name).await?.ok_or_else(wrong)?;
     if member.disabled {
         return Err(wrong());
     }
-    let identity = passwords::unwrap(&member.wrapped, password).map_err(|_| wrong())?;
+    let identity = passwords::unwrap(Lane::Known, member.wrapped.clone(), password.into())
+        .await
+        .map_err(|_| wrong())?;
     Ok((member, identity))
 }
 
@@ -130,20 +135,29 @@ pub fn short_id(id: Uuid) -> String {
     id.simple().to_string().chars().take(8).collect()
 }
 
-/// A new member with a fresh key, not written to the database yet. Takes a good part of a second and 64 MiB, for the
-/// password. `made_by` is the member who adds them; none for the first lead, and where the recovery key adds them.
-pub fn new_member(name: &MemberName, role: Role, password: &str, made_by: Option<Uuid>) -> Member {
+/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password. `made_by` is
+/// the member who adds them; none for the first lead, and where the recovery key adds them.
+///
+/// # Errors
+///
+/// [`MemberError::Stopped`].
+pub async fn new_member(
+    name: &MemberName,
+    role: Role,
+    password: NewPassword,
+    made_by: Option<Uuid>,
+) -> Result<Member, MemberError> {
     let identity = Identity::generate();
-    Member {
+    Ok(Member {
         id: random_id(),
         name: name.as_str().to_owned(),
         role: role.as_str().to_owned(),
         recipient: identity.recipient().to_string(),
-        wrapped: passwords::wrap(&identity, password),
+        wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
         made_by,
         confirmed_by: None,
-    }
+    })
 }
 
 /// Writes down a new member.
@@ -179,9 +193,9 @@ pub async fn make(
     clock: &Clock,
     name: &str,
     role: Role,
-    password: &str,
+    password: NewPassword,
 ) -> Result<Member, MemberError> {
-    let member = new_member(&MemberName::parse(name)?, role, password, None);
+    let member = new_member(&MemberName::parse(name)?, role, password, None).await?;
     insert(tx, clock, &member).await?;
     Ok(member)
 }

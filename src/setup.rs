@@ -7,6 +7,7 @@ use crate::login::Role;
 use crate::members::{self, NewLineKey};
 use crate::store::members::{self as rows, Member};
 use crate::store::{Db, StoreError, Tx, installation};
+use crate::vault::passwords::NewPassword;
 use crate::vault::recordings::{MarkerError, Recordings};
 use crate::vault::secret::ServiceSecret;
 use std::io;
@@ -39,7 +40,7 @@ pub async fn init(
     config: &Config,
     clock: &Clock,
     lead: &str,
-    password: &str,
+    password: NewPassword,
     lines: &[String],
 ) -> Result<Vec<MadeKey>, StartError> {
     init_showing(config, clock, lead, password, lines, |_| Ok(())).await
@@ -54,7 +55,7 @@ pub async fn init_showing(
     config: &Config,
     clock: &Clock,
     lead: &str,
-    password: &str,
+    password: NewPassword,
     lines: &[String],
     show: impl FnOnce(&[MadeKey]) -> io::Result<()>,
 ) -> Result<Vec<MadeKey>, StartError> {
@@ -149,7 +150,7 @@ async fn member(
     tx: &mut Tx,
     clock: &Clock,
     lead: &str,
-    password: &str,
+    password: NewPassword,
 ) -> Result<Member, StartError> {
     if members::find(tx, lead).await?.is_some() {
         let (member, _) = members::unlock(tx, lead, password).await?;

@@ -8,6 +8,7 @@ use crate::config::{Config, DatabaseAddress, ProviderConfig};
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::setup::init;
+use crate::vault::passwords::NewPassword;
 use chrono::{Datelike, TimeZone, Utc};
 use clap::Args;
 use std::net::SocketAddr;
@@ -67,7 +68,9 @@ impl Demo {
         };
         let password = folder.password()?;
         let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
-        init(&config, &clock, MEMBER, &password, &lines).await?;
+        let chosen = NewPassword::choose(&password)
+            .map_err(|unfit| Failure::Failed(format!("{PASSWORD_FILE}: {unfit}")))?;
+        init(&config, &clock, MEMBER, chosen, &lines).await?;
         let simulator = Simulator::at(api, &provider, &config.public_url, main)?;
         let service = app::build(config, clock).await?;
         let phone = simulator.phone();

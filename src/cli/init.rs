@@ -1,6 +1,6 @@
 //! `dutyline init`: the service secret, the first lead, the keys of the lines. Run again, it adds what is missing.
 
-use super::{Outcome, one_line, read_password};
+use super::{Outcome, one_line, read_new_password};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::setup::{MadeKey, init_showing};
@@ -24,7 +24,7 @@ pub(super) struct Init {
 impl Init {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let config = Config::load(config)?;
-        let password = read_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file)?;
         let mut lines = Vec::new();
         for id in &self.line {
             lines.push(one_line(&config, Some(id))?.id.clone());
@@ -36,7 +36,7 @@ impl Init {
             &config,
             &Clock::system(),
             &self.lead,
-            password.show(),
+            password,
             &lines,
             |made| show(made, &mut std::io::stdout().lock()),
         )

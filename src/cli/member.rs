@@ -1,6 +1,6 @@
 //! `dutyline member`: who has a login, and which lines they work on.
 
-use super::{Failure, Outcome, one_line, open_db, read_password, read_secret_file};
+use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
@@ -115,7 +115,6 @@ impl Acting {
             ));
         };
         let password = read_secret_file(file)?;
-        let password = crate::vault::passwords::password_from_file(password.show());
         let (member, identity) = members::unlock(tx, name, password).await?;
         if Role::parse(&member.role) != Some(Role::Lead) {
             return Err(Failure::Failed(format!("{name} is no lead")));
@@ -147,7 +146,7 @@ impl Add {
         if lines.is_empty() {
             lines.push(one_line(config, None)?.id.clone());
         }
-        let password = read_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file)?;
         let recovery = self
             .recovery_key_file
             .as_deref()
@@ -160,7 +159,7 @@ impl Add {
         };
         let from = source(acting.as_ref(), recovery.as_ref())?;
         let maker = acting.as_ref().map(|(actor, _)| actor.id);
-        let member = members::new_member(&name, role, password.show(), maker);
+        let member = members::new_member(&name, role, password, maker).await?;
         members::add(&mut tx, &Clock::system(), from, &member, &lines).await?;
         tx.commit().await?;
         println!(

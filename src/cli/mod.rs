@@ -31,7 +31,7 @@ use crate::hidden::Hidden;
 use crate::installation;
 use crate::simulator::phone;
 use crate::store::Db;
-use crate::vault::passwords::password_from_file;
+use crate::vault::passwords::NewPassword;
 use crate::vault::recordings::Recordings;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
@@ -158,6 +158,10 @@ type Outcome = Result<(), Failure>;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
+    #[cfg(unix)]
+    if let Err(error) = crate::private::forbid_memory_dumps() {
+        tracing::warn!(%error, "core dumps cannot be switched off; a crash may write callers' words to the disk");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -244,26 +248,26 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     Ok(clock)
 }
 
-/// Reads a password; one trailing newline is not part of it.
-fn read_password(path: &Path) -> Result<Hidden<String>, Failure> {
+/// Reads a password that is to be set.
+fn read_new_password(path: &Path) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
-    let password = password_from_file(text.show());
-    if password.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{}: the password is empty",
-            path.display()
-        )));
-    }
-    if password.chars().count() < 12 {
-        eprintln!("dutyline: a password of twelve characters or more would be safer");
-    }
-    Ok(Hidden::new(password.to_owned()))
+    NewPassword::choose(text.show())
+        .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 
+/// Reads a file that holds a password or a key, without a byte order mark.
 fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
-    std::fs::read_to_string(path)
-        .map(Hidden::new)
-        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::Usage(match error.kind() {
+            std::io::ErrorKind::InvalidData => format!(
+                "{} is not UTF-8 text; open it in an editor and save it as UTF-8",
+                path.display()
+            ),
+            _ => format!("{} cannot be read: {error}", path.display()),
+        })
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(Hidden::new(text.to_owned()))
 }
 
 /// Opens the database of a line that has been set up. An SQLite file is not made by looking for one.

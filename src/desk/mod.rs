@@ -82,6 +82,9 @@ pub enum DeskError {
     /// With three members on the line one of them can confirm.
     #[error("the line has three members or more")]
     EnoughMembers,
+    /// Too many wrong passwords before this one, which was not looked at.
+    #[error("too many tries with a wrong password")]
+    TooManyTries,
     /// What was written is not right.
     #[error("{0}")]
     Invalid(Invalid),
@@ -141,15 +144,17 @@ pub enum Invalid {
     /// The acting member's own password is wrong.
     #[error("Your own password is not this one.")]
     OwnPassword,
-    /// Too many wrong passwords; nothing was compared.
-    #[error("Too many tries. Wait half a minute.")]
-    TooManyTries,
     /// The old password is wrong.
     #[error("The old password is wrong.")]
     WrongPassword,
     /// Too short a password.
     #[error("A password has twelve characters or more.")]
     ShortPassword,
+    /// A common password, or a variant of one.
+    #[error(
+        "This password, or one like it, is often used and would be guessed; choose another one."
+    )]
+    CommonPassword,
     /// An inspector without a line has nothing to do.
     #[error("Choose at least one line.")]
     NoLine,

@@ -35,6 +35,8 @@ pub struct Standing {
     pub recent: Recent,
     /// Jobs of the whole service that keep failing; an operator should look.
     pub jobs_failing: i64,
+    /// Receipts that two callers were told, of reports that are not closed.
+    pub shared_receipts: i64,
 }
 
 /// Looks at a line.
@@ -66,5 +68,6 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
         jobs_failing: jobs::count_failing(&mut tx).await?,
+        shared_receipts: reports::shared_receipts(&mut tx, &line.id).await?,
     })
 }

@@ -14,11 +14,9 @@ use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, NewPassword, Unfit};
 use uuid::Uuid;
 
-/// The shortest password, in characters.
-const SHORTEST_PASSWORD: usize = 12;
 
 /// A member, as another one sees them.
 pub struct Colleague {
@@ -85,9 +83,7 @@ pub async fn add(
     if !new.role.works_on_reports() {
         return Err(DeskError::Invalid(Invalid::Role));
     }
-    if new.password.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
+    let password = NewPassword::choose(new.password.show())?;
     if new.lines.is_empty() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
@@ -95,13 +91,9 @@ pub async fn add(
         return Err(DeskError::Missing);
     }
     again(service, inspector, own).await?;
-    let (role, password, maker) = (new.role, new.password, inspector.id());
+    let (role, maker) = (new.role, inspector.id());
     // Slow on purpose: not while the database waits.
-    let member = tokio::task::spawn_blocking(move || {
-        members::new_member(&name, role, password.show(), Some(maker))
-    })
-    .await
-    .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+    let member = members::new_member(&name, role, password, Some(maker)).await?;
     let mut tx = service.db.begin().await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::rights::acting(&mut tx, inspector.member()).await?;
@@ -271,7 +263,7 @@ async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) ->
     right.map(drop).map_err(|error| match error {
         LoginError::Store(error) => DeskError::Store(error),
         LoginError::Wrong => DeskError::Invalid(Invalid::OwnPassword),
-        LoginError::TooMany => DeskError::Invalid(Invalid::TooManyTries),
+        LoginError::TooMany => DeskError::TooManyTries,
     })
 }
 
@@ -279,26 +271,26 @@ async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) ->
 ///
 /// # Errors
 ///
-/// [`Invalid::WrongPassword`] when the old one is wrong, [`Invalid::ShortPassword`].
+/// [`Invalid::WrongPassword`] when the old one is wrong, [`DeskError::TooManyTries`] when it was not looked at,
+/// [`Invalid::ShortPassword`], [`Invalid::CommonPassword`].
 pub async fn change_password(
     service: &Service,
     inspector: &Inspector,
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    if new.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
+    let new = NewPassword::choose(new.show())?;
     // Guessing at an open desk is guessing: it is slowed like a login.
     let right = login::is_right(service, inspector.member(), old)
         .await
         .map_err(|error| match error {
             LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong | LoginError::TooMany => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::Wrong => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::TooMany => DeskError::TooManyTries,
         })?;
-    let wrapped = tokio::task::spawn_blocking(move || passwords::wrap(&right, new.show()))
+    let wrapped = passwords::wrap(right, new)
         .await
-        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+        .map_err(|error| DeskError::Failed(error.to_string()))?;
     let mut tx = service.db.begin().await?;
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
     for line in inspector.lines(service) {
@@ -383,11 +375,21 @@ impl From<MemberError> for DeskError {
             MemberError::NoThird(..) => Self::NoThird,
             MemberError::EnoughMembers(_) => Self::EnoughMembers,
             MemberError::Store(error) => Self::Store(error),
+            MemberError::Stopped(error) => Self::Failed(error.to_string()),
             MemberError::WrongPassword(_)
             | MemberError::NoKey(_)
             | MemberError::WrongRecovery(_) => {
                 Self::Failed("a line key cannot be passed on".into())
             }
         }
+    }
+}
+
+impl From<Unfit> for DeskError {
+    fn from(unfit: Unfit) -> Self {
+        Self::Invalid(match unfit {
+            Unfit::Short => Invalid::ShortPassword,
+            Unfit::Common => Invalid::CommonPassword,
+        })
     }
 }

@@ -42,7 +42,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (
         1,
         "foundation",
@@ -75,6 +75,11 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         10,
         "jobs that keep failing",
         include_str!("migrations/0010_jobs_that_keep_failing.sql"),
+    ),
+    (
+        14,
+        "shared receipts",
+        include_str!("migrations/0014_shared_receipts.sql"),
     ),
     (17, "members", include_str!("migrations/0017_members.sql")),
     (

@@ -137,8 +137,11 @@ statements! {
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
-    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
-    BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
+    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> $2";
+    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 AND NOT shared ORDER BY lookup";
+    BY_RECEIPT = "SELECT report, shared FROM receipts WHERE lookup = $1 AND line = $2";
+    SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.id = report
+        WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> 'closed')";
     OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report
         WHERE kind = 'caller' AND entries.id > $2 AND reference IS NULL AND received_hour < $1 ORDER BY entries.id LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
@@ -387,15 +390,16 @@ pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
-/// Makes a receipt work.
+/// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id
+/// is returned.
 pub async fn insert_receipt(
     tx: &mut Tx,
     lookup: &[u8; 32],
     line: &str,
     report: Uuid,
     recipient: &str,
-) -> Result<()> {
-    run!(
+) -> Result<Option<Uuid>> {
+    let inserted = run!(
         tx,
         INSERT_RECEIPT,
         execute,
@@ -403,23 +407,48 @@ pub async fn insert_receipt(
         line,
         report,
         recipient
-    )
-    .map(drop)
+    )?;
+    if inserted == 1 || run!(tx, SHARE_RECEIPT, execute, &lookup[..], report)? == 0 {
+        return Ok(None);
+    }
+    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    Ok(found.map(|(other, _)| other))
 }
 
-/// The public halves of a report's receipts: who has one of them opens what is sealed to it.
+/// How many receipts of a line were told to two callers, and belong to a report that is not closed.
+pub async fn shared_receipts(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line)?;
+    Ok(found.map_or(0, |(count,)| count))
+}
+
+/// The public halves of a report's receipts: who has one of them opens what is sealed to it. A shared one is not among
+/// them.
 pub async fn receipts(tx: &mut Tx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
     Ok(found.into_iter().map(|(recipient,)| recipient).collect())
 }
 
-/// The report a receipt of a line is of.
-pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<Option<Report>> {
-    let found: Option<(Uuid,)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
-    match found {
-        Some((report,)) => get(tx, report).await,
-        None => Ok(None),
-    }
+/// What a receipt opens.
+pub enum ByReceipt {
+    /// This report.
+    Report(Box<Report>),
+    /// Nothing any more: two callers were told it.
+    Shared,
+    /// Nothing: there is no such receipt on the line.
+    Nothing,
+}
+
+/// What a receipt of a line opens.
+pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
+    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    let report = match found {
+        Some((_, true)) => return Ok(ByReceipt::Shared),
+        Some((report, false)) => get(tx, report).await?,
+        None => None,
+    };
+    Ok(report.map_or(ByReceipt::Nothing, |report| {
+        ByReceipt::Report(Box::new(report))
+    }))
 }
 
 /// Caller entries of abandoned calls that arrived before `before`, in the order of their ids: a hundred at most, after

@@ -95,8 +95,9 @@ impl ServiceSecret {
                 source,
             },
         })?);
+        let line = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let bytes = STANDARD
-            .decode(text.trim_ascii())
+            .decode(line.trim_ascii())
             .map(Zeroizing::new)
             .map_err(|_| malformed())?;
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| malformed())?;

@@ -80,6 +80,12 @@ impl From<std::io::Error> for Unfinished {
     }
 }
 
+impl From<crate::vault::receipts::Stopped> for Unfinished {
+    fn from(error: crate::vault::receipts::Stopped) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<tokio::task::JoinError> for Unfinished {
     fn from(_: tokio::task::JoinError) -> Self {
         Self::Failed("a worker stopped".into())

@@ -4,11 +4,13 @@
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
+use crate::clock::hour;
 use crate::conduct::{accept_orphan, hung_up, open_state, unnamed_steps};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
+use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
@@ -20,7 +22,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::warn;
+use tracing::{error, warn};
 use uuid::Uuid;
 
 /// So many failed tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
@@ -253,7 +255,11 @@ async fn settle(
     let comes = report.reference.is_some() || state.as_ref().is_some_and(comes);
     if let (Some(derived), true) = (receipt, comes) {
         let recipient = derived.identity.recipient().to_string();
-        reports::insert_receipt(tx, &derived.lookup, &call.line, report.id, &recipient).await?;
+        let lookup = &derived.lookup;
+        let other = reports::insert_receipt(tx, lookup, &call.line, report.id, &recipient).await?;
+        if let Some(other) = other {
+            receipt_is_shared(service, tx, &call.line, [report.id, other]).await?;
+        }
     }
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
@@ -278,6 +284,29 @@ async fn settle(
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
         let counter = &service.counters.calls_without_message;
         counter.add(reached.as_str());
+    }
+    Ok(())
+}
+
+/// The digits were spoken before anything could be looked up under them, so two callers have the same receipt: chance,
+/// one call in a hundred million on a line with a thousand reports. The receipt opens neither report from then on.
+async fn receipt_is_shared(
+    service: &Service,
+    tx: &mut Tx,
+    line: &str,
+    [report, other]: [Uuid; 2],
+) -> Result<(), StoreError> {
+    error!(%line, %report, %other, "two callers have the same receipt; it opens neither report");
+    service.counters.receipts_shared.add();
+    for (report, other) in [(report, other), (other, report)] {
+        let act = Act {
+            at: hour(service.clock.line_now()),
+            action: "receipt_shared",
+            report: Some(report),
+            object: Some(other),
+            ..Act::default()
+        };
+        audit::append(tx, line, act).await?;
     }
     Ok(())
 }

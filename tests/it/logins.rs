@@ -58,13 +58,13 @@ on_both! {
             ("nobody-x81z", LEAD.1),
             ("", ""),
             (LEAD.0, ""),
-            (LEAD.0, "correct horse battery staple "),
+            (LEAD.0, "seven herons over grey water "),
             ("Wang", LEAD.1),
             ("wang ", LEAD.1),
             ("wang\0", LEAD.1),
             ("\0", WRONG),
             (long.as_str(), WRONG),
-            ("dismissed", "dismissed-password"),
+            ("dismissed", "dismissed's-password"),
             ("' OR '1'='1", WRONG),
         ] {
             let (answer, _) = log_in(&anybody, name, password).await;

@@ -1,6 +1,6 @@
 //! The store on both databases: statements, the job queue, references, two who want the same.
 
-use crate::support::{Api, Database, TestLine, configuration, on_both};
+use crate::support::{Api, Database, TestLine, chosen, configuration, on_both};
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::clock::{Clock, random_id};
 use dutyline::conduct::{Hook, conduct};
@@ -357,7 +357,7 @@ async fn add_inspector(line: &TestLine, name: &str, password: &str) {
     let clock = &service.clock;
     let mut tx = service.db.begin().await.unwrap();
     let (lead, key) = members::unlock(&mut tx, LEAD.0, LEAD.1).await.unwrap();
-    let member = members::make(&mut tx, clock, name, Role::Inspector, password)
+    let member = members::make(&mut tx, clock, name, Role::Inspector, chosen(password))
         .await
         .unwrap();
     let source = Source::Member(&lead, &key);

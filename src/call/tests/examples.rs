@@ -632,6 +632,23 @@ fn too_many_tries_say_nothing_about_the_receipt() {
 }
 
 #[test]
+fn who_has_a_receipt_that_another_caller_was_told_too_leaves_a_report() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    let words = caller.types(OTHER, Found::Shared).words();
+    assert!(words.starts_with("这个回执号已停用，请重新反映"), "{words}");
+    assert!(matches!(caller.waits(), Waits::Record(_)), "{words}");
+    assert_eq!(caller.state.wrong_receipts, 0);
+    assert!(caller.state.earlier.is_none());
+
+    let mut late = calling_back(&line, "2024-06-17T09:00");
+    let words = late.types(OTHER, Found::Shared).words();
+    assert!(words.starts_with("这个回执号已停用"), "{words}");
+    assert!(words.contains("其他反映渠道"), "{words}");
+    assert_eq!(late.waits(), Waits::HungUp);
+}
+
+#[test]
 fn a_receipt_nobody_had_time_for_is_asked_for_again_and_was_not_wrong() {
     let line = default_line();
     let mut caller = calling_back(&line, OPEN);

@@ -67,7 +67,7 @@ impl Problem {
     pub fn too_many() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "Too many logins with this name at once; wait half a minute.",
+            "Too many logins with this name or from this address at once; wait half a minute.",
         )
     }
 
@@ -161,6 +161,7 @@ impl From<DeskError> for Problem {
             | DeskError::LastOne
             | DeskError::NoThird
             | DeskError::EnoughMembers) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            DeskError::TooManyTries => Self::too_many(),
             DeskError::Invalid(Invalid::Cursor) => Self::bad_request(&Invalid::Cursor.to_string()),
             DeskError::Invalid(invalid) => Self::invalid(&invalid.to_string()),
             DeskError::Store(error) => error.into(),

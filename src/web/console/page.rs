@@ -123,6 +123,10 @@ impl Visit {
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
                 warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
+            if standing.shared_receipts > 0 && self.inspector.role() == Role::Lead {
+                let text = self.w.receipt_shared.replace("{line}", &line.dial);
+                warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
+            }
             jobs_failing = standing.jobs_failing;
         }
         let lead = self.inspector.role() == Role::Lead;
@@ -244,12 +248,13 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::NameLooksLike) => &w.name_looks_like,
         DeskError::Invalid(Invalid::Role) => &w.bad_choice,
         DeskError::Invalid(Invalid::OwnPassword) => &w.own_password_wrong,
-        DeskError::Invalid(Invalid::TooManyTries) => &w.too_many_logins,
         DeskError::OthersLine => &w.others_line,
         DeskError::LastOne => &w.last_one,
         DeskError::NoThird => &w.no_third,
         DeskError::EnoughMembers => &w.enough_members,
+        DeskError::TooManyTries => &w.too_many_logins,
         DeskError::Invalid(Invalid::ShortPassword) => &w.short_password,
+        DeskError::Invalid(Invalid::CommonPassword) => &w.common_password,
         DeskError::Invalid(Invalid::WrongPassword) => &w.wrong_password,
         DeskError::Invalid(Invalid::NoLine) => &w.no_line,
         DeskError::Invalid(Invalid::NoReports) => &w.bad_choice,
@@ -273,6 +278,7 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::LastOne
         | DeskError::NoThird
         | DeskError::EnoughMembers => StatusCode::CONFLICT,
+        DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

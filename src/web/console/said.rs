@@ -135,6 +135,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "talk_ended" => &w.act_talk_ended,
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
+        "receipt_shared" => &w.act_receipt_shared,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
         // Links without a kind are of the time when nothing but callers' numbers was deleted.
         "entry_purged" if detail.is_none_or(|kind| kind == "caller") => &w.act_entry_purged,

@@ -9,6 +9,7 @@ use crate::hidden::Hidden;
 use crate::login::Role;
 use crate::members::short_id;
 use crate::service::Service;
+use crate::vault::passwords::Password;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -173,7 +174,7 @@ pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Resu
 
 #[derive(Template)]
 #[template(path = "password.html", config = "src/web/askama.toml")]
-struct Password {
+struct PasswordPage {
     page: Page,
     problem: Option<String>,
     notice: Option<String>,
@@ -191,7 +192,7 @@ async fn password_page(
     notice: Option<String>,
 ) -> Result<Response, Stop> {
     let page = visit.page(service, "password").await?;
-    Ok(render(&Password {
+    Ok(render(&PasswordPage {
         page,
         problem,
         notice,
@@ -205,7 +206,7 @@ pub(super) async fn change_password(
     form: Posted,
 ) -> Result<Response, Stop> {
     let [old, new] = ["old", "new"].map(|name| Hidden::new(form.get(name).to_owned()));
-    if form.get("new") != form.get("again") {
+    if Password::typed(form.get("new")) != Password::typed(form.get("again")) {
         let problem = Some(visit.w.not_the_same.clone());
         let page = password_page(&service, &visit, problem, None).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());

@@ -170,6 +170,19 @@ impl Binary {
         names(&self.folder.path().join("data/recordings"))
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is running").id()
+    }
+
+    /// A field of `/proc/PID/status`, in KiB.
+    pub fn status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status.lines().find(|line| line.starts_with(field));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        value.and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

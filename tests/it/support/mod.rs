@@ -41,13 +41,14 @@ use dutyline::setup;
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::{Db, jobs};
+use dutyline::vault::passwords::NewPassword;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timers::ByHand;
 use tokio::sync::watch;
 
 /// The name and password of the first lead.
-pub const LEAD: (&str, &str) = ("wang", "correct horse battery staple");
+pub const LEAD: (&str, &str) = ("wang", "seven herons over grey water");
 /// What the provider signs with.
 pub const TOKEN: &str = "test-token-of-the-provider";
 /// The provider's account.
@@ -207,7 +208,7 @@ impl TestLine {
         let config = Config::parse(&toml, "test.toml", folder.path()).expect("a configuration");
         let clock = clock_at(at);
         let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
-        let keys = setup::init(&config, &clock, LEAD.0, LEAD.1, &lines)
+        let keys = setup::init(&config, &clock, LEAD.0, chosen(LEAD.1), &lines)
             .await
             .expect("init");
         let mut service = app::build_with(config, clock, Arc::new(timers))
@@ -278,7 +279,7 @@ impl TestLine {
         let lead = members::unlock(&mut tx, LEAD.0, LEAD.1)
             .await
             .expect("the lead");
-        let member = members::make(&mut tx, &clock, name, role, password)
+        let member = members::make(&mut tx, &clock, name, role, chosen(password))
             .await
             .expect("a member");
         for line in lines {
@@ -439,6 +440,11 @@ pub fn two_lines(toml: String) -> String {
         .replace("\"fcg-5\"", "\"fcg-6\"")
         .replace(NUMBER, OTHER_NUMBER);
     format!("{toml}\n{second}")
+}
+
+/// A password of a member of a test.
+pub fn chosen(password: &str) -> NewPassword {
+    NewPassword::choose(password).unwrap_or_else(|unfit| panic!("{password}: {unfit}"))
 }
 
 /// A clock that starts at an RFC 3339 time.
