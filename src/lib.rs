@@ -12,7 +12,7 @@
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
 //! | [`service`], [`counters`], [`health`] | what all of these have at hand |
-//! | [`log_pace`], [`security_log`] | log lines that others can cause; attempts and changes of rights |
+//! | [`log_pace`], [`security_log`] | log lines at most once a minute; attempts and changes of rights |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |

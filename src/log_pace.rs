@@ -1,4 +1,4 @@
-//! Log lines that whoever is outside can cause, at most one a minute of each kind.
+//! At most one log line of a kind a minute, for lines that requests from outside can cause.
 
 use crate::clock;
 use std::sync::{Mutex, PoisonError};

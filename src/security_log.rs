@@ -1,8 +1,8 @@
 //! Log lines about attempts and about changes of rights, for operators who watch for intruders.
 //!
 //! Their target is `security` and their text begins with it. They name members by id, and nothing that was typed or
-//! sent: no names, no numbers, no addresses of webhooks. What anybody outside can cause is logged once a minute, with
-//! the number of lines that were held back since; what takes a session is logged each time.
+//! sent: no names, no numbers, no addresses of webhooks. What a request without a session can cause is logged once a
+//! minute, with the number of lines that were held back since; what needs a session is logged each time.
 
 use crate::log_pace::LogPace;
 use crate::login::Role;

@@ -46,7 +46,7 @@ pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
 }
 
 /// The recording behind an address of a take: only while the call is at the step that plays it, only with the right
-/// token, and [`MOST_FETCHES`] times at most.
+/// token, and eight times at most.
 ///
 /// # Errors
 ///

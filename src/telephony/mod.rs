@@ -280,7 +280,7 @@ impl Links {
         self.at("taken", "")
     }
 
-    /// The unguessable address of a take, by the step that recorded it. It holds while the call is at [`Links::step`].
+    /// The unguessable address of a take, by the step that recorded it. It holds while the call is at `step`.
     pub fn take(&self, take: u32) -> String {
         format!(
             "{}/hooks/{}/take/{}/{take}/{}",

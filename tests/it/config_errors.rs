@@ -382,6 +382,14 @@ const MISTAKES: &[Mistake] = &[
         says: "zh-CN",
     },
     Mistake {
+        what: "a requirement of signatures that is none",
+        find: "kind    = \"twilio\"",
+        put: "kind    = \"twilio\"\ntake_signature = \"always\"",
+        at: "take_signature",
+        key: "take_signature",
+        says: "expected",
+    },
+    Mistake {
         what: "an address to listen at that is none",
         find: "listen     = \"127.0.0.1:0\"\nops",
         put: "listen     = \"localhost\"\nops",

@@ -1,7 +1,7 @@
 //! The console over HTTP: who gets which page, what is shown as text, what pages are told.
 
 use crate::support::console::{Desk, PageAnswer};
-use crate::support::{LEAD, NUMBER, TestLine, on_both, two_lines, wav};
+use crate::support::{DEADLINE, LEAD, NUMBER, TestLine, on_both, pause, two_lines, wav};
 use dutyline::login::Role;
 use dutyline::members::{MemberName, look_alike};
 use dutyline::store::{audit, members};
@@ -395,6 +395,29 @@ on_both! {
         drop(events);
         desk.get("/console/").await.ok();
         assert!(seen().await > before);
+    }
+
+    async fn a_session_has_eight_event_streams_at_most(line: TestLine) {
+        let desk = line.desk().await;
+        let page = desk.get("/console/").await.ok();
+        let mut open = Vec::new();
+        for _ in 0..8 {
+            open.push(desk.follow(&page).await);
+        }
+        let ninth = desk.get("/console/events").await;
+        assert_eq!(ninth.status, StatusCode::TOO_MANY_REQUESTS);
+        // Another session of the same member has its own.
+        let other = line.desk().await;
+        let page = other.get("/console/").await.ok();
+        drop(other.follow(&page).await);
+        // A page that was closed gives its place back, once that has been noticed.
+        drop(open.pop());
+        let again = async {
+            while desk.status_of("/console/events").await != StatusCode::OK {
+                pause().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, again).await.expect("a place");
     }
 
     async fn pages_are_told_what_changes(line: TestLine) {

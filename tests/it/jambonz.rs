@@ -3,7 +3,9 @@
 mod packages;
 
 use crate::support::feature_server::{ACCOUNT, Faults, FeatureServer, SECRET, SpeechEnds, Waiting};
-use crate::support::{Binary, Database, OPEN, TestLine, clock_at, pause, queue, speech, wav};
+use crate::support::{
+    Binary, DEADLINE, Database, OPEN, TestLine, clock_at, pause, queue, speech, wav,
+};
 use dutyline::call::flow;
 use dutyline::store::reports;
 use dutyline::telephony::jambonz::verbs::blunt_document;
@@ -434,6 +436,39 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     assert_eq!(recordings[0].state, "sealed");
     drop(tx);
     line.finish().await;
+}
+
+/// There are fewer threads for what blocks than callers who speak: what blocks is done all the same.
+#[test]
+fn callers_who_speak_hold_no_threads() {
+    const THREADS: usize = 4;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(THREADS)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let server = FeatureServer::start().await;
+        let line = server.line(Database::sqlite(), OPEN).await;
+        let mut calls = Vec::new();
+        for _ in 0..2 * THREADS {
+            let call = speaking(&server).await;
+            server.say(&call, &speech(1)).await;
+            calls.push(call);
+        }
+        let login = tokio::time::timeout(DEADLINE, line.lead()).await;
+        let lead = login.expect("a login in time");
+        for call in &calls {
+            server.hang_up(call, None).await;
+        }
+        line.until_reports(calls.len()).await;
+        for report in lead.reports().await {
+            let report = lead.open(&report).await;
+            assert_eq!(lead.recording(&report, 1).await, served(&speech(1)));
+        }
+        line.finish().await;
+    });
 }
 
 /// The database is down when somebody calls: they are told to call again soon, and are not asked to say what would be lost.

@@ -136,7 +136,7 @@ async fn half_requests_do_not_silence_the_line() {
     line.finish().await;
 }
 
-/// Answers at once, never, with the length of what was sent, and with more than anybody reads.
+/// Four addresses: one answers at once, one never, one with the length of what was sent, one without end.
 #[expect(clippy::disallowed_methods, reason = "addresses of the test alone")]
 fn router(answering: watch::Sender<usize>) -> Router {
     let endless = async move || {

@@ -59,7 +59,7 @@ impl Limits {
     }
 }
 
-/// How many files this process may have open, but no more than [`DESCRIPTORS`].
+/// How many files this process may have open, but no more than `DESCRIPTORS`.
 #[cfg(unix)]
 fn descriptors() -> usize {
     use rustix::process::{Resource, getrlimit};

@@ -310,12 +310,12 @@ impl Checker<'_> {
                 "dial",
             ],
         };
-        // Asterisk plays its own files.
-        let fetches_takes = kind != ProviderKind::Asterisk;
+        // Asterisk plays its own files, and fetches nothing.
+        let plays_files = kind == ProviderKind::Asterisk;
         match written
             .given()
             .into_iter()
-            .find(|(key, _)| !own.contains(key) && !(*key == "take_signature" && fetches_takes))
+            .find(|(key, _)| !own.contains(key) && (*key != "take_signature" || plays_files))
         {
             Some((key, span)) => {
                 let here = self.source.here(span);
