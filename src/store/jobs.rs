@@ -77,6 +77,7 @@ statements! {
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease = $2";
     DONE = "DELETE FROM jobs WHERE id = $1 AND lease = $2";
     RETRY = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3 WHERE id = $1 AND lease = $2";
+    PUT_OFF = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3, attempts = attempts - 1 WHERE id = $1 AND lease = $2";
     BURY = "UPDATE jobs SET lease = NULL, lease_until = NULL, dead = TRUE WHERE id = $1 AND lease = $2";
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
     NEXT = "SELECT run_after FROM jobs WHERE dead = FALSE AND lease IS NULL ORDER BY run_after LIMIT 1";
@@ -118,6 +119,11 @@ pub async fn done(tx: &mut Tx, id: Uuid, lease: Uuid) -> Result<bool> {
 /// The job is to be tried again.
 pub async fn retry(tx: &mut Tx, id: Uuid, lease: Uuid, run_after: DateTime<Utc>) -> Result<()> {
     run!(tx, RETRY, execute, id, lease, run_after).map(drop)
+}
+
+/// The job is to be tried again, and this try does not count.
+pub async fn put_off(tx: &mut Tx, id: Uuid, lease: Uuid, run_after: DateTime<Utc>) -> Result<()> {
+    run!(tx, PUT_OFF, execute, id, lease, run_after).map(drop)
 }
 
 /// The job is given up, and stays for somebody to look at.

@@ -46,6 +46,8 @@ pub(crate) enum Unfinished {
     Failed(String),
     /// Nothing is wrong; it is just not time yet.
     Later(TimeDelta),
+    /// What it needs of this machine is not there: it is tried again after so long, and this try does not count.
+    Waiting(TimeDelta),
     /// Somebody else does it.
     LeaseLost,
 }
@@ -79,6 +81,7 @@ impl fmt::Display for Unfinished {
         match self {
             Self::Failed(reason) => f.write_str(reason),
             Self::Later(_) => f.write_str("not yet"),
+            Self::Waiting(_) => f.write_str("waiting for the folder of recordings"),
             Self::LeaseLost => f.write_str("the lease was lost"),
         }
     }
@@ -95,7 +98,7 @@ async fn own_folder(service: &Service) -> Result<(), Unfinished> {
         Ok(()) => Ok(()),
         Err(error) => {
             service.health.folder_is_missing(&error);
-            Err(Unfinished::Later(WAIT_FOR_FOLDER))
+            Err(Unfinished::Waiting(WAIT_FOR_FOLDER))
         }
     }
 }

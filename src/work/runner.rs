@@ -97,6 +97,7 @@ async fn work(service: &Arc<Service>, job: Claimed) {
         }
         Err(Unfinished::LeaseLost) => Ok(()),
         Err(Unfinished::Later(wait)) => retry(service, &job, wait).await,
+        Err(Unfinished::Waiting(wait)) => put_off(service, &job, wait).await,
         Err(reason) => match pace::wait(job.row.attempts) {
             Some(wait) => {
                 debug!(job = %kind, subject = %job.row.subject, attempt = job.row.attempts, %reason, "job to be tried again");
@@ -145,6 +146,14 @@ async fn retry(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), 
     let at = service.clock.system_now() + wait;
     let mut tx = service.db.begin().await?;
     jobs::retry(&mut tx, job.row.id, job.lease, at).await?;
+    tx.commit().await
+}
+
+/// Like [`retry`], but the try does not count: a job must not be given up because it had to wait here.
+async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), StoreError> {
+    let at = service.clock.system_now() + wait;
+    let mut tx = service.db.begin().await?;
+    jobs::put_off(&mut tx, job.row.id, job.lease, at).await?;
     tx.commit().await
 }
 
