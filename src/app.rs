@@ -122,10 +122,6 @@ pub async fn build_with(
     clock: Clock,
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
-    let exposed = exposure::warnings(&config);
-    for warning in config.warnings().into_iter().chain(exposed) {
-        tracing::warn!("{warning}");
-    }
     let sounds = Arc::new(Sounds::new(&config.prompts));
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
@@ -144,6 +140,11 @@ pub async fn build_with(
         .await
         .map_err(StartError::Failed)?;
     check_durability(&db, &clock).await?;
+    // Before the folder of recordings is made private, which would hide that it was not.
+    let exposed = exposure::warnings(&config);
+    for warning in config.warnings().into_iter().chain(exposed) {
+        tracing::warn!("{warning}");
+    }
     let installation = installation::id(&db, &config, &secret).await?;
     let recordings = Recordings::open(&config.recordings, installation);
     tidy_recordings(&recordings)?;

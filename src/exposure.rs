@@ -44,7 +44,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
 
 /// A file that its group or other users can read.
 fn readable(file: &Path, what: &str) -> Option<String> {
-    let mode = mode(file)? & 0o777;
+    let mode = mode(file).filter(|_| file.is_file())? & 0o777;
     (mode & 0o077 != 0).then(|| {
         format!(
             "{what}: other users of this machine can get at {} (mode {mode:o}); run `chmod 600 {}`",

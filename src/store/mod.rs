@@ -268,15 +268,22 @@ impl Db {
             return Ok(());
         };
         let mut connection = writer.acquire().await?;
-        // Were this future dropped in between, the next user of the connection would wait too little: it is closed then.
-        connection.close_on_drop();
-        sqlx::query("PRAGMA busy_timeout = 200")
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut *connection)
-            .await?;
-        Ok(())
+        let emptied = async {
+            for pragma in [
+                "PRAGMA busy_timeout = 200",
+                "PRAGMA wal_checkpoint(TRUNCATE)",
+                "PRAGMA busy_timeout = 5000", // as ACQUIRE
+            ] {
+                sqlx::query(pragma).execute(&mut *connection).await?;
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        let emptied = emptied.await;
+        if emptied.is_err() {
+            // It would wait for other writers for too short a time from now on.
+            connection.close_on_drop();
+        }
+        Ok(emptied?)
     }
 
     /// True when the server writes a commit to the disk before it answers. SQLite always does; Postgres does not with

@@ -4,7 +4,7 @@ use super::ACQUIRE;
 use crate::clock::instant;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnection, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnection, SqliteError, SqlitePoolOptions};
 use sqlx::{Connection, Error};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -77,22 +77,68 @@ fn is_sound(connection: &SqliteConnection, meta: &PoolConnectionMetadata) -> boo
 
 /// Remembers an error after which connections to an SQLite file have to be opened anew.
 pub(super) fn note(error: &Error) {
-    if is_fault(error) {
-        *LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant());
+    let Error::Database(error) = error else {
+        return;
+    };
+    let is_sqlite = error.try_downcast_ref::<SqliteError>().is_some();
+    let code = error.code().and_then(|code| code.parse().ok());
+    if is_sqlite && code.is_some_and(is_fault) {
+        remember_fault();
     }
 }
 
-fn is_fault(error: &Error) -> bool {
-    let Error::Database(error) = error else {
-        return false;
-    };
-    // Postgres has codes of five characters, which are not looked at.
-    let is_sqlite = error
-        .try_downcast_ref::<sqlx::sqlite::SqliteError>()
-        .is_some();
-    let code = error.code().and_then(|code| code.parse::<i32>().ok());
-    is_sqlite
-        && code.is_some_and(|code| {
-            (code & 0xff == IOERR && code != IOERR_SHMSIZE) || code == READONLY_DBMOVED
-        })
+fn remember_fault() {
+    *LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant());
+}
+
+/// Whether an extended result code of SQLite says that the open file cannot be used.
+fn is_fault(code: i32) -> bool {
+    (code & 0xff == IOERR && code != IOERR_SHMSIZE) || code == READONLY_DBMOVED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    #[tokio::test]
+    async fn a_connection_that_was_open_when_the_file_failed_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("test.db"))
+            .create_if_missing(true);
+        let pool = sqlite(1).connect_with(options).await.unwrap();
+        // Only the connection that made it has this table.
+        let made = sqlx::query("CREATE TEMP TABLE mark (x)");
+        made.execute(&pool).await.unwrap();
+        let is_same = async || {
+            sqlx::query("SELECT x FROM mark")
+                .execute(&pool)
+                .await
+                .is_ok()
+        };
+        assert!(is_same().await);
+        remember_fault();
+        assert!(!is_same().await);
+        pool.close().await;
+    }
+
+    /// Codes as <https://www.sqlite.org/rescode.html> lists them.
+    #[test]
+    fn what_the_file_failed_with_is_told_from_what_a_statement_failed_with() {
+        for (code, fault) in [
+            (10, true),    // SQLITE_IOERR
+            (266, true),   // SQLITE_IOERR_READ
+            (778, true),   // SQLITE_IOERR_WRITE
+            (1034, true),  // SQLITE_IOERR_FSYNC
+            (1032, true),  // SQLITE_READONLY_DBMOVED
+            (4874, false), // SQLITE_IOERR_SHMSIZE
+            (13, false),   // SQLITE_FULL
+            (5, false),    // SQLITE_BUSY
+            (9, false),    // SQLITE_INTERRUPT
+            (2067, false), // SQLITE_CONSTRAINT_UNIQUE
+        ] {
+            assert_eq!(is_fault(code), fault, "{code}");
+        }
+    }
 }

@@ -52,6 +52,8 @@ pub(crate) enum Unfinished {
     Busy(String, TimeDelta),
     /// Nothing is wrong; it is just not time yet.
     Later(TimeDelta),
+    /// What the job needs of this machine is not there: it is tried again after this time, and counts as no failure.
+    Waiting(TimeDelta),
     /// The lease was lost, or could not be renewed: another worker may be at it.
     LeaseLost,
 }
@@ -97,6 +99,7 @@ impl fmt::Display for Unfinished {
         match self {
             Self::Failed(reason) | Self::Busy(reason, _) => f.write_str(reason),
             Self::Later(_) => f.write_str("not yet"),
+            Self::Waiting(_) => f.write_str("waiting for the folder of recordings"),
             Self::LeaseLost => f.write_str("the lease was lost"),
         }
     }
@@ -113,7 +116,7 @@ async fn own_folder(service: &Service) -> Result<(), Unfinished> {
         Ok(()) => Ok(()),
         Err(error) => {
             service.health.folder_is_missing(&error);
-            Err(Unfinished::Later(WAIT_FOR_FOLDER))
+            Err(Unfinished::Waiting(WAIT_FOR_FOLDER))
         }
     }
 }

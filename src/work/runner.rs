@@ -141,7 +141,9 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
             Ok(())
         }
         Err(Unfinished::LeaseLost) => Ok(()),
-        Err(Unfinished::Later(wait)) => put_off(service, job, wait).await,
+        Err(Unfinished::Later(wait) | Unfinished::Waiting(wait)) => {
+            put_off(service, job, wait).await
+        }
         Err(reason) => fail(service, kind, job, &reason).await,
     };
     if let Err(error) = put_back {

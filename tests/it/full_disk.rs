@@ -39,13 +39,13 @@ async fn whole_call(line: &TestLine) {
 /// Calls until one cannot be written down; then room is made, and the next call leaves a report.
 async fn goes_on_after(
     line: TestLine,
-    fill: impl AsyncFnOnce(&TestLine),
+    fill: impl AsyncFn(&TestLine),
     free: impl AsyncFnOnce(&TestLine),
 ) {
     assert_eq!(ready(&line).await, StatusCode::OK);
-    fill(&line).await;
     // A call or two may still fit into pages that are there.
     for _ in 0..40 {
+        fill(&line).await;
         line.exchange.dial(CALLER, NUMBER).await.unwrap();
         if line.counter("webhooks_blunt").await == 1 {
             break;

@@ -6,6 +6,8 @@ use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{Binary, DEADLINE, Database, LEAD, client, configuration, pause};
+use chrono::TimeDelta;
+use dutyline::clock::Clock;
 use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -23,18 +25,23 @@ async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
     answer
 }
 
-/// Waits until a job of this kind was tried, and put off.
+/// Waits until a job of this kind was put off, which does not count as a try.
 async fn put_off(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     let waiting = async {
+        let soon = Clock::system().system_now() + TimeDelta::seconds(10);
         let is_put_off =
-            |job: &Job| job.kind == kind && job.attempts > 0 && job.lease_until.is_none();
-        while !queue::all(&db).await.iter().any(is_put_off) {
+            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.run_after > soon;
+        loop {
+            if let Some(job) = queue::all(&db).await.into_iter().find(is_put_off) {
+                return job.attempts;
+            }
             pause().await;
         }
     };
     let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
+    let attempts = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
+    assert_eq!(attempts, 0);
     db.close().await;
 }
 

@@ -43,7 +43,11 @@ impl SmallDisk {
 
     /// Writes until no byte can be stored any more.
     pub fn fill(&self) {
-        let mut file = File::create(self.filler()).expect("a file");
+        let file = File::options()
+            .append(true)
+            .create(true)
+            .open(self.filler());
+        let mut file = file.expect("a file");
         for size in [1 << 16, 1 << 12, 1] {
             let piece = vec![0x5a; size];
             loop {
