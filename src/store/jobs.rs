@@ -131,7 +131,7 @@ statements! {
     COUNT_FAILING = "SELECT COUNT(*) FROM jobs WHERE failing_since IS NOT NULL";
     FAILING = "SELECT kind, COUNT(*) AS count, MIN(failing_since) AS since, COALESCE(MIN(reason), '') AS reason
         FROM jobs WHERE failing_since IS NOT NULL GROUP BY kind ORDER BY kind";
-    LIST = "SELECT id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running FROM jobs ORDER BY kind, run_after, id";
+    LIST = "SELECT id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running FROM jobs ORDER BY kind, subject";
 }
 
 /// A job is put off no longer than this, the longest backoff with its jitter and some more. One that is due later was

@@ -370,7 +370,7 @@ pub async fn seal(
     Ok(run!(tx, SEAL, execute, id, padded, &sha256[..], file)? == 1)
 }
 
-/// The recording will not come: `absent` (the provider made none) or `lost` (it could not be fetched).
+/// The recording will not come: `absent` (the provider made none) or `lost` (while it was streamed to us).
 pub async fn give_up(tx: &mut Tx, id: Uuid, state: &str) -> Result<bool> {
     Ok(run!(tx, SET_RECORDING_STATE, execute, id, state)? == 1)
 }

@@ -11,3 +11,5 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0; -- tries that f
 ALTER TABLE jobs ADD COLUMN reason TEXT;                         -- why the last one failed
 ALTER TABLE jobs ADD COLUMN failing_since TIMESTAMPTZ;           -- people are told since this hour
 CREATE INDEX jobs_by_time ON jobs (kind, provider, run_after);
+CREATE INDEX jobs_by_due ON jobs (run_after);
+CREATE INDEX jobs_failing ON jobs (kind) WHERE failing_since IS NOT NULL;

@@ -49,6 +49,7 @@ on_both_scenes! {
         scene.send(&scene.story.status()).await;
         scene.settles().await;
         scene.line.forget_jobs().await;
+        scene.twilio.let_go();
         scene.line.finish().await;
     }
 
@@ -76,6 +77,7 @@ on_both_scenes! {
         let settled = tokio::time::timeout(Duration::from_secs(10), settled).await;
         assert!(settled.is_ok(), "settled while lists are slow");
         scene.line.forget_jobs().await;
+        scene.twilio.let_go();
         scene.line.finish().await;
     }
 
@@ -102,6 +104,7 @@ on_both_scenes! {
         let fetched = tokio::time::timeout(Duration::from_secs(10), fetched).await;
         assert!(fetched.is_ok(), "fetched while another provider is slow");
         scene.line.forget_jobs().await;
+        scene.twilio.let_go();
         scene.line.finish().await;
     }
 

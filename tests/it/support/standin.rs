@@ -30,7 +30,7 @@ pub enum Serving {
     CutShort,
     /// Something else, with status 200.
     Other(&'static str, Bytes),
-    /// The whole length announced, then a byte every 50 ms.
+    /// The whole length announced, then a byte every 50 ms, until it is let go.
     Trickle,
     /// This status, and this in `Retry-After`.
     Busy(u16, String),
@@ -138,7 +138,7 @@ impl StandIn {
         self.things.lock().unwrap().hold = hold;
     }
 
-    /// Audio that is held goes on.
+    /// What is held goes on, and what trickles breaks off.
     pub fn let_go(&self) {
         self.let_go.send_replace(true);
     }
@@ -204,6 +204,12 @@ impl StandIn {
         self.things.lock().unwrap().log.push(asked);
     }
 
+    async fn until_let_go(&self) {
+        self.held.send_modify(|held| *held += 1);
+        let mut let_go = self.let_go.subscribe();
+        let _ = let_go.wait_for(|gone| *gone).await;
+    }
+
     async fn never(&self) -> ! {
         self.held.send_modify(|held| *held += 1);
         std::future::pending().await
@@ -226,7 +232,7 @@ impl StandIn {
             (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
                 Some(call) => {
                     if self.things.lock().unwrap().hold == Some(Hold::Listing) {
-                        self.never().await;
+                        self.until_let_go().await;
                     }
                     self.recordings_of(call)
                 }
@@ -256,9 +262,7 @@ impl StandIn {
             let stand_in = self.clone();
             let rest = audio.slice(audio.len() / 2..);
             let later = stream::once(async move {
-                stand_in.held.send_modify(|held| *held += 1);
-                let mut let_go = stand_in.let_go.subscribe();
-                let _ = let_go.wait_for(|gone| *gone).await;
+                stand_in.until_let_go().await;
                 Ok(rest)
             });
             let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(later);
@@ -276,11 +280,16 @@ impl StandIn {
             }
             Some(Serving::Trickle) => {
                 self.held.send_modify(|held| *held += 1);
+                let let_go = self.let_go.subscribe();
                 let bytes = stream::unfold(0, move |at| {
-                    let byte = audio.slice(at..at + 1);
+                    let (byte, mut let_go) = (audio.slice(at..at + 1), let_go.clone());
                     async move {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        Some((Ok::<_, std::io::Error>(byte), at + 1))
+                        tokio::select! {
+                            _ = let_go.wait_for(|gone| *gone) => None,
+                            () = tokio::time::sleep(Duration::from_millis(50)) => {
+                                Some((Ok::<_, std::io::Error>(byte), at + 1))
+                            }
+                        }
                     }
                 });
                 (wav, Body::from_stream(bytes)).into_response()
