@@ -67,7 +67,9 @@ pub async fn put_away(
     let mut tx = service.db.begin().await?;
     for (line, seq) in seen {
         if inspector.has_line(line) {
-            rows::set_seen(&mut tx, inspector.id(), line, *seq).await?;
+            // Nothing that is still to come is put away.
+            let seq = (*seq).min(audit::end(&mut tx, line).await?);
+            rows::set_seen(&mut tx, inspector.id(), line, seq).await?;
         }
     }
     Ok(tx.commit().await?)

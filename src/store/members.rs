@@ -92,7 +92,7 @@ statements! {
     DELETE_WAIVER = "DELETE FROM waivers WHERE line = $1";
     WAIVER = "SELECT name FROM waivers JOIN members ON members.id = member WHERE line = $1";
     SEEN_UP_TO = "SELECT seq FROM changes_seen WHERE member = $1 AND line = $2";
-    SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3";
+    SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3 WHERE changes_seen.seq < $3";
     INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
@@ -204,7 +204,7 @@ pub async fn seen_up_to(tx: &mut Tx, member: Uuid, line: &str) -> Result<i64> {
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
-/// Notes that a member put away a line's links up to this number.
+/// Notes that a member put away a line's links up to this number. What was put away stays so.
 pub async fn set_seen(tx: &mut Tx, member: Uuid, line: &str, seq: i64) -> Result<()> {
     run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }

@@ -199,6 +199,9 @@ on_both! {
         let page = zhao.get("/console/").await.ok();
         assert!(!page.contains("name=\"seen\""), "nothing of it is left: {page}");
         assert!(wang.get("/console/").await.ok().contains(told));
+        // Nothing that is still to come can be put away.
+        let far = format!("{}:{}", LINES[0], i64::MAX);
+        zhao.post("/console/members/seen", &[("seen", &far)]).await;
         let path = format!("/console/members/{}/disable", id(line, "chen").await);
         assert_eq!(wang.post(&path, &[("own_password", LEAD.1)]).await.status, StatusCode::SEE_OTHER);
         let page = zhao.get("/console/").await.ok();
