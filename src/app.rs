@@ -6,7 +6,7 @@ pub use providers::make_provider;
 
 use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::guesses::Guesses;
-use crate::config::{Config, ConfigError, LineConfig};
+use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
@@ -35,10 +35,16 @@ const GRACE: Duration = Duration::from_secs(10);
 pub enum StartError {
     /// The configuration is wrong: exit code 2.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// Something it needs is not there: exit code 1.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 /// The listeners, bound but not served yet.
@@ -115,6 +121,9 @@ pub async fn build_with(
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
     let sounds = Arc::new(Sounds::new(&config.prompts));
+    let secrets = config.providers.iter();
+    let unreadable = secrets.flat_map(|provider| provider.unreadable_secrets());
+    ConfigErrors::check(unreadable.collect())?;
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(

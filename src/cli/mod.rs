@@ -13,7 +13,7 @@ mod serve;
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, DatabaseAddress};
+use crate::config::{Config, ConfigError, ConfigErrors, DatabaseAddress};
 use crate::hidden::Hidden;
 use crate::simulator::phone;
 use crate::store::Db;
@@ -104,9 +104,17 @@ enum Failure {
     Failed(String),
 }
 
+impl From<ConfigErrors> for Failure {
+    /// Each error on a line of its own, named like the first.
+    fn from(errors: ConfigErrors) -> Self {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self::Usage(errors.join("\ndutyline: "))
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
+        ConfigErrors::from(error).into()
     }
 }
 

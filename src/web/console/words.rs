@@ -33,7 +33,7 @@ wording! {
     act_trail_opened,
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
     act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
-    long_reply, no_receipt, own_reply,
+    long_reply, no_receipt, own_reply, window_over_midnight,
     }
 }
 
