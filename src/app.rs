@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::login::Logins;
+use crate::refusals::Refusals;
 use crate::service::{Patience, Service};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
@@ -180,6 +181,7 @@ pub async fn build_with(
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
         counters: Counters::default(),
+        refusals: Refusals::default(),
         patience: Patience::default(),
     }))
 }

@@ -10,7 +10,7 @@
 //! | [`desk`] | what inspectors do, whoever asks: the API or the console |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
-//! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`service`], [`counters`], [`refusals`] | what all of these have at hand |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
@@ -41,6 +41,7 @@ pub mod line;
 pub mod login;
 pub mod members;
 mod private;
+pub mod refusals;
 pub mod rehearsal;
 pub mod report;
 pub mod service;

@@ -51,6 +51,8 @@ pub struct Service {
     pub closing: watch::Sender<bool>,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
+    /// What was told of refused webhooks.
+    pub refusals: crate::refusals::Refusals,
     /// How long callers on the line are kept waiting.
     pub patience: Patience,
 }

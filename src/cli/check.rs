@@ -19,11 +19,18 @@ use std::sync::Arc;
 const GAPS_NAMED: usize = 3;
 
 #[derive(Args)]
-pub(super) struct Check {}
+pub(super) struct Check {
+    /// Print the exact address whose signature is checked for this path, and nothing else
+    #[arg(long, value_name = "PATH")]
+    webhook: Option<String>,
+}
 
 impl Check {
     pub async fn run(self, path: Option<&Path>) -> Outcome {
         let config = Config::load(path)?;
+        if let Some(webhook) = &self.webhook {
+            return super::webhook::run(&config, webhook);
+        }
         let mut report = Report::default();
         report.good(&format!(
             "configuration: {} line(s), {} provider(s)",

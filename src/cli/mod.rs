@@ -10,6 +10,7 @@ mod init;
 mod member;
 mod prompts;
 mod serve;
+mod webhook;
 
 use crate::app::StartError;
 use crate::clock::Clock;
@@ -53,7 +54,9 @@ enum Command {
     #[command(after_help = "Example:\n  dutyline serve --config /etc/dutyline/dutyline.toml")]
     Serve(serve::Serve),
     /// Look at configuration, calendar, provider, database, storage
-    #[command(after_help = "Example:\n  dutyline check")]
+    #[command(
+        after_help = "Example:\n  dutyline check\n  dutyline check --webhook /hooks/twilio/call"
+    )]
     Check(check::Check),
     /// What a caller would hear
     #[command(after_help = "Example:\n  dutyline hear --at 2024-04-07T09:00 --keys 3")]

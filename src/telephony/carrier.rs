@@ -46,6 +46,10 @@ pub enum BadSettings {
 pub(super) trait Signed: Send + Sync {
     /// Does the signature fit? On the raw bytes, in constant time. Without one, with two, or without a secret: no.
     fn fits(&self, request: &RawRequest) -> bool;
+
+    /// Why a request that does not fit doesn't. Looks at nothing secret, and is asked after the signature was checked, so
+    /// that how long the check takes is the same.
+    fn why(&self, request: &RawRequest) -> Refused;
 }
 
 /// A provider of this kind.
@@ -115,6 +119,14 @@ pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str>
     only.to_str().ok()
 }
 
+/// A header is missing, or comes twice: there is no signature. With one of each it is wrong.
+pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refused {
+    match headers.iter().all(|header| only(request, header).is_some()) {
+        true => Refused::Forged,
+        false => Refused::Unsigned,
+    }
+}
+
 /// The body's fields as a signature over a form covers them, or `None` when the body is something else. A request
 /// without a body (a take being fetched to be played) is signed like a form without fields.
 pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
@@ -141,7 +153,7 @@ impl Provider for Carrier {
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         match self.signed.fits(request) {
             true => Ok(()),
-            false => Err(Refused::Forged),
+            false => Err(self.signed.why(request)),
         }
     }
 

@@ -8,6 +8,7 @@ pub mod asterisk;
 pub mod carrier;
 pub mod form;
 pub mod jambonz;
+mod refused;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -17,6 +18,8 @@ pub mod telnyx;
 pub mod twilio;
 pub mod twiml;
 pub mod wav;
+
+pub use refused::Refused;
 
 use crate::call::script::{RecordingEnd, Script, Spoken};
 use crate::hidden::Hidden;
@@ -44,17 +47,6 @@ pub struct RawRequest {
     pub body: Bytes,
     /// When it came, in system time: some signatures hold for minutes only.
     pub at: DateTime<Utc>,
-}
-
-/// Why a webhook is refused before it is believed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refused {
-    /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
-    #[error("the signature does not fit")]
-    Forged,
-    /// Signed, but not a form, or without what every webhook has: 400.
-    #[error("the request is not a form with a call in it")]
-    Malformed,
 }
 
 /// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
@@ -417,7 +409,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refused::Malformed`] when it is broken, [`Refused::Forged`] when it is about another account.
+    /// [`Refused::Malformed`] when it is broken, [`Refused::OtherAccount`] when it is about another account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// A script in the provider's language.

@@ -1,5 +1,6 @@
 //! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
 
+use super::hooks::tell;
 use crate::conduct;
 use crate::service::Service;
 use crate::telephony::Provider;
@@ -63,6 +64,9 @@ pub(super) async fn listen(
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {
             service.counters.webhooks_refused.add();
+            let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
+            let advice = "the key in the address or the credentials beside it are not those of a running call";
+            tell(&service, &name, "stream key", &url, advice);
             return Ok(Err(StatusCode::NOT_FOUND.into_response()));
         }
         let upgrade = match upgrade {

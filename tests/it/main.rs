@@ -40,6 +40,7 @@ mod openapi;
 mod policies;
 mod prompts;
 mod recovery;
+mod refusals;
 mod seeds;
 mod speechless;
 mod store;

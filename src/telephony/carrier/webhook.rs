@@ -40,7 +40,7 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
     }
     let form = Form::parse(&request.body)?;
     if form.get("AccountSid")? != Some(account) {
-        return Err(Refused::Forged);
+        return Err(Refused::OtherAccount);
     }
     let call = id(&form, "CallSid")?.ok_or(Refused::Malformed)?;
     let digits = form.get("Digits")?;

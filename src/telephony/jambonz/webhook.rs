@@ -15,7 +15,7 @@ const LONGEST: usize = 256;
 ///
 /// # Errors
 ///
-/// [`Refused::Malformed`] when it is no JSON with a call in it, [`Refused::Forged`] when it is another account's.
+/// [`Refused::Malformed`] when it is no JSON with a call in it, [`Refused::OtherAccount`] when it is another account's.
 pub fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
     match is_json(&request.headers) {
         true => read(&request.body, account),
@@ -31,7 +31,7 @@ pub fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
 pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Refused::Malformed)?;
     if text(&body, "account_sid")?.as_deref() != Some(account) {
-        return Err(Refused::Forged);
+        return Err(Refused::OtherAccount);
     }
     let call = text(&body, "call_sid")?.filter(|call| !call.is_empty());
     let call = call.ok_or(Refused::Malformed)?;

@@ -185,14 +185,17 @@ fn a_call_ends_by_its_status() {
 }
 
 #[test]
-fn another_account_is_forged_and_a_broken_form_malformed() {
+fn another_account_and_a_broken_form_are_told_apart() {
     let judge = |content_type: &str, body: &str| {
         event(&raw(content_type, body.as_bytes()), "AC1")
             .map(|_| ())
             .unwrap_err()
     };
-    assert_eq!(judge(FORM, "AccountSid=AC2&CallSid=CA1"), Refused::Forged);
-    assert_eq!(judge(FORM, "CallSid=CA1"), Refused::Forged);
+    assert_eq!(
+        judge(FORM, "AccountSid=AC2&CallSid=CA1"),
+        Refused::OtherAccount
+    );
+    assert_eq!(judge(FORM, "CallSid=CA1"), Refused::OtherAccount);
     let long = format!("AccountSid=AC1&CallSid={}", "x".repeat(129));
     for body in [
         "AccountSid=AC1",

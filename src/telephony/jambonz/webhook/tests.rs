@@ -114,11 +114,11 @@ fn a_status_ends_a_call_or_not() {
 fn another_account_and_broken_bodies_are_refused() {
     assert_eq!(
         told(&base(json!({"account_sid": "another"}))).map(drop),
-        Err(Refused::Forged)
+        Err(Refused::OtherAccount)
     );
     assert_eq!(
         told(&json!({"call_sid": "c"})).map(drop),
-        Err(Refused::Forged)
+        Err(Refused::OtherAccount)
     );
     let malformed = [
         base(json!({"call_sid": null})),
