@@ -8,13 +8,14 @@ pub use providers::make_provider;
 use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::Fetches;
 use crate::conduct::guesses::Guesses;
-use crate::config::{Config, ConfigError, LineConfig};
+use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::exposure;
 use crate::health::Health;
 use crate::installation;
 use crate::login::Logins;
+use crate::refusals::Refusals;
 use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
@@ -43,10 +44,16 @@ const GRACE: Duration = Duration::from_secs(10);
 pub enum StartError {
     /// The configuration is wrong: exit code 2.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// Something it needs is not there: exit code 1.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 /// The listeners, bound but not served yet.
@@ -123,6 +130,9 @@ pub async fn build_with(
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
     let sounds = Arc::new(Sounds::new(&config.prompts));
+    let secrets = config.providers.iter();
+    let unreadable = secrets.flat_map(|provider| provider.unreadable_secrets());
+    ConfigErrors::check(unreadable.collect())?;
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
@@ -179,6 +189,7 @@ pub async fn build_with(
         closing: watch::Sender::new(false),
         unnamed_files: AtomicUsize::new(0),
         counters: Counters::default(),
+        refusals: Refusals::default(),
         patience: Patience::default(),
         slowest: Slowest::default(),
         asking: Slots::new(work::settle_asks),

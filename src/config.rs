@@ -1,14 +1,17 @@
 //! The configuration: what an operator writes, checked into types that can't be wrong.
 //!
-//! [`Config::load`] reads a file (or the embedded default) and reports the first thing wrong with it by file,
+//! [`Config::load`] reads a file (or the embedded default) and reports everything wrong with it by file,
 //! line and key. Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
 
 mod check;
 mod error;
 mod file;
+mod keys;
+mod mend;
 mod prompts;
+mod shape;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigErrors};
 pub use prompts::PromptsConfig;
 
 use crate::hidden::Hidden;
@@ -214,8 +217,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, by file, line and key, and what would be right.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+    /// Everything that is wrong, by file, line and key, and what would be right.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
         let default = Path::new("dutyline.toml");
         let path = path.or_else(|| default.exists().then_some(default));
         let Some(path) = path else {
@@ -235,7 +238,7 @@ impl Config {
     /// # Errors
     ///
     /// See [`Config::load`].
-    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         check::check(text, name, folder)
     }
 
@@ -293,6 +296,13 @@ impl ProviderConfig {
             take_signature: TakeSignature::default(),
             kind_here: error::Here::nowhere(),
         }
+    }
+
+    /// Each of its secrets that cannot be read: by file, line and key.
+    pub fn unreadable_secrets(&self) -> Vec<ConfigError> {
+        let secrets = self.settings.secrets();
+        let secrets = secrets.into_iter();
+        secrets.filter_map(|secret| secret.read().err()).collect()
     }
 
     /// An error about its kind, by file, line and key.

@@ -11,7 +11,7 @@
 //! | [`desk`] | what inspectors do, whoever asks: the API or the console |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
-//! | [`service`], [`counters`], [`health`] | what all of these have at hand |
+//! | [`service`], [`counters`], [`health`], [`refusals`] | what all of these have at hand |
 //! | [`log_pace`], [`security_log`] | log lines at most once a minute; attempts and changes of rights |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
@@ -47,6 +47,7 @@ pub mod log_pace;
 pub mod login;
 pub mod members;
 mod private;
+pub mod refusals;
 pub mod rehearsal;
 pub mod report;
 pub mod security_log;

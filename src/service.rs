@@ -63,6 +63,8 @@ pub struct Service {
     pub unnamed_files: AtomicUsize,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
+    /// What was told of refused webhooks.
+    pub refusals: crate::refusals::Refusals,
     /// How long callers on the line are kept waiting.
     pub patience: Patience,
     /// How slowly a provider may send a recording.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::exposure;
 use crate::installation;
 use crate::line::Line;
+use crate::line::hours::Phase;
 use crate::sounds;
 use crate::store::{Db, StoreError, jobs, members};
 use crate::telephony::{Finding, Mute};
@@ -23,11 +24,18 @@ const GAPS_NAMED: usize = 3;
 const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
-pub(super) struct Check {}
+pub(super) struct Check {
+    /// Print the exact address whose signature is checked for this path, and nothing else
+    #[arg(long, value_name = "PATH")]
+    webhook: Option<String>,
+}
 
 impl Check {
     pub async fn run(self, path: Option<&Path>) -> Outcome {
         let config = Config::load(path)?;
+        if let Some(webhook) = &self.webhook {
+            return super::webhook::run(&config, webhook);
+        }
         let mut report = Report::default();
         report.good(&format!(
             "configuration: {} line(s), {} provider(s)",
@@ -88,10 +96,18 @@ fn lines(config: &Config, report: &mut Report) {
             line.id, line.dial, period.from, period.to
         ));
         let now = Clock::system().line_now();
-        let today = now.with_timezone(&line.schedule.timezone).date_naive();
-        if today > period.to {
+        if line.schedule.phase(now) == Phase::Ended {
             report.warn(&format!("line {}: its inspection is over", line.id));
         }
+        for night in line.schedule.windows.as_slice() {
+            if night.ends_next_day() {
+                report.good(&format!(
+                    "line {}: the window {night} ends on the next day",
+                    line.id
+                ));
+            }
+        }
+        dialled(config, line, report);
         roster(line, report);
     }
     for warning in config.warnings() {
@@ -99,6 +115,37 @@ fn lines(config: &Config, report: &mut Report) {
     }
     if config.public_url.starts_with("http://") {
         report.warn("public_url is http://: providers on the internet need https://");
+    }
+}
+
+/// Which line answers a call to each of the line's numbers, found the way a webhook finds it.
+fn dialled(config: &Config, line: &Line, report: &mut Report) {
+    let own = (line.dial.clone(), line.number.to_string());
+    let answers = line.answers.iter().map(ToString::to_string);
+    for (written, sent) in std::iter::once(own).chain(answers.map(|to| (to.clone(), to))) {
+        let shown = match written == sent {
+            true => written.clone(),
+            false => format!("{written} ({sent})"),
+        };
+        // The number as the operator wrote it is a spelling a provider may send, too.
+        let answering = [&sent, &written].map(|dialled| config.line_dialled(dialled));
+        match answering.map(|found| found.map(|line| line.id.as_str())) {
+            [Some(one), Some(other)] if one == line.id && other == line.id => {
+                report.good(&format!("a call to {shown} is answered by line {one}"));
+            }
+            [Some(one), _] if one == line.id => report.bad(&format!(
+                "a call to {sent} is answered by line {one}, and one to {written} is not; write {sent} in the configuration of line {}",
+                line.id
+            )),
+            [Some(other), _] => report.bad(&format!(
+                "a call to {shown} is answered by line {other}, and should be by line {}; give each line a number of its own",
+                line.id
+            )),
+            [None, _] => report.bad(&format!(
+                "a call to {shown} is answered by no line, and should be by line {}; write the number as it is dialled in the line's country, or with a plus",
+                line.id
+            )),
+        }
     }
 }
 
@@ -294,6 +341,13 @@ async fn providers(config: &Config, report: &mut Report) -> bool {
     let mut speechless = false;
     for provider in &config.providers {
         let name = &provider.name;
+        let unreadable = provider.unreadable_secrets();
+        if !unreadable.is_empty() {
+            for error in unreadable {
+                report.bad(&error.to_string());
+            }
+            continue;
+        }
         let made = match app::make_provider(provider, &config.public_url, Arc::new(Mute)) {
             Ok(made) => made,
             Err(error) => {

@@ -23,10 +23,11 @@ mod output;
 mod prompts;
 mod recordings;
 mod serve;
+mod webhook;
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, DatabaseAddress};
+use crate::config::{Config, ConfigError, ConfigErrors, DatabaseAddress};
 use crate::hidden::Hidden;
 use crate::installation;
 use crate::simulator::phone;
@@ -68,7 +69,9 @@ enum Command {
     #[command(after_help = "Example:\n  dutyline serve --config /etc/dutyline/dutyline.toml")]
     Serve(serve::Serve),
     /// Look at configuration, calendar, provider, database, storage
-    #[command(after_help = "Example:\n  dutyline check")]
+    #[command(
+        after_help = "Example:\n  dutyline check\n  dutyline check --webhook /hooks/twilio/call"
+    )]
     Check(check::Check),
     /// What a caller would hear
     #[command(after_help = "Example:\n  dutyline hear --at 2024-04-07T09:00 --keys 3")]
@@ -125,9 +128,17 @@ enum Failure {
     Failed(String),
 }
 
+impl From<ConfigErrors> for Failure {
+    /// Each error on a line of its own, named like the first.
+    fn from(errors: ConfigErrors) -> Self {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self::Usage(errors.join("\ndutyline: "))
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
+        ConfigErrors::from(error).into()
     }
 }
 

@@ -140,14 +140,14 @@ impl Provider for Asterisk {
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         let mut headers = request.headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         };
-        let given = header.to_str().map_err(|_| Refused::Forged)?;
+        let given = header.to_str().map_err(|_| Refused::Unsigned)?;
         let Some((scheme, given)) = given.split_once(' ') else {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         };
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         }
         let given = given.trim().as_bytes();
         let fits = self.credentials.iter().fold(Choice::from(0), |fits, own| {

@@ -49,6 +49,10 @@ pub(super) trait Signed: Send + Sync {
 
     /// See [`Provider::signature_headers`].
     fn headers(&self) -> &'static [&'static str];
+
+    /// Why a request that does not fit doesn't. Looks at nothing secret, and is asked after the signature was checked, so
+    /// that how long the check takes is the same.
+    fn why(&self, request: &RawRequest) -> Refused;
 }
 
 /// A provider of this kind.
@@ -118,6 +122,14 @@ pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str>
     only.to_str().ok()
 }
 
+/// A header is missing, or comes twice: there is no signature. With one of each it is wrong.
+pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refused {
+    match headers.iter().all(|header| only(request, header).is_some()) {
+        true => Refused::Forged,
+        false => Refused::Unsigned,
+    }
+}
+
 /// The body's fields as a signature over a form covers them, or `None` when the body is something else. A request
 /// without a body (a take being fetched to be played) is signed like a form without fields.
 pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
@@ -144,7 +156,7 @@ impl Provider for Carrier {
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         match self.signed.fits(request) {
             true => Ok(()),
-            false => Err(Refused::Forged),
+            false => Err(self.signed.why(request)),
         }
     }
 

@@ -20,7 +20,7 @@ pub mod webhook;
 
 use super::carrier::{BadSettings, api_url, only, secrets, shown};
 use super::rest::is_id;
-use super::signature::jambonz_fits;
+use super::signature::{jambonz_fits, jambonz_is_fresh};
 use super::{
     CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
     ProviderRecordingId, RawRequest, Refused, Rendered,
@@ -165,10 +165,11 @@ impl Provider for Jambonz {
     }
 
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
-        let signature = only(request, SIGNATURE).ok_or(Refused::Forged)?;
+        let signature = only(request, SIGNATURE).ok_or(Refused::Unsigned)?;
         let now = request.at.timestamp();
         match jambonz_fits(&shown(&self.secrets), signature, &request.body, now) {
             true => Ok(()),
+            false if !jambonz_is_fresh(signature, now) => Err(Refused::Stale),
             false => Err(Refused::Forged),
         }
     }

@@ -9,6 +9,7 @@ pub mod carrier;
 pub mod form;
 pub mod jambonz;
 pub mod json;
+mod refused;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -18,6 +19,8 @@ pub mod telnyx;
 pub mod twilio;
 pub mod twiml;
 pub mod wav;
+
+pub use refused::Refused;
 
 use crate::call::script::{RecordingEnd, Script, Spoken};
 use crate::hidden::Hidden;
@@ -49,14 +52,6 @@ pub struct RawRequest {
     pub body: Bytes,
     /// When it came, in system time: some signatures hold for minutes only.
     pub at: DateTime<Utc>,
-}
-
-/// Why a webhook is refused before it is believed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refused {
-    /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
-    #[error("the signature does not fit")]
-    Forged,
 }
 
 /// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
@@ -454,7 +449,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refused::Forged`] when it does not name the configured account.
+    /// [`Refused::OtherAccount`] when it does not name the configured account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// A script in the provider's language.

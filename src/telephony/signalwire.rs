@@ -4,10 +4,12 @@
 //! 5 seconds, asks no action twice, and carries out nothing behind a `Record`.
 
 use super::carrier::account::{Account, Credentials, Sound, Spelling};
-use super::carrier::{BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown};
+use super::carrier::{
+    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+};
 use super::rest::is_id;
 use super::signature::signalwire_fits;
-use super::{Capabilities, RawRequest, twiml};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of a project at SignalWire.
@@ -73,7 +75,7 @@ pub fn provider(
     })
 }
 
-/// Its own name for the header, and Twilio's.
+/// Where the signature stands: under its own name, or under Twilio's.
 const SIGNATURES: [&str; 2] = ["x-signalwire-signature", "x-twilio-signature"];
 
 struct SigningKeys(Vec<Hidden<String>>);
@@ -100,5 +102,16 @@ impl Signed for SigningKeys {
                 &request.body,
                 signature,
             )
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        let given = SIGNATURES.into_iter();
+        let given: Vec<&str> = given
+            .filter(|name| request.headers.contains_key(*name))
+            .collect();
+        match given.is_empty() {
+            true => Refused::Unsigned,
+            false => missing_or_wrong(request, &given),
+        }
     }
 }

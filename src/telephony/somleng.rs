@@ -5,11 +5,12 @@
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Media, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
+    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only, secrets,
+    shown, signed_fields,
 };
 use super::rest::is_id;
 use super::signature::somleng_fits;
-use super::{Capabilities, RawRequest, twiml};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Somleng.
@@ -86,5 +87,9 @@ impl Signed for Tokens {
             return false;
         };
         somleng_fits(&shown(&self.0), &request.url, &fields, signature)
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        missing_or_wrong(request, &["x-twilio-signature"])
     }
 }

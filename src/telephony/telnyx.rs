@@ -4,10 +4,12 @@
 //! minutes of system time. The address of a recording holds for 10: a fresh one is asked for, and asked at once.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
-use super::carrier::{BadSettings, Carrier, Media, Signed, api_url, blunt_links, only};
+use super::carrier::{
+    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only,
+};
 use super::rest::is_id;
-use super::signature::{TelnyxKey, telnyx_fits, telnyx_public_key};
-use super::{Capabilities, RawRequest, twiml};
+use super::signature::{TelnyxKey, telnyx_fits, telnyx_is_fresh, telnyx_public_key};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Telnyx.
@@ -102,5 +104,13 @@ impl Signed for PublicKeys {
             signature,
             request.at.timestamp(),
         )
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        let now = request.at.timestamp();
+        match only(request, "telnyx-timestamp") {
+            Some(timestamp) if !telnyx_is_fresh(timestamp, now) => Refused::Stale,
+            _ => missing_or_wrong(request, &["telnyx-timestamp", "telnyx-signature-ed25519"]),
+        }
     }
 }

@@ -3,15 +3,14 @@
 //! Webhooks are forms signed with the account's auth token; scripts are TwiML; recordings are fetched and deleted over
 //! the REST API of 2010-04-01.
 
-use super::Capabilities;
-use super::RawRequest;
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
+    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+    signed_fields,
 };
 use super::rest::is_id;
 use super::signature::{SignedBody, twilio_settings_fits, twilio_signature_fits};
-use super::twiml;
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Twilio.
@@ -110,6 +109,10 @@ impl Signed for Keys {
         only(request, SETTINGS).is_some_and(|settings| {
             twilio_settings_fits(&shown(&self.shared), settings, url, body, signature)
         })
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        missing_or_wrong(request, &["x-twilio-signature"])
     }
 }
 

@@ -4,6 +4,7 @@ use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::config::TakeSignature;
+use crate::refusals::without_values;
 use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
@@ -16,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 use uuid::Uuid;
 
 /// The largest recording that is played back.
@@ -87,9 +88,10 @@ async fn webhook(
     hook: impl FnOnce(&Uri) -> Hook,
 ) -> Response {
     let Some(provider) = service.providers.get(provider).cloned() else {
+        unknown_provider(&service);
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (raw, uri) = match raw_request(&service, request).await {
+    let (raw, uri) = match raw_request(&service, provider.name(), request).await {
         Ok(raw) => raw,
         Err(too_large) => return too_large,
     };
@@ -98,7 +100,7 @@ async fn webhook(
         .and_then(|()| provider.parse(&raw))
     {
         Ok(event) => event,
-        Err(refused) => return refuse(&service, refused),
+        Err(refused) => return refuse(&service, provider.name(), &raw, refused),
     };
     let hook = hook(&uri);
     match conducted(&service, provider.as_ref(), &hook, &event).await {
@@ -109,9 +111,16 @@ async fn webhook(
 }
 
 /// A request as its signature covers it, and its address as it came in.
-async fn raw_request(service: &Service, request: Request) -> Result<(RawRequest, Uri), Response> {
+async fn raw_request(
+    service: &Service,
+    provider: &str,
+    request: Request,
+) -> Result<(RawRequest, Uri), Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
+        let url = format!("{}{}", service.config.public_url, parts.uri.path());
+        let advice = "the body is cut short or larger than 64 KiB";
+        tell(service, provider, "size", &without_values(&url), advice);
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -176,13 +185,50 @@ pub(super) async fn conducted(
     blunt(service, provider, hook, event)
 }
 
-pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
+/// Refuses a webhook: why is for the operator's log, and outside nothing is said.
+pub(super) fn refuse(
+    service: &Service,
+    provider: &str,
+    raw: &RawRequest,
+    refused: Refused,
+) -> Response {
     service.counters.webhooks_refused.add();
     security_log::webhook_refused();
-    debug!(%refused, "a webhook was refused");
+    let url = without_values(&raw.url);
+    tell(service, provider, refused.check(), &url, refused.advice());
     match refused {
-        Refused::Forged => StatusCode::FORBIDDEN.into_response(),
+        Refused::Unsigned | Refused::Stale | Refused::Forged | Refused::OtherAccount => {
+            StatusCode::FORBIDDEN.into_response()
+        }
     }
+}
+
+/// The first refusal of each kind in a minute, in the log. `url` is the address as it is built here, without values.
+pub(super) fn tell(
+    service: &Service,
+    provider: &str,
+    check: &'static str,
+    url: &str,
+    advice: &'static str,
+) {
+    let now = service.clock.system_now();
+    if let Some(not_logged) = service.refusals.count(provider, check, now) {
+        warn!(
+            provider,
+            check,
+            address = url,
+            not_logged,
+            advice,
+            "webhook refused"
+        );
+    }
+}
+
+/// The name in the address is from outside, and is not shown.
+fn unknown_provider(service: &Service) {
+    let url = format!("{}/hooks/…", service.config.public_url);
+    let advice = "no provider of this name is configured; compare the address entered at the provider with `dutyline check --webhook /hooks/NAME/call`";
+    tell(service, "", "provider", &url, advice);
 }
 
 /// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
@@ -231,7 +277,7 @@ pub(super) async fn take(
     let Some(provider) = service.providers.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let raw = match raw_request(&service, request).await {
+    let raw = match raw_request(&service, &name, request).await {
         Ok((raw, _)) => raw,
         Err(too_large) => return too_large,
     };
@@ -245,7 +291,7 @@ pub(super) async fn take(
     if (is_signed || must_be())
         && let Err(refused) = provider.authenticate(&raw)
     {
-        return refuse(&service, refused);
+        return refuse(&service, &name, &raw, refused);
     }
     let played = async {
         let found = conduct::find_take(&service, &name, call, step, &key);

@@ -1,5 +1,6 @@
 //! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
 
+use super::hooks::tell;
 use crate::conduct::{self, Arriving};
 use crate::security_log;
 use crate::service::Service;
@@ -104,6 +105,9 @@ pub(super) async fn listen(
         if !fits {
             service.counters.webhooks_refused.add();
             security_log::webhook_refused();
+            let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
+            let advice = "the key in the address or the credentials beside it are not those of a running call";
+            tell(&service, &name, "stream key", &url, advice);
             return Ok(Err(StatusCode::NOT_FOUND.into_response()));
         }
         let upgrade = match upgrade {

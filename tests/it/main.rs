@@ -52,6 +52,7 @@ mod passwords;
 mod policies;
 mod prompts;
 mod recovery;
+mod refusals;
 mod security_log;
 mod seeds;
 mod signals;

@@ -6,19 +6,9 @@ use std::net::IpAddr;
 use toml::Spanned;
 
 impl Checker<'_> {
-    /// Addresses, and networks in CIDR notation. A network of every address is refused: with it any client could claim
+    /// An address, or a network in CIDR notation. A network of every address is refused: with it any client could claim
     /// any address.
-    pub(super) fn trusted_proxies(
-        &self,
-        written: &[Spanned<String>],
-    ) -> Result<Vec<IpNet>, ConfigError> {
-        written
-            .iter()
-            .map(|text| self.trusted_proxy(text))
-            .collect()
-    }
-
-    fn trusted_proxy(&self, text: &Spanned<String>) -> Result<IpNet, ConfigError> {
+    pub(super) fn trusted_proxy(&self, text: &Spanned<String>) -> Result<IpNet, ConfigError> {
         let address = text.get_ref().parse().map(|ip: IpAddr| ip.to_canonical());
         let network = address.map(IpNet::from);
         match network.or_else(|_| text.get_ref().parse()) {

@@ -33,11 +33,11 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 ///
-/// [`Refused::Forged`] when the form does not name this account.
+/// [`Refused::OtherAccount`] when the form does not name this account.
 pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
     let form = Form::new(request.body.clone());
     if form.get("AccountSid").as_deref() != Some(account) {
-        return Err(Refused::Forged);
+        return Err(Refused::OtherAccount);
     }
     let digits = form.get("Digits");
     let hung_up = digits.as_deref() == Some(HUNG_UP);

@@ -14,12 +14,12 @@ const LONGEST: usize = 256;
 ///
 /// # Errors
 ///
-/// [`Refused::Forged`] when the body does not name this account.
+/// [`Refused::OtherAccount`] when the body does not name this account.
 pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     let body = Fields::new(body);
     let text = |name: &str| body.get(name, LONGEST);
     if text("account_sid").as_deref() != Some(account) {
-        return Err(Refused::Forged);
+        return Err(Refused::OtherAccount);
     }
     let digits = text("digits");
     let recorded = recorded(&body, digits.as_deref());

@@ -185,7 +185,7 @@ fn a_call_ends_by_its_status() {
 }
 
 #[test]
-fn what_does_not_name_the_account_is_forged() {
+fn what_does_not_name_the_account_is_another_account_s() {
     for body in [
         "AccountSid=AC2&CallSid=CA1",
         "CallSid=CA1",
@@ -196,7 +196,7 @@ fn what_does_not_name_the_account_is_forged() {
         "",
     ] {
         let refused = event(&raw(FORM, body.as_bytes()), "AC1").unwrap_err();
-        assert_eq!(refused, Refused::Forged, "{body}");
+        assert_eq!(refused, Refused::OtherAccount, "{body}");
     }
 }
 

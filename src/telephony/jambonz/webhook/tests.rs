@@ -110,7 +110,7 @@ fn a_status_ends_a_call_or_not() {
 }
 
 #[test]
-fn what_does_not_name_the_account_is_forged() {
+fn what_does_not_name_the_account_is_another_account_s() {
     for body in [
         base(json!({"account_sid": "another"})),
         base(json!({"account_sid": ["9351f46a"]})),
@@ -118,9 +118,9 @@ fn what_does_not_name_the_account_is_forged() {
         json!([1, 2]),
         json!("text"),
     ] {
-        assert_eq!(told(&body).map(drop), Err(Refused::Forged), "{body}");
+        assert_eq!(told(&body).map(drop), Err(Refused::OtherAccount), "{body}");
     }
-    assert_eq!(read(b"{", ACCOUNT).map(drop), Err(Refused::Forged));
+    assert_eq!(read(b"{", ACCOUNT).map(drop), Err(Refused::OtherAccount));
 }
 
 #[test]
