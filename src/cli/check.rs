@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::line::Line;
 use crate::sounds;
-use crate::store::{Db, members};
+use crate::store::{Db, members, strays};
 use crate::telephony::{Finding, Mute};
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
@@ -184,6 +184,14 @@ async fn storage(config: &Config, report: &mut Report) {
             Ok(None) => report.bad(&format!("line {id}: no key; run `dutyline init`")),
             Err(error) => report.bad(&format!("line {id}: {error}")),
         }
+    }
+    let found = async { strays::count(&mut db.read().await?).await }.await;
+    match found {
+        Ok(0) => {}
+        Ok(found) => report.warn(&format!(
+            "{found} recording(s) of unknown calls: it is not known yet which line they are for; `dutyline serve` asks the provider"
+        )),
+        Err(error) => report.bad(&format!("recordings of unknown calls: {error}")),
     }
     db.close().await;
 }

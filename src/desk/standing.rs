@@ -5,7 +5,7 @@ use super::flood::{self, Recent};
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::service::Service;
-use crate::store::{calls, jobs, reports};
+use crate::store::{calls, jobs, reports, strays};
 use chrono::DateTime;
 use chrono_tz::Tz;
 
@@ -35,6 +35,8 @@ pub struct Standing {
     pub recent: Recent,
     /// Jobs of the whole service that were given up, and want somebody to look.
     pub jobs_given_up: i64,
+    /// Recordings of the whole service of which it is not known yet which line they are for.
+    pub strays: i64,
 }
 
 /// Looks at a line.
@@ -66,5 +68,6 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
         jobs_given_up: jobs::count_dead(&mut tx).await?,
+        strays: strays::count(&mut tx).await?,
     })
 }

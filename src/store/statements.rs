@@ -21,6 +21,7 @@ pub fn all() -> Vec<Sql> {
         super::members::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
+        super::strays::STATEMENTS,
     ]
     .concat()
 }

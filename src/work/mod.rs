@@ -1,7 +1,8 @@
 //! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
 //!
 //! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
-//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
+//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over. A
+//! recording whose line is not known is a `stray` until the provider names its call.
 
 pub mod arrive;
 mod delete;
@@ -11,6 +12,7 @@ mod pace;
 pub mod runner;
 mod sealed;
 mod settle;
+mod strays;
 mod watch;
 
 use crate::store::jobs::{self, JobRow};

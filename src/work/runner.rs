@@ -1,7 +1,7 @@
 //! Claims jobs, does them, retries them, gives them up with an alarm.
 
 use super::sealed::write_down_lost;
-use super::{Claimed, Unfinished, delete, fetch, pace, settle, watch};
+use super::{Claimed, Unfinished, delete, fetch, pace, settle, strays, watch};
 use crate::clock::random_id;
 use crate::service::Service;
 use crate::store::StoreError;
@@ -120,6 +120,7 @@ async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<
         Kind::Delete => delete::run(service, job).await,
         Kind::Settle => settle::run(service, job).await,
         Kind::Watch => watch::run(service, job).await,
+        Kind::Stray => strays::run(service, job).await,
     }
 }
 

@@ -45,6 +45,7 @@ mod seeds;
 mod speechless;
 mod store;
 mod stories;
+mod strays;
 mod tampering;
 mod two_calls;
 mod webhooks;

@@ -4,7 +4,7 @@ use crate::support::hooks::{
     FORM, SIGNATURE, address_in, call_form, encode, form, path_of, signature,
 };
 use crate::support::{
-    ACCOUNT, Answer, Database, NUMBER, OPEN, PATIENT, TOKEN, TestLine, client, logs, on_both,
+    Answer, Database, NUMBER, OPEN, PATIENT, TOKEN, TestLine, client, logs, on_both,
 };
 use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;

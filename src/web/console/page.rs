@@ -118,6 +118,15 @@ impl Visit {
             if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
                 warnings.push(self.w.jobs_given_up.clone());
             }
+            if standing.strays > 0 && self.inspector.role() == Role::Lead {
+                let text = self
+                    .w
+                    .strays
+                    .replace("{count}", &standing.strays.to_string());
+                if !warnings.contains(&text) {
+                    warnings.push(text);
+                }
+            }
         }
         Ok(Page {
             w: self.w,
