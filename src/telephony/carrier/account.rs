@@ -290,17 +290,20 @@ impl Account {
     ) -> Result<Vec<Value>, ProviderError> {
         let mut found = Vec::new();
         let mut answer = self.spelled(Method::GET, path, suffix, query).await?;
-        for _ in 0..MOST_PAGES {
+        for read in 1.. {
             let page = json(answer).await?;
             found.extend(items(&page, name)?.iter().cloned());
             let next = match page["next_page_uri"].as_str() {
                 Some(next) if next.starts_with(&self.path) => format!("{}{next}", self.origin),
-                None | Some("") => return Ok(found),
+                None | Some("") => break,
                 Some(_) => return Err(failed("the next page is not the account's")),
             };
+            if read == MOST_PAGES {
+                return Err(failed("the list has too many pages"));
+            }
             answer = self.request(Method::GET, &next).await?;
         }
-        Err(failed("the list has too many pages"))
+        Ok(found)
     }
 
     /// Asks at an address below the account as it is documented, and with the other ending where that one is not found.
