@@ -9,7 +9,7 @@ use crate::installation;
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::sounds;
-use crate::store::{Db, StoreError, jobs, members};
+use crate::store::{Db, StoreError, jobs, members, strays};
 use crate::telephony::{Finding, Mute};
 use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
 use crate::vault::secret::ServiceSecret;
@@ -214,6 +214,7 @@ async fn storage(config: &Config, report: &mut Report) {
     }
     let recordings = belonging(config, &db, secret.ok().as_ref(), report).await;
     failing_jobs(&db, report).await;
+    stray_recordings(&db, report).await;
     if let Some(recordings) = recordings {
         unnamed_files(&recordings, &db, report).await;
     }
@@ -314,6 +315,18 @@ async fn unnamed_files(recordings: &Recordings, db: &Db, report: &mut Report) {
             }
         }
         Err(error) => report.bad(&error),
+    }
+}
+
+/// Recordings that were told of and whose line is not known yet.
+async fn stray_recordings(db: &Db, report: &mut Report) {
+    let found = async { strays::count(&mut db.read().await?).await }.await;
+    match found {
+        Ok(0) => {}
+        Ok(found) => report.warn(&format!(
+            "{found} recording(s) of unknown calls: it is not known yet which line they are for; `dutyline serve` asks the provider"
+        )),
+        Err(error) => report.bad(&format!("recordings of unknown calls: {error}")),
     }
 }
 

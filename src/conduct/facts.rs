@@ -13,8 +13,9 @@ use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, Announced, EntryRow, Report};
+use crate::store::strays::{self, Stray};
 use crate::store::{StoreError, Tx, hours};
-use crate::telephony::{RecordingFact, RecordingOutcome};
+use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
 use chrono::Datelike;
 use serde_json::json;
@@ -257,7 +258,8 @@ pub(super) async fn of_unknown_call(
         _ => None,
     };
     let Some(line) = line.or(only_line) else {
-        return keep_stray(turn.service, turn.tx, turn.provider.name(), &fact).await;
+        let provider = turn.provider.name();
+        return keep_stray(turn.service, turn.tx, provider, turn.event, &fact).await;
     };
     let call = turn.new_call(line, lookup, None).await?;
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
@@ -265,16 +267,29 @@ pub(super) async fn of_unknown_call(
     super::end_call(turn.service, turn.tx, &call).await
 }
 
-/// Keeps a recording by its id where it is not known which call or line it belongs to.
+/// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
+/// the provider.
 pub(super) async fn keep_stray(
     service: &Service,
     tx: &mut Tx,
     provider: &str,
+    event: &Event,
     fact: &RecordingFact,
 ) -> Result<(), StoreError> {
     let lookup = service.source_lookup(provider, fact.id.show());
-    let sid = service.seal_sid(provider, fact.id.show());
-    calls::insert_stray(tx, &lookup, &sid, hour(service.clock.line_now())).await
+    let named = event.names_a_call();
+    let stray = Stray {
+        id: random_id(),
+        sid: service.seal_sid(provider, fact.id.show()),
+        call: named.then(|| service.seal_sid(provider, event.call.show())),
+    };
+    let hour = hour(service.clock.line_now());
+    if strays::insert(tx, &stray, &lookup, hour).await? {
+        warn!(stray = %stray.id, provider, "recording of an unknown call kept; the provider is asked which line it is for");
+        let now = service.clock.system_now();
+        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Writes down what the conversation decided besides its state.

@@ -8,6 +8,7 @@ mod answer;
 mod arriving;
 mod duty;
 mod facts;
+mod fallback;
 pub mod guesses;
 mod hung_up;
 mod receipt;
@@ -16,6 +17,7 @@ mod take;
 
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use facts::{accept_orphan, unnamed_steps};
+pub use fallback::{fallback_line, line_of_fallback};
 pub use hung_up::hung_up;
 pub use running::running;
 pub(crate) use take::open_state;
@@ -79,7 +81,7 @@ pub async fn keep_without_call(
         return Ok(());
     };
     let mut tx = service.db.begin().await?;
-    facts::keep_stray(service, &mut tx, provider.name(), fact).await?;
+    facts::keep_stray(service, &mut tx, provider.name(), event, fact).await?;
     tx.commit().await?;
     service.wake.notify_one();
     Ok(())
@@ -374,7 +376,9 @@ impl<'a> Conducting<'a> {
 
     fn farewell(&self, line: Option<&Line>, language: usize) -> Rendered {
         match line {
-            Some(line) => self.provider.render_blunt(&flow::goodbye(line, language)),
+            Some(line) => self
+                .provider
+                .render_blunt(&flow::goodbye(line, language), None),
             None => not_in_service(self.service, self.provider),
         }
     }
@@ -476,5 +480,5 @@ const MAX_STEP_NUMBER: u32 = 10_000;
 /// What a caller hears at a number no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
     let lines = service.config.lines.iter().map(|entry| &entry.line);
-    provider.render_blunt(&flow::not_in_service(lines))
+    provider.render_blunt(&flow::not_in_service(lines), None)
 }

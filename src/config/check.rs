@@ -105,8 +105,7 @@ impl Checker<'_> {
             self.address(text)
         });
         let public_url = self.given(&server.public_url, |text| self.public_url(text));
-        let trusted_proxies =
-            self.each(&server.trusted_proxies, |proxy| self.trusted_proxy(proxy));
+        let trusted_proxies = self.each(&server.trusted_proxies, |proxy| self.trusted_proxy(proxy));
         let database = self.given(&storage.database, |text| self.database(text));
         let recordings = self.given(&storage.recordings, |text| self.recordings(text));
         let secret_file = storage.secret_file.as_ref();

@@ -5,7 +5,7 @@ use super::flood::{self, Recent};
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::service::Service;
-use crate::store::{calls, jobs, reports};
+use crate::store::{calls, jobs, reports, strays};
 use chrono::DateTime;
 use chrono_tz::Tz;
 
@@ -37,6 +37,8 @@ pub struct Standing {
     pub jobs_failing: i64,
     /// Receipts that two callers were told, of reports that are not closed.
     pub shared_receipts: i64,
+    /// Recordings of the whole service of which it is not known yet which line they are for.
+    pub strays: i64,
 }
 
 /// Looks at a line.
@@ -69,5 +71,6 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         recent: flood::recent(&mut tx, &line.id, now).await?,
         jobs_failing: jobs::count_failing(&mut tx).await?,
         shared_receipts: reports::shared_receipts(&mut tx, &line.id).await?,
+        strays: strays::count(&mut tx).await?,
     })
 }

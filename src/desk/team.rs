@@ -17,7 +17,6 @@ use crate::store::members::{self as rows, Member};
 use crate::vault::passwords::{self, NewPassword, Unfit};
 use uuid::Uuid;
 
-
 /// A member, as another one sees them.
 pub struct Colleague {
     /// Their id.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// What is to be done. `subject` of the job is a recording's or a call's id.
+/// What is to be done. `subject` of the job is the id of a recording, a call or a stray.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Fetch a recording from the provider, and seal it.
@@ -19,11 +19,19 @@ pub enum Kind {
     Settle,
     /// Ask the provider whether a silent call is still there.
     Watch,
+    /// Ask the provider which call and line a stray belongs to.
+    Stray,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Fetch, Self::Delete, Self::Settle, Self::Watch];
+    pub const ALL: [Self; 5] = [
+        Self::Fetch,
+        Self::Delete,
+        Self::Settle,
+        Self::Watch,
+        Self::Stray,
+    ];
 
     /// Its name in the database and in logs.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Kind {
             Self::Delete => "delete",
             Self::Settle => "settle",
             Self::Watch => "watch",
+            Self::Stray => "stray",
         }
     }
 }

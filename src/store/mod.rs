@@ -5,7 +5,8 @@
 //!
 //! | file | rows |
 //! |---|---|
-//! | [`calls`] | running calls, their steps, strays |
+//! | [`calls`] | running calls, their steps |
+//! | [`strays`] | recordings whose line is not known yet |
 //! | [`reports`] | reports, entries, recordings, receipts |
 //! | [`hours`] | how many calls came in which hour |
 //! | [`replies`] | who wrote replies, and who approved them |
@@ -26,6 +27,7 @@ mod pools;
 pub mod replies;
 pub mod reports;
 mod statements;
+pub mod strays;
 
 pub use statements::{Sql, all as all_statements};
 
@@ -42,7 +44,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 13] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (
         1,
         "foundation",
@@ -92,6 +94,7 @@ const MIGRATIONS: [(i64, &str, &str); 13] = [
         "shared recordings",
         include_str!("migrations/0020_shared_recordings.sql"),
     ),
+    (21, "strays", include_str!("migrations/0021_strays.sql")),
 ];
 
 /// How long a connection waits for the database before the request is given up.

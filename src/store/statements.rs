@@ -23,6 +23,7 @@ pub fn all() -> Vec<Sql> {
         super::nodes::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
+        super::strays::STATEMENTS,
     ]
     .concat()
 }

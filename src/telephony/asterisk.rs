@@ -22,8 +22,8 @@ pub mod socket;
 
 use super::rest::is_id;
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -186,7 +186,8 @@ impl Provider for Asterisk {
         })
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
+    /// The name of what is recorded says which number was dialled.
+    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&self.writer().blunt(script))
     }
 

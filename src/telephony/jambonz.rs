@@ -22,8 +22,8 @@ use super::carrier::{BadSettings, api_url, only, secrets, shown};
 use super::rest::is_id;
 use super::signature::{jambonz_fits, jambonz_is_fresh};
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -194,7 +194,7 @@ impl Provider for Jambonz {
         rendered(&verbs::taken(taken))
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
+    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&verbs::blunt_document(script))
     }
 

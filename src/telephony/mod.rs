@@ -374,6 +374,37 @@ pub struct CallStanding {
     pub ended: bool,
 }
 
+/// Where a recording comes from, as its provider says when asked.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The call it was made in.
+    pub call: ProviderCallId,
+    /// The number that was dialled, as the provider writes it.
+    pub to: Hidden<String>,
+    /// Who called.
+    pub from: Caller,
+}
+
+/// The line a fallback answer is of, as the query of its addresses names it. The key is made of the service secret: who
+/// does not have it cannot name a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FallbackLine {
+    /// The line's id.
+    pub line: String,
+    /// What proves that we named it.
+    pub key: String,
+}
+
+impl FallbackLine {
+    /// As the end of a query: `line=…&key=…`.
+    pub fn query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("line", &self.line)
+            .append_pair("key", &self.key)
+            .finish()
+    }
+}
+
 /// Something found when a provider was looked at, for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -465,8 +496,8 @@ pub trait Provider: Send + Sync {
     /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`
     /// with the recording in the event: that must be answered with a goodbye, or the caller is asked to speak again
     /// and again. What a script says after its [`Record`](crate::call::script::Verb::Record) is heard when nothing was
-    /// recorded.
-    fn render_blunt(&self, script: &Script) -> Rendered;
+    /// recorded. `line` is the line it is an answer of, for the addresses in it, where it may record.
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered;
 
     /// Fetches a recording, as WAV.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
@@ -495,6 +526,20 @@ pub trait Provider: Send + Sync {
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
+
+    /// Which call a recording was made in, and which number was dialled. `call` is the call's id where that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::Unsupported`] where the provider cannot be asked.
+    fn origin<'a>(
+        &'a self,
+        recording: &'a str,
+        call: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Origin, ProviderError>> {
+        let _ = (recording, call);
+        Box::pin(std::future::ready(Err(ProviderError::Unsupported)))
+    }
 
     /// Calls and recordings since a time: what to compare with what was heard of.
     ///

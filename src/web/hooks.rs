@@ -102,6 +102,7 @@ async fn webhook(
         Ok(event) => event,
         Err(refused) => return refuse(&service, provider.name(), &raw, refused),
     };
+    let event = with_line(&service, provider.name(), &uri, event);
     let hook = hook(&uri);
     match conducted(&service, provider.as_ref(), &hook, &event).await {
         Conducted::Script(rendered) => script(rendered),
@@ -131,6 +132,16 @@ async fn raw_request(
         at: service.clock.system_now(),
     };
     Ok((raw, parts.uri))
+}
+
+/// The event with the number of the line that our address names, where the webhook names no line's number.
+fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> Event {
+    if service.config.line_dialled(event.to.show()).is_none()
+        && let Some(line) = conduct::line_of_fallback(service, provider, uri)
+    {
+        event.to = line.number.to_string().into();
+    }
+    event
 }
 
 /// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
@@ -256,7 +267,8 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
         let records = !provider.capabilities().streams_recordings;
         flow::blunt(line, service.clock.line_now(), records)
     };
-    Conducted::Script(provider.render_blunt(&said))
+    let line = conduct::fallback_line(service, provider.name(), line);
+    Conducted::Script(provider.render_blunt(&said, Some(&line)))
 }
 
 fn script(rendered: Rendered) -> Response {

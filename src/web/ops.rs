@@ -2,7 +2,7 @@
 
 use crate::desk::flood;
 use crate::service::Service;
-use crate::store::{StoreError, calls, jobs, reports};
+use crate::store::{StoreError, calls, jobs, reports, strays};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -89,6 +89,9 @@ async fn text(service: &Service) -> Result<String, StoreError> {
     text.push_str("# TYPE dutyline_recordings_unnamed gauge\n");
     let unnamed = service.unnamed_files.load(Ordering::Relaxed);
     let _ = writeln!(text, "dutyline_recordings_unnamed {unnamed}");
+    text.push_str("# TYPE dutyline_strays gauge\n");
+    let strays = strays::count(&mut tx).await?;
+    let _ = writeln!(text, "dutyline_strays {strays}");
     text.push_str("# TYPE dutyline_reports gauge\n");
     for entry in &service.config.lines {
         let line = &entry.line.id;

@@ -1,7 +1,8 @@
 //! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
 //!
 //! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
-//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
+//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over. A
+//! recording whose line is not known is a `stray` until the provider names its call.
 
 pub mod alarm;
 pub mod arrive;
@@ -13,6 +14,7 @@ pub mod runner;
 mod sealed;
 mod settle;
 pub mod slots;
+mod strays;
 mod watch;
 
 pub use settle::most_asks as settle_asks;

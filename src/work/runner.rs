@@ -1,7 +1,7 @@
 //! Claims jobs, does them, tries them again for as long as they fail.
 
 use super::slots::Slots;
-use super::{Claimed, Unfinished, alarm, delete, fetch, pace, settle, watch};
+use super::{Claimed, Unfinished, alarm, delete, fetch, pace, settle, strays, watch};
 use crate::clock::{hour, instant, random_id};
 use crate::service::Service;
 use crate::store::StoreError;
@@ -162,6 +162,7 @@ async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<
             Kind::Delete => delete::run(&service, &job).await,
             Kind::Settle => settle::run(&service, &job).await,
             Kind::Watch => watch::run(&service, &job).await,
+            Kind::Stray => strays::run(&service, &job).await,
         }
     });
     match task.join_next().await {

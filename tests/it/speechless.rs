@@ -10,8 +10,8 @@ use dutyline::simulator::call::Heard;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::telephony::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -59,8 +59,8 @@ impl Provider for Speechless {
         self.0.render_taken(taken)
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
-        self.0.render_blunt(script)
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        self.0.render_blunt(script, line)
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {

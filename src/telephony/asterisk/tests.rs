@@ -164,10 +164,10 @@ fn a_script_becomes_sounds_and_one_thing_to_wait_for() {
         keys: "1".into(),
         seconds: 6,
     };
-    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), gather, Verb::HangUp]));
+    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), gather, Verb::HangUp]), None);
     let blunt: Program = serde_json::from_str(&blunt.body).unwrap();
     assert_eq!((blunt.at, blunt.then), (None, Then::HangUp));
-    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), record]));
+    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), record]), None);
     let blunt: Program = serde_json::from_str(&blunt.body).unwrap();
     assert!(matches!(blunt.then, Then::Record { .. }) && blunt.at.is_none());
 }

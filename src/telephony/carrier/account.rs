@@ -6,9 +6,10 @@
 use super::media::Media;
 use super::webhook::is_over;
 use crate::hidden::Hidden;
+use crate::line::number::Caller;
 use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::{
-    CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
+    CallStanding, Download, ListedCall, ListedRecording, Listing, Origin, ProviderError,
     ProviderRecordingId,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -139,14 +140,48 @@ impl Account {
     }
 
     pub async fn ask_call(&self, call: &str) -> Result<CallStanding, ProviderError> {
-        let path = format!("Calls/{}", checked(call)?);
-        let answer = self.spelled(Method::GET, &path, self.spelling.call, "");
-        let call = json(answer.await?).await?;
+        let call = self.call(call).await?;
         let status = call["status"]
             .as_str()
             .ok_or_else(|| failed("the call has no status"))?;
         Ok(CallStanding {
             ended: is_over(status),
+        })
+    }
+
+    /// What is known of a call.
+    async fn call(&self, call: &str) -> Result<Value, ProviderError> {
+        let path = format!("Calls/{}", checked(call)?);
+        let answer = self.spelled(Method::GET, &path, self.spelling.call, "");
+        json(answer.await?).await
+    }
+
+    /// The call of a recording, and the number dialled in it. A recording of a talk may be listed under the call to the
+    /// other telephone: then it is the caller's that counts.
+    pub async fn origin(
+        &self,
+        recording: &str,
+        call: Option<&str>,
+    ) -> Result<Origin, ProviderError> {
+        let mut id = match call {
+            Some(call) => call.to_owned(),
+            None => {
+                let path = format!("Recordings/{}", checked(recording)?);
+                let answer = self.spelled(Method::GET, &path, self.spelling.recording, "");
+                let recording = json(answer.await?).await?;
+                text(&recording, "call_sid")?.into_shown()
+            }
+        };
+        let mut call = self.call(&id).await?;
+        let parent = call["parent_call_sid"].as_str().unwrap_or_default();
+        if !parent.is_empty() {
+            id = parent.to_owned();
+            call = self.call(&id).await?;
+        }
+        Ok(Origin {
+            call: id.into(),
+            to: text(&call, "to").unwrap_or_default(),
+            from: Caller::parse(call["from"].as_str().unwrap_or_default()),
         })
     }
 
@@ -256,17 +291,20 @@ impl Account {
     ) -> Result<Vec<Value>, ProviderError> {
         let mut found = Vec::new();
         let mut answer = self.spelled(Method::GET, path, suffix, query).await?;
-        for _ in 0..MOST_PAGES {
+        for read in 1.. {
             let page = json(answer).await?;
             found.extend(items(&page, name)?.iter().cloned());
             let next = match page["next_page_uri"].as_str() {
                 Some(next) if next.starts_with(&self.path) => format!("{}{next}", self.origin),
-                None | Some("") => return Ok(found),
+                None | Some("") => break,
                 Some(_) => return Err(failed("the next page is not the account's")),
             };
+            if read == MOST_PAGES {
+                return Err(failed("the list has too many pages"));
+            }
             answer = self.request(Method::GET, &next).await?;
         }
-        Err(failed("the list has too many pages"))
+        Ok(found)
     }
 
     /// Asks at an address below the account as it is documented, and with the other ending where that one is not found.

@@ -212,7 +212,7 @@ fn a_blunt_answer_comes_back_to_the_hooks_the_operator_knows() {
         max_seconds: 300,
         silence_seconds: 10,
     };
-    let rendered = twilio.render_blunt(&Script(vec![record]));
+    let rendered = twilio.render_blunt(&Script(vec![record]), None);
     assert_eq!(rendered.content_type, "text/xml; charset=utf-8");
     assert!(
         rendered.body.contains(

@@ -6,8 +6,8 @@ use super::answers::{
 use super::{Answer, App, Body, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
 use crate::login::{self, LoggedIn, LoginError, Origin, Role};
-use crate::web::ClientAddress;
 use crate::members::canonical;
+use crate::web::ClientAddress;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};

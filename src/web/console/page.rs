@@ -91,8 +91,9 @@ impl Visit {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
         let mut changes = Changes::default();
+        let lead = self.inspector.role() == Role::Lead;
         // Of the whole service: each line says the same.
-        let mut jobs_failing = 0;
+        let (mut jobs_failing, mut strays) = (0, 0);
         let after = live::now(service, &self.inspector, None)
             .await
             .map_err(|error| self.stop(error))?;
@@ -123,16 +124,18 @@ impl Visit {
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
                 warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
-            if standing.shared_receipts > 0 && self.inspector.role() == Role::Lead {
+            if lead && standing.shared_receipts > 0 {
                 let text = self.w.receipt_shared.replace("{line}", &line.dial);
                 warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
             }
-            jobs_failing = standing.jobs_failing;
+            (jobs_failing, strays) = (standing.jobs_failing, standing.strays);
         }
-        let lead = self.inspector.role() == Role::Lead;
         if lead && jobs_failing > 0 {
             let count = jobs_failing.to_string();
             warnings.push(self.w.jobs_failing.replace("{count}", &count));
+        }
+        if lead && strays > 0 {
+            warnings.push(self.w.strays.replace("{count}", &strays.to_string()));
         }
         for line in self.inspector.lines(service) {
             let changed = desk::changes::of(service, &self.inspector, line)

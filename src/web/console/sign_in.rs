@@ -62,24 +62,25 @@ pub(super) async fn sign_in(
         address: address.limit_key(),
         device: cookies::device(&service, &headers),
     };
-    let (status, problem) = match login::log_in(&service, &canonical(form.get("name")), password, from).await {
-        Ok(LoggedIn { token, device, .. }) => {
-            let cookies = AppendHeaders([
-                (
-                    header::SET_COOKIE,
-                    cookies::set_token(&service, token.text().show()),
-                ),
-                (header::SET_COOKIE, cookies::set_device(&service, &device)),
-            ]);
-            return (cookies, Redirect::to("/console/")).into_response();
-        }
-        Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
-        Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
-        Err(LoginError::Store(error)) => {
-            error!(%error, "nobody can sign in");
-            (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
-        }
-    };
+    let (status, problem) =
+        match login::log_in(&service, &canonical(form.get("name")), password, from).await {
+            Ok(LoggedIn { token, device, .. }) => {
+                let cookies = AppendHeaders([
+                    (
+                        header::SET_COOKIE,
+                        cookies::set_token(&service, token.text().show()),
+                    ),
+                    (header::SET_COOKIE, cookies::set_device(&service, &device)),
+                ]);
+                return (cookies, Redirect::to("/console/")).into_response();
+            }
+            Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
+            Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
+            Err(LoginError::Store(error)) => {
+                error!(%error, "nobody can sign in");
+                (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
+            }
+        };
     let problem = Some(problem.clone());
     let html = render(&SignIn {
         page,

@@ -3,8 +3,8 @@
 use dutyline::call::script::Script;
 use dutyline::service::Service;
 use dutyline::telephony::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -61,8 +61,8 @@ impl Provider for Panicking {
         self.0.render_taken(taken)
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
-        self.0.render_blunt(script)
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        self.0.render_blunt(script, line)
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {

@@ -1,5 +1,6 @@
 //! The REST API against a stand-in for it, written from Twilio's documentation and its OpenAPI description.
 
+use crate::line::number::Caller;
 use crate::telephony::carrier::Carrier;
 use crate::telephony::twilio::tests::{impatient, twilio};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
@@ -493,4 +494,53 @@ async fn a_next_page_elsewhere_is_not_asked_for() {
     let stand_in = StandIn::with((0..600).map(|_| ok(again)).collect()).await;
     assert!(twilio(&stand_in.url).list(since).await.is_err());
     assert_eq!(stand_in.asked().len(), 500);
+}
+
+#[tokio::test]
+async fn the_origin_of_a_recording_is_asked_for() {
+    let recording = r#"{"sid":"RE1","call_sid":"CA2"}"#;
+    let leg =
+        r#"{"sid":"CA2","to":"+8613800000001","from":"+8618877009155","parent_call_sid":"CA1"}"#;
+    let call =
+        r#"{"sid":"CA1","to":"+8618877009155","from":"+8613800138000","parent_call_sid":null}"#;
+    let stand_in = StandIn::with(vec![
+        ok(recording),
+        ok(leg),
+        ok(call),
+        ok(call),
+        ok("{}"),
+        status(404),
+        status(404),
+    ])
+    .await;
+    let twilio = twilio(&stand_in.url);
+    let origin = twilio.origin("RE1", None).await.unwrap();
+    assert_eq!(
+        origin.call.show(),
+        "CA1",
+        "the caller's, not the other telephone's"
+    );
+    assert_eq!(origin.to.show(), "+8618877009155");
+    assert_eq!(
+        origin.from,
+        Caller::Number("+8613800138000".to_owned().into())
+    );
+    // Where the call is known only that is asked about.
+    let origin = twilio.origin("RE1", Some("CA1")).await.unwrap();
+    assert_eq!(origin.call.show(), "CA1");
+    assert!(
+        twilio.origin("RE1", None).await.is_err(),
+        "it names no call"
+    );
+    let error = twilio.origin("RE1", None).await.unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound));
+    let asked = stand_in.asked();
+    assert_eq!(
+        asked[0],
+        "GET /2010-04-01/Accounts/AC1/Recordings/RE1.json AC1:first"
+    );
+    assert_eq!(
+        asked[3],
+        "GET /2010-04-01/Accounts/AC1/Calls/CA1.json AC1:first"
+    );
 }
