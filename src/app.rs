@@ -1,27 +1,36 @@
 //! Builds the service from the configuration, binds, runs, stops gracefully.
 
 mod providers;
+pub mod server;
 
 pub use providers::make_provider;
 
 use crate::clock::{Clock, RealTimers, Timers};
+use crate::conduct::Fetches;
 use crate::conduct::guesses::Guesses;
-use crate::config::{Config, ConfigError, LineConfig};
+use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
+use crate::exposure;
+use crate::health::Health;
+use crate::installation;
 use crate::login::Logins;
-use crate::service::{Patience, Service};
+use crate::refusals::Refusals;
+use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Provider, Voice};
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
+use crate::work::slots::Slots;
 use crate::{web, work};
 use axum::Router;
+use server::Limits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -35,10 +44,16 @@ const GRACE: Duration = Duration::from_secs(10);
 pub enum StartError {
     /// The configuration is wrong: exit code 2.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// Something it needs is not there: exit code 1.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
 }
 
 /// The listeners, bound but not served yet.
@@ -115,6 +130,9 @@ pub async fn build_with(
     timers: Arc<dyn Timers>,
 ) -> Result<Arc<Service>, StartError> {
     let sounds = Arc::new(Sounds::new(&config.prompts));
+    let secrets = config.providers.iter();
+    let unreadable = secrets.flat_map(|provider| provider.unreadable_secrets());
+    ConfigErrors::check(unreadable.collect())?;
     let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
     for provider in &config.providers {
         providers.insert(
@@ -128,27 +146,23 @@ pub async fn build_with(
     }
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
-    let recordings = Recordings::open_folder(&config.recordings).map_err(|error| {
-        StartError::Failed(format!(
-            "the folder {} cannot be written: {error}",
-            config.recordings.display()
-        ))
-    })?;
-    recordings.sweep().map_err(|error| {
-        StartError::Failed(format!(
-            "the folder {} cannot be tidied: {error}",
-            config.recordings.display()
-        ))
-    })?;
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
+    check_durability(&db, &clock).await?;
+    // Before the folder of recordings is made private, which would hide that it was not.
+    let exposed = exposure::warnings(&config);
+    for warning in config.warnings().into_iter().chain(exposed) {
+        tracing::warn!("{warning}");
+    }
+    let installation = installation::id(&db, &config, &secret).await?;
+    let recordings = Recordings::open(&config.recordings, installation);
+    tidy_recordings(&recordings)?;
     for line in &config.lines {
         check_key(&db, line).await?;
     }
-    for warning in config.warnings() {
-        tracing::warn!("{warning}");
-    }
+    let receipts = Bench::start()
+        .map_err(|error| StartError::Failed(format!("no thread can be started: {error}")))?;
     if providers.values().any(|p| !p.capabilities().has_voice) {
         sounds.fill(&config).await;
     }
@@ -158,6 +172,7 @@ pub async fn build_with(
         clock,
         timers,
         db,
+        health: Health::default(),
         secret,
         recordings,
         sounds,
@@ -165,14 +180,54 @@ pub async fn build_with(
         wake: Notify::new(),
         worked: watch::Sender::new(0),
         logins: Logins::default(),
-        receipts: Bench::default(),
+        receipts,
         guesses: Guesses::default(),
+        take_fetches: Fetches::default(),
         live: Live::default(),
+        per_session: Arc::default(),
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
+        unnamed_files: AtomicUsize::new(0),
         counters: Counters::default(),
+        refusals: Refusals::default(),
         patience: Patience::default(),
+        slowest: Slowest::default(),
+        asking: Slots::new(work::settle_asks),
     }))
+}
+
+/// Removes unfinished recordings of a process that was killed. Where the folder is not the installation's, calls are
+/// answered all the same: what is recorded stays at the provider.
+fn tidy_recordings(recordings: &Recordings) -> Result<(), StartError> {
+    if let Err(error) = recordings.check_marker() {
+        tracing::error!(%error, "recordings are neither sealed nor deleted at the provider until the folder is there");
+        return Ok(());
+    }
+    recordings
+        .make_private()
+        .map_err(|error| StartError::Failed(error.to_string()))?;
+    recordings.sweep().map(drop).map_err(|error| {
+        StartError::Failed(format!(
+            "the folder of recordings cannot be tidied: {error}"
+        ))
+    })
+}
+
+/// What `fsync = off` of the database server means, for the operator.
+pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses reports it has acknowledged when its machine loses power; set fsync = on in postgresql.conf and restart it";
+
+/// Callers must not be told that a report is kept before it is on a disk. A service whose clock is shifted is not for
+/// real callers, and only warns.
+async fn check_durability(db: &Db, clock: &Clock) -> Result<(), StartError> {
+    match (db.syncs_to_disk().await, clock.shift()) {
+        (Ok(true), _) => Ok(()),
+        (Ok(false), None) => Err(StartError::Failed(NO_FSYNC.into())),
+        (Ok(false), Some(_)) => {
+            tracing::warn!("{NO_FSYNC}");
+            Ok(())
+        }
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 /// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
@@ -209,9 +264,15 @@ impl Running {
         let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
         let ops = web::ops_router(Arc::clone(&service));
+        let limits = Limits::of_process();
         let tasks = vec![
-            tokio::spawn(serve(bound.main, main, stop.subscribe())),
-            tokio::spawn(serve(bound.ops, ops, stop.subscribe())),
+            tokio::spawn(server::serve(bound.main, main, limits, stop.subscribe())),
+            tokio::spawn(server::serve(
+                bound.ops,
+                ops,
+                limits.of_few(),
+                stop.subscribe(),
+            )),
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(
@@ -243,16 +304,7 @@ impl Running {
     }
 }
 
-/// Serves a router until `stop` says so.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let stopped = async move {
-        // An error means that whoever could say so is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    if let Err(error) = axum::serve(listener, router)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!(%error, "a listener failed");
-    }
+/// Serves a router until `stop` says so, with the limits of this process.
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    server::serve(listener, router, Limits::of_process(), stop).await;
 }

@@ -1,19 +1,23 @@
 //! The configuration: what an operator writes, checked into types that can't be wrong.
 //!
-//! [`Config::load`] reads a file (or the embedded default) and reports the first thing wrong with it by file,
+//! [`Config::load`] reads a file (or the embedded default) and reports everything wrong with it by file,
 //! line and key. Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
 
 mod check;
 mod error;
 mod file;
+mod keys;
+mod mend;
 mod prompts;
+mod shape;
 
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigErrors};
 pub use prompts::PromptsConfig;
 
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::vault::seal::Recipient;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +35,8 @@ pub struct Config {
     pub ops_listen: SocketAddr,
     /// What providers call, without a trailing slash.
     pub public_url: String,
+    /// The reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
     /// The folder of sealed recordings.
@@ -84,6 +90,17 @@ pub enum ProviderKind {
     Jambonz,
 }
 
+/// Must a provider's requests for what a caller said, which is played back to them, be signed?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakeSignature {
+    /// A signature must be right, and there need not be one: not all providers sign these.
+    #[default]
+    IfPresent,
+    /// Without a right signature nothing is served.
+    Required,
+}
+
 /// A provider as configured. Its secrets are where [`Secret::read`] finds them.
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
@@ -95,6 +112,8 @@ pub struct ProviderConfig {
     pub api_url: String,
     /// What its kind needs besides.
     pub settings: ProviderSettings,
+    /// Must its requests for what a caller said be signed?
+    pub take_signature: TakeSignature,
     /// Where in the configuration file its kind stands.
     kind_here: error::Here,
 }
@@ -198,8 +217,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong, by file, line and key, and what would be right.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+    /// Everything that is wrong, by file, line and key, and what would be right.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
         let default = Path::new("dutyline.toml");
         let path = path.or_else(|| default.exists().then_some(default));
         let Some(path) = path else {
@@ -219,7 +238,7 @@ impl Config {
     /// # Errors
     ///
     /// See [`Config::load`].
-    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         check::check(text, name, folder)
     }
 
@@ -274,8 +293,16 @@ impl ProviderConfig {
                     here: error::Here::nowhere(),
                 },
             },
+            take_signature: TakeSignature::default(),
             kind_here: error::Here::nowhere(),
         }
+    }
+
+    /// Each of its secrets that cannot be read: by file, line and key.
+    pub fn unreadable_secrets(&self) -> Vec<ConfigError> {
+        let secrets = self.settings.secrets();
+        let secrets = secrets.into_iter();
+        secrets.filter_map(|secret| secret.read().err()).collect()
     }
 
     /// An error about its kind, by file, line and key.
@@ -284,8 +311,49 @@ impl ProviderConfig {
     }
 }
 
+impl ProviderSettings {
+    /// Every secret of the provider.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Simulator { auth_token, .. } | Self::Somleng { auth_token, .. } => {
+                vec![auth_token]
+            }
+            Self::Twilio {
+                auth_token,
+                signing_key,
+                ..
+            } => [auth_token].into_iter().chain(signing_key).collect(),
+            Self::SignalWire {
+                auth_token,
+                signing_key,
+                ..
+            } => vec![auth_token, signing_key],
+            Self::Telnyx { api_key, .. } => vec![api_key],
+            Self::Jambonz {
+                api_key,
+                webhook_secret,
+                ..
+            } => vec![api_key, webhook_secret],
+            Self::Asterisk {
+                password,
+                api_password,
+                ..
+            } => vec![password, api_password],
+        }
+    }
+}
+
 impl Secret {
-    /// Reads it: one, or two while rotating.
+    /// The files it is read from; none when it is given in the configuration or the environment.
+    pub fn files(&self) -> &[PathBuf] {
+        match &self.source {
+            SecretSource::Files(files) => files,
+            SecretSource::Given(_) | SecretSource::Environment(_) => &[],
+        }
+    }
+
+    /// Reads it: one, or two while rotating. White space around one in a file or in the environment is not part of it,
+    /// nor is a byte order mark.
     ///
     /// # Errors
     ///
@@ -300,7 +368,8 @@ impl Secret {
                 for file in files {
                     match std::fs::read_to_string(file) {
                         Ok(text) => {
-                            secrets.push(text.trim_end_matches(['\r', '\n']).to_owned().into());
+                            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                            secrets.push(text.trim().to_owned().into());
                         }
                         Err(error) => {
                             let why = error::plainly(&error);
@@ -312,7 +381,7 @@ impl Secret {
                 secrets
             }
             SecretSource::Environment(variable) => match std::env::var(variable) {
-                Ok(secret) => vec![Hidden::new(secret)],
+                Ok(secret) => vec![Hidden::new(secret.trim().to_owned())],
                 Err(_) => {
                     let message =
                         format!("no secret; give {key}_file, or set {variable} in the environment");

@@ -47,16 +47,18 @@ counters! {
     reports,
     /// Recordings sealed.
     recordings_sealed,
-    /// Recordings given up.
+    /// Recordings that were lost while they were streamed.
     recordings_lost,
     /// Times a sealed recording was found not to be as it was sealed, before its deletion at the provider.
     recordings_damaged,
-    /// Jobs given up.
-    jobs_dead,
+    /// Tries of jobs that failed.
+    jobs_failed,
     /// Logins with a wrong name or password.
     logins_wrong,
     /// Receipts nobody looked up, because there were too many tries.
     receipts_refused,
+    /// Receipts that two callers were told, found when the second call was settled.
+    receipts_shared,
     /// Receipts nobody looked up, because there was no time.
     receipts_late,
     /// Keys that were not offered where they were pressed, and keys behind the one that was waited for.

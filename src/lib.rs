@@ -5,12 +5,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`cli`] | the command line, one file a command |
+//! | [`installation`] | which database, service secret and folder of recordings belong together |
 //! | [`app`], [`setup`] | builds the service from the configuration, binds, stops gracefully; makes what it needs first |
 //! | [`web`] | the only router: webhooks, API, health |
 //! | [`desk`] | what inspectors do, whoever asks: the API or the console |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
-//! | [`service`], [`counters`] | what all of these have at hand |
+//! | [`service`], [`counters`], [`health`], [`refusals`] | what all of these have at hand |
+//! | [`log_pace`], [`security_log`] | log lines at most once a minute; attempts and changes of rights |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
 //! | [`members`], [`trail`] | who holds which key; is the audit trail whole |
@@ -22,7 +24,7 @@
 //! | [`report`] | pure: a report's status, outcome, classification, receipt |
 //! | [`call`] | pure: the conversation |
 //! | [`mod@line`] | pure: calendar, hours, phases |
-//! | [`clock`], [`hidden`], `wording` | time and randomness; values that must not be seen; sentences as data |
+//! | [`clock`], [`hidden`], `wording`, `exposure` | time and randomness; values that must not be seen; sentences as data; what others could get at |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -35,14 +37,20 @@ pub mod conduct;
 pub mod config;
 pub mod counters;
 pub mod desk;
+mod exposure;
 pub mod filing;
+pub mod health;
 pub mod hidden;
+pub mod installation;
 pub mod line;
+pub mod log_pace;
 pub mod login;
 pub mod members;
 mod private;
+pub mod refusals;
 pub mod rehearsal;
 pub mod report;
+pub mod security_log;
 pub mod service;
 pub mod setup;
 pub mod simulator;

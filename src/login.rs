@@ -3,20 +3,23 @@
 //! A password is right when it opens the member's key. A login leaves a session: the token's hash, and the key
 //! wrapped under the token. So nobody's key is at rest, and any node serves any request.
 
-use crate::hidden::Hidden;
+mod device;
+mod limits;
+
+pub use device::Device;
+pub use limits::Logins;
+
+use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, Password};
 use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
 use chrono::{DateTime, TimeDelta, Utc};
-use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use limits::Try;
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// How long a session lasts without a request.
@@ -78,13 +81,31 @@ pub struct Authenticated {
     pub hash: [u8; 32],
 }
 
-/// Why a login came to nothing.
+/// Where a login comes from.
+pub struct Origin {
+    /// The client's address, as limits per source take it.
+    pub address: IpAddr,
+    /// The device cookie the browser sent, if any. It is not verified yet.
+    pub device: Option<Device>,
+}
+
+/// A login that succeeded.
+pub struct LoggedIn {
+    /// The token of the new session.
+    pub token: Token,
+    /// The member.
+    pub member: Member,
+    /// For the browser to keep: it marks the next login from it as one of a known browser.
+    pub device: Device,
+}
+
+/// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Name or password wrong, or the member is disabled: nobody is told which.
+    /// Name or password wrong, or the member is disabled; the answer does not say which.
     #[error("the name or the password is wrong")]
     Wrong,
-    /// Too many people are guessing at this name at once.
+    /// Too many logins with this name, from this address, or in all. The password was not looked at.
     #[error("too many logins at once")]
     TooMany,
     /// The database failed.
@@ -92,21 +113,30 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
-/// Logs somebody in.
+/// Logs a member in. Takes as long whether the name exists or not. After five wrong passwords in a row each next try at
+/// a name waits, up to five seconds, right or wrong; a browser that this member has logged in from before is counted by
+/// itself. A password that was looked at has waited at most 15 seconds for it.
 ///
 /// # Errors
 ///
-/// See [`LoginError`]. Takes as long whether the name exists or not; after five wrong ones in a row each next try at
-/// a name has to wait, longer and longer, right or wrong.
+/// See [`LoginError`].
 pub async fn log_in(
     service: &Service,
     name: &str,
-    password: Hidden<String>,
-) -> Result<(Token, Member), LoginError> {
+    password: impl Into<Password>,
+    from: Origin,
+) -> Result<LoggedIn, LoginError> {
     let mut tx = service.db.read().await?;
     let found = members::by_name(&mut tx, name).await?;
     drop(tx);
-    let (member, identity) = prove(service, name, found, password).await?;
+    let known = found
+        .as_ref()
+        .and_then(|member| from.device.filter(|device| device.is_of(service, member)));
+    let attempt = match &known {
+        Some(device) => Try::Device(device.id()),
+        None => Try::Name(name, from.address),
+    };
+    let (member, identity) = prove(service, attempt, found, password.into()).await?;
     let token = Token::generate();
     let now = service.clock.system_now();
     let session = Session {
@@ -131,53 +161,55 @@ pub async fn log_in(
         }
     }
     tx.commit().await?;
-    Ok((token, member))
+    let device = known.unwrap_or_else(|| Device::new(service, &member));
+    Ok(LoggedIn {
+        token,
+        member,
+        device,
+    })
 }
 
-/// Is this the password of a member who is logged in already? Gives their key. Slowed as a login is.
+/// The key of a member who is logged in already, opened with their password. Wrong ones are slowed as those of a login
+/// are, and counted apart from them: logins that fail elsewhere do not slow a member at their desk.
 ///
 /// # Errors
 ///
-/// See [`LoginError`].
+/// [`LoginError::Wrong`] only when the password was looked at.
 pub async fn is_right(
     service: &Service,
     member: &Member,
-    password: Hidden<String>,
+    password: impl Into<Password>,
 ) -> Result<Identity, LoginError> {
     let found = Some(member.clone());
-    Ok(prove(service, &member.name, found, password).await?.1)
+    let attempt = Try::Desk(member.id);
+    Ok(prove(service, attempt, found, password.into()).await?.1)
 }
 
-/// Opens the key of whoever was found under a name. Takes its turn at the name, right or wrong.
+/// Opens the key of the member found under a name, once it is this try's turn.
 async fn prove(
     service: &Service,
-    name: &str,
+    attempt: Try<'_>,
     found: Option<Member>,
-    password: Hidden<String>,
+    password: Password,
 ) -> Result<(Member, Identity), LoginError> {
-    let mut turn = service.logins.turn(name).await?;
-    let wrapped = match &found {
-        Some(member) => member.wrapped.clone(),
-        None => passwords::dummy().to_vec(),
+    let lane = attempt.lane();
+    let mut turn = service.logins.turn(attempt).await?;
+    let (wrapped, disabled) = match &found {
+        Some(member) => (member.wrapped.clone(), member.disabled),
+        None => (passwords::dummy().to_vec(), true),
     };
-    let opened = {
-        let _slot = service.logins.slots.acquire().await;
-        tokio::task::spawn_blocking(move || passwords::unwrap(&wrapped, password.show()))
-            .await
-            .map_err(|_| LoginError::Wrong)?
-    };
-    let proven = match (found, opened) {
-        (Some(member), Ok(identity)) if !member.disabled => Some((member, identity)),
-        _ => None,
-    };
-    match proven {
-        Some(proven) => {
-            turn.right();
-            Ok(proven)
-        }
-        None => {
-            turn.wrong();
+    // A task of its own: a client that hangs up does not give its turn to its next try while this one still works.
+    let opening = tokio::spawn(async move {
+        let opened = passwords::unwrap(lane, wrapped, password).await;
+        let opened = opened.ok().filter(|_| !disabled);
+        turn.ends(opened.is_some());
+        opened
+    });
+    match (found, opening.await.ok().flatten()) {
+        (Some(member), Some(identity)) => Ok((member, identity)),
+        _ => {
             service.counters.logins_wrong.add();
+            security_log::password_refused();
             Err(LoginError::Wrong)
         }
     }
@@ -190,9 +222,13 @@ async fn prove(
 /// When the database fails.
 pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError> {
     let mut tx = service.db.begin().await?;
+    let ended = members::session(&mut tx, &token.hash()).await?;
     members::delete_session(&mut tx, &token.hash()).await?;
     tx.commit().await?;
     service.live.session_ended();
+    if let Some(ended) = ended {
+        security_log::signed_out(ended.member);
+    }
     Ok(())
 }
 
@@ -258,8 +294,14 @@ pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreErro
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
 
+/// A session from the future is over too: it was begun or used while a clock was wrong, and would last until then.
 fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
-    now - session.seen_at > IDLE || now - session.created_at > LONGEST
+    /// What the clocks of two nodes may differ.
+    const AHEAD: TimeDelta = TimeDelta::minutes(5);
+    now - session.seen_at > IDLE
+        || now - session.created_at > LONGEST
+        || session.seen_at - now > AHEAD
+        || session.created_at - now > AHEAD
 }
 
 /// The line keys a member holds, open: id, line, key.
@@ -281,125 +323,4 @@ pub async fn line_keys(
             Ok((grant.line_key, grant.line, key))
         })
         .collect()
-}
-
-/// How often a name may be tried wrongly before it is slowed.
-const FREE_TRIES: u32 = 5;
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Wrong tries are forgotten after this.
-const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// So many may wait for a turn at one name.
-const QUEUE: usize = 8;
-/// So many names are remembered; beyond, every try waits.
-const NAMES: usize = 10_000;
-
-/// Slows guessing down. In memory: a restart forgets, which costs a guesser more than it gives.
-pub struct Logins {
-    names: Mutex<HashMap<[u8; 32], Arc<Name>>>,
-    /// Argon2 takes 64 MiB each time: at most two at once.
-    slots: Semaphore,
-}
-
-struct Name {
-    /// Whose turn it is.
-    turn: Arc<tokio::sync::Mutex<()>>,
-    waiting: Semaphore,
-    tries: Mutex<(u32, Instant)>,
-}
-
-impl Default for Logins {
-    fn default() -> Self {
-        Self {
-            names: Mutex::default(),
-            slots: Semaphore::new(2),
-        }
-    }
-}
-
-/// One try at a name; others at the same name wait until it is over.
-struct Turn {
-    name: Arc<Name>,
-    _turn: tokio::sync::OwnedMutexGuard<()>,
-}
-
-impl Logins {
-    async fn turn(&self, name: &str) -> Result<Turn, LoginError> {
-        let name = self.remembered(name);
-        let turn = {
-            let _place = name
-                .waiting
-                .try_acquire()
-                .map_err(|_| LoginError::TooMany)?;
-            let turn = Arc::clone(&name.turn).lock_owned().await;
-            let wait = name.wait();
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
-            turn
-        };
-        Ok(Turn { name, _turn: turn })
-    }
-
-    fn remembered(&self, name: &str) -> Arc<Name> {
-        let key: [u8; 32] = Sha256::digest(name).into();
-        let now = crate::clock::instant();
-        let mut names = self
-            .names
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner());
-        if names.len() >= NAMES {
-            names.retain(|_, name| name.tries().0 > 0 && now - name.tries().1 < FORGOTTEN);
-            if names.len() >= NAMES {
-                names.clear();
-            }
-        }
-        Arc::clone(names.entry(key).or_insert_with(|| {
-            Arc::new(Name {
-                turn: Arc::default(),
-                waiting: Semaphore::new(QUEUE),
-                tries: Mutex::new((0, now)),
-            })
-        }))
-    }
-}
-
-impl Name {
-    fn tries(&self) -> (u32, Instant) {
-        *self
-            .tries
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner())
-    }
-
-    fn wait(&self) -> Duration {
-        let (wrong, last) = self.tries();
-        if wrong < FREE_TRIES || crate::clock::instant() - last > FORGOTTEN {
-            return Duration::ZERO;
-        }
-        Duration::from_secs(1 << (wrong - FREE_TRIES).min(10)).min(LONGEST_WAIT)
-    }
-
-    fn set(&self, wrong: u32) {
-        *self
-            .tries
-            .lock()
-            .unwrap_or_else(|broken| broken.into_inner()) = (wrong, crate::clock::instant());
-    }
-}
-
-impl Turn {
-    fn wrong(&mut self) {
-        let (wrong, last) = self.name.tries();
-        let forgotten = crate::clock::instant() - last > FORGOTTEN;
-        self.name.set(if forgotten {
-            1
-        } else {
-            wrong.saturating_add(1)
-        });
-    }
-
-    fn right(&mut self) {
-        self.name.set(0);
-    }
 }

@@ -2,13 +2,25 @@
 //!
 //! Only who has a line key can pass it on, so everything but the first lead needs a password, or the line's
 //! recovery key.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `name` | what may be a name, and which look alike |
+//! | [`rights`] | who may lock whom out |
+//! | [`confirming`] | whose approval of a reply counts |
+
+pub mod confirming;
+mod name;
+pub mod rights;
+
+pub use name::{MemberName, NameError, canonical, look_alike};
 
 use crate::clock::{Clock, random_id};
 use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
 use crate::store::{StoreError, Tx};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -19,9 +31,49 @@ pub enum MemberError {
     /// Name or password wrong.
     #[error("the password of {0} is wrong, or there is no such member")]
     WrongPassword(String),
+    /// No name for a member.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// The name is taken.
     #[error("there is a member {0} already")]
     NameTaken(String),
+    /// The name could be taken for the other one.
+    #[error("{0} looks like the name of another member, {1}; choose a name that differs more")]
+    LooksLike(String, String),
+    /// The member who acts is locked out, or no lead.
+    #[error("{0} is no lead, or locked out")]
+    NoLead(String),
+    /// The member works on a line that is not the acting lead's.
+    #[error(
+        "{actor} does not hold the key of line {line}, so they neither lock {member} out nor let them back in"
+    )]
+    NotTheirs {
+        /// The lead.
+        actor: String,
+        /// Whom it is about.
+        member: String,
+        /// The line.
+        line: String,
+    },
+    /// Without this member a line would have no lead.
+    #[error("{0} is the last lead of line {1}; give the line to another lead first")]
+    LastLead(String, String),
+    /// Without this member there would be no lead.
+    #[error("{0} is the last lead; add another lead first")]
+    LastLeadOfAll(String),
+    /// Without this member nobody could open a line's reports.
+    #[error(
+        "{0} is the last member who holds the key of line {1}; give it to another member first"
+    )]
+    LastHolder(String, String),
+    /// The member cannot confirm this account.
+    #[error(
+        "{0} cannot confirm the account of {1}: that takes a member who neither added it nor was added by it"
+    )]
+    NoThird(String, String),
+    /// With three members the confirmation cannot be waived.
+    #[error("line {0} has three members or more; one of them confirms")]
+    EnoughMembers(String),
     /// No such member.
     #[error("there is no member {0}")]
     NoMember(String),
@@ -37,6 +89,9 @@ pub enum MemberError {
     /// This role works on no reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
     NoReports(&'static str),
+    /// No key could be derived from the password.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -50,86 +105,184 @@ pub enum MemberError {
 pub async fn unlock(
     tx: &mut Tx,
     name: &str,
-    password: &str,
+    password: impl Into<Password>,
 ) -> Result<(Member, Identity), MemberError> {
     let wrong = || MemberError::WrongPassword(name.to_owned());
-    let member = members::by_name(tx, name).await?.ok_or_else(wrong)?;
+    let member = find(tx, name).await?.ok_or_else(wrong)?;
     if member.disabled {
         return Err(wrong());
     }
-    let identity = passwords::unwrap(&member.wrapped, password).map_err(|_| wrong())?;
+    let identity = passwords::unwrap(Lane::Known, member.wrapped.clone(), password.into())
+        .await
+        .map_err(|_| wrong())?;
     Ok((member, identity))
 }
 
-/// Somebody new with a fresh key, not written down yet. Takes a good part of a second and 64 MiB, for the password.
-pub fn new_member(name: &str, role: Role, password: &str) -> Member {
+/// The member with this name, as it is written or as it would be stored.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn find(tx: &mut Tx, name: &str) -> Result<Option<Member>, StoreError> {
+    match members::by_name(tx, name).await? {
+        Some(member) => Ok(Some(member)),
+        None => members::by_name(tx, &canonical(name)).await,
+    }
+}
+
+/// The beginning of a member's id, to tell apart two whose names look alike.
+pub fn short_id(id: Uuid) -> String {
+    id.simple().to_string().chars().take(8).collect()
+}
+
+/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password. `made_by` is
+/// the member who adds them; none for the first lead, and where the recovery key adds them.
+///
+/// # Errors
+///
+/// [`MemberError::Stopped`].
+pub async fn new_member(
+    name: &MemberName,
+    role: Role,
+    password: NewPassword,
+    made_by: Option<Uuid>,
+) -> Result<Member, MemberError> {
     let identity = Identity::generate();
-    Member {
+    Ok(Member {
         id: random_id(),
-        name: name.to_owned(),
+        name: name.as_str().to_owned(),
         role: role.as_str().to_owned(),
         recipient: identity.recipient().to_string(),
-        wrapped: passwords::wrap(&identity, password),
+        wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
-    }
+        made_by,
+        confirmed_by: None,
+    })
 }
 
 /// Writes down a new member.
 ///
 /// # Errors
 ///
-/// [`MemberError::NameTaken`].
+/// [`MemberError::NameTaken`], [`MemberError::LooksLike`].
 pub async fn insert(tx: &mut Tx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
+    // Two names that look alike must not be added at once either.
+    members::lock(tx).await?;
+    let all = members::list(tx).await?;
+    let alike =
+        |other: &&Member| other.name != member.name && look_alike(&other.name, &member.name);
+    if let Some(other) = all.iter().find(alike) {
+        return Err(MemberError::LooksLike(
+            member.name.clone(),
+            other.name.clone(),
+        ));
+    }
     match members::insert(tx, member, clock.system_now()).await {
         Err(StoreError::Duplicate) => Err(MemberError::NameTaken(member.name.clone())),
         result => Ok(result?),
     }
 }
 
-/// Makes a member with a fresh key, and writes them down.
+/// Makes a member with a fresh key, and writes them down. `name` is read as it was typed.
 ///
 /// # Errors
 ///
-/// [`MemberError::NameTaken`].
+/// [`MemberError::Name`], [`MemberError::NameTaken`], [`MemberError::LooksLike`].
 pub async fn make(
     tx: &mut Tx,
     clock: &Clock,
     name: &str,
     role: Role,
-    password: &str,
+    password: NewPassword,
 ) -> Result<Member, MemberError> {
-    let member = new_member(name, role, password);
+    let member = new_member(&MemberName::parse(name)?, role, password, None).await?;
     insert(tx, clock, &member).await?;
     Ok(member)
 }
 
-/// Locks a member out and ends their sessions; `actor` is who did it.
+/// Writes down a new member and gives them lines; who added them is in the trail of each line.
 ///
 /// # Errors
 ///
-/// When the database fails.
+/// As [`insert`] and [`grant`].
+pub async fn add(
+    tx: &mut Tx,
+    clock: &Clock,
+    from: Source<'_>,
+    member: &Member,
+    lines: &[String],
+) -> Result<(), MemberError> {
+    insert(tx, clock, member).await?;
+    for line in lines {
+        let act = about(clock, from.actor(), "member_added", member);
+        audit::append(tx, line, act);
+        grant(tx, clock, line, from, member).await?;
+    }
+    Ok(())
+}
+
+/// Locks a member out and ends their sessions; in the trail of all their lines. One who is locked out stays so.
+///
+/// # Errors
+///
+/// [`MemberError::NoLead`], [`MemberError::NotTheirs`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`],
+/// [`MemberError::LastHolder`].
 pub async fn disable(
     tx: &mut Tx,
     clock: &Clock,
-    actor: &str,
+    actor: &Member,
     member: &Member,
 ) -> Result<(), MemberError> {
-    members::disable(tx, member.id).await?;
-    let mut noted: Vec<String> = Vec::new();
-    for grant in members::grants(tx, member.id).await? {
-        if noted.contains(&grant.line) {
-            continue;
-        }
-        let act = Act {
-            at: clock.line_now(),
-            actor: Some(actor),
-            action: "member_disabled",
-            object: Some(member.id),
-            detail: Some(&member.name),
-            ..Act::default()
-        };
-        audit::append(tx, &grant.line, act);
-        noted.push(grant.line);
+    let actor = rights::acting(tx, actor).await?;
+    rights::holds_all_of(tx, &actor, member).await?;
+    rights::can_be_done_without(tx, member).await?;
+    if members::disable(tx, member.id).await? {
+        note(tx, clock, &actor.name, "member_disabled", member).await?;
+    }
+    Ok(())
+}
+
+/// Lets a member who was locked out log in again; in the trail of all their lines.
+///
+/// # Errors
+///
+/// [`MemberError::NoLead`], [`MemberError::NotTheirs`].
+pub async fn enable(
+    tx: &mut Tx,
+    clock: &Clock,
+    actor: &Member,
+    member: &Member,
+) -> Result<(), MemberError> {
+    let actor = rights::acting(tx, actor).await?;
+    rights::holds_all_of(tx, &actor, member).await?;
+    if members::enable(tx, member.id).await? {
+        note(tx, clock, &actor.name, "member_enabled", member).await?;
+    }
+    Ok(())
+}
+
+/// A link about a member.
+fn about<'a>(clock: &Clock, actor: &'a str, action: &'a str, member: &'a Member) -> Act<'a> {
+    Act {
+        at: clock.line_now(),
+        actor: Some(actor),
+        action,
+        object: Some(member.id),
+        detail: Some(&member.name),
+        ..Act::default()
+    }
+}
+
+/// Writes a link about a member into the trail of each of their lines.
+async fn note(
+    tx: &mut Tx,
+    clock: &Clock,
+    actor: &str,
+    action: &str,
+    member: &Member,
+) -> Result<(), StoreError> {
+    for line in rights::lines_of(tx, member.id).await? {
+        audit::append(tx, &line, about(clock, actor, action, member));
     }
     Ok(())
 }
@@ -185,11 +338,22 @@ pub async fn make_line_key(
 }
 
 /// Where a line key to be passed on comes from.
+#[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// From a member who holds it.
     Member(&'a Member, &'a Identity),
     /// From the recovery key on paper.
     Recovery(&'a Identity),
+}
+
+impl Source<'_> {
+    /// As whom the trail names it.
+    fn actor(&self) -> &str {
+        match self {
+            Self::Member(member, _) => &member.name,
+            Self::Recovery(_) => "recovery key",
+        }
+    }
 }
 
 /// Gives a line's keys, of all epochs, to a member.
@@ -217,20 +381,15 @@ pub async fn grant(
         return Err(MemberError::NoKey(line.to_owned()));
     }
     for key in keys {
-        let (identity, actor) = match &from {
+        let identity = match from {
             Source::Member(member, own) => {
                 let held = held(tx, member.id, own, key.id).await?;
-                let held =
-                    held.ok_or_else(|| MemberError::NotHeld(member.name.clone(), line.to_owned()))?;
-                (held, member.name.as_str())
+                held.ok_or_else(|| MemberError::NotHeld(member.name.clone(), line.to_owned()))?
             }
-            Source::Recovery(recovery) => {
-                let identity = open_identity(&key.recovery, recovery)
-                    .map_err(|_| MemberError::WrongRecovery(line.to_owned()))?;
-                (identity, "recovery key")
-            }
+            Source::Recovery(recovery) => open_identity(&key.recovery, recovery)
+                .map_err(|_| MemberError::WrongRecovery(line.to_owned()))?,
         };
-        give(tx, clock, &key, &identity, to, actor).await?;
+        give(tx, clock, &key, &identity, to, from.actor()).await?;
     }
     Ok(())
 }
@@ -265,13 +424,7 @@ async fn give(
         .map_err(|_| StoreError::Unreadable("member's key"))?;
     let sealed = seal_identity(identity, &[&recipient]);
     members::insert_grant(tx, key.id, to.id, &sealed).await?;
-    let act = Act {
-        at: clock.line_now(),
-        actor: Some(actor),
-        action: "granted",
-        object: Some(to.id),
-        detail: Some(&to.name),
-        ..Act::default()
-    };
-    Ok(audit::append(tx, &key.line, act))
+    let act = about(clock, actor, "granted", to);
+    audit::append(tx, &key.line, act);
+    Ok(())
 }

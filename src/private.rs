@@ -1,4 +1,4 @@
-//! Files only the service's own user can read, and names that last.
+//! Files only the service's own user can read, names that last, and memory that leaves no copy on disk.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -40,4 +40,24 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
         Some(folder) => sync_folder(folder),
         None => Ok(()),
     }
+}
+
+/// Keeps this process's memory out of core dumps, and from other processes of its user: its limit of core files becomes 0,
+/// which its children inherit, and on Linux it is marked as not dumpable, so that only root attaches to it or reads its
+/// memory.
+///
+/// # Errors
+///
+/// When the operating system refuses.
+#[cfg(unix)]
+pub fn forbid_memory_dumps() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }

@@ -87,25 +87,44 @@ fn recorded(end: RecordingEnd) -> Input {
     }
 }
 
-/// How long the words of a script take, in seconds, up to where it first waits.
+/// What stands before a key that is offered, in the languages a line can speak.
+const OFFERS: [&str; 2] = ["按", "press"];
+
+/// The words of a sentence up to the offer of this key; none where it is not offered.
+fn up_to_offer(text: &str, key: char) -> Option<&str> {
+    text.char_indices().find_map(|(at, c)| {
+        let before = text[..at].trim_end();
+        let offered = c == key && OFFERS.iter().any(|word| before.ends_with(word));
+        offered.then(|| &text[..at + c.len_utf8()])
+    })
+}
+
+/// How long a caller listens before they can do something, in seconds: the words of a script up to the first key that
+/// is offered, or to where it first waits when none is.
 pub fn seconds(script: &Script) -> f64 {
-    script
-        .0
-        .iter()
-        .take_while(|verb| {
-            !matches!(
-                verb,
-                Verb::Gather { .. }
-                    | Verb::Digits { .. }
-                    | Verb::Record { .. }
-                    | Verb::Connect { .. }
-            )
-        })
-        .map(|verb| match verb {
-            Verb::Say { text, language } => speech_seconds(language, &text.to_string()),
-            _ => 0.0,
-        })
-        .sum()
+    let first = script.0.iter().find_map(|verb| match verb {
+        Verb::Gather { keys, .. } => keys.chars().next(),
+        _ => None,
+    });
+    let mut total = 0.0;
+    for verb in &script.0 {
+        match verb {
+            Verb::Say { text, language } => {
+                let text = text.to_string();
+                if let Some(words) = first.and_then(|key| up_to_offer(&text, key)) {
+                    return total + speech_seconds(language, words);
+                }
+                total += speech_seconds(language, &text);
+            }
+            Verb::Play { .. } => {}
+            Verb::Gather { .. }
+            | Verb::Digits { .. }
+            | Verb::Record { .. }
+            | Verb::Connect { .. }
+            | Verb::HangUp => break,
+        }
+    }
+    total
 }
 
 /// A time that cannot be read.
@@ -140,4 +159,54 @@ pub fn parse_time(line: &Line, text: &str) -> Result<DateTime<Utc>, TimeError> {
         .earliest()
         .map(|at| at.with_timezone(&Utc))
         .ok_or(TimeError::Skipped(zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::script::Spoken;
+
+    fn script(language: &str, sentences: &[&str], keys: &str) -> Script {
+        let mut verbs: Vec<Verb> = sentences
+            .iter()
+            .map(|text| Verb::Say {
+                text: Spoken::words("x", text),
+                language: language.into(),
+            })
+            .collect();
+        verbs.push(Verb::Gather {
+            keys: keys.into(),
+            seconds: 6,
+        });
+        Script(verbs)
+    }
+
+    #[test]
+    fn what_is_heard_before_the_first_key_ends_where_it_is_offered() {
+        let greeting = "您好，这里是防城港市委第五巡察组值班电话。";
+        // A date has the same digit; the menu goes on for long.
+        let closed = script(
+            "zh-CN",
+            &[
+                greeting,
+                "我们将于今天3月6日下午3点开始值班。",
+                "了解其他反映渠道，请按3。",
+                "您可以来信反映，地址是：防城港市邮政5号专用信箱。",
+            ],
+            "349",
+        );
+        let expected = speech_seconds("zh-CN", greeting)
+            + speech_seconds("zh-CN", "我们将于今天3月6日下午3点开始值班。")
+            + speech_seconds("zh-CN", "了解其他反映渠道，请按3");
+        assert!((seconds(&closed) - expected).abs() < 1e-9);
+        let menu = script(
+            "en",
+            &["To report, press 1. To speak to us, press 2."],
+            "12",
+        );
+        assert!((seconds(&menu) - speech_seconds("en", "To report, press 1")).abs() < 1e-9);
+        // No key is named: all of it is heard before the wait.
+        let silent = script("en", &["Please wait."], "1");
+        assert!((seconds(&silent) - speech_seconds("en", "Please wait.")).abs() < 1e-9);
+    }
 }

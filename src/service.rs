@@ -2,16 +2,20 @@
 
 use crate::clock::{Clock, Timers};
 use crate::config::Config;
+use crate::health::Health;
 use crate::sounds::Sounds;
 use crate::store::Db;
 use crate::telephony::Provider;
 use crate::vault::receipts::Bench;
 use crate::vault::recordings::Recordings;
 use crate::vault::secret::{Key, ServiceSecret};
+use crate::work::slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use uuid::Uuid;
 
 /// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
 pub struct Service {
@@ -23,6 +27,8 @@ pub struct Service {
     pub timers: Arc<dyn Timers>,
     /// The database.
     pub db: Db,
+    /// Whether commits to the database succeed.
+    pub health: Health,
     /// The service secret.
     pub secret: ServiceSecret,
     /// Seals provider ids while they are needed.
@@ -43,16 +49,47 @@ pub struct Service {
     pub receipts: Bench,
     /// Slows guessing of receipts down.
     pub guesses: crate::conduct::guesses::Guesses,
+    /// Bounds how often the address of a take is fetched.
+    pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.
     pub live: crate::desk::live::Live,
+    /// What each session has open.
+    pub per_session: Arc<crate::desk::per_session::PerSession>,
     /// How many recordings are being streamed to us.
     pub arriving: watch::Sender<usize>,
     /// The service stops: connections are to end.
     pub closing: watch::Sender<bool>,
+    /// How many files of the folder of recordings no row names, as housekeeping counted last.
+    pub unnamed_files: AtomicUsize,
     /// What went on, for operators.
     pub counters: crate::counters::Counters,
+    /// What was told of refused webhooks.
+    pub refusals: crate::refusals::Refusals,
     /// How long callers on the line are kept waiting.
     pub patience: Patience,
+    /// How slowly a provider may send a recording.
+    pub slowest: Slowest,
+    /// Settling asks a provider for the recordings of so many calls at once.
+    pub asking: Slots<String>,
+}
+
+/// How slowly a provider may send a recording: one that sends fewer bytes in this time is asked again later.
+#[derive(Clone, Copy, Debug)]
+pub struct Slowest {
+    /// So many bytes.
+    pub bytes: u64,
+    /// In this time.
+    pub time: Duration,
+}
+
+impl Default for Slowest {
+    /// 1 KiB/s over 20 s.
+    fn default() -> Self {
+        Self {
+            bytes: 20 * 1024,
+            time: Duration::from_secs(20),
+        }
+    }
 }
 
 /// How long callers on the line are kept waiting for what is slow, before they are answered without it: whoever waits
@@ -100,13 +137,27 @@ impl Service {
         Some(ProviderRef { provider, id })
     }
 
+    /// The name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.
+    pub fn provider_of(&self, sid: Option<&Vec<u8>>) -> String {
+        sid.and_then(|sid| self.open_sid(sid))
+            .map(|sid| sid.provider)
+            .unwrap_or_default()
+    }
+
     /// Keyed hash of a provider's call id.
     pub fn call_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
         self.secret.lookup("call", &[provider, id])
     }
 
-    /// Keyed hash of a provider's recording id.
-    pub fn recording_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
-        self.secret.lookup("recording", &[provider, id])
+    /// Keyed hash of a recording: its provider, its id there, and our id of the call that named it. Two calls that name one
+    /// recording of the provider have a recording each.
+    pub fn recording_lookup(&self, provider: &str, id: &str, call: Uuid) -> [u8; 32] {
+        let call = call.to_string();
+        self.secret.lookup("recording", &[provider, id, &call])
+    }
+
+    /// Keyed hash of what a provider has under a recording's id, whichever calls named it.
+    pub fn source_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
+        self.secret.lookup("recording source", &[provider, id])
     }
 }

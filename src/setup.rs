@@ -5,10 +5,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
 use crate::members::{self, NewLineKey};
-use crate::store::members as rows;
-use crate::store::{Db, StoreError};
-use crate::vault::recordings::Recordings;
+use crate::store::members::{self as rows, Member};
+use crate::store::{Db, StoreError, Tx, installation};
+use crate::vault::passwords::NewPassword;
+use crate::vault::recordings::{MarkerError, Recordings};
 use crate::vault::secret::ServiceSecret;
+use std::io;
+use std::path::Path;
+use uuid::Uuid;
 
 impl From<StoreError> for StartError {
     fn from(error: StoreError) -> Self {
@@ -22,59 +26,147 @@ impl From<members::MemberError> for StartError {
     }
 }
 
-/// Makes what is missing: folder, secret, first lead, keys of `lines`. Gives the keys that are new, for the only time.
+/// A line's id and its new key.
+pub type MadeKey = (String, NewLineKey);
+
+/// Makes what is missing: service secret, installation, first lead, keys of `lines`, folder of recordings. Gives the keys
+/// that are new, for the only time.
 ///
 /// # Errors
 ///
-/// A sentence: a folder that can't be written, a database that can't be reached, a wrong password.
+/// A sentence: a folder that can't be written, a database that can't be reached, a service secret or a folder of
+/// recordings of another installation, a wrong password, a member who is no lead.
 pub async fn init(
     config: &Config,
     clock: &Clock,
     lead: &str,
-    password: &str,
+    password: NewPassword,
     lines: &[String],
-) -> Result<Vec<(String, NewLineKey)>, StartError> {
-    let failed = |error: &dyn std::fmt::Display| StartError::Failed(error.to_string());
-    if let Some(folder) = config.secret_file.parent() {
-        crate::private::make_folder(folder).map_err(|error| {
-            StartError::Failed(format!(
-                "the folder {} cannot be made: {error}",
-                folder.display()
-            ))
-        })?;
-    }
-    if !config.secret_file.exists() {
-        ServiceSecret::create(&config.secret_file).map_err(|error| failed(&error))?;
-    }
-    ServiceSecret::load(&config.secret_file).map_err(|error| failed(&error))?;
-    Recordings::open_folder(&config.recordings).map_err(|error| {
-        StartError::Failed(format!(
-            "the folder {} cannot be written: {error}",
-            config.recordings.display()
-        ))
-    })?;
+) -> Result<Vec<MadeKey>, StartError> {
+    init_showing(config, clock, lead, password, lines, |_| Ok(())).await
+}
+
+/// The same; `show` is given the new keys, if there are any, before anything is committed. When it fails, nothing was made.
+///
+/// # Errors
+///
+/// See [`init`].
+pub async fn init_showing(
+    config: &Config,
+    clock: &Clock,
+    lead: &str,
+    password: NewPassword,
+    lines: &[String],
+    show: impl FnOnce(&[MadeKey]) -> io::Result<()>,
+) -> Result<Vec<MadeKey>, StartError> {
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
     let mut tx = db.begin().await?;
-    let member = if rows::by_name(&mut tx, lead).await?.is_some() {
-        members::unlock(&mut tx, lead, password).await?.0
-    } else {
-        // Whoever can run this has the whole machine; but a second lead is the first one's to make.
-        if !rows::list(&mut tx).await?.is_empty() {
-            return Err(StartError::Failed(format!(
-                "there are members already, and {lead} is none of them; a lead adds others with `dutyline member add`"
-            )));
-        }
-        members::make(&mut tx, clock, lead, Role::Lead, password).await?
-    };
+    let installation = installed(&mut tx, config).await?;
+    prepare_folder(&mut tx, config, installation).await?;
+    let member = member(&mut tx, clock, lead, password).await?;
     let mut made = Vec::new();
     for line in lines {
         if let Some(key) = members::make_line_key(&mut tx, clock, line, &member).await? {
             made.push((line.clone(), key));
         }
     }
-    tx.commit().await?;
+    if !made.is_empty() {
+        show(&made).map_err(|error| {
+            StartError::Failed(format!(
+                "the recovery keys cannot be shown, so no keys were made: {error}"
+            ))
+        })?;
+    }
+    tx.commit().await.map_err(|error| {
+        StartError::Failed(format!(
+            "{error}; nothing was made, recovery keys that were shown are void"
+        ))
+    })?;
+    Recordings::make(&config.recordings, installation).map_err(|error| failed(&error))?;
     db.close().await;
     Ok(made)
+}
+
+fn failed(error: &dyn std::fmt::Display) -> StartError {
+    StartError::Failed(error.to_string())
+}
+
+/// The installation's id; a new database becomes an installation. The service secret is made with it, and must fit later.
+async fn installed(tx: &mut Tx, config: &Config) -> Result<Uuid, StartError> {
+    let file = &config.secret_file;
+    let found = installation::get(tx).await?;
+    if found.is_some() && !file.exists() {
+        return Err(StartError::Failed(format!(
+            "{} is missing, and the database was set up with a service secret already; copy the file from a node or a backup where it works",
+            file.display()
+        )));
+    }
+    if !file.exists() {
+        if let Some(folder) = file.parent() {
+            crate::private::make_folder(folder).map_err(|error| cannot_be_made(folder, &error))?;
+        }
+        ServiceSecret::create(file).map_err(|error| failed(&error))?;
+    }
+    let secret = ServiceSecret::load(file).map_err(|error| failed(&error))?;
+    if let Some(installation) = found {
+        crate::installation::verify(&installation, &secret, file)?;
+        return Ok(installation.id);
+    }
+    let installation = crate::installation::new(&secret);
+    installation::insert(tx, &installation).await?;
+    Ok(installation.id)
+}
+
+/// Makes the folder of recordings. Its marker file comes after the commit, when the id in it is true. Where recordings are
+/// sealed already, a folder without the marker is another one: the right one is not mounted.
+async fn prepare_folder(
+    tx: &mut Tx,
+    config: &Config,
+    installation: Uuid,
+) -> Result<(), StartError> {
+    let folder = &config.recordings;
+    match Recordings::open(folder, installation).check_marker() {
+        Ok(()) => Ok(()),
+        Err(MarkerError::NoFolder(_) | MarkerError::NoMarker { .. })
+            if !installation::has_recordings(tx).await? =>
+        {
+            crate::private::make_folder(folder).map_err(|error| cannot_be_made(folder, &error))
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
+    StartError::Failed(format!(
+        "the folder {} cannot be made: {error}",
+        folder.display()
+    ))
+}
+
+/// The lead the keys are given to: an existing one with this name and password, or the first member.
+async fn member(
+    tx: &mut Tx,
+    clock: &Clock,
+    lead: &str,
+    password: NewPassword,
+) -> Result<Member, StartError> {
+    if members::find(tx, lead).await?.is_some() {
+        let (member, _) = members::unlock(tx, lead, password).await?;
+        // A line's key opens all its reports: who gets it is for leads to say.
+        return match Role::parse(&member.role) {
+            Some(Role::Lead) => Ok(member),
+            _ => Err(StartError::Failed(format!(
+                "{lead} is no lead; only a lead makes the key of a new line"
+            ))),
+        };
+    }
+    // The operator owns the machine; but the first lead decides who becomes another one.
+    if !rows::list(tx).await?.is_empty() {
+        return Err(StartError::Failed(format!(
+            "there are members already, and {lead} is none of them; a lead adds others with `dutyline member add`"
+        )));
+    }
+    Ok(members::make(tx, clock, lead, Role::Lead, password).await?)
 }

@@ -335,12 +335,11 @@ async fn report_things(
                     recording.id
                 ));
             }
-            let (store, id) = (recordings.clone(), recording.id);
-            let found = tokio::task::spawn_blocking(move || store.sealed_sha256(id).ok())
-                .await
-                .ok()
-                .flatten();
-            compare(&mut committed.recordings, id, found, "recording", proof);
+            let (store, file) = (recordings.clone(), recording.file);
+            let hash = move || store.sealed_sha256(file?).ok();
+            let found = tokio::task::spawn_blocking(hash).await.ok().flatten();
+            let committed = &mut committed.recordings;
+            compare(committed, recording.id, found, "recording", proof);
         }
     }
     Ok(())

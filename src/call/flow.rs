@@ -73,6 +73,8 @@ pub enum Found {
     Report(Earlier),
     /// There is none.
     Nothing,
+    /// Two callers were told this receipt, so it opens neither report.
+    Shared,
     /// Nobody looked: there were too many tries.
     TooMany,
     /// There was no time to look.

@@ -101,7 +101,7 @@ wording! {
     greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,
     guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
     no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again, not_now,
-    type_receipt, mistyped, unknown_receipt, try_later, not_looked_up, no_more_tries,
+    type_receipt, mistyped, unknown_receipt, shared_receipt, try_later, not_looked_up, no_more_tries,
     is_queued, is_claimed, is_closed, reply, reply_by_people, menu_earlier, added, receipt_stays,
     closed_break, closed_after_hours, closed_holiday, intake_ends, intake_over, intake_not_yet, not_started, ended,
     connecting, talk_recorded, duty_absent, duty_busy, whisper,

@@ -1,9 +1,8 @@
 //! `dutyline audit verify`: is the trail whole, and everything sealed what it committed to?
 
-use super::{Failure, Outcome, one_line, open_db};
+use super::{Failure, Outcome, one_line, open_db, open_recordings};
 use crate::config::Config;
 use crate::trail;
-use crate::vault::recordings::Recordings;
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -37,8 +36,7 @@ impl AuditCommand {
         };
         let head = verify.head.as_deref().map(parse_head).transpose()?;
         let db = open_db(&config).await?;
-        let recordings = Recordings::open_folder(&config.recordings)
-            .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
+        let recordings = open_recordings(&config, &db).await?;
         let mut wrong = 0;
         for line in lines {
             let proof = trail::verify(&db, &recordings, &line, head).await?;

@@ -4,25 +4,38 @@ use super::{Failure, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::exposure;
+use crate::installation;
 use crate::line::Line;
+use crate::line::hours::Phase;
 use crate::sounds;
-use crate::store::{Db, members};
+use crate::store::{Db, StoreError, jobs, members, strays};
 use crate::telephony::{Finding, Mute};
-use crate::vault::recordings::Recordings;
+use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
 use crate::vault::secret::ServiceSecret;
+use crate::work::housekeeping;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
 /// So many of the times nobody is on duty are printed.
 const GAPS_NAMED: usize = 3;
+/// So many of the files no row names are printed.
+const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
-pub(super) struct Check {}
+pub(super) struct Check {
+    /// Print the exact address whose signature is checked for this path, and nothing else
+    #[arg(long, value_name = "PATH")]
+    webhook: Option<String>,
+}
 
 impl Check {
     pub async fn run(self, path: Option<&Path>) -> Outcome {
         let config = Config::load(path)?;
+        if let Some(webhook) = &self.webhook {
+            return super::webhook::run(&config, webhook);
+        }
         let mut report = Report::default();
         report.good(&format!(
             "configuration: {} line(s), {} provider(s)",
@@ -83,10 +96,18 @@ fn lines(config: &Config, report: &mut Report) {
             line.id, line.dial, period.from, period.to
         ));
         let now = Clock::system().line_now();
-        let today = now.with_timezone(&line.schedule.timezone).date_naive();
-        if today > period.to {
+        if line.schedule.phase(now) == Phase::Ended {
             report.warn(&format!("line {}: its inspection is over", line.id));
         }
+        for night in line.schedule.windows.as_slice() {
+            if night.ends_next_day() {
+                report.good(&format!(
+                    "line {}: the window {night} ends on the next day",
+                    line.id
+                ));
+            }
+        }
+        dialled(config, line, report);
         roster(line, report);
     }
     for warning in config.warnings() {
@@ -94,6 +115,37 @@ fn lines(config: &Config, report: &mut Report) {
     }
     if config.public_url.starts_with("http://") {
         report.warn("public_url is http://: providers on the internet need https://");
+    }
+}
+
+/// Which line answers a call to each of the line's numbers, found the way a webhook finds it.
+fn dialled(config: &Config, line: &Line, report: &mut Report) {
+    let own = (line.dial.clone(), line.number.to_string());
+    let answers = line.answers.iter().map(ToString::to_string);
+    for (written, sent) in std::iter::once(own).chain(answers.map(|to| (to.clone(), to))) {
+        let shown = match written == sent {
+            true => written.clone(),
+            false => format!("{written} ({sent})"),
+        };
+        // The number as the operator wrote it is a spelling a provider may send, too.
+        let answering = [&sent, &written].map(|dialled| config.line_dialled(dialled));
+        match answering.map(|found| found.map(|line| line.id.as_str())) {
+            [Some(one), Some(other)] if one == line.id && other == line.id => {
+                report.good(&format!("a call to {shown} is answered by line {one}"));
+            }
+            [Some(one), _] if one == line.id => report.bad(&format!(
+                "a call to {sent} is answered by line {one}, and one to {written} is not; write {sent} in the configuration of line {}",
+                line.id
+            )),
+            [Some(other), _] => report.bad(&format!(
+                "a call to {shown} is answered by line {other}, and should be by line {}; give each line a number of its own",
+                line.id
+            )),
+            [None, _] => report.bad(&format!(
+                "a call to {shown} is answered by no line, and should be by line {}; write the number as it is dialled in the line's country, or with a plus",
+                line.id
+            )),
+        }
     }
 }
 
@@ -135,23 +187,12 @@ fn roster(line: &Line, report: &mut Report) {
 }
 
 async fn storage(config: &Config, report: &mut Report) {
-    match ServiceSecret::load(&config.secret_file) {
-        Ok(_) => report.good("service secret"),
-        Err(error) => report.bad(&format!("service secret: {error}")),
+    for warning in exposure::warnings(config) {
+        report.warn(&warning);
     }
-    if config.recordings.is_dir() {
-        match Recordings::open_folder(&config.recordings) {
-            Ok(_) => report.good("folder of recordings"),
-            Err(error) => report.bad(&format!(
-                "folder of recordings {}: {error}",
-                config.recordings.display()
-            )),
-        }
-    } else {
-        report.bad(&format!(
-            "folder of recordings {}: not there; run `dutyline init`",
-            config.recordings.display()
-        ));
+    let secret = ServiceSecret::load(&config.secret_file);
+    if let Err(error) = &secret {
+        report.bad(&format!("service secret: {error}"));
     }
     if let crate::config::DatabaseAddress::Sqlite(path) = &config.database
         && !path.exists()
@@ -166,7 +207,56 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(db) => db,
         Err(error) => return report.bad(&error),
     };
-    report.good("database");
+    match db.syncs_to_disk().await {
+        Ok(true) => report.good("database"),
+        Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
+        Err(error) => report.bad(&format!("database: {error}")),
+    }
+    let recordings = belonging(config, &db, secret.ok().as_ref(), report).await;
+    failing_jobs(&db, report).await;
+    stray_recordings(&db, report).await;
+    if let Some(recordings) = recordings {
+        unnamed_files(&recordings, &db, report).await;
+    }
+    keys(config, &db, report).await;
+    db.close().await;
+}
+
+/// Whether the service secret and the folder of recordings are those of the database. The folder, where it is.
+async fn belonging(
+    config: &Config,
+    db: &Db,
+    secret: Option<&ServiceSecret>,
+    report: &mut Report,
+) -> Option<Recordings> {
+    let found = async { installation::read(&mut db.read().await?).await }.await;
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => {
+            report.bad(&format!("installation: {error}"));
+            return None;
+        }
+    };
+    if let Some(secret) = secret {
+        match installation::verify(&found, secret, &config.secret_file) {
+            Ok(()) => report.good("service secret"),
+            Err(error) => report.bad(&format!("service secret: {error}")),
+        }
+    }
+    let recordings = Recordings::open(&config.recordings, found.id);
+    match recordings.check_marker() {
+        Ok(()) => {
+            report.good("folder of recordings");
+            Some(recordings)
+        }
+        Err(error) => {
+            report.bad(&error.to_string());
+            None
+        }
+    }
+}
+
+async fn keys(config: &Config, db: &Db, report: &mut Report) {
     for entry in &config.lines {
         let id = &entry.line.id;
         let key = async { members::current_key(&mut db.read().await?, id).await }.await;
@@ -185,7 +275,59 @@ async fn storage(config: &Config, report: &mut Report) {
             Err(error) => report.bad(&format!("line {id}: {error}")),
         }
     }
-    db.close().await;
+}
+
+/// Work that is tried again and again.
+async fn failing_jobs(db: &Db, report: &mut Report) {
+    let failing = async { jobs::failing(&mut db.read().await?).await };
+    let failing: Result<_, StoreError> = failing.await;
+    match failing {
+        Ok(kinds) if kinds.is_empty() => report.good("jobs: none keeps failing"),
+        Ok(kinds) => {
+            for kind in kinds {
+                report.bad(&format!(
+                    "jobs: {} of kind {} keep failing since {} UTC: {}; see `dutyline jobs list`",
+                    kind.count,
+                    kind.kind,
+                    kind.since.format("%Y-%m-%d %H:00"),
+                    kind.reason
+                ));
+            }
+        }
+        Err(error) => report.bad(&format!("jobs: {error}")),
+    }
+}
+
+/// Files in the folder of recordings that no row names: what a crash, or a worker that lost its lease, left there.
+async fn unnamed_files(recordings: &Recordings, db: &Db, report: &mut Report) {
+    match housekeeping::unnamed(db, recordings, Clock::system().system_now()).await {
+        Ok(files) if files.is_empty() => {
+            report.good("every file in the folder of recordings belongs to a recording")
+        }
+        Ok(files) => {
+            report.warn(&format!(
+                "folder of recordings: {} file(s) that no recording refers to; `dutyline recordings unnamed` removes those older than {} days",
+                files.len(),
+                KEPT_UNNAMED.num_days()
+            ));
+            for file in files.iter().take(FILES_NAMED) {
+                report.warn(&format!("  {}  {}", file.at.format("%Y-%m-%d"), file.name));
+            }
+        }
+        Err(error) => report.bad(&error),
+    }
+}
+
+/// Recordings that were told of and whose line is not known yet.
+async fn stray_recordings(db: &Db, report: &mut Report) {
+    let found = async { strays::count(&mut db.read().await?).await }.await;
+    match found {
+        Ok(0) => {}
+        Ok(found) => report.warn(&format!(
+            "{found} recording(s) of unknown calls: it is not known yet which line they are for; `dutyline serve` asks the provider"
+        )),
+        Err(error) => report.bad(&format!("recordings of unknown calls: {error}")),
+    }
 }
 
 /// What a provider without a voice plays.
@@ -212,6 +354,13 @@ async fn providers(config: &Config, report: &mut Report) -> bool {
     let mut speechless = false;
     for provider in &config.providers {
         let name = &provider.name;
+        let unreadable = provider.unreadable_secrets();
+        if !unreadable.is_empty() {
+            for error in unreadable {
+                report.bad(&error.to_string());
+            }
+            continue;
+        }
         let made = match app::make_provider(provider, &config.public_url, Arc::new(Mute)) {
             Ok(made) => made,
             Err(error) => {

@@ -2,12 +2,13 @@
 
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
-use crate::app::{self, Bound, Running, StartError};
+use crate::app::{self, Bound, Running, StartError, server};
 use crate::clock::{Clock, random};
 use crate::config::{Config, DatabaseAddress, ProviderConfig};
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::setup::init;
+use crate::vault::passwords::NewPassword;
 use chrono::{Datelike, TimeZone, Utc};
 use clap::Args;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ impl Demo {
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
         let told = until_told();
+        server::raise_descriptor_limit();
         let bound = Bound::bind(self.listen, self.ops_listen)
             .await
             .map_err(elsewhere)?;
@@ -66,7 +68,9 @@ impl Demo {
         };
         let password = folder.password()?;
         let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
-        init(&config, &clock, MEMBER, &password, &lines).await?;
+        let chosen = NewPassword::choose(&password)
+            .map_err(|unfit| Failure::Failed(format!("{PASSWORD_FILE}: {unfit}")))?;
+        init(&config, &clock, MEMBER, chosen, &lines).await?;
         let simulator = Simulator::at(api, &provider, &config.public_url, main)?;
         let service = app::build(config, clock).await?;
         let phone = simulator.phone();

@@ -1,7 +1,7 @@
 //! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
 
 use super::member::recovery_key;
-use super::{Failure, Outcome, one_line, open_db};
+use super::{Failure, Outcome, one_line, open_db, open_recordings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
@@ -51,8 +51,7 @@ impl Export {
             (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
         };
         let db = open_db(&config).await?;
-        let recordings = Recordings::open_folder(&config.recordings)
-            .map_err(|error| Failure::Failed(format!("the folder of recordings: {error}")))?;
+        let recordings = open_recordings(&config, &db).await?;
         if self.folder.exists() {
             return Err(Failure::Usage(format!(
                 "{} is there already; name a new folder",
@@ -235,11 +234,12 @@ impl Exporter<'_> {
             }
             let failed =
                 |error: std::io::Error| Failure::Failed(format!("recording {}: {error}", row.id));
+            let file = row
+                .file
+                .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
             let Some(identity) = identity else {
                 let target = folder.join(format!("recording-{}.wav.padded.age", row.id));
-                self.recordings
-                    .copy_sealed(row.id, &target)
-                    .map_err(failed)?;
+                self.recordings.copy_sealed(file, &target).map_err(failed)?;
                 continue;
             };
             let length = entries
@@ -251,7 +251,7 @@ impl Exporter<'_> {
                 })?;
             let mut reader = self
                 .recordings
-                .reader(row.id, identity, length)
+                .reader(file, identity, length)
                 .map_err(|error| damaged("recording", row.id, &error))?;
             let mut file = create(&folder.join(format!("recording-{}.wav", row.id)))?;
             std::io::copy(&mut reader, &mut file).map_err(failed)?;

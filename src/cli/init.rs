@@ -1,10 +1,11 @@
 //! `dutyline init`: the service secret, the first lead, the keys of the lines. Run again, it adds what is missing.
 
-use super::{Outcome, one_line, read_password};
+use super::{Outcome, one_line, read_new_password};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::setup::init;
+use crate::setup::{MadeKey, init_showing};
 use clap::Args;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -23,7 +24,7 @@ pub(super) struct Init {
 impl Init {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let config = Config::load(config)?;
-        let password = read_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file)?;
         let mut lines = Vec::new();
         for id in &self.line {
             lines.push(one_line(&config, Some(id))?.id.clone());
@@ -31,30 +32,41 @@ impl Init {
         if lines.is_empty() {
             lines.extend(config.lines.iter().map(|entry| entry.line.id.clone()));
         }
-        let made = init(
+        let made = init_showing(
             &config,
             &Clock::system(),
             &self.lead,
-            password.show(),
+            password,
             &lines,
+            |made| show(made, &mut std::io::stdout().lock()),
         )
         .await?;
         if made.is_empty() {
             println!("Every line has its key already; nothing was changed.");
         }
-        for (line, key) in made {
-            let recovery = key.recovery.to_secret();
-            println!("line {line}");
-            println!("  recovery key: {}", recovery.show().as_str());
-            println!(
-                "  Write it down on paper and lock it away. It is shown once and stored nowhere;"
-            );
-            println!(
-                "  with it everything of this line can be opened, without it and without members nothing."
-            );
-            println!("  To pin the line's public key, add this to its [[line]]:");
-            println!("  key = \"{}\"", key.recipient);
-        }
         Ok(())
     }
+}
+
+/// Writes the new keys out, and flushes: only then are they committed.
+fn show(made: &[MadeKey], out: &mut impl Write) -> std::io::Result<()> {
+    for (line, key) in made {
+        let recovery = key.recovery.to_secret();
+        writeln!(out, "line {line}")?;
+        writeln!(out, "  recovery key: {}", recovery.show().as_str())?;
+        writeln!(
+            out,
+            "  Write it down on paper and lock it away. It is shown once and stored nowhere;"
+        )?;
+        writeln!(
+            out,
+            "  with it everything of this line can be opened, without it and without members nothing."
+        )?;
+        writeln!(
+            out,
+            "  To pin the line's public key, add this to its [[line]]:"
+        )?;
+        writeln!(out, "  key = \"{}\"", key.recipient)?;
+    }
+    out.flush()
 }

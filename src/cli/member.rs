@@ -1,10 +1,10 @@
 //! `dutyline member`: who has a login, and which lines they work on.
 
-use super::{Failure, Outcome, one_line, open_db, read_password, read_secret_file};
+use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
-use crate::members::{self, Source};
+use crate::members::{self, MemberName, Source};
 use crate::store::members as rows;
 use crate::store::{Db, Tx};
 use crate::vault::seal::Identity;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum MemberCommand {
     /// Add a member, and give them lines
     #[command(
-        after_help = "Example:\n  dutyline member add li --role inspector --line fcg-5 --password-file li.txt --as wang --as-password-file wang.txt"
+        after_help = "Example:\n  dutyline member add li --role inspector --line fcg-5 --password-file li.txt --as wang --as-password-file wang.txt\n  dutyline member add zhao --role lead --line fcg-5 --password-file zhao.txt --recovery-key-file recovery.txt"
     )]
     Add(Add),
     /// Members, their roles and lines
@@ -25,7 +25,12 @@ pub(super) enum MemberCommand {
     #[command(
         after_help = "Example:\n  dutyline member disable li --as wang --as-password-file wang.txt"
     )]
-    Disable(Disable),
+    Disable(Named),
+    /// Let a member who was locked out log in again
+    #[command(
+        after_help = "Example:\n  dutyline member enable li --as wang --as-password-file wang.txt"
+    )]
+    Enable(Named),
     /// Give a member another line
     #[command(
         after_help = "Example:\n  dutyline member grant li --line fcg-6 --as wang --as-password-file wang.txt"
@@ -47,7 +52,7 @@ pub(super) struct Acting {
 pub(super) struct Add {
     /// The new member's name
     name: String,
-    /// lead, inspector, auditor or operator
+    /// lead or inspector
     #[arg(long)]
     role: String,
     /// The lines they work on [default: the configuration's only line]
@@ -58,10 +63,13 @@ pub(super) struct Add {
     password_file: PathBuf,
     #[command(flatten)]
     acting: Acting,
+    /// Instead of --as: a file with the line's recovery key
+    #[arg(long, value_name = "FILE", conflicts_with = "as_name")]
+    recovery_key_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
-pub(super) struct Disable {
+pub(super) struct Named {
     /// Whom
     name: String,
     #[command(flatten)]
@@ -89,7 +97,8 @@ impl MemberCommand {
         let done = match self {
             Self::Add(add) => add.run(&config, &db).await,
             Self::List => list(&db).await,
-            Self::Disable(disable) => disable.run(&db).await,
+            Self::Disable(named) => named.disable(&db).await,
+            Self::Enable(named) => named.enable(&db).await,
             Self::Grant(grant) => grant.run(&config, &db).await,
         };
         db.close().await;
@@ -106,7 +115,6 @@ impl Acting {
             ));
         };
         let password = read_secret_file(file)?;
-        let password = crate::vault::passwords::password_from_file(password.show());
         let (member, identity) = members::unlock(tx, name, password).await?;
         if Role::parse(&member.role) != Some(Role::Lead) {
             return Err(Failure::Failed(format!("{name} is no lead")));
@@ -119,31 +127,43 @@ impl Add {
     async fn run(self, config: &Config, db: &Db) -> Outcome {
         let role = Role::parse(&self.role).ok_or_else(|| {
             Failure::Usage(format!(
-                "--role {}: there are lead, inspector, auditor, operator",
+                "--role {}: there are lead and inspector",
                 self.role
             ))
         })?;
+        if !role.works_on_reports() {
+            return Err(Failure::Usage(format!(
+                "--role {}: there are no pages for this role yet; choose lead or inspector",
+                self.role
+            )));
+        }
+        let name = MemberName::parse(&self.name)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", self.name)))?;
         let mut lines = Vec::new();
         for id in &self.line {
-            lines.push(one_line(config, Some(id))?);
+            lines.push(one_line(config, Some(id))?.id.clone());
         }
-        if lines.is_empty() && role.works_on_reports() {
-            lines.push(one_line(config, None)?);
+        if lines.is_empty() {
+            lines.push(one_line(config, None)?.id.clone());
         }
-        let password = read_password(&self.password_file)?;
-        let clock = Clock::system();
+        let password = read_new_password(&self.password_file)?;
+        let recovery = self
+            .recovery_key_file
+            .as_deref()
+            .map(recovery_key)
+            .transpose()?;
         let mut tx = db.begin().await?;
-        let (actor, identity) = self.acting.unlock(&mut tx).await?;
-        let member = members::make(&mut tx, &clock, &self.name, role, password.show()).await?;
-        for line in &lines {
-            let from = Source::Member(&actor, &identity);
-            members::grant(&mut tx, &clock, &line.id, from, &member).await?;
-        }
+        let acting = match &recovery {
+            Some(_) => None,
+            None => Some(self.acting.unlock(&mut tx).await?),
+        };
+        let from = source(acting.as_ref(), recovery.as_ref())?;
+        let maker = acting.as_ref().map(|(actor, _)| actor.id);
+        let member = members::new_member(&name, role, password, maker).await?;
+        members::add(&mut tx, &Clock::system(), from, &member, &lines).await?;
         tx.commit().await?;
-        let lines: Vec<&str> = lines.iter().map(|line| line.id.as_str()).collect();
         println!(
-            "{} can log in ({}; {})",
-            self.name,
+            "{name} can log in ({}; {})",
             role.as_str(),
             lines.join(", ")
         );
@@ -151,18 +171,34 @@ impl Add {
     }
 }
 
+/// Where the key of a line comes from: from the lead who acts, or from the recovery key.
+fn source<'a>(
+    acting: Option<&'a (rows::Member, Identity)>,
+    recovery: Option<&'a Identity>,
+) -> Result<Source<'a>, Failure> {
+    match (acting, recovery) {
+        (Some((actor, identity)), _) => Ok(Source::Member(actor, identity)),
+        (None, Some(recovery)) => Ok(Source::Recovery(recovery)),
+        (None, None) => Err(Failure::Usage("--as or --recovery-key-file".into())),
+    }
+}
+
 async fn list(db: &Db) -> Outcome {
     let mut tx = db.read().await?;
-    for member in rows::list(&mut tx).await? {
-        let mut lines: Vec<String> = rows::grants(&mut tx, member.id)
-            .await?
-            .into_iter()
-            .map(|grant| grant.line)
-            .collect();
-        lines.dedup();
+    let all = rows::list(&mut tx).await?;
+    for member in &all {
+        let lines = members::rights::lines_of(&mut tx, member.id).await?;
         let disabled = if member.disabled { "  disabled" } else { "" };
+        let alike = |other: &rows::Member| {
+            other.id != member.id && members::look_alike(&other.name, &member.name)
+        };
+        let id = if all.iter().any(alike) {
+            format!(" ({})", members::short_id(member.id))
+        } else {
+            String::new()
+        };
         println!(
-            "{}  {}  {}{disabled}",
+            "{}{id}  {}  {}{disabled}",
             member.name,
             member.role,
             lines.join(", ")
@@ -171,18 +207,31 @@ async fn list(db: &Db) -> Outcome {
     Ok(())
 }
 
-impl Disable {
-    async fn run(self, db: &Db) -> Outcome {
+impl Named {
+    async fn disable(self, db: &Db) -> Outcome {
         let mut tx = db.begin().await?;
         let (actor, _) = self.acting.unlock(&mut tx).await?;
-        let member = rows::by_name(&mut tx, &self.name)
-            .await?
-            .ok_or_else(|| Failure::Failed(format!("there is no member {}", self.name)))?;
-        members::disable(&mut tx, &Clock::system(), &actor.name, &member).await?;
+        let member = named(&mut tx, &self.name).await?;
+        members::disable(&mut tx, &Clock::system(), &actor, &member).await?;
         tx.commit().await?;
-        println!("{} cannot log in any more", self.name);
+        println!("{} cannot log in any more", member.name);
         Ok(())
     }
+
+    async fn enable(self, db: &Db) -> Outcome {
+        let mut tx = db.begin().await?;
+        let (actor, _) = self.acting.unlock(&mut tx).await?;
+        let member = named(&mut tx, &self.name).await?;
+        members::enable(&mut tx, &Clock::system(), &actor, &member).await?;
+        tx.commit().await?;
+        println!("{} can log in", member.name);
+        Ok(())
+    }
+}
+
+async fn named(tx: &mut Tx, name: &str) -> Result<rows::Member, Failure> {
+    let member = members::find(tx, name).await?;
+    member.ok_or_else(|| Failure::Failed(format!("there is no member {name}")))
 }
 
 impl Grant {
@@ -198,20 +247,14 @@ impl Grant {
             .as_deref()
             .map(recovery_key)
             .transpose()?;
-        let member = rows::by_name(&mut tx, &self.name)
-            .await?
-            .ok_or_else(|| Failure::Failed(format!("there is no member {}", self.name)))?;
+        let member = named(&mut tx, &self.name).await?;
+        let from = source(actor.as_ref(), recovery.as_ref())?;
         for id in &self.line {
             let line = one_line(config, Some(id))?;
-            let from = match (&actor, &recovery) {
-                (Some((actor, identity)), _) => Source::Member(actor, identity),
-                (None, Some(recovery)) => Source::Recovery(recovery),
-                (None, None) => return Err(Failure::Usage("--as or --recovery-key-file".into())),
-            };
             members::grant(&mut tx, &clock, &line.id, from, &member).await?;
         }
         tx.commit().await?;
-        println!("{} works on {}", self.name, self.line.join(", "));
+        println!("{} works on {}", member.name, self.line.join(", "));
         Ok(())
     }
 }

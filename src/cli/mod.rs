@@ -1,5 +1,15 @@
 //! The command line: one file a command.
 
+/// Writes a line to standard output without the panic of `std::println!`; see [`output`].
+macro_rules! println {
+    () => { $crate::cli::output::line(format_args!("")) };
+    ($($text:tt)*) => { $crate::cli::output::line(format_args!($($text)*)) };
+}
+/// Writes a line to standard error without the panic of `std::eprintln!`.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::cli::output::error_line(format_args!($($text)*)) };
+}
+
 mod audit;
 mod check;
 mod demo;
@@ -7,17 +17,23 @@ mod export;
 mod hear;
 mod hours;
 mod init;
+mod jobs;
 mod member;
+mod output;
 mod prompts;
+mod recordings;
 mod serve;
+mod webhook;
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, DatabaseAddress};
+use crate::config::{Config, ConfigError, ConfigErrors, DatabaseAddress};
 use crate::hidden::Hidden;
+use crate::installation;
 use crate::simulator::phone;
 use crate::store::Db;
-use crate::vault::passwords::password_from_file;
+use crate::vault::passwords::NewPassword;
+use crate::vault::recordings::Recordings;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -53,7 +69,9 @@ enum Command {
     #[command(after_help = "Example:\n  dutyline serve --config /etc/dutyline/dutyline.toml")]
     Serve(serve::Serve),
     /// Look at configuration, calendar, provider, database, storage
-    #[command(after_help = "Example:\n  dutyline check")]
+    #[command(
+        after_help = "Example:\n  dutyline check\n  dutyline check --webhook /hooks/twilio/call"
+    )]
     Check(check::Check),
     /// What a caller would hear
     #[command(after_help = "Example:\n  dutyline hear --at 2024-04-07T09:00 --keys 3")]
@@ -70,6 +88,12 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What is still to be done after calls
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// The folder of sealed recordings
+    #[command(subcommand)]
+    Recordings(recordings::RecordingsCommand),
     /// Write reports out, sealed or opened with a recovery key
     #[command(
         after_help = "Example:\n  dutyline export --sealed backup-2024-04\n  dutyline export --recovery-key-file recovery.txt --line fcg-5 opened"
@@ -104,9 +128,17 @@ enum Failure {
     Failed(String),
 }
 
+impl From<ConfigErrors> for Failure {
+    /// Each error on a line of its own, named like the first.
+    fn from(errors: ConfigErrors) -> Self {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Self::Usage(errors.join("\ndutyline: "))
+    }
+}
+
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Usage(error.to_string())
+        ConfigErrors::from(error).into()
     }
 }
 
@@ -137,6 +169,10 @@ type Outcome = Result<(), Failure>;
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
+    #[cfg(unix)]
+    if let Err(error) = crate::private::forbid_memory_dumps() {
+        tracing::warn!(%error, "core dumps cannot be switched off; a crash may write callers' words to the disk");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -144,7 +180,7 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime.block_on(dispatch(cli)),
         Err(error) => Err(Failure::Failed(format!("cannot start: {error}"))),
     };
-    match done {
+    match done.and_then(|()| output::outcome()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             eprintln!("dutyline: {message}");
@@ -178,6 +214,8 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Prompts(prompts) => prompts.run(config),
         Command::Member(member) => member.run(config).await,
         Command::Audit(audit) => audit.run(config).await,
+        Command::Jobs(jobs) => jobs.run(config).await,
+        Command::Recordings(recordings) => recordings.run(config).await,
         Command::Export(export) => export.run(config).await,
     }
 }
@@ -191,7 +229,8 @@ fn log() {
         .unwrap_or(LevelFilter::INFO);
     let targets = tracing_subscriber::filter::Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        .with_target("dutyline", level);
+        .with_target("dutyline", level)
+        .with_target("security", level);
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let lines = tracing_subscriber::fmt::layer()
@@ -220,26 +259,26 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     Ok(clock)
 }
 
-/// Reads a password; one trailing newline is not part of it.
-fn read_password(path: &Path) -> Result<Hidden<String>, Failure> {
+/// Reads a password that is to be set.
+fn read_new_password(path: &Path) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
-    let password = password_from_file(text.show());
-    if password.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{}: the password is empty",
-            path.display()
-        )));
-    }
-    if password.chars().count() < 12 {
-        eprintln!("dutyline: a password of twelve characters or more would be safer");
-    }
-    Ok(Hidden::new(password.to_owned()))
+    NewPassword::choose(text.show())
+        .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 
+/// Reads a file that holds a password or a key, without a byte order mark.
 fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
-    std::fs::read_to_string(path)
-        .map(Hidden::new)
-        .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", path.display())))
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::Usage(match error.kind() {
+            std::io::ErrorKind::InvalidData => format!(
+                "{} is not UTF-8 text; open it in an editor and save it as UTF-8",
+                path.display()
+            ),
+            _ => format!("{} cannot be read: {error}", path.display()),
+        })
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(Hidden::new(text.to_owned()))
 }
 
 /// Opens the database of a line that has been set up. An SQLite file is not made by looking for one.
@@ -253,6 +292,18 @@ async fn open_db(config: &Config) -> Result<Db, Failure> {
         )));
     }
     Db::open(&config.database).await.map_err(Failure::Failed)
+}
+
+/// The installation's folder of recordings; another one at its path is refused.
+async fn open_recordings(config: &Config, db: &Db) -> Result<Recordings, Failure> {
+    let installation = installation::read(&mut db.read().await?)
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let recordings = Recordings::open(&config.recordings, installation.id);
+    match recordings.check_marker() {
+        Ok(()) => Ok(recordings),
+        Err(error) => Err(Failure::Failed(error.to_string())),
+    }
 }
 
 /// The line `--line` names; the only one when none is named.

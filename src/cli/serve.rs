@@ -1,7 +1,7 @@
 //! `dutyline serve`: the service.
 
 use super::{Failure, Outcome, clock};
-use crate::app::{self, Bound, Running};
+use crate::app::{self, Bound, Running, server};
 use crate::config::{Config, ProviderConfig, ProviderKind, ProviderSettings};
 use crate::simulator;
 use crate::simulator::exchange::{Exchange, ExchangeSettings};
@@ -40,6 +40,7 @@ impl Serve {
         }
         let clock = clock(self.clock.as_deref())?;
         let told = until_told();
+        server::raise_descriptor_limit();
         let service = app::build(config, clock).await?;
         let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;
         let main = bound.main_address();
@@ -127,26 +128,32 @@ impl Simulator {
     }
 }
 
-/// Waits for Ctrl-C or the service manager's word. It is listened for from the moment this is called, so that what was
-/// told while the service was starting is not lost.
+/// Waits for SIGINT (Ctrl-C) or SIGTERM. They are listened for from the moment this is called, so that one that comes
+/// while the service is starting is not lost. SIGHUP, which a closed terminal sends, is logged and changes nothing.
 #[cfg(unix)]
 pub(super) fn until_told() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
-    async fn told(signal: std::io::Result<Signal>) {
+    async fn told(signal: &mut std::io::Result<Signal>) {
         match signal {
-            Ok(mut signal) => {
+            Ok(signal) => {
                 signal.recv().await;
             }
-            // It cannot be listened for: the other one will come.
+            // It cannot be listened for: another one will come.
             Err(_) => std::future::pending().await,
         }
     }
-    let interrupt = signal(SignalKind::interrupt());
-    let terminate = signal(SignalKind::terminate());
-    async {
-        tokio::select! {
-            () = told(interrupt) => {}
-            () = told(terminate) => {}
+    let mut interrupt = signal(SignalKind::interrupt());
+    let mut terminate = signal(SignalKind::terminate());
+    let mut hang_up = signal(SignalKind::hangup());
+    async move {
+        loop {
+            tokio::select! {
+                () = told(&mut interrupt) => return,
+                () = told(&mut terminate) => return,
+                () = told(&mut hang_up) => tracing::info!(
+                    "SIGHUP ignored; a changed configuration takes effect at the next start"
+                ),
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::random_id;
 use crate::hidden::Hidden;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
-use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::reports::{self, Announced, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::jambonz::recording_id;
 use crate::telephony::jambonz::verbs::Stream;
@@ -25,6 +25,8 @@ use uuid::Uuid;
 
 /// How often is looked whether a recording is written down.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a second connection waits for the first one to be found out to have ended.
+const ENDING: Duration = Duration::from_millis(500);
 
 /// A recording that may be streamed to us.
 pub struct Arriving {
@@ -91,8 +93,9 @@ pub async fn stream_key(
     Ok(sid.map(|sid| take::stream_key(&service.secret.call_key(&sid.provider, &sid.id))))
 }
 
-/// Writes down that a recording begins. None when the call does not wait for it, or it has begun already: of two that
-/// say they are it, the first one is.
+/// Writes down that a recording begins. None when the call does not wait for it, or it has begun already: of two
+/// connections for one recording the first one counts. One that ended before anything was heard does not count, and
+/// one that is about to end is waited for.
 ///
 /// # Errors
 ///
@@ -102,29 +105,77 @@ pub async fn arriving(
     provider: &str,
     stream: &Stream,
 ) -> Result<Option<Arriving>, StoreError> {
+    let waited_for = crate::clock::instant() + ENDING;
+    loop {
+        match begun(service, provider, stream).await? {
+            Begun::Now(arriving) => return Ok(Some(*arriving)),
+            Begun::Never => return Ok(None),
+            Begun::Before if crate::clock::instant() >= waited_for => return Ok(None),
+            Begun::Before => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Whether a recording could be begun.
+enum Begun {
+    /// It is written down that it begins.
+    Now(Box<Arriving>),
+    /// Another connection has begun it, and has not ended.
+    Before,
+    /// The call does not wait for it, or it is there already.
+    Never,
+}
+
+async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Begun, StoreError> {
     let mut tx = service.db.begin().await?;
     let Some(call) = calls::by_id(&mut tx, stream.call).await? else {
-        return Ok(None);
+        return Ok(Begun::Never);
     };
     let Some(sid) = awaited(service, &call, stream.step) else {
-        return Ok(None);
+        return Ok(Begun::Never);
     };
     let (report, number) = call.place_of(stream.step);
     let id = recording_id(&sid, stream.step);
-    let lookup = service.recording_lookup(provider, &id);
-    let row = random_id();
-    let sealed_sid = service.seal_sid(provider, &id);
-    if !reports::announce(&mut tx, row, report, &lookup, &sealed_sid, number).await? {
-        return Ok(None);
+    let lookup = service.recording_lookup(provider, &id, call.id);
+    let announced = Announced {
+        lookup: &lookup,
+        source: &service.source_lookup(provider, &id),
+        sid: &service.seal_sid(provider, &id),
+    };
+    if !reports::announce(&mut tx, random_id(), report, &announced, number).await? {
+        let before = reports::recording_by_lookup(&mut tx, &lookup).await?;
+        let Some(before) = before.filter(|before| before.state != "sealed") else {
+            return Ok(Begun::Never);
+        };
+        if !reports::begin_again(&mut tx, before.id).await? {
+            return Ok(match before.state.as_str() {
+                "announced" => Begun::Before,
+                _ => Begun::Never,
+            });
+        }
     }
     let report = report_of(&mut tx, report).await?;
-    let recording = reports::recording_unlocked(&mut tx, row).await?;
+    let recording = reports::recording_by_lookup(&mut tx, &lookup).await?;
     tx.commit().await?;
-    Ok(recording.map(|recording| Arriving {
-        recording,
-        report,
-        id,
-    }))
+    Ok(match recording {
+        Some(recording) => Begun::Now(Box::new(Arriving {
+            recording,
+            report,
+            id,
+        })),
+        None => Begun::Never,
+    })
+}
+
+/// Writes down that nothing came of a recording that was begun.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), StoreError> {
+    let mut tx = service.db.begin().await?;
+    reports::give_up(&mut tx, recording, "absent").await?;
+    tx.commit().await
 }
 
 /// The provider's id of a call that waits for this step to be recorded.
@@ -178,7 +229,7 @@ pub(super) async fn known(
         return Ok(Some(event));
     };
     let id = recording_id(event.call.show(), at.step);
-    let lookup = service.recording_lookup(provider.name(), &id);
+    let lookup = service.recording_lookup(provider.name(), &id, at.call);
     let waited = tokio::time::timeout(service.patience.webhook / 2, until_there(service, &lookup));
     let found = match waited.await {
         Ok(row) => row?,

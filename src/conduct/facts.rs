@@ -12,12 +12,14 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, EntryRow, Report};
+use crate::store::reports::{self, Announced, EntryRow, Report};
+use crate::store::strays::{self, Stray};
 use crate::store::{StoreError, Tx, hours};
-use crate::telephony::{RecordingFact, RecordingOutcome};
+use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
 use chrono::Datelike;
 use serde_json::json;
+use tracing::warn;
 use uuid::Uuid;
 
 /// Keeps what a webhook says of a recording of a known call. True when that is a recording not heard of before.
@@ -101,7 +103,7 @@ async fn keep_fact(
     step: u32,
 ) -> Result<bool, StoreError> {
     let sid = fact.id.show();
-    let lookup = service.recording_lookup(provider, sid);
+    let lookup = service.recording_lookup(provider, sid, call.id);
     if fact.outcome == RecordingOutcome::Absent {
         absent(tx, &lookup).await?;
         return Ok(false);
@@ -113,12 +115,24 @@ async fn keep_fact(
         true => (call.report, i32::try_from(step).unwrap_or(i32::MAX)),
         false => call.place_of(step),
     };
-    let sealed_sid = service.seal_sid(provider, sid);
-    if !reports::announce(tx, id, report, &lookup, &sealed_sid, number).await? {
+    let announced = Announced {
+        lookup: &lookup,
+        source: &service.source_lookup(provider, sid),
+        sid: &service.seal_sid(provider, sid),
+    };
+    let now = service.clock.system_now();
+    if !reports::announce(tx, id, report, &announced, number).await? {
+        // If it could not be fetched so far, it may be there now.
+        if let Some(known) = reports::recording_by_lookup(tx, &lookup).await? {
+            jobs::hasten(tx, Kind::Fetch, known.id, now).await?;
+        }
         return Ok(false);
     }
-    let now = service.clock.system_now();
-    jobs::enqueue(tx, random_id(), Kind::Fetch, id, now).await?;
+    let others = reports::of_same_source(tx, id).await?;
+    if let Some(other) = others.first() {
+        warn!(recording = %id, other = %other.id, provider, "recording named by a second call; kept in both");
+    }
+    jobs::enqueue_at(tx, random_id(), Kind::Fetch, id, provider, now).await?;
     if silent {
         return Ok(true);
     }
@@ -239,16 +253,38 @@ pub(super) async fn of_unknown_call(
         _ => None,
     };
     let Some(line) = line.or(only_line) else {
-        let service = turn.service;
-        let lookup = service.recording_lookup(turn.provider.name(), fact.id.show());
-        let sid = service.seal_sid(turn.provider.name(), fact.id.show());
-        let hour = hour(service.clock.line_now());
-        return calls::insert_stray(turn.tx, &lookup, &sid, hour).await;
+        let provider = turn.provider.name();
+        return keep_stray(turn.service, turn.tx, provider, turn.event, &fact).await;
     };
     let call = turn.new_call(line, lookup, None).await?;
     keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
     // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
     super::end_call(turn.service, turn.tx, &call).await
+}
+
+/// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
+/// the provider.
+pub(super) async fn keep_stray(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    event: &Event,
+    fact: &RecordingFact,
+) -> Result<(), StoreError> {
+    let lookup = service.source_lookup(provider, fact.id.show());
+    let named = event.names_a_call();
+    let stray = Stray {
+        id: random_id(),
+        sid: service.seal_sid(provider, fact.id.show()),
+        call: named.then(|| service.seal_sid(provider, event.call.show())),
+    };
+    let hour = hour(service.clock.line_now());
+    if strays::insert(tx, &stray, &lookup, hour).await? {
+        warn!(stray = %stray.id, provider, "recording of an unknown call kept; the provider is asked which line it is for");
+        let now = service.clock.system_now();
+        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Writes down what the conversation decided besides its state.

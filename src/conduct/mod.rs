@@ -8,18 +8,20 @@ mod answer;
 mod arriving;
 mod duty;
 mod facts;
+mod fallback;
 pub mod guesses;
 mod hung_up;
 mod receipt;
 mod running;
 mod take;
 
-pub use arriving::{Arriving, Ended, Outcome, arriving, heard, stream_key};
+pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use facts::{accept_orphan, unnamed_steps};
+pub use fallback::{fallback_line, line_of_fallback};
 pub use hung_up::hung_up;
 pub use running::running;
-pub use take::find_take;
 pub(crate) use take::open_state;
+pub use take::{Fetches, find_take};
 
 use crate::call::flow::{self, Input};
 use crate::call::script::RecordingEnd;
@@ -61,6 +63,28 @@ pub async fn conduct(
         Err(StoreError::Duplicate) => once(service, provider, hook, event).await,
         result => result,
     }
+}
+
+/// Takes in a webhook that does not name its call: keeps the recording it tells of, if any. What it is answered does not
+/// depend on the database.
+///
+/// # Errors
+///
+/// When the database does not do its work; then nothing was changed.
+pub async fn keep_without_call(
+    service: &Service,
+    provider: &dyn Provider,
+    event: &Event,
+) -> Result<(), StoreError> {
+    let fact = event.recording.as_ref();
+    let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
+        return Ok(());
+    };
+    let mut tx = service.db.begin().await?;
+    facts::keep_stray(service, &mut tx, provider.name(), event, fact).await?;
+    tx.commit().await?;
+    service.wake.notify_one();
+    Ok(())
 }
 
 async fn once(
@@ -320,7 +344,8 @@ impl<'a> Conducting<'a> {
         subject: Uuid,
         at: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), StoreError> {
-        jobs::enqueue(self.tx, crate::clock::random_id(), kind, subject, at).await
+        let (id, provider) = (crate::clock::random_id(), self.provider.name());
+        jobs::enqueue_at(self.tx, id, kind, subject, provider, at).await
     }
 
     /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
@@ -342,7 +367,7 @@ impl<'a> Conducting<'a> {
             call,
             line: line.id.clone(),
             step,
-            take_key: take::take_key(&self.key),
+            take_key: take::take_key(&self.key, step),
             stream_key: take::stream_key(&self.key),
             line_number: line.number_called(self.event.to.show()),
             language: line.languages.first().cloned().unwrap_or_default(),
@@ -351,7 +376,9 @@ impl<'a> Conducting<'a> {
 
     fn farewell(&self, line: Option<&Line>, language: usize) -> Rendered {
         match line {
-            Some(line) => self.provider.render_blunt(&flow::goodbye(line, language)),
+            Some(line) => self
+                .provider
+                .render_blunt(&flow::goodbye(line, language), None),
             None => not_in_service(self.service, self.provider),
         }
     }
@@ -442,7 +469,9 @@ pub async fn end_call(service: &Service, tx: &mut Tx, call: &Call) -> Result<(),
     }
     let now = service.clock.system_now();
     jobs::cancel(tx, Kind::Watch, call.id).await?;
-    jobs::enqueue(tx, crate::clock::random_id(), Kind::Settle, call.id, now).await
+    let provider = service.provider_of(call.sid.as_ref());
+    let id = crate::clock::random_id();
+    jobs::enqueue_at(tx, id, Kind::Settle, call.id, &provider, now).await
 }
 
 /// Steps beyond this were never handed out: a call has some sixty.
@@ -451,5 +480,5 @@ const MAX_STEP_NUMBER: u32 = 10_000;
 /// What a caller hears at a number no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
     let lines = service.config.lines.iter().map(|entry| &entry.line);
-    provider.render_blunt(&flow::not_in_service(lines))
+    provider.render_blunt(&flow::not_in_service(lines), None)
 }

@@ -8,12 +8,13 @@ use crate::filing;
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::line::number::Caller;
+use crate::members::confirming;
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::calls::{self, Call, SealedCaller};
-use crate::store::reports::{self, Report};
-use crate::store::{StoreError, Tx, replies};
+use crate::store::reports::{self, ByReceipt, Report};
+use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Provider};
 use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
@@ -28,6 +29,8 @@ pub(super) enum LookedUp {
     Report(Uuid, Earlier),
     /// No report of this line.
     Nothing,
+    /// Two callers were told this receipt, so it opens neither report.
+    Shared,
     /// There was no receipt to look up.
     NoReceipt,
     /// Nobody looked: there were too many tries.
@@ -42,6 +45,7 @@ impl LookedUp {
         match self {
             Self::Report(_, earlier) => Found::Report(earlier.clone()),
             Self::Nothing => Found::Nothing,
+            Self::Shared => Found::Shared,
             Self::TooMany => Found::TooMany,
             // Digits that are no receipt are told apart before anybody asks what stands behind them.
             Self::NoTime | Self::NoReceipt => Found::NoTime,
@@ -91,9 +95,10 @@ pub(super) async fn look_up(
         return Ok(LookedUp::NoTime);
     };
     let mut tx = service.db.read().await?;
-    let report = reports::by_receipt(&mut tx, &derived.lookup, &call.line).await?;
-    let Some(report) = report else {
-        return Ok(LookedUp::Nothing);
+    let report = match reports::by_receipt(&mut tx, &derived.lookup, &call.line).await? {
+        ByReceipt::Report(report) => report,
+        ByReceipt::Shared => return Ok(LookedUp::Shared),
+        ByReceipt::Nothing => return Ok(LookedUp::Nothing),
     };
     let earlier = earlier(&mut tx, &report, &derived).await?;
     drop(tx);
@@ -147,17 +152,18 @@ async fn earlier(
     Ok(Some(Earlier { status, reply }))
 }
 
-/// The latest reply that was approved. One that is not what was written and approved is not spoken, nor is an older
+/// The latest reply whose approval counts. One that is not what was written and approved is not spoken, nor is an older
 /// one in its place.
 async fn reply(
     tx: &mut Tx,
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Hidden<String>>, StoreError> {
-    let replies = replies::of_report(tx, report.id).await?;
+    let replies = confirming::replies_of(tx, report).await?;
     let mut approved = replies
         .into_iter()
         .rev()
+        .filter(|reply| reply.unconfirmed.is_none())
         .filter_map(|reply| Some((reply.entry, reply.approved_by?)));
     let Some((id, by)) = approved.next() else {
         return Ok(None);

@@ -4,13 +4,40 @@ use crate::call::state::State;
 use crate::hidden::Hidden;
 use crate::service::{ProviderRef, Service};
 use crate::store::{StoreError, calls, reports};
+use crate::telephony::take_token;
 use crate::vault::secret::Key;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// What makes the addresses of a call's takes unguessable.
-pub(super) fn take_key(call_key: &Key) -> Hidden<String> {
-    call_key.derive("take").bytes_base64url()
+/// So often each address can be fetched: a provider fetches it once, and again when something failed.
+const MOST_FETCHES: u32 = 8;
+/// So many addresses are remembered; beyond, all are forgotten. Only a right address is remembered.
+const ADDRESSES: usize = 10_000;
+
+/// How often each address of a take was fetched from this node, by call, step and take.
+#[derive(Default)]
+pub struct Fetches(Mutex<HashMap<(Uuid, u32, u32), u32>>);
+
+impl Fetches {
+    /// Counts a fetch; false when there were too many.
+    fn another(&self, address: (Uuid, u32, u32)) -> bool {
+        let mut fetched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if fetched.len() >= ADDRESSES {
+            fetched.clear();
+        }
+        let times = fetched.entry(address).or_default();
+        *times += 1;
+        *times <= MOST_FETCHES
+    }
+}
+
+/// What the addresses of takes are made with while a call is at `step`: that of another step is of no use.
+pub(super) fn take_key(call_key: &Key, step: u32) -> Hidden<String> {
+    call_key
+        .derive(&format!("take at {step}"))
+        .bytes_base64url()
 }
 
 /// What makes the addresses unguessable that what is said in a call is streamed to.
@@ -18,7 +45,8 @@ pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
     call_key.derive("stream").bytes_base64url()
 }
 
-/// The recording behind an address of a take: only while the call runs, only with the right key.
+/// The recording behind an address of a take: only while the call is at the step that plays it, only with the right
+/// token, and eight times at most.
 ///
 /// # Errors
 ///
@@ -27,23 +55,26 @@ pub async fn find_take(
     service: &Service,
     provider: &str,
     call: Uuid,
-    step: u32,
-    key: &str,
+    take: u32,
+    token: &str,
 ) -> Result<Option<ProviderRef>, StoreError> {
     let mut tx = service.db.read().await?;
     let Some(call) = calls::by_id_unlocked(&mut tx, call).await? else {
         return Ok(None);
     };
-    let Some(sid) = call.sid.as_ref().and_then(|sid| service.open_sid(sid)) else {
+    let Some((sid, state)) = open_state(service, &call).filter(|_| !call.ended) else {
         return Ok(None);
     };
     let call_key = service.secret.call_key(&sid.provider, &sid.id);
-    let expected = take_key(&call_key);
-    let fits: bool = expected.show().as_bytes().ct_eq(key.as_bytes()).into();
+    let expected = take_token(&take_key(&call_key, state.step), take);
+    let fits: bool = expected.as_bytes().ct_eq(token.as_bytes()).into();
     if !fits || sid.provider != provider {
         return Ok(None);
     }
-    let (report, number) = call.place_of(step);
+    if !service.take_fetches.another((call.id, state.step, take)) {
+        return Ok(None);
+    }
+    let (report, number) = call.place_of(take);
     let recordings = reports::recordings(&mut tx, report).await?;
     Ok(recordings
         .iter()

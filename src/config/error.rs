@@ -25,33 +25,49 @@ impl ConfigError {
             message: format!("cannot be read: {}", plainly(error)),
         }
     }
+}
 
-    /// An error of the TOML reader. Its own rendering would show the line's text, which may hold a secret.
-    pub(super) fn syntax(source: &Source<'_>, error: &toml::de::Error) -> Self {
-        let span = error.span().unwrap_or(0..0);
-        let message = without_value(error.message());
-        source.here(span).error("", message)
+/// Everything that is wrong with the configuration, in the order of its files and lines. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// The errors in order, or `Ok` when there are none.
+    pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
+        if errors.is_empty() {
+            return Ok(());
+        }
+        errors.sort_by(|one, next| (&one.file, one.line).cmp(&(&next.file, next.line)));
+        errors.dedup();
+        Err(Self(errors))
+    }
+
+    /// Each error.
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
     }
 }
 
-/// What the TOML reader says, without the value it says it of: `invalid type: string "…", expected i64` and
-/// ``unknown variant `…`, expected `twilio` `` show what may be a secret in the wrong place. Names of keys stay.
-fn without_value(message: &str) -> String {
-    let of_a_value = [
-        "invalid type",
-        "invalid value",
-        "invalid length",
-        "unknown variant",
-    ];
-    if !of_a_value.iter().any(|kind| message.starts_with(kind)) {
-        return message.to_owned();
-    }
-    // The last one: the value may say "expected" itself; what is expected is ours, and does not.
-    match message.rfind(", expected ") {
-        Some(at) => format!("not what is expected here: {}", &message[at + 2..]),
-        None => "not what is expected here".to_owned(),
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
+
+/// A line for each error.
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, error) in self.0.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +122,17 @@ impl Source<'_> {
         }
     }
 
+    /// Where the line stands on which a span starts, without its end.
+    pub fn line_range(&self, span: &Range<usize>) -> Range<usize> {
+        // A span at the very end stands on the last line.
+        let start = span.start.min(self.text.len().saturating_sub(1));
+        let bytes = self.text.as_bytes();
+        let begin = bytes[..start].iter().rposition(|byte| *byte == b'\n');
+        let begin = begin.map_or(0, |at| at + 1);
+        let length = bytes[begin..].iter().position(|byte| *byte == b'\n');
+        begin..length.map_or(bytes.len(), |length| begin + length)
+    }
+
     /// The key assigned on this line, or, inside a list, on the nearest line above that has one.
     fn key_at(&self, line: usize) -> String {
         let lines: Vec<&str> = self.text.lines().take(line).collect();
@@ -138,6 +165,11 @@ impl Source<'_> {
 }
 
 impl Here {
+    /// The key that stands there.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// No place in any file.
     pub fn nowhere() -> Self {
         Self {

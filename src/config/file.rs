@@ -1,4 +1,5 @@
-//! The configuration as it is written. Nothing here is checked beyond its shape.
+//! The configuration as it is written, read from what [`shape`](super::shape) left of it: what is missing or was wrong is
+//! `None` here, and has been told. Nothing is checked beyond its shape.
 
 use crate::line::calendar::TomlDate;
 use serde::Deserialize;
@@ -9,7 +10,9 @@ use toml::Spanned;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    #[serde(default)]
     pub server: Server,
+    #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
     pub prompts: Prompts,
@@ -19,20 +22,22 @@ pub(super) struct File {
     pub line: Vec<Spanned<Line>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
-    pub listen: Spanned<String>,
+    pub listen: Option<Spanned<String>>,
     pub ops_listen: Option<Spanned<String>>,
-    pub public_url: Spanned<String>,
+    pub public_url: Option<Spanned<String>>,
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Storage {
-    pub database: Spanned<String>,
-    pub recordings: Spanned<String>,
-    pub secret_file: Spanned<String>,
+    pub database: Option<Spanned<String>>,
+    pub recordings: Option<Spanned<String>>,
+    pub secret_file: Option<Spanned<String>>,
 }
 
 /// Recorded and synthesized sounds.
@@ -49,8 +54,8 @@ pub(super) struct Prompts {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Provider {
-    pub name: Spanned<String>,
-    pub kind: Spanned<super::ProviderKind>,
+    pub name: Option<Spanned<String>>,
+    pub kind: Option<Spanned<super::ProviderKind>>,
     pub api_url: Option<Spanned<String>>,
     pub account: Option<Spanned<String>>,
     pub auth_token: Option<Spanned<OneOrTwo>>,
@@ -70,6 +75,7 @@ pub(super) struct Provider {
     pub media_hosts: Option<Vec<Spanned<String>>>,
     pub webhook_secret: Option<Spanned<OneOrTwo>>,
     pub webhook_secret_file: Option<Spanned<OneOrTwo>>,
+    pub take_signature: Option<Spanned<super::TakeSignature>>,
 }
 
 impl Provider {
@@ -101,6 +107,7 @@ impl Provider {
             at("public_key", &self.public_key),
             at("webhook_secret", &self.webhook_secret),
             at("webhook_secret_file", &self.webhook_secret_file),
+            at("take_signature", &self.take_signature),
         ]
         .into_iter()
         .flatten()
@@ -111,7 +118,7 @@ impl Provider {
 
 /// A value, or a list of two while it is being rotated.
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "a text, or a list of two while rotating")]
+#[serde(untagged)]
 pub(super) enum OneOrTwo {
     One(String),
     Several(Vec<String>),
@@ -129,15 +136,15 @@ impl OneOrTwo {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line {
-    pub id: Spanned<String>,
-    pub number: Spanned<String>,
-    pub country: Spanned<String>,
-    pub name: Spanned<String>,
-    pub timezone: Spanned<String>,
-    pub calendar: Vec<Spanned<String>>,
-    pub inspection: Spanned<Period>,
-    pub intake: Spanned<Period>,
-    pub hours: Vec<Spanned<String>>,
+    pub id: Option<Spanned<String>>,
+    pub number: Option<Spanned<String>>,
+    pub country: Option<Spanned<String>>,
+    pub name: Option<Spanned<String>>,
+    pub timezone: Option<Spanned<String>>,
+    pub calendar: Option<Vec<Spanned<String>>>,
+    pub inspection: Option<Spanned<Period>>,
+    pub intake: Option<Spanned<Period>>,
+    pub hours: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default = "message")]
     pub after_hours: crate::line::AfterHours,
     #[serde(default)]
@@ -172,8 +179,8 @@ fn message() -> crate::line::AfterHours {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OnDuty {
-    pub name: Spanned<String>,
-    pub number: Spanned<String>,
+    pub name: Option<Spanned<String>>,
+    pub number: Option<Spanned<String>>,
     #[serde(default)]
     pub days: Vec<Spanned<String>>,
     #[serde(default)]
@@ -204,11 +211,8 @@ pub(super) struct Translation {
 }
 
 #[derive(Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a period like { from = 2024-03-06, to = 2024-06-21 }"
-)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Period {
-    pub from: TomlDate,
-    pub to: TomlDate,
+    pub from: Option<TomlDate>,
+    pub to: Option<TomlDate>,
 }

@@ -3,12 +3,14 @@
 use super::check::Checker;
 use super::error::{ConfigError, Source};
 use super::file::{self, OneOrTwo};
+use super::{keys, shape};
 use crate::call::prompts::{self, Prompts};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Spanned;
+use toml::de::Deserializer;
 
 /// Where prompts and their sounds are.
 #[derive(Debug, Clone)]
@@ -44,10 +46,7 @@ impl PromptsConfig {
 
 /// A prompt in the operator's file.
 #[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "words, or { words = \"…\", audio = \"greeting.wav\" }"
-)]
+#[serde(untagged)]
 enum Own {
     Words(String),
     Recorded(Recorded),
@@ -61,72 +60,93 @@ struct Recorded {
 }
 
 impl Checker<'_> {
-    pub(super) fn prompts(&self, written: &file::Prompts) -> Result<PromptsConfig, ConfigError> {
-        let path = |given: &Option<Spanned<String>>, default: &str| match given {
-            Some(path) if path.get_ref().trim().is_empty() => self.wrong(
-                path,
-                "a folder is needed; leave the key out for the usual one",
-            ),
-            Some(path) => Ok(self.folder.join(path.get_ref())),
-            None => Ok(self.folder.join(default)),
+    /// The prompts; `None` when something about them is wrong.
+    pub(super) fn prompts(&self, written: &file::Prompts) -> Option<PromptsConfig> {
+        let path = |given: &Option<Spanned<String>>, default: &str| {
+            self.keep(match given {
+                Some(path) if path.get_ref().trim().is_empty() => self.wrong(
+                    path,
+                    "a folder is needed; leave the key out for the usual one",
+                ),
+                Some(path) => Ok(self.folder.join(path.get_ref())),
+                None => Ok(self.folder.join(default)),
+            })
         };
+        let mut right = true;
         let mut synthesize = BTreeMap::new();
         for (language, command) in &written.synthesize {
             if !prompts::languages().any(|known| known == language.get_ref()) {
                 let known: Vec<_> = prompts::languages().collect();
-                return self.wrong(
-                    language,
-                    format!("there are prompts in {} only", known.join(", ")),
-                );
+                let message = format!("there are prompts in {} only", known.join(", "));
+                right &= self.keep(self.wrong::<_, ()>(language, message)).is_some();
             }
             if command.get_ref().trim().is_empty() {
-                return self.wrong(command, "a command line is needed");
+                let message = "a command line is needed";
+                right &= self.keep(self.wrong::<_, ()>(command, message)).is_some();
             }
             synthesize.insert(language.get_ref().clone(), command.get_ref().clone());
         }
+        let folder = path(&written.folder, "prompts");
+        let cache = path(&written.cache, "data/sounds");
+        let passing = path(&written.passing, "/run/dutyline/passing");
         let mut config = PromptsConfig {
-            folder: path(&written.folder, "prompts")?,
-            cache: path(&written.cache, "data/sounds")?,
-            passing: path(&written.passing, "/run/dutyline/passing")?,
+            folder: folder?,
+            cache: cache?,
+            passing: passing?,
             synthesize,
             words: BTreeMap::new(),
             audio: BTreeMap::new(),
         };
         for language in prompts::languages() {
-            config.read_own(language)?;
+            for error in config.read_own(language) {
+                right = false;
+                self.note(error);
+            }
         }
-        Ok(config)
+        right.then_some(config)
     }
 }
 
 impl PromptsConfig {
-    /// Reads the operator's words of a language, if there are any.
-    fn read_own(&mut self, language: &str) -> Result<(), ConfigError> {
+    /// Reads the operator's words of a language, if there are any, and says what is wrong with them.
+    fn read_own(&mut self, language: &str) -> Vec<ConfigError> {
         let path = self.folder.join(format!("{language}.toml"));
         let name = path.display().to_string();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(ConfigError::unreadable(&name, &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => return vec![ConfigError::unreadable(&name, &error)],
         };
         let source = Source {
             text: &text,
             name: &name,
         };
-        let own: BTreeMap<Spanned<String>, Spanned<Own>> =
-            toml::from_str(&text).map_err(|error| ConfigError::syntax(&source, &error))?;
+        let readable = shape::readable(&source);
+        let (table, mut errors) = readable.read_named(&source, keys::WORDS);
+        let own = BTreeMap::<Spanned<String>, Spanned<Own>>::deserialize(Deserializer::from(table));
+        let own = match own {
+            Ok(own) => own,
+            Err(error) => {
+                let here = source.here(error.span().unwrap_or(0..0));
+                errors.push(here.error("", "cannot be read as it is written".into()));
+                return errors;
+            }
+        };
         let mut prompts = Prompts::clone(prompts::prompts(language));
         for (id, own) in own {
             let wrong = |message: String| source.here(own.span()).error(id.get_ref(), message);
             let Some(prompt) = prompts.get_mut(id.get_ref()) else {
-                return Err(wrong("there is no such prompt".into()));
+                errors.push(wrong("there is no such prompt".into()));
+                continue;
             };
             let (words, audio) = match own.get_ref() {
                 Own::Words(words) => (Some(words), None),
                 Own::Recorded(recorded) => (recorded.words.as_ref(), recorded.audio.as_ref()),
             };
-            if let Some(words) = words {
-                prompt.reword(words.clone()).map_err(wrong)?;
+            if let Some(words) = words
+                && let Err(message) = prompt.reword(words.clone())
+            {
+                errors.push(wrong(message));
             }
             let Some(audio) = audio else {
                 continue;
@@ -137,7 +157,8 @@ impl PromptsConfig {
                     1 => "one recording".to_owned(),
                     n => format!("{n} recordings, before and after the blank"),
                 };
-                return Err(wrong(format!("audio: {needed} would be right")));
+                errors.push(wrong(format!("audio: {needed} would be right")));
+                continue;
             }
             let folder = self.folder.join(language);
             for (sound, file) in sounds.into_iter().zip(audio.values()) {
@@ -146,6 +167,6 @@ impl PromptsConfig {
             }
         }
         self.words.insert(language.to_owned(), Arc::new(prompts));
-        Ok(())
+        errors
     }
 }

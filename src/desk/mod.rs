@@ -12,14 +12,18 @@
 //! | [`writing`] | notes and classifications |
 //! | [`replies`] | what callers are answered |
 //! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
-//! | [`team`] | members and their lines, for the lead |
+//! | [`team`] | members and their lines |
+//! | [`changes`] | what changed about them, shown to leads |
 //! | [`live`] | what changes while somebody looks |
+//! | [`per_session`] | what one session may have open at once |
 
 pub mod abandoned;
+pub mod changes;
 pub mod flood;
 pub mod live;
 pub mod moves;
 pub mod opened;
+pub mod per_session;
 pub mod queue;
 pub mod replies;
 pub mod standing;
@@ -66,6 +70,21 @@ pub enum DeskError {
     /// The report is closed.
     #[error("the report is closed")]
     Closed,
+    /// The member works on a line the acting lead does not hold.
+    #[error("this member also works on a line that is not yours")]
+    OthersLine,
+    /// A line, or the service, would have no lead without the member, or nobody with its key.
+    #[error("this is the last lead, or the last member who holds a line's key")]
+    LastOne,
+    /// The account is confirmed by a member who neither added it nor was added by it.
+    #[error("a third member has to confirm this account")]
+    NoThird,
+    /// With three members on the line one of them can confirm.
+    #[error("the line has three members or more")]
+    EnoughMembers,
+    /// Too many wrong passwords before this one, which was not looked at.
+    #[error("too many tries with a wrong password")]
+    TooManyTries,
     /// What was written is not right.
     #[error("{0}")]
     Invalid(Invalid),
@@ -95,24 +114,47 @@ pub enum Invalid {
     /// Referred, but to whom?
     #[error("A referred report needs a destination: who deals with it now?")]
     NoDestination,
+    /// A duplicate of nothing that is there, or of itself.
+    #[error("The line has no other report with this reference.")]
+    NoSuchReference,
+    /// None of the choices there are.
+    #[error("This is none of the choices.")]
+    Choice,
     /// Too long for a line in a list.
     #[error("The destination is longer than 500 characters; put the rest into a note.")]
     LongDestination,
     /// Not what the line has.
     #[error("{0}")]
     Classification(String),
-    /// No name, or too long a one, or one with control characters.
-    #[error("A name has 1 to 40 characters.")]
+    /// No name, or too long a one, or one with characters that cannot be seen.
+    #[error("A name has 1 to 40 characters, without invisible ones.")]
     Name,
+    /// It stands for something else in the trail.
+    #[error("This name stands for something else in the audit trail.")]
+    ReservedName,
     /// Somebody has it.
     #[error("There is a member of this name already.")]
     NameTaken,
+    /// It could be taken for another member's.
+    #[error("This looks like the name of another member.")]
+    NameLooksLike,
+    /// Not one of the roles a member can be given.
+    #[error("There is no such role.")]
+    Role,
+    /// The acting member's own password is wrong.
+    #[error("Your own password is not this one.")]
+    OwnPassword,
     /// The old password is wrong.
     #[error("The old password is wrong.")]
     WrongPassword,
     /// Too short a password.
     #[error("A password has twelve characters or more.")]
     ShortPassword,
+    /// A common password, or a variant of one.
+    #[error(
+        "This password, or one like it, is often used and would be guessed; choose another one."
+    )]
+    CommonPassword,
     /// An inspector without a line has nothing to do.
     #[error("Choose at least one line.")]
     NoLine,

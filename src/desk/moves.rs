@@ -1,6 +1,6 @@
 //! Claim, release, close, reopen.
 
-use super::opened::{find, prove_key};
+use super::opened::{find_locked, prove_key};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::filing::{NewEntry, add_entry};
 use crate::login::Role;
@@ -66,12 +66,17 @@ async fn carry_out(
     outcome: Option<&Outcome>,
 ) -> Result<Report> {
     let mut tx = service.db.begin().await?;
-    let report = find(&mut tx, inspector, id).await?;
+    let report = find_locked(&mut tx, inspector, id).await?;
     prove_key(&mut tx, inspector, &report).await?;
     may(inspector, &report, step)?;
+    if let Some(Outcome::Duplicate { of: Some(of) }) = outcome {
+        let of = reports::by_reference(&mut tx, &report.line, of.trim()).await?;
+        if of.is_none_or(|of| of == id) {
+            return Err(DeskError::Invalid(Invalid::NoSuchReference));
+        }
+    }
     let (from, to) = step.between();
     let assignee = (step == Move::Claim).then(|| inspector.id());
-    // The status is checked where it is changed: of two at once, one is told that the other was first.
     if !reports::change_status(&mut tx, id, from.as_str(), to.as_str(), assignee).await? {
         let status = report.status.as_deref().and_then(Status::parse);
         let status = status.filter(|status| *status != from);

@@ -1,9 +1,10 @@
 //! Opening a report: the one place where what callers said becomes readable.
 
 use super::{DeskError, Inspector, Result};
+use crate::members::confirming;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::replies::{self, Reply};
+use crate::store::replies::Reply;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
@@ -74,6 +75,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
 pub struct Found {
     report: Report,
     recording: Uuid,
+    file: Uuid,
     length: u64,
     key: ReportKey,
 }
@@ -101,6 +103,7 @@ pub async fn recording(
     Ok(Found {
         length: recording.bytes.ok_or(DeskError::Missing)?,
         recording: recording.row.id,
+        file: recording.row.file.ok_or(DeskError::Missing)?,
         report: open.report,
         key,
     })
@@ -123,14 +126,15 @@ impl Found {
             self.recording,
             self.key.identity,
         );
+        let file = self.file;
         let length = self.length;
         let damaged = |error: &dyn std::fmt::Display| {
             DeskError::Failed(format!("a sealed recording is damaged: {error}"))
         };
         // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
         let (sha256, reader) = tokio::task::spawn_blocking(move || {
-            let reader = store.reader(id, &identity, length);
-            (store.sealed_sha256(id), reader)
+            let reader = store.reader(file, &identity, length);
+            (store.sealed_sha256(file), reader)
         })
         .await
         .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
@@ -155,6 +159,14 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result
     } else {
         Err(DeskError::Missing)
     }
+}
+
+/// The same, locked until the transaction ends: its status and assignee are what they are until then. A report that is
+/// not the inspector's is not locked.
+pub(super) async fn find_locked(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Report> {
+    find(tx, inspector, id).await?;
+    reports::lock(tx, id).await?;
+    find(tx, inspector, id).await
 }
 
 /// Opens everything about a report or an abandoned call, with a line key the member holds.
@@ -219,7 +231,7 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
         .iter()
         .map(|row| open_row(&report, &key.identity, row))
         .collect::<Result<_>>()?;
-    let replies = replies::of_report(tx, report.id).await?;
+    let replies = confirming::replies_of(tx, &report).await?;
     for reply in &replies {
         let row = rows.iter().find(|row| row.id == reply.entry);
         let is_so = |by: &String| row.is_some_and(|row| key.committed.has_approval(row, by));
@@ -275,7 +287,8 @@ pub(super) async fn note_opening(
         object,
         ..Act::default()
     };
-    Ok(audit::append(tx, &report.line, act))
+    audit::append(tx, &report.line, act);
+    Ok(())
 }
 
 fn of_kind(entries: &[Entry], kind: EntryKind) -> impl Iterator<Item = &Value> {

@@ -73,6 +73,30 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
+/// The report that has waited longest, by the hour it arrived: of one line of the inspector's, or of all of them. Of
+/// those of one hour the line that comes first in the configuration goes first.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`] for a line not theirs.
+pub async fn longest_waiting(
+    service: &Service,
+    inspector: &Inspector,
+    line: Option<&str>,
+) -> Result<Option<Report>> {
+    let mut tx = service.db.read().await?;
+    let mut longest: Option<Report> = None;
+    for line in inspector.lines_named(service, line)? {
+        let next = reports::longest_waiting(&mut tx, &line.id).await?;
+        longest = match (longest, next) {
+            (Some(one), Some(other)) if other.received_hour < one.received_hour => Some(other),
+            (Some(one), _) => Some(one),
+            (None, next) => next,
+        };
+    }
+    Ok(longest)
+}
+
 fn cursor_after(report: &Report) -> String {
     let reference = report.reference.as_deref().unwrap_or_default();
     URL_SAFE_NO_PAD.encode(format!("{}/{reference}", report.line))

@@ -5,7 +5,7 @@ use super::flood::{self, Recent};
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::service::Service;
-use crate::store::{calls, jobs, reports};
+use crate::store::{calls, jobs, reports, strays};
 use chrono::DateTime;
 use chrono_tz::Tz;
 
@@ -33,8 +33,12 @@ pub struct Standing {
     pub calls_with_roster: i64,
     /// Calls of the last hours.
     pub recent: Recent,
-    /// Jobs of the whole service that were given up, and want somebody to look.
-    pub jobs_given_up: i64,
+    /// Jobs of the whole service that keep failing; an operator should look.
+    pub jobs_failing: i64,
+    /// Receipts that two callers were told, of reports that are not closed.
+    pub shared_receipts: i64,
+    /// Recordings of the whole service of which it is not known yet which line they are for.
+    pub strays: i64,
 }
 
 /// Looks at a line.
@@ -65,6 +69,8 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_running: calls::running(&mut tx, &line.id).await?,
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
-        jobs_given_up: jobs::count_dead(&mut tx).await?,
+        jobs_failing: jobs::count_failing(&mut tx).await?,
+        shared_receipts: reports::shared_receipts(&mut tx, &line.id).await?,
+        strays: strays::count(&mut tx).await?,
     })
 }

@@ -1,53 +1,72 @@
-//! Members and their lines, for the lead.
+//! Members and their lines.
 //!
-//! A lead sees whom they share a line with, and members without any; nobody passes on a line they do not hold.
+//! A lead sees whom they share a line with, and members without any; an inspector whom they share a line with. A lead
+//! passes on lines they hold. What changes who gets in asks for the lead's own password again: a stolen session alone
+//! makes no lasting key.
 
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
+use crate::line::Line;
 use crate::login::{self, LoginError, Role};
-use crate::members::{self, MemberError, Source};
+use crate::members::{self, MemberError, MemberName, NameError, Source, confirming, look_alike};
+use crate::security_log;
 use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
-use crate::vault::passwords;
+use crate::vault::passwords::{self, NewPassword, Unfit};
 use uuid::Uuid;
 
-/// The longest name, in characters.
-const LONGEST_NAME: usize = 40;
-/// The shortest password, in characters.
-const SHORTEST_PASSWORD: usize = 12;
-
-/// A member, as a lead sees them.
+/// A member, as another one sees them.
 pub struct Colleague {
     /// Their id.
     pub id: Uuid,
     /// Their name.
     pub name: String,
+    /// Another name in the list looks like theirs: the id has to be shown.
+    pub ambiguous: bool,
     /// What they may do.
     pub role: Option<Role>,
-    /// The lead's lines they work on.
+    /// The lines they work on that the looking member has too.
     pub lines: Vec<String>,
     /// They cannot log in any more.
     pub disabled: bool,
+    /// The name of the member who added them; none for the first lead, and where a recovery key did.
+    pub made_by: Option<String>,
+    /// The name of the member who confirmed the account.
+    pub confirmed_by: Option<String>,
+    /// The looking member may confirm the account.
+    pub to_confirm: bool,
 }
 
 /// The members.
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`].
+/// When the database fails.
 pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Colleague>> {
-    lead(inspector)?;
     let mut tx = service.db.read().await?;
+    let all = rows::list(&mut tx).await?;
     let mut colleagues = Vec::new();
-    for member in rows::list(&mut tx).await? {
-        colleagues.extend(colleague(&mut tx, inspector, member).await?);
+    for member in &all {
+        colleagues.extend(colleague(&mut tx, inspector, member, &all).await?);
     }
     Ok(colleagues)
 }
 
-/// Adds a member and gives them lines.
+/// What a lead fills in to add a member.
+pub struct NewMember<'a> {
+    /// The name as it was typed.
+    pub name: &'a str,
+    /// Their role.
+    pub role: Role,
+    /// Their first password.
+    pub password: Hidden<String>,
+    /// The lines they get.
+    pub lines: &'a [String],
+}
+
+/// Adds a member and gives them lines. `own` is the lead's own password.
 ///
 /// # Errors
 ///
@@ -55,43 +74,38 @@ pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Collea
 pub async fn add(
     service: &Service,
     inspector: &Inspector,
-    name: &str,
-    role: Role,
-    password: Hidden<String>,
-    lines: &[String],
+    new: NewMember<'_>,
+    own: Hidden<String>,
 ) -> Result<()> {
     lead(inspector)?;
-    let name = name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control)
-    {
-        return Err(DeskError::Invalid(Invalid::Name));
+    let name = MemberName::parse(new.name).map_err(MemberError::from)?;
+    if !new.role.works_on_reports() {
+        return Err(DeskError::Invalid(Invalid::Role));
     }
-    if password.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
-    if lines.is_empty() && role.works_on_reports() {
+    let password = NewPassword::choose(new.password.show())?;
+    if new.lines.is_empty() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
-    if lines.iter().any(|line| !inspector.has_line(line)) {
+    if new.lines.iter().any(|line| !inspector.has_line(line)) {
         return Err(DeskError::Missing);
     }
+    again(service, inspector, own).await?;
+    let (role, maker) = (new.role, inspector.id());
     // Slow on purpose: not while the database waits.
-    let member =
-        tokio::task::spawn_blocking(move || members::new_member(&name, role, password.show()))
-            .await
-            .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+    let member = members::new_member(&name, role, password, Some(maker)).await?;
     let mut tx = service.db.begin().await?;
-    members::insert(&mut tx, &service.clock, &member).await?;
-    if role.works_on_reports() {
-        for line in lines {
-            let from = Source::Member(inspector.member(), inspector.identity());
-            members::grant(&mut tx, &service.clock, line, from, &member).await?;
-        }
+    let from = Source::Member(inspector.member(), inspector.identity());
+    members::rights::acting(&mut tx, inspector.member()).await?;
+    members::add(&mut tx, &service.clock, from, &member, new.lines).await?;
+    tx.commit().await?;
+    security_log::member_added(inspector.id(), member.id, role);
+    for line in new.lines {
+        security_log::line_given(inspector.id(), member.id, line);
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
-/// Gives a member one of the lead's lines.
+/// Gives a member one of the lead's lines. `own` is the lead's own password.
 ///
 /// # Errors
 ///
@@ -102,60 +116,180 @@ pub async fn give_line(
     inspector: &Inspector,
     id: Uuid,
     line: &str,
+    own: Hidden<String>,
 ) -> Result<()> {
     lead(inspector)?;
     if !inspector.has_line(line) {
         return Err(DeskError::Missing);
     }
+    is_seen(service, inspector, id).await?;
+    again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
+    members::rights::acting(&mut tx, inspector.member()).await?;
     let member = find(&mut tx, inspector, id).await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::grant(&mut tx, &service.clock, line, from, &member).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    security_log::line_given(inspector.id(), id, line);
+    Ok(())
 }
 
-/// Locks a member out and ends their sessions.
+/// Locks a member out and ends their sessions. `own` is the lead's own password.
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`], [`Invalid::Oneself`].
-pub async fn disable(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
+/// [`DeskError::LeadsOnly`], [`DeskError::Missing`], [`Invalid::Oneself`], [`DeskError::OthersLine`],
+/// [`DeskError::LastOne`].
+pub async fn disable(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    own: Hidden<String>,
+) -> Result<()> {
     lead(inspector)?;
     if id == inspector.id() {
         return Err(DeskError::Invalid(Invalid::Oneself));
     }
+    is_seen(service, inspector, id).await?;
+    again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
-    members::disable(&mut tx, &service.clock, inspector.name(), &member).await?;
+    members::disable(&mut tx, &service.clock, inspector.member(), &member).await?;
     tx.commit().await?;
+    security_log::member_disabled(inspector.id(), id);
     service.live.session_ended();
     Ok(())
+}
+
+/// Lets a member who was locked out log in again. `own` is the lead's own password.
+///
+/// # Errors
+///
+/// [`DeskError::LeadsOnly`], [`DeskError::Missing`], [`DeskError::OthersLine`].
+pub async fn enable(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    own: Hidden<String>,
+) -> Result<()> {
+    lead(inspector)?;
+    is_seen(service, inspector, id).await?;
+    again(service, inspector, own).await?;
+    let mut tx = service.db.begin().await?;
+    let member = find(&mut tx, inspector, id).await?;
+    members::enable(&mut tx, &service.clock, inspector.member(), &member).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Confirms that a member is somebody else than who added them; until then no approval between these two counts.
+///
+/// # Errors
+///
+/// [`DeskError::Missing`], [`DeskError::NoThird`].
+pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
+    let mut tx = service.db.begin().await?;
+    let member = find(&mut tx, inspector, id).await?;
+    confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The name of the lead who decided that approvals of a line count without a third member, while they do.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>> {
+    let mut tx = service.db.read().await?;
+    Ok(confirming::waived_by(&mut tx, &line.id).await?)
+}
+
+/// A line of the lead's that has too few members for a third one to confirm an account.
+pub struct SmallLine {
+    /// The line's id.
+    pub line: String,
+    /// The name of the lead who decided that approvals count without; none where they do not.
+    pub waived_by: Option<String>,
+}
+
+/// The inspector's lines that have fewer than three members.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec<SmallLine>> {
+    let mut tx = service.db.read().await?;
+    let mut small = Vec::new();
+    for line in inspector.lines(service) {
+        if rows::holders(&mut tx, &line.id).await?.len() < confirming::THREE {
+            small.push(SmallLine {
+                waived_by: rows::waiver(&mut tx, &line.id).await?,
+                line: line.id.clone(),
+            });
+        }
+    }
+    Ok(small)
+}
+
+/// Lets approvals of a line count without a third member, or ends that. `own` is the lead's own password.
+///
+/// # Errors
+///
+/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a line that is not theirs, [`DeskError::EnoughMembers`].
+pub async fn waive(
+    service: &Service,
+    inspector: &Inspector,
+    line: &str,
+    waive: bool,
+    own: Hidden<String>,
+) -> Result<()> {
+    lead(inspector)?;
+    if !inspector.has_line(line) {
+        return Err(DeskError::Missing);
+    }
+    again(service, inspector, own).await?;
+    let mut tx = service.db.begin().await?;
+    let actor = members::rights::acting(&mut tx, inspector.member()).await?;
+    confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The lead of an open page proves that they are still the one who signed in. Guessing is slowed as a login is.
+async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
+    if own.show().is_empty() {
+        return Err(DeskError::Invalid(Invalid::OwnPassword));
+    }
+    let right = login::is_right(service, inspector.member(), own).await;
+    right.map(drop).map_err(|error| match error {
+        LoginError::Store(error) => DeskError::Store(error),
+        LoginError::Wrong => DeskError::Invalid(Invalid::OwnPassword),
+        LoginError::TooMany => DeskError::TooManyTries,
+    })
 }
 
 /// Puts the inspector's own key under another password. Their other sessions end.
 ///
 /// # Errors
 ///
-/// [`Invalid::WrongPassword`] when the old one is wrong, [`Invalid::ShortPassword`].
+/// [`Invalid::WrongPassword`] when the old one is wrong, [`DeskError::TooManyTries`] when it was not looked at,
+/// [`Invalid::ShortPassword`], [`Invalid::CommonPassword`].
 pub async fn change_password(
     service: &Service,
     inspector: &Inspector,
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    if new.show().chars().count() < SHORTEST_PASSWORD {
-        return Err(DeskError::Invalid(Invalid::ShortPassword));
-    }
+    let new = NewPassword::choose(new.show())?;
     // Guessing at an open desk is guessing: it is slowed like a login.
     let right = login::is_right(service, inspector.member(), old)
         .await
         .map_err(|error| match error {
             LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong | LoginError::TooMany => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::Wrong => DeskError::Invalid(Invalid::WrongPassword),
+            LoginError::TooMany => DeskError::TooManyTries,
         })?;
-    let wrapped = tokio::task::spawn_blocking(move || passwords::wrap(&right, new.show()))
+    let wrapped = passwords::wrap(right, new)
         .await
-        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
+        .map_err(|error| DeskError::Failed(error.to_string()))?;
     let mut tx = service.db.begin().await?;
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
     for line in inspector.lines(service) {
@@ -168,11 +302,12 @@ pub async fn change_password(
         audit::append(&mut tx, &line.id, act);
     }
     tx.commit().await?;
+    security_log::password_changed(inspector.id());
     service.live.session_ended();
     Ok(())
 }
 
-fn lead(inspector: &Inspector) -> Result<()> {
+pub(super) fn lead(inspector: &Inspector) -> Result<()> {
     if inspector.role() == Role::Lead {
         Ok(())
     } else {
@@ -180,48 +315,80 @@ fn lead(inspector: &Inspector) -> Result<()> {
     }
 }
 
+/// A foreign member is missing before any password is asked for.
+async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
+    let mut tx = service.db.read().await?;
+    find(&mut tx, inspector, id).await.map(drop)
+}
+
 async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Member> {
     let member = rows::by_id(tx, id).await?.ok_or(DeskError::Missing)?;
-    let seen = colleague(tx, inspector, member.clone()).await?;
+    let seen = colleague(tx, inspector, &member, &[]).await?;
     seen.map(|_| member).ok_or(DeskError::Missing)
 }
 
-/// A member as this lead sees them; none when all their lines are others'.
+/// A member as this inspector sees them; none when all their lines are others'. `all` are the members there are.
 async fn colleague(
     tx: &mut Tx,
     inspector: &Inspector,
-    member: Member,
+    member: &Member,
+    all: &[Member],
 ) -> Result<Option<Colleague>> {
-    let mut lines: Vec<String> = rows::grants(tx, member.id)
-        .await?
-        .into_iter()
-        .map(|grant| grant.line)
-        .collect();
-    lines.dedup();
-    let without = lines.is_empty();
+    let mut lines = members::rights::lines_of(tx, member.id).await?;
+    let without = lines.is_empty() && inspector.role() == Role::Lead;
     lines.retain(|line| inspector.has_line(line));
     let seen = without || !lines.is_empty();
+    let name_of = |id: Option<Uuid>| {
+        let other = all.iter().find(|other| Some(other.id) == id)?;
+        Some(other.name.clone())
+    };
     Ok(seen.then(|| Colleague {
         id: member.id,
         role: Role::parse(&member.role),
         lines,
         disabled: member.disabled,
-        name: member.name,
+        ambiguous: all
+            .iter()
+            .any(|other| other.id != member.id && look_alike(&other.name, &member.name)),
+        made_by: name_of(member.made_by),
+        confirmed_by: name_of(member.confirmed_by),
+        to_confirm: confirming::may_confirm(inspector.member(), member),
+        name: member.name.clone(),
     }))
 }
 
 impl From<MemberError> for DeskError {
     fn from(error: MemberError) -> Self {
         match error {
+            MemberError::Name(NameError::Form) => Self::Invalid(Invalid::Name),
+            MemberError::Name(NameError::Reserved) => Self::Invalid(Invalid::ReservedName),
             MemberError::NameTaken(_) => Self::Invalid(Invalid::NameTaken),
+            MemberError::LooksLike(..) => Self::Invalid(Invalid::NameLooksLike),
             MemberError::NoReports(_) => Self::Invalid(Invalid::NoReports),
             MemberError::NotHeld(..) | MemberError::NoMember(_) => Self::Missing,
+            MemberError::NoLead(_) => Self::LoggedOut,
+            MemberError::NotTheirs { .. } => Self::OthersLine,
+            MemberError::LastLead(..)
+            | MemberError::LastLeadOfAll(_)
+            | MemberError::LastHolder(..) => Self::LastOne,
+            MemberError::NoThird(..) => Self::NoThird,
+            MemberError::EnoughMembers(_) => Self::EnoughMembers,
             MemberError::Store(error) => Self::Store(error),
+            MemberError::Stopped(error) => Self::Failed(error.to_string()),
             MemberError::WrongPassword(_)
             | MemberError::NoKey(_)
             | MemberError::WrongRecovery(_) => {
                 Self::Failed("a line key cannot be passed on".into())
             }
         }
+    }
+}
+
+impl From<Unfit> for DeskError {
+    fn from(unfit: Unfit) -> Self {
+        Self::Invalid(match unfit {
+            Unfit::Short => Invalid::ShortPassword,
+            Unfit::Common => Invalid::CommonPassword,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What inspectors write: notes and classifications.
 
-use super::opened::{find, prove_key};
+use super::opened::{find, find_locked, prove_key};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::classification::Classification;
@@ -63,7 +63,7 @@ async fn add(
     body: Value,
 ) -> Result<Uuid> {
     let mut tx = service.db.begin().await?;
-    let report = find(&mut tx, inspector, id).await?;
+    let report = find_locked(&mut tx, inspector, id).await?;
     let closed = report.status.as_deref() == Some(Status::Closed.as_str());
     if kind == EntryKind::Classification && closed {
         return Err(DeskError::Closed);

@@ -6,6 +6,7 @@
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
 
 /// The names of the calendars inside the binary.
 pub const EMBEDDED: &[&str] = &["cn", "cn-guangxi"];
@@ -22,7 +23,16 @@ pub struct Calendar {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Announced {
     Off(String),
+    /// A Saturday or Sunday that is worked.
+    MadeUp(String),
+    /// Another day that is worked, whatever a wider calendar says of it.
     Worked(String),
+}
+
+impl Announced {
+    fn is_worked(&self) -> bool {
+        matches!(self, Self::MadeUp(_) | Self::Worked(_))
+    }
 }
 
 /// Why a calendar is refused. Every text names the calendar and, where there is one, the date.
@@ -83,21 +93,9 @@ pub enum CalendarError {
         /// What it was listed as then.
         second: String,
     },
-    /// A make-up day is a Saturday or a Sunday; another day is worked anyway, so the date is a slip.
-    #[error(
-        "calendar {calendar}: {date}, worked for {holiday}, is neither a Saturday nor a Sunday; correct or remove it"
-    )]
-    NotAWeekend {
-        /// The calendar's name.
-        calendar: String,
-        /// The date.
-        date: NaiveDate,
-        /// The holiday it makes up for.
-        holiday: String,
-    },
     /// A holiday with a first day and no last one, or the other way round, or with no day at all.
     #[error(
-        "calendar {calendar}: {holiday} of {year} needs both `from` and `to`, or only `worked`"
+        "calendar {calendar}: {holiday} of {year} needs both `from` and `to`, or days in `off` or `worked`"
     )]
     Incomplete {
         /// The calendar's name.
@@ -128,7 +126,7 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct YearTable {
-    year: i32,
+    year: Spanned<i32>,
     #[serde(default)]
     holiday: Vec<Holiday>,
 }
@@ -136,9 +134,11 @@ struct YearTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Holiday {
-    name: String,
+    name: Spanned<String>,
     from: Option<TomlDate>,
     to: Option<TomlDate>,
+    #[serde(default)]
+    off: Vec<TomlDate>,
     #[serde(default)]
     worked: Vec<TomlDate>,
 }
@@ -168,29 +168,37 @@ impl Calendar {
     ///
     /// # Errors
     ///
-    /// [`CalendarError`] says which; nothing is guessed or skipped.
-    pub fn parse(name: &str, toml_text: &str) -> Result<Self, CalendarError> {
-        let file: File = toml::from_str(toml_text).map_err(|e| CalendarError::Malformed {
-            calendar: name.to_owned(),
-            source: Box::new(e),
+    /// Everything that is wrong, with the byte of the text at which it stands; nothing is guessed or skipped.
+    pub fn parse(name: &str, toml_text: &str) -> Result<Self, Vec<(usize, CalendarError)>> {
+        let file: File = toml::from_str(toml_text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let source = Box::new(error);
+            let calendar = name.to_owned();
+            vec![(at, CalendarError::Malformed { calendar, source })]
         })?;
         let mut calendar = Self {
             name: name.to_owned(),
             years: BTreeSet::new(),
             days: BTreeMap::new(),
         };
-        for table in file.year {
-            if !calendar.years.insert(table.year) {
-                return Err(CalendarError::YearTwice {
-                    calendar: calendar.name,
-                    year: table.year,
-                });
+        let mut errors = Vec::new();
+        for table in &file.year {
+            let year = *table.year.get_ref();
+            if !calendar.years.insert(year) {
+                let calendar = calendar.name.clone();
+                let error = CalendarError::YearTwice { calendar, year };
+                errors.push((table.year.span().start, error));
             }
             for holiday in &table.holiday {
-                calendar.add(table.year, holiday)?;
+                if let Err(error) = calendar.add(year, holiday) {
+                    errors.push((holiday.name.span().start, error));
+                }
             }
         }
-        Ok(calendar)
+        match errors.is_empty() {
+            true => Ok(calendar),
+            false => Err(errors),
+        }
     }
 
     /// The calendar of that name inside the binary, if there is one (see [`EMBEDDED`]).
@@ -218,58 +226,62 @@ impl Calendar {
     }
 
     fn add(&mut self, year: i32, holiday: &Holiday) -> Result<(), CalendarError> {
-        let off = match (holiday.from, holiday.to) {
+        let range = match (holiday.from, holiday.to) {
             (Some(TomlDate(from)), Some(TomlDate(to))) => Some((from, to)),
             // A Saturday in December worked for the New Year that follows has its holiday in the next table.
-            (None, None) if !holiday.worked.is_empty() => None,
+            (None, None) if !(holiday.worked.is_empty() && holiday.off.is_empty()) => None,
             _ => {
                 return Err(CalendarError::Incomplete {
                     calendar: self.name.clone(),
-                    holiday: holiday.name.clone(),
+                    holiday: holiday.name.get_ref().clone(),
                     year,
                 });
             }
         };
-        let ends = off.into_iter().flat_map(|(from, to)| [from, to]);
+        let ends = range.into_iter().flat_map(|(from, to)| [from, to]);
+        let single = holiday.off.iter().chain(&holiday.worked).map(|day| day.0);
         // Before the range is walked: a slip in the year must not become centuries of holidays.
-        for date in ends.chain(holiday.worked.iter().map(|d| d.0)) {
+        for date in ends.chain(single) {
             if date.year() != year {
                 return Err(CalendarError::OtherYear {
                     calendar: self.name.clone(),
                     date,
-                    holiday: holiday.name.clone(),
+                    holiday: holiday.name.get_ref().clone(),
                     year,
                 });
             }
-            if holiday.name.trim().is_empty() {
+            if holiday.name.get_ref().trim().is_empty() {
                 return Err(CalendarError::Nameless {
                     calendar: self.name.clone(),
                     date,
                 });
             }
         }
-        if let Some((from, to)) = off {
+        if let Some((from, to)) = range {
             if to < from {
                 return Err(CalendarError::Backwards {
                     calendar: self.name.clone(),
-                    holiday: holiday.name.clone(),
+                    holiday: holiday.name.get_ref().clone(),
                     from,
                     to,
                 });
             }
             for date in from.iter_days().take_while(|date| *date <= to) {
-                self.announce(date, Announced::Off(holiday.name.clone()))?;
+                self.announce(date, Announced::Off(holiday.name.get_ref().clone()))?;
             }
         }
+        for &TomlDate(date) in &holiday.off {
+            self.announce(date, Announced::Off(holiday.name.get_ref().clone()))?;
+        }
         for &TomlDate(date) in &holiday.worked {
-            if !is_weekend(date) {
-                return Err(CalendarError::NotAWeekend {
-                    calendar: self.name.clone(),
-                    date,
-                    holiday: holiday.name.clone(),
-                });
-            }
-            self.announce(date, Announced::Worked(holiday.name.clone()))?;
+            let name = holiday.name.get_ref().clone();
+            self.announce(
+                date,
+                match is_weekend(date) {
+                    true => Announced::MadeUp(name),
+                    false => Announced::Worked(name),
+                },
+            )?;
         }
         Ok(())
     }
@@ -292,7 +304,8 @@ impl Announced {
     fn reason(&self) -> String {
         match self {
             Self::Off(holiday) => holiday.clone(),
-            Self::Worked(holiday) => format!("{holiday}调休上班"),
+            Self::MadeUp(holiday) => format!("{holiday}调休上班"),
+            Self::Worked(holiday) => format!("{holiday}照常上班"),
         }
     }
 }
@@ -302,7 +315,8 @@ impl Announced {
 pub struct Day {
     /// It is a working day.
     pub working: bool,
-    /// Why: `工作日`, `周末`, a holiday's name such as `清明节`, or `清明节调休上班` for a make-up day.
+    /// Why: `工作日`, `周末`, a holiday's name such as `清明节`, `清明节调休上班` for a make-up day at a weekend, or
+    /// `清明节照常上班` for another day that is named as worked.
     pub reason: String,
 }
 
@@ -318,7 +332,7 @@ impl Calendars {
     pub fn day(&self, date: NaiveDate) -> Day {
         match self.announced(date) {
             Some(announced) => Day {
-                working: matches!(announced, Announced::Worked(_)),
+                working: announced.is_worked(),
                 reason: announced.reason(),
             },
             None if is_weekend(date) => Day {
@@ -335,7 +349,7 @@ impl Calendars {
     /// Is this day worked? The same as [`Self::day`] without the words.
     pub fn working(&self, date: NaiveDate) -> bool {
         match self.announced(date) {
-            Some(announced) => matches!(announced, Announced::Worked(_)),
+            Some(announced) => announced.is_worked(),
             None => !is_weekend(date),
         }
     }

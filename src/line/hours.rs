@@ -88,7 +88,7 @@ pub enum Phase {
     Open,
     /// Between two windows of a working day.
     Break,
-    /// On a working day, before its first window or after its last.
+    /// On a working day, before its first window or after its last, and in none that began the day before.
     AfterHours,
     /// Any day that is not worked.
     Holiday,
@@ -148,16 +148,17 @@ pub struct DayRow {
     pub working: bool,
     /// Why, in the calendar's words.
     pub reason: String,
-    /// When the line is staffed; nothing on days off and outside the inspection.
+    /// When the line is staffed, by the day on which a window begins; nothing on days off and outside the inspection.
     pub windows: Vec<Window>,
 }
 
 impl Schedule {
     /// What the line is at `now`.
     ///
-    /// Asked in this order: is it before or after the inspection, a day off, inside a window, between two.
+    /// Asked in this order: is it before or after the inspection, a day off, inside a window, between two. In the part
+    /// of a window after midnight, all of it is asked of the day on which the window began.
     pub fn phase(&self, now: DateTime<Utc>) -> Phase {
-        let today = self.date(now);
+        let today = self.service_day(now);
         match self.inspection.standing(today) {
             Standing::Before => return Phase::NotStarted,
             Standing::After => return Phase::Ended,
@@ -189,16 +190,16 @@ impl Schedule {
         self.phase(now) == Phase::Open && self.intake_open(now)
     }
 
-    /// May a new report be taken at all on the day of `now`, whatever the hour? True on the days of the intake period
+    /// May a new report be taken at all on the [service day](Self::service_day) of `now`, whatever the hour? True on the days of the intake period
     /// that are within the inspection. A line that takes reports outside its hours asks this.
     pub fn intake_open(&self, now: DateTime<Utc>) -> bool {
-        let today = self.date(now);
+        let today = self.service_day(now);
         self.intake.contains(today) && self.inspection.contains(today)
     }
 
-    /// How the intake period stands at `now`.
+    /// How the intake period stands at `now`, by its [service day](Self::service_day).
     pub fn intake_standing(&self, now: DateTime<Utc>) -> Standing {
-        self.intake.standing(self.date(now))
+        self.intake.standing(self.service_day(now))
     }
 
     /// The next instant the line is staffed, in the line's time zone; `None` while it is staffed and when it never is
@@ -243,11 +244,28 @@ impl Schedule {
             .collect()
     }
 
+    /// The day `now` belongs to: the date in the line's time zone, or the day before it when a window that began on that
+    /// day is still running.
+    pub fn service_day(&self, now: DateTime<Utc>) -> NaiveDate {
+        let today = self.date(now);
+        if !self.windows.end_next_day() {
+            return today;
+        }
+        let running = |day: &NaiveDate| {
+            self.inspection.contains(*day)
+                && self.calendars.working(*day)
+                && self
+                    .staffed(*day)
+                    .any(|(start, end)| start <= now && now < end)
+        };
+        today.pred_opt().filter(running).unwrap_or(today)
+    }
+
     fn date(&self, now: DateTime<Utc>) -> NaiveDate {
         now.with_timezone(&self.timezone).date_naive()
     }
 
-    /// The instants the windows would have on `date`, were it worked; earliest start first.
+    /// The instants of the windows that would begin on `date`, were it worked; earliest start first.
     fn staffed(&self, date: NaiveDate) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> {
         let windows = self.windows.as_slice().iter();
         windows.filter_map(move |window| window.instants(date, self.timezone))
@@ -311,7 +329,7 @@ mod tests {
                 "unknown field `too`",
             ),
             ("to = 2024-06-21", "\"9-5\"", "is not a window of time"),
-            ("to = 2024-06-21", "\"22:00-06:00\"", "line 2"),
+            ("to = 2024-06-21", "\"24:00-06:00\"", "line 2"),
         ] {
             let error = read(to, hours).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -1,9 +1,9 @@
 //! How numbers look: who calls, and which line was dialled.
 //!
 //! Providers write one number in many ways. Nothing is guessed here about numbers in general: a line's own number has
-//! a handful of spellings, and what was dialled is one of them or it isn't. That is also why there is no library of
-//! the world's numbering plans in here: the `phonenumber` crate brings about 1 MB of metadata, changing every month, to
-//! answer a question nobody asks of a caller's number, which is kept as it came.
+//! a handful of spellings, and what was dialled is one of them or it isn't. So a table of calling codes is enough, and no
+//! library of the world's numbering plans is needed: the `phonenumber` crate brings about 1 MB of metadata that changes
+//! every month. A caller's number is kept as it came.
 
 use crate::hidden::Hidden;
 use percent_encoding::percent_decode_str;
@@ -141,30 +141,56 @@ fn compact(text: &str) -> String {
         .collect()
 }
 
-/// Countries a line can be in: ISO code, calling code (ITU-T E.164 annex), and the digits put before a national number
-/// when dialled inside the country (ITU-T E.123's trunk prefix).
-const COUNTRIES: [(&str, &str, &str); 14] = [
-    ("CN", "86", "0"),
-    ("HK", "852", ""),
-    ("MO", "853", ""),
-    ("TW", "886", "0"),
-    ("SG", "65", ""),
-    ("US", "1", "1"),
-    ("CA", "1", "1"),
-    ("GB", "44", "0"),
-    ("DE", "49", "0"),
-    ("FR", "33", "0"),
-    ("AT", "43", "0"),
-    ("CH", "41", "0"),
-    ("JP", "81", "0"),
-    ("KR", "82", "0"),
+/// Countries and their calling codes, a row each; the file names its source.
+const CALLING_CODES: &str = include_str!("number/calling_codes.txt");
+
+/// How numbers are dialled inside the countries of one calling code.
+struct Plan {
+    /// The calling code, without a plus.
+    code: &'static str,
+    /// The trunk prefix: digits put before a national number when it is dialled inside the country (ITU-T E.123).
+    trunk: &'static str,
+    /// The most digits a national number has, without the trunk prefix.
+    longest: usize,
+}
+
+/// The numbering plans whose national spellings are known. Numbers of other countries are matched by their
+/// international spellings only.
+const PLANS: [Plan; 13] = [
+    plan("86", "0", 12),
+    plan("852", "", 11),
+    plan("853", "", 8),
+    plan("886", "0", 11),
+    plan("65", "", 11),
+    plan("1", "1", 10),
+    plan("44", "0", 10),
+    plan("49", "0", 13),
+    plan("33", "0", 9),
+    plan("43", "0", 13),
+    plan("41", "0", 12),
+    plan("81", "0", 13),
+    plan("82", "0", 13),
 ];
+
+const fn plan(code: &'static str, trunk: &'static str, longest: usize) -> Plan {
+    Plan {
+        code,
+        trunk,
+        longest,
+    }
+}
+
+/// A number without a plus that begins with the calling code can be a national number only when fewer digits than this
+/// follow the code: a subscriber's number has at least so many.
+const SUBSCRIBER_DIGITS: usize = 7;
 
 /// Why a number in the configuration is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NumberError {
-    /// A country that is not in the table of calling codes.
-    #[error("the country {0:?} is not known here; known are {known}", known = known_countries())]
+    /// Not a country with a calling code.
+    #[error(
+        "{0:?} is not a country with a calling code; write its two letters of ISO 3166, like \"CN\""
+    )]
     UnknownCountry(String),
     /// Something else than digits, a plus in front, spaces and dashes; or too few or too many digits.
     #[error(
@@ -181,20 +207,58 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
+    /// No plus, but the country's calling code: it may be an international number, or a national one.
+    #[error(
+        "the number {number} begins with {code}, the code of {country}; write it with a plus, \"+{digits}\", or as it is dialled inside the country, \"{national}\""
+    )]
+    WithoutPlus {
+        /// The number as written.
+        number: String,
+        /// Its digits.
+        digits: String,
+        /// The country as written.
+        country: String,
+        /// Its calling code.
+        code: &'static str,
+        /// The digits after the calling code.
+        national: String,
+    },
+    /// A national number of a country whose trunk prefix is not known here.
+    #[error(
+        "how {number} is dialled from abroad is not known for {country}; write the international number, which begins with \"+{code}\""
+    )]
+    NationalUnknown {
+        /// The number as written.
+        number: String,
+        /// The country as written.
+        country: String,
+        /// Its calling code.
+        code: &'static str,
+    },
     /// A provider's number without a plus: which country's would it be?
     #[error("{0:?} should be an international number, like \"+8677012345678\"")]
     NotInternational(String),
 }
 
-/// What international numbers of a country begin with: `+86` for CN. None for a country that is not known here.
+/// What international numbers of a country begin with: `+86` for `CN`. `None` for what is not the ISO 3166 code of a
+/// country with a calling code.
 pub fn calling_code(country: &str) -> Option<String> {
-    let known = COUNTRIES.iter().find(|(name, ..)| *name == country);
-    known.map(|(_, code, _)| format!("+{code}"))
+    code_of(country).map(|code| format!("+{code}"))
 }
 
-fn known_countries() -> String {
-    let names: Vec<_> = COUNTRIES.iter().map(|(name, ..)| *name).collect();
-    names.join(", ")
+/// Every country with its calling code, in the order of the file.
+fn countries() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rows = CALLING_CODES.lines().filter(|row| !row.starts_with('#'));
+    rows.filter_map(|row| row.split_once(' '))
+}
+
+fn code_of(country: &str) -> Option<&'static str> {
+    let mut countries = countries();
+    countries.find_map(|(known, code)| (known == country).then_some(code))
+}
+
+fn plan_of(code: &str) -> Option<&'static Plan> {
+    PLANS.iter().find(|plan| plan.code == code)
 }
 
 /// A number that reaches a line, in every spelling a provider may send for it.
@@ -214,33 +278,57 @@ impl LineNumber {
     /// and the country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers from 3
     /// digits on are numbers too.
     ///
+    /// The trunk prefix is known for the calling codes 86, 852, 853, 886, 65, 1, 44, 49, 33, 43, 41, 81 and 82. A
+    /// number of another country is written with a plus, and matched by its international spellings: with a plus, with
+    /// `00`, and with neither.
+    ///
     /// # Errors
     ///
-    /// [`NumberError`]. The countries known are CN, HK, MO, TW, SG, US, CA, GB, DE, FR, AT, CH, JP and KR; another is
-    /// one row more in the table above.
+    /// [`NumberError`]. Digits that may be read both as an international number without its plus and as a national
+    /// number are refused.
     pub fn parse(number: &str, country: &str) -> Result<Self, NumberError> {
-        let known = COUNTRIES.iter().find(|(name, ..)| *name == country);
-        let Some(&(_, code, trunk)) = known else {
+        let Some(code) = code_of(country) else {
             return Err(NumberError::UnknownCountry(country.to_owned()));
         };
         let digits = compact(number);
-        let national = match digits.strip_prefix('+') {
-            Some(digits) => digits.strip_prefix(code).ok_or(NumberError::OtherCountry {
+        let malformed = || NumberError::Malformed(number.to_owned());
+        if let Some(digits) = digits.strip_prefix('+') {
+            let national = digits.strip_prefix(code).ok_or(NumberError::OtherCountry {
                 number: number.to_owned(),
                 country: country.to_owned(),
                 code,
-            })?,
-            None => digits.strip_prefix(trunk).unwrap_or(&digits),
-        };
-        // In none of these countries does a number begin with 0 once the trunk prefix is off.
-        if !is_number(national, 3, 15 - code.len()) || national.starts_with('0') {
-            return Err(NumberError::Malformed(number.to_owned()));
+            })?;
+            return Self::national(code, national).ok_or_else(malformed);
         }
-        Ok(Self::spelt(code, trunk, national))
+        if !is_number(&digits, 3, 15) {
+            return Err(malformed());
+        }
+        let Some(plan) = plan_of(code) else {
+            return Err(NumberError::NationalUnknown {
+                number: number.to_owned(),
+                country: country.to_owned(),
+                code,
+            });
+        };
+        let dialled = digits.strip_prefix(plan.trunk);
+        let with_trunk = dialled.filter(|_| !plan.trunk.is_empty());
+        if with_trunk.is_none()
+            && let Some(rest) = digits.strip_prefix(code)
+            && rest.len() >= SUBSCRIBER_DIGITS
+        {
+            return Err(NumberError::WithoutPlus {
+                number: number.to_owned(),
+                country: country.to_owned(),
+                code,
+                national: format!("{}{rest}", plan.trunk),
+                digits,
+            });
+        }
+        Self::national(code, with_trunk.unwrap_or(&digits)).ok_or_else(malformed)
     }
 
     /// A provider's number that a line is forwarded to, which then stands where the dialled number should: a plus and
-    /// 7 to 15 digits (ITU-T E.164). Spellings without the calling code are known for the countries of [`Self::parse`].
+    /// 7 to 15 digits (ITU-T E.164). National spellings are known for the calling codes named at [`Self::parse`].
     ///
     /// # Errors
     ///
@@ -250,27 +338,42 @@ impl LineNumber {
         let Some(digits) = compact.strip_prefix('+') else {
             return Err(NumberError::NotInternational(number.to_owned()));
         };
+        let malformed = || NumberError::Malformed(number.to_owned());
         if !is_number(digits, 7, 15) || digits.starts_with('0') {
-            return Err(NumberError::Malformed(number.to_owned()));
+            return Err(malformed());
         }
         // No calling code begins with another, so the first that fits is the one.
-        for (country, code, _) in COUNTRIES {
-            if digits.starts_with(code) {
-                return Self::parse(number, country);
+        for Plan { code, .. } in &PLANS {
+            if let Some(national) = digits.strip_prefix(code) {
+                return Self::national(code, national).ok_or_else(malformed);
             }
         }
-        Ok(Self::spelt("", "", digits))
+        Ok(Self::spelt("", None, digits))
     }
 
-    fn spelt(code: &str, trunk: &str, national: &str) -> Self {
+    /// The number with these digits after the calling code. `None` when it has too few or too many.
+    fn national(code: &str, national: &str) -> Option<Self> {
+        let Some(plan) = plan_of(code) else {
+            let right = is_number(national, 3, 15 - code.len());
+            return right.then(|| Self::spelt(code, None, national));
+        };
+        // In none of the known plans does a number begin with 0 once the trunk prefix is off.
+        let right = is_number(national, 3, plan.longest) && !national.starts_with('0');
+        right.then(|| Self::spelt(code, Some(plan.trunk), national))
+    }
+
+    /// The spellings of a number; those of its country only where the trunk prefix is known.
+    fn spelt(code: &str, trunk: Option<&str>, national: &str) -> Self {
         let international = format!("{code}{national}");
         let mut bare = vec![
-            national.to_owned(),
-            format!("{trunk}{national}"),
             // What is dialled for a plus in most of the world. No calling code begins with 0, so it means nothing else.
             format!("00{international}"),
             international.clone(),
         ];
+        if let Some(trunk) = trunk {
+            bare.push(national.to_owned());
+            bare.push(format!("{trunk}{national}"));
+        }
         bare.sort_unstable();
         bare.dedup();
         Self {

@@ -85,9 +85,14 @@ struct Plain {
 #[derive(Debug)]
 struct Said {
     at: i64,
+    /// The day it belongs to.
+    day: NaiveDate,
     phase: Phase,
     reopens: Option<i64>,
 }
+
+/// The minutes of a day, in order: seconds after 1970, and the minute of the day that clocks show.
+type Minutes = Vec<(i64, u32)>;
 
 impl Plain {
     /// The day and the minute of it that clocks show.
@@ -102,6 +107,7 @@ impl Plain {
         let mut at = seconds(from) - 86_400;
         let mut said = Vec::new();
         let (mut date, mut shown) = self.shown(at);
+        let mut before: Option<(NaiveDate, bool)> = None;
         while date <= to {
             let (today, mut minutes) = (date, Vec::new());
             while date == today {
@@ -110,8 +116,9 @@ impl Plain {
                 (date, shown) = self.shown(at);
             }
             if today >= from {
-                self.day(today, &minutes, &mut said);
+                self.day(today, &minutes, before, &mut said);
             }
+            before = Some((today, self.begins(&minutes)));
         }
         let mut next = None;
         for minute in said.iter_mut().rev() {
@@ -124,13 +131,42 @@ impl Plain {
         said
     }
 
-    fn day(&self, date: NaiveDate, minutes: &[(i64, u32)], said: &mut Vec<Said>) {
+    /// Is there a window over midnight, and a minute of the day at which it has begun?
+    fn begins(&self, minutes: &Minutes) -> bool {
+        let mut nights = self.windows.iter().filter(|(start, end)| start > end);
+        nights.any(|(start, _)| minutes.iter().any(|(_, shown)| shown >= start))
+    }
+
+    fn in_inspection(&self, date: NaiveDate) -> bool {
+        date >= self.inspection.0 && date <= self.inspection.1
+    }
+
+    /// The day before and whether a window over midnight began on it, when it was walked at all.
+    fn day(
+        &self,
+        date: NaiveDate,
+        minutes: &Minutes,
+        before: Option<(NaiveDate, bool)>,
+        said: &mut Vec<Said>,
+    ) {
         let mut staffed = vec![false; minutes.len()];
+        // How many minutes belong to a window that began the day before.
+        let mut night = 0;
         for (start, end) in &self.windows {
             // From the first minute that shows the start or later, to the last that shows less than the end.
             let first = minutes.iter().position(|(_, shown)| shown >= start);
             let last = minutes.iter().rposition(|(_, shown)| shown < end);
-            if let (Some(first), Some(last)) = (first, last) {
+            if start > end {
+                let began = before.is_some_and(|(day, begins)| {
+                    begins && self.in_inspection(day) && (self.worked)(day)
+                });
+                if began {
+                    night = last.map_or(0, |last| last + 1);
+                }
+                if let Some(first) = first {
+                    (first..minutes.len()).for_each(|i| staffed[i] = true);
+                }
+            } else if let (Some(first), Some(last)) = (first, last) {
                 (first..=last).for_each(|i| staffed[i] = true);
             }
         }
@@ -138,7 +174,15 @@ impl Plain {
         let first = staffed.iter().position(|s| *s).unwrap_or(usize::MAX);
         let last = staffed.iter().rposition(|s| *s).unwrap_or(0);
         for (i, (at, _)) in minutes.iter().enumerate() {
-            let phase = if date < self.inspection.0 {
+            let day = match before {
+                Some((yesterday, _)) if i < night => yesterday,
+                _ => date,
+            };
+            let phase = if i < night && day > self.intake.1 {
+                Phase::IntakeClosed
+            } else if i < night {
+                Phase::Open
+            } else if date < self.inspection.0 {
                 Phase::NotStarted
             } else if date > self.inspection.1 {
                 Phase::Ended
@@ -155,6 +199,7 @@ impl Plain {
             };
             said.push(Said {
                 at: *at,
+                day,
                 phase,
                 reopens: None,
             });
@@ -269,6 +314,32 @@ fn phases_of_three_years_in_shanghai() {
 }
 
 #[test]
+fn every_minute_of_the_nights_clocks_jump() {
+    let calendars = every_day();
+    for timezone in JUMPING {
+        let mut plain = Plain {
+            timezone,
+            worked: |_| true,
+            inspection: (date(2024, 1, 1), date(2026, 12, 31)),
+            intake: (date(2024, 1, 1), date(2026, 12, 31)),
+            windows: vec![(200, 1_380), (1_410, 150)],
+        };
+        let shown = |day: NaiveDate| plain.shown(seconds(day) + 43_200).1;
+        let jumps: Vec<_> = three_years()
+            .filter(|day| shown(*day) != shown(*day + Days::new(1)))
+            .collect();
+        assert_eq!(jumps.len(), 6, "{timezone}");
+        for day in jumps {
+            plain.inspection = (day - Days::new(1), day + Days::new(1));
+            plain.intake = (day - Days::new(1), day);
+            let line = plain.schedule(calendars.clone());
+            let said = plain.walk(day - Days::new(1), day + Days::new(2));
+            said.iter().for_each(|minute| compare(&line, minute));
+        }
+    }
+}
+
+#[test]
 fn every_minute_of_the_days_clocks_jump() {
     let calendars = every_day();
     for timezone in JUMPING {
@@ -311,6 +382,7 @@ prop_compose! {
         intake in (0_u64..4, 0_u64..4),
         cuts in prop::collection::btree_set(0_u32..=96, 2..=6),
         nudge in 0_u32..15,
+        night in any::<bool>(),
     ) -> Plain {
         let first = date(2024, 1, 3) + Days::new(first);
         let (opens, closes) = (intake.0.min(intake.1), intake.0.max(intake.1));
@@ -320,6 +392,11 @@ prop_compose! {
         // Every other stretch, or touching ones where the nudge is even.
         if nudge % 2 == 1 {
             windows = windows.into_iter().step_by(2).collect();
+        }
+        // From the last cut over midnight to the first one.
+        let (first_cut, last_cut) = (cuts[0], cuts[cuts.len() - 1]);
+        if night && 0 < first_cut && first_cut < last_cut && last_cut < 1_440 {
+            windows.push((last_cut, first_cut));
         }
         Plain {
             timezone: JUMPING.get(zone).copied().unwrap_or(Asia::Shanghai),
@@ -351,7 +428,7 @@ proptest! {
             before = Some(minute.phase);
         }
         let open = said.iter().filter(|m| line.takes_reports(instant(m.at))).count();
-        let within = |m: &&Said| m.phase == Phase::Open && plain.shown(m.at).0 >= plain.intake.0;
+        let within = |m: &&Said| m.phase == Phase::Open && m.day >= plain.intake.0;
         prop_assert_eq!(open, said.iter().filter(within).count());
     }
 }

@@ -107,8 +107,8 @@ impl Default for Roster {
 
 impl Roster {
     /// The first of those on duty at `now` from place `from` on: their place in the roster, counted from 0.
-    pub fn next(&self, timezone: Tz, now: DateTime<Utc>, from: usize) -> Option<usize> {
-        let on = |person: &OnDuty| person.is_on(timezone, now);
+    pub fn next(&self, schedule: &Schedule, now: DateTime<Utc>, from: usize) -> Option<usize> {
+        let on = |person: &OnDuty| person.is_on(schedule, now);
         let found = self.people.iter().skip(from).position(on);
         found.map(|place| place + from)
     }
@@ -131,10 +131,16 @@ impl Roster {
         for day in schedule.days(first, schedule.inspection.to) {
             let staffed = day.windows.iter();
             for (start, end) in staffed.filter_map(|window| window.instants(day.date, timezone)) {
-                // Who is on changes at these instants only.
-                let people = self.people.iter();
-                let mut changes: Vec<DateTime<Utc>> = people
-                    .flat_map(|person| person.instants(day.date, timezone))
+                // Who is on changes at these instants only. A window may run into the next day, and a person's hours
+                // of the day before into this one.
+                let dates = [day.date.pred_opt(), Some(day.date), day.date.succ_opt()];
+                let mut changes: Vec<DateTime<Utc>> = dates
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|date| {
+                        let people = self.people.iter();
+                        people.flat_map(move |person| person.instants(date, timezone))
+                    })
                     .flat_map(|(from, to)| [from, to])
                     .filter(|change| start < *change && *change < end)
                     .chain([start, end])
@@ -142,7 +148,7 @@ impl Roster {
                 changes.sort();
                 changes.dedup();
                 for pair in changes.windows(2) {
-                    if self.next(timezone, pair[0], 0).is_some() {
+                    if self.next(schedule, pair[0], 0).is_some() {
                         continue;
                     }
                     let [from, to] = [pair[0], pair[1]].map(|at| at.with_timezone(&timezone));
@@ -158,16 +164,24 @@ impl Roster {
 }
 
 impl OnDuty {
-    fn is_on(&self, timezone: Tz, now: DateTime<Utc>) -> bool {
-        let date = now.with_timezone(&timezone).date_naive();
-        (self.days.is_empty() || self.days.iter().any(|day| day.contains(date)))
-            && (self.hours.is_none()
-                || self
-                    .instants(date, timezone)
-                    .any(|(start, end)| start <= now && now < end))
+    /// Somebody with hours of their own is on in those that begin on one of their days; somebody without is on while
+    /// the line is staffed on one of their days. Hours after midnight belong to the day on which they began.
+    fn is_on(&self, schedule: &Schedule, now: DateTime<Utc>) -> bool {
+        let on_day = |date: NaiveDate| {
+            self.days.is_empty() || self.days.iter().any(|day| day.contains(date))
+        };
+        if self.hours.is_none() {
+            return on_day(schedule.service_day(now));
+        }
+        let today = now.with_timezone(&schedule.timezone).date_naive();
+        let days = [Some(today), today.pred_opt()].into_iter().flatten();
+        days.filter(|date| on_day(*date)).any(|date| {
+            self.instants(date, schedule.timezone)
+                .any(|(start, end)| start <= now && now < end)
+        })
     }
 
-    /// Their own hours on a day, as instants; none when they are on whenever the line is staffed.
+    /// Their own hours that begin on a day, as instants; none when they are on whenever the line is staffed.
     fn instants(
         &self,
         date: NaiveDate,

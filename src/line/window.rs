@@ -12,13 +12,13 @@ pub enum HoursError {
     /// Not the form of a window.
     #[error("{0:?} is not a window of time; write it like \"08:30-12:00\"")]
     Malformed(String),
-    /// A window that ends when or before it starts. Overnight hours are two windows, so that each belongs to one day.
+    /// A window that starts at 24:00, or ends when it starts.
     #[error(
-        "the window {0} does not end after it starts; hours past midnight are two windows, \"22:00-24:00\" and \"00:00-06:00\""
+        "the window {0} has no length; a whole day is \"00:00-24:00\", and \"22:00-06:00\" ends on the next day"
     )]
-    Backwards(String),
+    NoLength(String),
     /// Two windows share time.
-    #[error("the windows {0} and {1} overlap")]
+    #[error("the windows {0} and {1} overlap{night}", night = over_midnight(&[*_0, *_1]))]
     Overlap(Window, Window),
     /// No window at all.
     #[error("there is no window; write at least one, like \"08:30-12:00\"")]
@@ -31,6 +31,16 @@ pub enum HoursError {
         /// Its last day as written.
         to: NaiveDate,
     },
+}
+
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// What is added where a window may not have been meant to end on the next day.
+fn over_midnight(windows: &[Window]) -> String {
+    let night = windows.iter().find(|window| window.ends_next_day());
+    night.map_or_else(String::new, |night| {
+        format!("; {night} ends on the next day, because its end is before its start")
+    })
 }
 
 /// A time on the wall clock, to the minute: 00:00 to 24:00, which is the end of the day.
@@ -71,9 +81,10 @@ impl Serialize for WallTime {
     }
 }
 
-/// A stretch of a day in which the line is staffed. It includes its first second and excludes its end.
+/// A stretch of time in which the line is staffed. It includes its first second and excludes its end.
 ///
-/// Written `08:30-12:00`; in JSON `["08:30","12:00"]`.
+/// Written `08:30-12:00`; in JSON `["08:30","12:00"]`. One whose end is before its start, `22:00-06:00`, ends on the next
+/// day; all of it belongs to the day on which it starts. An end of `00:00` is read as `24:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     start: WallTime,
@@ -86,16 +97,26 @@ impl Window {
         self.start
     }
 
-    /// When it ends, 00:01 to 24:00; always after the start.
+    /// When it ends, 00:01 to 24:00; on the next day when that is before the start.
     pub fn end(self) -> WallTime {
         self.end
     }
 
-    /// The instants it has on `date` in `timezone`: from the first, to before the second. `None` when clocks jump
-    /// over all of it.
+    /// True when it ends on the day after the one on which it starts.
+    pub fn ends_next_day(self) -> bool {
+        self.end < self.start
+    }
+
+    /// Its end in minutes after the midnight with which its day begins; up to 2,879.
+    fn end_minutes(self) -> u16 {
+        self.end.0 + if self.ends_next_day() { DAY_MINUTES } else { 0 }
+    }
+
+    /// The instants of the window that starts on `date` in `timezone`: from the first, to before the second. `None` when
+    /// clocks jump over all of it.
     ///
-    /// It goes from the earliest instant of that day at which clocks show its start or later to the last at which they
-    /// show less than its end. So a start that is skipped is the moment after the jump, and when an hour comes twice
+    /// It goes from the earliest instant of that day at which clocks show its start or later to the last, of the day
+    /// on which it ends, at which they show less than its end. So a start that is skipped is the moment after the jump, and when an hour comes twice
     /// both are inside.
     pub(super) fn instants(
         self,
@@ -103,7 +124,11 @@ impl Window {
         timezone: Tz,
     ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let first = at_second(date, u32::from(self.start.0) * 60)?;
-        let last = at_second(date, u32::from(self.end.0) * 60 - 1)?;
+        let last_date = match self.ends_next_day() {
+            true => date.succ_opt()?,
+            false => date,
+        };
+        let last = at_second(last_date, u32::from(self.end.0) * 60 - 1)?;
         let start = timezone.from_local_datetime(&first).earliest();
         let start = start.or_else(|| after_gap(first, timezone))?;
         let end = match timezone.from_local_datetime(&last).latest() {
@@ -131,8 +156,14 @@ impl FromStr for Window {
         let times = text.split_once('-');
         let times = times.and_then(|(a, b)| Some((WallTime::parse(a)?, WallTime::parse(b)?)));
         match times {
-            Some((start, end)) if start < end => Ok(Self { start, end }),
-            Some(_) => Err(HoursError::Backwards(text.to_owned())),
+            Some((start, end)) if start == end || start == WallTime(DAY_MINUTES) => {
+                Err(HoursError::NoLength(text.to_owned()))
+            }
+            Some((start, WallTime(0))) => Ok(Self {
+                start,
+                end: WallTime(DAY_MINUTES),
+            }),
+            Some((start, end)) => Ok(Self { start, end }),
             None => Err(HoursError::Malformed(text.to_owned())),
         }
     }
@@ -150,7 +181,8 @@ impl Serialize for Window {
     }
 }
 
-/// The windows of a working day: at least one, in order, none overlapping. One may start when another ends.
+/// The windows of a working day: at least one, in order, none overlapping, also with those of the day before. One may
+/// start when another ends. Only the last one can end on the next day.
 ///
 /// Read from a list of texts, `["08:30-12:00", "15:00-18:00"]`, in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -168,15 +200,28 @@ impl Windows {
         if windows.is_empty() {
             return Err(HoursError::Empty);
         }
-        match windows.windows(2).find(|w| w[1].start < w[0].end) {
-            Some(w) => Err(HoursError::Overlap(w[0], w[1])),
-            None => Ok(Self(windows)),
+        if let Some(w) = windows
+            .windows(2)
+            .find(|w| w[1].start.0 < w[0].end_minutes())
+        {
+            return Err(HoursError::Overlap(w[0], w[1]));
         }
+        // Two working days may follow each other, so the last window must end before the first one of the next day.
+        let (first, last) = (windows[0], windows[windows.len() - 1]);
+        if last.end_minutes() > first.start.0 + DAY_MINUTES {
+            return Err(HoursError::Overlap(last, first));
+        }
+        Ok(Self(windows))
     }
 
     /// The windows, earliest first.
     pub fn as_slice(&self) -> &[Window] {
         &self.0
+    }
+
+    /// True when one of them ends on the next day.
+    pub fn end_next_day(&self) -> bool {
+        self.0.last().is_some_and(|window| window.ends_next_day())
     }
 }
 
@@ -228,9 +273,36 @@ mod tests {
             assert_eq!(error, HoursError::Malformed(text.to_owned()));
             assert!(error.to_string().contains("\"08:30-12:00\""));
         }
-        for text in ["22:00-06:00", "12:00-12:00", "00:00-00:00", "24:00-24:00"] {
+        for text in ["12:00-12:00", "00:00-00:00", "24:00-24:00", "24:00-06:00"] {
             let error = text.parse::<Window>().unwrap_err();
-            assert_eq!(error, HoursError::Backwards(text.to_owned()));
+            assert_eq!(error, HoursError::NoLength(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_window_may_end_on_the_next_day() {
+        let night: Window = "22:00-06:00".parse().unwrap();
+        assert!(night.ends_next_day());
+        assert_eq!(night.to_string(), "22:00-06:00");
+        let json = serde_json::to_string(&night).unwrap();
+        assert_eq!(json, r#"["22:00","06:00"]"#);
+        let evening: Window = "22:00-00:00".parse().unwrap();
+        assert_eq!(evening, "22:00-24:00".parse().unwrap());
+        assert!(!evening.ends_next_day());
+
+        let sorted = windows(&["22:00-06:00", "06:00-07:00"]).unwrap();
+        assert!(sorted.end_next_day());
+        assert_eq!(sorted.as_slice()[1], night);
+        assert!(windows(&["22:00-21:59"]).is_ok());
+        for overlapping in [
+            ["22:00-06:00", "05:59-07:00"],
+            ["22:00-06:00", "21:00-22:01"],
+            ["22:00-06:00", "23:00-24:00"],
+            ["22:00-06:00", "23:00-01:00"],
+            ["08:00-02:00", "01:00-03:00"],
+        ] {
+            let error = windows(&overlapping).unwrap_err();
+            assert!(matches!(error, HoursError::Overlap(..)), "{overlapping:?}");
         }
     }
 
@@ -291,9 +363,23 @@ mod tests {
             ("01:00-02:30", "26 23:00:00 27 01:30:00"),
             ("03:00-04:00", "27 02:00:00 27 03:00:00"),
             ("00:00-24:00", "26 22:00:00 27 23:00:00"),
+            ("22:00-02:30", "27 21:00:00 28 01:30:00"),
         ] {
             assert_eq!(
                 instants(Berlin, "2024-10-27", window).as_deref(),
+                Some(utc),
+                "{window}"
+            );
+        }
+        // The night before the day on which 03:00 becomes 02:00, and the one before 02:00 becomes 03:00.
+        for (date, window, utc) in [
+            ("2024-10-26", "22:00-06:00", "26 20:00:00 27 05:00:00"),
+            ("2024-10-26", "22:00-02:30", "26 20:00:00 27 01:30:00"),
+            ("2024-03-30", "22:00-06:00", "30 21:00:00 31 04:00:00"),
+            ("2024-03-30", "22:00-02:30", "30 21:00:00 31 01:00:00"),
+        ] {
+            assert_eq!(
+                instants(Berlin, date, window).as_deref(),
                 Some(utc),
                 "{window}"
             );

@@ -97,7 +97,6 @@ statements! {
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
     KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
-    INSERT_STRAY = "INSERT INTO strays (lookup, sid, hour) VALUES ($1, $2, $3) ON CONFLICT (lookup) DO NOTHING";
     RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE";
 }
 
@@ -241,16 +240,6 @@ pub async fn step(tx: &mut Tx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>>
 /// Writes down the answer a step is given.
 pub async fn keep_step(tx: &mut Tx, call: Uuid, step: u32, answer: &[u8]) -> Result<()> {
     run!(tx, KEEP_STEP, execute, call, step_column(step)?, answer).map(drop)
-}
-
-/// Keeps the id of a recording whose call nobody knows.
-pub async fn insert_stray(
-    tx: &mut Tx,
-    lookup: &[u8; 32],
-    sid: &[u8],
-    hour: DateTime<Utc>,
-) -> Result<()> {
-    run!(tx, INSERT_STRAY, execute, &lookup[..], sid, hour).map(drop)
 }
 
 /// How many calls of a line are running.

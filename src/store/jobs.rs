@@ -1,15 +1,15 @@
 //! Work to be done after a webhook was answered. Enqueued in the transaction that causes it, claimed with a
-//! random lease token, acknowledged only with that token, removed when done.
+//! random lease token, acknowledged only with that token, removed when done. One that fails is tried again, for ever.
 
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// What is to be done. `subject` of the job is a recording's or a call's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is to be done. `subject` of the job is the id of a recording, a call or a stray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Fetch a recording from the provider, and seal it.
     Fetch,
@@ -19,11 +19,19 @@ pub enum Kind {
     Settle,
     /// Ask the provider whether a silent call is still there.
     Watch,
+    /// Ask the provider which call and line a stray belongs to.
+    Stray,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Fetch, Self::Delete, Self::Settle, Self::Watch];
+    pub const ALL: [Self; 5] = [
+        Self::Fetch,
+        Self::Delete,
+        Self::Settle,
+        Self::Watch,
+        Self::Stray,
+    ];
 
     /// Its name in the database and in logs.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Kind {
             Self::Delete => "delete",
             Self::Settle => "settle",
             Self::Watch => "watch",
+            Self::Stray => "stray",
         }
     }
 }
@@ -54,7 +63,7 @@ impl FromStr for Kind {
 }
 
 row! {
-    /// A job somebody has claimed.
+    /// A claimed job.
     #[derive(Clone, Debug)]
     pub struct JobRow {
         /// Its id.
@@ -65,26 +74,84 @@ row! {
         pub subject: Uuid,
         /// How often it was tried, this time included.
         pub attempts: i32,
+        /// How many of its tries failed, one after the other.
+        pub failures: i32,
+    }
+}
+
+row! {
+    /// A job as an operator sees it.
+    #[derive(Clone, Debug)]
+    pub struct Listed {
+        /// Its id.
+        pub id: Uuid,
+        /// What is to be done, as [`Kind::as_str`].
+        pub kind: String,
+        /// The provider it waits for, as the configuration names it; empty where that is not known.
+        pub provider: String,
+        /// When it is tried next, system time.
+        pub run_after: DateTime<Utc>,
+        /// How many of its tries failed, one after the other.
+        pub failures: i32,
+        /// The hour since which it keeps failing.
+        pub failing_since: Option<DateTime<Utc>>,
+        /// Why its last try failed.
+        pub reason: Option<String>,
+        /// A node works on it.
+        pub running: bool,
+    }
+}
+
+row! {
+    /// Jobs of one kind that keep failing.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Failing {
+        /// What is to be done, as [`Kind::as_str`].
+        pub kind: String,
+        /// How many.
+        pub count: i64,
+        /// The hour since which the first of them fails.
+        pub since: DateTime<Utc>,
+        /// Why one of them failed last.
+        pub reason: String,
     }
 }
 
 statements! {
-    ENQUEUE = "INSERT INTO jobs (id, kind, subject, run_after, attempts, dead) VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT (kind, subject) DO NOTHING";
+    ENQUEUE = "INSERT INTO jobs (id, kind, subject, provider, run_after, attempts) VALUES ($1, $2, $3, $4, $5, 0) ON CONFLICT (kind, subject) DO NOTHING";
+    DUE = "SELECT DISTINCT kind, provider FROM jobs
+        WHERE (run_after <= $1 OR run_after > $2) AND (lease_until IS NULL OR lease_until < $1 OR lease_until > $3)";
     CLAIM = "UPDATE jobs SET lease = $1, lease_until = $2, attempts = attempts + 1 WHERE id = (
-        SELECT id FROM jobs WHERE dead = FALSE AND run_after <= $3 AND (lease_until IS NULL OR lease_until < $3)
+        SELECT id FROM jobs WHERE kind = $6 AND provider = $7
+        AND (run_after <= $3 OR run_after > $4) AND (lease_until IS NULL OR lease_until < $3 OR lease_until > $5)
         ORDER BY run_after LIMIT 1", postgres: " FOR UPDATE SKIP LOCKED", ")
-        RETURNING id, kind, subject, attempts";
+        RETURNING id, kind, subject, attempts, failures";
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease = $2";
     DONE = "DELETE FROM jobs WHERE id = $1 AND lease = $2";
-    RETRY = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3 WHERE id = $1 AND lease = $2";
-    BURY = "UPDATE jobs SET lease = NULL, lease_until = NULL, dead = TRUE WHERE id = $1 AND lease = $2";
+    PUT_OFF = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3, failures = 0, failing_since = NULL, reason = NULL WHERE id = $1 AND lease = $2";
+    FAIL = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3, failures = failures + 1, reason = $4, failing_since = COALESCE(failing_since, $5) WHERE id = $1 AND lease = $2";
+    HASTEN = "UPDATE jobs SET run_after = $3, failures = 0 WHERE id = (
+        SELECT id FROM jobs WHERE kind = $1 AND subject = $2 AND lease IS NULL", postgres: " FOR UPDATE SKIP LOCKED", ")";
+    HASTEN_ONE = "UPDATE jobs SET run_after = $2, failures = 0 WHERE id = $1 AND lease IS NULL";
+    HASTEN_FAILED = "UPDATE jobs SET run_after = $1, failures = 0 WHERE reason IS NOT NULL AND lease IS NULL";
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
-    NEXT = "SELECT run_after FROM jobs WHERE dead = FALSE AND lease IS NULL ORDER BY run_after LIMIT 1";
-    COUNT = "SELECT kind, dead, COUNT(*) FROM jobs GROUP BY kind, dead";
-    COUNT_DEAD = "SELECT COUNT(*) FROM jobs WHERE dead = TRUE";
+    NEXT = "SELECT run_after FROM jobs WHERE lease IS NULL AND run_after > $1 ORDER BY run_after LIMIT 1";
+    COUNT = "SELECT kind, failing_since IS NOT NULL, COUNT(*) FROM jobs GROUP BY kind, failing_since IS NOT NULL";
+    COUNT_FAILING = "SELECT COUNT(*) FROM jobs WHERE failing_since IS NOT NULL";
+    FAILING = "SELECT kind, COUNT(*) AS count, MIN(failing_since) AS since, COALESCE(MIN(reason), '') AS reason
+        FROM jobs WHERE failing_since IS NOT NULL GROUP BY kind ORDER BY kind";
+    LIST = "SELECT id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running FROM jobs ORDER BY kind, subject";
 }
 
-/// Enqueues a job; one of the same kind for the same subject is enough.
+/// A job is put off no longer than this, the longest backoff with its jitter and some more. One that is due later was
+/// put off by a clock that has been put back since, and is due.
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(80);
+/// A lease runs out no later than this. One that does was given by a clock that has been put back since, and is over.
+/// A lease is 60 s; the rest is what the clocks of two nodes may differ.
+pub const LONGEST_LEASE: TimeDelta = TimeDelta::seconds(120);
+
+/// Enqueues a job that waits for no provider, or for one that is not known; one of the same kind for the same subject is
+/// enough. It must be due within [`LONGEST_WAIT`].
 pub async fn enqueue(
     tx: &mut Tx,
     id: Uuid,
@@ -92,20 +159,54 @@ pub async fn enqueue(
     subject: Uuid,
     run_after: DateTime<Utc>,
 ) -> Result<()> {
-    run!(tx, ENQUEUE, execute, id, kind.as_str(), subject, run_after).map(drop)
+    enqueue_at(tx, id, kind, subject, "", run_after).await
 }
 
-/// Claims the job that has waited longest, if one is due. `now` is system time.
+/// The same for a job that asks a provider, named as in the configuration: it waits behind the jobs of that provider
+/// alone.
+pub async fn enqueue_at(
+    tx: &mut Tx,
+    id: Uuid,
+    kind: Kind,
+    subject: Uuid,
+    provider: &str,
+    run_after: DateTime<Utc>,
+) -> Result<()> {
+    let kind = kind.as_str();
+    run!(tx, ENQUEUE, execute, id, kind, subject, provider, run_after).map(drop)
+}
+
+/// Kinds and providers of which a job is due. `now` is system time.
+pub async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
+    let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
+    run!(tx, DUE, fetch_all, now, latest, longest)
+}
+
+/// Claims the job of this kind and provider that has waited longest, if one is due. `now` is system time.
 pub async fn claim(
     tx: &mut Tx,
+    kind: &str,
+    provider: &str,
     lease: Uuid,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<Option<JobRow>> {
-    run!(tx, CLAIM, fetch_optional, lease, until, now)
+    let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
+    run!(
+        tx,
+        CLAIM,
+        fetch_optional,
+        lease,
+        until,
+        now,
+        latest,
+        longest,
+        kind,
+        provider
+    )
 }
 
-/// Keeps a claimed job longer. False when the lease was lost: then somebody else does it.
+/// Keeps a claimed job longer. False when the lease was lost.
 pub async fn renew(tx: &mut Tx, id: Uuid, lease: Uuid, until: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, RENEW, execute, id, lease, until)? == 1)
 }
@@ -115,14 +216,38 @@ pub async fn done(tx: &mut Tx, id: Uuid, lease: Uuid) -> Result<bool> {
     Ok(run!(tx, DONE, execute, id, lease)? == 1)
 }
 
-/// The job is to be tried again.
-pub async fn retry(tx: &mut Tx, id: Uuid, lease: Uuid, run_after: DateTime<Utc>) -> Result<()> {
-    run!(tx, RETRY, execute, id, lease, run_after).map(drop)
+/// Nothing is wrong with the job; it is to be done at this time.
+pub async fn put_off(tx: &mut Tx, id: Uuid, lease: Uuid, run_after: DateTime<Utc>) -> Result<()> {
+    run!(tx, PUT_OFF, execute, id, lease, run_after).map(drop)
 }
 
-/// The job is given up, and stays for somebody to look at.
-pub async fn bury(tx: &mut Tx, id: Uuid, lease: Uuid) -> Result<()> {
-    run!(tx, BURY, execute, id, lease).map(drop)
+/// The job has failed, and is to be tried again at this time. `since`: people are to be told that it keeps failing,
+/// since this hour unless they are told already.
+pub async fn fail(
+    tx: &mut Tx,
+    id: Uuid,
+    lease: Uuid,
+    run_after: DateTime<Utc>,
+    reason: &str,
+    since: Option<DateTime<Utc>>,
+) -> Result<()> {
+    run!(tx, FAIL, execute, id, lease, run_after, reason, since).map(drop)
+}
+
+/// What the job waits for may have come: it is due now, and its backoff starts anew. One that is being worked on is left
+/// alone.
+pub async fn hasten(tx: &mut Tx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
+    run!(tx, HASTEN, execute, kind.as_str(), subject, now).map(drop)
+}
+
+/// The same for the job with this id; false when there is none, or it is being worked on.
+pub async fn hasten_one(tx: &mut Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
+    Ok(run!(tx, HASTEN_ONE, execute, id, now)? == 1)
+}
+
+/// The same for every job whose last try failed; gives their number.
+pub async fn hasten_failed(tx: &mut Tx, now: DateTime<Utc>) -> Result<u64> {
+    run!(tx, HASTEN_FAILED, execute, now)
 }
 
 /// The job need not be done any more.
@@ -130,19 +255,29 @@ pub async fn cancel(tx: &mut Tx, kind: Kind, subject: Uuid) -> Result<()> {
     run!(tx, CANCEL, execute, kind.as_str(), subject).map(drop)
 }
 
-/// When the next job nobody works on is due.
-pub async fn next_due(tx: &mut Tx) -> Result<Option<DateTime<Utc>>> {
-    let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional)?;
+/// When the next job that is not being worked on is due, after `now`.
+pub async fn next_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional, now)?;
     Ok(found.map(|(at,)| at))
 }
 
-/// How many jobs there are: kind, given up or not, number.
+/// How many jobs there are: kind, whether they keep failing, number.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
 }
 
-/// How many jobs were given up.
-pub async fn count_dead(tx: &mut Tx) -> Result<i64> {
-    let found: Option<(i64,)> = run!(tx, COUNT_DEAD, fetch_optional)?;
+/// How many jobs keep failing.
+pub async fn count_failing(tx: &mut Tx) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, COUNT_FAILING, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
+}
+
+/// The jobs that keep failing, added up by kind.
+pub async fn failing(tx: &mut Tx) -> Result<Vec<Failing>> {
+    run!(tx, FAILING, fetch_all)
+}
+
+/// Every job.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Listed>> {
+    run!(tx, LIST, fetch_all)
 }

@@ -21,6 +21,10 @@ row! {
         pub wrapped: Vec<u8>,
         /// They cannot log in any more.
         pub disabled: bool,
+        /// The member who added them; none for the first lead, and where a recovery key did.
+        pub made_by: Option<Uuid>,
+        /// The member who confirmed that the account belongs to another person than who added it.
+        pub confirmed_by: Option<Uuid>,
     }
 }
 
@@ -70,13 +74,25 @@ row! {
 }
 
 statements! {
-    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, created_at) VALUES ($1, $2, $3, $4, $5, FALSE, $6)";
-    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE name = $1";
-    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled FROM members WHERE id = $1";
-    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled FROM members ORDER BY name";
+    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, made_by, created_at) VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7)";
+    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members WHERE name = $1";
+    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members WHERE id = $1";
+    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members ORDER BY name";
     SET_WRAPPED = "UPDATE members SET wrapped = $2 WHERE id = $1";
     DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
-    DISABLE = "UPDATE members SET disabled = TRUE WHERE id = $1";
+    LOCK_MEMBERS = "SELECT id FROM members ORDER BY id", postgres: " FOR NO KEY UPDATE";
+    DISABLE = "UPDATE members SET disabled = TRUE WHERE id = $1 AND NOT disabled";
+    ENABLE = "UPDATE members SET disabled = FALSE WHERE id = $1 AND disabled";
+    CONFIRM = "UPDATE members SET confirmed_by = $2 WHERE id = $1 AND confirmed_by IS NULL";
+    HOLDERS = "SELECT members.id, name, role, members.recipient, wrapped, disabled, made_by, confirmed_by FROM members
+        JOIN grants ON grants.member = members.id JOIN line_keys ON line_keys.id = grants.line_key
+        WHERE line = $1 AND NOT disabled AND role IN ('lead', 'inspector')
+        AND epoch = (SELECT MAX(epoch) FROM line_keys WHERE line = $1) ORDER BY name";
+    INSERT_WAIVER = "INSERT INTO waivers (line, member) VALUES ($1, $2) ON CONFLICT (line) DO NOTHING";
+    DELETE_WAIVER = "DELETE FROM waivers WHERE line = $1";
+    WAIVER = "SELECT name FROM waivers JOIN members ON members.id = member WHERE line = $1";
+    SEEN_UP_TO = "SELECT seq FROM changes_seen WHERE member = $1 AND line = $2";
+    SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3 WHERE changes_seen.seq < $3";
     INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
@@ -105,6 +121,7 @@ pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<
         &member.role,
         &member.recipient,
         &member.wrapped[..],
+        member.made_by,
         now
     )
     .map(drop)
@@ -135,10 +152,61 @@ pub async fn set_wrapped(tx: &mut Tx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) 
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
-/// Locks a member out and ends their sessions.
-pub async fn disable(tx: &mut Tx, id: Uuid) -> Result<()> {
-    run!(tx, DISABLE, execute, id)?;
-    run!(tx, DELETE_SESSIONS_OF, execute, id).map(drop)
+/// Lets no other transaction change or add a member until this one ends. Needs at least one member.
+pub async fn lock(tx: &mut Tx) -> Result<()> {
+    let locked: Vec<(Uuid,)> = run!(tx, LOCK_MEMBERS, fetch_all)?;
+    drop(locked);
+    Ok(())
+}
+
+/// Locks a member out and ends their sessions; false when they were locked out already.
+pub async fn disable(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    let changed = run!(tx, DISABLE, execute, id)? == 1;
+    run!(tx, DELETE_SESSIONS_OF, execute, id)?;
+    Ok(changed)
+}
+
+/// Lets a member log in again; false when they were not locked out.
+pub async fn enable(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    Ok(run!(tx, ENABLE, execute, id)? == 1)
+}
+
+/// Notes who confirmed a member's account; false when another member has already.
+pub async fn confirm(tx: &mut Tx, id: Uuid, by: Uuid) -> Result<bool> {
+    Ok(run!(tx, CONFIRM, execute, id, by)? == 1)
+}
+
+/// The members who can open what comes in on a line now: they hold its latest key, work on reports and are not locked
+/// out. By name.
+pub async fn holders(tx: &mut Tx, line: &str) -> Result<Vec<Member>> {
+    run!(tx, HOLDERS, fetch_all, line)
+}
+
+/// Notes that a line's approvals count without a third member; false when they do already.
+pub async fn insert_waiver(tx: &mut Tx, line: &str, member: Uuid) -> Result<bool> {
+    Ok(run!(tx, INSERT_WAIVER, execute, line, member)? == 1)
+}
+
+/// Ends that; false when it was not so.
+pub async fn delete_waiver(tx: &mut Tx, line: &str) -> Result<bool> {
+    Ok(run!(tx, DELETE_WAIVER, execute, line)? == 1)
+}
+
+/// The name of the member who decided it; none when nobody has.
+pub async fn waiver(tx: &mut Tx, line: &str) -> Result<Option<String>> {
+    let found: Option<(String,)> = run!(tx, WAIVER, fetch_optional, line)?;
+    Ok(found.map(|(name,)| name))
+}
+
+/// The number of the last link of a line's trail that this member put away; 0 when there is none.
+pub async fn seen_up_to(tx: &mut Tx, member: Uuid, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, SEEN_UP_TO, fetch_optional, member, line)?;
+    Ok(found.map_or(0, |(seq,)| seq))
+}
+
+/// Notes that a member put away a line's links up to this number. What was put away stays so.
+pub async fn set_seen(tx: &mut Tx, member: Uuid, line: &str, seq: i64) -> Result<()> {
+    run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }
 
 /// Writes down a line key.

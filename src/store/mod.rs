@@ -5,32 +5,38 @@
 //!
 //! | file | rows |
 //! |---|---|
-//! | [`calls`] | running calls, their steps, strays |
+//! | [`calls`] | running calls, their steps |
+//! | [`strays`] | recordings whose line is not known yet |
 //! | [`reports`] | reports, entries, recordings, receipts |
 //! | [`hours`] | how many calls came in which hour |
 //! | [`replies`] | who wrote replies, and who approved them |
 //! | [`jobs`] | work to be done |
+//! | [`installation`] | which service secret and folder of recordings belong to the database |
 //! | [`members`] | members, keys, grants, sessions |
+//! | [`nodes`] | running processes |
 //! | [`audit`] | the hash chain of each line |
 
 pub mod audit;
 pub mod calls;
 pub mod hours;
+pub mod installation;
 pub mod jobs;
 pub mod members;
+pub mod nodes;
+mod pools;
 pub mod replies;
 pub mod reports;
 mod statements;
+pub mod strays;
 
 pub use statements::{Sql, all as all_statements};
 
 use crate::config::DatabaseAddress;
 use crate::hidden::Hidden;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr, Transaction};
 use std::path::Path;
@@ -38,7 +44,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 14] = [
     (
         1,
         "foundation",
@@ -56,6 +62,39 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
     ),
     (4, "floods", include_str!("migrations/0004_floods.sql")),
     (5, "streams", include_str!("migrations/0005_streams.sql")),
+    (6, "nodes", include_str!("migrations/0006_nodes.sql")),
+    (
+        7,
+        "installation",
+        include_str!("migrations/0007_installation.sql"),
+    ),
+    (
+        9,
+        "files of recordings",
+        include_str!("migrations/0009_files_of_recordings.sql"),
+    ),
+    (
+        10,
+        "jobs that keep failing",
+        include_str!("migrations/0010_jobs_that_keep_failing.sql"),
+    ),
+    (
+        14,
+        "shared receipts",
+        include_str!("migrations/0014_shared_receipts.sql"),
+    ),
+    (17, "members", include_str!("migrations/0017_members.sql")),
+    (
+        18,
+        "changes seen",
+        include_str!("migrations/0018_changes_seen.sql"),
+    ),
+    (
+        20,
+        "shared recordings",
+        include_str!("migrations/0020_shared_recordings.sql"),
+    ),
+    (21, "strays", include_str!("migrations/0021_strays.sql")),
 ];
 
 /// How long a connection waits for the database before the request is given up.
@@ -110,6 +149,7 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        pools::note(&error);
         match &error {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
             _ => Self::Failed(error),
@@ -120,8 +160,12 @@ impl From<sqlx::Error> for StoreError {
 /// What functions of the store return.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// How Postgres begins a transaction of [`Db::read`].
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// How Postgres begins a transaction of [`Db::read`]. It locks no row that another node waits for, and an export writes files
+/// between two statements: it may be idle for longer than one that writes.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL idle_in_transaction_session_timeout = '10min'";
+/// Before migrations: another node may be at them, for as long as they take.
+const WAIT_FOR_LOCKS: &str = "SET lock_timeout = 0";
 
 impl Db {
     /// Opens the database and brings it up to date. An SQLite file is made when missing, for its owner alone.
@@ -151,15 +195,11 @@ impl Db {
             .foreign_keys(true)
             .pragma("secure_delete", "ON")
             .busy_timeout(ACQUIRE);
-        let open = |max: u32, options: SqliteConnectOptions| {
-            SqlitePoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(ACQUIRE)
-                .connect_with(options)
-        };
         let failed = |error| format!("the database {} cannot be opened: {error}", path.display());
-        let writer = open(1, options.clone()).await.map_err(failed)?;
-        let reader = open(4, options).await.map_err(failed)?;
+        let writer = pools::sqlite(1).connect_with(options.clone()).await;
+        let writer = writer.map_err(failed)?;
+        let reader = pools::sqlite(4).connect_with(options).await;
+        let reader = reader.map_err(failed)?;
         Ok(Self::Sqlite { writer, reader })
     }
 
@@ -167,10 +207,8 @@ impl Db {
         let options = PgConnectOptions::from_str(address.show())
             .map_err(|_| "the database address cannot be read".to_owned())?;
         let place = format!("{}:{}", options.get_host(), options.get_port());
-        PgPoolOptions::new()
-            .max_connections(16)
-            .acquire_timeout(ACQUIRE)
-            .connect_with(options)
+        pools::postgres()
+            .connect_with(pools::with_settings(options))
             .await
             .map(Self::Postgres)
             .map_err(|error| format!("the database at {place} cannot be reached: {error}"))
@@ -193,7 +231,15 @@ impl Db {
         );
         match self {
             Self::Sqlite { writer, .. } => migrator.run(writer).await,
-            Self::Postgres(pool) => migrator.run(pool).await,
+            Self::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                // Closed afterwards: the setting is for migrations only.
+                connection.close_on_drop();
+                sqlx::query(WAIT_FOR_LOCKS)
+                    .execute(&mut *connection)
+                    .await?;
+                migrator.run(&mut *connection).await
+            }
         }
     }
 
@@ -235,17 +281,39 @@ impl Db {
             return Ok(());
         };
         let mut connection = writer.acquire().await?;
-        sqlx::query("PRAGMA busy_timeout = 200")
-            .execute(&mut *connection)
-            .await?;
-        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut *connection)
-            .await;
-        sqlx::query("PRAGMA busy_timeout = 5000") // as ACQUIRE
-            .execute(&mut *connection)
-            .await?;
-        emptied?;
-        Ok(())
+        let emptied = async {
+            for pragma in [
+                "PRAGMA busy_timeout = 200",
+                "PRAGMA wal_checkpoint(TRUNCATE)",
+                "PRAGMA busy_timeout = 5000", // as ACQUIRE
+            ] {
+                sqlx::query(pragma).execute(&mut *connection).await?;
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        let emptied = emptied.await;
+        if emptied.is_err() {
+            // It would wait for other writers for too short a time from now on.
+            connection.close_on_drop();
+        }
+        Ok(emptied?)
+    }
+
+    /// True when the server writes a commit to the disk before it answers. SQLite always does; Postgres does not with
+    /// `fsync = off`, and loses committed reports when its machine loses power.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn syncs_to_disk(&self) -> Result<bool> {
+        match self {
+            Self::Sqlite { .. } => Ok(true),
+            Self::Postgres(pool) => {
+                let query = sqlx::query_scalar("SELECT current_setting('fsync')");
+                let fsync: String = query.fetch_one(pool).await?;
+                Ok(fsync == "on")
+            }
+        }
     }
 
     /// Closes all connections.

@@ -3,6 +3,7 @@
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
 use chrono::{DateTime, Utc};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 row! {
@@ -51,7 +52,7 @@ row! {
     /// A recording, announced by the provider, perhaps here by now.
     #[derive(Clone)]
     pub struct RecordingRow {
-        /// Its id, and the name of its file.
+        /// Its id.
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
@@ -61,6 +62,8 @@ row! {
         pub step: i32,
         /// `announced`, `sealed`, `absent`, `lost`.
         pub state: String,
+        /// The name of its file in the folder of recordings, when sealed.
+        pub file: Option<Uuid>,
         /// Padded size in bytes, when sealed.
         pub padded: Option<i64>,
         /// SHA-256 of the sealed file.
@@ -103,6 +106,11 @@ statements! {
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
+    LONGEST_WAITING = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND reference IS NOT NULL AND status = 'queued' ORDER BY received_hour, reference LIMIT 1";
+    BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND reference = $2";
     ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour, FALSE AS live
         FROM reports JOIN calls ON calls.report = reports.id
         WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added AND (received_hour, reports.id) < ($2, $3)
@@ -115,18 +123,25 @@ statements! {
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
     INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
-    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
-    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
-    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
-    RECORDINGS = "SELECT id, report, sid, step, state, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
-    SEAL = "UPDATE recordings SET state = 'sealed', padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
+    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
+    OF_SAME_SOURCE = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+        WHERE source = (SELECT source FROM recordings WHERE id = $1) AND id <> $1 ORDER BY id";
+    BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
+    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
+    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
+    RECORDINGS = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
+    FILES = "SELECT file FROM recordings WHERE file IS NOT NULL";
+    SEAL = "UPDATE recordings SET state = 'sealed', file = $4, padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
-    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 ORDER BY lookup";
-    BY_RECEIPT = "SELECT report FROM receipts WHERE lookup = $1 AND line = $2";
+    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> $2";
+    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 AND NOT shared ORDER BY lookup";
+    BY_RECEIPT = "SELECT report, shared FROM receipts WHERE lookup = $1 AND line = $2";
+    SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.id = report
+        WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> 'closed')";
     OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report
         WHERE kind = 'caller' AND entries.id > $2 AND reference IS NULL AND received_hour < $1 ORDER BY entries.id LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
@@ -190,6 +205,21 @@ pub async fn list(
         None => run!(tx, LIST, fetch_all, line, status, after, limit),
         Some(id) => run!(tx, LIST_OF, fetch_all, line, status, after, limit, id),
     }
+}
+
+/// The report of a line that has waited longest, by the hour it arrived and then its reference.
+pub async fn longest_waiting(tx: &mut Tx, line: &str) -> Result<Option<Report>> {
+    run!(tx, LONGEST_WAITING, fetch_optional, line)
+}
+
+/// The report with this reference on a line.
+pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Option<Uuid>> {
+    // Postgres takes no such text, not even to compare it.
+    if reference.contains('\0') {
+        return Ok(None);
+    }
+    let found: Option<(Uuid,)> = run!(tx, BY_REFERENCE, fetch_optional, line, reference)?;
+    Ok(found.map(|(id,)| id))
 }
 
 /// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first; those
@@ -267,13 +297,22 @@ pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
     .map(drop)
 }
 
-/// Writes down that the provider has a recording; false when that is known already.
+/// A recording that a call names: how it is found again, and what it is at the provider.
+pub struct Announced<'a> {
+    /// Keyed hash of provider, id there, and call: names the recording.
+    pub lookup: &'a [u8; 32],
+    /// Keyed hash of provider and id there: the same for each call that names it.
+    pub source: &'a [u8; 32],
+    /// Both in full, under the service secret.
+    pub sid: &'a [u8],
+}
+
+/// Writes down that the provider has a recording; false when that is known already of this call.
 pub async fn announce(
     tx: &mut Tx,
     id: Uuid,
     report: Uuid,
-    lookup: &[u8; 32],
-    sid: &[u8],
+    recording: &Announced<'_>,
     step: i32,
 ) -> Result<bool> {
     Ok(run!(
@@ -282,10 +321,21 @@ pub async fn announce(
         execute,
         id,
         report,
-        &lookup[..],
-        sid,
+        &recording.lookup[..],
+        &recording.source[..],
+        recording.sid,
         step
     )? == 1)
+}
+
+/// The recordings of other calls that are the same one at the provider, just to look at.
+pub async fn of_same_source(tx: &mut Tx, id: Uuid) -> Result<Vec<RecordingRow>> {
+    run!(tx, OF_SAME_SOURCE, fetch_all, id)
+}
+
+/// A recording of which nothing came is expected after all; false when it is not `absent`.
+pub async fn begin_again(tx: &mut Tx, id: Uuid) -> Result<bool> {
+    Ok(run!(tx, BEGIN_AGAIN, execute, id)? == 1)
 }
 
 /// A recording, just to look at.
@@ -303,12 +353,24 @@ pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> 
     run!(tx, RECORDINGS, fetch_all, report)
 }
 
-/// The recording is sealed in our store; false when it was not announced any more.
-pub async fn seal(tx: &mut Tx, id: Uuid, padded: i64, sha256: &[u8; 32]) -> Result<bool> {
-    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..])? == 1)
+/// The names of all files that rows name.
+pub async fn files(tx: &mut Tx) -> Result<HashSet<Uuid>> {
+    let found: Vec<(Uuid,)> = run!(tx, FILES, fetch_all)?;
+    Ok(found.into_iter().map(|(file,)| file).collect())
 }
 
-/// The recording will not come: `absent` (the provider made none) or `lost` (it could not be fetched).
+/// The recording is sealed in our store, in this file; false when it was not announced any more.
+pub async fn seal(
+    tx: &mut Tx,
+    id: Uuid,
+    file: Uuid,
+    padded: i64,
+    sha256: &[u8; 32],
+) -> Result<bool> {
+    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..], file)? == 1)
+}
+
+/// The recording will not come: `absent` (the provider made none) or `lost` (while it was streamed to us).
 pub async fn give_up(tx: &mut Tx, id: Uuid, state: &str) -> Result<bool> {
     Ok(run!(tx, SET_RECORDING_STATE, execute, id, state)? == 1)
 }
@@ -328,15 +390,16 @@ pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
-/// Makes a receipt work.
+/// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id
+/// is returned.
 pub async fn insert_receipt(
     tx: &mut Tx,
     lookup: &[u8; 32],
     line: &str,
     report: Uuid,
     recipient: &str,
-) -> Result<()> {
-    run!(
+) -> Result<Option<Uuid>> {
+    let inserted = run!(
         tx,
         INSERT_RECEIPT,
         execute,
@@ -344,23 +407,48 @@ pub async fn insert_receipt(
         line,
         report,
         recipient
-    )
-    .map(drop)
+    )?;
+    if inserted == 1 || run!(tx, SHARE_RECEIPT, execute, &lookup[..], report)? == 0 {
+        return Ok(None);
+    }
+    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    Ok(found.map(|(other, _)| other))
 }
 
-/// The public halves of a report's receipts: who has one of them opens what is sealed to it.
+/// How many receipts of a line were told to two callers, and belong to a report that is not closed.
+pub async fn shared_receipts(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line)?;
+    Ok(found.map_or(0, |(count,)| count))
+}
+
+/// The public halves of a report's receipts: who has one of them opens what is sealed to it. A shared one is not among
+/// them.
 pub async fn receipts(tx: &mut Tx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
     Ok(found.into_iter().map(|(recipient,)| recipient).collect())
 }
 
-/// The report a receipt of a line is of.
-pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<Option<Report>> {
-    let found: Option<(Uuid,)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
-    match found {
-        Some((report,)) => get(tx, report).await,
-        None => Ok(None),
-    }
+/// What a receipt opens.
+pub enum ByReceipt {
+    /// This report.
+    Report(Box<Report>),
+    /// Nothing any more: two callers were told it.
+    Shared,
+    /// Nothing: there is no such receipt on the line.
+    Nothing,
+}
+
+/// What a receipt of a line opens.
+pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
+    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    let report = match found {
+        Some((_, true)) => return Ok(ByReceipt::Shared),
+        Some((report, false)) => get(tx, report).await?,
+        None => None,
+    };
+    Ok(report.map_or(ByReceipt::Nothing, |report| {
+        ByReceipt::Report(Box::new(report))
+    }))
 }
 
 /// Caller entries of abandoned calls that arrived before `before`, in the order of their ids: a hundred at most, after

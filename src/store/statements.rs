@@ -17,10 +17,13 @@ pub fn all() -> Vec<Sql> {
         super::audit::STATEMENTS,
         super::calls::STATEMENTS,
         super::hours::STATEMENTS,
+        super::installation::STATEMENTS,
         super::jobs::STATEMENTS,
         super::members::STATEMENTS,
+        super::nodes::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
+        super::strays::STATEMENTS,
     ]
     .concat()
 }

@@ -22,8 +22,8 @@ pub mod socket;
 
 use super::rest::is_id;
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -140,14 +140,14 @@ impl Provider for Asterisk {
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         let mut headers = request.headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         };
-        let given = header.to_str().map_err(|_| Refused::Forged)?;
+        let given = header.to_str().map_err(|_| Refused::Unsigned)?;
         let Some((scheme, given)) = given.split_once(' ') else {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         };
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Err(Refused::Forged);
+            return Err(Refused::Unsigned);
         }
         let given = given.trim().as_bytes();
         let fits = self.credentials.iter().fold(Choice::from(0), |fits, own| {
@@ -161,8 +161,13 @@ impl Provider for Asterisk {
     }
 
     /// Nothing comes as a webhook.
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Nothing comes as a webhook: what does come as one tells of nothing.
     fn parse(&self, _: &RawRequest) -> Result<Event, Refused> {
-        Err(Refused::Malformed)
+        Ok(Event::nothing())
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
@@ -181,7 +186,8 @@ impl Provider for Asterisk {
         })
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
+    /// The name of what is recorded says which number was dialled.
+    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&self.writer().blunt(script))
     }
 
@@ -191,6 +197,10 @@ impl Provider for Asterisk {
 
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
         Box::pin(self.delete_recording(id))
+    }
+
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.recording_is_gone(id))
     }
 
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {

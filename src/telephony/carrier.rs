@@ -9,8 +9,8 @@ use self::account::Account;
 use super::form::decode_lenient;
 use super::twiml::{self, BluntLinks, Dialect};
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, RecordingOutcome, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Origin,
+    Provider, ProviderError, ProviderRecordingId, RawRequest, RecordingOutcome, Refused, Rendered,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -46,6 +46,13 @@ pub enum BadSettings {
 pub(super) trait Signed: Send + Sync {
     /// Does the signature fit? On the raw bytes, in constant time. Without one, with two, or without a secret: no.
     fn fits(&self, request: &RawRequest) -> bool;
+
+    /// See [`Provider::signature_headers`].
+    fn headers(&self) -> &'static [&'static str];
+
+    /// Why a request that does not fit doesn't. Looks at nothing secret, and is asked after the signature was checked, so
+    /// that how long the check takes is the same.
+    fn why(&self, request: &RawRequest) -> Refused;
 }
 
 /// A provider of this kind.
@@ -59,13 +66,19 @@ pub struct Carrier {
 }
 
 /// Marks the fallback's address where it is the action of a recording that was asked for bluntly.
-const RECORDED: &str = "/fallback?recorded=1";
+const RECORDED: &str = "recorded=1";
+
+fn is_after_recording(url: &str) -> bool {
+    url.split_once('?').is_some_and(|(path, query)| {
+        path.ends_with("/fallback") && query.split('&').any(|field| field == RECORDED)
+    })
+}
 
 /// Where a blunt answer to the provider `name` comes back to.
 pub(super) fn blunt_links(public_url: &str, name: &str) -> BluntLinks {
     let hooks = format!("{}/hooks/{name}", public_url.trim_end_matches('/'));
     BluntLinks {
-        recorded: format!("{hooks}{RECORDED}"),
+        recorded: format!("{hooks}/fallback?{RECORDED}"),
         recording: format!("{hooks}/recording"),
     }
 }
@@ -115,6 +128,14 @@ pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str>
     only.to_str().ok()
 }
 
+/// A header is missing, or comes twice: there is no signature. With one of each it is wrong.
+pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refused {
+    match headers.iter().all(|header| only(request, header).is_some()) {
+        true => Refused::Forged,
+        false => Refused::Unsigned,
+    }
+}
+
 /// The body's fields as a signature over a form covers them, or `None` when the body is something else. A request
 /// without a body (a take being fetched to be played) is signed like a form without fields.
 pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
@@ -141,14 +162,18 @@ impl Provider for Carrier {
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         match self.signed.fits(request) {
             true => Ok(()),
-            false => Err(Refused::Forged),
+            false => Err(self.signed.why(request)),
         }
+    }
+
+    fn signature_headers(&self) -> &'static [&'static str] {
+        self.signed.headers()
     }
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         let mut event = webhook::event(request, &self.account.id)?;
         // Whoever asks the action also when nothing was recorded would otherwise be asked to record again, and again.
-        if event.recording.is_none() && request.url.ends_with(RECORDED) {
+        if event.recording.is_none() && is_after_recording(&request.url) {
             event.unnamed.get_or_insert(RecordingOutcome::Absent);
         }
         Ok(event)
@@ -166,8 +191,9 @@ impl Provider for Carrier {
         rendered(twiml::taken(self.dialect, taken))
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
-        rendered(twiml::blunt_document(self.dialect, script, &self.blunt))
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        let links = self.blunt.of_line(line);
+        rendered(twiml::blunt_document(self.dialect, script, &links))
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
@@ -184,6 +210,10 @@ impl Provider for Carrier {
         })
     }
 
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        Box::pin(self.account.is_gone(id))
+    }
+
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
         Box::pin(self.account.ask_call(call))
     }
@@ -193,6 +223,14 @@ impl Provider for Carrier {
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
         Box::pin(self.account.recordings_of(call))
+    }
+
+    fn origin<'a>(
+        &'a self,
+        recording: &'a str,
+        call: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Origin, ProviderError>> {
+        Box::pin(self.account.origin(recording, call))
     }
 
     fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {

@@ -20,10 +20,10 @@ pub mod webhook;
 
 use super::carrier::{BadSettings, api_url, only, secrets, shown};
 use super::rest::is_id;
-use super::signature::jambonz_fits;
+use super::signature::{jambonz_fits, jambonz_is_fresh};
 use super::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use crate::call::script::Script;
 use crate::hidden::Hidden;
@@ -165,16 +165,21 @@ impl Provider for Jambonz {
     }
 
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
-        let signature = only(request, SIGNATURE).ok_or(Refused::Forged)?;
+        let signature = only(request, SIGNATURE).ok_or(Refused::Unsigned)?;
         let now = request.at.timestamp();
         match jambonz_fits(&shown(&self.secrets), signature, &request.body, now) {
             true => Ok(()),
+            false if !jambonz_is_fresh(signature, now) => Err(Refused::Stale),
             false => Err(Refused::Forged),
         }
     }
 
+    fn signature_headers(&self) -> &'static [&'static str] {
+        &[SIGNATURE]
+    }
+
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
-        webhook::event(request, &self.account)
+        webhook::read(&request.body, &self.account)
     }
 
     fn render(&self, script: &Script, links: &Links) -> Rendered {
@@ -189,7 +194,7 @@ impl Provider for Jambonz {
         rendered(&verbs::taken(taken))
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
+    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&verbs::blunt_document(script))
     }
 
@@ -212,6 +217,11 @@ impl Provider for Jambonz {
             false => Err(ProviderError::NotFound),
         };
         Box::pin(async move { gone })
+    }
+
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        let gone = self.copies.get(id).is_none();
+        Box::pin(async move { Ok(gone) })
     }
 
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {

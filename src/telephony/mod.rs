@@ -8,6 +8,8 @@ pub mod asterisk;
 pub mod carrier;
 pub mod form;
 pub mod jambonz;
+pub mod json;
+mod refused;
 pub mod rest;
 pub mod signalwire;
 pub mod signature;
@@ -18,15 +20,21 @@ pub mod twilio;
 pub mod twiml;
 pub mod wav;
 
+pub use refused::Refused;
+
 use crate::call::script::{RecordingEnd, Script, Spoken};
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,17 +54,6 @@ pub struct RawRequest {
     pub at: DateTime<Utc>,
 }
 
-/// Why a webhook is refused before it is believed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refused {
-    /// Signature missing, doubled or wrong, or another account's: 403, and nothing else is said.
-    #[error("the signature does not fit")]
-    Forged,
-    /// Signed, but not a form, or without what every webhook has: 400.
-    #[error("the request is not a form with a call in it")]
-    Malformed,
-}
-
 /// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
 pub type ProviderCallId = Hidden<String>;
 /// A recording's id at its provider: an opaque string.
@@ -65,7 +62,7 @@ pub type ProviderRecordingId = Hidden<String>;
 /// What a webhook says, whoever sent it.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The call it is about.
+    /// The call it is about; empty when the webhook does not name one that can be read.
     pub call: ProviderCallId,
     /// The number that was dialled, as the provider writes it; empty when the webhook doesn't say.
     pub to: Hidden<String>,
@@ -83,6 +80,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event that says nothing, not even which call it is about.
+    pub fn nothing() -> Self {
+        Self {
+            call: Hidden::default(),
+            to: Hidden::default(),
+            from: Caller::Withheld,
+            keys: None,
+            ended: false,
+            recording: None,
+            unnamed: None,
+        }
+    }
+
+    /// Does it say which call it is about?
+    pub fn names_a_call(&self) -> bool {
+        !self.call.show().is_empty()
+    }
+
     /// It tells that something was recorded, whether it says which recording that is or not.
     pub fn tells_of_recording(&self) -> bool {
         let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
@@ -211,7 +226,7 @@ pub struct Links {
     pub line: String,
     /// The number of the step the answer to this script will be.
     pub step: u32,
-    /// What makes the address of a take unguessable: 32 random-looking bytes of the call, base64url.
+    /// What the tokens of takes' addresses are made with ([`take_token`]): of the call and this step, 32 bytes in base64url.
     pub take_key: Hidden<String>,
     /// The same for the addresses what is said is streamed to: whoever gets to see where a take is played from learns
     /// nothing of those.
@@ -260,16 +275,26 @@ impl Links {
         self.at("taken", "")
     }
 
-    /// The unguessable address of a take, by the step that recorded it.
+    /// The unguessable address of a take, by the step that recorded it. It holds while the call is at `step`.
     pub fn take(&self, take: u32) -> String {
         format!(
             "{}/hooks/{}/take/{}/{take}/{}",
             self.public_url,
             self.provider,
             self.call,
-            self.take_key.show()
+            take_token(&self.take_key, take)
         )
     }
+}
+
+/// What makes the address of a take unguessable: an HMAC-SHA256 over the step that recorded it, in base64url.
+pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
+    // An HMAC takes a key of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(take_key.show().as_bytes()) else {
+        return String::new();
+    };
+    mac.update(format!("take {take}").as_bytes());
+    URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
 /// A rendered script: the body of the answer to a webhook.
@@ -301,6 +326,9 @@ pub enum ProviderError {
     /// The provider has no such request.
     #[error("the provider cannot do that")]
     Unsupported,
+    /// The provider answered 429 or 503 and asks not to be asked again before this time has passed: an hour at most.
+    #[error("the provider asks to be left alone for {} s", .0.as_secs())]
+    Busy(Duration),
     /// Anything else: unreachable, cut short, an error status. Safe to log: holds no address and no body.
     #[error("the provider answered badly: {0}")]
     Failed(String),
@@ -344,6 +372,37 @@ pub struct ListedRecording {
 pub struct CallStanding {
     /// The call is over.
     pub ended: bool,
+}
+
+/// Where a recording comes from, as its provider says when asked.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The call it was made in.
+    pub call: ProviderCallId,
+    /// The number that was dialled, as the provider writes it.
+    pub to: Hidden<String>,
+    /// Who called.
+    pub from: Caller,
+}
+
+/// The line a fallback answer is of, as the query of its addresses names it. The key is made of the service secret: who
+/// does not have it cannot name a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FallbackLine {
+    /// The line's id.
+    pub line: String,
+    /// What proves that we named it.
+    pub key: String,
+}
+
+impl FallbackLine {
+    /// As the end of a query: `line=…&key=…`.
+    pub fn query(&self) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("line", &self.line)
+            .append_pair("key", &self.key)
+            .finish()
+    }
 }
 
 /// Something found when a provider was looked at, for an operator.
@@ -413,11 +472,15 @@ pub trait Provider: Send + Sync {
     /// Is this really from the provider? On the raw bytes, in constant time, before anything is believed.
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
 
-    /// What an authenticated webhook says.
+    /// The headers that a signature of the provider stands in. A request with none of them is not signed.
+    fn signature_headers(&self) -> &'static [&'static str];
+
+    /// What an authenticated webhook says. A field that is missing or cannot be read is left out of the event: a request
+    /// with a right signature is answered, whatever it holds.
     ///
     /// # Errors
     ///
-    /// [`Refused::Malformed`] when it is broken, [`Refused::Forged`] when it is about another account.
+    /// [`Refused::OtherAccount`] when it does not name the configured account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// A script in the provider's language.
@@ -433,23 +496,50 @@ pub trait Provider: Send + Sync {
     /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`
     /// with the recording in the event: that must be answered with a goodbye, or the caller is asked to speak again
     /// and again. What a script says after its [`Record`](crate::call::script::Verb::Record) is heard when nothing was
-    /// recorded.
-    fn render_blunt(&self, script: &Script) -> Rendered;
+    /// recorded. `line` is the line it is an answer of, for the addresses in it, where it may record.
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered;
 
     /// Fetches a recording, as WAV.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
 
-    /// Deletes a recording. [`ProviderError::NotFound`] proves that it is gone.
+    /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that it is gone:
+    /// it may be deleted at another address than it is fetched from. [`Self::is_gone`] does.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
+
+    /// True when the address that a recording is fetched from answers that it does not exist. That the provider is only
+    /// not ready to serve it is no such answer.
+    ///
+    /// # Errors
+    ///
+    /// When the provider says neither.
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>>;
 
     /// How a call stands.
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>>;
 
     /// The ids of the recordings the provider has of a call.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be read, [`ProviderError::NotFound`] included: then it is not known what the provider has.
     fn recordings_of<'a>(
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
+
+    /// Which call a recording was made in, and which number was dialled. `call` is the call's id where that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::Unsupported`] where the provider cannot be asked.
+    fn origin<'a>(
+        &'a self,
+        recording: &'a str,
+        call: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Origin, ProviderError>> {
+        let _ = (recording, call);
+        Box::pin(std::future::ready(Err(ProviderError::Unsupported)))
+    }
 
     /// Calls and recordings since a time: what to compare with what was heard of.
     ///

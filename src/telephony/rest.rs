@@ -4,9 +4,11 @@
 //! The errors of the library hold addresses, and addresses hold ids: none of them gets out of here.
 
 use super::{Download, ProviderError};
+use crate::clock::Clock;
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode, redirect};
 use serde_json::Value;
 use std::net::IpAddr;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 /// The longest JSON answer read, in bytes.
 const LONGEST_JSON: usize = 1024 * 1024;
+/// The longest time a provider may ask to be left alone.
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 
 /// How long a provider's REST API may take.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +170,7 @@ pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
 /// The body of an answer with status 200, which is a recording.
 pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
     if answer.status() != StatusCode::OK {
-        return Err(refusal(answer.status()));
+        return Err(refused(&answer));
     }
     if is_encoded(answer.headers()) {
         return Err(failed("the recording came compressed"));
@@ -183,7 +187,7 @@ pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
 /// A JSON answer with status 200, bounded in size.
 pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
     if answer.status() != StatusCode::OK {
-        return Err(refusal(answer.status()));
+        return Err(refused(&answer));
     }
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| in_our_words(&error))? {
@@ -192,7 +196,7 @@ pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
             return Err(failed("the answer is too long"));
         }
     }
-    serde_json::from_slice(&body).map_err(|_| failed("the answer is not JSON"))
+    super::json::read(&body).map_err(|_| failed("the answer is not JSON"))
 }
 
 /// Compressed, though nobody asked for it: the bytes would not be those of the recording.
@@ -201,6 +205,35 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .get_all(CONTENT_ENCODING)
         .iter()
         .any(|encoding| encoding != "identity")
+}
+
+/// Why an answer is none, with the time its `Retry-After` asks for.
+pub(super) fn refused(answer: &Response) -> ProviderError {
+    let busy = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    let header = answer.headers().get(RETRY_AFTER);
+    let wait = header
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| retry_after(value, Clock::system().system_now()));
+    match wait {
+        Some(wait) if busy.contains(&answer.status()) => ProviderError::Busy(wait),
+        _ => refusal(answer.status()),
+    }
+}
+
+/// What `Retry-After` asks for: seconds, or a date. [`LONGEST_RETRY`] at most; none when it cannot be read.
+fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than a number holds are many.
+        value.parse().map_or(LONGEST_RETRY, Duration::from_secs)
+    } else {
+        let at: DateTime<Utc> = httpdate::parse_http_date(value).ok()?.into();
+        (at - now).to_std().unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_RETRY))
 }
 
 pub(super) fn refusal(status: StatusCode) -> ProviderError {
@@ -230,6 +263,30 @@ pub(super) fn failed(why: &str) -> ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_retry_after_asks_for_is_an_hour_at_most() {
+        let now = "2024-03-06T01:00:00Z".parse().unwrap();
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("3601", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("Wed, 06 Mar 2024 01:10:00 GMT", Some(600)),
+            ("Wednesday, 06-Mar-24 01:10:00 GMT", Some(600)),
+            ("Wed Mar  6 01:10:00 2024", Some(600)),
+            ("Wed, 06 Mar 2024 00:10:00 GMT", Some(0)),
+            ("Fri, 06 Mar 2026 01:10:00 GMT", Some(3600)),
+            ("", None),
+            ("-5", None),
+            ("soon", None),
+            ("1.5", None),
+        ] {
+            let wait = retry_after(value, now);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
 
     #[test]
     fn what_is_public_is_told_from_what_is_not() {

@@ -3,11 +3,13 @@
 //! Webhooks are signed with the project's signing key, which is not the token of its REST API. It reads an answer for
 //! 5 seconds, asks no action twice, and carries out nothing behind a `Record`.
 
-use super::carrier::account::{Account, Credentials, Sound};
-use super::carrier::{BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown};
+use super::carrier::account::{Account, Credentials, Sound, Spelling};
+use super::carrier::{
+    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+};
 use super::rest::is_id;
 use super::signature::signalwire_fits;
-use super::{Capabilities, RawRequest, twiml};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of a project at SignalWire.
@@ -59,20 +61,33 @@ pub fn provider(
             path: format!("/api/laml/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(secrets(settings.auth_tokens)?),
-            call_suffix: ".json",
+            // Its OpenAPI description has no endings, and no list below a call.
+            spelling: Spelling {
+                call: "",
+                calls: "",
+                recording: "",
+                recordings: "",
+                below_calls: false,
+            },
             sound: Sound::Here(None),
             client,
         },
     })
 }
 
+/// Where the signature stands: under its own name, or under Twilio's.
+const SIGNATURES: [&str; 2] = ["x-signalwire-signature", "x-twilio-signature"];
+
 struct SigningKeys(Vec<Hidden<String>>);
 
 impl Signed for SigningKeys {
+    fn headers(&self) -> &'static [&'static str] {
+        &SIGNATURES
+    }
+
     /// Under its own name, or under Twilio's; under both it has to be the same one.
     fn fits(&self, request: &RawRequest) -> bool {
-        let names = ["x-signalwire-signature", "x-twilio-signature"];
-        let mut given = names
+        let mut given = SIGNATURES
             .iter()
             .filter(|name| request.headers.contains_key(**name))
             .map(|name| only(request, name));
@@ -87,5 +102,16 @@ impl Signed for SigningKeys {
                 &request.body,
                 signature,
             )
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        let given = SIGNATURES.into_iter();
+        let given: Vec<&str> = given
+            .filter(|name| request.headers.contains_key(*name))
+            .collect();
+        match given.is_empty() {
+            true => Refused::Unsigned,
+            false => missing_or_wrong(request, &given),
+        }
     }
 }

@@ -19,10 +19,10 @@ mod somleng;
 mod telnyx;
 mod twilio;
 
-pub use jambonz::{jambonz_fits, jambonz_sign};
+pub use jambonz::{jambonz_fits, jambonz_is_fresh, jambonz_sign};
 pub use signalwire::{signalwire_fits, signalwire_sign};
 pub use somleng::{somleng_fits, somleng_sign};
-pub use telnyx::{TelnyxKey, telnyx_fits, telnyx_public_key};
+pub use telnyx::{TelnyxKey, telnyx_fits, telnyx_is_fresh, telnyx_public_key};
 pub use twilio::{
     SignedBody, twilio_settings_fits, twilio_settings_sign, twilio_sign, twilio_signature_fits,
 };

@@ -3,13 +3,14 @@
 //! Nobody can be asked anything before a dialled call is put through, so nobody of the roster is rung. A recording's
 //! action carries its address and how long it is. Its API has no way to delete a recording.
 
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Media, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
+    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only, secrets,
+    shown, signed_fields,
 };
 use super::rest::is_id;
 use super::signature::somleng_fits;
-use super::{Capabilities, RawRequest, twiml};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Somleng.
@@ -60,7 +61,13 @@ pub fn provider(
             path: format!("/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(tokens),
-            call_suffix: ".json",
+            spelling: Spelling {
+                call: JSON,
+                calls: JSON,
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::Here(settings.media),
             client,
         },
@@ -70,11 +77,19 @@ pub fn provider(
 struct Tokens(Vec<Hidden<String>>);
 
 impl Signed for Tokens {
+    fn headers(&self) -> &'static [&'static str] {
+        &["x-twilio-signature"]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let signature = only(request, "x-twilio-signature");
         let (Some(signature), Some(fields)) = (signature, signed_fields(request)) else {
             return false;
         };
         somleng_fits(&shown(&self.0), &request.url, &fields, signature)
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        missing_or_wrong(request, &["x-twilio-signature"])
     }
 }

@@ -3,11 +3,13 @@
 //! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account shows, and hold for 5
 //! minutes of system time. The address of a recording holds for 10: a fresh one is asked for, and asked at once.
 
-use super::carrier::account::{Account, Credentials, Sound};
-use super::carrier::{BadSettings, Carrier, Media, Signed, api_url, blunt_links, only};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
+use super::carrier::{
+    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only,
+};
 use super::rest::is_id;
-use super::signature::{TelnyxKey, telnyx_fits, telnyx_public_key};
-use super::{Capabilities, RawRequest, twiml};
+use super::signature::{TelnyxKey, telnyx_fits, telnyx_is_fresh, telnyx_public_key};
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Telnyx.
@@ -69,7 +71,13 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
             path: format!("/v2/texml/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Bearer(settings.api_key),
-            call_suffix: "",
+            spelling: Spelling {
+                call: "",
+                calls: "",
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::HandedOut("/v2/recordings".to_owned(), settings.media),
             client,
         },
@@ -79,6 +87,10 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
 struct PublicKeys(Vec<TelnyxKey>);
 
 impl Signed for PublicKeys {
+    fn headers(&self) -> &'static [&'static str] {
+        &["telnyx-signature-ed25519", "telnyx-timestamp"]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let timestamp = only(request, "telnyx-timestamp");
         let signature = only(request, "telnyx-signature-ed25519");
@@ -92,5 +104,13 @@ impl Signed for PublicKeys {
             signature,
             request.at.timestamp(),
         )
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        let now = request.at.timestamp();
+        match only(request, "telnyx-timestamp") {
+            Some(timestamp) if !telnyx_is_fresh(timestamp, now) => Refused::Stale,
+            _ => missing_or_wrong(request, &["telnyx-timestamp", "telnyx-signature-ed25519"]),
+        }
     }
 }

@@ -3,15 +3,14 @@
 //! Webhooks are forms signed with the account's auth token; scripts are TwiML; recordings are fetched and deleted over
 //! the REST API of 2010-04-01.
 
-use super::Capabilities;
-use super::RawRequest;
-use super::carrier::account::{Account, Credentials, Sound};
+use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Signed, api_url, blunt_links, only, secrets, shown, signed_fields,
+    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+    signed_fields,
 };
 use super::rest::is_id;
 use super::signature::{SignedBody, twilio_settings_fits, twilio_signature_fits};
-use super::twiml;
+use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::hidden::Hidden;
 
 /// What is configured of an account at Twilio.
@@ -68,7 +67,13 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
             path: format!("/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(tokens),
-            call_suffix: ".json",
+            spelling: Spelling {
+                call: JSON,
+                calls: JSON,
+                recording: JSON,
+                recordings: JSON,
+                below_calls: true,
+            },
             sound: Sound::Here(None),
             client,
         },
@@ -84,6 +89,10 @@ struct Keys {
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
 impl Signed for Keys {
+    fn headers(&self) -> &'static [&'static str] {
+        &["x-twilio-signature", SETTINGS]
+    }
+
     fn fits(&self, request: &RawRequest) -> bool {
         let Some(signature) = only(request, "x-twilio-signature") else {
             return false;
@@ -100,6 +109,10 @@ impl Signed for Keys {
         only(request, SETTINGS).is_some_and(|settings| {
             twilio_settings_fits(&shown(&self.shared), settings, url, body, signature)
         })
+    }
+
+    fn why(&self, request: &RawRequest) -> Refused {
+        missing_or_wrong(request, &["x-twilio-signature"])
     }
 }
 

@@ -9,7 +9,7 @@ mod tongue;
 pub use dialect::{Dialect, SIGNALWIRE, SOMLENG, TELNYX, TWILIO};
 pub use tongue::tongue;
 
-use super::Links;
+use super::{FallbackLine, Links};
 use crate::call::script::{Script, Verb};
 use quick_xml::escape::{escape, partial_escape};
 use std::fmt::Write;
@@ -23,10 +23,24 @@ const LONGEST_SAY: usize = 2000;
 /// Where a document without a call of ours sends its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BluntLinks {
-    /// Where the provider goes on when a recording has ended.
+    /// Where the provider goes on when a recording has ended. It has a query.
     pub recorded: String,
-    /// Where it tells what became of a recording.
+    /// Where it tells what became of a recording. It has none.
     pub recording: String,
+}
+
+impl BluntLinks {
+    /// The same with the line in each address, where there is one.
+    pub fn of_line(&self, line: Option<&FallbackLine>) -> Self {
+        let Some(line) = line else {
+            return self.clone();
+        };
+        let query = line.query();
+        Self {
+            recorded: format!("{}&{query}", self.recorded),
+            recording: format!("{}?{query}", self.recording),
+        }
+    }
 }
 
 /// A script of a running call.

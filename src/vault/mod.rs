@@ -12,7 +12,8 @@
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
 //! Nothing here knows the database or the clock: times are parameters, and random numbers come from
-//! [`crate::clock`]. Everything blocks; asynchronous callers use `spawn_blocking`.
+//! [`crate::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
+//! asynchronous callers use `spawn_blocking`.
 
 pub mod chain;
 pub mod entry;

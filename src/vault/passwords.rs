@@ -13,11 +13,17 @@
 //! | 24 | nonce |
 //! | 75 + 16 | XChaCha20-Poly1305 of the line `AGE-SECRET-KEY-1…`, with everything before the nonce as associated data |
 
+mod common;
+mod typed;
+
+pub use typed::{NewPassword, Password, SHORTEST, Unfit};
+
 use super::seal::{self, Identity};
 use super::secret::Key;
 use crate::clock;
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::sync::OnceLock;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 /// The password does not open it, or it is not something [`wrap`] made. A login must not tell these apart.
@@ -54,13 +60,72 @@ const HEAD: usize = 1 + 3 * 4 + SALT;
 /// Nonce, the identity's line of 75 bytes, tag.
 const BODY: usize = 24 + 75 + 16;
 
-/// Wraps an identity under a password, which is taken as it is: nothing is stripped or normalised.
-/// Takes a good part of a second and 64 MiB.
-pub fn wrap(identity: &Identity, password: &str) -> Vec<u8> {
-    wrap_at(COST, identity, password)
+/// Argon2 takes 64 MiB each time. So many derivations run at once in this process, whoever asks and whether or not
+/// they still wait for the result.
+static FOR_ANYBODY: Semaphore = Semaphore::const_new(2);
+static FOR_KNOWN: Semaphore = Semaphore::const_new(1);
+
+/// Whose turn a derivation waits for. The two do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Logins from anywhere: two at once.
+    Anybody,
+    /// Members who have proven who they are before, and new passwords: one at once.
+    Known,
 }
 
-fn wrap_at(cost: Cost, identity: &Identity, password: &str) -> Vec<u8> {
+/// The thread that derived a key from a password has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the thread that derived a key from the password has stopped")]
+pub struct Stopped;
+
+/// Wraps an identity under a password. Takes a good part of a second and 64 MiB, off the threads that answer requests,
+/// once it is its turn.
+///
+/// # Errors
+///
+/// [`Stopped`].
+pub async fn wrap(identity: Identity, password: NewPassword) -> Result<Vec<u8>, Stopped> {
+    bounded(Lane::Known, move || {
+        wrap_at(COST, &identity, password.password())
+    })
+    .await
+}
+
+/// Opens a wrapped identity. Costs what its parameters say, within bounds; waits for its turn as [`wrap`] does.
+///
+/// # Errors
+///
+/// [`WrongPassword`].
+pub async fn unwrap(
+    lane: Lane,
+    wrapped: Vec<u8>,
+    password: Password,
+) -> Result<Identity, WrongPassword> {
+    bounded(lane, move || unwrap_now(&wrapped, &password))
+        .await
+        .map_err(|Stopped| WrongPassword)?
+}
+
+/// Runs `work` on a blocking thread, in its turn. The permit goes with the work: a caller that is dropped while it runs
+/// does not give the memory to the next one.
+async fn bounded<T: Send + 'static>(
+    lane: Lane,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Stopped> {
+    let lane = match lane {
+        Lane::Anybody => &FOR_ANYBODY,
+        Lane::Known => &FOR_KNOWN,
+    };
+    let permit = lane.acquire().await.map_err(|_| Stopped)?;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(|_| Stopped)
+}
+
+fn wrap_at(cost: Cost, identity: &Identity, password: &Password) -> Vec<u8> {
     let mut wrapped = head(cost);
     let key = stretch(&wrapped, password).expect("our own parameters are within bounds");
     let sealed = key.seal(seal::identity_line(identity).as_bytes(), &wrapped);
@@ -68,8 +133,7 @@ fn wrap_at(cost: Cost, identity: &Identity, password: &str) -> Vec<u8> {
     wrapped
 }
 
-/// Opens a wrapped identity. Costs what its parameters say, within bounds.
-pub fn unwrap(wrapped: &[u8], password: &str) -> Result<Identity, WrongPassword> {
+fn unwrap_now(wrapped: &[u8], password: &Password) -> Result<Identity, WrongPassword> {
     let (head, sealed) = wrapped.split_at_checked(HEAD).ok_or(WrongPassword)?;
     let line = stretch(head, password)?
         .open(sealed, head)
@@ -90,14 +154,6 @@ pub fn dummy() -> &'static [u8] {
     })
 }
 
-/// The password in a password file: the one newline an editor puts at the end is not part of it.
-pub fn password_from_file(content: &str) -> &str {
-    content
-        .strip_suffix("\r\n")
-        .or_else(|| content.strip_suffix('\n'))
-        .unwrap_or(content)
-}
-
 /// Version, cost and a new salt.
 fn head(cost: Cost) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD + BODY);
@@ -110,7 +166,7 @@ fn head(cost: Cost) -> Vec<u8> {
 }
 
 /// The key of a password, at the cost and with the salt of a stored head.
-fn stretch(head: &[u8], password: &str) -> Result<Key, WrongPassword> {
+fn stretch(head: &[u8], password: &Password) -> Result<Key, WrongPassword> {
     let (&[version], rest) = head.split_first_chunk().ok_or(WrongPassword)?;
     let mut salt = rest;
     let mut number = || {
@@ -125,7 +181,7 @@ fn stretch(head: &[u8], password: &str) -> Result<Key, WrongPassword> {
     let params = Params::new(kib, passes, lanes, Some(32)).map_err(|_| WrongPassword)?;
     let mut key = Zeroizing::new([0; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(password.as_bytes(), salt, key.as_mut_slice())
+        .hash_password_into(password.bytes(), salt, key.as_mut_slice())
         .map_err(|_| WrongPassword)?;
     Ok(Key::new(*key))
 }
@@ -134,6 +190,21 @@ fn stretch(head: &[u8], password: &str) -> Result<Key, WrongPassword> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    fn wrap(identity: &Identity, password: &str) -> Vec<u8> {
+        super::wrap_at(COST, identity, &password.into())
+    }
+
+    fn wrap_at(cost: Cost, identity: &Identity, password: &str) -> Vec<u8> {
+        super::wrap_at(cost, identity, &password.into())
+    }
+
+    fn unwrap(wrapped: &[u8], password: &str) -> Result<Identity, WrongPassword> {
+        unwrap_now(wrapped, &password.into())
+    }
 
     const CHEAP: Cost = Cost {
         kib: 8,
@@ -159,6 +230,39 @@ mod tests {
             unwrap(dummy(), "correct horse ").unwrap_err(),
             WrongPassword
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_bound_holds_for_work_whose_caller_is_gone() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let (started, starts) = mpsc::channel();
+        let ends: Vec<_> = (0..8)
+            .map(|_| {
+                let (end, ended) = mpsc::channel::<()>();
+                let (running, started) = (Arc::clone(&running), started.clone());
+                let work = move || {
+                    let before = running.fetch_add(1, Ordering::SeqCst);
+                    let _ = started.send(before);
+                    let _ = ended.recv();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                };
+                (end, tokio::spawn(bounded(Lane::Known, work)))
+            })
+            .collect();
+        assert_eq!(starts.recv().unwrap(), 0);
+        for (_, caller) in &ends {
+            caller.abort();
+        }
+        let next = tokio::spawn(bounded(Lane::Known, || ()));
+        for (_, caller) in &ends {
+            while !caller.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(starts.try_recv().is_err(), "a second one has begun");
+        assert!(!next.is_finished());
+        drop(ends);
+        assert_eq!(next.await.unwrap(), Ok(()));
     }
 
     #[test]
@@ -188,21 +292,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_newline_of_a_password_file_goes() {
-        for (content, password) in [
-            ("p", "p"),
-            ("p\n", "p"),
-            ("p\r\n", "p"),
-            ("p\n\n", "p\n"),
-            (" p \r", " p \r"),
-            ("\n", ""),
-            ("", ""),
-        ] {
-            assert_eq!(password_from_file(content), password);
-        }
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -211,7 +300,8 @@ mod tests {
             let identity = Identity::from_seed([1; 32]);
             let wrapped = wrap_at(CHEAP, &identity, &password);
             prop_assert_eq!(unwrap(&wrapped, &password).unwrap().recipient(), identity.recipient());
-            prop_assert_eq!(unwrap(&wrapped, &other).is_ok(), password == other);
+            let same = Password::typed(&password).bytes() == Password::typed(&other).bytes();
+            prop_assert_eq!(unwrap(&wrapped, &other).is_ok(), same);
         }
     }
 }

@@ -9,44 +9,60 @@ use super::secret::Key;
 use crate::report::receipt::Receipt;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::sync::Arc;
-use tokio::sync::Mutex;
-use tokio::task::JoinError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::{fmt, io, thread};
+use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 /// The label of the key a [`Bench`] takes: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
 
-/// Where receipts are worked out, one after the other, who came first before who came later. A buffer for each would
-/// stay with each of the threads that take turns, some hundred megabytes in the end; and callers on the line need the
-/// other processors.
-#[derive(Default)]
+/// Derives receipts, on two threads of its own: one for callers who wait, one for jobs. Each takes one at a time, in the
+/// order they came, and keeps its 19 MiB. Neither is one of tokio's blocking threads, whose number grows with the load:
+/// each of them would keep its memory, and callers on the line need the processors.
 pub struct Bench {
-    scratch: Arc<Mutex<Vec<Block>>>,
-    jobs: Mutex<()>,
+    typed: Worker,
+    settled: Worker,
 }
 
+/// The thread that derives receipts has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the thread that derives receipts has stopped")]
+pub struct Stopped;
+
 impl Bench {
-    /// Derives the lookup and the identity of a receipt on a line, the same every time, for a caller who waits. `key`
-    /// is the service secret's under [`LABEL`]. Takes tens of milliseconds, off the threads that answer webhooks, and
-    /// 19 MiB, which are kept (OWASP's minimum for Argon2id: 19 MiB, 2 passes).
+    /// Starts the threads. They end when it is dropped.
     ///
     /// # Errors
     ///
-    /// When the thread that worked on it has stopped.
+    /// When the operating system starts no thread.
+    pub fn start() -> io::Result<Self> {
+        Ok(Self {
+            typed: Worker::start("receipts-typed", || ())?,
+            settled: Worker::start("receipts-jobs", yield_to_callers)?,
+        })
+    }
+
+    /// Derives the lookup and the identity of a receipt on a line, the same every time, for a caller who waits. `key`
+    /// is the service secret's under [`LABEL`]. Takes tens of milliseconds, off the threads that answer webhooks, and
+    /// 19 MiB (OWASP's minimum for Argon2id: 19 MiB, 2 passes). Not begun when the future is dropped before its turn.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
     pub async fn derive(
         &self,
         receipt: Receipt,
         line: String,
         key: Key,
-    ) -> Result<Derived, JoinError> {
-        let mut scratch = Arc::clone(&self.scratch).lock_owned().await;
-        tokio::task::spawn_blocking(move || derive(&mut scratch, &receipt, &line, &key)).await
+    ) -> Result<Derived, Stopped> {
+        let work = move |scratch: &mut Scratch| derive(scratch, &receipt, &line, &key);
+        self.typed.run(work).await
     }
 
-    /// The same for a job. Nobody waits for it, so one at a time queues here: many calls that end at once do not keep
-    /// those waiting who call back.
+    /// The same for a job, at the lowest priority: many calls that end at once take no processor from those who call,
+    /// and do not keep those waiting who call back.
     ///
     /// # Errors
     ///
@@ -56,9 +72,58 @@ impl Bench {
         receipt: Receipt,
         line: String,
         key: Key,
-    ) -> Result<Derived, JoinError> {
-        let _turn = self.jobs.lock().await;
-        self.derive(receipt, line, key).await
+    ) -> Result<Derived, Stopped> {
+        let work = move |scratch: &mut Scratch| derive(scratch, &receipt, &line, &key);
+        self.settled.run(work).await
+    }
+}
+
+/// The lowest priority there is (nice 19) for the calling thread. On Linux the priority is the thread's; elsewhere it
+/// would be the whole process's, so nothing is changed there.
+fn yield_to_callers() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 19) {
+        tracing::warn!(%error, "the thread that derives receipts keeps its normal priority");
+    }
+}
+
+/// What Argon2 works in.
+type Scratch = Vec<Block>;
+type Task = Box<dyn FnOnce(&mut Scratch) + Send>;
+
+/// A thread that does one task after the other.
+struct Worker {
+    tasks: mpsc::Sender<Task>,
+}
+
+impl Worker {
+    fn start(name: &str, first: fn()) -> io::Result<Self> {
+        let (tasks, waiting) = mpsc::channel::<Task>();
+        let work = move || {
+            first();
+            let mut scratch = Scratch::new();
+            for task in waiting {
+                // One that panics has dropped its end of the channel, and whoever waits is told.
+                let _ = catch_unwind(AssertUnwindSafe(|| task(&mut scratch)));
+            }
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(work)?;
+        Ok(Self { tasks })
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Scratch) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (done, result) = oneshot::channel();
+        let task = move |scratch: &mut Scratch| {
+            if !done.is_closed() {
+                // The receiver may be gone by now.
+                let _ = done.send(work(scratch));
+            }
+        };
+        self.tasks.send(Box::new(task)).map_err(|_| Stopped)?;
+        result.await.map_err(|_| Stopped)
     }
 }
 
@@ -109,6 +174,55 @@ mod tests {
 
     fn derive(receipt: &Receipt, line: &str, key: &Key) -> Derived {
         super::derive(&mut Vec::new(), receipt, line, key)
+    }
+
+    fn receipt() -> (Receipt, String, Key) {
+        let receipt = Receipt::from_random([7; 16]);
+        (receipt, "fcg-5".into(), Key::new([1; 32]))
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn jobs_derive_at_the_lowest_priority_and_callers_at_the_normal_one() {
+        let bench = Bench::start().unwrap();
+        let own = |_: &mut Scratch| rustix::process::getpriority_process(None).unwrap();
+        let normal = own(&mut Scratch::new());
+        assert_eq!(bench.settled.run(own).await, Ok(19));
+        assert_eq!(bench.typed.run(own).await, Ok(normal));
+        assert_ne!(normal, 19);
+    }
+
+    #[test]
+    fn deriving_takes_no_blocking_thread_and_a_typed_receipt_does_not_wait_for_jobs() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (end, ended) = mpsc::channel::<()>();
+        let (end_job, job_ended) = mpsc::channel::<()>();
+        runtime.block_on(async {
+            let bench = Bench::start().unwrap();
+            let blocking = tokio::task::spawn_blocking(move || ended.recv());
+            let job = bench.settled.run(move |_| job_ended.recv());
+            let mut job = std::pin::pin!(job);
+            assert!(futures_util::poll!(&mut job).is_pending());
+            let (typed, line, key) = receipt();
+            let derived = bench.derive(typed, line, key).await.unwrap();
+            let (typed, line, key) = receipt();
+            assert_eq!(derived.lookup, derive(&typed, &line, &key).lookup);
+            assert!(futures_util::poll!(&mut job).is_pending());
+            drop((end, end_job));
+            job.await.unwrap().unwrap_err();
+            blocking.await.unwrap().unwrap_err();
+        });
+    }
+
+    #[tokio::test]
+    async fn a_panic_stops_one_derivation_and_not_the_thread() {
+        let bench = Bench::start().unwrap();
+        let panics = bench.typed.run(|_| -> () { panic!("on purpose") });
+        assert_eq!(panics.await, Err(Stopped));
+        assert_eq!(bench.typed.run(|_| 7).await, Ok(7));
     }
 
     /// One test, because each derivation is slow in a debug build.

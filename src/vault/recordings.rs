@@ -4,16 +4,23 @@
 //! sealed as the finished one. Inside, zeros pad the audio to a Padmé length; the true length is in a
 //! sealed entry.
 //!
-//! A recording is there under its name (`{id}.age`) whole and on disk, or not at all. Its times are set to the
-//! hour. (The time of the last change of the inode cannot be set by anybody; it shows when the file was
-//! finished, to whoever has the running machine or an image of its disk, and no backup carries it along.)
+//! Each file gets a random name (`{uuid}.age`) that is committed with the row of the recording, and is never written to
+//! or replaced after that: two workers at the same recording write two files, and the row names one of them. A file has
+//! its name whole and on disk, or not at all. Its times are set to the hour. (The time of the last change of the inode
+//! cannot be set; it shows when the file was finished on the running machine and in images of its disk, but not in
+//! backups.)
+
+mod marker;
+
+pub use marker::{MARKER, MarkerError};
 
 use super::seal::{self, Identity, OpenError, Recipient};
 use crate::clock;
-use crate::private::{make_folder, new_private_file, sync_folder, sync_folder_of};
+use crate::private::{new_private_file, sync_folder, sync_folder_of};
 use age::stream::{StreamReader, StreamWriter};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File, FileTimes, TryLockError};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -25,11 +32,16 @@ use uuid::Uuid;
 #[derive(Debug, Clone)]
 pub struct Recordings {
     folder: PathBuf,
+    installation: Uuid,
+    /// What this machine marks its unfinished files with.
+    node: String,
 }
 
 /// What was stored. `Debug` shows nothing the queue must not show.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
+    /// The name of the file, without its extension.
+    pub file: Uuid,
     /// Bytes inside, with the padding: the only size kept in the clear.
     pub padded: u64,
     /// Bytes of audio. Belongs into a sealed entry.
@@ -51,35 +63,73 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// How files that are not finished yet end.
-const UNFINISHED: &str = "part";
+/// A file that has its name, and that no row names yet. Dropped, it is removed: without [`Finished::keep`] nothing
+/// refers to it.
+#[derive(Debug)]
+pub struct Finished {
+    stored: Stored,
+    path: PathBuf,
+    kept: bool,
+}
 
-impl Recordings {
-    /// Opens the folder; makes it when it is not there, and takes everybody else's permissions away.
-    pub fn open_folder(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
-        if !folder.try_exists()? {
-            make_folder(&folder)?;
-            sync_folder_of(&folder)?;
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            if fs::metadata(&folder)?.permissions().mode() & 0o077 != 0 {
-                fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-            }
-        }
-        Ok(Self { folder })
+impl Finished {
+    /// What was stored.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
     }
 
-    /// Starts a recording. Nothing is there under its name before [`Writer::finish`]; a recording of the same
-    /// id that is there already stays until then, and is replaced in one step.
-    pub fn writer(&self, id: Uuid, to: &Recipient) -> io::Result<Writer> {
-        let random = u64::from_be_bytes(clock::random());
-        let temporary = Temporary(self.folder.join(format!("{id}.{random:016x}.{UNFINISHED}")));
+    /// From now on the file stays, whatever happens: a row may name it.
+    pub fn keep(mut self) -> Stored {
+        self.kept = true;
+        self.stored
+    }
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A file of the folder that no row names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unnamed {
+    /// Its name in the folder.
+    pub name: String,
+    /// When it was finished or written to last, whichever of its times is the latest.
+    pub at: DateTime<Utc>,
+    /// Its size in bytes, sealed and padded.
+    pub bytes: u64,
+}
+
+/// The extension of finished files.
+const FINISHED: &str = "age";
+/// The extension of files that are not finished yet: `{uuid}.{node}.part`.
+const UNFINISHED: &str = "part";
+/// Files that no row names are never removed before they are as old as this.
+pub const KEPT_UNNAMED: TimeDelta = TimeDelta::days(30);
+
+impl Recordings {
+    /// The folder of recordings of an installation. Touches nothing: see [`Recordings::check_marker`].
+    pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
+        Self {
+            folder: folder.into(),
+            installation,
+            node: node(),
+        }
+    }
+
+    /// Starts a file with a random name. Nothing is there under that name before [`Writer::finish`]. Fails where the folder is
+    /// not the installation's own.
+    pub fn writer(&self, to: &Recipient) -> io::Result<Writer> {
+        self.check_marker()?;
+        let name = clock::random_id();
+        let unfinished = format!("{name}.{}.{UNFINISHED}", self.node);
+        let temporary = Temporary(self.folder.join(unfinished));
         let file = new_private_file(&temporary.0)?;
-        // Tells `sweep` that somebody is still at it. Where a file system has no locks, sweeping while somebody
-        // writes makes `finish` fail, and nothing worse.
+        // Tells `sweep` that the file is being written. Where a file system has no locks, `sweep` removes nothing.
         let _ = file.lock();
         let out = HashedFile {
             file: BufWriter::with_capacity(256 * 1024, file),
@@ -89,20 +139,21 @@ impl Recordings {
         Ok(Writer {
             stream: seal::sealing(&[to], out)?,
             temporary,
-            name: self.path(id),
+            name,
+            path: self.path(name),
             length: 0,
             plain: Sha256::new(),
         })
     }
 
-    /// Opens a recording for reading. `length` is the true one, from the sealed entry; what lies behind it is padding and never shown.
+    /// Opens a file for reading. `length` is the true one, from the sealed entry; what lies behind it is padding and never shown.
     ///
     /// # Errors
     ///
     /// [`OpenError::Damaged`] also when the file was cut off, whatever part is read later, or when it is
     /// shorter than `length`.
-    pub fn reader(&self, id: Uuid, with: &Identity, length: u64) -> Result<Reader, OpenError> {
-        let file = BufReader::new(File::open(self.path(id))?);
+    pub fn reader(&self, file: Uuid, with: &Identity, length: u64) -> Result<Reader, OpenError> {
+        let file = BufReader::new(File::open(self.path(file))?);
         let mut stream = seal::opening(file, with)?;
         // Seeking to the end opens the last piece as the last one: this is where a cut shows.
         if stream.seek(SeekFrom::End(0))? < length {
@@ -116,31 +167,20 @@ impl Recordings {
     }
 
     /// SHA-256 of the file as it now is in the folder.
-    pub fn sealed_sha256(&self, id: Uuid) -> io::Result<[u8; 32]> {
+    pub fn sealed_sha256(&self, file: Uuid) -> io::Result<[u8; 32]> {
         let mut hasher = Sha256::new();
-        io::copy(&mut File::open(self.path(id))?, &mut hasher)?;
+        io::copy(&mut File::open(self.path(file))?, &mut hasher)?;
         Ok(hasher.finalize().into())
     }
 
-    /// Whether the recording is there, whole.
-    pub fn exists(&self, id: Uuid) -> io::Result<bool> {
-        self.path(id).try_exists()
-    }
-
-    /// Removes a recording; `false` when it was not there. When this returns, it stays removed.
-    pub fn remove(&self, id: Uuid) -> io::Result<bool> {
-        let there = match fs::remove_file(self.path(id)) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        sync_folder(&self.folder)?;
-        Ok(there)
+    /// True if the file is there, whole.
+    pub fn exists(&self, file: Uuid) -> io::Result<bool> {
+        self.path(file).try_exists()
     }
 
     /// Copies the sealed file, with its times, to `dest`, which must not be there yet.
-    pub fn copy_sealed(&self, id: Uuid, dest: &Path) -> io::Result<()> {
-        let mut from = File::open(self.path(id))?;
+    pub fn copy_sealed(&self, file: Uuid, dest: &Path) -> io::Result<()> {
+        let mut from = File::open(self.path(file))?;
         let mut to = new_private_file(dest)?;
         io::copy(&mut from, &mut to)
             .and_then(|_| to.set_times(hour_times(from.metadata()?.modified()?)))
@@ -150,26 +190,25 @@ impl Recordings {
             .inspect_err(|_| drop(fs::remove_file(dest)))
     }
 
-    /// Removes what a crash left unfinished, and tells how many files that were. Files somebody is still writing are left alone.
+    /// Removes the files that a crash of a process on this machine left unfinished; returns their number. Files that are
+    /// still being written (locked) and files of other machines are left alone.
     pub fn sweep(&self) -> io::Result<usize> {
+        let own = format!(".{}.{UNFINISHED}", self.node);
         let mut removed = 0;
         for item in fs::read_dir(&self.folder)? {
-            let path = item?.path();
-            if path.extension().is_none_or(|end| end != UNFINISHED) {
+            let item = item?;
+            if !item.file_name().to_string_lossy().ends_with(&own) {
                 continue;
             }
             // Between listing and opening its writer may have finished: then it is nothing left over.
-            let Ok(file) = File::open(&path) else {
+            let Ok(file) = File::open(item.path()) else {
                 continue;
             };
-            if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            // Without the lock it is not known whether it is still being written.
+            if file.try_lock().is_err() {
                 continue;
             }
-            match fs::remove_file(&path) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            removed += usize::from(removed_file(&item.path())?);
         }
         if removed > 0 {
             sync_folder(&self.folder)?;
@@ -177,9 +216,103 @@ impl Recordings {
         Ok(removed)
     }
 
-    fn path(&self, id: Uuid) -> PathBuf {
-        self.folder.join(format!("{id}.age"))
+    /// The files last changed before `before` that are not among `named`, the oldest first: finished ones, and
+    /// unfinished ones that are not being written. Other files of the folder are not looked at.
+    pub fn unnamed(
+        &self,
+        named: &HashSet<Uuid>,
+        before: DateTime<Utc>,
+    ) -> io::Result<Vec<Unnamed>> {
+        let mut found = Vec::new();
+        for item in fs::read_dir(&self.folder)? {
+            let item = item?;
+            let path = item.path();
+            let is_named = || {
+                let stem = path.file_stem().and_then(|stem| stem.to_str());
+                stem.and_then(|stem| Uuid::parse_str(stem).ok())
+                    .is_some_and(|name| named.contains(&name))
+            };
+            let unnamed = match path.extension().and_then(|end| end.to_str()) {
+                Some(FINISHED) => !is_named(),
+                Some(UNFINISHED) => File::open(&path)
+                    .is_ok_and(|file| !matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+                _ => false,
+            };
+            if !unnamed {
+                continue;
+            }
+            let about = match item.metadata() {
+                Ok(about) => about,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let at = last_change(&about)?;
+            if at < before {
+                found.push(Unnamed {
+                    name: item.file_name().to_string_lossy().into_owned(),
+                    at,
+                    bytes: about.len(),
+                });
+            }
+        }
+        found.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
+        Ok(found)
     }
+
+    /// Removes the files that are not among `named` and older than [`KEPT_UNNAMED`] at `now`; returns them.
+    pub fn remove_unnamed(
+        &self,
+        named: &HashSet<Uuid>,
+        now: DateTime<Utc>,
+    ) -> io::Result<Vec<Unnamed>> {
+        let mut old = self.unnamed(named, now - KEPT_UNNAMED)?;
+        for file in &old {
+            removed_file(&self.folder.join(&file.name))?;
+        }
+        if !old.is_empty() {
+            sync_folder(&self.folder)?;
+        }
+        old.sort();
+        Ok(old)
+    }
+
+    fn path(&self, file: Uuid) -> PathBuf {
+        self.folder.join(format!("{file}.{FINISHED}"))
+    }
+}
+
+/// Eight hex digits that stand for this machine: a hash of its id and its host name, the same in each of its processes.
+fn node() -> String {
+    let mut hasher = Sha256::new();
+    #[cfg(unix)]
+    hasher.update(rustix::system::uname().nodename().to_bytes());
+    // Not there on every system: then the host name alone has to do.
+    hasher.update(fs::read("/etc/machine-id").unwrap_or_default());
+    let hash = hasher.finalize();
+    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes a file; false when it was not there.
+fn removed_file(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The later one of a file's modification time, which is set, and of the change time of its inode, which is not: a
+/// restored backup is as young as its restoring.
+fn last_change(about: &fs::Metadata) -> io::Result<DateTime<Utc>> {
+    let modified = about.modified()?.into();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let changed = DateTime::from_timestamp(about.ctime(), 0).unwrap_or(modified);
+        Ok(changed.max(modified))
+    }
+    #[cfg(not(unix))]
+    Ok(modified)
 }
 
 /// A recording on its way in. Dropped before [`Writer::finish`] it leaves nothing behind.
@@ -187,7 +320,8 @@ pub struct Writer {
     // Before `temporary`, so that the file is closed when it is removed.
     stream: StreamWriter<HashedFile>,
     temporary: Temporary,
-    name: PathBuf,
+    name: Uuid,
+    path: PathBuf,
     length: u64,
     plain: Sha256,
 }
@@ -206,9 +340,9 @@ impl Writer {
         self.length
     }
 
-    /// Pads, and puts the file under its name. When this returns, file and name are on disk. Times are set to the
-    /// hour `at` lies in.
-    pub fn finish(mut self, at: DateTime<Utc>) -> io::Result<Stored> {
+    /// Pads, and gives the file its name. When this returns, file and name are on disk. Times are set to the hour `at`
+    /// lies in. The file is removed again unless it is [kept](Finished::keep).
+    pub fn finish(mut self, at: DateTime<Utc>) -> io::Result<Finished> {
         let padded = padme(self.length);
         io::copy(
             &mut io::repeat(0).take(padded - self.length),
@@ -223,15 +357,21 @@ impl Writer {
         // Before the fsync, so that it covers the times; after the last write, which would set them anew.
         file.set_times(hour_times(at.into()))?;
         file.sync_all()?;
-        fs::rename(&self.temporary.0, &self.name)?;
-        sync_folder_of(&self.name)?;
-        Ok(Stored {
-            padded,
-            length: self.length,
-            plain_sha256: self.plain.finalize().into(),
-            sealed_sha256,
-            sealed_bytes,
-        })
+        fs::rename(&self.temporary.0, &self.path)?;
+        let finished = Finished {
+            stored: Stored {
+                file: self.name,
+                padded,
+                length: self.length,
+                plain_sha256: self.plain.finalize().into(),
+                sealed_sha256,
+                sealed_bytes,
+            },
+            path: self.path,
+            kept: false,
+        };
+        sync_folder_of(&finished.path)?;
+        Ok(finished)
     }
 }
 

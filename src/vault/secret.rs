@@ -33,6 +33,16 @@ pub enum SecretError {
     /// Something is there, but not 32 bytes in base64.
     #[error("{0} is not a service secret: one line of base64 for 32 bytes was expected")]
     Malformed(PathBuf),
+    /// Other users of the machine can read or change it.
+    #[error(
+        "other users of this machine can get at {path} (mode {mode:o}), and with it at what the service knows of running calls; run `chmod 600 {path}`"
+    )]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
@@ -71,7 +81,11 @@ impl ServiceSecret {
         Ok(Self(Key(bytes)))
     }
 
-    /// Reads the secret.
+    /// Reads the secret. One that other users of the machine can read is refused.
+    ///
+    /// # Errors
+    ///
+    /// See [`SecretError`].
     pub fn load(path: &Path) -> Result<Self, SecretError> {
         let malformed = || SecretError::Malformed(path.to_owned());
         let text = Zeroizing::new(fs::read(path).map_err(|source| match source.kind() {
@@ -81,11 +95,13 @@ impl ServiceSecret {
                 source,
             },
         })?);
+        let line = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
         let bytes = STANDARD
-            .decode(text.trim_ascii())
+            .decode(line.trim_ascii())
             .map(Zeroizing::new)
             .map_err(|_| malformed())?;
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| malformed())?;
+        private(path)?;
         Ok(Self(Key::new(bytes)))
     }
 
@@ -114,6 +130,32 @@ impl fmt::Debug for ServiceSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ServiceSecret([hidden])")
     }
+}
+
+/// Refuses a file that its group or others can read or change. One that belongs to another user, as a service manager
+/// hands it out, may be readable by its group: that is how the service reads it.
+#[cfg(unix)]
+fn private(path: &Path) -> Result<(), SecretError> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path).map_err(|source| SecretError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.mode() & 0o777;
+    let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+    let forbidden = if is_own { 0o077 } else { 0o037 };
+    match mode & forbidden {
+        0 => Ok(()),
+        _ => Err(SecretError::Exposed {
+            path: path.to_owned(),
+            mode,
+        }),
+    }
+}
+
+#[cfg(not(unix))]
+fn private(_: &Path) -> Result<(), SecretError> {
+    Ok(())
 }
 
 /// Every part after its length (u64, big-endian), so that no two lists of parts give the same bytes.
@@ -236,6 +278,28 @@ mod tests {
             Err(SecretError::Exists(_))
         ));
         assert_eq!(fs::read(&path).unwrap(), before);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_can_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("service.key");
+        ServiceSecret::create(&path).unwrap();
+        for (mode, refused) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, true),
+            (0o604, true),
+            (0o620, true),
+            (0o644, true),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let loaded = ServiceSecret::load(&path);
+            let is_refused = matches!(loaded, Err(SecretError::Exposed { .. }));
+            assert_eq!(is_refused, refused, "{mode:o}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) async fn ari(
         at: service.clock.system_now(),
     };
     if let Err(refused) = switch.authenticate(&raw) {
-        return refuse(&service, refused);
+        return refuse(&service, &name, &raw, refused);
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,

@@ -8,11 +8,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use std::io;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// How much is opened at a time.
-const PIECE: u64 = 256 * 1024;
+/// How much is opened at a time, in bytes: as much as is sealed as one piece.
+const PIECE: u64 = 64 * 1024;
 
 /// The very bytes the provider served; of a range only what it covers is opened. Members of the line; each listening is
 /// in the trail before the first byte is out.
@@ -27,25 +26,19 @@ pub(super) async fn respond(
     let length = found.length();
     let range = match wanted(headers, length) {
         Ok(range) => range,
-        Err(()) => return Ok(not_satisfiable(length)),
+        Err(()) => return Ok(StatusCode::RANGE_NOT_SATISFIABLE.into_response()),
     };
-    let mut reader = found.listen(service, inspector).await?;
+    let reader = found.listen(service, inspector).await?;
+    let recording = service.per_session.recording(inspector.session(), reader);
     let (start, end) = range.unwrap_or((0, length));
-    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(2);
-    tokio::task::spawn_blocking(move || {
-        let mut at = start;
-        while at < end {
-            let until = (at + PIECE).min(end);
-            let piece = reader.read_range(at, until).map(Bytes::from);
-            let broken = piece.is_err();
-            if sender.blocking_send(piece).is_err() || broken {
-                return;
-            }
-            at = until;
+    // Each piece is read when the one before it has been sent: a player that is paused holds a file, and no thread.
+    let body = stream::try_unfold((recording, start), move |(recording, at)| async move {
+        if at == end {
+            return Ok(None);
         }
-    });
-    let body = stream::unfold(receiver, |mut receiver| async {
-        receiver.recv().await.map(|piece| (piece, receiver))
+        let until = (at + PIECE).min(end);
+        let piece = recording.read(at, until).await?;
+        Ok::<_, io::Error>(Some((Bytes::from(piece), (recording, until))))
     });
     let mut response = (
         [
@@ -67,7 +60,8 @@ pub(super) async fn respond(
 }
 
 /// The one range asked for, as start and end (exclusive). No range, several, or another unit: the whole
-/// (RFC 9110, 14.2 allows to ignore it). A range that begins behind the end is an error.
+/// (RFC 9110, 14.2 allows to ignore it). A range that begins behind the end is an error; its answer does not tell the
+/// length (RFC 9110, 15.5.17 would), because nothing is opened then and nothing is in the trail.
 fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
     let Some(ranges) = headers
         .get(header::RANGE)
@@ -91,14 +85,6 @@ fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
     } else {
         Err(())
     }
-}
-
-fn not_satisfiable(length: u64) -> Response {
-    (
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        [(header::CONTENT_RANGE, format!("bytes */{length}"))],
-    )
-        .into_response()
 }
 
 #[cfg(test)]

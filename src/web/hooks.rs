@@ -3,7 +3,11 @@
 use super::BODY_LIMIT;
 use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
+use crate::config::TakeSignature;
+use crate::refusals::without_values;
+use crate::security_log;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
@@ -13,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{debug, error, warn};
+use tracing::{error, warn};
 use uuid::Uuid;
 
 /// The largest recording that is played back.
@@ -84,11 +88,41 @@ async fn webhook(
     hook: impl FnOnce(&Uri) -> Hook,
 ) -> Response {
     let Some(provider) = service.providers.get(provider).cloned() else {
+        unknown_provider(&service);
         return StatusCode::NOT_FOUND.into_response();
     };
+    let (raw, uri) = match raw_request(&service, provider.name(), request).await {
+        Ok(raw) => raw,
+        Err(too_large) => return too_large,
+    };
+    let event = match provider
+        .authenticate(&raw)
+        .and_then(|()| provider.parse(&raw))
+    {
+        Ok(event) => event,
+        Err(refused) => return refuse(&service, provider.name(), &raw, refused),
+    };
+    let event = with_line(&service, provider.name(), &uri, event);
+    let hook = hook(&uri);
+    match conducted(&service, provider.as_ref(), &hook, &event).await {
+        Conducted::Script(rendered) => script(rendered),
+        Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
+        Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+/// A request as its signature covers it, and its address as it came in.
+async fn raw_request(
+    service: &Service,
+    provider: &str,
+    request: Request,
+) -> Result<(RawRequest, Uri), Response> {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        let url = format!("{}{}", service.config.public_url, parts.uri.path());
+        let advice = "the body is cut short or larger than 64 KiB";
+        tell(service, provider, "size", &without_values(&url), advice);
+        return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let raw = RawRequest {
@@ -97,19 +131,17 @@ async fn webhook(
         body,
         at: service.clock.system_now(),
     };
-    let event = match provider
-        .authenticate(&raw)
-        .and_then(|()| provider.parse(&raw))
+    Ok((raw, parts.uri))
+}
+
+/// The event with the number of the line that our address names, where the webhook names no line's number.
+fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> Event {
+    if service.config.line_dialled(event.to.show()).is_none()
+        && let Some(line) = conduct::line_of_fallback(service, provider, uri)
     {
-        Ok(event) => event,
-        Err(refused) => return refuse(&service, refused),
-    };
-    let hook = hook(&parts.uri);
-    match conducted(&service, provider.as_ref(), &hook, &event).await {
-        Conducted::Script(rendered) => script(rendered),
-        Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
-        Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        event.to = line.number.to_string().into();
     }
+    event
 }
 
 /// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
@@ -120,6 +152,7 @@ pub(super) async fn conducted(
     hook: &Hook,
     event: &Event,
 ) -> Conducted {
+    service.counters.webhooks.add();
     service.counters.webhooks_by_kind.add(hook.kind());
     let answered;
     let hook = match hook {
@@ -131,28 +164,82 @@ pub(super) async fn conducted(
         }
         hook => hook,
     };
-    let conducted = conduct::conduct(service, provider, hook, event);
-    match tokio::time::timeout(service.patience.webhook, conducted).await {
-        Ok(Ok(Reply::Script(rendered))) => Conducted::Script(rendered),
-        Ok(Ok(Reply::Noted)) => Conducted::Noted,
-        Ok(Err(error)) => {
-            error!(%error, "a webhook could not be written down");
-            blunt(service, provider, hook, event)
+    let of_known_call = event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Taken(_));
+    let begun = service.health.begin();
+    let conducted = async {
+        if of_known_call {
+            let reply = conduct::conduct(service, provider, hook, event).await?;
+            return Ok::<_, StoreError>(Some(reply));
         }
-        Err(_) => {
-            error!("a webhook could not be written down in time");
-            blunt(service, provider, hook, event)
+        warn!(
+            provider = provider.name(),
+            hook = hook.kind(),
+            "webhook without a readable call id; fallback answer sent"
+        );
+        conduct::keep_without_call(service, provider, event).await?;
+        Ok(None)
+    };
+    match tokio::time::timeout(service.patience.webhook, conducted).await {
+        Ok(Ok(reply)) => {
+            service.health.succeeded(begun);
+            return match reply {
+                Some(Reply::Script(rendered)) => Conducted::Script(rendered),
+                Some(Reply::Noted) => Conducted::Noted,
+                None if matches!(hook, Hook::Status | Hook::Recording(_)) => Conducted::Noted,
+                None => blunt(service, provider, hook, event),
+            };
+        }
+        Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
+        Err(_) => error!("a webhook could not be written down in time"),
+    }
+    service.health.failed();
+    blunt(service, provider, hook, event)
+}
+
+/// Refuses a webhook: why is for the operator's log, and outside nothing is said.
+pub(super) fn refuse(
+    service: &Service,
+    provider: &str,
+    raw: &RawRequest,
+    refused: Refused,
+) -> Response {
+    service.counters.webhooks_refused.add();
+    security_log::webhook_refused();
+    let url = without_values(&raw.url);
+    tell(service, provider, refused.check(), &url, refused.advice());
+    match refused {
+        Refused::Unsigned | Refused::Stale | Refused::Forged | Refused::OtherAccount => {
+            StatusCode::FORBIDDEN.into_response()
         }
     }
 }
 
-pub(super) fn refuse(service: &Service, refused: Refused) -> Response {
-    service.counters.webhooks_refused.add();
-    debug!(%refused, "a webhook was refused");
-    match refused {
-        Refused::Forged => StatusCode::FORBIDDEN.into_response(),
-        Refused::Malformed => StatusCode::BAD_REQUEST.into_response(),
+/// The first refusal of each kind in a minute, in the log. `url` is the address as it is built here, without values.
+pub(super) fn tell(
+    service: &Service,
+    provider: &str,
+    check: &'static str,
+    url: &str,
+    advice: &'static str,
+) {
+    let now = service.clock.system_now();
+    if let Some(not_logged) = service.refusals.count(provider, check, now) {
+        warn!(
+            provider,
+            check,
+            address = url,
+            not_logged,
+            advice,
+            "webhook refused"
+        );
     }
+}
+
+/// The name in the address is from outside, and is not shown.
+fn unknown_provider(service: &Service) {
+    let url = format!("{}/hooks/…", service.config.public_url);
+    let advice = "no provider of this name is configured; compare the address entered at the provider with `dutyline check --webhook /hooks/NAME/call`";
+    tell(service, "", "provider", &url, advice);
 }
 
 /// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
@@ -180,7 +267,8 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
         let records = !provider.capabilities().streams_recordings;
         flow::blunt(line, service.clock.line_now(), records)
     };
-    Conducted::Script(provider.render_blunt(&said))
+    let line = conduct::fallback_line(service, provider.name(), line);
+    Conducted::Script(provider.render_blunt(&said, Some(&line)))
 }
 
 fn script(rendered: Rendered) -> Response {
@@ -192,11 +280,31 @@ fn script(rendered: Rendered) -> Response {
 }
 
 /// "Listen": the provider's own copy, through memory. Not there in time, and the line goes on: what is said next
-/// is that it has been recorded.
+/// is that it has been recorded. A signature must be right where there is one, and where the configuration requires it.
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
+    request: Request,
 ) -> Response {
+    let Some(provider) = service.providers.get(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let raw = match raw_request(&service, &name, request).await {
+        Ok((raw, _)) => raw,
+        Err(too_large) => return too_large,
+    };
+    let mut headers = provider.signature_headers().iter();
+    let is_signed = headers.any(|header| raw.headers.contains_key(*header));
+    let must_be = || {
+        let mut providers = service.config.providers.iter();
+        let configured = providers.find(|provider| provider.name == name);
+        configured.is_some_and(|provider| provider.take_signature == TakeSignature::Required)
+    };
+    if (is_signed || must_be())
+        && let Err(refused) = provider.authenticate(&raw)
+    {
+        return refuse(&service, &name, &raw, refused);
+    }
     let played = async {
         let found = conduct::find_take(&service, &name, call, step, &key);
         let found = tokio::time::timeout(service.patience.webhook, found)

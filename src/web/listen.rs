@@ -1,7 +1,10 @@
 //! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
 
-use crate::conduct;
+use super::hooks::tell;
+use crate::conduct::{self, Arriving};
+use crate::security_log;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::telephony::Provider;
 use crate::telephony::jambonz::listening::LONGEST_FRAME;
 use crate::telephony::jambonz::verbs::Stream;
@@ -14,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
-use tracing::error;
+use tracing::{error, warn};
 
 /// The subprotocols jambonz speaks: its own, and what the module it uses was called before.
 const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
@@ -43,6 +46,44 @@ impl Address {
     }
 }
 
+/// A recording that is written down as begun and waits for its connection. Dropped before that, because the client has
+/// gone or the upgrade failed, it is written down as one of which nothing came: the next connection can begin it.
+struct Begun {
+    service: Arc<Service>,
+    arriving: Option<Arriving>,
+}
+
+impl Begun {
+    fn new(service: &Arc<Service>, arriving: Arriving) -> Self {
+        Self {
+            service: Arc::clone(service),
+            arriving: Some(arriving),
+        }
+    }
+
+    fn connected(mut self) -> Arriving {
+        self.arriving.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let Some(arriving) = self.arriving.take() else {
+            return;
+        };
+        let service = Arc::clone(&self.service);
+        tokio::spawn(async move {
+            let recording = arriving.recording.id;
+            match conduct::nothing_came(&service, recording).await {
+                Ok(()) => warn!(%recording, "the connection of a recording was not upgraded"),
+                Err(error) => {
+                    warn!(%recording, %error, "the connection of a recording was not upgraded, and that is not written down")
+                }
+            }
+        });
+    }
+}
+
 /// `GET /hooks/{provider}/listen/…`. With the key in the address, and while the call waits for it.
 pub(super) async fn listen(
     State(service): State<Arc<Service>>,
@@ -63,13 +104,27 @@ pub(super) async fn listen(
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {
             service.counters.webhooks_refused.add();
+            security_log::webhook_refused();
+            let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
+            let advice = "the key in the address or the credentials beside it are not those of a running call";
+            tell(&service, &name, "stream key", &url, advice);
             return Ok(Err(StatusCode::NOT_FOUND.into_response()));
         }
         let upgrade = match upgrade {
             Ok(upgrade) => upgrade,
             Err(rejection) => return Ok(Err(rejection.into_response())),
         };
-        let begun = conduct::arriving(&service, &name, &stream).await?;
+        // A task of its own: it goes on when the client is gone, so that what it writes down is undone by its result.
+        let beginning = tokio::spawn({
+            let (service, name, stream) = (Arc::clone(&service), name.clone(), stream.clone());
+            async move {
+                let begun = conduct::arriving(&service, &name, &stream).await?;
+                Ok::<_, StoreError>(begun.map(|begun| Begun::new(&service, begun)))
+            }
+        });
+        let begun = beginning
+            .await
+            .map_err(|_| StoreError::Unreadable("beginning of a recording"))??;
         Ok(match begun {
             Some(begun) => Ok((upgrade, begun)),
             None => Err(StatusCode::CONFLICT.into_response()),
@@ -77,7 +132,7 @@ pub(super) async fn listen(
     };
     let begun = match tokio::time::timeout(service.patience.webhook, begin).await {
         Ok(Ok(begun)) => begun,
-        Ok(Err::<_, crate::store::StoreError>(reason)) => {
+        Ok(Err::<_, StoreError>(reason)) => {
             error!(%reason, "a recording could not be begun");
             Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
         }
@@ -95,6 +150,7 @@ pub(super) async fn listen(
         .max_message_size(LONGEST_FRAME)
         .on_upgrade(move |socket| async move {
             let (mut sink, incoming) = socket.split();
+            let begun = begun.connected();
             take_in(service, provider, stream, begun, audio(incoming)).await;
             // It is written down: now the provider may ask what comes next. The socket may be gone already.
             let _ = sink.close().await;

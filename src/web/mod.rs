@@ -9,8 +9,10 @@ mod hooks;
 mod listen;
 mod ops;
 mod policy;
+mod source;
 
 pub use policy::{Policy, Route};
+pub use source::ClientAddress;
 
 use crate::service::Service;
 use axum::Router;
@@ -33,7 +35,7 @@ pub fn router(service: Arc<Service>) -> Router {
     webhooks()
         .router()
         .nest("/api/v1", api)
-        .merge(console::router())
+        .merge(console::router(&service))
         .merge(beside_the_api().router())
         // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
         .fallback(async || StatusCode::NOT_FOUND)

@@ -2,13 +2,18 @@
 
 use crate::desk::flood;
 use crate::service::Service;
-use crate::store::{StoreError, calls, jobs, reports};
+use crate::store::{StoreError, calls, jobs, reports, strays};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tracing::warn;
+
+/// How long the folder of recordings may take to be looked at.
+const FOLDER_LIMIT: Duration = Duration::from_secs(2);
 
 type App = State<Arc<Service>>;
 
@@ -17,24 +22,27 @@ pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// The service can do its work: the database answers and the folder of recordings is there.
+/// The node can do its work: it can commit to the database, and the folder of recordings is the installation's.
 pub(super) async fn ready(State(service): App) -> Response {
-    let database = async {
-        let mut tx = service.db.read().await?;
-        jobs::count(&mut tx).await
-    };
-    if let Err(error) = database.await {
-        warn!(%error, "not ready");
+    if let Err(error) = service.health.check(&service.db, &service.clock).await {
+        warn!(%error, "not ready: the database cannot be written");
         return (StatusCode::SERVICE_UNAVAILABLE, "the database fails\n").into_response();
     }
     let recordings = service.recordings.clone();
-    let folder = tokio::task::spawn_blocking(move || recordings.exists(uuid::Uuid::nil())).await;
-    if !matches!(folder, Ok(Ok(_))) {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the folder of recordings fails\n",
-        )
-            .into_response();
+    let folder = tokio::task::spawn_blocking(move || recordings.check_marker());
+    match tokio::time::timeout(FOLDER_LIMIT, folder).await {
+        Ok(Ok(Ok(()))) => {}
+        answer => {
+            // A network file system whose server is gone does not answer at all.
+            if let Ok(Ok(Err(error))) = answer {
+                service.health.folder_is_missing(&error);
+            }
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the folder of recordings is missing\n",
+            )
+                .into_response();
+        }
     }
     "ready\n".into_response()
 }
@@ -71,13 +79,19 @@ async fn text(service: &Service) -> Result<String, StoreError> {
     }
     let mut tx = service.db.read().await?;
     text.push_str("# TYPE dutyline_jobs gauge\n");
-    for (kind, dead, count) in jobs::count(&mut tx).await? {
-        let state = if dead { "given_up" } else { "waiting" };
+    for (kind, failing, count) in jobs::count(&mut tx).await? {
+        let state = if failing { "failing" } else { "waiting" };
         let _ = writeln!(
             text,
             "dutyline_jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}"
         );
     }
+    text.push_str("# TYPE dutyline_recordings_unnamed gauge\n");
+    let unnamed = service.unnamed_files.load(Ordering::Relaxed);
+    let _ = writeln!(text, "dutyline_recordings_unnamed {unnamed}");
+    text.push_str("# TYPE dutyline_strays gauge\n");
+    let strays = strays::count(&mut tx).await?;
+    let _ = writeln!(text, "dutyline_strays {strays}");
     text.push_str("# TYPE dutyline_reports gauge\n");
     for entry in &service.config.lines {
         let line = &entry.line.id;

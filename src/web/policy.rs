@@ -29,6 +29,9 @@ pub enum Policy {
     OwnLine,
     /// Leads.
     Lead,
+    /// Members whose role works on reports, and the member in the address must share a line with them: a foreign one is
+    /// missing.
+    Colleague,
     /// Leads, and the member in the address must share a line with them: a foreign one is missing.
     OwnMember,
     /// Whoever reaches the operators' listener.

@@ -24,6 +24,8 @@ use tracing::{error, warn};
 
 /// Frames that may wait for the disk.
 const WAITING: usize = 256;
+/// So many bytes are sealed at a time: as much as the cipher seals as one piece, four seconds of audio.
+const BATCH: usize = 64 * 1024;
 /// How long a stream may send nothing, beyond the silence that ends it.
 const NO_FRAME: Duration = Duration::from_secs(5);
 /// The same where no silence ends it: a talk that is on hold.
@@ -89,10 +91,10 @@ async fn sealed(
         .recipient
         .parse()
         .map_err(|_| super::unreadable("the report's key"))?;
-    let writer = service.recordings.writer(begun.recording.id, &recipient)?;
+    let writer = service.recordings.writer(&recipient)?;
     let (sender, chunks) = mpsc::channel::<Bytes>(WAITING);
     let at = hour(service.clock.line_now());
-    let sealing = tokio::task::spawn_blocking(move || seal(writer, chunks, at));
+    let sealing = tokio::spawn(seal(writer, chunks, at));
     let mut copy = provider.copy(&begun.id);
     let mut listening = Listening::new(stream.max_seconds, stream.silence_seconds);
     let mut frames = pin!(frames);
@@ -135,7 +137,7 @@ async fn sealed(
         drop(sender);
         // It leaves nothing behind.
         let _ = sealing.await;
-        return written_down_absent(service, begun).await;
+        return Ok(conduct::nothing_came(service, begun.recording.id).await?);
     }
     copy.write(listening.missing());
     if !listening.missing().is_empty() {
@@ -144,7 +146,7 @@ async fn sealed(
     let _ = sender.send(Bytes::new()).await;
     drop(sender);
     let (stored, peaks) = sealing.await??;
-    read_back(service, begun.recording.id, &stored).await?;
+    read_back(service, &stored).await?;
     if let Some(telling) = telling {
         // What came of it is seen when all is written down.
         let _ = telling.await;
@@ -169,29 +171,51 @@ async fn sealed(
 
 /// Seals what comes, behind a header that says "until the end": it is written before anybody knows how long it gets. An
 /// empty chunk says that all has come; a closed channel alone says that nothing of it is to be kept.
-fn seal(
-    mut writer: Writer,
+///
+/// A thread is taken for each batch, and none while the caller speaks: as many as there are would otherwise be held by
+/// as many callers.
+async fn seal(
+    writer: Writer,
     mut chunks: mpsc::Receiver<Bytes>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<(Stored, Vec<u8>), Unfinished> {
     // How much may come is bounded before it gets here.
-    let mut checker = WavCheck::new(u64::MAX, None);
-    let mut take = |chunk: &[u8]| {
-        checker
-            .feed(chunk)
-            .map_err(|error| Unfinished::Failed(error.to_string()))
-    };
-    let header = header(UNTIL_THE_END);
-    take(&header)?;
-    writer.write(&header)?;
-    while let Some(chunk) = chunks.blocking_recv() {
-        if chunk.is_empty() {
-            return Ok((writer.finish(at)?, checker.peaks(PEAKS)));
+    let checker = WavCheck::new(u64::MAX, None);
+    let mut sealing = Sealing { writer, checker };
+    let mut batch = header(UNTIL_THE_END).to_vec();
+    while let Some(chunk) = chunks.recv().await {
+        batch.extend_from_slice(&chunk);
+        if !chunk.is_empty() && batch.len() < BATCH {
+            continue;
         }
-        take(&chunk)?;
-        writer.write(&chunk)?;
+        let full = std::mem::take(&mut batch);
+        sealing = tokio::task::spawn_blocking(move || sealing.take(&full)).await??;
+        if chunk.is_empty() {
+            return tokio::task::spawn_blocking(move || sealing.finish(at)).await?;
+        }
     }
     Err(Unfinished::Failed("nothing of it is to be kept".into()))
+}
+
+/// A recording that is being sealed.
+struct Sealing {
+    writer: Writer,
+    checker: WavCheck,
+}
+
+impl Sealing {
+    fn take(mut self, audio: &[u8]) -> Result<Self, Unfinished> {
+        self.checker
+            .feed(audio)
+            .map_err(|error| Unfinished::Failed(error.to_string()))?;
+        self.writer.write(audio)?;
+        Ok(self)
+    }
+
+    fn finish(self, at: chrono::DateTime<chrono::Utc>) -> Result<(Stored, Vec<u8>), Unfinished> {
+        // The only copy of what was said: the file stays, whatever becomes of the row that names it.
+        Ok((self.writer.finish(at)?.keep(), self.checker.peaks(PEAKS)))
+    }
 }
 
 /// The first words make a report, at once: the caller may be cut off in the next moment.
@@ -218,12 +242,6 @@ fn forget_later(provider: &Arc<Jambonz>, recording: &str) {
             provider.forget(&recording);
         }
     });
-}
-
-async fn written_down_absent(service: &Service, begun: &Arriving) -> Result<(), Unfinished> {
-    let mut tx = service.db.begin().await?;
-    reports::give_up(&mut tx, begun.recording.id, "absent").await?;
-    Ok(tx.commit().await?)
 }
 
 async fn written_down(

@@ -1,12 +1,16 @@
 //! Deletes a recording at the provider: only what can be read back here, only after the call, and until it is proven.
 
-use super::{Claimed, Unfinished, unreadable};
+use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::reports::{self, RecordingRow};
 use crate::telephony::ProviderError;
+use chrono::TimeDelta;
 use std::io;
 use std::sync::Arc;
 use tracing::error;
+
+/// How long a deletion waits for another call to have fetched the same recording.
+const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -21,16 +25,22 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .as_ref()
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
-        if !is_whole(service, &recording).await? {
-            service.counters.recordings_damaged.add();
-            error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
-            return Err(Unfinished::Failed(
-                "our copy is not as it was sealed".into(),
-            ));
+        own_folder(service).await?;
+        let mut tx = service.db.read().await?;
+        let others = reports::of_same_source(&mut tx, recording.id).await?;
+        drop(tx);
+        // The other call's copy may have to be fetched yet.
+        if others.iter().any(is_needed) {
+            return Err(Unfinished::Later(NEEDED));
         }
-        let provider = service.providers.get(&source.provider).ok_or_else(|| {
-            Unfinished::Failed(format!("no provider {} is configured", source.provider))
-        })?;
+        let copies = others.iter().filter(|other| other.state == "sealed");
+        for copy in copies.chain([&recording]) {
+            must_be_whole(service, copy).await?;
+        }
+        let provider = service
+            .providers
+            .get(&source.provider)
+            .ok_or_else(|| super::not_configured(&source.provider))?;
         if !provider.capabilities().deletes {
             // It stays there as long as the account keeps recordings, and nobody is told otherwise.
             let mut tx = service.db.begin().await?;
@@ -45,10 +55,29 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
+/// Does a recording still have to be fetched? One that was lost may be fetched after all.
+fn is_needed(recording: &RecordingRow) -> bool {
+    !recording.deleted && !matches!(recording.state.as_str(), "sealed" | "absent")
+}
+
+async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<(), Unfinished> {
+    if is_whole(service, recording).await? {
+        return Ok(());
+    }
+    service.counters.recordings_damaged.add();
+    error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
+    Err(Unfinished::Failed(
+        "our copy is not as it was sealed".into(),
+    ))
+}
+
 /// Is our file there, and as it was sealed?
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
-    let (recordings, id) = (service.recordings.clone(), recording.id);
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(id)).await?;
+    let Some(file) = recording.file else {
+        return Ok(false);
+    };
+    let recordings = service.recordings.clone();
+    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(file)).await?;
     match hash {
         Ok(hash) => Ok(recording.sha256.as_deref() == Some(&hash[..])),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -56,15 +85,17 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
     }
 }
 
-/// Deletes, and deletes again: only "there is no such thing" proves it.
+/// Has it deleted. Proof is that it cannot be fetched any more where it was fetched from; what the request to delete it was
+/// answered is not.
 async fn prove_gone(provider: &dyn crate::telephony::Provider, id: &str) -> Result<(), Unfinished> {
-    for _ in 0..2 {
-        match provider.delete(id).await {
-            Err(ProviderError::NotFound) => return Ok(()),
-            result => result?,
-        }
+    match provider.delete(id).await {
+        Ok(()) | Err(ProviderError::NotFound) => {}
+        Err(error) => return Err(error.into()),
     }
-    Err(Unfinished::Failed(
-        "deleted at the provider, but not proven gone".into(),
-    ))
+    match provider.is_gone(id).await? {
+        true => Ok(()),
+        false => Err(Unfinished::Failed(
+            "deleted at the provider, but it can still be fetched there".into(),
+        )),
+    }
 }

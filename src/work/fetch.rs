@@ -1,16 +1,17 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
 use super::sealed::{PEAKS, Sound, read_back, write_down};
-use super::{Claimed, Unfinished, unreadable};
+use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::clock::hour;
 use crate::service::{ProviderRef, Service};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::telephony::Download;
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
-use crate::vault::recordings::Stored;
+use crate::vault::recordings::Finished;
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
 use futures_util::StreamExt;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -28,18 +29,19 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     if recording.state != "announced" {
         return finish_empty(service, job).await;
     }
+    own_folder(service).await?;
     let source = recording
         .sid
         .as_ref()
         .and_then(|sid| service.open_sid(sid))
         .ok_or_else(|| unreadable("the recording's id"))?;
-    let (stored, wav, peaks) = download(service, &source, &recording, &report).await?;
-    read_back(service, recording.id, &stored).await?;
+    let (finished, wav, peaks) = download(service, &source, &report).await?;
+    read_back(service, finished.stored()).await?;
     let sound = Sound {
         milliseconds: wav.duration_ms,
         peaks,
     };
-    commit(service, job, &recording, &report, &stored, &sound).await
+    commit(service, job, &recording, &report, finished, &sound).await
 }
 
 async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished> {
@@ -52,18 +54,30 @@ async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished
 async fn download(
     service: &Arc<Service>,
     source: &ProviderRef,
-    recording: &RecordingRow,
     report: &Report,
-) -> Result<(Stored, Wav, Vec<u8>), Unfinished> {
-    let provider = service.providers.get(&source.provider).ok_or_else(|| {
-        Unfinished::Failed(format!("no provider {} is configured", source.provider))
-    })?;
+) -> Result<(Finished, Wav, Vec<u8>), Unfinished> {
+    let provider = service
+        .providers
+        .get(&source.provider)
+        .ok_or_else(|| super::not_configured(&source.provider))?;
     let recipient: Recipient = report
         .recipient
         .parse()
         .map_err(|_| unreadable("the report's key"))?;
-    let Download { length, mut body } = provider.fetch(&source.id).await?;
-    let mut writer = service.recordings.writer(recording.id, &recipient)?;
+    let slowest = service.slowest;
+    let too_slow = || {
+        Unfinished::Failed(format!(
+            "the provider sent less than {} bytes in {} s",
+            slowest.bytes,
+            slowest.time.as_secs_f32()
+        ))
+    };
+    let mut window = pin!(tokio::time::sleep(slowest.time));
+    let Download { length, mut body } = tokio::select! {
+        download = provider.fetch(&source.id) => download?,
+        () = &mut window => return Err(too_slow()),
+    };
+    let mut writer = service.recordings.writer(&recipient)?;
     let (sender, mut chunks) = mpsc::channel::<Bytes>(8);
     let at = hour(service.clock.line_now());
     let sealing = tokio::task::spawn_blocking(move || {
@@ -84,8 +98,22 @@ async fn download(
         }
         Err(Unfinished::Failed("the recording broke off".into()))
     });
-    while let Some(chunk) = body.next().await {
+    let mut in_window = 0;
+    loop {
+        let chunk = tokio::select! {
+            chunk = body.next() => chunk,
+            () = &mut window => {
+                if in_window < slowest.bytes {
+                    return Err(too_slow());
+                }
+                in_window = 0;
+                window.set(tokio::time::sleep(slowest.time));
+                continue;
+            }
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk?;
+        in_window += chunk.len() as u64;
         if !chunk.is_empty() && sender.send(chunk).await.is_err() {
             break;
         }
@@ -100,18 +128,19 @@ async fn commit(
     job: &Claimed,
     recording: &RecordingRow,
     report: &Report,
-    stored: &Stored,
+    finished: Finished,
     sound: &Sound,
 ) -> Result<(), Unfinished> {
     let mut tx = service.db.begin().await?;
+    // Up to the commit an error means that no row names the file: it is removed.
     job.done(&mut tx).await?;
-    if !write_down(service, &mut tx, recording, report, stored, sound).await? {
+    let stored = *finished.stored();
+    if !write_down(service, &mut tx, recording, report, &stored, sound).await? {
         // The provider said meanwhile that there is none: nothing will refer to the file.
-        tx.commit().await?;
-        let (recordings, id) = (service.recordings.clone(), recording.id);
-        tokio::task::spawn_blocking(move || recordings.remove(id)).await??;
-        return Ok(());
+        return Ok(tx.commit().await?);
     }
+    // A commit that fails may have been made all the same.
+    finished.keep();
     tx.commit().await?;
     service.counters.recordings_sealed.add();
     Ok(())

@@ -1,13 +1,15 @@
 //! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds, the
-//! sound of a reply whose call nobody here has settled.
+//! sound of a reply whose call nobody here has settled. And what is counted in time: files no row names.
 
 use crate::clock::hour;
 use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{StoreError, calls, members, reports};
-use chrono::TimeDelta;
+use crate::store::{Db, StoreError, calls, members, nodes, reports};
+use crate::vault::recordings::{Recordings, Unnamed};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
@@ -17,6 +19,8 @@ use uuid::Uuid;
 const ABANDONED_DAYS: i64 = 30;
 /// No call lasts that long: what one needed to be said is needed no more.
 const LONGEST_CALL: TimeDelta = TimeDelta::hours(3);
+/// How long the row of a node is kept that is not checked any more.
+const NODES_KEPT: TimeDelta = TimeDelta::days(1);
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(3600);
 
@@ -26,11 +30,55 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         if let Err(error) = tidy(&service).await {
             warn!(%error, "housekeeping failed; it is tried again in an hour");
         }
+        if let Err(error) = count_unnamed(&service, service.clock.system_now()).await {
+            warn!(%error, "files of recordings cannot be counted; it is tried again in an hour");
+        }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = stop.changed() => {}
         }
     }
+}
+
+/// A file younger than this may be named by a row any moment: it is not counted.
+pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
+
+/// The files of the folder of recordings that no row names, but for those of the last hour before `now`.
+///
+/// # Errors
+///
+/// When the database or the folder cannot be read.
+pub async fn unnamed(
+    db: &Db,
+    recordings: &Recordings,
+    now: DateTime<Utc>,
+) -> Result<Vec<Unnamed>, String> {
+    let before = now - MAY_BE_NAMED;
+    let named = async { reports::files(&mut db.read().await?).await };
+    let named = named.await.map_err(|error: StoreError| error.to_string())?;
+    let recordings = recordings.clone();
+    tokio::task::spawn_blocking(move || recordings.unnamed(&named, before))
+        .await
+        .map_err(|_| "a worker stopped".to_owned())?
+        .map_err(|error| format!("the folder of recordings: {error}"))
+}
+
+/// Counts those files, for the metrics, and logs when there are any.
+///
+/// # Errors
+///
+/// When the database or the folder cannot be read.
+pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), String> {
+    let unnamed = unnamed(&service.db, &service.recordings, now).await?;
+    let count = unnamed.len();
+    service.unnamed_files.store(count, Ordering::Relaxed);
+    if count > 0 {
+        warn!(
+            count,
+            "files in the folder of recordings that no recording refers to; see `dutyline recordings unnamed`"
+        );
+    }
+    Ok(())
 }
 
 /// Throws away what is due.
@@ -43,6 +91,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     service.sounds.forget_before(now - LONGEST_CALL);
     let mut tx = service.db.begin().await?;
     members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
+    nodes::forget(&mut tx, now - NODES_KEPT).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);
     let mut tx = service.db.begin().await?;
@@ -68,6 +117,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
                 action: "entry_purged",
                 report: Some(report.id),
                 object: Some(entry.id),
+                detail: Some(&entry.kind),
                 ..Act::default()
             };
             audit::append(&mut tx, &report.line, act);

@@ -1,8 +1,10 @@
 //! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
 //!
 //! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
-//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over.
+//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over. A
+//! recording whose line is not known is a `stray` until the provider names its call.
 
+pub mod alarm;
 pub mod arrive;
 mod delete;
 mod fetch;
@@ -11,8 +13,13 @@ mod pace;
 pub mod runner;
 mod sealed;
 mod settle;
+pub mod slots;
+mod strays;
 mod watch;
 
+pub use settle::most_asks as settle_asks;
+
+use crate::service::Service;
 use crate::store::jobs::{self, JobRow};
 use crate::store::{StoreError, Tx};
 use crate::telephony::ProviderError;
@@ -41,11 +48,15 @@ impl Claimed {
 /// Why a job is not done yet.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// It is to be tried again, sooner or later as it has been tried often before. The reason holds nothing secret.
+    /// It is to be tried again, sooner or later as it has failed often before. The reason holds nothing secret.
     Failed(String),
+    /// The same, but not before this time has passed: the provider asked for it.
+    Busy(String, TimeDelta),
     /// Nothing is wrong; it is just not time yet.
     Later(TimeDelta),
-    /// Somebody else does it.
+    /// What the job needs of this machine is not there: it is tried again after this time, and counts as no failure.
+    Waiting(TimeDelta),
+    /// The lease was lost, or could not be renewed: another worker may be at it.
     LeaseLost,
 }
 
@@ -57,13 +68,25 @@ impl From<StoreError> for Unfinished {
 
 impl From<ProviderError> for Unfinished {
     fn from(error: ProviderError) -> Self {
-        Self::Failed(error.to_string())
+        let reason = error.to_string();
+        match error {
+            ProviderError::Busy(time) => {
+                Self::Busy(reason, TimeDelta::from_std(time).unwrap_or(pace::HOUR))
+            }
+            _ => Self::Failed(reason),
+        }
     }
 }
 
 impl From<std::io::Error> for Unfinished {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(format!("the folder of recordings: {}", error.kind()))
+    }
+}
+
+impl From<crate::vault::receipts::Stopped> for Unfinished {
+    fn from(error: crate::vault::receipts::Stopped) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 
@@ -76,15 +99,38 @@ impl From<tokio::task::JoinError> for Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(reason) => f.write_str(reason),
+            Self::Failed(reason) | Self::Busy(reason, _) => f.write_str(reason),
             Self::Later(_) => f.write_str("not yet"),
+            Self::Waiting(_) => f.write_str("waiting for the folder of recordings"),
             Self::LeaseLost => f.write_str("the lease was lost"),
+        }
+    }
+}
+
+/// How long a job waits for the folder of recordings.
+const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
+
+/// Puts the job off unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
+/// nothing deleted at the provider on the strength of what is there.
+async fn own_folder(service: &Service) -> Result<(), Unfinished> {
+    let recordings = service.recordings.clone();
+    match tokio::task::spawn_blocking(move || recordings.check_marker()).await? {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            service.health.folder_is_missing(&error);
+            Err(Unfinished::Waiting(WAIT_FOR_FOLDER))
         }
     }
 }
 
 fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
+}
+
+fn not_configured(provider: &str) -> Unfinished {
+    Unfinished::Failed(format!(
+        "no [[provider]] is named {provider}; configure it under this name again"
+    ))
 }
 
 /// Bytes as hex digits.

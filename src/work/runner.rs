@@ -1,47 +1,56 @@
-//! Claims jobs, does them, retries them, gives them up with an alarm.
+//! Claims jobs, does them, tries them again for as long as they fail.
 
-use super::sealed::write_down_lost;
-use super::{Claimed, Unfinished, delete, fetch, pace, settle, watch};
-use crate::clock::random_id;
+use super::slots::Slots;
+use super::{Claimed, Unfinished, alarm, delete, fetch, pace, settle, strays, watch};
+use crate::clock::{hour, instant, random_id};
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::jobs::{self, Kind};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::{OwnedSemaphorePermit, watch as channel};
+use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
 
-/// How many jobs run at once. Fetching waits for the network; sealing is quick.
-const AT_ONCE: usize = 4;
-/// How long a claimed job is ours; renewed at a third of it.
+/// How long a claimed job is ours.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// When it is renewed.
+const RENEW_AFTER: Duration = Duration::from_secs(20);
+/// How long claiming or renewing may take.
+const RENEW_WITHIN: Duration = Duration::from_secs(5);
+/// How soon renewing is tried again when it fails.
+const RENEW_AGAIN: Duration = Duration::from_secs(1);
+/// After so long without a renewal the work is given up: with what claiming or renewing took, before the lease runs out.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
 /// How long to sleep when there is nothing to do. Another node may enqueue without ringing our bell.
 const NAP: Duration = Duration::from_secs(1);
 
+/// A kind of job, and the provider it asks: each has slots of its own, so that what is slow keeps nothing else waiting.
+type Lane = (Kind, String);
+
+/// How many jobs of a kind and a provider run at once.
+fn slots_of((kind, _): &Lane) -> usize {
+    match kind {
+        // Callers wait for their receipts. A few of them may ask the provider meanwhile (see `settle`).
+        Kind::Settle => 8,
+        _ => 4,
+    }
+}
+
 /// Works until `stop` says so; then waits for the jobs it has begun.
 pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let alarm = tokio::spawn(alarm::run(Arc::clone(&service), stop.clone()));
+    let slots = Slots::new(slots_of);
     while !*stop.borrow() {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            break;
-        };
-        match claim(&service).await {
-            Ok(Some(job)) => {
-                let service = Arc::clone(&service);
-                tokio::spawn(async move {
-                    work(&service, job).await;
-                    drop(slot);
-                    service.worked.send_modify(|count| *count += 1);
-                    service.wake.notify_one();
-                });
-            }
+        let now = service.clock.system_now();
+        match begin_due(&service, &slots, now).await {
+            Ok(true) => {}
             result => {
-                drop(slot);
                 if let Err(error) = result {
                     warn!(%error, "the job queue cannot be read");
                 }
-                let nap = nap(&service).await;
+                let nap = nap(&service, now).await;
                 tokio::select! {
                     () = service.wake.notified() => {}
                     () = tokio::time::sleep(nap) => {}
@@ -50,14 +59,52 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
             }
         }
     }
-    let _all = slots.acquire_many(AT_ONCE as u32).await;
+    slots.all_free().await;
+    let _ = alarm.await;
 }
 
-/// Until the next job is due, but not long.
-async fn nap(service: &Service) -> Duration {
+/// Begins one job of each kind and provider that has one due and a free slot; false when none was begun.
+async fn begin_due(
+    service: &Arc<Service>,
+    slots: &Slots<Lane>,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut tx = service.db.read().await?;
+    let due = jobs::due(&mut tx, now).await?;
+    drop(tx);
+    let mut begun = false;
+    for (kind, provider) in due {
+        // Another version's: it is that one's to do.
+        let Ok(kind) = kind.parse::<Kind>() else {
+            continue;
+        };
+        let lane = (kind, provider);
+        let Some(slot) = slots.take(&lane) else {
+            continue;
+        };
+        if let Some(job) = claim(service, &lane).await? {
+            begin(service, kind, job, slot);
+            begun = true;
+        }
+    }
+    Ok(begun)
+}
+
+fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphorePermit) {
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        work(&service, kind, &job).await;
+        drop(slot);
+        service.worked.send_modify(|count| *count += 1);
+        service.wake.notify_one();
+    });
+}
+
+/// Until the next job is due, but not long. What was due at `now` waits for a slot, and is begun when one is given back.
+async fn nap(service: &Service, now: DateTime<Utc>) -> Duration {
     let due = async {
         let mut tx = service.db.read().await?;
-        jobs::next_due(&mut tx).await
+        jobs::next_due(&mut tx, now).await
     };
     match due.await {
         Ok(Some(at)) => (at - service.clock.system_now())
@@ -68,26 +115,24 @@ async fn nap(service: &Service) -> Duration {
     }
 }
 
-async fn claim(service: &Service) -> Result<Option<Claimed>, StoreError> {
+async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Claimed>, StoreError> {
+    let begun = instant();
     let lease = random_id();
     let now = service.clock.system_now();
     let mut tx = service.db.begin().await?;
-    let row = jobs::claim(&mut tx, lease, now, now + LEASE).await?;
+    let row = jobs::claim(&mut tx, kind.as_str(), provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
+    // Too much of the lease is gone to rely on it: it runs out, and the job is claimed again.
+    if begun.elapsed() > RENEW_WITHIN {
+        return Ok(None);
+    }
     Ok(row.map(|row| Claimed { row, lease }))
 }
 
-async fn work(service: &Arc<Service>, job: Claimed) {
-    let kind: Kind = match job.row.kind.parse() {
-        Ok(kind) => kind,
-        Err(_) => {
-            error!(job = %job.row.id, "a job of an unknown kind");
-            return;
-        }
-    };
+async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     let result = tokio::select! {
-        result = carry_out(service, kind, &job) => result,
-        () = keep_lease(service, &job) => Err(Unfinished::LeaseLost),
+        result = carry_out(service, kind, job) => result,
+        () = keep_lease(|| renew(service, job)) => Err(Unfinished::LeaseLost),
     };
     let put_back = match result {
         Ok(()) => {
@@ -96,17 +141,10 @@ async fn work(service: &Arc<Service>, job: Claimed) {
             Ok(())
         }
         Err(Unfinished::LeaseLost) => Ok(()),
-        Err(Unfinished::Later(wait)) => retry(service, &job, wait).await,
-        Err(reason) => match pace::wait(job.row.attempts) {
-            Some(wait) => {
-                debug!(job = %kind, subject = %job.row.subject, attempt = job.row.attempts, %reason, "job to be tried again");
-                retry(service, &job, wait).await
-            }
-            None => {
-                error!(job = %kind, subject = %job.row.subject, %reason, "job given up");
-                bury(service, kind, &job).await
-            }
-        },
+        Err(Unfinished::Later(wait) | Unfinished::Waiting(wait)) => {
+            put_off(service, job, wait).await
+        }
+        Err(reason) => fail(service, kind, job, &reason).await,
     };
     if let Err(error) = put_back {
         // Its lease runs out, and it is claimed again.
@@ -114,47 +152,89 @@ async fn work(service: &Arc<Service>, job: Claimed) {
     }
 }
 
+/// Does a job, in a task of its own: one that panics has failed like any other. The task ends with this future.
 async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<(), Unfinished> {
-    match kind {
-        Kind::Fetch => fetch::run(service, job).await,
-        Kind::Delete => delete::run(service, job).await,
-        Kind::Settle => settle::run(service, job).await,
-        Kind::Watch => watch::run(service, job).await,
+    let (service, job) = (Arc::clone(service), job.clone());
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        match kind {
+            Kind::Fetch => fetch::run(&service, &job).await,
+            Kind::Delete => delete::run(&service, &job).await,
+            Kind::Settle => settle::run(&service, &job).await,
+            Kind::Watch => watch::run(&service, &job).await,
+            Kind::Stray => strays::run(&service, &job).await,
+        }
+    });
+    match task.join_next().await {
+        Some(Ok(result)) => result,
+        Some(Err(_)) | None => {
+            error!(job = %kind, "a job panicked");
+            Err(Unfinished::Failed("the program failed (a panic)".into()))
+        }
     }
 }
 
-/// Renews the lease until it is lost.
-async fn keep_lease(service: &Service, job: &Claimed) {
-    let third = (LEASE / 3).to_std().unwrap_or(NAP);
+/// Renews the lease with `renew` (false when it is lost); returns when it is lost, or could not be renewed in time.
+async fn keep_lease<F>(mut renew: impl FnMut() -> F)
+where
+    F: Future<Output = Result<bool, StoreError>>,
+{
     loop {
-        tokio::time::sleep(third).await;
         let renewed = async {
-            let until = service.clock.system_now() + LEASE;
-            let mut tx = service.db.begin().await?;
-            let renewed = jobs::renew(&mut tx, job.row.id, job.lease, until).await?;
-            tx.commit().await?;
-            Ok::<_, StoreError>(renewed)
+            tokio::time::sleep(RENEW_AFTER).await;
+            loop {
+                if let Ok(Ok(renewed)) = tokio::time::timeout(RENEW_WITHIN, renew()).await {
+                    return renewed;
+                }
+                tokio::time::sleep(RENEW_AGAIN).await;
+            }
         };
-        if let Ok(false) = renewed.await {
+        if !matches!(tokio::time::timeout(GIVE_UP_AFTER, renewed).await, Ok(true)) {
             return;
         }
     }
 }
 
-async fn retry(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), StoreError> {
+async fn renew(service: &Service, job: &Claimed) -> Result<bool, StoreError> {
+    let until = service.clock.system_now() + LEASE;
+    let mut tx = service.db.begin().await?;
+    let renewed = jobs::renew(&mut tx, job.row.id, job.lease, until).await?;
+    tx.commit().await?;
+    Ok(renewed)
+}
+
+async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), StoreError> {
     let at = service.clock.system_now() + wait;
     let mut tx = service.db.begin().await?;
-    jobs::retry(&mut tx, job.row.id, job.lease, at).await?;
+    jobs::put_off(&mut tx, job.row.id, job.lease, at).await?;
     tx.commit().await
 }
 
-/// Gives a job up. It stays in the table, and the line's status and the metrics show it.
-async fn bury(service: &Service, kind: Kind, job: &Claimed) -> Result<(), StoreError> {
-    service.counters.jobs_dead.add();
+/// Puts a job back that has failed: it is tried again after its backoff, or when the provider wants to be asked again.
+async fn fail(
+    service: &Service,
+    kind: Kind,
+    job: &Claimed,
+    reason: &Unfinished,
+) -> Result<(), StoreError> {
+    service.counters.jobs_failed.add();
+    let failures = job.row.failures.saturating_add(1);
+    debug!(job = %kind, subject = %job.row.subject, failures, %reason, "job to be tried again");
+    let wait = match reason {
+        Unfinished::Busy(_, asked) => {
+            let asked = pace::with_jitter((*asked).min(pace::HOUR));
+            asked.max(pace::wait(failures))
+        }
+        _ => pace::wait(failures),
+    };
+    let now = service.clock.system_now();
+    // To the hour: a job's first tries tell when its call came.
+    let since = pace::is_told(failures, wait).then(|| hour(now));
     let mut tx = service.db.begin().await?;
-    jobs::bury(&mut tx, job.row.id, job.lease).await?;
-    if kind == Kind::Fetch {
-        write_down_lost(service, &mut tx, job.row.subject).await?;
-    }
+    let reason = reason.to_string();
+    jobs::fail(&mut tx, job.row.id, job.lease, now + wait, &reason, since).await?;
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,13 +28,9 @@ pub(super) struct Sound {
 }
 
 /// What was written must be what is on disk now, before anything relies on it.
-pub(super) async fn read_back(
-    service: &Service,
-    recording: Uuid,
-    stored: &Stored,
-) -> Result<(), Unfinished> {
-    let recordings = service.recordings.clone();
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(recording)).await??;
+pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), Unfinished> {
+    let (recordings, file) = (service.recordings.clone(), stored.file);
+    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(file)).await??;
     if hash == stored.sealed_sha256 {
         Ok(())
     } else {
@@ -56,7 +52,8 @@ pub(super) async fn write_down(
 ) -> Result<bool, StoreError> {
     let now = service.clock.line_now();
     let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
-    if !reports::seal(tx, recording.id, padded, &stored.sealed_sha256).await? {
+    let (file, hash) = (stored.file, &stored.sealed_sha256);
+    if !reports::seal(tx, recording.id, file, padded, hash).await? {
         return Ok(false);
     }
     add_entry(
@@ -95,7 +92,9 @@ pub(super) async fn write_down(
         .is_none_or(|call| call.settled);
     if over {
         let now = service.clock.system_now();
-        jobs::enqueue(tx, random_id(), Kind::Delete, recording.id, now).await?;
+        let provider = service.provider_of(recording.sid.as_ref());
+        let id = random_id();
+        jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
     }
     Ok(true)
 }

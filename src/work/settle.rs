@@ -4,11 +4,13 @@
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
+use crate::clock::hour;
 use crate::conduct::{accept_orphan, hung_up, open_state, unnamed_steps};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
+use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
@@ -19,15 +21,26 @@ use crate::vault::receipts::{self, Derived};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
-use tracing::warn;
+use std::time::Duration;
+use tracing::{error, warn};
 use uuid::Uuid;
 
-/// So many tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
+/// So many failed tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
 /// has to find what it still has.
 const PATIENCE: i32 = 10;
+/// A provider that wants to be asked again no sooner than this holds up nothing.
+const LONGEST_ASKED: TimeDelta = TimeDelta::minutes(5);
+/// How long a provider may take to list a call's recordings.
+const LISTED_WITHIN: Duration = Duration::from_secs(20);
 /// So many tries (about 20 seconds) what is still being streamed to us may hold it up; then whoever took it in is gone, or
 /// so it seems: one that comes to its end after all is written down after all.
 const STREAMED: i32 = 9;
+
+/// Of so many calls a provider is asked for the recordings at once: fewer than calls are settled at once, so that a
+/// provider that does not answer holds up only the calls it is asked about.
+pub fn most_asks(_provider: &String) -> usize {
+    4
+}
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -108,7 +121,17 @@ async fn look_for_recordings(
     let Some(provider) = service.providers.get(&sid.provider) else {
         return Ok(());
     };
-    match provider.recordings_of(&sid.id).await {
+    let Some(slot) = service.asking.take(&sid.provider) else {
+        let seconds = 1 << job.row.attempts.clamp(1, 5);
+        return Err(Unfinished::Later(TimeDelta::milliseconds(500 * seconds)));
+    };
+    let asked = tokio::time::timeout(LISTED_WITHIN, provider.recordings_of(&sid.id)).await;
+    drop(slot);
+    let asked = match asked {
+        Ok(asked) => asked.map_err(Unfinished::from),
+        Err(_) => Err(Unfinished::Failed("the provider took too long".into())),
+    };
+    match asked {
         Ok(found) => {
             let mut tx = service.db.begin().await?;
             let Some(call) = calls::by_id(&mut tx, call).await? else {
@@ -120,7 +143,7 @@ async fn look_for_recordings(
             let mut steps = steps.into_iter().peekable();
             for recording in found {
                 let id = recording.show();
-                let lookup = service.recording_lookup(&sid.provider, id);
+                let lookup = service.recording_lookup(&sid.provider, id, call.id);
                 if reports::recording_by_lookup(&mut tx, &lookup)
                     .await?
                     .is_some()
@@ -137,9 +160,13 @@ async fn look_for_recordings(
             tx.commit().await?;
             Ok(())
         }
-        Err(error) if job.row.attempts < PATIENCE => Err(error.into()),
-        Err(error) => {
-            warn!(%call, %error, "settled without the provider's word on its recordings");
+        Err(Unfinished::Busy(reason, wait)) if wait > LONGEST_ASKED => {
+            warn!(%call, %reason, "settled without the provider's word on its recordings");
+            Ok(())
+        }
+        Err(reason) if job.row.failures + 1 < PATIENCE => Err(reason),
+        Err(reason) => {
+            warn!(%call, %reason, "settled without the provider's word on its recordings");
             Ok(())
         }
     }
@@ -228,7 +255,11 @@ async fn settle(
     let comes = report.reference.is_some() || state.as_ref().is_some_and(comes);
     if let (Some(derived), true) = (receipt, comes) {
         let recipient = derived.identity.recipient().to_string();
-        reports::insert_receipt(tx, &derived.lookup, &call.line, report.id, &recipient).await?;
+        let lookup = &derived.lookup;
+        let other = reports::insert_receipt(tx, lookup, &call.line, report.id, &recipient).await?;
+        if let Some(other) = other {
+            receipt_is_shared(service, tx, &call.line, [report.id, other]).await?;
+        }
     }
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
@@ -241,7 +272,8 @@ async fn settle(
     for recording in recordings {
         if recording.state == "sealed" && !recording.deleted {
             let id = crate::clock::random_id();
-            jobs::enqueue(tx, id, Kind::Delete, recording.id, now).await?;
+            let provider = service.provider_of(recording.sid.as_ref());
+            jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == "absent" && is_streamed(service, &recording) {
             // It rests nowhere: nothing needs its id any more.
             reports::forget_source(tx, recording.id).await?;
@@ -252,6 +284,29 @@ async fn settle(
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
         let counter = &service.counters.calls_without_message;
         counter.add(reached.as_str());
+    }
+    Ok(())
+}
+
+/// The digits were spoken before anything could be looked up under them, so two callers have the same receipt: chance,
+/// one call in a hundred million on a line with a thousand reports. The receipt opens neither report from then on.
+async fn receipt_is_shared(
+    service: &Service,
+    tx: &mut Tx,
+    line: &str,
+    [report, other]: [Uuid; 2],
+) -> Result<(), StoreError> {
+    error!(%line, %report, %other, "two callers have the same receipt; it opens neither report");
+    service.counters.receipts_shared.add();
+    for (report, other) in [(report, other), (other, report)] {
+        let act = Act {
+            at: hour(service.clock.line_now()),
+            action: "receipt_shared",
+            report: Some(report),
+            object: Some(other),
+            ..Act::default()
+        };
+        audit::append(tx, line, act);
     }
     Ok(())
 }

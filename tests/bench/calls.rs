@@ -133,7 +133,11 @@ fn measure(
         0.0,
         "every webhook was written down"
     );
-    assert_eq!(served.metric("jobs_dead_total"), 0.0, "every job was done");
+    assert_eq!(
+        served.metric("jobs_failed_total"),
+        0.0,
+        "every job was done"
+    );
 }
 
 /// Whole calls from `at_once` callers: how many there were, and how long their webhooks took.

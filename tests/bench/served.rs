@@ -60,7 +60,7 @@ api_url = "{api_url}"
             database.address(folder)
         );
         std::fs::write(folder.join("dutyline.toml"), configuration).expect("a configuration");
-        std::fs::write(folder.join("password"), "correct horse battery staple\n").expect("a file");
+        std::fs::write(folder.join("password"), "seven herons over grey water\n").expect("a file");
         let init = ["init", "--lead", "wang", "--password-file", "password"];
         let done = program(folder, &init).output().expect("init runs");
         assert!(
@@ -110,7 +110,7 @@ api_url = "{api_url}"
     /// Logs the lead in, and gives the session's token.
     pub fn log_in(&self) -> String {
         let head = "POST /api/v1/session HTTP/1.1\r\nContent-Type: application/json";
-        let who = r#"{"name":"wang","password":"correct horse battery staple"}"#;
+        let who = r#"{"name":"wang","password":"seven herons over grey water"}"#;
         let (_, answer) = Caller::dial(self.address).request(head, who);
         let token = answer.split('"').find(|text| text.len() > 30);
         token.expect("a token").to_owned()

@@ -3,6 +3,7 @@
 
 use super::Window;
 use super::office::{LI, office, tone};
+use crate::support::LEAD;
 use serde_json::json;
 
 /// Of which the texts below must be the only markup.
@@ -197,6 +198,7 @@ async fn what_is_written_never_becomes_part_of_the_page() {
         "\"'><svg onload=window.x=1>",
     ];
     let line = office().await;
+    let li = line.li().await;
     let at = line.reported(&tone(2)).await;
     let window = Window::open().await;
     window.sign_in_lead(&line.url).await;
@@ -225,7 +227,6 @@ async fn what_is_written_never_becomes_part_of_the_page() {
     assert_eq!(window.script(STRANGERS).await, own);
 
     // Also when it comes by itself, with a name, into a page that is open.
-    let li = line.li().await;
     for payload in payloads {
         li.post(&format!("{at}/note"), &[("text", payload)]).await;
     }
@@ -233,6 +234,7 @@ async fn what_is_written_never_becomes_part_of_the_page() {
         .until("return document.querySelectorAll('.note').length === 8;")
         .await;
     assert_eq!(window.script(STRANGERS).await, own);
+    window.follow(".changes button").await;
     window.goto(&format!("{}/console/members", line.url)).await;
     let own = window.script(STRANGERS).await;
     for payload in payloads
@@ -243,10 +245,13 @@ async fn what_is_written_never_becomes_part_of_the_page() {
         window
             .write("main [name=password]", "a long password")
             .await;
+        window
+            .write("#add ~ form [name=own_password]", LEAD.1)
+            .await;
         window.follow("main button.main").await;
         window.wait_for("[name=name][value='']").await;
     }
-    let names = "return [...document.querySelectorAll('tbody td:first-child')].map((td) => td.textContent.trim());";
+    let names = "return [...document.querySelectorAll('tbody td:first-child bdi')].map((name) => name.textContent);";
     let names = window.script(names).await;
     for payload in payloads
         .iter()
@@ -257,8 +262,58 @@ async fn what_is_written_never_becomes_part_of_the_page() {
             "{payload}: {names}"
         );
     }
+    window.follow(".changes button").await;
+    window.goto(&format!("{}/console/members", line.url)).await;
     assert_eq!(window.script(STRANGERS).await, own);
     assert_eq!(window.script("return window.x === undefined;").await, true);
+    window.finish().await;
+    line.finish().await;
+}
+
+/// What is written and not saved is not thrown away by a form that is about something else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unsaved_note_is_left_only_after_a_question() {
+    /// Notes whether the page would have asked; the driver answers such a question itself.
+    const LISTEN: &str = "addEventListener('beforeunload', (event) => { localStorage.asked = event.defaultPrevented; });";
+    let line = office().await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    let at = line.reported(&tone(1)).await;
+    for (write, follow, asks) in [
+        ("", "main .actions button", false),
+        ("#note-form textarea", "main .actions button", true),
+        ("#note-form textarea", "header .tools form button", true),
+        ("#reply-form textarea", "#reply-form button", false),
+    ] {
+        window.goto(&format!("{}{at}", line.url)).await;
+        if !write.is_empty() {
+            window.write(write, "unsaved").await;
+        }
+        window.script(LISTEN).await;
+        window.follow(follow).await;
+        let asked = window.script("return localStorage.asked;").await;
+        assert_eq!(asked, json!(asks.to_string()), "{write} {follow}");
+    }
+    window.finish().await;
+    line.finish().await;
+}
+
+/// A click on the picture of the sound goes there, also when nothing of the recording has been loaded yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_click_on_the_wave_counts() {
+    let line = office().await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    let at = line.reported(&tone(4)).await;
+    window.goto(&format!("{}{at}", line.url)).await;
+    window.wait_for(".player[data-ready]").await;
+    window.click(".player input[type=range]").await;
+    window
+        .until(
+            "const audio = document.querySelector('audio');
+            return audio.readyState > 0 && Math.abs(audio.currentTime - 2) < 0.3;",
+        )
+        .await;
     window.finish().await;
     line.finish().await;
 }

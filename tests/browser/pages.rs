@@ -7,8 +7,9 @@ use super::office::{office_with, tone};
 use crate::duty::{connected, roster};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::sql::run;
-use crate::support::{NUMBER, TestLine};
+use crate::support::{LEAD, NUMBER, TestLine};
 use dutyline::simulator::faults::Faults;
+use dutyline::store::members;
 
 /// Controls that lie over each other. A line of text that wraps is several boxes.
 const OVERLAPS: &str = "const top = document.querySelector('dialog[open]') ?? document;
@@ -243,7 +244,12 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.see_at(&at, "report-being-fetched").await;
     let given_up = "UPDATE recordings SET state = 'lost' WHERE state = 'announced'";
     run(tour.line.db(), given_up, &[]).await;
-    run(tour.line.db(), "UPDATE jobs SET dead = TRUE", &[]).await;
+    run(
+        tour.line.db(),
+        "UPDATE jobs SET failing_since = run_after",
+        &[],
+    )
+    .await;
     tour.goto(&at).await;
     tour.window.wait_for("article[id$=-lost]").await;
     tour.see("report-lost").await;
@@ -306,7 +312,28 @@ async fn the_rest(language: &str, eye: impl Eye) {
         "hear-closed",
     )
     .await;
+    // Alone on the line, then with a member who was added in the console and one who was locked out.
+    tour.goto("/console/members").await;
+    tour.window.click("summary").await;
+    tour.see("members-few").await;
     tour.line.li().await;
+    let lead = tour.line.desk().await;
+    for name in ["chen", "zhou"] {
+        let form = [
+            ("name", name),
+            ("password", "a long password"),
+            ("role", "inspector"),
+            ("line", "fcg-5"),
+            ("own_password", LEAD.1),
+        ];
+        lead.post("/console/members", &form).await;
+    }
+    let mut tx = tour.line.db().read().await.unwrap();
+    let zhou = members::by_name(&mut tx, "zhou").await.unwrap().unwrap().id;
+    drop(tx);
+    let own = [("own_password", LEAD.1)];
+    lead.post(&format!("/console/members/{zhou}/disable"), &own)
+        .await;
     tour.goto("/console/members").await;
     tour.window.click("summary").await;
     tour.see("members").await;

@@ -348,7 +348,9 @@ on_both! {
         for range in [format!("bytes={whole}-"), "bytes=99999999-".to_owned(), "bytes=-0".to_owned()] {
             let answer = ranged(&range).await;
             assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
-            assert_eq!(answer.headers["content-range"], format!("bytes */{whole}"));
+            // The length is told with the report or the recording, which leaves a link in the trail; this leaves none.
+            assert!(!answer.headers.contains_key("content-range"), "{range}");
+            assert!(!answer.text().contains(&whole.to_string()), "{range}");
             assert_headers(&answer, &range);
         }
         for range in ["bytes=0-1,4-5", "bytes=5-3", "seconds=0-1", "bytes=k3v9"] {
@@ -469,16 +471,19 @@ on_both! {
             assert_problem(&lead.post(&at("close"), body).await, StatusCode::UNPROCESSABLE_ENTITY, what);
         }
         assert_eq!(lead.only_report().await["status"], "claimed");
+        line.report_without_audio("CA2", NUMBER).await;
+        line.idle().await;
+        let first = || async { lead.open(&lead.reports().await[0]).await };
         for outcome in [
             json!({ "outcome": "handled" }),
             json!({ "outcome": "referred", "destination": "市教育局" }),
             json!({ "outcome": "no_action" }),
-            json!({ "outcome": "duplicate", "of": "2024-0001" }),
+            json!({ "outcome": "duplicate", "of": "2024-0002" }),
             json!({ "outcome": "duplicate" }),
         ] {
             lead.act(&at("claim")).await;
             assert_eq!(lead.post(&at("close"), outcome.clone()).await.ok()["status"], "closed");
-            let report = lead.only_report().await;
+            let report = first().await;
             let entry = report["entries"].as_array().unwrap().last().unwrap().clone();
             assert_eq!((entry["kind"].as_str(), entry["by"].as_str()), (Some("outcome"), Some(LEAD.0)));
             assert_time(&entry["at"]);

@@ -1,20 +1,23 @@
 //! Calling back with the receipt: where the report stands, adding to it. The provider sends every webhook twice.
 
 use crate::support::console::Desk;
+use crate::support::queue;
 use crate::support::sql::change;
 use crate::support::{Api, Database, LEAD, LINES, NUMBER, OPEN, OTHER_NUMBER, PATIENT, TestLine};
 use crate::support::{on_both, two_lines, wav};
 use bytes::Bytes;
 use dutyline::login::Role;
+use dutyline::report::receipt::Receipt;
 use dutyline::service::Patience;
 use dutyline::simulator::call::{Heard, WaitingFor};
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
-use dutyline::store::audit;
 use dutyline::store::reports::{self, EntryRow};
+use dutyline::store::{audit, members};
 use dutyline::trail;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
+use dutyline::vault::receipts;
 use dutyline::vault::seal::Recipient;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -377,6 +380,52 @@ on_both! {
         assert_eq!(of_kind(&report, "caller").len(), 1, "and nobody is named in the report for it");
     }
 
+    /// The second caller's receipt is made the first one's before the second call is settled.
+    async fn a_receipt_that_two_callers_were_told_opens_neither_report(line: TestLine) {
+        let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
+        leave(line, &first).await;
+        let faults = Faults { drop_status: true, ..Faults::default() };
+        let mut caller = Caller::dial_with(line, SECOND, NUMBER, faults).await;
+        caller.press("1").await;
+        caller.say(&second).await;
+        let receipt = spoken::receipt(&caller.press("1").await).unwrap();
+        let service = line.service();
+        let key = service.secret.derive(receipts::LABEL);
+        let derived = service.receipts.derive(Receipt::parse(&receipt).unwrap(), LINES[0].into(), key).await.unwrap();
+        change(line.db(), "UPDATE receipts SET lookup = $1", &[derived.lookup[..].into()]).await;
+        queue::make_due(line.db(), "watch").await;
+        service.wake.notify_one();
+        line.until_settled().await;
+        assert_eq!(line.counter("receipts_shared").await, 1);
+
+        let lead = line.lead().await;
+        let reports = lead.reports().await;
+        assert_eq!(reports.len(), 2);
+        for report in &reports {
+            let id: Uuid = report["id"].as_str().unwrap().parse().unwrap();
+            let refused = lead.post(&format!("/reports/{id}/reply"), json!({ "text": "已经办结。" })).await;
+            assert_eq!(refused.status, StatusCode::CONFLICT, "a reply would be sealed to two callers");
+            let mut tx = line.db().read().await.unwrap();
+            let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+            drop(tx);
+            let shared = links.iter().filter(|link| link.action == "receipt_shared" && link.report == Some(id));
+            assert_eq!(shared.count(), 1);
+        }
+        let page = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await.get("/console/").await.ok();
+        assert!(page.contains("有1个回执号重号，已停用"), "the lead is told");
+
+        // Who types it leaves a report instead, with a receipt that works.
+        let (mut caller, words) = call_back(line, FIRST, &receipt).await;
+        assert!(words.starts_with("这个回执号已停用"), "{words}");
+        assert!(caller.may_speak());
+        caller.say(&third).await;
+        let new = spoken::receipt(&caller.press("1").await).unwrap();
+        line.idle().await;
+        assert!(asks(line, FIRST, &new).await.starts_with(QUEUED));
+        assert_eq!(lead.reports().await.len(), 3);
+        is_whole(line).await;
+    }
+
     async fn another_lines_receipt_is_unknown(line: TestLine = two_lines) {
         let first = wav(b"first");
         let receipt = leave_at(line, OTHER_NUMBER, &first).await;
@@ -483,7 +532,7 @@ on_both! {
 
     async fn a_reply_in_the_console(line: TestLine) {
         let receipt = leave(line, &wav(b"first")).await;
-        line.make_member("li", Role::Inspector, "li-password", &LINES[..1]).await;
+        line.make_member("li", Role::Inspector, "a long password", &LINES[..1]).await;
         let report = line.lead().await.only_report().await;
         let page = format!("/console/reports/{}", report["id"].as_str().unwrap());
         let lead = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
@@ -499,7 +548,7 @@ on_both! {
         let entry = line.lead().await.only_report().await["replies"][0]["entry"].clone();
         let approve = format!("{page}/replies/{}/approve", entry.as_str().unwrap());
         assert_eq!(lead.post(&approve, &[]).await.status, StatusCode::CONFLICT);
-        let li = Desk::sign_in(&line.url, "li", "li-password").await;
+        let li = Desk::sign_in(&line.url, "li", "a long password").await;
         let shown = li.get(&page).await.ok();
         assert!(shown.contains(&approve) && shown.contains("已核对，可以播报"), "{shown}");
         assert_eq!(li.post(&approve, &[]).await.location(), page);
@@ -507,6 +556,92 @@ on_both! {
         assert!(shown.contains("li已核对，可以播报。") && !shown.contains(&approve), "{shown}");
         assert!(lead.get(&format!("{page}/trail")).await.ok().contains("核对答复"));
         assert!(asks(line, SECOND, &receipt).await.contains(REPLY));
+    }
+
+    /// A lead who makes a second account for themselves has not found a second person.
+    async fn an_approval_between_a_member_and_who_added_them_waits_for_a_third(line: TestLine) {
+        let receipt = leave(line, &wav(b"first")).await;
+        line.make_member("zhao", Role::Inspector, "zhao's password", &LINES[..1]).await;
+        let lead = line.desk().await.speaking("en");
+        let form = [("name", "li"), ("password", "li's password"), ("role", "lead"), ("line", LINES[0]), ("own_password", LEAD.1)];
+        assert_eq!(lead.post("/console/members", &form).await.status, StatusCode::SEE_OTHER);
+        let li = Desk::sign_in(&line.url, "li", "li's password").await.speaking("en");
+        let report = line.lead().await.only_report().await;
+        let page = format!("/console/reports/{}", report["id"].as_str().unwrap());
+        let silent = format!("{QUEUED}{MENU}");
+        let heard = format!("{QUEUED}给您的答复如下。{REPLY}{MENU}");
+        let number = |n: u32| format!("+861370000{n:04}");
+        lead.post(&format!("{page}/reply"), &[("text", REPLY)]).await;
+        let entry = line.lead().await.only_report().await["replies"][0]["entry"].clone();
+        let approve = format!("{page}/replies/{}/approve", entry.as_str().unwrap());
+        assert_eq!(li.post(&approve, &[]).await.location(), page);
+        assert_eq!(asks(line, &number(1), &receipt).await, silent, "it does not count yet");
+        let shown = lead.get(&page).await.ok();
+        assert!(shown.contains("It is not spoken yet: another member has to confirm the account li."), "{shown}");
+        let replies = line.lead().await.only_report().await["replies"].clone();
+        assert_eq!(replies, json!([{ "entry": entry, "approved_by": "li", "unconfirmed": "li" }]));
+
+        // Neither of the two confirms; with three members on the line nobody waives it either.
+        let mut tx = line.db().read().await.unwrap();
+        let id = members::by_name(&mut tx, "li").await.unwrap().unwrap().id;
+        drop(tx);
+        let confirm = format!("/console/members/{id}/confirm");
+        for desk in [&lead, &li] {
+            assert_eq!(desk.post(&confirm, &[]).await.status, StatusCode::CONFLICT);
+        }
+        let waive = [("line", LINES[0]), ("waive", "1"), ("own_password", LEAD.1)];
+        assert_eq!(lead.post("/console/members/waiver", &waive).await.status, StatusCode::CONFLICT);
+        assert_eq!(asks(line, &number(2), &receipt).await, silent);
+
+        // A third does with one click, on a page that inspectors see too.
+        let zhao = Desk::sign_in(&line.url, "zhao", "zhao's password").await.speaking("en");
+        assert!(zhao.get("/console/members").await.ok().contains(&confirm));
+        assert_eq!(zhao.post(&confirm, &[]).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(asks(line, &number(3), &receipt).await, heard);
+        assert!(lead.get(&page).await.ok().contains("Checked by li; it is spoken."));
+        let mut tx = line.db().read().await.unwrap();
+        let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+        let by = |action: &str| links.iter().rfind(|link| link.action == action).map(|link| (link.actor.clone().unwrap(), link.object));
+        assert_eq!(by("member_added"), Some((LEAD.0.into(), Some(id))));
+        assert_eq!(by("member_confirmed"), Some(("zhao".into(), Some(id))));
+        drop(tx);
+        is_whole(line).await;
+    }
+
+    async fn on_a_line_of_two_the_lead_may_do_without_a_third(line: TestLine) {
+        let receipt = leave(line, &wav(b"first")).await;
+        let lead = line.desk().await.speaking("en");
+        let form = [("name", "li"), ("password", "li's password"), ("role", "inspector"), ("line", LINES[0]), ("own_password", LEAD.1)];
+        assert_eq!(lead.post("/console/members", &form).await.status, StatusCode::SEE_OTHER);
+        let li = Desk::sign_in(&line.url, "li", "li's password").await.speaking("en");
+        let report = line.lead().await.only_report().await;
+        let page = format!("/console/reports/{}", report["id"].as_str().unwrap());
+        li.post(&format!("{page}/reply"), &[("text", REPLY)]).await;
+        let entry = line.lead().await.only_report().await["replies"][0]["entry"].clone();
+        lead.post(&format!("{page}/replies/{}/approve", entry.as_str().unwrap()), &[]).await;
+        let number = |n: u32| format!("+861370000{n:04}");
+        let (silent, heard) = (format!("{QUEUED}{MENU}"), format!("{QUEUED}给您的答复如下。{REPLY}{MENU}"));
+        assert_eq!(asks(line, &number(1), &receipt).await, silent);
+        let waive = |value| [("line", LINES[0]), ("waive", value), ("own_password", LEAD.1)];
+        assert_eq!(li.post("/console/members/waiver", &waive("1")).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(lead.post("/console/members/waiver", &waive("1")).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(asks(line, &number(2), &receipt).await, heard);
+        for desk in [&lead, &li] {
+            let told = "wang decided that approvals here count without a third member";
+            assert!(desk.get("/console/").await.ok().contains(told));
+        }
+        assert_eq!(lead.post("/console/members/waiver", &waive("0")).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(asks(line, &number(3), &receipt).await, silent);
+        // It ends by itself once there are three.
+        assert_eq!(lead.post("/console/members/waiver", &waive("1")).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(asks(line, &number(4), &receipt).await, heard);
+        line.make_member("zhao", Role::Inspector, "zhao's password", &LINES[..1]).await;
+        assert_eq!(asks(line, &number(5), &receipt).await, silent);
+        let mut tx = line.db().read().await.unwrap();
+        let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+        let noted = links.iter().filter(|link| link.action.starts_with("confirmation_"));
+        let noted: Vec<_> = noted.map(|link| link.action.as_str()).collect();
+        assert_eq!(noted, ["confirmation_waived", "confirmation_required", "confirmation_waived"]);
     }
 
     /// Whoever can write to the database knows every public key: what they put in a reply's place is not spoken.

@@ -7,6 +7,7 @@
 mod needles;
 mod provider;
 
+use crate::support::console::Desk;
 use crate::support::{self, Api, Database, LEAD, NUMBER, OPEN, TOKEN, TestLine, wav};
 use dutyline::simulator::spoken;
 use dutyline::work::housekeeping;
@@ -263,6 +264,16 @@ async fn reply(house: &House) -> Vec<String> {
     house.saw("what member add logged", output.stderr);
     let lead = Api::log_in(&house.url, LEAD.0, PASSWORD).await;
     let li = Api::log_in(&house.url, "li", LI_PASSWORD).await;
+    // The lead added li, and there is no third member to confirm that.
+    let desk = Desk::sign_in(&house.url, LEAD.0, PASSWORD).await;
+    let waive = [
+        ("line", "fcg-5"),
+        ("waive", "1"),
+        ("own_password", PASSWORD),
+    ];
+    let waived = desk.post("/console/members/waiver", &waive).await;
+    assert_eq!(waived.status, 303, "{}", waived.text());
+    house.saw_headers(&waived.headers);
     // The first report has a receipt; nobody has spoken to whoever left the other one.
     for report in lead.reports().await {
         let path = |step: &str| format!("/reports/{}/{step}", report["id"].as_str().unwrap());
@@ -357,7 +368,7 @@ async fn other_calls(house: &House, provider: &Provider) {
         ("RecordingStatus", "completed"),
     ];
     caller.says("/hooks/twilio/recording", &stray).await;
-    // Signed by somebody else, and signed but broken.
+    // Signed by somebody else, and signed without a call in it.
     let form = caller.form(&[("To", NUMBER)]);
     assert_eq!(
         house.post("/hooks/twilio/call", &form, "forged").await.0,
@@ -370,7 +381,7 @@ async fn other_calls(house: &House, provider: &Provider) {
     let signature = house.sign("/hooks/twilio/call", &form);
     assert_eq!(
         house.post("/hooks/twilio/call", &form, &signature).await.0,
-        StatusCode::BAD_REQUEST
+        StatusCode::OK
     );
 }
 
@@ -419,7 +430,8 @@ async fn inspect(house: &House) -> Vec<String> {
     let classification = json!({ "scope": "in", "disciplines": [DISCIPLINE], "focuses": [FOCUS] });
     let no_classification = json!({ "scope": "in", "disciplines": [NO_DISCIPLINE] });
     let referred = json!({ "outcome": "referred", "destination": DESTINATION });
-    let duplicate = json!({ "outcome": "duplicate", "of": DUPLICATE_OF });
+    let duplicate = json!({ "outcome": "duplicate" });
+    let of_none = json!({ "outcome": "duplicate", "of": DUPLICATE_OF });
     for (step, body, status) in [
         ("notes", Some(json!({ "text": NOTE })), 201),
         ("notes", Some(json!({ "text": NOTE, NEW_FIELD: NAME })), 422),
@@ -433,6 +445,7 @@ async fn inspect(house: &House) -> Vec<String> {
         ("reopen", None, 200),
         ("claim", None, 200),
         ("close", Some(json!({ "outcome": NOTE })), 422),
+        ("close", Some(of_none), 422),
         ("close", Some(duplicate), 200),
     ] {
         let answer = api.request(Method::POST, &path(step), &[], body).await;
@@ -490,7 +503,12 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
     assert!(seen["audit.at"] > 10, "{seen:?}");
     let mut files = 0;
     for item in fs::read_dir(house.data().join("recordings")).unwrap() {
-        let modified = item.unwrap().metadata().unwrap().modified().unwrap();
+        let item = item.unwrap();
+        // Made by `init`, before anybody called.
+        if item.file_name() == dutyline::vault::recordings::MARKER {
+            continue;
+        }
+        let modified = item.metadata().unwrap().modified().unwrap();
         assert_eq!(
             modified.duration_since(UNIX_EPOCH).unwrap(),
             Duration::from_secs(HOUR)

@@ -55,7 +55,7 @@ fn hear_says_what_a_caller_hears() {
     zh-CN 回执查询，请按4。
     en    For English, press 9.
           (waits 6 s for 1 3 4 9)
-    about 17.8 s of speech before the first choice
+    about 9.9 s of speech before the first choice
     ");
     let text = printed(&["hear", "--at", "2024-04-04T09:00"]);
     assert!(text.starts_with(

@@ -6,7 +6,9 @@
 use crate::duty::roster;
 use crate::support::hooks::{address_in, call_form, path_of};
 use crate::support::proxy::{Network, Proxy};
-use crate::support::{Answer, Database, NUMBER, OPEN, TestLine, logs};
+use crate::support::{
+    Answer, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, logs, two_lines,
+};
 use dutyline::clock::instant;
 use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
@@ -280,6 +282,31 @@ each_way! {
         assert_eq!(lead.recording(&report, 1).await, SAMPLE);
         assert_eq!(report["entries"][0]["body"]["number"], CALLER);
         assert_eq!(report["recordings"][0]["deleted_at_provider"], true);
+        fragile.finish().await;
+    }
+}
+
+each_way! {
+    /// The callback of a recording does not say which number was dialled, and all else falls into the outage.
+    async fn what_is_spoken_in_an_outage_is_of_the_line_that_was_dialled(OPEN, fragile: Fragile = two_lines) {
+        fragile.goes_away().await;
+        let heard = fragile.line.exchange.dial(CALLER, OTHER_NUMBER).await.unwrap();
+        assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
+        fragile.speak(&heard.id).await;
+        let (callback, status) = fragile.last_sent("/recording");
+        assert_eq!(status, 503);
+        fragile.comes_back().await;
+        let mut form = callback.form.clone();
+        form.retain(|(name, _)| !["To", "Called", "From", "Caller"].contains(&name.as_str()));
+        let callback = fragile.line.exchange.webhook(&callback.url, form);
+        let answer = fragile.line.exchange.deliver(&callback).await.unwrap();
+        assert_eq!(answer.status, 204);
+        fragile.line.idle().await;
+        let lead = fragile.line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(report["line"], LINES[1]);
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+        assert_eq!(fragile.line.rows().await["strays"], 0);
         fragile.finish().await;
     }
 }

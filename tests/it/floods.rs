@@ -209,8 +209,13 @@ async fn no_statement_reads_every_call() {
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
     LINES: SCAN audit_heads USING COVERING INDEX sqlite_autoindex_audit_heads_1
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
+    DUE: SCAN jobs USING INDEX jobs_by_time
+    HASTEN_FAILED: SCAN jobs
     COUNT: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
     COUNT: USE TEMP B-TREE FOR GROUP BY
+    COUNT_FAILING: SCAN jobs USING INDEX jobs_failing
+    FAILING: SCAN jobs USING INDEX jobs_failing
+    LIST: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
     MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
     GRANTS: SCAN grants
@@ -219,6 +224,7 @@ async fn no_statement_reads_every_call() {
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY
     ALL_OF_LINE: USE TEMP B-TREE FOR ORDER BY
     RECORDINGS: USE TEMP B-TREE FOR ORDER BY
+    FILES: SCAN recordings
     RECEIPTS: USE TEMP B-TREE FOR ORDER BY
     ");
 }

@@ -1,5 +1,6 @@
 //! Logging in, and guessing.
 
+use crate::support::sql::change;
 use crate::support::{Answer, Api, Database, LEAD, TestLine, logs, on_both};
 use dutyline::clock::instant;
 use dutyline::login::Role;
@@ -26,6 +27,16 @@ fn assert_wrong(answer: &Answer) -> &[u8] {
 }
 
 on_both! {
+    async fn a_session_from_the_future_is_over(line: TestLine) {
+        let lead = line.lead().await;
+        assert_eq!(lead.get("/reports").await.status, StatusCode::OK);
+        // As a clock that was 399 days ahead when they logged in has written it.
+        let far = line.service().clock.system_now() + chrono::TimeDelta::days(399);
+        let seen = "UPDATE sessions SET created_at = $1, seen_at = $1";
+        change(line.db(), seen, &[far.into()]).await;
+        assert_eq!(lead.get("/reports").await.status, StatusCode::UNAUTHORIZED);
+    }
+
     async fn a_wrong_login_says_nothing_of_why(line: TestLine) {
         logs::keep();
         line.member("dismissed", Role::Inspector, &["fcg-5"]).await;
@@ -47,13 +58,13 @@ on_both! {
             ("nobody-x81z", LEAD.1),
             ("", ""),
             (LEAD.0, ""),
-            (LEAD.0, "correct horse battery staple "),
+            (LEAD.0, "seven herons over grey water "),
             ("Wang", LEAD.1),
             ("wang ", LEAD.1),
             ("wang\0", LEAD.1),
             ("\0", WRONG),
             (long.as_str(), WRONG),
-            ("dismissed", "dismissed-password"),
+            ("dismissed", "dismissed's-password"),
             ("' OR '1'='1", WRONG),
         ] {
             let (answer, _) = log_in(&anybody, name, password).await;

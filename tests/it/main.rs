@@ -5,6 +5,7 @@
 //! `schemathesis` in their name need that program, on the path or named by `DUTYLINE_TEST_SCHEMATHESIS`; those with `axe`
 //! need the file that `DUTYLINE_TEST_AXE` names, those with `jambonz_packages` node and the packages in the folder
 //! `DUTYLINE_TEST_JAMBONZ`, those in `libraries` the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names,
+//! those with `small_disk` need root, to mount a file system, those with `own_postgres` the programs of a Postgres server,
 //! and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
 
 mod support;
@@ -25,25 +26,44 @@ mod config_errors;
 mod console;
 mod database_down;
 mod demo;
+mod desk;
+mod documented;
+mod durability;
 mod duty;
 mod escaping;
 mod fetching;
 mod floods;
+mod full_disk;
 mod grants;
+mod installation;
 mod jambonz;
 mod kill;
 mod libraries;
+mod listening;
+mod login_floods;
 mod logins;
 mod main_job;
+mod members;
+mod memory;
+mod metrics;
 mod mutations;
 mod openapi;
+mod passwords;
 mod policies;
 mod prompts;
 mod recovery;
+mod refusals;
+mod security_log;
 mod seeds;
+mod signals;
+mod slow_clients;
+mod sources;
 mod speechless;
 mod store;
 mod stories;
+mod strays;
+mod takes;
 mod tampering;
 mod trail_writes;
+mod two_calls;
 mod webhooks;

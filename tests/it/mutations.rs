@@ -6,6 +6,7 @@
 mod mutants;
 mod requests;
 mod service;
+mod unreadable;
 
 use super::support::dice::Dice;
 use mutants::mutate;

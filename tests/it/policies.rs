@@ -57,7 +57,7 @@ fn expected(policy: Policy, who: Who, whose: Whose) -> Outcome {
         (Policy::Session, _) => In,
         (_, Who::Auditor) => Forbidden,
         (Policy::Inspector, _) => In,
-        (Policy::OwnLine, _) => of_object,
+        (Policy::OwnLine | Policy::Colleague, _) => of_object,
         (Policy::Lead | Policy::OwnMember, Who::Inspector) => Forbidden,
         (Policy::Lead, Who::Lead) => In,
         (Policy::OwnMember, Who::Lead) => of_object,
@@ -177,7 +177,7 @@ fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
         "/api/v1/session" => json(json!({ "name": "inspector", "password": PASSWORD })),
         path if path.starts_with("/api/") => json(json!({ "scope": "out" })),
         "/console/sign-in" => form("name=inspector&password=a+long+password"),
-        path if path.ends_with("/line") => form("line=fcg-5"),
+        path if path.ends_with("/line") || path.ends_with("/waiver") => form("line=fcg-5"),
         _ => form("text=x&scope=out&outcome=handled"),
     };
     request.header(kind.0, kind.1).body(body)

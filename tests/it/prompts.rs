@@ -227,7 +227,7 @@ fn a_mistake_is_told_by_file_line_and_key() {
         (
             "voice = 'x'",
             format!(
-                "dutyline.toml:{line}: voice: unknown field `voice`, expected one of `folder`, `cache`, `passing`, `synthesize`"
+                "dutyline.toml:{line}: voice: there is no such key here; there are folder, cache, passing, synthesize"
             ),
         ),
         (

@@ -10,8 +10,8 @@ use dutyline::simulator::call::Heard;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::telephony::{
-    CallStanding, Capabilities, Download, Event, Finding, Links, Listing, Provider, ProviderError,
-    ProviderRecordingId, RawRequest, Refused, Rendered,
+    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
+    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -39,6 +39,10 @@ impl Provider for Speechless {
         self.0.authenticate(request)
     }
 
+    fn signature_headers(&self) -> &'static [&'static str] {
+        self.0.signature_headers()
+    }
+
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         self.0.parse(request)
     }
@@ -55,8 +59,8 @@ impl Provider for Speechless {
         self.0.render_taken(taken)
     }
 
-    fn render_blunt(&self, script: &Script) -> Rendered {
-        self.0.render_blunt(script)
+    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        self.0.render_blunt(script, line)
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
@@ -65,6 +69,10 @@ impl Provider for Speechless {
 
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
         self.0.delete(id)
+    }
+
+    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
+        self.0.is_gone(id)
     }
 
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {

@@ -1,6 +1,6 @@
 //! The store on both databases: statements, the job queue, references, two who want the same.
 
-use crate::support::{Api, Database, TestLine, configuration, on_both};
+use crate::support::{Api, Database, TestLine, chosen, configuration, on_both};
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::clock::{Clock, random_id};
 use dutyline::conduct::{Hook, conduct};
@@ -73,7 +73,9 @@ async fn enqueue(db: &Db, at: DateTime<Utc>) {
 /// Claims a job at a time, for a minute.
 async fn claim(db: &Db, lease: Uuid, at: DateTime<Utc>) -> Option<JobRow> {
     let mut tx = db.begin().await.unwrap();
-    let row = jobs::claim(&mut tx, lease, at, at + MINUTE).await.unwrap();
+    let row = jobs::claim(&mut tx, "fetch", "", lease, at, at + MINUTE)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     row
 }
@@ -164,22 +166,51 @@ on_both_databases! {
         let lease = random_id();
         let job = claim(db, lease, at + MINUTE).await.unwrap();
         let mut tx = db.begin().await.unwrap();
-        jobs::retry(&mut tx, job.id, random_id(), at).await.unwrap();
-        jobs::retry(&mut tx, job.id, lease, at + MINUTE * 5).await.unwrap();
+        jobs::put_off(&mut tx, job.id, random_id(), at).await.unwrap();
+        jobs::put_off(&mut tx, job.id, lease, at + MINUTE * 5).await.unwrap();
         tx.commit().await.unwrap();
         assert!(claim(db, lease, at + MINUTE * 4).await.is_none(), "only its holder puts it off");
         let mut tx = db.read().await.unwrap();
-        assert_eq!(jobs::next_due(&mut tx).await.unwrap(), Some(at + MINUTE * 5));
+        assert_eq!(jobs::next_due(&mut tx, at).await.unwrap(), Some(at + MINUTE * 5));
+        assert_eq!(jobs::next_due(&mut tx, at + MINUTE * 5).await.unwrap(), None);
+        assert_eq!(jobs::due(&mut tx, at + MINUTE * 4).await.unwrap(), []);
+        let due = jobs::due(&mut tx, at + MINUTE * 5).await.unwrap();
+        assert_eq!(due, [("fetch".to_owned(), String::new())]);
         drop(tx);
         let job = claim(db, lease, at + MINUTE * 5).await.unwrap();
-        assert_eq!(job.attempts, 2);
+        assert_eq!((job.attempts, job.failures), (2, 0));
         let mut tx = db.begin().await.unwrap();
-        jobs::bury(&mut tx, job.id, lease).await.unwrap();
+        jobs::fail(&mut tx, job.id, lease, at + MINUTE * 6, "first", None).await.unwrap();
         tx.commit().await.unwrap();
-        assert!(claim(db, lease, at + MINUTE * 60).await.is_none(), "given up");
         let mut tx = db.read().await.unwrap();
-        let counted = jobs::count(&mut tx).await.unwrap();
-        assert_eq!(counted, [("fetch".to_owned(), true, 1)]);
+        assert_eq!(jobs::count(&mut tx).await.unwrap(), [("fetch".to_owned(), false, 1)]);
+        assert_eq!(jobs::failing(&mut tx).await.unwrap(), []);
+        drop(tx);
+        for (minute, since) in [(6, Some(at)), (7, Some(at + MINUTE)), (8, None)] {
+            let job = claim(db, lease, at + MINUTE * minute).await.unwrap();
+            assert_eq!(job.failures, minute - 5);
+            let mut tx = db.begin().await.unwrap();
+            let next = at + MINUTE * (minute + 1);
+            jobs::fail(&mut tx, job.id, lease, next, "again", since).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut tx = db.read().await.unwrap();
+            assert_eq!(jobs::count(&mut tx).await.unwrap(), [("fetch".to_owned(), true, 1)]);
+            let failing = jobs::failing(&mut tx).await.unwrap();
+            assert_eq!((failing[0].count, failing[0].since), (1, at), "since the first time");
+            assert_eq!(failing[0].reason, "again");
+        }
+        let mut tx = db.begin().await.unwrap();
+        assert_eq!(jobs::hasten_failed(&mut tx, at).await.unwrap(), 1);
+        let listed = jobs::list(&mut tx).await.unwrap();
+        assert_eq!((listed[0].run_after, listed[0].failures, listed[0].running), (at, 0, false));
+        tx.commit().await.unwrap();
+        claim(db, lease, at).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        assert_eq!(jobs::hasten_failed(&mut tx, at).await.unwrap(), 0, "it is being worked on");
+        assert!(!jobs::hasten_one(&mut tx, job.id, at).await.unwrap());
+        jobs::put_off(&mut tx, job.id, lease, at).await.unwrap();
+        assert!(jobs::hasten_one(&mut tx, job.id, at).await.unwrap());
+        assert_eq!(jobs::failing(&mut tx).await.unwrap(), [], "nothing is wrong any more");
     }
 
     async fn the_same_job_twice_is_one(db: &Db) {
@@ -326,7 +357,7 @@ async fn add_inspector(line: &TestLine, name: &str, password: &str) {
     let clock = &service.clock;
     let mut tx = service.db.begin().await.unwrap();
     let (lead, key) = members::unlock(&mut tx, LEAD.0, LEAD.1).await.unwrap();
-    let member = members::make(&mut tx, clock, name, Role::Inspector, password)
+    let member = members::make(&mut tx, clock, name, Role::Inspector, chosen(password))
         .await
         .unwrap();
     let source = Source::Member(&lead, &key);

@@ -162,7 +162,8 @@ impl<'a> Scene<'a> {
     }
 
     fn file(&self, recording: &RecordingRow) -> PathBuf {
-        self.line.recordings().join(format!("{}.age", recording.id))
+        let name = recording.file.expect("it is sealed");
+        self.line.recordings().join(format!("{name}.age"))
     }
 }
 
@@ -667,15 +668,14 @@ const PUT_TRAIL_BACK: [&str; 4] = [
 /// Another recording of the same length, sealed as the service seals, to the right report.
 async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let store = dutyline::vault::recordings::Recordings::open_folder(folder.path()).unwrap();
-    let mut writer = store
-        .writer(row.id, &scene.recipient(row.report).await)
-        .unwrap();
+    let store = dutyline::vault::recordings::Recordings::make(folder.path(), Uuid::nil()).unwrap();
+    let mut writer = store.writer(&scene.recipient(row.report).await).unwrap();
     writer.write(&wav(b"forgd")).unwrap();
-    writer
+    let finished = writer
         .finish(scene.line.service().clock.line_now())
         .unwrap();
-    std::fs::read(folder.path().join(format!("{}.age", row.id))).unwrap()
+    let name = finished.keep().file;
+    std::fs::read(folder.path().join(format!("{name}.age"))).unwrap()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -70,9 +70,24 @@ impl Flow<'_> {
                 self.earlier()
             }
             Found::Nothing => self.wrong_receipt(Asked::Unknown),
+            Found::Shared => self.shared_receipt(),
             Found::TooMany => self.ask_receipt(Asked::Later),
             Found::NoTime => self.ask_receipt(Asked::Again),
         }
+    }
+
+    /// The receipt opens no report any more: a new report is taken instead, where the phase takes one.
+    fn shared_receipt(&mut self) -> Vec<Verb> {
+        self.state.silences = 0;
+        let speaker = self.speaker();
+        let mut said = vec![speaker.say(|p| &p.shared_receipt)];
+        if takes_reports(self.line, self.state) {
+            said.extend(self.guidance());
+        } else {
+            said.extend(speaker.elsewhere());
+            said.extend(self.say_goodbye());
+        }
+        said
     }
 
     pub(super) fn wrong_receipt(&mut self, asked: Asked) -> Vec<Verb> {

@@ -41,8 +41,8 @@ impl Flow<'_> {
         if !self.state.rings {
             return None;
         }
-        let timezone = self.line.schedule.timezone;
-        self.line.roster.next(timezone, self.around.now, from)
+        let schedule = &self.line.schedule;
+        self.line.roster.next(schedule, self.around.now, from)
     }
 
     /// Key 2.

@@ -632,6 +632,23 @@ fn too_many_tries_say_nothing_about_the_receipt() {
 }
 
 #[test]
+fn who_has_a_receipt_that_another_caller_was_told_too_leaves_a_report() {
+    let line = default_line();
+    let mut caller = calling_back(&line, OPEN);
+    let words = caller.types(OTHER, Found::Shared).words();
+    assert!(words.starts_with("这个回执号已停用，请重新反映"), "{words}");
+    assert!(matches!(caller.waits(), Waits::Record(_)), "{words}");
+    assert_eq!(caller.state.wrong_receipts, 0);
+    assert!(caller.state.earlier.is_none());
+
+    let mut late = calling_back(&line, "2024-06-17T09:00");
+    let words = late.types(OTHER, Found::Shared).words();
+    assert!(words.starts_with("这个回执号已停用"), "{words}");
+    assert!(words.contains("其他反映渠道"), "{words}");
+    assert_eq!(late.waits(), Waits::HungUp);
+}
+
+#[test]
 fn a_receipt_nobody_had_time_for_is_asked_for_again_and_was_not_wrong() {
     let line = default_line();
     let mut caller = calling_back(&line, OPEN);
@@ -1060,7 +1077,7 @@ fn the_way_of_a_report_in_twiml() {
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
     <Gather input="dtmf" numDigits="1" timeout="6" finishOnKey="" actionOnEmptyResult="true" action="https://duty.example.org/hooks/twilio/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=4#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
-    <Play>https://duty.example.org/hooks/twilio/take/00000000-0000-0000-0000-000000000000/2/KEY</Play>
+    <Play>https://duty.example.org/hooks/twilio/take/00000000-0000-0000-0000-000000000000/2/a6T0KookxbFtK4IBO9C5CiARlW1IRus53jSsKZFRPLU</Play>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您的留言已经录好。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">提交留言请按1，收听请按2，重新留言请按3，补充内容请按4。</Say>
     </Gather>

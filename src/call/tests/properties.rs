@@ -115,6 +115,7 @@ fn any_input() -> impl Strategy<Value = Input> {
     let found = prop_oneof![
         3 => (status, reply).prop_map(|(status, reply)| Found::Report(Earlier { status, reply })),
         1 => Just(Found::Nothing),
+        1 => Just(Found::Shared),
         1 => Just(Found::TooMany),
         1 => Just(Found::NoTime),
     ];

@@ -1,9 +1,11 @@
 //! Who carries the calls: each kind has keys of its own, and a key of another kind is an error.
 
-use super::{Checker, ID_RULE, http_url, is_id, is_loopback};
+use super::{Checker, ID_RULE, is_id, is_loopback, web_address};
 use crate::config::error::ConfigError;
 use crate::config::file::{OneOrTwo, Provider};
-use crate::config::{ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource};
+use crate::config::{
+    ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource, TakeSignature,
+};
 use crate::hidden::Hidden;
 use crate::telephony::rest::is_id as is_provider_id;
 use crate::telephony::signature::telnyx_public_key;
@@ -17,101 +19,118 @@ struct Written<'a> {
 }
 
 impl Checker<'_> {
-    pub(super) fn provider(&self, at: &Spanned<Provider>) -> Result<ProviderConfig, ConfigError> {
+    /// A provider; `None` when something is wrong with it. What belongs to it is known by its kind, so that without one
+    /// only its name is checked.
+    pub(super) fn provider(&self, at: &Spanned<Provider>) -> Option<ProviderConfig> {
         let written = at.get_ref();
-        let name = written.name.get_ref();
-        if !is_id(name) {
-            return self.wrong(&written.name, ID_RULE);
-        }
-        let kind = *written.kind.get_ref();
-        self.only_its_own(written, kind)?;
-        let settings = match kind {
-            ProviderKind::Twilio => ProviderSettings::Twilio {
-                account: self.account(written)?,
-                auth_token: self.auth_token(written)?,
-                signing_key: match written.signing_key.is_some()
-                    || written.signing_key_file.is_some()
-                {
-                    true => Some(self.signing_key(written)?),
-                    false => None,
-                },
+        let name = self.given(&written.name, |name| match is_id(name.get_ref()) {
+            true => Ok(name.get_ref().clone()),
+            false => self.wrong(name, ID_RULE),
+        });
+        let kind = written.kind.as_ref()?;
+        let kind_here = self.source.here(kind.span());
+        let kind = *kind.get_ref();
+        self.only_its_own(written, kind);
+        let settings = self.settings(written, kind);
+        let api_url = match &written.api_url {
+            Some(url) => self.keep(self.api_url(url, kind)),
+            None => self.keep(usual_api_url(kind).map_err(|message| {
+                let here = written.name.as_ref().map_or(at.span(), Spanned::span);
+                self.source.here(here).error("api_url", message)
+            })),
+        };
+        Some(ProviderConfig {
+            name: name?,
+            kind,
+            api_url: api_url?,
+            settings: settings?,
+            take_signature: match &written.take_signature {
+                Some(written) => *written.get_ref(),
+                None => TakeSignature::default(),
             },
-            ProviderKind::Simulator => ProviderSettings::Simulator {
-                account: self.account(written)?,
-                auth_token: self.auth_token(written)?,
-            },
-            ProviderKind::SignalWire => ProviderSettings::SignalWire {
-                account: self.account(written)?,
-                auth_token: self.auth_token(written)?,
-                signing_key: self.signing_key(written)?,
-            },
-            ProviderKind::Telnyx => ProviderSettings::Telnyx {
-                account: self.account(written)?,
-                api_key: self.api_key(written)?,
-                public_keys: self.public_keys(written)?,
-                media_hosts: match self.media_hosts(written)? {
-                    hosts if hosts.is_empty() => {
-                        let here = self.source.here(written.kind.span());
-                        return Err(here.error(
-                            "media_hosts",
-                            "recordings are fetched from hosts that are listed only; write it like [\"s3.amazonaws.com\"]".into(),
-                        ));
-                    }
-                    hosts => hosts,
-                },
-            },
-            ProviderKind::Somleng => ProviderSettings::Somleng {
-                account: self.account(written)?,
-                auth_token: self.auth_token(written)?,
-                media_hosts: self.media_hosts(written)?,
-            },
-            ProviderKind::Jambonz => ProviderSettings::Jambonz {
-                account: self.account(written)?,
-                api_key: self.api_key(written)?,
-                webhook_secret: self.secret(
+            kind_here,
+        })
+    }
+
+    /// What a kind of provider needs besides.
+    fn settings(&self, written: &Provider, kind: ProviderKind) -> Option<ProviderSettings> {
+        let account = || self.keep(self.account(written));
+        let auth_token = || self.keep(self.auth_token(written));
+        Some(match kind {
+            ProviderKind::Twilio => {
+                let (account, auth_token) = (account(), auth_token());
+                let signed = written.signing_key.is_some() || written.signing_key_file.is_some();
+                let signing_key = match signed {
+                    true => self.keep(self.signing_key(written)).map(Some),
+                    false => Some(None),
+                };
+                ProviderSettings::Twilio {
+                    account: account?,
+                    auth_token: auth_token?,
+                    signing_key: signing_key?,
+                }
+            }
+            ProviderKind::Simulator => {
+                let (account, auth_token) = (account(), auth_token());
+                ProviderSettings::Simulator {
+                    account: account?,
+                    auth_token: auth_token?,
+                }
+            }
+            ProviderKind::SignalWire => {
+                let (account, auth_token) = (account(), auth_token());
+                let signing_key = self.keep(self.signing_key(written));
+                ProviderSettings::SignalWire {
+                    account: account?,
+                    auth_token: auth_token?,
+                    signing_key: signing_key?,
+                }
+            }
+            ProviderKind::Telnyx => {
+                let account = account();
+                let api_key = self.keep(self.api_key(written));
+                let public_keys = self.keep(self.public_keys(written));
+                let media_hosts = self.media_hosts(written);
+                if written.media_hosts.iter().flatten().next().is_none() {
+                    let here = written.kind.as_ref().map_or(0..0, Spanned::span);
+                    let message = "recordings are fetched from hosts that are listed only; write it like [\"s3.amazonaws.com\"]";
+                    self.note(self.source.here(here).error("media_hosts", message.into()));
+                    return None;
+                }
+                ProviderSettings::Telnyx {
+                    account: account?,
+                    api_key: api_key?,
+                    public_keys: public_keys?,
+                    media_hosts: media_hosts?,
+                }
+            }
+            ProviderKind::Somleng => {
+                let (account, auth_token) = (account(), auth_token());
+                let media_hosts = self.media_hosts(written);
+                ProviderSettings::Somleng {
+                    account: account?,
+                    auth_token: auth_token?,
+                    media_hosts: media_hosts?,
+                }
+            }
+            ProviderKind::Jambonz => {
+                let account = account();
+                let api_key = self.keep(self.api_key(written));
+                let webhook_secret = self.keep(self.secret(
                     written,
                     &Written {
                         key: "webhook_secret",
                         given: written.webhook_secret.as_ref(),
                         files: written.webhook_secret_file.as_ref(),
                     },
-                )?,
-            },
-            ProviderKind::Asterisk => self.asterisk(written)?,
-        };
-        let needs = |example: &str| {
-            format!("this kind of provider needs an api_url; write it like {example}")
-        };
-        let api_url = match (&written.api_url, kind) {
-            (Some(url), kind) => self.api_url(url, kind)?,
-            (None, ProviderKind::Twilio) => "https://api.twilio.com".to_owned(),
-            (None, ProviderKind::Telnyx) => "https://api.telnyx.com".to_owned(),
-            (None, ProviderKind::Somleng) => "https://api.somleng.org".to_owned(),
-            (None, ProviderKind::SignalWire) => {
-                return self.wrong(&written.name, needs("https://example.signalwire.com"));
+                ));
+                ProviderSettings::Jambonz {
+                    account: account?,
+                    api_key: api_key?,
+                    webhook_secret: webhook_secret?,
+                }
             }
-            (None, ProviderKind::Jambonz) => {
-                return self.wrong(&written.name, needs("https://api.jambonz.example.org"));
-            }
-            (None, ProviderKind::Simulator) => {
-                return self.wrong(
-                    &written.name,
-                    "a simulator needs an api_url on this machine",
-                );
-            }
-            (None, ProviderKind::Asterisk) => {
-                return self.wrong(
-                    &written.name,
-                    "Asterisk needs an api_url; write it like http://127.0.0.1:8088",
-                );
-            }
-        };
-        Ok(ProviderConfig {
-            name: name.clone(),
-            kind,
-            api_url,
-            settings,
-            kind_here: self.source.here(written.kind.span()),
+            ProviderKind::Asterisk => return self.asterisk(written),
         })
     }
 
@@ -182,59 +201,64 @@ impl Checker<'_> {
         Ok(given.to_vec())
     }
 
-    fn media_hosts(&self, written: &Provider) -> Result<Vec<String>, ConfigError> {
-        let hosts = written.media_hosts.iter().flatten();
-        for host in hosts.clone() {
+    fn media_hosts(&self, written: &Provider) -> Option<Vec<String>> {
+        let hosts = written.media_hosts.as_deref().unwrap_or_default();
+        self.each(hosts, |host| {
             let name = host.get_ref().strip_prefix("*.").unwrap_or(host.get_ref());
             // What is no name as the address of a recording would have it could never be met.
             let plain =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-            let url = http_url(&format!("https://{name}/"));
-            let same = url.is_some_and(|url| url.host_str() == Some(name));
+            let url = web_address(&format!("https://{name}/"), "");
+            let same = url.is_ok_and(|url| url.host_str() == Some(name));
             if !same || !name.contains('.') || !name.chars().all(plain) {
                 return self.wrong(
                     host,
                     "not a host; write it like s3.amazonaws.com, or *.example.org",
                 );
             }
-        }
-        Ok(hosts.map(|host| host.get_ref().clone()).collect())
+            Ok(host.get_ref().clone())
+        })
     }
 
-    fn asterisk(&self, written: &Provider) -> Result<ProviderSettings, ConfigError> {
-        let username = self.user(written, written.username.as_ref(), "username")?;
-        let api_username = self.user(written, written.api_username.as_ref(), "api_username")?;
+    fn asterisk(&self, written: &Provider) -> Option<ProviderSettings> {
+        let username = self.keep(self.user(written, written.username.as_ref(), "username"));
+        let api_username = written.api_username.as_ref();
+        let api_username = self.keep(self.user(written, api_username, "api_username"));
+        let password = self.keep(self.secret(
+            written,
+            &Written {
+                key: "password",
+                given: written.password.as_ref(),
+                files: written.password_file.as_ref(),
+            },
+        ));
+        let api_password = self.keep(self.secret(
+            written,
+            &Written {
+                key: "api_password",
+                given: written.api_password.as_ref(),
+                files: written.api_password_file.as_ref(),
+            },
+        ));
         let dial = written.dial.as_ref();
-        if let Some(dial) = dial
-            && (dial.get_ref().matches("{number}").count() != 1
-                || !dial.get_ref().contains('/')
-                || dial
-                    .get_ref()
-                    .chars()
-                    .any(|c| c.is_control() || c.is_whitespace() || c == '&'))
-        {
-            return self.wrong(dial, "not an endpoint; write it like PJSIP/{number}@trunk");
-        }
-        Ok(ProviderSettings::Asterisk {
-            username,
-            password: self.secret(
-                written,
-                &Written {
-                    key: "password",
-                    given: written.password.as_ref(),
-                    files: written.password_file.as_ref(),
-                },
-            )?,
-            api_username,
-            api_password: self.secret(
-                written,
-                &Written {
-                    key: "api_password",
-                    given: written.api_password.as_ref(),
-                    files: written.api_password_file.as_ref(),
-                },
-            )?,
-            dial: dial.map(|dial| dial.get_ref().clone()),
+        let endpoint = |dial: &Spanned<String>| {
+            let text = dial.get_ref();
+            let sign = |c: char| c.is_control() || c.is_whitespace() || c == '&';
+            let right = text.matches("{number}").count() == 1
+                && text.contains('/')
+                && !text.chars().any(sign);
+            match right {
+                true => Ok(text.clone()),
+                false => self.wrong(dial, "not an endpoint; write it like PJSIP/{number}@trunk"),
+            }
+        };
+        let dial = self.keep(dial.map(endpoint).transpose());
+        Some(ProviderSettings::Asterisk {
+            username: username?,
+            password: password?,
+            api_username: api_username?,
+            api_password: api_password?,
+            dial: dial?,
         })
     }
 
@@ -262,14 +286,15 @@ impl Checker<'_> {
         match given {
             Some(given) => Ok(given),
             None => {
-                let here = self.source.here(written.kind.span());
+                let kind = written.kind.as_ref().map_or(0..0, Spanned::span);
+                let here = self.source.here(kind);
                 Err(here.error(key, "this kind of provider needs it".into()))
             }
         }
     }
 
     /// A key of another kind is most likely a mistake about the kind.
-    fn only_its_own(&self, written: &Provider, kind: ProviderKind) -> Result<(), ConfigError> {
+    fn only_its_own(&self, written: &Provider, kind: ProviderKind) {
         let own: &[&str] = match kind {
             ProviderKind::Twilio | ProviderKind::SignalWire => &[
                 "account",
@@ -304,23 +329,23 @@ impl Checker<'_> {
                 "dial",
             ],
         };
-        match written
-            .given()
-            .into_iter()
-            .find(|(key, _)| !own.contains(key))
-        {
-            Some((key, span)) => {
+        // Asterisk plays its own files, and fetches nothing.
+        let fetches = kind != ProviderKind::Asterisk;
+        let mut told = Vec::new();
+        for (key, span) in written.given() {
+            let is_own = own.contains(&key) || (key == "take_signature" && fetches);
+            if !is_own && !told.contains(&key) {
+                told.push(key);
                 let here = self.source.here(span);
-                Err(here.error(key, "this kind of provider has no such key".into()))
+                self.note(here.error(key, "this kind of provider has no such key".into()));
             }
-            None => Ok(()),
         }
     }
 
     /// A value or a file, never both; without either, the environment has it.
     fn secret(&self, provider: &Provider, written: &Written<'_>) -> Result<Secret, ConfigError> {
         let key = written.key;
-        let name = provider.name.get_ref();
+        let name = provider.name.as_ref().map_or("", |name| name.get_ref());
         let (source, span) = match (written.given, written.files) {
             (Some(_), Some(files)) => {
                 return self.wrong(files, format!("give {key} or {key}_file, not both"));
@@ -340,7 +365,8 @@ impl Checker<'_> {
             (None, None) => {
                 let variable = format!("DUTYLINE_{name}_{key}").to_uppercase();
                 let variable = variable.replace('-', "_");
-                (SecretSource::Environment(variable), provider.name.span())
+                let here = provider.name.as_ref().map_or(0..0, Spanned::span);
+                (SecretSource::Environment(variable), here)
             }
         };
         Ok(Secret {
@@ -358,11 +384,9 @@ impl Checker<'_> {
     }
 
     fn api_url(&self, text: &Spanned<String>, kind: ProviderKind) -> Result<String, ConfigError> {
-        let Some(url) = http_url(text.get_ref()) else {
-            return self.wrong(
-                text,
-                "not a web address; write it like https://api.twilio.com",
-            );
+        let url = match web_address(text.get_ref(), "https://api.twilio.com") {
+            Ok(url) => url,
+            Err(why) => return self.wrong(text, why),
         };
         if url.scheme() == "http" && !is_loopback(&url) {
             return self.wrong(
@@ -378,4 +402,20 @@ impl Checker<'_> {
         }
         Ok(text.get_ref().trim_end_matches('/').to_owned())
     }
+}
+
+/// The provider's own address, where there is one for all accounts.
+fn usual_api_url(kind: ProviderKind) -> Result<String, String> {
+    let example = match kind {
+        ProviderKind::Twilio => return Ok("https://api.twilio.com".into()),
+        ProviderKind::Telnyx => return Ok("https://api.telnyx.com".into()),
+        ProviderKind::Somleng => return Ok("https://api.somleng.org".into()),
+        ProviderKind::SignalWire => "https://example.signalwire.com",
+        ProviderKind::Jambonz => "https://api.jambonz.example.org",
+        ProviderKind::Simulator => "http://127.0.0.1:8081",
+        ProviderKind::Asterisk => "http://127.0.0.1:8088",
+    };
+    Err(format!(
+        "this kind of provider needs an api_url; write it like {example}"
+    ))
 }

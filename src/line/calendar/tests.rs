@@ -15,7 +15,8 @@ fn guangxi() -> Calendars {
 
 /// The message `text` is refused with; the calendar is called `x`.
 fn refusal(text: &str) -> String {
-    Calendar::parse("x", text).unwrap_err().to_string()
+    let errors = Calendar::parse("x", text).unwrap_err();
+    errors[0].1.to_string()
 }
 
 fn year_2024(holiday: &str) -> String {
@@ -139,18 +140,24 @@ fn a_wrong_calendar_is_refused_with_its_date() {
         "calendar x: 2024-04-06 is listed twice, as A and as B"
     );
     assert_eq!(
-        year("name = \"A\"\nfrom = 2024-04-04\nto = 2024-04-06\nworked = [2024-04-08]"),
-        "calendar x: 2024-04-08, worked for A, is neither a Saturday nor a Sunday; correct or remove it"
+        year("name = \"A\"\noff = [2024-04-05]\nworked = [2024-04-05]"),
+        "calendar x: 2024-04-05 is listed twice, as A and as A照常上班"
     );
+    assert!(year("name = \"A\"\noff = [2025-04-05]").contains("2025-04-05"));
+    assert!(year("name = \" \"\noff = [2024-04-05]").contains("2024-04-05"));
     assert_eq!(
         year("name = \"A\"\nfrom = 2024-04-06\nto = 2024-04-04"),
         "calendar x: A ends on 2024-04-04, before it starts on 2024-04-06"
     );
     assert!(year("name = \" \"\nfrom = 2024-04-06\nto = 2024-04-06").contains("2024-04-06"));
-    for half in ["from = 2024-04-06", "to = 2024-04-06", "worked = []"] {
+    for half in [
+        "from = 2024-04-06",
+        "to = 2024-04-06",
+        "worked = []\noff = []",
+    ] {
         assert_eq!(
             year(&format!("name = \"A\"\n{half}")),
-            "calendar x: A of 2024 needs both `from` and `to`, or only `worked`"
+            "calendar x: A of 2024 needs both `from` and `to`, or days in `off` or `worked`"
         );
     }
     assert!(

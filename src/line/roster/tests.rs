@@ -47,7 +47,8 @@ fn they_are_rung_in_order_when_they_are_on() {
         ],
         ..Roster::default()
     };
-    let next = |now, from| roster.next(Shanghai, now, from);
+    let schedule = schedule();
+    let next = |now, from| roster.next(&schedule, now, from);
     // Monday the 8th; the hour's first second is in, its end is not.
     assert_eq!(next(at(8, 8, 30), 0), Some(0));
     assert_eq!(next(at(8, 8, 30), 1), None);
@@ -58,6 +59,44 @@ fn they_are_rung_in_order_when_they_are_on() {
     assert_eq!(next(at(7, 16, 0), 2), Some(2));
     assert_eq!(next(at(7, 16, 0), 9), None);
     assert_eq!(next(at(6, 9, 0), 0), None);
+}
+
+#[test]
+fn a_night_on_duty_belongs_to_the_day_it_begins() {
+    let night = ["22:00-06:00".to_owned()].to_vec();
+    let schedule = Schedule {
+        windows: night.try_into().unwrap(),
+        ..schedule()
+    };
+    let roster = |people| Roster {
+        people,
+        ..Roster::default()
+    };
+    // Monday the 8th; its night ends on Tuesday. The next is Tuesday's.
+    for person in [person(&["mon"], &[]), person(&["mon"], &["22:00-06:00"])] {
+        let roster = roster(vec![person]);
+        let on = |now| roster.next(&schedule, now, 0).is_some();
+        assert!(!on(at(8, 5, 59)));
+        assert!(on(at(8, 22, 0)));
+        assert!(on(at(9, 5, 59)));
+        assert!(!on(at(9, 22, 0)));
+    }
+    let from = NaiveDate::from_ymd_opt(2024, 4, 8).unwrap();
+    let gaps = roster(vec![
+        person(&[], &["20:00-01:00"]),
+        person(&["tue-fri"], &["03:00-06:00"]),
+        person(&["sat-mon"], &[]),
+    ])
+    .gaps(&schedule, from);
+    let shown = |(from, to): &(DateTime<Tz>, DateTime<Tz>)| {
+        format!("{} {}", from.format("%a %H:%M"), to.format("%H:%M"))
+    };
+    // The night of Monday the 8th is whole; those of Tuesday the 9th and Wednesday the 10th lack two hours. The 11th and
+    // 12th are off, and so is the weekend; Monday the 15th is whole again.
+    assert_eq!(
+        gaps.iter().take(3).map(shown).collect::<Vec<_>>(),
+        ["Wed 01:00 03:00", "Thu 01:00 03:00", "Wed 01:00 03:00"]
+    );
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What goes over the socket: events and answers come in, requests go out. JSON, one message a frame.
 //!
 //! Seen on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored; what
-//! is not JSON at all is nothing.
+//! is not JSON at all is nothing. A text that is broken in one place is read all the same, see [`json`](crate::telephony::json).
 
 use super::{APPLICATION, RUNG};
 use crate::hidden::Hidden;
+use crate::telephony::json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -136,12 +137,12 @@ const LONGEST: usize = 200;
 
 /// Reads a frame. None when it is nothing that matters here.
 pub fn read(frame: &str) -> Option<Message> {
-    let message: Value = serde_json::from_str(frame).ok()?;
+    let message = json::read(frame.as_bytes()).ok()?;
     if message["type"] == "RESTResponse" {
         // The body is JSON in a text.
         let body = message["message_body"]
             .as_str()
-            .and_then(|text| serde_json::from_str(text).ok());
+            .and_then(|text| json::read(text.as_bytes()).ok());
         return Some(Message::Answer(Answer {
             id: text(&message["request_id"])?,
             status: u16::try_from(message["status_code"].as_u64()?).ok()?,

@@ -3,7 +3,7 @@
 use super::Asterisk;
 use super::message::{channel, is_caller};
 use super::program::RecordingName;
-use crate::telephony::rest::{checked, download, failed, in_our_words, json, refusal};
+use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::wav::WavCheck;
 use crate::telephony::{
     CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
@@ -33,27 +33,44 @@ impl Asterisk {
 
     pub(super) async fn is_live(&self, name: &str) -> Result<bool, ProviderError> {
         let path = format!("recordings/live/{}", checked(name)?);
-        match self.request(Method::GET, &path).await?.status() {
+        let answer = self.request(Method::GET, &path).await?;
+        match answer.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
         }
     }
 
     pub(super) async fn delete_recording(&self, name: &str) -> Result<(), ProviderError> {
         let path = format!("recordings/stored/{}", checked(name)?);
-        match self.request(Method::DELETE, &path).await?.status() {
+        let answer = self.request(Method::DELETE, &path).await?;
+        match answer.status() {
             StatusCode::NO_CONTENT => Ok(()),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
+        }
+    }
+
+    /// Not one that is still being made: that one has no file yet.
+    pub(super) async fn recording_is_gone(&self, name: &str) -> Result<bool, ProviderError> {
+        if self.is_live(name).await? {
+            return Ok(false);
+        }
+        let path = format!("recordings/stored/{}/file", checked(name)?);
+        let answer = self.request(Method::GET, &path).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(false),
+            StatusCode::NOT_FOUND => Ok(true),
+            _ => Err(refused(&answer)),
         }
     }
 
     pub(super) async fn ask_channel(&self, channel: &str) -> Result<CallStanding, ProviderError> {
         let path = format!("channels/{}", checked(channel)?);
-        match self.request(Method::GET, &path).await?.status() {
+        let answer = self.request(Method::GET, &path).await?;
+        match answer.status() {
             StatusCode::OK => Ok(CallStanding { ended: false }),
             StatusCode::NOT_FOUND => Ok(CallStanding { ended: true }),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
         }
     }
 

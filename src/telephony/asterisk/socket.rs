@@ -12,8 +12,6 @@ use super::Asterisk;
 use super::message::{self, Answer, Channel, Event, Message, Recorded, Request};
 use super::performance::{Happening, Purpose};
 use super::program::RecordingName;
-use crate::hidden::Hidden;
-use crate::line::number::Caller;
 use crate::telephony::{self, Conductor, Hook, RecordingFact, RecordingOutcome};
 use call::Beginning;
 use futures_util::{Stream, StreamExt};
@@ -340,11 +338,6 @@ impl Wire {
 fn nameless(channel: &str) -> telephony::Event {
     telephony::Event {
         call: channel.to_owned().into(),
-        to: Hidden::default(),
-        from: Caller::Withheld,
-        keys: None,
-        ended: false,
-        recording: None,
-        unnamed: None,
+        ..telephony::Event::nothing()
     }
 }

@@ -6,9 +6,10 @@
 use super::media::Media;
 use super::webhook::is_over;
 use crate::hidden::Hidden;
-use crate::telephony::rest::{checked, download, failed, in_our_words, json, refusal};
+use crate::line::number::Caller;
+use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::{
-    CallStanding, Download, ListedCall, ListedRecording, Listing, ProviderError,
+    CallStanding, Download, ListedCall, ListedRecording, Listing, Origin, ProviderError,
     ProviderRecordingId,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -19,12 +20,31 @@ use serde_json::Value;
 /// The most pages of a list that are read: two hundred calls or recordings each, well within the longest answer read.
 const MOST_PAGES: usize = 500;
 
+/// The ending of addresses that are answered in JSON.
+pub(in crate::telephony) const JSON: &str = ".json";
+
 /// What opens the API.
 pub(in crate::telephony) enum Credentials {
     /// The account and its token; a second one while it is being replaced.
     Basic(Vec<Hidden<String>>),
     /// A key of its own (RFC 6750).
     Bearer(Hidden<String>),
+}
+
+/// How a provider's documentation spells the addresses below an account: what each of them ends in, `.json` or nothing.
+/// A provider may take both, and says 404 to a spelling it does not know.
+pub(in crate::telephony) struct Spelling {
+    /// `Calls/{id}`.
+    pub call: &'static str,
+    /// `Calls`, the list.
+    pub calls: &'static str,
+    /// `Recordings/{id}`: what is known of one, and where it is deleted.
+    pub recording: &'static str,
+    /// `Recordings`, the list, and `Calls/{id}/Recordings` where there is one.
+    pub recordings: &'static str,
+    /// The recordings of a call are listed below it. Where they are not, they are in the list of all of the account, which
+    /// can be asked for one call's.
+    pub below_calls: bool,
 }
 
 /// Where a recording's sound is.
@@ -44,8 +64,7 @@ pub(in crate::telephony) struct Account {
     pub origin: String,
     /// Everything about the account stands under this path.
     pub path: String,
-    /// What a call's address ends in: `.json`, or nothing.
-    pub call_suffix: &'static str,
+    pub spelling: Spelling,
     pub sound: Sound,
     pub client: reqwest::Client,
 }
@@ -83,26 +102,45 @@ impl Account {
         }
     }
 
-    /// Where it is fetched: a "not found" there proves that it cannot be fetched any more.
+    /// Asks to delete a recording, under both spellings of its address. That there is none is no proof: see
+    /// [`Self::is_gone`].
     pub async fn delete_recording(&self, id: &str) -> Result<(), ProviderError> {
         let id = checked(id)?;
         // Telnyx answers with what it has deleted, the others with nothing.
-        let (url, deleted) = match &self.sound {
-            Sound::Here(_) => (
-                self.at(&format!("Recordings/{id}.json")),
-                StatusCode::NO_CONTENT,
-            ),
-            Sound::HandedOut(path, _) => (format!("{}{path}/{id}", self.origin), StatusCode::OK),
+        let (answer, deleted) = match &self.sound {
+            Sound::Here(_) => {
+                let path = format!("Recordings/{id}");
+                let answer = self.spelled(Method::DELETE, &path, self.spelling.recording, "");
+                (answer.await?, StatusCode::NO_CONTENT)
+            }
+            Sound::HandedOut(path, _) => {
+                let url = format!("{}{path}/{id}", self.origin);
+                (self.request(Method::DELETE, &url).await?, StatusCode::OK)
+            }
         };
-        match self.request(Method::DELETE, &url).await?.status() {
+        match answer.status() {
             status if status == deleted => Ok(()),
-            other => Err(refusal(other)),
+            _ => Err(refused(&answer)),
+        }
+    }
+
+    /// Does the address that a recording is fetched from say that there is no such thing any more?
+    pub async fn is_gone(&self, id: &str) -> Result<bool, ProviderError> {
+        let id = checked(id)?;
+        let url = match &self.sound {
+            Sound::Here(_) => self.at(&format!("Recordings/{id}.wav")),
+            Sound::HandedOut(path, _) => format!("{}{path}/{id}", self.origin),
+        };
+        let answer = self.request(Method::GET, &url).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(true),
+            status if status.is_success() || status.is_redirection() => Ok(false),
+            _ => Err(refused(&answer)),
         }
     }
 
     pub async fn ask_call(&self, call: &str) -> Result<CallStanding, ProviderError> {
-        let path = format!("Calls/{}{}", checked(call)?, self.call_suffix);
-        let call = json(self.get(&path).await?).await?;
+        let call = self.call(call).await?;
         let status = call["status"]
             .as_str()
             .ok_or_else(|| failed("the call has no status"))?;
@@ -111,18 +149,67 @@ impl Account {
         })
     }
 
-    /// One page of a thousand, which is the most there is: no call has more recordings. In the order they were made, as
-    /// far as their times tell; those that never came to anything, or are gone already, are left out.
+    /// What is known of a call.
+    async fn call(&self, call: &str) -> Result<Value, ProviderError> {
+        let path = format!("Calls/{}", checked(call)?);
+        let answer = self.spelled(Method::GET, &path, self.spelling.call, "");
+        json(answer.await?).await
+    }
+
+    /// The call of a recording, and the number dialled in it. A recording of a talk may be listed under the call to the
+    /// other telephone: then it is the caller's that counts.
+    pub async fn origin(
+        &self,
+        recording: &str,
+        call: Option<&str>,
+    ) -> Result<Origin, ProviderError> {
+        let mut id = match call {
+            Some(call) => call.to_owned(),
+            None => {
+                let path = format!("Recordings/{}", checked(recording)?);
+                let answer = self.spelled(Method::GET, &path, self.spelling.recording, "");
+                let recording = json(answer.await?).await?;
+                text(&recording, "call_sid")?.into_shown()
+            }
+        };
+        let mut call = self.call(&id).await?;
+        let parent = call["parent_call_sid"].as_str().unwrap_or_default();
+        if !parent.is_empty() {
+            id = parent.to_owned();
+            call = self.call(&id).await?;
+        }
+        Ok(Origin {
+            call: id.into(),
+            to: text(&call, "to").unwrap_or_default(),
+            from: Caller::parse(call["from"].as_str().unwrap_or_default()),
+        })
+    }
+
+    /// In the order they were made, as far as their times tell; those that never came to anything, or are gone already,
+    /// are left out. A list that is not there is an error: it says nothing of what the provider has.
     pub async fn recordings_of(
         &self,
         call: &str,
     ) -> Result<Vec<ProviderRecordingId>, ProviderError> {
-        let path = format!("Calls/{}/Recordings.json?PageSize=1000", checked(call)?);
-        let list = match json(self.get(&path).await?).await {
-            Err(ProviderError::NotFound) => return Ok(Vec::new()),
-            other => other?,
+        let call = checked(call)?;
+        let below = match self.spelling.below_calls {
+            true => {
+                let path = format!("Calls/{call}/Recordings");
+                self.pages(
+                    &path,
+                    self.spelling.recordings,
+                    "?PageSize=1000",
+                    "recordings",
+                )
+                .await
+            }
+            false => Err(ProviderError::NotFound),
         };
-        let mut there: Vec<&Value> = items(&list, "recordings")?
+        let list = match below {
+            Err(ProviderError::NotFound) => self.recordings_with_call(call).await?,
+            list => list?,
+        };
+        let mut there: Vec<&Value> = list
             .iter()
             .filter(|recording| is_there(recording))
             .collect();
@@ -133,15 +220,33 @@ impl Account {
             .collect()
     }
 
+    /// Those of the account's recordings that say they are of this call: a provider that does not know the parameter
+    /// lists them all.
+    async fn recordings_with_call(&self, call: &str) -> Result<Vec<Value>, ProviderError> {
+        let query = format!("?PageSize=200&CallSid={call}");
+        let list = self.pages("Recordings", self.spelling.recordings, &query, "recordings");
+        let mut of_call = Vec::new();
+        for recording in list.await? {
+            if text(&recording, "call_sid")?.show() == call {
+                of_call.push(recording);
+            }
+        }
+        Ok(of_call)
+    }
+
     /// Calls that began, and recordings that were made, at `since` or later.
     pub async fn list(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let day = since.format("%Y-%m-%d");
         let instant = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         // The names of these two parameters end in `>`: "StartTime>=…", "DateCreated>=…".
-        let calls = format!("Calls.json?PageSize=200&StartTime%3E={day}");
-        let calls = self.pages(&calls, "calls").await?;
-        let recordings = format!("Recordings.json?PageSize=200&DateCreated%3E={instant}");
-        let recordings = self.pages(&recordings, "recordings").await?;
+        let query = format!("?PageSize=200&StartTime%3E={day}");
+        let calls = self
+            .pages("Calls", self.spelling.calls, &query, "calls")
+            .await?;
+        let query = format!("?PageSize=200&DateCreated%3E={instant}");
+        let recordings = self
+            .pages("Recordings", self.spelling.recordings, &query, "recordings")
+            .await?;
         // Asked for by the day, or by a parameter the provider does not know: what is older is left out here. What has
         // no time that can be read is kept, it may be new.
         let is_new = |at: &Option<DateTime<Utc>>| at.is_none_or(|at| at >= since);
@@ -170,26 +275,59 @@ impl Account {
 
     /// Is the account there, and do the credentials open it?
     pub async fn look(&self) -> Result<(), ProviderError> {
-        let list = json(self.get("Recordings.json?PageSize=1").await?).await?;
+        let suffix = self.spelling.recordings;
+        let answer = self.spelled(Method::GET, "Recordings", suffix, "?PageSize=1");
+        let list = json(answer.await?).await?;
         items(&list, "recordings").map(drop)
     }
 
     /// All items of a list. The address of the next page comes from the API; only its path is taken.
-    async fn pages(&self, first: &str, name: &str) -> Result<Vec<Value>, ProviderError> {
+    async fn pages(
+        &self,
+        path: &str,
+        suffix: &str,
+        query: &str,
+        name: &str,
+    ) -> Result<Vec<Value>, ProviderError> {
         let mut found = Vec::new();
-        let mut url = self.at(first);
-        for _ in 0..MOST_PAGES {
-            let page = json(self.request(Method::GET, &url).await?).await?;
+        let mut answer = self.spelled(Method::GET, path, suffix, query).await?;
+        for read in 1.. {
+            let page = json(answer).await?;
             found.extend(items(&page, name)?.iter().cloned());
-            match page["next_page_uri"].as_str() {
-                Some(next) if next.starts_with(&self.path) => {
-                    url = format!("{}{next}", self.origin);
-                }
-                None | Some("") => return Ok(found),
+            let next = match page["next_page_uri"].as_str() {
+                Some(next) if next.starts_with(&self.path) => format!("{}{next}", self.origin),
+                None | Some("") => break,
                 Some(_) => return Err(failed("the next page is not the account's")),
+            };
+            if read == MOST_PAGES {
+                return Err(failed("the list has too many pages"));
             }
+            answer = self.request(Method::GET, &next).await?;
         }
-        Err(failed("the list has too many pages"))
+        Ok(found)
+    }
+
+    /// Asks at an address below the account as it is documented, and with the other ending where that one is not found.
+    async fn spelled(
+        &self,
+        method: Method,
+        path: &str,
+        suffix: &str,
+        query: &str,
+    ) -> Result<Response, ProviderError> {
+        let other = if suffix.is_empty() { JSON } else { "" };
+        let documented = self.at(&format!("{path}{suffix}{query}"));
+        let answer = self.request(method.clone(), &documented).await?;
+        if answer.status() != StatusCode::NOT_FOUND {
+            return Ok(answer);
+        }
+        let url = self.at(&format!("{path}{other}{query}"));
+        let otherwise = self.request(method, &url).await?;
+        // An address that is not documented may answer with anything: only its success counts.
+        Ok(match otherwise.status().is_success() {
+            true => otherwise,
+            false => answer,
+        })
     }
 
     fn at(&self, path: &str) -> String {

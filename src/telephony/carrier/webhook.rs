@@ -3,7 +3,7 @@
 use crate::call::script::RecordingEnd;
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
-use crate::telephony::form::{BrokenForm, Form};
+use crate::telephony::form::Form;
 use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -16,12 +16,6 @@ const LONGEST: usize = 128;
 /// What Twilio sends as `Digits` when the caller hung up while being recorded.
 const HUNG_UP: &str = "hangup";
 
-impl From<BrokenForm> for Refused {
-    fn from(_: BrokenForm) -> Self {
-        Self::Malformed
-    }
-}
-
 /// Does the one `Content-Type` say that the body is a form?
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
@@ -33,40 +27,38 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a webhook of `account`, whose signature was found right.
+/// Reads a webhook of `account`, whose signature was found right. A field that cannot be read is as good as missing.
+///
+/// The body is read as a form whatever its `Content-Type` says: the signature covers it either way.
+///
+/// # Errors
+///
+/// [`Refused::OtherAccount`] when the form does not name this account.
 pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refused> {
-    if !is_form(&request.headers) {
-        return Err(Refused::Malformed);
+    let form = Form::new(request.body.clone());
+    if form.get("AccountSid").as_deref() != Some(account) {
+        return Err(Refused::OtherAccount);
     }
-    let form = Form::parse(&request.body)?;
-    if form.get("AccountSid")? != Some(account) {
-        return Err(Refused::Forged);
-    }
-    let call = id(&form, "CallSid")?.ok_or(Refused::Malformed)?;
-    let digits = form.get("Digits")?;
-    let hung_up = digits == Some(HUNG_UP);
-    let recording_id = match id(&form, "RecordingSid")? {
-        Some(id) => Some(id),
-        None => id_in_address(form.get("RecordingUrl")?.unwrap_or_default()),
-    };
-    let recorded = recording_id.is_some() || has(&form, "RecordingUrl")?;
-    // What ended a recording is not a key pressed in answer to anything.
-    let keys = match recorded {
-        false if !hung_up => digits.map(|keys| Hidden::new(keys.to_owned())),
-        _ => None,
-    };
-    let ended = hung_up || form.get("CallStatus")?.is_some_and(is_over);
-    let outcome = outcome(&form, digits)?;
+    let digits = form.get("Digits");
+    let hung_up = digits.as_deref() == Some(HUNG_UP);
+    let address = form.get("RecordingUrl").unwrap_or_default();
+    let recording_id = id(&form, "RecordingSid").or_else(|| id_in_address(&address));
+    let recorded = recording_id.is_some() || !address.is_empty();
+    let ended = hung_up
+        || form
+            .get("CallStatus")
+            .is_some_and(|status| is_over(&status));
+    let outcome = outcome(&form, digits.as_deref());
     let unnamed = outcome.filter(|_| recorded && recording_id.is_none());
     let recording = recording_id
         .zip(outcome)
         .map(|(id, outcome)| RecordingFact { id, outcome });
-    let to = either(&form, "To", "Called")?.unwrap_or_default();
     Ok(Event {
-        call,
-        to: Hidden::new(to.to_owned()),
-        from: Caller::parse(either(&form, "From", "Caller")?.unwrap_or_default()),
-        keys,
+        call: id(&form, "CallSid").unwrap_or_default(),
+        to: Hidden::new(either(&form, "To", "Called")),
+        from: Caller::parse(&either(&form, "From", "Caller")),
+        // What ended a recording is not a key pressed in answer to anything.
+        keys: digits.filter(|_| !recorded && !hung_up).map(Hidden::new),
         ended,
         recording,
         unnamed,
@@ -81,13 +73,12 @@ pub(super) fn is_over(status: &str) -> bool {
     )
 }
 
-/// An opaque id; an empty one is none.
-fn id(form: &Form, name: &str) -> Result<Option<Hidden<String>>, Refused> {
-    match form.get(name)? {
-        None | Some("") => Ok(None),
-        Some(id) if id.chars().count() > LONGEST => Err(Refused::Malformed),
-        Some(id) => Ok(Some(Hidden::new(id.to_owned()))),
-    }
+/// An opaque id; an empty or an endless one is none.
+fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
+    let id = form.get(name)?;
+    (1..=LONGEST)
+        .contains(&id.chars().count())
+        .then(|| Hidden::new(id))
 }
 
 /// The id of a recording whose action names only its address, as SignalWire's and Somleng's do: the last piece of the
@@ -99,29 +90,23 @@ fn id_in_address(url: &str) -> Option<Hidden<String>> {
     (id.len() == 36 && Uuid::try_parse(id).is_ok()).then(|| Hidden::new(id.to_owned()))
 }
 
-/// Is there such a field, and something in it?
-fn has(form: &Form, name: &str) -> Result<bool, BrokenForm> {
-    Ok(form.get(name)?.is_some_and(|value| !value.is_empty()))
-}
-
-/// The field under its new name, or under the old one that stands beside it.
-fn either<'a>(form: &'a Form, new: &str, old: &str) -> Result<Option<&'a str>, BrokenForm> {
-    Ok(match form.get(new)? {
-        None | Some("") => form.get(old)?,
-        given => given,
-    })
+/// The field under its new name, or under the old one that stands beside it; empty when there is neither. What cannot be
+/// read of it is replaced: the rest of a number is worth more than nothing.
+fn either(form: &Form, new: &str, old: &str) -> String {
+    let given = form.get_lossy(new).filter(|value| !value.is_empty());
+    given.or_else(|| form.get_lossy(old)).unwrap_or_default()
 }
 
 /// What became of the recording a webhook names; `None` while it is still being made.
 ///
 /// The action of a `Record` has no status: it comes once the recording is done. A status we don't know may be
 /// anything, and tells nothing.
-fn outcome(form: &Form, digits: Option<&str>) -> Result<Option<RecordingOutcome>, BrokenForm> {
-    Ok(match form.get("RecordingStatus")? {
+fn outcome(form: &Form, digits: Option<&str>) -> Option<RecordingOutcome> {
+    match form.get("RecordingStatus").as_deref() {
         None | Some("" | "completed") => Some(RecordingOutcome::Completed {
             // `-1` while Twilio doesn't know yet.
             seconds: form
-                .get("RecordingDuration")?
+                .get("RecordingDuration")
                 .and_then(|seconds| seconds.parse().ok()),
             end: match digits {
                 Some("#") => Some(RecordingEnd::Key),
@@ -131,7 +116,7 @@ fn outcome(form: &Form, digits: Option<&str>) -> Result<Option<RecordingOutcome>
         }),
         Some("absent" | "failed") => Some(RecordingOutcome::Absent),
         Some(_) => None,
-    })
+    }
 }
 
 #[cfg(test)]

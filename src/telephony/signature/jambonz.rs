@@ -38,6 +38,13 @@ pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) 
     fits.into()
 }
 
+/// Is the one time in the header of now?
+pub fn jambonz_is_fresh(header: &str, now_unix: i64) -> bool {
+    let mut times = header.split(',').filter_map(|item| item.strip_prefix("t="));
+    let only = times.next().filter(|_| times.next().is_none());
+    only.is_some_and(|timestamp| is_fresh(timestamp, now_unix))
+}
+
 /// The header's value for a body sent at `at_unix`: what a stand-in for jambonz sends.
 pub fn jambonz_sign(secret: &str, body: &[u8], at_unix: i64) -> String {
     let timestamp = at_unix.to_string();

@@ -37,6 +37,11 @@ pub fn telnyx_fits(
         .any(|key| key.verify_strict(&signed, &signature).is_ok())
 }
 
+/// Is the time in `telnyx-timestamp` of now?
+pub fn telnyx_is_fresh(timestamp: &str, now_unix: i64) -> bool {
+    is_fresh(timestamp, now_unix)
+}
+
 /// A public key as Telnyx's portal shows it, the base64 of 32 bytes. `None` when it is not that, no point of the curve,
 /// or one of the few under which a signature says nothing.
 pub fn telnyx_public_key(base64: &str) -> Option<TelnyxKey> {

@@ -148,7 +148,7 @@ fn a_menu_is_spoken_inside_its_gather() {
 <Response>
 <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/step?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
 <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好,这里是热线 &amp; &lt;值班&gt;。</Say>
-<Play>https://h.example/hooks/tw/take/00000000-0000-0000-0000-000000000000/4/KEY</Play>
+<Play>https://h.example/hooks/tw/take/00000000-0000-0000-0000-000000000000/4/nt8wjStXubbPt8zixFe23SE4V8wJ1-hCWO1SihZuLAg</Play>
 <Say language="en-GB" voice="Polly.Amy-Neural">Press 9 for "English".</Say>
 </Gather>
 </Response>

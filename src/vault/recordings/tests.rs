@@ -14,7 +14,7 @@ fn some_time() -> DateTime<Utc> {
 
 fn folder() -> (TempDir, Recordings) {
     let temp = tempfile::tempdir().unwrap();
-    let recordings = Recordings::open_folder(temp.path().join("data/recordings")).unwrap();
+    let recordings = Recordings::make(temp.path().join("data/recordings"), Uuid::nil()).unwrap();
     (temp, recordings)
 }
 
@@ -26,19 +26,20 @@ fn audio(length: usize) -> Vec<u8> {
         .collect()
 }
 
-fn store(recordings: &Recordings, id: Uuid, key: &Identity, audio: &[u8]) -> Stored {
-    let mut writer = recordings.writer(id, &key.recipient()).unwrap();
+fn store(recordings: &Recordings, key: &Identity, audio: &[u8]) -> Stored {
+    let mut writer = recordings.writer(&key.recipient()).unwrap();
     for piece in audio.chunks(8000) {
         writer.write(piece).unwrap();
     }
     assert_eq!(writer.length(), audio.len() as u64);
-    writer.finish(some_time()).unwrap()
+    writer.finish(some_time()).unwrap().keep()
 }
 
 fn files(recordings: &Recordings) -> Vec<PathBuf> {
     let mut all: Vec<_> = fs::read_dir(&recordings.folder)
         .unwrap()
         .map(|item| item.unwrap().path())
+        .filter(|path| !path.ends_with(MARKER))
         .collect();
     all.sort();
     all
@@ -47,16 +48,18 @@ fn files(recordings: &Recordings) -> Vec<PathBuf> {
 #[test]
 fn what_is_stored_is_what_it_says_and_private_and_on_the_hour() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
-    assert!(!recordings.exists(id).unwrap());
+    let key = Identity::generate();
+    assert!(!recordings.exists(random_id()).unwrap());
     let audio = audio(100_001);
-    let stored = store(&recordings, id, &key, &audio);
+    let stored = store(&recordings, &key, &audio);
+    let id = stored.file;
     assert!(recordings.exists(id).unwrap());
     let file = fs::read(recordings.path(id)).unwrap();
     let sha = |bytes: &[u8]| -> [u8; 32] { Sha256::digest(bytes).into() };
     assert_eq!(
         stored,
         Stored {
+            file: id,
             padded: padme(100_001),
             length: 100_001,
             plain_sha256: sha(&audio),
@@ -90,7 +93,7 @@ fn a_folder_others_can_look_into_is_closed() {
     let temp = tempfile::tempdir().unwrap();
     let mode = |mode| fs::set_permissions(temp.path(), fs::Permissions::from_mode(mode)).unwrap();
     mode(0o755);
-    Recordings::open_folder(temp.path()).unwrap();
+    Recordings::make(temp.path(), Uuid::nil()).unwrap();
     let now = fs::metadata(temp.path()).unwrap().permissions().mode();
     assert_eq!(now & 0o777, 0o700);
 }
@@ -100,7 +103,7 @@ fn plain_audio_never_touches_the_disk() {
     let (_temp, recordings) = folder();
     let canary = b"CANARY-CANARY-CANARY";
     let mut writer = recordings
-        .writer(random_id(), &Identity::generate().recipient())
+        .writer(&Identity::generate().recipient())
         .unwrap();
     // More than all buffers hold, so that some of it is on disk before the end.
     let audio = canary.repeat(50_000);
@@ -113,85 +116,123 @@ fn plain_audio_never_touches_the_disk() {
         assert!(!bytes.windows(6).any(|window| window == b"CANARY"));
     };
     clean();
-    writer.finish(some_time()).unwrap();
+    writer.finish(some_time()).unwrap().keep();
     clean();
 }
 
 #[test]
 fn an_unfinished_recording_leaves_nothing() {
     let (_temp, recordings) = folder();
-    let id = random_id();
     let mut writer = recordings
-        .writer(id, &Identity::generate().recipient())
+        .writer(&Identity::generate().recipient())
         .unwrap();
     writer.write(&audio(300_000)).unwrap();
-    assert!(!recordings.exists(id).unwrap());
-    assert_eq!(files(&recordings).len(), 1);
+    let all = files(&recordings);
+    assert!(all.len() == 1 && all[0].extension().unwrap() == UNFINISHED);
     drop(writer);
     assert!(files(&recordings).is_empty());
 }
 
 #[test]
-fn sweeping_takes_what_a_crash_left_and_nothing_else() {
+fn a_finished_file_that_no_row_will_name_leaves_nothing() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
-    store(&recordings, id, &key, b"finished");
-    let mut busy = recordings.writer(random_id(), &key.recipient()).unwrap();
+    let mut writer = recordings
+        .writer(&Identity::generate().recipient())
+        .unwrap();
+    writer.write(b"finished").unwrap();
+    let finished = writer.finish(some_time()).unwrap();
+    assert!(recordings.exists(finished.stored().file).unwrap());
+    drop(finished);
+    assert!(files(&recordings).is_empty());
+}
+
+#[test]
+fn sweeping_takes_what_a_crash_of_this_machine_left_and_nothing_else() {
+    let (_temp, recordings) = folder();
+    let key = Identity::generate();
+    store(&recordings, &key, b"finished");
+    let mut busy = recordings.writer(&key.recipient()).unwrap();
     busy.write(b"still at it").unwrap();
-    let left = recordings.folder.join(format!("{}.0.part", random_id()));
-    fs::write(&left, b"left over").unwrap();
+    let left_by = |node: &str| {
+        let name = format!("{}.{node}.{UNFINISHED}", random_id());
+        let left = recordings.folder.join(name);
+        fs::write(&left, b"left over").unwrap();
+        left
+    };
+    let own = left_by(&recordings.node);
+    let others = left_by("another0");
     assert_eq!(recordings.sweep().unwrap(), 1);
-    assert!(!left.exists());
+    assert!(!own.exists() && others.exists());
     assert_eq!(recordings.sweep().unwrap(), 0);
-    busy.finish(some_time()).unwrap();
-    assert!(recordings.exists(id).unwrap());
+    let stored = busy.finish(some_time()).unwrap().keep();
+    assert!(recordings.exists(stored.file).unwrap());
+    assert_eq!(files(&recordings).len(), 3);
+    assert_eq!(node(), recordings.node, "the same in each process");
+}
+
+#[test]
+fn two_writers_never_write_the_same_file() {
+    let (_temp, recordings) = folder();
+    let key = Identity::generate();
+    let mut a = recordings.writer(&key.recipient()).unwrap();
+    let mut b = recordings.writer(&key.recipient()).unwrap();
+    a.write(b"first").unwrap();
+    b.write(b"other").unwrap();
+    let b = b.finish(some_time()).unwrap().keep();
+    let a = a.finish(some_time()).unwrap().keep();
+    let read = |stored: Stored| {
+        let mut reader = recordings.reader(stored.file, &key, 5).unwrap();
+        reader.read_range(0, 5).unwrap()
+    };
+    assert_eq!(read(a), b"first");
+    assert_eq!(read(b), b"other");
     assert_eq!(files(&recordings).len(), 2);
 }
 
 #[test]
-fn a_second_writer_replaces_the_first_in_one_step() {
+fn files_no_row_names_are_found_and_kept_for_thirty_days() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
-    store(&recordings, id, &key, b"first");
-    let mut a = recordings.writer(id, &key.recipient()).unwrap();
-    let mut b = recordings.writer(id, &key.recipient()).unwrap();
-    a.write(b"second").unwrap();
-    b.write(b"third").unwrap();
-    let read = |length| {
-        let mut reader = recordings.reader(id, &key, length).unwrap();
-        reader.read_range(0, length).unwrap()
+    let key = Identity::generate();
+    let [named, unnamed] = [b"named..", b"unnamed"].map(|said| store(&recordings, &key, said));
+    let mut busy = recordings.writer(&key.recipient()).unwrap();
+    busy.write(b"still at it").unwrap();
+    let left = format!("{}.another0.{UNFINISHED}", random_id());
+    fs::write(recordings.folder.join(&left), b"left over").unwrap();
+    fs::write(recordings.folder.join("README"), b"not ours").unwrap();
+    let rows = HashSet::from([named.file]);
+    let names = |found: Vec<Unnamed>| {
+        let mut names: Vec<String> = found.into_iter().map(|file| file.name).collect();
+        names.sort();
+        names
     };
-    assert_eq!(read(5), b"first");
-    b.finish(some_time()).unwrap();
-    assert_eq!(read(5), b"third");
-    a.finish(some_time()).unwrap();
-    assert_eq!(read(6), b"second");
-    assert_eq!(files(&recordings).len(), 1);
-}
+    let mut both = vec![format!("{}.age", unnamed.file), left];
+    both.sort();
+    // Their times say 2024; they were finished just now, as the inode says.
+    let now = clock::Clock::system().system_now();
+    let soon = now + TimeDelta::minutes(1);
+    assert_eq!(names(recordings.unnamed(&rows, soon).unwrap()), both);
+    let earlier = now - TimeDelta::minutes(1);
+    assert_eq!(recordings.unnamed(&rows, earlier).unwrap(), []);
 
-#[test]
-fn removing_twice_is_no_error() {
-    let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
-    store(&recordings, id, &key, b"x");
-    assert!(recordings.remove(id).unwrap());
-    assert!(!recordings.remove(id).unwrap());
+    let just_before = now + TimeDelta::days(30) - TimeDelta::minutes(1);
+    assert_eq!(recordings.remove_unnamed(&rows, just_before).unwrap(), []);
+    assert_eq!(files(&recordings).len(), 5);
+    let after = now + TimeDelta::days(30) + TimeDelta::minutes(1);
     assert_eq!(
-        recordings.reader(id, &key, 1).unwrap_err(),
-        OpenError::Missing
+        names(recordings.remove_unnamed(&rows, after).unwrap()),
+        both
     );
-    assert_eq!(
-        recordings.sealed_sha256(id).unwrap_err().kind(),
-        io::ErrorKind::NotFound
-    );
+    assert_eq!(files(&recordings).len(), 3);
+    assert!(recordings.exists(named.file).unwrap());
+    busy.finish(some_time()).unwrap().keep();
 }
 
 #[test]
 fn stock_age_opens_a_copy_and_the_length_cuts_the_padding() {
     let (temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
+    let key = Identity::generate();
     let audio = audio(200_003);
-    store(&recordings, id, &key, &audio);
+    let id = store(&recordings, &key, &audio).file;
     let dest = temp.path().join("copy.age");
     recordings.copy_sealed(id, &dest).unwrap();
     let secret = key.to_secret();
@@ -211,11 +252,11 @@ fn stock_age_opens_a_copy_and_the_length_cuts_the_padding() {
 #[test]
 fn lengths_at_the_edges_read_back() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
+    let key = Identity::generate();
     for length in [0, 1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK] {
         let audio = audio(length);
-        let stored = store(&recordings, id, &key, &audio);
-        let mut reader = recordings.reader(id, &key, stored.length).unwrap();
+        let stored = store(&recordings, &key, &audio);
+        let mut reader = recordings.reader(stored.file, &key, stored.length).unwrap();
         let mut all = Vec::new();
         reader.read_to_end(&mut all).unwrap();
         assert!(all == audio, "length {length}");
@@ -229,8 +270,9 @@ fn lengths_at_the_edges_read_back() {
 #[test]
 fn a_wrong_key_and_a_length_that_is_not_there_are_refused() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
-    let stored = store(&recordings, id, &key, &audio(1001));
+    let key = Identity::generate();
+    let stored = store(&recordings, &key, &audio(1001));
+    let id = stored.file;
     assert_eq!(
         recordings
             .reader(id, &Identity::generate(), 1001)
@@ -246,9 +288,9 @@ fn a_wrong_key_and_a_length_that_is_not_there_are_refused() {
 #[test]
 fn a_cut_is_seen_at_once_and_a_change_where_it_is() {
     let (_temp, recordings) = folder();
-    let (id, key) = (random_id(), Identity::generate());
+    let key = Identity::generate();
     let audio = audio(3 * CHUNK);
-    store(&recordings, id, &key, &audio);
+    let id = store(&recordings, &key, &audio).file;
     let path = recordings.path(id);
     let whole = fs::read(&path).unwrap();
     let header = whole.len() - 3 * (CHUNK + 16);
@@ -331,9 +373,9 @@ proptest! {
     #[test]
     fn any_range_is_that_slice(length in 1usize..4 * CHUNK, ranges in prop::collection::vec((0f64..1.2, 0f64..1.2), 1..12), round: bool) {
         let (_temp, recordings) = folder();
-        let (id, key) = (random_id(), Identity::from_seed([1; 32]));
+        let key = Identity::from_seed([1; 32]);
         let audio = audio(length);
-        store(&recordings, id, &key, &audio);
+        let id = store(&recordings, &key, &audio).file;
         // One reader for all ranges: where it was before must not matter.
         let mut reader = recordings.reader(id, &key, length as u64).unwrap();
         for (a, b) in ranges {
@@ -351,8 +393,8 @@ proptest! {
     #[test]
     fn any_flipped_bit_is_refused(at: prop::sample::Index, bit in 0u8..8) {
         let (_temp, recordings) = folder();
-        let (id, key) = (random_id(), Identity::from_seed([1; 32]));
-        store(&recordings, id, &key, &audio(70_000));
+        let key = Identity::from_seed([1; 32]);
+        let id = store(&recordings, &key, &audio(70_000)).file;
         let path = recordings.path(id);
         let mut bad = fs::read(&path).unwrap();
         let at = at.index(bad.len());

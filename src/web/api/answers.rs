@@ -64,9 +64,5 @@ fn describe(status: StatusCode, when: &str) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response = response.header(header::WWW_AUTHENTICATE.as_str(), header("`Bearer`."));
     }
-    if status == StatusCode::RANGE_NOT_SATISFIABLE {
-        let length = header("`bytes */` and the length.");
-        response = response.header(header::CONTENT_RANGE.as_str(), length);
-    }
     response.build()
 }

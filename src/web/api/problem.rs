@@ -67,7 +67,7 @@ impl Problem {
     pub fn too_many() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
-            "Too many logins with this name at once; wait half a minute.",
+            "Too many logins with this name or from this address at once; wait half a minute.",
         )
     }
 
@@ -157,6 +157,11 @@ impl From<DeskError> for Problem {
                 StatusCode::CONFLICT,
                 "The report is closed; reopen it to classify it anew.",
             ),
+            error @ (DeskError::OthersLine
+            | DeskError::LastOne
+            | DeskError::NoThird
+            | DeskError::EnoughMembers) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            DeskError::TooManyTries => Self::too_many(),
             DeskError::Invalid(Invalid::Cursor) => Self::bad_request(&Invalid::Cursor.to_string()),
             DeskError::Invalid(invalid) => Self::invalid(&invalid.to_string()),
             DeskError::Store(error) => error.into(),

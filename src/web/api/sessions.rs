@@ -5,7 +5,9 @@ use super::answers::{
 };
 use super::{Answer, App, Body, Caller, Json, Problem, bearer};
 use crate::hidden::Hidden;
-use crate::login::{self, LoginError, Role};
+use crate::login::{self, LoggedIn, LoginError, Origin, Role};
+use crate::members::canonical;
+use crate::web::ClientAddress;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -44,8 +46,8 @@ pub(super) struct Who {
 
 /// Logs in.
 ///
-/// After five wrong passwords in a row each next try at a name has to wait, longer and longer, right or wrong. The
-/// login is in the audit trail of each of the member's lines.
+/// After five wrong passwords in a row each next try at a name waits, up to five seconds, right or wrong. Too many at
+/// once from one address are refused (429). The login is in the audit trail of each of the member's lines.
 #[utoipa::path(
     post,
     path = "/session",
@@ -60,11 +62,16 @@ pub(super) struct Who {
 )]
 pub(super) async fn log_in(
     State(service): App,
+    address: ClientAddress,
     Json(given): Json<Credentials>,
 ) -> Answer<Body<Session>> {
     let password = Hidden::new(given.password);
-    match login::log_in(&service, &given.name, password).await {
-        Ok((token, member)) => Ok(axum::Json(Session {
+    let from = Origin {
+        address: address.limit_key(),
+        device: None,
+    };
+    match login::log_in(&service, &canonical(&given.name), password, from).await {
+        Ok(LoggedIn { token, member, .. }) => Ok(axum::Json(Session {
             token: token.text().show().clone(),
             name: member.name,
             role: member.role,

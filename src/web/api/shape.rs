@@ -45,7 +45,7 @@ pub(super) struct WholeReport {
     entries: Vec<Entry>,
     /// In order of speaking, those that were said again last.
     recordings: Vec<Recording>,
-    /// How its replies stand, in the order they were written. The last one that is approved is spoken.
+    /// How its replies stand, in the order they were written. The last one whose approval counts is spoken.
     replies: Vec<ReplyStanding>,
 }
 
@@ -57,6 +57,11 @@ pub(super) struct ReplyStanding {
     /// The name of whoever approved it; null until then.
     #[schema(required)]
     approved_by: Option<String>,
+    /// The account that a third member has to confirm before the approval counts: one of author and approver added it
+    /// for the other. Absent when the approval counts, and while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    unconfirmed: Option<String>,
 }
 
 /// A call that ended before anything was recorded, open.
@@ -137,6 +142,7 @@ impl WholeReport {
                 .map(|reply| ReplyStanding {
                     entry: reply.entry,
                     approved_by: reply.approved_by.clone(),
+                    unconfirmed: reply.unconfirmed.clone(),
                 })
                 .collect(),
         }

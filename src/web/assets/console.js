@@ -136,18 +136,30 @@ note?.addEventListener("submit", async (event) => {
   }
 });
 
+// The form that is being sent: what stands in it is not lost.
+let sent = null;
+const release = () => {
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+};
 document.addEventListener("submit", (event) => {
-  leaving = true;
+  sent = event.target;
   // Pressed twice is meant once. The form is read before the button is gone.
   const button = event.submitter;
   if (event.target.method === "post" && button) setTimeout(() => { button.disabled = true; });
 });
 addEventListener("pageshow", () => {
   leaving = false;
-  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+  sent = null;
+  release();
 });
 addEventListener("beforeunload", (event) => {
-  if (!leaving && drafts().length > 0) event.preventDefault();
+  if (leaving || drafts().every((text) => text.form === sent)) return;
+  event.preventDefault();
+  // Runs only when the page stays.
+  setTimeout(() => {
+    sent = null;
+    release();
+  });
 });
 
 // --- keys ---------------------------------------------------------------------------------------------------------

@@ -46,16 +46,27 @@ function ready(player) {
   button.addEventListener("click", player.toggle);
   back.addEventListener("click", () => player.move(-STEP));
   speed.addEventListener("change", () => { audio.playbackRate = Number(speed.value); });
+  // Where nothing is loaded yet a position cannot be set: the last one chosen is kept until then.
+  let wanted = null;
+  audio.addEventListener("loadedmetadata", () => {
+    if (wanted !== null) player.seek(wanted);
+    wanted = null;
+  });
   range.addEventListener("input", () => {
-    // Where nothing is loaded yet a position cannot be set.
-    if (audio.readyState === 0) audio.addEventListener("loadedmetadata", () => player.seek(Number(range.value)), { once: true });
-    if (audio.readyState === 0) audio.load();
-    else player.seek(Number(range.value));
     current = player;
+    if (audio.readyState > 0) return player.seek(Number(range.value));
+    if (wanted === null) {
+      audio.preload = "metadata";
+      audio.load();
+    }
+    wanted = Number(range.value);
   });
   for (const event of ["timeupdate", "loadedmetadata", "seeked", "ended"]) audio.addEventListener(event, show);
   for (const event of ["play", "pause", "ended"]) audio.addEventListener(event, name);
-  audio.addEventListener("error", fail);
+  audio.addEventListener("error", () => {
+    wanted = null;
+    fail();
+  });
 }
 
 const all = () => document.querySelectorAll(".player:not([data-ready])").forEach(ready);

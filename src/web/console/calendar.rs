@@ -168,7 +168,11 @@ fn day(w: &'static super::words::Words, line: &Line, row: DayRow, today: NaiveDa
         kind,
         mark,
         today: row.date == today,
-        windows: row.windows.iter().map(ToString::to_string).collect(),
+        windows: row
+            .windows
+            .iter()
+            .map(|own| said::window(w, *own))
+            .collect(),
         reason,
         hear: format!("/console/hear?line={}&at={}T09:00", line.id, row.date),
     }

@@ -1,5 +1,6 @@
-//! The two cookies: the session's token, and the language.
+//! The cookies: the session's token, the device, and the language.
 
+use crate::login::Device;
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -7,13 +8,16 @@ use axum::http::{HeaderMap, HeaderValue, header};
 /// The language cookie; no secret.
 const LANGUAGE: &str = "dutyline-language";
 
-/// The session cookie's name. `__Host-` ties it to this host over TLS; over plain http, on one's own machine,
-/// browsers refuse that prefix.
-fn session(service: &Service) -> &'static str {
+/// How long a browser stays known after its last login: 180 days, in seconds.
+const DEVICE_SECONDS: u32 = 180 * 24 * 3600;
+
+/// The name of the session's cookie and of the device's. `__Host-` ties them to this host over TLS; over plain http, on
+/// one's own machine, browsers refuse that prefix.
+fn names(service: &Service) -> [&'static str; 2] {
     if service.config.public_url.starts_with("https://") {
-        "__Host-dutyline"
+        ["__Host-dutyline", "__Host-dutyline-device"]
     } else {
-        "dutyline"
+        ["dutyline", "dutyline-device"]
     }
 }
 
@@ -30,17 +34,38 @@ fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// The session's token, if the browser sent one.
 pub(super) fn token(service: &Service, headers: &HeaderMap) -> Option<Token> {
-    get(headers, session(service))?.parse().ok()
+    let [session, _] = names(service);
+    get(headers, session)?.parse().ok()
+}
+
+/// The device cookie, if the browser sent one; not verified.
+pub(super) fn device(service: &Service, headers: &HeaderMap) -> Option<Device> {
+    let [_, device] = names(service);
+    Device::parse(get(headers, device)?)
+}
+
+/// Marks the browser as one that a member has logged in from. Sent with requests from our own pages only.
+pub(super) fn set_device(service: &Service, device: &Device) -> HeaderValue {
+    let [_, name] = names(service);
+    let secure = secure(name);
+    let text = device.text();
+    value(format!(
+        "{name}={text}; Path=/; Max-Age={DEVICE_SECONDS}; HttpOnly; SameSite=Strict{secure}"
+    ))
+}
+
+fn secure(name: &str) -> &'static str {
+    if name.starts_with("__Host-") {
+        "; Secure"
+    } else {
+        ""
+    }
 }
 
 /// Sets the session's token; an empty one takes it away.
 pub(super) fn set_token(service: &Service, token: &str) -> HeaderValue {
-    let name = session(service);
-    let secure = if name.starts_with("__Host-") {
-        "; Secure"
-    } else {
-        ""
-    };
+    let [name, _] = names(service);
+    let secure = secure(name);
     let gone = if token.is_empty() { "; Max-Age=0" } else { "" };
     value(format!(
         "{name}={token}; Path=/; HttpOnly; SameSite=Lax{secure}{gone}"

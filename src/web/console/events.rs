@@ -13,7 +13,7 @@ use crate::desk::live::{self, Following, News};
 use crate::service::Service;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Response, Sse};
 use futures_util::stream;
@@ -58,6 +58,8 @@ pub(super) async fn report(
     tell(&service, &visit, Some(id), &headers, since).await
 }
 
+/// At most [`EVENT_STREAMS`](crate::desk::per_session::EVENT_STREAMS) a session; 429 beyond, which the page shows as a lost
+/// connection and tries again.
 async fn tell(
     service: &Arc<Service>,
     visit: &Visit,
@@ -71,10 +73,16 @@ async fn tell(
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .unwrap_or(since);
+    let Some(place) = service.per_session.event_stream(visit.inspector.session()) else {
+        return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response());
+    };
     let following = live::follow(service, &visit.inspector, report, after)
         .await
         .map_err(|error| visit.stop(error))?;
-    let events = stream::unfold(following, next);
+    let events = stream::unfold((following, place), async |(following, place)| {
+        let (event, following) = next(following).await?;
+        Some((event, (following, place)))
+    });
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // What nginx asks for: news that waits in a proxy's buffer is none.
     Ok(([("x-accel-buffering", "no")], events).into_response())

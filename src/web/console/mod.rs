@@ -7,15 +7,19 @@
 //! | [`report`] | a report, and what is done with it |
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
+//! | [`changes`] | what changed about them, above every page of a lead |
 //! | [`help`] | how to do each job |
 //! | [`events`] | what changes, told to open pages |
 //! | [`page`] | what all pages share, and pages for what went wrong |
+//! | [`address`] | sends pages asked for over http to https |
 //! | [`cookies`], [`form`] | what browsers send |
 //! | [`words`], [`said`] | the console's words, and times as people say them |
 
 mod abandoned;
+mod address;
 mod assets;
 mod calendar;
+mod changes;
 mod cookies;
 mod events;
 mod form;
@@ -42,16 +46,24 @@ use tower_http::csrf::CsrfLayer;
 const NOTE_LIMIT: usize = 160 * 1024;
 
 /// Everything below `/console`.
-pub(super) fn router() -> Router<Arc<Service>> {
+pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
     routes()
         .router()
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(service),
+            page::framed,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(service),
+            address::right_address,
+        ))
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(content_policy))
 }
 
 /// The pages and forms, and who may use them.
 pub(super) fn routes() -> Routes {
-    use Policy::{Anybody, Inspector, Lead, OwnLine, OwnMember};
+    use Policy::{Anybody, Colleague, Inspector, Lead, OwnLine, OwnMember};
     Routes::new()
         .get("/console", Anybody, || async { Redirect::to("/console/") })
         .get("/console/assets/{name}", Anybody, assets::serve)
@@ -99,10 +111,14 @@ pub(super) fn routes() -> Routes {
             OwnLine,
             report::approve,
         )
-        .get("/console/members", Lead, team::show)
+        .get("/console/members", Inspector, team::show)
         .post("/console/members", Lead, team::add)
+        .post("/console/members/seen", Lead, changes::put_away)
+        .post("/console/members/waiver", Lead, team::waive)
+        .post("/console/members/{id}/confirm", Colleague, team::confirm)
         .post("/console/members/{id}/line", OwnMember, team::give_line)
         .post("/console/members/{id}/disable", OwnMember, team::disable)
+        .post("/console/members/{id}/enable", OwnMember, team::enable)
         .any("/console/{*none}", Anybody, page::not_found)
 }
 

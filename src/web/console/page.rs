@@ -1,16 +1,18 @@
 //! What all pages share: who looks, in which language, how the lines stand; and pages for what went wrong.
 
+use super::changes::Changes;
 use super::cookies;
 use super::said;
 use super::words::{Words, words};
-use crate::desk::{DeskError, Inspector, Invalid, live, standing};
+use crate::desk::{self, DeskError, Inspector, Invalid, live, standing};
 use crate::line::hours::Phase;
 use crate::login::{Role, Use};
 use crate::service::Service;
 use askama::Template;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use tracing::error;
@@ -30,6 +32,8 @@ pub(super) struct Page {
     pub banners: Vec<Banner>,
     /// Sentences somebody should see on every page.
     pub warnings: Vec<String>,
+    /// What changed about the members, for leads.
+    pub changes: Changes,
     /// Where the page is told what changes.
     pub live: String,
     /// The page fetches itself anew when something changes.
@@ -66,6 +70,7 @@ impl Page {
             back: String::new(),
             banners: Vec::new(),
             warnings: Vec::new(),
+            changes: Changes::default(),
             live: String::new(),
             renews: false,
             lead: false,
@@ -85,6 +90,10 @@ impl Visit {
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
+        let mut changes = Changes::default();
+        let lead = self.inspector.role() == Role::Lead;
+        // Of the whole service: each line says the same.
+        let (mut jobs_failing, mut strays) = (0, 0);
         let after = live::now(service, &self.inspector, None)
             .await
             .map_err(|error| self.stop(error))?;
@@ -115,8 +124,30 @@ impl Visit {
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
                 warnings.push(text.replace("{usual}", &standing.recent.usual.to_string()));
             }
-            if standing.jobs_given_up > 0 && !warnings.contains(&self.w.jobs_given_up) {
-                warnings.push(self.w.jobs_given_up.clone());
+            if lead && standing.shared_receipts > 0 {
+                let text = self.w.receipt_shared.replace("{line}", &line.dial);
+                warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
+            }
+            (jobs_failing, strays) = (standing.jobs_failing, standing.strays);
+        }
+        if lead && jobs_failing > 0 {
+            let count = jobs_failing.to_string();
+            warnings.push(self.w.jobs_failing.replace("{count}", &count));
+        }
+        if lead && strays > 0 {
+            warnings.push(self.w.strays.replace("{count}", &strays.to_string()));
+        }
+        for line in self.inspector.lines(service) {
+            let changed = desk::changes::of(service, &self.inspector, line)
+                .await
+                .map_err(|error| self.stop(error))?;
+            changes.add(self.w, &line.id, line.schedule.timezone, &changed);
+            let waived = desk::team::waived_by(service, line)
+                .await
+                .map_err(|error| self.stop(error))?;
+            if let Some(name) = waived {
+                let text = self.w.waived.replace("{line}", &line.id);
+                warnings.push(text.replace("{name}", &name));
             }
         }
         Ok(Page {
@@ -127,9 +158,10 @@ impl Visit {
             back: self.back.clone(),
             banners,
             warnings,
+            changes,
             live: format!("/console/events?after={after}"),
             renews: false,
-            lead: self.inspector.role() == Role::Lead,
+            lead,
         })
     }
 
@@ -209,10 +241,23 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
         DeskError::Invalid(Invalid::LongNote) => &w.long_note,
         DeskError::Invalid(Invalid::NoDestination) => &w.no_destination,
         DeskError::Invalid(Invalid::LongDestination) => &w.long_destination,
-        DeskError::Invalid(Invalid::Classification(_) | Invalid::Cursor) => &w.bad_choice,
+        DeskError::Invalid(Invalid::Classification(_) | Invalid::Cursor | Invalid::Choice) => {
+            &w.bad_choice
+        }
+        DeskError::Invalid(Invalid::NoSuchReference) => &w.no_such_reference,
         DeskError::Invalid(Invalid::Name) => &w.bad_name,
+        DeskError::Invalid(Invalid::ReservedName) => &w.reserved_name,
         DeskError::Invalid(Invalid::NameTaken) => &w.name_taken,
+        DeskError::Invalid(Invalid::NameLooksLike) => &w.name_looks_like,
+        DeskError::Invalid(Invalid::Role) => &w.bad_choice,
+        DeskError::Invalid(Invalid::OwnPassword) => &w.own_password_wrong,
+        DeskError::OthersLine => &w.others_line,
+        DeskError::LastOne => &w.last_one,
+        DeskError::NoThird => &w.no_third,
+        DeskError::EnoughMembers => &w.enough_members,
+        DeskError::TooManyTries => &w.too_many_logins,
         DeskError::Invalid(Invalid::ShortPassword) => &w.short_password,
+        DeskError::Invalid(Invalid::CommonPassword) => &w.common_password,
         DeskError::Invalid(Invalid::WrongPassword) => &w.wrong_password,
         DeskError::Invalid(Invalid::NoLine) => &w.no_line,
         DeskError::Invalid(Invalid::NoReports) => &w.bad_choice,
@@ -231,7 +276,12 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::SomebodyElses
         | DeskError::NoReceipt
         | DeskError::OwnReply
-        | DeskError::Closed => StatusCode::CONFLICT,
+        | DeskError::Closed
+        | DeskError::OthersLine
+        | DeskError::LastOne
+        | DeskError::NoThird
+        | DeskError::EnoughMembers => StatusCode::CONFLICT,
+        DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -276,8 +326,49 @@ impl IntoResponse for Stop {
             back: self.back,
             ..Page::of_nobody(w)
         };
+        let (title, text) = (title.as_str(), text);
         let html = render(&ProblemPage { page, title, text });
-        (status, html).into_response()
+        let mut response = (status, html).into_response();
+        if !self.script {
+            response.extensions_mut().insert(Refused {
+                title: title.to_owned(),
+                text: text.to_owned(),
+            });
+        }
+        response
+    }
+}
+
+/// Marks a page that says what went wrong, so that [`framed`] can put it into the frame of the other pages.
+#[derive(Clone)]
+struct Refused {
+    title: String,
+    text: String,
+}
+
+/// Puts what went wrong into the frame all pages share: navigation, lines, signing out. Without a session, or where the
+/// frame cannot be made either, it stays a page by itself.
+pub(super) async fn framed(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let asked = parts.clone();
+    let response = next.run(Request::from_parts(asked, body)).await;
+    let Some(refused) = response.extensions().get::<Refused>().cloned() else {
+        return response;
+    };
+    let Ok(visit) = Visit::from_request_parts(&mut parts, &service).await else {
+        return response;
+    };
+    match visit.page(&service, "").await {
+        Ok(page) => {
+            let (title, text) = (refused.title.as_str(), refused.text.as_str());
+            let html = render(&ProblemPage { page, title, text });
+            (response.status(), html).into_response()
+        }
+        Err(_) => response,
     }
 }
 

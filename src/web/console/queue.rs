@@ -207,18 +207,13 @@ pub(super) async fn claim_next(
     visit: Visit,
     form: Posted,
 ) -> Result<Response, Stop> {
-    let filter = queue::Filter {
-        line: Some(form.get("line").to_owned()),
-        status: Some(Status::Queued),
-        mine: false,
-        cursor: None,
-    };
+    let line = form.get("line");
     loop {
-        let listed = queue::list(&service, &visit.inspector, &filter)
+        let longest = queue::longest_waiting(&service, &visit.inspector, Some(line))
             .await
             .map_err(|error| visit.stop(error))?;
-        let Some(first) = listed.reports.first() else {
-            let back = format!("{}&nothing=1", address(form.get("line"), "", ""));
+        let Some(first) = longest else {
+            let back = format!("{}&nothing=1", address(line, "", ""));
             return Ok(Redirect::to(&back).into_response());
         };
         match moves::make(&service, &visit.inspector, first.id, Move::Claim).await {

@@ -5,7 +5,7 @@ use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::said;
 use super::words::Words;
 use crate::desk::opened::OpenReport;
-use crate::desk::{DeskError, moves, opened, queue, replies, writing};
+use crate::desk::{DeskError, Invalid, moves, opened, queue, replies, writing};
 use crate::line::hours::Phase;
 use crate::login::Role;
 use crate::report::classification::{Classification, Scope};
@@ -65,6 +65,8 @@ struct Recording {
     length: Option<String>,
     replaced: bool,
     state: String,
+    /// A state there are no words for.
+    unknown: Option<String>,
     /// An SVG path, see [`waveform`].
     waveform: String,
 }
@@ -89,6 +91,8 @@ struct Approval {
     words: String,
     /// The entry's id, where whoever looks at it may approve it.
     entry: Option<Uuid>,
+    /// A third member has to confirm an account first.
+    waits: bool,
 }
 
 /// What was written and could not be kept.
@@ -188,6 +192,10 @@ async fn page_of(
                     format!("{}:{:02}", seconds / 60, seconds % 60)
                 }),
                 replaced: recording.replaced,
+                unknown: match recording.row.state.as_str() {
+                    "sealed" | "lost" | "announced" => None,
+                    other => Some(unknown(w, &w.recording, Some(other))),
+                },
                 state: recording.row.state.clone(),
                 waveform: waveform(&recording.peaks),
             })
@@ -272,7 +280,8 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
                     // Who adds to a report has its receipt.
                     _ if entry.body["added"] == true => None,
                     Some(true) => Some(w.receipt_given.clone()),
-                    _ => Some(w.receipt_not_given.clone()),
+                    Some(false) => Some(w.receipt_not_given.clone()),
+                    None => None,
                 },
             ],
         ),
@@ -292,8 +301,9 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
             &w.classification,
             vec![
                 Some(match entry.body["scope"].as_str() {
+                    Some("in") => w.scope_in.clone(),
                     Some("out") => w.scope_out.clone(),
-                    _ => w.scope_in.clone(),
+                    other => unknown(w, &w.scope, other),
                 }),
                 list("disciplines"),
                 list("focuses"),
@@ -306,7 +316,8 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
                     Some("referred") => w.referred.clone(),
                     Some("no_action") => w.no_action.clone(),
                     Some("duplicate") => w.duplicate.clone(),
-                    _ => w.handled.clone(),
+                    Some("handled") => w.handled.clone(),
+                    other => unknown(w, &w.outcome, other),
                 }),
                 text("destination"),
                 text("of"),
@@ -328,14 +339,26 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
 fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option<Approval> {
     let id = entry.address.entry;
     let reply = open.replies.iter().find(|reply| reply.entry == id)?;
-    Some(match &reply.approved_by {
-        Some(name) => Approval {
+    Some(match (&reply.approved_by, &reply.unconfirmed) {
+        (Some(approver), Some(account)) => Approval {
+            words: w
+                .unconfirmed
+                .split("{name}")
+                .map(|part| part.replace("{approver}", approver))
+                .collect::<Vec<_>>()
+                .join(account),
+            entry: None,
+            waits: true,
+        },
+        (Some(name), None) => Approval {
             words: w.approved_by.replace("{name}", name),
             entry: None,
+            waits: false,
         },
-        None => Approval {
+        (None, _) => Approval {
             words: w.not_approved.clone(),
             entry: (reply.author != member).then_some(id),
+            waits: false,
         },
     })
 }
@@ -345,9 +368,10 @@ pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
     let entry = entries
         .iter()
         .find(|entry| entry.address.kind == EntryKind::Caller)?;
-    Some(match entry.body["number"].as_str() {
-        Some(number) => number.to_owned(),
-        None => w.caller_withheld.clone(),
+    Some(match entry.body.get("number") {
+        Some(Value::String(number)) => number.clone(),
+        Some(Value::Null) => w.caller_withheld.clone(),
+        _ => unknown(w, &w.caller, None),
     })
 }
 
@@ -356,19 +380,27 @@ pub(super) fn call_word(w: &'static Words, entries: &[Entry], name: &str) -> Opt
     let entry = entries
         .iter()
         .find(|entry| entry.address.kind == EntryKind::Call)?;
-    let value = entry.body[name].clone();
-    Some(match value.as_str()? {
-        "greeting" => w.reached_greeting.clone(),
-        "called_back" => w.reached_called_back.clone(),
-        "guidance" => w.reached_guidance.clone(),
-        "recording" => w.reached_recording.clone(),
-        "receipt" => w.reached_receipt.clone(),
-        "added" => w.reached_added.clone(),
-        _ => {
-            let phase: Phase = serde_json::from_value(value).ok()?;
-            said::phase(w, phase).to_owned()
-        }
+    let value = entry.body.get(name)?.clone();
+    Some(match value.as_str().unwrap_or_default() {
+        "greeting" if name == "reached" => w.reached_greeting.clone(),
+        "called_back" if name == "reached" => w.reached_called_back.clone(),
+        "guidance" if name == "reached" => w.reached_guidance.clone(),
+        "recording" if name == "reached" => w.reached_recording.clone(),
+        "receipt" if name == "reached" => w.reached_receipt.clone(),
+        "added" if name == "reached" => w.reached_added.clone(),
+        other => match serde_json::from_value::<Phase>(value.clone()) {
+            Ok(phase) if name == "phase" => said::phase(w, phase).to_owned(),
+            _ if name == "phase" => unknown(w, &w.phase, Some(other)),
+            _ => unknown(w, &w.reached, Some(other)),
+        },
     })
+}
+
+/// A value this version has no word for, as it stands in the entry: a later version may have written it.
+fn unknown(w: &Words, what: &str, value: Option<&str>) -> String {
+    let value = value.filter(|value| !value.is_empty()).unwrap_or("?");
+    let words = w.unknown_value.replace("{what}", what);
+    words.replace("{value}", value)
 }
 
 /// `GET /console/reports/{id}/recordings/{n}`. As the API does it.
@@ -416,16 +448,20 @@ pub(super) async fn close(
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
     let outcome = match form.get("outcome") {
-        "referred" => Outcome::Referred {
+        "handled" => Some(Outcome::Handled {}),
+        "referred" => Some(Outcome::Referred {
             destination: form.get("destination").to_owned(),
-        },
-        "no_action" => Outcome::NoAction {},
-        "duplicate" => Outcome::Duplicate {
-            of: Some(form.get("of").to_owned()).filter(|of| !of.is_empty()),
-        },
-        _ => Outcome::Handled {},
+        }),
+        "no_action" => Some(Outcome::NoAction {}),
+        "duplicate" => Some(Outcome::Duplicate {
+            of: Some(form.get("of").trim().to_owned()).filter(|of| !of.is_empty()),
+        }),
+        _ => None,
     };
-    let done = moves::close(&service, &visit.inspector, uuid, &outcome).await;
+    let done = match outcome {
+        Some(outcome) => moves::close(&service, &visit.inspector, uuid, &outcome).await,
+        None => Err(DeskError::Invalid(Invalid::Choice)),
+    };
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
@@ -455,15 +491,22 @@ pub(super) async fn classify(
     form: Posted,
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
-    let classification = Classification {
-        scope: match form.get("scope") {
-            "out" => Scope::Out,
-            _ => Scope::In,
-        },
-        disciplines: form.all("discipline"),
-        focuses: form.all("focus"),
+    let scope = match form.get("scope") {
+        "in" => Some(Scope::In),
+        "out" => Some(Scope::Out),
+        _ => None,
     };
-    let done = writing::classify(&service, &visit.inspector, uuid, &classification).await;
+    let done = match scope {
+        Some(scope) => {
+            let classification = Classification {
+                scope,
+                disciplines: form.all("discipline"),
+                focuses: form.all("focus"),
+            };
+            writing::classify(&service, &visit.inspector, uuid, &classification).await
+        }
+        None => Err(DeskError::Invalid(Invalid::Choice)),
+    };
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
@@ -564,4 +607,70 @@ pub(super) async fn trail(
         rows,
         page,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::words;
+    use super::*;
+    use crate::vault::entry::Address;
+    use serde_json::json;
+
+    fn entry(kind: EntryKind, body: Value) -> Entry {
+        Entry {
+            address: Address {
+                line: "fcg-5".into(),
+                report: crate::clock::random_id(),
+                entry: crate::clock::random_id(),
+                kind,
+            },
+            at: chrono::DateTime::UNIX_EPOCH,
+            by: None,
+            body,
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown_as_something_known() {
+        for language in ["en", "zh-CN"] {
+            let w = words(language);
+            let known = [
+                &w.handled,
+                &w.referred,
+                &w.no_action,
+                &w.duplicate,
+                &w.scope_in,
+                &w.scope_out,
+                &w.caller_withheld,
+                &w.receipt_given,
+                &w.receipt_not_given,
+                &w.open,
+                &w.reached_recording,
+            ];
+            for (kind, body) in [
+                (EntryKind::Outcome, json!({ "outcome": "vanished" })),
+                (EntryKind::Outcome, json!({})),
+                (EntryKind::Classification, json!({ "scope": "sideways" })),
+                (EntryKind::Classification, json!({ "scope": 1 })),
+                (EntryKind::Caller, json!({})),
+                (EntryKind::Caller, json!({ "number": 1 })),
+                (
+                    EntryKind::Call,
+                    json!({ "phase": "recording", "reached": "vanished" }),
+                ),
+                (
+                    EntryKind::Call,
+                    json!({ "phase": "lunch", "reached": "open" }),
+                ),
+            ] {
+                let shown = shown(w, &entry(kind, body.clone()), Tz::UTC);
+                assert!(!shown.lines.is_empty(), "{body}");
+                for line in &shown.lines {
+                    assert!(!known.contains(&line), "{body}: {line}");
+                }
+            }
+            let lost = entry(EntryKind::Outcome, json!({ "outcome": "vanished" }));
+            assert!(shown(w, &lost, Tz::UTC).lines[0].contains("vanished"));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Times, statuses and the like, as people say them.
 
 use super::words::Words;
-use crate::line::hours::Phase;
+use crate::line::hours::{Phase, Window};
 use crate::report::status::Status;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
@@ -21,7 +21,7 @@ pub(super) fn source(w: &'static Words, source: &str) -> &'static str {
     match source {
         "call" => &w.source_call,
         "live" => &w.source_live,
-        _ => "",
+        _ => &w.source_unknown,
     }
 }
 
@@ -127,6 +127,16 @@ pub(super) fn reason(w: &Words, reason: &str, working: bool) -> String {
     }
 }
 
+/// A window of a day, `08:30-12:00`. One that ends on the next day says so.
+pub(super) fn window(w: &Words, window: Window) -> String {
+    if !window.ends_next_day() {
+        return window.to_string();
+    }
+    w.window_over_midnight
+        .replace("{start}", &window.start().to_string())
+        .replace("{end}", &window.end().to_string())
+}
+
 /// A link of the audit trail in words. One that has none stays as it is.
 pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
     let known = match action {
@@ -135,8 +145,11 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "talk_ended" => &w.act_talk_ended,
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
+        "receipt_shared" => &w.act_receipt_shared,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
-        "entry_purged" => &w.act_entry_purged,
+        // Links without a kind are of the time when nothing but callers' numbers was deleted.
+        "entry_purged" if detail.is_none_or(|kind| kind == "caller") => &w.act_entry_purged,
+        "entry_purged" => return format!("{} · {}", w.act_entry_deleted, kind(w, detail)),
         "report_opened" => &w.act_report_opened,
         "abandoned_opened" => &w.act_abandoned_opened,
         "recording_opened" => &w.act_recording_opened,
@@ -163,5 +176,19 @@ fn kind(w: &Words, kind: Option<&str>) -> String {
         "outcome" => w.outcome.clone(),
         "reply" => w.reply_entry.clone(),
         other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::words;
+    use super::*;
+
+    #[test]
+    fn a_window_over_midnight_says_so() {
+        let said = |language, text: &str| window(words(language), text.parse().unwrap());
+        assert_eq!(said("en", "08:30-12:00"), "08:30-12:00");
+        assert_eq!(said("en", "22:00-06:00"), "22:00-06:00 next day");
+        assert_eq!(said("zh-CN", "22:00-06:00"), "22:00-次日06:00");
     }
 }

@@ -5,13 +5,15 @@ use super::form::Posted;
 use super::page::{Page, Visit, render};
 use super::words::words;
 use crate::hidden::Hidden;
-use crate::login::{self, LoginError};
+use crate::login::{self, LoggedIn, LoginError, Origin};
+use crate::members::canonical;
 use crate::service::Service;
+use crate::web::ClientAddress;
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 use tracing::error;
@@ -48,21 +50,37 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
 }
 
 /// `POST /console/sign-in`. Anybody; makes a session; the login is in the trail of each of the member's lines.
-pub(super) async fn sign_in(State(service): App, headers: HeaderMap, form: Posted) -> Response {
+pub(super) async fn sign_in(
+    State(service): App,
+    address: ClientAddress,
+    headers: HeaderMap,
+    form: Posted,
+) -> Response {
     let page = Page::bare(&headers, "/console/sign-in");
     let password = Hidden::new(form.get("password").to_owned());
-    let (status, problem) = match login::log_in(&service, form.get("name"), password).await {
-        Ok((token, _)) => {
-            let cookie = cookies::set_token(&service, token.text().show());
-            return ([(header::SET_COOKIE, cookie)], Redirect::to("/console/")).into_response();
-        }
-        Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
-        Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
-        Err(LoginError::Store(error)) => {
-            error!(%error, "nobody can sign in");
-            (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
-        }
+    let from = Origin {
+        address: address.limit_key(),
+        device: cookies::device(&service, &headers),
     };
+    let (status, problem) =
+        match login::log_in(&service, &canonical(form.get("name")), password, from).await {
+            Ok(LoggedIn { token, device, .. }) => {
+                let cookies = AppendHeaders([
+                    (
+                        header::SET_COOKIE,
+                        cookies::set_token(&service, token.text().show()),
+                    ),
+                    (header::SET_COOKIE, cookies::set_device(&service, &device)),
+                ]);
+                return (cookies, Redirect::to("/console/")).into_response();
+            }
+            Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
+            Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
+            Err(LoginError::Store(error)) => {
+                error!(%error, "nobody can sign in");
+                (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
+            }
+        };
     let problem = Some(problem.clone());
     let html = render(&SignIn {
         page,

@@ -1,11 +1,15 @@
-//! Members and their lines, for the lead; and everybody's own password.
+//! Members and their lines; and everybody's own password.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
-use crate::desk::{DeskError, team};
+use super::words::Words;
+use crate::desk::team::{self, Colleague, NewMember};
+use crate::desk::{DeskError, Invalid};
 use crate::hidden::Hidden;
 use crate::login::Role;
+use crate::members::short_id;
 use crate::service::Service;
+use crate::vault::passwords::Password;
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -23,20 +27,34 @@ struct Members {
     draft: String,
     rows: Vec<Row>,
     lines: Vec<String>,
+    /// Lines with fewer than three members; for leads.
+    small: Vec<Small>,
 }
 
 struct Row {
     id: Uuid,
     name: String,
+    /// The beginning of the id, where two names look alike.
+    short_id: Option<String>,
     role: String,
     lines: String,
     disabled: bool,
     oneself: bool,
+    /// Who added them, and who confirmed the account.
+    origin: Option<String>,
+    to_confirm: bool,
     /// The lead's lines they could be given.
     more: Vec<String>,
 }
 
-/// `GET /console/members`. Leads; whom they share a line with.
+struct Small {
+    line: String,
+    waived: bool,
+    /// How it stands.
+    text: String,
+}
+
+/// `GET /console/members`. Members; whom they share a line with. Forms that change something are for leads alone.
 pub(super) async fn show(State(service): App, visit: Visit) -> Result<Response, Stop> {
     page_of(&service, &visit, None, "").await
 }
@@ -58,6 +76,23 @@ async fn page_of(
         .into_iter()
         .map(|line| line.id.clone())
         .collect();
+    let mut small = Vec::new();
+    if page.lead {
+        let lines = team::small_lines(service, &visit.inspector)
+            .await
+            .map_err(|error| visit.stop(error))?;
+        small.extend(lines.into_iter().map(|small| {
+            Small {
+                text: match &small.waived_by {
+                    Some(name) => w.waived.replace("{name}", name),
+                    None => w.waive_hint.clone(),
+                }
+                .replace("{line}", &small.line),
+                waived: small.waived_by.is_some(),
+                line: small.line,
+            }
+        }));
+    }
     let rows = colleagues
         .into_iter()
         .map(|member| Row {
@@ -77,7 +112,10 @@ async fn page_of(
                     .cloned()
                     .collect()
             },
+            origin: origin(w, &member),
+            to_confirm: member.to_confirm && !member.disabled,
             lines: member.lines.join("、"),
+            short_id: member.ambiguous.then(|| short_id(member.id)),
             id: member.id,
             name: member.name,
             disabled: member.disabled,
@@ -88,25 +126,55 @@ async fn page_of(
         draft: draft.to_owned(),
         rows,
         lines: own,
+        small,
         page,
     }))
 }
 
-/// `POST /console/members`. Leads; makes a member with a first password; each line given is in its trail.
+/// Who added a member, and who confirmed since that it is another person; none for those nobody added.
+fn origin(w: &Words, member: &Colleague) -> Option<String> {
+    let maker = member.made_by.as_deref()?;
+    Some(match member.confirmed_by.as_deref() {
+        // The names last: they may hold anything that can be seen.
+        Some(name) => {
+            let [maker, name] = [(&w.added_by, maker), (&w.confirmed_by, name)]
+                .map(|(words, name)| words.replace("{name}", name));
+            format!("{maker} · {name}")
+        }
+        None => {
+            let maker = w.added_by.replace("{name}", maker);
+            format!("{maker} · {}", w.not_confirmed)
+        }
+    })
+}
+
+/// The acting lead's own password, asked for again.
+fn own_password(form: &Posted) -> Hidden<String> {
+    Hidden::new(form.get("own_password").to_owned())
+}
+
+/// `POST /console/members`. Leads; makes a member with a first password; in the trail of each line given.
 pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Result<Response, Stop> {
-    let role = match form.get("role") {
-        "lead" => Role::Lead,
-        _ => Role::Inspector,
-    };
-    let password = Hidden::new(form.get("password").to_owned());
     let (name, lines) = (form.get("name"), form.all("line"));
-    let done = team::add(&service, &visit.inspector, name, role, password, &lines).await;
+    let done = match Role::parse(form.get("role")) {
+        Some(role) => {
+            let new = NewMember {
+                name,
+                role,
+                password: Hidden::new(form.get("password").to_owned()),
+                lines: &lines,
+            };
+            team::add(&service, &visit.inspector, new, own_password(&form)).await
+        }
+        None if visit.inspector.role() != Role::Lead => Err(DeskError::LeadsOnly),
+        None => Err(DeskError::Invalid(Invalid::Role)),
+    };
     after(&service, &visit, done, name).await
 }
 
 #[derive(Template)]
 #[template(path = "password.html", config = "src/web/askama.toml")]
-struct Password {
+struct PasswordPage {
     page: Page,
     problem: Option<String>,
     notice: Option<String>,
@@ -124,7 +192,7 @@ async fn password_page(
     notice: Option<String>,
 ) -> Result<Response, Stop> {
     let page = visit.page(service, "password").await?;
-    Ok(render(&Password {
+    Ok(render(&PasswordPage {
         page,
         problem,
         notice,
@@ -138,7 +206,7 @@ pub(super) async fn change_password(
     form: Posted,
 ) -> Result<Response, Stop> {
     let [old, new] = ["old", "new"].map(|name| Hidden::new(form.get(name).to_owned()));
-    if form.get("new") != form.get("again") {
+    if Password::typed(form.get("new")) != Password::typed(form.get("again")) {
         let problem = Some(visit.w.not_the_same.clone());
         let page = password_page(&service, &visit, problem, None).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
@@ -167,7 +235,8 @@ pub(super) async fn give_line(
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = team::give_line(&service, &visit.inspector, id, form.get("line")).await;
+    let (line, own) = (form.get("line"), own_password(&form));
+    let done = team::give_line(&service, &visit.inspector, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 
@@ -176,9 +245,47 @@ pub(super) async fn disable(
     State(service): App,
     Path(id): Path<String>,
     visit: Visit,
+    form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = team::disable(&service, &visit.inspector, id).await;
+    let done = team::disable(&service, &visit.inspector, id, own_password(&form)).await;
+    after(&service, &visit, done, "").await
+}
+
+/// `POST /console/members/{id}/enable`. Leads; lets a member back in; in the trail of each of the member's lines.
+pub(super) async fn enable(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
+    let done = team::enable(&service, &visit.inspector, id, own_password(&form)).await;
+    after(&service, &visit, done, "").await
+}
+
+/// `POST /console/members/{id}/confirm`. Members who share a line with them, and neither added them nor were added by
+/// them; in the trail of each of the member's lines.
+pub(super) async fn confirm(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
+    let done = team::confirm(&service, &visit.inspector, id).await;
+    after(&service, &visit, done, "").await
+}
+
+/// `POST /console/members/waiver`. Leads; lets approvals of a line with fewer than three members count without a third
+/// one, or ends that; in its trail.
+pub(super) async fn waive(
+    State(service): App,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let (line, waive) = (form.get("line"), form.get("waive") == "1");
+    let own = own_password(&form);
+    let done = team::waive(&service, &visit.inspector, line, waive, own).await;
     after(&service, &visit, done, "").await
 }
 

@@ -16,7 +16,7 @@ wording! {
     caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
     phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_receipt, reached_added,
     receipt_given, receipt_not_given,
-    not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_given_up,
+    not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_failing, strays,
     no_abandoned, abandoned_hint, abandoned_count, flood, damaged, by_service,
     error_title, missing_title, missing_text, forbidden_title, forbidden_text, failed_title, failed_text,
     wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,
@@ -27,13 +27,15 @@ wording! {
     earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
     line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
-    disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password,
-    no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost,
+    disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password, common_password,
+    no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost, act_receipt_shared, receipt_shared,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
     act_trail_opened,
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
     act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
-    long_reply, no_receipt, own_reply,
+    long_reply, no_receipt, own_reply, window_over_midnight,
+    own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_waived, change_required, recovery_key, unconfirmed,
+    unknown_value, source_unknown, act_entry_deleted, no_such_reference,
     }
 }
 

@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
     for text in [event.call.show(), event.to.show()] {
         assert!(text.chars().count() <= 256);
     }
-    assert!(!event.call.show().is_empty());
+    assert_eq!(event.names_a_call(), !event.call.show().is_empty());
     assert!(
         event.keys.is_none() || event.unnamed.is_none(),
         "a key ends a recording, or is pressed"

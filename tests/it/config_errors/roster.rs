@@ -44,12 +44,12 @@ const MISTAKES: &[Mistake] = mistakes! {
     "a day that is none": "tue-fri" => "monday", "days", "like \"mon\", \"mon-fri\" or \"2024-04-07\"";
     "a range of dates": "tue-fri" => "2024-04-01-2024-04-07", "days", "not a day";
     "a date that is none": "2024-04-28" => "2024-04-31", "days", "not a day";
-    "days that are no list": "days = [\"tue-fri\", \"2024-04-28\"]" => "days = 5", "days", "expected a sequence";
+    "days that are no list": "days = [\"tue-fri\", \"2024-04-28\"]" => "days = 5", "days", "a list of texts in [ ] is needed";
     "hours that are none": "15:00-18:00" => "15-18", "hours", "08:30-12:00";
     "hours that overlap": "15:00-18:00" => "11:00-18:00", "hours", "overlap";
-    "hours that end before they begin": "15:00-18:00" => "18:00-15:00", "hours", "end";
-    "an unknown key of somebody": "days = [" => "day = [", "day", "unknown field";
-    "an unknown key of dialling": "ring_seconds = 15" => "ring_minutes = 15", "ring_minutes", "unknown field";
+    "hours that end before they begin": "15:00-18:00" => "18:00-15:00", "hours", "ends on the next day";
+    "an unknown key of somebody": "days = [" => "day = [", "day", "write days";
+    "an unknown key of dialling": "ring_seconds = 15" => "ring_minutes = 15", "ring_minutes", "there are allowed_prefixes, ring_seconds";
     "a prefix that is none": "\"+86138\"" => "\"China\"", "allowed_prefixes", "like +86 or 8";
     "ringing for too short": "ring_seconds = 15" => "ring_seconds = 4", "ring_seconds", "between 5 and 60 seconds";
     "ringing for too long": "ring_seconds = 15" => "ring_seconds = 61", "ring_seconds", "between 5 and 60 seconds";
@@ -79,7 +79,7 @@ fn a_word_where_recording_is_yes_or_no() {
         put: "record_live = \"yes\"",
         at: "record_live",
         key: "record_live",
-        says: "expected a boolean",
+        says: "write record_live = true, without quotes",
     };
     let (folder, toml) = sound();
     assert_eq!(make(&mistake, folder.path(), &toml), Ok(()));

@@ -106,6 +106,12 @@ impl Scheme {
         } else {
             form(&fields)
         };
+        self.signed_body(url, at, body)
+    }
+
+    /// A request to this address with this body, signed.
+    pub fn signed_body(self, url: String, at: i64, body: Vec<u8>) -> Signed {
+        let json = matches!(self, Self::SignalWireRaw | Self::Jambonz);
         let fields = decode_lenient(if json { b"" } else { &body });
         let secret = self.secret();
         let signature = match self {

@@ -13,10 +13,10 @@ use reqwest::{StatusCode, Url};
 /// In each scheme: 100,100 in all.
 const EACH: usize = 14_300;
 /// Where the service is, as providers know it.
-const PUBLIC: &str = "https://duty.example.org";
+pub(super) const PUBLIC: &str = "https://duty.example.org";
 
 /// The name of the provider that signs so.
-fn provider(scheme: Scheme) -> &'static str {
+pub(super) fn provider(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Twilio | Scheme::TwilioSettings => "tw",
         Scheme::SignalWireForm | Scheme::SignalWireRaw => "sw",
@@ -27,7 +27,7 @@ fn provider(scheme: Scheme) -> &'static str {
 }
 
 /// All of them, in place of the one there is.
-fn all_providers(toml: String) -> String {
+pub(super) fn all_providers(toml: String) -> String {
     let (start, end) = (
         toml.find("[[provider]]").unwrap(),
         toml.find("[[line]]").unwrap(),
@@ -61,7 +61,7 @@ fn all_providers(toml: String) -> String {
 }
 
 /// The request as the service gets to see it when it is sent; none when it cannot be sent.
-fn sendable(mutant: &Signed, at: &str) -> Option<(Signed, Url, HeaderMap)> {
+pub(super) fn sendable(mutant: &Signed, at: &str) -> Option<(Signed, Url, HeaderMap)> {
     let path = mutant.url.split_once("://")?.1;
     let path = &path[path.find('/')?..];
     let url = Url::parse(&format!("{at}{path}")).ok()?;

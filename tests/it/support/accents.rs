@@ -536,39 +536,55 @@ impl Inner {
                     .await
             }
             (&Method::DELETE, _, Accent::Somleng) => panic!("Somleng deletes nothing"),
-            (&Method::DELETE, ["Recordings", file], _) => {
-                let id = Accent::ours("RE", file.trim_end_matches(".json"));
+            // Its OpenAPI description has no endings.
+            (&Method::DELETE, ["Recordings", id], Accent::SignalWire) if !id.contains('.') => {
+                let id = Accent::ours("RE", id);
                 if self.forget_silence(&id) {
                     return answer(StatusCode::NO_CONTENT, "");
                 }
                 self.exchange(Method::DELETE, &format!("Recordings/{id}.json"))
                     .await
             }
-            (&Method::GET, ["Calls", call], _) => {
+            (&Method::GET, ["Calls", call], accent)
+                if call.ends_with(".json") == (accent == Accent::Somleng) =>
+            {
                 let call = Accent::ours("CA", call.trim_end_matches(".json"));
                 self.exchange(Method::GET, &format!("Calls/{call}.json"))
                     .await
             }
-            (&Method::GET, ["Calls", call, "Recordings.json"], accent) => {
-                let call = Accent::ours("CA", call);
-                let list = self
-                    .exchange(
-                        Method::GET,
-                        &format!("Calls/{call}/Recordings.json?{query}"),
-                    )
-                    .await;
-                let body = axum::body::to_bytes(list.into_body(), 1 << 20)
-                    .await
-                    .expect("a body");
-                let mut list: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-                for recording in list["recordings"].as_array_mut().into_iter().flatten() {
-                    let id = recording["sid"].as_str().expect("an id").to_owned();
-                    recording["sid"] = accent.theirs(&id).into();
+            (
+                &Method::GET,
+                ["Calls", call, "Recordings.json"],
+                Accent::Somleng | Accent::Telnyx,
+            ) => self.recordings_of(call).await,
+            // It lists the account's recordings, and of one call where it is asked for those.
+            (&Method::GET, ["Recordings"], Accent::SignalWire) => {
+                let mut fields = form_urlencoded::parse(query.as_bytes());
+                match fields.find(|field| field.0 == "CallSid") {
+                    Some((_, call)) => self.recordings_of(&call).await,
+                    None => answer(StatusCode::OK, r#"{"recordings": []}"#),
                 }
-                answer(StatusCode::OK, list.to_string())
             }
             _ => answer(StatusCode::NOT_FOUND, "{}"),
         }
+    }
+
+    async fn recordings_of(&self, call: &str) -> Response<Body> {
+        let (accent, theirs) = (self.accent, call);
+        let call = Accent::ours("CA", call);
+        let list = self
+            .exchange(Method::GET, &format!("Calls/{call}/Recordings.json"))
+            .await;
+        let body = axum::body::to_bytes(list.into_body(), 1 << 20)
+            .await
+            .expect("a body");
+        let mut list: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        for recording in list["recordings"].as_array_mut().into_iter().flatten() {
+            let id = recording["sid"].as_str().expect("an id").to_owned();
+            recording["sid"] = accent.theirs(&id).into();
+            recording["call_sid"] = theirs.into();
+        }
+        answer(StatusCode::OK, list.to_string())
     }
 
     fn forget_silence(&self, id: &str) -> bool {

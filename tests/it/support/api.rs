@@ -116,6 +116,11 @@ impl Api {
         self.post(path, body).await
     }
 
+    /// The status of a `POST`, for a task of its own.
+    pub async fn post_to(self, path: String, body: Value) -> StatusCode {
+        self.post(&path, body).await.status
+    }
+
     /// A `POST` without a body.
     pub async fn act(&self, path: &str) -> Answer {
         self.request(Method::POST, path, &[], None).await

@@ -4,9 +4,10 @@ use super::databases::Database;
 use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
+use dutyline::vault::recordings::MARKER;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 /// The program, with its folder and database.
@@ -65,6 +66,11 @@ impl Binary {
         let output = self.command(arguments).output().expect("the program");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
+    }
+
+    /// Runs a command that ends by itself, well or not.
+    pub fn try_run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program")
     }
 
     /// Starts the service; ready when this returns.
@@ -130,12 +136,16 @@ impl Binary {
         answer.text().await.expect("metrics")
     }
 
-    /// Waits until no job is left but the watch over a running call. A job given up is a failure.
+    /// Waits until no job is left but the watch over a running call. A job that keeps failing is a failure.
     pub async fn quiet(&self) {
         let waiting = async {
             loop {
                 let metrics = self.metrics().await;
-                assert!(!metrics.contains("given_up"), "{metrics}\n{}", self.log());
+                assert!(
+                    !metrics.contains("\"failing\""),
+                    "{metrics}\n{}",
+                    self.log()
+                );
                 let is_left = |line: &&str| {
                     line.starts_with("dutyline_jobs{") && !line.contains(r#"kind="watch""#)
                 };
@@ -150,14 +160,47 @@ impl Binary {
         }
     }
 
+    /// The folder it runs in, with its configuration and `data`.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The names of the files in the folder of recordings.
     pub fn files(&self) -> Vec<String> {
         names(&self.folder.path().join("data/recordings"))
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is running").id()
+    }
+
+    /// A field of `/proc/PID/status`, in KiB.
+    pub fn status(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status.lines().find(|line| line.starts_with(field));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        value.and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it was started").id();
+        let kill = Command::new("kill")
+            .args([format!("-{name}"), pid.to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+    }
+
+    /// It has not ended.
+    pub fn is_running(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().expect("its status").is_none()
     }
 
     /// Ends the test.
@@ -177,11 +220,12 @@ impl Drop for Binary {
     }
 }
 
-/// The names of the files in a folder, sorted.
+/// The names of the files in a folder, sorted; without the marker of the folder of recordings.
 pub fn names(folder: &PathBuf) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder")
         .map(|item| item.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != MARKER)
         .collect();
     names.sort();
     names

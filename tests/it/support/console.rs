@@ -136,6 +136,12 @@ impl Desk {
         self.any(Method::POST, path, &[], form).await
     }
 
+    /// How a `GET` is answered, without waiting for its body to end.
+    pub async fn status_of(&self, path: &str) -> StatusCode {
+        let answer = self.request(Method::GET, path).send().await;
+        answer.expect("the console answers").status()
+    }
+
     /// What the database keeps of the session's token.
     pub fn token_hash(&self) -> [u8; 32] {
         let named = self

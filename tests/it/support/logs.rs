@@ -30,7 +30,8 @@ pub fn keep() {
     ONCE.call_once(|| {
         let targets = Targets::new()
             .with_default(LevelFilter::WARN)
-            .with_target("dutyline", LevelFilter::TRACE);
+            .with_target("dutyline", LevelFilter::TRACE)
+            .with_target("security", LevelFilter::TRACE);
         let lines = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .with_writer(|| Log);

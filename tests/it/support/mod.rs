@@ -12,10 +12,12 @@ pub mod dice;
 pub mod feature_server;
 pub mod hooks;
 pub mod logs;
+mod own_postgres;
 pub mod pbx;
 pub mod proxy;
 pub mod queue;
 mod rows;
+pub mod small_disk;
 pub mod sql;
 pub mod standin;
 pub mod team;
@@ -26,6 +28,7 @@ pub use api::{Answer, Api, client};
 pub use binary::{Binary, names};
 pub use callers::{Caller, silence, speech, wav, wrote};
 pub use databases::{DEADLINE, Database, pause};
+pub use own_postgres::OwnPostgres;
 
 use accents::{Accent, Interpreter};
 use dutyline::app::{self, Bound, Running};
@@ -38,13 +41,14 @@ use dutyline::setup;
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::{Db, jobs};
+use dutyline::vault::passwords::NewPassword;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timers::ByHand;
 use tokio::sync::watch;
 
 /// The name and password of the first lead.
-pub const LEAD: (&str, &str) = ("wang", "correct horse battery staple");
+pub const LEAD: (&str, &str) = ("wang", "seven herons over grey water");
 /// What the provider signs with.
 pub const TOKEN: &str = "test-token-of-the-provider";
 /// The provider's account.
@@ -124,7 +128,7 @@ impl TestLine {
 
     /// A line whose clock starts at `at`, with the configuration as `change` makes it.
     pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::make(PATIENT, ByHand::default(), None, database, at, change).await
+        Self::prepared(|_| {}, database, at, change).await
     }
 
     /// The same over another provider.
@@ -135,7 +139,7 @@ impl TestLine {
         change: impl FnOnce(String) -> String,
     ) -> Self {
         Self::make(
-            PATIENT,
+            |service| service.patience = PATIENT,
             ByHand::default(),
             Some(accent),
             database,
@@ -152,7 +156,22 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(patience, ByHand::default(), None, database, at, change).await
+        let prepare = move |service: &mut Service| service.patience = patience;
+        Self::make(prepare, ByHand::default(), None, database, at, change).await
+    }
+
+    /// The same, and the service is prepared before it starts.
+    pub async fn prepared(
+        prepare: impl FnOnce(&mut Service),
+        database: Database,
+        at: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        let prepare = |service: &mut Service| {
+            service.patience = PATIENT;
+            prepare(service);
+        };
+        Self::make(prepare, ByHand::default(), None, database, at, change).await
     }
 
     /// The same, waiting for callers with these timers.
@@ -162,11 +181,12 @@ impl TestLine {
         at: &str,
         change: impl FnOnce(String) -> String,
     ) -> Self {
-        Self::make(PATIENT, timers, None, database, at, change).await
+        let prepare = |service: &mut Service| service.patience = PATIENT;
+        Self::make(prepare, timers, None, database, at, change).await
     }
 
     async fn make(
-        patience: Patience,
+        prepare: impl FnOnce(&mut Service),
         timers: ByHand,
         accent: Option<Accent>,
         database: Database,
@@ -188,15 +208,13 @@ impl TestLine {
         let config = Config::parse(&toml, "test.toml", folder.path()).expect("a configuration");
         let clock = clock_at(at);
         let lines: Vec<String> = config.lines.iter().map(|l| l.line.id.clone()).collect();
-        let keys = setup::init(&config, &clock, LEAD.0, LEAD.1, &lines)
+        let keys = setup::init(&config, &clock, LEAD.0, chosen(LEAD.1), &lines)
             .await
             .expect("init");
         let mut service = app::build_with(config, clock, Arc::new(timers))
             .await
             .expect("the service");
-        Arc::get_mut(&mut service)
-            .expect("nobody else has it")
-            .patience = patience;
+        prepare(Arc::get_mut(&mut service).expect("nobody else has it"));
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
             .await
             .unwrap();
@@ -261,7 +279,7 @@ impl TestLine {
         let lead = members::unlock(&mut tx, LEAD.0, LEAD.1)
             .await
             .expect("the lead");
-        let member = members::make(&mut tx, &clock, name, role, password)
+        let member = members::make(&mut tx, &clock, name, role, chosen(password))
             .await
             .expect("a member");
         for line in lines {
@@ -345,7 +363,7 @@ impl TestLine {
         assert!(waited.is_ok(), "it does not come about");
     }
 
-    /// The jobs that are waiting: kind, given up, number. Watching over a running call is none to wait for.
+    /// The jobs that are waiting: kind, whether they keep failing, number. Watching over a running call is none to wait for.
     pub async fn jobs(&self) -> Vec<(String, bool, i64)> {
         let mut counts = self.all_jobs().await;
         counts.retain(|(kind, ..)| kind != "watch");
@@ -360,6 +378,12 @@ impl TestLine {
     /// Drops all jobs: for a test that leaves the provider nothing to fetch.
     pub async fn forget_jobs(&self) {
         queue::forget(&self.service().db).await;
+    }
+
+    /// Drops the jobs of a kind.
+    pub async fn forget_jobs_of(&self, kind: &str) {
+        let forget = "DELETE FROM jobs WHERE kind = $1";
+        sql::run(&self.service().db, forget, &[kind.into()]).await;
     }
 
     /// Ends the test: no job may be left undone, and the provider must have understood everything.
@@ -416,6 +440,11 @@ pub fn two_lines(toml: String) -> String {
         .replace("\"fcg-5\"", "\"fcg-6\"")
         .replace(NUMBER, OTHER_NUMBER);
     format!("{toml}\n{second}")
+}
+
+/// A password of a member of a test.
+pub fn chosen(password: &str) -> NewPassword {
+    NewPassword::choose(password).unwrap_or_else(|unfit| panic!("{password}: {unfit}"))
 }
 
 /// A clock that starts at an RFC 3339 time.

@@ -11,14 +11,15 @@ pub struct Job {
     pub attempts: i32,
     pub run_after: DateTime<Utc>,
     pub lease_until: Option<DateTime<Utc>>,
-    pub dead: bool,
+    pub failures: i32,
 }
 
-const ALL: &str = "SELECT kind, attempts, run_after, lease_until, dead FROM jobs ORDER BY kind, id";
+const ALL: &str =
+    "SELECT kind, attempts, run_after, lease_until, failures FROM jobs ORDER BY kind, id";
 const DUE: &str = "UPDATE jobs SET run_after = $1 WHERE kind = $2 AND lease IS NULL";
 const LAPSED: &str = "UPDATE jobs SET lease_until = $1 WHERE lease IS NOT NULL";
 
-type Row = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, bool);
+type Row = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, i32);
 
 /// Every job there is.
 pub async fn all(db: &Db) -> Vec<Job> {
@@ -28,12 +29,12 @@ pub async fn all(db: &Db) -> Vec<Job> {
     }
     .expect("the jobs");
     rows.into_iter()
-        .map(|(kind, attempts, run_after, lease_until, dead)| Job {
+        .map(|(kind, attempts, run_after, lease_until, failures)| Job {
             kind,
             attempts,
             run_after,
             lease_until,
-            dead,
+            failures,
         })
         .collect()
 }
@@ -82,9 +83,9 @@ fn past() -> DateTime<Utc> {
     Clock::system().system_now() - TimeDelta::seconds(1)
 }
 
-/// The jobs of a kind that there will be have been tried so often already.
+/// The jobs of a kind have been tried so often already, and failed each time.
 pub async fn age(db: &Db, kind: &str, attempts: i32) {
-    const AGED: &str = "UPDATE jobs SET attempts = $1 WHERE kind = $2";
+    const AGED: &str = "UPDATE jobs SET attempts = $1, failures = $1 WHERE kind = $2";
     match db {
         Db::Sqlite { writer, .. } => {
             let query = sqlx::query(AGED).bind(attempts).bind(kind);

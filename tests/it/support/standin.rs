@@ -18,6 +18,7 @@ use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What requests for a recording's audio get instead of it.
@@ -29,6 +30,10 @@ pub enum Serving {
     CutShort,
     /// Something else, with status 200.
     Other(&'static str, Bytes),
+    /// The whole length announced, then a byte every 50 ms, until it is let go.
+    Trickle,
+    /// This status, and this in `Retry-After`.
+    Busy(u16, String),
 }
 
 /// Where the stand-in stops in the middle, and does not go on.
@@ -40,6 +45,8 @@ pub enum Hold {
     BeforeDeleting,
     /// It has deleted, and does not say so.
     AfterDeleting,
+    /// It was asked for the recordings of a call, and does not answer.
+    Listing,
 }
 
 /// A request that was answered, or is being held.
@@ -64,6 +71,8 @@ struct Kept {
 struct Things {
     recordings: BTreeMap<String, Kept>,
     ended: HashSet<String>,
+    /// The number a call was made to, where it is not the default line's.
+    dialled: BTreeMap<String, String>,
     hold: Option<Hold>,
     log: Vec<Asked>,
 }
@@ -75,6 +84,7 @@ pub struct StandIn {
     pub url: String,
     things: Arc<Mutex<Things>>,
     held: watch::Sender<usize>,
+    let_go: watch::Sender<bool>,
 }
 
 impl StandIn {
@@ -85,6 +95,7 @@ impl StandIn {
             url: format!("http://{}", listener.local_addr().unwrap()),
             things: Arc::default(),
             held: watch::Sender::new(0),
+            let_go: watch::Sender::new(false),
         };
         let router = Router::new().fallback(answer).with_state(stand_in.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -116,9 +127,28 @@ impl StandIn {
         self.things.lock().unwrap().ended.insert(story.call.clone());
     }
 
+    /// The call is one to this number.
+    pub fn dialled(&self, story: &Story, number: &str) {
+        let mut things = self.things.lock().unwrap();
+        things.dialled.insert(story.call.clone(), number.to_owned());
+    }
+
     /// From now on, stop there; or nowhere.
     pub fn hold(&self, hold: Option<Hold>) {
         self.things.lock().unwrap().hold = hold;
+    }
+
+    /// What is held goes on, and what trickles breaks off.
+    pub fn let_go(&self) {
+        self.let_go.send_replace(true);
+    }
+
+    /// Waits until so many requests have been held.
+    pub async fn holds(&self, count: usize) {
+        let mut held = self.held.subscribe();
+        let waiting = held.wait_for(|held| *held >= count);
+        let waited = tokio::time::timeout(super::DEADLINE, waiting).await;
+        waited.expect("requests come that are held").unwrap();
     }
 
     /// Waits until a request is held.
@@ -132,6 +162,21 @@ impl StandIn {
     /// Is the recording deleted?
     pub fn is_gone(&self, story: &Story) -> bool {
         self.things.lock().unwrap().recordings[&story.recording].gone
+    }
+
+    /// Was the recording asked for once more, after it was deleted, where it is fetched from?
+    pub fn is_proven_gone(&self, story: &Story) -> bool {
+        let audio = format!("Recordings/{}.wav", story.recording);
+        let log = self.log();
+        let deleted = log.iter().position(|asked| {
+            asked.method == Method::DELETE && asked.path.contains(&story.recording)
+        });
+        deleted.is_some_and(|at| {
+            let fetched = |asked: &Asked| asked.method == Method::GET && asked.path == audio;
+            log[at..]
+                .iter()
+                .any(|asked| fetched(asked) && asked.status == 404)
+        })
     }
 
     /// What it was asked, in order.
@@ -159,6 +204,12 @@ impl StandIn {
         self.things.lock().unwrap().log.push(asked);
     }
 
+    async fn until_let_go(&self) {
+        self.held.send_modify(|held| *held += 1);
+        let mut let_go = self.let_go.subscribe();
+        let _ = let_go.wait_for(|gone| *gone).await;
+    }
+
     async fn never(&self) -> ! {
         self.held.send_modify(|held| *held += 1);
         std::future::pending().await
@@ -167,14 +218,28 @@ impl StandIn {
     async fn answer(&self, method: Method, path: &str) -> Response {
         let (kind, rest) = path.split_once('/').unwrap_or((path, ""));
         match (&method, kind) {
-            (&Method::GET, "Recordings") => self.audio(rest.strip_suffix(".wav")),
-            (&Method::DELETE, "Recordings") => {
-                let sid = rest.strip_suffix(".json").unwrap_or(rest);
-                self.delete(sid, path).await
+            (&Method::GET, "Recordings.json") => {
+                axum::Json(json!({ "recordings": [] })).into_response()
             }
+            (&Method::GET, "Recordings") => match rest.strip_suffix(".json") {
+                Some(sid) => self.recording(sid),
+                None => self.audio(rest.strip_suffix(".wav")),
+            },
+            (&Method::DELETE, "Recordings") => match rest.strip_suffix(".json") {
+                Some(sid) => self.delete(sid, path).await,
+                None => missing(),
+            },
             (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
-                Some(call) => self.recordings_of(call),
-                None => self.call(rest.strip_suffix(".json").unwrap_or(rest)),
+                Some(call) => {
+                    if self.things.lock().unwrap().hold == Some(Hold::Listing) {
+                        self.until_let_go().await;
+                    }
+                    self.recordings_of(call)
+                }
+                None => match rest.strip_suffix(".json") {
+                    Some(call) => self.call(call),
+                    None => missing(),
+                },
             },
             _ => missing(),
         }
@@ -195,8 +260,12 @@ impl StandIn {
         ];
         if hold == Some(Hold::Audio) {
             let stand_in = self.clone();
-            let never = stream::once(async move { stand_in.never().await });
-            let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(never);
+            let rest = audio.slice(audio.len() / 2..);
+            let later = stream::once(async move {
+                stand_in.until_let_go().await;
+                Ok(rest)
+            });
+            let body = stream::iter([Ok::<_, std::io::Error>(half)]).chain(later);
             return (wav, Body::from_stream(body)).into_response();
         }
         match kept.serving.clone() {
@@ -204,6 +273,26 @@ impl StandIn {
             Some(Serving::NotYet) => missing(),
             Some(Serving::Other(kind, body)) => {
                 ([(header::CONTENT_TYPE, kind)], body).into_response()
+            }
+            Some(Serving::Busy(status, after)) => {
+                let status = StatusCode::from_u16(status).unwrap();
+                (status, [(header::RETRY_AFTER, after)]).into_response()
+            }
+            Some(Serving::Trickle) => {
+                self.held.send_modify(|held| *held += 1);
+                let let_go = self.let_go.subscribe();
+                let bytes = stream::unfold(0, move |at| {
+                    let (byte, mut let_go) = (audio.slice(at..at + 1), let_go.clone());
+                    async move {
+                        tokio::select! {
+                            _ = let_go.wait_for(|gone| *gone) => None,
+                            () = tokio::time::sleep(Duration::from_millis(50)) => {
+                                Some((Ok::<_, std::io::Error>(byte), at + 1))
+                            }
+                        }
+                    }
+                });
+                (wav, Body::from_stream(bytes)).into_response()
             }
             Some(Serving::CutShort) => {
                 let broken = stream::once(async { Err(std::io::Error::other("cut on purpose")) });
@@ -236,9 +325,26 @@ impl StandIn {
     }
 
     fn call(&self, sid: &str) -> Response {
-        let ended = self.things.lock().unwrap().ended.contains(sid);
+        let things = self.things.lock().unwrap();
+        let ended = things.ended.contains(sid);
         let status = if ended { "completed" } else { "in-progress" };
-        axum::Json(json!({ "sid": sid, "status": status })).into_response()
+        let to = things
+            .dialled
+            .get(sid)
+            .map_or("+8618877009155", String::as_str);
+        let call = json!({ "sid": sid, "status": status, "from": "+8613800138000", "to": to, "parent_call_sid": null });
+        axum::Json(call).into_response()
+    }
+
+    fn recording(&self, sid: &str) -> Response {
+        let things = self.things.lock().unwrap();
+        match things.recordings.get(sid).filter(|kept| !kept.gone) {
+            Some(kept) => {
+                axum::Json(json!({ "sid": sid, "call_sid": kept.call, "status": "completed" }))
+                    .into_response()
+            }
+            None => missing(),
+        }
     }
 
     fn recordings_of(&self, call: &str) -> Response {

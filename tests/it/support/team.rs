@@ -26,9 +26,9 @@ hours = ["08:30-12:00"]
 
 impl TestLine {
     /// Adds a member, gives them the keys of `lines` from the first lead, and logs them in. Their password is the
-    /// name and `-password`.
+    /// name and `'s-password`.
     pub async fn member(&self, name: &str, role: Role, lines: &[&str]) -> Api {
-        let password = format!("{name}-password");
+        let password = format!("{name}'s-password");
         self.make_member(name, role, &password, lines).await;
         Api::log_in(&self.url, name, &password).await
     }

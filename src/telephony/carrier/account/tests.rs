@@ -1,5 +1,6 @@
 //! The REST API against a stand-in for it, written from Twilio's documentation and its OpenAPI description.
 
+use crate::line::number::Caller;
 use crate::telephony::carrier::Carrier;
 use crate::telephony::twilio::tests::{impatient, twilio};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
@@ -238,27 +239,53 @@ async fn the_second_token_is_tried_where_the_first_is_refused() {
 }
 
 #[tokio::test]
-async fn a_deletion_is_proven_by_asking_twice() {
+async fn a_deletion_is_proven_where_the_recording_is_fetched() {
     let gone = Response::builder().status(204).body(Body::empty()).unwrap();
-    let stand_in = StandIn::with(vec![gone, status(404), ok("<html>"), status(500)]).await;
+    let answers = vec![gone, ok(wav()), status(404), status(500), status(302)];
+    let stand_in = StandIn::with(answers).await;
     let twilio = twilio(&stand_in.url);
     assert!(twilio.delete("RE1").await.is_ok());
-    assert!(matches!(
-        twilio.delete("RE1").await,
-        Err(ProviderError::NotFound)
-    ));
-    // An error page proves nothing.
-    assert!(matches!(
-        twilio.delete("RE1").await,
-        Err(ProviderError::Failed(_))
-    ));
-    assert!(matches!(
-        twilio.delete("RE1").await,
-        Err(ProviderError::Failed(_))
-    ));
+    assert!(!twilio.is_gone("RE1").await.unwrap(), "it is still served");
+    assert!(twilio.is_gone("RE1").await.unwrap());
+    // An error proves nothing, and neither does an address elsewhere.
+    let error = twilio.is_gone("RE1").await.unwrap_err();
+    assert!(matches!(error, ProviderError::Failed(_)));
+    assert!(!twilio.is_gone("RE1").await.unwrap());
+    let asked = stand_in.asked();
     assert_eq!(
-        stand_in.asked()[0],
-        "DELETE /2010-04-01/Accounts/AC1/Recordings/RE1.json AC1:first"
+        asked[..2],
+        [
+            "DELETE /2010-04-01/Accounts/AC1/Recordings/RE1.json AC1:first",
+            "GET /2010-04-01/Accounts/AC1/Recordings/RE1.wav AC1:first"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_found_is_asked_for_under_the_other_spelling() {
+    let gone = Response::builder().status(204).body(Body::empty()).unwrap();
+    let stand_in = StandIn::with(vec![
+        status(404),
+        gone,
+        status(404),
+        status(404),
+        status(404),
+        ok(r#"{"sid":"CA1","status":"completed"}"#),
+    ])
+    .await;
+    let twilio = twilio(&stand_in.url);
+    assert!(twilio.delete("RE1").await.is_ok());
+    let error = twilio.delete("RE1").await.unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound));
+    assert!(twilio.ask("CA1").await.unwrap().ended);
+    let asked = stand_in.asked();
+    let paths: Vec<&str> = asked
+        .iter()
+        .map(|line| line.split(['/', ' ']).nth_back(1).unwrap())
+        .collect();
+    assert_eq!(
+        paths,
+        ["RE1.json", "RE1", "RE1.json", "RE1", "CA1.json", "CA1"]
     );
 }
 
@@ -270,6 +297,7 @@ async fn a_call_is_asked_about() {
         ok("<html>"),
         ok("{}"),
         ok("x".repeat(2 * 1024 * 1024)),
+        status(404),
         status(404),
     ])
     .await;
@@ -298,22 +326,49 @@ async fn a_call_is_asked_about() {
 async fn the_recordings_of_a_call_are_listed() {
     let list = r#"{"end":2,"page":0,"next_page_uri":null,"recordings":[{"sid":"RE1","status":"completed"},
         {"sid":"RE2","status":"processing"},{"sid":"RE3","status":"absent"}]}"#;
+    let next = r#"{"recordings":[{"sid":"RE1"}],"next_page_uri":"/2010-04-01/Accounts/AC1/Calls/CA1/Recordings.json?Page=1"}"#;
     let stand_in = StandIn::with(vec![
         ok(list),
-        status(404),
         ok("{}"),
         ok(r#"{"recordings":[{}]}"#),
+        ok(next),
+        ok(r#"{"recordings":[{"sid":"RE2"}],"next_page_uri":null}"#),
     ])
     .await;
     let twilio = twilio(&stand_in.url);
-    let ids = twilio.recordings_of("CA1").await.unwrap();
-    let ids: Vec<_> = ids.iter().map(|id| id.show().as_str()).collect();
-    assert_eq!(ids, ["RE1", "RE2"]);
-    assert!(twilio.recordings_of("CA1").await.unwrap().is_empty());
-    assert!(twilio.recordings_of("CA1").await.is_err());
-    assert!(twilio.recordings_of("CA1").await.is_err());
+    let ids = async || {
+        let ids = twilio.recordings_of("CA1").await?;
+        let shown = ids.into_iter().map(|id| id.into_shown());
+        Ok::<Vec<String>, ProviderError>(shown.collect())
+    };
+    assert_eq!(ids().await.unwrap(), ["RE1", "RE2"]);
+    assert!(ids().await.is_err());
+    assert!(ids().await.is_err());
+    assert_eq!(ids().await.unwrap(), ["RE1", "RE2"], "on two pages");
     let expected = "GET /2010-04-01/Accounts/AC1/Calls/CA1/Recordings.json?PageSize=1000 AC1:first";
     assert_eq!(stand_in.asked()[0], expected);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_there_is_not_an_empty_one() {
+    let all = r#"{"recordings":[{"sid":"RE1","call_sid":"CA1"},{"sid":"RE2","call_sid":"CA2"}]}"#;
+    let unnamed = r#"{"recordings":[{"sid":"RE1"}]}"#;
+    let not_found = || (0..2).map(|_| status(404));
+    let mut answers: Vec<_> = not_found().chain([ok(all)]).collect();
+    answers.extend(not_found().chain([ok(unnamed)]));
+    answers.extend(not_found().chain(not_found()));
+    let stand_in = StandIn::with(answers).await;
+    let twilio = twilio(&stand_in.url);
+    // Of all the account's recordings, those that say they are this call's.
+    let ids = twilio.recordings_of("CA1").await.unwrap();
+    assert_eq!(ids, ["RE1".to_owned().into()]);
+    let error = twilio.recordings_of("CA1").await.unwrap_err();
+    assert!(matches!(error, ProviderError::Failed(_)), "{error}");
+    let error = twilio.recordings_of("CA1").await.unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound), "{error}");
+    let expected =
+        "GET /2010-04-01/Accounts/AC1/Recordings.json?PageSize=200&CallSid=CA1 AC1:first";
+    assert_eq!(stand_in.asked()[2], expected);
 }
 
 #[tokio::test]
@@ -371,7 +426,9 @@ async fn an_id_cannot_lead_elsewhere() {
             "{id}"
         );
         assert!(
-            twilio.ask(id).await.is_err() && twilio.recordings_of(id).await.is_err(),
+            twilio.ask(id).await.is_err()
+                && twilio.recordings_of(id).await.is_err()
+                && twilio.is_gone(id).await.is_err(),
             "{id}"
         );
     }
@@ -437,4 +494,53 @@ async fn a_next_page_elsewhere_is_not_asked_for() {
     let stand_in = StandIn::with((0..600).map(|_| ok(again)).collect()).await;
     assert!(twilio(&stand_in.url).list(since).await.is_err());
     assert_eq!(stand_in.asked().len(), 500);
+}
+
+#[tokio::test]
+async fn the_origin_of_a_recording_is_asked_for() {
+    let recording = r#"{"sid":"RE1","call_sid":"CA2"}"#;
+    let leg =
+        r#"{"sid":"CA2","to":"+8613800000001","from":"+8618877009155","parent_call_sid":"CA1"}"#;
+    let call =
+        r#"{"sid":"CA1","to":"+8618877009155","from":"+8613800138000","parent_call_sid":null}"#;
+    let stand_in = StandIn::with(vec![
+        ok(recording),
+        ok(leg),
+        ok(call),
+        ok(call),
+        ok("{}"),
+        status(404),
+        status(404),
+    ])
+    .await;
+    let twilio = twilio(&stand_in.url);
+    let origin = twilio.origin("RE1", None).await.unwrap();
+    assert_eq!(
+        origin.call.show(),
+        "CA1",
+        "the caller's, not the other telephone's"
+    );
+    assert_eq!(origin.to.show(), "+8618877009155");
+    assert_eq!(
+        origin.from,
+        Caller::Number("+8613800138000".to_owned().into())
+    );
+    // Where the call is known only that is asked about.
+    let origin = twilio.origin("RE1", Some("CA1")).await.unwrap();
+    assert_eq!(origin.call.show(), "CA1");
+    assert!(
+        twilio.origin("RE1", None).await.is_err(),
+        "it names no call"
+    );
+    let error = twilio.origin("RE1", None).await.unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound));
+    let asked = stand_in.asked();
+    assert_eq!(
+        asked[0],
+        "GET /2010-04-01/Accounts/AC1/Recordings/RE1.json AC1:first"
+    );
+    assert_eq!(
+        asked[3],
+        "GET /2010-04-01/Accounts/AC1/Calls/CA1.json AC1:first"
+    );
 }

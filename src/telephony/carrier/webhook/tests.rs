@@ -185,38 +185,51 @@ fn a_call_ends_by_its_status() {
 }
 
 #[test]
-fn another_account_is_forged_and_a_broken_form_malformed() {
-    let judge = |content_type: &str, body: &str| {
-        event(&raw(content_type, body.as_bytes()), "AC1")
-            .map(|_| ())
-            .unwrap_err()
-    };
-    assert_eq!(judge(FORM, "AccountSid=AC2&CallSid=CA1"), Refused::Forged);
-    assert_eq!(judge(FORM, "CallSid=CA1"), Refused::Forged);
-    let long = format!("AccountSid=AC1&CallSid={}", "x".repeat(129));
+fn what_does_not_name_the_account_is_another_account_s() {
     for body in [
-        "AccountSid=AC1",
-        "AccountSid=AC1&CallSid=",
-        "AccountSid=AC1&CallSid=%0A",
-        "AccountSid=AC1&CallSid=CA1&CallSid=CA2",
+        "AccountSid=AC2&CallSid=CA1",
+        "CallSid=CA1",
         "AccountSid=AC1&AccountSid=AC2&CallSid=CA1",
-        "AccountSid=AC1&CallSid=CA1&Digits=1&Digits=2",
-        "AccountSid=AC1&CallSid=CA1&x=%",
-        &long,
+        "AccountSid=AC1%00&CallSid=CA1",
+        "AccountSid=%FF&CallSid=CA1",
+        r#"{"AccountSid": "AC1"}"#,
+        "",
     ] {
-        assert_eq!(judge(FORM, body), Refused::Malformed, "{body}");
+        let refused = event(&raw(FORM, body.as_bytes()), "AC1").unwrap_err();
+        assert_eq!(refused, Refused::OtherAccount, "{body}");
     }
-    assert_eq!(
-        judge("application/json", "AccountSid=AC1&CallSid=CA1"),
-        Refused::Malformed
-    );
-    assert_eq!(
-        judge(
-            "application/x-www-form-urlencodedx",
-            "AccountSid=AC1&CallSid=CA1"
-        ),
-        Refused::Malformed
-    );
+}
+
+#[test]
+fn a_field_that_cannot_be_read_is_as_good_as_missing() {
+    let long = "x".repeat(129);
+    for call in [
+        "",
+        "CallSid=",
+        "CallSid=%0A",
+        "CallSid=%FF",
+        "CallSid=CA1&CallSid=CA2",
+        &format!("CallSid={long}"),
+    ] {
+        let body = format!("AccountSid=AC1&{call}&To=%2B1&Note=100%&Other=%FF");
+        let event = event(&raw(FORM, body.as_bytes()), "AC1").unwrap();
+        assert!(!event.names_a_call(), "{call}");
+        assert_eq!(event.to.show(), "+1");
+    }
+    assert_eq!(keys(&says("Digits=1&Digits=2").unwrap()), None);
+    assert_eq!(keys(&says("Digits=%FF").unwrap()), None);
+    assert!(!says("CallStatus=completed%0A").unwrap().ended);
+    let recorded = says("RecordingSid=%FF&RecordingUrl=x&RecordingDuration=%FF").unwrap();
+    assert_eq!(recorded.unnamed, Some(completed(None, None)));
+    // Of a number what can be read is kept.
+    let from = says("From=%22%D5%C5%22+%3Csip%3A%2B8613800138000%40x%3E")
+        .unwrap()
+        .from;
+    let kept = "\"\u{fffd}\u{fffd}\" <sip:+8613800138000@x>".to_owned();
+    assert_eq!(from, Caller::Number(kept.into()));
+    // What the body is called does not matter: it was signed as it is.
+    let event = event(&raw("text/plain", b"AccountSid=AC1&CallSid=CA1"), "AC1").unwrap();
+    assert_eq!(event.call.show(), "CA1");
 }
 
 #[test]

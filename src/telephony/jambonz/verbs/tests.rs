@@ -98,7 +98,7 @@ fn digits_are_typed_with_time_for_each() {
 #[test]
 fn a_take_is_played_and_interrupted_too() {
     assert_snapshot!(written(vec![Verb::Play { take: 1 }, say("请选择。", "zh-CN"), gather_()]), @r##"
-    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"play":{"url":"https://h.example/hooks/jb/take/00000000-0000-0000-0000-000000000000/1/KEY"},"timeout":0.1,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/said?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"play":{"url":"https://h.example/hooks/jb/take/00000000-0000-0000-0000-000000000000/1/yUz-WEvGmr60usdp7CEK8QrdY7idF0CyY8ULEcoTLho"},"timeout":0.1,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"请选择。"},"timeout":6,"verb":"gather"}
     {"actionHook":"https://h.example/hooks/jb/step?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","verb":"redirect"}
     "##);

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
@@ -32,13 +33,43 @@ impl FeatureServer {
         Ok(())
     }
 
-    /// Connects as a `listen` says. The status when it is refused.
-    pub async fn connect(&self, listen: &Value) -> Result<Socket, u16> {
+    /// The same for a call whose socket is gone while it waits in its `listen`.
+    pub async fn connects_again(&self, id: &str) -> Result<(), u16> {
+        let listen = self.verb(id);
+        self.open(id, &listen).await
+    }
+
+    /// Asks for the socket of a `listen`, and is gone before it is answered.
+    pub async fn breaks_off(&self, listen: &Value) {
+        let (host, rest) = self.address_of(listen);
+        let user = listen["wsAuth"]["username"].as_str().expect("a user");
+        let password = listen["wsAuth"]["password"].as_str().expect("a password");
+        let pair = STANDARD.encode(format!("{user}:{password}"));
+        let request = format!(
+            "GET {rest} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: audio.jambonz.org\r\nAuthorization: Basic {pair}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(host).await.expect("the service listens");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it is sent");
+    }
+
+    /// Host and path of a `listen`.
+    fn address_of(&self, listen: &Value) -> (String, String) {
         let url = listen["url"].as_str().expect("an address");
         let secure = PUBLIC.replacen("https", "wss", 1);
         let rest = url.strip_prefix(&secure).expect("an address of ours");
         let service = self.service.lock().unwrap().clone();
         let host = service.strip_prefix("http://").unwrap();
+        (host.to_owned(), rest.to_owned())
+    }
+
+    /// Connects as a `listen` says. The status when it is refused.
+    pub async fn connect(&self, listen: &Value) -> Result<Socket, u16> {
+        let (host, rest) = self.address_of(listen);
         let mut request = format!("ws://{host}{rest}").into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert(

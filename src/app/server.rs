@@ -1,0 +1,207 @@
+//! The HTTP server: accepts connections, and bounds how many there are and how long each may take.
+//!
+//! A client that is slow or silent must not keep others out. So connections that have not sent a whole request have a
+//! cap of their own, and the oldest of them is closed for a new one; requests that are being answered take a permit from
+//! a pool, except webhooks, which callers wait for; and each phase of a connection has a time limit.
+
+mod connection;
+mod limits;
+
+pub use limits::{Limits, raise_descriptor_limit};
+
+use crate::log_pace::LogPace;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use connection::{Answer, Connection, Io, Received, Receiving};
+use futures_util::future::Abortable;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+use tracing::{debug, warn};
+
+/// How long to wait before accepting again after an error that is not one connection's own.
+const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
+/// The largest request head, in bytes.
+const HEAD_BYTES: usize = 64 * 1024;
+/// What is answered without a permit: the addresses below this.
+const WEBHOOKS: &str = "/hooks/";
+
+/// What all connections of a listener share.
+struct Shared {
+    router: TowerToHyperService<Router>,
+    limits: Limits,
+    receiving: Arc<Receiving>,
+    answering: Arc<Semaphore>,
+}
+
+/// Serves a router until `stop` says so; then the requests that have begun are finished. Handlers find the peer's
+/// address as `ConnectInfo<SocketAddr>`.
+pub async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    let shared = Arc::new(Shared {
+        router: TowerToHyperService::new(router),
+        receiving: Arc::new(Receiving::new(limits.receiving)),
+        answering: Arc::new(Semaphore::new(limits.answering)),
+        limits,
+    });
+    let mut connections = JoinSet::new();
+    let mut stopping = pin!(stopped(stop.clone()));
+    loop {
+        tokio::select! {
+            (stream, peer) = accept(&mut listener) => {
+                // Here rather than in the task, so that the oldest connection is the one that was accepted first.
+                let (connection, registration) = Connection::begin(&shared.receiving);
+                let served = converse(Arc::clone(&shared), connection, stream, peer, stop.clone());
+                connections.spawn(Abortable::new(served, registration));
+            }
+            // What has ended is forgotten.
+            Some(_) = connections.join_next() => {}
+            () = &mut stopping => break,
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and so is the service.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The next connection. An error like "too many open files" passes: it is logged once a minute.
+async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
+    static ERRORS: LogPace = LogPace::new();
+    loop {
+        let error = match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => error,
+        };
+        // The connection's own error: it was gone before it was accepted.
+        if matches!(
+            error.kind(),
+            ErrorKind::ConnectionAborted
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionRefused
+        ) {
+            continue;
+        }
+        if let Some(held_back) = ERRORS.due() {
+            warn!(%error, held_back, "cannot accept a connection");
+        }
+        tokio::time::sleep(AFTER_AN_ERROR).await;
+    }
+}
+
+/// Serves one connection until it ends, or takes too long.
+async fn converse(
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let limits = shared.limits;
+    let io = TokioIo::new(Io::new(stream, Arc::clone(&connection)));
+    let service = service_fn({
+        let connection = Arc::clone(&connection);
+        move |request| answer(Arc::clone(&shared), Arc::clone(&connection), peer, request)
+    });
+    let mut served = pin!(
+        http1::Builder::new()
+            // The phases of the connection have limits of their own, below.
+            .header_read_timeout(None)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(io, service)
+            .with_upgrades()
+    );
+    let mut stopping = pin!(stopped(stop));
+    let mut told = false;
+    let mut timer = pin!(tokio::time::sleep(limits.head));
+    let ended = poll_fn(|cx| {
+        if !told && stopping.as_mut().poll(cx).is_ready() {
+            told = true;
+            served.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = served.as_mut().poll(cx) {
+            return Poll::Ready(result.map_err(|error| error.to_string()));
+        }
+        // Whatever has just happened on the connection may have begun another phase.
+        let Some(deadline) = connection.deadline(&limits) else {
+            return Poll::Pending;
+        };
+        if timer.deadline() != deadline {
+            timer.as_mut().set(sleep_until(deadline));
+        }
+        timer
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err("it took too long".to_owned()))
+    });
+    if let Err(reason) = ended.await {
+        debug!(reason, "a connection ended early");
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    peer: SocketAddr,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    connection.has_head(request.body().is_end_stream());
+    let permit = if request.uri().path().starts_with(WEBHOOKS) {
+        None
+    } else {
+        match Arc::clone(&shared.answering).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => return Ok(busy().map(|body| Answer::new(body, connection, None))),
+        }
+    };
+    let mut request: Request = request.map(|body| {
+        let body = Received::new(body, Arc::clone(&connection));
+        Body::new(body)
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = shared.router.call(request).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        connection.is_upgraded();
+    }
+    Ok(response.map(|body| Answer::new(body, connection, permit)))
+}
+
+/// Too many requests are being answered.
+fn busy() -> Response {
+    static REFUSED: LogPace = LogPace::new();
+    if let Some(held_back) = REFUSED.due() {
+        warn!(
+            held_back,
+            "too many requests at once: a request that is no webhook was refused"
+        );
+    }
+    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}

@@ -1,0 +1,89 @@
+//! `dutyline jobs`: what is still to be done, and trying it again at once.
+
+use super::{Failure, Outcome, open_db};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::jobs::{self, Listed};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use std::path::Path;
+use uuid::Uuid;
+
+#[derive(Subcommand)]
+pub(super) enum JobsCommand {
+    /// List the jobs: fetching recordings, deleting them at the provider, settling and watching calls
+    #[command(after_help = "Example:\n  dutyline jobs list")]
+    List,
+    /// Try jobs again at once instead of waiting for their next try
+    #[command(
+        after_help = "Example:\n  dutyline jobs retry --all\n  dutyline jobs retry 3f2c9a54-6d0e-4b7a-9d55-1f0c2b8e7a61\n\nThe service must be running: it does the jobs, within a second."
+    )]
+    Retry(Retry),
+}
+
+#[derive(Args)]
+pub(super) struct Retry {
+    /// The id of a job, as `dutyline jobs list` prints it
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    id: Option<Uuid>,
+    /// Every job whose last try failed
+    #[arg(long)]
+    all: bool,
+}
+
+impl JobsCommand {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let config = Config::load(config)?;
+        let db = open_db(&config).await?;
+        let now = Clock::system().system_now();
+        match self {
+            Self::List => {
+                let all = jobs::list(&mut db.read().await?).await?;
+                for job in &all {
+                    println!("{}", line(job, now));
+                }
+                println!("{} job(s)", all.len());
+            }
+            Self::Retry(Retry { id: Some(id), .. }) => {
+                let mut tx = db.begin().await?;
+                if !jobs::hasten_one(&mut tx, id, now).await? {
+                    return Err(Failure::Failed(format!(
+                        "there is no job {id}, or it is being worked on; `dutyline jobs list` lists them"
+                    )));
+                }
+                tx.commit().await?;
+                println!("job {id} is tried again now");
+            }
+            Self::Retry(Retry { id: None, .. }) => {
+                let mut tx = db.begin().await?;
+                let count = jobs::hasten_failed(&mut tx, now).await?;
+                tx.commit().await?;
+                println!("{count} job(s) are tried again now");
+            }
+        }
+        db.close().await;
+        Ok(())
+    }
+}
+
+/// A job on one line: id, kind, provider, when it is tried, and why it failed.
+fn line(job: &Listed, now: DateTime<Utc>) -> String {
+    let provider = match job.provider.as_str() {
+        "" => "-",
+        name => name,
+    };
+    let state = match (job.running, job.run_after - now) {
+        (true, _) => "running".to_owned(),
+        (false, wait) if wait <= TimeDelta::zero() => "due".to_owned(),
+        (false, wait) => format!("in {} s", wait.num_seconds() + 1),
+    };
+    let mut line = format!("{}  {:<6}  {provider:<10}  {state}", job.id, job.kind);
+    if let Some(reason) = &job.reason {
+        line += &format!("  failed {} time(s)", job.failures);
+        if let Some(since) = job.failing_since {
+            line += &format!(", since {} UTC", since.format("%Y-%m-%d %H:00"));
+        }
+        line += &format!(": {reason}");
+    }
+    line
+}

@@ -1,0 +1,70 @@
+//! `dutyline recordings`: the folder of sealed recordings.
+
+use super::{Failure, Outcome, open_db};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::installation;
+use crate::store::reports;
+use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
+use crate::work::housekeeping;
+use clap::{Args, Subcommand};
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub(super) enum RecordingsCommand {
+    /// List the files that no recording refers to, and remove old ones on request
+    ///
+    /// A crash, or a worker that lost its lease, leaves such files. A recording that was streamed to the service while
+    /// the database was down may be among them: look before you remove. Files of the last hour are not listed.
+    #[command(
+        after_help = "Example:\n  dutyline recordings unnamed\n  dutyline recordings unnamed --remove\n\nFiles younger than 30 days are never removed."
+    )]
+    Unnamed(ListUnnamed),
+}
+
+#[derive(Args)]
+pub(super) struct ListUnnamed {
+    /// Remove those that are older than 30 days
+    #[arg(long)]
+    remove: bool,
+}
+
+impl RecordingsCommand {
+    pub async fn run(self, config: Option<&Path>) -> Outcome {
+        let Self::Unnamed(command) = self;
+        let config = Config::load(config)?;
+        let db = open_db(&config).await?;
+        let failed =
+            |error: std::io::Error| Failure::Failed(format!("the folder of recordings: {error}"));
+        let installation = installation::read(&mut db.read().await?)
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        let recordings = Recordings::open(&config.recordings, installation.id);
+        // The files of another installation are named by no row of this one.
+        recordings
+            .check_marker()
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+        let now = Clock::system().system_now();
+        if command.remove {
+            let named = reports::files(&mut db.read().await?).await?;
+            let removed = recordings.remove_unnamed(&named, now).map_err(failed)?;
+            for file in &removed {
+                println!("removed {}", file.name);
+            }
+        }
+        let left = housekeeping::unnamed(&db, &recordings, now)
+            .await
+            .map_err(Failure::Failed)?;
+        for file in &left {
+            let day = file.at.format("%Y-%m-%d");
+            println!("{day}  {:>10} bytes  {}", file.bytes, file.name);
+        }
+        println!(
+            "{} file(s) that no recording refers to; kept for at least {} days",
+            left.len(),
+            KEPT_UNNAMED.num_days()
+        );
+        db.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! The reverse proxies whose `X-Forwarded-For` is believed.
+
+use super::{Checker, ConfigError};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use toml::Spanned;
+
+impl Checker<'_> {
+    /// An address, or a network in CIDR notation. A network of every address is refused: with it any client could claim
+    /// any address.
+    pub(super) fn trusted_proxy(&self, text: &Spanned<String>) -> Result<IpNet, ConfigError> {
+        let address = text.get_ref().parse().map(|ip: IpAddr| ip.to_canonical());
+        let network = address.map(IpNet::from);
+        match network.or_else(|_| text.get_ref().parse()) {
+            Ok(network) if network.prefix_len() > 0 => Ok(network.trunc()),
+            Ok(_) => self.wrong(
+                text,
+                "this is every address, so any client could claim any address; list the proxies' own addresses",
+            ),
+            Err(_) => self.wrong(
+                text,
+                "not an IP address or network; write it like 127.0.0.1 or 10.0.0.0/8, without a port or a host name",
+            ),
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The shape of what an operator writes: which keys there are, and what kind of value each has.
+//!
+//! The TOML reader stops at the first value of a wrong type, and says so in its own terms. So the document is walked here
+//! before it is read: each wrong key and value becomes an error in an operator's terms and is taken out, and what is left
+//! can be read and checked further.
+
+use super::error::{ConfigError, Source};
+use super::keys::{Key, Shape};
+use super::mend;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+/// So many lines of a file that are not TOML are told; the rest waits for the next run.
+const MOST_UNREADABLE: usize = 20;
+
+/// A document without the lines that are not TOML: blanks stand in their place, so that everything else is where it was.
+pub(super) struct Readable {
+    text: String,
+    errors: Vec<ConfigError>,
+    /// The keys on the lines that were taken out: they are not missing.
+    keys: BTreeSet<String>,
+    /// A heading was taken out, so that it is not known which table the keys below belong to; or there is no end to it.
+    beyond_repair: bool,
+}
+
+/// Takes out of a document what is not TOML, line by line.
+pub(super) fn readable(source: &Source<'_>) -> Readable {
+    let mut readable = Readable {
+        text: source.text.to_owned(),
+        errors: Vec::new(),
+        keys: BTreeSet::new(),
+        beyond_repair: false,
+    };
+    while let Err(error) = DeTable::parse(&readable.text) {
+        let span = error.span().unwrap_or(0..0);
+        let range = source.line_range(&span);
+        if let Some(list) = list_without_end(&readable.text, &range) {
+            let here = source.here(list.clone());
+            let key = here.key().to_owned();
+            let message = "the list has no end; add the ] or } that is missing";
+            readable.errors.push(here.error("", message.into()));
+            readable.keys.insert(key);
+            blank_out(&mut readable.text, list);
+            continue;
+        }
+        let blank = readable.text[range.clone()].trim().is_empty();
+        if blank || readable.errors.len() == MOST_UNREADABLE {
+            // The fault lies before this line, and cannot be told from it.
+            if readable.errors.is_empty() {
+                let message = "the file ends too early; look for a [ or { without an end";
+                readable
+                    .errors
+                    .push(source.here(span).error("", message.into()));
+            }
+            readable.beyond_repair = true;
+            break;
+        }
+        let line = &source.text[range.clone()];
+        let here = source.here(span);
+        let key = key_on(line).unwrap_or(here.key()).to_owned();
+        let message = mend::unreadable(line, error.message(), &key);
+        readable.errors.push(here.error(&key, message));
+        readable.beyond_repair |= line.trim_start().starts_with('[');
+        readable.keys.insert(key);
+        blank_out(&mut readable.text, range);
+    }
+    readable
+}
+
+/// Puts blanks in the place of everything but the ends of lines.
+fn blank_out(text: &mut String, range: Range<usize>) {
+    let blanks = text[range.clone()].bytes();
+    let blanks: String = blanks
+        .map(|byte| if byte == b'\n' { '\n' } else { ' ' })
+        .collect();
+    text.replace_range(range, &blanks);
+}
+
+/// The lines before one that cannot be read, when they begin a list or a table in braces that has no end, and the line
+/// is the next key, a heading, or the end of the file.
+fn list_without_end(text: &str, unread: &Range<usize>) -> Option<Range<usize>> {
+    let line = text[unread.clone()].trim();
+    let next = line.is_empty() || line.starts_with('[') || key_on(line).is_some();
+    let end = match line.is_empty() {
+        true => unread.end,
+        false => unread.start,
+    };
+    if !next {
+        return None;
+    }
+    let mut open = 0_i32;
+    let mut start = end;
+    for line in text[..end].split_inclusive('\n').rev() {
+        start -= line.len();
+        for c in mend::outside_quotes(line).chars() {
+            open += match c {
+                '[' | '{' => 1,
+                ']' | '}' => -1,
+                _ => 0,
+            };
+        }
+        if key_on(line).is_some() {
+            return (open > 0).then_some(start..end);
+        }
+    }
+    None
+}
+
+/// The key a line begins with.
+fn key_on(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+    let (key, rest) = line.split_at(end.unwrap_or(line.len()));
+    let assigned = rest.trim_start();
+    let right = assigned.is_empty() || assigned.starts_with(['=', '＝', ':', '：', '#']);
+    (right && !key.is_empty()).then_some(key)
+}
+
+impl Readable {
+    /// Reads the document: what is left of it once everything wrong is taken out, and what is wrong, in no order.
+    pub fn read(
+        &self,
+        source: &Source<'_>,
+        keys: &'static [Key],
+    ) -> (Spanned<DeTable<'_>>, Vec<ConfigError>) {
+        self.walk(source, |walk, table, span| {
+            walk.table(table, keys, span, "")
+        })
+    }
+
+    /// Reads a document whose keys are free.
+    pub fn read_named(
+        &self,
+        source: &Source<'_>,
+        shape: &'static Shape,
+    ) -> (Spanned<DeTable<'_>>, Vec<ConfigError>) {
+        self.walk(source, |walk, table, _| walk.named(table, shape))
+    }
+
+    fn walk<'a>(
+        &'a self,
+        source: &Source<'_>,
+        read: impl FnOnce(&mut Walk<'_>, &mut DeTable<'a>, Range<usize>),
+    ) -> (Spanned<DeTable<'a>>, Vec<ConfigError>) {
+        let mut walk = Walk {
+            source,
+            errors: self.errors.clone(),
+            unread_keys: self.keys.clone(),
+        };
+        let parsed = DeTable::parse(&self.text).ok();
+        let parsed = parsed.filter(|_| !self.beyond_repair);
+        let Some(table) = parsed else {
+            return (Spanned::new(0..0, DeTable::new()), walk.errors);
+        };
+        let span = table.span();
+        let mut table = table.into_inner();
+        read(&mut walk, &mut table, span.clone());
+        (Spanned::new(span, table), walk.errors)
+    }
+}
+
+struct Walk<'s> {
+    source: &'s Source<'s>,
+    errors: Vec<ConfigError>,
+    /// Keys that are not missing, though they are not there: what is wrong with them has been told.
+    unread_keys: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    fn wrong(&mut self, span: Range<usize>, key: &str, message: String) {
+        self.errors.push(self.source.here(span).error(key, message));
+    }
+
+    /// Takes out of a table what is wrong. `heading` is its name, empty for the whole file.
+    fn table<'a>(
+        &mut self,
+        table: &mut DeTable<'a>,
+        keys: &'static [Key],
+        span: Range<usize>,
+        heading: &str,
+    ) {
+        let written = std::mem::take(table);
+        for (name, value) in written {
+            let Some(key) = keys.iter().find(|key| key.name == name.get_ref()) else {
+                let message = mend::unknown_key(name.get_ref(), keys.iter().map(|key| key.name));
+                self.wrong(name.span(), name.get_ref(), message);
+                continue;
+            };
+            if let Some(value) = self.value(key.name, value, &key.shape, key.example) {
+                table.insert(name, value);
+            } else if key.needed {
+                // It was given, and is wrong: that has been said.
+                self.unread_keys
+                    .insert(format!("{heading}{}.{}", span.start, key.name));
+            }
+        }
+        for key in keys.iter().filter(|key| key.needed) {
+            let told = self
+                .unread_keys
+                .contains(&format!("{heading}{}.{}", span.start, key.name));
+            if told || table.contains_key(key.name) || self.unread_keys.contains(key.name) {
+                continue;
+            }
+            let message = match key.shape {
+                Shape::Tables(_) => format!("at least one [[{}]] is needed", key.name),
+                Shape::Table(_) if key.example.is_empty() => {
+                    format!("the heading [{}] and its keys are missing", key.name)
+                }
+                _ => format!("missing; write {} = {}", key.name, key.example),
+            };
+            self.wrong(span.clone(), key.name, message);
+        }
+    }
+
+    /// A table with free keys.
+    fn named<'a>(&mut self, table: &mut DeTable<'a>, shape: &'static Shape) {
+        for (name, value) in std::mem::take(table) {
+            let key = name.get_ref().to_string();
+            if let Some(value) = self.value(&key, value, shape, "\"…\"") {
+                table.insert(name, value);
+            }
+        }
+    }
+
+    /// A value without what is wrong in it; `None` when it is not of its kind at all.
+    fn value<'a>(
+        &mut self,
+        key: &str,
+        value: Spanned<DeValue<'a>>,
+        shape: &'static Shape,
+        example: &'static str,
+    ) -> Option<Spanned<DeValue<'a>>> {
+        let span = value.span();
+        let value = match (shape, value.into_inner()) {
+            (
+                Shape::Text | Shape::TextOrTexts | Shape::TextOrTable(_),
+                text @ DeValue::String(_),
+            )
+            | (Shape::YesNo, text @ DeValue::Boolean(_)) => text,
+            (Shape::Number, DeValue::Integer(number)) => {
+                let known = i64::from_str_radix(number.as_str(), number.radix()).is_ok();
+                if !known {
+                    self.wrong(span, "", "the number is too large".into());
+                    return None;
+                }
+                DeValue::Integer(number)
+            }
+            (Shape::OneOf(known), DeValue::String(text)) => {
+                if !known.contains(&text.as_ref()) {
+                    let message = format!("write one of {}", mend::listed(known));
+                    self.wrong(span, "", message);
+                    return None;
+                }
+                DeValue::String(text)
+            }
+            (Shape::Date, DeValue::Datetime(date)) => {
+                if let Err(message) = mend::check_date(&date) {
+                    self.wrong(span, "", message);
+                    return None;
+                }
+                DeValue::Datetime(date)
+            }
+            (Shape::Texts | Shape::TextOrTexts, DeValue::Array(items)) => {
+                self.list(key, items, &Shape::Text, example)?
+            }
+            (Shape::Dates, DeValue::Array(items)) => {
+                self.list(key, items, &Shape::Date, example)?
+            }
+            (Shape::Table(keys) | Shape::TextOrTable(keys), DeValue::Table(mut table)) => {
+                self.table(&mut table, keys, span.clone(), key);
+                DeValue::Table(table)
+            }
+            (Shape::Named(shape), DeValue::Table(mut table)) => {
+                self.named(&mut table, shape);
+                DeValue::Table(table)
+            }
+            (Shape::Tables(keys), DeValue::Array(items))
+                if items
+                    .iter()
+                    .all(|item| matches!(item.get_ref(), DeValue::Table(_))) =>
+            {
+                let mut tables = DeArray::new();
+                for item in items {
+                    let span = item.span();
+                    if let DeValue::Table(mut table) = item.into_inner() {
+                        self.table(&mut table, keys, span.clone(), key);
+                        tables.push(Spanned::new(span, DeValue::Table(table)));
+                    }
+                }
+                DeValue::Array(tables)
+            }
+            (shape, found) => {
+                self.wrong(span, "", mend::wrong_kind(shape, &found, key, example));
+                return None;
+            }
+        };
+        Some(Spanned::new(span, value))
+    }
+
+    /// The items of a list that are of their kind; `None` when there are others only.
+    fn list<'a>(
+        &mut self,
+        key: &str,
+        items: DeArray<'a>,
+        shape: &'static Shape,
+        example: &'static str,
+    ) -> Option<DeValue<'a>> {
+        let empty = items.is_empty();
+        let one = mend::first_of(example);
+        let mut right = DeArray::new();
+        for item in items {
+            if let Some(item) = self.value(key, item, shape, one) {
+                right.push(item);
+            }
+        }
+        (empty || !right.is_empty()).then_some(DeValue::Array(right))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::File;
+    use crate::config::keys::{CALENDAR, FILE};
+    use crate::line::calendar::Calendar;
+    use serde::Deserialize;
+
+    /// A value of this shape with every key there is.
+    fn whole(shape: &Shape, example: &str) -> String {
+        let table = |keys: &[Key]| {
+            let pairs = keys.iter();
+            let pairs =
+                pairs.map(|key| format!("{} = {}", key.name, whole(&key.shape, key.example)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        };
+        match shape {
+            Shape::Table(keys) => table(keys),
+            Shape::Tables(keys) => format!("[{}]", table(keys)),
+            Shape::Named(shape) => format!("{{ en = {} }}", whole(shape, "\"…\"")),
+            _ => example.to_owned(),
+        }
+    }
+
+    fn document(keys: &[Key]) -> String {
+        let lines = keys.iter();
+        lines
+            .map(|key| format!("{} = {}\n", key.name, whole(&key.shape, key.example)))
+            .collect()
+    }
+
+    #[test]
+    fn every_key_that_has_a_shape_can_be_read_and_its_example_is_right() {
+        let text = document(FILE);
+        let source = Source {
+            text: &text,
+            name: "whole.toml",
+        };
+        let readable = readable(&source);
+        let (table, errors) = readable.read(&source, FILE);
+        assert_eq!(errors, [], "{text}");
+        let file = File::deserialize(toml::de::Deserializer::from(table));
+        let file = file.map_err(|error| error.to_string());
+        assert_eq!(file.map(|file| file.line.len()), Ok(1));
+
+        let calendar = document(CALENDAR);
+        let source = Source {
+            text: &calendar,
+            name: "calendar.toml",
+        };
+        let (_, errors) = super::readable(&source).read(&source, CALENDAR);
+        assert_eq!(errors, []);
+        let twice = calendar.replace(", off = [2024-04-05]", "");
+        assert!(Calendar::parse("whole", &twice).is_ok(), "{calendar}");
+    }
+
+    #[test]
+    fn any_text_is_survived() {
+        for text in [
+            "",
+            "\n",
+            "=",
+            "[",
+            "[[",
+            "[a",
+            "a",
+            "a=",
+            "a=[",
+            "a={",
+            "a=\"\"\"",
+            "\u{feff}",
+            "a = 1\r\nb = ",
+            "[server]\nlisten = [\n\"a\",\n",
+            "[server]\n[server]\n",
+            "line = 5\nprovider = [1]\n",
+            "é",
+            "a=1 é",
+            "\"\" = 1",
+            "x.y = \n.z = 3",
+        ] {
+            let source = Source { text, name: "x" };
+            let (_, errors) = readable(&source).read(&source, FILE);
+            assert!(!errors.is_empty(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What changed about who works on a line: leads see it on every page until they put it away, or for a week. A login
+//! that was stolen together with its password so leaves something the other leads see.
+
+use super::{Inspector, Result};
+use crate::line::Line;
+use crate::login::Role;
+use crate::service::Service;
+use crate::store::audit::{self, LinkRow};
+use crate::store::members as rows;
+use chrono::TimeDelta;
+
+/// How long a change is shown, in line time.
+const SHOWN: TimeDelta = TimeDelta::days(7);
+
+/// The changes of one line.
+#[derive(Default)]
+pub struct Changes {
+    /// The links, the newest first, without those that belong to another one.
+    pub links: Vec<LinkRow>,
+    /// The number of the newest link, shown or not: up to here they are put away. 0 when there is none.
+    pub newest: i64,
+}
+
+/// The changes of a line that the inspector has not put away; none for those who are no leads. What adding a member
+/// brings with it is one change.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result<Changes> {
+    if inspector.role() != Role::Lead {
+        return Ok(Changes::default());
+    }
+    let since = service.clock.line_now() - SHOWN;
+    let mut tx = service.db.read().await?;
+    let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
+    let links = audit::of_members(&mut tx, &line.id, after, since).await?;
+    Ok(Changes {
+        newest: links.first().map_or(0, |link| link.seq),
+        links: links
+            .iter()
+            .filter(|link| !goes_without_saying(link, &links))
+            .cloned()
+            .collect(),
+    })
+}
+
+/// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.
+fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
+    let of_new_member = |other: &LinkRow| {
+        other.action == "member_added" && other.object == link.object && other.seq + 1 == link.seq
+    };
+    link.action == "granted" && (link.actor == link.detail || all.iter().any(of_new_member))
+}
+
+/// Puts a line's changes away, up to link number `seq`, for this inspector alone. What is not theirs is passed over.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn put_away(
+    service: &Service,
+    inspector: &Inspector,
+    seen: &[(String, i64)],
+) -> Result<()> {
+    super::team::lead(inspector)?;
+    let mut tx = service.db.begin().await?;
+    for (line, seq) in seen {
+        if inspector.has_line(line) {
+            // Nothing that is still to come is put away.
+            let seq = (*seq).min(audit::end(&mut tx, line).await?);
+            rows::set_seen(&mut tx, inspector.id(), line, seq).await?;
+        }
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,80 @@
+//! Who may lock whom out.
+
+use super::MemberError;
+use crate::login::Role;
+use crate::store::members::{self, Member};
+use crate::store::{StoreError, Tx};
+use uuid::Uuid;
+
+/// The lines a member has a key of, each once.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn lines_of(tx: &mut Tx, member: Uuid) -> Result<Vec<String>, StoreError> {
+    let grants = members::grants(tx, member).await?;
+    let mut lines: Vec<String> = grants.into_iter().map(|grant| grant.line).collect();
+    lines.dedup();
+    Ok(lines)
+}
+
+/// The member who acts, as the database has them now. From here on no other transaction changes a member until this
+/// one ends: of two leads who lock each other out at once, one finds themselves locked out here.
+///
+/// # Errors
+///
+/// [`MemberError::NoLead`] when they are locked out or no lead any more.
+pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> {
+    members::lock(tx).await?;
+    let no_lead = || MemberError::NoLead(actor.name.clone());
+    let actor = members::by_id(tx, actor.id).await?.ok_or_else(no_lead)?;
+    if actor.disabled || Role::parse(&actor.role) != Some(Role::Lead) {
+        return Err(no_lead());
+    }
+    Ok(actor)
+}
+
+/// Does `actor` hold the keys of all lines of `member`? Otherwise they neither lock them out nor let them back in.
+///
+/// # Errors
+///
+/// [`MemberError::NotTheirs`].
+pub async fn holds_all_of(tx: &mut Tx, actor: &Member, member: &Member) -> Result<(), MemberError> {
+    let own = lines_of(tx, actor.id).await?;
+    for line in lines_of(tx, member.id).await? {
+        if !own.contains(&line) {
+            return Err(MemberError::NotTheirs {
+                actor: actor.name.clone(),
+                member: member.name.clone(),
+                line,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Can each line, and the service, do without this member? To be asked after [`acting`] has locked the members.
+///
+/// # Errors
+///
+/// [`MemberError::LastHolder`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`].
+pub async fn can_be_done_without(tx: &mut Tx, member: &Member) -> Result<(), MemberError> {
+    let is_lead = |other: &Member| Role::parse(&other.role) == Some(Role::Lead);
+    let was_lead = is_lead(member) && !member.disabled;
+    for line in lines_of(tx, member.id).await? {
+        let mut others = members::holders(tx, &line).await?;
+        others.retain(|other| other.id != member.id);
+        if was_lead && !others.iter().any(is_lead) {
+            return Err(MemberError::LastLead(member.name.clone(), line));
+        }
+        if others.is_empty() {
+            return Err(MemberError::LastHolder(member.name.clone(), line));
+        }
+    }
+    let all = members::list(tx).await?;
+    let mut others = all.iter().filter(|other| other.id != member.id);
+    if was_lead && !others.any(|other| is_lead(other) && !other.disabled) {
+        return Err(MemberError::LastLeadOfAll(member.name.clone()));
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Log lines about attempts and about changes of rights, for operators who watch for intruders.
+//!
+//! Their target is `security` and their text begins with it. They name members by id, and nothing that was typed or
+//! sent: no names, no numbers, no addresses of webhooks. What a request without a session can cause is logged once a
+//! minute, with the number of lines that were held back since; what needs a session is logged each time.
+
+use crate::log_pace::LogPace;
+use crate::login::Role;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// A name and a password that do not belong together, or a disabled member's.
+pub fn password_refused() {
+    static PACE: LogPace = LogPace::new();
+    if let Some(held_back) = PACE.due() {
+        warn!(target: "security", held_back, "security: name or password refused");
+    }
+}
+
+/// A webhook, or a request for what a caller said, whose signature, account or key does not fit.
+pub fn webhook_refused() {
+    static PACE: LogPace = LogPace::new();
+    if let Some(held_back) = PACE.due() {
+        warn!(target: "security", held_back, "security: webhook refused");
+    }
+}
+
+/// A member has ended their session.
+pub fn signed_out(member: Uuid) {
+    info!(target: "security", %member, "security: signed out");
+}
+
+/// There is a new member with this role.
+pub fn member_added(by: Uuid, member: Uuid, role: Role) {
+    info!(target: "security", %by, %member, role = role.as_str(), "security: member added");
+}
+
+/// A member has been given a line's key.
+pub fn line_given(by: Uuid, member: Uuid, line: &str) {
+    info!(target: "security", %by, %member, line, "security: line given");
+}
+
+/// A member has been disabled.
+pub fn member_disabled(by: Uuid, member: Uuid) {
+    info!(target: "security", %by, %member, "security: member disabled");
+}
+
+/// A member has another password.
+pub fn password_changed(member: Uuid) {
+    info!(target: "security", %member, "security: password changed");
+}

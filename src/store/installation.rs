@@ -1,0 +1,48 @@
+//! The installation: which service secret and which folder of recordings belong to this database.
+
+use super::statements::{row, run, statements};
+use super::{Result, Tx};
+use uuid::Uuid;
+
+row! {
+    /// What `init` wrote down when the database was set up.
+    pub struct Installation {
+        /// Random id of the installation.
+        pub id: Uuid,
+        /// Keyed hash of the id under the service secret, 32 bytes.
+        pub key_check: Vec<u8>,
+    }
+}
+
+statements! {
+    GET = "SELECT id, key_check FROM installation WHERE only_row = 1";
+    INSERT = "INSERT INTO installation (only_row, id, key_check) VALUES (1, $1, $2)";
+    A_SEALED_RECORDING = "SELECT id FROM recordings WHERE state = 'sealed' LIMIT 1";
+}
+
+/// The installation; none before `init`.
+pub async fn get(tx: &mut Tx) -> Result<Option<Installation>> {
+    run!(tx, GET, fetch_optional)
+}
+
+/// Writes the installation down.
+///
+/// # Errors
+///
+/// [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one.
+pub async fn insert(tx: &mut Tx, installation: &Installation) -> Result<()> {
+    run!(
+        tx,
+        INSERT,
+        execute,
+        installation.id,
+        &installation.key_check
+    )
+    .map(drop)
+}
+
+/// True when the database names a recording that is in the folder of recordings.
+pub async fn has_recordings(tx: &mut Tx) -> Result<bool> {
+    let found: Option<(Uuid,)> = run!(tx, A_SEALED_RECORDING, fetch_optional)?;
+    Ok(found.is_some())
+}

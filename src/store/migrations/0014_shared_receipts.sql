@@ -1,0 +1,3 @@
+-- Receipts that two calls were told: such a receipt opens no report.
+
+ALTER TABLE receipts ADD COLUMN shared BOOLEAN NOT NULL DEFAULT FALSE;

@@ -1,0 +1,144 @@
+//! Connection pools: how many connections, and which of them may be used again.
+
+use super::ACQUIRE;
+use crate::clock::instant;
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnection, SqliteError, SqlitePoolOptions};
+use sqlx::{Connection, Error};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// When SQLite last reported that it could not read or write the file it has open.
+static LAST_FAULT: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// SQLite's primary result code for a failed read, write or sync of the file (`SQLITE_IOERR`).
+const IOERR: i32 = 10;
+/// `SQLITE_IOERR_SHMSIZE`: the shared memory file cannot grow, because the disk is full. The connection is as good as
+/// before.
+const IOERR_SHMSIZE: i32 = 4874;
+/// `SQLITE_READONLY_DBMOVED`: the file was moved or replaced since it was opened.
+const READONLY_DBMOVED: i32 = 1032;
+
+/// Options of a pool of SQLite connections that closes connections which cannot begin a transaction any more.
+///
+/// After `SQLITE_FULL`, `SQLITE_IOERR`, `SQLITE_NOMEM` and `SQLITE_INTERRUPT` SQLite may have rolled the transaction back by
+/// itself. The ROLLBACK that sqlx sends then fails, and sqlx counts the transaction as open for as long as the connection
+/// lives: every later `BEGIN IMMEDIATE` on it is refused.
+pub(super) fn sqlite(max: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(ACQUIRE)
+        .before_acquire(|connection, meta| Box::pin(async move { Ok(is_sound(connection, &meta)) }))
+        .after_release(|connection, meta| {
+            Box::pin(async move {
+                // A dropped transaction has only queued its ROLLBACK; the ping is answered after it was run.
+                connection.ping().await?;
+                Ok(is_sound(connection, &meta))
+            })
+        })
+}
+
+/// Settings of every Postgres session. Where the operator's address sets one of them, these win.
+///
+/// A node that hangs in a transaction keeps the rows it has locked. The server ends the transaction after 5 s without a
+/// statement, and after about 25 s without any answer from the node's machine; other nodes wait at most 3 s for one lock, so
+/// that their connections are not all used up meanwhile.
+const POSTGRES_SETTINGS: [(&str, &str); 7] = [
+    ("lock_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "5s"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "25s"),
+    // A webhook is answered after the commit is on the disk.
+    ("synchronous_commit", "on"),
+];
+
+/// Options of the pool of Postgres connections.
+pub(super) fn postgres() -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(ACQUIRE)
+}
+
+/// An address of the configuration with the settings that every session needs.
+pub(super) fn with_settings(address: PgConnectOptions) -> PgConnectOptions {
+    address.options(POSTGRES_SETTINGS)
+}
+
+/// False when the connection is still in a transaction, or was open already when the file last failed: its file
+/// descriptors may belong to a file system that is gone.
+fn is_sound(connection: &SqliteConnection, meta: &PoolConnectionMetadata) -> bool {
+    let last = LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    let saw_fault = last.is_some_and(|at| at.elapsed() <= meta.age);
+    !saw_fault && !connection.is_in_transaction()
+}
+
+/// Remembers an error after which connections to an SQLite file have to be opened anew.
+pub(super) fn note(error: &Error) {
+    let Error::Database(error) = error else {
+        return;
+    };
+    let is_sqlite = error.try_downcast_ref::<SqliteError>().is_some();
+    let code = error.code().and_then(|code| code.parse().ok());
+    if is_sqlite && code.is_some_and(is_fault) {
+        remember_fault();
+    }
+}
+
+fn remember_fault() {
+    *LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant());
+}
+
+/// Whether an extended result code of SQLite says that the open file cannot be used.
+fn is_fault(code: i32) -> bool {
+    (code & 0xff == IOERR && code != IOERR_SHMSIZE) || code == READONLY_DBMOVED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    #[tokio::test]
+    async fn a_connection_that_was_open_when_the_file_failed_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("test.db"))
+            .create_if_missing(true);
+        let pool = sqlite(1).connect_with(options).await.unwrap();
+        // Only the connection that made it has this table.
+        let made = sqlx::query("CREATE TEMP TABLE mark (x)");
+        made.execute(&pool).await.unwrap();
+        let is_same = async || {
+            sqlx::query("SELECT x FROM mark")
+                .execute(&pool)
+                .await
+                .is_ok()
+        };
+        assert!(is_same().await);
+        remember_fault();
+        assert!(!is_same().await);
+        pool.close().await;
+    }
+
+    /// Codes as <https://www.sqlite.org/rescode.html> lists them.
+    #[test]
+    fn what_the_file_failed_with_is_told_from_what_a_statement_failed_with() {
+        for (code, fault) in [
+            (10, true),    // SQLITE_IOERR
+            (266, true),   // SQLITE_IOERR_READ
+            (778, true),   // SQLITE_IOERR_WRITE
+            (1034, true),  // SQLITE_IOERR_FSYNC
+            (1032, true),  // SQLITE_READONLY_DBMOVED
+            (4874, false), // SQLITE_IOERR_SHMSIZE
+            (13, false),   // SQLITE_FULL
+            (5, false),    // SQLITE_BUSY
+            (9, false),    // SQLITE_INTERRUPT
+            (2067, false), // SQLITE_CONSTRAINT_UNIQUE
+        ] {
+            assert_eq!(is_fault(code), fault, "{code}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! JSON from a provider, read so that a text that is broken in one place is not lost as a whole.
+//!
+//! Bytes that are not UTF-8, and `\u` escapes of half a surrogate pair (JavaScript writes them where a text was cut in the
+//! middle of a character), become U+FFFD before the JSON is parsed. A text with U+FFFD in it is not what was sent:
+//! [`Fields::get`] does not give it, because two ids that differ only there would be taken for one.
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+
+/// What stands for what could not be read.
+const REPLACED: char = char::REPLACEMENT_CHARACTER;
+
+/// Reads a whole JSON text.
+///
+/// # Errors
+///
+/// When it is not JSON, apart from what is replaced.
+pub fn read(text: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_str(&mended(text))
+}
+
+/// The fields of a JSON object, each of which is parsed when it is asked for.
+pub struct Fields(HashMap<String, Box<RawValue>>);
+
+impl Fields {
+    /// The fields of a JSON object; none when it is not one.
+    pub fn new(text: &[u8]) -> Self {
+        Self(serde_json::from_str(&mended(text)).unwrap_or_default())
+    }
+
+    /// Is there such a field, whatever it holds?
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A field that is a text, or a number, as a text of at most `longest` characters. `None` when there is no such
+    /// field, it is `null` or something else, is longer, or cannot be read as it was sent.
+    pub fn get(&self, name: &str, longest: usize) -> Option<String> {
+        let text = self.get_lossy(name)?;
+        (text.chars().count() <= longest && !text.contains(REPLACED)).then_some(text)
+    }
+
+    /// A field that is a text, or a number, as a text, with U+FFFD for what could not be read.
+    pub fn get_lossy(&self, name: &str) -> Option<String> {
+        match Value::deserialize(&**self.0.get(name)?).ok()? {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// The text with U+FFFD for bytes that are not UTF-8 and for escapes of half a surrogate pair, without a byte order mark.
+fn mended(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut rest = text.trim_start_matches('\u{feff}');
+    let mut mended = String::with_capacity(rest.len());
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        mended.push_str(before);
+        let taken = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                mended.push(REPLACED);
+                rest = &escape[6..];
+                continue;
+            }
+            // A backslash and what it escapes, which may be another backslash.
+            _ => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        mended.push_str(&escape[..taken]);
+        rest = &escape[taken..];
+    }
+    mended.push_str(rest);
+    mended
+}
+
+/// The UTF-16 code unit of the escape `\uXXXX` that a text begins with.
+fn unit(escape: &str) -> Option<u32> {
+    let digits = escape.strip_prefix("\\u")?.get(..4)?;
+    let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    all.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn half_a_pair_is_replaced_and_a_whole_one_is_not() {
+        for (text, read_as) in [
+            (r#""\ud83d\ude00""#, "\u{1f600}"),
+            (r#""\ud83d""#, "\u{fffd}"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+            (r#""\\ud83d""#, "\\ud83d"),
+            (r#""\\\ud83d""#, "\\\u{fffd}"),
+            (r#""\n\t\"\u5f20""#, "\n\t\"张"),
+        ] {
+            assert_eq!(read(text.as_bytes()).unwrap(), json!(read_as), "{text}");
+        }
+        assert_eq!(read(b"\xef\xbb\xbf\"\xd5\"").unwrap(), json!("\u{fffd}"));
+        assert!(read(b"{").is_err() && read(b"\"\\").is_err());
+    }
+
+    #[test]
+    fn fields_are_read_one_by_one() {
+        let fields =
+            Fields::new(br#"{"a": "x", "b": 17, "c": 1e999, "d": null, "e": "\ud83d1", "f": [1]}"#);
+        assert_eq!(fields.get("a", 1).as_deref(), Some("x"));
+        assert_eq!(fields.get("a", 0), None);
+        assert_eq!(fields.get("b", 9).as_deref(), Some("17"));
+        for unreadable in ["c", "d", "e", "f", "g"] {
+            assert_eq!(fields.get(unreadable, 9), None, "{unreadable}");
+            assert_eq!(fields.has(unreadable), unreadable != "g");
+        }
+        assert_eq!(fields.get_lossy("e").as_deref(), Some("\u{fffd}1"));
+        assert_eq!(Fields::new(b"[1]").get("a", 9), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_whole_stays_as_it_is(text in "\\PC*", bytes in any::<Vec<u8>>()) {
+            let written = json!({ "text": text }).to_string();
+            prop_assert_eq!(&read(written.as_bytes()).unwrap()["text"], &json!(text));
+            prop_assert_eq!(mended(written.as_bytes()), written);
+            let _ = mended(&bytes);
+        }
+    }
+}

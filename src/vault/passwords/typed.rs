@@ -1,0 +1,148 @@
+//! Passwords as text: the same one however it was typed, and which are fit to be set.
+
+use super::common::is_common;
+use crate::hidden::Hidden;
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+/// The fewest characters of a password that is set, counted after normalisation.
+pub const SHORTEST: usize = 12;
+
+/// A password as it is compared: NFKC (as NIST SP 800-63B recommends), without a byte order mark in front and without
+/// line ends behind. So composed and decomposed letters, full-width and ASCII ones, and a text file and a form's field
+/// give the same password. Blanks at its ends belong to it. Zeroized on drop.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// The password in what somebody typed, or in the content of a password file.
+    pub fn typed(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text.trim_end_matches(['\r', '\n']);
+        Self(Zeroizing::new(text.nfkc().collect()))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<&str> for Password {
+    fn from(text: &str) -> Self {
+        Self::typed(text)
+    }
+}
+
+impl From<Hidden<String>> for Password {
+    fn from(text: Hidden<String>) -> Self {
+        Self::typed(text.show())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password([hidden])")
+    }
+}
+
+/// A password that may be set: long enough, and not a common one.
+#[derive(Clone, Debug)]
+pub struct NewPassword(Password);
+
+/// Why a password may not be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Fewer than [`SHORTEST`] characters.
+    #[error("a password has 12 characters or more")]
+    Short,
+    /// One of the first an attacker tries.
+    #[error(
+        "this password, or one like it, is often used and would be guessed; choose another one"
+    )]
+    Common,
+}
+
+impl NewPassword {
+    /// The password in `text`, as [`Password::typed`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfit`], when it may not be set.
+    pub fn choose(text: &str) -> Result<Self, Unfit> {
+        let password = Password::typed(text);
+        if password.0.chars().count() < SHORTEST {
+            return Err(Unfit::Short);
+        }
+        if is_common(&password.0) {
+            return Err(Unfit::Common);
+        }
+        Ok(Self(password))
+    }
+
+    pub(super) fn password(&self) -> &Password {
+        &self.0
+    }
+}
+
+impl From<NewPassword> for Password {
+    fn from(new: NewPassword) -> Self {
+        new.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn line_ends_and_a_byte_order_mark_go_and_blanks_stay() {
+        for (typed, password) in [
+            ("p", "p"),
+            ("p\n", "p"),
+            ("p\r\n", "p"),
+            ("p\n\n", "p"),
+            ("p\r\n\r\n", "p"),
+            ("\u{feff}p\n", "p"),
+            ("p\nq\n", "p\nq"),
+            (" p ", " p "),
+            ("a\u{308}", "ä"),
+            ("Ａ１\u{3000}", "A1 "),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(Password::typed(typed).0.as_str(), password, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn characters_are_counted_after_normalisation() {
+        let decomposed = "a\u{308}".repeat(6);
+        assert_eq!(NewPassword::choose(&decomposed).unwrap_err(), Unfit::Short);
+        for (text, expected) in [
+            ("elf letters", Some(Unfit::Short)),
+            ("elf letters\n\n", Some(Unfit::Short)),
+            ("twelve chars", None),
+            ("在窗外的老榕树下等您来电", None),
+            ("password1234", Some(Unfit::Common)),
+        ] {
+            assert_eq!(NewPassword::choose(text).err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        let new = NewPassword::choose("a long password").unwrap();
+        assert_eq!(format!("{new:?}"), "NewPassword(Password([hidden]))");
+    }
+
+    proptest! {
+        #[test]
+        fn reading_a_password_twice_changes_nothing(text in "\\PC{0,40}") {
+            let once = Password::typed(&text);
+            prop_assume!(!once.0.starts_with('\u{feff}'));
+            prop_assert!(once == Password::typed(&once.0));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The file that tells the installation's folder of recordings from any other folder at the same path.
+//!
+//! When the file system with the recordings is not mounted, its mount point is an empty folder. What is sealed there is
+//! hidden by the next mount, and would be deleted at the provider.
+
+use super::Recordings;
+use crate::private::{make_folder, new_private_file, sync_folder_of};
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Name of the marker file. It holds the installation's id as text, and a newline.
+pub const MARKER: &str = "dutyline-installation";
+
+/// Why a folder is not the installation's folder of recordings.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkerError {
+    /// There is no such folder.
+    #[error("the folder of recordings {0} is missing; is its file system mounted?")]
+    NoFolder(PathBuf),
+    /// The folder has no marker file.
+    #[error(
+        "the folder {folder} is not this installation's folder of recordings, it has no file {MARKER}; is its file system mounted? If it is the right folder, write the line {installation} into that file"
+    )]
+    NoMarker {
+        /// The folder.
+        folder: PathBuf,
+        /// The id that belongs there.
+        installation: Uuid,
+    },
+    /// The marker is another installation's.
+    #[error("the folder {0} belongs to another installation, its file {MARKER} says so")]
+    Foreign(PathBuf),
+    /// The operating system refused.
+    #[error("the folder of recordings {folder}: {source}")]
+    Io {
+        /// The folder.
+        folder: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl From<MarkerError> for io::Error {
+    fn from(error: MarkerError) -> Self {
+        match error {
+            MarkerError::Io { source, .. } => source,
+            error => Self::new(io::ErrorKind::NotFound, error.to_string()),
+        }
+    }
+}
+
+impl Recordings {
+    /// Makes the folder when it is missing, for the service's own user alone, and its marker file when that is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkerError::Foreign`], or the operating system's.
+    pub fn make(folder: impl Into<PathBuf>, installation: Uuid) -> Result<Self, MarkerError> {
+        let recordings = Self::open(folder, installation);
+        match recordings.check_marker() {
+            Err(MarkerError::NoFolder(_) | MarkerError::NoMarker { .. }) => {
+                recordings
+                    .write_marker()
+                    .map_err(|source| recordings.io(source))?;
+            }
+            checked => checked?,
+        }
+        recordings.make_private()?;
+        Ok(recordings)
+    }
+
+    /// Fails unless the folder is this installation's. Reads one small file.
+    ///
+    /// # Errors
+    ///
+    /// See [`MarkerError`].
+    pub fn check_marker(&self) -> Result<(), MarkerError> {
+        let folder = || self.folder.clone();
+        match fs::read_to_string(self.folder.join(MARKER)) {
+            Ok(text) if text.trim().parse() == Ok(self.installation) => Ok(()),
+            Ok(_) => Err(MarkerError::Foreign(folder())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match self.folder.try_exists() {
+                    Ok(false) => Err(MarkerError::NoFolder(folder())),
+                    Ok(true) => Err(MarkerError::NoMarker {
+                        folder: folder(),
+                        installation: self.installation,
+                    }),
+                    Err(source) => Err(self.io(source)),
+                }
+            }
+            Err(source) => Err(self.io(source)),
+        }
+    }
+
+    /// Takes the permissions of other users away from the folder.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkerError::Io`].
+    pub fn make_private(&self) -> Result<(), MarkerError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let private = || {
+                if fs::metadata(&self.folder)?.permissions().mode() & 0o077 != 0 {
+                    fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+                }
+                Ok(())
+            };
+            private().map_err(|source| self.io(source))?;
+        }
+        Ok(())
+    }
+
+    fn write_marker(&self) -> io::Result<()> {
+        make_folder(&self.folder)?;
+        sync_folder_of(&self.folder)?;
+        let path = self.folder.join(MARKER);
+        let mut file = new_private_file(&path)?;
+        writeln!(file, "{}", self.installation)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_folder_of(&path))
+            // Half a marker would be taken for another installation's.
+            .inspect_err(|_| drop(fs::remove_file(&path)))
+    }
+
+    fn io(&self, source: io::Error) -> MarkerError {
+        MarkerError::Io {
+            folder: self.folder.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A page asked for over plain http, while the world calls the console over https: browsers keep no session there, as
+//! its cookie is for https alone. Such a request is answered with the right address.
+
+use crate::service::Service;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Sends pages that are asked for over plain http to the same path below `public_url`.
+pub(super) async fn right_address(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let public_url = &service.config.public_url;
+    let get = matches!(*request.method(), Method::GET | Method::HEAD);
+    if get && let Some(to) = elsewhere(public_url, request.uri(), request.headers()) {
+        return Redirect::temporary(&to).into_response();
+    }
+    next.run(request).await
+}
+
+/// The right address of a request; none when it came over https, or when that cannot be told.
+fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let public = public_url.strip_prefix("https://")?.trim_end_matches('/');
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let plain = match header("x-forwarded-proto") {
+        // Of several proxies the first one is what the browser spoke to.
+        Some(scheme) => scheme.split(',').next().unwrap_or_default().trim() == "http",
+        // Without a word from the proxy: another host than the public one, and none of the headers that browsers send
+        // over https and to their own machine alone.
+        None => {
+            let host = header(header::HOST.as_str())?;
+            host != public && !is_own_machine(host) && header("sec-fetch-site").is_none()
+        }
+    };
+    let path = uri.path_and_query()?;
+    plain.then(|| format!("https://{public}{path}"))
+}
+
+/// Browsers treat their own machine as safe, and keep the cookie there.
+fn is_own_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}

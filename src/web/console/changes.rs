@@ -1,0 +1,85 @@
+//! What changed about members, as leads are told it in the strips above every page.
+
+use super::form::Posted;
+use super::page::{Stop, Visit};
+use super::said;
+use super::words::Words;
+use crate::desk::changes;
+use crate::service::Service;
+use crate::store::audit::LinkRow;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use std::sync::Arc;
+
+/// The changes of all of a lead's lines.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// A sentence each, the newest of a line first.
+    pub texts: Vec<String>,
+    /// Up to where they are put away: `line:number`, separated by blanks.
+    pub seen: String,
+}
+
+impl Changes {
+    /// Takes in those of one line.
+    pub fn add(&mut self, w: &Words, line: &str, zone: Tz, changes: &changes::Changes) {
+        if changes.links.is_empty() {
+            return;
+        }
+        self.texts.extend(changes.links.iter().map(|link| {
+            let at = said::moment(w, link.at, zone);
+            format!("{line} · {at} · {}", sentence(w, link))
+        }));
+        if !self.seen.is_empty() {
+            self.seen.push(' ');
+        }
+        self.seen.push_str(&format!("{line}:{}", changes.newest));
+    }
+}
+
+fn sentence(w: &Words, link: &LinkRow) -> String {
+    let sentence = match link.action.as_str() {
+        "member_added" => &w.change_added,
+        "granted" => &w.change_granted,
+        "member_disabled" => &w.change_disabled,
+        "member_enabled" => &w.change_enabled,
+        "member_confirmed" => &w.change_confirmed,
+        "confirmation_waived" => &w.change_waived,
+        "confirmation_required" => &w.change_required,
+        other => return other.to_owned(),
+    };
+    let actor = match link.actor.as_deref() {
+        Some("recovery key") => &w.recovery_key,
+        Some(name) => name,
+        None => &w.by_service,
+    };
+    // The actor last: a name may hold anything that can be seen.
+    let parts: Vec<&str> = sentence.split("{actor}").collect();
+    let name = link.detail.as_deref().unwrap_or_default();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace("{name}", name))
+        .collect();
+    parts.join(actor)
+}
+
+/// `POST /console/members/seen`. Leads; puts away what changed about the members of their lines, for themselves.
+pub(super) async fn put_away(
+    State(service): State<Arc<Service>>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let seen: Vec<(String, i64)> = form
+        .get("seen")
+        .split(' ')
+        .filter_map(|part| {
+            let (line, seq) = part.rsplit_once(':')?;
+            Some((line.to_owned(), seq.parse().ok()?))
+        })
+        .collect();
+    changes::put_away(&service, &visit.inspector, &seen)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    Ok(Redirect::to("/console/").into_response())
+}

@@ -1,0 +1,63 @@
+//! Tells operators, in the log, which jobs keep failing: from the first minutes, and then every hour.
+
+use crate::service::Service;
+use crate::store::{StoreError, jobs};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tracing::warn;
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(60);
+/// How often the same thing is told.
+const AGAIN: Duration = Duration::from_secs(3600);
+
+/// Kinds of jobs, and when it was last told that they keep failing.
+#[derive(Default)]
+pub struct Told(HashMap<String, Instant>);
+
+/// Looks every minute until `stop` says so.
+pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
+    let mut told = Told::default();
+    while !*stop.borrow() {
+        if let Err(error) = look(&service, &mut told, crate::clock::instant()).await {
+            warn!(%error, "the job queue cannot be read");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Writes a warning for each kind of which jobs keep failing, unless that was done in the last hour; gives the number of
+/// lines.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn look(service: &Service, told: &mut Told, now: Instant) -> Result<usize, StoreError> {
+    let mut tx = service.db.read().await?;
+    let failing = jobs::failing(&mut tx).await?;
+    drop(tx);
+    let mut lines = 0;
+    told.0
+        .retain(|kind, _| failing.iter().any(|failing| failing.kind == *kind));
+    for failing in failing {
+        let last = told.0.get(&failing.kind);
+        if last.is_some_and(|last| now.saturating_duration_since(*last) < AGAIN) {
+            continue;
+        }
+        warn!(
+            job = %failing.kind,
+            count = failing.count,
+            since = %failing.since.format("%Y-%m-%dT%H:00Z"),
+            reason = %failing.reason,
+            "jobs keep failing and are tried again; see `dutyline jobs list`"
+        );
+        told.0.insert(failing.kind, now);
+        lines += 1;
+    }
+    Ok(lines)
+}

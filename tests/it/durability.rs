@@ -1,0 +1,101 @@
+//! What the service asks of a Postgres server: commits on the disk, and no node that stops the others.
+
+use crate::support::{Binary, Database, NUMBER, OPEN, OwnPostgres, TestLine, client};
+use dutyline::clock::instant;
+use dutyline::config::Config;
+use dutyline::service::Patience;
+use dutyline::simulator::call::WaitingFor;
+use dutyline::store::{Db, On};
+use reqwest::StatusCode;
+use std::time::Duration;
+
+const CALLER: &str = "+8613800138123";
+
+/// A server that does not write commits to the disk is refused by `serve` and found by `check`; with a shifted clock the
+/// line is not for real callers, and it is a warning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serve_refuses_a_postgres_without_fsync_own_postgres() {
+    let server = OwnPostgres::start(&["fsync=off"]);
+    let configured = |toml: String| server.configured(&toml);
+    let mut binary = Binary::start(Database::sqlite(), "http://127.0.0.1:9", configured).await;
+    assert!(binary.log().contains("fsync = off"), "{}", binary.log());
+    binary.kill().await;
+    for command in [&["serve"][..], &["check"]] {
+        let output = binary.try_run(command);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("set fsync = on in postgresql.conf"), "{said}");
+    }
+}
+
+/// A node that holds locks and does nothing more. The other node answers callers again within seconds, and says all the
+/// while that it is ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_hangs_in_a_transaction_does_not_stop_the_others_postgres() {
+    let patience = Patience::default();
+    let database = Database::postgres().await;
+    let line = TestLine::with_patience(patience, database, OPEN, |toml| toml).await;
+    let config = Config::parse(&line.toml, "test.toml", line.path()).unwrap();
+    let other = Db::open(&config.database).await.unwrap();
+    let mut hanging = other.begin().await.unwrap();
+    let On::Postgres(tx) = hanging.on() else {
+        panic!("Postgres");
+    };
+    // No call can be written down while this is locked.
+    sqlx::raw_sql("LOCK TABLE calls IN EXCLUSIVE MODE")
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+
+    let begun = instant();
+    let heard = line.exchange.dial(CALLER, NUMBER).await.unwrap();
+    assert!(
+        matches!(heard.waiting, WaitingFor::Speech { .. }),
+        "the fallback answer: {heard:?}"
+    );
+    let ready = client().get(format!("{}/health/ready", line.ops_url));
+    assert_eq!(ready.send().await.unwrap().status(), StatusCode::OK);
+    loop {
+        let heard = line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        if matches!(heard.waiting, WaitingFor::Keys { .. }) {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+    // Its transaction was ended; nothing of it counts.
+    assert!(hanging.commit().await.is_err());
+    other.close().await;
+    line.finish().await;
+}
+
+/// An operator's address cannot turn off what the promise to callers rests on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_session_waits_for_the_disk_postgres() {
+    let line = TestLine::with(Database::postgres().await, OPEN, |toml| {
+        let lines = toml
+            .lines()
+            .map(|line| match line.starts_with("database ") {
+                true => format!(
+                    "{}?options=-c%20synchronous_commit%3Doff\"\n",
+                    line.trim_end_matches('"')
+                ),
+                false => format!("{line}\n"),
+            });
+        lines.collect()
+    })
+    .await;
+    let Db::Postgres(pool) = line.db() else {
+        panic!("Postgres");
+    };
+    let shown: String = sqlx::query_scalar("SHOW synchronous_commit")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(shown, "on");
+    line.finish().await;
+}

@@ -1,0 +1,186 @@
+//! A recording that cannot be fetched, or deleted, now: it is tried again for as long as the provider may have it, and
+//! people are told.
+
+use super::panicking::panics;
+use super::*;
+use crate::support::console::Desk;
+use crate::support::{LEAD, logs, wrote};
+use dutyline::clock::instant;
+use dutyline::login::Role;
+use dutyline::work::alarm;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The last try of the first day.
+const A_DAY: i32 = 106;
+
+impl Scene {
+    /// The job of this kind has failed for a day: its next failure is the last one of that day.
+    async fn has_failed_for_a_day(&self, kind: &str) {
+        queue::age(self.line.db(), kind, A_DAY - 1).await;
+        self.hurry(kind).await;
+        self.tried(kind, A_DAY).await;
+    }
+
+    /// What the console says on every page to this member, whose password is their name and `-password`.
+    async fn banners(&self, name: &str, password: &str) -> String {
+        let desk = Desk::sign_in(&self.line.url, name, password).await;
+        desk.speaking("en").get("/console/banners").await.ok()
+    }
+
+    /// How long the only job of this kind waits for its next try.
+    async fn waits(&self, kind: &str) -> TimeDelta {
+        let now = self.line.service().clock.system_now();
+        self.tried(kind, 1).await.run_after - now
+    }
+}
+
+on_both_scenes! {
+    async fn a_recording_that_cannot_be_fetched_for_a_day_is_not_given_up(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.has_failed_for_a_day("fetch").await;
+        assert_eq!(scene.recording().await["state"], "announced");
+        let wait = scene.waits("fetch").await;
+        assert!(wait > TimeDelta::minutes(59) && wait <= TimeDelta::minutes(75), "{wait}");
+        scene.mend().await;
+        scene.all_is_well().await;
+    }
+
+    async fn people_are_told_of_what_keeps_failing(scene: Scene = panics) {
+        logs::keep();
+        scene.line.member("li", Role::Inspector, &["fcg-5"]).await;
+        let service = Arc::clone(scene.line.service());
+        let (mut told, now) = (alarm::Told::default(), instant());
+        scene.record(Some(Serving::NotYet)).await;
+        // Its first failures are a matter of seconds; this one panics.
+        let job = scene.tried("fetch", 1).await;
+        assert!(job.failures >= 1, "a job that panics has failed");
+        assert_eq!(alarm::look(&service, &mut told, now).await.unwrap(), 0);
+        assert!(!scene.banners(LEAD.0, LEAD.1).await.contains("keep failing"));
+        let output = scene.line.cli(&["check"]).await;
+        assert!(wrote(&output).contains("✓ jobs: none keeps failing"), "{}", wrote(&output));
+
+        scene.has_failed_for_a_day("fetch").await;
+        let later = |minutes: u64| now + Duration::from_secs(60 * minutes);
+        assert_eq!(alarm::look(&service, &mut told, now).await.unwrap(), 1);
+        assert_eq!(alarm::look(&service, &mut told, later(59)).await.unwrap(), 0);
+        assert_eq!(alarm::look(&service, &mut told, later(60)).await.unwrap(), 1);
+        let logged = logs::all();
+        let line = logged.lines().find(|line| line.contains("jobs keep failing") && line.contains("panic"));
+        assert!(line.unwrap().contains("WARN") && line.unwrap().contains("job=fetch"), "{line:?}");
+        assert!(scene.banners(LEAD.0, LEAD.1).await.contains("keep failing (1)"));
+        assert!(!scene.banners("li", "li-password").await.contains("keep failing"), "for leads");
+        let metrics = client().get(format!("{}/metrics", scene.line.ops_url)).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        assert!(metrics.contains(r#"dutyline_jobs{kind="fetch",state="failing"} 1"#), "{metrics}");
+        let output = scene.line.cli(&["check"]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(wrote(&output).contains("✗ jobs: 1 of kind fetch keep failing since"), "{}", wrote(&output));
+        let output = wrote(&scene.line.cli(&["jobs", "list"]).await);
+        let id = output.lines().find(|line| line.contains("  fetch")).unwrap().split(' ').next().unwrap();
+        assert!(output.contains("twilio") && output.contains("panic"), "{output}");
+
+        // Mended, an operator need not wait for the hour to pass.
+        scene.twilio.serve(&scene.story, None);
+        let output = wrote(&scene.line.cli(&["jobs", "retry", id]).await);
+        assert!(output.contains("is tried again now"), "{output}");
+        scene.line.idle().await;
+        assert_eq!(alarm::look(&service, &mut told, later(61)).await.unwrap(), 0);
+        assert!(!scene.banners(LEAD.0, LEAD.1).await.contains("keep failing"));
+        drop(service);
+        scene.all_is_well().await;
+    }
+
+    async fn a_later_callback_starts_the_fetch_anew(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.has_failed_for_a_day("fetch").await;
+        scene.twilio.serve(&scene.story, None);
+        scene.send(&scene.story.callback(scene.callback.clone())).await;
+        scene.all_is_well().await;
+    }
+
+    async fn a_recording_of_a_provider_that_is_not_configured_is_kept(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        let service = scene.line.service();
+        let set = "UPDATE recordings SET sid = $1";
+        let renamed = service.seal_sid("renamed", &scene.story.recording);
+        change(&service.db, set, &[(&renamed).into()]).await;
+        scene.has_failed_for_a_day("fetch").await;
+        assert_eq!(scene.recording().await["state"], "announced");
+
+        let back = service.seal_sid("twilio", &scene.story.recording);
+        change(&service.db, set, &[(&back).into()]).await;
+        scene.mend().await;
+        scene.all_is_well().await;
+    }
+
+    async fn a_deletion_that_fails_for_a_day_is_not_given_up(scene: Scene) {
+        scene.record(None).await;
+        scene.line.idle().await;
+        let service = Arc::clone(scene.line.service());
+        let set = "UPDATE recordings SET sid = $1";
+        let renamed = service.seal_sid("renamed", &scene.story.recording);
+        change(&service.db, set, &[(&renamed).into()]).await;
+        scene.send(&scene.story.status()).await;
+        scene.tried("delete", 1).await;
+        scene.has_failed_for_a_day("delete").await;
+        let mut told = alarm::Told::default();
+        assert_eq!(alarm::look(&service, &mut told, instant()).await.unwrap(), 1);
+
+        let back = service.seal_sid("twilio", &scene.story.recording);
+        change(&service.db, set, &[(&back).into()]).await;
+        scene.hurry("delete").await;
+        scene.line.idle().await;
+        assert_eq!(scene.twilio.deletions(&scene.story), [204, 404]);
+        drop(service);
+        scene.line.finish().await;
+    }
+
+    async fn a_provider_that_says_when_to_come_back_is_asked_no_earlier(scene: Scene) {
+        scene.record(Some(Serving::Busy(429, "600".into()))).await;
+        let wait = scene.waits("fetch").await;
+        assert!(wait > TimeDelta::seconds(570) && wait <= TimeDelta::seconds(750), "{wait}");
+
+        let at = scene.line.service().clock.system_now() + TimeDelta::seconds(1200);
+        let date = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        scene.twilio.serve(&scene.story, Some(Serving::Busy(503, date)));
+        scene.hurry("fetch").await;
+        scene.tried("fetch", 2).await;
+        let wait = scene.waits("fetch").await;
+        assert!(wait > TimeDelta::seconds(1140) && wait <= TimeDelta::seconds(1500), "{wait}");
+
+        // Never longer than an hour.
+        scene.twilio.serve(&scene.story, Some(Serving::Busy(429, "999999999999".into())));
+        scene.hurry("fetch").await;
+        scene.tried("fetch", 3).await;
+        let wait = scene.waits("fetch").await;
+        assert!(wait > TimeDelta::minutes(59) && wait <= TimeDelta::minutes(75), "{wait}");
+        scene.mend().await;
+        scene.all_is_well().await;
+    }
+
+    async fn a_job_put_off_further_than_any_backoff_is_due(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.twilio.serve(&scene.story, None);
+        let far = scene.line.service().clock.system_now() + TimeDelta::days(399);
+        let put_off = "UPDATE jobs SET run_after = $1 WHERE kind = 'fetch' AND lease IS NULL";
+        change(scene.line.db(), put_off, &[far.into()]).await;
+        scene.all_is_well().await;
+    }
+
+    async fn a_lease_longer_than_any_is_given_is_over(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.twilio.serve(&scene.story, None);
+        let far = scene.line.service().clock.system_now() + TimeDelta::days(399);
+        let lease = dutyline::clock::random_id();
+        let leased = "UPDATE jobs SET lease = $1, lease_until = $2 WHERE kind = 'fetch' AND lease IS NULL";
+        change(scene.line.db(), leased, &[lease.into(), far.into()]).await;
+        scene.hurry("fetch").await;
+        scene.all_is_well().await;
+    }
+}

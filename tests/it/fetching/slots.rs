@@ -1,0 +1,118 @@
+//! A slow provider keeps nothing else waiting.
+
+use super::*;
+use dutyline::service::Slowest;
+use std::time::Duration;
+
+/// A provider that sends a byte now and then is given up on soon.
+fn impatient(service: &mut Service) {
+    service.slowest = Slowest {
+        bytes: 1024,
+        time: Duration::from_millis(300),
+    };
+}
+
+/// Fetches that are held at once: more than there are slots for.
+const SLOW: usize = 6;
+
+impl Scene {
+    /// Settles every call that is over, whatever else goes on.
+    async fn settles(&self) {
+        let settled = async {
+            let mut worked = self.line.service().worked.subscribe();
+            let jobs = async || queue::all(self.line.db()).await;
+            while jobs().await.iter().any(|job| job.kind == "settle") {
+                worked.changed().await.unwrap();
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(10), settled).await;
+        assert!(settled.is_ok(), "settled while fetches are slow");
+    }
+
+    /// How many calls were settled that left no message.
+    async fn without_message(&self) -> u64 {
+        let counted = self.line.service().counters.calls_without_message.get();
+        counted.values().sum()
+    }
+}
+
+on_both_scenes! {
+    async fn settling_waits_behind_no_fetch(scene: Scene) {
+        for _ in 0..SLOW {
+            scene.story = Story::new();
+            scene.record(Some(Serving::Trickle)).await;
+        }
+        scene.twilio.holds(4).await;
+        // The call after them leaves no message: nothing of it waits for the provider.
+        scene.story = Story::new();
+        scene.send(&scene.story.incoming()).await;
+        scene.send(&scene.story.status()).await;
+        scene.settles().await;
+        scene.line.forget_jobs().await;
+        scene.twilio.let_go();
+        scene.line.finish().await;
+    }
+
+    async fn settling_waits_behind_no_list_of_recordings(scene: Scene) {
+        scene.twilio.hold(Some(Hold::Listing));
+        for _ in 0..SLOW * 2 {
+            // A call that ends while it is recorded, of which no webhook says what became of the recording.
+            scene.story = Story::new();
+            let menu = scene.send(&scene.story.incoming()).await;
+            let key = scene.story.key(menu.address("Gather", "action"), "1");
+            scene.send(&key).await;
+            scene.send(&scene.story.status()).await;
+        }
+        scene.twilio.holds(4).await;
+        let before = scene.without_message().await;
+        scene.story = Story::new();
+        scene.send(&scene.story.incoming()).await;
+        scene.send(&scene.story.status()).await;
+        let mut worked = scene.line.service().worked.subscribe();
+        let settled = async {
+            while scene.without_message().await == before {
+                worked.changed().await.unwrap();
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(10), settled).await;
+        assert!(settled.is_ok(), "settled while lists are slow");
+        scene.line.forget_jobs().await;
+        scene.twilio.let_go();
+        scene.line.finish().await;
+    }
+
+    async fn a_slow_provider_keeps_no_other_waiting(scene: Scene) {
+        for _ in 0..SLOW {
+            scene.story = Story::new();
+            scene.record(Some(Serving::Trickle)).await;
+        }
+        scene.twilio.holds(4).await;
+        let story = Story::new();
+        let mut incoming = story.incoming();
+        incoming.url = incoming.url.replace("/twilio/", "/second/");
+        let menu = scene.send(&incoming).await;
+        let guidance = scene.send(&story.key(menu.address("Gather", "action"), "1")).await;
+        scene.second.record(&story, &speech(), false);
+        scene.send(&story.recorded(guidance.address("Record", "action"))).await;
+        let service = scene.line.service();
+        let mut worked = service.worked.subscribe();
+        let fetched = async {
+            while service.counters.recordings_sealed.get() == 0 {
+                worked.changed().await.unwrap();
+            }
+        };
+        let fetched = tokio::time::timeout(Duration::from_secs(10), fetched).await;
+        assert!(fetched.is_ok(), "fetched while another provider is slow");
+        scene.line.forget_jobs().await;
+        scene.twilio.let_go();
+        scene.line.finish().await;
+    }
+
+    async fn a_fetch_without_progress_gives_its_slot_back(scene: Scene = impatient) {
+        scene.record(Some(Serving::Trickle)).await;
+        scene.tried("fetch", 1).await;
+        scene.nothing_is_there().await;
+        scene.mend().await;
+        scene.all_is_well().await;
+    }
+}

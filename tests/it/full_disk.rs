@@ -1,0 +1,176 @@
+//! The disk is full when a webhook comes, and has room again afterwards: the next call is a whole call.
+
+use crate::support::small_disk::SmallDisk;
+use crate::support::{DEADLINE, Database, NUMBER, OPEN, OwnPostgres, TestLine, client, queue};
+use dutyline::clock::instant;
+use dutyline::simulator::SAMPLE;
+use dutyline::simulator::call::WaitingFor;
+use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::store::Db;
+use reqwest::StatusCode;
+use std::time::Duration;
+
+const CALLER: &str = "+8613800138123";
+/// Within this after there is room again a whole call is answered.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn ready(line: &TestLine) -> StatusCode {
+    let url = format!("{}/health/ready", line.ops_url);
+    client().get(url).send().await.expect("an answer").status()
+}
+
+/// A call in which a report is left: dial, key, speech, key.
+async fn whole_call(line: &TestLine) {
+    let exchange = &line.exchange;
+    let call = exchange.dial(CALLER, NUMBER).await.unwrap();
+    assert!(
+        matches!(call.waiting, WaitingFor::Keys { .. }),
+        "the menu is offered, which the fallback answer does not do: {call:?}"
+    );
+    exchange.press(&call.id, "1").await.unwrap();
+    let speech = bytes::Bytes::from_static(SAMPLE);
+    exchange
+        .speak(&call.id, speech, Some(SpeechEnd::Key))
+        .await
+        .unwrap();
+    exchange.press(&call.id, "1").await.unwrap();
+}
+
+/// Calls until one cannot be written down; then room is made, and the next call leaves a report.
+async fn goes_on_after(
+    line: TestLine,
+    fill: impl AsyncFn(&TestLine),
+    free: impl AsyncFnOnce(&TestLine),
+) {
+    assert_eq!(ready(&line).await, StatusCode::OK);
+    // A call or two may still fit into pages that are there.
+    for _ in 0..40 {
+        fill(&line).await;
+        line.exchange.dial(CALLER, NUMBER).await.unwrap();
+        if line.counter("webhooks_blunt").await == 1 {
+            break;
+        }
+    }
+    assert_eq!(line.counter("webhooks_blunt").await, 1);
+    free(&line).await;
+
+    let begun = instant();
+    whole_call(&line).await;
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    assert_eq!(ready(&line).await, StatusCode::OK);
+    line.idle().await;
+    let lead = line.lead().await;
+    let report = lead.only_report().await;
+    assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+    assert_eq!(line.counter("webhooks_blunt").await, 1);
+    line.finish().await;
+}
+
+/// The same, and while the disk is full the node says that it is not ready.
+async fn on_small_disk(line: TestLine, disk: &SmallDisk) {
+    let free = async |line: &TestLine| {
+        assert_eq!(ready(line).await, StatusCode::SERVICE_UNAVAILABLE);
+        disk.free();
+    };
+    goes_on_after(line, async |_| disk.fill(), free).await;
+}
+
+mod a_full_disk_does_not_end_the_line {
+    use super::*;
+
+    /// The folder with the database is a file system that is really full.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn small_disk() {
+        let disk = SmallDisk::mount(8);
+        let place = disk.path().join("dutyline.db").display().to_string();
+        let line = TestLine::with(Database::sqlite(), OPEN, |toml| {
+            let database = toml.lines().find(|line| line.starts_with("database"));
+            let database = database.expect("a database");
+            toml.replace(database, &format!("database = \"sqlite:{place}\""))
+        })
+        .await;
+        on_small_disk(line, &disk).await;
+    }
+
+    /// Needs no root: SQLite itself refuses to let the file grow. The limit goes with the connection it is set on.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn page_limit() {
+        let line = TestLine::open(Database::sqlite()).await;
+        goes_on_after(line, async |line| limit_pages(line).await, async |_| ()).await;
+    }
+
+    async fn limit_pages(line: &TestLine) {
+        let Db::Sqlite { writer, .. } = line.db() else {
+            panic!("SQLite");
+        };
+        let mut connection = writer.acquire().await.unwrap();
+        // SQLite makes it the number of pages there are.
+        sqlx::raw_sql("PRAGMA max_page_count = 1")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+}
+
+/// The folder of recordings alone is full: calls go on, what was recorded stays at the provider, and is fetched when
+/// there is room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_folder_of_recordings_does_not_stop_calls_small_disk() {
+    let disk = SmallDisk::mount(8);
+    let place = disk.path().join("recordings").display().to_string();
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| {
+        toml.replace("file:data/recordings", &format!("file:{place}"))
+    })
+    .await;
+    disk.fill();
+    whole_call(&line).await;
+    tried(&line, "fetch").await;
+    assert_eq!(line.counter("webhooks_blunt").await, 0);
+    let lead = line.lead().await;
+    let report = lead.only_report().await;
+    assert_eq!(report["recordings"][0]["state"], "announced");
+    disk.free();
+
+    whole_call(&line).await;
+    queue::make_due(line.db(), "fetch").await;
+    line.idle().await;
+    let reports = lead.reports().await;
+    assert_eq!(reports.len(), 2);
+    for report in reports {
+        let report = lead.open(&report).await;
+        assert_eq!(lead.recording(&report, 1).await, SAMPLE);
+    }
+    line.finish().await;
+}
+
+/// Waits until the only job of a kind was tried and has failed.
+async fn tried(line: &TestLine, kind: &str) {
+    let mut worked = line.service().worked.subscribe();
+    let waiting = async {
+        loop {
+            worked.borrow_and_update();
+            let jobs = queue::all(line.db()).await;
+            let is_put_off = |job: &queue::Job| {
+                job.kind == kind && job.attempts > 0 && job.lease_until.is_none()
+            };
+            if jobs.iter().any(is_put_off) {
+                return;
+            }
+            worked.changed().await.unwrap();
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("no {kind} has failed"));
+}
+
+/// Postgres keeps a connection that met a full disk usable; so does the pool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_with_a_full_disk_recovers_small_disk_own_postgres() {
+    let disk = SmallDisk::mount(64);
+    let server = OwnPostgres::start_in(
+        disk.path(),
+        &["fsync=on", "max_wal_size=4MB", "min_wal_size=2MB"],
+    );
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| server.configured(&toml)).await;
+    on_small_disk(line, &disk).await;
+}

@@ -1,0 +1,339 @@
+//! What belongs together: the database, the service secret, the folder of recordings, and the recovery keys that were shown.
+
+use crate::cli::dutyline;
+use crate::support::queue::{self, Job};
+use crate::support::standin::StandIn;
+use crate::support::team::with_second_line;
+use crate::support::webhooks::{Answered, Story, Webhook, speech};
+use crate::support::{Binary, DEADLINE, Database, LEAD, client, configuration, pause};
+use chrono::TimeDelta;
+use dutyline::clock::Clock;
+use reqwest::StatusCode;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+async fn ready(binary: &Binary) -> StatusCode {
+    let url = format!("{}/health/ready", binary.ops_url);
+    client().get(url).send().await.expect("an answer").status()
+}
+
+async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
+    let answer = webhook.post(&binary.client, &binary.url).await.unwrap();
+    assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+    answer
+}
+
+/// Waits until a job of this kind was put off, which does not count as a try.
+async fn put_off(binary: &Binary, kind: &str) {
+    let db = binary.db().await;
+    let waiting = async {
+        let soon = Clock::system().system_now() + TimeDelta::seconds(10);
+        let is_put_off =
+            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.run_after > soon;
+        loop {
+            if let Some(job) = queue::all(&db).await.into_iter().find(is_put_off) {
+                return job.attempts;
+            }
+            pause().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    let attempts = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
+    assert_eq!(attempts, 0);
+    db.close().await;
+}
+
+async fn hurry(binary: &Binary, kind: &str) {
+    let db = binary.db().await;
+    queue::make_due(&db, kind).await;
+    db.close().await;
+}
+
+/// The file system with the recordings is not mounted: there is nothing at its path, then an empty mount point. Calls go on,
+/// nothing is sealed there, and nothing is deleted at the provider.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_mount_is_not_filled() {
+    let twilio = StandIn::start().await;
+    let mut binary = Binary::start(Database::sqlite(), &twilio.url, |toml| toml).await;
+    assert_eq!(ready(&binary).await, StatusCode::OK);
+    binary.kill().await;
+    let folder = binary.path().join("data/recordings");
+    let elsewhere = binary.path().join("data/unmounted");
+    fs::rename(&folder, &elsewhere).unwrap();
+    binary.serve().await;
+    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!folder.exists(), "serve makes no folder");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+
+    let story = Story::new();
+    let menu = send(&binary, &story.incoming()).await;
+    let key = story.key(menu.address("Gather", "action"), "1");
+    let guidance = send(&binary, &key).await;
+    twilio.record(&story, &speech(), false);
+    let recorded = story.recorded(guidance.address("Record", "action"));
+    send(&binary, &recorded).await;
+    put_off(&binary, "fetch").await;
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    assert!(binary.log().contains("is its file system mounted?"));
+
+    fs::remove_dir(&folder).unwrap();
+    fs::rename(&elsewhere, &folder).unwrap();
+    assert_eq!(ready(&binary).await, StatusCode::OK);
+    hurry(&binary, "fetch").await;
+    binary.quiet().await;
+    assert_eq!(binary.files().len(), 1);
+
+    // It is gone again when the call ends: what is not there is not taken for damaged.
+    fs::rename(&folder, &elsewhere).unwrap();
+    fs::create_dir(&folder).unwrap();
+    send(&binary, &story.status()).await;
+    put_off(&binary, "delete").await;
+    assert!(!twilio.is_gone(&story));
+    assert!(
+        binary
+            .metrics()
+            .await
+            .contains("dutyline_recordings_damaged_total 0")
+    );
+    // Neither are recordings missing for a command, or put there by `init`.
+    let verified = binary.try_run(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(1));
+    assert!(
+        stderr(&verified).contains("is its file system mounted?"),
+        "{verified:?}"
+    );
+    let again = binary.try_run(&["init", "--lead", LEAD.0, "--password-file", "password"]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+
+    fs::remove_dir(&folder).unwrap();
+    fs::rename(&elsewhere, &folder).unwrap();
+    hurry(&binary, "delete").await;
+    binary.quiet().await;
+    assert!(twilio.is_gone(&story));
+    let report = binary.lead().await.only_report().await;
+    assert!(binary.lead().await.recording(&report, 1).await == speech());
+    binary.finish().await;
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A folder with a configuration and the lead's password.
+fn folder(toml: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("dutyline.toml"), toml).unwrap();
+    fs::write(folder.path().join("password"), LEAD.1).unwrap();
+    folder
+}
+
+fn on_sqlite() -> String {
+    configuration("sqlite:data/dutyline.db", "http://127.0.0.1:9")
+}
+
+/// Runs a command that has to end by itself, within 30 s.
+fn ended(folder: &Path, arguments: &[&str]) -> Output {
+    let program = dutyline(folder);
+    let mut command = Command::new("timeout");
+    command
+        .arg("30")
+        .arg(program.get_program())
+        .args(arguments)
+        .current_dir(folder);
+    command.output().expect("the program timeout")
+}
+
+const INIT: [&str; 5] = ["init", "--lead", LEAD.0, "--password-file", "password"];
+
+fn recovery_keys(output: &Output) -> usize {
+    stdout(output).matches("AGE-SECRET-KEY-1").count()
+}
+
+#[test]
+fn a_service_key_of_another_installation_is_refused() {
+    let (one, other) = (folder(&on_sqlite()), folder(&on_sqlite()));
+    for folder in [&one, &other] {
+        let made = ended(folder.path(), &INIT);
+        assert!(made.status.success(), "{made:?}");
+    }
+    let key = one.path().join("data/service.key");
+    let right = fs::read(&key).unwrap();
+    fs::copy(other.path().join("data/service.key"), &key).unwrap();
+    for command in [&["serve"][..], &["check"], &INIT] {
+        let refused = ended(one.path(), command);
+        assert_eq!(refused.status.code(), Some(1), "{command:?}: {refused:?}");
+        let said = stdout(&refused) + &stderr(&refused);
+        assert!(
+            said.contains("not the service secret this database was set up with"),
+            "{said}"
+        );
+    }
+    // A lost one is not made anew.
+    fs::remove_file(&key).unwrap();
+    let refused = ended(one.path(), &INIT);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(!key.exists());
+    fs::write(&key, right).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let again = ended(one.path(), &INIT);
+    assert!(again.status.success(), "{again:?}");
+}
+
+/// Where to write that nobody reads.
+fn closed_pipe() -> Stdio {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer.into()
+}
+
+/// Where every write fails.
+fn full() -> Stdio {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn recovery_keys_that_could_not_be_shown_were_not_made() {
+    let folder = folder(&on_sqlite());
+    for out in [closed_pipe(), full()] {
+        let mut command = dutyline(folder.path());
+        let unread = command.args(INIT).stdout(out).stderr(Stdio::piped());
+        let unread = unread.output().unwrap();
+        assert_eq!(unread.status.code(), Some(1), "{unread:?}");
+        assert!(stderr(&unread).contains("no keys were made"), "{unread:?}");
+    }
+    let shown = ended(folder.path(), &INIT);
+    assert!(shown.status.success(), "{shown:?}");
+    assert_eq!(recovery_keys(&shown), 1);
+    assert_eq!(recovery_keys(&ended(folder.path(), &INIT)), 0);
+}
+
+/// `dutyline hours | head -1` ends as if all had been read; a disk that is full is said.
+#[test]
+fn no_command_panics_when_its_output_is_closed() {
+    let folder = folder(&on_sqlite());
+    assert!(ended(folder.path(), &INIT).status.success());
+    for command in [
+        &["hours"][..],
+        &["hours", "--json"],
+        &["hear"],
+        &["hear", "--json"],
+        &["prompts", "list"],
+        &["member", "list"],
+        &["audit", "verify"],
+        &["export", "--sealed", "exported"],
+    ] {
+        let run = |out: Stdio| {
+            let mut program = dutyline(folder.path());
+            let program = program.args(command).stdout(out).stderr(Stdio::piped());
+            let output = program.output().unwrap();
+            let _ = fs::remove_dir_all(folder.path().join("exported"));
+            output
+        };
+        let closed = run(closed_pipe());
+        assert!(closed.status.success(), "{command:?}: {closed:?}");
+        assert_eq!(stderr(&closed), "", "{command:?}");
+        let full = run(full());
+        assert_eq!(full.status.code(), Some(1), "{command:?}: {full:?}");
+        assert!(
+            stderr(&full).contains("standard output cannot be written"),
+            "{full:?}"
+        );
+    }
+    // What it finds decides, whoever reads it.
+    let mut check = dutyline(folder.path());
+    check
+        .arg("check")
+        .stdout(closed_pipe())
+        .stderr(closed_pipe());
+    assert_eq!(check.status().unwrap().code(), Some(1));
+}
+
+#[test]
+fn only_a_lead_makes_the_key_of_a_new_line() {
+    let folder = folder(&on_sqlite());
+    let folder = folder.path();
+    assert!(ended(folder, &INIT).status.success());
+    let add = [
+        "member",
+        "add",
+        "li",
+        "--role",
+        "inspector",
+        "--password-file",
+        "password",
+        "--as",
+        LEAD.0,
+        "--as-password-file",
+        "password",
+    ];
+    let added = ended(folder, &add);
+    assert!(added.status.success(), "{added:?}");
+    fs::write(folder.join("dutyline.toml"), with_second_line(on_sqlite())).unwrap();
+    let by_li = ended(
+        folder,
+        &["init", "--lead", "li", "--password-file", "password"],
+    );
+    assert_eq!(by_li.status.code(), Some(1), "{by_li:?}");
+    assert!(stderr(&by_li).contains("li is no lead"), "{by_li:?}");
+    assert_eq!(recovery_keys(&by_li), 0);
+    let by_lead = ended(folder, &INIT);
+    assert!(by_lead.status.success(), "{by_lead:?}");
+    assert_eq!(recovery_keys(&by_lead), 1);
+}
+
+#[test]
+fn what_others_could_get_at_is_refused_or_named() {
+    let toml = on_sqlite().replace(
+        "auth_token = \"test-token-of-the-provider\"",
+        "auth_token_file = \"token\"",
+    );
+    let toml = toml.replace("ops_listen = \"127.0.0.1:0\"", "ops_listen = \"0.0.0.0:0\"");
+    let folder = folder(&toml);
+    let folder = folder.path();
+    fs::write(folder.join("token"), "test-token").unwrap();
+    assert!(ended(folder, &INIT).status.success());
+    let mode = |file: &str, mode: u32| {
+        fs::set_permissions(folder.join(file), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("data/service.key", 0o644);
+    for command in [&["serve"][..], &["check"], &INIT] {
+        let refused = ended(folder, command);
+        assert_eq!(refused.status.code(), Some(1), "{command:?}: {refused:?}");
+        let said = stdout(&refused) + &stderr(&refused);
+        assert!(said.contains("run `chmod 600"), "{said}");
+    }
+    mode("data/service.key", 0o600);
+    let named = [
+        ("token", 0o644, "token (mode 644)"),
+        ("data/dutyline.db", 0o664, "dutyline.db (mode 664)"),
+        ("data/recordings", 0o777, "data/recordings (mode 777)"),
+        ("data", 0o775, "data (mode 775)"),
+    ];
+    for (file, bits, _) in named {
+        mode(file, bits);
+    }
+    let checked = stdout(&ended(folder, &["check"]));
+    // The start says the same; then it fails, for want of the second line's key.
+    fs::write(folder.join("dutyline.toml"), with_second_line(toml)).unwrap();
+    let started = stderr(&ended(folder, &["serve"]));
+    for said in [checked, started] {
+        for (.., sentence) in named {
+            assert!(said.contains(sentence), "{sentence}: {said}");
+        }
+        assert!(
+            said.contains("ops_listen 0.0.0.0:0 is reachable from outside"),
+            "{said}"
+        );
+    }
+}

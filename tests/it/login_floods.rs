@@ -1,0 +1,170 @@
+//! Many logins at once: what they cost, and who gets in beside them.
+
+use crate::support::console::Desk;
+use crate::support::{Binary, Database, LEAD, TestLine, pause};
+use dutyline::clock::instant;
+use dutyline::login::Role;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use reqwest::StatusCode;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// What one Argon2 takes, in KiB.
+const ARGON2_KIB: u64 = 64 * 1024;
+
+async fn sign_in(desk: &Desk, name: &str, password: &str) -> (StatusCode, Duration) {
+    let began = instant();
+    let form = [("name", name), ("password", password)];
+    let answer = desk.post("/console/sign-in", &form).await;
+    (answer.status, began.elapsed())
+}
+
+/// Clients that hang up leave their Argon2 behind. The permit stays with it, so the next ones wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logins_whose_client_hangs_up_stay_within_the_bound_of_memory() {
+    let line = Binary::start(Database::sqlite(), "http://127.0.0.1:9", |toml| toml).await;
+    let before = line.status("VmRSS");
+    let address = line.url.strip_prefix("http://").unwrap().to_owned();
+    for round in 0..3 {
+        for n in 0..8 {
+            let body = format!(r#"{{"name":"name-{round}-{n}","password":"a wrong password"}}"#);
+            let request = format!(
+                "POST /api/v1/session HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            pause().await;
+        }
+    }
+    // One more, in its turn: those before it have begun by now, or never will.
+    let (status, _) = sign_in(&Desk::anybody(&line.url), "nobody", "a wrong password").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let most = line.status("VmHWM") - before;
+    // Three at once at most, and one for what else a login takes.
+    assert!(most < 4 * ARGON2_KIB, "{} MiB more", most / 1024);
+    line.finish().await;
+}
+
+/// An office is one address: what a guesser sends from it does not keep its members out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_password_gets_in_beside_many_wrong_ones_from_its_address() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let desk = Desk::anybody(&line.url);
+    let mut wrong: FuturesUnordered<_> = (0..300)
+        .map(|n| {
+            let desk = desk.clone();
+            tokio::spawn(async move {
+                sign_in(&desk, &format!("invented-{n}"), "a wrong password").await
+            })
+        })
+        .collect();
+    // Once they have all come in: the queue is full, and those it has no place for are refused.
+    let mut answered = Vec::new();
+    while answered.len() < 290 {
+        answered.push(wrong.next().await.unwrap().unwrap().0);
+    }
+    // On a machine that is busy otherwise it may be refused after its 14 seconds; then the others were, too.
+    let mut tries = 1;
+    while sign_in(&desk, LEAD.0, LEAD.1).await.0 != StatusCode::SEE_OTHER {
+        tries += 1;
+        assert!(tries <= 3, "the lead does not get in");
+    }
+    while let Some(one) = wrong.next().await {
+        answered.push(one.unwrap().0);
+    }
+    let refused = |status: &&StatusCode| **status == StatusCode::TOO_MANY_REQUESTS;
+    assert!(
+        answered.iter().filter(refused).count() > 250,
+        "the queue is bounded"
+    );
+    line.finish().await;
+}
+
+/// Guesses at a member's name slow that name down for strangers. The waits are real time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_that_has_logged_in_before_does_not_wait_behind_guesses_at_its_name() {
+    let line = TestLine::open(Database::sqlite()).await;
+    line.make_member("li", Role::Inspector, "a long password", &["fcg-5"])
+        .await;
+    let known = Desk::sign_in(&line.url, "li", "a long password").await;
+    let of_another = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
+    let stranger = Desk::anybody(&line.url);
+    for _ in 0..7 {
+        assert_eq!(
+            sign_in(&stranger, "li", "a wrong password").await.0,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    // The next stranger waits 4 seconds, and so does a browser that another member is known by.
+    let slowed = Duration::from_secs(4);
+    let mut both = FuturesUnordered::new();
+    both.push(sign_in(&stranger, "li", "a wrong password"));
+    both.push(sign_in(&known, "li", "a long password"));
+    // Each needs as much of the processor, so the order is certain however busy the machine is.
+    let (status, _) = both.next().await.unwrap();
+    assert_eq!(status, StatusCode::SEE_OTHER, "the known browser is first");
+    let (status, waited) = both.next().await.unwrap();
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(waited >= slowed, "{waited:?}");
+    let (status, waited) = sign_in(&of_another, "li", "a wrong password").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(waited >= slowed, "{waited:?}");
+
+    // Wrong ones from the known browser are counted there.
+    for _ in 0..6 {
+        assert_eq!(
+            sign_in(&known, "li", "a wrong password").await.0,
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    let (_, waited) = sign_in(&known, "li", "a long password").await;
+    assert!(waited >= Duration::from_secs(2), "{waited:?}");
+
+    // A new password makes it a stranger.
+    let form = [
+        ("old", "a long password"),
+        ("new", "another long one"),
+        ("again", "another long one"),
+    ];
+    assert_eq!(
+        known.post("/console/password", &form).await.status,
+        StatusCode::OK
+    );
+    let (status, waited) = sign_in(&known, "li", "another long one").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert!(waited >= slowed, "{waited:?}");
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_who_is_slowed_is_not_told_that_the_old_password_is_wrong() {
+    let line = TestLine::open(Database::sqlite()).await;
+    line.make_member("li", Role::Inspector, "a long password", &["fcg-5"])
+        .await;
+    let desk = Desk::sign_in(&line.url, "li", "a long password").await;
+    let change = async |old: &str| {
+        let form = [
+            ("old", old),
+            ("new", "another long one"),
+            ("again", "another long one"),
+        ];
+        desk.post("/console/password", &form).await
+    };
+    for _ in 0..6 {
+        let wrong = change("a wrong password").await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(wrong.text().contains("现在的密码不正确"));
+    }
+    // Guesses of strangers at the name do not count here, nor these there.
+    let (status, _) = sign_in(&Desk::anybody(&line.url), "li", "a long password").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let mut many: FuturesUnordered<_> = (0..12).map(|_| change("a long password")).collect();
+    let first = many.next().await.unwrap();
+    assert_eq!(first.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(first.text().contains("尝试次数过多") && !first.text().contains("不正确"));
+    drop(many);
+    line.finish().await;
+}

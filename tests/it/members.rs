@@ -1,0 +1,267 @@
+//! Members: their names, who may lock out whom, what asks for the password again, and whose approval counts.
+
+use crate::support::console::Desk;
+use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, wav, wrote};
+use dutyline::login::Role;
+use dutyline::store::{audit, members};
+use reqwest::StatusCode;
+
+const PASSWORD: &str = "a long password";
+
+/// The id of the member with this name.
+async fn id(line: &TestLine, name: &str) -> String {
+    let mut tx = line.db().read().await.unwrap();
+    let member = members::by_name(&mut tx, name).await.unwrap();
+    member.expect("a member").id.to_string()
+}
+
+/// Can this member log in?
+async fn gets_in(line: &TestLine, name: &str, password: &str) -> bool {
+    let form = [("name", name), ("password", password)];
+    let answer = Desk::anybody(&line.url)
+        .post("/console/sign-in", &form)
+        .await;
+    answer.status == StatusCode::SEE_OTHER
+}
+
+/// The form that adds a member to the first line.
+fn new<'a>(name: &'a str, role: &'a str, own: &'a str) -> [(&'a str, &'a str); 5] {
+    [
+        ("name", name),
+        ("password", PASSWORD),
+        ("role", role),
+        ("line", LINES[0]),
+        ("own_password", own),
+    ]
+}
+
+/// Actor, action and detail of every link of a line.
+async fn links(line: &TestLine, id: &str) -> Vec<(Option<String>, String, Option<String>)> {
+    let mut tx = line.db().read().await.unwrap();
+    let links = audit::links(&mut tx, id, 0).await.unwrap();
+    links
+        .into_iter()
+        .map(|link| (link.actor, link.action, link.detail))
+        .collect()
+}
+
+fn link(actor: &str, action: &str, detail: &str) -> (Option<String>, String, Option<String>) {
+    (Some(actor.into()), action.into(), Some(detail.into()))
+}
+
+/// Writes the password file of the first lead, and the recovery key of line `of`.
+fn on_paper(line: &TestLine, of: usize) {
+    std::fs::write(line.path().join("wang.txt"), LEAD.1).unwrap();
+    std::fs::write(line.path().join("new.txt"), PASSWORD).unwrap();
+    let key = line.keys[of].1.recovery.to_secret();
+    std::fs::write(line.path().join("recovery.txt"), key.show().as_str()).unwrap();
+}
+
+const AS_LEAD: [&str; 4] = ["--as", LEAD.0, "--as-password-file", "wang.txt"];
+
+on_both! {
+    async fn a_lead_locks_out_only_members_all_of_whose_lines_they_hold(line: TestLine = two_lines) {
+        // zhao leads the second line, li works on both: for the first line nobody but wang and li has the key.
+        line.make_member("zhao", Role::Lead, PASSWORD, &LINES[1..]).await;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
+        let zhao = Desk::sign_in(&line.url, "zhao", PASSWORD).await.speaking("en");
+        for name in ["li", LEAD.0] {
+            let path = format!("/console/members/{}/disable", id(line, name).await);
+            let refused = zhao.post(&path, &[("own_password", PASSWORD)]).await;
+            assert_eq!(refused.status, StatusCode::CONFLICT, "{name}: {}", refused.text());
+            assert!(refused.text().contains("also works on a line that is not yours"), "{}", refused.text());
+        }
+        assert!(gets_in(line, "li", PASSWORD).await && gets_in(line, LEAD.0, LEAD.1).await);
+        // The command line holds to the same rule.
+        on_paper(line, 0);
+        let zhao = ["member", "disable", "li", "--as", "zhao", "--as-password-file", "new.txt"];
+        let output = line.cli(&zhao).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+        assert!(wrote(&output).contains("zhao does not hold the key of line fcg-5"), "{}", wrote(&output));
+        let disable = ["member", "disable", "li"];
+        let output = line.cli(&[&disable[..], &AS_LEAD].concat()).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+    }
+
+    async fn the_last_lead_and_the_last_holder_of_a_key_are_never_locked_out(line: TestLine = two_lines) {
+        on_paper(line, 0);
+        let disable = |name: &'static str| ["member", "disable", name];
+        let output = line.cli(&[&disable(LEAD.0)[..], &AS_LEAD].concat()).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+        assert!(wrote(&output).contains("wang is the last lead of line fcg-5"), "{}", wrote(&output));
+        // An inspector with the key is no lead, and a lead who is locked out is none either.
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
+        line.make_member("zhao", Role::Lead, PASSWORD, &LINES).await;
+        let output = line.cli(&[&disable("zhao")[..], &AS_LEAD].concat()).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        let output = line.cli(&[&disable(LEAD.0)[..], &AS_LEAD].concat()).await;
+        assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
+        assert!(gets_in(line, LEAD.0, LEAD.1).await);
+    }
+
+    async fn of_two_leads_who_lock_each_other_out_one_stays(line: TestLine) {
+        line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
+        let (wang, zhao) = (line.desk().await, Desk::sign_in(&line.url, "zhao", PASSWORD).await);
+        let [of_wang, of_zhao] = [id(line, LEAD.0).await, id(line, "zhao").await].map(|id| format!("/console/members/{id}/disable"));
+        let [of_wang_form, of_zhao_form] = [[("own_password", PASSWORD)], [("own_password", LEAD.1)]];
+        let both = tokio::join!(wang.post(&of_zhao, &of_zhao_form), zhao.post(&of_wang, &of_wang_form));
+        let left = [gets_in(line, LEAD.0, LEAD.1).await, gets_in(line, "zhao", PASSWORD).await];
+        assert_eq!(left.iter().filter(|left| **left).count(), 1, "{} {}", both.0.status, both.1.status);
+    }
+
+    async fn a_name_that_could_be_taken_for_another_is_refused(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let desk = line.desk().await.speaking("en");
+        on_paper(line, 0);
+        for (name, words) in [
+            ("l\u{200b}i", "A name has 1 to 40 characters"),
+            ("\u{202e}il", "A name has 1 to 40 characters"),
+            ("li\u{fe00}", "A name has 1 to 40 characters"),
+            ("l\u{3164}i", "A name has 1 to 40 characters"),
+            ("l\u{456}", "looks like the name of another member"),
+            ("Li", "looks like the name of another member"),
+            ("1i", "looks like the name of another member"),
+            ("ｌｉ", "There is a member of this name already"),
+            (" li ", "There is a member of this name already"),
+            ("system", "stands for something else"),
+            ("ｄｕｔｙｌｉｎｅ", "stands for something else"),
+            ("Recovery", "stands for something else"),
+            ("recovery key", "stands for something else"),
+            ("c\u{430}ller", "stands for something else"),
+        ] {
+            let answer = desk.post("/console/members", &new(name, "inspector", LEAD.1)).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{name:?}");
+            assert!(answer.text().contains(words), "{name:?}: {}", answer.text());
+            let add = ["member", "add", name, "--role", "inspector", "--password-file", "new.txt"];
+            let output = line.cli(&[&add[..], &AS_LEAD].concat()).await;
+            assert!(!output.status.success(), "{name:?}: {}", wrote(&output));
+        }
+        // Words for roles are names, and so is what only looks unusual.
+        for name in ["lead", "inspector", "auditor", "买买提·艾力", "O'Brien 2"] {
+            let answer = desk.post("/console/members", &new(name, "inspector", LEAD.1)).await;
+            assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}: {}", answer.text());
+        }
+        // It is kept as it is compared, and found however it is typed.
+        let answer = desk.post("/console/members", &new("ｃｈｅｎ", "inspector", LEAD.1)).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        assert!(gets_in(line, "chen", PASSWORD).await && gets_in(line, "ｃｈｅｎ", PASSWORD).await);
+    }
+
+    async fn a_stolen_session_changes_no_members(line: TestLine = two_lines) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let desk = line.desk().await.speaking("en");
+        let li = id(line, "li").await;
+        let before = links(line, LINES[0]).await.len();
+        for own in ["", "not the password"] {
+            for (path, form) in [
+                ("/console/members".to_owned(), new("chen", "lead", own).to_vec()),
+                (format!("/console/members/{li}/line"), vec![("line", LINES[1]), ("own_password", own)]),
+                (format!("/console/members/{li}/disable"), vec![("own_password", own)]),
+                (format!("/console/members/{li}/enable"), vec![("own_password", own)]),
+                ("/console/members/waiver".to_owned(), vec![("line", LINES[0]), ("waive", "1"), ("own_password", own)]),
+            ] {
+                let answer = desk.post(&path, &form).await;
+                assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+                assert!(answer.text().contains("Your own password is not this one."), "{path}: {}", answer.text());
+                assert!(!answer.text().contains("not the password"), "a password is never shown again");
+            }
+        }
+        assert_eq!(links(line, LINES[0]).await.len(), before);
+        let page = desk.get("/console/members").await.ok();
+        assert!(!page.contains(">chen<"), "{page}");
+        assert!(gets_in(line, "li", PASSWORD).await);
+    }
+
+    async fn leads_see_who_changed_the_members(line: TestLine = two_lines) {
+        line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        line.make_member("sun", Role::Lead, PASSWORD, &LINES[1..]).await;
+        let wang = line.desk().await.speaking("en");
+        let [zhao, li, sun] = [
+            Desk::sign_in(&line.url, "zhao", PASSWORD).await.speaking("en"),
+            Desk::sign_in(&line.url, "li", PASSWORD).await.speaking("en"),
+            Desk::sign_in(&line.url, "sun", PASSWORD).await.speaking("en"),
+        ];
+        let answer = wang.post("/console/members", &new("chen", "inspector", LEAD.1)).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let told = "wang added the member chen";
+        for (desk, sees) in [(&wang, true), (&zhao, true), (&li, false), (&sun, false)] {
+            for page in ["/console/", "/console/banners"] {
+                assert_eq!(desk.get(page).await.ok().contains(told), sees, "{page}");
+            }
+        }
+        // Whoever has seen it puts it away, for themselves and no other; what comes later is shown.
+        let page = zhao.get("/console/").await.ok();
+        let (_, seen) = page.split_once("name=\"seen\" value=\"").expect("a form to put it away");
+        let seen = seen.split('"').next().unwrap();
+        let answer = zhao.post("/console/members/seen", &[("seen", seen)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let page = zhao.get("/console/").await.ok();
+        assert!(!page.contains("name=\"seen\""), "nothing of it is left: {page}");
+        assert!(wang.get("/console/").await.ok().contains(told));
+        // Nothing that is still to come can be put away.
+        let far = format!("{}:{}", LINES[0], i64::MAX);
+        zhao.post("/console/members/seen", &[("seen", &far)]).await;
+        let path = format!("/console/members/{}/disable", id(line, "chen").await);
+        assert_eq!(wang.post(&path, &[("own_password", LEAD.1)]).await.status, StatusCode::SEE_OTHER);
+        let page = zhao.get("/console/").await.ok();
+        assert!(page.contains("wang locked out the member chen") && !page.contains(told));
+    }
+
+    async fn a_member_who_was_locked_out_comes_back(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
+        let desk = line.desk().await;
+        let path = format!("/console/members/{}", id(line, "li").await);
+        let own = [("own_password", LEAD.1)];
+        assert_eq!(desk.post(&format!("{path}/disable"), &own).await.status, StatusCode::SEE_OTHER);
+        assert!(!gets_in(line, "li", PASSWORD).await);
+        assert!(desk.get("/console/members").await.ok().contains(&format!("{path}/enable")));
+        assert_eq!(desk.post(&format!("{path}/enable"), &own).await.status, StatusCode::SEE_OTHER);
+        assert!(gets_in(line, "li", PASSWORD).await);
+        on_paper(line, 0);
+        for act in ["disable", "enable"] {
+            let output = line.cli(&[&["member", act, "li"][..], &AS_LEAD].concat()).await;
+            assert!(output.status.success(), "{}", wrote(&output));
+            assert_eq!(gets_in(line, "li", PASSWORD).await, act == "enable");
+        }
+        let links = links(line, LINES[0]).await;
+        let enabled = links.iter().filter(|own| **own == link(LEAD.0, "member_enabled", "li"));
+        assert_eq!(enabled.count(), 2, "{links:?}");
+    }
+
+    async fn a_recovery_key_makes_a_lead_who_opens_everything_of_its_line(line: TestLine = two_lines) {
+        line.leave("+8613800138001", NUMBER, &wav(b"said before")).await;
+        line.idle().await;
+        on_paper(line, 0);
+        let add = ["member", "add", "zhao", "--role", "lead", "--password-file", "new.txt", "--recovery-key-file", "recovery.txt", "--line"];
+        let foreign = line.cli(&[&add[..], &[LINES[1]]].concat()).await;
+        assert_eq!(foreign.status.code(), Some(1), "{}", wrote(&foreign));
+        assert!(!gets_in(line, "zhao", PASSWORD).await);
+        let output = line.cli(&[&add[..], &[LINES[0]]].concat()).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        let zhao = Api::log_in(&line.url, "zhao", PASSWORD).await;
+        let report = zhao.only_report().await;
+        assert_eq!(zhao.recording(&report, 1).await, wav(b"said before"));
+        let links = links(line, LINES[0]).await;
+        for action in ["member_added", "granted"] {
+            assert!(links.contains(&link("recovery key", action, "zhao")), "{links:?}");
+        }
+        assert!(Desk::sign_in(&line.url, "zhao", PASSWORD).await.get("/console/members").await.status.is_success());
+        let trail = dutyline::trail::verify(line.db(), &line.service().recordings, LINES[0], None).await.unwrap();
+        assert_eq!(trail.wrong, [""; 0]);
+    }
+
+    async fn a_role_without_pages_is_refused(line: TestLine) {
+        on_paper(line, 0);
+        for role in ["auditor", "operator"] {
+            let add = ["member", "add", "qian", "--role", role, "--password-file", "new.txt"];
+            let output = line.cli(&[&add[..], &AS_LEAD].concat()).await;
+            assert_eq!(output.status.code(), Some(2), "{}", wrote(&output));
+            assert!(wrote(&output).contains("there are no pages for this role yet; choose lead or inspector"), "{}", wrote(&output));
+            let answer = line.desk().await.post("/console/members", &new("qian", role, LEAD.1)).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{role}");
+        }
+        assert!(!gets_in(line, "qian", PASSWORD).await);
+    }
+}

@@ -1,0 +1,210 @@
+//! Recordings that are told of without saying which line they are for.
+
+use crate::support::pbx::Pbx;
+use crate::support::standin::StandIn;
+use crate::support::webhooks::{Story, speech};
+use crate::support::{
+    Binary, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, client, queue, two_lines,
+};
+use dutyline::conduct::keep_without_call;
+use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
+use reqwest::Method;
+
+const RECORDING: &str = "https://duty.example.org/hooks/twilio/recording";
+
+/// Two lines, with the stand-in as their provider.
+fn at(url: &str, toml: String) -> String {
+    let with_url = |text: &str| match text.starts_with("api_url") {
+        true => format!("api_url = \"{url}\"\n"),
+        false => format!("{text}\n"),
+    };
+    two_lines(toml.lines().map(with_url).collect())
+}
+
+async fn is_settled(database: Database) {
+    let twilio = StandIn::start().await;
+    let url = twilio.url.clone();
+    let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
+    let story = Story::new();
+    twilio.record(&story, &speech(), false);
+    twilio.dialled(&story, "+15550100");
+    // A callback that does not even say which call it is about.
+    let mut callback = story.callback(RECORDING.into());
+    callback.form.retain(|(name, _)| *name != "CallSid");
+    let answer = callback.post(&client(), &line.url).await.unwrap();
+    assert_eq!(answer.status, 204);
+    // The number the provider names is no line's: it stays, and is seen.
+    let tried = async {
+        loop {
+            let jobs = queue::all(line.db()).await;
+            if jobs
+                .iter()
+                .any(|job| job.kind == "stray" && job.attempts > 0)
+            {
+                return;
+            }
+            crate::support::pause().await;
+        }
+    };
+    tokio::time::timeout(crate::support::DEADLINE, tried)
+        .await
+        .expect("the provider is asked");
+    assert_eq!(line.rows().await["strays"], 1);
+    let metrics = client()
+        .get(format!("{}/metrics", line.ops_url))
+        .send()
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("\ndutyline_strays 1\n"), "{metrics}");
+    let banner = "Recordings of unknown calls: 1.";
+    let desk = line.desk().await.speaking("en");
+    assert!(desk.get("/console/").await.ok().contains(banner));
+    assert_eq!(line.lead().await.reports().await.len(), 0);
+
+    twilio.dialled(&story, OTHER_NUMBER);
+    let settled = async {
+        while line.rows().await["strays"] > 0 {
+            queue::make_due(line.db(), "stray").await;
+            line.service().wake.notify_one();
+            crate::support::pause().await;
+        }
+    };
+    tokio::time::timeout(crate::support::DEADLINE, settled)
+        .await
+        .expect("it is settled");
+    line.idle().await;
+    let lead = line.lead().await;
+    let report = lead.only_report().await;
+    assert_eq!(report["line"], LINES[1]);
+    assert_eq!(
+        report["entries"][0]["body"]["number"], "+8613800138000",
+        "as the provider says"
+    );
+    assert_eq!(lead.recording(&report, 1).await, speech());
+    assert!(twilio.is_gone(&story));
+    assert!(
+        !desk
+            .get("/console/")
+            .await
+            .ok()
+            .contains("of unknown calls")
+    );
+    let asked: Vec<String> = twilio
+        .log()
+        .iter()
+        .filter(|asked| asked.method == Method::GET)
+        .map(|asked| asked.path.clone())
+        .collect();
+    assert!(
+        asked.contains(&format!("Recordings/{}.json", story.recording)),
+        "{asked:?}"
+    );
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stray_recording_is_settled_once_the_provider_names_its_line_sqlite() {
+    is_settled(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stray_recording_is_settled_once_the_provider_names_its_line_postgres() {
+    is_settled(Database::postgres().await).await;
+}
+
+/// `check` names what is not settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_names_stray_recordings() {
+    let twilio = StandIn::start().await;
+    let url = twilio.url.clone();
+    let binary = Binary::start(Database::sqlite(), &url, two_lines).await;
+    let story = Story::new();
+    twilio.dialled(&story, "+15550100");
+    let none = String::from_utf8(binary.run(&["check"]).stdout).unwrap();
+    assert!(!none.contains("unknown calls"), "{none}");
+    let answer = story
+        .callback(RECORDING.into())
+        .post(&client(), &binary.url)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 204);
+    let found = String::from_utf8(binary.run(&["check"]).stdout).unwrap();
+    assert!(
+        found.contains("! 1 recording(s) of unknown calls"),
+        "{found}"
+    );
+    binary.finish().await;
+}
+
+/// The address a fallback answer hands out names its line, and only we can make one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_line_named_by_us_is_believed() {
+    let twilio = StandIn::start().await;
+    let url = twilio.url.clone();
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| at(&url, toml)).await;
+    // A call without an id is answered like one during an outage.
+    let mut nameless = Story::new();
+    nameless.call.clear();
+    let mut incoming = nameless.incoming();
+    for (name, value) in &mut incoming.form {
+        if *name == "To" {
+            *value = OTHER_NUMBER.to_owned();
+        }
+    }
+    let blunt = incoming.post(&client(), &line.url).await.unwrap();
+    let callback = blunt.address("Record", "recordingStatusCallback");
+    let other_line = callback.replace(LINES[1], LINES[0]);
+    assert_ne!(callback, other_line, "it names the line: {callback}");
+    assert_ne!(NUMBER, OTHER_NUMBER);
+
+    let (real, forged) = (Story::new(), Story::new());
+    for story in [&real, &forged] {
+        twilio.record(story, &speech(), false);
+        twilio.dialled(story, "+15550100");
+    }
+    let told = real
+        .callback(callback)
+        .post(&client(), &line.url)
+        .await
+        .unwrap();
+    assert_eq!(told.status, 204);
+    let told = forged
+        .callback(other_line)
+        .post(&client(), &line.url)
+        .await
+        .unwrap();
+    assert_eq!(told.status, 204);
+    assert_eq!(line.rows().await["strays"], 1, "the forged one");
+    line.forget_jobs_of("stray").await;
+    line.idle().await;
+    let report = line.lead().await.only_report().await;
+    assert_eq!(report["line"], LINES[1]);
+    line.finish().await;
+}
+
+/// A provider that cannot say which call a recording belongs to: the recording stays, and is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stray_of_a_provider_that_cannot_be_asked_stays() {
+    let pbx = Pbx::start().await;
+    let line = pbx.line(Database::sqlite(), OPEN).await;
+    let service = line.service();
+    let provider = service.providers.values().next().unwrap();
+    let event = Event {
+        recording: Some(RecordingFact {
+            id: "a-recording".to_owned().into(),
+            outcome: RecordingOutcome::Completed {
+                seconds: None,
+                end: None,
+            },
+        }),
+        ..Event::nothing()
+    };
+    for _ in 0..2 {
+        let kept = keep_without_call(service, provider.as_ref(), &event).await;
+        kept.expect("it is kept");
+        line.idle().await;
+        assert_eq!(line.rows().await["strays"], 1);
+    }
+    line.finish().await;
+}
