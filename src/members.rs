@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`name`] | what may be a name, and which look alike |
+//! | `name` | what may be a name, and which look alike |
 //! | [`rights`] | who may lock whom out |
 //! | [`confirming`] | whose approval of a reply counts |
 
