@@ -142,7 +142,7 @@ impl Recordings {
             name,
             path: self.path(name),
             length: 0,
-            plain: Sha256::new(),
+            plain: Box::default(),
         })
     }
 
@@ -323,7 +323,8 @@ pub struct Writer {
     name: Uuid,
     path: PathBuf,
     length: u64,
-    plain: Sha256,
+    /// In a box: it buffers up to 64 bytes of audio, and each move of the writer would leave a copy of them on a stack.
+    plain: Box<Sha256>,
 }
 
 impl Writer {
@@ -350,6 +351,8 @@ impl Writer {
         )?;
         let out = self.stream.finish()?;
         let (sealed_sha256, sealed_bytes) = (out.sha256.finalize().into(), out.bytes);
+        let mut plain_sha256 = [0; 32];
+        self.plain.finalize_into_reset((&mut plain_sha256).into());
         let file = out
             .file
             .into_inner()
@@ -363,7 +366,7 @@ impl Writer {
                 file: self.name,
                 padded,
                 length: self.length,
-                plain_sha256: self.plain.finalize().into(),
+                plain_sha256,
                 sealed_sha256,
                 sealed_bytes,
             },

@@ -390,7 +390,7 @@ const MISTAKES: &[Mistake] = &[
         put: "kind    = \"twilio\"\ntake_signature = \"always\"",
         at: "take_signature",
         key: "take_signature",
-        says: "expected",
+        says: "write one of",
     },
     Mistake {
         what: "an address to listen at that is none",

@@ -93,12 +93,12 @@ on_both! {
         // None there, itself, one that only the other line has, none at all.
         for of in ["2024-0099", "2024-0001", "2024-0003", "anything"] {
             let answer = lead.post(&close, json!({ "outcome": "duplicate", "of": of })).await;
-            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{of}");
+            assert_eq!(answer.status, StatusCode::CONFLICT, "{of}");
             assert!(answer.json()["detail"].as_str().unwrap().contains("no other report with this reference"), "{of}");
         }
         let desk = line.desk().await.speaking("en");
         let answer = desk.post(&format!("/console{close}"), &[("outcome", "duplicate"), ("of", "2024-0099")]).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(answer.status, StatusCode::CONFLICT);
         assert!(answer.text().contains("no other report with this reference"), "{}", answer.text());
         let answer = lead.post(&close, json!({ "outcome": "duplicate", "of": "2024-0002" })).await.ok();
         assert_eq!(answer["status"], "closed");

@@ -209,6 +209,7 @@ async fn no_statement_reads_every_call() {
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
     LINES: SCAN audit_heads USING COVERING INDEX sqlite_autoindex_audit_heads_1
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
+    A_SEALED_RECORDING: SCAN recordings
     DUE: SCAN jobs USING INDEX jobs_by_time
     HASTEN_FAILED: SCAN jobs
     COUNT: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
@@ -217,14 +218,20 @@ async fn no_statement_reads_every_call() {
     FAILING: SCAN jobs USING INDEX jobs_failing
     LIST: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
     MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
+    LOCK_MEMBERS: SCAN members USING COVERING INDEX sqlite_autoindex_members_1
+    HOLDERS: USE TEMP B-TREE FOR ORDER BY
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
     GRANTS: SCAN grants
     GRANTS: USE TEMP B-TREE FOR ORDER BY
     DELETE_OLD_SESSIONS: SCAN sessions
+    FORGET: SCAN nodes
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY
     ALL_OF_LINE: USE TEMP B-TREE FOR ORDER BY
+    LONGEST_WAITING: USE TEMP B-TREE FOR ORDER BY
+    OF_SAME_SOURCE: USE TEMP B-TREE FOR ORDER BY
     RECORDINGS: USE TEMP B-TREE FOR ORDER BY
     FILES: SCAN recordings
     RECEIPTS: USE TEMP B-TREE FOR ORDER BY
+    COUNT: SCAN strays USING COVERING INDEX strays_by_id
     ");
 }

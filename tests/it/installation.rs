@@ -25,7 +25,7 @@ async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
     answer
 }
 
-/// Waits until a job of this kind was put off, which does not count as a try.
+/// Waits until a job of this kind was put off, which does not count as a failure.
 async fn put_off(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     let waiting = async {
@@ -34,14 +34,14 @@ async fn put_off(binary: &Binary, kind: &str) {
             |job: &Job| job.kind == kind && job.lease_until.is_none() && job.run_after > soon;
         loop {
             if let Some(job) = queue::all(&db).await.into_iter().find(is_put_off) {
-                return job.attempts;
+                return job.failures;
             }
             pause().await;
         }
     };
     let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    let attempts = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
-    assert_eq!(attempts, 0);
+    let failures = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
+    assert_eq!(failures, 0);
     db.close().await;
 }
 

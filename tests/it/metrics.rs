@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 const STILL: &[&str] = &[
     "calls_not_in_service",
     "calls_taken",
-    "jobs_dead",
+    "jobs_failed",
     "keys_unasked",
     "logins_wrong",
     "receipts_late",
     "receipts_refused",
+    "receipts_shared",
     "recordings_damaged",
     "recordings_lost",
     "webhooks_blunt",

@@ -23,7 +23,7 @@ on_both! {
         // Set at each door in a spelling of its own.
         line.make_member("harness", Role::Lead, SPELLINGS[1], &["fcg-5"]).await;
         let lead = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
-        let form = [("name", "console"), ("password", SPELLINGS[2]), ("role", "lead"), ("line", "fcg-5")];
+        let form = [("name", "console"), ("password", SPELLINGS[2]), ("role", "lead"), ("line", "fcg-5"), ("own_password", LEAD.1)];
         let added = lead.post("/console/members", &form).await;
         assert_eq!(added.status, StatusCode::SEE_OTHER, "{}", added.text());
         for (n, spelling) in SPELLINGS.iter().enumerate() {

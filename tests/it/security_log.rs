@@ -2,7 +2,7 @@
 
 use crate::support::console::Desk;
 use crate::support::hooks::{FORM, SIGNATURE, call_form, encode};
-use crate::support::{Api, TestLine, logs, on_both};
+use crate::support::{Api, LEAD, TestLine, logs, on_both};
 use dutyline::login::Role;
 use dutyline::store::members;
 use reqwest::{Method, StatusCode};
@@ -30,6 +30,7 @@ on_both! {
         let lead = line.desk().await;
         let form = [
             ("name", "li"), ("role", "inspector"), ("password", "a long password"), ("line", "fcg-5"),
+            ("own_password", LEAD.1),
         ];
         lead.post("/console/members", &form).await;
         let (wang, li) = (id_of(line, "wang").await, id_of(line, "li").await);
@@ -45,7 +46,7 @@ on_both! {
         api.request(Method::DELETE, "/session", &[], None).await.ok();
         assert_eq!(signed_out(), before + 1);
 
-        lead.post(&format!("/console/members/{li}/disable"), &[]).await;
+        lead.post(&format!("/console/members/{li}/disable"), &[("own_password", LEAD.1)]).await;
         assert!(about(li).contains("member disabled"), "{}", about(li));
     }
 

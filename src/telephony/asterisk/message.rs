@@ -1,7 +1,7 @@
 //! What goes over the socket: events and answers come in, requests go out. JSON, one message a frame.
 //!
 //! Seen on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored; what
-//! is not JSON at all is nothing. A text that is broken in one place is read all the same, see [`json`](crate::telephony::json).
+//! is not JSON at all is nothing. A text that is broken in one place is read all the same, see [`json`](mod@json).
 
 use super::{APPLICATION, RUNG};
 use crate::hidden::Hidden;

@@ -202,7 +202,7 @@ fn a_take_being_fetched_is_signed_without_a_body() {
     let mut request = signed("first", "https://duty.example/hooks/twilio/take/1/2/3", &[]);
     request.headers.remove("Content-Type");
     assert_eq!(twilio.authenticate(&request), Ok(()));
-    assert_eq!(twilio.parse(&request).unwrap_err(), Refused::Forged);
+    assert_eq!(twilio.parse(&request).unwrap_err(), Refused::OtherAccount);
 }
 
 #[test]

@@ -162,6 +162,9 @@ impl From<DeskError> for Problem {
             | DeskError::NoThird
             | DeskError::EnoughMembers) => Self::new(StatusCode::CONFLICT, error.to_string()),
             DeskError::TooManyTries => Self::too_many(),
+            DeskError::Invalid(Invalid::NoSuchReference) => {
+                Self::new(StatusCode::CONFLICT, Invalid::NoSuchReference.to_string())
+            }
             DeskError::Invalid(Invalid::Cursor) => Self::bad_request(&Invalid::Cursor.to_string()),
             DeskError::Invalid(invalid) => Self::invalid(&invalid.to_string()),
             DeskError::Store(error) => error.into(),

@@ -282,6 +282,8 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::NoThird
         | DeskError::EnoughMembers => StatusCode::CONFLICT,
         DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
+        // What is asked for is well formed, and does not fit what the line has.
+        DeskError::Invalid(Invalid::NoSuchReference) => StatusCode::CONFLICT,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
