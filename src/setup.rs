@@ -65,6 +65,9 @@ pub async fn init_showing(
     let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     let installation = installed(&mut tx, config).await?;
+    // What follows may fail for want of the folder's marker, and then says the id that belongs into it.
+    tx.commit().await?;
+    let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
     let member = may_make_keys(&mut tx, clock, member).await?;
     let mut made = Vec::new();
