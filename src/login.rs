@@ -146,6 +146,15 @@ pub async fn log_in(
         seen_at: now,
     };
     let mut tx = service.db.begin().await?;
+    // The password may have been changed, or the member disabled, while this login waited for its turn.
+    members::lock(&mut tx).await?;
+    let is_still = |now: Member| !now.disabled && now.wrapped == member.wrapped;
+    if !members::by_id(&mut tx, member.id)
+        .await?
+        .is_some_and(is_still)
+    {
+        return Err(LoginError::Wrong);
+    }
     members::insert_session(&mut tx, &token.hash(), &session).await?;
     let mut noted: Vec<String> = Vec::new();
     for grant in members::grants(&mut tx, member.id).await? {

@@ -19,7 +19,7 @@ use crate::clock::{Clock, random_id};
 use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
-use crate::store::{StoreError, Tx};
+use crate::store::{Db, StoreError, Tx};
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use sha2::{Digest, Sha256};
@@ -97,18 +97,21 @@ pub enum MemberError {
     Store(#[from] StoreError),
 }
 
-/// Finds a member and opens their key.
+/// Finds a member and opens their key. No transaction is open while the password is stretched: on SQLite callers would wait
+/// for it, and Postgres ends a transaction that is idle for longer than 5 s.
 ///
 /// # Errors
 ///
 /// [`MemberError::WrongPassword`], whichever of the two is wrong.
 pub async fn unlock(
-    tx: &mut Tx,
+    db: &Db,
     name: &str,
     password: impl Into<Password>,
 ) -> Result<(Member, Identity), MemberError> {
     let wrong = || MemberError::WrongPassword(name.to_owned());
-    let member = find(tx, name).await?.ok_or_else(wrong)?;
+    let mut tx = db.read().await?;
+    let member = find(&mut tx, name).await?.ok_or_else(wrong)?;
+    drop(tx);
     if member.disabled {
         return Err(wrong());
     }
@@ -181,23 +184,6 @@ pub async fn insert(tx: &mut Tx, clock: &Clock, member: &Member) -> Result<(), M
         Err(StoreError::Duplicate) => Err(MemberError::NameTaken(member.name.clone())),
         result => Ok(result?),
     }
-}
-
-/// Makes a member with a fresh key, and writes them down. `name` is read as it was typed.
-///
-/// # Errors
-///
-/// [`MemberError::Name`], [`MemberError::NameTaken`], [`MemberError::LooksLike`].
-pub async fn make(
-    tx: &mut Tx,
-    clock: &Clock,
-    name: &str,
-    role: Role,
-    password: NewPassword,
-) -> Result<Member, MemberError> {
-    let member = new_member(&MemberName::parse(name)?, role, password, None).await?;
-    insert(tx, clock, &member).await?;
-    Ok(member)
 }
 
 /// Writes down a new member and gives them lines; who added them is in the trail of each line.

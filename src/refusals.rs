@@ -39,10 +39,23 @@ impl Refusals {
     }
 }
 
-/// An address of ours without the values of its query: names that are made here stay, with `…` as the value.
+/// Hooks whose path holds ids and a token behind the hook's name.
+const WITH_TOKENS: [&str; 2] = ["/take/", "/listen/"];
+
+/// An address of ours without what it carries: of its query the names that are made here stay, with `…` as the value, and of
+/// an address with a token only what stands before that.
 pub fn without_values(url: &str) -> String {
-    let Some((address, query)) = url.split_once('?') else {
-        return url.to_owned();
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (url, None),
+    };
+    for hook in WITH_TOKENS {
+        if let Some(at) = address.find(hook) {
+            return format!("{}…", &address[..at + hook.len()]);
+        }
+    }
+    let Some(query) = query else {
+        return address.to_owned();
     };
     let names = query.split('&').map(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
@@ -59,6 +72,23 @@ pub fn without_values(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_told_without_what_it_carries() {
+        let url = "https://duty.example.org/hooks/twilio/";
+        for (path, told) in [
+            ("call", "call"),
+            ("step?call=1&line=fcg-5&x=2", "step?call=…&line=…&…"),
+            ("take/935e43f6/2/IlhiMQg8", "take/…"),
+            ("take/935e43f6/2/IlhiMQg8?x=1", "take/…"),
+            ("listen/935e43f6/2/60/0/key", "listen/…"),
+        ] {
+            assert_eq!(
+                without_values(&format!("{url}{path}")),
+                format!("{url}{told}")
+            );
+        }
+    }
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_760_000_000 + second, 0).unwrap()

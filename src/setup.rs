@@ -4,7 +4,7 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
-use crate::members::{self, NewLineKey};
+use crate::members::{self, MemberName, NewLineKey};
 use crate::store::members::{self as rows, Member};
 use crate::store::{Db, StoreError, Tx, installation};
 use crate::vault::passwords::NewPassword;
@@ -62,10 +62,14 @@ pub async fn init_showing(
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
+    let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     let installation = installed(&mut tx, config).await?;
+    // What follows may fail for want of the folder's marker, and then says the id that belongs into it.
+    tx.commit().await?;
+    let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
-    let member = member(&mut tx, clock, lead, password).await?;
+    let member = may_make_keys(&mut tx, clock, member).await?;
     let mut made = Vec::new();
     for line in lines {
         if let Some(key) = members::make_line_key(&mut tx, clock, line, &member).await? {
@@ -145,28 +149,47 @@ fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
     ))
 }
 
-/// The lead the keys are given to: an existing one with this name and password, or the first member.
-async fn member(
-    tx: &mut Tx,
-    clock: &Clock,
-    lead: &str,
-    password: NewPassword,
-) -> Result<Member, StartError> {
-    if members::find(tx, lead).await?.is_some() {
-        let (member, _) = members::unlock(tx, lead, password).await?;
-        // A line's key opens all its reports: who gets it is for leads to say.
-        return match Role::parse(&member.role) {
-            Some(Role::Lead) => Ok(member),
-            _ => Err(StartError::Failed(format!(
-                "{lead} is no lead; only a lead makes the key of a new line"
-            ))),
-        };
+/// Who the keys are given to.
+enum Lead {
+    /// A member with this name and password.
+    Known(Member),
+    /// A member who is not in the database yet.
+    New(Member),
+}
+
+/// The member with this name and password, or a new one. No transaction is open while the password is stretched.
+async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, StartError> {
+    let mut tx = db.read().await?;
+    let known = members::find(&mut tx, lead).await?.is_some();
+    drop(tx);
+    if known {
+        return Ok(Lead::Known(members::unlock(db, lead, password).await?.0));
     }
-    // The operator owns the machine; but the first lead decides who becomes another one.
-    if !rows::list(tx).await?.is_empty() {
-        return Err(StartError::Failed(format!(
-            "there are members already, and {lead} is none of them; a lead adds others with `dutyline member add`"
-        )));
+    let name = MemberName::parse(lead).map_err(members::MemberError::from)?;
+    Ok(Lead::New(
+        members::new_member(&name, Role::Lead, password, None).await?,
+    ))
+}
+
+/// Refuses who may not make a line's key: its holder opens all reports of the line, so leads decide who that is. Writes down
+/// the first lead.
+async fn may_make_keys(tx: &mut Tx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
+    match lead {
+        Lead::Known(member) if Role::parse(&member.role) == Some(Role::Lead) => {
+            Ok(members::rights::acting(tx, &member).await?)
+        }
+        Lead::Known(member) => Err(StartError::Failed(format!(
+            "{} is no lead; only a lead makes the key of a new line",
+            member.name
+        ))),
+        // The operator owns the machine; but the first lead decides who becomes another one.
+        Lead::New(member) if !rows::list(tx).await?.is_empty() => Err(StartError::Failed(format!(
+            "there are members already, and {} is none of them; a lead adds others with `dutyline member add`",
+            member.name
+        ))),
+        Lead::New(member) => {
+            members::insert(tx, clock, &member).await?;
+            Ok(member)
+        }
     }
-    Ok(members::make(tx, clock, lead, Role::Lead, password).await?)
 }

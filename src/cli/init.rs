@@ -48,8 +48,15 @@ impl Init {
     }
 }
 
-/// Writes the new keys out, and flushes: only then are they committed.
-fn show(made: &[MadeKey], out: &mut impl Write) -> std::io::Result<()> {
+/// Writes the new keys out, and flushes: only then are they committed. `/dev/null`, which also stands in for a standard
+/// output that is closed, shows them to nobody.
+fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if leads_nowhere(out)? {
+        return Err(std::io::Error::other(
+            "standard output is closed or /dev/null",
+        ));
+    }
     for (line, key) in made {
         let recovery = key.recovery.to_secret();
         writeln!(out, "line {line}")?;
@@ -69,4 +76,12 @@ fn show(made: &[MadeKey], out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "  key = \"{}\"", key.recipient)?;
     }
     out.flush()
+}
+
+#[cfg(unix)]
+fn leads_nowhere(out: &std::io::StdoutLock<'_>) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let open = rustix::fs::fstat(out)?;
+    let null = std::fs::metadata("/dev/null")?;
+    Ok((open.st_dev, open.st_ino) == (null.dev(), null.ino()))
 }

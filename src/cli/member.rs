@@ -108,14 +108,14 @@ impl MemberCommand {
 
 impl Acting {
     /// The lead who acts, with their key.
-    async fn unlock(&self, tx: &mut Tx) -> Result<(rows::Member, Identity), Failure> {
+    async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
         let (Some(name), Some(file)) = (&self.as_name, &self.as_password_file) else {
             return Err(Failure::Usage(
                 "who does it? Name a lead with --as NAME --as-password-file FILE".into(),
             ));
         };
         let password = read_secret_file(file)?;
-        let (member, identity) = members::unlock(tx, name, password).await?;
+        let (member, identity) = members::unlock(db, name, password).await?;
         if Role::parse(&member.role) != Some(Role::Lead) {
             return Err(Failure::Failed(format!("{name} is no lead")));
         }
@@ -152,14 +152,17 @@ impl Add {
             .as_deref()
             .map(recovery_key)
             .transpose()?;
-        let mut tx = db.begin().await?;
         let acting = match &recovery {
             Some(_) => None,
-            None => Some(self.acting.unlock(&mut tx).await?),
+            None => Some(self.acting.unlock(db).await?),
         };
         let from = source(acting.as_ref(), recovery.as_ref())?;
         let maker = acting.as_ref().map(|(actor, _)| actor.id);
         let member = members::new_member(&name, role, password, maker).await?;
+        let mut tx = db.begin().await?;
+        if let Some((actor, _)) = &acting {
+            members::rights::acting(&mut tx, actor).await?;
+        }
         members::add(&mut tx, &Clock::system(), from, &member, &lines).await?;
         tx.commit().await?;
         println!(
@@ -209,8 +212,8 @@ async fn list(db: &Db) -> Outcome {
 
 impl Named {
     async fn disable(self, db: &Db) -> Outcome {
+        let (actor, _) = self.acting.unlock(db).await?;
         let mut tx = db.begin().await?;
-        let (actor, _) = self.acting.unlock(&mut tx).await?;
         let member = named(&mut tx, &self.name).await?;
         members::disable(&mut tx, &Clock::system(), &actor, &member).await?;
         tx.commit().await?;
@@ -219,8 +222,8 @@ impl Named {
     }
 
     async fn enable(self, db: &Db) -> Outcome {
+        let (actor, _) = self.acting.unlock(db).await?;
         let mut tx = db.begin().await?;
-        let (actor, _) = self.acting.unlock(&mut tx).await?;
         let member = named(&mut tx, &self.name).await?;
         members::enable(&mut tx, &Clock::system(), &actor, &member).await?;
         tx.commit().await?;
@@ -237,16 +240,19 @@ async fn named(tx: &mut Tx, name: &str) -> Result<rows::Member, Failure> {
 impl Grant {
     async fn run(self, config: &Config, db: &Db) -> Outcome {
         let clock = Clock::system();
-        let mut tx = db.begin().await?;
         let actor = match &self.recovery_key_file {
             Some(_) => None,
-            None => Some(self.acting.unlock(&mut tx).await?),
+            None => Some(self.acting.unlock(db).await?),
         };
         let recovery = self
             .recovery_key_file
             .as_deref()
             .map(recovery_key)
             .transpose()?;
+        let mut tx = db.begin().await?;
+        if let Some((actor, _)) = &actor {
+            members::rights::acting(&mut tx, actor).await?;
+        }
         let member = named(&mut tx, &self.name).await?;
         let from = source(actor.as_ref(), recovery.as_ref())?;
         for id in &self.line {

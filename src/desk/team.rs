@@ -291,6 +291,15 @@ pub async fn change_password(
         .await
         .map_err(|error| DeskError::Failed(error.to_string()))?;
     let mut tx = service.db.begin().await?;
+    // Of two changes at once the second one knows a password that is not the member's any more.
+    rows::lock(&mut tx).await?;
+    let is_still = |now: Member| now.wrapped == inspector.member().wrapped;
+    if !rows::by_id(&mut tx, inspector.id())
+        .await?
+        .is_some_and(is_still)
+    {
+        return Err(DeskError::Invalid(Invalid::WrongPassword));
+    }
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
     for line in inspector.lines(service) {
         let act = Act {

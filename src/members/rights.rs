@@ -23,15 +23,17 @@ pub async fn lines_of(tx: &mut Tx, member: Uuid) -> Result<Vec<String>, StoreErr
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`] when they are locked out or no lead any more.
+/// [`MemberError::NoLead`] when they are locked out or no lead any more, or when their password was changed since `actor`
+/// was read: what it proved counts no more.
 pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> {
     members::lock(tx).await?;
     let no_lead = || MemberError::NoLead(actor.name.clone());
-    let actor = members::by_id(tx, actor.id).await?.ok_or_else(no_lead)?;
-    if actor.disabled || Role::parse(&actor.role) != Some(Role::Lead) {
+    let now = members::by_id(tx, actor.id).await?.ok_or_else(no_lead)?;
+    let changed = now.wrapped != actor.wrapped;
+    if now.disabled || changed || Role::parse(&now.role) != Some(Role::Lead) {
         return Err(no_lead());
     }
-    Ok(actor)
+    Ok(now)
 }
 
 /// Does `actor` hold the keys of all lines of `member`? Otherwise they neither lock them out nor let them back in.

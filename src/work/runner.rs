@@ -222,7 +222,7 @@ async fn fail(
     debug!(job = %kind, subject = %job.row.subject, failures, %reason, "job to be tried again");
     let wait = match reason {
         Unfinished::Busy(_, asked) => {
-            let asked = pace::with_jitter((*asked).min(pace::HOUR));
+            let asked = pace::with_jitter(*asked).min(pace::HOUR);
             asked.max(pace::wait(failures))
         }
         _ => pace::wait(failures),

@@ -22,14 +22,12 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{error, warn};
+use tracing::error;
 use uuid::Uuid;
 
-/// So many failed tries (some 17 minutes) a provider that does not answer may hold up settling; then the reconciliation
-/// has to find what it still has.
-const PATIENCE: i32 = 10;
-/// A provider that wants to be asked again no sooner than this holds up nothing.
-const LONGEST_ASKED: TimeDelta = TimeDelta::minutes(5);
+/// After so many failed tries, the first day's and then one an hour for 30 days, a call is settled without the provider's word
+/// on its recordings: until then its state stays readable for the running service.
+const PATIENCE: i32 = 110 + 30 * 24;
 /// How long a provider may take to list a call's recordings.
 const LISTED_WITHIN: Duration = Duration::from_secs(20);
 /// So many tries (about 20 seconds) what is still being streamed to us may hold it up; then whoever took it in is gone, or
@@ -119,7 +117,7 @@ async fn look_for_recordings(
     sid: &ProviderRef,
 ) -> Result<(), Unfinished> {
     let Some(provider) = service.providers.get(&sid.provider) else {
-        return Ok(());
+        return without_word(job, call, super::not_configured(&sid.provider));
     };
     let Some(slot) = service.asking.take(&sid.provider) else {
         let seconds = 1 << job.row.attempts.clamp(1, 5);
@@ -160,16 +158,18 @@ async fn look_for_recordings(
             tx.commit().await?;
             Ok(())
         }
-        Err(Unfinished::Busy(reason, wait)) if wait > LONGEST_ASKED => {
-            warn!(%call, %reason, "settled without the provider's word on its recordings");
-            Ok(())
-        }
-        Err(reason) if job.row.failures + 1 < PATIENCE => Err(reason),
-        Err(reason) => {
-            warn!(%call, %reason, "settled without the provider's word on its recordings");
-            Ok(())
-        }
+        Err(reason) => without_word(job, call, reason),
     }
+}
+
+/// A recording that the provider has not named may be all that is left of what a caller said, and settling forgets the id it
+/// is found by: the job is tried again for as long as the provider may have it.
+fn without_word(job: &Claimed, call: Uuid, reason: Unfinished) -> Result<(), Unfinished> {
+    if job.row.failures < PATIENCE {
+        return Err(reason);
+    }
+    error!(%call, %reason, "settled without the provider's word on its recordings");
+    Ok(())
 }
 
 /// What a caller said last may still be on its way to the disk when the call is over.

@@ -445,7 +445,7 @@ async fn inspect(house: &House) -> Vec<String> {
         ("reopen", None, 200),
         ("claim", None, 200),
         ("close", Some(json!({ "outcome": NOTE })), 422),
-        ("close", Some(of_none), 422),
+        ("close", Some(of_none), 409),
         ("close", Some(duplicate), 200),
     ] {
         let answer = api.request(Method::POST, &path(step), &[], body).await;

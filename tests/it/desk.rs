@@ -183,6 +183,9 @@ on_both! {
         for headers in [
             &[("x-forwarded-proto", "https"), ("host", "10.1.2.3:8080")][..],
             &[("host", "duty.example.org")],
+            &[("host", "duty.example.org:443")],
+            &[("host", "duty.example.org.")],
+            &[("host", "duty.example.org"), ("x-forwarded-proto", "http,https")],
             &[("host", "10.1.2.3:8080"), ("sec-fetch-site", "none")],
             &[("host", "localhost:8080")],
             &[],

@@ -3,6 +3,7 @@
 use crate::support::console::Desk;
 use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, wav, wrote};
 use dutyline::login::Role;
+use dutyline::members::MemberError;
 use dutyline::store::{audit, members};
 use reqwest::StatusCode;
 
@@ -58,6 +59,38 @@ fn on_paper(line: &TestLine, of: usize) {
 }
 
 const AS_LEAD: [&str; 4] = ["--as", LEAD.0, "--as-password-file", "wang.txt"];
+
+on_both! {
+    async fn of_two_password_changes_at_once_one_counts(line: TestLine) {
+        let desk = line.desk().await;
+        let change = async |new: &str| {
+            let form = [("old", LEAD.1), ("new", new), ("again", new)];
+            desk.post("/console/password", &form).await.status
+        };
+        let first = "grey herons over cold water";
+        let second = "cold herons over grey water";
+        let both = tokio::join!(change(first), change(second));
+        let in_first = gets_in(line, LEAD.0, first).await;
+        assert!(in_first != gets_in(line, LEAD.0, second).await);
+        // The other one was told so, or had no session any more.
+        assert!((both.0 == StatusCode::OK) == in_first, "{both:?}");
+        assert!((both.1 == StatusCode::OK) != in_first, "{both:?}");
+    }
+
+    async fn what_a_lead_proved_counts_no_more_once_their_password_is_changed(line: TestLine) {
+        let mut tx = line.db().read().await.unwrap();
+        let before = members::by_name(&mut tx, LEAD.0).await.unwrap().unwrap();
+        drop(tx);
+        let new = "grey herons over cold water";
+        let form = [("old", LEAD.1), ("new", new), ("again", new)];
+        line.desk().await.post("/console/password", &form).await.ok();
+        let mut tx = line.db().begin().await.unwrap();
+        let now = members::by_name(&mut tx, LEAD.0).await.unwrap().unwrap();
+        let acting = dutyline::members::rights::acting(&mut tx, &before).await;
+        assert!(matches!(acting, Err(MemberError::NoLead(_))));
+        assert!(dutyline::members::rights::acting(&mut tx, &now).await.is_ok());
+    }
+}
 
 on_both! {
     async fn a_lead_locks_out_only_members_all_of_whose_lines_they_hold(line: TestLine = two_lines) {

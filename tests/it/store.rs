@@ -355,11 +355,13 @@ async fn add_inspector(line: &TestLine, name: &str, password: &str) {
     use dutyline::login::Role;
     let service = line.service();
     let clock = &service.clock;
-    let mut tx = service.db.begin().await.unwrap();
-    let (lead, key) = members::unlock(&mut tx, LEAD.0, LEAD.1).await.unwrap();
-    let member = members::make(&mut tx, clock, name, Role::Inspector, chosen(password))
+    let (lead, key) = members::unlock(&service.db, LEAD.0, LEAD.1).await.unwrap();
+    let name = members::MemberName::parse(name).unwrap();
+    let member = members::new_member(&name, Role::Inspector, chosen(password), None)
         .await
         .unwrap();
+    let mut tx = service.db.begin().await.unwrap();
+    members::insert(&mut tx, clock, &member).await.unwrap();
     let source = Source::Member(&lead, &key);
     members::grant(&mut tx, clock, "fcg-5", source, &member)
         .await

@@ -41,7 +41,10 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
         return wrong("the address has a user in it");
     }
     let host = url.host_str().unwrap_or_default();
-    let authority = authority.to_ascii_lowercase();
+    // Signatures cover the address to the letter, and clients write these in small letters.
+    if !written.starts_with(scheme) || authority.chars().any(|c| c.is_ascii_uppercase()) {
+        return wrong("the scheme and the host of the address are in small letters");
+    }
     if host.is_empty() || !authority.starts_with(host) {
         return wrong("the host of the address is not written as it would be called");
     }

@@ -28,13 +28,16 @@ fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String>
     let public = public_url.strip_prefix("https://")?.trim_end_matches('/');
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let plain = match header("x-forwarded-proto") {
-        // Of several proxies the first one is what the browser spoke to.
-        Some(scheme) => scheme.split(',').next().unwrap_or_default().trim() == "http",
+        // Where any of several proxies was spoken to over https, a redirect could lead round in a circle.
+        Some(schemes) => schemes.split(',').all(|scheme| scheme.trim() == "http"),
         // Without a word from the proxy: another host than the public one, and none of the headers that browsers send
         // over https and to their own machine alone.
         None => {
             let host = header(header::HOST.as_str())?;
-            host != public && !is_own_machine(host) && header("sec-fetch-site").is_none()
+            let host = host.strip_suffix(":443").unwrap_or(host);
+            host.trim_end_matches('.') != public
+                && !is_own_machine(host)
+                && header("sec-fetch-site").is_none()
         }
     };
     let path = uri.path_and_query()?;

@@ -18,6 +18,11 @@ const fn address(what: &'static str, put: &'static str, says: &'static str) -> M
 
 const MISTAKES: &[Mistake] = &[
     address(
+        "an address in capitals",
+        "HTTPS://Duty.Example.org\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
         "an address with a blank inside",
         "https://duty.example.org/my line\"",
         "a blank",

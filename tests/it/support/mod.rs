@@ -35,7 +35,7 @@ use dutyline::app::{self, Bound, Running};
 use dutyline::clock::Clock;
 use dutyline::config::Config;
 use dutyline::login::Role;
-use dutyline::members::{self, NewLineKey, Source};
+use dutyline::members::{self, MemberName, NewLineKey, Source};
 use dutyline::service::{Patience, Service};
 use dutyline::setup;
 use dutyline::simulator;
@@ -275,13 +275,17 @@ impl TestLine {
     /// Makes another member, who works on these lines.
     pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
         let clock = self.service().clock;
-        let mut tx = self.db().begin().await.expect("the database");
-        let lead = members::unlock(&mut tx, LEAD.0, LEAD.1)
+        let lead = members::unlock(self.db(), LEAD.0, LEAD.1)
             .await
             .expect("the lead");
-        let member = members::make(&mut tx, &clock, name, role, chosen(password))
+        let name = MemberName::parse(name).expect("a name");
+        let member = members::new_member(&name, role, chosen(password), None)
             .await
             .expect("a member");
+        let mut tx = self.db().begin().await.expect("the database");
+        members::insert(&mut tx, &clock, &member)
+            .await
+            .expect("a new member");
         for line in lines {
             let from = Source::Member(&lead.0, &lead.1);
             members::grant(&mut tx, &clock, line, from, &member)
