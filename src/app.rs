@@ -6,8 +6,8 @@ pub mod server;
 pub use providers::make_provider;
 
 use crate::clock::{Clock, RealTimers, Timers};
-use crate::conduct::Fetches;
 use crate::conduct::guesses::Guesses;
+use crate::conduct::{Batches, Fetches, LineKeys};
 use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
 use crate::counters::Counters;
 use crate::desk::{self, live::Live};
@@ -182,6 +182,8 @@ pub async fn build_with(
         logins: Logins::default(),
         receipts,
         guesses: Guesses::default(),
+        batches: Batches::default(),
+        line_keys: LineKeys::default(),
         take_fetches: Fetches::default(),
         live: Live::default(),
         per_session: Arc::default(),

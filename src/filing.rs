@@ -2,6 +2,7 @@
 
 use crate::clock::{hour, random_id};
 use crate::store::audit::{self, Act};
+use crate::store::cases::{CallReport, Case};
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
@@ -21,6 +22,37 @@ pub struct NewEntry<'a> {
     pub by: Option<&'a str>,
     /// What it says.
     pub body: Value,
+}
+
+/// A report that something is sealed to.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// Its id.
+    pub report: Uuid,
+    /// Its line.
+    pub line: &'a str,
+    /// The public half of its key.
+    pub recipient: &'a str,
+}
+
+impl<'a> From<&'a Report> for Target<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self {
+            report: report.id,
+            line: &report.line,
+            recipient: &report.recipient,
+        }
+    }
+}
+
+impl<'a> From<&'a CallReport> for Target<'a> {
+    fn from(report: &'a CallReport) -> Self {
+        Self {
+            report: report.id,
+            line: &report.line,
+            recipient: &report.recipient,
+        }
+    }
 }
 
 /// Adds an entry to a report, sealed to the report's key. Gives the entry's id.
@@ -59,12 +91,13 @@ pub async fn add_entry_also(
 /// # Errors
 ///
 /// When the report's key is none.
-pub fn seal(
-    report: &Report,
+pub fn seal<'a>(
+    target: impl Into<Target<'a>>,
     new: NewEntry<'_>,
     also: &[Recipient],
 ) -> Result<EntryRow, StoreError> {
-    let recipient: Recipient = report
+    let target: Target<'a> = target.into();
+    let recipient: Recipient = target
         .recipient
         .parse()
         .map_err(|_| StoreError::Unreadable("report key"))?;
@@ -72,8 +105,8 @@ pub fn seal(
     let kind = new.kind;
     let entry = Entry {
         address: Address {
-            line: report.line.clone(),
-            report: report.id,
+            line: target.line.to_owned(),
+            report: target.report,
             entry: id,
             kind,
         },
@@ -84,7 +117,7 @@ pub fn seal(
     let to: Vec<&Recipient> = std::iter::once(&recipient).chain(also).collect();
     Ok(EntryRow {
         id,
-        report: report.id,
+        report: target.report,
         kind: kind.as_str().to_owned(),
         sealed: seal_entry_to(&entry, &to).bytes,
     })
@@ -103,18 +136,26 @@ pub async fn add_sealed(
     by: Option<&str>,
 ) -> Result<(), StoreError> {
     reports::insert_entry(tx, entry).await?;
-    audit::append(
-        tx,
-        &report.line,
-        Act {
-            at,
-            actor: by,
-            action: "entry_added",
-            report: Some(report.id),
-            object: Some(entry.id),
-            digest: Some(Sha256::digest(&entry.sealed).into()),
-            detail: Some(&entry.kind),
-        },
-    );
+    audit::append(tx, &report.line, added(entry, at, by));
     Ok(())
+}
+
+/// Adds a sealed entry to a report of a case.
+pub fn add_to_case(case: &mut Case, entry: EntryRow, at: DateTime<Utc>) {
+    let line = case.call.line.clone();
+    case.act(&line, added(&entry, at, None));
+    case.add_entry(entry);
+}
+
+/// The link that commits to an entry.
+pub fn added<'a>(entry: &'a EntryRow, at: DateTime<Utc>, by: Option<&'a str>) -> Act<'a> {
+    Act {
+        at,
+        actor: by,
+        action: "entry_added",
+        report: Some(entry.report),
+        object: Some(entry.id),
+        digest: Some(Sha256::digest(&entry.sealed).into()),
+        detail: Some(&entry.kind),
+    }
 }

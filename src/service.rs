@@ -49,6 +49,10 @@ pub struct Service {
     pub receipts: Bench,
     /// Slows guessing of receipts down.
     pub guesses: crate::conduct::guesses::Guesses,
+    /// Where webhooks wait for the commit under way.
+    pub batches: crate::conduct::Batches,
+    /// The lines' public keys.
+    pub line_keys: crate::conduct::LineKeys,
     /// Bounds how often the address of a take is fetched.
     pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.

@@ -5,14 +5,14 @@
 //! with the first words. What became of it is written down with it, and a step waits for that: the word that a
 //! recording has ended may come before its last sample.
 
-use super::facts::{add_to, make_report, report_of};
-use super::{open_state, take};
+use super::{facts, open_state, take};
 use crate::call::script::RecordingEnd;
 use crate::call::state::Place;
 use crate::clock::random_id;
 use crate::hidden::Hidden;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
+use crate::store::cases;
 use crate::store::reports::{self, Announced, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::jambonz::recording_id;
@@ -154,7 +154,9 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
             });
         }
     }
-    let report = report_of(&mut tx, report).await?;
+    let report = reports::get(&mut tx, report)
+        .await?
+        .ok_or(StoreError::Unreadable("report of a call"))?;
     let recording = reports::recording_by_lookup(&mut tx, &lookup).await?;
     tx.commit().await?;
     Ok(match recording {
@@ -200,15 +202,12 @@ fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
 ///
 /// When the database fails.
 pub async fn heard(service: &Service, tx: &mut Tx, stream: &Stream) -> Result<(), StoreError> {
-    let Some(call) = calls::by_id(tx, stream.call).await? else {
+    let Some(mut case) = cases::of_call(tx, stream.call).await? else {
         return Ok(());
     };
-    let (report, _) = call.place_of(stream.step);
-    if report == call.report {
-        make_report(service, tx, &call).await
-    } else {
-        add_to(service, tx, &call, report).await
-    }
+    let (report, _) = case.call.place_of(stream.step);
+    facts::belongs_to(service, &mut case, report, service.clock.line_now());
+    cases::write(tx, case.changes).await
 }
 
 /// The event with what is known here of what the step recorded, where the provider cannot know; none when it is as it

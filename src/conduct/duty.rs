@@ -3,71 +3,47 @@
 //! A provider's word on how such a call went proves nothing: a voicemail picks up too. The pressed key does, and it is
 //! written down before the two are put together.
 
-use super::{Conducting, Hook, Reply, StepRef, facts, open_state};
-use crate::call::flow::{self, Around, Input};
-use crate::call::state::{Place, State};
+use super::prepare::Prepared;
+use super::{Hook, Reply, StepRef, facts, open_state};
+use crate::call::flow;
+use crate::call::state::Place;
 use crate::clock::hour;
-use crate::filing::{NewEntry, add_entry};
 use crate::line::Line;
 use crate::report::entries::TalkBody;
 use crate::service::Service;
-use crate::store::audit::{self, Act};
-use crate::store::calls::{self, Call};
-use crate::store::{StoreError, Tx, reports};
-use crate::telephony::{Event, Links, Provider};
+use crate::store::StoreError;
+use crate::store::audit::Act;
+use crate::store::calls::Call;
+use crate::store::cases::{Case, Counted};
+use crate::telephony::{Links, Provider};
 use crate::vault::entry::EntryKind;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 /// The key that takes the call.
 const TAKE: &str = "1";
 
-impl Conducting<'_> {
-    /// What the conversation has to know besides what came back.
-    pub(super) async fn around(
-        &mut self,
-        line: &Line,
-        state: &State,
-        input: &Input,
-    ) -> Result<Around, StoreError> {
-        let asks = state.place == Place::Menu && *input == Input::Key('2');
-        let mut duty_busy = false;
-        if asks && !line.roster.people.is_empty() {
-            // Two that ask at once are counted one after the other.
-            calls::lock_roster(self.tx, &line.id).await?;
-            let at_duty = calls::at_duty(self.tx, &line.id).await?;
-            duty_busy = at_duty >= i64::from(line.roster.at_once);
-        }
-        Ok(Around {
-            now: self.service.clock.line_now(),
-            duty_busy,
-            reply_sounds: self.reply_sounds(line, state, input),
-        })
-    }
-}
-
 /// A webhook about the telephone that was rung. It names our call and step in an address we signed for; the provider's
-/// id in it is another call's.
-pub(super) async fn of_whoever_was_rung(
+/// id in it is another call's. Gives the case when something is to be written.
+pub(super) fn of_whoever_was_rung(
     service: &Service,
-    provider: &dyn Provider,
-    hook: &Hook,
+    prepared: &Prepared,
     at: &StepRef,
-    event: &Event,
-) -> Result<Reply, StoreError> {
-    let mut tx = service.db.begin().await?;
-    let call = calls::by_id(&mut tx, at.call).await?;
-    let rung = call
+    case: Option<Case>,
+) -> Result<(Reply, Option<Case>), StoreError> {
+    let (provider, event) = (prepared.provider.as_ref(), &prepared.event);
+    let rung = case
         .as_ref()
-        .and_then(|call| rung(service, provider, call, at));
-    let (Some(call), Some((line, person))) = (call, rung) else {
+        .and_then(|case| rung(service, provider, &case.call, at));
+    let (Some(mut case), Some((line, person))) = (case, rung) else {
         // The caller is gone, or was rung for longer than they waited.
-        return Ok(Reply::Script(provider.render_taken(false)));
+        return Ok((Reply::Script(provider.render_taken(false)), None));
     };
-    if matches!(hook, Hook::Whisper(_)) {
+    if matches!(prepared.hook, Hook::Whisper(_)) {
         let links = Links {
             public_url: service.config.public_url.clone(),
             provider: provider.name().to_owned(),
-            call: call.id,
+            call: case.call.id,
             line: line.id.clone(),
             step: at.step,
             take_key: String::new().into(),
@@ -76,16 +52,16 @@ pub(super) async fn of_whoever_was_rung(
             language: line.languages.first().cloned().unwrap_or_default(),
         };
         let whisper = provider.render_whisper(&flow::whisper(line), &links);
-        return Ok(Reply::Script(whisper));
+        return Ok((Reply::Script(whisper), None));
     }
     let keys = event.keys.as_ref().map(|keys| keys.show().as_str());
     let taken = keys == Some(TAKE) && !event.ended;
-    if taken && !call.is_taken(at.step) {
-        take(service, &mut tx, &call, line, person, at.step).await?;
-        tx.commit().await?;
-        service.wake.notify_one();
+    let reply = Reply::Script(provider.render_taken(taken));
+    if !taken || case.call.is_taken(at.step) {
+        return Ok((reply, None));
     }
-    Ok(Reply::Script(provider.render_taken(taken)))
+    take(service, &mut case, line, person, at.step, prepared.now)?;
+    Ok((reply, Some(case)))
 }
 
 /// The line and whom of its roster this step rings right now.
@@ -109,40 +85,37 @@ fn rung<'a>(
 }
 
 /// The call is taken: from now on it is a report, which shows on the inspectors' screens with a place for their notes.
-async fn take(
+fn take(
     service: &Service,
-    tx: &mut Tx,
-    call: &Call,
+    case: &mut Case,
     line: &Line,
     person: usize,
     step: u32,
+    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    calls::set_taken(tx, call.id, step).await?;
-    service.counters.calls_taken.add();
-    reports::set_source(tx, call.report, "live").await?;
-    facts::make_report(service, tx, call).await?;
-    let report = facts::report_of(tx, call.report).await?;
+    case.call.taken_step = i32::try_from(step).ok();
+    case.call_changed();
+    case.count(Counted::CallTaken);
+    if !case.own.is_report() {
+        case.set_live();
+    }
+    facts::make_report(service, case, now);
     let body = json!(TalkBody {
         on_duty: &line.roster.people[person].name,
         step,
         recorded: line.roster.record,
     });
-    let entry = NewEntry {
-        kind: EntryKind::Talk,
-        at: service.clock.line_now(),
-        by: None,
-        body,
-    };
-    add_entry(tx, &report, entry).await.map(drop)
+    facts::add_entry(case, case.own.id, EntryKind::Talk, now, body)
 }
 
 /// The talk is over: pages that show it as running are to learn it.
-pub(super) fn note_end(service: &Service, tx: &mut Tx, call: &Call) {
+pub(super) fn note_end(service: &Service, case: &mut Case) {
+    let (line, report) = (case.call.line.clone(), case.own.id);
     let act = Act {
         at: hour(service.clock.line_now()),
         action: "talk_ended",
-        report: Some(call.report),
+        report: Some(report),
         ..Act::default()
     };
-    audit::append(tx, &call.line, act);
+    case.act(&line, act);
 }

@@ -1,87 +1,71 @@
 //! Facts about recordings, applied by the recording's id, whatever webhook brings them.
 
-use super::Conducting;
 use crate::call::flow::Effect;
 use crate::call::state::State;
 use crate::clock::{hour, random_id};
-use crate::filing::{NewEntry, add_entry, add_sealed};
-use crate::line::Line;
+use crate::filing::{self, NewEntry};
 use crate::report::entries::TakeBody;
 use crate::report::status::Move;
 use crate::service::Service;
-use crate::store::audit::{self, Act};
-use crate::store::calls::{self, Call};
+use crate::store::audit::Act;
+use crate::store::calls::Call;
+use crate::store::cases::{Case, Counted, NewRecording};
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, Announced, EntryRow, Report};
+use crate::store::reports::{EntryRow, RecordingRow};
 use crate::store::strays::{self, Stray};
-use crate::store::{StoreError, Tx, hours};
+use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::entry::EntryKind;
-use chrono::Datelike;
+use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
 use tracing::warn;
 use uuid::Uuid;
 
-/// Keeps what a webhook says of a recording of a known call. True when that is a recording not heard of before.
-pub(super) async fn keep(
-    turn: &mut Conducting<'_>,
-    call: &Call,
-    step: u32,
-) -> Result<bool, StoreError> {
-    let Some(fact) = turn.event.recording.clone() else {
-        return Ok(false);
-    };
-    keep_fact(
-        turn.service,
-        turn.tx,
-        turn.provider.name(),
-        call,
-        &fact,
-        step,
-    )
-    .await
+/// The two times at which something is decided.
+#[derive(Clone, Copy)]
+pub struct Times {
+    /// Line time.
+    pub now: DateTime<Utc>,
+    /// System time.
+    pub system_now: DateTime<Utc>,
 }
 
-/// The steps that were spoken into, and of whose recording nobody has said which it is, in order of speaking.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn unnamed_steps(
-    tx: &mut Tx,
-    call: &Call,
-    state: &State,
-) -> Result<Vec<u32>, StoreError> {
+impl Times {
+    /// As the service's clock says.
+    pub fn of(service: &Service) -> Self {
+        Self {
+            now: service.clock.line_now(),
+            system_now: service.clock.system_now(),
+        }
+    }
+}
+
+/// The steps that were spoken into, and of whose recording nobody has said which it is, in order of speaking. `recordings`
+/// are those of the call's reports.
+pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) -> Vec<u32> {
     let mut spoken: Vec<u32> = state
         .takes
         .iter()
         .flat_map(|take| take.steps.clone())
         .collect();
     spoken.sort_unstable();
-    let mut unnamed = Vec::new();
-    for step in spoken {
-        let (report, number) = call.place_of(step);
-        let rows = reports::recordings(tx, report).await?;
-        if rows.iter().all(|row| row.step != number) {
-            unnamed.push(step);
-        }
-    }
-    Ok(unnamed)
+    spoken.retain(|step| {
+        let place = call.place_of(*step);
+        recordings.iter().all(|row| (row.report, row.step) != place)
+    });
+    spoken
 }
 
-/// Keeps a recording a call is found to have without any webhook having said so.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn accept_orphan(
+/// Keeps a recording a call is found to have without any webhook having said so. `other` is a recording of another call
+/// that is the same one at the provider.
+pub fn accept_orphan(
     service: &Service,
-    tx: &mut Tx,
+    case: &mut Case,
     provider: &str,
-    call: &Call,
     recording: &str,
     step: u32,
-) -> Result<(), StoreError> {
+    other: Option<Uuid>,
+) {
     let fact = RecordingFact {
         id: recording.to_owned().into(),
         outcome: RecordingOutcome::Completed {
@@ -89,177 +73,144 @@ pub async fn accept_orphan(
             end: None,
         },
     };
-    keep_fact(service, tx, provider, call, &fact, step)
-        .await
-        .map(drop)
+    let times = Times::of(service);
+    keep(service, case, provider, &fact, step, other, times);
 }
 
-async fn keep_fact(
+/// Keeps what is said of a recording of a known call. True when that is a recording not heard of before. `other` is a
+/// recording that is the same one at the provider, if there is one.
+pub(super) fn keep(
     service: &Service,
-    tx: &mut Tx,
+    case: &mut Case,
     provider: &str,
-    call: &Call,
     fact: &RecordingFact,
     step: u32,
-) -> Result<bool, StoreError> {
+    other: Option<Uuid>,
+    times: Times,
+) -> bool {
     let sid = fact.id.show();
-    let lookup = service.recording_lookup(provider, sid, call.id);
+    let lookup = service.recording_lookup(provider, sid, case.call.id);
     if fact.outcome == RecordingOutcome::Absent {
-        absent(tx, &lookup).await?;
-        return Ok(false);
+        // The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
+        if let Some(recording) = case.set_absent(&lookup) {
+            case.cancel(Kind::Fetch, recording);
+        }
+        return false;
+    }
+    let known = case.recordings.iter().find(|row| row.lookup == lookup);
+    if let Some(known) = known {
+        // If it could not be fetched so far, it may be there now.
+        let known = known.id;
+        case.hasten(Kind::Fetch, known, times.system_now);
+        return false;
     }
     let id = random_id();
     let silent = fact.outcome == RecordingOutcome::Silent;
     // What adds nothing to an earlier report does not stand in it.
     let (report, number) = match silent {
-        true => (call.report, i32::try_from(step).unwrap_or(i32::MAX)),
-        false => call.place_of(step),
+        true => (case.own.id, i32::try_from(step).unwrap_or(i32::MAX)),
+        false => case.call.place_of(step),
     };
-    let announced = Announced {
-        lookup: &lookup,
-        source: &service.source_lookup(provider, sid),
-        sid: &service.seal_sid(provider, sid),
-    };
-    let now = service.clock.system_now();
-    if !reports::announce(tx, id, report, &announced, number).await? {
-        // If it could not be fetched so far, it may be there now.
-        if let Some(known) = reports::recording_by_lookup(tx, &lookup).await? {
-            jobs::hasten(tx, Kind::Fetch, known.id, now).await?;
-        }
-        return Ok(false);
+    if let Some(other) = other {
+        warn!(recording = %id, %other, provider, "recording named by a second call; kept in both");
     }
-    let others = reports::of_same_source(tx, id).await?;
-    if let Some(other) = others.first() {
-        warn!(recording = %id, other = %other.id, provider, "recording named by a second call; kept in both");
+    case.add_recording(NewRecording {
+        row: RecordingRow {
+            id,
+            report,
+            lookup: lookup.to_vec(),
+            sid: Some(service.seal_sid(provider, sid)),
+            step: number,
+            state: "announced".to_owned(),
+            file: None,
+            padded: None,
+            sha256: None,
+            deleted: false,
+            outcome: None,
+        },
+        source: service.source_lookup(provider, sid),
+    });
+    case.enqueue(Kind::Fetch, id, provider, times.system_now);
+    if !silent {
+        belongs_to(service, case, report, times.now);
     }
-    jobs::enqueue_at(tx, random_id(), Kind::Fetch, id, provider, now).await?;
-    if silent {
-        return Ok(true);
-    }
-    if report == call.report {
-        make_report(service, tx, call).await?;
+    true
+}
+
+/// Something was said that belongs to this report, the call's own or the earlier one.
+pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: DateTime<Utc>) {
+    if report == case.own.id {
+        make_report(service, case, now);
     } else {
-        add_to(service, tx, call, report).await?;
+        add_to(case, now);
     }
-    Ok(true)
 }
 
 /// Something was added to an earlier report: it has to say who did, and somebody has to look at it.
-pub(super) async fn add_to(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
-    earlier: Uuid,
-) -> Result<(), StoreError> {
-    reports::lock(tx, earlier).await?;
-    let report = report_of(tx, earlier).await?;
-    let at = hour(service.clock.line_now());
-    if let Some(caller) = calls::set_added(tx, call.id).await? {
+fn add_to(case: &mut Case, now: DateTime<Utc>) {
+    let Some(earlier) = case.earlier.as_ref().map(|report| report.id) else {
+        return;
+    };
+    let at = hour(now);
+    if let Some(caller) = case.caller.take() {
         let entry = EntryRow {
             id: caller.entry,
             report: earlier,
             kind: EntryKind::Caller.as_str().to_owned(),
             sealed: caller.sealed,
         };
-        add_sealed(tx, &report, &entry, at, None).await?;
+        filing::add_to_case(case, entry, at);
     }
     let (closed, queued) = Move::Reopen.between();
-    if reports::change_status(tx, earlier, closed.as_str(), queued.as_str(), None).await? {
+    if case.reopen(closed.as_str(), queued.as_str()) {
+        let line = case.call.line.clone();
         let act = Act {
             at,
             action: Move::Reopen.as_str(),
             report: Some(earlier),
             ..Act::default()
         };
-        audit::append(tx, &report.line, act);
+        case.act(&line, act);
     }
-    if call.settled && !call.added {
-        let own = report_of(tx, call.report).await?;
-        has_come_after_all(tx, &own);
+    if case.call.settled && !case.call.added {
+        has_come_after_all(case);
     }
-    Ok(())
+    if !case.call.added {
+        case.call.added = true;
+        case.call_changed();
+    }
 }
 
 /// A recording came to light when its call was settled, and counted as one without a message.
-fn has_come_after_all(tx: &mut Tx, own: &Report) {
-    if own.reference.is_none() {
-        hours::take_without_message(tx, &own.line, own.received_hour);
+fn has_come_after_all(case: &mut Case) {
+    if !case.own.is_report() {
+        case.count_hour(0, -1);
     }
-}
-
-/// The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
-async fn absent(tx: &mut Tx, lookup: &[u8; 32]) -> Result<(), StoreError> {
-    let Some(recording) = reports::recording_by_lookup(tx, lookup).await? else {
-        return Ok(());
-    };
-    if reports::give_up(tx, recording.id, "absent").await? {
-        jobs::cancel(tx, Kind::Fetch, recording.id).await?;
-    }
-    Ok(())
 }
 
 /// The first recording of a call makes it a report, with a reference and in the queue.
-pub(super) async fn make_report(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
-) -> Result<(), StoreError> {
-    let report = report_of(tx, call.report).await?;
-    if report.reference.is_some() {
-        return Ok(());
+pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>) {
+    if case.own.is_report() {
+        return;
     }
-    let now = service.clock.line_now();
-    let year = match service.config.line(&call.line) {
+    if case.call.settled && !case.call.added {
+        has_come_after_all(case);
+    }
+    let year = match service.config.line(&case.call.line) {
         Some(line) => now.with_timezone(&line.schedule.timezone).year(),
         None => now.year(),
     };
-    let Some(reference) = reports::promote(tx, call.report, &call.line, year).await? else {
-        return Ok(());
+    case.queue(year);
+    case.count(Counted::Report);
+    let (line, report) = (case.call.line.clone(), case.own.id);
+    // Its reference, the link's detail, is known at the commit.
+    let act = Act {
+        at: hour(now),
+        action: "report_queued",
+        report: Some(report),
+        ..Act::default()
     };
-    service.counters.reports.add();
-    if call.settled && !call.added {
-        has_come_after_all(tx, &report);
-    }
-    audit::append(
-        tx,
-        &call.line,
-        Act {
-            at: hour(now),
-            action: "report_queued",
-            report: Some(call.report),
-            detail: Some(&reference),
-            ..Act::default()
-        },
-    );
-    Ok(())
-}
-
-/// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
-/// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
-/// its id.
-pub(super) async fn of_unknown_call(
-    turn: &mut Conducting<'_>,
-    line: Option<&Line>,
-    lookup: &[u8; 32],
-) -> Result<(), StoreError> {
-    let Some(fact) = turn.event.recording.clone() else {
-        return Ok(());
-    };
-    if fact.outcome == RecordingOutcome::Absent {
-        return Ok(());
-    }
-    let only_line = match turn.service.config.lines.as_slice() {
-        [only] => Some(&only.line),
-        _ => None,
-    };
-    let Some(line) = line.or(only_line) else {
-        let provider = turn.provider.name();
-        return keep_stray(turn.service, turn.tx, provider, turn.event, &fact).await;
-    };
-    let call = turn.new_call(line, lookup, None).await?;
-    keep_fact(turn.service, turn.tx, turn.provider.name(), &call, &fact, 0).await?;
-    // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
-    super::end_call(turn.service, turn.tx, &call).await
+    case.act(&line, act);
 }
 
 /// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
@@ -288,44 +239,58 @@ pub(super) async fn keep_stray(
 }
 
 /// Writes down what the conversation decided besides its state.
-pub(super) async fn write_effect(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
+///
+/// # Errors
+///
+/// When the key of the report in the database is none.
+pub(super) fn write_effect(
+    case: &mut Case,
+    now: DateTime<Utc>,
     effect: &Effect,
 ) -> Result<(), StoreError> {
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            service.counters.keys_unasked.add();
+            case.count(Counted::KeyUnasked);
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.
         Effect::ReceiptSpoken => return Ok(()),
     };
-    let (report, by_step) = call.place_of(*by);
-    let report = report_of(tx, report).await?;
-    let replaced_steps: Vec<i32> = steps.iter().map(|step| call.place_of(*step).1).collect();
-    let now = service.clock.line_now();
-    add_entry(
-        tx,
-        &report,
-        NewEntry {
-            kind: EntryKind::Take,
-            at: now,
-            by: None,
-            body: json!(TakeBody {
-                replaced_steps: &replaced_steps,
-                by_step,
-            }),
-        },
-    )
-    .await
-    .map(drop)
+    let (report, by_step) = case.call.place_of(*by);
+    let replaced_steps: Vec<i32> = steps
+        .iter()
+        .map(|step| case.call.place_of(*step).1)
+        .collect();
+    let body = json!(TakeBody {
+        replaced_steps: &replaced_steps,
+        by_step,
+    });
+    add_entry(case, report, EntryKind::Take, now, body)
 }
 
-pub(super) async fn report_of(tx: &mut Tx, id: Uuid) -> Result<Report, StoreError> {
-    reports::get(tx, id)
-        .await?
-        .ok_or(StoreError::Unreadable("report of a call"))
+/// Seals an entry of the service's own to one of the case's reports, and adds it.
+///
+/// # Errors
+///
+/// When the report is not the case's, or its key in the database is none.
+pub(super) fn add_entry(
+    case: &mut Case,
+    report: Uuid,
+    kind: EntryKind,
+    at: DateTime<Utc>,
+    body: serde_json::Value,
+) -> Result<(), StoreError> {
+    let new = NewEntry {
+        kind,
+        at,
+        by: None,
+        body,
+    };
+    let report = case
+        .report(report)
+        .ok_or(StoreError::Unreadable("report of a call"))?;
+    let entry = filing::seal(report, new, &[])?;
+    filing::add_to_case(case, entry, hour(at));
+    Ok(())
 }

@@ -6,32 +6,23 @@ use crate::call::flow::{self, Around, Input};
 use crate::call::script::RecordingEnd;
 use crate::call::state::{Place, State};
 use crate::service::Service;
-use crate::store::calls::Call;
-use crate::store::{StoreError, Tx, reports};
+use crate::store::StoreError;
+use crate::store::cases::Case;
 
 /// The state of a call that is over, with what was being recorded when it ended as a take. It is one, whether the provider
 /// asked for the next step or not.
 ///
 /// # Errors
 ///
-/// When the database fails.
-pub async fn hung_up(
-    service: &Service,
-    tx: &mut Tx,
-    call: &Call,
-    state: State,
-) -> Result<State, StoreError> {
-    let (Place::Recording { .. }, Some(line)) = (state.place, service.config.line(&call.line))
+/// When the key of the report in the database is none.
+pub fn hung_up(service: &Service, case: &mut Case, state: State) -> Result<State, StoreError> {
+    let (Place::Recording { .. }, Some(line)) = (state.place, service.config.line(&case.call.line))
     else {
         return Ok(state);
     };
-    let (report, number) = call.place_of(state.step);
-    let rows = reports::recordings(tx, report).await?;
-    let of_this_step = rows.iter().filter(|row| row.step == number);
-    if !of_this_step
-        .into_iter()
-        .any(|row| is_of_speech(service, row))
-    {
+    let place = case.call.place_of(state.step);
+    let mut rows = case.recordings.iter();
+    if !rows.any(|row| (row.report, row.step) == place && is_of_speech(service, row)) {
         return Ok(state);
     }
     let around = Around {
@@ -45,7 +36,7 @@ pub async fn hung_up(
     };
     let turn = flow::next(line, around, state, input);
     for effect in &turn.effects {
-        write_effect(service, tx, call, effect).await?;
+        write_effect(case, around.now, effect)?;
     }
     Ok(turn.state)
 }

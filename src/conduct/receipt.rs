@@ -1,18 +1,18 @@
 //! Calling back: what stands behind a receipt, looked up before the conversation takes it in.
 
 use super::guesses::Asker;
-use super::{Conducting, Hook, open_state};
-use crate::call::flow::{self, Found, Input};
-use crate::call::state::{Earlier, State};
-use crate::filing;
+use super::{Hook, open_state};
+use crate::call::flow::{self, Found};
+use crate::call::state::Earlier;
+use crate::filing::{self, NewEntry};
 use crate::hidden::Hidden;
-use crate::line::Line;
 use crate::line::number::Caller;
 use crate::members::confirming;
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::calls::{self, Call, SealedCaller};
+use crate::store::cases::CallReport;
 use crate::store::reports::{self, ByReceipt, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Provider};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// What stands behind a receipt.
 pub(super) enum LookedUp {
     /// A report.
-    Report(Uuid, Earlier),
+    Report(Box<Report>, Earlier),
     /// No report of this line.
     Nothing,
     /// Two callers were told this receipt, so it opens neither report.
@@ -50,6 +50,42 @@ impl LookedUp {
             // Digits that are no receipt are told apart before anybody asks what stands behind them.
             Self::NoTime | Self::NoReceipt => Found::NoTime,
         }
+    }
+}
+
+/// What a call needs to add to the report of a receipt.
+pub(super) struct Addition {
+    /// The report's id.
+    pub report: Uuid,
+    /// The report.
+    pub target: CallReport,
+    /// Who calls, sealed to the report's key.
+    pub caller: SealedCaller,
+}
+
+impl Addition {
+    /// Seals who calls to the report's key.
+    ///
+    /// # Errors
+    ///
+    /// When the report's key in the database is none.
+    pub fn new(report: &Report, caller: NewEntry<'_>) -> Result<Self, StoreError> {
+        let target = CallReport {
+            id: report.id,
+            line: report.line.clone(),
+            recipient: report.recipient.clone(),
+            status: report.status.clone(),
+            received_hour: report.received_hour,
+        };
+        let entry = filing::seal(&target, caller, &[])?;
+        Ok(Self {
+            report: report.id,
+            target,
+            caller: SealedCaller {
+                entry: entry.id,
+                sealed: entry.sealed,
+            },
+        })
     }
 }
 
@@ -110,7 +146,7 @@ pub(super) async fn look_up(
         }
     }
     Ok(earlier.map_or(LookedUp::Nothing, |earlier| {
-        LookedUp::Report(report.id, earlier)
+        LookedUp::Report(report, earlier)
     }))
 }
 
@@ -186,39 +222,4 @@ async fn reply(
         error!(report = %report.id, entry = %id, "a reply is not the one that was approved; it is not spoken");
     }
     Ok(text.map(Hidden::new))
-}
-
-impl Conducting<'_> {
-    /// Can the reply to the earlier report be said on this call: the one it knows, or the one that was just found?
-    pub(super) fn reply_sounds(&self, line: &Line, state: &State, input: &Input) -> bool {
-        let found = match input {
-            Input::Typed {
-                found: Found::Report(earlier),
-                ..
-            } => Some(earlier),
-            _ => state.earlier.as_ref(),
-        };
-        let reply = found.and_then(|earlier| earlier.reply.as_ref());
-        self.provider.capabilities().has_voice
-            || reply.is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.show()))
-    }
-
-    /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
-    /// to its key now, while it is known, and stands in it once something is added.
-    pub(super) async fn call_back(&mut self, call: &Call, from: u32) -> Result<(), StoreError> {
-        let LookedUp::Report(id, _) = self.looked_up else {
-            return Ok(());
-        };
-        reports::lock(self.tx, id).await?;
-        let report = reports::get(self.tx, id)
-            .await?
-            .ok_or(StoreError::Unreadable("report of a receipt"))?;
-        let caller = self.caller(self.service.clock.line_now());
-        let entry = filing::seal(&report, caller, &[])?;
-        let caller = SealedCaller {
-            entry: entry.id,
-            sealed: entry.sealed,
-        };
-        calls::set_addition(self.tx, call.id, id, from, &caller).await
-    }
 }

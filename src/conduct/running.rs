@@ -1,6 +1,7 @@
 //! Calls that run, for a provider whose connection was lost and is back.
 
-use super::{open_answer, open_state};
+use super::decide::open_answer;
+use super::open_state;
 use crate::service::Service;
 use crate::store::{StoreError, calls};
 use crate::telephony::Running;

@@ -80,7 +80,13 @@ pub struct Act<'a> {
 
 /// Adds a link to a line's chain, at the commit: until then nothing waits for it, and nothing reads it.
 pub fn append(tx: &mut Tx, line: &str, act: Act<'_>) {
-    let link = Link {
+    let link = link_of(line, act);
+    tx.acts.entry(line.to_owned()).or_default().push(link);
+}
+
+/// A link as it is gathered: its number and hash come at the commit.
+pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
+    Link {
         line: line.to_owned(),
         seq: 0,
         at: act.at,
@@ -90,8 +96,7 @@ pub fn append(tx: &mut Tx, line: &str, act: Act<'_>) {
         object: act.object,
         digest: act.digest,
         detail: act.detail.map(str::to_owned),
-    };
-    tx.acts.entry(line.to_owned()).or_default().push(link);
+    }
 }
 
 /// Writes the links of a transaction. The heads are locked in order of line, so that there is one order of all links of

@@ -11,6 +11,8 @@ row! {
     pub struct Call {
         /// Our id, in the addresses we hand out.
         pub id: Uuid,
+        /// Keyed hash of the provider and its id of the call.
+        pub lookup: Vec<u8>,
         /// The line's id.
         pub line: String,
         /// The report it becomes, or would have become.
@@ -42,6 +44,11 @@ row! {
 const STEPS: i32 = 10_000;
 
 impl Call {
+    /// The keyed hash it is found by; zeros when the row holds none.
+    pub fn lookup_bytes(&self) -> [u8; 32] {
+        self.lookup.as_slice().try_into().unwrap_or_default()
+    }
+
     /// Where what a step records stands: the report, and its number there.
     pub fn place_of(&self, step: u32) -> (Uuid, i32) {
         let step = i32::try_from(step).unwrap_or(STEPS).min(STEPS - 1);
@@ -49,6 +56,24 @@ impl Call {
             (Some(earlier), Some(from), Some(offset)) if step >= from => (earlier, offset + step),
             _ => (self.report, step),
         }
+    }
+
+    /// From step `from` on what the call records is added to an earlier report, about which so many calls have called back
+    /// before: each gets numbers of its own.
+    ///
+    /// # Errors
+    ///
+    /// When there are no numbers left.
+    pub fn add_to(&mut self, earlier: Uuid, from: u32, called_back: i64) -> Result<()> {
+        let offset = i32::try_from(called_back + 1)
+            .ok()
+            .and_then(|count| count.checked_mul(STEPS))
+            .filter(|offset| offset.checked_add(STEPS).is_some())
+            .ok_or(StoreError::Unreadable("number of calls back"))?;
+        self.addition_to = Some(earlier);
+        self.addition_from = Some(step_column(from)?);
+        self.addition_offset = Some(offset);
+        Ok(())
     }
 
     /// Did whoever this step rang take the call?
@@ -65,6 +90,7 @@ impl Call {
 }
 
 /// The first entry of an addition: who called, sealed to the earlier report's key.
+#[derive(Clone)]
 pub struct SealedCaller {
     /// The entry's id.
     pub entry: Uuid,
@@ -73,29 +99,20 @@ pub struct SealedCaller {
 }
 
 statements! {
-    BY_LOOKUP = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
-    BY_ID = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
-    BY_ID_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
-    BY_LOOKUP_UNLOCKED = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
-    OF_LINE_RUNNING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND ended = FALSE AND state IS NOT NULL";
-    BY_RECORDING = "SELECT id, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
+    BY_LOOKUP = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
+    BY_ID = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
+    BY_ID_UNLOCKED = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
+    BY_LOOKUP_UNLOCKED = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
+    OF_LINE_RUNNING = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND ended = FALSE AND state IS NOT NULL";
+    BY_RECORDING = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
         WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";
-    SET_ADDITION = "UPDATE calls SET addition_to = $2, addition_from = $3, addition_offset = $4, addition_entry = $5, addition_caller = $6 WHERE id = $1";
-    CALLER = "SELECT addition_entry, addition_caller FROM calls WHERE id = $1 AND addition_caller IS NOT NULL";
-    SET_ADDED = "UPDATE calls SET added = TRUE, addition_entry = NULL, addition_caller = NULL WHERE id = $1";
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
         WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.id = calls.report AND received_hour < $1)";
-    INSERT = "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled) VALUES ($1, $2, $3, $4, $5, $6, FALSE, FALSE)";
-    SET_STATE = "UPDATE calls SET state = $2 WHERE id = $1";
-    SET_ENDED = "UPDATE calls SET ended = TRUE, at_duty = FALSE WHERE id = $1 AND NOT ended";
-    SET_AT_DUTY = "UPDATE calls SET at_duty = $2 WHERE id = $1";
-    SET_TAKEN = "UPDATE calls SET taken_step = $2 WHERE id = $1";
     AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
     LOCK_ROSTER = "SELECT CAST($1 AS TEXT)", postgres: " FROM pg_advisory_xact_lock(hashtextextended('roster ' || $1, 0))";
     STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
-    KEEP_STEP = "INSERT INTO steps (call, step, answer) VALUES ($1, $2, $3) ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
     RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE";
 }
@@ -130,86 +147,15 @@ pub async fn by_recording(tx: &mut Tx, report: Uuid, number: i32) -> Result<Opti
     run!(tx, BY_RECORDING, fetch_optional, report, number)
 }
 
-/// From step `from` on what a call records is added to an earlier report, which must be locked: calls that add to it
-/// at once get numbers of their own. `caller` is kept until something is added.
-pub async fn set_addition(
-    tx: &mut Tx,
-    id: Uuid,
-    earlier: Uuid,
-    from: u32,
-    caller: &SealedCaller,
-) -> Result<()> {
-    let found: Option<(i64,)> = run!(tx, CALLS_BACK, fetch_optional, earlier)?;
-    let before = found.map_or(0, |(count,)| count);
-    let offset = i32::try_from(before + 1)
-        .ok()
-        .and_then(|count| count.checked_mul(STEPS))
-        .filter(|offset| offset.checked_add(STEPS).is_some())
-        .ok_or(StoreError::Unreadable("number of calls back"))?;
-    run!(
-        tx,
-        SET_ADDITION,
-        execute,
-        id,
-        earlier,
-        step_column(from)?,
-        offset,
-        caller.entry,
-        &caller.sealed[..]
-    )
-    .map(drop)
-}
-
-/// Notes that something was added in a call. Gives who called, the first time.
-pub async fn set_added(tx: &mut Tx, id: Uuid) -> Result<Option<SealedCaller>> {
-    let found: Option<(Uuid, Vec<u8>)> = run!(tx, CALLER, fetch_optional, id)?;
-    run!(tx, SET_ADDED, execute, id)?;
-    Ok(found.map(|(entry, sealed)| SealedCaller { entry, sealed }))
-}
-
 /// Forgets who called back and added nothing, of calls that arrived before `before`.
 pub async fn forget_callers(tx: &mut Tx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET_CALLERS, execute, before).map(drop)
 }
 
-/// Writes down a new call.
-///
-/// # Errors
-///
-/// [`StoreError::Duplicate`] when the call is known already.
-pub async fn insert(tx: &mut Tx, call: &Call, lookup: &[u8; 32]) -> Result<()> {
-    run!(
-        tx,
-        INSERT,
-        execute,
-        call.id,
-        &lookup[..],
-        &call.line,
-        call.report,
-        call.sid.as_deref(),
-        call.state.as_deref()
-    )
-    .map(drop)
-}
-
-/// Replaces the state of a running call.
-pub async fn set_state(tx: &mut Tx, id: Uuid, state: &[u8]) -> Result<()> {
-    run!(tx, SET_STATE, execute, id, state).map(drop)
-}
-
-/// Notes that the call is over; true the first time.
-pub async fn set_ended(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    Ok(run!(tx, SET_ENDED, execute, id)? == 1)
-}
-
-/// Notes that the roster is rung for a call, or no longer.
-pub async fn set_at_duty(tx: &mut Tx, id: Uuid, at_duty: bool) -> Result<()> {
-    run!(tx, SET_AT_DUTY, execute, id, at_duty).map(drop)
-}
-
-/// Notes that whoever this step rang took the call.
-pub async fn set_taken(tx: &mut Tx, id: Uuid, step: u32) -> Result<()> {
-    run!(tx, SET_TAKEN, execute, id, step_column(step)?).map(drop)
+/// How many calls have called back about a report.
+pub async fn called_back(tx: &mut Tx, report: Uuid) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, CALLS_BACK, fetch_optional, report)?;
+    Ok(found.map_or(0, |(count,)| count))
 }
 
 /// Holds a line's roster until the transaction ends: who counts the calls that are with it and then adds one must be
@@ -235,11 +181,6 @@ pub async fn settle(tx: &mut Tx, id: Uuid) -> Result<()> {
 pub async fn step(tx: &mut Tx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
     Ok(found.map(|(answer,)| answer))
-}
-
-/// Writes down the answer a step is given.
-pub async fn keep_step(tx: &mut Tx, call: Uuid, step: u32, answer: &[u8]) -> Result<()> {
-    run!(tx, KEEP_STEP, execute, call, step_column(step)?, answer).map(drop)
 }
 
 /// How many calls of a line are running.

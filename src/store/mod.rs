@@ -6,6 +6,7 @@
 //! | file | rows |
 //! |---|---|
 //! | [`calls`] | running calls, their steps |
+//! | [`cases`] | a call with its report, recordings and answers: loaded and written many at a time |
 //! | [`strays`] | recordings whose line is not known yet |
 //! | [`reports`] | reports, entries, recordings, receipts |
 //! | [`hours`] | how many calls came in which hour |
@@ -18,6 +19,7 @@
 
 pub mod audit;
 pub mod calls;
+pub mod cases;
 pub mod hours;
 pub mod installation;
 pub mod jobs;
@@ -26,6 +28,7 @@ pub mod nodes;
 mod pools;
 pub mod replies;
 pub mod reports;
+mod rows;
 mod statements;
 pub mod strays;
 
@@ -145,6 +148,40 @@ pub enum StoreError {
     /// A row holds what this program never wrote there.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(&'static str),
+    /// What became of the batch that it was written with.
+    #[error(transparent)]
+    Shared(std::sync::Arc<StoreError>),
+}
+
+/// Postgres: another transaction was first, and this one may be tried again
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const TRY_AGAIN: [&str; 2] = ["40P01", "40001"];
+
+impl StoreError {
+    /// True when the same may well succeed if it is tried again at once: another node was first.
+    pub fn is_of_the_moment(&self) -> bool {
+        match self {
+            Self::Duplicate => true,
+            Self::Failed(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| TRY_AGAIN.contains(&code.as_ref())),
+            _ => false,
+        }
+    }
+
+    /// True when the database refuses a value, which the neighbours of that value have nothing to do with.
+    pub fn is_of_values(&self) -> bool {
+        match self {
+            Self::Duplicate => true,
+            Self::Failed(sqlx::Error::Database(error)) => {
+                !matches!(error.kind(), sqlx::error::ErrorKind::Other)
+                    // Postgres: data exceptions.
+                    || error.code().is_some_and(|code| code.starts_with("22"))
+            }
+            Self::Failed(sqlx::Error::Encode(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -56,6 +56,8 @@ row! {
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
+        /// Keyed hash of its provider, its id there, and our id of the call that named it.
+        pub lookup: Vec<u8>,
         /// The provider's name and its id of the recording, under the service secret; gone when deleted there.
         pub sid: Option<Vec<u8>>,
         /// The step that recorded it.
@@ -89,8 +91,6 @@ row! {
 }
 
 statements! {
-    INSERT = "INSERT INTO reports (id, line, recipient, source, received_hour) VALUES ($1, $2, $3, $4, $5)";
-    INSERT_KEY = "INSERT INTO report_keys (report, sealed_to, sealed) VALUES ($1, $2, $3)";
     KEY = "SELECT report, sealed_to, sealed FROM report_keys WHERE report = $1";
     GET = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
@@ -116,20 +116,19 @@ statements! {
         WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added AND (received_hour, reports.id) < ($2, $3)
         ORDER BY received_hour DESC, reports.id DESC LIMIT $4";
     COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
-    NEXT_NUMBER = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, 1) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + 1 RETURNING last";
-    PROMOTE = "UPDATE reports SET status = 'queued', reference = $2 WHERE id = $1 AND reference IS NULL";
-    SET_SOURCE = "UPDATE reports SET source = $2 WHERE id = $1 AND reference IS NULL";
+    TAKE_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
     LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR UPDATE";
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
     ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
     INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
-    OF_SAME_SOURCE = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+    BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 ORDER BY id LIMIT 1";
+    OF_SAME_SOURCE = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
         WHERE source = (SELECT source FROM recordings WHERE id = $1) AND id <> $1 ORDER BY id";
     BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
-    RECORDING_UNLOCKED = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
-    RECORDING_BY_LOOKUP = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
-    RECORDINGS = "SELECT id, report, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
+    RECORDING_UNLOCKED = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
+    RECORDING_BY_LOOKUP = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
+    RECORDINGS = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
     FILES = "SELECT file FROM recordings WHERE file IS NOT NULL";
     SEAL = "UPDATE recordings SET state = 'sealed', file = $4, padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
@@ -152,29 +151,6 @@ const LATEST_HOUR: DateTime<Utc> = match DateTime::from_timestamp(253_402_297_20
     Some(hour) => hour,
     None => DateTime::UNIX_EPOCH,
 };
-
-/// Writes down a report that is only a call yet, and its key.
-pub async fn insert(tx: &mut Tx, report: &Report, key: &ReportKeyRow) -> Result<()> {
-    run!(
-        tx,
-        INSERT,
-        execute,
-        report.id,
-        &report.line,
-        &report.recipient,
-        &report.source,
-        report.received_hour
-    )?;
-    run!(
-        tx,
-        INSERT_KEY,
-        execute,
-        key.report,
-        key.sealed_to,
-        &key.sealed[..]
-    )
-    .map(drop)
-}
 
 /// The sealed private halves of a report's key.
 pub async fn keys(tx: &mut Tx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
@@ -239,25 +215,11 @@ pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(String, i64)>> {
     run!(tx, COUNT, fetch_all, line)
 }
 
-/// Makes a call a report: gives it the next reference of the year and puts it in the queue.
-/// `None` when it was one already.
-pub async fn promote(tx: &mut Tx, id: Uuid, line: &str, year: i32) -> Result<Option<String>> {
-    if get(tx, id)
-        .await?
-        .is_none_or(|report| report.reference.is_some())
-    {
-        return Ok(None);
-    }
-    let found: Option<(i32,)> = run!(tx, NEXT_NUMBER, fetch_optional, line, year)?;
-    let (number,) = found.ok_or(StoreError::Unreadable("report number"))?;
-    let reference = format!("{year}-{number:04}");
-    run!(tx, PROMOTE, execute, id, &reference)?;
-    Ok(Some(reference))
-}
-
-/// How a call becomes a report, when it is none yet.
-pub async fn set_source(tx: &mut Tx, id: Uuid, source: &str) -> Result<()> {
-    run!(tx, SET_SOURCE, execute, id, source).map(drop)
+/// Takes the next `count` numbers of a line's reports of a year; gives the last of them.
+pub async fn take_numbers(tx: &mut Tx, line: &str, year: i32, count: i32) -> Result<i32> {
+    let found: Option<(i32,)> = run!(tx, TAKE_NUMBERS, fetch_optional, line, year, count)?;
+    let (last,) = found.ok_or(StoreError::Unreadable("report number"))?;
+    Ok(last)
 }
 
 /// Moves a report from one status to another; false when it was not in `from`.
@@ -326,6 +288,12 @@ pub async fn announce(
         recording.sid,
         step
     )? == 1)
+}
+
+/// A recording that is this one at the provider, if any call has named it.
+pub async fn by_source(tx: &mut Tx, source: &[u8; 32]) -> Result<Option<Uuid>> {
+    let found: Option<(Uuid,)> = run!(tx, BY_SOURCE, fetch_optional, &source[..])?;
+    Ok(found.map(|(id,)| id))
 }
 
 /// The recordings of other calls that are the same one at the provider, just to look at.

@@ -66,9 +66,9 @@ macro_rules! run {
 
 /// A struct that is a row of either database, its fields the columns.
 macro_rules! row {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
-        pub struct $name { $($(#[$field_meta])* pub $field: $type),* }
+        $vis struct $name { $($(#[$field_meta])* $field_vis $field: $type),* }
         $crate::store::statements::row!(@ $name, sqlx::sqlite::SqliteRow, $($field),*);
         $crate::store::statements::row!(@ $name, sqlx::postgres::PgRow, $($field),*);
     };

@@ -98,12 +98,7 @@ struct Conversation {
 
 impl Conductor for Conversation {
     fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted> {
-        Box::pin(conducted(
-            &self.service,
-            self.provider.as_ref(),
-            hook,
-            event,
-        ))
+        Box::pin(conducted(&self.service, &self.provider, hook, event))
     }
 
     fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>> {

@@ -104,7 +104,7 @@ async fn webhook(
     };
     let event = with_line(&service, provider.name(), &uri, event);
     let hook = hook(&uri);
-    match conducted(&service, provider.as_ref(), &hook, &event).await {
+    match conducted(&service, &provider, &hook, &event).await {
         Conducted::Script(rendered) => script(rendered),
         Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
         Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -147,8 +147,8 @@ fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> 
 /// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
 /// what is said comes from configuration and clock alone.
 pub(super) async fn conducted(
-    service: &Service,
-    provider: &dyn Provider,
+    service: &Arc<Service>,
+    provider: &Arc<dyn Provider>,
     hook: &Hook,
     event: &Event,
 ) -> Conducted {
@@ -176,7 +176,7 @@ pub(super) async fn conducted(
             hook = hook.kind(),
             "webhook without a readable call id; fallback answer sent"
         );
-        conduct::keep_without_call(service, provider, event).await?;
+        conduct::keep_without_call(service, provider.as_ref(), event).await?;
         Ok(None)
     };
     match tokio::time::timeout(service.patience.webhook, conducted).await {
@@ -186,14 +186,14 @@ pub(super) async fn conducted(
                 Some(Reply::Script(rendered)) => Conducted::Script(rendered),
                 Some(Reply::Noted) => Conducted::Noted,
                 None if matches!(hook, Hook::Status | Hook::Recording(_)) => Conducted::Noted,
-                None => blunt(service, provider, hook, event),
+                None => blunt(service, provider.as_ref(), hook, event),
             };
         }
         Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
         Err(_) => error!("a webhook could not be written down in time"),
     }
     service.health.failed();
-    blunt(service, provider, hook, event)
+    blunt(service, provider.as_ref(), hook, event)
 }
 
 /// Refuses a webhook: why is for the operator's log, and outside nothing is said.

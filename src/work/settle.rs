@@ -5,13 +5,14 @@ use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
 use crate::call::state::{Place, Reached, State, Take};
 use crate::clock::hour;
-use crate::conduct::{accept_orphan, hung_up, open_state, unnamed_steps};
+use crate::conduct::{accept_orphan, commit, hung_up, open_state, unnamed_steps};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::CallBody;
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
+use crate::store::cases::{self, Case};
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
@@ -44,7 +45,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     let mut tx = service.db.read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     let unheard = match &call {
-        Some(call) => unheard_recordings(service, &mut tx, call).await?,
+        Some(call) => {
+            let rows = recordings_of(&mut tx, call).await?;
+            unheard_recordings(service, call, &rows)
+        }
         None => None,
     };
     drop(tx);
@@ -63,40 +67,46 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     };
     let mut tx = service.db.begin().await?;
     job.done(&mut tx).await?;
-    if let Some(call) = calls::by_id(&mut tx, job.row.subject).await?
-        && !call.settled
+    if let Some(case) = cases::of_call(&mut tx, job.row.subject).await?
+        && !case.call.settled
     {
         // As it is now: the conversation may have gone on while the provider was asked.
-        let state = open_state(service, &call).map(|(_, state)| state);
+        let state = open_state(service, &case.call).map(|(_, state)| state);
         if receipt.is_none() && state.as_ref().is_some_and(|state| state.receipt_spoken) {
             return Err(Unfinished::Later(TimeDelta::milliseconds(200)));
         }
-        settle(service, &mut tx, &call, state, receipt).await?;
+        settle(service, &mut tx, case, state, receipt).await?;
     }
     tx.commit().await?;
     service.sounds.forget(job.row.subject);
     Ok(())
 }
 
+/// The recordings that stand in the reports of a call: its own, and the earlier one.
+async fn recordings_of(tx: &mut Tx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
+    let mut rows = reports::recordings(tx, call.report).await?;
+    if let Some(earlier) = call.addition_to {
+        rows.extend(reports::recordings(tx, earlier).await?);
+    }
+    Ok(rows)
+}
+
 /// Recordings that were made, or may have been, and of which no webhook said which they are: the call's sid and the
-/// steps, in order of speaking.
-async fn unheard_recordings(
+/// steps, in order of speaking. `rows` are the recordings of the call's reports.
+fn unheard_recordings(
     service: &Service,
-    tx: &mut Tx,
     call: &Call,
-) -> Result<Option<(ProviderRef, Vec<u32>)>, StoreError> {
-    let Some((sid, state)) = open_state(service, call) else {
-        return Ok(None);
-    };
-    let mut steps = unnamed_steps(tx, call, &state).await?;
+    rows: &[RecordingRow],
+) -> Option<(ProviderRef, Vec<u32>)> {
+    let (sid, state) = open_state(service, call)?;
+    let mut steps = unnamed_steps(call, &state, rows);
     if let Some(step) = recorded_last(service, call, &state) {
-        let (report, number) = call.place_of(step);
-        let rows = reports::recordings(tx, report).await?;
-        if rows.iter().all(|row| row.step != number) {
+        let place = call.place_of(step);
+        if rows.iter().all(|row| (row.report, row.step) != place) {
             steps.push(step);
         }
     }
-    Ok((!steps.is_empty()).then_some((sid, steps)))
+    (!steps.is_empty()).then_some((sid, steps))
 }
 
 /// The step whose recording may not have been told of: the call ended while it ran, or it is of a talk, of which the
@@ -132,31 +142,29 @@ async fn look_for_recordings(
     match asked {
         Ok(found) => {
             let mut tx = service.db.begin().await?;
-            let Some(call) = calls::by_id(&mut tx, call).await? else {
+            let Some(mut case) = cases::of_call(&mut tx, call).await? else {
                 return Ok(());
             };
             // As it is now: a webhook may have named some while the provider was asked.
-            let unheard = unheard_recordings(service, &mut tx, &call).await?;
+            let unheard = unheard_recordings(service, &case.call, &case.recordings);
             let steps = unheard.map(|(_, steps)| steps).unwrap_or_default();
             let mut steps = steps.into_iter().peekable();
             for recording in found {
                 let id = recording.show();
-                let lookup = service.recording_lookup(&sid.provider, id, call.id);
-                if reports::recording_by_lookup(&mut tx, &lookup)
-                    .await?
-                    .is_some()
-                {
+                let lookup = service.recording_lookup(&sid.provider, id, case.call.id);
+                if case.recordings.iter().any(|row| row.lookup == lookup) {
                     continue;
                 }
                 // In the order they were made; what is left over is of the last one.
                 let Some(&step) = steps.peek() else { break };
-                accept_orphan(service, &mut tx, &sid.provider, &call, id, step).await?;
+                let source = service.source_lookup(&sid.provider, id);
+                let other = reports::by_source(&mut tx, &source).await?;
+                accept_orphan(service, &mut case, &sid.provider, id, step, other);
                 if steps.len() > 1 {
                     steps.next();
                 }
             }
-            tx.commit().await?;
-            Ok(())
+            Ok(commit(service, tx, case).await?)
         }
         Err(reason) => without_word(job, call, reason),
     }
@@ -221,10 +229,11 @@ async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<De
 async fn settle(
     service: &Service,
     tx: &mut Tx,
-    call: &Call,
+    mut case: Case,
     state: Option<State>,
     receipt: Option<Derived>,
 ) -> Result<(), StoreError> {
+    let call = case.call.clone();
     // A recording may be being sealed at this moment. Whoever comes second sees what the first one did, and has it
     // deleted at the provider.
     reports::lock(tx, call.report).await?;
@@ -239,9 +248,12 @@ async fn settle(
         _ => None,
     };
     let state = match state {
-        Some(state) => Some(hung_up(service, tx, call, state).await?),
+        Some(state) => Some(hung_up(service, &mut case, state)?),
         None => None,
     };
+    let changes = std::mem::take(&mut case.changes);
+    cases::write(tx, changes).await?;
+    let call = &call;
     if let Some(state) = &state {
         if earlier.is_none() || report.reference.is_some() {
             write_call_entry(service, tx, call, &report, state).await?;

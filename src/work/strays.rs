@@ -54,7 +54,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }),
         ..Event::nothing()
     };
-    conduct(service, provider.as_ref(), &Hook::Recording(None), &event).await?;
+    conduct(service, provider, &Hook::Recording(None), &event).await?;
     let mut tx = service.db.begin().await?;
     job.done(&mut tx).await?;
     strays::delete(&mut tx, id).await?;

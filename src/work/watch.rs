@@ -1,9 +1,9 @@
 //! Asks the provider about a call that has been silent: the word that it is over may have been lost.
 
 use super::{Claimed, Unfinished};
-use crate::conduct::{end_call, open_state};
+use crate::conduct::{commit, end_call, open_state};
 use crate::service::Service;
-use crate::store::calls;
+use crate::store::{calls, cases};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
@@ -25,10 +25,11 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         let mut tx = service.db.begin().await?;
         // The call before its job, as webhooks take them: in another order the two would wait for each other.
-        let call = calls::by_id(&mut tx, call.id).await?;
+        let case = cases::of_call(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
-        if let Some(call) = call {
-            end_call(service, &mut tx, &call).await?;
+        if let Some(mut case) = case {
+            end_call(service, &mut case);
+            return Ok(commit(service, tx, case).await?);
         }
         return Ok(tx.commit().await?);
     }

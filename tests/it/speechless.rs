@@ -98,7 +98,7 @@ impl Provider for Speechless {
 /// A call that comes in by such a provider.
 struct Call<'a> {
     line: &'a TestLine,
-    provider: Speechless,
+    provider: Arc<dyn Provider>,
     at: Option<StepRef>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Call<'a> {
     async fn dial(line: &'a TestLine) -> Self {
         let mut call = Self {
             line,
-            provider: Speechless(Arc::clone(&line.service().providers["twilio"])),
+            provider: Arc::new(Speechless(Arc::clone(&line.service().providers["twilio"]))),
             at: None,
         };
         call.tells(Hook::Call, None, false).await;

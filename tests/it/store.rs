@@ -18,6 +18,7 @@ use reqwest::StatusCode;
 use sqlx::{Executor, SqlSafeStr};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use uuid::Uuid;
 
 async fn open(database: &Database, folder: &Path) -> Db {
@@ -265,8 +266,8 @@ fn event(call: &str, recorded: bool) -> Event {
 }
 
 /// Takes a webhook in, behind the address where a slow machine would be given up on after a second and a half.
-async fn take_in(service: &Service, hook: Hook, event: Event) {
-    let provider = service.providers["twilio"].as_ref();
+async fn take_in(service: &Arc<Service>, hook: Hook, event: Event) {
+    let provider = &service.providers["twilio"];
     loop {
         match conduct(service, provider, &hook, &event).await {
             Ok(_) => return,

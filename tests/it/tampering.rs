@@ -485,7 +485,7 @@ on_both! {
         let toml = line.toml.replace("# key = \"age1…\"", &format!("key = \"{key}\""));
         let config = Config::parse(&toml, "test.toml", line.path()).unwrap();
         let service = app::build(config, line.service().clock).await.unwrap();
-        let provider = &*service.providers["twilio"];
+        let provider = &service.providers["twilio"];
         let call = |id: &str| Event {
             call: id.to_owned().into(),
             to: NUMBER.to_owned().into(),

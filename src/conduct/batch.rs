@@ -1,0 +1,217 @@
+//! Many webhooks, one commit. A webhook that is alone is written at once; those that come while a commit is under way
+//! are written together by the next one.
+
+use super::Reply;
+use super::decide::{Decided, decide};
+use super::prepare::Prepared;
+use crate::service::Service;
+use crate::store::cases::{self, Changes, Counted, Loaded, Wanted};
+use crate::store::{StoreError, Tx};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+use tracing::error;
+
+/// Webhooks in one batch at most.
+const MOST: usize = 512;
+/// So often a batch is tried when another node was first, or the database asks to try again.
+const TRIES: usize = 5;
+
+/// What becomes of a webhook that was handed in.
+pub(super) enum Outcome {
+    /// It is committed, and answered.
+    Reply(Reply),
+    /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
+    Open(Box<Prepared>, bool),
+    /// It tells of a recording of which it is not known which line it is for.
+    Stray(Box<Prepared>, Reply),
+}
+
+struct Waiting {
+    prepared: Box<Prepared>,
+    answer: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+/// Where webhooks wait for the commit under way.
+#[derive(Default)]
+pub struct Batches(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// A task works on batches until none waits.
+    busy: bool,
+}
+
+/// Hands a webhook in, and waits until it is committed.
+///
+/// # Errors
+///
+/// When the database does not do its work; then nothing was changed.
+pub(super) async fn hand_in(
+    service: &Arc<Service>,
+    prepared: Box<Prepared>,
+) -> Result<Outcome, StoreError> {
+    let (answer, answered) = oneshot::channel();
+    let idle = {
+        let queue = &service.batches.0;
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.push(Waiting { prepared, answer });
+        !std::mem::replace(&mut queue.busy, true)
+    };
+    if idle {
+        // A task of its own: the client whose webhook began it may hang up.
+        tokio::spawn(work(Arc::clone(service)));
+    }
+    // The task that would have answered is gone when it panicked, or the runtime stops.
+    answered
+        .await
+        .unwrap_or(Err(StoreError::Unreadable("batch")))
+}
+
+/// Marks the queue as idle however the task ends: after a panic the next webhook begins a new one.
+struct Busy<'a>(&'a Batches);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.busy = false;
+        if std::thread::panicking() {
+            queue.waiting.clear();
+        }
+    }
+}
+
+async fn work(service: Arc<Service>) {
+    let busy = Busy(&service.batches);
+    loop {
+        let batch = {
+            let queue = &service.batches.0;
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.waiting.is_empty() {
+                // Under the same lock as the look: nobody hands in between.
+                queue.busy = false;
+                std::mem::forget(busy);
+                return;
+            }
+            let most = queue.waiting.len().min(MOST);
+            queue.waiting.drain(..most).collect()
+        };
+        write_all(&service, batch).await;
+    }
+}
+
+/// Writes a batch; where the database refuses what one webhook would write, in halves, so that its neighbours are answered.
+async fn write_all(service: &Service, batch: Vec<Waiting>) {
+    let mut batches = vec![batch];
+    while let Some(mut batch) = batches.pop() {
+        // Its client was answered without it: it was not written, and is not written now.
+        batch.retain(|waiting| !waiting.answer.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
+        match tried(service, &batch).await {
+            Ok(decided) => {
+                for (waiting, decided) in batch.into_iter().zip(decided) {
+                    answer(waiting, decided);
+                }
+            }
+            Err(error) if batch.len() > 1 && error.is_of_values() => {
+                let later = batch.split_off(batch.len() / 2);
+                batches.push(later);
+                batches.push(batch);
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                for waiting in batch {
+                    let _ = waiting
+                        .answer
+                        .send(Err(StoreError::Shared(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+}
+
+fn answer(waiting: Waiting, decided: Result<Decided, StoreError>) {
+    let outcome = decided.map(|decided| match decided {
+        Decided::Reply(reply, _) => Outcome::Reply(reply),
+        Decided::Open { spoken } => Outcome::Open(waiting.prepared, spoken),
+        Decided::Stray(reply) => Outcome::Stray(waiting.prepared, reply),
+    });
+    // Whoever waited may be gone.
+    let _ = waiting.answer.send(outcome);
+}
+
+type AllDecided = Vec<Result<Decided, StoreError>>;
+
+async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, StoreError> {
+    let mut tries = 1;
+    loop {
+        match once(service, batch).await {
+            Err(error) if error.is_of_the_moment() && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn once(service: &Service, batch: &[Waiting]) -> Result<AllDecided, StoreError> {
+    let mut tx = service.db.begin().await?;
+    let wanted: Vec<Wanted> = (batch.iter())
+        .map(|waiting| waiting.prepared.wanted(service))
+        .collect();
+    let mut loaded = cases::load(&mut tx, &wanted).await?;
+    let prepared = batch.iter().map(|waiting| waiting.prepared.as_ref());
+    let (decided, mut changes) = decide_all(service, prepared, &mut loaded);
+    let counted = changes.take_counted();
+    if !changes.is_empty() {
+        write(tx, changes).await?;
+        service.wake.notify_one();
+    }
+    count(service, counted);
+    Ok(decided)
+}
+
+async fn write(mut tx: Tx, changes: Changes) -> Result<(), StoreError> {
+    cases::write(&mut tx, changes).await?;
+    tx.commit().await
+}
+
+/// Decides webhooks in order: a later one sees what an earlier one of the same call changed.
+pub(super) fn decide_all<'a>(
+    service: &Service,
+    batch: impl Iterator<Item = &'a Prepared>,
+    loaded: &mut Loaded,
+) -> (AllDecided, Changes) {
+    let mut changes = Changes::default();
+    let decided = batch
+        .map(|prepared| {
+            let decided = decide(service, prepared, loaded)?;
+            Ok(match decided {
+                Decided::Reply(reply, Some(case)) => {
+                    changes.append(loaded.put(*case));
+                    Decided::Reply(reply, None)
+                }
+                other => other,
+            })
+        })
+        .inspect(|decided: &Result<Decided, StoreError>| {
+            if let Err(error) = decided {
+                error!(%error, "a webhook could not be decided");
+            }
+        })
+        .collect();
+    (decided, changes)
+}
+
+/// Counts what was committed.
+pub(super) fn count(service: &Service, counted: Vec<Counted>) {
+    let counters = &service.counters;
+    for counted in counted {
+        match counted {
+            Counted::Call => counters.calls.add(),
+            Counted::Report => counters.reports.add(),
+            Counted::CallTaken => counters.calls_taken.add(),
+            Counted::KeyUnasked => counters.keys_unasked.add(),
+        }
+    }
+}

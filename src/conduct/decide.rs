@@ -1,0 +1,481 @@
+//! Decides a webhook: from what was prepared and loaded to an answer and what is to be written. No database here.
+
+use super::facts;
+use super::prepare::Prepared;
+use super::receipt::LookedUp;
+use super::{Hook, MAX_STEP_NUMBER, Reply, duty, not_in_service};
+use crate::call::flow::{self, Around, Found, Input};
+use crate::call::script::RecordingEnd;
+use crate::call::state::{Place, State};
+use crate::clock::hour;
+use crate::filing;
+use crate::line::Line;
+use crate::service::Service;
+use crate::store::StoreError;
+use crate::store::audit::Act;
+use crate::store::cases::{Case, Counted, Loaded};
+use crate::store::jobs::Kind;
+use crate::telephony::{RecordingOutcome, Rendered};
+use crate::vault::secret::Key;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How long a call may be silent before the provider is asked about it.
+pub const SILENT: TimeDelta = TimeDelta::minutes(10);
+
+/// What was decided.
+pub(super) enum Decided {
+    /// The answer, and the case with what is to be written; no case when nothing is.
+    Reply(Reply, Option<Box<Case>>),
+    /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
+    Open { spoken: bool },
+    /// It tells of a recording of which it is not known which line it is for.
+    Stray(Reply),
+}
+
+/// An answer as it is kept under the call key.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    content_type: String,
+    body: String,
+}
+
+/// Decides one webhook over what was loaded for its batch.
+///
+/// # Errors
+///
+/// When something loaded cannot be read.
+pub(super) fn decide(
+    service: &Service,
+    prepared: &Prepared,
+    loaded: &Loaded,
+) -> Result<Decided, StoreError> {
+    let deciding = Deciding {
+        service,
+        prepared,
+        loaded,
+    };
+    let case = loaded.case(&prepared.call).cloned();
+    match (&prepared.hook, case) {
+        (Hook::Whisper(at) | Hook::Taken(at), case) => {
+            let reply = |reply, case: Option<Case>| Decided::Reply(reply, case.map(Box::new));
+            duty::of_whoever_was_rung(service, prepared, at, case).map(|(r, c)| reply(r, c))
+        }
+        (_, Some(mut case)) => {
+            let reply = deciding.known_call(&mut case)?;
+            Ok(Decided::Reply(reply, Some(Box::new(case))))
+        }
+        (_, None) => deciding.unknown_call(),
+    }
+}
+
+/// One webhook being decided.
+pub(super) struct Deciding<'a> {
+    pub service: &'a Service,
+    pub prepared: &'a Prepared,
+    pub loaded: &'a Loaded,
+}
+
+impl<'a> Deciding<'a> {
+    fn unknown_call(&self) -> Result<Decided, StoreError> {
+        let event = &self.prepared.event;
+        let line = self.prepared.line_meant(self.service);
+        match &self.prepared.hook {
+            Hook::Status | Hook::Recording(_) => self.fact_of_unknown_call(line, Reply::Noted),
+            // A recording made while the database was down: it was announced bluntly, and is kept now.
+            Hook::Fallback if self.prepared.is_of_end() => {
+                let farewell = Reply::Script(self.farewell(line, 0));
+                self.fact_of_unknown_call(line, farewell)
+            }
+            // An unknown step starts the conversation anew. Whisper and taken never come here.
+            _ => {
+                let Some(line) = line else {
+                    self.service.counters.calls_not_in_service.add();
+                    let said = not_in_service(self.service, self.prepared.provider.as_ref());
+                    return Ok(Decided::Reply(Reply::Script(said), None));
+                };
+                let Some((mut case, Some(answer))) = self.opened(line) else {
+                    return Ok(Decided::Open { spoken: true });
+                };
+                case.count(Counted::Call);
+                let silent = self.prepared.system_now + SILENT;
+                let provider = self.prepared.provider.name();
+                case.enqueue(Kind::Watch, case.call.id, provider, silent);
+                if let Some(fact) = &event.recording {
+                    self.keep_fact(&mut case, fact, 0);
+                }
+                let reply = Reply::Script(answer);
+                Ok(Decided::Reply(reply, Some(Box::new(case))))
+            }
+        }
+    }
+
+    /// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
+    /// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
+    /// its id.
+    fn fact_of_unknown_call(
+        &self,
+        line: Option<&Line>,
+        reply: Reply,
+    ) -> Result<Decided, StoreError> {
+        let fact = self.prepared.event.recording.as_ref();
+        let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
+            return Ok(Decided::Reply(reply, None));
+        };
+        let Some(line) = line else {
+            return Ok(Decided::Stray(reply));
+        };
+        let Some((mut case, _)) = self.opened(line) else {
+            return Ok(Decided::Open { spoken: false });
+        };
+        self.keep_fact(&mut case, fact, 0);
+        // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
+        end_call(self.service, &mut case);
+        Ok(Decided::Reply(reply, Some(Box::new(case))))
+    }
+
+    /// The call that was prepared, and its answer when it is spoken to; none when it has to be prepared (again).
+    fn opened(&self, line: &Line) -> Option<(Case, Option<Rendered>)> {
+        let opening = self.prepared.opening.as_ref()?;
+        let current = self.loaded.line_keys.get(&line.id);
+        let is_current = current.is_some_and(|key| {
+            key.id == opening.line_key && key.recipient == opening.line_recipient
+        });
+        if opening.call.line != line.id || !is_current {
+            self.service.line_keys.forget(&line.id);
+            return None;
+        }
+        let mut case = Case::new(opening.call.clone(), opening.new.clone());
+        let (at, new) = (hour(self.prepared.now), &opening.new);
+        case.act(
+            &line.id,
+            Act {
+                at,
+                action: "call_answered",
+                report: Some(new.report.id),
+                object: Some(opening.line_key),
+                digest: Some(Sha256::digest(&new.key.sealed).into()),
+                // The public half too: whoever changed it in the row could read what is added from then on.
+                detail: Some(&new.report.recipient),
+                ..Act::default()
+            },
+        );
+        case.act(&line.id, filing::added(&new.caller, at, None));
+        case.count_hour(1, 0);
+        let answer = opening.answer.as_ref().map(|answer| {
+            case.keep_answer(0, answer.sealed.clone());
+            answer.rendered.clone()
+        });
+        Some((case, answer))
+    }
+
+    fn known_call(&self, case: &mut Case) -> Result<Reply, StoreError> {
+        let (hook, event) = (&self.prepared.hook, &self.prepared.event);
+        let state = self.state(case)?;
+        let at_step = match hook {
+            Hook::Step(at) | Hook::Recording(Some(at)) if at.call == case.call.id => Some(at.step),
+            _ => None,
+        };
+        // Whatever brings it, a fact about a recording is kept by the recording's id; without a step it is of the first one
+        // that was spoken and not named yet.
+        let step = match (at_step, &state, &event.recording) {
+            (Some(step), ..) => step,
+            (None, Some(state), Some(_)) => {
+                let unnamed = facts::unnamed_steps(&case.call, state, &case.recordings);
+                unnamed.first().copied().unwrap_or(state.step)
+            }
+            (None, state, _) => state.as_ref().map_or(0, |state| state.step),
+        };
+        let new_recording = match &event.recording {
+            Some(fact) => self.keep_fact(case, fact, step),
+            None => false,
+        };
+        let unnamed = event.recording.is_none() && event.tells_of_recording();
+        let reply = match (hook, state) {
+            (
+                Hook::Status
+                | Hook::Recording(_)
+                | Hook::Said(_)
+                | Hook::Whisper(_)
+                | Hook::Taken(_),
+                _,
+            ) => Reply::Noted,
+            (_, None) => {
+                let line = self.service.config.line(&case.call.line);
+                Reply::Script(self.farewell(line, 0))
+            }
+            // The answer to the call must have been given.
+            (Hook::Call, Some(_)) => self
+                .kept(case, 0)?
+                .ok_or(StoreError::Unreadable("answer"))?,
+            // A recording made by a blunt answer in the middle of a call: to the review with it. A telephone that was
+            // rung is down again, however that went: nobody is rung twice.
+            (Hook::Fallback, Some(state))
+                if new_recording || unnamed || matches!(state.place, Place::Ringing { .. }) =>
+            {
+                let step = state.step;
+                self.take_step(case, state, step)?
+            }
+            // What the caller heard last, once more: the conversation goes on from there.
+            (Hook::Fallback, Some(state)) => {
+                match self.kept(case, state.step.saturating_sub(1))? {
+                    Some(kept) => kept,
+                    None => self.take_step(case, state, u32::MAX)?,
+                }
+            }
+            (Hook::Step(at), Some(state)) => {
+                let ours = at.call == case.call.id;
+                self.take_step(case, state, if ours { at.step } else { u32::MAX })?
+            }
+        };
+        if event.ended {
+            end_call(self.service, case);
+        }
+        Ok(reply)
+    }
+
+    fn take_step(&self, case: &mut Case, state: State, step: u32) -> Result<Reply, StoreError> {
+        let Some(line) = self.service.config.line(&case.call.line) else {
+            return Ok(Reply::Script(self.farewell(None, 0)));
+        };
+        let input = if step == state.step {
+            self.input(case, &state)
+        } else if let Some(kept) = self.kept(case, step)? {
+            return Ok(kept);
+        } else {
+            // A step nobody was asked for: the conversation starts anew, with what was said kept.
+            Input::Restart
+        };
+        let knew = state.earlier.is_some();
+        let around = self.around(line, &state, &input);
+        let talked = case.call.at_duty && case.call.taken_step.is_some();
+        let turn = flow::next(line, around, state, input);
+        if !knew && turn.state.earlier.is_some() {
+            self.call_back(case, turn.state.step)?;
+        }
+        for effect in &turn.effects {
+            facts::write_effect(case, self.prepared.now, effect)?;
+        }
+        let rendered = if turn.script.0.is_empty() {
+            // Nobody is there any more to hear an answer; the provider wants one all the same.
+            self.farewell(Some(line), turn.state.language)
+        } else {
+            let links = self
+                .prepared
+                .links(self.service, case.call.id, line, turn.state.step);
+            self.prepared.provider.render(&turn.script, &links)
+        };
+        if step <= MAX_STEP_NUMBER {
+            case.keep_answer(step, seal_answer(&self.prepared.key, &rendered)?);
+        }
+        case.call.state = Some(seal_state(&self.prepared.key, &turn.state)?);
+        let at_duty = matches!(turn.state.place, Place::Ringing { .. });
+        if at_duty != case.call.at_duty {
+            case.call.at_duty = at_duty;
+            if talked {
+                duty::note_end(self.service, case);
+            }
+        }
+        case.call_changed();
+        Ok(Reply::Script(rendered))
+    }
+
+    /// What the conversation has to know besides what came back.
+    fn around(&self, line: &Line, state: &State, input: &Input) -> Around {
+        let asks = state.place == Place::Menu && *input == Input::Key('2');
+        let at_roster = self.loaded.at_roster.get(&line.id).copied().unwrap_or(0);
+        Around {
+            now: self.prepared.now,
+            duty_busy: asks
+                && !line.roster.people.is_empty()
+                && at_roster >= i64::from(line.roster.at_once),
+            reply_sounds: self.reply_sounds(line, state, input),
+        }
+    }
+
+    /// Can the reply to the earlier report be said on this call: the one it knows, or the one that was just found?
+    fn reply_sounds(&self, line: &Line, state: &State, input: &Input) -> bool {
+        let found = match input {
+            Input::Typed {
+                found: Found::Report(earlier),
+                ..
+            } => Some(earlier),
+            _ => state.earlier.as_ref(),
+        };
+        let reply = found.and_then(|earlier| earlier.reply.as_ref());
+        self.prepared.provider.capabilities().has_voice
+            || reply.is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.show()))
+    }
+
+    /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
+    /// to its key, while it is known, and stands in it once something is added.
+    fn call_back(&self, case: &mut Case, from: u32) -> Result<(), StoreError> {
+        let LookedUp::Report(report, _) = &self.prepared.looked_up else {
+            return Ok(());
+        };
+        let Some(addition) = &self.prepared.addition else {
+            return Ok(());
+        };
+        let before = self.loaded.called_back.get(&report.id).copied();
+        case.call.add_to(report.id, from, before.unwrap_or(0))?;
+        case.earlier = Some(addition.target.clone());
+        case.caller = Some(addition.caller.clone());
+        Ok(())
+    }
+
+    /// What the provider's webhook means to the conversation.
+    fn input(&self, case: &mut Case, state: &State) -> Input {
+        let (hook, event) = (&self.prepared.hook, &self.prepared.event);
+        // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
+        // that of the talk, unless a blunt answer asked for it.
+        let blunt = matches!(hook, Hook::Fallback) && event.tells_of_recording();
+        if matches!(state.place, Place::Ringing { .. }) && !blunt {
+            return if event.ended {
+                Input::HungUp
+            } else if case.call.is_taken(state.step) {
+                Input::Connected
+            } else {
+                Input::Nothing
+            };
+        }
+        let outcome = event.recording.as_ref().map(|fact| fact.outcome);
+        if let Some(outcome) = outcome.or(event.unnamed) {
+            return match outcome {
+                RecordingOutcome::Completed { seconds, end } => Input::Recorded {
+                    end: if event.ended {
+                        Some(RecordingEnd::HangUp)
+                    } else {
+                        end
+                    },
+                    seconds,
+                },
+                RecordingOutcome::Silent if event.ended => Input::HungUp,
+                RecordingOutcome::Silent | RecordingOutcome::Absent => Input::Nothing,
+            };
+        }
+        if event.ended {
+            return Input::HungUp;
+        }
+        if matches!(hook, Hook::Step(at) if at.nothing.is_some()) {
+            return Input::Nothing;
+        }
+        match &event.keys {
+            Some(keys) if matches!(state.place, Place::Receipt(_)) && !keys.show().is_empty() => {
+                Input::Typed {
+                    keys: keys.clone(),
+                    found: self.prepared.looked_up.found(),
+                }
+            }
+            Some(keys) => {
+                let mut keys = keys.show().chars();
+                let first = keys.next();
+                if keys.next().is_some() {
+                    case.count(Counted::KeyUnasked);
+                }
+                first.map_or(Input::Nothing, Input::Key)
+            }
+            None => Input::Nothing,
+        }
+    }
+
+    fn farewell(&self, line: Option<&Line>, language: usize) -> Rendered {
+        let provider = self.prepared.provider.as_ref();
+        match line {
+            Some(line) => provider.render_blunt(&flow::goodbye(line, language), None),
+            None => not_in_service(self.service, provider),
+        }
+    }
+
+    fn state(&self, case: &Case) -> Result<Option<State>, StoreError> {
+        case.call
+            .state
+            .as_ref()
+            .map(|sealed| {
+                let opened = self.prepared.key.open(sealed, b"state");
+                let plain = opened.map_err(|_| StoreError::Unreadable("call state"))?;
+                serde_json::from_slice(&plain).map_err(|_| StoreError::Unreadable("call state"))
+            })
+            .transpose()
+    }
+
+    fn kept(&self, case: &Case, step: u32) -> Result<Option<Reply>, StoreError> {
+        let sealed = case.answers.get(&step);
+        sealed
+            .map(|sealed| Ok(Reply::Script(open_answer(&self.prepared.key, sealed)?)))
+            .transpose()
+    }
+
+    fn keep_fact(
+        &self,
+        case: &mut Case,
+        fact: &crate::telephony::RecordingFact,
+        step: u32,
+    ) -> bool {
+        let provider = self.prepared.provider.name();
+        let times = facts::Times {
+            now: self.prepared.now,
+            system_now: self.prepared.system_now,
+        };
+        let source = self.service.source_lookup(provider, fact.id.show());
+        let other = self.loaded.sources.get(&source).copied();
+        facts::keep(self.service, case, provider, fact, step, other, times)
+    }
+}
+
+/// Seals a conversation's state under its call's key.
+///
+/// # Errors
+///
+/// When it cannot be written as JSON, which no state is.
+pub(super) fn seal_state(key: &Key, state: &State) -> Result<Vec<u8>, StoreError> {
+    let plain = zeroize::Zeroizing::new(
+        serde_json::to_vec(state).map_err(|_| StoreError::Unreadable("call state"))?,
+    );
+    Ok(key.seal(&plain, b"state"))
+}
+
+/// Seals an answer under its call's key.
+///
+/// # Errors
+///
+/// When it cannot be written as JSON, which no answer is.
+pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, StoreError> {
+    let kept = Kept {
+        content_type: rendered.content_type.to_string(),
+        body: rendered.body.clone(),
+    };
+    let plain = zeroize::Zeroizing::new(
+        serde_json::to_vec(&kept).map_err(|_| StoreError::Unreadable("answer"))?,
+    );
+    Ok(key.seal(&plain, b"answer"))
+}
+
+/// An answer that was kept.
+pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
+    let unreadable = || StoreError::Unreadable("answer");
+    let plain = key.open(sealed, b"answer").map_err(|_| unreadable())?;
+    let kept: Kept = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
+    Ok(Rendered {
+        content_type: kept.content_type.into(),
+        body: kept.body,
+    })
+}
+
+/// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so that the
+/// job can see whether a recording was running.
+pub fn end_call(service: &Service, case: &mut Case) {
+    if case.call.ended {
+        return;
+    }
+    if case.call.at_duty && case.call.taken_step.is_some() {
+        duty::note_end(service, case);
+    }
+    case.call.ended = true;
+    case.call.at_duty = false;
+    case.call_changed();
+    case.cancel(Kind::Watch, case.call.id);
+    let provider = service.provider_of(case.call.sid.as_ref());
+    let now = service.clock.system_now();
+    case.enqueue(Kind::Settle, case.call.id, &provider, now);
+}

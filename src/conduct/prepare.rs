@@ -1,0 +1,302 @@
+//! What a webhook needs before it is decided, made in its own task: what is expensive, and what has to be asked first.
+
+use super::receipt::{self, LookedUp};
+use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, receipt::Addition, take};
+use crate::call::flow;
+use crate::clock::{hour, random, random_id};
+use crate::filing::{self, NewEntry};
+use crate::line::Line;
+use crate::line::number::Caller;
+use crate::report::entries::CallerBody;
+use crate::report::receipt::Receipt;
+use crate::service::Service;
+use crate::store::calls::Call;
+use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
+use crate::store::reports::ReportKeyRow;
+use crate::store::{StoreError, members};
+use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
+use crate::vault::entry::EntryKind;
+use crate::vault::seal::{Identity, Recipient, seal_identity};
+use crate::vault::secret::Key;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A webhook that is ready to be decided.
+pub(super) struct Prepared {
+    pub provider: Arc<dyn Provider>,
+    pub hook: Hook,
+    pub event: Event,
+    /// The call it is about.
+    pub call: CallKey,
+    /// Keyed hash of the provider and its id of the call in the event.
+    pub lookup: [u8; 32],
+    /// The key of the call in the event.
+    pub key: Key,
+    /// Line time.
+    pub now: DateTime<Utc>,
+    /// System time.
+    pub system_now: DateTime<Utc>,
+    /// What stands behind the receipt in the event, if there is one.
+    pub looked_up: LookedUp,
+    /// Who calls back, sealed to the report of that receipt.
+    pub addition: Option<Addition>,
+    /// What a call needs that is not known yet.
+    pub opening: Option<Opening>,
+}
+
+/// A new call and its report, with all that is sealed.
+pub(super) struct Opening {
+    /// It was spoken to: it has a state, and an answer to step 0.
+    pub answer: Option<Answered>,
+    /// The line key the report's key is sealed to.
+    pub line_key: Uuid,
+    /// Its public half.
+    pub line_recipient: String,
+    /// The report, its key and its caller.
+    pub new: NewReport,
+    /// The call.
+    pub call: Call,
+}
+
+/// The answer to the call itself.
+pub(super) struct Answered {
+    /// As it is given.
+    pub rendered: Rendered,
+    /// As it is kept, under the call key.
+    pub sealed: Vec<u8>,
+}
+
+/// Prepares a webhook.
+///
+/// # Errors
+///
+/// When the database fails.
+pub(super) async fn prepare(
+    service: &Service,
+    provider: &Arc<dyn Provider>,
+    hook: &Hook,
+    event: &Event,
+) -> Result<Prepared, StoreError> {
+    let lookup = service.call_lookup(provider.name(), event.call.show());
+    let known = arriving::known(service, provider.as_ref(), hook, event).await?;
+    let event = known.unwrap_or_else(|| event.clone());
+    let looked_up = receipt::look_up(service, provider.as_ref(), hook, &event, &lookup).await?;
+    let call = match hook {
+        // They name our call; the provider's id in them is another call's.
+        Hook::Whisper(at) | Hook::Taken(at) => CallKey::Id(at.call),
+        _ => CallKey::Lookup(lookup),
+    };
+    let now = service.clock.line_now();
+    let mut prepared = Prepared {
+        key: service.secret.call_key(provider.name(), event.call.show()),
+        provider: Arc::clone(provider),
+        hook: hook.clone(),
+        event,
+        call,
+        lookup,
+        now,
+        system_now: service.clock.system_now(),
+        addition: None,
+        looked_up,
+        opening: None,
+    };
+    if let LookedUp::Report(report, _) = &prepared.looked_up {
+        let caller = caller(&prepared.event, now);
+        prepared.addition = Some(Addition::new(report, caller)?);
+    }
+    if matches!(hook, Hook::Call) {
+        open(service, &mut prepared, true).await?;
+    }
+    Ok(prepared)
+}
+
+/// Who calls, as an entry.
+fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
+    let number = match &event.from {
+        Caller::Withheld => None,
+        Caller::Number(number) => Some(number.show().as_str()),
+    };
+    NewEntry {
+        kind: EntryKind::Caller,
+        at,
+        by: None,
+        body: json!(CallerBody {
+            number,
+            withheld: number.is_none(),
+        }),
+    }
+}
+
+/// Makes what a call needs that is not known yet: its report's key, the caller's entry, and, when it is spoken to, the
+/// conversation at its beginning with the answer to step 0. Nothing is made where no line is meant.
+///
+/// # Errors
+///
+/// When the database fails, or the line's key is not the pinned one.
+pub(super) async fn open(
+    service: &Service,
+    prepared: &mut Prepared,
+    spoken: bool,
+) -> Result<(), StoreError> {
+    let Some(line) = prepared.line_meant(service) else {
+        return Ok(());
+    };
+    let (line_key, line_recipient) = line_key(service, line).await?;
+    let now = prepared.now;
+    let identity = Identity::generate();
+    let report = CallReport {
+        id: random_id(),
+        line: line.id.clone(),
+        recipient: identity.recipient().to_string(),
+        status: None,
+        received_hour: hour(now),
+    };
+    let sealed = seal_identity(&identity, &[&line_recipient]);
+    drop(identity);
+    let entry = filing::seal(&report, caller(&prepared.event, now), &[])?;
+    let provider = prepared.provider.as_ref();
+    let mut call = Call {
+        id: random_id(),
+        lookup: prepared.lookup.to_vec(),
+        line: line.id.clone(),
+        report: report.id,
+        sid: Some(service.seal_sid(provider.name(), prepared.event.call.show())),
+        state: None,
+        ended: false,
+        settled: false,
+        addition_to: None,
+        addition_from: None,
+        addition_offset: None,
+        added: false,
+        at_duty: false,
+        taken_step: None,
+    };
+    let answer = if spoken {
+        let receipt = Receipt::from_random(random());
+        let rings = provider.capabilities().asks_who_picks_up;
+        let turn = flow::answer(line, now, receipt.digits().to_owned(), rings);
+        call.state = Some(decide::seal_state(&prepared.key, &turn.state)?);
+        let links = prepared.links(service, call.id, line, turn.state.step);
+        let rendered = provider.render(&turn.script, &links);
+        let sealed = decide::seal_answer(&prepared.key, &rendered)?;
+        Some(Answered { rendered, sealed })
+    } else {
+        None
+    };
+    let key = ReportKeyRow {
+        report: report.id,
+        sealed_to: line_key,
+        sealed,
+    };
+    prepared.opening = Some(Opening {
+        answer,
+        line_key,
+        line_recipient: line_recipient.to_string(),
+        new: NewReport {
+            report,
+            key,
+            caller: entry,
+        },
+        call,
+    });
+    Ok(())
+}
+
+/// The id and public half of a line's key.
+async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), StoreError> {
+    let kept = service.line_keys.get(&line.id);
+    let (id, recipient) = match kept {
+        Some(kept) => kept,
+        None => {
+            let mut tx = service.db.read().await?;
+            let key = members::current_key(&mut tx, &line.id)
+                .await?
+                .ok_or(StoreError::Unreadable("line key"))?;
+            let recipient: Recipient = key
+                .recipient
+                .parse()
+                .map_err(|_| StoreError::Unreadable("line key"))?;
+            service.line_keys.keep(&line.id, key.id, recipient.clone());
+            (key.id, recipient)
+        }
+    };
+    // A key changed under the running service would let a stranger read.
+    let lines = &service.config.lines;
+    let entry = lines.iter().find(|entry| entry.line.id == line.id);
+    if let Some(pinned) = entry.and_then(|entry| entry.pinned_key.as_ref())
+        && *pinned != recipient
+    {
+        service.line_keys.forget(&line.id);
+        return Err(StoreError::Unreadable("pinned line key"));
+    }
+    Ok((id, recipient))
+}
+
+impl Prepared {
+    /// What has to be loaded to decide it.
+    pub(super) fn wanted(&self, service: &Service) -> Wanted {
+        let fact = self.event.recording.as_ref();
+        let fact = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent);
+        let asks_for_roster = matches!(&self.event.keys, Some(keys) if keys.show() == "2");
+        let line = match &self.hook {
+            Hook::Step(at) => service.config.line(&at.line),
+            _ => None,
+        };
+        Wanted {
+            answers: match &self.hook {
+                Hook::Call => Answers::Of(0),
+                Hook::Step(StepRef { step, .. }) if *step <= MAX_STEP_NUMBER => Answers::Of(*step),
+                Hook::Fallback => Answers::All,
+                _ => Answers::Nothing,
+            },
+            recordings: self.event.recording.is_some(),
+            source: fact.map(|fact| service.source_lookup(self.provider.name(), fact.id.show())),
+            // Two that ask at once are counted one after the other.
+            roster_of: line
+                .filter(|line| asks_for_roster && !line.roster.people.is_empty())
+                .map(|line| line.id.clone()),
+            earlier: self.addition.as_ref().map(|addition| addition.report),
+            key_of: self.opening.as_ref().map(|new| new.call.line.clone()),
+            ..Wanted::call(self.call)
+        }
+    }
+
+    /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
+    pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
+        let config = &service.config;
+        config.line_dialled(self.event.to.show()).or_else(|| {
+            let named = match &self.hook {
+                Hook::Step(at) | Hook::Recording(Some(at)) => Some(&at.line),
+                _ => None,
+            };
+            let of_facts = matches!(self.hook, Hook::Status | Hook::Recording(_))
+                || (self.hook == Hook::Fallback && self.is_of_end());
+            let only = match config.lines.as_slice() {
+                [only] if of_facts => Some(&only.line),
+                _ => None,
+            };
+            named.and_then(|id| config.line(id)).or(only)
+        })
+    }
+
+    /// Does it tell of something recorded, or of the end of the call?
+    pub(super) fn is_of_end(&self) -> bool {
+        self.event.tells_of_recording() || self.event.ended
+    }
+
+    pub(super) fn links(&self, service: &Service, call: Uuid, line: &Line, step: u32) -> Links {
+        Links {
+            public_url: service.config.public_url.clone(),
+            provider: self.provider.name().to_owned(),
+            call,
+            line: line.id.clone(),
+            step,
+            take_key: take::take_key(&self.key, step),
+            stream_key: take::stream_key(&self.key),
+            line_number: line.number_called(self.event.to.show()),
+            language: line.languages.first().cloned().unwrap_or_default(),
+        }
+    }
+}

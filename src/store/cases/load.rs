@@ -1,0 +1,426 @@
+//! Loads the cases of many webhooks, and holds their calls until the transaction ends.
+
+use super::super::calls::{self, Call, SealedCaller};
+use super::super::members::{self, LineKey};
+use super::super::reports::RecordingRow;
+use super::super::rows::{Rows, fetch};
+use super::super::statements::row;
+use super::super::{On, Result, Tx};
+use super::{CallReport, Case, Changes};
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use uuid::Uuid;
+
+/// Which call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// By the keyed hash of its provider and its id there.
+    Lookup([u8; 32]),
+    /// By our id.
+    Id(Uuid),
+}
+
+/// Answers that are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// None.
+    Nothing,
+    /// That of one step.
+    Of(u32),
+    /// All.
+    All,
+}
+
+/// What one webhook needs.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Which call.
+    pub key: Key,
+    /// Which answers.
+    pub answers: Answers,
+    /// What was recorded.
+    pub recordings: bool,
+    /// Whether any other call names a recording with this keyed hash.
+    pub source: Option<[u8; 32]>,
+    /// How many calls are with the roster of this line.
+    pub roster_of: Option<String>,
+    /// How many calls have called back about this report.
+    pub earlier: Option<Uuid>,
+    /// Which key this line has now.
+    pub key_of: Option<String>,
+}
+
+impl Wanted {
+    /// The call alone.
+    pub fn call(key: Key) -> Self {
+        Self {
+            key,
+            answers: Answers::Nothing,
+            recordings: false,
+            source: None,
+            roster_of: None,
+            earlier: None,
+            key_of: None,
+        }
+    }
+}
+
+/// What was loaded for a batch. What is decided over it is put back, so that a later webhook finds it.
+#[derive(Default)]
+pub struct Loaded {
+    cases: HashMap<Uuid, Case>,
+    ids: HashMap<[u8; 32], Uuid>,
+    /// How many calls are with the roster, by line.
+    pub at_roster: HashMap<String, i64>,
+    /// How many calls have called back, by report.
+    pub called_back: HashMap<Uuid, i64>,
+    /// Each line's key as it is now.
+    pub line_keys: HashMap<String, LineKey>,
+    /// A recording of each source, by the keyed hash of provider and id there.
+    pub sources: HashMap<[u8; 32], Uuid>,
+}
+
+impl Loaded {
+    /// The case of a call; none when there is no such call.
+    pub fn case(&self, key: &Key) -> Option<&Case> {
+        let id = match key {
+            Key::Id(id) => id,
+            Key::Lookup(lookup) => self.ids.get(lookup)?,
+        };
+        self.cases.get(id)
+    }
+
+    /// Puts a case back, without its changes.
+    pub fn put(&mut self, mut case: Case) -> Changes {
+        let changes = std::mem::take(&mut case.changes);
+        self.ids.insert(case.call.lookup_bytes(), case.call.id);
+        self.cases.insert(case.call.id, case);
+        changes
+    }
+}
+
+row! {
+    struct LockedRow {
+        id: Uuid,
+        addition_to: Option<Uuid>,
+    }
+}
+
+row! {
+    struct CaseRow {
+        id: Uuid,
+        lookup: Vec<u8>,
+        line: String,
+        report: Uuid,
+        sid: Option<Vec<u8>>,
+        state: Option<Vec<u8>>,
+        ended: bool,
+        settled: bool,
+        addition_to: Option<Uuid>,
+        addition_from: Option<i32>,
+        addition_offset: Option<i32>,
+        addition_entry: Option<Uuid>,
+        addition_caller: Option<Vec<u8>>,
+        added: bool,
+        at_duty: bool,
+        taken_step: Option<i32>,
+        recipient: String,
+        status: Option<String>,
+        received_hour: DateTime<Utc>,
+        earlier_recipient: Option<String>,
+        earlier_status: Option<String>,
+        earlier_hour: Option<DateTime<Utc>>,
+        step: Option<i32>,
+        answer: Option<Vec<u8>>,
+    }
+}
+
+row! {
+    struct OfCall {
+        of: Uuid,
+        id: Uuid,
+        report: Uuid,
+        lookup: Vec<u8>,
+        sid: Option<Vec<u8>>,
+        step: i32,
+        state: String,
+        file: Option<Uuid>,
+        padded: Option<i64>,
+        sha256: Option<Vec<u8>>,
+        deleted: bool,
+        outcome: Option<Vec<u8>>,
+    }
+}
+
+row! {
+    struct OfSource {
+        source: Vec<u8>,
+        id: Uuid,
+    }
+}
+
+row! {
+    struct AnswerRow {
+        call: Uuid,
+        step: i32,
+        answer: Vec<u8>,
+    }
+}
+
+/// The call a webhook is about, by its id or its lookup.
+const LOCK: (&str, &str) = (
+    "WITH wanted (lookup, id) AS (",
+    ") SELECT id, addition_to FROM calls WHERE id IN
+        (SELECT COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup)) FROM wanted)
+        ORDER BY id",
+);
+const LOCK_REPORTS: (&str, &str) = (
+    "WITH wanted (id) AS (",
+    ") SELECT id, CAST(NULL AS UUID) AS addition_to FROM reports WHERE id IN (SELECT id FROM wanted) ORDER BY id",
+);
+const LOAD: (&str, &str) = (
+    "WITH wanted (lookup, id, step) AS (",
+    ") SELECT calls.id, calls.lookup, calls.line, calls.report, calls.sid, calls.state, calls.ended, calls.settled,
+        calls.addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller, calls.added,
+        calls.at_duty, calls.taken_step, own.recipient, own.status, own.received_hour,
+        earlier.recipient AS earlier_recipient, earlier.status AS earlier_status, earlier.received_hour AS earlier_hour,
+        steps.step, steps.answer
+        FROM wanted JOIN calls ON calls.id =
+            COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup))
+        JOIN reports AS own ON own.id = calls.report
+        LEFT JOIN reports AS earlier ON earlier.id = calls.addition_to
+        LEFT JOIN steps ON steps.call = calls.id AND steps.step = wanted.step",
+);
+const RECORDINGS: (&str, &str) = (
+    "WITH wanted (of, report) AS (",
+    ") SELECT wanted.of, recordings.id, recordings.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
+        FROM wanted JOIN recordings ON recordings.report = wanted.report ORDER BY step, recordings.id",
+);
+const SOURCES: (&str, &str) = (
+    "WITH wanted (source) AS (",
+    ") SELECT recordings.source, recordings.id FROM wanted JOIN recordings ON recordings.source = wanted.source",
+);
+const ANSWERS: (&str, &str) = (
+    "WITH wanted (call) AS (",
+    ") SELECT steps.call, steps.step, steps.answer FROM wanted JOIN steps ON steps.call = wanted.call",
+);
+
+/// Loads what is wanted. The order of locking is the same everywhere: rosters in order of line, calls in order of id,
+/// reports in order of id, then whatever is written.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn load(tx: &mut Tx, wanted: &[Wanted]) -> Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let lines: BTreeSet<&String> = wanted
+        .iter()
+        .filter_map(|one| one.roster_of.as_ref())
+        .collect();
+    for line in &lines {
+        calls::lock_roster(tx, line).await?;
+    }
+    lock(tx, wanted).await?;
+    load_calls(tx, wanted, &mut loaded).await?;
+    load_recordings(tx, wanted, &mut loaded).await?;
+    load_all_answers(tx, wanted, &mut loaded).await?;
+    for line in lines {
+        let count = calls::at_duty(tx, line).await?;
+        loaded.at_roster.insert(line.clone(), count);
+    }
+    for report in wanted.iter().filter_map(|one| one.earlier) {
+        let count = calls::called_back(tx, report).await?;
+        loaded.called_back.insert(report, count);
+    }
+    let lines: BTreeSet<&String> = wanted
+        .iter()
+        .filter_map(|one| one.key_of.as_ref())
+        .collect();
+    for line in lines {
+        if let Some(key) = members::current_key(tx, line).await? {
+            loaded.line_keys.insert(line.clone(), key);
+        }
+    }
+    Ok(loaded)
+}
+
+/// The case of one call, with its recordings; none when there is no such call.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn of_call(tx: &mut Tx, id: Uuid) -> Result<Option<Case>> {
+    let mut wanted = Wanted::call(Key::Id(id));
+    wanted.recordings = true;
+    let mut loaded = load(tx, &[wanted]).await?;
+    Ok(loaded.cases.remove(&id))
+}
+
+fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
+    let lookup = wanted.iter().map(|one| match one.key {
+        Key::Lookup(lookup) => Some(lookup.to_vec()),
+        Key::Id(_) => None,
+    });
+    let id = wanted.iter().map(|one| match one.key {
+        Key::Lookup(_) => None,
+        Key::Id(id) => Some(id),
+    });
+    rows.bytes(lookup).uuid(id)
+}
+
+/// Holds the calls, and the earlier reports that may be added to. By statements of its own: one that also read what
+/// belongs to a call would, after waiting for another node, see the call as that node left it and the rest as it was before.
+/// SQLite has one writer.
+async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<()> {
+    if matches!(tx.on, On::Sqlite(_)) {
+        return Ok(());
+    }
+    let rows = keys(wanted, Rows::new(LOCK.0, LOCK.1));
+    let locked: Vec<LockedRow> = fetch(tx, rows, " FOR UPDATE").await?;
+    let additions: HashMap<Uuid, Option<Uuid>> = locked
+        .into_iter()
+        .map(|row| (row.id, row.addition_to))
+        .collect();
+    let adds = wanted.iter().any(|one| one.recordings);
+    let reports: BTreeSet<Uuid> = (additions.into_values().flatten().filter(|_| adds))
+        .chain(wanted.iter().filter_map(|one| one.earlier))
+        .collect();
+    let rows = Rows::new(LOCK_REPORTS.0, LOCK_REPORTS.1).uuid(reports.into_iter().map(Some));
+    let _: Vec<LockedRow> = fetch(tx, rows, " FOR UPDATE").await?;
+    Ok(())
+}
+
+async fn load_calls(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+    let step = wanted.iter().map(|one| match one.answers {
+        Answers::Of(step) => Some(i64::from(step)),
+        Answers::Nothing | Answers::All => None,
+    });
+    let rows = keys(wanted, Rows::new(LOAD.0, LOAD.1)).integer(step);
+    let found: Vec<CaseRow> = fetch(tx, rows, "").await?;
+    for mut row in found {
+        let answer = row.step.zip(row.answer.take());
+        let id = row.id;
+        let case = loaded.cases.entry(id).or_insert_with(|| row.case());
+        if let Some((step, answer)) = answer
+            && let Ok(step) = u32::try_from(step)
+        {
+            case.answers.insert(step, answer);
+        }
+        loaded.ids.insert(case.call.lookup_bytes(), id);
+    }
+    Ok(())
+}
+
+async fn load_recordings(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+    let mut of: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
+    for one in wanted.iter().filter(|one| one.recordings) {
+        if let Some(case) = loaded.case(&one.key) {
+            let reports = std::iter::once(case.own.id).chain(case.call.addition_to);
+            of.insert(case.call.id, reports.collect());
+        }
+    }
+    let pairs: Vec<(Uuid, Uuid)> = of
+        .into_iter()
+        .flat_map(|(call, reports)| reports.into_iter().map(move |report| (call, report)))
+        .collect();
+    let rows = Rows::new(RECORDINGS.0, RECORDINGS.1)
+        .uuid(pairs.iter().map(|(call, _)| Some(*call)))
+        .uuid(pairs.iter().map(|(_, report)| Some(*report)));
+    let found: Vec<OfCall> = fetch(tx, rows, "").await?;
+    for row in found {
+        if let Some(case) = loaded.cases.get_mut(&row.of) {
+            case.recordings.push(row.recording());
+        }
+    }
+    let sources = wanted.iter().filter_map(|one| one.source);
+    let rows = Rows::new(SOURCES.0, SOURCES.1).bytes(sources.map(|source| Some(source.to_vec())));
+    let found: Vec<OfSource> = fetch(tx, rows, "").await?;
+    for row in found {
+        if let Ok(source) = row.source.try_into() {
+            loaded.sources.insert(source, row.id);
+        }
+    }
+    Ok(())
+}
+
+async fn load_all_answers(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+    let all = wanted.iter().filter(|one| one.answers == Answers::All);
+    let ids: Vec<Option<Uuid>> = all
+        .filter_map(|one| loaded.case(&one.key))
+        .map(|case| Some(case.call.id))
+        .collect();
+    let found: Vec<AnswerRow> = fetch(tx, Rows::new(ANSWERS.0, ANSWERS.1).uuid(ids), "").await?;
+    for row in found {
+        if let (Some(case), Ok(step)) = (loaded.cases.get_mut(&row.call), u32::try_from(row.step)) {
+            case.answers.insert(step, row.answer);
+        }
+    }
+    Ok(())
+}
+
+impl CaseRow {
+    fn case(&mut self) -> Case {
+        let own = CallReport {
+            id: self.report,
+            line: self.line.clone(),
+            recipient: std::mem::take(&mut self.recipient),
+            status: self.status.take(),
+            received_hour: self.received_hour,
+        };
+        let earlier = self
+            .addition_to
+            .zip(self.earlier_recipient.take())
+            .zip(self.earlier_hour);
+        let earlier = earlier.map(|((id, recipient), received_hour)| CallReport {
+            id,
+            // A receipt opens reports of its own line alone.
+            line: self.line.clone(),
+            recipient,
+            status: self.earlier_status.take(),
+            received_hour,
+        });
+        let caller = self.addition_entry.zip(self.addition_caller.take());
+        Case {
+            call: Call {
+                id: self.id,
+                lookup: std::mem::take(&mut self.lookup),
+                line: std::mem::take(&mut self.line),
+                report: self.report,
+                sid: self.sid.take(),
+                state: self.state.take(),
+                ended: self.ended,
+                settled: self.settled,
+                addition_to: self.addition_to,
+                addition_from: self.addition_from,
+                addition_offset: self.addition_offset,
+                added: self.added,
+                at_duty: self.at_duty,
+                taken_step: self.taken_step,
+            },
+            own,
+            earlier,
+            recordings: Vec::new(),
+            answers: BTreeMap::new(),
+            caller: caller.map(|(entry, sealed)| SealedCaller { entry, sealed }),
+            changes: Changes::default(),
+        }
+    }
+}
+
+impl OfCall {
+    fn recording(self) -> RecordingRow {
+        RecordingRow {
+            id: self.id,
+            report: self.report,
+            lookup: self.lookup,
+            sid: self.sid,
+            step: self.step,
+            state: self.state,
+            file: self.file,
+            padded: self.padded,
+            sha256: self.sha256,
+            deleted: self.deleted,
+            outcome: self.outcome,
+        }
+    }
+}
