@@ -5,8 +5,8 @@ use super::Reply;
 use super::decide::{Decided, decide};
 use super::prepare::Prepared;
 use crate::service::Service;
+use crate::store::StoreError;
 use crate::store::cases::{self, Changes, Counted, Loaded, Wanted};
-use crate::store::{StoreError, Tx};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tracing::error;
@@ -133,11 +133,13 @@ async fn write_all(service: &Service, batch: Vec<Waiting>) {
 }
 
 fn answer(waiting: Waiting, decided: Result<Decided, StoreError>) {
-    let outcome = decided.map(|decided| match decided {
-        Decided::Reply(reply, _) => Outcome::Reply(reply),
-        Decided::Open { spoken } => Outcome::Open(waiting.prepared, spoken),
-        Decided::Stray(reply) => Outcome::Stray(waiting.prepared, reply),
-    });
+    let outcome = match decided {
+        Ok(Decided::Reply(reply, _)) => Ok(Outcome::Reply(reply)),
+        Ok(Decided::Open { spoken }) => Ok(Outcome::Open(waiting.prepared, spoken)),
+        Ok(Decided::Stray(reply)) => Ok(Outcome::Stray(waiting.prepared, reply)),
+        Ok(Decided::Gone) => return,
+        Err(error) => Err(error),
+    };
     // Whoever waited may be gone.
     let _ = waiting.answer.send(outcome);
 }
@@ -145,46 +147,64 @@ fn answer(waiting: Waiting, decided: Result<Decided, StoreError>) {
 type AllDecided = Vec<Result<Decided, StoreError>>;
 
 async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, StoreError> {
-    let mut tries = 1;
+    let mut tries = 0;
     loop {
+        tries += 1;
         match once(service, batch).await {
-            Err(error) if error.is_of_the_moment() && tries < TRIES => tries += 1,
-            result => return result,
+            Ok(Some(decided)) => return Ok(decided),
+            // Somebody was answered while it waited for a lock: once more, without them.
+            Ok(None) => {}
+            Err(error) if error.is_of_the_moment() && tries < TRIES => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
-async fn once(service: &Service, batch: &[Waiting]) -> Result<AllDecided, StoreError> {
+/// Those that still wait for an answer.
+fn open(batch: &[Waiting]) -> Vec<bool> {
+    let open = |waiting: &Waiting| !waiting.answer.is_closed();
+    batch.iter().map(open).collect()
+}
+
+/// None when nothing was written because one of them was answered meanwhile.
+async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
     let mut tx = service.db.begin().await?;
     let wanted: Vec<Wanted> = (batch.iter())
         .map(|waiting| waiting.prepared.wanted(service))
         .collect();
     let mut loaded = cases::load(&mut tx, &wanted).await?;
-    let prepared = batch.iter().map(|waiting| waiting.prepared.as_ref());
+    // Locks may have been waited for: longer than callers are kept waiting.
+    let before = open(batch);
+    let waiting = batch.iter().zip(&before);
+    let prepared = waiting.map(|(waiting, open)| open.then_some(waiting.prepared.as_ref()));
     let (decided, mut changes) = decide_all(service, prepared, &mut loaded);
     let counted = changes.take_counted();
     if !changes.is_empty() {
-        write(tx, changes).await?;
+        cases::write(&mut tx, changes).await?;
+        tx.write_gathered().await?;
+        if open(batch) != before {
+            return Ok(None);
+        }
+        tx.commit().await?;
         service.wake.notify_one();
     }
     count(service, counted);
-    Ok(decided)
+    Ok(Some(decided))
 }
 
-async fn write(mut tx: Tx, changes: Changes) -> Result<(), StoreError> {
-    cases::write(&mut tx, changes).await?;
-    tx.commit().await
-}
-
-/// Decides webhooks in order: a later one sees what an earlier one of the same call changed.
+/// Decides webhooks in order: a later one sees what an earlier one of the same call changed. None stands for one that was
+/// answered meanwhile.
 pub(super) fn decide_all<'a>(
     service: &Service,
-    batch: impl Iterator<Item = &'a Prepared>,
+    batch: impl Iterator<Item = Option<&'a Prepared>>,
     loaded: &mut Loaded,
 ) -> (AllDecided, Changes) {
     let mut changes = Changes::default();
     let decided = batch
         .map(|prepared| {
+            let Some(prepared) = prepared else {
+                return Ok(Decided::Gone);
+            };
             let decided = decide(service, prepared, loaded)?;
             Ok(match decided {
                 Decided::Reply(reply, Some(case)) => {

@@ -32,6 +32,8 @@ pub(super) enum Decided {
     Open { spoken: bool },
     /// It tells of a recording of which it is not known which line it is for.
     Stray(Reply),
+    /// It was answered meanwhile, from configuration and clock alone: nothing of it is written.
+    Gone,
 }
 
 /// An answer as it is kept under the call key.

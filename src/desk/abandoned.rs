@@ -5,9 +5,6 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::service::Service;
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, hours};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// Calls a page has at most: each is opened, and each opening is in the trail.
@@ -43,26 +40,31 @@ pub async fn list(
     cursor: Option<&str>,
 ) -> Result<Page> {
     let mut lines = inspector.lines_named(service, line)?;
-    let mut after = None;
+    let mut before = i64::MAX;
+    let mut tx = service.db.read().await?;
     if let Some(cursor) = cursor.filter(|text| !text.is_empty()) {
         let wrong = || DeskError::Invalid(Invalid::Cursor);
-        let (line, place) = read_cursor(cursor).ok_or_else(wrong)?;
-        let at = lines.iter().position(|own| own.id == line);
+        let id: Uuid = cursor.parse().map_err(|_| wrong())?;
+        let last = reports::get(&mut tx, id).await?.ok_or_else(wrong)?;
+        let at = lines.iter().position(|own| own.id == last.line);
         lines.drain(..at.ok_or_else(wrong)?);
-        after = Some(place);
+        before = last.n;
     }
-    let mut tx = service.db.read().await?;
     let mut found = Vec::new();
     for line in lines {
         let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
-        found.extend(reports::abandoned(&mut tx, &line.id, after.take(), wanted).await?);
+        found.extend(reports::abandoned(&mut tx, &line.id, before, wanted).await?);
+        before = i64::MAX;
         if found.len() > PAGE {
             break;
         }
     }
     let more = found.len() > PAGE;
     found.truncate(PAGE);
-    let next = found.last().filter(|_| more).map(cursor_after);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.id.to_string());
     let mut calls = Vec::new();
     for report in found {
         calls.push(match open_all(&mut tx, inspector, report.clone()).await {
@@ -104,25 +106,3 @@ pub async fn count(service: &Service, inspector: &Inspector) -> Result<i64> {
     }
     Ok(count)
 }
-
-fn cursor_after(report: &Report) -> String {
-    let hour = report.received_hour.timestamp();
-    URL_SAFE_NO_PAD.encode(format!("{}/{hour}/{}", report.line, report.id))
-}
-
-fn read_cursor(cursor: &str) -> Option<(String, (DateTime<Utc>, Uuid))> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (line, place) = text.split_once('/')?;
-    let (hour, id) = place.split_once('/')?;
-    // Four digits for the year: text is what SQLite compares.
-    let hour = hour
-        .parse()
-        .ok()
-        .filter(|hour| (0..LATEST).contains(hour))?;
-    let hour = DateTime::from_timestamp(hour, 0)?;
-    Some((line.to_owned(), (hour, id.parse().ok()?)))
-}
-
-/// The year 10000, in seconds.
-const LATEST: i64 = 253_402_300_800;

@@ -2,12 +2,15 @@
 
 use super::opened::{find, note_opening};
 use super::{DeskError, Inspector, Invalid, Result};
+use crate::line::Line;
 use crate::report::status::Status;
 use crate::service::Service;
+use crate::store::Tx;
 use crate::store::audit::{self, LinkRow};
-use crate::store::reports::{self, Report};
+use crate::store::reports::{self, Listed, Report};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// Reports a page has at most.
@@ -26,7 +29,7 @@ pub struct Filter {
     pub cursor: Option<String>,
 }
 
-/// Some reports, in order of line and reference.
+/// Some reports, in order of arrival over all lines.
 pub struct Page {
     /// At most [`PAGE`] of them.
     pub reports: Vec<Report>,
@@ -40,30 +43,20 @@ pub struct Page {
 ///
 /// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
-    let mut lines = inspector.lines_named(service, filter.line.as_deref())?;
-    let status = filter.status.map_or("", Status::as_str);
-    let mine = filter.mine.then(|| inspector.id());
-    let mut after = String::new();
-    if let Some(cursor) = filter.cursor.as_deref().filter(|text| !text.is_empty()) {
-        let wrong = || DeskError::Invalid(Invalid::Cursor);
-        let (line, reference) = read_cursor(cursor).ok_or_else(wrong)?;
-        let at = lines
-            .iter()
-            .position(|own| own.id == line)
-            .ok_or_else(wrong)?;
-        lines.drain(..at);
-        after = reference;
-    }
+    let lines = inspector.lines_named(service, filter.line.as_deref())?;
     let mut tx = service.db.read().await?;
-    let mut found = Vec::new();
-    for line in lines {
-        let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
-        found.extend(reports::list(&mut tx, &line.id, status, &after, wanted, mine).await?);
-        after.clear();
-        if found.len() > PAGE {
-            break;
-        }
-    }
+    let after = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
+        Some(cursor) => place(&mut tx, &lines, cursor).await?,
+        None => 0,
+    };
+    let wanted = Listed {
+        line: None,
+        status: filter.status.map_or("", Status::as_str),
+        assignee: filter.mine.then(|| inspector.id()),
+        after,
+        limit: i64::try_from(PAGE + 1).unwrap_or(i64::MAX),
+    };
+    let mut found = of_lines(&mut tx, &lines, wanted).await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(cursor_after);
@@ -73,8 +66,38 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
-/// The report that has waited longest, by the hour it arrived: of one line of the inspector's, or of all of them. Of
-/// those of one hour the line that comes first in the configuration goes first.
+/// So many lines are asked one by one. Somebody who has more has a good part of all there are, and the reports of all lines
+/// are read in order.
+const ONE_BY_ONE: usize = 16;
+
+/// The reports of these lines in order of arrival, `wanted.limit` at most.
+async fn of_lines(tx: &mut Tx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
+    let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    if lines.len() <= ONE_BY_ONE {
+        for line in lines {
+            let line = Some(line.id.as_str());
+            found.extend(reports::list(tx, Listed { line, ..wanted }).await?);
+        }
+        found.sort_by_key(|report| report.n);
+    } else {
+        let own: HashSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
+        let mut after = wanted.after;
+        while found.len() < limit {
+            let next = reports::list(tx, Listed { after, ..wanted }).await?;
+            let Some(last) = next.last() else { break };
+            after = last.n;
+            found.extend(
+                next.into_iter()
+                    .filter(|report| own.contains(report.line.as_str())),
+            );
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The report that has waited longest: of one line of the inspector's, or of all of them.
 ///
 /// # Errors
 ///
@@ -84,33 +107,36 @@ pub async fn longest_waiting(
     inspector: &Inspector,
     line: Option<&str>,
 ) -> Result<Option<Report>> {
+    let lines = inspector.lines_named(service, line)?;
+    let wanted = Listed {
+        line: None,
+        status: Status::Queued.as_str(),
+        assignee: None,
+        after: 0,
+        limit: 1,
+    };
     let mut tx = service.db.read().await?;
-    let mut longest: Option<Report> = None;
-    for line in inspector.lines_named(service, line)? {
-        let next = reports::longest_waiting(&mut tx, &line.id).await?;
-        longest = match (longest, next) {
-            (Some(one), Some(other)) if other.received_hour < one.received_hour => Some(other),
-            (Some(one), _) => Some(one),
-            (None, next) => next,
-        };
-    }
-    Ok(longest)
+    Ok(of_lines(&mut tx, &lines, wanted).await?.pop())
 }
 
+/// Names the last report of a page by line and reference: its number would tell how many calls other lines have had.
 fn cursor_after(report: &Report) -> String {
     let reference = report.reference.as_deref().unwrap_or_default();
     URL_SAFE_NO_PAD.encode(format!("{}/{reference}", report.line))
 }
 
-fn read_cursor(cursor: &str) -> Option<(String, String)> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (line, reference) = text.split_once('/')?;
-    let of_ours = |c: char| c.is_ascii_digit() || c == '-';
-    if reference.is_empty() || !reference.chars().all(of_ours) {
-        return None;
+/// The number of the report that a cursor names.
+async fn place(tx: &mut Tx, lines: &[&Line], cursor: &str) -> Result<i64> {
+    let wrong = || DeskError::Invalid(Invalid::Cursor);
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+    let (line, reference) = text.rsplit_once('/').ok_or_else(wrong)?;
+    if !lines.iter().any(|own| own.id == line) {
+        return Err(wrong());
     }
-    Some((line.to_owned(), reference.to_owned()))
+    let id = reports::by_reference(tx, line, reference).await?;
+    let report = reports::get(tx, id.ok_or_else(wrong)?).await?;
+    Ok(report.ok_or_else(wrong)?.n)
 }
 
 /// The audit trail of a report. Looking at it is in it.

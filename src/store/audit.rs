@@ -1,10 +1,10 @@
 //! The audit trail: a hash chain per line. How links are hashed is [`crate::vault::chain`]'s business.
 
+use super::rows::{self, Rows};
 use super::statements::{row, run, statements};
-use super::{On, Result, StoreError, Tx};
+use super::{Result, StoreError, Tx};
 use crate::vault::chain::{self, Link};
 use chrono::{DateTime, Utc};
-use sqlx::QueryBuilder;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -43,16 +43,18 @@ row! {
 
 statements! {
     START = "INSERT INTO audit_heads (line, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (line) DO NOTHING";
-    HEAD = "SELECT line, seq, hash FROM audit_heads WHERE line = $1", postgres: " FOR UPDATE";
     HEAD_UNLOCKED = "SELECT seq, hash FROM audit_heads WHERE line = $1";
-    INSERT = "INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    SET_HEAD = "UPDATE audit_heads SET seq = $2, hash = $3 WHERE line = $1";
-    LINKS = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND seq > $2 ORDER BY seq LIMIT 1000";
-    OF_REPORT = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit WHERE line = $1 AND report = $2 ORDER BY seq";
-    COMMITTED = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit
-        WHERE line = $1 AND report = $2 AND (digest IS NOT NULL OR action = 'entry_purged') ORDER BY seq";
-    OF_MEMBERS = "SELECT line, seq, at, actor, action, report, object, digest, detail, hash FROM audit
-        WHERE line = $1 AND report IS NULL AND seq > $2 AND at >= $3 AND action IN ('member_added', 'granted', 'member_disabled',
+    LINKS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
+        LEFT JOIN reports ON reports.n = audit.report WHERE audit.line = $1 AND seq > $2 ORDER BY seq LIMIT 1000";
+    OF_REPORT = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
+        LEFT JOIN reports ON reports.n = audit.report
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) ORDER BY seq";
+    COMMITTED = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
+        LEFT JOIN reports ON reports.n = audit.report
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (digest IS NOT NULL OR action = 'entry_purged') ORDER BY seq";
+    OF_MEMBERS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
+        LEFT JOIN reports ON reports.n = audit.report
+        WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ('member_added', 'granted', 'member_disabled',
         'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') ORDER BY seq DESC LIMIT 20";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
@@ -134,102 +136,56 @@ pub(super) async fn write(tx: &mut Tx) -> Result<()> {
     set_heads(tx, &ends).await
 }
 
+const HEADS_OF: (&str, &str) = (
+    "WITH wanted (line) AS (",
+    ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line",
+);
+
 /// The number and hash of the last link of each of these lines that has one, locked until the transaction ends.
 async fn lock_heads(tx: &mut Tx, lines: &[String]) -> Result<BTreeMap<String, (i64, [u8; 32])>> {
-    let rows: Vec<(String, i64, Vec<u8>)> = if let [line] = lines {
-        run!(tx, HEAD, fetch_all, line)?
-    } else {
-        // As many `$1, $2 …` as there are lines.
-        macro_rules! heads {
-            ($tx:expr, $lock:expr) => {{
-                let mut select =
-                    QueryBuilder::new("SELECT line, seq, hash FROM audit_heads WHERE line IN (");
-                let mut list = select.separated(", ");
-                for line in lines {
-                    list.push_bind(line);
-                }
-                select.push(") ORDER BY line").push($lock);
-                select.build_query_as().fetch_all(&mut **$tx).await?
-            }};
-        }
-        match &mut tx.on {
-            On::Sqlite(tx) => heads!(tx, ""),
-            On::Postgres(tx) => heads!(tx, " FOR UPDATE"),
-        }
-    };
+    let asked = Rows::new(HEADS_OF.0, HEADS_OF.1).text(lines.iter().cloned().map(Some));
+    let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, " FOR UPDATE").await?;
     rows.into_iter()
         .map(|(line, seq, hash)| Ok((line, (seq, read_hash(hash)?))))
         .collect()
 }
 
+const INSERT: (&str, &str) = (
+    "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
+    ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
+        SELECT links.line, links.seq, links.at, links.actor, links.action, reports.n, links.object, links.digest, links.detail,
+        links.hash FROM links LEFT JOIN reports ON reports.id = links.report ORDER BY links.seq",
+);
+
 async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
-    if let [(link, hash)] = links {
-        let digest = link.digest.as_ref().map(|digest| &digest[..]);
-        return run!(
-            tx,
-            INSERT,
-            execute,
-            &link.line,
-            link.seq,
-            link.at,
-            link.actor.as_deref(),
-            &link.action,
-            link.report,
-            link.object,
-            digest,
-            link.detail.as_deref(),
-            &hash[..]
-        )
-        .map(drop);
-    }
-    macro_rules! insert {
-        ($tx:expr) => {{
-            let mut insert = QueryBuilder::new(
-                "INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash) ",
-            );
-            insert.push_values(links, |mut row, (link, hash)| {
-                row.push_bind(&link.line)
-                    .push_bind(link.seq)
-                    .push_bind(link.at)
-                    .push_bind(link.actor.as_deref())
-                    .push_bind(&link.action)
-                    .push_bind(link.report)
-                    .push_bind(link.object)
-                    .push_bind(link.digest.as_ref().map(|digest| &digest[..]))
-                    .push_bind(link.detail.as_deref())
-                    .push_bind(&hash[..]);
-            });
-            insert.build().execute(&mut **$tx).await?;
-        }};
-    }
-    match &mut tx.on {
-        On::Sqlite(tx) => insert!(tx),
-        On::Postgres(tx) => insert!(tx),
-    }
-    Ok(())
+    let all = || links.iter().map(|(link, _)| link);
+    let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
+    let rows = Rows::new(INSERT.0, INSERT.1)
+        .text(all().map(|link| Some(link.line.clone())))
+        .integer(all().map(|link| Some(link.seq)))
+        .time(all().map(|link| Some(link.at)))
+        .text(all().map(|link| link.actor.clone()))
+        .text(all().map(|link| Some(link.action.clone())))
+        .uuid(all().map(|link| link.report))
+        .uuid(all().map(|link| link.object))
+        .bytes(all().map(digest))
+        .text(all().map(|link| link.detail.clone()))
+        .bytes(links.iter().map(|(_, hash)| Some(hash.to_vec())));
+    rows::execute(tx, vec![rows]).await
 }
 
+const SET_HEADS: (&str, &str) = (
+    "INSERT INTO audit_heads (line, seq, hash)",
+    // All of them are there, and locked.
+    "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+);
+
 async fn set_heads(tx: &mut Tx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
-    if let [(line, seq, hash)] = ends {
-        return run!(tx, SET_HEAD, execute, line, *seq, &hash[..]).map(drop);
-    }
-    macro_rules! set {
-        ($tx:expr) => {{
-            let mut insert = QueryBuilder::new("INSERT INTO audit_heads (line, seq, hash) ");
-            insert.push_values(ends, |mut row, (line, seq, hash)| {
-                row.push_bind(line).push_bind(*seq).push_bind(&hash[..]);
-            });
-            // All of them are there, and locked.
-            insert
-                .push(" ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash");
-            insert.build().execute(&mut **$tx).await?;
-        }};
-    }
-    match &mut tx.on {
-        On::Sqlite(tx) => set!(tx),
-        On::Postgres(tx) => set!(tx),
-    }
-    Ok(())
+    let rows = Rows::new(SET_HEADS.0, SET_HEADS.1)
+        .text(ends.iter().map(|(line, ..)| Some(line.clone())))
+        .integer(ends.iter().map(|(_, seq, _)| Some(*seq)))
+        .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())));
+    rows::execute(tx, vec![rows]).await
 }
 
 /// The number and hash of a line's last link.

@@ -99,22 +99,35 @@ pub struct SealedCaller {
 }
 
 statements! {
-    BY_LOOKUP = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1", postgres: " FOR UPDATE";
-    BY_ID = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1", postgres: " FOR UPDATE";
-    BY_ID_UNLOCKED = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE id = $1";
-    BY_LOOKUP_UNLOCKED = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE lookup = $1";
-    OF_LINE_RUNNING = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls WHERE line = $1 AND ended = FALSE AND state IS NOT NULL";
-    BY_RECORDING = "SELECT id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty, taken_step FROM calls
-        WHERE (report = $1 AND $2 < 10000) OR (addition_to = $1 AND $2 - addition_offset BETWEEN 0 AND 9999)";
-    CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = $1";
+    BY_LOOKUP = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1", postgres: " FOR UPDATE OF calls";
+    BY_ID = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1", postgres: " FOR UPDATE OF calls";
+    BY_ID_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1";
+    BY_LOOKUP_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1";
+    OF_LINE_RUNNING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.line = $1 AND NOT ended AND state IS NOT NULL";
+    BY_RECORDING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
+        WHERE (calls.report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
+        OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)";
+    CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = (SELECT n FROM reports WHERE id = $1)";
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
-        WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.id = calls.report AND received_hour < $1)";
-    AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE AND at_duty";
+        WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.n = calls.report AND received_hour < $1)";
+    AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
     LOCK_ROSTER = "SELECT CAST($1 AS TEXT)", postgres: " FROM pg_advisory_xact_lock(hashtextextended('roster ' || $1, 0))";
-    STEP = "SELECT answer FROM steps WHERE call = $1 AND step = $2";
-    DELETE_STEPS = "DELETE FROM steps WHERE call = $1";
-    RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND ended = FALSE";
+    STEP = "SELECT answer FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1) AND step = $2";
+    DELETE_STEPS = "DELETE FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1)";
+    RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended";
 }
 
 /// The call with this keyed hash, locked until the transaction ends.

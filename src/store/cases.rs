@@ -107,7 +107,7 @@ pub struct Changes {
     /// Reports that are `live`.
     pub(super) live: Vec<Uuid>,
     /// Closed reports that go back to the queue.
-    pub(super) reopened: Vec<Uuid>,
+    pub(super) reopened: Vec<(Uuid, String)>,
     pub(super) jobs: BTreeMap<(Kind, Uuid), JobChange>,
     pub(super) acts: Acts,
     pub(super) hours: Counts,
@@ -277,7 +277,8 @@ impl Case {
             return false;
         }
         earlier.status = Some(queued.to_owned());
-        self.changes.reopened.push(earlier.id);
+        let reopened = (earlier.id, earlier.line.clone());
+        self.changes.reopened.push(reopened);
         true
     }
 

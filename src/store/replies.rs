@@ -21,10 +21,11 @@ row! {
 }
 
 statements! {
-    INSERT = "INSERT INTO replies (entry, report, author) VALUES ($1, $2, $3)";
+    INSERT = "INSERT INTO replies (entry, report, author) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3)";
     OF_REPORT = "SELECT entry, author, approver.name AS approved_by, CAST(NULL AS TEXT) AS unconfirmed
         FROM replies JOIN entries ON entries.id = entry
-        LEFT JOIN members approver ON approver.id = replies.approved_by WHERE replies.report = $1 ORDER BY entries.seq";
+        LEFT JOIN members approver ON approver.id = replies.approved_by 
+        WHERE replies.report = (SELECT n FROM reports WHERE id = $1) ORDER BY entries.n";
     APPROVE = "UPDATE replies SET approved_by = $2 WHERE entry = $1 AND approved_by IS NULL";
 }
 

@@ -1,37 +1,82 @@
 //! Reports, their entries, recordings and receipts.
 
+use super::rows::{self, Rows};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
 
-row! {
-    /// What the queue shows of a report.
-    #[derive(Clone, Debug)]
-    pub struct Report {
-        /// Its id.
-        pub id: Uuid,
-        /// Its line.
-        pub line: String,
-        /// The public half of its key.
-        pub recipient: String,
-        /// `call`, or `live` when the caller spoke with the duty inspector.
-        pub source: String,
-        /// `queued`, `claimed`, `closed`; none while it is only a call.
-        pub status: Option<String>,
-        /// Its public number, e.g. `2024-0017`.
-        pub reference: Option<String>,
-        /// Whose it is.
-        pub assignee: Option<Uuid>,
-        /// The name of whoever's it is.
-        pub assignee_name: Option<String>,
-        /// The hour it arrived, line time.
-        pub received_hour: DateTime<Utc>,
-        /// Its caller speaks with the duty inspector right now.
-        pub live: bool,
-    }
+/// What the queue shows of a report.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its place in the order of arrival, over all lines. Never shown.
+    pub n: i64,
+    /// Its id.
+    pub id: Uuid,
+    /// Its line.
+    pub line: String,
+    /// The public half of its key.
+    pub recipient: String,
+    /// `call`, or `live` when the caller spoke with the duty inspector.
+    pub source: String,
+    /// `queued`, `claimed`, `closed`; none while it is only a call.
+    pub status: Option<String>,
+    /// Its public number, e.g. `2024-0017`.
+    pub reference: Option<String>,
+    /// Whose it is.
+    pub assignee: Option<Uuid>,
+    /// The name of whoever's it is.
+    pub assignee_name: Option<String>,
+    /// The hour it arrived, line time.
+    pub received_hour: DateTime<Utc>,
+    /// Its caller speaks with the duty inspector right now.
+    pub live: bool,
 }
+
+/// A report's public number: the year, and the number within it with four digits at least.
+pub fn reference(year: i32, number: i32) -> String {
+    format!("{year}-{number:04}")
+}
+
+/// The year and number of a reference as people write it; none when it is none.
+fn read_reference(text: &str) -> Option<(i32, i32)> {
+    let (year, number) = text.split_once('-')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if year.len() != 4 || number.len() < 4 || !digits(year) || !digits(number) {
+        return None;
+    }
+    Some((year.parse().ok()?, number.parse().ok()?))
+}
+
+macro_rules! report {
+    ($row:ty) => {
+        impl sqlx::FromRow<'_, $row> for Report {
+            fn from_row(row: &$row) -> std::result::Result<Self, sqlx::Error> {
+                use sqlx::Row;
+                let year: Option<i32> = row.try_get("year")?;
+                let number: Option<i32> = row.try_get("number")?;
+                Ok(Self {
+                    n: row.try_get("n")?,
+                    id: row.try_get("id")?,
+                    line: row.try_get("line")?,
+                    recipient: row.try_get("recipient")?,
+                    source: row.try_get("source")?,
+                    status: row.try_get("status")?,
+                    reference: year
+                        .zip(number)
+                        .map(|(year, number)| reference(year, number)),
+                    assignee: row.try_get("assignee")?,
+                    assignee_name: row.try_get("assignee_name")?,
+                    received_hour: row.try_get("received_hour")?,
+                    live: row.try_get("live")?,
+                })
+            }
+        }
+    };
+}
+report!(sqlx::sqlite::SqliteRow);
+report!(sqlx::postgres::PgRow);
 
 row! {
     /// One sealed piece of a report.
@@ -45,6 +90,21 @@ row! {
         pub kind: String,
         /// The sealed piece.
         pub sealed: Vec<u8>,
+    }
+}
+
+row! {
+    /// Who called in an abandoned call.
+    #[derive(Clone)]
+    pub struct OldEntry {
+        /// Its place in the order of arrival.
+        pub n: i64,
+        /// Its id.
+        pub id: Uuid,
+        /// Its report.
+        pub report: Uuid,
+        /// What kind of entry.
+        pub kind: String,
     }
 }
 
@@ -91,66 +151,82 @@ row! {
 }
 
 statements! {
-    KEY = "SELECT report, sealed_to, sealed FROM report_keys WHERE report = $1";
-    GET = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
-        FROM reports LEFT JOIN members ON members.id = assignee WHERE reports.id = $1";
-    ALL_OF_LINE = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
-        FROM reports LEFT JOIN members ON members.id = assignee WHERE line = $1 ORDER BY reports.id";
-    LIST = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
+    KEY = "SELECT reports.id AS report, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
+    GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
-        WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 ORDER BY reference LIMIT $4";
-    LIST_OF = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
+        WHERE reports.id = $1";
+    ALL_OF_LINE = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
-        WHERE line = $1 AND reference IS NOT NULL AND ($2 = '' OR status = $2) AND reference > $3 AND assignee = $5 ORDER BY reference LIMIT $4";
-    LONGEST_WAITING = "SELECT reports.id, line, reports.recipient, source, status, reference, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.id AND at_duty AND taken_step IS NOT NULL) AS live
+        WHERE line = $1 AND number IS NULL
+        UNION ALL SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
-        WHERE line = $1 AND reference IS NOT NULL AND status = 'queued' ORDER BY received_hour, reference LIMIT 1";
-    BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND reference = $2";
-    ABANDONED = "SELECT reports.id, reports.line, reports.recipient, source, status, reference, assignee, CAST(NULL AS TEXT) AS assignee_name, received_hour, FALSE AS live
-        FROM reports JOIN calls ON calls.report = reports.id
-        WHERE reports.line = $1 AND reference IS NULL AND settled AND NOT added AND (received_hour, reports.id) < ($2, $3)
-        ORDER BY received_hour DESC, reports.id DESC LIMIT $4";
-    COUNT = "SELECT status, COUNT(*) FROM reports WHERE line = $1 AND status IS NOT NULL GROUP BY status";
+        WHERE line = $1 AND number IS NOT NULL ORDER BY 1";
+    LIST = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 ORDER BY reports.n LIMIT $3";
+    LIST_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND status = $4 ORDER BY reports.n LIMIT $3";
+    LIST_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND ($4 = '' OR status = $4) AND assignee = $5 ORDER BY reports.n LIMIT $3";
+    LIST_ALL = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE number IS NOT NULL AND reports.n > $1 ORDER BY reports.n LIMIT $2";
+    LIST_ALL_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE number IS NOT NULL AND reports.n > $1 AND status = $3 ORDER BY reports.n LIMIT $2";
+    LIST_ALL_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        FROM reports LEFT JOIN members ON members.id = assignee
+        WHERE number IS NOT NULL AND reports.n > $1 AND ($3 = '' OR status = $3) AND assignee = $4 ORDER BY reports.n LIMIT $2";
+    BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND year = $2 AND number = $3";
+    ABANDONED = "SELECT reports.n, reports.id, reports.line, reports.recipient, source, status, year, number, assignee, CAST(NULL AS TEXT) AS assignee_name,
+        received_hour, FALSE AS live FROM reports JOIN calls ON calls.report = reports.n
+        WHERE reports.line = $1 AND number IS NULL AND settled AND NOT added AND reports.n < $2 ORDER BY reports.n DESC LIMIT $3";
+    COUNT = "SELECT status, count FROM report_counts WHERE line = $1 AND count > 0 ORDER BY status";
     TAKE_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
     LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR UPDATE";
-    MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2";
-    ENTRIES = "SELECT id, report, kind, sealed FROM entries WHERE report = $1 ORDER BY seq";
-    INSERT_ENTRY = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, (SELECT COALESCE(MAX(seq), 0) + 1 FROM entries WHERE report = $2), $3, $4)";
-    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted) VALUES ($1, $2, $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
-    BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 ORDER BY id LIMIT 1";
-    OF_SAME_SOURCE = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
-        WHERE source = (SELECT source FROM recordings WHERE id = $1) AND id <> $1 ORDER BY id";
+    MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
+    ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
+    INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, $3, $4 FROM reports WHERE id = $2";
+    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
+        SELECT $1, n, $3, $4, $5, $6, 'announced', FALSE FROM reports WHERE id = $2 ON CONFLICT (lookup) DO NOTHING";
+    BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
+    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+        JOIN reports ON reports.n = report
+        WHERE recordings.source = (SELECT source FROM recordings WHERE id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
     BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
-    RECORDING_UNLOCKED = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE id = $1";
-    RECORDING_BY_LOOKUP = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE lookup = $1";
-    RECORDINGS = "SELECT id, report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings WHERE report = $1 ORDER BY step, id";
+    RECORDING_UNLOCKED = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+        JOIN reports ON reports.n = report WHERE recordings.id = $1";
+    RECORDING_BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+        JOIN reports ON reports.n = report WHERE lookup = $1";
+    RECORDINGS = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+        JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY step, recordings.id";
     FILES = "SELECT file FROM recordings WHERE file IS NOT NULL";
     SEAL = "UPDATE recordings SET state = 'sealed', file = $4, padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
-    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient) VALUES ($1, $2, $3, $4) ON CONFLICT (lookup) DO NOTHING";
-    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> $2";
-    RECEIPTS = "SELECT recipient FROM receipts WHERE report = $1 AND NOT shared ORDER BY lookup";
-    BY_RECEIPT = "SELECT report, shared FROM receipts WHERE lookup = $1 AND line = $2";
-    SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.id = report
+    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared) SELECT $1, $2, n, $4, FALSE FROM reports WHERE id = $3 ON CONFLICT (lookup) DO NOTHING";
+    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> (SELECT n FROM reports WHERE id = $2)";
+    RECEIPTS = "SELECT recipient FROM receipts WHERE report = (SELECT n FROM reports WHERE id = $1) AND NOT shared ORDER BY lookup";
+    BY_RECEIPT = "SELECT reports.id, shared FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
+    SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.n = report
         WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> 'closed')";
-    OLD_CALLER_ENTRIES = "SELECT entries.id, report, kind, sealed FROM entries JOIN reports ON reports.id = report
-        WHERE kind = 'caller' AND entries.id > $2 AND reference IS NULL AND received_hour < $1 ORDER BY entries.id LIMIT 100";
+    OLD_CALLER_ENTRIES = "SELECT entries.n, entries.id, reports.id AS report, kind FROM entries JOIN reports ON reports.n = report
+        WHERE kind = 'caller' AND entries.n > $2 AND number IS NULL AND received_hour < $1 ORDER BY entries.n LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
 }
-
-/// Later than any: the last hour whose year has four digits, for text is what SQLite compares.
-const LATEST_HOUR: DateTime<Utc> = match DateTime::from_timestamp(253_402_297_200, 0) {
-    Some(hour) => hour,
-    None => DateTime::UNIX_EPOCH,
-};
 
 /// The sealed private halves of a report's key.
 pub async fn keys(tx: &mut Tx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
@@ -167,47 +243,55 @@ pub async fn all_of_line(tx: &mut Tx, line: &str) -> Result<Vec<Report>> {
     run!(tx, ALL_OF_LINE, fetch_all, line)
 }
 
-/// Reports of a line in order of their reference, after the reference `after`, with this status (any when
-/// empty), claimed by this member (by anybody or nobody when none).
-pub async fn list(
-    tx: &mut Tx,
-    line: &str,
-    status: &str,
-    after: &str,
-    limit: i64,
-    assignee: Option<Uuid>,
-) -> Result<Vec<Report>> {
-    match assignee {
-        None => run!(tx, LIST, fetch_all, line, status, after, limit),
-        Some(id) => run!(tx, LIST_OF, fetch_all, line, status, after, limit, id),
-    }
+/// Which reports are listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// Of this line; of every line when none.
+    pub line: Option<&'a str>,
+    /// With this status; with any when empty.
+    pub status: &'a str,
+    /// Claimed by this member; by anybody or nobody when none.
+    pub assignee: Option<Uuid>,
+    /// That arrived after the one with this number.
+    pub after: i64,
+    /// So many at most.
+    pub limit: i64,
 }
 
-/// The report of a line that has waited longest, by the hour it arrived and then its reference.
-pub async fn longest_waiting(tx: &mut Tx, line: &str) -> Result<Option<Report>> {
-    run!(tx, LONGEST_WAITING, fetch_optional, line)
+/// Reports in order of arrival.
+pub async fn list(tx: &mut Tx, listed: Listed<'_>) -> Result<Vec<Report>> {
+    let Listed {
+        line,
+        status,
+        assignee,
+        after,
+        limit,
+    } = listed;
+    match (line, assignee) {
+        (Some(line), Some(id)) => run!(tx, LIST_OF, fetch_all, line, after, limit, status, id),
+        (Some(line), None) if status.is_empty() => {
+            run!(tx, LIST, fetch_all, line, after, limit)
+        }
+        (Some(line), None) => run!(tx, LIST_WITH, fetch_all, line, after, limit, status),
+        (None, Some(id)) => run!(tx, LIST_ALL_OF, fetch_all, after, limit, status, id),
+        (None, None) if status.is_empty() => run!(tx, LIST_ALL, fetch_all, after, limit),
+        (None, None) => run!(tx, LIST_ALL_WITH, fetch_all, after, limit, status),
+    }
 }
 
 /// The report with this reference on a line.
 pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Option<Uuid>> {
-    // Postgres takes no such text, not even to compare it.
-    if reference.contains('\0') {
+    let Some((year, number)) = read_reference(reference) else {
         return Ok(None);
-    }
-    let found: Option<(Uuid,)> = run!(tx, BY_REFERENCE, fetch_optional, line, reference)?;
+    };
+    let found: Option<(Uuid,)> = run!(tx, BY_REFERENCE, fetch_optional, line, year, number)?;
     Ok(found.map(|(id,)| id))
 }
 
-/// Calls that ended without a recording, and added nothing to an earlier report, the newest hour first; those
-/// after this hour and id, when there are any before.
-pub async fn abandoned(
-    tx: &mut Tx,
-    line: &str,
-    after: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<Report>> {
-    let (hour, id) = after.unwrap_or((LATEST_HOUR, Uuid::max()));
-    run!(tx, ABANDONED, fetch_all, line, hour, id, limit)
+/// Calls that ended without a recording, and added nothing to an earlier report, the newest first: those that arrived before
+/// the one with the number `before`.
+pub async fn abandoned(tx: &mut Tx, line: &str, before: i64, limit: i64) -> Result<Vec<Report>> {
+    run!(tx, ABANDONED, fetch_all, line, before, limit)
 }
 
 /// How many reports of a line have which status.
@@ -230,7 +314,13 @@ pub async fn change_status(
     to: &str,
     assignee: Option<Uuid>,
 ) -> Result<bool> {
-    Ok(run!(tx, MOVE, execute, id, from, to, assignee)? == 1)
+    let moved: Option<(String,)> = run!(tx, MOVE, fetch_optional, id, from, to, assignee)?;
+    let Some((line,)) = moved else {
+        return Ok(false);
+    };
+    tx.count_status(&line, from, -1);
+    tx.count_status(&line, to, 1);
+    Ok(true)
 }
 
 /// A report's entries in the order they were added.
@@ -244,10 +334,14 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Adds an entry at the end of its report. Locks the report, so that two at once get two places.
+/// Adds an entry at the end of its report. Locks the report, so that there is one order of its entries.
+///
+/// # Errors
+///
+/// [`StoreError::Unreadable`] when there is no such report.
 pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
     lock(tx, entry.report).await?;
-    run!(
+    let added = run!(
         tx,
         INSERT_ENTRY,
         execute,
@@ -255,8 +349,11 @@ pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
         entry.report,
         &entry.kind,
         &entry.sealed[..]
-    )
-    .map(drop)
+    )?;
+    match added {
+        1 => Ok(()),
+        _ => Err(StoreError::Unreadable("report of an entry")),
+    }
 }
 
 /// A recording that a call names: how it is found again, and what it is at the provider.
@@ -358,6 +455,23 @@ pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
+const COUNTS: (&str, &str) = (
+    "INSERT INTO report_counts (line, status, count)",
+    "ON CONFLICT (line, status) DO UPDATE SET count = report_counts.count + excluded.count",
+);
+
+/// Adds to the kept counts of reports, in order of line and status.
+pub(super) async fn write_counts(
+    tx: &mut Tx,
+    counts: BTreeMap<(String, String), i64>,
+) -> Result<()> {
+    let rows = Rows::new(COUNTS.0, COUNTS.1)
+        .text(counts.keys().map(|(line, _)| Some(line.clone())))
+        .text(counts.keys().map(|(_, status)| Some(status.clone())))
+        .integer(counts.values().copied().map(Some));
+    rows::execute(tx, vec![rows]).await
+}
+
 /// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id
 /// is returned.
 pub async fn insert_receipt(
@@ -419,13 +533,13 @@ pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<By
     }))
 }
 
-/// Caller entries of abandoned calls that arrived before `before`, in the order of their ids: a hundred at most, after
-/// `after`.
+/// Caller entries of abandoned calls that arrived before `before`, in order of arrival: a hundred at most, after the one
+/// with the number `after`.
 pub async fn old_caller_entries(
     tx: &mut Tx,
     before: DateTime<Utc>,
-    after: Uuid,
-) -> Result<Vec<EntryRow>> {
+    after: i64,
+) -> Result<Vec<OldEntry>> {
     run!(tx, OLD_CALLER_ENTRIES, fetch_all, before, after)
 }
 

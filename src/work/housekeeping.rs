@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::warn;
-use uuid::Uuid;
 
 /// How long the caller of an abandoned call is remembered.
 const ABANDONED_DAYS: i64 = 30;
@@ -98,7 +97,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     calls::forget_callers(&mut tx, before).await?;
     tx.commit().await?;
     // A hundred at a time, and each row looked at once: whoever calls meanwhile waits for a hundred at most.
-    let mut after = Uuid::nil();
+    let mut after = 0;
     loop {
         let mut tx = service.db.begin().await?;
         let due = reports::old_caller_entries(&mut tx, before, after).await?;
@@ -107,7 +106,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
             return service.db.empty_log().await;
         }
         for entry in due {
-            after = entry.id;
+            after = entry.n;
             let Some(report) = reports::get(&mut tx, entry.report).await? else {
                 continue;
             };

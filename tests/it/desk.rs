@@ -1,9 +1,7 @@
 //! What inspectors do at the desk, where two do it at once, and what pages show of what they do not know.
 
 use crate::support::console::Desk;
-use crate::support::sql::change;
 use crate::support::{LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, two_lines, wav};
-use chrono::TimeDelta;
 use dutyline::login::Role;
 use dutyline::store::audit::Act;
 use dutyline::store::{Db, Tx, audit, members, reports};
@@ -105,14 +103,13 @@ on_both! {
     }
 
     async fn claiming_the_next_takes_the_longest_waiting_of_all_lines(line: TestLine = two_lines) {
-        let (first, later, earlier) = (left(line, NUMBER).await, left(line, OTHER_NUMBER).await, left(line, OTHER_NUMBER).await);
-        let hour = line.service().clock.line_now();
-        for (id, hours) in [(first, 1), (later, 2), (earlier, 3)] {
-            let sql = "UPDATE reports SET received_hour = $2 WHERE id = $1";
-            change(line.db(), sql, &[id.into(), (hour - TimeDelta::hours(hours)).into()]).await;
+        // The line that comes first in the configuration has the one that came last.
+        let mut waiting = Vec::new();
+        for number in [OTHER_NUMBER, NUMBER, OTHER_NUMBER] {
+            waiting.push(left(line, number).await);
         }
         let desk = line.desk().await;
-        for id in [earlier, later, first] {
+        for id in waiting {
             let answer = desk.post("/console/claim-next", &[("line", "")]).await;
             assert_eq!(answer.location(), format!("/console/reports/{id}"));
         }

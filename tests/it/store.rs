@@ -232,11 +232,13 @@ on_both_databases! {
     }
 }
 
-/// The references there are, in order.
+/// The references there are, sorted.
 async fn references(lead: &Api) -> Vec<String> {
     let reports = lead.reports().await;
     let reference = |report: &serde_json::Value| report["reference"].as_str().unwrap().to_owned();
-    reports.iter().map(reference).collect()
+    let mut references: Vec<String> = reports.iter().map(reference).collect();
+    references.sort_unstable();
+    references
 }
 
 /// The first references of 2024.

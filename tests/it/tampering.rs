@@ -276,7 +276,7 @@ on_both! {
                 change(db, sql, &[entry.id.into(), kind.into()]).await;
                 scene.found("a kind changed", &[one], &[format!("entry {}", entry.id)]).await;
             }
-            let sql = "UPDATE entries SET report = $2, seq = 1000 WHERE id = $1";
+            let sql = "UPDATE entries SET report = (SELECT n FROM reports WHERE id = $2) WHERE id = $1";
             change(db, sql, &[entry.id.into(), two.into()]).await;
             scene.found("an entry moved", &[one, two], &[format!("entry {}", entry.id)]).await;
         }
@@ -295,7 +295,7 @@ on_both! {
         };
         let id = dutyline::clock::random_id();
         let sealed = forge(id, EntryKind::Note);
-        let sql = "INSERT INTO entries (id, report, seq, kind, sealed) VALUES ($1, $2, 1000, 'note', $3)";
+        let sql = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, 'note', $3 FROM reports WHERE id = $2";
         change(db, sql, &[id.into(), one.into(), (&sealed).into()]).await;
         scene.found("an entry added", &[one], &[was_added("entry", id)]).await;
 
@@ -364,7 +364,7 @@ on_both! {
         change(db, "DELETE FROM recordings WHERE id = $1", &[a.id.into()]).await;
         scene.found("a row deleted", &[one], &[is_missing("recording", a.id)]).await;
 
-        change(db, "UPDATE recordings SET report = $2 WHERE id = $1", &[a.id.into(), two.into()]).await;
+        change(db, "UPDATE recordings SET report = (SELECT n FROM reports WHERE id = $2) WHERE id = $1", &[a.id.into(), two.into()]).await;
         let named = [format!("recording {} has another report", a.id)];
         scene.found("a row moved", &[one, two], &named).await;
 
@@ -383,7 +383,7 @@ on_both! {
 
         let id = dutyline::clock::random_id();
         let sql = "INSERT INTO recordings (id, report, lookup, step, state, padded, sha256, deleted)
-            VALUES ($1, $2, $3, 99, 'sealed', 1, $3, TRUE)";
+            SELECT $1, n, $3, 99, 'sealed', 1, $3, TRUE FROM reports WHERE id = $2";
         let lookup = dutyline::clock::random::<32>();
         change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
         scene.found("a row added", &[one], &[was_added("recording", id)]).await;
@@ -397,7 +397,7 @@ on_both! {
         let a = reports::keys(&mut tx, one).await.unwrap().remove(0);
         let b = reports::keys(&mut tx, two).await.unwrap().remove(0);
         drop(tx);
-        let set = "UPDATE report_keys SET sealed = $2 WHERE report = $1";
+        let set = "UPDATE report_keys SET sealed = $2 WHERE report = (SELECT n FROM reports WHERE id = $1)";
 
         for at in places(a.sealed.len()) {
             change(db, set, &[one.into(), (&flipped(&a.sealed, at)).into()]).await;
@@ -408,7 +408,7 @@ on_both! {
         let named = [was_changed("report key", one), was_changed("report key", two)];
         scene.found("swapped", &[one, two], &named).await;
 
-        change(db, "DELETE FROM report_keys WHERE report = $1", &[one.into()]).await;
+        change(db, "DELETE FROM report_keys WHERE report = (SELECT n FROM reports WHERE id = $1)", &[one.into()]).await;
         scene.found("deleted", &[one], &[was_changed("report key", one)]).await;
 
         // A whole forged report: a key of the forger's, sealed to the line as the service does, and entries to it.
@@ -541,7 +541,7 @@ on_both! {
         };
         let (calls, id) = listed().await;
         assert_eq!(calls, [(false, 2), (false, 2)]);
-        change(line.db(), "DELETE FROM entries WHERE report = $1 AND kind = 'call'", &[id.into()]).await;
+        change(line.db(), "DELETE FROM entries WHERE report = (SELECT n FROM reports WHERE id = $1) AND kind = 'call'", &[id.into()]).await;
         assert_eq!(listed().await.0, [(false, 2), (true, 0)]);
     }
 
@@ -562,13 +562,15 @@ on_both! {
         for seq in seqs {
             let id = dutyline::clock::random_id();
             let row = &whole[seq as usize - 1];
+            let [one, two] = scene.reports;
+            let other = if row.report == Some(one) { two } else { one };
             let digest = dutyline::clock::random::<32>();
             let named = [format!("link {seq} was changed, or the one before it")];
             for (column, sql, value) in [
                 ("at", "UPDATE audit SET at = $2 WHERE seq = $1", (row.at + TimeDelta::hours(1)).into()),
                 ("actor", "UPDATE audit SET actor = $2 WHERE seq = $1", "li".into()),
                 ("action", "UPDATE audit SET action = $2 WHERE seq = $1", "nothing".into()),
-                ("report", "UPDATE audit SET report = $2 WHERE seq = $1", id.into()),
+                ("report", "UPDATE audit SET report = (SELECT n FROM reports WHERE id = $2) WHERE seq = $1", other.into()),
                 ("object", "UPDATE audit SET object = $2 WHERE seq = $1", id.into()),
                 ("digest", "UPDATE audit SET digest = $2 WHERE seq = $1", digest[..].into()),
                 ("detail", "UPDATE audit SET detail = $2 WHERE seq = $1", "else".into()),
@@ -633,7 +635,8 @@ on_both! {
         for row in &links[cut..] {
             let link = chain::Link { actor: Some("li".into()), ..row.link().unwrap() };
             previous = chain::hash(&previous, &link);
-            let sql = "INSERT INTO audit (line, seq, at, actor, action, report, hash) VALUES ($1, $2, $3, 'li', $4, $5, $6)";
+            let sql = "INSERT INTO audit (line, seq, at, actor, action, report, hash)
+                SELECT $1, $2, $3, 'li', $4, n, $6 FROM reports WHERE id = $5";
             let report = link.report.unwrap();
             let values = [LINE.into(), link.seq.into(), link.at.into(), link.action.as_str().into(), report.into(), previous[..].into()];
             change(db, sql, &values).await;

@@ -90,9 +90,24 @@ impl Loaded {
         self.cases.get(id)
     }
 
-    /// Puts a case back, without its changes.
+    /// Puts a case back, and gives its changes. What is counted over all calls is counted on.
     pub fn put(&mut self, mut case: Case) -> Changes {
         let changes = std::mem::take(&mut case.changes);
+        let before = self.cases.get(&case.call.id).map(|case| &case.call);
+        let was_at_duty = before.is_some_and(|call| call.at_duty);
+        let added_to = before.and_then(|call| call.addition_to);
+        if let Some(count) = self.at_roster.get_mut(&case.call.line) {
+            *count += i64::from(case.call.at_duty) - i64::from(was_at_duty);
+        }
+        if added_to != case.call.addition_to
+            && let Some(earlier) = case.call.addition_to
+            && let Some(count) = self.called_back.get_mut(&earlier)
+        {
+            *count += 1;
+        }
+        for new in &changes.recordings {
+            self.sources.insert(new.source, new.row.id);
+        }
         self.ids.insert(case.call.lookup_bytes(), case.call.id);
         self.cases.insert(case.call.id, case);
         changes
@@ -170,7 +185,8 @@ row! {
 /// The call a webhook is about, by its id or its lookup.
 const LOCK: (&str, &str) = (
     "WITH wanted (lookup, id) AS (",
-    ") SELECT id, addition_to FROM calls WHERE id IN
+    ") SELECT calls.id, (SELECT reports.id FROM reports WHERE reports.n = calls.addition_to) AS addition_to
+        FROM calls WHERE id IN
         (SELECT COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup)) FROM wanted)
         ORDER BY id",
 );
@@ -180,21 +196,22 @@ const LOCK_REPORTS: (&str, &str) = (
 );
 const LOAD: (&str, &str) = (
     "WITH wanted (lookup, id, step) AS (",
-    ") SELECT calls.id, calls.lookup, calls.line, calls.report, calls.sid, calls.state, calls.ended, calls.settled,
-        calls.addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller, calls.added,
+    ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
+        earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller, calls.added,
         calls.at_duty, calls.taken_step, own.recipient, own.status, own.received_hour,
         earlier.recipient AS earlier_recipient, earlier.status AS earlier_status, earlier.received_hour AS earlier_hour,
         steps.step, steps.answer
         FROM wanted JOIN calls ON calls.id =
             COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup))
-        JOIN reports AS own ON own.id = calls.report
-        LEFT JOIN reports AS earlier ON earlier.id = calls.addition_to
-        LEFT JOIN steps ON steps.call = calls.id AND steps.step = wanted.step",
+        JOIN reports AS own ON own.n = calls.report
+        LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
+        LEFT JOIN steps ON steps.call = calls.report AND steps.step = wanted.step",
 );
 const RECORDINGS: (&str, &str) = (
     "WITH wanted (of, report) AS (",
-    ") SELECT wanted.of, recordings.id, recordings.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
-        FROM wanted JOIN recordings ON recordings.report = wanted.report ORDER BY step, recordings.id",
+    ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
+        FROM wanted JOIN reports ON reports.id = wanted.report JOIN recordings ON recordings.report = reports.n
+        ORDER BY step, recordings.id",
 );
 const SOURCES: (&str, &str) = (
     "WITH wanted (source) AS (",
@@ -202,7 +219,8 @@ const SOURCES: (&str, &str) = (
 );
 const ANSWERS: (&str, &str) = (
     "WITH wanted (call) AS (",
-    ") SELECT steps.call, steps.step, steps.answer FROM wanted JOIN steps ON steps.call = wanted.call",
+    ") SELECT calls.id AS call, steps.step, steps.answer FROM wanted JOIN calls ON calls.id = wanted.call
+        JOIN steps ON steps.call = calls.report",
 );
 
 /// Loads what is wanted. The order of locking is the same everywhere: rosters in order of line, calls in order of id,

@@ -1,33 +1,53 @@
 //! Writes the changes of many webhooks: one statement a table.
 
+use super::super::reports::EntryRow;
 use super::super::rows::{Rows, execute};
 use super::super::{Result, StoreError, Tx, jobs, reports};
-use super::{Changes, JobChange};
+use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
-use std::collections::{BTreeMap, HashMap};
+use crate::report::status::Status;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const REPORTS: (&str, &str) = (
     "INSERT INTO reports (id, line, recipient, source, received_hour)",
     "",
 );
-const KEYS: (&str, &str) = ("INSERT INTO report_keys (report, sealed_to, sealed)", "");
+const KEYS: (&str, &str) = (
+    "WITH new (report, sealed_to, sealed) AS (",
+    ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
+        SELECT reports.n, 1, 'line', new.sealed_to, new.sealed FROM new JOIN reports ON reports.id = new.report",
+);
 const CALLS: (&str, &str) = (
-    "INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
-        added, at_duty, taken_step, addition_entry, addition_caller)",
-    "ON CONFLICT (id) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
+    "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty,
+        taken_step, addition_entry, addition_caller) AS (",
+    ") INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
+        added, at_duty, taken_step, addition_entry, addition_caller)
+        SELECT new.id, new.lookup, new.line, own.n, new.sid, new.state, new.ended, new.settled, earlier.n, new.addition_from,
+        new.addition_offset, new.added, new.at_duty, new.taken_step, new.addition_entry, new.addition_caller
+        FROM new JOIN reports AS own ON own.id = new.report LEFT JOIN reports AS earlier ON earlier.id = new.addition_to
+        WHERE TRUE
+        ON CONFLICT (report) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
         addition_from = excluded.addition_from, addition_offset = excluded.addition_offset, added = excluded.added,
         at_duty = excluded.at_duty, taken_step = excluded.taken_step, addition_entry = excluded.addition_entry,
         addition_caller = excluded.addition_caller",
 );
-const FIRST_ENTRIES: (&str, &str) = ("INSERT INTO entries (id, report, seq, kind, sealed)", "");
+const ENTRIES: (&str, &str) = (
+    "WITH new (place, id, report, kind, sealed) AS (",
+    ") INSERT INTO entries (id, report, kind, sealed)
+        SELECT new.id, reports.n, new.kind, new.sealed FROM new JOIN reports ON reports.id = new.report ORDER BY new.place",
+);
 const ANSWERS: (&str, &str) = (
-    "INSERT INTO steps (call, step, answer)",
-    "ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer",
+    "WITH new (call, step, answer) AS (",
+    ") INSERT INTO steps (call, step, answer)
+        SELECT calls.report, new.step, new.answer FROM new JOIN calls ON calls.id = new.call WHERE TRUE
+        ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer",
 );
 const RECORDINGS: (&str, &str) = (
-    "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)",
-    "",
+    "WITH new (id, report, lookup, source, sid, step, state, deleted) AS (",
+    ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
+        SELECT new.id, reports.n, new.lookup, new.source, new.sid, new.step, new.state, new.deleted
+        FROM new JOIN reports ON reports.id = new.report",
 );
 const ABSENT: (&str, &str) = (
     "WITH changed (id) AS (",
@@ -35,7 +55,7 @@ const ABSENT: (&str, &str) = (
 );
 const LIVE: (&str, &str) = (
     "WITH changed (id) AS (",
-    ") UPDATE reports SET source = 'live' WHERE id IN (SELECT id FROM changed) AND reference IS NULL",
+    ") UPDATE reports SET source = 'live' WHERE id IN (SELECT id FROM changed) AND number IS NULL",
 );
 const REOPENED: (&str, &str) = (
     "WITH changed (id) AS (",
@@ -50,9 +70,9 @@ const ENQUEUED: (&str, &str) = (
     "ON CONFLICT (kind, subject) DO NOTHING",
 );
 const QUEUED: (&str, &str) = (
-    "WITH queued (id, reference) AS (",
-    ") UPDATE reports SET status = 'queued', reference = queued.reference FROM queued
-        WHERE reports.id = queued.id AND reports.reference IS NULL",
+    "WITH queued (id, year, number) AS (",
+    ") UPDATE reports SET status = 'queued', year = queued.year, number = queued.number FROM queued
+        WHERE reports.id = queued.id AND reports.number IS NULL",
 );
 
 /// Writes changes; their links and counts are written at the commit. What is counted for operators is given back, for
@@ -77,7 +97,9 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
         hours,
         counted: _,
     } = changes;
-    let mut statements = rows_of_reports(new);
+    let mut statements = rows_of_reports(&new);
+    let callers = new.into_iter().map(|new| new.caller);
+    statements.push(rows_of_entries(callers.chain(entries).collect()));
     let (ids, rows): (Vec<Uuid>, Vec<_>) = calls.into_iter().unzip();
     statements.push(
         Rows::new(CALLS.0, CALLS.1)
@@ -127,16 +149,19 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
             .text(recordings.iter().map(|new| Some(new.row.state.clone())))
             .boolean(recordings.iter().map(|new| new.row.deleted)),
     );
+    let reopened_lines: Vec<String> = reopened.iter().map(|(_, line)| line.clone()).collect();
+    let reopened = reopened.into_iter().map(|(id, _)| id).collect();
     for ((before, after), ids) in [(ABSENT, absent), (LIVE, live), (REOPENED, reopened)] {
         statements.push(Rows::new(before, after).uuid(ids.into_iter().map(Some)));
     }
     let hastened = rows_of_jobs(jobs, &mut statements);
     execute(tx, statements).await?;
-    for entry in entries {
-        reports::insert_entry(tx, &entry).await?;
-    }
     for (kind, subject, now) in hastened {
         jobs::hasten(tx, kind, subject, now).await?;
+    }
+    for line in reopened_lines {
+        tx.count_status(&line, Status::Closed.as_str(), -1);
+        tx.count_status(&line, Status::Queued.as_str(), 1);
     }
     for (line, links) in acts {
         tx.acts.entry(line).or_default().extend(links);
@@ -149,7 +174,7 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
     number(tx, queued).await
 }
 
-fn rows_of_reports(new: Vec<super::NewReport>) -> Vec<Rows> {
+fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
     let source = || Some("call".to_owned());
     vec![
         Rows::new(REPORTS.0, REPORTS.1)
@@ -162,13 +187,16 @@ fn rows_of_reports(new: Vec<super::NewReport>) -> Vec<Rows> {
             .uuid(new.iter().map(|new| Some(new.key.report)))
             .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
             .bytes(new.iter().map(|new| Some(new.key.sealed.clone()))),
-        Rows::new(FIRST_ENTRIES.0, FIRST_ENTRIES.1)
-            .uuid(new.iter().map(|new| Some(new.caller.id)))
-            .uuid(new.iter().map(|new| Some(new.caller.report)))
-            .integer(new.iter().map(|_| Some(1)))
-            .text(new.iter().map(|new| Some(new.caller.kind.clone())))
-            .bytes(new.iter().map(|new| Some(new.caller.sealed.clone()))),
     ]
+}
+
+fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
+    Rows::new(ENTRIES.0, ENTRIES.1)
+        .integer((1..).zip(&entries).map(|(place, _)| Some(place)))
+        .uuid(entries.iter().map(|entry| Some(entry.id)))
+        .uuid(entries.iter().map(|entry| Some(entry.report)))
+        .text(entries.iter().map(|entry| Some(entry.kind.clone())))
+        .bytes(entries.iter().map(|entry| Some(entry.sealed.clone())))
 }
 
 type Hastened = Vec<(jobs::Kind, Uuid, chrono::DateTime<chrono::Utc>)>;
@@ -217,23 +245,27 @@ async fn number(tx: &mut Tx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
     for (report, line, year) in queued {
         of.entry((line, year)).or_default().push(report);
     }
-    let mut references: HashMap<Uuid, String> = HashMap::new();
-    for ((line, year), reports) in of {
-        let count = i32::try_from(reports.len()).map_err(|_| StoreError::Unreadable("batch"))?;
+    let mut numbers: BTreeMap<Uuid, (i32, i32)> = BTreeMap::new();
+    for ((line, year), ids) in of {
+        let count = i32::try_from(ids.len()).map_err(|_| StoreError::Unreadable("batch"))?;
         let last = reports::take_numbers(tx, &line, year, count).await?;
-        for (number, report) in (last - count + 1..=last).zip(reports) {
-            references.insert(report, format!("{year}-{number:04}"));
-        }
+        numbers.extend(
+            ids.into_iter()
+                .zip((last - count + 1..=last).map(|n| (year, n))),
+        );
+        tx.count_status(&line, Status::Queued.as_str(), i64::from(count));
     }
     for link in tx.acts.values_mut().flatten() {
         if link.action == "report_queued" && link.detail.is_none() {
-            link.detail = link
-                .report
-                .and_then(|report| references.get(&report).cloned());
+            let number = link.report.and_then(|report| numbers.get(&report));
+            link.detail = number.map(|(year, number)| reports::reference(*year, *number));
         }
     }
+    let year = numbers.values().map(|(year, _)| Some(i64::from(*year)));
+    let number = numbers.values().map(|(_, number)| Some(i64::from(*number)));
     let rows = Rows::new(QUEUED.0, QUEUED.1)
-        .uuid(references.keys().copied().map(Some))
-        .text(references.values().cloned().map(Some));
+        .uuid(numbers.keys().copied().map(Some))
+        .integer(year)
+        .integer(number);
     execute(tx, vec![rows]).await
 }

@@ -39,7 +39,7 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-/// The reports of your lines, in order of line and reference.
+/// The reports of your lines, in order of arrival over all of them.
 ///
 /// Nothing is opened.
 #[utoipa::path(

@@ -4,15 +4,19 @@ use super::TestLine;
 use dutyline::store::On;
 use std::collections::BTreeMap;
 
-const FOUNDATION: &str = include_str!("../../../src/store/migrations/0001_foundation.sql");
+const SCHEMA: &str = include_str!("../../../src/store/schema.sql");
 
 impl TestLine {
     /// How many rows each table has.
     pub async fn rows(&self) -> BTreeMap<&'static str, i64> {
         let mut tx = self.service().db.read().await.expect("the database");
         let mut rows = BTreeMap::new();
-        let tables = FOUNDATION.split("CREATE TABLE ").skip(1);
+        let tables = SCHEMA.split("CREATE TABLE ").skip(1);
         for table in tables.map(|rest| rest.split(' ').next().expect("a name")) {
+            // Written whenever somebody asks whether the node is ready.
+            if table == "nodes" {
+                continue;
+            }
             let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
             let (count,): (i64,) = match tx.on() {
                 On::Sqlite(tx) => sqlx::query_as(count).fetch_one(&mut **tx).await,
