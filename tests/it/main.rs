@@ -51,6 +51,7 @@ mod openapi;
 mod passwords;
 mod policies;
 mod prompts;
+mod readiness;
 mod recovery;
 mod refusals;
 mod security_log;
