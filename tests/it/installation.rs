@@ -260,6 +260,48 @@ fn no_command_panics_when_its_output_is_closed() {
     assert_eq!(check.status().unwrap().code(), Some(1));
 }
 
+/// The file system with the database is not mounted: its mount point is an empty folder, or is not there either.
+#[test]
+fn only_init_makes_a_database_file() {
+    let toml = on_sqlite().replace("data/dutyline.db", "mount/dutyline.db");
+    let folder = folder(&toml);
+    let folder = folder.path();
+    assert!(ended(folder, &INIT).status.success());
+    let mount = folder.join("mount");
+    fs::rename(&mount, folder.join("unmounted")).unwrap();
+    for mount_point in [true, false] {
+        if mount_point {
+            fs::create_dir(&mount).unwrap();
+        }
+        for command in [
+            &["serve"][..],
+            &["check"],
+            &["member", "list"],
+            &["jobs", "list"],
+            &["jobs", "retry", "--all"],
+            &["recordings", "unnamed"],
+            &["audit", "verify"],
+            &["export", "--sealed", "backup"],
+        ] {
+            let refused = ended(folder, command);
+            assert_eq!(refused.status.code(), Some(1), "{command:?}: {refused:?}");
+            let said = stdout(&refused) + &stderr(&refused);
+            let sentence = "there is no database ./mount/dutyline.db; is its file system mounted?";
+            assert!(said.contains(sentence), "{command:?}: {said}");
+            let made = match mount_point {
+                true => fs::read_dir(&mount).unwrap().count() > 0,
+                false => mount.exists(),
+            };
+            assert!(!made, "{command:?} made something at the mount point");
+        }
+        if mount_point {
+            fs::remove_dir(&mount).unwrap();
+        }
+    }
+    fs::rename(folder.join("unmounted"), &mount).unwrap();
+    assert!(ended(folder, &["member", "list"]).status.success());
+}
+
 #[test]
 fn only_a_lead_makes_the_key_of_a_new_line() {
     let folder = folder(&on_sqlite());
