@@ -30,6 +30,7 @@ mod desk;
 mod documented;
 mod durability;
 mod duty;
+mod empty_pages;
 mod escaping;
 mod fetching;
 mod floods;
