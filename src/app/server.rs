@@ -43,6 +43,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 /// What is answered without a permit: the addresses below this.
 const WEBHOOKS: &str = "/hooks/";
 
+/// What a browser shows when a request is refused for want of room, in the languages of the console.
+const BUSY: &str = "系统繁忙，请稍后再试。\nToo many requests at once; try again in a moment.\n";
+
 /// What all connections of a listener share.
 struct Shared {
     router: TowerToHyperService<Router>,
@@ -199,7 +202,7 @@ fn busy() -> Response {
             "too many requests at once: a request that is no webhook was refused"
         );
     }
-    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, BUSY).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -296,6 +296,11 @@ async fn other_requests_leave_room_for_webhooks() {
         if status(&mut third).await == "HTTP/1.1 503 Service Unavailable" {
             let rest = all(&mut third).await;
             assert!(rest.contains("retry-after: 1"), "{rest}");
+            // A browser shows this.
+            assert!(
+                rest.contains("系统繁忙") && rest.contains("try again"),
+                "{rest}"
+            );
             break;
         }
     }
