@@ -13,6 +13,8 @@ statements! {
     LOCK_JOBS = "INSERT INTO jobs SELECT * FROM jobs WHERE 1 = 0";
     LOCK_REPORTS = "INSERT INTO reports SELECT * FROM reports WHERE 1 = 0";
     LOCK_REPORT_KEYS = "INSERT INTO report_keys SELECT * FROM report_keys WHERE 1 = 0";
+    LOCK_NUMBERS = "INSERT INTO report_numbers SELECT * FROM report_numbers WHERE 1 = 0";
+    LOCK_RECEIPTS = "INSERT INTO receipts SELECT * FROM receipts WHERE 1 = 0";
     LOCK_ENTRIES = "INSERT INTO entries SELECT * FROM entries WHERE 1 = 0";
     LOCK_RECORDINGS = "INSERT INTO recordings SELECT * FROM recordings WHERE 1 = 0";
     LOCK_STRAYS = "INSERT INTO strays SELECT * FROM strays WHERE 1 = 0";
@@ -21,13 +23,15 @@ statements! {
     LOCK_HEADS = "INSERT INTO audit_heads SELECT * FROM audit_heads WHERE 1 = 0";
 }
 
-/// One statement for each table that webhooks insert into. None of them inserts a row.
-const WRITTEN_BY_WEBHOOKS: [Sql; 11] = [
+/// One statement for each table that webhooks and the jobs of a call insert into. None of them inserts a row.
+const WRITTEN_BY_CALLS: [Sql; 13] = [
     LOCK_CALLS,
     LOCK_STEPS,
     LOCK_JOBS,
     LOCK_REPORTS,
     LOCK_REPORT_KEYS,
+    LOCK_NUMBERS,
+    LOCK_RECEIPTS,
     LOCK_ENTRIES,
     LOCK_RECORDINGS,
     LOCK_STRAYS,
@@ -41,10 +45,10 @@ pub async fn seen(tx: &mut Tx, node: Uuid, at: DateTime<Utc>, filler: Option<&[u
     run!(tx, SEEN, execute, node, at, filler).map(drop)
 }
 
-/// Takes the lock that a write takes on each table that webhooks write to, until the transaction ends. On Postgres this waits
+/// Takes the lock that a write takes on each table that a call writes to, until the transaction ends. On Postgres this waits
 /// while another session holds a table against writes, as `LOCK TABLE`, `ALTER TABLE` and `CREATE INDEX` do.
-pub async fn lock_as_webhooks(tx: &mut Tx) -> Result<()> {
-    for statement in WRITTEN_BY_WEBHOOKS {
+pub async fn lock_as_calls(tx: &mut Tx) -> Result<()> {
+    for statement in WRITTEN_BY_CALLS {
         run!(tx, statement, execute)?;
     }
     Ok(())
