@@ -1,7 +1,8 @@
 //! The HTTP server: accepts connections, and bounds how many there are and how long each may take.
 //!
 //! A client that is slow or silent must not keep others out. So connections that have not sent a whole request have a
-//! cap of their own, and the oldest of them is closed for a new one, before connections that are idle between two requests; requests that are being answered take a permit from
+//! cap of their own, and the oldest of them is closed for a new one, before connections that are idle between two
+//! requests are; requests that are being answered take a permit from
 //! a pool, except webhooks, which callers wait for; and each phase of a connection has a time limit.
 
 mod connection;

@@ -30,7 +30,7 @@ async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
 async fn a_hang_up_while_it_starts_does_not_end_the_line() {
     let binary = Binary::start(Database::sqlite(), "http://127.0.0.1:9", |toml| toml).await;
     for command in ["serve", "demo"] {
-        // Whoever opens a named pipe to write waits for who reads it.
+        // Opening a named pipe for writing waits until the program opens it for reading.
         let pipe = binary.path().join(format!("{command}.toml"));
         let made = Command::new("mkfifo").arg(&pipe).status();
         assert!(made.expect("mkfifo").success());

@@ -181,7 +181,7 @@ async fn half_requests_do_not_close_connections_between_two_webhooks() {
     served.end().await;
 }
 
-/// Nor do connections that wait between two requests keep new ones out: the one that has waited longest is closed.
+/// Connections that are idle between two requests do not keep new ones out: the one idle longest is closed.
 #[tokio::test]
 async fn connections_between_two_requests_make_room_for_new_ones() {
     let (answering, _) = watch::channel(0);
