@@ -2,8 +2,8 @@
 //!
 //! A client that is slow or silent must not keep others out. So connections that have not sent a whole request have a
 //! cap of their own, and the oldest of them is closed for a new one, before connections that are idle between two
-//! requests are; requests that are being answered take a permit from
-//! a pool, except webhooks, which callers wait for; and each phase of a connection has a time limit.
+//! requests are; requests that are being answered take a permit from a pool, except webhooks, which callers wait for; and
+//! each phase of a connection has a time limit.
 
 mod connection;
 mod limits;
