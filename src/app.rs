@@ -146,7 +146,7 @@ pub async fn build_with(
     }
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
-    let db = Db::open(&config.database)
+    let db = installation::open_database(&config.database)
         .await
         .map_err(StartError::Failed)?;
     check_durability(&db, &clock).await?;

@@ -29,6 +29,8 @@ pub const EMBEDDED_NAME: &str = "(embedded dutyline.toml)";
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The file it was read from; `None` for the embedded one and for a text.
+    pub file: Option<PathBuf>,
     /// Where the service listens for webhooks and the API. Port 0 means any free one.
     pub listen: SocketAddr,
     /// Where health and metrics are.
@@ -58,6 +60,19 @@ pub enum DatabaseAddress {
     Sqlite(PathBuf),
     /// A Postgres address; it may hold a password.
     Postgres(Hidden<String>),
+}
+
+impl DatabaseAddress {
+    /// True if the address has a password in it.
+    fn has_password(&self) -> bool {
+        let Self::Postgres(address) = self else {
+            return false;
+        };
+        reqwest::Url::parse(address.show()).is_ok_and(|url| {
+            let mut query = url.query_pairs();
+            url.password().is_some() || query.any(|(key, _)| key == "password")
+        })
+    }
 }
 
 /// A line, and the key pinned for it.
@@ -230,7 +245,9 @@ impl Config {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        Self::parse(&text, &path.display().to_string(), folder)
+        let mut config = Self::parse(&text, &path.display().to_string(), folder)?;
+        config.file = Some(path.to_owned());
+        Ok(config)
     }
 
     /// Reads a configuration from `text`. `name` is what errors call it, `folder` where relative paths start.
@@ -240,6 +257,15 @@ impl Config {
     /// See [`Config::load`].
     pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         check::check(text, name, folder)
+    }
+
+    /// True if the configuration itself has a secret in it: of a provider, or the password of the database.
+    pub fn holds_secret(&self) -> bool {
+        let of_provider = self.providers.iter().any(|provider| {
+            let secrets = provider.settings.secrets();
+            secrets.iter().any(|secret| secret.is_given())
+        });
+        of_provider || self.database.has_password()
     }
 
     /// The line with this id.
@@ -344,6 +370,11 @@ impl ProviderSettings {
 }
 
 impl Secret {
+    /// True if it is written into the configuration.
+    fn is_given(&self) -> bool {
+        matches!(self.source, SecretSource::Given(_))
+    }
+
     /// The files it is read from; none when it is given in the configuration or the environment.
     pub fn files(&self) -> &[PathBuf] {
         match &self.source {

@@ -10,6 +10,9 @@ use std::str::FromStr;
 /// A sentence for each thing that is exposed. The same in `check` and in the log.
 pub fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
+    if let Some(file) = config.file.as_deref().filter(|_| config.holds_secret()) {
+        warnings.extend(readable(file, "configuration, which has a secret in it"));
+    }
     for provider in &config.providers {
         for file in provider
             .settings

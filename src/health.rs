@@ -72,8 +72,8 @@ impl Health {
         self.failed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Writes to the node's own row, so that no lock of another node is waited for; the outcome is kept for 5 s, unless a
-    /// webhook fails meanwhile. Only one such write runs at a time; requests that wait for it share its outcome.
+    /// Writes to the node's own row, so that no row lock of another node is waited for, and takes the table locks that the
+    /// writes of a call take. The outcome is kept for 5 s, unless a webhook fails meanwhile. Only one such write runs at a time; requests that wait for it share its outcome.
     ///
     /// # Errors
     ///
@@ -95,7 +95,10 @@ impl Health {
                 Ok(())
             }
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no commit within {} s", LIMIT.as_secs())),
+            Err(_) => Err(format!(
+                "no commit within {} s: it does not answer, or another session holds a lock on a table",
+                LIMIT.as_secs()
+            )),
         };
         *last = Some(TestWrite {
             ended: instant(),
@@ -122,6 +125,7 @@ impl Health {
         let filler = self.is_failing().then(random::<FILLER>);
         let filler = filler.as_ref().map(<[u8; FILLER]>::as_slice);
         let mut tx = db.begin().await?;
+        nodes::lock_as_calls(&mut tx).await?;
         nodes::seen(&mut tx, self.node, clock.system_now(), filler).await?;
         tx.commit().await
     }

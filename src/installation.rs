@@ -2,7 +2,7 @@
 
 use crate::app::StartError;
 use crate::clock::random_id;
-use crate::config::Config;
+use crate::config::{Config, DatabaseAddress};
 use crate::store::installation::{self as rows, Installation};
 use crate::store::{Db, StoreError, Tx};
 use crate::vault::secret::ServiceSecret;
@@ -24,6 +24,24 @@ pub fn new(secret: &ServiceSecret) -> Installation {
 
 fn check_value(secret: &ServiceSecret, id: Uuid) -> [u8; 32] {
     secret.lookup(LABEL, &[&id.to_string()])
+}
+
+/// Opens a database that was made before, and brings it up to date. Only `init` makes an SQLite file: where one is missing,
+/// its file system may not be mounted, and a new file on the mount point would be the database from then on.
+///
+/// # Errors
+///
+/// A sentence for the operator.
+pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
+    if let DatabaseAddress::Sqlite(path) = address
+        && !path.exists()
+    {
+        return Err(format!(
+            "there is no database {}; is its file system mounted? For a new line, `dutyline init` makes it",
+            path.display()
+        ));
+    }
+    Db::open(address).await
 }
 
 /// Why the service cannot use this database.

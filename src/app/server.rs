@@ -1,8 +1,9 @@
 //! The HTTP server: accepts connections, and bounds how many there are and how long each may take.
 //!
 //! A client that is slow or silent must not keep others out. So connections that have not sent a whole request have a
-//! cap of their own, and the oldest of them is closed for a new one; requests that are being answered take a permit from
-//! a pool, except webhooks, which callers wait for; and each phase of a connection has a time limit.
+//! cap of their own, and the oldest of them is closed for a new one, before connections that are idle between two
+//! requests are; requests that are being answered take a permit from a pool, except webhooks, which callers wait for; and
+//! each phase of a connection has a time limit.
 
 mod connection;
 mod limits;
@@ -42,6 +43,9 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 const HEAD_BYTES: usize = 64 * 1024;
 /// What is answered without a permit: the addresses below this.
 const WEBHOOKS: &str = "/hooks/";
+
+/// What a browser shows when a request is refused for want of room, in the languages of the console.
+const BUSY: &str = "系统繁忙，请稍后再试。\nToo many requests at once; try again in a moment.\n";
 
 /// What all connections of a listener share.
 struct Shared {
@@ -199,7 +203,7 @@ fn busy() -> Response {
             "too many requests at once: a request that is no webhook was refused"
         );
     }
-    let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, BUSY).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

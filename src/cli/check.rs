@@ -194,16 +194,7 @@ async fn storage(config: &Config, report: &mut Report) {
     if let Err(error) = &secret {
         report.bad(&format!("service secret: {error}"));
     }
-    if let crate::config::DatabaseAddress::Sqlite(path) = &config.database
-        && !path.exists()
-    {
-        report.bad(&format!(
-            "database {}: not there; run `dutyline init`",
-            path.display()
-        ));
-        return;
-    }
-    let db = match Db::open(&config.database).await {
+    let db = match installation::open_database(&config.database).await {
         Ok(db) => db,
         Err(error) => return report.bad(&error),
     };

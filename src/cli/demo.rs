@@ -38,9 +38,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
+        // Before anything that takes time: a signal that is not listened for ends the process.
+        let told = until_told();
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
-        let told = until_told();
         server::raise_descriptor_limit();
         let bound = Bound::bind(self.listen, self.ops_listen)
             .await

@@ -27,7 +27,7 @@ mod webhook;
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, ConfigErrors, DatabaseAddress};
+use crate::config::{Config, ConfigError, ConfigErrors};
 use crate::hidden::Hidden;
 use crate::installation;
 use crate::simulator::phone;
@@ -281,17 +281,11 @@ fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     Ok(Hidden::new(text.to_owned()))
 }
 
-/// Opens the database of a line that has been set up. An SQLite file is not made by looking for one.
+/// Opens the database of a line that has been set up.
 async fn open_db(config: &Config) -> Result<Db, Failure> {
-    if let DatabaseAddress::Sqlite(path) = &config.database
-        && !path.exists()
-    {
-        return Err(Failure::Failed(format!(
-            "there is no database {} yet; `dutyline init` makes it",
-            path.display()
-        )));
-    }
-    Db::open(&config.database).await.map_err(Failure::Failed)
+    installation::open_database(&config.database)
+        .await
+        .map_err(Failure::Failed)
 }
 
 /// The installation's folder of recordings; another one at its path is refused.

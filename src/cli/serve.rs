@@ -23,6 +23,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
+        // Before anything that takes time: a signal that is not listened for ends the process.
+        let told = until_told();
         let config = Config::load(config)?;
         let simulated: Vec<ProviderConfig> = config
             .providers
@@ -39,7 +41,6 @@ impl Serve {
                 .into());
         }
         let clock = clock(self.clock.as_deref())?;
-        let told = until_told();
         server::raise_descriptor_limit();
         let service = app::build(config, clock).await?;
         let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;

@@ -6,19 +6,21 @@ mod provider;
 mod proxies;
 mod roster;
 
-use address::web_address;
+use address::{public_address, web_address};
 
 use super::error::{ConfigError, ConfigErrors, Source};
-use super::file::File;
+use super::file::{File, Server};
 use super::{Config, DatabaseAddress, LineConfig, ProviderConfig, ProviderSettings};
 use super::{keys, shape};
 use crate::hidden::Hidden;
 use serde::Deserialize;
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use toml::Spanned;
 use toml::de::Deserializer;
+use unicode_normalization::UnicodeNormalization;
 
 pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigErrors> {
     let source = Source { text, name };
@@ -104,6 +106,7 @@ impl Checker<'_> {
         let ops_listen = self.given(ops_listen.unwrap_or(&ops_default), |text| {
             self.address(text)
         });
+        self.listeners_apart(server, listen.zip(ops_listen));
         let public_url = self.given(&server.public_url, |text| self.public_url(text));
         let trusted_proxies = self.each(&server.trusted_proxies, |proxy| self.trusted_proxy(proxy));
         let database = self.given(&storage.database, |text| self.database(text));
@@ -117,6 +120,7 @@ impl Checker<'_> {
             .collect();
         self.apart(file, &providers, &lines);
         Some(Config {
+            file: None,
             listen: listen?,
             ops_listen: ops_listen?,
             public_url: public_url?,
@@ -213,15 +217,44 @@ impl Checker<'_> {
     fn address(&self, text: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
         match text.get_ref().parse() {
             Ok(address) => Ok(address),
-            Err(_) => self.wrong(
-                text,
-                "not an address and port; write it like 127.0.0.1:8080",
-            ),
+            Err(_) => {
+                let right = plain::<SocketAddr>(text.get_ref());
+                let right = right.unwrap_or_else(|| "write it like 127.0.0.1:8080".into());
+                self.wrong(text, format!("not an address and port; {right}"))
+            }
         }
     }
 
+    /// The two listeners cannot both have one port of one address.
+    fn listeners_apart(&self, server: &Server, both: Option<(SocketAddr, SocketAddr)>) {
+        let Some((listen, ops)) = both.filter(|(listen, ops)| shares_port(*listen, *ops)) else {
+            return;
+        };
+        let example = match listen.port() {
+            9090 => "127.0.0.1:9091",
+            _ => "127.0.0.1:9090",
+        };
+        let (at, message) = match (&server.ops_listen, &server.listen) {
+            (Some(written), _) => (
+                written,
+                format!(
+                    "listen has this port already, and health and metrics need one of their own; write it like {example}"
+                ),
+            ),
+            (None, Some(written)) => (
+                written,
+                format!(
+                    "health and metrics are at {ops} unless ops_listen says otherwise; choose another port, or add ops_listen = \"{example}\""
+                ),
+            ),
+            // One of them is missing, which has been told.
+            (None, None) => return,
+        };
+        self.note(self.source.here(at.span()).error("", message));
+    }
+
     fn public_url(&self, text: &Spanned<String>) -> Result<String, ConfigError> {
-        match web_address(text.get_ref(), "https://duty.example.org") {
+        match public_address(text.get_ref(), "https://duty.example.org") {
             Ok(_) => Ok(text.get_ref().trim_end_matches('/').to_owned()),
             Err(why) => self.wrong(text, why),
         }
@@ -254,6 +287,25 @@ impl Checker<'_> {
             _ => self.wrong(text, "not a folder; write it like file:data/recordings"),
         }
     }
+}
+
+/// True when the system would refuse one of the two addresses while the other is listened at. Port 0 is any free one.
+fn shares_port(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    // All addresses of IPv6 are those of IPv4, too.
+    let covers = |all: IpAddr, one: IpAddr| {
+        all.is_unspecified() && (all.is_ipv6() || one.is_ipv4() == all.is_ipv4())
+    };
+    one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
+}
+
+/// What to write instead of a text that would be right without full-width characters and blanks, which a Chinese keyboard
+/// makes. `None` when these are not what is wrong.
+fn plain<T: FromStr>(text: &str) -> Option<String> {
+    let right: String = text.nfkc().filter(|c| !c.is_whitespace()).collect();
+    let right = right.replace('。', ".");
+    (right != text && right.parse::<T>().is_ok())
+        .then(|| format!("use plain characters, as in {right}"))
 }
 
 const ID_RULE: &str = "1 to 32 of the characters a-z, 0-9 and -";

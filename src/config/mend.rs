@@ -23,6 +23,17 @@ const WIDE_SIGNS: &[(char, char)] = &[
     ('｛', '{'),
     ('｝', '}'),
     ('＃', '#'),
+    ('－', '-'),
+    ('０', '0'),
+    ('１', '1'),
+    ('２', '2'),
+    ('３', '3'),
+    ('４', '4'),
+    ('５', '5'),
+    ('６', '6'),
+    ('７', '7'),
+    ('８', '8'),
+    ('９', '9'),
 ];
 
 /// What is wrong with a line that is not TOML, and what would be right. `reason` is the parser's, and decides only what

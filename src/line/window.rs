@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HoursError {
     /// Not the form of a window.
-    #[error("{0:?} is not a window of time; write it like \"08:30-12:00\"")]
+    #[error("{0:?} is not a window of time; {right}", right = right_for(_0))]
     Malformed(String),
     /// A window that starts at 24:00, or ends when it starts.
     #[error(
@@ -41,6 +41,48 @@ fn over_midnight(windows: &[Window]) -> String {
     night.map_or_else(String::new, |night| {
         format!("; {night} ends on the next day, because its end is before its start")
     })
+}
+
+/// Signs that a Chinese keyboard or a word processor makes in the place of a colon.
+const COLONS: &[char] = &['：', '∶', '︰', '﹕'];
+/// The same for a hyphen.
+const HYPHENS: &[char] = &['－', '–', '—', '―', '−', '‐', '‑', '～', '~', '〜', '至'];
+
+/// What would be right where a window was written with other signs than `:`, `-` and 0 to 9.
+fn right_for(text: &str) -> String {
+    let (mut digits, mut colon, mut hyphen, mut blank) = (None, None, None, None);
+    let mut right = String::new();
+    for c in text.chars() {
+        match c {
+            '０'..='９' => {
+                digits = Some("plain digits");
+                right.extend(char::from_digit(u32::from(c) - u32::from('０'), 10));
+            }
+            c if COLONS.contains(&c) => {
+                colon = Some("a plain colon");
+                right.push(':');
+            }
+            c if HYPHENS.contains(&c) => {
+                hyphen = Some("a plain hyphen");
+                right.push('-');
+            }
+            c if c.is_whitespace() => blank = Some("no blanks"),
+            c => right.push(c),
+        }
+    }
+    let used: Vec<&str> = [digits, colon, hyphen, blank]
+        .into_iter()
+        .flatten()
+        .collect();
+    match used.split_last() {
+        Some((last, [])) if right.parse::<Window>().is_ok() => {
+            format!("use {last}, as in \"{right}\"")
+        }
+        Some((last, others)) if right.parse::<Window>().is_ok() => {
+            format!("use {} and {last}, as in \"{right}\"", others.join(", "))
+        }
+        _ => "write it like \"08:30-12:00\"".to_owned(),
+    }
 }
 
 /// A time on the wall clock, to the minute: 00:00 to 24:00, which is the end of the day.

@@ -28,7 +28,9 @@ pub enum SecretError {
     #[error("{0} is there already; a service secret is made once and never replaced")]
     Exists(PathBuf),
     /// `load` found nothing there.
-    #[error("{0} is missing; `dutyline init` makes it, and every node needs the same one")]
+    #[error(
+        "{0} is missing; is its file system mounted? For a new line, `dutyline init` makes it; every node needs the same one"
+    )]
     Missing(PathBuf),
     /// Something is there, but not 32 bytes in base64.
     #[error("{0} is not a service secret: one line of base64 for 32 bytes was expected")]

@@ -6,6 +6,7 @@ mod refused;
 mod roster;
 
 use crate::support::{LEAD, configuration};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -33,9 +34,16 @@ fn sound() -> (tempfile::TempDir, String) {
     (folder, toml)
 }
 
+/// Writes a configuration that only its owner can read: it has a token in it.
+fn write_private(folder: &Path, toml: &str) {
+    let file = folder.join("line.toml");
+    std::fs::write(&file, toml).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// Writes a configuration and runs `serve` with it.
 fn serve(folder: &Path, toml: &str) -> Output {
-    std::fs::write(folder.join("line.toml"), toml).unwrap();
+    write_private(folder, toml);
     dutyline(folder, &["serve", "--config", "line.toml"])
 }
 
@@ -525,7 +533,7 @@ fn assert_failed(output: &Output, says: &str) {
 }
 
 fn init(folder: &Path, toml: &str) -> Output {
-    std::fs::write(folder.join("line.toml"), toml).unwrap();
+    write_private(folder, toml);
     std::fs::write(folder.join("password.txt"), LEAD.1).unwrap();
     let init = [
         "init",
@@ -557,7 +565,7 @@ fn what_is_missing_outside_the_configuration_is_one_sentence() {
     for (key, says) in [
         (
             "database    = \"sqlite:data/",
-            "the database ./file/data/dutyline.db cannot be written",
+            "there is no database ./file/data/dutyline.db",
         ),
         ("secret_file = \"data/", "file/data/service.key"),
     ] {

@@ -260,6 +260,48 @@ fn no_command_panics_when_its_output_is_closed() {
     assert_eq!(check.status().unwrap().code(), Some(1));
 }
 
+/// The file system with the database is not mounted: its mount point is an empty folder, or is not there either.
+#[test]
+fn only_init_makes_a_database_file() {
+    let toml = on_sqlite().replace("data/dutyline.db", "mount/dutyline.db");
+    let folder = folder(&toml);
+    let folder = folder.path();
+    assert!(ended(folder, &INIT).status.success());
+    let mount = folder.join("mount");
+    fs::rename(&mount, folder.join("unmounted")).unwrap();
+    for mount_point in [true, false] {
+        if mount_point {
+            fs::create_dir(&mount).unwrap();
+        }
+        for command in [
+            &["serve"][..],
+            &["check"],
+            &["member", "list"],
+            &["jobs", "list"],
+            &["jobs", "retry", "--all"],
+            &["recordings", "unnamed"],
+            &["audit", "verify"],
+            &["export", "--sealed", "backup"],
+        ] {
+            let refused = ended(folder, command);
+            assert_eq!(refused.status.code(), Some(1), "{command:?}: {refused:?}");
+            let said = stdout(&refused) + &stderr(&refused);
+            let sentence = "there is no database ./mount/dutyline.db; is its file system mounted?";
+            assert!(said.contains(sentence), "{command:?}: {said}");
+            let made = match mount_point {
+                true => fs::read_dir(&mount).unwrap().count() > 0,
+                false => mount.exists(),
+            };
+            assert!(!made, "{command:?} made something at the mount point");
+        }
+        if mount_point {
+            fs::remove_dir(&mount).unwrap();
+        }
+    }
+    fs::rename(folder.join("unmounted"), &mount).unwrap();
+    assert!(ended(folder, &["member", "list"]).status.success());
+}
+
 #[test]
 fn only_a_lead_makes_the_key_of_a_new_line() {
     let folder = folder(&on_sqlite());
@@ -337,4 +379,57 @@ fn what_others_could_get_at_is_refused_or_named() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
+    let folder = folder(&on_sqlite());
+    let folder = folder.path();
+    let file = folder.join("dutyline.toml");
+    let inline = "auth_token = \"test-token-of-the-provider\"";
+    let elsewhere = on_sqlite().replace(inline, "auth_token_file = \"token\"");
+    let on_postgres = |address: &str| elsewhere.replace("sqlite:data/dutyline.db", address);
+    fs::write(folder.join("token"), "test-token").unwrap();
+    fs::set_permissions(folder.join("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let sentence = "dutyline.toml (mode 644)";
+    for (toml, mode, named) in [
+        (on_sqlite(), 0o644, true),
+        (on_sqlite(), 0o600, false),
+        (elsewhere.clone(), 0o644, false),
+        (
+            on_postgres("postgres://u:hunter2@127.0.0.1:1/d"),
+            0o644,
+            true,
+        ),
+        (
+            on_postgres("postgres://u@127.0.0.1:1/d?password=hunter2"),
+            0o644,
+            true,
+        ),
+        (
+            on_postgres("postgres://u:hunter2@127.0.0.1:1/d"),
+            0o600,
+            false,
+        ),
+        (on_postgres("postgres://u@127.0.0.1:1/d"), 0o644, false),
+    ] {
+        fs::write(&file, &toml).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let checked = ended(folder, &["check"]);
+        let checked = stdout(&checked) + &stderr(&checked);
+        assert_eq!(
+            checked.contains(sentence),
+            named,
+            "{toml} {mode:o}: {checked}"
+        );
+        assert!(!checked.contains("hunter2"), "{checked}");
+    }
+    // The start says the same; then it fails, for want of the second line's key.
+    let toml = with_second_line(on_sqlite());
+    fs::write(&file, on_sqlite()).unwrap();
+    assert!(ended(folder, &INIT).status.success());
+    fs::write(&file, toml).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let started = stderr(&ended(folder, &["serve"]));
+    assert!(started.contains(sentence), "{started}");
 }

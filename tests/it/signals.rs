@@ -1,7 +1,8 @@
 //! What the service manager, or a terminal, may send.
 #![cfg(unix)]
 
-use crate::support::{Binary, Database, pause};
+use crate::support::{Binary, DEADLINE, Database, pause};
+use std::process::{Command, Stdio};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
@@ -20,6 +21,42 @@ async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
     binary.signal("TERM");
     while binary.is_running() {
         pause().await;
+    }
+    binary.finish().await;
+}
+
+/// The signal comes while the configuration is read: nothing of the service is there yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hang_up_while_it_starts_does_not_end_the_line() {
+    let binary = Binary::start(Database::sqlite(), "http://127.0.0.1:9", |toml| toml).await;
+    for command in ["serve", "demo"] {
+        // Opening a named pipe for writing waits until the program opens it for reading.
+        let pipe = binary.path().join(format!("{command}.toml"));
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dutyline"))
+            .current_dir(binary.path())
+            .arg(command)
+            .arg("--config")
+            .arg(&pipe)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let writing = tokio::task::spawn_blocking(move || {
+            std::fs::File::options().write(true).open(pipe).unwrap()
+        });
+        let writing = tokio::time::timeout(DEADLINE, writing).await;
+        let mut writing = writing.expect("the configuration is read").unwrap();
+        let kill = Command::new("kill")
+            .args(["-HUP", &child.id().to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+        // It goes on to read, and ends by itself because this is no configuration.
+        let wrote = std::io::Write::write_all(&mut writing, b"[serve]\n");
+        drop(writing);
+        let ended = child.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(2), "{command}: {ended}; {wrote:?}");
     }
     binary.finish().await;
 }

@@ -136,6 +136,72 @@ async fn half_requests_do_not_silence_the_line() {
     line.finish().await;
 }
 
+/// A whole answer with `Content-Length`; the connection stays open.
+async fn answered(stream: &mut TcpStream) -> String {
+    let mut head = status(stream).await;
+    head.push_str("\r\n");
+    while !head.ends_with("\r\n\r\n") {
+        let byte = tokio::time::timeout(DEADLINE, stream.read_u8()).await;
+        head.push(char::from(byte.expect("an answer").expect("an answer")));
+    }
+    let head = head.to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ").expect("its length");
+    let length = length.split("\r\n").next().and_then(|n| n.parse().ok());
+    let mut body = vec![0; length.expect("a number")];
+    let read = tokio::time::timeout(DEADLINE, stream.read_exact(&mut body)).await;
+    read.expect("a body").expect("a body");
+    head
+}
+
+/// A provider keeps its connections open between two webhooks. Half requests of others do not close them.
+#[tokio::test]
+async fn half_requests_do_not_close_connections_between_two_webhooks() {
+    let (answering, _) = watch::channel(0);
+    let served = Served::start(router(answering), patient(40)).await;
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let mut stream = served.send(&whole("POST", CALL)).await;
+        answered(&mut stream).await;
+        kept.push(stream);
+    }
+    for half in [HALF_A_HEAD, HALF_A_REQUEST, ""] {
+        let mut halves = Vec::new();
+        for _ in 0..30 {
+            halves.push(served.send(half).await);
+        }
+        for oldest in &mut halves[..20] {
+            assert_eq!(all(oldest).await, "", "{half:?}");
+        }
+        for stream in &mut kept {
+            let request = whole("POST", CALL);
+            stream.write_all(request.as_bytes()).await.expect(half);
+            assert!(answered(stream).await.starts_with("http/1.1 200 ok"));
+        }
+    }
+    served.end().await;
+}
+
+/// Connections that are idle between two requests do not keep new ones out: the one idle longest is closed.
+#[tokio::test]
+async fn connections_between_two_requests_make_room_for_new_ones() {
+    let (answering, _) = watch::channel(0);
+    let served = Served::start(router(answering), patient(40)).await;
+    let mut kept = Vec::new();
+    for _ in 0..30 {
+        let mut stream = served.send(&whole("POST", CALL)).await;
+        assert!(answered(&mut stream).await.starts_with("http/1.1 200 ok"));
+        kept.push(stream);
+    }
+    for oldest in &mut kept[..20] {
+        assert_eq!(all(oldest).await, "");
+    }
+    let youngest = kept.last_mut().unwrap();
+    let request = whole("POST", CALL);
+    youngest.write_all(request.as_bytes()).await.unwrap();
+    assert!(answered(youngest).await.starts_with("http/1.1 200 ok"));
+    served.end().await;
+}
+
 /// Four addresses: one answers at once, one never, one with the length of what was sent, one without end.
 #[expect(clippy::disallowed_methods, reason = "addresses of the test alone")]
 fn router(answering: watch::Sender<usize>) -> Router {
@@ -230,6 +296,11 @@ async fn other_requests_leave_room_for_webhooks() {
         if status(&mut third).await == "HTTP/1.1 503 Service Unavailable" {
             let rest = all(&mut third).await;
             assert!(rest.contains("retry-after: 1"), "{rest}");
+            // A browser shows this.
+            assert!(
+                rest.contains("系统繁忙") && rest.contains("try again"),
+                "{rest}"
+            );
             break;
         }
     }

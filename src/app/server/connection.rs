@@ -18,51 +18,88 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
-/// The connections that have not sent a whole request, the oldest first.
+/// The connections of which a request, or more of one, is awaited.
+///
+/// Half requests are what an attacker sends; a connection that waits after an answer is likely a provider's or a proxy's,
+/// and a webhook sent just when it is closed would be lost. So half requests are closed first, as long as there are more
+/// of them than their share.
 pub(super) struct Receiving {
+    /// How many places there are for both.
     most: usize,
+    /// How many of them half requests keep while connections between two requests need places.
+    halves: usize,
     places: Mutex<Places>,
 }
 
+/// Places by number, the oldest first.
 #[derive(Default)]
 struct Places {
     next: u64,
-    taken: BTreeMap<u64, AbortHandle>,
+    /// Connections that have sent no whole request, or only a part of the next one.
+    half: BTreeMap<u64, AbortHandle>,
+    /// Connections between two requests.
+    idle: BTreeMap<u64, AbortHandle>,
 }
 
 impl Receiving {
     pub fn new(most: usize) -> Self {
         Self {
             most,
+            halves: most.div_ceil(2),
             places: Mutex::default(),
         }
     }
 
-    /// Takes a place; when there are too many, the oldest connection is closed.
-    fn enter(&self, handle: &AbortHandle) -> u64 {
-        static CLOSED: LogPace = LogPace::new();
+    /// Takes a place; when there are too many, a connection is closed.
+    fn enter(&self, handle: &AbortHandle, idle: bool) -> u64 {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.next;
         places.next += 1;
-        places.taken.insert(place, handle.clone());
-        if places.taken.len() > self.most
-            && let Some((_, oldest)) = places.taken.pop_first()
-        {
-            oldest.abort();
-            if let Some(held_back) = CLOSED.due() {
-                let most = self.most;
+        let taken = if idle {
+            &mut places.idle
+        } else {
+            &mut places.half
+        };
+        taken.insert(place, handle.clone());
+        if places.half.len() + places.idle.len() > self.most {
+            self.close_one(&mut places);
+        }
+        place
+    }
+
+    /// Closes the oldest half request, or the connection that has waited longest between two requests.
+    fn close_one(&self, places: &mut Places) {
+        static HALF: LogPace = LogPace::new();
+        static IDLE: LogPace = LogPace::new();
+        let most = self.most;
+        if places.half.len() > self.halves || places.idle.is_empty() {
+            if let Some((_, oldest)) = places.half.pop_first() {
+                oldest.abort();
+            }
+            if let Some(held_back) = HALF.due() {
                 warn!(
                     most,
                     held_back, "too many connections without a whole request: closed the oldest"
                 );
             }
+        } else {
+            if let Some((_, oldest)) = places.idle.pop_first() {
+                oldest.abort();
+            }
+            if let Some(held_back) = IDLE.due() {
+                warn!(
+                    most,
+                    held_back, "too many idle connections: closed the one idle longest"
+                );
+            }
         }
-        place
     }
 
     fn leave(&self, place: u64) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.taken.remove(&place);
+        if places.half.remove(&place).is_none() {
+            places.idle.remove(&place);
+        }
     }
 }
 
@@ -93,7 +130,7 @@ struct Standing {
     since: Instant,
     /// The client has read nothing since.
     unread_since: Option<Instant>,
-    /// The place among those without a whole request.
+    /// The place among those of which more is awaited.
     place: Option<u64>,
 }
 
@@ -101,7 +138,7 @@ impl Connection {
     /// A new connection, and what the task that serves it is aborted by.
     pub fn begin(receiving: &Arc<Receiving>) -> (Arc<Self>, AbortRegistration) {
         let (handle, registration) = AbortHandle::new_pair();
-        let place = receiving.enter(&handle);
+        let place = receiving.enter(&handle, false);
         let connection = Self {
             receiving: Arc::clone(receiving),
             handle,
@@ -167,17 +204,19 @@ impl Connection {
 
     fn enter(&self, phase: Phase) {
         let mut standing = self.standing();
-        standing.phase = phase;
+        let before = std::mem::replace(&mut standing.phase, phase);
         standing.since = clock::instant();
-        let receives = matches!(phase, Phase::Head | Phase::Body | Phase::Idle);
-        match (receives, standing.place) {
-            (true, None) => standing.place = Some(self.receiving.enter(&self.handle)),
-            (false, Some(place)) => {
-                self.receiving.leave(place);
-                standing.place = None;
-            }
-            _ => {}
+        let idle = match phase {
+            // A half request is as old as its head.
+            Phase::Body if before == Phase::Head => return,
+            Phase::Head | Phase::Body => Some(false),
+            Phase::Idle => Some(true),
+            Phase::Answering | Phase::Upgraded => None,
+        };
+        if let Some(place) = standing.place.take() {
+            self.receiving.leave(place);
         }
+        standing.place = idle.map(|idle| self.receiving.enter(&self.handle, idle));
     }
 
     fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {

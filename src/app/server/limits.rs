@@ -12,7 +12,8 @@ const UNKNOWN: u64 = 1024;
 /// The limits of a listener's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many connections may be without a whole request at once: beyond, the oldest one is closed.
+    /// How many connections may be without a whole request, or between two requests. Beyond, the oldest one without a
+    /// whole request is closed while there are more than half as many of these; else the one idle longest.
     pub receiving: usize,
     /// How many requests, webhooks not counted, may be answered at once: beyond, one is answered 503.
     pub answering: usize,
@@ -28,7 +29,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a process that may have so many files open: a quarter is for connections without a whole request, a quarter
+    /// For a process that may have so many files open: a quarter is for connections of which a request is awaited, a quarter
     /// for requests that are no webhooks. What is left is for webhooks, the database, files and connections to providers.
     pub fn for_descriptors(descriptors: usize) -> Self {
         Self {

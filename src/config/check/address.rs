@@ -4,12 +4,14 @@ use reqwest::Url;
 
 /// What our own webhooks begin with, below `public_url`.
 const HOOKS: &str = "/hooks";
+/// What the pages of the console begin with, below `public_url`.
+const CONSOLE: &str = "/console";
 
 /// An `http` or `https` address of a host and, if need be, a path.
 ///
 /// What is written is what providers sign and call, so an address that a client would change before it uses it is
-/// refused: blanks, characters outside ASCII, `.` and `..` in the path, a missing slash. So is what a base address cannot
-/// have: user, query, fragment, the path of a webhook.
+/// refused: blanks, characters outside ASCII, `.` and `..` in the path, a missing slash, a port that is the scheme's own or
+/// empty. So is a host with an empty label, and what a base address cannot have: user, query, fragment, the path of a webhook.
 ///
 /// # Errors
 ///
@@ -45,16 +47,68 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
     if !written.starts_with(scheme) || authority.chars().any(|c| c.is_ascii_uppercase()) {
         return wrong("the scheme and the host of the address are in small letters");
     }
-    if host.is_empty() || !authority.starts_with(host) {
+    let Some(port) = authority.strip_prefix(host).filter(|_| !host.is_empty()) else {
         return wrong("the host of the address is not written as it would be called");
+    };
+    if let Some(what) = wrong_host(host) {
+        return wrong(what);
+    }
+    // Clients leave out an empty port, the scheme's own one, and zeros before one.
+    let called = url.port().map(|port| format!(":{port}"));
+    if port != called.unwrap_or_default() {
+        return wrong("the port of the address is not written as it would be called");
+    }
+    if url.port() == Some(0) {
+        return wrong("nothing can be called at port 0");
     }
     if url.path() != path || path.trim_end_matches('/').contains("//") {
         return wrong("the path of the address is not written as it would be called");
     }
-    if format!("{path}/").contains(&format!("{HOOKS}/")) {
+    if before(path, HOOKS).is_some() {
         return wrong("this is the address of a webhook, and the part before /hooks is needed");
     }
     Ok(url)
+}
+
+/// The same, and it is not the address of a page of the console.
+///
+/// # Errors
+///
+/// As [`web_address`].
+pub(super) fn public_address(written: &str, example: &str) -> Result<Url, String> {
+    let mut url = web_address(written, example)?;
+    let Some(at) = before(url.path(), CONSOLE) else {
+        return Ok(url);
+    };
+    let base = url.path()[..at].to_owned();
+    url.set_path(&base);
+    let right = url.as_str().trim_end_matches('/');
+    Err(format!(
+        "this is the address of the console, and the part before /console is needed; write it like {right}"
+    ))
+}
+
+/// Where in a path `segment`, written `/name`, begins, in small letters or capitals.
+fn before(path: &str, segment: &str) -> Option<usize> {
+    let path = format!("{}/", path.to_ascii_lowercase());
+    path.find(&format!("{segment}/"))
+}
+
+/// What is wrong with a host; nothing with an IP address. A name's labels have 1 to 63 characters (RFC 1035, 2.3.1).
+fn wrong_host(host: &str) -> Option<&'static str> {
+    if host.starts_with('[') {
+        return None;
+    }
+    let mut labels = host.split('.');
+    if labels.clone().any(str::is_empty) {
+        return Some("the host of the address has two dots, or a dot at an end");
+    }
+    if host.len() > 253 || labels.clone().any(|label| label.len() > 63) {
+        return Some("the host of the address is too long");
+    }
+    labels
+        .any(|label| label.starts_with('-') || label.ends_with('-'))
+        .then_some("a part of the host of the address begins or ends with a hyphen")
 }
 
 /// The address as it may have been meant. `None` when that cannot be told.
@@ -71,7 +125,16 @@ fn repaired(written: &str) -> Option<String> {
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     let path = url.path().to_owned();
-    let before = format!("{path}/").find(&format!("{HOOKS}/"));
-    url.set_path(before.map_or(path.as_str(), |at| &path[..at]));
+    url.set_path(before(&path, HOOKS).map_or(path.as_str(), |at| &path[..at]));
+    if url.port() == Some(0) {
+        return None;
+    }
+    let host = url.host_str()?.to_owned();
+    if wrong_host(&host).is_some() {
+        let labels = host.split('.').map(|label| label.trim_matches('-'));
+        let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+        url.set_host(Some(&labels.join("."))).ok()?;
+        wrong_host(url.host_str()?).is_none().then_some(())?;
+    }
     Some(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -1,6 +1,6 @@
 //! The reverse proxies whose `X-Forwarded-For` is believed.
 
-use super::{Checker, ConfigError};
+use super::{Checker, ConfigError, plain};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use toml::Spanned;
@@ -17,10 +17,13 @@ impl Checker<'_> {
                 text,
                 "this is every address, so any client could claim any address; list the proxies' own addresses",
             ),
-            Err(_) => self.wrong(
-                text,
-                "not an IP address or network; write it like 127.0.0.1 or 10.0.0.0/8, without a port or a host name",
-            ),
+            Err(_) => {
+                let right = plain::<IpAddr>(text.get_ref()).or_else(|| plain::<IpNet>(text.get_ref()));
+                let right = right.unwrap_or_else(|| {
+                    "write it like 127.0.0.1 or 10.0.0.0/8, without a port or a host name".into()
+                });
+                self.wrong(text, format!("not an IP address or network; {right}"))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`help`] | how to do each job |
 //! | [`events`] | what changes, told to open pages |
 //! | [`page`] | what all pages share, and pages for what went wrong |
+//! | [`unanswered`] | pages for what was refused before a handler |
 //! | [`address`] | sends pages asked for over http to https |
 //! | [`cookies`], [`form`] | what browsers send |
 //! | [`words`], [`said`] | the console's words, and times as people say them |
@@ -31,6 +32,7 @@ mod report;
 mod said;
 mod sign_in;
 mod team;
+mod unanswered;
 mod words;
 
 use super::policy::{Policy, Routes};
@@ -49,6 +51,7 @@ const NOTE_LIMIT: usize = 160 * 1024;
 pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
     routes()
         .router()
+        .layer(CsrfLayer::new())
         .layer(middleware::from_fn_with_state(
             Arc::clone(service),
             page::framed,
@@ -57,7 +60,6 @@ pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
             Arc::clone(service),
             address::right_address,
         ))
-        .layer(CsrfLayer::new())
         .layer(middleware::from_fn(content_policy))
 }
 

@@ -3,6 +3,7 @@
 use super::changes::Changes;
 use super::cookies;
 use super::said;
+use super::unanswered;
 use super::words::{Words, words};
 use crate::desk::{self, DeskError, Inspector, Invalid, live, standing};
 use crate::line::hours::Phase;
@@ -61,7 +62,7 @@ impl Page {
         }
     }
 
-    fn of_nobody(w: &'static Words) -> Self {
+    pub(super) fn of_nobody(w: &'static Words) -> Self {
         Self {
             w,
             who: None,
@@ -291,10 +292,10 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
 
 #[derive(Template)]
 #[template(path = "problem.html", config = "src/web/askama.toml")]
-struct ProblemPage<'a> {
-    page: Page,
-    title: &'a str,
-    text: &'a str,
+pub(super) struct ProblemPage<'a> {
+    pub page: Page,
+    pub title: &'a str,
+    pub text: &'a str,
 }
 
 impl IntoResponse for Stop {
@@ -343,13 +344,13 @@ impl IntoResponse for Stop {
 
 /// Marks a page that says what went wrong, so that [`framed`] can put it into the frame of the other pages.
 #[derive(Clone)]
-struct Refused {
-    title: String,
-    text: String,
+pub(super) struct Refused {
+    pub title: String,
+    pub text: String,
 }
 
 /// Puts what went wrong into the frame all pages share: navigation, lines, signing out. Without a session, or where the
-/// frame cannot be made either, it stays a page by itself.
+/// frame cannot be made either, it stays a page by itself. What was refused without a page gets one, unless a script asked.
 pub(super) async fn framed(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -358,17 +359,29 @@ pub(super) async fn framed(
     let (mut parts, body) = request.into_parts();
     let asked = parts.clone();
     let response = next.run(Request::from_parts(asked, body)).await;
+    if parts.headers.contains_key("hx-request") {
+        return response;
+    }
+    let response = unanswered::explained(words(cookies::language(&parts.headers)), response);
     let Some(refused) = response.extensions().get::<Refused>().cloned() else {
         return response;
     };
-    let Ok(visit) = Visit::from_request_parts(&mut parts, &service).await else {
+    let Ok(mut visit) = Visit::from_request_parts(&mut parts, &service).await else {
         return response;
     };
+    if parts.method != Method::GET || response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // Where choosing another language leads: not to an address that is no page.
+        visit.back = "/console/".to_owned();
+    }
     match visit.page(&service, "").await {
         Ok(page) => {
             let (title, text) = (refused.title.as_str(), refused.text.as_str());
             let html = render(&ProblemPage { page, title, text });
-            (response.status(), html).into_response()
+            let mut framed = (response.status(), html).into_response();
+            if let Some(allow) = response.headers().get(header::ALLOW) {
+                framed.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            framed
         }
         Err(_) => response,
     }

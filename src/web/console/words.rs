@@ -18,7 +18,7 @@ wording! {
     receipt_given, receipt_not_given,
     not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_failing, strays,
     no_abandoned, abandoned_hint, abandoned_count, flood, damaged, by_service,
-    error_title, missing_title, missing_text, forbidden_title, forbidden_text, failed_title, failed_text,
+    error_title, missing_title, missing_text, forbidden_title, forbidden_text, wrong_method_title, wrong_method_text, too_long_title, too_long_text, other_site, failed_title, failed_text,
     wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,
     back_to_queue, login_again, trail, when, who, what, show_trail,
     pages, calendar, hear, members, help, lost_connection, keys, key_next, key_play, key_seek, key_leave,

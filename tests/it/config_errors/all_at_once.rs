@@ -145,6 +145,16 @@ fn what_is_not_toml_is_explained_and_the_rest_is_checked_too() {
             "recording_seconds = 5m ",
             "a number has digits only",
         ),
+        (
+            "recording_seconds = 300 ",
+            "recording_seconds = ３00 ",
+            "write 3 in the place of ３",
+        ),
+        (
+            "from = 2024-03-06",
+            "from = 2024－03－06",
+            "write - in the place of －",
+        ),
         ("country  = \"CN\"", "country", "not a key with a value"),
         ("country  = \"CN\"", "country  =", "a value is missing"),
         ("\"15:00-18:00\"]", "\"15:00-18:00\"", "hours: the list "),

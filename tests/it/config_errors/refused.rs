@@ -4,6 +4,8 @@ use super::{Mistake, make, sound};
 
 const PUBLIC_URL: &str = "https://duty.example.org\"";
 
+const LISTEN: &str = "listen     = \"127.0.0.1:0\"\nops_listen = \"127.0.0.1:0\"";
+
 /// A mistake in `public_url`.
 const fn address(what: &'static str, put: &'static str, says: &'static str) -> Mistake {
     Mistake {
@@ -97,6 +99,141 @@ const MISTAKES: &[Mistake] = &[
         "ftp://duty.example.org\"",
         "write it like https://duty.example.org",
     ),
+    address(
+        "a whole webhook address in capitals",
+        "https://duty.example.org/Hooks/twilio/call\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "the address of the console",
+        "https://duty.example.org/console/\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "an address with a part of its host missing",
+        "https://duty..example.org\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "an address with a dot before its host",
+        "https://.example.org\"",
+        "two dots, or a dot at an end",
+    ),
+    address(
+        "an address with a dot behind its host",
+        "https://duty.example.org.\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "an address with a hyphen at the end of a part of its host",
+        "https://duty-.example.org\"",
+        "begins or ends with a hyphen",
+    ),
+    address(
+        "an address with a colon and no port",
+        "https://duty.example.org:\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "an address with a colon and no port before a path",
+        "https://duty.example.org:/line\"",
+        "write it like https://duty.example.org/line",
+    ),
+    address(
+        "an address with the port that its scheme has anyway",
+        "https://duty.example.org:443\"",
+        "write it like https://duty.example.org",
+    ),
+    address(
+        "an address with a port that begins with 0",
+        "https://duty.example.org:08443\"",
+        "write it like https://duty.example.org:8443",
+    ),
+    address(
+        "an address with port 0",
+        "https://duty.example.org:0\"",
+        "port 0",
+    ),
+    Mistake {
+        what: "a provider's address with two dots",
+        find: "http://127.0.0.1:9",
+        put: "https://api..example.org",
+        at: "api_url",
+        key: "api_url",
+        says: "write it like https://api.example.org",
+    },
+    Mistake {
+        what: "one address to listen at for both",
+        find: LISTEN,
+        put: "listen     = \"127.0.0.1:8080\"\nops_listen = \"127.0.0.1:8080\"",
+        at: "ops_listen",
+        key: "ops_listen",
+        says: "write it like 127.0.0.1:9090",
+    },
+    Mistake {
+        what: "all addresses to listen at, and one of them",
+        find: LISTEN,
+        put: "listen     = \"0.0.0.0:8080\"\nops_listen = \"127.0.0.1:8080\"",
+        at: "ops_listen",
+        key: "ops_listen",
+        says: "listen has this port",
+    },
+    Mistake {
+        what: "one address to listen at, and all of them",
+        find: LISTEN,
+        put: "listen     = \"127.0.0.1:8080\"\nops_listen = \"[::]:8080\"",
+        at: "ops_listen",
+        key: "ops_listen",
+        says: "listen has this port",
+    },
+    Mistake {
+        what: "the address health and metrics have by default",
+        find: LISTEN,
+        put: "listen     = \"127.0.0.1:9090\"",
+        at: "listen",
+        key: "listen",
+        says: "ops_listen",
+    },
+    Mistake {
+        what: "a full-width colon in hours",
+        find: "\"08:30-12:00\"",
+        put: "\"08：30-12:00\"",
+        at: "hours ",
+        key: "hours",
+        says: "use a plain colon, as in \"08:30-12:00\"",
+    },
+    Mistake {
+        what: "a long dash in hours",
+        find: "\"15:00-18:00\"",
+        put: "\"15:00—18:00\"",
+        at: "hours ",
+        key: "hours",
+        says: "use a plain hyphen, as in \"15:00-18:00\"",
+    },
+    Mistake {
+        what: "full-width signs in hours",
+        find: "\"15:00-18:00\"",
+        put: "\"１５：００ － １８：００\"",
+        at: "hours ",
+        key: "hours",
+        says: "use plain digits, a plain colon, a plain hyphen and no blanks, as in \"15:00-18:00\"",
+    },
+    Mistake {
+        what: "a full-width colon in an address to listen at",
+        find: LISTEN,
+        put: "listen     = \"127.0.0.1：8080\"\nops_listen = \"127.0.0.1:0\"",
+        at: "listen ",
+        key: "listen",
+        says: "use plain characters, as in 127.0.0.1:8080",
+    },
+    Mistake {
+        what: "a full-width slash in a trusted proxy",
+        find: "public_url =",
+        put: "trusted_proxies = [\"10.0.0.0／8\"]\npublic_url =",
+        at: "trusted_proxies",
+        key: "trusted_proxies",
+        says: "use plain characters, as in 10.0.0.0/8",
+    },
     Mistake {
         what: "a provider's address with a blank",
         find: "http://127.0.0.1:9",
