@@ -8,7 +8,9 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::login::{self, LoginError, Role};
-use crate::members::{self, MemberError, MemberName, NameError, Source, confirming, look_alike};
+use crate::members::{
+    self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
+};
 use crate::security_log;
 use crate::service::Service;
 use crate::store::Tx;
@@ -16,6 +18,14 @@ use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
 use crate::vault::passwords::{self, NewPassword, Unfit};
 use uuid::Uuid;
+
+/// Who added a member.
+pub enum MadeBy {
+    /// The member with this name.
+    Member(String),
+    /// The holder of a recovery key.
+    Recovery,
+}
 
 /// A member, as another one sees them.
 pub struct Colleague {
@@ -31,8 +41,8 @@ pub struct Colleague {
     pub lines: Vec<String>,
     /// They cannot log in any more.
     pub disabled: bool,
-    /// The name of the member who added them; none for the first lead, and where a recovery key did.
-    pub made_by: Option<String>,
+    /// Who added them; none for the first lead.
+    pub made_by: Option<MadeBy>,
     /// The name of the member who confirmed the account.
     pub confirmed_by: Option<String>,
     /// The looking member may confirm the account.
@@ -90,9 +100,9 @@ pub async fn add(
         return Err(DeskError::Missing);
     }
     again(service, inspector, own).await?;
-    let (role, maker) = (new.role, inspector.id());
+    let (role, maker) = (new.role, Maker::Member(inspector.id()));
     // Slow on purpose: not while the database waits.
-    let member = members::new_member(&name, role, password, Some(maker)).await?;
+    let member = members::new_member(&name, role, password, maker).await?;
     let mut tx = service.db.begin().await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::rights::acting(&mut tx, inspector.member()).await?;
@@ -178,10 +188,12 @@ pub async fn enable(
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     members::enable(&mut tx, &service.clock, inspector.member(), &member).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    security_log::member_enabled(inspector.id(), id);
+    Ok(())
 }
 
-/// Confirms that a member is somebody else than who added them; until then no approval between these two counts.
+/// Confirms that a member is another person than the one who added them.
 ///
 /// # Errors
 ///
@@ -189,8 +201,12 @@ pub async fn enable(
 pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
-    confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
-    Ok(tx.commit().await?)
+    let changed = confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
+    tx.commit().await?;
+    if changed {
+        security_log::member_confirmed(inspector.id(), id);
+    }
+    Ok(())
 }
 
 /// The name of the lead who decided that approvals of a line count without a third member, while they do.
@@ -249,8 +265,14 @@ pub async fn waive(
     again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
     let actor = members::rights::acting(&mut tx, inspector.member()).await?;
-    confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
-    Ok(tx.commit().await?)
+    let changed = confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
+    tx.commit().await?;
+    match (changed, waive) {
+        (true, true) => security_log::confirmation_waived(inspector.id(), line),
+        (true, false) => security_log::confirmation_required(inspector.id(), line),
+        (false, _) => {}
+    }
+    Ok(())
 }
 
 /// The lead of an open page proves that they are still the one who signed in. Guessing is slowed as a login is.
@@ -359,9 +381,13 @@ async fn colleague(
         ambiguous: all
             .iter()
             .any(|other| other.id != member.id && look_alike(&other.name, &member.name)),
-        made_by: name_of(member.made_by),
+        made_by: match member.made_by {
+            Some(maker) if maker == member.id => None,
+            Some(maker) => name_of(Some(maker)).map(MadeBy::Member),
+            None => Some(MadeBy::Recovery),
+        },
         confirmed_by: name_of(member.confirmed_by),
-        to_confirm: confirming::may_confirm(inspector.member(), member),
+        to_confirm: confirming::may_confirm(all, inspector.member(), member),
         name: member.name.clone(),
     }))
 }

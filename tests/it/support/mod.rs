@@ -280,7 +280,7 @@ impl TestLine {
             .await
             .expect("the lead");
         let name = MemberName::parse(name).expect("a name");
-        let member = members::new_member(&name, role, chosen(password), None)
+        let member = members::new_member(&name, role, chosen(password), members::Maker::Init)
             .await
             .expect("a member");
         let mut tx = self.db().begin().await.expect("the database");
