@@ -65,6 +65,11 @@ pub fn confirmation_required(by: Uuid, line: &str) {
     info!(target: "security", %by, line, "security: confirmation of accounts required");
 }
 
+/// A member's session was ended after too many wrong passwords in it.
+pub fn session_over(member: Uuid) {
+    warn!(target: "security", %member, "security: session ended after wrong passwords");
+}
+
 /// A member has another password.
 pub fn password_changed(member: Uuid) {
     info!(target: "security", %member, "security: password changed");

@@ -17,6 +17,7 @@ use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
 use crate::vault::passwords::{self, NewPassword, Unfit};
+use crate::vault::seal::Identity;
 use uuid::Uuid;
 
 /// Who added a member.
@@ -280,12 +281,27 @@ async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) ->
     if own.show().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
     }
-    let right = login::is_right(service, inspector.member(), own).await;
-    right.map(drop).map_err(|error| match error {
-        LoginError::Store(error) => DeskError::Store(error),
-        LoginError::Wrong => DeskError::Invalid(Invalid::OwnPassword),
-        LoginError::TooMany => DeskError::TooManyTries,
-    })
+    prove(service, inspector, own, Invalid::OwnPassword)
+        .await
+        .map(drop)
+}
+
+/// The inspector's key, opened with their password; `wrong` is what a wrong one is answered with.
+async fn prove(
+    service: &Service,
+    inspector: &Inspector,
+    password: Hidden<String>,
+    wrong: Invalid,
+) -> Result<Identity> {
+    let (member, session) = (inspector.member(), inspector.session());
+    login::is_right(service, member, session, password)
+        .await
+        .map_err(|error| match error {
+            LoginError::Store(error) => DeskError::Store(error),
+            LoginError::Wrong => DeskError::Invalid(wrong),
+            LoginError::TooMany => DeskError::TooManyTries,
+            LoginError::SessionOver => DeskError::LoggedOut,
+        })
 }
 
 /// Puts the inspector's own key under another password. Their other sessions end.
@@ -302,13 +318,7 @@ pub async fn change_password(
 ) -> Result<()> {
     let new = NewPassword::choose(new.show())?;
     // Guessing at an open desk is guessing: it is slowed like a login.
-    let right = login::is_right(service, inspector.member(), old)
-        .await
-        .map_err(|error| match error {
-            LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong => DeskError::Invalid(Invalid::WrongPassword),
-            LoginError::TooMany => DeskError::TooManyTries,
-        })?;
+    let right = prove(service, inspector, old, Invalid::WrongPassword).await?;
     let wrapped = passwords::wrap(right, new)
         .await
         .map_err(|error| DeskError::Failed(error.to_string()))?;
