@@ -146,7 +146,7 @@ impl Add {
         if lines.is_empty() {
             lines.push(one_line(config, None)?.id.clone());
         }
-        let password = read_new_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file, config, name.as_str())?;
         let recovery = self
             .recovery_key_file
             .as_deref()

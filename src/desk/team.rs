@@ -93,7 +93,7 @@ pub async fn add(
     if !new.role.works_on_reports() {
         return Err(DeskError::Invalid(Invalid::Role));
     }
-    let password = NewPassword::choose(new.password.show())?;
+    let password = choose(service, name.as_str(), &new.password)?;
     if new.lines.is_empty() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
@@ -316,7 +316,7 @@ pub async fn change_password(
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    let new = NewPassword::choose(new.show())?;
+    let new = choose(service, inspector.name(), &new)?;
     // Guessing at an open desk is guessing: it is slowed like a login.
     let right = prove(service, inspector, old, Invalid::WrongPassword).await?;
     let wrapped = passwords::wrap(right, new)
@@ -346,6 +346,13 @@ pub async fn change_password(
     security_log::password_changed(inspector.id());
     service.live.session_ended();
     Ok(())
+}
+
+/// A new password for the member with this name.
+fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
+    let mut known = service.config.known_words();
+    known.push(name.to_owned());
+    Ok(NewPassword::choose_for(password.show(), &known)?)
 }
 
 pub(super) fn lead(inspector: &Inspector) -> Result<()> {
