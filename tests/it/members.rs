@@ -249,6 +249,33 @@ on_both! {
         assert!(page.contains("wang locked out the member chen") && !page.contains(told));
     }
 
+    async fn only_the_changes_that_were_shown_are_put_away(line: TestLine) {
+        let names: Vec<String> = ('a'..='y').map(|c| format!("{c}{c}{c}")).collect();
+        for name in &names {
+            line.write_member(name, &LINES[..1]).await;
+        }
+        let desk = line.desk().await.speaking("en");
+        let told = |page: &str| -> Vec<bool> {
+            names.iter().map(|name| page.contains(&format!("wang gave {name} this line"))).collect()
+        };
+        let seen = |page: &str| -> String {
+            let (_, seen) = page.split_once("name=\"seen\" value=\"").expect("a form to put it away");
+            seen.split('"').next().unwrap().to_owned()
+        };
+        // Twenty at once, the older ones first, and how many come after them.
+        let page = desk.get("/console/").await.ok();
+        let shown = |of: std::ops::Range<usize>| (0..names.len()).map(|n| of.contains(&n)).collect::<Vec<_>>();
+        assert_eq!(told(&page), shown(0..20));
+        assert!(page.contains("5 more after these"), "{page}");
+        desk.post("/console/members/seen", &[("seen", &seen(&page))]).await;
+        let page = desk.get("/console/").await.ok();
+        assert_eq!(told(&page), shown(20..25));
+        assert!(!page.contains("more after these"), "{page}");
+        desk.post("/console/members/seen", &[("seen", &seen(&page))]).await;
+        let page = desk.get("/console/").await.ok();
+        assert!(!page.contains("name=\"seen\""), "nothing of it is left: {page}");
+    }
+
     async fn a_member_who_was_locked_out_comes_back(line: TestLine) {
         line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES[..1]).await;
