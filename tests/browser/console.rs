@@ -271,10 +271,34 @@ async fn an_unsaved_note_is_left_only_after_a_question() {
         ("#note-form textarea", "main .actions button", true),
         ("#note-form textarea", "header .tools form button", true),
         ("#reply-form textarea", "#reply-form button", false),
+        (
+            "#classification-form [value=in]",
+            "main .actions button",
+            true,
+        ),
+        (
+            "#classification-form [value=in]",
+            "header .tools form button",
+            true,
+        ),
+        (
+            "#classification-form [value=in]",
+            "#classification-form button",
+            false,
+        ),
+        (
+            "#classification-form [value=out]",
+            "main .actions button",
+            true,
+        ),
+        ("", "main .actions button", false),
+        ("#close-form [value=handled]", "main .actions button", true),
     ] {
         window.goto(&format!("{}{at}", line.url)).await;
-        if !write.is_empty() {
+        if write.ends_with("textarea") {
             window.write(write, "unsaved").await;
+        } else if !write.is_empty() {
+            window.click(write).await;
         }
         window.script(LISTEN).await;
         window.follow(follow).await;
