@@ -53,6 +53,22 @@ pub struct Config {
     pub lines: Vec<LineConfig>,
 }
 
+impl Config {
+    /// Words that are known about the lines, which no password is made of: ids, names and numbers.
+    pub fn known_words(&self) -> Vec<String> {
+        let mut known = Vec::new();
+        for LineConfig { line, .. } in &self.lines {
+            known.push(line.id.clone());
+            known.extend(line.numbers().map(ToString::to_string));
+            for words in line.words.values() {
+                known.push(words.name.clone());
+                known.extend(words.inspected.clone());
+            }
+        }
+        known
+    }
+}
+
 /// Where the database is.
 #[derive(Debug, Clone)]
 pub enum DatabaseAddress {

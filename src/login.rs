@@ -5,6 +5,7 @@
 
 mod device;
 mod limits;
+mod name;
 
 pub use device::Device;
 pub use limits::Logins;
@@ -108,6 +109,10 @@ pub enum LoginError {
     /// Too many logins with this name, from this address, or in all. The password was not looked at.
     #[error("too many logins at once")]
     TooMany,
+    /// Too many wrong passwords in a row were given in a session, which has ended. The password was not looked at, or was
+    /// the last wrong one.
+    #[error("too many wrong passwords in this session; it has ended")]
+    SessionOver,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -179,7 +184,8 @@ pub async fn log_in(
 }
 
 /// The key of a member who is logged in already, opened with their password. Wrong ones are slowed as those of a login
-/// are, and counted apart from them: logins that fail elsewhere do not slow a member at their desk.
+/// are, and counted for the session alone: what fails elsewhere does not slow a member here. Seven wrong ones in a row end
+/// the session, so one that was stolen is of no use for guessing, and does not keep the member from their own forms.
 ///
 /// # Errors
 ///
@@ -187,10 +193,11 @@ pub async fn log_in(
 pub async fn is_right(
     service: &Service,
     member: &Member,
+    session: [u8; 32],
     password: impl Into<Password>,
 ) -> Result<Identity, LoginError> {
     let found = Some(member.clone());
-    let attempt = Try::Desk(member.id);
+    let attempt = Try::Session(session);
     Ok(prove(service, attempt, found, password.into()).await?.1)
 }
 
@@ -208,14 +215,28 @@ async fn prove(
         None => (passwords::dummy().to_vec(), true),
     };
     // A task of its own: a client that hangs up does not give its turn to its next try while this one still works.
+    let db = service.db.clone();
+    let who = found.as_ref().map(|member| member.id);
     let opening = tokio::spawn(async move {
         let opened = passwords::unwrap(lane, wrapped, password).await;
         let opened = opened.ok().filter(|_| !disabled);
-        turn.ends(opened.is_some());
-        opened
+        let over = turn.ends(opened.is_some());
+        if let (Some(over), Some(who)) = (over, who) {
+            let mut tx = db.begin().await?;
+            members::delete_session(&mut tx, &over).await?;
+            tx.commit().await?;
+            security_log::session_over(who);
+        }
+        Ok::<_, StoreError>((opened, over.is_some()))
     });
-    match (found, opening.await.ok().flatten()) {
+    let (opened, over) = opening.await.unwrap_or(Ok((None, false)))?;
+    match (found, opened) {
         (Some(member), Some(identity)) => Ok((member, identity)),
+        (Some(_), None) if over => {
+            service.counters.logins_wrong.add();
+            service.live.session_ended();
+            Err(LoginError::SessionOver)
+        }
         _ => {
             service.counters.logins_wrong.add();
             security_log::password_refused();

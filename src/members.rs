@@ -68,7 +68,7 @@ pub enum MemberError {
     LastHolder(String, String),
     /// The member cannot confirm this account.
     #[error(
-        "{0} cannot confirm the account of {1}: that takes a member who neither added it nor was added by it"
+        "{0} cannot confirm the account of {1}: that takes a member who does not come from the same account, by the chain of who added whom"
     )]
     NoThird(String, String),
     /// With three members the confirmation cannot be waived.
@@ -138,8 +138,18 @@ pub fn short_id(id: Uuid) -> String {
     id.simple().to_string().chars().take(8).collect()
 }
 
-/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password. `made_by` is
-/// the member who adds them; none for the first lead, and where the recovery key adds them.
+/// Where a new account comes from: see [`confirming`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// From `init`: it is the first one, and comes from itself.
+    Init,
+    /// From the holder of a recovery key.
+    Recovery,
+    /// From the member with this id.
+    Member(Uuid),
+}
+
+/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password.
 ///
 /// # Errors
 ///
@@ -148,17 +158,22 @@ pub async fn new_member(
     name: &MemberName,
     role: Role,
     password: NewPassword,
-    made_by: Option<Uuid>,
+    maker: Maker,
 ) -> Result<Member, MemberError> {
     let identity = Identity::generate();
+    let id = random_id();
     Ok(Member {
-        id: random_id(),
+        id,
         name: name.as_str().to_owned(),
         role: role.as_str().to_owned(),
         recipient: identity.recipient().to_string(),
         wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
-        made_by,
+        made_by: match maker {
+            Maker::Init => Some(id),
+            Maker::Recovery => None,
+            Maker::Member(maker) => Some(maker),
+        },
         confirmed_by: None,
     })
 }
@@ -243,6 +258,9 @@ pub async fn enable(
     rights::holds_all_of(tx, &actor, member).await?;
     if members::enable(tx, member.id).await? {
         note(tx, clock, &actor.name, "member_enabled", member).await?;
+        for line in rights::lines_of(tx, member.id).await? {
+            confirming::end_waiver_of_three(tx, clock, &actor.name, &line).await?;
+        }
     }
     Ok(())
 }
@@ -342,7 +360,7 @@ impl Source<'_> {
     }
 }
 
-/// Gives a line's keys, of all epochs, to a member.
+/// Gives a line's keys, of all epochs, to a member. Locks the members until the transaction ends.
 ///
 /// # Errors
 ///
@@ -366,6 +384,8 @@ pub async fn grant(
     if keys.is_empty() {
         return Err(MemberError::NoKey(line.to_owned()));
     }
+    // Of two members who are given a line at once, the second one is seen to be the third member.
+    members::lock(tx).await?;
     for key in keys {
         let identity = match from {
             Source::Member(member, own) => {
@@ -377,6 +397,7 @@ pub async fn grant(
         };
         give(tx, clock, &key, &identity, to, from.actor()).await?;
     }
+    confirming::end_waiver_of_three(tx, clock, from.actor(), line).await?;
     Ok(())
 }
 

@@ -45,6 +45,31 @@ pub fn member_disabled(by: Uuid, member: Uuid) {
     info!(target: "security", %by, %member, "security: member disabled");
 }
 
+/// A member who was disabled may log in again.
+pub fn member_enabled(by: Uuid, member: Uuid) {
+    info!(target: "security", %by, %member, "security: member enabled");
+}
+
+/// A member has confirmed that an account belongs to another person than the one who added it.
+pub fn member_confirmed(by: Uuid, member: Uuid) {
+    info!(target: "security", %by, %member, "security: member confirmed");
+}
+
+/// Approvals on a line with fewer than three members count without a third member.
+pub fn confirmation_waived(by: Uuid, line: &str) {
+    info!(target: "security", %by, line, "security: confirmation of accounts waived");
+}
+
+/// Approvals on a line need confirmed accounts again.
+pub fn confirmation_required(by: Uuid, line: &str) {
+    info!(target: "security", %by, line, "security: confirmation of accounts required");
+}
+
+/// A member's session was ended after too many wrong passwords in it.
+pub fn session_over(member: Uuid) {
+    warn!(target: "security", %member, "security: session ended after wrong passwords");
+}
+
 /// A member has another password.
 pub fn password_changed(member: Uuid) {
     info!(target: "security", %member, "security: password changed");

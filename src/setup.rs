@@ -4,7 +4,7 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
-use crate::members::{self, MemberName, NewLineKey};
+use crate::members::{self, Maker, MemberName, NewLineKey};
 use crate::store::members::{self as rows, Member};
 use crate::store::{Db, StoreError, Tx, installation};
 use crate::vault::passwords::NewPassword;
@@ -167,7 +167,7 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     }
     let name = MemberName::parse(lead).map_err(members::MemberError::from)?;
     Ok(Lead::New(
-        members::new_member(&name, Role::Lead, password, None).await?,
+        members::new_member(&name, Role::Lead, password, Maker::Init).await?,
     ))
 }
 

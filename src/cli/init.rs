@@ -24,7 +24,7 @@ pub(super) struct Init {
 impl Init {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let config = Config::load(config)?;
-        let password = read_new_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file, &config, &self.lead)?;
         let mut lines = Vec::new();
         for id in &self.line {
             lines.push(one_line(&config, Some(id))?.id.clone());

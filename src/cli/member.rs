@@ -4,7 +4,7 @@ use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::login::Role;
-use crate::members::{self, MemberName, Source};
+use crate::members::{self, Maker, MemberName, Source};
 use crate::store::members as rows;
 use crate::store::{Db, Tx};
 use crate::vault::seal::Identity;
@@ -146,7 +146,7 @@ impl Add {
         if lines.is_empty() {
             lines.push(one_line(config, None)?.id.clone());
         }
-        let password = read_new_password(&self.password_file)?;
+        let password = read_new_password(&self.password_file, config, name.as_str())?;
         let recovery = self
             .recovery_key_file
             .as_deref()
@@ -157,7 +157,10 @@ impl Add {
             None => Some(self.acting.unlock(db).await?),
         };
         let from = source(acting.as_ref(), recovery.as_ref())?;
-        let maker = acting.as_ref().map(|(actor, _)| actor.id);
+        let maker = match &acting {
+            Some((actor, _)) => Maker::Member(actor.id),
+            None => Maker::Recovery,
+        };
         let member = members::new_member(&name, role, password, maker).await?;
         let mut tx = db.begin().await?;
         if let Some((actor, _)) = &acting {

@@ -259,10 +259,12 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     Ok(clock)
 }
 
-/// Reads a password that is to be set.
-fn read_new_password(path: &Path) -> Result<NewPassword, Failure> {
+/// Reads a password that is to be set for the member with this name.
+fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
-    NewPassword::choose(text.show())
+    let mut known = config.known_words();
+    known.push(name.to_owned());
+    NewPassword::choose_for(text.show(), &known)
         .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 

@@ -7,7 +7,7 @@ use crate::call::state::Earlier;
 use crate::filing::{self, NewEntry};
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
-use crate::members::confirming;
+use crate::members::confirming::{self, Judged};
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
@@ -200,7 +200,7 @@ async fn reply(
         .into_iter()
         .rev()
         .filter(|reply| reply.unconfirmed.is_none())
-        .filter_map(|reply| Some((reply.entry, reply.approved_by?)));
+        .filter_map(|Judged { reply, .. }| Some((reply.entry, reply.approved_by?)));
     let Some((id, by)) = approved.next() else {
         return Ok(None);
     };

@@ -1,5 +1,6 @@
 //! What changed about who works on a line: leads see it on every page until they put it away, or for a week. A login
-//! that was stolen together with its password so leaves something the other leads see.
+//! that was stolen together with its password so leaves something the other leads see. Twenty changes are shown at once,
+//! from the oldest on; only these are put away, and then the next ones are shown.
 
 use super::{Inspector, Result};
 use crate::line::Line;
@@ -11,14 +12,18 @@ use chrono::TimeDelta;
 
 /// How long a change is shown, in line time.
 const SHOWN: TimeDelta = TimeDelta::days(7);
+/// So many changes of a line are shown at once.
+const AT_ONCE: usize = 20;
 
 /// The changes of one line.
 #[derive(Default)]
 pub struct Changes {
-    /// The links, the newest first, without those that belong to another one.
+    /// The links that are shown, the newest first, without those that belong to another one.
     pub links: Vec<LinkRow>,
-    /// The number of the newest link, shown or not: up to here they are put away. 0 when there is none.
-    pub newest: i64,
+    /// How many newer ones are not shown yet; 1,000 links are counted at most.
+    pub more: usize,
+    /// Up to this number links are put away: no link that is not shown yet is among them. 0 when there is none.
+    pub up_to: i64,
 }
 
 /// The changes of a line that the inspector has not put away; none for those who are no leads. What adding a member
@@ -35,13 +40,20 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
     let mut tx = service.db.read().await?;
     let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
     let links = audit::of_members(&mut tx, &line.id, after, since).await?;
+    let mut shown: Vec<LinkRow> = links
+        .iter()
+        .filter(|link| !goes_without_saying(link, &links))
+        .cloned()
+        .collect();
+    let later = shown.split_off(AT_ONCE.min(shown.len()));
+    shown.reverse();
     Ok(Changes {
-        newest: links.first().map_or(0, |link| link.seq),
-        links: links
-            .iter()
-            .filter(|link| !goes_without_saying(link, &links))
-            .cloned()
-            .collect(),
+        up_to: match later.first() {
+            Some(next) => next.seq - 1,
+            None => links.last().map_or(0, |link| link.seq),
+        },
+        links: shown,
+        more: later.len(),
     })
 }
 

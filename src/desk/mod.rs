@@ -126,8 +126,10 @@ pub enum Invalid {
     /// Not what the line has.
     #[error("{0}")]
     Classification(String),
-    /// No name, or too long a one, or one with characters that cannot be seen.
-    #[error("A name has 1 to 40 characters, without invisible ones.")]
+    /// Not the form of a name: see [`crate::members::MemberName`].
+    #[error(
+        "A name has 1 to 40 characters: letters and digits, also spaces and - _ . ' · , and at least one letter."
+    )]
     Name,
     /// It stands for something else in the trail.
     #[error("This name stands for something else in the audit trail.")]

@@ -1,10 +1,9 @@
 //! Opening a report: the one place where what callers said becomes readable.
 
 use super::{DeskError, Inspector, Result};
-use crate::members::confirming;
+use crate::members::confirming::{self, Judged};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::replies::Reply;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
@@ -27,7 +26,7 @@ pub struct OpenReport {
     /// Its recordings in order of speaking, those that were said again last.
     pub recordings: Vec<Spoken>,
     /// Its replies, in the order they were written: whose they are and who approved them.
-    pub replies: Vec<Reply>,
+    pub replies: Vec<Judged>,
 }
 
 /// A recording as inspectors see it: the row, and what its sealed entries say.
@@ -232,7 +231,7 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
         .map(|row| open_row(&report, &key.identity, row))
         .collect::<Result<_>>()?;
     let replies = confirming::replies_of(tx, &report).await?;
-    for reply in &replies {
+    for Judged { reply, .. } in &replies {
         let row = rows.iter().find(|row| row.id == reply.entry);
         let is_so = |by: &String| row.is_some_and(|row| key.committed.has_approval(row, by));
         if !reply.approved_by.as_ref().is_none_or(is_so) {

@@ -8,14 +8,25 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::login::{self, LoginError, Role};
-use crate::members::{self, MemberError, MemberName, NameError, Source, confirming, look_alike};
+use crate::members::{
+    self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
+};
 use crate::security_log;
 use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
 use crate::vault::passwords::{self, NewPassword, Unfit};
+use crate::vault::seal::Identity;
 use uuid::Uuid;
+
+/// Who added a member.
+pub enum MadeBy {
+    /// The member with this name.
+    Member(String),
+    /// The holder of a recovery key.
+    Recovery,
+}
 
 /// A member, as another one sees them.
 pub struct Colleague {
@@ -31,8 +42,8 @@ pub struct Colleague {
     pub lines: Vec<String>,
     /// They cannot log in any more.
     pub disabled: bool,
-    /// The name of the member who added them; none for the first lead, and where a recovery key did.
-    pub made_by: Option<String>,
+    /// Who added them; none for the first lead.
+    pub made_by: Option<MadeBy>,
     /// The name of the member who confirmed the account.
     pub confirmed_by: Option<String>,
     /// The looking member may confirm the account.
@@ -82,7 +93,7 @@ pub async fn add(
     if !new.role.works_on_reports() {
         return Err(DeskError::Invalid(Invalid::Role));
     }
-    let password = NewPassword::choose(new.password.show())?;
+    let password = choose(service, name.as_str(), &new.password)?;
     if new.lines.is_empty() {
         return Err(DeskError::Invalid(Invalid::NoLine));
     }
@@ -90,9 +101,9 @@ pub async fn add(
         return Err(DeskError::Missing);
     }
     again(service, inspector, own).await?;
-    let (role, maker) = (new.role, inspector.id());
+    let (role, maker) = (new.role, Maker::Member(inspector.id()));
     // Slow on purpose: not while the database waits.
-    let member = members::new_member(&name, role, password, Some(maker)).await?;
+    let member = members::new_member(&name, role, password, maker).await?;
     let mut tx = service.db.begin().await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::rights::acting(&mut tx, inspector.member()).await?;
@@ -178,10 +189,12 @@ pub async fn enable(
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     members::enable(&mut tx, &service.clock, inspector.member(), &member).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    security_log::member_enabled(inspector.id(), id);
+    Ok(())
 }
 
-/// Confirms that a member is somebody else than who added them; until then no approval between these two counts.
+/// Confirms that a member is another person than the one who added them.
 ///
 /// # Errors
 ///
@@ -189,8 +202,12 @@ pub async fn enable(
 pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
-    confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
-    Ok(tx.commit().await?)
+    let changed = confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
+    tx.commit().await?;
+    if changed {
+        security_log::member_confirmed(inspector.id(), id);
+    }
+    Ok(())
 }
 
 /// The name of the lead who decided that approvals of a line count without a third member, while they do.
@@ -249,8 +266,14 @@ pub async fn waive(
     again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
     let actor = members::rights::acting(&mut tx, inspector.member()).await?;
-    confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
-    Ok(tx.commit().await?)
+    let changed = confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
+    tx.commit().await?;
+    match (changed, waive) {
+        (true, true) => security_log::confirmation_waived(inspector.id(), line),
+        (true, false) => security_log::confirmation_required(inspector.id(), line),
+        (false, _) => {}
+    }
+    Ok(())
 }
 
 /// The lead of an open page proves that they are still the one who signed in. Guessing is slowed as a login is.
@@ -258,12 +281,27 @@ async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) ->
     if own.show().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
     }
-    let right = login::is_right(service, inspector.member(), own).await;
-    right.map(drop).map_err(|error| match error {
-        LoginError::Store(error) => DeskError::Store(error),
-        LoginError::Wrong => DeskError::Invalid(Invalid::OwnPassword),
-        LoginError::TooMany => DeskError::TooManyTries,
-    })
+    prove(service, inspector, own, Invalid::OwnPassword)
+        .await
+        .map(drop)
+}
+
+/// The inspector's key, opened with their password; `wrong` is what a wrong one is answered with.
+async fn prove(
+    service: &Service,
+    inspector: &Inspector,
+    password: Hidden<String>,
+    wrong: Invalid,
+) -> Result<Identity> {
+    let (member, session) = (inspector.member(), inspector.session());
+    login::is_right(service, member, session, password)
+        .await
+        .map_err(|error| match error {
+            LoginError::Store(error) => DeskError::Store(error),
+            LoginError::Wrong => DeskError::Invalid(wrong),
+            LoginError::TooMany => DeskError::TooManyTries,
+            LoginError::SessionOver => DeskError::LoggedOut,
+        })
 }
 
 /// Puts the inspector's own key under another password. Their other sessions end.
@@ -278,15 +316,9 @@ pub async fn change_password(
     old: Hidden<String>,
     new: Hidden<String>,
 ) -> Result<()> {
-    let new = NewPassword::choose(new.show())?;
+    let new = choose(service, inspector.name(), &new)?;
     // Guessing at an open desk is guessing: it is slowed like a login.
-    let right = login::is_right(service, inspector.member(), old)
-        .await
-        .map_err(|error| match error {
-            LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong => DeskError::Invalid(Invalid::WrongPassword),
-            LoginError::TooMany => DeskError::TooManyTries,
-        })?;
+    let right = prove(service, inspector, old, Invalid::WrongPassword).await?;
     let wrapped = passwords::wrap(right, new)
         .await
         .map_err(|error| DeskError::Failed(error.to_string()))?;
@@ -314,6 +346,13 @@ pub async fn change_password(
     security_log::password_changed(inspector.id());
     service.live.session_ended();
     Ok(())
+}
+
+/// A new password for the member with this name.
+fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
+    let mut known = service.config.known_words();
+    known.push(name.to_owned());
+    Ok(NewPassword::choose_for(password.show(), &known)?)
 }
 
 pub(super) fn lead(inspector: &Inspector) -> Result<()> {
@@ -359,9 +398,13 @@ async fn colleague(
         ambiguous: all
             .iter()
             .any(|other| other.id != member.id && look_alike(&other.name, &member.name)),
-        made_by: name_of(member.made_by),
+        made_by: match member.made_by {
+            Some(maker) if maker == member.id => None,
+            Some(maker) => name_of(Some(maker)).map(MadeBy::Member),
+            None => Some(MadeBy::Recovery),
+        },
         confirmed_by: name_of(member.confirmed_by),
-        to_confirm: confirming::may_confirm(inspector.member(), member),
+        to_confirm: confirming::may_confirm(all, inspector.member(), member),
         name: member.name.clone(),
     }))
 }

@@ -1,35 +1,28 @@
 //! Slows guessing of passwords, and keeps those who guess from keeping others out.
 //!
-//! A try waits, in this order: for its turn at its name (wrong ones make the next one wait), for its turn at its source
-//! (one at a time), and for memory ([`passwords`](crate::vault::passwords) has the bound). A queue that is full refuses
-//! the one who has waited longest, so a burst that came first does not refuse who comes after it. Browsers that have
-//! logged in before, and members at their desk, are counted by themselves and wait for none of the others.
+//! A try waits, in this order: for its turn at its name ([`name`](super::name); wrong ones make the next one wait), for its
+//! turn at its source (one at a time), and for memory ([`passwords`](crate::vault::passwords) has the bound). The queue of a
+//! source that is full refuses the one that has waited longest, so a burst that came first does not refuse what comes after
+//! it. Browsers that have logged in before, and sessions, are counted by themselves and wait for none of the others.
 //!
 //! All of it is in memory, on each node by itself. A restart forgets, which costs a guesser more than it gives.
 
 use super::LoginError;
-use crate::clock::instant;
+use super::name::{AtName, Name};
 use crate::vault::passwords::Lane;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
-use uuid::Uuid;
 
-/// How many wrong passwords in a row are free.
-const FREE_TRIES: u32 = 5;
-/// The longest wait of one try after wrong ones.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Wrong tries are forgotten after this.
-const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// So many wait for their turn at one name, and while wrong tries make each wait, so many.
-const AT_NAME: (usize, usize) = (8, 1);
+/// A session ends after so many wrong passwords in a row: its cookie may be stolen.
+const MOST_IN_SESSION: u32 = 7;
 /// So many wait for their turn at one source.
 const AT_SOURCE: usize = 8;
-/// So many sources wait for memory at once; so many known browsers and members at their desk.
+/// So many sources wait for memory at once; so many known browsers and sessions.
 const WAITING: (usize, usize) = (32, 16);
 /// A try that has waited so long is refused.
 const PATIENCE: Duration = Duration::from_secs(14);
@@ -44,8 +37,9 @@ pub(super) enum Try<'a> {
     Name(&'a str, IpAddr),
     /// A login from a browser that is known.
     Device([u8; 16]),
-    /// A member who is logged in already.
-    Desk(Uuid),
+    /// A member who is logged in already, in the session with this hash. What is guessed in one session does not slow
+    /// the member in another one.
+    Session([u8; 32]),
 }
 
 impl Try<'_> {
@@ -53,7 +47,7 @@ impl Try<'_> {
     pub fn lane(self) -> Lane {
         match self {
             Self::Name(..) => Lane::Anybody,
-            Self::Device(_) | Self::Desk(_) => Lane::Known,
+            Self::Device(_) | Self::Session(_) => Lane::Known,
         }
     }
 
@@ -62,7 +56,7 @@ impl Try<'_> {
         let (kind, bytes): (u8, &[u8]) = match &self {
             Self::Name(name, _) => (0, name.as_bytes()),
             Self::Device(id) => (1, id),
-            Self::Desk(member) => (2, member.as_bytes()),
+            Self::Session(hash) => (2, hash),
         };
         Sha256::new()
             .chain_update([kind])
@@ -93,8 +87,8 @@ impl Default for Logins {
 
 /// One try that may look at its password now. While it lasts, others at the same name and source wait.
 pub(super) struct Turn {
-    name: Arc<Name>,
-    _at_name: OwnedMutexGuard<()>,
+    at_name: AtName,
+    session: Option<[u8; 32]>,
     _at_source: Option<OwnedMutexGuard<()>>,
     _place: OwnedSemaphorePermit,
 }
@@ -104,7 +98,7 @@ impl Logins {
     ///
     /// # Errors
     ///
-    /// [`LoginError::TooMany`] when too many wait, or it has waited for 14 seconds.
+    /// [`LoginError::TooMany`] when too many wait, or it has waited for 14 seconds; [`LoginError::SessionOver`].
     pub(super) async fn turn(&self, attempt: Try<'_>) -> Result<Turn, LoginError> {
         tokio::time::timeout(PATIENCE, self.wait(attempt))
             .await
@@ -112,19 +106,22 @@ impl Logins {
     }
 
     async fn wait(&self, attempt: Try<'_>) -> Result<Turn, LoginError> {
-        let name = remembered(&self.names, attempt.key(), Name::is_forgotten);
-        let most = match name.wait().is_zero() {
-            true => AT_NAME.0,
-            false => AT_NAME.1,
+        let name = remembered(&self.names, attempt.key(), |name| name.wrong() == 0);
+        let address = match attempt {
+            Try::Name(_, address) => Some(address),
+            Try::Device(_) | Try::Session(_) => None,
         };
-        let at_name = name.queue.turn(most).await?;
-        tokio::time::sleep(name.wait()).await;
-        let at_source = match attempt {
-            Try::Name(_, address) => {
+        let at_name = Arc::clone(&name).turn(address).await?;
+        // Those that waited while the last wrong one was counted.
+        if matches!(attempt, Try::Session(_)) && name.wrong() >= MOST_IN_SESSION {
+            return Err(LoginError::SessionOver);
+        }
+        let at_source = match address {
+            Some(address) => {
                 let source = remembered(&self.sources, address, |_| true);
                 Some(source.turn(AT_SOURCE).await?)
             }
-            Try::Device(_) | Try::Desk(_) => None,
+            None => None,
         };
         let places = match attempt.lane() {
             Lane::Anybody => &self.anybody,
@@ -134,8 +131,11 @@ impl Logins {
             .try_acquire_owned()
             .map_err(|_| LoginError::TooMany)?;
         Ok(Turn {
-            name,
-            _at_name: at_name,
+            at_name,
+            session: match attempt {
+                Try::Session(hash) => Some(hash),
+                Try::Name(..) | Try::Device(_) => None,
+            },
             _at_source: at_source,
             _place: place,
         })
@@ -156,39 +156,10 @@ fn remembered<K: Eq + Hash, V: Default>(
 }
 
 impl Turn {
-    /// Counts how it ended.
-    pub fn ends(&mut self, right: bool) {
-        let mut tries = lock(&self.name.tries);
-        let (wrong, _) = tries.filter(is_fresh).unwrap_or((0, instant()));
-        *tries = (!right).then(|| (wrong.saturating_add(1), instant()));
-    }
-}
-
-fn is_fresh(&(_, last): &(u32, Instant)) -> bool {
-    instant() - last <= FORGOTTEN
-}
-
-/// A name, a known browser, or a member at their desk.
-#[derive(Default)]
-struct Name {
-    queue: Queue,
-    /// Wrong passwords in a row, and when the last one was.
-    tries: Mutex<Option<(u32, Instant)>>,
-}
-
-impl Name {
-    /// How long the next try waits.
-    fn wait(&self) -> Duration {
-        match lock(&self.tries).filter(is_fresh) {
-            Some((wrong, _)) if wrong >= FREE_TRIES => {
-                Duration::from_secs(1 << (wrong - FREE_TRIES).min(10)).min(LONGEST_WAIT)
-            }
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn is_forgotten(&self) -> bool {
-        lock(&self.tries).filter(is_fresh).is_none()
+    /// Counts how it ended. The session that is over with it, if any.
+    pub fn ends(&mut self, right: bool) -> Option<[u8; 32]> {
+        let wrong = self.at_name.ends(right);
+        self.session.filter(|_| wrong >= MOST_IN_SESSION)
     }
 }
 
@@ -208,7 +179,7 @@ impl Queue {
         let (sender, refused) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
-            // Whoever has its turn, or has hung up, does not wait any more.
+            // What has its turn, or has hung up, does not wait any more.
             waiting.retain(|other| !other.is_closed());
             waiting.push_back(sender);
             let over = waiting.len().saturating_sub(most);
@@ -224,4 +195,82 @@ impl Queue {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// Two waits of 5 seconds: that of the try that has its turn, and the own one.
+    const AFTER_TWO: Duration = Duration::from_secs(12);
+    const GUESSER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    /// Guesses without end; a try that is refused comes again at once.
+    async fn guesses(logins: Arc<Logins>, from: IpAddr) {
+        loop {
+            match logins.turn(Try::Name("li", from)).await {
+                Ok(mut turn) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    turn.ends(false);
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_from_one_address_do_not_keep_a_member_out_at_another() {
+        let logins = Arc::new(Logins::default());
+        for connections in [4, 40] {
+            let guessers: Vec<_> = (0..connections)
+                .map(|_| tokio::spawn(guesses(Arc::clone(&logins), GUESSER)))
+                .collect();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            for n in 0..8 {
+                let turn = timeout(AFTER_TWO, logins.turn(Try::Name("li", HOME))).await;
+                let got = matches!(turn, Ok(Ok(_)));
+                assert!(got, "try {n} beside {connections} connections");
+                drop(turn);
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+            for guesser in guessers {
+                guesser.abort();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_in_one_session_end_it_and_do_not_slow_another() {
+        let logins = Logins::default();
+        let [stolen, own] = [Try::Session([1; 32]), Try::Session([2; 32])];
+        for n in 1..=MOST_IN_SESSION {
+            let mut turn = logins.turn(stolen).await.unwrap();
+            let over = (n == MOST_IN_SESSION).then_some([1; 32]);
+            assert_eq!(turn.ends(false), over, "{n}");
+        }
+        let own = timeout(Duration::from_millis(500), logins.turn(own)).await;
+        let mut turn = own.expect("no wait").unwrap();
+        assert_eq!(turn.ends(true), None);
+        let after = logins.turn(stolen).await;
+        assert!(matches!(after, Err(LoginError::SessionOver)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_address_with_the_fewest_wrong_passwords_is_next() {
+        let logins = Arc::new(Logins::default());
+        // Ten addresses that guess wait for most of a minute together.
+        let guessers: Vec<_> = (10..20)
+            .map(|n| IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n)))
+            .map(|from| tokio::spawn(guesses(Arc::clone(&logins), from)))
+            .collect();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let turn = timeout(AFTER_TWO, logins.turn(Try::Name("li", HOME))).await;
+        assert!(matches!(turn, Ok(Ok(_))));
+        drop(turn);
+        for guesser in guessers {
+            guesser.abort();
+        }
+    }
 }

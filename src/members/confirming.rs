@@ -1,7 +1,10 @@
-//! Whose approval counts. A lead can add a second account for themselves and approve their own reply with it, or two and
-//! approve with one what the other writes. So every account that is not confirmed counts as the one it comes from: the
-//! account that added it, or that one's, up to one that is confirmed or that no member added. Where author and approver
-//! come from the same one, the approval counts once a third member has confirmed the account of one of them.
+//! Whose approval counts. A lead can add a second account for themselves and approve their own reply with it, or several
+//! that approve and confirm each other. So each account has an origin: the account that added it, or that one's origin;
+//! for a confirmed account and for the first lead the account itself. Accounts that the holder of a recovery key added
+//! have one origin together, which is no account.
+//!
+//! Where author and approver have the same origin, the approval counts once the account of one of them is confirmed, by
+//! a member of another origin.
 
 use super::MemberError;
 use crate::clock::Clock;
@@ -10,20 +13,48 @@ use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
 use crate::store::reports::Report;
 use crate::store::{StoreError, Tx};
+use uuid::Uuid;
 
 /// A line with fewer members has no third one to ask.
 pub const THREE: usize = 3;
 
-/// May this member confirm the other's account? Not the member themselves, not who added them, and nobody they added.
-pub fn may_confirm(by: &Member, member: &Member) -> bool {
-    member.confirmed_by.is_none()
-        && by.id != member.id
-        && member.made_by.is_some_and(|maker| maker != by.id)
-        && by.made_by != Some(member.id)
+/// Where an account comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The account with this id.
+    Member(Uuid),
+    /// The holder of a recovery key.
+    Recovery,
 }
 
-/// Confirms that a member's account belongs to somebody else than who added it; in the trail of all their lines. One
-/// that is confirmed already stays so.
+/// The origin of an account. `all` are the members there are.
+fn origin(all: &[Member], of: &Member) -> Origin {
+    let mut at = of;
+    // Each account is younger than its maker's, so this ends; a doctored table must not make it go on.
+    for _ in all {
+        if at.confirmed_by.is_some() {
+            break;
+        }
+        let Some(maker) = at.made_by else {
+            return Origin::Recovery;
+        };
+        match all.iter().find(|member| member.id == maker) {
+            Some(maker) if maker.id != at.id => at = maker,
+            _ => break,
+        }
+    }
+    Origin::Member(at.id)
+}
+
+/// May `by` confirm the account of `member`? It is not confirmed, and the two have different origins. `all` are the
+/// members there are.
+pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
+    let is_first = member.made_by == Some(member.id);
+    member.confirmed_by.is_none() && !is_first && origin(all, by) != origin(all, member)
+}
+
+/// Confirms that a member's account belongs to another person than the one who added it; in the trail of all their lines.
+/// False when it was confirmed already, and then nothing changes.
 ///
 /// # Errors
 ///
@@ -33,20 +64,29 @@ pub async fn confirm(
     clock: &Clock,
     by: &Member,
     member: &Member,
-) -> Result<(), MemberError> {
+) -> Result<bool, MemberError> {
+    // Origins must not change between the check and the write.
+    members::lock(tx).await?;
+    let all = members::list(tx).await?;
+    let now = |of: &Member| all.iter().find(|member| member.id == of.id);
+    let (Some(by), Some(member)) = (now(by), now(member)) else {
+        return Err(MemberError::NoMember(member.name.clone()));
+    };
     if member.confirmed_by.is_some() {
-        return Ok(());
+        return Ok(false);
     }
-    if !may_confirm(by, member) {
+    if by.disabled || !may_confirm(&all, by, member) {
         return Err(MemberError::NoThird(by.name.clone(), member.name.clone()));
     }
-    if members::confirm(tx, member.id, by.id).await? {
+    let changed = members::confirm(tx, member.id, by.id).await?;
+    if changed {
         super::note(tx, clock, &by.name, "member_confirmed", member).await?;
     }
-    Ok(())
+    Ok(changed)
 }
 
-/// Lets approvals of a line count without a third member, or ends that. Nothing is written when it is so already.
+/// Lets approvals of a line count without a third member, or ends that. False when it is so already, and then nothing
+/// changes.
 ///
 /// # Errors
 ///
@@ -57,27 +97,47 @@ pub async fn set_waiver(
     lead: &Member,
     line: &str,
     waive: bool,
-) -> Result<(), MemberError> {
+) -> Result<bool, MemberError> {
     if waive && members::holders(tx, line).await?.len() >= THREE {
         return Err(MemberError::EnoughMembers(line.to_owned()));
     }
-    let (changed, action) = if waive {
-        let changed = members::insert_waiver(tx, line, lead.id).await?;
-        (changed, "confirmation_waived")
+    let changed = if waive {
+        members::insert_waiver(tx, line, lead.id).await?
     } else {
-        let changed = members::delete_waiver(tx, line).await?;
-        (changed, "confirmation_required")
+        members::delete_waiver(tx, line).await?
     };
     if changed {
-        let act = Act {
-            at: clock.line_now(),
-            actor: Some(&lead.name),
-            action,
-            ..Act::default()
-        };
-        audit::append(tx, line, act);
+        note_waiver(tx, clock, &lead.name, line, waive);
+    }
+    Ok(changed)
+}
+
+/// Ends the waiver of a line that has three members: it does not come back when one of them is locked out. Called after
+/// `actor` has let a member work on the line, with the members locked.
+pub(super) async fn end_waiver_of_three(
+    tx: &mut Tx,
+    clock: &Clock,
+    actor: &str,
+    line: &str,
+) -> Result<(), StoreError> {
+    let enough = members::holders(tx, line).await?.len() >= THREE;
+    if enough && members::delete_waiver(tx, line).await? {
+        note_waiver(tx, clock, actor, line, false);
     }
     Ok(())
+}
+
+fn note_waiver(tx: &mut Tx, clock: &Clock, actor: &str, line: &str, waived: bool) {
+    let act = Act {
+        at: clock.line_now(),
+        actor: Some(actor),
+        action: match waived {
+            true => "confirmation_waived",
+            false => "confirmation_required",
+        },
+        ..Act::default()
+    };
+    audit::append(tx, line, act);
 }
 
 /// The name of the lead who lets approvals of a line count without a third member; none when nobody does, or while the
@@ -94,18 +154,14 @@ pub async fn waived_by(tx: &mut Tx, line: &str) -> Result<Option<String>, StoreE
     Ok(Some(name).filter(|_| few))
 }
 
-/// The account that an account comes from: itself, when it is confirmed or no member added it.
-fn origin<'a>(all: &'a [Member], of: &'a Member) -> &'a Member {
-    let mut at = of;
-    // Each account is younger than its maker's, so this ends; a doctored table must not make it go on.
-    for _ in all {
-        let maker = at.made_by.filter(|_| at.confirmed_by.is_none());
-        match maker.and_then(|maker| all.iter().find(|member| member.id == maker)) {
-            Some(maker) => at = maker,
-            None => break,
-        }
-    }
-    at
+/// A reply, and whether its approval counts.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The reply.
+    pub reply: Reply,
+    /// The name of the account that has to be confirmed before the approval counts; none where there is nothing to
+    /// confirm.
+    pub unconfirmed: Option<String>,
 }
 
 /// The name of the account that has to be confirmed before the approval of this reply counts.
@@ -114,34 +170,41 @@ fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
     let approver = all.iter().find(|member| &member.name == approver)?;
     let writer = all.iter().find(|member| member.id == reply.author)?;
     let from = origin(all, writer);
-    if from.id != origin(all, approver).id {
+    if from != origin(all, approver) {
         return None;
     }
-    // The younger of two in a chain; of two that one account added, the approver's.
-    let own = [approver, writer].into_iter().find(|own| own.id != from.id);
+    // The approver's, unless the writer's account comes from it.
+    let mut both = [approver, writer].into_iter();
+    let own = both.find(|own| from != Origin::Member(own.id));
     own.map(|own| own.name.clone())
 }
 
-/// A report's replies in the order they were written. [`Reply::unconfirmed`] is none where the approval counts.
+/// A report's replies in the order they were written.
 ///
 /// # Errors
 ///
 /// When the database fails.
-pub async fn replies_of(tx: &mut Tx, report: &Report) -> Result<Vec<Reply>, StoreError> {
-    let mut all = replies::of_report(tx, report.id).await?;
-    if all.iter().any(|reply| reply.approved_by.is_some()) {
-        let members = members::list(tx).await?;
-        for reply in &mut all {
-            reply.unconfirmed = unconfirmed(&members, reply);
-        }
+pub async fn replies_of(tx: &mut Tx, report: &Report) -> Result<Vec<Judged>, StoreError> {
+    let replies = replies::of_report(tx, report.id).await?;
+    let mut all = Vec::new();
+    // Members are read only where there is something to judge.
+    if replies.iter().any(|reply| reply.approved_by.is_some()) {
+        all = members::list(tx).await?;
     }
-    let waits = all.iter().any(|reply| reply.unconfirmed.is_some());
+    let mut judged: Vec<Judged> = replies
+        .into_iter()
+        .map(|reply| Judged {
+            unconfirmed: unconfirmed(&all, &reply),
+            reply,
+        })
+        .collect();
+    let waits = judged.iter().any(|reply| reply.unconfirmed.is_some());
     if waits && waived_by(tx, &report.line).await?.is_some() {
-        for reply in &mut all {
+        for reply in &mut judged {
             reply.unconfirmed = None;
         }
     }
-    Ok(all)
+    Ok(judged)
 }
 
 #[cfg(test)]
@@ -150,14 +213,15 @@ mod tests {
     use crate::clock::random_id;
 
     fn member(name: &str, made_by: Option<&Member>) -> Member {
+        let id = random_id();
         Member {
-            id: random_id(),
+            id,
             name: name.to_owned(),
             role: "lead".to_owned(),
             recipient: String::new(),
             wrapped: Vec::new(),
             disabled: false,
-            made_by: made_by.map(|maker| maker.id),
+            made_by: Some(made_by.map_or(id, |maker| maker.id)),
             confirmed_by: None,
         }
     }
@@ -175,7 +239,6 @@ mod tests {
                 entry: random_id(),
                 author: all[writer].id,
                 approved_by: Some(all[approver].name.clone()),
-                unconfirmed: None,
             };
             unconfirmed(all, &reply)
         };

@@ -1,41 +1,71 @@
 //! Members' names: what may be one, and which could be taken for another.
+//!
+//! | rule | why |
+//! |---|---|
+//! | 1 to 40 characters of Unicode's normal form KC, words apart by one space | one spelling of each name |
+//! | letters and digits of scripts in use (Unicode Technical Standard 39), and `-` `_` `.` `'` `’` `·` `・` | symbols and other spaces may have no ink |
+//! | a mark only after a letter of its own script, not twice in a row, at most 4 | a loose accent changes a name without being noticed |
+//! | at least one letter | `-` is no name |
+//! | no word for something else that acts, compared on letters | `system.` in the trail reads as the service |
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup as Group, UnicodeGeneralCategory};
+use unicode_script::{Script, UnicodeScript};
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
-use unicode_security::general_security_profile::IdentifierType;
+use unicode_security::general_security_profile::IdentifierType as Type;
 
 /// The longest name, in characters.
 const LONGEST: usize = 40;
 
-/// What stands in the trail and on pages for something that is not a member.
-const RESERVED: [&str; 12] = [
-    "system",
-    "dutyline",
+/// The longest sequence of marks after one letter.
+const MARKS: usize = 4;
+
+/// Punctuation of names. The last one divides syllables in Tibetan, and is allowed after a Tibetan letter only.
+const PUNCTUATION: [char; 8] = ['-', '_', '.', '\'', '’', '·', '・', '་'];
+
+/// What the trail and the pages call something that acts and is no member. A name whose letters are one of these words
+/// is refused.
+const RESERVED: [&str; 8] = [
     "recovery",
-    "recovery key",
     "caller",
     "service",
-    "系统",
     "服务",
-    "本系统",
-    "恢复密钥",
+    "服務",
     "来电人",
+    "來電人",
     "反映人",
 ];
 
-/// A name a member may have: 1 to 40 characters in Unicode's normal form KC, words apart by one blank, without
-/// invisible, control and formatting characters, and none that stands for something else.
+/// Words that no person's name contains. A name whose letters contain one of them is refused.
+const RESERVED_ANYWHERE: [&str; 8] = [
+    "system",
+    "dutyline",
+    "recoverykey",
+    "系统",
+    "系統",
+    "密钥",
+    "密鑰",
+    "金鑰",
+];
+
+/// A name a member may have. Its text follows these rules:
+///
+/// - 1 to 40 characters in Unicode's normal form KC, words apart by one space;
+/// - letters, digits, the marks of a letter's own script, and `-` `_` `.` `'` `’` `·` `・`;
+/// - at least one letter;
+/// - its letters are no word for something else that acts, such as `system`, in a spelling that looks like it either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberName(String);
 
 /// Why a text is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Empty, too long, or with a character that cannot be seen.
-    #[error("a name has 1 to {LONGEST} characters, and no invisible or control characters")]
+    /// Empty, too long, without a letter, or with a character that names do not have.
+    #[error(
+        "a name has 1 to {LONGEST} characters: letters and digits, also spaces and - _ . ' · , and at least one letter"
+    )]
     Form,
     /// It would read as something that is not a member.
     #[error("this name stands for something else in the audit trail; choose another")]
@@ -51,10 +81,10 @@ impl MemberName {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = canonical(text);
         let length = name.chars().count();
-        if length == 0 || length > LONGEST || !name.chars().all(is_plain) {
+        if length == 0 || length > LONGEST || !is_plain(&name) {
             return Err(NameError::Form);
         }
-        if RESERVED.iter().any(|word| look_alike(word, &name)) {
+        if is_reserved(&name) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name))
@@ -80,22 +110,93 @@ pub fn canonical(text: &str) -> String {
     words.join(" ")
 }
 
-/// Can this character be seen, and does it leave the order of the others alone?
-fn is_plain(c: char) -> bool {
-    let hidden = matches!(
-        c.identifier_type(),
-        Some(IdentifierType::Default_Ignorable | IdentifierType::Deprecated)
-    );
-    let group = c.general_category_group();
-    let apart = c != ' ' && group == GeneralCategoryGroup::Separator;
-    !hidden && !apart && group != GeneralCategoryGroup::Other
+/// Does the text have a letter, and only characters that names have? It is in normal form KC.
+fn is_plain(name: &str) -> bool {
+    let mut has_letter = false;
+    // The script of the letter that marks may follow, the last mark after it, and how many there are.
+    let mut after: Option<Script> = None;
+    let (mut last, mut marks) = (None, 0);
+    for c in name.chars() {
+        match c.general_category_group() {
+            _ if !is_in_use(c) => return false,
+            Group::Letter => {
+                has_letter |= c.general_category() != GeneralCategory::ModifierLetter;
+                after = Some(c.script());
+                (last, marks) = (None, 0);
+            }
+            Group::Mark => {
+                marks += 1;
+                if after != Some(c.script()) || last == Some(c) || marks > MARKS {
+                    return false;
+                }
+                last = Some(c);
+            }
+            _ if c == '་' && after == Some(Script::Tibetan) => after = None,
+            Group::Number if is_digit(c) => after = None,
+            _ if c == ' ' || (c != '་' && PUNCTUATION.contains(&c)) => after = None,
+            _ => return false,
+        }
+    }
+    has_letter
 }
 
-/// Could one name be taken for the other? Compared are the skeletons of Unicode Technical Standard 39, with the case of
+/// The Chinese zero is a number without being a decimal digit to Unicode.
+fn is_digit(c: char) -> bool {
+    c.general_category() == GeneralCategory::DecimalNumber || c == '〇'
+}
+
+/// Is this character one that texts of today are written with? Characters without ink, and those of dead scripts and of
+/// notations, are not. Mongolian is listed with the dead scripts by the standard.
+fn is_in_use(c: char) -> bool {
+    match c.identifier_type() {
+        Some(
+            Type::Default_Ignorable
+            | Type::Deprecated
+            | Type::Not_Character
+            | Type::Technical
+            | Type::Obsolete,
+        ) => false,
+        Some(Type::Exclusion) => c.script() == Script::Mongolian,
+        _ => true,
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    let is_letter = |c: &char| c.general_category_group() == Group::Letter;
+    let letters: String = name.chars().filter(is_letter).collect();
+    // Once without digits, for `system 2`, and once with digits that look like letters, for `5ystem`.
+    [letters.as_str(), name].into_iter().any(|text| {
+        let seen = folded(text);
+        RESERVED.iter().any(|word| look_alike(word, text))
+            || RESERVED_ANYWHERE
+                .iter()
+                .any(|word| seen.iter().any(|seen| seen.contains(&looks(word))))
+    })
+}
+
+/// Could one name be taken for the other? Compared is how they look, without spaces and punctuation, with the case of
 /// letters and without: `I` looks like `l`, and `Li` is easily read as `li`.
 pub fn look_alike(one: &str, other: &str) -> bool {
-    let same = |one: &str, other: &str| skeleton(one).eq(skeleton(other));
-    same(one, other) || same(&one.to_lowercase(), &other.to_lowercase())
+    let [one, other] = [folded(one), folded(other)];
+    one.iter().zip(&other).any(|(one, other)| one == other)
+}
+
+/// How a name looks in the case it is written in, and in small letters.
+fn folded(name: &str) -> [String; 2] {
+    [looks(name), looks(&name.to_lowercase())]
+}
+
+/// The skeleton of Unicode Technical Standard 39 without spaces and punctuation, in small letters, and with what
+/// the standard does not take for alike: `vv` and `w`, `cl` and `d`, `5` and `s`.
+fn looks(name: &str) -> String {
+    let kept = |c: &char| *c != ' ' && !PUNCTUATION.contains(c);
+    let kept: String = name.chars().filter(kept).collect();
+    let skeleton: String = skeleton(&kept).collect();
+    skeleton
+        .to_lowercase()
+        .replace('5', "s")
+        .replace("vv", "w")
+        .replace("cl", "d")
 }
 
 #[cfg(test)]
@@ -112,6 +213,19 @@ mod tests {
             ("ꆈꌠ", "ꆈꌠ"),
             ("Zoe\u{308}", "Zoë"),
             ("lead", "lead"),
+            ("O'Brien 2", "O'Brien 2"),
+            ("J.-P. d’Arc_3", "J.-P. d’Arc_3"),
+            ("二〇一", "二〇一"),
+            ("佐々木・モー", "佐々木・モー"),
+            // Vietnamese as keyboards and files of macOS write it: composed by the normal form.
+            ("Nguye\u{302}\u{303}n Thi\u{323}", "Nguyễn Thị"),
+            // Scripts whose vowels and tones are marks.
+            ("สมศักดิ์", "สมศักดิ์"),
+            ("अमित कुमार", "अमित कुमार"),
+            ("བསོད", "བསོད"),
+            ("ئەركىن", "ئەركىن"),
+            ("ᠪᠠᠲᠤ", "ᠪᠠᠲᠤ"),
+            ("김철수", "김철수"),
         ] {
             assert_eq!(MemberName::parse(typed).unwrap().as_str(), kept);
         }
@@ -147,6 +261,51 @@ mod tests {
     }
 
     #[test]
+    fn only_letters_digits_their_marks_and_the_punctuation_of_names_are_in_a_name() {
+        for text in [
+            // Characters without ink that are no spaces to Unicode.
+            "a\u{2800}",
+            "a\u{fffc}",
+            "a\u{16fe4}",
+            "\u{18b00}\u{16fe4}",
+            "a\u{1d159}",
+            // Marks that do not belong to the letter before them, that repeat, or that have none.
+            "q\u{301}",
+            "a\u{307}\u{307}",
+            "wang\u{332}",
+            "wang\u{e3a}",
+            "李\u{301}",
+            "李\u{e3a}",
+            "ส\u{301}",
+            "ส\u{e48}\u{e48}",
+            "\u{e48}ส",
+            "2\u{e48}",
+            "ส \u{e48}",
+            "a\u{20dd}",
+            // No letter.
+            "-",
+            "—",
+            "·",
+            "...",
+            "12",
+            "1 2",
+            "ー",
+            // Other punctuation and symbols.
+            "a—b",
+            "wang\u{2010}",
+            "(li)",
+            "li/wang",
+            "li, wang",
+            "<b>li</b>",
+            "a$",
+            "li\u{1f600}",
+            "wang\u{1c3}",
+        ] {
+            assert_eq!(MemberName::parse(text), Err(NameError::Form), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_stands_for_something_else_is_no_name() {
         for text in [
             "system",
@@ -155,6 +314,24 @@ mod tests {
             "dutyIine",
             "Recovery  key",
             "来电人",
+            "sys tem",
+            "system.",
+            "system 2",
+            "5ystem",
+            "the system",
+            "System message",
+            "recovery-key",
+            "recoverykey",
+            "The holder of the recovery key",
+            "ca11er",
+            "系統",
+            "系统消息",
+            "系统2",
+            "系 统",
+            "恢复密钥持有人",
+            "恢復密鑰",
+            "來電人",
+            "服務",
         ] {
             assert_eq!(MemberName::parse(text), Err(NameError::Reserved), "{text}");
         }
@@ -162,7 +339,21 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_found() {
-        for (one, other) in [("li", "lі"), ("li", "1i"), ("Il", "ll"), ("WANG", "wang")] {
+        for (one, other) in [
+            ("li", "lі"),
+            ("li", "1i"),
+            ("Il", "ll"),
+            ("WANG", "wang"),
+            ("vvang", "wang"),
+            ("VVang", "wang"),
+            ("clong", "dong"),
+            ("rna", "ma"),
+            ("zha0", "zhao"),
+            ("wang.", "wang"),
+            ("O’Brien", "OBrien"),
+            ("李 明", "李明"),
+            ("买买提·艾力", "买买提・艾力"),
+        ] {
             assert!(look_alike(one, other), "{one} {other}");
         }
         for (one, other) in [("li", "lu"), ("李明", "李民"), ("wang", "wang 2")] {

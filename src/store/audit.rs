@@ -55,7 +55,7 @@ statements! {
     OF_MEMBERS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
         LEFT JOIN reports ON reports.n = audit.report
         WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ('member_added', 'granted', 'member_disabled',
-        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') ORDER BY seq DESC LIMIT 20";
+        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') ORDER BY seq LIMIT 1000";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
@@ -216,7 +216,7 @@ pub async fn committed(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<Link
     run!(tx, COMMITTED, fetch_all, line, report)
 }
 
-/// The latest links about who works on a line, the newest first, twenty at most: after number `after`, not before `since`.
+/// Links about who works on a line, the oldest first, a thousand at most: after number `after`, not before `since`.
 pub async fn of_members(
     tx: &mut Tx,
     line: &str,

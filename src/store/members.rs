@@ -21,9 +21,10 @@ row! {
         pub wrapped: Vec<u8>,
         /// They cannot log in any more.
         pub disabled: bool,
-        /// The member who added them; none for the first lead, and where a recovery key did.
+        /// The member who added them: themselves for the first lead, whom `init` makes; none where the holder of a
+        /// recovery key did.
         pub made_by: Option<Uuid>,
-        /// The member who confirmed that the account belongs to another person than who added it.
+        /// The member who confirmed that the account belongs to another person than the one who added it.
         pub confirmed_by: Option<Uuid>,
     }
 }

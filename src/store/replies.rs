@@ -14,15 +14,12 @@ row! {
         pub author: Uuid,
         /// The name of whoever else found it right; none until then, and then nobody hears it.
         pub approved_by: Option<String>,
-        /// The name of the account a third member has to confirm before the approval counts: see
-        /// [`crate::members::confirming`], which fills it in. None when there is nothing to confirm.
-        pub unconfirmed: Option<String>,
     }
 }
 
 statements! {
     INSERT = "INSERT INTO replies (entry, report, author) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3)";
-    OF_REPORT = "SELECT entry, author, approver.name AS approved_by, CAST(NULL AS TEXT) AS unconfirmed
+    OF_REPORT = "SELECT entry, author, approver.name AS approved_by
         FROM replies JOIN entries ON entries.id = entry
         LEFT JOIN members approver ON approver.id = replies.approved_by 
         WHERE replies.report = (SELECT n FROM reports WHERE id = $1) ORDER BY entries.n";

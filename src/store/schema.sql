@@ -34,8 +34,8 @@ CREATE TABLE members (
     wrapped      BYTEA NOT NULL,           -- the private half under the password
     totp         BYTEA,                    -- sealed to the member; second factors come later
     disabled     BOOLEAN NOT NULL,
-    made_by      UUID REFERENCES members (id), -- none: the first lead, or a recovery key added them
-    confirmed_by UUID REFERENCES members (id), -- neither the member nor who added them
+    made_by      UUID REFERENCES members (id), -- the member itself: the first lead; none: a recovery key added them
+    confirmed_by UUID REFERENCES members (id), -- a member who does not come from the same one
     created_at   TIMESTAMPTZ NOT NULL,
     mac          BYTEA,
     link         BIGINT

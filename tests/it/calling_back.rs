@@ -577,7 +577,7 @@ on_both! {
         assert_eq!(li.post(&approve, &[]).await.location(), page);
         assert_eq!(asks(line, &number(1), &receipt).await, silent, "it does not count yet");
         let shown = lead.get(&page).await.ok();
-        assert!(shown.contains("It is not spoken yet: another member has to confirm the account li."), "{shown}");
+        assert!(shown.contains("It is not spoken yet: a member of another origin has to confirm the account li"), "{shown}");
         let replies = line.lead().await.only_report().await["replies"].clone();
         assert_eq!(replies, json!([{ "entry": entry, "approved_by": "li", "unconfirmed": "li" }]));
 
@@ -641,7 +641,7 @@ on_both! {
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
         let noted = links.iter().filter(|link| link.action.starts_with("confirmation_"));
         let noted: Vec<_> = noted.map(|link| link.action.as_str()).collect();
-        assert_eq!(noted, ["confirmation_waived", "confirmation_required", "confirmation_waived"]);
+        assert_eq!(noted, ["confirmation_waived", "confirmation_required", "confirmation_waived", "confirmation_required"]);
     }
 
     /// Whoever can write to the database knows every public key: what they put in a reply's place is not spoken.

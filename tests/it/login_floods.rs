@@ -1,7 +1,7 @@
 //! Many logins at once: what they cost, and who gets in beside them.
 
 use crate::support::console::Desk;
-use crate::support::{Binary, Database, LEAD, TestLine, pause};
+use crate::support::{Binary, Database, LEAD, TestLine, logs, pause};
 use dutyline::clock::instant;
 use dutyline::login::Role;
 use futures_util::StreamExt;
@@ -166,5 +166,85 @@ async fn a_member_who_is_slowed_is_not_told_that_the_old_password_is_wrong() {
     assert_eq!(first.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(first.text().contains("尝试次数过多") && !first.text().contains("不正确"));
     drop(many);
+    line.finish().await;
+}
+
+/// Whoever has stolen a session guesses the password in the console's forms. The waits are real time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_passwords_in_a_stolen_session_end_it_and_slow_no_other() {
+    logs::keep();
+    let line = TestLine::open(Database::sqlite()).await;
+    let (stolen, own) = (line.desk().await, line.desk().await);
+    let guess = async || {
+        let form = [
+            ("old", "a wrong password"),
+            ("new", "another long one"),
+            ("again", "another long one"),
+        ];
+        stolen.post("/console/password", &form).await
+    };
+    for _ in 0..6 {
+        assert_eq!(guess().await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    // The seventh waits 2 seconds. The lead does not, in a session of their own.
+    let mut both = FuturesUnordered::new();
+    let lead = async {
+        let form = [("line", "fcg-5"), ("waive", "1"), ("own_password", LEAD.1)];
+        ("the lead", own.post("/console/members/waiver", &form).await)
+    };
+    let guesser = async { ("the guesser", guess().await) };
+    both.push(futures_util::FutureExt::boxed(guesser));
+    both.push(futures_util::FutureExt::boxed(lead));
+    let (first, answer) = both.next().await.unwrap();
+    assert_eq!((first, answer.status), ("the lead", StatusCode::SEE_OTHER));
+    let (_, answer) = both.next().await.unwrap();
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    assert!(
+        answer.location().starts_with("/console/sign-in"),
+        "{}",
+        answer.location()
+    );
+    drop(both);
+    for (desk, status) in [(&stolen, StatusCode::SEE_OTHER), (&own, StatusCode::OK)] {
+        assert_eq!(desk.get("/console/").await.status, status);
+    }
+    assert!(logs::all().contains("security: session ended after wrong passwords"));
+    line.finish().await;
+}
+
+/// A login reads the member's row, then waits for its turn, then opens the key. The waits are real time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_waits_while_the_password_is_changed_does_not_get_in_with_the_old_one() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let desk = line.desk().await;
+    let stranger = Desk::anybody(&line.url);
+    for _ in 0..6 {
+        let (status, _) = sign_in(&stranger, LEAD.0, "a wrong password").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+    }
+    let new = "grey herons over cold water";
+    let form = [("old", LEAD.1), ("new", new), ("again", new)];
+    let sign_in_form = [("name", LEAD.0), ("password", LEAD.1)];
+    let (login, changed) = tokio::join!(
+        stranger.post("/console/sign-in", &sign_in_form),
+        desk.post("/console/password", &form)
+    );
+    assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
+    // On a machine so busy that the login was first, the change has ended its session.
+    assert_eq!(desk.get("/console/").await.status, StatusCode::OK);
+    if login.status == StatusCode::SEE_OTHER {
+        let mut late = stranger.clone();
+        late.keep(&login);
+        let page = late.get("/console/").await;
+        assert_eq!(
+            page.status,
+            StatusCode::SEE_OTHER,
+            "a session of the old password lasts"
+        );
+    } else {
+        assert_eq!(login.status, StatusCode::UNAUTHORIZED);
+    }
+    let (status, _) = sign_in(&stranger, LEAD.0, new).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
     line.finish().await;
 }

@@ -23,6 +23,7 @@ mod canary;
 mod carriers;
 mod cli;
 mod config_errors;
+mod confirming;
 mod console;
 mod database_down;
 mod demo;

@@ -156,7 +156,15 @@ on_both! {
             ("1i", "looks like the name of another member"),
             ("ｌｉ", "There is a member of this name already"),
             (" li ", "There is a member of this name already"),
+            ("(li)", "letters and digits"),
+            ("li\u{2800}", "letters and digits"),
+            ("li\u{332}", "letters and digits"),
+            ("-", "letters and digits"),
+            ("li.", "looks like the name of another member"),
+            ("vvang", "looks like the name of another member"),
             ("system", "stands for something else"),
+            ("sys-tem", "stands for something else"),
+            ("系统消息", "stands for something else"),
             ("ｄｕｔｙｌｉｎｅ", "stands for something else"),
             ("Recovery", "stands for something else"),
             ("recovery key", "stands for something else"),
@@ -239,6 +247,33 @@ on_both! {
         assert_eq!(wang.post(&path, &[("own_password", LEAD.1)]).await.status, StatusCode::SEE_OTHER);
         let page = zhao.get("/console/").await.ok();
         assert!(page.contains("wang locked out the member chen") && !page.contains(told));
+    }
+
+    async fn only_the_changes_that_were_shown_are_put_away(line: TestLine) {
+        let names: Vec<String> = ('a'..='y').map(|c| format!("{c}{c}{c}")).collect();
+        for name in &names {
+            line.write_member(name, &LINES[..1]).await;
+        }
+        let desk = line.desk().await.speaking("en");
+        let told = |page: &str| -> Vec<bool> {
+            names.iter().map(|name| page.contains(&format!("wang gave {name} this line"))).collect()
+        };
+        let seen = |page: &str| -> String {
+            let (_, seen) = page.split_once("name=\"seen\" value=\"").expect("a form to put it away");
+            seen.split('"').next().unwrap().to_owned()
+        };
+        // Twenty at once, the older ones first, and how many come after them.
+        let page = desk.get("/console/").await.ok();
+        let shown = |of: std::ops::Range<usize>| (0..names.len()).map(|n| of.contains(&n)).collect::<Vec<_>>();
+        assert_eq!(told(&page), shown(0..20));
+        assert!(page.contains("5 more after these"), "{page}");
+        desk.post("/console/members/seen", &[("seen", &seen(&page))]).await;
+        let page = desk.get("/console/").await.ok();
+        assert_eq!(told(&page), shown(20..25));
+        assert!(!page.contains("more after these"), "{page}");
+        desk.post("/console/members/seen", &[("seen", &seen(&page))]).await;
+        let page = desk.get("/console/").await.ok();
+        assert!(!page.contains("name=\"seen\""), "nothing of it is left: {page}");
     }
 
     async fn a_member_who_was_locked_out_comes_back(line: TestLine) {

@@ -62,6 +62,8 @@ on_both! {
             ("Ｐａｓｓｗｏｒｄ１２３４", "often used", "often used"),
             ("dutyline-dutyline", "often used", "often used"),
             ("111111111111111", "often used", "often used"),
+            ("qwertyuiop[]\u{200b}", "often used", "often used"),
+            ("fcg-5-20240306", "often used", "often used"),
         ] {
             let form = [("name", "li"), ("password", password), ("role", "inspector"), ("line", "fcg-5")];
             let refused = lead.post("/console/members", &form).await;

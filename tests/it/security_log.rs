@@ -48,6 +48,17 @@ on_both! {
 
         lead.post(&format!("/console/members/{li}/disable"), &[("own_password", LEAD.1)]).await;
         assert!(about(li).contains("member disabled"), "{}", about(li));
+        lead.post(&format!("/console/members/{li}/enable"), &[("own_password", LEAD.1)]).await;
+        assert!(about(li).contains("member enabled"), "{}", about(li));
+        for (waive, told) in [("1", "confirmation of accounts waived"), ("0", "confirmation of accounts required")] {
+            let form = [("line", "fcg-5"), ("waive", waive), ("own_password", LEAD.1)];
+            lead.post("/console/members/waiver", &form).await;
+            assert!(about(wang).contains(told), "{}", about(wang));
+        }
+        line.make_member("zhao", Role::Inspector, "a long password", &["fcg-5"]).await;
+        let zhao = Desk::sign_in(&line.url, "zhao", "a long password").await;
+        zhao.post(&format!("/console/members/{li}/confirm"), &[]).await;
+        assert!(about(li).contains("member confirmed"), "{}", about(li));
     }
 
     async fn attempts_are_logged_without_what_was_typed(line: TestLine) {

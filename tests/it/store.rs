@@ -360,9 +360,14 @@ async fn add_inspector(line: &TestLine, name: &str, password: &str) {
     let clock = &service.clock;
     let (lead, key) = members::unlock(&service.db, LEAD.0, LEAD.1).await.unwrap();
     let name = members::MemberName::parse(name).unwrap();
-    let member = members::new_member(&name, Role::Inspector, chosen(password), None)
-        .await
-        .unwrap();
+    let member = members::new_member(
+        &name,
+        Role::Inspector,
+        chosen(password),
+        members::Maker::Init,
+    )
+    .await
+    .unwrap();
     let mut tx = service.db.begin().await.unwrap();
     members::insert(&mut tx, clock, &member).await.unwrap();
     let source = Source::Member(&lead, &key);

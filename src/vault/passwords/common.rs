@@ -1,7 +1,11 @@
 //! Which passwords are guessed first.
 
+use super::SHORTEST;
 use std::collections::HashSet;
 use std::sync::LazyLock;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_security::GeneralSecurityProfile;
+use unicode_security::general_security_profile::IdentifierType;
 
 /// See the head of `common.txt` for where it comes from.
 static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -16,10 +20,38 @@ const FEWEST_CHARACTERS: usize = 5;
 /// Longest unit, in characters, that is recognised when it is repeated.
 const LONGEST_UNIT: usize = 24;
 
-/// True if `password` is on the list, a variant of an entry of it, or made of fewer than 5 different characters.
+/// Fewer characters than this besides rows of keys, or besides words that are known, are no password.
+const FEWEST_BESIDES: usize = 6;
+/// So many keys, or letters and digits, in one direction are a row.
+const ROW: usize = 3;
+
+/// The rows of a keyboard, without and with the shift key. Each row begins half a key to the right of the one above.
+const KEYS: [[&str; 2]; 4] = [
+    ["1234567890-=", "!@#$%^&*()_+"],
+    ["qwertyuiop[]", "QWERTYUIOP{}"],
+    ["asdfghjkl;'", "ASDFGHJKL:\""],
+    ["zxcvbnm,./", "ZXCVBNM<>?"],
+];
+
+/// The password as it is seen: without characters that have no ink and no width of their own.
+pub(super) fn visible(password: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || c == '\u{2800}'
+            || c.general_category_group() == GeneralCategoryGroup::Other
+            || c.identifier_type() == Some(IdentifierType::Default_Ignorable)
+    };
+    password.chars().filter(|c| !hidden(*c)).collect()
+}
+
+/// True if `password` is on the list, a variant of an entry of it, a short text that is repeated, made of fewer than 5
+/// different characters, or a walk over the keyboard with fewer than 6 characters besides.
 pub(super) fn is_common(password: &str) -> bool {
     let lower = password.to_lowercase();
     if lower.chars().collect::<HashSet<_>>().len() < FEWEST_CHARACTERS {
+        return true;
+    }
+    if unit(&lower).chars().count() < SHORTEST || beside_rows(password) < FEWEST_BESIDES {
         return true;
     }
     let filler = |c: char| !c.is_alphabetic();
@@ -37,6 +69,81 @@ pub(super) fn is_common(password: &str) -> bool {
         [variant, &joined, &letters]
             .iter()
             .any(|text| LISTED.contains(text) || LISTED.contains(unit(text)))
+    })
+}
+
+/// True if fewer than 6 letters are left of `password` once `known` words are taken out of it, and one is in it. Compared
+/// are letters; of a word that is a number its last 7 digits.
+pub(super) fn is_known(password: &str, known: &[String]) -> bool {
+    let of = |text: &str, kind: fn(char) -> bool| -> String {
+        text.to_lowercase().chars().filter(|c| kind(*c)).collect()
+    };
+    let digits = of(password, |c| c.is_ascii_digit());
+    let mut letters = of(password, char::is_alphabetic);
+    let mut found = false;
+    for word in known {
+        let number = of(word, |c| c.is_ascii_digit());
+        let end = number.len().checked_sub(7).map(|at| &number[at..]);
+        found |= end.is_some_and(|end| digits.contains(end));
+        let word = of(word, char::is_alphabetic);
+        // Two Chinese characters are a word, two Latin letters are in every sentence.
+        if word.len() > 2 && letters.contains(&word) {
+            found = true;
+            letters = letters.replace(&word, "");
+        }
+    }
+    found && letters.chars().count() < FEWEST_BESIDES
+}
+
+/// How many characters are in no row: neighbours on the keyboard in one direction, neighbours in the alphabet, digits
+/// at one distance, or one character again and again.
+fn beside_rows(password: &str) -> usize {
+    let chars: Vec<char> = password.chars().collect();
+    let mut besides = 0;
+    let mut at = 0;
+    while at < chars.len() {
+        let row = row_at(&chars[at..]);
+        if row < ROW {
+            besides += 1;
+            at += 1;
+        } else {
+            at += row;
+        }
+    }
+    besides
+}
+
+/// How many characters at the beginning are one row.
+fn row_at(chars: &[char]) -> usize {
+    let along = |step: &dyn Fn(char, char) -> Option<(i32, i32)>| {
+        let mut steps = chars.windows(2).map(|pair| step(pair[0], pair[1]));
+        match steps.next().flatten() {
+            Some(first) => 2 + steps.take_while(|step| *step == Some(first)).count(),
+            None => 1,
+        }
+    };
+    let keys = |one, other| {
+        let ((row, column), (to, end)) = (key(one)?, key(other)?);
+        let step = (to - row, end - column);
+        (step.0.abs() <= 1 && step.1.abs() <= 1).then_some(step)
+    };
+    let order = |one: char, other: char| {
+        let step = i32::try_from(u32::from(other)).ok()? - i32::try_from(u32::from(one)).ok()?;
+        let both = |kind: fn(&char) -> bool| kind(&one) && kind(&other);
+        let near =
+            both(char::is_ascii_digit) || (both(char::is_ascii_alphabetic) && step.abs() <= 1);
+        (near || step == 0).then_some((step, 0))
+    };
+    along(&keys).max(along(&order))
+}
+
+/// Row and column of a key.
+fn key(c: char) -> Option<(i32, i32)> {
+    (0..).zip(KEYS).find_map(|(row, keys)| {
+        let column = keys
+            .iter()
+            .find_map(|keys| keys.chars().position(|key| key == c))?;
+        Some((row, i32::try_from(column).ok()?))
     })
 }
 
@@ -80,6 +187,22 @@ mod tests {
             "我爱中国我爱中国我爱中国",
             "Xuncha_20240306",
             "correct horse battery staple",
+            // Walks over a keyboard, rows of the alphabet and of digits.
+            "qwertyuiop[]",
+            "QwErTyUiOp123",
+            "1qaz2wsx3edc4rfv",
+            "1QAZ@WSX3edc$RFV",
+            "asdfghjkl;'#",
+            "zaq12wsxcde3",
+            "qweasdzxc123",
+            "poiuytrewq99",
+            "abcdefghijklm",
+            "741852963741",
+            "135792468024",
+            // One character or a short text again and again.
+            "x7Kx7Kx7Kx7Kx7K",
+            "herons herons herons",
+            "aaaaaaaaaaaa!Q9z",
         ] {
             assert!(is_common(password), "{password}");
         }
@@ -90,6 +213,8 @@ mod tests {
             "Lärche 4711 über",
             "abcd-efgh-2345-jkmn",
             "第五组的窗外有一棵老榕树",
+            "we were property trees",
+            "tR8!vq-pL2zw",
         ] {
             assert!(!is_common(password), "{password}");
         }

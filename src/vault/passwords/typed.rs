@@ -1,12 +1,12 @@
 //! Passwords as text: the same one however it was typed, and which are fit to be set.
 
-use super::common::is_common;
+use super::common::{is_common, is_known, visible};
 use crate::hidden::Hidden;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// The fewest characters of a password that is set, counted after normalisation.
+/// The fewest characters of a password that is set, counted after normalisation and without those that cannot be seen.
 pub const SHORTEST: usize = 12;
 
 /// A password as it is compared: NFKC (as NIST SP 800-63B recommends), without a byte order mark in front and without
@@ -56,7 +56,7 @@ pub enum Unfit {
     /// Fewer than [`SHORTEST`] characters.
     #[error("a password has 12 characters or more")]
     Short,
-    /// One of the first an attacker tries.
+    /// One of the first an attacker tries, or made of what is known about the line and the member.
     #[error(
         "this password, or one like it, is often used and would be guessed; choose another one"
     )]
@@ -71,13 +71,28 @@ impl NewPassword {
     /// [`Unfit`], when it may not be set.
     pub fn choose(text: &str) -> Result<Self, Unfit> {
         let password = Password::typed(text);
-        if password.0.chars().count() < SHORTEST {
+        // Characters that cannot be seen stay part of the password, and count for nothing.
+        let seen = Zeroizing::new(visible(&password.0));
+        if seen.chars().count() < SHORTEST {
             return Err(Unfit::Short);
         }
-        if is_common(&password.0) {
+        if is_common(&seen) {
             return Err(Unfit::Common);
         }
         Ok(Self(password))
+    }
+
+    /// The same, for a member about whom these words are known: their name, and names, ids and numbers of lines.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfit`]; [`Unfit::Common`] also when fewer than 6 letters are left of the password without these words.
+    pub fn choose_for(text: &str, known: &[String]) -> Result<Self, Unfit> {
+        let password = Self::choose(text)?;
+        if is_known(&visible(&password.0.0), known) {
+            return Err(Unfit::Common);
+        }
+        Ok(password)
     }
 
     pub(super) fn password(&self) -> &Password {
@@ -126,8 +141,41 @@ mod tests {
             ("twelve chars", None),
             ("在窗外的老榕树下等您来电", None),
             ("password1234", Some(Unfit::Common)),
+            // What cannot be seen neither makes a password longer nor hides a common one.
+            (
+                "heron\u{200b}\u{200b}\u{200b}\u{200b}\u{2060}\u{ad}\u{34f}",
+                Some(Unfit::Short),
+            ),
+            (
+                "h\u{2800}e\u{2800}r\u{2800}o\u{2800}n\u{2800}\u{1}\u{7f}",
+                Some(Unfit::Short),
+            ),
+            ("pass\u{200b}word\u{200d}1234", Some(Unfit::Common)),
+            ("qwerty\u{feff}uiop\u{3164}[]", Some(Unfit::Common)),
         ] {
             assert_eq!(NewPassword::choose(text).err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_about_the_line_and_the_member_makes_no_password() {
+        let known = ["fcg-5", "防城港市巡察组", "+861088886666", "Zhao Li"].map(str::to_owned);
+        for (text, expected) in [
+            ("fcg-5-20240306", Some(Unfit::Common)),
+            ("FCG5 fcg5 fcg5", Some(Unfit::Common)),
+            ("zhaoli19840512", Some(Unfit::Common)),
+            ("Zhao.Li@2024!!", Some(Unfit::Common)),
+            ("010-88886666-ab", Some(Unfit::Common)),
+            ("pw+861088886666", Some(Unfit::Common)),
+            ("防城港市巡察组20240306", Some(Unfit::Common)),
+            ("Zhao Li has grey herons", None),
+            ("seven herons over grey water", None),
+        ] {
+            assert_eq!(
+                NewPassword::choose_for(text, &known).err(),
+                expected,
+                "{text:?}"
+            );
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) async fn log_in(
             role: member.role,
         })),
         Err(LoginError::Wrong) => Err(Problem::wrong_login()),
-        Err(LoginError::TooMany) => Err(Problem::too_many()),
+        Err(LoginError::TooMany | LoginError::SessionOver) => Err(Problem::too_many()),
         Err(LoginError::Store(error)) => Err(error.into()),
     }
 }

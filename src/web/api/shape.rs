@@ -2,6 +2,7 @@
 
 use crate::desk::abandoned::AbandonedCall;
 use crate::desk::opened::{OpenReport, Spoken};
+use crate::members::confirming::Judged;
 use crate::report::entries;
 use crate::report::status::Status;
 use crate::store::reports;
@@ -139,10 +140,10 @@ impl WholeReport {
             replies: open
                 .replies
                 .iter()
-                .map(|reply| ReplyStanding {
+                .map(|Judged { reply, unconfirmed }| ReplyStanding {
                     entry: reply.entry,
                     approved_by: reply.approved_by.clone(),
-                    unconfirmed: reply.unconfirmed.clone(),
+                    unconfirmed: unconfirmed.clone(),
                 })
                 .collect(),
         }

@@ -66,7 +66,11 @@ document.addEventListener("htmx:error", (event) => {
 // --- the end of a session -----------------------------------------------------------------------------------------
 
 const session = () => `/console/session?member=${find("ended").dataset.member}`;
-const drafts = () => [...document.querySelectorAll("textarea")].filter((text) => text.value !== text.defaultValue);
+// What was written or ticked in a form of a report, and not saved.
+const unsaved = (field) => ["radio", "checkbox"].includes(field.type)
+  ? field.checked !== field.defaultChecked
+  : field.value !== field.defaultValue;
+const drafts = () => [...document.querySelectorAll("form[data-draft] :is(textarea, input)")].filter(unsaved);
 let leaving = false;
 
 // Nothing a caller said stays on the screen. What an inspector has just written is kept behind a curtain.
@@ -153,7 +157,7 @@ addEventListener("pageshow", () => {
   release();
 });
 addEventListener("beforeunload", (event) => {
-  if (leaving || drafts().every((text) => text.form === sent)) return;
+  if (leaving || drafts().every((field) => field.form === sent)) return;
   event.preventDefault();
   // Runs only when the page stays.
   setTimeout(() => {

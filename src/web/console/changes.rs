@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(super) struct Changes {
     /// A sentence each, the newest of a line first.
     pub texts: Vec<String>,
+    /// How many more there are that are shown once these are put away.
+    pub more: usize,
     /// Up to where they are put away: `line:number`, separated by blanks.
     pub seen: String,
 }
@@ -34,7 +36,15 @@ impl Changes {
         if !self.seen.is_empty() {
             self.seen.push(' ');
         }
-        self.seen.push_str(&format!("{line}:{}", changes.newest));
+        self.seen.push_str(&format!("{line}:{}", changes.up_to));
+        self.more += changes.more;
+    }
+}
+
+impl Changes {
+    /// Says how many more there are; none when these are all.
+    pub fn more(&self, w: &Words) -> Option<String> {
+        (self.more > 0).then(|| w.changes_more.replace("{n}", &self.more.to_string()))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::desk::opened::OpenReport;
 use crate::desk::{DeskError, Invalid, moves, opened, queue, replies, writing};
 use crate::line::hours::Phase;
 use crate::login::Role;
+use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
 use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
@@ -338,8 +339,9 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
 /// How an entry stands that is a reply, and whether `member` may approve it.
 fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option<Approval> {
     let id = entry.address.entry;
-    let reply = open.replies.iter().find(|reply| reply.entry == id)?;
-    Some(match (&reply.approved_by, &reply.unconfirmed) {
+    let mut replies = open.replies.iter();
+    let Judged { reply, unconfirmed } = replies.find(|judged| judged.reply.entry == id)?;
+    Some(match (&reply.approved_by, unconfirmed) {
         (Some(approver), Some(account)) => Approval {
             words: w
                 .unconfirmed

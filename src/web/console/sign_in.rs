@@ -75,7 +75,9 @@ pub(super) async fn sign_in(
                 return (cookies, Redirect::to("/console/")).into_response();
             }
             Err(LoginError::Wrong) => (StatusCode::UNAUTHORIZED, &page.w.wrong_login),
-            Err(LoginError::TooMany) => (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins),
+            Err(LoginError::TooMany | LoginError::SessionOver) => {
+                (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins)
+            }
             Err(LoginError::Store(error)) => {
                 error!(%error, "nobody can sign in");
                 (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)

@@ -3,7 +3,7 @@
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::words::Words;
-use crate::desk::team::{self, Colleague, NewMember};
+use crate::desk::team::{self, Colleague, MadeBy, NewMember};
 use crate::desk::{DeskError, Invalid};
 use crate::hidden::Hidden;
 use crate::login::Role;
@@ -133,18 +133,17 @@ async fn page_of(
 
 /// Who added a member, and who confirmed since that it is another person; none for those nobody added.
 fn origin(w: &Words, member: &Colleague) -> Option<String> {
-    let maker = member.made_by.as_deref()?;
-    Some(match member.confirmed_by.as_deref() {
+    let maker = match member.made_by.as_ref()? {
         // The names last: they may hold anything that can be seen.
+        MadeBy::Member(name) => w.added_by.replace("{name}", name),
+        MadeBy::Recovery => w.added_with_paper.clone(),
+    };
+    Some(match member.confirmed_by.as_deref() {
         Some(name) => {
-            let [maker, name] = [(&w.added_by, maker), (&w.confirmed_by, name)]
-                .map(|(words, name)| words.replace("{name}", name));
+            let name = w.confirmed_by.replace("{name}", name);
             format!("{maker} · {name}")
         }
-        None => {
-            let maker = w.added_by.replace("{name}", maker);
-            format!("{maker} · {}", w.not_confirmed)
-        }
+        None => format!("{maker} · {}", w.not_confirmed),
     })
 }
 
@@ -264,8 +263,8 @@ pub(super) async fn enable(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/confirm`. Members who share a line with them, and neither added them nor were added by
-/// them; in the trail of each of the member's lines.
+/// `POST /console/members/{id}/confirm`. Members who share a line with them and have another origin; in the trail of
+/// each of the member's lines.
 pub(super) async fn confirm(
     State(service): App,
     Path(id): Path<String>,

@@ -32,7 +32,7 @@ pub use own_postgres::OwnPostgres;
 
 use accents::{Accent, Interpreter};
 use dutyline::app::{self, Bound, Running};
-use dutyline::clock::Clock;
+use dutyline::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::login::Role;
 use dutyline::members::{self, MemberName, NewLineKey, Source};
@@ -40,7 +40,8 @@ use dutyline::service::{Patience, Service};
 use dutyline::setup;
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
-use dutyline::store::{Db, jobs};
+use dutyline::store::members::Member;
+use dutyline::store::{self, Db, jobs};
 use dutyline::vault::passwords::NewPassword;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -279,7 +280,7 @@ impl TestLine {
             .await
             .expect("the lead");
         let name = MemberName::parse(name).expect("a name");
-        let member = members::new_member(&name, role, chosen(password), None)
+        let member = members::new_member(&name, role, chosen(password), members::Maker::Init)
             .await
             .expect("a member");
         let mut tx = self.db().begin().await.expect("the database");
@@ -288,6 +289,32 @@ impl TestLine {
             .expect("a new member");
         for line in lines {
             let from = Source::Member(&lead.0, &lead.1);
+            members::grant(&mut tx, &clock, line, from, &member)
+                .await
+                .expect("a grant");
+        }
+        tx.commit().await.expect("a commit");
+    }
+
+    /// Writes an inspector with this name, whatever it holds, as an older version or another program with access to
+    /// the database could have. No password opens the account.
+    pub async fn write_member(&self, name: &str, lines: &[&str]) {
+        let clock = self.service().clock;
+        let (lead, identity) = members::unlock(self.db(), LEAD.0, LEAD.1)
+            .await
+            .expect("the lead");
+        let mut tx = self.db().begin().await.expect("the database");
+        let member = Member {
+            id: random_id(),
+            name: name.to_owned(),
+            role: Role::Inspector.as_str().to_owned(),
+            ..lead.clone()
+        };
+        store::members::insert(&mut tx, &member, clock.system_now())
+            .await
+            .expect("a new member");
+        for line in lines {
+            let from = Source::Member(&lead, &identity);
             members::grant(&mut tx, &clock, line, from, &member)
                 .await
                 .expect("a grant");
