@@ -313,8 +313,8 @@ pub(super) async fn take(
         let Some(recording) = found.map_err(|error| error.to_string())? else {
             return Ok(StatusCode::NOT_FOUND.into_response());
         };
-        let provider = service.providers.get(&recording.provider);
-        let provider = provider.ok_or_else(|| "its provider is not configured".to_owned())?;
+        let provider = service.provider_that_knows(&recording);
+        let provider = provider.map_err(|error| error.to_string())?;
         let audio = copy(provider.as_ref(), &recording.id).await;
         audio.map(wav).map_err(|error| error.to_string())
     };

@@ -19,7 +19,7 @@ mod watch;
 
 pub use settle::most_asks as settle_asks;
 
-use crate::service::Service;
+use crate::service::{Service, Unaskable};
 use crate::store::jobs::{self, JobRow};
 use crate::store::{StoreError, Tx};
 use crate::telephony::ProviderError;
@@ -78,6 +78,12 @@ impl From<ProviderError> for Unfinished {
     }
 }
 
+impl From<Unaskable> for Unfinished {
+    fn from(error: Unaskable) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<std::io::Error> for Unfinished {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(format!("the folder of recordings: {}", error.kind()))
@@ -125,12 +131,6 @@ async fn own_folder(service: &Service) -> Result<(), Unfinished> {
 
 fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
-}
-
-fn not_configured(provider: &str) -> Unfinished {
-    Unfinished::Failed(format!(
-        "no [[provider]] is named {provider}; configure it under this name again"
-    ))
 }
 
 /// Bytes as hex digits.

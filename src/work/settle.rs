@@ -116,8 +116,9 @@ async fn look_for_recordings(
     call: Uuid,
     sid: &ProviderRef,
 ) -> Result<(), Unfinished> {
-    let Some(provider) = service.providers.get(&sid.provider) else {
-        return without_word(job, call, super::not_configured(&sid.provider));
+    let provider = match service.provider_that_knows(sid) {
+        Ok(provider) => provider,
+        Err(error) => return without_word(job, call, error.into()),
     };
     let Some(slot) = service.asking.take(&sid.provider) else {
         let seconds = 1 << job.row.attempts.clamp(1, 5);

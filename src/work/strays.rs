@@ -24,9 +24,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         .open_sid(&stray.sid)
         .ok_or_else(|| unreadable("the id of a stray"))?;
     let call = stray.call.as_ref().and_then(|call| service.open_sid(call));
-    let provider = service.providers.get(&source.provider).ok_or_else(|| {
-        Unfinished::Failed(format!("no provider {} is configured", source.provider))
-    })?;
+    let provider = service.provider_that_knows(&source)?;
     let call = call.as_ref().map(|call| call.id.as_str());
     let origin = match provider.origin(&source.id, call).await {
         Err(ProviderError::Unsupported) => {

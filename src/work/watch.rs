@@ -42,11 +42,11 @@ async fn asked(service: &Service, call: &calls::Call) -> bool {
     let Some((sid, _)) = open_state(service, call) else {
         return false;
     };
-    match service.providers.get(&sid.provider) {
-        Some(provider) => provider
+    match service.provider_that_knows(&sid) {
+        Ok(provider) => provider
             .ask(&sid.id)
             .await
             .is_ok_and(|standing| standing.ended),
-        None => false,
+        Err(_) => false,
     }
 }

@@ -19,7 +19,7 @@ async fn ready(binary: &Binary) -> StatusCode {
     client().get(url).send().await.expect("an answer").status()
 }
 
-async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
+pub(crate) async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
     let answer = webhook.post(&binary.client, &binary.url).await.unwrap();
     assert!(matches!(answer.status, 200 | 204), "{answer:?}");
     answer
@@ -45,7 +45,7 @@ async fn put_off(binary: &Binary, kind: &str) {
     db.close().await;
 }
 
-async fn hurry(binary: &Binary, kind: &str) {
+pub(crate) async fn hurry(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     queue::make_due(&db, kind).await;
     db.close().await;
