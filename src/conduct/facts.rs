@@ -236,14 +236,18 @@ pub(super) async fn make_report(
 
 /// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
 /// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
-/// its id.
+/// its id. When the call is over and nothing is said of a recording, the provider is asked which recordings it has: their
+/// webhooks may have been given up during an outage.
 pub(super) async fn of_unknown_call(
     turn: &mut Conducting<'_>,
     line: Option<&Line>,
     lookup: &[u8; 32],
 ) -> Result<(), StoreError> {
     let Some(fact) = turn.event.recording.clone() else {
-        return Ok(());
+        return match turn.event.ended {
+            true => ask_about_call(turn, lookup).await,
+            false => Ok(()),
+        };
     };
     if fact.outcome == RecordingOutcome::Absent {
         return Ok(());
@@ -262,6 +266,23 @@ pub(super) async fn of_unknown_call(
     super::end_call(turn.service, turn.tx, &call).await
 }
 
+/// Has a job ask the provider for the recordings of a call that is over and that no row is of.
+async fn ask_about_call(turn: &mut Conducting<'_>, lookup: &[u8; 32]) -> Result<(), StoreError> {
+    let (service, provider) = (turn.service, turn.provider.name());
+    let stray = Stray {
+        id: random_id(),
+        sid: service.seal_sid(provider, turn.event.call.show()),
+        call: None,
+        whole_call: true,
+    };
+    let hour = hour(service.clock.line_now());
+    if strays::insert(turn.tx, &stray, lookup, hour).await? {
+        let now = service.clock.system_now();
+        jobs::enqueue(turn.tx, random_id(), Kind::Stray, stray.id, now).await?;
+    }
+    Ok(())
+}
+
 /// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
 /// the provider.
 pub(super) async fn keep_stray(
@@ -277,6 +298,7 @@ pub(super) async fn keep_stray(
         id: random_id(),
         sid: service.seal_sid(provider, fact.id.show()),
         call: named.then(|| service.seal_sid(provider, event.call.show())),
+        whole_call: false,
     };
     let hour = hour(service.clock.line_now());
     if strays::insert(tx, &stray, &lookup, hour).await? {

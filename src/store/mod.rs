@@ -44,7 +44,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The migrations, in order. Never edited once released; a change is a new file.
-const MIGRATIONS: [(i64, &str, &str); 14] = [
+const MIGRATIONS: [(i64, &str, &str); 15] = [
     (
         1,
         "foundation",
@@ -95,6 +95,11 @@ const MIGRATIONS: [(i64, &str, &str); 14] = [
         include_str!("migrations/0020_shared_recordings.sql"),
     ),
     (21, "strays", include_str!("migrations/0021_strays.sql")),
+    (
+        34,
+        "calls to ask about",
+        include_str!("migrations/0034_calls_to_ask_about.sql"),
+    ),
 ];
 
 /// How long a connection waits for the database before the request is given up.
