@@ -351,13 +351,15 @@ impl<'a> Conducting<'a> {
     /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
     fn line_meant(&self, hook: &Hook) -> Option<&'a Line> {
         let config = &self.service.config;
-        config.line_dialled(self.event.to.show()).or_else(|| {
-            let named = match hook {
-                Hook::Step(at) | Hook::Recording(Some(at)) => Some(&at.line),
-                _ => None,
-            };
-            named.and_then(|id| config.line(id))
-        })
+        let dialled = self.event.to.show();
+        let named = match hook {
+            Hook::Step(at) | Hook::Recording(Some(at)) => config.line(&at.line),
+            _ => None,
+        };
+        config
+            .line_dialled(dialled)
+            .or(named)
+            .or_else(|| config.line_called(dialled))
     }
 
     fn links(&self, call: Uuid, line: &Line, step: u32) -> Links {
