@@ -57,9 +57,12 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// Does a recording still have to be fetched? One that was lost may be fetched after all.
+/// Does a recording still have to be fetched? One that was lost may be fetched after all, unless a lead has given it up: then
+/// its id is forgotten.
 fn is_needed(recording: &RecordingRow) -> bool {
-    !recording.deleted && !matches!(recording.state.as_str(), "sealed" | "absent")
+    !recording.deleted
+        && recording.sid.is_some()
+        && !matches!(recording.state.as_str(), "sealed" | "absent")
 }
 
 async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<(), Unfinished> {

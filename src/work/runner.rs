@@ -1,7 +1,9 @@
 //! Claims jobs, does them, tries them again for as long as they fail.
 
 use super::slots::Slots;
-use super::{Claimed, Unfinished, alarm, delete, fetch, pace, settle, strays, watch};
+use super::{
+    Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
+};
 use crate::clock::{hour, instant, random_id};
 use crate::service::Service;
 use crate::store::StoreError;
@@ -141,9 +143,7 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
             Ok(())
         }
         Err(Unfinished::LeaseLost) => Ok(()),
-        Err(Unfinished::Later(wait) | Unfinished::Waiting(wait)) => {
-            put_off(service, job, wait).await
-        }
+        Err(Unfinished::Later(wait)) => put_off(service, job, wait).await,
         Err(reason) => fail(service, kind, job, &reason).await,
     };
     if let Err(error) = put_back {
@@ -227,9 +227,13 @@ async fn fail(
         }
         _ => pace::wait(failures),
     };
+    let (wait, told) = match reason {
+        Unfinished::NoFolder(_) => (WAIT_FOR_FOLDER, true),
+        _ => (wait, pace::is_told(failures, wait)),
+    };
     let now = service.clock.system_now();
     // To the hour: a job's first tries tell when its call came.
-    let since = pace::is_told(failures, wait).then(|| hour(now));
+    let since = told.then(|| hour(now));
     let mut tx = service.db.begin().await?;
     let reason = reason.to_string();
     jobs::fail(&mut tx, job.row.id, job.lease, now + wait, &reason, since).await?;

@@ -25,24 +25,48 @@ pub(crate) async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
     answer
 }
 
-/// Waits until a job of this kind was put off, which does not count as a failure.
-async fn put_off(binary: &Binary, kind: &str) {
+/// Waits until a job of this kind keeps failing, which `check` and `jobs list` say; it is tried again within a minute.
+async fn keeps_failing(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     let waiting = async {
-        let soon = Clock::system().system_now() + TimeDelta::seconds(10);
-        let is_put_off =
-            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.run_after > soon;
+        let is_failing =
+            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.failures > 0;
         loop {
-            if let Some(job) = queue::all(&db).await.into_iter().find(is_put_off) {
-                return job.failures;
+            if let Some(job) = queue::all(&db).await.into_iter().find(is_failing) {
+                return job;
             }
             pause().await;
         }
     };
     let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    let failures = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
-    assert_eq!(failures, 0);
+    let job = waited.unwrap_or_else(|_| panic!("no {kind} failed; {}", binary.log()));
+    assert!(job.run_after < Clock::system().system_now() + TimeDelta::seconds(60));
     db.close().await;
+    let metrics = binary.metrics().await;
+    let failing = format!("dutyline_jobs{{kind=\"{kind}\",state=\"failing\"}} 1");
+    assert!(metrics.contains(&failing), "{metrics}");
+    let check = binary.try_run(&["check"]);
+    assert_eq!(check.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&check.stdout).into_owned() + &stderr(&check);
+    assert!(
+        said.contains(&format!("✗ jobs: 1 of kind {kind} keep failing")),
+        "{said}"
+    );
+}
+
+/// Tries a job again, and waits until no job is left.
+async fn done_at_last(binary: &Binary, kind: &str) {
+    hurry(binary, kind).await;
+    let db = binary.db().await;
+    let waiting = async {
+        while queue::all(&db).await.iter().any(|job| job.kind == kind) {
+            pause().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    assert!(waited.is_ok(), "{kind} is not done; {}", binary.log());
+    db.close().await;
+    binary.quiet().await;
 }
 
 pub(crate) async fn hurry(binary: &Binary, kind: &str) {
@@ -75,22 +99,21 @@ async fn a_missing_mount_is_not_filled() {
     twilio.record(&story, &speech(), false);
     let recorded = story.recorded(guidance.address("Record", "action"));
     send(&binary, &recorded).await;
-    put_off(&binary, "fetch").await;
+    keeps_failing(&binary, "fetch").await;
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert!(binary.log().contains("is its file system mounted?"));
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
     assert_eq!(ready(&binary).await, StatusCode::OK);
-    hurry(&binary, "fetch").await;
-    binary.quiet().await;
+    done_at_last(&binary, "fetch").await;
     assert_eq!(binary.files().len(), 1);
 
     // It is gone again when the call ends: what is not there is not taken for damaged.
     fs::rename(&folder, &elsewhere).unwrap();
     fs::create_dir(&folder).unwrap();
     send(&binary, &story.status()).await;
-    put_off(&binary, "delete").await;
+    keeps_failing(&binary, "delete").await;
     assert!(!twilio.is_gone(&story));
     assert!(
         binary
@@ -111,8 +134,7 @@ async fn a_missing_mount_is_not_filled() {
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
-    hurry(&binary, "delete").await;
-    binary.quiet().await;
+    done_at_last(&binary, "delete").await;
     assert!(twilio.is_gone(&story));
     let report = binary.lead().await.only_report().await;
     assert!(binary.lead().await.recording(&report, 1).await == speech());
