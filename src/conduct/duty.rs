@@ -118,7 +118,7 @@ async fn take(
     step: u32,
 ) -> Result<(), StoreError> {
     calls::set_taken(tx, call.id, step).await?;
-    service.counters.calls_taken.add();
+    tx.count(&service.counters.calls_taken);
     reports::set_source(tx, call.report, "live").await?;
     facts::make_report(service, tx, call).await?;
     let report = facts::report_of(tx, call.report).await?;

@@ -216,7 +216,7 @@ pub(super) async fn make_report(
     let Some(reference) = reports::promote(tx, call.report, &call.line, year).await? else {
         return Ok(());
     };
-    service.counters.reports.add();
+    tx.count(&service.counters.reports);
     if call.settled && !call.added {
         has_come_after_all(tx, &report);
     }
@@ -319,7 +319,7 @@ pub(super) async fn write_effect(
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            service.counters.keys_unasked.add();
+            tx.count(&service.counters.keys_unasked);
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.

@@ -165,10 +165,10 @@ impl<'a> Conducting<'a> {
             | Hook::Whisper(_)
             | Hook::Taken(_) => {
                 let Some(line) = line else {
-                    self.service.counters.calls_not_in_service.add();
+                    self.tx.count(&self.service.counters.calls_not_in_service);
                     return Ok(Reply::Script(not_in_service(self.service, self.provider)));
                 };
-                self.service.counters.calls.add();
+                self.tx.count(&self.service.counters.calls);
                 let call = self.open_call(line, lookup).await?;
                 facts::keep(self, &call, 0).await?;
                 self.kept_answer(call.id, 0).await
@@ -285,7 +285,7 @@ impl<'a> Conducting<'a> {
     }
 
     /// What the provider's webhook means to the conversation.
-    fn input(&self, hook: &Hook, call: &Call, state: &State) -> Input {
+    fn input(&mut self, hook: &Hook, call: &Call, state: &State) -> Input {
         // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
         // that of the talk, unless a blunt answer asked for it.
         let blunt = matches!(hook, Hook::Fallback) && self.event.tells_of_recording();
@@ -330,7 +330,7 @@ impl<'a> Conducting<'a> {
                 let mut keys = keys.show().chars();
                 let first = keys.next();
                 if keys.next().is_some() {
-                    self.service.counters.keys_unasked.add();
+                    self.tx.count(&self.service.counters.keys_unasked);
                 }
                 first.map_or(Input::Nothing, Input::Key)
             }

@@ -283,8 +283,7 @@ async fn settle(
     if report.reference.is_none() && !call.added {
         hours::add_without_message(tx, &report.line, report.received_hour);
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
-        let counter = &service.counters.calls_without_message;
-        counter.add(reached.as_str());
+        tx.count_as(&service.counters.calls_without_message, reached.as_str());
     }
     Ok(())
 }
@@ -298,7 +297,7 @@ async fn receipt_is_shared(
     [report, other]: [Uuid; 2],
 ) -> Result<(), StoreError> {
     error!(%line, %report, %other, "two callers have the same receipt; it opens neither report");
-    service.counters.receipts_shared.add();
+    tx.count(&service.counters.receipts_shared);
     for (report, other) in [(report, other), (other, report)] {
         let act = Act {
             at: hour(service.clock.line_now()),

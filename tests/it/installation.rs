@@ -5,9 +5,13 @@ use crate::support::queue::{self, Job};
 use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
-use crate::support::{Binary, DEADLINE, Database, LEAD, client, configuration, pause};
+use crate::support::{
+    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql,
+};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
+use dutyline::simulator::SAMPLE;
+use dutyline::vault::recordings::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -359,4 +363,37 @@ fn what_others_could_get_at_is_refused_or_named() {
             "{said}"
         );
     }
+}
+
+/// Where the folder of recordings has no marker, `init` names the id that belongs there, and keeps to it when it is run again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_id_that_init_names_is_the_installation_s() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let call = line
+        .exchange
+        .dial("+8613800138000", NUMBER)
+        .await
+        .unwrap()
+        .id;
+    line.exchange.press(&call, "1").await.unwrap();
+    let speech = bytes::Bytes::from_static(SAMPLE);
+    let spoken = line.exchange.speak(&call, speech, None).await;
+    spoken.unwrap();
+    line.exchange.hang_up(&call).await.unwrap();
+    line.until_reports(1).await;
+    // A database with recordings that was not set up as an installation yet.
+    sql::run(line.db(), "DELETE FROM installation", &[]).await;
+    let marker = line.recordings().join(MARKER);
+    fs::remove_file(&marker).unwrap();
+    fs::write(line.path().join("password"), LEAD.1).unwrap();
+    let init = ["init", "--lead", LEAD.0, "--password-file", "password"];
+    let refused = line.cli(&init).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = stderr(&refused);
+    let (_, rest) = said.split_once("write the line ").expect("an id");
+    let id = rest.split(' ').next().unwrap();
+    fs::write(&marker, format!("{id}\n")).unwrap();
+    let made = line.cli(&init).await;
+    assert!(made.status.success(), "{made:?}");
+    line.finish().await;
 }

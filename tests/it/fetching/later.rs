@@ -138,6 +138,29 @@ on_both_scenes! {
         scene.line.finish().await;
     }
 
+    async fn a_call_is_not_settled_for_30_days_while_its_recordings_cannot_be_listed(scene: Scene) {
+        // A day of tries, and then one an hour.
+        const THIRTY_DAYS: i32 = A_DAY + 30 * 24;
+        scene.twilio.hold(Some(Hold::ListingFails));
+        let menu = scene.send(&scene.story.incoming()).await;
+        scene.send(&scene.story.key(menu.address("Gather", "action"), "1")).await;
+        scene.twilio.record(&scene.story, &speech(), true);
+        scene.send(&scene.story.status()).await;
+        scene.tried("settle", 1).await;
+        queue::age(scene.line.db(), "settle", THIRTY_DAYS).await;
+        scene.hurry("settle").await;
+        let job = scene.tried("settle", THIRTY_DAYS + 1).await;
+        assert_eq!(job.failures, THIRTY_DAYS + 1, "it is still tried");
+
+        scene.twilio.hold(None);
+        scene.hurry("settle").await;
+        scene.line.idle().await;
+        let report = scene.lead.only_report().await;
+        assert_eq!(report["recordings"][0]["state"], "sealed");
+        assert!(scene.lead.recording(&report, 1).await == speech());
+        scene.line.finish().await;
+    }
+
     async fn a_later_callback_starts_the_fetch_anew(scene: Scene) {
         scene.record(Some(Serving::NotYet)).await;
         scene.tried("fetch", 1).await;
