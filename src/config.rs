@@ -300,6 +300,15 @@ impl Config {
             .find(|line| line.is_dialled(dialled))
     }
 
+    /// The line a call is for, by what its provider says was dialled. Where that is not said, or cannot be read, it is for the
+    /// only line there is.
+    pub fn line_called(&self, dialled: &str) -> Option<&Line> {
+        match (dialled, self.lines.as_slice()) {
+            ("", [only]) => Some(&only.line),
+            _ => self.line_dialled(dialled),
+        }
+    }
+
     /// What an operator should know that is not an error: a sentence each. The same in `check` and in the log.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 macro_rules! counters {
     (
@@ -69,9 +69,9 @@ counters! {
     webhooks_by_kind by kind,
 }
 
-/// A number that only grows.
-#[derive(Default)]
-pub struct Counter(AtomicU64);
+/// A number that only grows. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
 
 impl Counter {
     /// One more.
@@ -85,9 +85,29 @@ impl Counter {
     }
 }
 
+/// What is counted once a transaction is committed.
+#[derive(Debug, Clone)]
+pub enum Counted {
+    /// One more.
+    One(Counter),
+    /// One more of this value of the label.
+    As(Labelled, &'static str),
+}
+
+impl Counted {
+    /// Counts it.
+    pub fn add(&self) {
+        match self {
+            Self::One(counter) => counter.add(),
+            Self::As(counter, value) => counter.add(value),
+        }
+    }
+}
+
 /// A number for each value of a label. The values come from the program, never from outside, so they are few.
-#[derive(Default)]
-pub struct Labelled(Mutex<BTreeMap<&'static str, u64>>);
+/// Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct Labelled(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
 impl Labelled {
     /// One more of this.

@@ -17,14 +17,6 @@ pub fn password_refused() {
     }
 }
 
-/// A webhook, or a request for what a caller said, whose signature, account or key does not fit.
-pub fn webhook_refused() {
-    static PACE: LogPace = LogPace::new();
-    if let Some(held_back) = PACE.due() {
-        warn!(target: "security", held_back, "security: webhook refused");
-    }
-}
-
 /// A member has ended their session.
 pub fn signed_out(member: Uuid) {
     info!(target: "security", %member, "security: signed out");

@@ -119,26 +119,75 @@ impl Default for Patience {
 }
 
 /// A provider's name and one of its ids, sealed together while needed.
-#[derive(serde::Serialize, serde::Deserialize)]
 pub struct ProviderRef {
     /// The provider's name in the configuration.
     pub provider: String,
     /// Its id of a call or a recording.
     pub id: String,
+    /// The account that knows this id, as [`Provider::account`] said when it was sealed.
+    pub account: String,
+}
+
+/// Why a provider cannot be asked about an id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Unaskable {
+    /// The configuration has no provider of this name.
+    #[error("no [[provider]] is named {0}; configure it under this name again")]
+    NotConfigured(String),
+    /// The configuration has another account or address under this name.
+    #[error(
+        "[[provider]] {provider} is {configured}, and this is of {former}; configure the former again under the name {provider}"
+    )]
+    OtherAccount {
+        /// The provider's name in the configuration.
+        provider: String,
+        /// The account and address under this name now.
+        configured: String,
+        /// Those the id is of.
+        former: String,
+    },
 }
 
 impl Service {
     /// Seals a provider's id for the database.
     pub fn seal_sid(&self, provider: &str, id: &str) -> Vec<u8> {
-        let plain = serde_json::to_vec(&(provider, id)).unwrap_or_default();
+        let account = self.providers.get(provider).map(|own| own.account());
+        let account = account.unwrap_or_default();
+        let plain = serde_json::to_vec(&(provider, id, account)).unwrap_or_default();
         self.sid_key.seal(&plain, b"sid")
     }
 
     /// Opens what [`Service::seal_sid`] sealed; none when it was not sealed with this secret.
     pub fn open_sid(&self, sealed: &[u8]) -> Option<ProviderRef> {
         let plain = self.sid_key.open(sealed, b"sid").ok()?;
-        let (provider, id) = serde_json::from_slice(&plain).ok()?;
-        Some(ProviderRef { provider, id })
+        let (provider, id, account) = serde_json::from_slice(&plain).ok()?;
+        Some(ProviderRef {
+            provider,
+            id,
+            account,
+        })
+    }
+
+    /// The provider that knows an id.
+    ///
+    /// # Errors
+    ///
+    /// When it is not configured, or another account or address is configured under its name: what that one answers says
+    /// nothing about the id.
+    pub fn provider_that_knows(&self, id: &ProviderRef) -> Result<&Arc<dyn Provider>, Unaskable> {
+        let provider = self
+            .providers
+            .get(&id.provider)
+            .ok_or_else(|| Unaskable::NotConfigured(id.provider.clone()))?;
+        let configured = provider.account();
+        if configured == id.account {
+            return Ok(provider);
+        }
+        Err(Unaskable::OtherAccount {
+            provider: id.provider.clone(),
+            configured,
+            former: id.account.clone(),
+        })
     }
 
     /// The name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.

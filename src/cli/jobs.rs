@@ -1,9 +1,13 @@
-//! `dutyline jobs`: what is still to be done, and trying it again at once.
+//! `dutyline jobs`: what is still to be done, trying it again at once, and giving up a recording that is not there any more.
 
+use super::member::Acting;
 use super::{Failure, Outcome, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::jobs::{self, Listed};
+use crate::members::rights;
+use crate::store::audit::{self, Act};
+use crate::store::jobs::{self, Kind, Listed};
+use crate::store::{Db, reports};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -19,6 +23,19 @@ pub(super) enum JobsCommand {
         after_help = "Example:\n  dutyline jobs retry --all\n  dutyline jobs retry 3f2c9a54-6d0e-4b7a-9d55-1f0c2b8e7a61\n\nThe service must be running: it does the jobs, within a second."
     )]
     Retry(Retry),
+    /// Give up fetching a recording that the provider has no more: it counts as lost, and the trail says who gave it up
+    #[command(
+        after_help = "Example:\n  dutyline jobs give-up 3f2c9a54-6d0e-4b7a-9d55-1f0c2b8e7a61 --as wang --as-password-file wang.txt"
+    )]
+    GiveUp(GiveUp),
+}
+
+#[derive(Args)]
+pub(super) struct GiveUp {
+    /// The id of a job of the kind `fetch`, as `dutyline jobs list` prints it
+    id: Uuid,
+    #[command(flatten)]
+    acting: Acting,
 }
 
 #[derive(Args)]
@@ -60,8 +77,57 @@ impl JobsCommand {
                 tx.commit().await?;
                 println!("{count} job(s) are tried again now");
             }
+            Self::GiveUp(give_up) => give_up.run(&db).await?,
         }
         db.close().await;
+        Ok(())
+    }
+}
+
+impl GiveUp {
+    async fn run(self, db: &Db) -> Outcome {
+        let id = self.id;
+        let (actor, _) = self.acting.unlock(db).await?;
+        let missing = || {
+            Failure::Failed(format!(
+                "there is no job {id} that fetches a recording of a line of yours; `dutyline jobs list` lists the jobs"
+            ))
+        };
+        let mut tx = db.begin().await?;
+        rights::acting(&mut tx, &actor).await?;
+        let job = jobs::get(&mut tx, id).await?;
+        let (_, recording) = job
+            .filter(|(kind, _)| kind == Kind::Fetch.as_str())
+            .ok_or_else(missing)?;
+        let row = reports::recording_unlocked(&mut tx, recording).await?;
+        let row = row.ok_or_else(missing)?;
+        let report = reports::get(&mut tx, row.report)
+            .await?
+            .ok_or_else(missing)?;
+        if !rights::lines_of(&mut tx, actor.id)
+            .await?
+            .contains(&report.line)
+        {
+            return Err(missing());
+        }
+        reports::lock(&mut tx, report.id).await?;
+        if !reports::give_up(&mut tx, recording, "lost").await? {
+            return Err(missing());
+        }
+        jobs::cancel(&mut tx, Kind::Fetch, recording).await?;
+        // Another call that named the same recording does not wait for this one.
+        reports::forget_source(&mut tx, recording).await?;
+        let act = Act {
+            at: Clock::system().line_now(),
+            actor: Some(&actor.name),
+            action: "recording_lost",
+            report: Some(report.id),
+            object: Some(recording),
+            ..Act::default()
+        };
+        audit::append(&mut tx, &report.line, act);
+        tx.commit().await?;
+        println!("job {id} is given up, and its recording counts as lost");
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl MemberCommand {
 
 impl Acting {
     /// The lead who acts, with their key.
-    async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
+    pub(super) async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
         let (Some(name), Some(file)) = (&self.as_name, &self.as_password_file) else {
             return Err(Failure::Usage(
                 "who does it? Name a lead with --as NAME --as-password-file FILE".into(),

@@ -6,7 +6,7 @@ use super::decide::{Decided, decide};
 use super::prepare::Prepared;
 use crate::service::Service;
 use crate::store::StoreError;
-use crate::store::cases::{self, Changes, Counted, Loaded, Wanted};
+use crate::store::cases::{self, Changes, Loaded, Wanted};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tracing::error;
@@ -177,8 +177,7 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
     let before = open(batch);
     let waiting = batch.iter().zip(&before);
     let prepared = waiting.map(|(waiting, open)| open.then_some(waiting.prepared.as_ref()));
-    let (decided, mut changes) = decide_all(service, prepared, &mut loaded);
-    let counted = changes.take_counted();
+    let (decided, changes) = decide_all(service, prepared, &mut loaded);
     if !changes.is_empty() {
         cases::write(&mut tx, changes).await?;
         tx.write_gathered().await?;
@@ -188,7 +187,6 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
         tx.commit().await?;
         service.wake.notify_one();
     }
-    count(service, counted);
     Ok(Some(decided))
 }
 
@@ -221,17 +219,4 @@ pub(super) fn decide_all<'a>(
         })
         .collect();
     (decided, changes)
-}
-
-/// Counts what was committed.
-pub(super) fn count(service: &Service, counted: Vec<Counted>) {
-    let counters = &service.counters;
-    for counted in counted {
-        match counted {
-            Counted::Call => counters.calls.add(),
-            Counted::Report => counters.reports.add(),
-            Counted::CallTaken => counters.calls_taken.add(),
-            Counted::KeyUnasked => counters.keys_unasked.add(),
-        }
-    }
 }

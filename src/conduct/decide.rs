@@ -13,7 +13,7 @@ use crate::line::Line;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::Act;
-use crate::store::cases::{Case, Counted, Loaded};
+use crate::store::cases::{Case, Loaded};
 use crate::store::jobs::Kind;
 use crate::telephony::{RecordingOutcome, Rendered};
 use crate::vault::secret::Key;
@@ -30,7 +30,8 @@ pub(super) enum Decided {
     Reply(Reply, Option<Box<Case>>),
     /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
     Open { spoken: bool },
-    /// It tells of a recording of which it is not known which line it is for.
+    /// It tells of a recording of which it is not known which line it is for, or of the end of a call that is not known: the
+    /// provider has to be asked.
     Stray(Reply),
     /// It was answered meanwhile, from configuration and clock alone: nothing of it is written.
     Gone,
@@ -100,7 +101,7 @@ impl<'a> Deciding<'a> {
                 let Some((mut case, Some(answer))) = self.opened(line) else {
                     return Ok(Decided::Open { spoken: true });
                 };
-                case.count(Counted::Call);
+                case.count(&self.service.counters.calls);
                 let silent = self.prepared.system_now + SILENT;
                 let provider = self.prepared.provider.name();
                 case.enqueue(Kind::Watch, case.call.id, provider, silent);
@@ -115,15 +116,17 @@ impl<'a> Deciding<'a> {
 
     /// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
     /// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
-    /// its id.
+    /// its id. When the call is over and nothing is said of a recording, the provider is asked which recordings it has: their
+    /// webhooks may have been given up during an outage.
     fn fact_of_unknown_call(
         &self,
         line: Option<&Line>,
         reply: Reply,
     ) -> Result<Decided, StoreError> {
-        let fact = self.prepared.event.recording.as_ref();
-        let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
-            return Ok(Decided::Reply(reply, None));
+        let fact = match &self.prepared.event.recording {
+            Some(fact) if fact.outcome != RecordingOutcome::Absent => fact,
+            None if self.prepared.event.ended => return Ok(Decided::Stray(reply)),
+            _ => return Ok(Decided::Reply(reply, None)),
         };
         let Some(line) = line else {
             return Ok(Decided::Stray(reply));
@@ -257,7 +260,7 @@ impl<'a> Deciding<'a> {
             self.call_back(case, turn.state.step)?;
         }
         for effect in &turn.effects {
-            facts::write_effect(case, self.prepared.now, effect)?;
+            facts::write_effect(self.service, case, self.prepared.now, effect)?;
         }
         let rendered = if turn.script.0.is_empty() {
             // Nobody is there any more to hear an answer; the provider wants one all the same.
@@ -373,7 +376,7 @@ impl<'a> Deciding<'a> {
                 let mut keys = keys.show().chars();
                 let first = keys.next();
                 if keys.next().is_some() {
-                    case.count(Counted::KeyUnasked);
+                    case.count(&self.service.counters.keys_unasked);
                 }
                 first.map_or(Input::Nothing, Input::Key)
             }

@@ -14,7 +14,7 @@ use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::Act;
 use crate::store::calls::Call;
-use crate::store::cases::{Case, Counted};
+use crate::store::cases::Case;
 use crate::telephony::{Links, Provider};
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Utc};
@@ -95,7 +95,7 @@ fn take(
 ) -> Result<(), StoreError> {
     case.call.taken_step = i32::try_from(step).ok();
     case.call_changed();
-    case.count(Counted::CallTaken);
+    case.count(&service.counters.calls_taken);
     if !case.own.is_report() {
         case.set_live();
     }

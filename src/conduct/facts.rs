@@ -9,7 +9,7 @@ use crate::report::status::Move;
 use crate::service::Service;
 use crate::store::audit::Act;
 use crate::store::calls::Call;
-use crate::store::cases::{Case, Counted, NewRecording};
+use crate::store::cases::{Case, NewRecording};
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{EntryRow, RecordingRow};
 use crate::store::strays::{self, Stray};
@@ -201,7 +201,7 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
         None => now.year(),
     };
     case.queue(year);
-    case.count(Counted::Report);
+    case.count(&service.counters.reports);
     let (line, report) = (case.call.line.clone(), case.own.id);
     // Its reference, the link's detail, is known at the commit.
     let act = Act {
@@ -211,6 +211,28 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
         ..Act::default()
     };
     case.act(&line, act);
+}
+
+/// Has a job ask the provider for the recordings of a call that is over and that no row is of.
+pub(super) async fn ask_about_call(
+    service: &Service,
+    tx: &mut Tx,
+    provider: &str,
+    event: &Event,
+    lookup: &[u8; 32],
+) -> Result<(), StoreError> {
+    let stray = Stray {
+        id: random_id(),
+        sid: service.seal_sid(provider, event.call.show()),
+        call: None,
+        whole_call: true,
+    };
+    let hour = hour(service.clock.line_now());
+    if strays::insert(tx, &stray, lookup, hour).await? {
+        let now = service.clock.system_now();
+        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
@@ -228,6 +250,7 @@ pub(super) async fn keep_stray(
         id: random_id(),
         sid: service.seal_sid(provider, fact.id.show()),
         call: named.then(|| service.seal_sid(provider, event.call.show())),
+        whole_call: false,
     };
     let hour = hour(service.clock.line_now());
     if strays::insert(tx, &stray, &lookup, hour).await? {
@@ -244,6 +267,7 @@ pub(super) async fn keep_stray(
 ///
 /// When the key of the report in the database is none.
 pub(super) fn write_effect(
+    service: &Service,
     case: &mut Case,
     now: DateTime<Utc>,
     effect: &Effect,
@@ -251,7 +275,7 @@ pub(super) fn write_effect(
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            case.count(Counted::KeyUnasked);
+            case.count(&service.counters.keys_unasked);
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.

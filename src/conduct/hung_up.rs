@@ -36,7 +36,7 @@ pub fn hung_up(service: &Service, case: &mut Case, state: State) -> Result<State
     };
     let turn = flow::next(line, around, state, input);
     for effect in &turn.effects {
-        write_effect(case, around.now, effect)?;
+        write_effect(service, case, around.now, effect)?;
     }
     Ok(turn.state)
 }

@@ -75,7 +75,7 @@ pub async fn conduct(
                 prepare::open(service, &mut prepared, spoken).await?;
             }
             batch::Outcome::Stray(back, reply) => {
-                keep_without_call(service, provider.as_ref(), &back.event).await?;
+                keep_unknown(service, provider.as_ref(), &back.event, &back.lookup).await?;
                 return Ok(reply);
             }
         }
@@ -105,18 +105,32 @@ pub async fn keep_without_call(
     Ok(())
 }
 
+/// Keeps what is told of a call that no row is of: the recording, where it is not known which line it is for, or the call
+/// itself when it is over.
+async fn keep_unknown(
+    service: &Service,
+    provider: &dyn Provider,
+    event: &Event,
+    lookup: &[u8; 32],
+) -> Result<(), StoreError> {
+    if event.recording.is_some() {
+        return keep_without_call(service, provider, event).await;
+    }
+    let mut tx = service.db.begin().await?;
+    facts::ask_about_call(service, &mut tx, provider.name(), event, lookup).await?;
+    tx.commit().await?;
+    service.wake.notify_one();
+    Ok(())
+}
+
 /// Writes what a job decided about a call, and commits.
 ///
 /// # Errors
 ///
 /// When the database fails; then nothing was changed.
-pub async fn commit(service: &Service, mut tx: Tx, case: Case) -> Result<(), StoreError> {
-    let mut changes = case.changes;
-    let counted = changes.take_counted();
-    cases::write(&mut tx, changes).await?;
-    tx.commit().await?;
-    batch::count(service, counted);
-    Ok(())
+pub async fn commit(mut tx: Tx, case: Case) -> Result<(), StoreError> {
+    cases::write(&mut tx, case.changes).await?;
+    tx.commit().await
 }
 
 /// What a caller hears at a number no line has.

@@ -266,19 +266,22 @@ impl Prepared {
     /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
     pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
         let config = &service.config;
-        config.line_dialled(self.event.to.show()).or_else(|| {
-            let named = match &self.hook {
-                Hook::Step(at) | Hook::Recording(Some(at)) => Some(&at.line),
-                _ => None,
-            };
-            let of_facts = matches!(self.hook, Hook::Status | Hook::Recording(_))
-                || (self.hook == Hook::Fallback && self.is_of_end());
-            let only = match config.lines.as_slice() {
-                [only] if of_facts => Some(&only.line),
-                _ => None,
-            };
-            named.and_then(|id| config.line(id)).or(only)
-        })
+        let dialled = self.event.to.show();
+        let named = match &self.hook {
+            Hook::Step(at) | Hook::Recording(Some(at)) => config.line(&at.line),
+            _ => None,
+        };
+        let of_facts = matches!(self.hook, Hook::Status | Hook::Recording(_))
+            || (self.hook == Hook::Fallback && self.is_of_end());
+        let only = match config.lines.as_slice() {
+            [only] if of_facts => Some(&only.line),
+            _ => None,
+        };
+        config
+            .line_dialled(dialled)
+            .or(named)
+            .or_else(|| config.line_called(dialled))
+            .or(only)
     }
 
     /// Does it tell of something recorded, or of the end of the call?

@@ -35,6 +35,8 @@ pub struct Standing {
     pub recent: Recent,
     /// Jobs of the whole service that keep failing; an operator should look.
     pub jobs_failing: i64,
+    /// Those of them that are for this line's calls and recordings.
+    pub jobs_failing_here: i64,
     /// Receipts that two callers were told, of reports that are not closed.
     pub shared_receipts: i64,
     /// Recordings of the whole service of which it is not known yet which line they are for.
@@ -70,6 +72,7 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,
         jobs_failing: jobs::count_failing(&mut tx).await?,
+        jobs_failing_here: jobs::count_failing_of(&mut tx, &line.id).await?,
         shared_receipts: reports::shared_receipts(&mut tx, &line.id).await?,
         strays: strays::count(&mut tx).await?,
     })

@@ -31,6 +31,7 @@ impl Exchange {
     /// | `GET /2010-04-01/Accounts/{account}/Recordings/{sid}.wav`, or without an extension | the audio |
     /// | `GET …/Recordings/{sid}.json` | what is known of it |
     /// | `DELETE …/Recordings/{sid}.json`, or without an extension | 204; 404 once it is gone |
+    /// | `GET …/Recordings.json` | the account's recordings, on one page |
     /// | `GET …/Calls/{sid}.json` | how the call stands |
     /// | `GET …/Calls/{sid}/Recordings.json` | its recordings, on one page |
     #[expect(
@@ -43,6 +44,10 @@ impl Exchange {
             .route(
                 &format!("{ACCOUNT}/Recordings/{{file}}"),
                 get(recording).delete(recording_delete),
+            )
+            .route(
+                &format!("{ACCOUNT}/Recordings.json"),
+                get(recordings_of_account),
             )
             .route(&format!("{ACCOUNT}/Calls/{{file}}"), get(call))
             .route(
@@ -174,6 +179,19 @@ async fn call(
     .into_response()
 }
 
+async fn recordings_of_account(
+    State(inner): State<Arc<Inner>>,
+    Path(account): Path<String>,
+) -> Response {
+    let recordings = lock(&inner.recordings);
+    let recordings = recordings
+        .values()
+        .map(|recording| recording_json(&inner, recording))
+        .collect();
+    let uri = format!("/2010-04-01/Accounts/{account}/Recordings.json");
+    one_page(&uri, recordings)
+}
+
 async fn recordings_of_call(
     State(inner): State<Arc<Inner>>,
     Path((account, sid)): Path<(String, String)>,
@@ -187,6 +205,11 @@ async fn recordings_of_call(
         .map(|recording| recording_json(&inner, recording))
         .collect();
     let uri = format!("/2010-04-01/Accounts/{account}/Calls/{sid}/Recordings.json");
+    one_page(&uri, recordings)
+}
+
+/// One page with every item.
+fn one_page(uri: &str, recordings: Vec<Value>) -> Response {
     Json(json!({
         "recordings": recordings,
         "page": 0,

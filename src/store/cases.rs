@@ -12,6 +12,7 @@ use super::calls::{Call, SealedCaller};
 use super::hours::Counts;
 use super::jobs::Kind;
 use super::reports::{EntryRow, RecordingRow, ReportKeyRow};
+use crate::counters::{Counted, Counter};
 use crate::report::status::Status;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -78,19 +79,6 @@ pub(super) enum JobChange {
     Hasten { now: DateTime<Utc> },
 }
 
-/// What is counted once the changes are committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// A call was answered.
-    Call,
-    /// A call became a report.
-    Report,
-    /// The duty inspector took a call.
-    CallTaken,
-    /// A key was pressed that was not asked for.
-    KeyUnasked,
-}
-
 /// What is to be written, gathered from one webhook or from many.
 #[derive(Clone, Default)]
 pub struct Changes {
@@ -140,11 +128,6 @@ impl Changes {
             && self.jobs.is_empty()
             && self.acts.is_empty()
             && self.hours.is_empty()
-    }
-
-    /// What is to be counted once they are committed; it is taken out.
-    pub fn take_counted(&mut self) -> Vec<Counted> {
-        std::mem::take(&mut self.counted)
     }
 
     /// Adds what was decided after this.
@@ -308,8 +291,8 @@ impl Case {
         count.1 += without_message;
     }
 
-    /// Counts something for operators.
-    pub fn count(&mut self, what: Counted) {
-        self.changes.counted.push(what);
+    /// Counts one more for operators, once this is committed.
+    pub fn count(&mut self, counter: &Counter) {
+        self.changes.counted.push(Counted::One(counter.clone()));
     }
 }

@@ -134,10 +134,14 @@ statements! {
         SELECT id FROM jobs WHERE kind = $1 AND subject = $2 AND lease IS NULL", postgres: " FOR UPDATE SKIP LOCKED", ")";
     HASTEN_ONE = "UPDATE jobs SET run_after = $2, failures = 0 WHERE id = $1 AND lease IS NULL";
     HASTEN_FAILED = "UPDATE jobs SET run_after = $1, failures = 0 WHERE reason IS NOT NULL AND lease IS NULL";
+    GET = "SELECT kind, subject FROM jobs WHERE id = $1";
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
     NEXT = "SELECT run_after FROM jobs WHERE lease IS NULL AND run_after > $1 ORDER BY run_after LIMIT 1";
     COUNT = "SELECT kind, failing_since IS NOT NULL, COUNT(*) FROM jobs GROUP BY kind, failing_since IS NOT NULL";
     COUNT_FAILING = "SELECT COUNT(*) FROM jobs WHERE failing_since IS NOT NULL";
+    COUNT_FAILING_OF = "SELECT COUNT(*) FROM jobs LEFT JOIN calls ON calls.id = subject
+        LEFT JOIN recordings ON recordings.id = subject LEFT JOIN reports ON reports.n = recordings.report
+        WHERE failing_since IS NOT NULL AND COALESCE(calls.line, reports.line) = $1";
     FAILING = "SELECT kind, COUNT(*) AS count, MIN(failing_since) AS since, COALESCE(MIN(reason), '') AS reason
         FROM jobs WHERE failing_since IS NOT NULL GROUP BY kind ORDER BY kind";
     LIST = "SELECT id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running FROM jobs ORDER BY kind, subject";
@@ -270,6 +274,17 @@ pub async fn count(tx: &mut Tx) -> Result<Vec<(String, bool, i64)>> {
 pub async fn count_failing(tx: &mut Tx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
+}
+
+/// How many jobs for calls and recordings of a line keep failing.
+pub async fn count_failing_of(tx: &mut Tx, line: &str) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, COUNT_FAILING_OF, fetch_optional, line)?;
+    Ok(found.map_or(0, |(count,)| count))
+}
+
+/// The kind and the subject of a job.
+pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(String, Uuid)>> {
+    run!(tx, GET, fetch_optional, id)
 }
 
 /// The jobs that keep failing, added up by kind.

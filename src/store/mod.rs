@@ -35,6 +35,7 @@ pub mod strays;
 pub use statements::{Sql, all as all_statements};
 
 use crate::config::DatabaseAddress;
+use crate::counters::{Counted, Counter, Labelled};
 use crate::hidden::Hidden;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
@@ -83,6 +84,8 @@ pub struct Tx {
     counts: hours::Counts,
     /// Reports counted by line and status, written at the commit.
     statuses: BTreeMap<(String, String), i64>,
+    /// Operators' counters to be raised after the commit.
+    counted: Vec<Counted>,
 }
 
 /// The transaction of the database.
@@ -332,7 +335,18 @@ impl Tx {
             acts: audit::Acts::default(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
+            counted: Vec::new(),
         }
+    }
+
+    /// Counts one more for operators, once this is committed.
+    pub fn count(&mut self, counter: &Counter) {
+        self.counted.push(Counted::One(counter.clone()));
+    }
+
+    /// The same of a counter with a label.
+    pub fn count_as(&mut self, counter: &Labelled, value: &'static str) {
+        self.counted.push(Counted::As(counter.clone(), value));
     }
 
     /// The transaction of the database, for statements that are not the store's.
@@ -372,6 +386,7 @@ impl Tx {
             On::Sqlite(tx) => tx.commit().await?,
             On::Postgres(tx) => tx.commit().await?,
         }
+        self.counted.iter().for_each(Counted::add);
         Ok(())
     }
 }

@@ -188,13 +188,15 @@ CREATE TABLE steps (
     PRIMARY KEY (call, step)
 );
 
--- Recordings of calls nobody knows: kept by their id until a job has asked the provider.
+-- Recordings whose line is not known, and calls that are over and that no row is of: kept by their id until a job has asked the
+-- provider.
 CREATE TABLE strays (
-    id     UUID PRIMARY KEY,
-    lookup BYTEA NOT NULL UNIQUE,
-    sid    BYTEA NOT NULL,
-    call   BYTEA,                          -- the provider's name and id of its call, where it is known
-    hour   TIMESTAMPTZ NOT NULL
+    id         UUID PRIMARY KEY,
+    lookup     BYTEA NOT NULL UNIQUE,
+    sid        BYTEA NOT NULL,             -- the provider's name and id of the recording, or of the call
+    call       BYTEA,                      -- the provider's name and id of the recording's call, where it is known
+    whole_call BOOLEAN NOT NULL,           -- it is a call: which recordings it has is to be asked
+    hour       TIMESTAMPTZ NOT NULL
 );
 
 CREATE TABLE receipts (

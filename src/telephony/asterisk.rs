@@ -124,6 +124,10 @@ impl Provider for Asterisk {
         &self.settings.name
     }
 
+    fn account(&self) -> String {
+        format!("Asterisk at {}", self.api_url)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             speaks_while_recording: false,

@@ -155,6 +155,10 @@ impl Provider for Carrier {
         &self.name
     }
 
+    fn account(&self) -> String {
+        self.account.to_string()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.capabilities
     }

@@ -151,6 +151,10 @@ impl Provider for Jambonz {
         &self.name
     }
 
+    fn account(&self) -> String {
+        format!("account {} at {}", self.account, self.api_url)
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             speaks_while_recording: false,

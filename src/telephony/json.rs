@@ -5,9 +5,11 @@
 //! [`Fields::get`] does not give it, because two ids that differ only there would be taken for one.
 
 use serde::Deserialize;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::fmt;
 
 /// What stands for what could not be read.
 const REPLACED: char = char::REPLACEMENT_CHARACTER;
@@ -22,17 +24,31 @@ pub fn read(text: &[u8]) -> serde_json::Result<Value> {
 }
 
 /// The fields of a JSON object, each of which is parsed when it is asked for.
-pub struct Fields(HashMap<String, Box<RawValue>>);
+pub struct Fields {
+    fields: HashMap<String, Box<RawValue>>,
+    is_broken: bool,
+}
 
 impl Fields {
-    /// The fields of a JSON object; none when it is not one.
+    /// The fields of a JSON object; those before the broken place where it is no JSON; none of another value.
     pub fn new(text: &[u8]) -> Self {
-        Self(serde_json::from_str(&mended(text)).unwrap_or_default())
+        let text = mended(text);
+        let mut fields = HashMap::new();
+        let mut reader = serde_json::Deserializer::from_str(&text);
+        // Its errors are those of the fields, and those of another value.
+        let _ = reader.deserialize_map(FieldsInto(&mut fields));
+        let is_broken = serde_json::from_str::<&RawValue>(&text).is_err();
+        Self { fields, is_broken }
+    }
+
+    /// Is the text no JSON? Then fields may be missing that were meant to be there.
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Is there such a field, whatever it holds?
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.fields.contains_key(name)
     }
 
     /// A field that is a text, or a number, as a text of at most `longest` characters. `None` when there is no such
@@ -44,11 +60,29 @@ impl Fields {
 
     /// A field that is a text, or a number, as a text, with U+FFFD for what could not be read.
     pub fn get_lossy(&self, name: &str) -> Option<String> {
-        match Value::deserialize(&**self.0.get(name)?).ok()? {
+        match Value::deserialize(&**self.fields.get(name)?).ok()? {
             Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         }
+    }
+}
+
+/// Reads the fields of an object into a map, which keeps what was read before an error.
+struct FieldsInto<'a>(&'a mut HashMap<String, Box<RawValue>>);
+
+impl<'de> Visitor<'de> for FieldsInto<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry()? {
+            self.0.insert(name, value);
+        }
+        Ok(())
     }
 }
 

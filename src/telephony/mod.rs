@@ -466,6 +466,10 @@ pub trait Provider: Send + Sync {
     /// Its name in the configuration.
     fn name(&self) -> &str;
 
+    /// The account and address that its ids of calls and recordings are of, in words for an operator. Ids of another
+    /// account say nothing here, and its 404 says nothing about them.
+    fn account(&self) -> String;
+
     /// What it can and can't do.
     fn capabilities(&self) -> Capabilities;
 
@@ -506,8 +510,8 @@ pub trait Provider: Send + Sync {
     /// it may be deleted at another address than it is fetched from. [`Self::is_gone`] does.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
 
-    /// True when the address that a recording is fetched from answers that it does not exist. That the provider is only
-    /// not ready to serve it is no such answer.
+    /// True when the address that a recording is fetched from answers that it does not exist, and the account itself
+    /// answers right after that. That the provider is only not ready to serve it is no such answer.
     ///
     /// # Errors
     ///

@@ -70,6 +70,7 @@ pub fn provider(
                 below_calls: false,
             },
             sound: Sound::Here(None),
+            moves: false,
             client,
         },
     })

@@ -15,7 +15,9 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
     if api.scheme() != "http" || !is_loopback(&api) {
         return Err(BadSettings::NotLoopback);
     }
-    twilio::provider(settings, client)
+    let mut carrier = twilio::provider(settings, client)?;
+    carrier.account.moves = true;
+    Ok(carrier)
 }
 
 #[cfg(test)]
@@ -23,6 +25,33 @@ mod tests {
     use super::*;
     use crate::hidden::Hidden;
     use crate::telephony::rest::loopback_client;
+
+    #[test]
+    fn its_ids_outlive_a_change_of_port_and_those_of_others_do_not() {
+        use crate::telephony::Provider;
+        let client = loopback_client().unwrap();
+        let settings = |account: &str, port: u16| TwilioSettings {
+            name: "one".to_owned(),
+            account: account.to_owned(),
+            auth_tokens: vec![Hidden::new("token".to_owned())],
+            signing_keys: Vec::new(),
+            api_url: format!("http://127.0.0.1:{port}"),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+        };
+        let simulated = |account, port| {
+            let carrier = provider(settings(account, port), client.clone());
+            carrier.map(|carrier| carrier.account()).unwrap()
+        };
+        let carrier = |account, port| {
+            let carrier = twilio::provider(settings(account, port), client.clone());
+            carrier.map(|carrier| carrier.account()).unwrap()
+        };
+        assert_eq!(simulated("AC1", 1), simulated("AC1", 2));
+        assert_ne!(simulated("AC1", 1), simulated("AC2", 1));
+        assert_eq!(carrier("AC1", 1), carrier("AC1", 1));
+        assert_ne!(carrier("AC1", 1), carrier("AC1", 2));
+        assert_ne!(carrier("AC1", 1), carrier("AC2", 1));
+    }
 
     #[test]
     fn it_is_on_this_machine_only() {

@@ -69,6 +69,7 @@ pub fn provider(
                 below_calls: true,
             },
             sound: Sound::Here(settings.media),
+            moves: false,
             client,
         },
     })

@@ -79,6 +79,7 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
                 below_calls: true,
             },
             sound: Sound::HandedOut("/v2/recordings".to_owned(), settings.media),
+            moves: false,
             client,
         },
     })

@@ -75,6 +75,7 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
                 below_calls: true,
             },
             sound: Sound::Here(None),
+            moves: false,
             client,
         },
     })

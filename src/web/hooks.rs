@@ -5,7 +5,6 @@ use crate::call::flow;
 use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::config::TakeSignature;
 use crate::refusals::without_values;
-use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::telephony::wav::header as header_of;
@@ -204,7 +203,6 @@ pub(super) fn refuse(
     refused: Refused,
 ) -> Response {
     service.counters.webhooks_refused.add();
-    security_log::webhook_refused();
     let url = without_values(&raw.url);
     tell(service, provider, refused.check(), &url, refused.advice());
     match refused {
@@ -225,12 +223,13 @@ pub(super) fn tell(
     let now = service.clock.system_now();
     if let Some(not_logged) = service.refusals.count(provider, check, now) {
         warn!(
+            target: "security",
             provider,
             check,
             address = url,
             not_logged,
             advice,
-            "webhook refused"
+            "security: webhook refused"
         );
     }
 }
@@ -257,7 +256,7 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
         Hook::Step(at) => service.config.line(&at.line),
         _ => None,
     };
-    let Some(line) = named.or_else(|| service.config.line_dialled(event.to.show())) else {
+    let Some(line) = named.or_else(|| service.config.line_called(event.to.show())) else {
         return Conducted::Script(conduct::not_in_service(service, provider));
     };
     // Whoever has just spoken is thanked, and not asked to say it all again.
@@ -313,8 +312,8 @@ pub(super) async fn take(
         let Some(recording) = found.map_err(|error| error.to_string())? else {
             return Ok(StatusCode::NOT_FOUND.into_response());
         };
-        let provider = service.providers.get(&recording.provider);
-        let provider = provider.ok_or_else(|| "its provider is not configured".to_owned())?;
+        let provider = service.provider_that_knows(&recording);
+        let provider = provider.map_err(|error| error.to_string())?;
         let audio = copy(provider.as_ref(), &recording.id).await;
         audio.map(wav).map_err(|error| error.to_string())
     };

@@ -2,7 +2,6 @@
 
 use super::hooks::tell;
 use crate::conduct::{self, Arriving};
-use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::telephony::Provider;
@@ -104,7 +103,6 @@ pub(super) async fn listen(
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {
             service.counters.webhooks_refused.add();
-            security_log::webhook_refused();
             let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
             let advice = "the key in the address or the credentials beside it are not those of a running call";
             tell(&service, &name, "stream key", &url, advice);

@@ -3,7 +3,7 @@
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::reports::{self, RecordingRow};
-use crate::telephony::ProviderError;
+use crate::telephony::{Provider, ProviderError};
 use chrono::TimeDelta;
 use std::io;
 use std::sync::Arc;
@@ -37,10 +37,12 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         for copy in copies.chain([&recording]) {
             must_be_whole(service, copy).await?;
         }
-        let provider = service
-            .providers
-            .get(&source.provider)
-            .ok_or_else(|| super::not_configured(&source.provider))?;
+        let streams = |provider: &&Arc<dyn Provider>| provider.capabilities().streams_recordings;
+        let provider = match service.providers.get(&source.provider).filter(streams) {
+            // Nothing rests there, at whatever account.
+            Some(streaming) => streaming,
+            None => service.provider_that_knows(&source)?,
+        };
         if !provider.capabilities().deletes {
             // It stays there as long as the account keeps recordings, and nobody is told otherwise.
             let mut tx = service.db.begin().await?;
@@ -55,9 +57,12 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// Does a recording still have to be fetched? One that was lost may be fetched after all.
+/// Does a recording still have to be fetched? One that was lost may be fetched after all, unless a lead has given it up: then
+/// its id is forgotten.
 fn is_needed(recording: &RecordingRow) -> bool {
-    !recording.deleted && !matches!(recording.state.as_str(), "sealed" | "absent")
+    !recording.deleted
+        && recording.sid.is_some()
+        && !matches!(recording.state.as_str(), "sealed" | "absent")
 }
 
 async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<(), Unfinished> {
@@ -87,7 +92,7 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
 
 /// Has it deleted. Proof is that it cannot be fetched any more where it was fetched from; what the request to delete it was
 /// answered is not.
-async fn prove_gone(provider: &dyn crate::telephony::Provider, id: &str) -> Result<(), Unfinished> {
+async fn prove_gone(provider: &dyn Provider, id: &str) -> Result<(), Unfinished> {
     match provider.delete(id).await {
         Ok(()) | Err(ProviderError::NotFound) => {}
         Err(error) => return Err(error.into()),

@@ -56,10 +56,7 @@ async fn download(
     source: &ProviderRef,
     report: &Report,
 ) -> Result<(Finished, Wav, Vec<u8>), Unfinished> {
-    let provider = service
-        .providers
-        .get(&source.provider)
-        .ok_or_else(|| super::not_configured(&source.provider))?;
+    let provider = service.provider_that_knows(source)?;
     let recipient: Recipient = report
         .recipient
         .parse()

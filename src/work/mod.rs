@@ -19,7 +19,7 @@ mod watch;
 
 pub use settle::most_asks as settle_asks;
 
-use crate::service::Service;
+use crate::service::{Service, Unaskable};
 use crate::store::jobs::{self, JobRow};
 use crate::store::{StoreError, Tx};
 use crate::telephony::ProviderError;
@@ -54,8 +54,9 @@ pub(crate) enum Unfinished {
     Busy(String, TimeDelta),
     /// Nothing is wrong; it is just not time yet.
     Later(TimeDelta),
-    /// What the job needs of this machine is not there: it is tried again after this time, and counts as no failure.
-    Waiting(TimeDelta),
+    /// The folder of recordings is not there, or not the installation's own: people are told at once, and it is tried again
+    /// after [`WAIT_FOR_FOLDER`], however often it has failed.
+    NoFolder(String),
     /// The lease was lost, or could not be renewed: another worker may be at it.
     LeaseLost,
 }
@@ -75,6 +76,12 @@ impl From<ProviderError> for Unfinished {
             }
             _ => Self::Failed(reason),
         }
+    }
+}
+
+impl From<Unaskable> for Unfinished {
+    fn from(error: Unaskable) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 
@@ -99,9 +106,10 @@ impl From<tokio::task::JoinError> for Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(reason) | Self::Busy(reason, _) => f.write_str(reason),
+            Self::Failed(reason) | Self::Busy(reason, _) | Self::NoFolder(reason) => {
+                f.write_str(reason)
+            }
             Self::Later(_) => f.write_str("not yet"),
-            Self::Waiting(_) => f.write_str("waiting for the folder of recordings"),
             Self::LeaseLost => f.write_str("the lease was lost"),
         }
     }
@@ -110,7 +118,7 @@ impl fmt::Display for Unfinished {
 /// How long a job waits for the folder of recordings.
 const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
 
-/// Puts the job off unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
+/// Fails the job unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
 /// nothing deleted at the provider on the strength of what is there.
 async fn own_folder(service: &Service) -> Result<(), Unfinished> {
     let recordings = service.recordings.clone();
@@ -118,19 +126,13 @@ async fn own_folder(service: &Service) -> Result<(), Unfinished> {
         Ok(()) => Ok(()),
         Err(error) => {
             service.health.folder_is_missing(&error);
-            Err(Unfinished::Waiting(WAIT_FOR_FOLDER))
+            Err(Unfinished::NoFolder(error.to_string()))
         }
     }
 }
 
 fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
-}
-
-fn not_configured(provider: &str) -> Unfinished {
-    Unfinished::Failed(format!(
-        "no [[provider]] is named {provider}; configure it under this name again"
-    ))
 }
 
 /// Bytes as hex digits.

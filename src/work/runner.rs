@@ -1,7 +1,9 @@
 //! Claims jobs, does them, tries them again for as long as they fail.
 
 use super::slots::Slots;
-use super::{Claimed, Unfinished, alarm, delete, fetch, pace, settle, strays, watch};
+use super::{
+    Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
+};
 use crate::clock::{hour, instant, random_id};
 use crate::service::Service;
 use crate::store::StoreError;
@@ -21,6 +23,8 @@ const RENEW_AFTER: Duration = Duration::from_secs(20);
 const RENEW_WITHIN: Duration = Duration::from_secs(5);
 /// How soon renewing is tried again when it fails.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
+/// How soon a job's outcome is written again when that fails.
+const WRITE_AGAIN: Duration = Duration::from_millis(500);
 /// After so long without a renewal the work is given up: with what claiming or renewing took, before the lease runs out.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
 /// How long to sleep when there is nothing to do. Another node may enqueue without ringing our bell.
@@ -134,21 +138,44 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
         result = carry_out(service, kind, job) => result,
         () = keep_lease(|| renew(service, job)) => Err(Unfinished::LeaseLost),
     };
-    let put_back = match result {
+    match result {
         Ok(()) => {
             // Not above debug: a log line has an exact time, and that is sealed.
             debug!(job = %kind, subject = %job.row.subject, "job done");
-            Ok(())
         }
-        Err(Unfinished::LeaseLost) => Ok(()),
-        Err(Unfinished::Later(wait) | Unfinished::Waiting(wait)) => {
-            put_off(service, job, wait).await
+        Err(Unfinished::LeaseLost) => {}
+        Err(reason) => {
+            if !matches!(reason, Unfinished::Later(_)) {
+                service.counters.jobs_failed.add();
+            }
+            put_back(service, kind, job, &reason).await;
         }
-        Err(reason) => fail(service, kind, job, &reason).await,
+    }
+}
+
+/// Writes down that a job is to be tried again. Where the database does not take that, as on a full disk, it is tried again
+/// until the lease runs out: the job would wait for that otherwise.
+async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinished) {
+    let mut closing = service.closing.subscribe();
+    let writing = async {
+        let mut told = false;
+        loop {
+            let written = match reason {
+                Unfinished::Later(wait) => put_off(service, job, *wait).await,
+                reason => fail(service, kind, job, reason).await,
+            };
+            let Err(error) = written else { return };
+            if !told {
+                warn!(job = %kind, %error, "a job's outcome cannot be written down; trying again");
+                told = true;
+            }
+            tokio::time::sleep(WRITE_AGAIN).await;
+        }
     };
-    if let Err(error) = put_back {
-        // Its lease runs out, and it is claimed again.
-        warn!(job = %kind, %error, "a job's outcome cannot be written down");
+    tokio::select! {
+        _ = tokio::time::timeout(GIVE_UP_AFTER, writing) => {}
+        // The service stops: the job is claimed again when the lease has run out.
+        _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 
@@ -217,7 +244,6 @@ async fn fail(
     job: &Claimed,
     reason: &Unfinished,
 ) -> Result<(), StoreError> {
-    service.counters.jobs_failed.add();
     let failures = job.row.failures.saturating_add(1);
     debug!(job = %kind, subject = %job.row.subject, failures, %reason, "job to be tried again");
     let wait = match reason {
@@ -227,9 +253,13 @@ async fn fail(
         }
         _ => pace::wait(failures),
     };
+    let (wait, told) = match reason {
+        Unfinished::NoFolder(_) => (WAIT_FOR_FOLDER, true),
+        _ => (wait, pace::is_told(failures, wait)),
+    };
     let now = service.clock.system_now();
     // To the hour: a job's first tries tell when its call came.
-    let since = pace::is_told(failures, wait).then(|| hour(now));
+    let since = told.then(|| hour(now));
     let mut tx = service.db.begin().await?;
     let reason = reason.to_string();
     jobs::fail(&mut tx, job.row.id, job.lease, now + wait, &reason, since).await?;

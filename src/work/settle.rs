@@ -126,8 +126,9 @@ async fn look_for_recordings(
     call: Uuid,
     sid: &ProviderRef,
 ) -> Result<(), Unfinished> {
-    let Some(provider) = service.providers.get(&sid.provider) else {
-        return without_word(job, call, super::not_configured(&sid.provider));
+    let provider = match service.provider_that_knows(sid) {
+        Ok(provider) => provider,
+        Err(error) => return without_word(job, call, error.into()),
     };
     let Some(slot) = service.asking.take(&sid.provider) else {
         let seconds = 1 << job.row.attempts.clamp(1, 5);
@@ -164,7 +165,7 @@ async fn look_for_recordings(
                     steps.next();
                 }
             }
-            Ok(commit(service, tx, case).await?)
+            Ok(commit(tx, case).await?)
         }
         Err(reason) => without_word(job, call, reason),
     }
@@ -294,8 +295,7 @@ async fn settle(
     if report.reference.is_none() && !call.added {
         hours::add_without_message(tx, &report.line, report.received_hour);
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
-        let counter = &service.counters.calls_without_message;
-        counter.add(reached.as_str());
+        tx.count_as(&service.counters.calls_without_message, reached.as_str());
     }
     Ok(())
 }
@@ -309,7 +309,7 @@ async fn receipt_is_shared(
     [report, other]: [Uuid; 2],
 ) -> Result<(), StoreError> {
     error!(%line, %report, %other, "two callers have the same receipt; it opens neither report");
-    service.counters.receipts_shared.add();
+    tx.count(&service.counters.receipts_shared);
     for (report, other) in [(report, other), (other, report)] {
         let act = Act {
             at: hour(service.clock.line_now()),

@@ -1,5 +1,5 @@
 //! Settles a stray: asks the provider which call the recording belongs to and which number was dialled, and makes it a
-//! report of that line.
+//! report of that line. Of a call that is over and was never answered here it asks for the recordings first.
 //!
 //! It stays a stray while the provider does not say so, or names a number that no line has; where the provider cannot
 //! be asked, for good. Strays are shown to leads, in the metrics and by `dutyline check`.
@@ -8,7 +8,9 @@ use super::{Claimed, Unfinished, unreadable};
 use crate::conduct::{Hook, conduct};
 use crate::service::Service;
 use crate::store::strays;
-use crate::telephony::{Event, ProviderError, RecordingFact, RecordingOutcome};
+use crate::telephony::{
+    Event, Provider, ProviderError, ProviderRecordingId, RecordingFact, RecordingOutcome,
+};
 use std::sync::Arc;
 use tracing::{debug, warn};
 
@@ -23,16 +25,49 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     let source = service
         .open_sid(&stray.sid)
         .ok_or_else(|| unreadable("the id of a stray"))?;
-    let call = stray.call.as_ref().and_then(|call| service.open_sid(call));
-    let provider = service.providers.get(&source.provider).ok_or_else(|| {
-        Unfinished::Failed(format!("no provider {} is configured", source.provider))
-    })?;
-    let call = call.as_ref().map(|call| call.id.as_str());
-    let origin = match provider.origin(&source.id, call).await {
-        Err(ProviderError::Unsupported) => {
-            warn!(stray = %id, provider = source.provider, "stray recording stays: this provider cannot be asked for its call");
-            return finish(service, job).await;
+    let provider = service.provider_that_knows(&source)?;
+    let (recordings, call) = match stray.whole_call {
+        true => (provider.recordings_of(&source.id).await?, Some(source.id)),
+        false => {
+            let call = stray.call.as_ref().and_then(|call| service.open_sid(call));
+            (vec![source.id.into()], call.map(|call| call.id))
         }
+    };
+    for recording in recordings {
+        match settle(service, provider, recording, call.as_deref()).await? {
+            Settled::Yes => {}
+            Settled::CannotBeAsked => {
+                warn!(stray = %id, provider = source.provider, "stray recording stays: this provider cannot be asked for its call");
+                return finish(service, job).await;
+            }
+        }
+    }
+    let mut tx = service.db.begin().await?;
+    job.done(&mut tx).await?;
+    strays::delete(&mut tx, id).await?;
+    tx.commit().await?;
+    // Not above debug: a log line has an exact time, and that of a call is sealed.
+    debug!(stray = %id, "stray settled");
+    Ok(())
+}
+
+/// Whether a recording was settled.
+enum Settled {
+    /// It is a recording of a call now.
+    Yes,
+    /// The provider has no way to ask for its call.
+    CannotBeAsked,
+}
+
+/// Makes a recording one of its call, as the provider names it.
+async fn settle(
+    service: &Arc<Service>,
+    provider: &Arc<dyn Provider>,
+    recording: ProviderRecordingId,
+    call: Option<&str>,
+) -> Result<Settled, Unfinished> {
+    let origin = match provider.origin(recording.show(), call).await {
+        Err(ProviderError::Unsupported) => return Ok(Settled::CannotBeAsked),
         origin => origin?,
     };
     if service.config.line_dialled(origin.to.show()).is_none() {
@@ -46,7 +81,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         to: origin.to,
         from: origin.from,
         recording: Some(RecordingFact {
-            id: source.id.into(),
+            id: recording,
             outcome: RecordingOutcome::Completed {
                 seconds: None,
                 end: None,
@@ -55,13 +90,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         ..Event::nothing()
     };
     conduct(service, provider, &Hook::Recording(None), &event).await?;
-    let mut tx = service.db.begin().await?;
-    job.done(&mut tx).await?;
-    strays::delete(&mut tx, id).await?;
-    tx.commit().await?;
-    // Not above debug: a log line has an exact time, and that of a call is sealed.
-    debug!(stray = %id, "stray recording settled");
-    Ok(())
+    Ok(Settled::Yes)
 }
 
 async fn finish(service: &Service, job: &Claimed) -> Result<(), Unfinished> {

@@ -29,7 +29,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         job.done(&mut tx).await?;
         if let Some(mut case) = case {
             end_call(service, &mut case);
-            return Ok(commit(service, tx, case).await?);
+            return Ok(commit(tx, case).await?);
         }
         return Ok(tx.commit().await?);
     }
@@ -43,11 +43,11 @@ async fn asked(service: &Service, call: &calls::Call) -> bool {
     let Some((sid, _)) = open_state(service, call) else {
         return false;
     };
-    match service.providers.get(&sid.provider) {
-        Some(provider) => provider
+    match service.provider_that_knows(&sid) {
+        Ok(provider) => provider
             .ask(&sid.id)
             .await
             .is_ok_and(|standing| standing.ended),
-        None => false,
+        Err(_) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Calls over an Asterisk: the stand-in dials our socket and does what it is told.
 
 use crate::support::pbx::{Faults, Pbx, Waiting};
-use crate::support::{Database, NUMBER, OPEN, TOKEN, TestLine, wav};
+use crate::support::{DEADLINE, Database, NUMBER, OPEN, TOKEN, TestLine, sql, wav};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -240,6 +240,35 @@ on_both_with_pbx! {
         report(line, &[speech(8)]).await;
         assert_eq!(pbx.stored(), ["somebody-elses"]);
     }
+
+    async fn a_recording_that_could_not_be_looked_into_is_looked_into_again_soon(line, pbx) {
+        pbx.disconnect();
+        pbx.set_faults(Faults { live_unknown: 2, ..Faults::default() });
+        let nil = uuid::Uuid::nil();
+        pbx.leave_behind(&format!("duty.{NUMBER}.{nil}.0.1795.9"), speech(8));
+        pbx.dial_service(&line.url, TOKEN).await.unwrap();
+        report(line, &[speech(8)]).await;
+    }
+
+    async fn a_recording_told_of_while_the_database_fails_is_noted_soon_after(line, pbx) {
+        let nil = uuid::Uuid::nil();
+        let name = format!("duty.{NUMBER}.{nil}.0.1795.9");
+        pbx.until_looked().await;
+        pbx.leave_behind(&name, speech(8));
+        sql::run(line.db(), "ALTER TABLE recordings RENAME TO recordings_away", &[]).await;
+        // No call knows of it: only this event tells of it.
+        pbx.finish_recording(&name, speech(8));
+        until_refused(line).await;
+        sql::run(line.db(), "ALTER TABLE recordings_away RENAME TO recordings", &[]).await;
+        report(line, &[speech(8)]).await;
+    }
+}
+
+/// Waits until something could not be written down.
+async fn until_refused(line: &TestLine) {
+    let refused = async { while line.counter("webhooks_blunt").await == 0 {} };
+    let waited = tokio::time::timeout(DEADLINE, refused).await;
+    assert!(waited.is_ok(), "everything is written down");
 }
 
 async fn reqwest_status(url: &str) -> u16 {

@@ -143,6 +143,37 @@ async fn a_full_folder_of_recordings_does_not_stop_calls_small_disk() {
     line.finish().await;
 }
 
+/// A job was claimed before the disk was full, and failed on it: it is tried again when there is room, and does not wait for
+/// its lease to run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_failed_on_a_full_disk_is_tried_again_when_there_is_room() {
+    // As a disk does that has room for a claim alone: a job can neither be removed nor put back.
+    const FULL: &str = "CREATE TRIGGER full_1 BEFORE DELETE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END;
+        CREATE TRIGGER full_2 BEFORE UPDATE ON jobs WHEN NEW.lease IS NULL BEGIN SELECT RAISE(ABORT, 'full'); END;";
+    const ROOM: &str = "DROP TRIGGER full_1; DROP TRIGGER full_2;";
+    let line = TestLine::open(Database::sqlite()).await;
+    let call = line.exchange.dial(CALLER, NUMBER).await.unwrap().id;
+    // The watch over the call is taken away by the webhook that ends it.
+    line.forget_jobs_of("watch").await;
+    let Db::Sqlite { writer, .. } = line.db() else {
+        panic!("SQLite");
+    };
+    sqlx::raw_sql(FULL).execute(writer).await.unwrap();
+    line.exchange.hang_up(&call).await.unwrap();
+    let failed = async {
+        while line.service().counters.jobs_failed.get() == 0 {
+            crate::support::pause().await;
+        }
+    };
+    let failed = tokio::time::timeout(DEADLINE, failed).await;
+    assert!(failed.is_ok(), "the job fails");
+    sqlx::raw_sql(ROOM).execute(writer).await.unwrap();
+    // A lease is 60 s.
+    let settled = tokio::time::timeout(Duration::from_secs(20), line.until_settled()).await;
+    assert!(settled.is_ok(), "{:?}", queue::all(line.db()).await);
+    line.finish().await;
+}
+
 /// Waits until the only job of a kind was tried and has failed.
 async fn tried(line: &TestLine, kind: &str) {
     let mut worked = line.service().worked.subscribe();

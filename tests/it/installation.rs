@@ -5,9 +5,13 @@ use crate::support::queue::{self, Job};
 use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
-use crate::support::{Binary, DEADLINE, Database, LEAD, client, configuration, pause};
+use crate::support::{
+    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql,
+};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
+use dutyline::simulator::SAMPLE;
+use dutyline::vault::recordings::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -19,33 +23,57 @@ async fn ready(binary: &Binary) -> StatusCode {
     client().get(url).send().await.expect("an answer").status()
 }
 
-async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
+pub(crate) async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
     let answer = webhook.post(&binary.client, &binary.url).await.unwrap();
     assert!(matches!(answer.status, 200 | 204), "{answer:?}");
     answer
 }
 
-/// Waits until a job of this kind was put off, which does not count as a failure.
-async fn put_off(binary: &Binary, kind: &str) {
+/// Waits until a job of this kind keeps failing, which `check` and `jobs list` say; it is tried again within a minute.
+async fn keeps_failing(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     let waiting = async {
-        let soon = Clock::system().system_now() + TimeDelta::seconds(10);
-        let is_put_off =
-            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.run_after > soon;
+        let is_failing =
+            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.failures > 0;
         loop {
-            if let Some(job) = queue::all(&db).await.into_iter().find(is_put_off) {
-                return job.failures;
+            if let Some(job) = queue::all(&db).await.into_iter().find(is_failing) {
+                return job;
             }
             pause().await;
         }
     };
     let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    let failures = waited.unwrap_or_else(|_| panic!("no {kind} was put off; {}", binary.log()));
-    assert_eq!(failures, 0);
+    let job = waited.unwrap_or_else(|_| panic!("no {kind} failed; {}", binary.log()));
+    assert!(job.run_after < Clock::system().system_now() + TimeDelta::seconds(60));
     db.close().await;
+    let metrics = binary.metrics().await;
+    let failing = format!("dutyline_jobs{{kind=\"{kind}\",state=\"failing\"}} 1");
+    assert!(metrics.contains(&failing), "{metrics}");
+    let check = binary.try_run(&["check"]);
+    assert_eq!(check.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&check.stdout).into_owned() + &stderr(&check);
+    assert!(
+        said.contains(&format!("✗ jobs: 1 of kind {kind} keep failing")),
+        "{said}"
+    );
 }
 
-async fn hurry(binary: &Binary, kind: &str) {
+/// Tries a job again, and waits until no job is left.
+async fn done_at_last(binary: &Binary, kind: &str) {
+    hurry(binary, kind).await;
+    let db = binary.db().await;
+    let waiting = async {
+        while queue::all(&db).await.iter().any(|job| job.kind == kind) {
+            pause().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, waiting).await;
+    assert!(waited.is_ok(), "{kind} is not done; {}", binary.log());
+    db.close().await;
+    binary.quiet().await;
+}
+
+pub(crate) async fn hurry(binary: &Binary, kind: &str) {
     let db = binary.db().await;
     queue::make_due(&db, kind).await;
     db.close().await;
@@ -75,22 +103,21 @@ async fn a_missing_mount_is_not_filled() {
     twilio.record(&story, &speech(), false);
     let recorded = story.recorded(guidance.address("Record", "action"));
     send(&binary, &recorded).await;
-    put_off(&binary, "fetch").await;
+    keeps_failing(&binary, "fetch").await;
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert!(binary.log().contains("is its file system mounted?"));
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
     assert_eq!(ready(&binary).await, StatusCode::OK);
-    hurry(&binary, "fetch").await;
-    binary.quiet().await;
+    done_at_last(&binary, "fetch").await;
     assert_eq!(binary.files().len(), 1);
 
     // It is gone again when the call ends: what is not there is not taken for damaged.
     fs::rename(&folder, &elsewhere).unwrap();
     fs::create_dir(&folder).unwrap();
     send(&binary, &story.status()).await;
-    put_off(&binary, "delete").await;
+    keeps_failing(&binary, "delete").await;
     assert!(!twilio.is_gone(&story));
     assert!(
         binary
@@ -111,8 +138,7 @@ async fn a_missing_mount_is_not_filled() {
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
-    hurry(&binary, "delete").await;
-    binary.quiet().await;
+    done_at_last(&binary, "delete").await;
     assert!(twilio.is_gone(&story));
     let report = binary.lead().await.only_report().await;
     assert!(binary.lead().await.recording(&report, 1).await == speech());
@@ -432,4 +458,37 @@ fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let started = stderr(&ended(folder, &["serve"]));
     assert!(started.contains(sentence), "{started}");
+}
+
+/// Where the folder of recordings has no marker, `init` names the id that belongs there, and keeps to it when it is run again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_id_that_init_names_is_the_installation_s() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let call = line
+        .exchange
+        .dial("+8613800138000", NUMBER)
+        .await
+        .unwrap()
+        .id;
+    line.exchange.press(&call, "1").await.unwrap();
+    let speech = bytes::Bytes::from_static(SAMPLE);
+    let spoken = line.exchange.speak(&call, speech, None).await;
+    spoken.unwrap();
+    line.exchange.hang_up(&call).await.unwrap();
+    line.until_reports(1).await;
+    // A database with recordings that was not set up as an installation yet.
+    sql::run(line.db(), "DELETE FROM installation", &[]).await;
+    let marker = line.recordings().join(MARKER);
+    fs::remove_file(&marker).unwrap();
+    fs::write(line.path().join("password"), LEAD.1).unwrap();
+    let init = ["init", "--lead", LEAD.0, "--password-file", "password"];
+    let refused = line.cli(&init).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = stderr(&refused);
+    let (_, rest) = said.split_once("write the line ").expect("an id");
+    let id = rest.split(' ').next().unwrap();
+    fs::write(&marker, format!("{id}\n")).unwrap();
+    let made = line.cli(&init).await;
+    assert!(made.status.success(), "{made:?}");
+    line.finish().await;
 }

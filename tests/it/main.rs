@@ -16,6 +16,7 @@ mod browser;
 #[path = "../sip/mod.rs"]
 mod sip;
 
+mod accounts;
 mod api;
 mod asterisk;
 mod calling_back;

@@ -286,6 +286,8 @@ async fn a_refusal_is_explained_in_the_log_once_a_minute() {
         assert!(line.contains(&format!("address=\"{shown}\"")), "{line}");
         assert!(line.contains("advice="), "{line}");
     }
+    let refusals = log.lines().filter(|line| line.contains("webhook refused"));
+    assert_eq!(refusals.count(), refused.len(), "one line each: {log}");
     for value in [MARK, ACCOUNT, TOKEN, "fcg-5&", &other_fits, &stale, basic] {
         let told = log.lines().filter(|line| line.contains("webhook refused"));
         for line in told {

@@ -28,6 +28,10 @@ impl Provider for Speechless {
         self.0.name()
     }
 
+    fn account(&self) -> String {
+        self.0.account()
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             has_voice: false,

@@ -1,7 +1,7 @@
 //! Recordings that are told of without saying which line they are for.
 
 use crate::support::pbx::Pbx;
-use crate::support::standin::StandIn;
+use crate::support::standin::{Hold, StandIn};
 use crate::support::webhooks::{Story, speech};
 use crate::support::{
     Binary, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, client, queue, two_lines,
@@ -180,6 +180,70 @@ async fn only_a_line_named_by_us_is_believed() {
     line.idle().await;
     let report = line.lead().await.only_report().await;
     assert_eq!(report["line"], LINES[1]);
+    line.finish().await;
+}
+
+/// The outage outlasted every callback but the one that the call is over.
+async fn a_call_is_asked_about(database: Database) {
+    let twilio = StandIn::start().await;
+    let url = twilio.url.clone();
+    let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
+    let (said, silent) = (Story::new(), Story::new());
+    twilio.record(&said, &speech(), true);
+    for story in [&said, &silent] {
+        twilio.dialled(story, OTHER_NUMBER);
+        twilio.end(story);
+        for _ in 0..2 {
+            let over = story.status().post(&client(), &line.url).await.unwrap();
+            assert_eq!(over.status, 204);
+        }
+    }
+    line.until_reports(1).await;
+    let lead = line.lead().await;
+    let report = lead.only_report().await;
+    assert_eq!(report["line"], LINES[1]);
+    assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
+    assert_eq!(lead.recording(&report, 1).await, speech());
+    assert!(twilio.is_gone(&said));
+    assert_eq!(line.rows().await["strays"], 0);
+    assert_eq!(
+        line.rows().await["calls"],
+        1,
+        "of the silent one nothing is kept"
+    );
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for_sqlite() {
+    a_call_is_asked_about(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for_postgres() {
+    a_call_is_asked_about(Database::postgres().await).await;
+}
+
+/// A call that is asked about is no recording of an unknown call: whether it has any is not known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() {
+    let twilio = StandIn::start().await;
+    let url = twilio.url.clone();
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| at(&url, toml)).await;
+    let story = Story::new();
+    twilio.record(&story, &speech(), true);
+    twilio.dialled(&story, OTHER_NUMBER);
+    twilio.hold(Some(Hold::Listing));
+    let over = story.status().post(&client(), &line.url).await.unwrap();
+    assert_eq!(over.status, 204);
+    twilio.holds_one().await;
+    assert_eq!(line.rows().await["strays"], 1);
+    let metrics = client().get(format!("{}/metrics", line.ops_url));
+    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("\ndutyline_strays 0\n"), "{metrics}");
+    twilio.hold(None);
+    twilio.let_go();
+    line.until_reports(1).await;
     line.finish().await;
 }
 

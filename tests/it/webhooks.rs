@@ -255,12 +255,12 @@ on_both! {
         assert!(text.contains("not in service"), "in every language spoken here: {text}");
         assert_eq!(heard.waiting, WaitingFor::Nothing);
         // Withheld, or none at all, and at an address of a line: what was dialled decides.
-        for to in ["", "anonymous", "1", "+1 887 700 9155"] {
+        for to in ["anonymous", "1", "+1 887 700 9155"] {
             let answer = line.hook(CALL, &call_form("CAother", &[("To", to)])).await;
             assert_eq!(answer.status, StatusCode::OK, "{to}");
             assert!(answer.text().contains(NOT_IN_SERVICE) && !answer.text().contains("<Record"), "{to}");
         }
-        assert_eq!(line.counter("calls_not_in_service").await, 5);
+        assert_eq!(line.counter("calls_not_in_service").await, 4);
         assert_eq!(line.counter("calls").await, 0);
         assert_eq!(line.rows().await, before, "nothing is stored");
     }
@@ -463,4 +463,22 @@ async fn half_a_request_is_no_request() {
     let alive = client().get(format!("{}/health/ready", line.ops_url));
     assert_eq!(alive.send().await.unwrap().status(), StatusCode::OK);
     line.finish().await;
+}
+
+/// A webhook that does not say which number was dialled: the only line there is answers, and of two none does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_to_an_unreadable_number_is_answered_by_the_only_line() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let mut form = call_form("CAonly", &[("To", "")]);
+    let answer = line.hook(CALL, &form).await;
+    assert!(!answer.text().contains(NOT_IN_SERVICE), "{}", answer.text());
+    assert!(answer.text().contains("<Gather"), "{}", answer.text());
+    form = call_form("CAonly", &[("To", ""), ("CallStatus", "completed")]);
+    line.hook("/hooks/twilio/status", &form).await;
+    line.finish().await;
+
+    let two = TestLine::with(Database::sqlite(), OPEN, crate::support::two_lines).await;
+    let answer = two.hook(CALL, &call_form("CAonly", &[("To", "")])).await;
+    assert!(answer.text().contains(NOT_IN_SERVICE), "{}", answer.text());
+    two.finish().await;
 }

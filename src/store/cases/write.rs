@@ -75,8 +75,7 @@ const QUEUED: (&str, &str) = (
         WHERE reports.id = queued.id AND reports.number IS NULL",
 );
 
-/// Writes changes; their links and counts are written at the commit. What is counted for operators is given back, for
-/// after the commit.
+/// Writes changes. Their links and counts are written at the commit, and operators' counters are raised after it.
 ///
 /// # Errors
 ///
@@ -95,7 +94,7 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
         jobs,
         acts,
         hours,
-        counted: _,
+        counted,
     } = changes;
     let mut statements = rows_of_reports(&new);
     let callers = new.into_iter().map(|new| new.caller);
@@ -171,6 +170,7 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
         count.0 += answered;
         count.1 += without;
     }
+    tx.counted.extend(counted);
     number(tx, queued).await
 }
 

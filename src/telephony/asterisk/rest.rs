@@ -50,7 +50,8 @@ impl Asterisk {
         }
     }
 
-    /// Not one that is still being made: that one has no file yet.
+    /// Not one that is still being made: that one has no file yet. A 404 counts only while the list of recordings answers,
+    /// and does not have it.
     pub(super) async fn recording_is_gone(&self, name: &str) -> Result<bool, ProviderError> {
         if self.is_live(name).await? {
             return Ok(false);
@@ -59,7 +60,15 @@ impl Asterisk {
         let answer = self.request(Method::GET, &path).await?;
         match answer.status() {
             StatusCode::OK => Ok(false),
-            StatusCode::NOT_FOUND => Ok(true),
+            StatusCode::NOT_FOUND => {
+                let listed = match self.stored_recordings().await {
+                    Err(ProviderError::NotFound) => {
+                        return Err(failed("it does not find its list of recordings either"));
+                    }
+                    listed => listed?,
+                };
+                Ok(listed.iter().all(|other| other.to_string() != name))
+            }
             _ => Err(refused(&answer)),
         }
     }

@@ -12,7 +12,7 @@ use super::Asterisk;
 use super::message::{self, Answer, Channel, Event, Message, Recorded, Request};
 use super::performance::{Happening, Purpose};
 use super::program::RecordingName;
-use crate::telephony::{self, Conductor, Hook, RecordingFact, RecordingOutcome};
+use crate::telephony::{self, Conducted, Conductor, Hook, RecordingFact, RecordingOutcome};
 use call::Beginning;
 use futures_util::{Stream, StreamExt};
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -92,6 +92,8 @@ struct Wire {
     calls: Mutex<HashMap<String, mpsc::UnboundedSender<Happening>>>,
     /// Channels of those who are rung, and the caller's each belongs to.
     legs: Mutex<HashMap<String, String>>,
+    /// Told when a recording could not be noted, because the database did not answer.
+    not_noted: Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -113,6 +115,7 @@ impl Wire {
             requests: AtomicU64::new(0),
             calls: Mutex::default(),
             legs: Mutex::default(),
+            not_noted: Notify::new(),
         }
     }
 
@@ -169,7 +172,11 @@ impl Wire {
                 // Its call was over before: nobody else would tell of it.
                 if !self.tell(&name.channel, Happening::Recorded(recorded.clone())) {
                     let wire = Arc::clone(self);
-                    tasks.spawn(async move { wire.note_recording(&name, &recorded).await });
+                    tasks.spawn(async move {
+                        if !wire.note_recording(&name, &recorded).await {
+                            wire.not_noted.notify_one();
+                        }
+                    });
                 }
             }
             Event::NotRecorded(recording) => {
@@ -282,10 +289,10 @@ impl Wire {
 
     // --- the conversation ----------------------------------------------------------------------------
 
-    /// Tells of a recording that is on the disk, whatever call it was of.
-    async fn note_recording(&self, name: &RecordingName, recorded: &Recorded) {
+    /// Notes a recording that is on the disk, whatever call it was of. False when it could not be written down.
+    async fn note_recording(&self, name: &RecordingName, recorded: &Recorded) -> bool {
         let Some(outcome) = self.outcome(&recorded.name, recorded.seconds, None).await else {
-            return;
+            return true;
         };
         let mut event = nameless(&name.channel);
         event.recording = Some(RecordingFact {
@@ -297,7 +304,7 @@ impl Wire {
             event.to = name.at.line.clone().into();
         }
         let hook = Hook::Recording(Some(name.at.clone()));
-        self.conductor.conduct(&hook, &event).await;
+        self.conductor.conduct(&hook, &event).await != Conducted::Unavailable
     }
 
     /// What a recording is. None when there is no sound in it at all: then its file holds nothing but a header, and is

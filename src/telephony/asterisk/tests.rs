@@ -329,3 +329,35 @@ async fn callers_on_the_switch_and_our_recordings_are_listed() {
     let call = listing.recordings[0].call.as_ref().unwrap();
     assert_eq!(call.show(), "1795781482.0");
 }
+
+#[tokio::test]
+async fn a_404_proves_nothing_while_asterisk_does_not_list_its_recordings() {
+    use axum::http::StatusCode;
+    use std::sync::Mutex;
+    let own = program::RecordingName::new(None, "1795781482.0", "18877009155").to_string();
+    // What the list of recordings is answered with, one after the other; everything else is not found.
+    let with_own = serde_json::json!([{ "name": own, "format": "wav" }]);
+    let lists = Arc::new(Mutex::new(vec![
+        (StatusCode::OK, serde_json::json!([])),
+        (StatusCode::OK, with_own),
+        (StatusCode::NOT_FOUND, serde_json::json!({})),
+    ]));
+    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let answer = match request.uri().path().ends_with("/stored") {
+            true => lists.lock().unwrap().pop(),
+            false => None,
+        };
+        let (status, body) = answer.unwrap_or((StatusCode::NOT_FOUND, serde_json::json!({})));
+        async move { (status, axum::Json(body)) }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = AsteriskSettings {
+        api_url: format!("http://{}", listener.local_addr().unwrap()),
+        ..settings()
+    };
+    tokio::spawn(async { axum::serve(listener, app).await });
+    let asterisk = Asterisk::new(settings, loopback_client().unwrap(), Arc::new(Mute));
+    assert!(asterisk.is_gone(&own).await.is_err(), "no list");
+    assert!(!asterisk.is_gone(&own).await.unwrap(), "it is listed");
+    assert!(asterisk.is_gone(&own).await.unwrap());
+}

@@ -16,6 +16,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::header::LOCATION;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
+use std::fmt;
 
 /// The most pages of a list that are read: two hundred calls or recordings each, well within the longest answer read.
 const MOST_PAGES: usize = 500;
@@ -66,7 +67,18 @@ pub(in crate::telephony) struct Account {
     pub path: String,
     pub spelling: Spelling,
     pub sound: Sound,
+    /// It keeps its ids when it moves to another address: the simulator, which listens on another port each time.
+    pub moves: bool,
     pub client: reqwest::Client,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.moves {
+            true => write!(f, "account {}", self.id),
+            false => write!(f, "account {} at {}", self.id, self.origin),
+        }
+    }
 }
 
 impl Account {
@@ -124,7 +136,8 @@ impl Account {
         }
     }
 
-    /// Does the address that a recording is fetched from say that there is no such thing any more?
+    /// Does the address that a recording is fetched from say that there is no such thing any more? Its 404 counts only while
+    /// the account's list of recordings answers: an address that says 404 to everything proves nothing.
     pub async fn is_gone(&self, id: &str) -> Result<bool, ProviderError> {
         let id = checked(id)?;
         let url = match &self.sound {
@@ -133,7 +146,12 @@ impl Account {
         };
         let answer = self.request(Method::GET, &url).await?;
         match answer.status() {
-            StatusCode::NOT_FOUND => Ok(true),
+            StatusCode::NOT_FOUND => match self.look().await {
+                Err(ProviderError::NotFound) => {
+                    Err(failed("it does not find the account's recordings either"))
+                }
+                looked => looked.map(|()| true),
+            },
             status if status.is_success() || status.is_redirection() => Ok(false),
             _ => Err(refused(&answer)),
         }

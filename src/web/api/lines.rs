@@ -42,7 +42,8 @@ pub(super) struct Line {
     #[schema(minimum = 0)]
     calls_with_roster: i64,
     recent_calls: RecentCalls,
-    /// Jobs of the whole service that keep failing; an operator should look. They are tried again, none is given up.
+    /// Jobs for the line's calls and recordings that keep failing; an operator should look. They are tried again, and end by
+    /// themselves or when a lead gives one up.
     #[schema(minimum = 0)]
     jobs_given_up: i64,
     /// What a report can be classified as.
@@ -156,7 +157,7 @@ impl Line {
                 usual: standing.recent.usual,
                 flood: standing.recent.is_flood(),
             },
-            jobs_given_up: standing.jobs_failing,
+            jobs_given_up: standing.jobs_failing_here,
             disciplines: line.disciplines.clone(),
             focuses: line.focuses.clone(),
         })

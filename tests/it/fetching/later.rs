@@ -7,6 +7,7 @@ use crate::support::console::Desk;
 use crate::support::{LEAD, logs, wrote};
 use dutyline::clock::instant;
 use dutyline::login::Role;
+use dutyline::store::audit;
 use dutyline::work::alarm;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,74 @@ on_both_scenes! {
         assert!(!scene.banners(LEAD.0, LEAD.1).await.contains("keep failing"));
         drop(service);
         scene.all_is_well().await;
+    }
+
+    async fn a_lead_gives_up_a_recording_that_is_not_there_any_more(scene: Scene) {
+        scene.record(Some(Serving::NotYet)).await;
+        scene.tried("fetch", 1).await;
+        scene.line.make_member("li", Role::Inspector, "li's-password", &["fcg-5"]).await;
+        scene.line.make_member("zhao", Role::Lead, "zhao's-password", &[]).await;
+        for (name, password) in [LEAD, ("li", "li's-password"), ("zhao", "zhao's-password")] {
+            std::fs::write(scene.line.path().join(name), password).unwrap();
+        }
+        let listed = wrote(&scene.line.cli(&["jobs", "list"]).await);
+        let id = |kind: &str| {
+            let line = listed.lines().find(|line| line.contains(&format!("  {kind}")));
+            line.unwrap().split(' ').next().unwrap().to_owned()
+        };
+        let (fetch, watch) = (id("fetch"), id("watch"));
+        let give_up = async |job: &str, name: &str| {
+            let act = ["jobs", "give-up", job, "--as", name, "--as-password-file", name];
+            let output = scene.line.cli(&act).await;
+            (output.status.code(), wrote(&output))
+        };
+        // A lead of the line alone, and nothing but a recording.
+        for (job, name) in [(&fetch, "li"), (&fetch, "zhao"), (&watch, LEAD.0)] {
+            assert_eq!(give_up(job, name).await.0, Some(1), "{job} {name}");
+        }
+        assert_eq!(scene.recording().await["state"], "announced");
+
+        let (code, said) = give_up(&fetch, LEAD.0).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(scene.recording().await["state"], "lost");
+        assert_eq!(give_up(&fetch, LEAD.0).await.0, Some(1), "there is no such job any more");
+        // A callback does not bring it back.
+        scene.send(&scene.story.callback(scene.callback.clone())).await;
+        scene.send(&scene.story.status()).await;
+        scene.line.idle().await;
+        assert_eq!(scene.recording().await["state"], "lost");
+        assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
+        let mut tx = scene.line.db().read().await.unwrap();
+        let links = audit::links(&mut tx, "fcg-5", 0).await.unwrap();
+        drop(tx);
+        let lost: Vec<_> = links.iter().filter(|link| link.action == "recording_lost").collect();
+        assert_eq!(lost.len(), 1);
+        assert_eq!(lost[0].actor.as_deref(), Some(LEAD.0));
+        assert_eq!(scene.trail().await, [""; 0]);
+        scene.line.finish().await;
+    }
+
+    async fn a_call_is_not_settled_for_30_days_while_its_recordings_cannot_be_listed(scene: Scene) {
+        // A day of tries, and then one an hour.
+        const THIRTY_DAYS: i32 = A_DAY + 30 * 24;
+        scene.twilio.hold(Some(Hold::ListingFails));
+        let menu = scene.send(&scene.story.incoming()).await;
+        scene.send(&scene.story.key(menu.address("Gather", "action"), "1")).await;
+        scene.twilio.record(&scene.story, &speech(), true);
+        scene.send(&scene.story.status()).await;
+        scene.tried("settle", 1).await;
+        queue::age(scene.line.db(), "settle", THIRTY_DAYS).await;
+        scene.hurry("settle").await;
+        let job = scene.tried("settle", THIRTY_DAYS + 1).await;
+        assert_eq!(job.failures, THIRTY_DAYS + 1, "it is still tried");
+
+        scene.twilio.hold(None);
+        scene.hurry("settle").await;
+        scene.line.idle().await;
+        let report = scene.lead.only_report().await;
+        assert_eq!(report["recordings"][0]["state"], "sealed");
+        assert!(scene.lead.recording(&report, 1).await == speech());
+        scene.line.finish().await;
     }
 
     async fn a_later_callback_starts_the_fetch_anew(scene: Scene) {

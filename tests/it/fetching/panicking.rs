@@ -33,6 +33,10 @@ impl Provider for Panicking {
         self.0.name()
     }
 
+    fn account(&self) -> String {
+        self.0.account()
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }

@@ -557,6 +557,10 @@ impl Inner {
                 ["Calls", call, "Recordings.json"],
                 Accent::Somleng | Accent::Telnyx,
             ) => self.recordings_of(call).await,
+            // The recordings of the account, where nothing more is asked for.
+            (&Method::GET, ["Recordings.json"], Accent::Telnyx) => {
+                answer(StatusCode::OK, r#"{"recordings": []}"#)
+            }
             // It lists the account's recordings, and of one call where it is asked for those.
             (&Method::GET, ["Recordings"], Accent::SignalWire) => {
                 let mut fields = form_urlencoded::parse(query.as_bytes());

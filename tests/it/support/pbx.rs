@@ -24,6 +24,9 @@ pub const NAME: &str = "pbx";
 /// How long the service waits for a key, in seconds: at a menu, for a digit, for whoever was rung.
 pub const KEYS: &[u64] = &[6, 8, 10];
 
+/// How long the service waits before it looks at the recordings on the disk again, in seconds.
+const LOOK: u64 = 600;
+
 /// What a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
@@ -61,6 +64,8 @@ pub struct Faults {
     pub recording_after_end: bool,
     /// What is fetched is not there so many times.
     pub not_yet: u32,
+    /// Whether a recording is still being made cannot be asked so many times.
+    pub live_unknown: u32,
 }
 
 #[derive(Default)]
@@ -435,6 +440,11 @@ number = "+8613800000002"
     /// The recordings on the disk.
     pub fn stored(&self) -> Vec<String> {
         self.state().stored.keys().cloned().collect()
+    }
+
+    /// Waits until the service has looked at every recording on the disk.
+    pub async fn until_looked(&self) {
+        self.until(|| self.timers.has(&[LOOK])).await;
     }
 
     /// Puts a recording on the disk that nobody is told of.

@@ -47,6 +47,8 @@ pub enum Hold {
     AfterDeleting,
     /// It was asked for the recordings of a call, and does not answer.
     Listing,
+    /// It was asked for the recordings of a call, and answers with status 500.
+    ListingFails,
 }
 
 /// A request that was answered, or is being held.
@@ -231,8 +233,12 @@ impl StandIn {
             },
             (&Method::GET, "Calls") => match rest.strip_suffix("/Recordings.json") {
                 Some(call) => {
-                    if self.things.lock().unwrap().hold == Some(Hold::Listing) {
+                    let hold = self.things.lock().unwrap().hold;
+                    if hold == Some(Hold::Listing) {
                         self.until_let_go().await;
+                    }
+                    if hold == Some(Hold::ListingFails) {
+                        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
                     }
                     self.recordings_of(call)
                 }

@@ -10,12 +10,15 @@ use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// How long to wait before something that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often it is looked for recordings nobody was told of, while a connection lasts.
+/// The longest pause before recordings that could not be noted are looked at again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How often the recordings on the disk are looked at while a connection lasts.
 const LOOK: Duration = Duration::from_secs(600);
 
 /// Takes up what there is. Whatever fails is tried again: only the end of the connection ends it.
@@ -99,16 +102,32 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     Beginning::Resumed(Box::new(program), standing)
 }
 
-/// What could not be written down when it was told of, because the database was down, is found on the disk later.
+/// Notes the recordings on Asterisk's disk: when the connection begins, every [`LOOK`], and soon after a recording could not be
+/// noted.
 async fn look_after_recordings(wire: &Arc<Wire>) {
+    let mut pause = AGAIN;
     loop {
-        tell_of_recordings(wire).await;
-        wire.conductor.sleep(LOOK).await;
+        let left = note_recordings(wire).await;
+        if left > 0 {
+            warn!(
+                left,
+                "recordings on Asterisk's disk could not be noted; trying again"
+            );
+            wire.conductor.sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+            continue;
+        }
+        pause = AGAIN;
+        tokio::select! {
+            () = wire.conductor.sleep(LOOK) => {}
+            () = wire.not_noted.notified() => wire.conductor.sleep(AGAIN).await,
+        }
     }
 }
 
-/// Every recording on the disk, by its name. Those that are known change nothing.
-async fn tell_of_recordings(wire: &Arc<Wire>) {
+/// Notes every recording on the disk; gives the number of those that could not be noted. Those that are known change
+/// nothing.
+async fn note_recordings(wire: &Arc<Wire>) -> usize {
     let names = loop {
         match wire.asterisk.stored_recordings().await {
             Ok(names) => break names,
@@ -118,15 +137,27 @@ async fn tell_of_recordings(wire: &Arc<Wire>) {
         }
         wire.conductor.sleep(AGAIN).await;
     };
+    let mut left = 0;
     for name in names {
-        let recorded = Recorded {
-            name: name.to_string(),
-            // Not known: looked into.
-            seconds: 0,
-        };
-        // One that is being made will be told of by its call.
-        if !wire.asterisk.is_live(&recorded.name).await.unwrap_or(true) {
-            wire.note_recording(&name, &recorded).await;
+        left += usize::from(!is_noted(wire, &name).await);
+    }
+    left
+}
+
+/// Notes a recording on the disk. False when the database or Asterisk did not answer.
+async fn is_noted(wire: &Wire, name: &RecordingName) -> bool {
+    let recorded = Recorded {
+        name: name.to_string(),
+        // Not known: looked into.
+        seconds: 0,
+    };
+    match wire.asterisk.is_live(&recorded.name).await {
+        // Its call tells of it when it ends.
+        Ok(true) => true,
+        Ok(false) => wire.note_recording(name, &recorded).await,
+        Err(error) => {
+            debug!(%error, "Asterisk does not say whether a recording is still being made");
+            false
         }
     }
 }

@@ -241,7 +241,14 @@ async fn the_second_token_is_tried_where_the_first_is_refused() {
 #[tokio::test]
 async fn a_deletion_is_proven_where_the_recording_is_fetched() {
     let gone = Response::builder().status(204).body(Body::empty()).unwrap();
-    let answers = vec![gone, ok(wav()), status(404), status(500), status(302)];
+    let answers = vec![
+        gone,
+        ok(wav()),
+        status(404),
+        ok(r#"{"recordings":[]}"#),
+        status(500),
+        status(302),
+    ];
     let stand_in = StandIn::with(answers).await;
     let twilio = twilio(&stand_in.url);
     assert!(twilio.delete("RE1").await.is_ok());
@@ -259,6 +266,33 @@ async fn a_deletion_is_proven_where_the_recording_is_fetched() {
             "GET /2010-04-01/Accounts/AC1/Recordings/RE1.wav AC1:first"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_404_proves_nothing_while_the_account_does_not_answer() {
+    let list = || ok(r#"{"recordings":[]}"#);
+    // The account is not found either, an error, a page of something else, and then the list.
+    let stand_in = StandIn::with(vec![
+        status(404),
+        status(404),
+        status(404),
+        status(404),
+        status(503),
+        status(404),
+        ok("<!DOCTYPE html><title>Welcome</title>"),
+        status(404),
+        list(),
+    ])
+    .await;
+    let twilio = twilio(&stand_in.url);
+    for _ in 0..3 {
+        let gone = twilio.is_gone("RE1").await;
+        assert!(gone.is_err(), "{gone:?}");
+    }
+    assert!(twilio.is_gone("RE1").await.unwrap());
+    let asked = stand_in.asked();
+    let account = "GET /2010-04-01/Accounts/AC1/Recordings.json?PageSize=1 AC1:first";
+    assert_eq!(asked.last().map(String::as_str), Some(account));
 }
 
 #[tokio::test]

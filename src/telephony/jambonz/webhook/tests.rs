@@ -120,7 +120,36 @@ fn what_does_not_name_the_account_is_another_account_s() {
     ] {
         assert_eq!(told(&body).map(drop), Err(Refused::OtherAccount), "{body}");
     }
-    assert_eq!(read(b"{", ACCOUNT).map(drop), Err(Refused::OtherAccount));
+    let another = r#"{"account_sid": "another", "call_sid": "c", }"#;
+    let told = read(another.as_bytes(), ACCOUNT);
+    assert_eq!(told.map(drop), Err(Refused::OtherAccount), "{another}");
+}
+
+#[test]
+fn what_is_signed_and_no_strict_json_is_read_as_far_as_it_can_be() {
+    let whole = base(json!({})).to_string();
+    let until = whole.strip_suffix('}').unwrap();
+    for tail in [
+        ",}",
+        "",
+        ", \"x\": NaN}",
+        ", 'x': 1}",
+        ",\"x\"",
+        "} and more",
+    ] {
+        let event = read(format!("{until}{tail}").as_bytes(), ACCOUNT).unwrap();
+        assert_eq!(
+            event.call.show(),
+            "1b3e4b2c-0000-4000-8000-000000000001",
+            "{tail}"
+        );
+        assert_eq!(event.to.show(), "18877009155", "{tail}");
+    }
+    // Nothing of it can be read: an event that says nothing.
+    for body in ["{", "", "NaN", "{'call_sid': 'c'}", "call_sid=c"] {
+        let event = read(body.as_bytes(), ACCOUNT).unwrap();
+        assert!(!event.names_a_call() && event.recording.is_none(), "{body}");
+    }
 }
 
 #[test]

@@ -62,7 +62,12 @@ async fn stored(State(pbx): State<Pbx>, Path(name): Path<String>) -> StatusCode 
 }
 
 async fn live(State(pbx): State<Pbx>, Path(name): Path<String>) -> StatusCode {
-    match pbx.state().live.contains_key(&name) {
+    let mut state = pbx.state();
+    if state.faults.live_unknown > 0 {
+        state.faults.live_unknown -= 1;
+        return StatusCode::INTERNAL_SERVER_ERROR;
+    }
+    match state.live.contains_key(&name) {
         true => StatusCode::OK,
         false => StatusCode::NOT_FOUND,
     }
