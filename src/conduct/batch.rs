@@ -42,6 +42,14 @@ struct Queue {
     busy: bool,
 }
 
+impl Batches {
+    /// How many webhooks wait for the commit under way.
+    pub fn waiting(&self) -> usize {
+        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.len()
+    }
+}
+
 /// Hands a webhook in, and waits until it is committed.
 ///
 /// # Errors

@@ -21,6 +21,8 @@ mod prepare;
 mod receipt;
 mod running;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use batch::Batches;

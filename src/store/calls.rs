@@ -118,7 +118,7 @@ statements! {
         calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
         WHERE (calls.report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
-        OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)";
+        OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)", postgres: " FOR UPDATE OF calls";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = (SELECT n FROM reports WHERE id = $1)";
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
         WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.n = calls.report AND received_hour < $1)";
@@ -155,7 +155,7 @@ pub async fn of_line_running(tx: &mut Tx, line: &str) -> Result<Vec<Call>> {
     run!(tx, OF_LINE_RUNNING, fetch_all, line)
 }
 
-/// The call in which a report's recording of this number was made.
+/// The call in which a report's recording of this number was made, locked until the transaction ends.
 pub async fn by_recording(tx: &mut Tx, report: Uuid, number: i32) -> Result<Option<Call>> {
     run!(tx, BY_RECORDING, fetch_optional, report, number)
 }

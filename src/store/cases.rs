@@ -130,6 +130,11 @@ impl Changes {
             && self.hours.is_empty()
     }
 
+    /// The calls that become reports, in the order of their references.
+    pub fn queued(&self) -> Vec<Uuid> {
+        self.queued.iter().map(|(report, ..)| *report).collect()
+    }
+
     /// Adds what was decided after this.
     pub fn append(&mut self, later: Self) {
         self.reports.extend(later.reports);

@@ -40,7 +40,7 @@ use crate::hidden::Hidden;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+    Sqlite, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, SqlSafeStr, Transaction};
 use std::collections::BTreeMap;
@@ -118,6 +118,11 @@ pub enum StoreError {
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 const TRY_AGAIN: [&str; 2] = ["40P01", "40001"];
 
+/// Postgres: classes of errors that are about a value, or raised by a trigger.
+const REFUSED_BY_POSTGRES: [&str; 4] = ["22", "23", "54", "P0"];
+/// SQLite: `SQLITE_TOOBIG`, `SQLITE_CONSTRAINT`, `SQLITE_MISMATCH` (<https://www.sqlite.org/rescode.html>).
+const REFUSED_BY_SQLITE: [i32; 3] = [18, 19, 20];
+
 impl StoreError {
     /// True when the same may well succeed if it is tried again at once: another node was first.
     pub fn is_of_the_moment(&self) -> bool {
@@ -135,9 +140,15 @@ impl StoreError {
         match self {
             Self::Duplicate => true,
             Self::Failed(sqlx::Error::Database(error)) => {
-                !matches!(error.kind(), sqlx::error::ErrorKind::Other)
-                    // Postgres: data exceptions.
-                    || error.code().is_some_and(|code| code.starts_with("22"))
+                let code = error.code().unwrap_or_default();
+                if error.try_downcast_ref::<SqliteError>().is_some() {
+                    let code = code.parse::<i32>().unwrap_or_default();
+                    REFUSED_BY_SQLITE.contains(&(code & 0xff))
+                } else {
+                    REFUSED_BY_POSTGRES
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                }
             }
             Self::Failed(sqlx::Error::Encode(_)) => true,
             _ => false,

@@ -52,8 +52,8 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         prove_gone(provider.as_ref(), &source.id).await?;
     }
     let mut tx = service.db.begin().await?;
-    job.done(&mut tx).await?;
     reports::set_deleted(&mut tx, job.row.subject).await?;
+    job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 

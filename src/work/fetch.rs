@@ -130,9 +130,11 @@ async fn commit(
 ) -> Result<(), Unfinished> {
     let mut tx = service.db.begin().await?;
     // Up to the commit an error means that no row names the file: it is removed.
-    job.done(&mut tx).await?;
     let stored = *finished.stored();
-    if !write_down(service, &mut tx, recording, report, &stored, sound).await? {
+    let there = write_down(service, &mut tx, recording, report, &stored, sound).await?;
+    // The job last, after the call and the recording: webhooks lock them in that order too.
+    job.done(&mut tx).await?;
+    if !there {
         // The provider said meanwhile that there is none: nothing will refer to the file.
         return Ok(tx.commit().await?);
     }

@@ -53,6 +53,9 @@ pub(super) async fn write_down(
     let now = service.clock.line_now();
     let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
     let (file, hash) = (stored.file, &stored.sealed_sha256);
+    // In the order in which webhooks lock them: the call, the report, the recording.
+    let call = calls::by_recording(tx, report.id, recording.step).await?;
+    reports::lock(tx, report.id).await?;
     if !reports::seal(tx, recording.id, file, padded, hash).await? {
         return Ok(false);
     }
@@ -87,10 +90,7 @@ pub(super) async fn write_down(
             ..Act::default()
         },
     );
-    let over = calls::by_recording(tx, report.id, recording.step)
-        .await?
-        .is_none_or(|call| call.settled);
-    if over {
+    if call.is_none_or(|call| call.settled) {
         let now = service.clock.system_now();
         let provider = service.provider_of(recording.sid.as_ref());
         let id = random_id();

@@ -66,8 +66,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         _ => None,
     };
     let mut tx = service.db.begin().await?;
+    // The call before its job, as webhooks take them.
+    let case = cases::of_call(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
-    if let Some(case) = cases::of_call(&mut tx, job.row.subject).await?
+    if let Some(case) = case
         && !case.call.settled
     {
         // As it is now: the conversation may have gone on while the provider was asked.

@@ -43,8 +43,8 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
     }
     let mut tx = service.db.begin().await?;
-    job.done(&mut tx).await?;
     strays::delete(&mut tx, id).await?;
+    job.done(&mut tx).await?;
     tx.commit().await?;
     // Not above debug: a log line has an exact time, and that of a call is sealed.
     debug!(stray = %id, "stray settled");

@@ -1,10 +1,12 @@
 //! What inspectors do at the desk, where two do it at once, and what pages show of what they do not know.
 
 use crate::support::console::Desk;
-use crate::support::{LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, two_lines, wav};
+use crate::support::{
+    LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, until_one_waits, wav,
+};
 use dutyline::login::Role;
 use dutyline::store::audit::Act;
-use dutyline::store::{Db, Tx, audit, members, reports};
+use dutyline::store::{Tx, audit, members, reports};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -22,21 +24,6 @@ async fn left(line: &TestLine, number: &str) -> Uuid {
         before.iter().all(|old| old["id"] != *id)
     });
     new.unwrap()["id"].as_str().unwrap().parse().unwrap()
-}
-
-/// Waits until a connection waits for a row another one holds. On SQLite writers wait before they read anything.
-async fn until_one_waits(db: &Db) {
-    let Db::Postgres(pool) = db else {
-        return;
-    };
-    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    loop {
-        let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
-        if count > 0 {
-            return;
-        }
-        pause().await;
-    }
 }
 
 /// Changes a report's status in a transaction that is still open.

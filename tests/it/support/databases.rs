@@ -1,5 +1,6 @@
 //! A database for one test, gone afterwards.
 
+use dutyline::store::Db;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use std::path::Path;
@@ -106,5 +107,20 @@ impl Database {
                 .await
                 .expect("the database goes");
         }
+    }
+}
+
+/// Waits until a connection waits for a row another one holds. On SQLite writers wait before they read anything.
+pub async fn until_one_waits(db: &Db) {
+    let Db::Postgres(pool) = db else {
+        return;
+    };
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    loop {
+        let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
+        if count > 0 {
+            return;
+        }
+        pause().await;
     }
 }

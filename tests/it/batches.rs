@@ -1,0 +1,218 @@
+//! Webhooks that are written together, and what else is written at the same time.
+
+use crate::support::{
+    Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, two_lines, until_one_waits,
+};
+use dutyline::app;
+use dutyline::clock::{random, random_id};
+use dutyline::conduct::{Hook, Reply, conduct};
+use dutyline::config::Config;
+use dutyline::line::number::Caller;
+use dutyline::service::Service;
+use dutyline::simulator::SAMPLE;
+use dutyline::store::reports;
+use dutyline::store::{Db, StoreError};
+use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+type Answer = JoinHandle<Result<Reply, StoreError>>;
+
+fn tell(service: &Arc<Service>, hook: Hook, event: Event) -> Answer {
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        let provider = Arc::clone(&service.providers["twilio"]);
+        conduct(&service, &provider, &hook, &event).await
+    })
+}
+
+/// A webhook about a call to this number, with a recording when something became of one.
+fn event(call: &str, to: &str, recorded: Option<RecordingOutcome>) -> Event {
+    Event {
+        call: call.to_owned().into(),
+        to: to.to_owned().into(),
+        from: Caller::parse("+8613800138000"),
+        recording: recorded.map(|outcome| RecordingFact {
+            id: call.replace("CA", "RE").into(),
+            outcome,
+        }),
+        ..Event::nothing()
+    }
+}
+
+fn call_id() -> String {
+    format!("CA{}", random_id().simple())
+}
+
+fn refuses_the_second_line(db: &Db) -> String {
+    let second = LINES[1];
+    match db {
+        Db::Sqlite { .. } => format!(
+            "CREATE TRIGGER refused BEFORE INSERT ON calls WHEN NEW.line = '{second}'
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        ),
+        Db::Postgres(_) => {
+            format!("ALTER TABLE calls ADD CONSTRAINT refused CHECK (line <> '{second}')")
+        }
+    }
+}
+
+on_both! {
+    async fn a_webhook_that_the_database_refuses_leaves_its_neighbours_answered(line: TestLine = two_lines) {
+        let service = line.service();
+        let refuses = refuses_the_second_line(line.db());
+        match line.db() {
+            Db::Sqlite { writer, .. } => {
+                sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(writer).await.map(drop).unwrap();
+            }
+            Db::Postgres(pool) => {
+                sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(pool).await.map(drop).unwrap();
+            }
+        }
+        // The first one waits for what this transaction holds, and the others for the first one: they are one batch.
+        let mut held = line.db().begin().await.unwrap();
+        hold_the_trail(&mut held).await;
+        let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
+        until_one_waits(line.db()).await;
+        let mut answers: Vec<(&str, Answer)> = Vec::new();
+        for to in [OTHER_NUMBER, NUMBER, NUMBER, OTHER_NUMBER, NUMBER, NUMBER, OTHER_NUMBER] {
+            answers.push((to, tell(service, Hook::Call, event(&call_id(), to, None))));
+        }
+        while service.batches.waiting() < 7 {
+            pause().await;
+        }
+        drop(held);
+        assert!(first.await.unwrap().is_ok());
+        for (to, answer) in answers {
+            let answer = answer.await.unwrap();
+            assert_eq!(answer.is_ok(), to == NUMBER, "{to}: {:?}", answer.err());
+        }
+        let mut tx = line.db().read().await.unwrap();
+        assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 5);
+        assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().len(), 0);
+        drop(tx);
+        line.forget_jobs().await;
+    }
+}
+
+/// Holds what every webhook of a line writes last. On SQLite the transaction holds everything.
+async fn hold_the_trail(tx: &mut dutyline::store::Tx) {
+    if let dutyline::store::On::Postgres(tx) = tx.on() {
+        let hold = sqlx::query("UPDATE audit_heads SET seq = seq");
+        hold.execute(&mut **tx).await.unwrap();
+    }
+}
+
+/// A job that writes down a recording, and a webhook that says there is none, lock what they share in one order. Only on
+/// Postgres: SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgres() {
+    let line = TestLine::open(Database::postgres().await).await;
+    let service = line.service();
+    let there = RecordingOutcome::Completed {
+        seconds: Some(4),
+        end: None,
+    };
+    for _ in 0..8 {
+        let call = line
+            .exchange
+            .dial("+8613800138000", NUMBER)
+            .await
+            .unwrap()
+            .id;
+        line.exchange.press(&call, "1").await.unwrap();
+        let speech = bytes::Bytes::from_static(SAMPLE);
+        line.exchange.speak(&call, speech, None).await.unwrap();
+        // The fetch is under way by now, or soon is.
+        let provider = &service.providers["twilio"];
+        let recordings = provider.recordings_of(&call).await.unwrap();
+        for id in recordings {
+            for outcome in [RecordingOutcome::Absent, there] {
+                let mut event = event(&call, NUMBER, Some(outcome));
+                event.recording.as_mut().unwrap().id = id.clone();
+                let answered = tell(service, Hook::Recording(None), event).await.unwrap();
+                assert_eq!(answered.unwrap(), Reply::Noted);
+            }
+        }
+        line.exchange.hang_up(&call).await.unwrap();
+    }
+    line.idle().await;
+    assert_eq!(line.counter("jobs_failed").await, 0);
+    line.finish().await;
+}
+
+/// Every webhook goes to one of two nodes, some to both at once, and a recording may be told of before its call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_share_calls_number_each_once_postgres() {
+    const CALLS: usize = 40;
+    let line = TestLine::open(Database::postgres().await).await;
+    let config = Config::parse(&line.toml, "test.toml", line.path()).unwrap();
+    let other = app::build(config, line.service().clock).await.unwrap();
+    let nodes = [Arc::clone(line.service()), other];
+    let there = || {
+        Some(RecordingOutcome::Completed {
+            seconds: Some(4),
+            end: None,
+        })
+    };
+    let calls = (0..CALLS).map(|_| {
+        let nodes = nodes.clone();
+        tokio::spawn(async move {
+            let call = call_id();
+            let choices: [u8; 8] = random();
+            let mut told = Vec::new();
+            let mut events = [
+                (Hook::Call, None),
+                (Hook::Recording(None), there()),
+                (Hook::Status, None),
+            ];
+            // In this order, or the recording first: then the call was answered bluntly, and is no conversation.
+            if choices[0].is_multiple_of(4) {
+                events.swap(0, 1);
+            }
+            for ((hook, recorded), choice) in events.into_iter().zip(&choices[1..]) {
+                let mut event = event(&call, NUMBER, recorded);
+                event.ended = hook == Hook::Status;
+                // One node, or both at once.
+                for node in nodes
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| *choice % 3 != *n as u8)
+                {
+                    told.push(tell(node.1, hook.clone(), event.clone()));
+                }
+                if choice.is_multiple_of(2) {
+                    for answer in told.drain(..) {
+                        answer.await.unwrap().unwrap();
+                    }
+                }
+            }
+            for answer in told {
+                answer.await.unwrap().unwrap();
+            }
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    line.forget_jobs().await;
+    let mut tx = line.db().read().await.unwrap();
+    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
+    drop(tx);
+    let references: BTreeSet<String> = all
+        .iter()
+        .filter_map(|report| report.reference.clone())
+        .collect();
+    let expected: BTreeSet<String> = (1..=CALLS).map(|n| format!("2024-{n:04}")).collect();
+    assert_eq!(references, expected);
+    assert_eq!(all.len(), CALLS, "each call is one report");
+    let verified = line.cli(&["audit", "verify"]).await;
+    assert!(
+        verified.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verified.stdout)
+    );
+    nodes[1].db.close().await;
+    line.finish().await;
+}
