@@ -14,6 +14,7 @@ statements! {
     LOCK_REPORTS = "INSERT INTO reports SELECT * FROM reports WHERE 1 = 0";
     LOCK_REPORT_KEYS = "INSERT INTO report_keys SELECT * FROM report_keys WHERE 1 = 0";
     LOCK_NUMBERS = "INSERT INTO report_numbers SELECT * FROM report_numbers WHERE 1 = 0";
+    LOCK_COUNTS = "INSERT INTO report_counts SELECT * FROM report_counts WHERE 1 = 0";
     LOCK_RECEIPTS = "INSERT INTO receipts SELECT * FROM receipts WHERE 1 = 0";
     LOCK_ENTRIES = "INSERT INTO entries SELECT * FROM entries WHERE 1 = 0";
     LOCK_RECORDINGS = "INSERT INTO recordings SELECT * FROM recordings WHERE 1 = 0";
@@ -24,13 +25,14 @@ statements! {
 }
 
 /// One statement for each table that webhooks and the jobs of a call insert into. None of them inserts a row.
-const WRITTEN_BY_CALLS: [Sql; 13] = [
+const WRITTEN_BY_CALLS: [Sql; 14] = [
     LOCK_CALLS,
     LOCK_STEPS,
     LOCK_JOBS,
     LOCK_REPORTS,
     LOCK_REPORT_KEYS,
     LOCK_NUMBERS,
+    LOCK_COUNTS,
     LOCK_RECEIPTS,
     LOCK_ENTRIES,
     LOCK_RECORDINGS,

@@ -194,7 +194,7 @@ statements! {
         WHERE reports.line = $1 AND number IS NULL AND settled AND NOT added AND reports.n < $2 ORDER BY reports.n DESC LIMIT $3";
     COUNT = "SELECT status, count FROM report_counts WHERE line = $1 AND count > 0 ORDER BY status";
     TAKE_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
-    LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR UPDATE";
+    LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
     INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, $3, $4 FROM reports WHERE id = $2";
@@ -328,7 +328,8 @@ pub async fn entries(tx: &mut Tx, report: Uuid) -> Result<Vec<EntryRow>> {
     run!(tx, ENTRIES, fetch_all, report)
 }
 
-/// Holds a report until the transaction ends.
+/// Holds a report until the transaction ends. Rows that refer to it can be added meanwhile: what is written at a commit, behind
+/// the head of the trail, does so.
 pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, id)?;
     Ok(())

@@ -10,12 +10,15 @@ use dutyline::config::Config;
 use dutyline::line::number::Caller;
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
-use dutyline::store::reports;
-use dutyline::store::{Db, StoreError};
+use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::store::jobs::{self, Kind};
+use dutyline::store::reports::RecordingRow;
+use dutyline::store::{Db, On, StoreError, calls, cases, reports};
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 type Answer = JoinHandle<Result<Reply, StoreError>>;
 
@@ -109,37 +112,67 @@ async fn hold_the_trail(tx: &mut dutyline::store::Tx) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgres() {
     let line = TestLine::open(Database::postgres().await).await;
-    let service = line.service();
-    let there = RecordingOutcome::Completed {
-        seconds: Some(4),
-        end: None,
-    };
-    for _ in 0..8 {
-        let call = line
-            .exchange
-            .dial("+8613800138000", NUMBER)
-            .await
-            .unwrap()
-            .id;
-        line.exchange.press(&call, "1").await.unwrap();
-        let speech = bytes::Bytes::from_static(SAMPLE);
-        line.exchange.speak(&call, speech, None).await.unwrap();
-        // The fetch is under way by now, or soon is.
-        let provider = &service.providers["twilio"];
-        let recordings = provider.recordings_of(&call).await.unwrap();
-        for id in recordings {
-            for outcome in [RecordingOutcome::Absent, there] {
-                let mut event = event(&call, NUMBER, Some(outcome));
-                event.recording.as_mut().unwrap().id = id.clone();
-                let answered = tell(service, Hook::Recording(None), event).await.unwrap();
-                assert_eq!(answered.unwrap(), Reply::Noted);
-            }
-        }
-        line.exchange.hang_up(&call).await.unwrap();
+    let caller = "+8613800138000";
+    let id = line.exchange.dial(caller, NUMBER).await.unwrap().id;
+    line.exchange.press(&id, "1").await.unwrap();
+    let speech = bytes::Bytes::from_static(SAMPLE);
+    let spoken = line.exchange.speak(&id, speech, Some(SpeechEnd::Key));
+    spoken.await.unwrap();
+    let mut tx = line.db().read().await.unwrap();
+    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
+    drop(tx);
+    let report = all[0].id;
+    let recording = sealed(line.db(), report).await;
+    let mut tx = line.db().begin().await.unwrap();
+    let call = calls::by_recording(&mut tx, report, recording.step).await;
+    let call = call.unwrap().unwrap().id;
+    drop(tx);
+    // A webhook has locked the call. Meanwhile the recording is fetched once more, and the job waits.
+    let mut webhook = line.db().begin().await.unwrap();
+    calls::by_id(&mut webhook, call).await.unwrap();
+    let mut tx = line.db().begin().await.unwrap();
+    if let On::Postgres(tx) = tx.on() {
+        let announced = "UPDATE recordings SET state = 'announced', file = NULL";
+        sqlx::query(announced).execute(&mut **tx).await.unwrap();
     }
+    let now = line.service().clock.system_now();
+    let job = jobs::enqueue_at(
+        &mut tx,
+        random_id(),
+        Kind::Fetch,
+        recording.id,
+        "twilio",
+        now,
+    );
+    job.await.unwrap();
+    tx.commit().await.unwrap();
+    line.service().wake.notify_one();
+    until_one_waits(line.db()).await;
+    let mut case = cases::of_call(&mut webhook, call).await.unwrap().unwrap();
+    let lookup = recording.lookup.as_slice().try_into().unwrap();
+    assert_eq!(case.set_absent(&lookup), Some(recording.id));
+    case.cancel(Kind::Fetch, recording.id);
+    cases::write(&mut webhook, case.changes).await.unwrap();
+    webhook.commit().await.unwrap();
+    line.exchange.hang_up(&id).await.unwrap();
     line.idle().await;
     assert_eq!(line.counter("jobs_failed").await, 0);
     line.finish().await;
+}
+
+/// The only recording of a report, once it is sealed.
+async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
+    loop {
+        let mut tx = db.read().await.unwrap();
+        let rows = reports::recordings(&mut tx, report).await.unwrap();
+        drop(tx);
+        if let [row] = rows.as_slice()
+            && row.state == "sealed"
+        {
+            return row.clone();
+        }
+        pause().await;
+    }
 }
 
 /// Every webhook goes to one of two nodes, some to both at once, and a recording may be told of before its call.

@@ -200,7 +200,9 @@ async fn no_statement_reads_every_call() {
             let index_of_line = step.starts_with("SEARCH audit ")
                 && !step.contains("line=? AND")
                 && !step.contains("(report=?");
-            let scan = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW";
+            // It reads no row: its condition is never true.
+            let locks = statement.sqlite.ends_with("WHERE 1 = 0");
+            let scan = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW" && !locks;
             if scan || step.starts_with("USE TEMP B-TREE") || index_of_line {
                 slow.push(format!("{}: {step}", statement.name));
             }

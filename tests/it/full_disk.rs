@@ -92,20 +92,23 @@ mod a_full_disk_does_not_end_the_line {
         on_small_disk(line, &disk).await;
     }
 
-    /// Needs no root: SQLite itself refuses to let the file grow. The limit goes with the connection it is set on.
+    /// Needs no root: SQLite itself refuses to let the file grow.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn page_limit() {
         let line = TestLine::open(Database::sqlite()).await;
-        goes_on_after(line, async |line| limit_pages(line).await, async |_| ()).await;
+        // SQLite makes it the number of pages there are.
+        let fill = async |line: &TestLine| limit_pages(line, "PRAGMA max_page_count = 1").await;
+        let free =
+            async |line: &TestLine| limit_pages(line, "PRAGMA max_page_count = 1000000").await;
+        goes_on_after(line, fill, free).await;
     }
 
-    async fn limit_pages(line: &TestLine) {
+    async fn limit_pages(line: &TestLine, limit: &'static str) {
         let Db::Sqlite { writer, .. } = line.db() else {
             panic!("SQLite");
         };
         let mut connection = writer.acquire().await.unwrap();
-        // SQLite makes it the number of pages there are.
-        sqlx::raw_sql("PRAGMA max_page_count = 1")
+        sqlx::raw_sql(limit)
             .execute(&mut *connection)
             .await
             .unwrap();

@@ -294,7 +294,7 @@ async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<()> {
         return Ok(());
     }
     let rows = keys(wanted, Rows::new(LOCK.0, LOCK.1));
-    let locked: Vec<LockedRow> = fetch(tx, rows, " FOR UPDATE").await?;
+    let locked: Vec<LockedRow> = fetch(tx, rows, " FOR NO KEY UPDATE").await?;
     let additions: HashMap<Uuid, Option<Uuid>> = locked
         .into_iter()
         .map(|row| (row.id, row.addition_to))
@@ -304,7 +304,7 @@ async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<()> {
         .chain(wanted.iter().filter_map(|one| one.earlier))
         .collect();
     let rows = Rows::new(LOCK_REPORTS.0, LOCK_REPORTS.1).uuid(reports.into_iter().map(Some));
-    let _: Vec<LockedRow> = fetch(tx, rows, " FOR UPDATE").await?;
+    let _: Vec<LockedRow> = fetch(tx, rows, " FOR NO KEY UPDATE").await?;
     Ok(())
 }
 

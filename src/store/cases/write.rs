@@ -18,6 +18,7 @@ const KEYS: (&str, &str) = (
     ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
         SELECT reports.n, 1, 'line', new.sealed_to, new.sealed FROM new JOIN reports ON reports.id = new.report",
 );
+/// In order of lookup: two nodes may have the same new calls.
 const CALLS: (&str, &str) = (
     "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty,
         taken_step, addition_entry, addition_caller) AS (",
@@ -26,7 +27,7 @@ const CALLS: (&str, &str) = (
         SELECT new.id, new.lookup, new.line, own.n, new.sid, new.state, new.ended, new.settled, earlier.n, new.addition_from,
         new.addition_offset, new.added, new.at_duty, new.taken_step, new.addition_entry, new.addition_caller
         FROM new JOIN reports AS own ON own.id = new.report LEFT JOIN reports AS earlier ON earlier.id = new.addition_to
-        WHERE TRUE
+        WHERE TRUE ORDER BY new.lookup
         ON CONFLICT (report) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
         addition_from = excluded.addition_from, addition_offset = excluded.addition_offset, added = excluded.added,
         at_duty = excluded.at_duty, taken_step = excluded.taken_step, addition_entry = excluded.addition_entry,

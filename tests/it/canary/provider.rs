@@ -1,13 +1,14 @@
 //! The REST side of a provider whose ids the test chooses.
 
 use crate::support::ACCOUNT;
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use bytes::Bytes;
 use dutyline::app;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -29,6 +30,10 @@ impl Provider {
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings/{{file}}");
         let router = Router::new()
             .route(&path, get(fetch).delete(delete))
+            .route(
+                &format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings.json"),
+                get(list),
+            )
             .with_state(Arc::clone(&recordings));
         let listener = app::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let api_url = format!("http://{}", app::address(&listener));
@@ -50,6 +55,12 @@ impl Provider {
     pub fn left(&self) -> usize {
         self.recordings.lock().unwrap().len()
     }
+}
+
+async fn list(State(recordings): State<Recordings>) -> Json<Value> {
+    let recordings = recordings.lock().unwrap();
+    let listed: Vec<Value> = recordings.keys().map(|id| json!({ "sid": id })).collect();
+    Json(json!({ "recordings": listed, "page": 0, "next_page_uri": null }))
 }
 
 async fn fetch(State(recordings): State<Recordings>, Path(file): Path<String>) -> Response {
