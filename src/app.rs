@@ -281,6 +281,10 @@ impl Running {
                 Arc::clone(&service),
                 stop.subscribe(),
             )),
+            tokio::spawn(work::housekeeping::checkpoints(
+                Arc::clone(&service),
+                stop.subscribe(),
+            )),
         ];
         Self { service, tasks }
     }

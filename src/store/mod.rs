@@ -57,6 +57,8 @@ const POSTGRES_TYPES: [&str; 2] = [
     "BIGINT PRIMARY KEY",
 ];
 
+/// Pages of SQLite's write-ahead log (64 MiB) after which a commit waits for a checkpoint.
+const LOG_PAGES: &str = "16384";
 /// How long a connection waits for the database before the request is given up.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
@@ -69,6 +71,8 @@ pub enum Db {
         writer: SqlitePool,
         /// For reads.
         reader: SqlitePool,
+        /// Copies the log into the database beside the writer.
+        checkpoints: SqlitePool,
     },
     /// A Postgres server.
     Postgres(PgPool),
@@ -209,13 +213,22 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .pragma("secure_delete", "ON")
+            // The writer's commits copy the log themselves only when `Db::checkpoint` has not kept up.
+            .pragma("wal_autocheckpoint", LOG_PAGES)
             .busy_timeout(ACQUIRE);
         let failed = |error| format!("the database {} cannot be opened: {error}", path.display());
         let writer = pools::sqlite(1).connect_with(options.clone()).await;
         let writer = writer.map_err(failed)?;
-        let reader = pools::sqlite(4).connect_with(options).await;
+        let checkpoints = pools::sqlite(1).connect_with(options.clone()).await;
+        let checkpoints = checkpoints.map_err(failed)?;
+        let only_reads = options.pragma("query_only", "ON");
+        let reader = pools::sqlite(4).connect_with(only_reads).await;
         let reader = reader.map_err(failed)?;
-        Ok(Self::Sqlite { writer, reader })
+        Ok(Self::Sqlite {
+            writer,
+            reader,
+            checkpoints,
+        })
     }
 
     async fn open_postgres(address: &Hidden<String>) -> std::result::Result<Self, String> {
@@ -280,6 +293,19 @@ impl Db {
         }))
     }
 
+    /// Copies SQLite's write-ahead log into the database, as far as no reader still needs it, while writers go on.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn checkpoint(&self) -> Result<()> {
+        if let Self::Sqlite { checkpoints, .. } = self {
+            let checkpoint = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+            checkpoint.execute(checkpoints).await?;
+        }
+        Ok(())
+    }
+
     /// Empties SQLite's write-ahead log into the database. Until then the log keeps what rows held before they were
     /// changed or removed: of a call's jobs, when exactly it came.
     ///
@@ -330,8 +356,13 @@ impl Db {
     /// Closes all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { writer, reader } => {
+            Self::Sqlite {
+                writer,
+                reader,
+                checkpoints,
+            } => {
                 reader.close().await;
+                checkpoints.close().await;
                 writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// How long the caller of an abandoned call is remembered.
 const ABANDONED_DAYS: i64 = 30;
@@ -34,6 +34,23 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// How often SQLite's log is copied into the database. Left to the commits, some webhooks would wait for it.
+const CHECKPOINTS: Duration = Duration::from_secs(1);
+
+/// Copies SQLite's log into the database until `stop` says so.
+pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = service.db.checkpoint().await {
+            // Commits do it then, once the log is long.
+            debug!(%error, "SQLite's log was not copied into the database");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CHECKPOINTS) => {}
             _ = stop.changed() => {}
         }
     }

@@ -137,12 +137,14 @@ struct Call<'a> {
     times: Vec<Duration>,
 }
 
-/// The last address that stands behind `attribute`, or nothing. Searched as text: a driver that parses XML would take
+/// The last address that stands behind `attribute`, or nothing; without its fragment, which tells the provider how often to try
+/// and is not sent. Searched as text: a driver that parses XML would take
 /// the processor from the program it measures.
 fn address(answer: &str, attribute: &str) -> String {
     let found = answer.rsplit_once(attribute);
     let text = found.and_then(|(_, rest)| rest.split_once('"'));
-    text.map_or(String::new(), |(text, _)| text.replace("&amp;", "&"))
+    let text = text.and_then(|(text, _)| text.split('#').next());
+    text.map_or(String::new(), |text| text.replace("&amp;", "&"))
 }
 
 /// What a script waits for.

@@ -65,14 +65,20 @@ fn main() {
         // In the target folder: a temporary folder may be in memory, where a sync to the disk costs nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         println!("\n{name}{}", runtime.block_on(bare::durability(&bare)));
-        let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
-        measure(&runtime, &served, folder.path(), &api_url, commits);
+        // `cargo bench -- race` measures the service beside programs that do less, and nothing else.
+        let whole = !arguments.iter().any(|argument| argument == "race");
+        if whole {
+            let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
+            measure(&runtime, &served, folder.path(), &api_url, commits);
+        }
         let [other, race, smallest] =
             [(); 3].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
         let folders = [race.path(), smallest.path()];
         race::measure(&runtime, [&raced, &durable], folders, &api_url);
-        Served::init(&flooded, other.path(), &api_url);
-        flood::measure(&runtime, &flooded, other.path());
+        if whole {
+            Served::init(&flooded, other.path(), &api_url);
+            flood::measure(&runtime, &flooded, other.path());
+        }
         for database in [bare, served, flooded, raced, durable] {
             runtime.block_on(database.remove());
         }
