@@ -19,6 +19,7 @@ mod sip;
 mod accounts;
 mod api;
 mod asterisk;
+mod call_logs;
 mod calling_back;
 mod canary;
 mod carriers;
