@@ -9,12 +9,12 @@ use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::guesses::Guesses;
 use crate::conduct::{Batches, Fetches, LineKeys};
 use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
-use crate::counters::Counters;
 use crate::desk::{self, live::Live};
 use crate::exposure;
 use crate::health::Health;
 use crate::installation;
 use crate::login::Logins;
+use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
@@ -190,7 +190,7 @@ pub async fn build_with(
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
         unnamed_files: AtomicUsize::new(0),
-        counters: Counters::default(),
+        metrics: Metrics::default(),
         refusals: Refusals::default(),
         patience: Patience::default(),
         slowest: Slowest::default(),

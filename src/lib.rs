@@ -11,7 +11,7 @@
 //! | [`desk`] | what inspectors do, whoever asks: the API or the console |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`conduct`], [`filing`], [`login`] | from a webhook to a committed answer; adding to a report; who is logged in |
-//! | [`service`], [`counters`], [`health`], [`refusals`] | what all of these have at hand |
+//! | [`service`], [`metrics`], [`health`], [`refusals`] | what all of these have at hand |
 //! | [`log_pace`], [`security_log`] | log lines at most once a minute; attempts and changes of rights |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`rehearsal`] | what a caller would hear |
@@ -35,7 +35,6 @@ pub mod cli;
 pub mod clock;
 pub mod conduct;
 pub mod config;
-pub mod counters;
 pub mod desk;
 mod exposure;
 pub mod filing;
@@ -46,6 +45,7 @@ pub mod line;
 pub mod log_pace;
 pub mod login;
 pub mod members;
+pub mod metrics;
 mod private;
 pub mod refusals;
 pub mod rehearsal;

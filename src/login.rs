@@ -233,12 +233,12 @@ async fn prove(
     match (found, opened) {
         (Some(member), Some(identity)) => Ok((member, identity)),
         (Some(_), None) if over => {
-            service.counters.logins_wrong.add();
+            service.metrics.logins_wrong.inc();
             service.live.session_ended();
             Err(LoginError::SessionOver)
         }
         _ => {
-            service.counters.logins_wrong.add();
+            service.metrics.logins_wrong.inc();
             security_log::password_refused();
             Err(LoginError::Wrong)
         }

@@ -65,8 +65,8 @@ pub struct Service {
     pub closing: watch::Sender<bool>,
     /// How many files of the folder of recordings no row names, as housekeeping counted last.
     pub unnamed_files: AtomicUsize,
-    /// What went on, for operators.
-    pub counters: crate::counters::Counters,
+    /// What happened and how long it took, for operators.
+    pub metrics: crate::metrics::Metrics,
     /// What was told of refused webhooks.
     pub refusals: crate::refusals::Refusals,
     /// How long callers on the line are kept waiting.

@@ -4,12 +4,13 @@
 use super::Reply;
 use super::decide::{Decided, decide};
 use super::prepare::Prepared;
+use crate::clock::instant;
+use crate::metrics::seconds_since;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::cases::{self, Changes, Loaded, Wanted};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
-use tracing::error;
 
 /// Webhooks in one batch at most.
 const MOST: usize = 512;
@@ -176,6 +177,8 @@ fn open(batch: &[Waiting]) -> Vec<bool> {
 
 /// None when nothing was written because one of them was answered meanwhile.
 async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
+    let metrics = &service.metrics;
+    let begun = instant();
     let mut tx = service.db.begin().await?;
     let wanted: Vec<Wanted> = (batch.iter())
         .map(|waiting| waiting.prepared.wanted(service))
@@ -192,9 +195,15 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
         if open(batch) != before {
             return Ok(None);
         }
+        let committing = instant();
         tx.commit().await?;
+        let seconds = seconds_since(committing);
+        metrics.batch_commit_seconds.observe(seconds);
         service.wake.notify_one();
     }
+    metrics.batch_seconds.observe(seconds_since(begun));
+    let webhooks = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+    metrics.batch_webhooks.observe(webhooks.into());
     Ok(Some(decided))
 }
 
@@ -219,11 +228,6 @@ pub(super) fn decide_all<'a>(
                 }
                 other => other,
             })
-        })
-        .inspect(|decided: &Result<Decided, StoreError>| {
-            if let Err(error) = decided {
-                error!(%error, "a webhook could not be decided");
-            }
         })
         .collect();
     (decided, changes)

@@ -20,6 +20,7 @@ use crate::vault::secret::Key;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tracing::error;
 
 /// How long a call may be silent before the provider is asked about it.
 pub const SILENT: TimeDelta = TimeDelta::minutes(10);
@@ -44,7 +45,7 @@ struct Kept {
     body: String,
 }
 
-/// Decides one webhook over what was loaded for its batch.
+/// Decides one webhook over what was loaded for its batch. Log lines written meanwhile carry our id of its call.
 ///
 /// # Errors
 ///
@@ -54,12 +55,25 @@ pub(super) fn decide(
     prepared: &Prepared,
     loaded: &Loaded,
 ) -> Result<Decided, StoreError> {
+    let case = loaded.case(&prepared.call).cloned();
+    let known = case.as_ref().map(|case| case.call.id);
+    prepared.in_span(known, || {
+        decide_case(service, prepared, loaded, case)
+            .inspect_err(|error| error!(%error, "webhook cannot be decided"))
+    })
+}
+
+fn decide_case(
+    service: &Service,
+    prepared: &Prepared,
+    loaded: &Loaded,
+    case: Option<Case>,
+) -> Result<Decided, StoreError> {
     let deciding = Deciding {
         service,
         prepared,
         loaded,
     };
-    let case = loaded.case(&prepared.call).cloned();
     match (&prepared.hook, case) {
         (Hook::Whisper(at) | Hook::Taken(at), case) => {
             let reply = |reply, case: Option<Case>| Decided::Reply(reply, case.map(Box::new));
@@ -94,14 +108,14 @@ impl<'a> Deciding<'a> {
             // An unknown step starts the conversation anew. Whisper and taken never come here.
             _ => {
                 let Some(line) = line else {
-                    self.service.counters.calls_not_in_service.add();
+                    self.service.metrics.calls_not_in_service.inc();
                     let said = not_in_service(self.service, self.prepared.provider.as_ref());
                     return Ok(Decided::Reply(Reply::Script(said), None));
                 };
                 let Some((mut case, Some(answer))) = self.opened(line) else {
                     return Ok(Decided::Open { spoken: true });
                 };
-                case.count(&self.service.counters.calls);
+                case.count(&self.service.metrics.calls);
                 let silent = self.prepared.system_now + SILENT;
                 let provider = self.prepared.provider.name();
                 case.enqueue(Kind::Watch, case.call.id, provider, silent);
@@ -376,7 +390,7 @@ impl<'a> Deciding<'a> {
                 let mut keys = keys.show().chars();
                 let first = keys.next();
                 if keys.next().is_some() {
-                    case.count(&self.service.counters.keys_unasked);
+                    case.count(&self.service.metrics.keys_unasked);
                 }
                 first.map_or(Input::Nothing, Input::Key)
             }

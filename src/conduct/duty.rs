@@ -95,7 +95,7 @@ fn take(
 ) -> Result<(), StoreError> {
     case.call.taken_step = i32::try_from(step).ok();
     case.call_changed();
-    case.count(&service.counters.calls_taken);
+    case.count(&service.metrics.calls_taken);
     if !case.own.is_report() {
         case.set_live();
     }

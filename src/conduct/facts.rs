@@ -201,7 +201,7 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
         None => now.year(),
     };
     case.queue(year);
-    case.count(&service.counters.reports);
+    case.count(&service.metrics.reports);
     let (line, report) = (case.call.line.clone(), case.own.id);
     // Its reference, the link's detail, is known at the commit.
     let act = Act {
@@ -275,7 +275,7 @@ pub(super) fn write_effect(
     let (steps, by) = match effect {
         Effect::Replaced { steps, by } => (steps, by),
         Effect::WrongKey => {
-            case.count(&service.counters.keys_unasked);
+            case.count(&service.metrics.keys_unasked);
             return Ok(());
         }
         // The receipt works once the call is settled; the state remembers that it was spoken.

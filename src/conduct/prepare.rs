@@ -21,6 +21,7 @@ use crate::vault::secret::Key;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::sync::Arc;
+use tracing::{Span, error_span};
 use uuid::Uuid;
 
 /// A webhook that is ready to be decided.
@@ -44,6 +45,8 @@ pub(super) struct Prepared {
     pub addition: Option<Addition>,
     /// What a call needs that is not known yet.
     pub opening: Option<Opening>,
+    /// The span it was prepared in. It names the call if the address of the webhook does.
+    span: Span,
 }
 
 /// A new call and its report, with all that is sealed.
@@ -101,6 +104,7 @@ pub(super) async fn prepare(
         addition: None,
         looked_up,
         opening: None,
+        span: Span::current(),
     };
     if let LookedUp::Report(report, _) = &prepared.looked_up {
         let caller = caller(&prepared.event, now);
@@ -235,6 +239,18 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
 }
 
 impl Prepared {
+    /// Decides it in spans that name its call: the known one, or the one that was prepared for it.
+    pub(super) fn in_span<T>(&self, known: Option<Uuid>, decide: impl FnOnce() -> T) -> T {
+        let new = self.opening.as_ref().map(|opening| opening.call.id);
+        let call = known.or(new);
+        // The address names no call, or another one than the one that the provider's id is of.
+        let unnamed = call.filter(|call| self.hook.call() != Some(*call));
+        self.span.in_scope(|| match unnamed {
+            Some(call) => error_span!("call", %call).in_scope(decide),
+            None => decide(),
+        })
+    }
+
     /// What has to be loaded to decide it.
     pub(super) fn wanted(&self, service: &Service) -> Wanted {
         let fact = self.event.recording.as_ref();

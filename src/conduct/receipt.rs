@@ -116,7 +116,7 @@ pub(super) async fn look_up(
         return Ok(LookedUp::NoReceipt);
     };
     if !service.guesses.may(&asker(service, &call, at.step, event)) {
-        service.counters.receipts_refused.add();
+        service.metrics.receipts_refused.inc();
         return Ok(LookedUp::TooMany);
     }
     let key = service.secret.derive(receipts::LABEL);
@@ -126,8 +126,8 @@ pub(super) async fn look_up(
         () = &mut patience => None,
     };
     let Some(derived) = derived else {
-        warn!(call = %call.id, "there was no time to look up a receipt");
-        service.counters.receipts_late.add();
+        warn!("there was no time to look up a receipt");
+        service.metrics.receipts_late.inc();
         return Ok(LookedUp::NoTime);
     };
     let mut tx = service.db.read().await?;
@@ -142,7 +142,7 @@ pub(super) async fn look_up(
     if let (Some(reply), false) = (reply, provider.capabilities().has_voice) {
         tokio::select! {
             () = let_pass(service, &call, reply) => {}
-            () = &mut patience => warn!(call = %call.id, "there was no time to synthesize a reply"),
+            () = &mut patience => warn!("there was no time to synthesize a reply"),
         }
     }
     Ok(earlier.map_or(LookedUp::Nothing, |earlier| {

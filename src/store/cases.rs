@@ -12,9 +12,9 @@ use super::calls::{Call, SealedCaller};
 use super::hours::Counts;
 use super::jobs::Kind;
 use super::reports::{EntryRow, RecordingRow, ReportKeyRow};
-use crate::counters::{Counted, Counter};
 use crate::report::status::Status;
 use chrono::{DateTime, Utc};
+use prometheus_client::metrics::counter::Counter;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -99,7 +99,7 @@ pub struct Changes {
     pub(super) jobs: BTreeMap<(Kind, Uuid), JobChange>,
     pub(super) acts: Acts,
     pub(super) hours: Counts,
-    pub(super) counted: Vec<Counted>,
+    pub(super) counted: Vec<Counter>,
 }
 
 /// A report that is only a call yet, and its key.
@@ -298,6 +298,6 @@ impl Case {
 
     /// Counts one more for operators, once this is committed.
     pub fn count(&mut self, counter: &Counter) {
-        self.changes.counted.push(Counted::One(counter.clone()));
+        self.changes.counted.push(counter.clone());
     }
 }

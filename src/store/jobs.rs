@@ -72,6 +72,8 @@ row! {
         pub kind: String,
         /// To what.
         pub subject: Uuid,
+        /// Our id of the call that the subject is, or that made the recording it is; none for a stray.
+        pub call: Option<Uuid>,
         /// How often it was tried, this time included.
         pub attempts: i32,
         /// How many of its tries failed, one after the other.
@@ -125,7 +127,13 @@ statements! {
         SELECT id FROM jobs WHERE kind = $6 AND provider = $7
         AND (run_after <= $3 OR run_after > $4) AND (lease_until IS NULL OR lease_until < $3 OR lease_until > $5)
         ORDER BY run_after LIMIT 1", postgres: " FOR UPDATE SKIP LOCKED", ")
-        RETURNING id, kind, subject, attempts, failures";
+        RETURNING id, kind, subject, attempts, failures, COALESCE(
+            (SELECT calls.id FROM calls WHERE calls.id = jobs.subject),
+            (SELECT calls.id FROM recordings JOIN calls ON calls.report = recordings.report
+                WHERE recordings.id = jobs.subject AND recordings.step < 10000),
+            (SELECT calls.id FROM recordings JOIN calls ON calls.addition_to = recordings.report
+                WHERE recordings.id = jobs.subject AND recordings.step - calls.addition_offset BETWEEN 0 AND 9999 LIMIT 1)
+        ) AS call";
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease = $2";
     DONE = "DELETE FROM jobs WHERE id = $1 AND lease = $2";
     PUT_OFF = "UPDATE jobs SET lease = NULL, lease_until = NULL, run_after = $3, failures = 0, failing_since = NULL, reason = NULL WHERE id = $1 AND lease = $2";
@@ -138,6 +146,8 @@ statements! {
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
     NEXT = "SELECT run_after FROM jobs WHERE lease IS NULL AND run_after > $1 ORDER BY run_after LIMIT 1";
     COUNT = "SELECT kind, failing_since IS NOT NULL, COUNT(*) FROM jobs GROUP BY kind, failing_since IS NOT NULL";
+    OLDEST_DUE = "SELECT kind, MIN(run_after) FROM jobs
+        WHERE run_after <= $1 AND (lease_until IS NULL OR lease_until < $1 OR lease_until > $2) GROUP BY kind";
     COUNT_FAILING = "SELECT COUNT(*) FROM jobs WHERE failing_since IS NOT NULL";
     COUNT_FAILING_OF = "SELECT COUNT(*) FROM jobs LEFT JOIN calls ON calls.id = subject
         LEFT JOIN recordings ON recordings.id = subject LEFT JOIN reports ON reports.n = recordings.report
@@ -268,6 +278,12 @@ pub async fn next_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<DateTime
 /// How many jobs there are: kind, whether they keep failing, number.
 pub async fn count(tx: &mut Tx) -> Result<Vec<(String, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
+}
+
+/// For each kind of which a job is due and is not being worked on, when the oldest of them was due. `now` is system time. Jobs
+/// that are due only because the clock was put back are left out: how long they have waited is not known.
+pub async fn oldest_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, DateTime<Utc>)>> {
+    run!(tx, OLDEST_DUE, fetch_all, now, now + LONGEST_LEASE)
 }
 
 /// How many jobs keep failing.

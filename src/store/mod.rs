@@ -35,8 +35,8 @@ pub mod strays;
 pub use statements::{Sql, all as all_statements};
 
 use crate::config::DatabaseAddress;
-use crate::counters::{Counted, Counter, Labelled};
 use crate::hidden::Hidden;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
 use sqlx::sqlite::{
@@ -89,7 +89,7 @@ pub struct Tx {
     /// Reports counted by line and status, written at the commit.
     statuses: BTreeMap<(String, String), i64>,
     /// Operators' counters to be raised after the commit.
-    counted: Vec<Counted>,
+    counted: Vec<Counter>,
 }
 
 /// The transaction of the database.
@@ -383,12 +383,7 @@ impl Tx {
 
     /// Counts one more for operators, once this is committed.
     pub fn count(&mut self, counter: &Counter) {
-        self.counted.push(Counted::One(counter.clone()));
-    }
-
-    /// The same of a counter with a label.
-    pub fn count_as(&mut self, counter: &Labelled, value: &'static str) {
-        self.counted.push(Counted::As(counter.clone(), value));
+        self.counted.push(counter.clone());
     }
 
     /// The transaction of the database, for statements that are not the store's.
@@ -428,7 +423,9 @@ impl Tx {
             On::Sqlite(tx) => tx.commit().await?,
             On::Postgres(tx) => tx.commit().await?,
         }
-        self.counted.iter().for_each(Counted::add);
+        for counter in self.counted {
+            counter.inc();
+        }
         Ok(())
     }
 }

@@ -165,6 +165,18 @@ impl Hook {
             Self::Fallback => "fallback",
         }
     }
+
+    /// Our id of the call that its address names; none when it names no call.
+    pub fn call(&self) -> Option<Uuid> {
+        match self {
+            Self::Step(at)
+            | Self::Said(at)
+            | Self::Whisper(at)
+            | Self::Taken(at)
+            | Self::Recording(Some(at)) => Some(at.call).filter(|call| !call.is_nil()),
+            Self::Call | Self::Status | Self::Recording(None) | Self::Fallback => None,
+        }
+    }
 }
 
 /// What every address we hand out carries: [`Links`] make it.

@@ -1,6 +1,7 @@
 //! The socket an Asterisk dials: credentials first, then one connection that carries all its calls.
 
 use super::hooks::{conducted, refuse};
+use crate::clock::instant;
 use crate::conduct;
 use crate::service::Service;
 use crate::telephony::asterisk::socket::{LONGEST_FRAME, carry};
@@ -98,7 +99,8 @@ struct Conversation {
 
 impl Conductor for Conversation {
     fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted> {
-        Box::pin(conducted(&self.service, &self.provider, hook, event))
+        let begun = instant();
+        Box::pin(conducted(&self.service, &self.provider, hook, event, begun))
     }
 
     fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>> {

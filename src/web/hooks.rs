@@ -2,8 +2,10 @@
 
 use super::BODY_LIMIT;
 use crate::call::flow;
+use crate::clock::instant;
 use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::config::TakeSignature;
+use crate::metrics::seconds_since;
 use crate::refusals::without_values;
 use crate::service::Service;
 use crate::store::StoreError;
@@ -15,8 +17,8 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::sync::Arc;
-use std::time::Duration;
-use tracing::{error, warn};
+use std::time::{Duration, Instant};
+use tracing::{Instrument, error, error_span, warn};
 use uuid::Uuid;
 
 /// The largest recording that is played back.
@@ -94,6 +96,7 @@ async fn webhook(
         Ok(raw) => raw,
         Err(too_large) => return too_large,
     };
+    let begun = instant();
     let event = match provider
         .authenticate(&raw)
         .and_then(|()| provider.parse(&raw))
@@ -103,7 +106,7 @@ async fn webhook(
     };
     let event = with_line(&service, provider.name(), &uri, event);
     let hook = hook(&uri);
-    match conducted(&service, &provider, &hook, &event).await {
+    match conducted(&service, &provider, &hook, &event, begun).await {
         Conducted::Script(rendered) => script(rendered),
         Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
         Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -144,15 +147,38 @@ fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> 
 }
 
 /// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
-/// what is said comes from configuration and clock alone.
+/// what is said comes from configuration and clock alone. The webhook was read at `begun`.
+///
+/// Log lines written meanwhile carry the kind of the webhook and our id of the call that its address names.
 pub(super) async fn conducted(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
     hook: &Hook,
     event: &Event,
+    begun: Instant,
 ) -> Conducted {
-    service.counters.webhooks.add();
-    service.counters.webhooks_by_kind.add(hook.kind());
+    let metrics = &service.metrics;
+    metrics.webhooks.inc();
+    metrics.webhooks_by_kind.of(hook.kind()).inc();
+    // At the level of errors, so that whatever is logged within is logged with it.
+    let span = match hook.call() {
+        Some(call) => error_span!("webhook", hook = hook.kind(), %call),
+        None => error_span!("webhook", hook = hook.kind()),
+    };
+    let conducted = written_down(service, provider, hook, event)
+        .instrument(span)
+        .await;
+    let seconds = metrics.webhook_seconds.of(hook.kind());
+    seconds.observe(seconds_since(begun));
+    conducted
+}
+
+async fn written_down(
+    service: &Arc<Service>,
+    provider: &Arc<dyn Provider>,
+    hook: &Hook,
+    event: &Event,
+) -> Conducted {
     let answered;
     let hook = match hook {
         // Nobody has answered anything yet: the provider goes on with what else is said.
@@ -202,7 +228,7 @@ pub(super) fn refuse(
     raw: &RawRequest,
     refused: Refused,
 ) -> Response {
-    service.counters.webhooks_refused.add();
+    service.metrics.webhooks_refused.inc();
     let url = without_values(&raw.url);
     tell(service, provider, refused.check(), &url, refused.advice());
     match refused {
@@ -244,7 +270,7 @@ fn unknown_provider(service: &Service) {
 /// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
 /// A callback is not acknowledged: nothing of it was kept.
 fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event) -> Conducted {
-    service.counters.webhooks_blunt.add();
+    service.metrics.webhooks_blunt.inc();
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
         return Conducted::Unavailable;
     }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
-use tracing::{error, warn};
+use tracing::{Instrument, error, error_span, warn};
 
 /// The subprotocols jambonz speaks: its own, and what the module it uses was called before.
 const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
@@ -102,7 +102,7 @@ pub(super) async fn listen(
         let fits = key_of_call
             .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
         if !fits {
-            service.counters.webhooks_refused.add();
+            service.metrics.webhooks_refused.inc();
             let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
             let advice = "the key in the address or the credentials beside it are not those of a running call";
             tell(&service, &name, "stream key", &url, advice);
@@ -149,7 +149,10 @@ pub(super) async fn listen(
         .on_upgrade(move |socket| async move {
             let (mut sink, incoming) = socket.split();
             let begun = begun.connected();
-            take_in(service, provider, stream, begun, audio(incoming)).await;
+            let span = error_span!("stream", call = %stream.call);
+            take_in(service, provider, stream, begun, audio(incoming))
+                .instrument(span)
+                .await;
             // It is written down: now the provider may ask what comes next. The socket may be gone already.
             let _ = sink.close().await;
         })

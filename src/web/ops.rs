@@ -1,12 +1,15 @@
 //! Health and metrics, for operators.
 
 use crate::desk::flood;
+use crate::metrics::{CONTENT_TYPE, PREFIX, text_of};
 use crate::service::Service;
 use crate::store::{StoreError, calls, jobs, reports, strays};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::fmt::Write;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -47,77 +50,81 @@ pub(super) async fn ready(State(service): App) -> Response {
     "ready\n".into_response()
 }
 
-/// Counters and queue lengths in Prometheus' text format.
+/// What the service has counted and timed, and what the database holds now, in Prometheus' text format.
 pub(super) async fn metrics(State(service): App) -> Response {
-    match text(&service).await {
-        Ok(text) => (
-            [(
-                header::CONTENT_TYPE,
-                "text/plain; version=0.0.4; charset=utf-8",
-            )],
-            text,
-        )
-            .into_response(),
+    match held(&service).await {
+        Ok(held) => {
+            let text = service.metrics.text() + &text_of(&held);
+            ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+        }
         Err(error) => {
-            warn!(%error, "no metrics");
+            warn!(%error, "metrics cannot be read from the database");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
 }
 
-async fn text(service: &Service) -> Result<String, StoreError> {
-    let mut text = String::new();
-    for (name, value) in service.counters.all() {
-        let _ = writeln!(text, "# TYPE dutyline_{name}_total counter");
-        let _ = writeln!(text, "dutyline_{name}_total {value}");
-    }
-    for (name, label, counter) in service.counters.labelled() {
-        let _ = writeln!(text, "# TYPE dutyline_{name}_total counter");
-        for (value, count) in counter.get() {
-            let _ = writeln!(text, "dutyline_{name}_total{{{label}=\"{value}\"}} {count}");
-        }
-    }
+/// What the database holds now, read for one request: a registry of its own, so that no value of an earlier request stays.
+async fn held(service: &Service) -> Result<Registry, StoreError> {
+    let mut held = Registry::with_prefix(PREFIX);
     let mut tx = service.db.read().await?;
-    text.push_str("# TYPE dutyline_jobs gauge\n");
+
+    let jobs = gauges(&mut held, "jobs", "Jobs to be done");
     for (kind, failing, count) in jobs::count(&mut tx).await? {
         let state = if failing { "failing" } else { "waiting" };
-        let _ = writeln!(
-            text,
-            "dutyline_jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}"
-        );
+        set(&jobs, [("kind", &kind), ("state", state)], count);
     }
-    text.push_str("# TYPE dutyline_recordings_unnamed gauge\n");
+    let late = gauges(
+        &mut held,
+        "jobs_oldest_due_seconds",
+        "How long the oldest due job that is not being worked on has been due",
+    );
+    for kind in jobs::Kind::ALL {
+        set(&late, [("kind", kind.as_str())], 0);
+    }
+    let now = service.clock.system_now();
+    for (kind, since) in jobs::oldest_due(&mut tx, now).await? {
+        set(&late, [("kind", &kind)], (now - since).num_seconds());
+    }
+
     let unnamed = service.unnamed_files.load(Ordering::Relaxed);
-    let _ = writeln!(text, "dutyline_recordings_unnamed {unnamed}");
-    text.push_str("# TYPE dutyline_strays gauge\n");
+    let unnamed = i64::try_from(unnamed).unwrap_or(i64::MAX);
+    let help = "Files in the folder of recordings that no recording refers to";
+    set(&gauges(&mut held, "recordings_unnamed", help), [], unnamed);
     let strays = strays::count(&mut tx).await?;
-    let _ = writeln!(text, "dutyline_strays {strays}");
-    text.push_str("# TYPE dutyline_reports gauge\n");
+    let help = "Recordings of which it is not known which line they are for";
+    set(&gauges(&mut held, "strays", help), [], strays);
+
+    let reports = gauges(&mut held, "reports", "Reports by line and status");
+    let running = gauges(&mut held, "calls_running", "Calls that have not ended");
+    let floods = gauges(
+        &mut held,
+        "flood",
+        "1 when a line has far more calls without a message than usual, else 0",
+    );
     for entry in &service.config.lines {
-        let line = &entry.line.id;
+        let line = entry.line.id.as_str();
         for (status, count) in reports::count(&mut tx, line).await? {
-            let _ = writeln!(
-                text,
-                "dutyline_reports{{line=\"{line}\",status=\"{status}\"}} {count}"
-            );
+            set(&reports, [("line", line), ("status", &status)], count);
         }
+        let count = calls::running(&mut tx, line).await?;
+        set(&running, [("line", line)], count);
+        let recent = flood::recent(&mut tx, line, service.clock.line_now()).await?;
+        set(&floods, [("line", line)], recent.is_flood().into());
     }
-    text.push_str("# TYPE dutyline_calls_running gauge\n");
-    for entry in &service.config.lines {
-        let line = &entry.line.id;
-        let running = calls::running(&mut tx, line).await?;
-        let _ = writeln!(text, "dutyline_calls_running{{line=\"{line}\"}} {running}");
-    }
-    text.push_str("# TYPE dutyline_flood gauge\n");
-    let now = service.clock.line_now();
-    for entry in &service.config.lines {
-        let line = &entry.line.id;
-        let recent = flood::recent(&mut tx, line, now).await?;
-        let _ = writeln!(
-            text,
-            "dutyline_flood{{line=\"{line}\"}} {}",
-            u8::from(recent.is_flood())
-        );
-    }
-    Ok(text)
+    Ok(held)
+}
+
+/// Gauges of one name. Labels are ids of lines, kinds and states, never anything of a call.
+type Gauges = Family<Vec<(&'static str, String)>, Gauge>;
+
+fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {
+    let gauges = Gauges::default();
+    registry.register(name, help, gauges.clone());
+    gauges
+}
+
+fn set<const N: usize>(gauges: &Gauges, labels: [(&'static str, &str); N], value: i64) {
+    let labels = labels.map(|(name, value)| (name, value.to_owned()));
+    gauges.get_or_create(&labels.to_vec()).set(value);
 }

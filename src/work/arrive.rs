@@ -270,7 +270,7 @@ async fn written_down(
         match written.await {
             Ok(there) => {
                 if there {
-                    service.counters.recordings_sealed.add();
+                    service.metrics.recordings_sealed.inc();
                 }
                 break;
             }

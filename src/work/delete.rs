@@ -69,7 +69,7 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
     if is_whole(service, recording).await? {
         return Ok(());
     }
-    service.counters.recordings_damaged.add();
+    service.metrics.recordings_damaged.inc();
     error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
     Err(Unfinished::Failed(
         "our copy is not as it was sealed".into(),

@@ -141,6 +141,6 @@ async fn commit(
     // A commit that fails may have been made all the same.
     finished.keep();
     tx.commit().await?;
-    service.counters.recordings_sealed.add();
+    service.metrics.recordings_sealed.inc();
     Ok(())
 }

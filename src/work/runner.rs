@@ -5,6 +5,7 @@ use super::{
     Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
 };
 use crate::clock::{hour, instant, random_id};
+use crate::metrics::seconds_since;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::jobs::{self, Kind};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch as channel};
 use tokio::task::JoinSet;
-use tracing::{debug, error, warn};
+use tracing::{Instrument, Span, debug, error, error_span, warn};
 
 /// How long a claimed job is ours.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -96,8 +97,13 @@ async fn begin_due(
 
 fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphorePermit) {
     let service = Arc::clone(service);
+    // At the level of errors, so that whatever is logged within is logged with it.
+    let span = match job.row.call {
+        Some(call) => error_span!("job", %kind, %call),
+        None => error_span!("job", %kind),
+    };
     tokio::spawn(async move {
-        work(&service, kind, &job).await;
+        work(&service, kind, &job).instrument(span).await;
         drop(slot);
         service.worked.send_modify(|count| *count += 1);
         service.wake.notify_one();
@@ -134,10 +140,13 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
 }
 
 async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
+    let begun = instant();
     let result = tokio::select! {
         result = carry_out(service, kind, job) => result,
         () = keep_lease(|| renew(service, job)) => Err(Unfinished::LeaseLost),
     };
+    let seconds = service.metrics.job_seconds.of(kind.as_str());
+    seconds.observe(seconds_since(begun));
     match result {
         Ok(()) => {
             // Not above debug: a log line has an exact time, and that is sealed.
@@ -146,7 +155,7 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
         Err(Unfinished::LeaseLost) => {}
         Err(reason) => {
             if !matches!(reason, Unfinished::Later(_)) {
-                service.counters.jobs_failed.add();
+                service.metrics.jobs_failed.inc();
             }
             put_back(service, kind, job, &reason).await;
         }
@@ -183,7 +192,7 @@ async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinis
 async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<(), Unfinished> {
     let (service, job) = (Arc::clone(service), job.clone());
     let mut task = JoinSet::new();
-    task.spawn(async move {
+    let work = async move {
         match kind {
             Kind::Fetch => fetch::run(&service, &job).await,
             Kind::Delete => delete::run(&service, &job).await,
@@ -191,7 +200,8 @@ async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<
             Kind::Watch => watch::run(&service, &job).await,
             Kind::Stray => strays::run(&service, &job).await,
         }
-    });
+    };
+    task.spawn(work.instrument(Span::current()));
     match task.join_next().await {
         Some(Ok(result)) => result,
         Some(Err(_)) | None => {

@@ -108,7 +108,7 @@ pub(super) async fn write_down_lost(
     if !reports::give_up(tx, recording, "lost").await? {
         return Ok(());
     }
-    tx.count(&service.counters.recordings_lost);
+    tx.count(&service.metrics.recordings_lost);
     let Some(row) = reports::recording_unlocked(tx, recording).await? else {
         return Ok(());
     };

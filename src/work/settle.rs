@@ -130,7 +130,7 @@ async fn look_for_recordings(
 ) -> Result<(), Unfinished> {
     let provider = match service.provider_that_knows(sid) {
         Ok(provider) => provider,
-        Err(error) => return without_word(job, call, error.into()),
+        Err(error) => return without_word(job, error.into()),
     };
     let Some(slot) = service.asking.take(&sid.provider) else {
         let seconds = 1 << job.row.attempts.clamp(1, 5);
@@ -169,17 +169,17 @@ async fn look_for_recordings(
             }
             Ok(commit(tx, case).await?)
         }
-        Err(reason) => without_word(job, call, reason),
+        Err(reason) => without_word(job, reason),
     }
 }
 
 /// A recording that the provider has not named may be all that is left of what a caller said, and settling forgets the id it
 /// is found by: the job is tried again for as long as the provider may have it.
-fn without_word(job: &Claimed, call: Uuid, reason: Unfinished) -> Result<(), Unfinished> {
+fn without_word(job: &Claimed, reason: Unfinished) -> Result<(), Unfinished> {
     if job.row.failures < PATIENCE {
         return Err(reason);
     }
-    error!(%call, %reason, "settled without the provider's word on its recordings");
+    error!(%reason, "settled without the provider's word on its recordings");
     Ok(())
 }
 
@@ -297,7 +297,8 @@ async fn settle(
     if report.reference.is_none() && !call.added {
         hours::add_without_message(tx, &report.line, report.received_hour);
         let reached = state.map_or(Reached::Greeting, |state| state.reached);
-        tx.count_as(&service.counters.calls_without_message, reached.as_str());
+        let counter = &service.metrics.calls_without_message;
+        tx.count(&counter.of(reached.as_str()));
     }
     Ok(())
 }
@@ -311,7 +312,7 @@ async fn receipt_is_shared(
     [report, other]: [Uuid; 2],
 ) -> Result<(), StoreError> {
     error!(%line, %report, %other, "two callers have the same receipt; it opens neither report");
-    tx.count(&service.counters.receipts_shared);
+    tx.count(&service.metrics.receipts_shared);
     for (report, other) in [(report, other), (other, report)] {
         let act = Act {
             at: hour(service.clock.line_now()),

@@ -266,8 +266,8 @@ on_both_scenes! {
         scene.line.idle().await;
         let report = scene.lead.only_report().await;
         assert_eq!(report["recordings"].as_array().unwrap().len(), 0, "{report}");
-        let counters = &scene.line.service().counters;
-        assert_eq!(counters.recordings_lost.get(), 0, "no alarm");
+        let metrics = &scene.line.service().metrics;
+        assert_eq!(metrics.recordings_lost.get(), 0, "no alarm");
         assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
         assert_eq!(scene.trail().await, [""; 0]);
         scene.line.finish().await;
@@ -313,7 +313,7 @@ on_both_scenes! {
         let job = scene.tried("delete", 1).await;
         assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
         assert_eq!(scene.recording().await["deleted_at_provider"], false);
-        assert!(scene.line.service().counters.recordings_damaged.get() >= 1, "told");
+        assert!(scene.line.service().metrics.recordings_damaged.get() >= 1, "told");
         assert_eq!(scene.trail().await.len(), 1, "the trail tells, too");
 
         // As when it was lost altogether.
@@ -321,7 +321,7 @@ on_both_scenes! {
         scene.hurry("delete").await;
         scene.tried("delete", job.attempts + 1).await;
         assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
-        assert!(scene.line.service().counters.recordings_damaged.get() >= 2, "told");
+        assert!(scene.line.service().metrics.recordings_damaged.get() >= 2, "told");
 
         // Put back from a copy it is as good as before.
         std::fs::write(&file, whole).unwrap();

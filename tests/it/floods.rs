@@ -2,7 +2,7 @@
 //! speaks gets through, and those on duty see what goes on.
 
 use crate::support::hooks::{address_in, call_form, path_of};
-use crate::support::{Api, Database, LINES, NUMBER, TestLine, client, configuration, on_both, wav};
+use crate::support::{Api, Database, LINES, NUMBER, TestLine, configuration, on_both, wav};
 use dutyline::config::Config;
 use dutyline::store::audit;
 use dutyline::store::{Db, all_statements};
@@ -32,14 +32,6 @@ impl TestLine {
         }
         let over = call_form(&call, &[("CallStatus", "completed")]);
         assert_eq!(self.hook(STATUS, &over).await.status, 204);
-    }
-
-    async fn metrics(&self) -> String {
-        let asked = client()
-            .get(format!("{}/metrics", self.ops_url))
-            .send()
-            .await;
-        asked.unwrap().text().await.unwrap()
     }
 
     /// The latest calls of the default line, as it tells of them.
@@ -218,6 +210,7 @@ async fn no_statement_reads_every_call() {
     HASTEN_FAILED: SCAN jobs
     COUNT: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
     COUNT: USE TEMP B-TREE FOR GROUP BY
+    OLDEST_DUE: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
     COUNT_FAILING: SCAN jobs USING INDEX jobs_failing
     COUNT_FAILING_OF: SCAN jobs USING INDEX jobs_failing
     FAILING: SCAN jobs USING INDEX jobs_failing

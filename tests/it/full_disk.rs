@@ -164,7 +164,7 @@ async fn a_job_that_failed_on_a_full_disk_is_tried_again_when_there_is_room() {
     sqlx::raw_sql(FULL).execute(writer).await.unwrap();
     line.exchange.hang_up(&call).await.unwrap();
     let failed = async {
-        while line.service().counters.jobs_failed.get() == 0 {
+        while line.service().metrics.jobs_failed.get() == 0 {
             crate::support::pause().await;
         }
     };

@@ -20,6 +20,7 @@ mod accounts;
 mod api;
 mod asterisk;
 mod batches;
+mod call_logs;
 mod calling_back;
 mod canary;
 mod carriers;

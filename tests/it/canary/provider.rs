@@ -27,13 +27,13 @@ impl Provider {
     #[expect(clippy::disallowed_methods, reason = "a provider has no inspectors")]
     pub async fn open() -> Self {
         let recordings = Recordings::default();
-        let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings/{{file}}");
+        let account = format!("/2010-04-01/Accounts/{ACCOUNT}");
         let router = Router::new()
-            .route(&path, get(fetch).delete(delete))
             .route(
-                &format!("/2010-04-01/Accounts/{ACCOUNT}/Recordings.json"),
-                get(list),
+                &format!("{account}/Recordings/{{file}}"),
+                get(fetch).delete(delete),
             )
+            .route(&format!("{account}/Recordings.json"), get(list))
             .with_state(Arc::clone(&recordings));
         let listener = app::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let api_url = format!("http://{}", app::address(&listener));

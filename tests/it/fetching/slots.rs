@@ -31,8 +31,7 @@ impl Scene {
 
     /// How many calls were settled that left no message.
     async fn without_message(&self) -> u64 {
-        let counted = self.line.service().counters.calls_without_message.get();
-        counted.values().sum()
+        self.line.counted("calls_without_message").await
     }
 }
 
@@ -97,7 +96,7 @@ on_both_scenes! {
         let service = scene.line.service();
         let mut worked = service.worked.subscribe();
         let fetched = async {
-            while service.counters.recordings_sealed.get() == 0 {
+            while service.metrics.recordings_sealed.get() == 0 {
                 worked.changed().await.unwrap();
             }
         };

@@ -9,6 +9,7 @@ mod callers;
 pub mod console;
 mod databases;
 pub mod dice;
+pub mod exposition;
 pub mod feature_server;
 pub mod hooks;
 pub mod logs;

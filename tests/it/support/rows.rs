@@ -28,19 +28,33 @@ impl TestLine {
         rows
     }
 
+    /// The text of the metrics.
+    pub async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.ops_url);
+        let asked = super::api::client().get(url).send();
+        asked.await.expect("metrics").text().await.expect("text")
+    }
+
     /// A counter, as operators see it.
     pub async fn counter(&self, name: &str) -> u64 {
-        let text = super::api::client()
-            .get(format!("{}/metrics", self.ops_url))
-            .send()
-            .await
-            .expect("metrics")
-            .text()
-            .await
-            .expect("text");
+        let text = self.metrics().await;
         text.lines()
             .find_map(|line| line.strip_prefix(&format!("dutyline_{name}_total ")))
             .and_then(|value| value.parse().ok())
             .unwrap_or_else(|| panic!("no counter {name}"))
+    }
+
+    /// A counter with labels, all of its values together; 0 when it has not counted yet.
+    pub async fn counted(&self, name: &str) -> u64 {
+        self.counted_as(name, "{").await
+    }
+
+    /// A counter with labels, those together that begin with these, as in `{kind="call"}`.
+    pub async fn counted_as(&self, name: &str, labels: &str) -> u64 {
+        let text = self.metrics().await;
+        let start = format!("dutyline_{name}_total{labels}");
+        let lines = text.lines().filter(|line| line.starts_with(&start));
+        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+        values.sum()
     }
 }
