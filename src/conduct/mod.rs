@@ -4,9 +4,9 @@
 //! the answer is written down with the state it led to; every later time the same answer is given, byte for byte.
 //! Nothing is answered before the commit.
 //!
-//! A webhook is *prepared* in its own task ([`prepare`]: keys, seals, what has to be asked), *decided* without a database
-//! ([`decide`]: from what was prepared and loaded to an answer and what is to be written), and *written* with those that came
-//! in beside it ([`batch`]).
+//! A webhook is *prepared* in its own task (`prepare`: keys, seals, what has to be asked), *decided* without a database
+//! (`decide`: from what was prepared and loaded to an answer and what is to be written), and *written* with those that came
+//! in beside it (`batch`).
 
 mod arriving;
 mod batch;

@@ -46,7 +46,9 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, Transaction};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The tables. Until the first release they are edited in place, and a database made with other ones is refused.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -69,6 +71,8 @@ pub enum Db {
     Sqlite {
         /// At most one connection.
         writer: SqlitePool,
+        /// One transaction at a time, besides the webhooks': those wait for one other at most, and not for all that wait.
+        turn: Arc<Semaphore>,
         /// For reads.
         reader: SqlitePool,
         /// Copies the log into the database beside the writer.
@@ -82,6 +86,8 @@ pub enum Db {
 #[derive(Debug)]
 pub struct Tx {
     on: On,
+    /// On SQLite, for as long as it is open: see [`Db::begin`]. Behind the transaction, which is dropped first.
+    turn: Option<OwnedSemaphorePermit>,
     /// Links of the trail, written at the commit.
     acts: audit::Acts,
     /// Calls counted by the hour, written at the commit.
@@ -226,6 +232,7 @@ impl Db {
         let reader = reader.map_err(failed)?;
         Ok(Self::Sqlite {
             writer,
+            turn: Arc::new(Semaphore::new(1)),
             reader,
             checkpoints,
         })
@@ -273,6 +280,26 @@ impl Db {
     ///
     /// When the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx> {
+        let turn = match self {
+            Self::Sqlite { turn, .. } => {
+                let turn = Arc::clone(turn).acquire_owned();
+                let turn = tokio::time::timeout(ACQUIRE, turn).await;
+                // It is never closed.
+                turn.map_err(|_| sqlx::Error::PoolTimedOut)?.ok()
+            }
+            Self::Postgres(_) => None,
+        };
+        let mut tx = self.begin_ahead().await?;
+        tx.turn = turn;
+        Ok(tx)
+    }
+
+    /// The same for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin_ahead(&self) -> Result<Tx> {
         Ok(Tx::new(match self {
             Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => On::Postgres(pool.begin().await?),
@@ -360,6 +387,7 @@ impl Db {
                 writer,
                 reader,
                 checkpoints,
+                turn: _,
             } => {
                 reader.close().await;
                 checkpoints.close().await;
@@ -374,6 +402,7 @@ impl Tx {
     fn new(on: On) -> Self {
         Self {
             on,
+            turn: None,
             acts: audit::Acts::default(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
