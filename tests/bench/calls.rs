@@ -56,7 +56,12 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    let mut databases = vec![("SQLite", [(); 5].map(|()| Database::sqlite()))];
+    // `cargo bench -- race` measures the service beside programs that do less, and nothing else; with `postgres`, on that alone.
+    let asked = |name: &str| arguments.iter().any(|argument| argument == name);
+    let mut databases = Vec::new();
+    if !asked("postgres") {
+        databases.push(("SQLite", [(); 5].map(|()| Database::sqlite())));
+    }
     if std::env::var_os("DUTYLINE_TEST_POSTGRES").is_some() {
         let five = [(); 5].map(|()| runtime.block_on(Database::postgres()));
         databases.push(("Postgres", five));
@@ -65,8 +70,7 @@ fn main() {
         // In the target folder: a temporary folder may be in memory, where a sync to the disk costs nothing.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         println!("\n{name}{}", runtime.block_on(bare::durability(&bare)));
-        // `cargo bench -- race` measures the service beside programs that do less, and nothing else.
-        let whole = !arguments.iter().any(|argument| argument == "race");
+        let whole = !asked("race");
         if whole {
             let commits = runtime.block_on(bare::commits(&bare, &folder.path().join("bare")));
             measure(&runtime, &served, folder.path(), &api_url, commits);
