@@ -142,8 +142,7 @@ pub async fn add_sealed(
 
 /// Adds a sealed entry to a report of a case.
 pub fn add_to_case(case: &mut Case, entry: EntryRow, at: DateTime<Utc>) {
-    let line = case.call.line.clone();
-    case.act(&line, added(&entry, at, None));
+    case.act(added(&entry, at, None));
     case.add_entry(entry);
 }
 

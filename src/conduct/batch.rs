@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 /// Webhooks in one batch at most.
 const MOST: usize = 512;
-/// So often a batch is tried when another node was first, or the database asks to try again.
+/// How often a batch is tried, when another node was first or the database asks to try again.
 const TRIES: usize = 5;
 
 /// What becomes of a webhook that was handed in.
@@ -23,7 +23,7 @@ pub(super) enum Outcome {
     Reply(Reply),
     /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
     Open(Box<Prepared>, bool),
-    /// It tells of a recording of which it is not known which line it is for.
+    /// The provider has to be asked: see [`Decided::Stray`].
     Stray(Box<Prepared>, Reply),
 }
 
@@ -71,10 +71,10 @@ pub(super) async fn hand_in(
         // A task of its own: the client whose webhook began it may hang up.
         tokio::spawn(work(Arc::clone(service)));
     }
-    // The task that would have answered is gone when it panicked, or the runtime stops.
-    answered
-        .await
-        .unwrap_or(Err(StoreError::Unreadable("batch")))
+    // Not answered when the task panicked, or the runtime stops.
+    answered.await.unwrap_or(Err(StoreError::Broken(
+        "the task that writes webhooks has ended",
+    )))
 }
 
 /// Marks the queue as idle however the task ends: after a panic the next webhook begins a new one.
@@ -97,7 +97,7 @@ async fn work(service: Arc<Service>) {
             let queue = &service.batches.0;
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
             if queue.waiting.is_empty() {
-                // Under the same lock as the look: nobody hands in between.
+                // Under the lock under which webhooks are handed in: none can be overlooked.
                 queue.busy = false;
                 std::mem::forget(busy);
                 return;
@@ -113,7 +113,7 @@ async fn work(service: Arc<Service>) {
 async fn write_all(service: &Service, batch: Vec<Waiting>) {
     let mut batches = vec![batch];
     while let Some(mut batch) = batches.pop() {
-        // Its client was answered without it: it was not written, and is not written now.
+        // Answered meanwhile, from configuration and clock alone: not written now.
         batch.retain(|waiting| !waiting.answer.is_closed());
         if batch.is_empty() {
             continue;
@@ -149,7 +149,7 @@ fn answer(waiting: Waiting, decided: Result<Decided, StoreError>) {
         Ok(Decided::Gone) => return,
         Err(error) => Err(error),
     };
-    // Whoever waited may be gone.
+    // It may have been answered meanwhile, from configuration and clock alone.
     let _ = waiting.answer.send(outcome);
 }
 
@@ -161,7 +161,7 @@ async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, Store
         tries += 1;
         match once(service, batch).await {
             Ok(Some(decided)) => return Ok(decided),
-            // Somebody was answered while it waited for a lock: once more, without them.
+            // A webhook was answered while locks were waited for: once more, without it.
             Ok(None) => {}
             Err(error) if error.is_of_the_moment() && tries < TRIES => {}
             Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! Decides a webhook: from what was prepared and loaded to an answer and what is to be written. No database here.
 
-use super::facts;
+use super::facts::{self, Times};
 use super::prepare::Prepared;
 use super::receipt::LookedUp;
 use super::{Hook, MAX_STEP_NUMBER, Reply, duty, not_in_service};
@@ -15,11 +15,12 @@ use crate::store::StoreError;
 use crate::store::audit::Act;
 use crate::store::cases::{Case, Loaded};
 use crate::store::jobs::Kind;
-use crate::telephony::{RecordingOutcome, Rendered};
+use crate::telephony::{RecordingFact, RecordingOutcome, Rendered};
 use crate::vault::secret::Key;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::error;
 
 /// How long a call may be silent before the provider is asked about it.
@@ -58,7 +59,10 @@ pub(super) fn decide(
     let case = loaded.case(&prepared.call).cloned();
     let known = case.as_ref().map(|case| case.call.id);
     prepared.in_span(known, || {
-        decide_case(service, prepared, loaded, case)
+        // Its neighbours in the batch are answered, whatever becomes of it. All it changes is its own copy of the case.
+        let decide = AssertUnwindSafe(|| decide_case(service, prepared, loaded, case));
+        catch_unwind(decide)
+            .unwrap_or(Err(StoreError::Broken("deciding a webhook panicked")))
             .inspect_err(|error| error!(%error, "webhook cannot be decided"))
     })
 }
@@ -76,8 +80,8 @@ fn decide_case(
     };
     match (&prepared.hook, case) {
         (Hook::Whisper(at) | Hook::Taken(at), case) => {
-            let reply = |reply, case: Option<Case>| Decided::Reply(reply, case.map(Box::new));
-            duty::of_whoever_was_rung(service, prepared, at, case).map(|(r, c)| reply(r, c))
+            let (reply, case) = duty::of_rung_telephone(service, prepared, at, case)?;
+            Ok(Decided::Reply(reply, case.map(Box::new)))
         }
         (_, Some(mut case)) => {
             let reply = deciding.known_call(&mut case)?;
@@ -88,13 +92,13 @@ fn decide_case(
 }
 
 /// One webhook being decided.
-pub(super) struct Deciding<'a> {
-    pub service: &'a Service,
-    pub prepared: &'a Prepared,
-    pub loaded: &'a Loaded,
+struct Deciding<'a> {
+    service: &'a Service,
+    prepared: &'a Prepared,
+    loaded: &'a Loaded,
 }
 
-impl<'a> Deciding<'a> {
+impl Deciding<'_> {
     fn unknown_call(&self) -> Result<Decided, StoreError> {
         let event = &self.prepared.event;
         let line = self.prepared.line_meant(self.service);
@@ -116,7 +120,7 @@ impl<'a> Deciding<'a> {
                     return Ok(Decided::Open { spoken: true });
                 };
                 case.count(&self.service.metrics.calls);
-                let silent = self.prepared.system_now + SILENT;
+                let silent = self.prepared.times.system_now + SILENT;
                 let provider = self.prepared.provider.name();
                 case.enqueue(Kind::Watch, case.call.id, provider, silent);
                 if let Some(fact) = &event.recording {
@@ -150,7 +154,7 @@ impl<'a> Deciding<'a> {
         };
         self.keep_fact(&mut case, fact, 0);
         // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
-        end_call(self.service, &mut case);
+        end_call(self.service, &mut case, self.prepared.times);
         Ok(Decided::Reply(reply, Some(Box::new(case))))
     }
 
@@ -166,21 +170,18 @@ impl<'a> Deciding<'a> {
             return None;
         }
         let mut case = Case::new(opening.call.clone(), opening.new.clone());
-        let (at, new) = (hour(self.prepared.now), &opening.new);
-        case.act(
-            &line.id,
-            Act {
-                at,
-                action: "call_answered",
-                report: Some(new.report.id),
-                object: Some(opening.line_key),
-                digest: Some(Sha256::digest(&new.key.sealed).into()),
-                // The public half too: whoever changed it in the row could read what is added from then on.
-                detail: Some(&new.report.recipient),
-                ..Act::default()
-            },
-        );
-        case.act(&line.id, filing::added(&new.caller, at, None));
+        let (at, new) = (hour(self.prepared.times.now), &opening.new);
+        case.act(Act {
+            at,
+            action: "call_answered",
+            report: Some(new.report.id),
+            object: Some(opening.line_key),
+            digest: Some(Sha256::digest(&new.key.sealed).into()),
+            // The public half too: with another one in the row, what is added from then on could be read by its owner.
+            detail: Some(&new.report.recipient),
+            ..Act::default()
+        });
+        case.act(filing::added(&new.caller, at, None));
         case.count_hour(1, 0);
         let answer = opening.answer.as_ref().map(|answer| {
             case.keep_answer(0, answer.sealed.clone());
@@ -249,7 +250,7 @@ impl<'a> Deciding<'a> {
             }
         };
         if event.ended {
-            end_call(self.service, case);
+            end_call(self.service, case, self.prepared.times);
         }
         Ok(reply)
     }
@@ -274,7 +275,7 @@ impl<'a> Deciding<'a> {
             self.call_back(case, turn.state.step)?;
         }
         for effect in &turn.effects {
-            facts::write_effect(self.service, case, self.prepared.now, effect)?;
+            facts::write_effect(self.service, case, self.prepared.times.now, effect)?;
         }
         let rendered = if turn.script.0.is_empty() {
             // Nobody is there any more to hear an answer; the provider wants one all the same.
@@ -293,7 +294,7 @@ impl<'a> Deciding<'a> {
         if at_duty != case.call.at_duty {
             case.call.at_duty = at_duty;
             if talked {
-                duty::note_end(self.service, case);
+                duty::note_end(case, self.prepared.times.now);
             }
         }
         case.call_changed();
@@ -303,12 +304,12 @@ impl<'a> Deciding<'a> {
     /// What the conversation has to know besides what came back.
     fn around(&self, line: &Line, state: &State, input: &Input) -> Around {
         let asks = state.place == Place::Menu && *input == Input::Key('2');
-        let at_roster = self.loaded.at_roster.get(&line.id).copied().unwrap_or(0);
+        // One that was not counted is taken for busy: the caller can leave a report.
+        let at_roster = self.loaded.at_roster.get(&line.id);
+        let is_free = at_roster.is_some_and(|count| *count < i64::from(line.roster.at_once));
         Around {
-            now: self.prepared.now,
-            duty_busy: asks
-                && !line.roster.people.is_empty()
-                && at_roster >= i64::from(line.roster.at_once),
+            now: self.prepared.times.now,
+            duty_busy: asks && !line.roster.people.is_empty() && !is_free,
             reply_sounds: self.reply_sounds(line, state, input),
         }
     }
@@ -333,13 +334,15 @@ impl<'a> Deciding<'a> {
         let LookedUp::Report(report, _) = &self.prepared.looked_up else {
             return Ok(());
         };
-        let Some(addition) = &self.prepared.addition else {
+        let Some(caller) = &self.prepared.addition else {
             return Ok(());
         };
-        let before = self.loaded.called_back.get(&report.id).copied();
-        case.call.add_to(report.id, from, before.unwrap_or(0))?;
-        case.earlier = Some(addition.target.clone());
-        case.caller = Some(addition.caller.clone());
+        let earlier = self.loaded.earlier.get(&report.id);
+        let (earlier, called_back) =
+            earlier.ok_or(StoreError::Unreadable("report of a receipt"))?;
+        case.call.add_to(report.id, from, *called_back)?;
+        case.earlier = Some(earlier.clone());
+        case.caller = Some(caller.clone());
         Ok(())
     }
 
@@ -425,20 +428,19 @@ impl<'a> Deciding<'a> {
             .transpose()
     }
 
-    fn keep_fact(
-        &self,
-        case: &mut Case,
-        fact: &crate::telephony::RecordingFact,
-        step: u32,
-    ) -> bool {
+    fn keep_fact(&self, case: &mut Case, fact: &RecordingFact, step: u32) -> bool {
         let provider = self.prepared.provider.name();
-        let times = facts::Times {
-            now: self.prepared.now,
-            system_now: self.prepared.system_now,
-        };
         let source = self.service.source_lookup(provider, fact.id.show());
         let other = self.loaded.sources.get(&source).copied();
-        facts::keep(self.service, case, provider, fact, step, other, times)
+        facts::keep(
+            self.service,
+            case,
+            provider,
+            fact,
+            step,
+            other,
+            self.prepared.times,
+        )
     }
 }
 
@@ -483,18 +485,17 @@ pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreErr
 
 /// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so that the
 /// job can see whether a recording was running.
-pub fn end_call(service: &Service, case: &mut Case) {
+pub fn end_call(service: &Service, case: &mut Case, times: Times) {
     if case.call.ended {
         return;
     }
     if case.call.at_duty && case.call.taken_step.is_some() {
-        duty::note_end(service, case);
+        duty::note_end(case, times.now);
     }
     case.call.ended = true;
     case.call.at_duty = false;
     case.call_changed();
     case.cancel(Kind::Watch, case.call.id);
     let provider = service.provider_of(case.call.sid.as_ref());
-    let now = service.clock.system_now();
-    case.enqueue(Kind::Settle, case.call.id, &provider, now);
+    case.enqueue(Kind::Settle, case.call.id, &provider, times.system_now);
 }

@@ -25,7 +25,7 @@ const TAKE: &str = "1";
 
 /// A webhook about the telephone that was rung. It names our call and step in an address we signed for; the provider's
 /// id in it is another call's. Gives the case when something is to be written.
-pub(super) fn of_whoever_was_rung(
+pub(super) fn of_rung_telephone(
     service: &Service,
     prepared: &Prepared,
     at: &StepRef,
@@ -60,7 +60,14 @@ pub(super) fn of_whoever_was_rung(
     if !taken || case.call.is_taken(at.step) {
         return Ok((reply, None));
     }
-    take(service, &mut case, line, person, at.step, prepared.now)?;
+    take(
+        service,
+        &mut case,
+        line,
+        person,
+        at.step,
+        prepared.times.now,
+    )?;
     Ok((reply, Some(case)))
 }
 
@@ -108,14 +115,12 @@ fn take(
     facts::add_entry(case, case.own.id, EntryKind::Talk, now, body)
 }
 
-/// The talk is over: pages that show it as running are to learn it.
-pub(super) fn note_end(service: &Service, case: &mut Case) {
-    let (line, report) = (case.call.line.clone(), case.own.id);
-    let act = Act {
-        at: hour(service.clock.line_now()),
+/// The talk is over: pages that show it as running are to learn it. `now` is line time.
+pub(super) fn note_end(case: &mut Case, now: DateTime<Utc>) {
+    case.act(Act {
+        at: hour(now),
         action: "talk_ended",
-        report: Some(report),
+        report: Some(case.own.id),
         ..Act::default()
-    };
-    case.act(&line, act);
+    });
 }

@@ -91,7 +91,7 @@ pub(super) fn keep(
     let sid = fact.id.show();
     let lookup = service.recording_lookup(provider, sid, case.call.id);
     if fact.outcome == RecordingOutcome::Absent {
-        // The provider made no such recording after all: nothing to fetch, nothing to be alarmed about.
+        // The provider made no such recording after all: there is nothing to fetch, and nothing that keeps failing.
         if let Some(recording) = case.set_absent(&lookup) {
             case.cancel(Kind::Fetch, recording);
         }
@@ -146,7 +146,7 @@ pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: 
     }
 }
 
-/// Something was added to an earlier report: it has to say who did, and somebody has to look at it.
+/// Something was added to an earlier report: the caller's entry is put into it, and a closed one goes back to the queue.
 fn add_to(case: &mut Case, now: DateTime<Utc>) {
     let Some(earlier) = case.earlier.as_ref().map(|report| report.id) else {
         return;
@@ -161,16 +161,13 @@ fn add_to(case: &mut Case, now: DateTime<Utc>) {
         };
         filing::add_to_case(case, entry, at);
     }
-    let (closed, queued) = Move::Reopen.between();
-    if case.reopen(closed.as_str(), queued.as_str()) {
-        let line = case.call.line.clone();
-        let act = Act {
+    if case.reopen() {
+        case.act(Act {
             at,
             action: Move::Reopen.as_str(),
             report: Some(earlier),
             ..Act::default()
-        };
-        case.act(&line, act);
+        });
     }
     if case.call.settled && !case.call.added {
         has_come_after_all(case);
@@ -202,15 +199,13 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
     };
     case.queue(year);
     case.count(&service.metrics.reports);
-    let (line, report) = (case.call.line.clone(), case.own.id);
     // Its reference, the link's detail, is known at the commit.
-    let act = Act {
+    case.act(Act {
         at: hour(now),
         action: "report_queued",
-        report: Some(report),
+        report: Some(case.own.id),
         ..Act::default()
-    };
-    case.act(&line, act);
+    });
 }
 
 /// Has a job ask the provider for the recordings of a call that is over and that no row is of.

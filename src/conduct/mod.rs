@@ -27,7 +27,7 @@ mod tests;
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
 pub use batch::Batches;
 pub use decide::{SILENT, end_call};
-pub use facts::{accept_orphan, unnamed_steps};
+pub use facts::{Times, accept_orphan, unnamed_steps};
 pub use fallback::{fallback_line, line_of_fallback};
 pub use hung_up::hung_up;
 pub use line_keys::LineKeys;
@@ -82,7 +82,9 @@ pub async fn conduct(
             }
         }
     }
-    Err(StoreError::Unreadable("line key"))
+    Err(StoreError::Broken(
+        "the line's key changed as often as the webhook was prepared",
+    ))
 }
 
 /// Takes in a webhook that does not name its call: keeps the recording it tells of, if any. What it is answered does not

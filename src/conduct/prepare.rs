@@ -1,7 +1,8 @@
 //! What a webhook needs before it is decided, made in its own task: what is expensive, and what has to be asked first.
 
+use super::facts::Times;
 use super::receipt::{self, LookedUp};
-use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, receipt::Addition, take};
+use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, take};
 use crate::call::flow;
 use crate::clock::{hour, random, random_id};
 use crate::filing::{self, NewEntry};
@@ -10,7 +11,7 @@ use crate::line::number::Caller;
 use crate::report::entries::CallerBody;
 use crate::report::receipt::Receipt;
 use crate::service::Service;
-use crate::store::calls::Call;
+use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
 use crate::store::reports::ReportKeyRow;
 use crate::store::{StoreError, members};
@@ -35,14 +36,12 @@ pub(super) struct Prepared {
     pub lookup: [u8; 32],
     /// The key of the call in the event.
     pub key: Key,
-    /// Line time.
-    pub now: DateTime<Utc>,
-    /// System time.
-    pub system_now: DateTime<Utc>,
+    /// When it was prepared.
+    pub times: Times,
     /// What stands behind the receipt in the event, if there is one.
     pub looked_up: LookedUp,
     /// Who calls back, sealed to the report of that receipt.
-    pub addition: Option<Addition>,
+    pub addition: Option<SealedCaller>,
     /// What a call needs that is not known yet.
     pub opening: Option<Opening>,
     /// The span it was prepared in. It names the call if the address of the webhook does.
@@ -91,7 +90,7 @@ pub(super) async fn prepare(
         Hook::Whisper(at) | Hook::Taken(at) => CallKey::Id(at.call),
         _ => CallKey::Lookup(lookup),
     };
-    let now = service.clock.line_now();
+    let times = Times::of(service);
     let mut prepared = Prepared {
         key: service.secret.call_key(provider.name(), event.call.show()),
         provider: Arc::clone(provider),
@@ -99,16 +98,18 @@ pub(super) async fn prepare(
         event,
         call,
         lookup,
-        now,
-        system_now: service.clock.system_now(),
+        times,
         addition: None,
         looked_up,
         opening: None,
         span: Span::current(),
     };
     if let LookedUp::Report(report, _) = &prepared.looked_up {
-        let caller = caller(&prepared.event, now);
-        prepared.addition = Some(Addition::new(report, caller)?);
+        let entry = filing::seal(&**report, caller(&prepared.event, times.now), &[])?;
+        prepared.addition = Some(SealedCaller {
+            entry: entry.id,
+            sealed: entry.sealed,
+        });
     }
     if matches!(hook, Hook::Call) {
         open(service, &mut prepared, true).await?;
@@ -148,7 +149,7 @@ pub(super) async fn open(
         return Ok(());
     };
     let (line_key, line_recipient) = line_key(service, line).await?;
-    let now = prepared.now;
+    let now = prepared.times.now;
     let identity = Identity::generate();
     let report = CallReport {
         id: random_id(),
@@ -226,7 +227,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
             (key.id, recipient)
         }
     };
-    // A key changed under the running service would let a stranger read.
+    // With another key than the pinned one, its owner could read what callers say.
     let lines = &service.config.lines;
     let entry = lines.iter().find(|entry| entry.line.id == line.id);
     if let Some(pinned) = entry.and_then(|entry| entry.pinned_key.as_ref())
@@ -255,7 +256,9 @@ impl Prepared {
     pub(super) fn wanted(&self, service: &Service) -> Wanted {
         let fact = self.event.recording.as_ref();
         let fact = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent);
-        let asks_for_roster = matches!(&self.event.keys, Some(keys) if keys.show() == "2");
+        // Where more keys come than were asked for, the first counts.
+        let keys = self.event.keys.as_ref();
+        let asks_for_roster = keys.is_some_and(|keys| keys.show().starts_with('2'));
         let line = match &self.hook {
             Hook::Step(at) => service.config.line(&at.line),
             _ => None,
@@ -273,7 +276,10 @@ impl Prepared {
             roster_of: line
                 .filter(|line| asks_for_roster && !line.roster.people.is_empty())
                 .map(|line| line.id.clone()),
-            earlier: self.addition.as_ref().map(|addition| addition.report),
+            earlier: match &self.looked_up {
+                LookedUp::Report(report, _) => Some(report.id),
+                _ => None,
+            },
             key_of: self.opening.as_ref().map(|new| new.call.line.clone()),
             ..Wanted::call(self.call)
         }

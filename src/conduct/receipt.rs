@@ -4,15 +4,13 @@ use super::guesses::Asker;
 use super::{Hook, open_state};
 use crate::call::flow::{self, Found};
 use crate::call::state::Earlier;
-use crate::filing::{self, NewEntry};
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::members::confirming::{self, Judged};
 use crate::report::receipt::Receipt;
 use crate::report::status::Status;
 use crate::service::Service;
-use crate::store::calls::{self, Call, SealedCaller};
-use crate::store::cases::CallReport;
+use crate::store::calls::{self, Call};
 use crate::store::reports::{self, ByReceipt, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, Provider};
@@ -21,7 +19,6 @@ use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
 use tracing::{error, warn};
-use uuid::Uuid;
 
 /// What stands behind a receipt.
 pub(super) enum LookedUp {
@@ -50,42 +47,6 @@ impl LookedUp {
             // Digits that are no receipt are told apart before anybody asks what stands behind them.
             Self::NoTime | Self::NoReceipt => Found::NoTime,
         }
-    }
-}
-
-/// What a call needs to add to the report of a receipt.
-pub(super) struct Addition {
-    /// The report's id.
-    pub report: Uuid,
-    /// The report.
-    pub target: CallReport,
-    /// Who calls, sealed to the report's key.
-    pub caller: SealedCaller,
-}
-
-impl Addition {
-    /// Seals who calls to the report's key.
-    ///
-    /// # Errors
-    ///
-    /// When the report's key in the database is none.
-    pub fn new(report: &Report, caller: NewEntry<'_>) -> Result<Self, StoreError> {
-        let target = CallReport {
-            id: report.id,
-            line: report.line.clone(),
-            recipient: report.recipient.clone(),
-            status: report.status.clone(),
-            received_hour: report.received_hour,
-        };
-        let entry = filing::seal(&target, caller, &[])?;
-        Ok(Self {
-            report: report.id,
-            target,
-            caller: SealedCaller {
-                entry: entry.id,
-                sealed: entry.sealed,
-            },
-        })
     }
 }
 

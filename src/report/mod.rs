@@ -3,4 +3,5 @@
 pub mod classification;
 pub mod entries;
 pub mod receipt;
+pub mod reference;
 pub mod status;

@@ -1,6 +1,6 @@
 //! The audit trail: a hash chain per line. How links are hashed is [`crate::vault::chain`]'s business.
 
-use super::rows::{self, Rows};
+use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
 use crate::vault::chain::{self, Link};
@@ -59,6 +59,21 @@ statements! {
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
+}
+
+over_rows! {
+    HEADS_OF = "WITH wanted (line) AS (", ["text"],
+        ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line";
+    /// No report has the number 0: a link of one that is not there is refused.
+    INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
+        ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea"],
+        ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
+        SELECT links.line, links.seq, links.at, links.actor, links.action,
+        CASE WHEN links.report IS NOT NULL THEN COALESCE((SELECT n FROM reports WHERE id = links.report), 0) END,
+        links.object, links.digest, links.detail, links.hash FROM links ORDER BY links.seq";
+    /// All of them are there, and locked.
+    SET_HEADS = "INSERT INTO audit_heads (line, seq, hash)", ["text", "bigint", "bytea"],
+        "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
 }
 
 /// What to write into the trail.
@@ -136,31 +151,19 @@ pub(super) async fn write(tx: &mut Tx) -> Result<()> {
     set_heads(tx, &ends).await
 }
 
-const HEADS_OF: (&str, &str) = (
-    "WITH wanted (line) AS (",
-    ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line",
-);
-
 /// The number and hash of the last link of each of these lines that has one, locked until the transaction ends.
 async fn lock_heads(tx: &mut Tx, lines: &[String]) -> Result<BTreeMap<String, (i64, [u8; 32])>> {
-    let asked = Rows::new(HEADS_OF.0, HEADS_OF.1).text(lines.iter().cloned().map(Some));
+    let asked = Rows::new(HEADS_OF).text(lines.iter().cloned().map(Some));
     let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, " FOR UPDATE").await?;
     rows.into_iter()
         .map(|(line, seq, hash)| Ok((line, (seq, read_hash(hash)?))))
         .collect()
 }
 
-const INSERT: (&str, &str) = (
-    "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
-    ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
-        SELECT links.line, links.seq, links.at, links.actor, links.action, reports.n, links.object, links.digest, links.detail,
-        links.hash FROM links LEFT JOIN reports ON reports.id = links.report ORDER BY links.seq",
-);
-
 async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
     let all = || links.iter().map(|(link, _)| link);
     let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
-    let rows = Rows::new(INSERT.0, INSERT.1)
+    let rows = Rows::new(INSERT)
         .text(all().map(|link| Some(link.line.clone())))
         .integer(all().map(|link| Some(link.seq)))
         .time(all().map(|link| Some(link.at)))
@@ -174,14 +177,8 @@ async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
     rows::execute(tx, vec![rows]).await
 }
 
-const SET_HEADS: (&str, &str) = (
-    "INSERT INTO audit_heads (line, seq, hash)",
-    // All of them are there, and locked.
-    "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
-);
-
 async fn set_heads(tx: &mut Tx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
-    let rows = Rows::new(SET_HEADS.0, SET_HEADS.1)
+    let rows = Rows::new(SET_HEADS)
         .text(ends.iter().map(|(line, ..)| Some(line.clone())))
         .integer(ends.iter().map(|(_, seq, _)| Some(*seq)))
         .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())));

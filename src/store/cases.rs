@@ -1,11 +1,12 @@
-//! A call with all that a webhook of it may need and change: the *case*. Cases are loaded and written many at a time, by
-//! whoever conducts calls and by jobs; what is decided in between needs no database.
+//! A call with all that a webhook of it may need and change: the *case*. Cases are loaded and written many at a time; what is
+//! decided in between needs no database. Jobs that change a call load and write its case by the same functions.
 
 mod load;
 mod write;
 
 pub use load::{Answers, Key, Loaded, Wanted, load, of_call};
 pub use write::write;
+pub(super) use {load::OVER_ROWS as LOADING, write::OVER_ROWS as WRITING};
 
 use super::audit::{Act, Acts, link_of};
 use super::calls::{Call, SealedCaller};
@@ -206,9 +207,10 @@ impl Case {
         self.changes.calls.insert(self.call.id, row);
     }
 
-    /// Writes a link into the trail.
-    pub fn act(&mut self, line: &str, act: Act<'_>) {
-        let links = self.changes.acts.entry(line.to_owned()).or_default();
+    /// Adds a link to the trail of the call's line, which is that of the earlier report too.
+    pub fn act(&mut self, act: Act<'_>) {
+        let line = &self.call.line;
+        let links = self.changes.acts.entry(line.clone()).or_default();
         links.push(link_of(line, act));
     }
 
@@ -231,7 +233,7 @@ impl Case {
         self.changes.recordings.push(new);
     }
 
-    /// The provider made no such recording after all. False when it is not `announced` any more.
+    /// The provider made no such recording after all. Gives its id; none when there is no such recording that is `announced`.
     pub fn set_absent(&mut self, lookup: &[u8; 32]) -> Option<Uuid> {
         let mut rows = self.recordings.iter_mut();
         let row = rows.find(|row| row.lookup == lookup && row.state == "announced")?;
@@ -240,15 +242,11 @@ impl Case {
         Some(row.id)
     }
 
-    /// The call becomes a report, with the next reference of this year. False when it is one already.
-    pub fn queue(&mut self, year: i32) -> bool {
-        if self.own.is_report() {
-            return false;
-        }
+    /// The call, which is none yet, becomes a report with the next reference of this year.
+    pub fn queue(&mut self, year: i32) {
         self.own.status = Some(Status::Queued.as_str().to_owned());
         let queued = (self.own.id, self.own.line.clone(), year);
         self.changes.queued.push(queued);
-        true
     }
 
     /// The report's caller speaks with the duty inspector.
@@ -257,14 +255,13 @@ impl Case {
     }
 
     /// The earlier report goes back to the queue. False when it was not closed.
-    pub fn reopen(&mut self, closed: &str, queued: &str) -> bool {
-        let Some(earlier) = &mut self.earlier else {
+    pub fn reopen(&mut self) -> bool {
+        let closed =
+            |report: &&mut CallReport| report.status.as_deref() == Some(Status::Closed.as_str());
+        let Some(earlier) = self.earlier.as_mut().filter(closed) else {
             return false;
         };
-        if earlier.status.as_deref() != Some(closed) {
-            return false;
-        }
-        earlier.status = Some(queued.to_owned());
+        earlier.status = Some(Status::Queued.as_str().to_owned());
         let reopened = (earlier.id, earlier.line.clone());
         self.changes.reopened.push(reopened);
         true

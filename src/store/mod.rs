@@ -32,7 +32,8 @@ mod rows;
 mod statements;
 pub mod strays;
 
-pub use statements::{Sql, all as all_statements};
+use statements::Sql;
+pub use statements::{Text, all as all_statements};
 
 use crate::config::DatabaseAddress;
 use crate::hidden::Hidden;
@@ -119,9 +120,12 @@ pub enum StoreError {
     /// A row holds what this program never wrote there.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(&'static str),
-    /// What became of the batch that it was written with.
+    /// The error of the batch that a webhook was written with.
     #[error(transparent)]
-    Shared(std::sync::Arc<StoreError>),
+    Shared(Arc<StoreError>),
+    /// Nothing is wrong with the database: this program has a fault.
+    #[error("the program failed: {0}")]
+    Broken(&'static str),
 }
 
 /// Postgres: another transaction was first, and this one may be tried again

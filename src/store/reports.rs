@@ -1,8 +1,9 @@
 //! Reports, their entries, recordings and receipts.
 
-use super::rows::{self, Rows};
+use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
+use crate::report::reference::Reference;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 use uuid::Uuid;
@@ -34,21 +35,6 @@ pub struct Report {
     pub live: bool,
 }
 
-/// A report's public number: the year, and the number within it with four digits at least.
-pub fn reference(year: i32, number: i32) -> String {
-    format!("{year}-{number:04}")
-}
-
-/// The year and number of a reference as people write it; none when it is none.
-fn read_reference(text: &str) -> Option<(i32, i32)> {
-    let (year, number) = text.split_once('-')?;
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if year.len() != 4 || number.len() < 4 || !digits(year) || !digits(number) {
-        return None;
-    }
-    Some((year.parse().ok()?, number.parse().ok()?))
-}
-
 macro_rules! report {
     ($row:ty) => {
         impl sqlx::FromRow<'_, $row> for Report {
@@ -65,7 +51,7 @@ macro_rules! report {
                     status: row.try_get("status")?,
                     reference: year
                         .zip(number)
-                        .map(|(year, number)| reference(year, number)),
+                        .map(|(year, number)| Reference { year, number }.to_string()),
                     assignee: row.try_get("assignee")?,
                     assignee_name: row.try_get("assignee_name")?,
                     received_hour: row.try_get("received_hour")?,
@@ -150,6 +136,11 @@ row! {
     }
 }
 
+over_rows! {
+    COUNTS = "INSERT INTO report_counts (line, status, count)", ["text", "text", "bigint"],
+        "ON CONFLICT (line, status) DO UPDATE SET count = report_counts.count + excluded.count";
+}
+
 statements! {
     KEY = "SELECT reports.id AS report, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
     GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
@@ -197,9 +188,9 @@ statements! {
     LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
-    INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, $3, $4 FROM reports WHERE id = $2";
+    INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4)";
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
-        SELECT $1, n, $3, $4, $5, $6, 'announced', FALSE FROM reports WHERE id = $2 ON CONFLICT (lookup) DO NOTHING";
+        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
     BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
     OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report
@@ -217,7 +208,8 @@ statements! {
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
-    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared) SELECT $1, $2, n, $4, FALSE FROM reports WHERE id = $3 ON CONFLICT (lookup) DO NOTHING";
+    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared)
+        VALUES ($1, $2, (SELECT n FROM reports WHERE id = $3), $4, FALSE) ON CONFLICT (lookup) DO NOTHING";
     SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> (SELECT n FROM reports WHERE id = $2)";
     RECEIPTS = "SELECT recipient FROM receipts WHERE report = (SELECT n FROM reports WHERE id = $1) AND NOT shared ORDER BY lookup";
     BY_RECEIPT = "SELECT reports.id, shared FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
@@ -281,7 +273,7 @@ pub async fn list(tx: &mut Tx, listed: Listed<'_>) -> Result<Vec<Report>> {
 
 /// The report with this reference on a line.
 pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Option<Uuid>> {
-    let Some((year, number)) = read_reference(reference) else {
+    let Ok(Reference { year, number }) = reference.parse() else {
         return Ok(None);
     };
     let found: Option<(Uuid,)> = run!(tx, BY_REFERENCE, fetch_optional, line, year, number)?;
@@ -336,13 +328,9 @@ pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
 }
 
 /// Adds an entry at the end of its report. Locks the report, so that there is one order of its entries.
-///
-/// # Errors
-///
-/// [`StoreError::Unreadable`] when there is no such report.
 pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
     lock(tx, entry.report).await?;
-    let added = run!(
+    run!(
         tx,
         INSERT_ENTRY,
         execute,
@@ -350,11 +338,8 @@ pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
         entry.report,
         &entry.kind,
         &entry.sealed[..]
-    )?;
-    match added {
-        1 => Ok(()),
-        _ => Err(StoreError::Unreadable("report of an entry")),
-    }
+    )
+    .map(drop)
 }
 
 /// A recording that a call names: how it is found again, and what it is at the provider.
@@ -456,17 +441,12 @@ pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
-const COUNTS: (&str, &str) = (
-    "INSERT INTO report_counts (line, status, count)",
-    "ON CONFLICT (line, status) DO UPDATE SET count = report_counts.count + excluded.count",
-);
-
 /// Adds to the kept counts of reports, in order of line and status.
 pub(super) async fn write_counts(
     tx: &mut Tx,
     counts: BTreeMap<(String, String), i64>,
 ) -> Result<()> {
-    let rows = Rows::new(COUNTS.0, COUNTS.1)
+    let rows = Rows::new(COUNTS)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
         .text(counts.keys().map(|(_, status)| Some(status.clone())))
         .integer(counts.values().copied().map(Some));

@@ -8,9 +8,64 @@ use super::{On, Result, Tx};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, FromRow};
-use std::fmt::Write;
+use sqlx::{Arguments, AssertSqlSafe, FromRow};
 use uuid::Uuid;
+
+/// A statement over rows of values: its text is `before`, the rows, `after`.
+#[derive(Clone, Copy)]
+pub(super) struct Over {
+    /// The name of the constant.
+    pub(super) name: &'static str,
+    before: &'static str,
+    /// The types of the columns, as Postgres names them.
+    types: &'static [&'static str],
+    after: &'static str,
+}
+
+/// Declares such statements as constants, and `OVER_ROWS`, the list of all of them.
+macro_rules! over_rows {
+    ($($(#[$doc:meta])* $name:ident = $before:literal, [$($type:literal),*], $after:literal;)*) => {
+        $($(#[$doc])* const $name: $crate::store::rows::Over =
+            $crate::store::rows::Over::new(stringify!($name), $before, &[$($type),*], $after);)*
+        pub(in crate::store) const OVER_ROWS: &[$crate::store::rows::Over] = &[$($name),*];
+    };
+}
+pub(super) use over_rows;
+
+impl Over {
+    /// In `before` and `after` the rows stand where a query may: `INSERT INTO t (a, b)`, or `WITH w (a, b) AS (`.
+    pub(super) const fn new(
+        name: &'static str,
+        before: &'static str,
+        types: &'static [&'static str],
+        after: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            before,
+            types,
+            after,
+        }
+    }
+
+    /// Its text for so many rows.
+    pub(super) fn sqlite(&self, rows: usize) -> String {
+        let row = vec!["?"; self.types.len()].join(", ");
+        let rows = vec![format!("({row})"); rows].join(", ");
+        format!("{} VALUES {rows} {}", self.before, self.after)
+    }
+
+    /// Its text for any number of rows.
+    pub(super) fn postgres(&self) -> String {
+        let array = |(n, name): (usize, &&str)| format!("${n}::{name}[]");
+        let arrays: Vec<String> = (1..).zip(self.types).map(array).collect();
+        let arrays = arrays.join(", ");
+        format!(
+            "{} SELECT * FROM UNNEST({arrays}) {}",
+            self.before, self.after
+        )
+    }
+}
 
 /// The values of one column, one a row.
 enum Column {
@@ -23,18 +78,6 @@ enum Column {
 }
 
 impl Column {
-    /// Its type on Postgres.
-    fn array(&self) -> &'static str {
-        match self {
-            Self::Uuid(_) => "uuid[]",
-            Self::Bytes(_) => "bytea[]",
-            Self::Text(_) => "text[]",
-            Self::Integer(_) => "bigint[]",
-            Self::Boolean(_) => "boolean[]",
-            Self::Time(_) => "timestamptz[]",
-        }
-    }
-
     fn len(&self) -> usize {
         match self {
             Self::Uuid(values) => values.len(),
@@ -47,10 +90,9 @@ impl Column {
     }
 }
 
-/// A statement over rows of values. Its text is `before`, the rows, `after`.
+/// A statement with its rows.
 pub(super) struct Rows {
-    before: &'static str,
-    after: &'static str,
+    over: Over,
     columns: Vec<Column>,
 }
 
@@ -67,12 +109,10 @@ macro_rules! column {
 }
 
 impl Rows {
-    /// A statement in which the rows stand where a query may: `INSERT INTO t (a, b)` and the rows, or
-    /// `WITH w (a, b) AS (` and the rows.
-    pub(super) fn new(before: &'static str, after: &'static str) -> Self {
+    /// A statement without rows yet. Its columns are added in the order in which it names them.
+    pub(super) fn new(over: Over) -> Self {
         Self {
-            before,
-            after,
+            over,
             columns: Vec::new(),
         }
     }
@@ -90,75 +130,40 @@ impl Rows {
         self.columns.first().map_or(0, Column::len)
     }
 
-    fn sqlite(&self, sql: &mut String) {
-        sql.push_str(self.before);
-        let row = vec!["?"; self.columns.len()].join(", ");
-        for n in 0..self.len() {
-            let before = if n == 0 { " VALUES (" } else { "), (" };
-            sql.push_str(before);
-            sql.push_str(&row);
-        }
-        sql.push_str(") ");
-        sql.push_str(self.after);
-    }
-
-    fn bind_sqlite(self, arguments: &mut SqliteArguments) {
+    fn bind_sqlite(self, arguments: &mut SqliteArguments) -> Result<()> {
         let rows = self.len();
         let mut columns = self.columns;
         for row in 0..rows {
             for column in &mut columns {
-                // A value of SQLite never fails to be encoded.
-                let _ = match column {
-                    Column::Uuid(values) => add(arguments, values[row]),
-                    Column::Bytes(values) => add(arguments, values[row].take()),
-                    Column::Text(values) => add(arguments, values[row].take()),
-                    Column::Integer(values) => add(arguments, values[row]),
-                    Column::Boolean(values) => add(arguments, values[row]),
-                    Column::Time(values) => add(arguments, values[row]),
-                };
+                match column {
+                    Column::Uuid(values) => arguments.add(values[row]),
+                    Column::Bytes(values) => arguments.add(values[row].take()),
+                    Column::Text(values) => arguments.add(values[row].take()),
+                    Column::Integer(values) => arguments.add(values[row]),
+                    Column::Boolean(values) => arguments.add(values[row]),
+                    Column::Time(values) => arguments.add(values[row]),
+                }
+                .map_err(sqlx::Error::Encode)?;
             }
         }
+        Ok(())
     }
 
-    fn postgres(&self) -> String {
-        let mut sql = format!("{} SELECT * FROM UNNEST(", self.before);
-        for (n, column) in (1..).zip(&self.columns) {
-            let comma = if n == 1 { "" } else { ", " };
-            // Writing to a string does not fail.
-            let _ = write!(sql, "{comma}${n}::{}", column.array());
-        }
-        sql.push_str(") ");
-        sql.push_str(self.after);
-        sql
-    }
-
-    fn postgres_arguments(self) -> PgArguments {
-        use sqlx::Arguments;
+    fn postgres_arguments(self) -> Result<PgArguments> {
         let mut arguments = PgArguments::default();
         for column in self.columns {
-            // Arrays of these types never fail to be encoded.
-            let _ = match column {
+            match column {
                 Column::Uuid(values) => arguments.add(values),
                 Column::Bytes(values) => arguments.add(values),
                 Column::Text(values) => arguments.add(values),
                 Column::Integer(values) => arguments.add(values),
                 Column::Boolean(values) => arguments.add(values),
                 Column::Time(values) => arguments.add(values),
-            };
+            }
+            .map_err(sqlx::Error::Encode)?;
         }
-        arguments
+        Ok(arguments)
     }
-}
-
-fn add<'q, T>(
-    arguments: &mut SqliteArguments,
-    value: T,
-) -> std::result::Result<(), sqlx::error::BoxDynError>
-where
-    T: 'q + sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
-{
-    use sqlx::Arguments;
-    arguments.add(value)
 }
 
 /// Runs these statements, in order; those without rows are left out.
@@ -169,24 +174,24 @@ pub(super) async fn execute(tx: &mut Tx, statements: Vec<Rows>) -> Result<()> {
         .collect();
     match &mut tx.on {
         On::Sqlite(tx) => {
-            let (mut sql, mut arguments) = (String::new(), SqliteArguments::default());
+            let mut arguments = SqliteArguments::default();
+            let mut texts = Vec::new();
             for rows in statements {
-                if !sql.is_empty() {
-                    sql.push_str("; ");
-                }
-                rows.sqlite(&mut sql);
-                rows.bind_sqlite(&mut arguments);
+                texts.push(rows.over.sqlite(rows.len()));
+                rows.bind_sqlite(&mut arguments)?;
             }
-            if sql.is_empty() {
+            if texts.is_empty() {
                 return Ok(());
             }
-            let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(false);
+            let sql = AssertSqlSafe(texts.join("; "));
+            // Its text depends on the numbers of rows, so that it would not be used again.
+            let query = sqlx::query_with(sql, arguments).persistent(false);
             query.execute(&mut **tx).await?;
         }
         On::Postgres(tx) => {
             for rows in statements {
-                let sql = AssertSqlSafe(rows.postgres());
-                let query = sqlx::query_with(sql, rows.postgres_arguments());
+                let sql = AssertSqlSafe(rows.over.postgres());
+                let query = sqlx::query_with(sql, rows.postgres_arguments()?);
                 query.execute(&mut **tx).await?;
             }
         }
@@ -207,16 +212,16 @@ where
     }
     Ok(match &mut tx.on {
         On::Sqlite(tx) => {
-            let (mut sql, mut arguments) = (String::new(), SqliteArguments::default());
-            asked.sqlite(&mut sql);
-            asked.bind_sqlite(&mut arguments);
-            sqlx::query_as_with(AssertSqlSafe(sql), arguments)
+            let sql = AssertSqlSafe(asked.over.sqlite(asked.len()));
+            let mut arguments = SqliteArguments::default();
+            asked.bind_sqlite(&mut arguments)?;
+            sqlx::query_as_with(sql, arguments)
                 .fetch_all(&mut **tx)
                 .await?
         }
         On::Postgres(tx) => {
-            let sql = AssertSqlSafe(asked.postgres() + postgres);
-            sqlx::query_as_with(sql, asked.postgres_arguments())
+            let sql = AssertSqlSafe(asked.over.postgres() + postgres);
+            sqlx::query_as_with(sql, asked.postgres_arguments()?)
                 .fetch_all(&mut **tx)
                 .await?
         }

@@ -11,9 +11,19 @@ pub struct Sql {
     pub postgres: &'static str,
 }
 
-/// Every statement of the store, for the test that prepares them.
-pub fn all() -> Vec<Sql> {
-    [
+/// A statement's name and its texts, for tests.
+pub struct Text {
+    /// The name of the constant.
+    pub name: &'static str,
+    /// As SQLite runs it; one over rows as for one row.
+    pub sqlite: String,
+    /// As Postgres runs it.
+    pub postgres: String,
+}
+
+/// Every statement of the store, for the tests that prepare them and look at their plans.
+pub fn all() -> Vec<Text> {
+    let fixed = [
         super::audit::STATEMENTS,
         super::calls::STATEMENTS,
         super::hours::STATEMENTS,
@@ -24,8 +34,24 @@ pub fn all() -> Vec<Sql> {
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
         super::strays::STATEMENTS,
-    ]
-    .concat()
+    ];
+    let over_rows = [
+        super::audit::OVER_ROWS,
+        super::cases::LOADING,
+        super::cases::WRITING,
+        super::reports::OVER_ROWS,
+    ];
+    let fixed = fixed.concat().into_iter().map(|sql| Text {
+        name: sql.name,
+        sqlite: sql.sqlite.to_owned(),
+        postgres: sql.postgres.to_owned(),
+    });
+    let over_rows = over_rows.concat().into_iter().map(|over| Text {
+        name: over.name,
+        sqlite: over.sqlite(1),
+        postgres: over.postgres(),
+    });
+    fixed.chain(over_rows).collect()
 }
 
 /// Declares statements as constants, and `STATEMENTS`, the list of all of them.

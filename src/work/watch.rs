@@ -1,7 +1,7 @@
 //! Asks the provider about a call that has been silent: the word that it is over may have been lost.
 
 use super::{Claimed, Unfinished};
-use crate::conduct::{commit, end_call, open_state};
+use crate::conduct::{Times, commit, end_call, open_state};
 use crate::service::Service;
 use crate::store::{calls, cases};
 use chrono::TimeDelta;
@@ -28,7 +28,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         let case = cases::of_call(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
         if let Some(mut case) = case {
-            end_call(service, &mut case);
+            end_call(service, &mut case, Times::of(service));
             return Ok(commit(tx, case).await?);
         }
         return Ok(tx.commit().await?);

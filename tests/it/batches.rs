@@ -1,5 +1,8 @@
 //! Webhooks that are written together, and what else is written at the same time.
 
+use crate::duty::{BUSY, one_at_once};
+use crate::support::altered::Altered;
+use crate::support::hooks::step_in;
 use crate::support::{
     Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, two_lines, until_one_waits,
 };
@@ -11,10 +14,11 @@ use dutyline::line::number::Caller;
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::store::cases::{Key, Wanted};
 use dutyline::store::jobs::{self, Kind};
 use dutyline::store::reports::RecordingRow;
 use dutyline::store::{Db, On, StoreError, calls, cases, reports};
-use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
+use dutyline::telephony::{Event, Provider, RecordingFact, RecordingOutcome, StepRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -23,11 +27,24 @@ use uuid::Uuid;
 type Answer = JoinHandle<Result<Reply, StoreError>>;
 
 fn tell(service: &Arc<Service>, hook: Hook, event: Event) -> Answer {
-    let service = Arc::clone(service);
-    tokio::spawn(async move {
-        let provider = Arc::clone(&service.providers["twilio"]);
-        conduct(&service, &provider, &hook, &event).await
-    })
+    tell_by(&service.providers["twilio"], service, hook, event)
+}
+
+fn tell_by(
+    provider: &Arc<dyn Provider>,
+    service: &Arc<Service>,
+    hook: Hook,
+    event: Event,
+) -> Answer {
+    let (provider, service) = (Arc::clone(provider), Arc::clone(service));
+    tokio::spawn(async move { conduct(&service, &provider, &hook, &event).await })
+}
+
+fn document(reply: Reply) -> String {
+    match reply {
+        Reply::Script(rendered) => rendered.body,
+        Reply::Noted => panic!("an answer"),
+    }
 }
 
 /// A webhook about a call to this number, with a recording when something became of one.
@@ -95,6 +112,51 @@ on_both! {
         assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 5);
         assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().len(), 0);
         drop(tx);
+        line.forget_jobs().await;
+    }
+}
+
+on_both! {
+    async fn a_webhook_that_panics_leaves_its_neighbours_answered(line: TestLine) {
+        let service = line.service();
+        let mut held = line.db().begin().await.unwrap();
+        hold_the_trail(&mut held).await;
+        let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
+        until_one_waits(line.db()).await;
+        let broken = Altered::panics(&service.providers["twilio"]);
+        let at = StepRef { call: random_id(), line: LINES[0].into(), step: 1, nothing: None };
+        let taken = tell_by(&broken, service, Hook::Taken(at), event(&call_id(), NUMBER, None));
+        let mut neighbours = Vec::new();
+        for _ in 0..3 {
+            neighbours.push(tell(service, Hook::Call, event(&call_id(), NUMBER, None)));
+        }
+        while service.batches.waiting() < 4 {
+            pause().await;
+        }
+        drop(held);
+        assert!(first.await.unwrap().is_ok());
+        for neighbour in neighbours {
+            assert!(neighbour.await.unwrap().is_ok());
+        }
+        assert!(taken.await.unwrap().is_err());
+        line.forget_jobs().await;
+    }
+
+    /// A provider may send more keys than were asked for: the first counts, also where the roster is counted.
+    async fn a_busy_roster_is_busy_for_several_keys(line: TestLine = one_at_once) {
+        let service = line.service();
+        let mut answers = Vec::new();
+        for keys in ["2", "22"] {
+            let call = call_id();
+            let answered = tell(service, Hook::Call, event(&call, NUMBER, None)).await.unwrap();
+            let mut pressed = event(&call, NUMBER, None);
+            pressed.keys = Some(keys.to_owned().into());
+            let at = step_in(&document(answered.unwrap())).unwrap();
+            let answered = tell(service, Hook::Step(at), pressed).await.unwrap();
+            answers.push(document(answered.unwrap()));
+        }
+        assert!(!answers[0].contains(BUSY), "{}", answers[0]);
+        assert!(answers[1].contains(BUSY), "{}", answers[1]);
         line.forget_jobs().await;
     }
 }
@@ -173,6 +235,39 @@ async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
         }
         pause().await;
     }
+}
+
+/// A call that another node writes while the locks of a batch are taken is not locked, and is not decided over: the batch is
+/// run again, or the webhook prepared anew. Only on Postgres: SQLite has one writer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres() {
+    let line = TestLine::open(Database::postgres().await).await;
+    let service = line.service();
+    let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
+    first.await.unwrap().unwrap();
+    let mut tx = line.db().read().await.unwrap();
+    let report = reports::all_of_line(&mut tx, LINES[0]).await.unwrap()[0].id;
+    drop(tx);
+    let mut held = line.db().begin().await.unwrap();
+    reports::lock(&mut held, report).await.unwrap();
+    let new = call_id();
+    let wanted = Wanted {
+        earlier: Some(report),
+        ..Wanted::call(Key::Lookup(service.call_lookup("twilio", &new)))
+    };
+    let db = line.db().clone();
+    let loading = tokio::spawn(async move {
+        let mut tx = db.begin().await.unwrap();
+        let loaded = cases::load(&mut tx, std::slice::from_ref(&wanted)).await;
+        loaded.unwrap().case(&wanted.key).is_some()
+    });
+    until_one_waits(line.db()).await;
+    let other = tell(service, Hook::Call, event(&new, NUMBER, None));
+    other.await.unwrap().unwrap();
+    drop(held);
+    assert!(!loading.await.unwrap());
+    line.forget_jobs().await;
+    line.finish().await;
 }
 
 /// Every webhook goes to one of two nodes, some to both at once, and a recording may be told of before its call.

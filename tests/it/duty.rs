@@ -20,7 +20,7 @@ const SECOND: &str = "+8613800000002";
 const CONNECTING: &str = "正在为您接通值班人员，请稍候。";
 const RECORDED: &str = "通话将被录音，录音同样严格保密。";
 const ABSENT: &str = "值班人员暂时无法接听，请您留言。";
-const BUSY: &str = "值班人员正在通话，请您留言。";
+pub const BUSY: &str = "值班人员正在通话，请您留言。";
 const RECEIPT: &str = "您的回执号是：";
 
 /// The configuration with a roster of two, and `more` for the line itself.
@@ -48,7 +48,7 @@ pub fn roster(toml: String) -> String {
 }
 
 /// Only one caller may be with the roster.
-fn one_at_once(toml: String) -> String {
+pub fn one_at_once(toml: String) -> String {
     with_roster(&toml, "[line.dial]\nat_once = 1", "")
 }
 

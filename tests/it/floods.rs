@@ -188,7 +188,14 @@ async fn no_statement_reads_every_call() {
             .fetch_all(reader)
             .await
             .unwrap();
+        // The rows that the statement itself brings.
+        let brought = statement.sqlite.strip_prefix("WITH ");
+        let brought = brought.and_then(|rest| rest.split(' ').next());
+        let brought = brought.map(|name| format!("SCAN {name}"));
         for (.., step) in plan {
+            if brought.as_ref() == Some(&step) {
+                continue;
+            }
             let index_of_line = step.starts_with("SEARCH audit ")
                 && !step.contains("line=? AND")
                 && !step.contains("(report=?");
@@ -229,5 +236,9 @@ async fn no_statement_reads_every_call() {
     FILES: SCAN recordings
     RECEIPTS: USE TEMP B-TREE FOR ORDER BY
     COUNT: SCAN strays
+    INSERT: USE TEMP B-TREE FOR ORDER BY
+    OF_CALLS: USE TEMP B-TREE FOR ORDER BY
+    CALLS: USE TEMP B-TREE FOR ORDER BY
+    ENTRIES: USE TEMP B-TREE FOR ORDER BY
     ");
 }

@@ -1,103 +1,20 @@
 //! A reply, told by a provider that has no voice: as the sound of it, or as the word that there is one.
 
+use crate::support::altered::Altered;
+use crate::support::hooks::step_in;
 use crate::support::{LINES, NUMBER, TestLine, on_both, wav};
-use chrono::{DateTime, Utc};
-use dutyline::call::script::Script;
 use dutyline::conduct::{Hook, Reply, StepRef, conduct};
 use dutyline::line::number::Caller;
 use dutyline::login::Role;
 use dutyline::simulator::call::Heard;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
-use dutyline::telephony::{
-    CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
-    ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
-};
-use futures_util::future::BoxFuture;
+use dutyline::telephony::{Event, Provider};
 use serde_json::json;
 use std::sync::Arc;
 
 const REPLY: &str = "已经转交有关部门。";
 const TOLD: &str = "您反映的问题已有答复，请在值班时间来电，由值班人员告知您。";
-
-/// A provider like another one, but for its voice.
-struct Speechless(Arc<dyn Provider>);
-
-impl Provider for Speechless {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn account(&self) -> String {
-        self.0.account()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            has_voice: false,
-            ..self.0.capabilities()
-        }
-    }
-
-    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
-        self.0.authenticate(request)
-    }
-
-    fn signature_headers(&self) -> &'static [&'static str] {
-        self.0.signature_headers()
-    }
-
-    fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
-        self.0.parse(request)
-    }
-
-    fn render(&self, script: &Script, links: &Links) -> Rendered {
-        self.0.render(script, links)
-    }
-
-    fn render_whisper(&self, script: &Script, links: &Links) -> Rendered {
-        self.0.render_whisper(script, links)
-    }
-
-    fn render_taken(&self, taken: bool) -> Rendered {
-        self.0.render_taken(taken)
-    }
-
-    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
-        self.0.render_blunt(script, line)
-    }
-
-    fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
-        self.0.fetch(id)
-    }
-
-    fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
-        self.0.delete(id)
-    }
-
-    fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>> {
-        self.0.is_gone(id)
-    }
-
-    fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>> {
-        self.0.ask(call)
-    }
-
-    fn recordings_of<'a>(
-        &'a self,
-        call: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>> {
-        self.0.recordings_of(call)
-    }
-
-    fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
-        self.0.list(since)
-    }
-
-    fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>> {
-        self.0.look(public_url)
-    }
-}
 
 /// A call that comes in by such a provider.
 struct Call<'a> {
@@ -110,7 +27,7 @@ impl<'a> Call<'a> {
     async fn dial(line: &'a TestLine) -> Self {
         let mut call = Self {
             line,
-            provider: Arc::new(Speechless(Arc::clone(&line.service().providers["twilio"]))),
+            provider: Altered::speechless(&line.service().providers["twilio"]),
             at: None,
         };
         call.tells(Hook::Call, None, false).await;
@@ -142,23 +59,7 @@ impl<'a> Call<'a> {
         let Reply::Script(rendered) = reply.unwrap() else {
             return String::new();
         };
-        let query = rendered.body.split("/step?").nth(1);
-        self.at = query
-            .and_then(|query| query.split(['"', '#']).next())
-            .map(|query| {
-                let query = query.replace("&amp;", "&");
-                let value = |name: &str| {
-                    let mut pairs = form_urlencoded::parse(query.as_bytes());
-                    let found = pairs.find(|(key, _)| key == name);
-                    found.expect("it is in every address").1.into_owned()
-                };
-                StepRef {
-                    call: value("call").parse().unwrap(),
-                    line: value("line"),
-                    step: value("step").parse().unwrap(),
-                    nothing: None,
-                }
-            });
+        self.at = step_in(&rendered.body);
         rendered.body
     }
 }

@@ -1,8 +1,8 @@
 //! The store on both databases: statements, the job queue, references, two who want the same.
 
-use crate::support::{Api, Database, TestLine, chosen, configuration, on_both};
+use crate::support::{Api, Database, TestLine, chosen, configuration, on_both, sql};
 use chrono::{DateTime, TimeDelta, Utc};
-use dutyline::clock::{Clock, random_id};
+use dutyline::clock::{Clock, random, random_id};
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
@@ -10,12 +10,16 @@ use dutyline::members::{self, Source};
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
+use dutyline::store::audit::{self, Act};
+use dutyline::store::calls::Call;
+use dutyline::store::cases::{self, CallReport, Case, NewReport};
 use dutyline::store::jobs::{self, JobRow, Kind};
+use dutyline::store::reports::{EntryRow, ReportKeyRow};
 use dutyline::store::{Db, StoreError, all_statements};
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use sqlx::{Executor, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,6 +111,51 @@ on_both_databases! {
         assert_ne!(after, before);
     }
 
+    async fn nothing_is_written_for_a_report_that_is_not_there(db: &Db) {
+        let act = |report| Act { at: now(), action: "report_queued", report, ..Act::default() };
+        let mut tx = db.begin().await.unwrap();
+        audit::append(&mut tx, "fcg-5", act(Some(random_id())));
+        assert!(tx.commit().await.is_err());
+        let mut tx = db.begin().await.unwrap();
+        audit::append(&mut tx, "fcg-5", act(None));
+        tx.commit().await.unwrap();
+
+        let report = CallReport {
+            id: random_id(),
+            line: "fcg-5".into(),
+            recipient: "age1".into(),
+            status: None,
+            received_hour: now(),
+        };
+        let call = Call {
+            id: random_id(),
+            lookup: random::<32>().to_vec(),
+            line: "fcg-5".into(),
+            report: report.id,
+            sid: None,
+            state: None,
+            ended: false,
+            settled: false,
+            addition_to: None,
+            addition_from: None,
+            addition_offset: None,
+            added: false,
+            at_duty: false,
+            taken_step: None,
+        };
+        let entry = |report| EntryRow { id: random_id(), report, kind: "caller".into(), sealed: vec![1] };
+        let key = ReportKeyRow { report: report.id, sealed_to: random_id(), sealed: vec![1] };
+        for wrong in [false, true] {
+            let new = NewReport { report: report.clone(), key: key.clone(), caller: entry(report.id) };
+            let mut case = Case::new(call.clone(), new);
+            if wrong {
+                case.add_entry(entry(random_id()));
+            }
+            let mut tx = db.begin().await.unwrap();
+            assert_eq!(cases::write(&mut tx, case.changes).await.is_err(), wrong);
+        }
+    }
+
     async fn every_statement_prepares(db: &Db) {
         let all = all_statements();
         assert!(all.len() > 50, "{} statements", all.len());
@@ -114,10 +163,10 @@ on_both_databases! {
         for statement in all {
             let prepared = match db {
                 Db::Sqlite { reader, .. } => {
-                    reader.prepare(statement.sqlite.into_sql_str()).await.map(drop)
+                    reader.prepare(AssertSqlSafe(statement.sqlite).into_sql_str()).await.map(drop)
                 }
                 Db::Postgres(pool) => {
-                    pool.prepare(statement.postgres.into_sql_str()).await.map(drop)
+                    pool.prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop)
                 }
             };
             if let Err(error) = prepared {
@@ -229,6 +278,28 @@ on_both_databases! {
         jobs::cancel(&mut tx, Kind::Settle, subject).await.unwrap();
         let counted = jobs::count(&mut tx).await.unwrap();
         assert_eq!(counted, [("delete".to_owned(), false, 1)]);
+    }
+}
+
+/// A database with other tables than these.
+#[tokio::test]
+async fn a_database_of_another_version_is_refused_in_a_sentence() {
+    for changed in [
+        "UPDATE _sqlx_migrations SET checksum = X'00'",
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (2, 'x', TRUE, X'00', 0)",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::sqlite();
+        let db = open(&database, folder.path()).await;
+        sql::run(&db, changed, &[]).await;
+        db.close().await;
+        let toml = configuration(&database.address(folder.path()), "http://127.0.0.1:9");
+        let config = Config::parse(&toml, "test.toml", folder.path()).unwrap();
+        let refused = Db::open(&config.database).await.unwrap_err();
+        assert!(
+            refused.starts_with("the database was made by another version of dutyline"),
+            "{refused}"
+        );
     }
 }
 

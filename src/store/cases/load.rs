@@ -2,13 +2,13 @@
 
 use super::super::calls::{self, Call, SealedCaller};
 use super::super::members::{self, LineKey};
-use super::super::reports::RecordingRow;
-use super::super::rows::{Rows, fetch};
+use super::super::reports::{self, RecordingRow};
+use super::super::rows::{Rows, fetch, over_rows};
 use super::super::statements::row;
 use super::super::{On, Result, Tx};
 use super::{CallReport, Case, Changes};
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Which call.
@@ -44,7 +44,7 @@ pub struct Wanted {
     pub source: Option<[u8; 32]>,
     /// How many calls are with the roster of this line.
     pub roster_of: Option<String>,
-    /// How many calls have called back about this report.
+    /// A report that the call may begin to add to.
     pub earlier: Option<Uuid>,
     /// Which key this line has now.
     pub key_of: Option<String>,
@@ -72,8 +72,8 @@ pub struct Loaded {
     ids: HashMap<[u8; 32], Uuid>,
     /// How many calls are with the roster, by line.
     pub at_roster: HashMap<String, i64>,
-    /// How many calls have called back, by report.
-    pub called_back: HashMap<Uuid, i64>,
+    /// The reports that calls begin to add to, and how many calls have called back about each before.
+    pub earlier: HashMap<Uuid, (CallReport, i64)>,
     /// Each line's key as it is now.
     pub line_keys: HashMap<String, LineKey>,
     /// A recording of each source, by the keyed hash of provider and id there.
@@ -101,7 +101,7 @@ impl Loaded {
         }
         if added_to != case.call.addition_to
             && let Some(earlier) = case.call.addition_to
-            && let Some(count) = self.called_back.get_mut(&earlier)
+            && let Some((_, count)) = self.earlier.get_mut(&earlier)
         {
             *count += 1;
         }
@@ -182,46 +182,35 @@ row! {
     }
 }
 
-/// The call a webhook is about, by its id or its lookup.
-const LOCK: (&str, &str) = (
-    "WITH wanted (lookup, id) AS (",
-    ") SELECT calls.id, (SELECT reports.id FROM reports WHERE reports.n = calls.addition_to) AS addition_to
+over_rows! {
+    LOCK = "WITH wanted (lookup, id) AS (", ["bytea", "uuid"],
+        ") SELECT calls.id, (SELECT reports.id FROM reports WHERE reports.n = calls.addition_to) AS addition_to
         FROM calls WHERE id IN
         (SELECT COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup)) FROM wanted)
-        ORDER BY id",
-);
-const LOCK_REPORTS: (&str, &str) = (
-    "WITH wanted (id) AS (",
-    ") SELECT id, CAST(NULL AS UUID) AS addition_to FROM reports WHERE id IN (SELECT id FROM wanted) ORDER BY id",
-);
-const LOAD: (&str, &str) = (
-    "WITH wanted (lookup, id, step) AS (",
-    ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
-        earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller, calls.added,
-        calls.at_duty, calls.taken_step, own.recipient, own.status, own.received_hour,
+        ORDER BY id";
+    LOCK_REPORTS = "WITH wanted (id) AS (", ["uuid"],
+        ") SELECT id, id AS addition_to FROM reports WHERE id IN (SELECT id FROM wanted) ORDER BY id";
+    LOAD = "WITH wanted (lookup, id, step) AS (", ["bytea", "uuid", "bigint"],
+        ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
+        earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller,
+        calls.added, calls.at_duty, calls.taken_step, own.recipient, own.status, own.received_hour,
         earlier.recipient AS earlier_recipient, earlier.status AS earlier_status, earlier.received_hour AS earlier_hour,
         steps.step, steps.answer
         FROM wanted JOIN calls ON calls.id =
             COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup))
         JOIN reports AS own ON own.n = calls.report
         LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
-        LEFT JOIN steps ON steps.call = calls.report AND steps.step = wanted.step",
-);
-const RECORDINGS: (&str, &str) = (
-    "WITH wanted (of, report) AS (",
-    ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
+        LEFT JOIN steps ON steps.call = calls.report AND steps.step = wanted.step";
+    OF_CALLS = "WITH wanted (of, report) AS (", ["uuid", "uuid"],
+        ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
         FROM wanted JOIN reports ON reports.id = wanted.report JOIN recordings ON recordings.report = reports.n
-        ORDER BY step, recordings.id",
-);
-const SOURCES: (&str, &str) = (
-    "WITH wanted (source) AS (",
-    ") SELECT recordings.source, recordings.id FROM wanted JOIN recordings ON recordings.source = wanted.source",
-);
-const ANSWERS: (&str, &str) = (
-    "WITH wanted (call) AS (",
-    ") SELECT calls.id AS call, steps.step, steps.answer FROM wanted JOIN calls ON calls.id = wanted.call
-        JOIN steps ON steps.call = calls.report",
-);
+        ORDER BY step, recordings.id";
+    SOURCES = "WITH wanted (source) AS (", ["bytea"],
+        ") SELECT recordings.source, recordings.id FROM wanted JOIN recordings ON recordings.source = wanted.source";
+    ANSWERS = "WITH wanted (call) AS (", ["uuid"],
+        ") SELECT calls.id AS call, steps.step, steps.answer FROM wanted JOIN calls ON calls.id = wanted.call
+        JOIN steps ON steps.call = calls.report";
+}
 
 /// Loads what is wanted. The order of locking is the same everywhere: rosters in order of line, calls in order of id,
 /// reports in order of id, then whatever is written.
@@ -238,17 +227,31 @@ pub async fn load(tx: &mut Tx, wanted: &[Wanted]) -> Result<Loaded> {
     for line in &lines {
         calls::lock_roster(tx, line).await?;
     }
-    lock(tx, wanted).await?;
+    let locked = lock(tx, wanted).await?;
     load_calls(tx, wanted, &mut loaded).await?;
+    if let Some(locked) = locked {
+        // Another node has written a call meanwhile: it is not held here, and stays unknown until the next try.
+        loaded.cases.retain(|id, _| locked.contains(id));
+        loaded.ids.retain(|_, id| locked.contains(id));
+    }
     load_recordings(tx, wanted, &mut loaded).await?;
     load_all_answers(tx, wanted, &mut loaded).await?;
     for line in lines {
         let count = calls::at_duty(tx, line).await?;
         loaded.at_roster.insert(line.clone(), count);
     }
-    for report in wanted.iter().filter_map(|one| one.earlier) {
-        let count = calls::called_back(tx, report).await?;
-        loaded.called_back.insert(report, count);
+    for id in wanted.iter().filter_map(|one| one.earlier) {
+        if let Some(report) = reports::get(tx, id).await? {
+            let called_back = calls::called_back(tx, id).await?;
+            let report = CallReport {
+                id,
+                line: report.line,
+                recipient: report.recipient,
+                status: report.status,
+                received_hour: report.received_hour,
+            };
+            loaded.earlier.insert(id, (report, called_back));
+        }
     }
     let lines: BTreeSet<&String> = wanted
         .iter()
@@ -288,24 +291,21 @@ fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
 
 /// Holds the calls, and the earlier reports that may be added to. By statements of its own: one that also read what
 /// belongs to a call would, after waiting for another node, see the call as that node left it and the rest as it was before.
-/// SQLite has one writer.
-async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<()> {
+/// SQLite has one writer, and nothing is to be held there; else the ids of the calls that are held.
+async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
     if matches!(tx.on, On::Sqlite(_)) {
-        return Ok(());
+        return Ok(None);
     }
-    let rows = keys(wanted, Rows::new(LOCK.0, LOCK.1));
+    let rows = keys(wanted, Rows::new(LOCK));
     let locked: Vec<LockedRow> = fetch(tx, rows, " FOR NO KEY UPDATE").await?;
-    let additions: HashMap<Uuid, Option<Uuid>> = locked
-        .into_iter()
-        .map(|row| (row.id, row.addition_to))
-        .collect();
     let adds = wanted.iter().any(|one| one.recordings);
-    let reports: BTreeSet<Uuid> = (additions.into_values().flatten().filter(|_| adds))
+    let additions = locked.iter().filter_map(|row| row.addition_to);
+    let reports: BTreeSet<Uuid> = (additions.filter(|_| adds))
         .chain(wanted.iter().filter_map(|one| one.earlier))
         .collect();
-    let rows = Rows::new(LOCK_REPORTS.0, LOCK_REPORTS.1).uuid(reports.into_iter().map(Some));
+    let rows = Rows::new(LOCK_REPORTS).uuid(reports.into_iter().map(Some));
     let _: Vec<LockedRow> = fetch(tx, rows, " FOR NO KEY UPDATE").await?;
-    Ok(())
+    Ok(Some(locked.into_iter().map(|row| row.id).collect()))
 }
 
 async fn load_calls(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
@@ -313,7 +313,7 @@ async fn load_calls(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Resu
         Answers::Of(step) => Some(i64::from(step)),
         Answers::Nothing | Answers::All => None,
     });
-    let rows = keys(wanted, Rows::new(LOAD.0, LOAD.1)).integer(step);
+    let rows = keys(wanted, Rows::new(LOAD)).integer(step);
     let found: Vec<CaseRow> = fetch(tx, rows, "").await?;
     for mut row in found {
         let answer = row.step.zip(row.answer.take());
@@ -341,7 +341,7 @@ async fn load_recordings(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) ->
         .into_iter()
         .flat_map(|(call, reports)| reports.into_iter().map(move |report| (call, report)))
         .collect();
-    let rows = Rows::new(RECORDINGS.0, RECORDINGS.1)
+    let rows = Rows::new(OF_CALLS)
         .uuid(pairs.iter().map(|(call, _)| Some(*call)))
         .uuid(pairs.iter().map(|(_, report)| Some(*report)));
     let found: Vec<OfCall> = fetch(tx, rows, "").await?;
@@ -351,7 +351,7 @@ async fn load_recordings(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) ->
         }
     }
     let sources = wanted.iter().filter_map(|one| one.source);
-    let rows = Rows::new(SOURCES.0, SOURCES.1).bytes(sources.map(|source| Some(source.to_vec())));
+    let rows = Rows::new(SOURCES).bytes(sources.map(|source| Some(source.to_vec())));
     let found: Vec<OfSource> = fetch(tx, rows, "").await?;
     for row in found {
         if let Ok(source) = row.source.try_into() {
@@ -367,7 +367,7 @@ async fn load_all_answers(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -
         .filter_map(|one| loaded.case(&one.key))
         .map(|case| Some(case.call.id))
         .collect();
-    let found: Vec<AnswerRow> = fetch(tx, Rows::new(ANSWERS.0, ANSWERS.1).uuid(ids), "").await?;
+    let found: Vec<AnswerRow> = fetch(tx, Rows::new(ANSWERS).uuid(ids), "").await?;
     for row in found {
         if let (Some(case), Ok(step)) = (loaded.cases.get_mut(&row.call), u32::try_from(row.step)) {
             case.answers.insert(step, row.answer);

@@ -1,80 +1,63 @@
 //! Writes the changes of many webhooks: one statement a table.
 
 use super::super::reports::EntryRow;
-use super::super::rows::{Rows, execute};
+use super::super::rows::{Rows, execute, over_rows};
 use super::super::{Result, StoreError, Tx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
+use crate::report::reference::Reference;
 use crate::report::status::Status;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-const REPORTS: (&str, &str) = (
-    "INSERT INTO reports (id, line, recipient, source, received_hour)",
-    "",
-);
-const KEYS: (&str, &str) = (
-    "WITH new (report, sealed_to, sealed) AS (",
-    ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
-        SELECT reports.n, 1, 'line', new.sealed_to, new.sealed FROM new JOIN reports ON reports.id = new.report",
-);
-/// In order of lookup: two nodes may have the same new calls.
-const CALLS: (&str, &str) = (
-    "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added, at_duty,
-        taken_step, addition_entry, addition_caller) AS (",
-    ") INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
+// A subquery that finds no report gives NULL, which no column here takes: nothing is left out in silence.
+over_rows! {
+    REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour)",
+        ["uuid", "text", "text", "text", "timestamptz"], "";
+    KEYS = "WITH new (report, sealed_to, sealed) AS (", ["uuid", "uuid", "bytea"],
+        ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
+        SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, 'line', new.sealed_to, new.sealed FROM new";
+    /// In order of lookup: two nodes may have the same new calls.
+    CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
+        at_duty, taken_step, addition_entry, addition_caller) AS (",
+        ["uuid", "bytea", "text", "uuid", "bytea", "bytea", "boolean", "boolean", "uuid", "bigint", "bigint", "boolean",
+        "boolean", "bigint", "uuid", "bytea"],
+        ") INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
         added, at_duty, taken_step, addition_entry, addition_caller)
-        SELECT new.id, new.lookup, new.line, own.n, new.sid, new.state, new.ended, new.settled, earlier.n, new.addition_from,
+        SELECT new.id, new.lookup, new.line, (SELECT n FROM reports WHERE reports.id = new.report), new.sid, new.state,
+        new.ended, new.settled, (SELECT n FROM reports WHERE reports.id = new.addition_to), new.addition_from,
         new.addition_offset, new.added, new.at_duty, new.taken_step, new.addition_entry, new.addition_caller
-        FROM new JOIN reports AS own ON own.id = new.report LEFT JOIN reports AS earlier ON earlier.id = new.addition_to
-        WHERE TRUE ORDER BY new.lookup
+        FROM new WHERE TRUE ORDER BY new.lookup
         ON CONFLICT (report) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
         addition_from = excluded.addition_from, addition_offset = excluded.addition_offset, added = excluded.added,
         at_duty = excluded.at_duty, taken_step = excluded.taken_step, addition_entry = excluded.addition_entry,
-        addition_caller = excluded.addition_caller",
-);
-const ENTRIES: (&str, &str) = (
-    "WITH new (place, id, report, kind, sealed) AS (",
-    ") INSERT INTO entries (id, report, kind, sealed)
-        SELECT new.id, reports.n, new.kind, new.sealed FROM new JOIN reports ON reports.id = new.report ORDER BY new.place",
-);
-const ANSWERS: (&str, &str) = (
-    "WITH new (call, step, answer) AS (",
-    ") INSERT INTO steps (call, step, answer)
-        SELECT calls.report, new.step, new.answer FROM new JOIN calls ON calls.id = new.call WHERE TRUE
-        ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer",
-);
-const RECORDINGS: (&str, &str) = (
-    "WITH new (id, report, lookup, source, sid, step, state, deleted) AS (",
-    ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
-        SELECT new.id, reports.n, new.lookup, new.source, new.sid, new.step, new.state, new.deleted
-        FROM new JOIN reports ON reports.id = new.report",
-);
-const ABSENT: (&str, &str) = (
-    "WITH changed (id) AS (",
-    ") UPDATE recordings SET state = 'absent' WHERE id IN (SELECT id FROM changed) AND state = 'announced'",
-);
-const LIVE: (&str, &str) = (
-    "WITH changed (id) AS (",
-    ") UPDATE reports SET source = 'live' WHERE id IN (SELECT id FROM changed) AND number IS NULL",
-);
-const REOPENED: (&str, &str) = (
-    "WITH changed (id) AS (",
-    ") UPDATE reports SET status = 'queued', assignee = NULL WHERE id IN (SELECT id FROM changed) AND status = 'closed'",
-);
-const CANCELLED: (&str, &str) = (
-    "WITH cancelled (kind, subject) AS (",
-    ") DELETE FROM jobs WHERE (kind, subject) IN (SELECT kind, subject FROM cancelled)",
-);
-const ENQUEUED: (&str, &str) = (
-    "INSERT INTO jobs (id, kind, subject, provider, run_after, attempts)",
-    "ON CONFLICT (kind, subject) DO NOTHING",
-);
-const QUEUED: (&str, &str) = (
-    "WITH queued (id, year, number) AS (",
-    ") UPDATE reports SET status = 'queued', year = queued.year, number = queued.number FROM queued
-        WHERE reports.id = queued.id AND reports.number IS NULL",
-);
+        addition_caller = excluded.addition_caller";
+    ENTRIES = "WITH new (place, id, report, kind, sealed) AS (", ["bigint", "uuid", "uuid", "text", "bytea"],
+        ") INSERT INTO entries (id, report, kind, sealed)
+        SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.kind, new.sealed FROM new ORDER BY new.place";
+    ANSWERS = "WITH new (call, step, answer) AS (", ["uuid", "bigint", "bytea"],
+        ") INSERT INTO steps (call, step, answer)
+        SELECT (SELECT report FROM calls WHERE calls.id = new.call), new.step, new.answer FROM new WHERE TRUE
+        ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
+    RECORDINGS = "WITH new (id, report, lookup, source, sid, step, state, deleted) AS (",
+        ["uuid", "uuid", "bytea", "bytea", "bytea", "bigint", "text", "boolean"],
+        ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
+        SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.lookup, new.source, new.sid, new.step,
+        new.state, new.deleted FROM new";
+    ABSENT = "WITH changed (id) AS (", ["uuid"],
+        ") UPDATE recordings SET state = 'absent' WHERE id IN (SELECT id FROM changed) AND state = 'announced'";
+    LIVE = "WITH changed (id) AS (", ["uuid"],
+        ") UPDATE reports SET source = 'live' WHERE id IN (SELECT id FROM changed) AND number IS NULL";
+    REOPENED = "WITH changed (id) AS (", ["uuid"],
+        ") UPDATE reports SET status = 'queued', assignee = NULL WHERE id IN (SELECT id FROM changed) AND status = 'closed'";
+    CANCELLED = "WITH cancelled (kind, subject) AS (", ["text", "uuid"],
+        ") DELETE FROM jobs WHERE (kind, subject) IN (SELECT kind, subject FROM cancelled)";
+    ENQUEUED = "INSERT INTO jobs (id, kind, subject, provider, run_after, attempts)",
+        ["uuid", "text", "uuid", "text", "timestamptz", "bigint"], "ON CONFLICT (kind, subject) DO NOTHING";
+    QUEUED = "WITH queued (id, year, number) AS (", ["uuid", "bigint", "bigint"],
+        ") UPDATE reports SET status = 'queued', year = queued.year, number = queued.number FROM queued
+        WHERE reports.id = queued.id AND reports.number IS NULL";
+}
 
 /// Writes changes. Their links and counts are written at the commit, and operators' counters are raised after it.
 ///
@@ -102,7 +85,7 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
     statements.push(rows_of_entries(callers.chain(entries).collect()));
     let (ids, rows): (Vec<Uuid>, Vec<_>) = calls.into_iter().unzip();
     statements.push(
-        Rows::new(CALLS.0, CALLS.1)
+        Rows::new(CALLS)
             .uuid(ids.into_iter().map(Some))
             .bytes(rows.iter().map(|(call, _)| Some(call.lookup.clone())))
             .text(rows.iter().map(|(call, _)| Some(call.line.clone())))
@@ -133,13 +116,13 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
             ),
     );
     statements.push(
-        Rows::new(ANSWERS.0, ANSWERS.1)
+        Rows::new(ANSWERS)
             .uuid(answers.keys().map(|(call, _)| Some(*call)))
             .integer(answers.keys().map(|(_, step)| Some(i64::from(*step))))
             .bytes(answers.values().cloned().map(Some)),
     );
     statements.push(
-        Rows::new(RECORDINGS.0, RECORDINGS.1)
+        Rows::new(RECORDINGS)
             .uuid(recordings.iter().map(|new| Some(new.row.id)))
             .uuid(recordings.iter().map(|new| Some(new.row.report)))
             .bytes(recordings.iter().map(|new| Some(new.row.lookup.clone())))
@@ -151,8 +134,8 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
     );
     let reopened_lines: Vec<String> = reopened.iter().map(|(_, line)| line.clone()).collect();
     let reopened = reopened.into_iter().map(|(id, _)| id).collect();
-    for ((before, after), ids) in [(ABSENT, absent), (LIVE, live), (REOPENED, reopened)] {
-        statements.push(Rows::new(before, after).uuid(ids.into_iter().map(Some)));
+    for (over, ids) in [(ABSENT, absent), (LIVE, live), (REOPENED, reopened)] {
+        statements.push(Rows::new(over).uuid(ids.into_iter().map(Some)));
     }
     let hastened = rows_of_jobs(jobs, &mut statements);
     execute(tx, statements).await?;
@@ -178,13 +161,13 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
 fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
     let source = || Some("call".to_owned());
     vec![
-        Rows::new(REPORTS.0, REPORTS.1)
+        Rows::new(REPORTS)
             .uuid(new.iter().map(|new| Some(new.report.id)))
             .text(new.iter().map(|new| Some(new.report.line.clone())))
             .text(new.iter().map(|new| Some(new.report.recipient.clone())))
             .text(new.iter().map(|_| source()))
             .time(new.iter().map(|new| Some(new.report.received_hour))),
-        Rows::new(KEYS.0, KEYS.1)
+        Rows::new(KEYS)
             .uuid(new.iter().map(|new| Some(new.key.report)))
             .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
             .bytes(new.iter().map(|new| Some(new.key.sealed.clone()))),
@@ -192,7 +175,7 @@ fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
 }
 
 fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
-    Rows::new(ENTRIES.0, ENTRIES.1)
+    Rows::new(ENTRIES)
         .integer((1..).zip(&entries).map(|(place, _)| Some(place)))
         .uuid(entries.iter().map(|entry| Some(entry.id)))
         .uuid(entries.iter().map(|entry| Some(entry.report)))
@@ -216,12 +199,12 @@ fn rows_of_jobs(
     }
     let name = |kind: jobs::Kind| Some(kind.as_str().to_owned());
     statements.push(
-        Rows::new(CANCELLED.0, CANCELLED.1)
+        Rows::new(CANCELLED)
             .text(cancelled.iter().map(|(kind, _)| name(*kind)))
             .uuid(cancelled.iter().map(|(_, subject)| Some(*subject))),
     );
     statements.push(
-        Rows::new(ENQUEUED.0, ENQUEUED.1)
+        Rows::new(ENQUEUED)
             .uuid(enqueued.iter().map(|_| Some(random_id())))
             .text(enqueued.iter().map(|(kind, ..)| name(*kind)))
             .uuid(enqueued.iter().map(|(_, subject, ..)| Some(*subject)))
@@ -246,25 +229,23 @@ async fn number(tx: &mut Tx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
     for (report, line, year) in queued {
         of.entry((line, year)).or_default().push(report);
     }
-    let mut numbers: BTreeMap<Uuid, (i32, i32)> = BTreeMap::new();
+    let mut numbers: BTreeMap<Uuid, Reference> = BTreeMap::new();
     for ((line, year), ids) in of {
         let count = i32::try_from(ids.len()).map_err(|_| StoreError::Unreadable("batch"))?;
         let last = reports::take_numbers(tx, &line, year, count).await?;
-        numbers.extend(
-            ids.into_iter()
-                .zip((last - count + 1..=last).map(|n| (year, n))),
-        );
+        let references = (last - count + 1..=last).map(|number| Reference { year, number });
+        numbers.extend(ids.into_iter().zip(references));
         tx.count_status(&line, Status::Queued.as_str(), i64::from(count));
     }
     for link in tx.acts.values_mut().flatten() {
         if link.action == "report_queued" && link.detail.is_none() {
             let number = link.report.and_then(|report| numbers.get(&report));
-            link.detail = number.map(|(year, number)| reports::reference(*year, *number));
+            link.detail = number.map(Reference::to_string);
         }
     }
-    let year = numbers.values().map(|(year, _)| Some(i64::from(*year)));
-    let number = numbers.values().map(|(_, number)| Some(i64::from(*number)));
-    let rows = Rows::new(QUEUED.0, QUEUED.1)
+    let year = numbers.values().map(|one| Some(i64::from(one.year)));
+    let number = numbers.values().map(|one| Some(i64::from(one.number)));
+    let rows = Rows::new(QUEUED)
         .uuid(numbers.keys().copied().map(Some))
         .integer(year)
         .integer(number);

@@ -3,6 +3,7 @@
 use super::{ACCOUNT, Answer, NUMBER, TOKEN, TestLine, api};
 use dutyline::hidden::Hidden;
 use dutyline::simulator::signer;
+use dutyline::telephony::StepRef;
 use reqwest::Method;
 
 /// A form's names and values.
@@ -125,4 +126,21 @@ impl TestLine {
             assert_eq!(answer.status, 204);
         }
     }
+}
+
+/// The step whose answer a document waits for, if it waits for one.
+pub fn step_in(document: &str) -> Option<StepRef> {
+    let query = document.split("/step?").nth(1)?;
+    let query = query.split(['"', '#']).next()?.replace("&amp;", "&");
+    let value = |name: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let found = pairs.find(|(key, _)| key == name);
+        found.expect("it is in every address").1.into_owned()
+    };
+    Some(StepRef {
+        call: value("call").parse().unwrap(),
+        line: value("line"),
+        step: value("step").parse().unwrap(),
+        nothing: None,
+    })
 }

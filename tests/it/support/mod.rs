@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 pub mod accents;
+pub mod altered;
 mod api;
 mod binary;
 mod callers;
@@ -418,6 +419,17 @@ impl TestLine {
         sql::run(&self.service().db, forget, &[kind.into()]).await;
     }
 
+    /// The kept counts of reports are those of the rows.
+    async fn counts_are_right(&self) {
+        const WRONG: &str = "SELECT COALESCE(CAST(SUM(ABS(difference)) AS BIGINT), 0) FROM (
+            SELECT SUM(count) AS difference FROM (
+                SELECT line, status, count FROM report_counts
+                UNION ALL SELECT line, status, -COUNT(*) FROM reports WHERE status IS NOT NULL GROUP BY line, status
+            ) AS counts GROUP BY line, status) AS differences";
+        let wrong = sql::number(&self.service().db, WRONG).await;
+        assert_eq!(wrong, 0, "kept counts of reports");
+    }
+
     /// Ends the test: no job may be left undone, and the provider must have understood everything.
     pub async fn finish(mut self) {
         self.idle().await;
@@ -426,6 +438,7 @@ impl TestLine {
             [],
             "the provider did not understand"
         );
+        self.counts_are_right().await;
         let running = self.running.take().expect("the line is running");
         running.stop().await;
         let _ = self.stop_exchange.send(true);

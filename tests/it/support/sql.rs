@@ -78,3 +78,12 @@ pub async fn run(db: &Db, sql: &'static str, values: &[Value<'_>]) -> u64 {
 pub async fn change(db: &Db, sql: &'static str, values: &[Value<'_>]) {
     assert_eq!(run(db, sql, values).await, 1, "{sql}");
 }
+
+/// The number that a query gives.
+pub async fn number(db: &Db, sql: &'static str) -> i64 {
+    match db {
+        Db::Sqlite { reader, .. } => sqlx::query_scalar(sql).fetch_one(reader).await,
+        Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await,
+    }
+    .expect("a number")
+}
