@@ -53,22 +53,6 @@ pub struct Config {
     pub lines: Vec<LineConfig>,
 }
 
-impl Config {
-    /// Words that are known about the lines, which no password is made of: ids, names and numbers.
-    pub fn known_words(&self) -> Vec<String> {
-        let mut known = Vec::new();
-        for LineConfig { line, .. } in &self.lines {
-            known.push(line.id.clone());
-            known.extend(line.numbers().map(ToString::to_string));
-            for words in line.words.values() {
-                known.push(words.name.clone());
-                known.extend(words.inspected.clone());
-            }
-        }
-        known
-    }
-}
-
 /// Where the database is.
 #[derive(Debug, Clone)]
 pub enum DatabaseAddress {
@@ -307,6 +291,21 @@ impl Config {
             ("", [only]) => Some(&only.line),
             _ => self.line_dialled(dialled),
         }
+    }
+
+    /// Words that are known about the lines and the member with this name, which no password is made of: ids, names and
+    /// numbers.
+    pub fn known_words(&self, member: &str) -> Vec<String> {
+        let mut known = vec![member.to_owned()];
+        for LineConfig { line, .. } in &self.lines {
+            known.push(line.id.clone());
+            known.extend(line.numbers().map(ToString::to_string));
+            for words in line.words.values() {
+                known.push(words.name.clone());
+                known.extend(words.inspected.clone());
+            }
+        }
+        known
     }
 
     /// What an operator should know that is not an error: a sentence each. The same in `check` and in the log.

@@ -10,11 +10,12 @@ mod name;
 pub use device::Device;
 pub use limits::Logins;
 
+use crate::members::rights;
 use crate::security_log;
 use crate::service::Service;
-use crate::store::StoreError;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
+use crate::store::{Db, StoreError};
 use crate::vault::passwords::{self, Password};
 use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
@@ -152,12 +153,7 @@ pub async fn log_in(
     };
     let mut tx = service.db.begin().await?;
     // The password may have been changed, or the member disabled, while this login waited for its turn.
-    members::lock(&mut tx).await?;
-    let is_still = |now: Member| !now.disabled && now.wrapped == member.wrapped;
-    if !members::by_id(&mut tx, member.id)
-        .await?
-        .is_some_and(is_still)
-    {
+    if rights::unchanged(&mut tx, &member).await?.is_none() {
         return Err(LoginError::Wrong);
     }
     members::insert_session(&mut tx, &token.hash(), &session).await?;
@@ -197,8 +193,19 @@ pub async fn is_right(
     password: impl Into<Password>,
 ) -> Result<Identity, LoginError> {
     let found = Some(member.clone());
-    let attempt = Try::Session(session);
-    Ok(prove(service, attempt, found, password.into()).await?.1)
+    let proved = prove(service, Try::Session(session), found, password.into()).await;
+    if matches!(proved, Err(LoginError::SessionOver)) {
+        // Again where the first time failed, and for the pages that are open.
+        end_session(&service.db, &session).await?;
+        service.live.session_ended();
+    }
+    Ok(proved?.1)
+}
+
+async fn end_session(db: &Db, hash: &[u8; 32]) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    members::delete_session(&mut tx, hash).await?;
+    tx.commit().await
 }
 
 /// Opens the key of the member found under a name, once it is this try's turn.
@@ -209,37 +216,38 @@ async fn prove(
     password: Password,
 ) -> Result<(Member, Identity), LoginError> {
     let lane = attempt.lane();
-    let mut turn = service.logins.turn(attempt).await?;
+    let session = match attempt {
+        Try::Session(hash) => Some(hash),
+        Try::Name(..) | Try::Device(_) => None,
+    };
+    let turn = service.logins.turn(attempt).await?;
     let (wrapped, disabled) = match &found {
         Some(member) => (member.wrapped.clone(), member.disabled),
         None => (passwords::dummy().to_vec(), true),
     };
-    // A task of its own: a client that hangs up does not give its turn to its next try while this one still works.
-    let db = service.db.clone();
+    // A task of its own: a client that hangs up does not give its turn to its next try while this one still works, and what
+    // is wrong is counted all the same.
+    let (db, wrong) = (service.db.clone(), service.metrics.logins_wrong.clone());
     let who = found.as_ref().map(|member| member.id);
     let opening = tokio::spawn(async move {
         let opened = passwords::unwrap(lane, wrapped, password).await;
         let opened = opened.ok().filter(|_| !disabled);
         let over = turn.ends(opened.is_some());
-        if let (Some(over), Some(who)) = (over, who) {
-            let mut tx = db.begin().await?;
-            members::delete_session(&mut tx, &over).await?;
-            tx.commit().await?;
+        if opened.is_none() {
+            wrong.inc();
+        }
+        if let (true, Some(session), Some(who)) = (over, session, who) {
+            end_session(&db, &session).await?;
             security_log::session_over(who);
         }
-        Ok::<_, StoreError>((opened, over.is_some()))
+        Ok::<_, StoreError>((opened, over))
     });
     let (opened, over) = opening.await.unwrap_or(Ok((None, false)))?;
     match (found, opened) {
         (Some(member), Some(identity)) => Ok((member, identity)),
-        (Some(_), None) if over => {
-            service.metrics.logins_wrong.inc();
-            service.live.session_ended();
-            Err(LoginError::SessionOver)
-        }
+        (Some(_), None) if over => Err(LoginError::SessionOver),
         _ => {
-            service.metrics.logins_wrong.inc();
-            security_log::password_refused();
+            security_log::password_refused(&service.logins.refused);
             Err(LoginError::Wrong)
         }
     }

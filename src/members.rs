@@ -149,6 +149,17 @@ pub enum Maker {
     Member(Uuid),
 }
 
+impl Maker {
+    /// Where the account of a member comes from.
+    pub fn of(member: &Member) -> Self {
+        match member.made_by {
+            Some(maker) if maker == member.id => Self::Init,
+            Some(maker) => Self::Member(maker),
+            None => Self::Recovery,
+        }
+    }
+}
+
 /// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password.
 ///
 /// # Errors
@@ -233,17 +244,18 @@ pub async fn disable(
     clock: &Clock,
     actor: &Member,
     member: &Member,
-) -> Result<(), MemberError> {
+) -> Result<bool, MemberError> {
     let actor = rights::acting(tx, actor).await?;
     rights::holds_all_of(tx, &actor, member).await?;
     rights::can_be_done_without(tx, member).await?;
-    if members::disable(tx, member.id).await? {
+    let changed = members::disable(tx, member.id).await?;
+    if changed {
         note(tx, clock, &actor.name, "member_disabled", member).await?;
     }
-    Ok(())
+    Ok(changed)
 }
 
-/// Lets a member who was locked out log in again; in the trail of all their lines.
+/// Lets a member who was locked out log in again; in the trail of all their lines. False when they were not locked out.
 ///
 /// # Errors
 ///
@@ -253,16 +265,17 @@ pub async fn enable(
     clock: &Clock,
     actor: &Member,
     member: &Member,
-) -> Result<(), MemberError> {
+) -> Result<bool, MemberError> {
     let actor = rights::acting(tx, actor).await?;
     rights::holds_all_of(tx, &actor, member).await?;
-    if members::enable(tx, member.id).await? {
+    let changed = members::enable(tx, member.id).await?;
+    if changed {
         note(tx, clock, &actor.name, "member_enabled", member).await?;
         for line in rights::lines_of(tx, member.id).await? {
             confirming::end_waiver_of_three(tx, clock, &actor.name, &line).await?;
         }
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// A link about a member.

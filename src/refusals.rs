@@ -1,49 +1,31 @@
 //! Refused webhooks, told to operators: which check failed and at which address, at most one line a minute for each
 //! provider and check. Never a value, a number, a token or a body.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::log_pace::LogPace;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-
-/// One line a provider and check in this time.
-const QUIET: TimeDelta = TimeDelta::seconds(60);
 
 /// The names of parameters in addresses made here. Others come from outside, and are not shown.
 const PARAMETERS: [&str; 6] = ["call", "line", "step", "nothing", "recorded", "bodySHA256"];
 
-/// What has been told of refusals. As many entries as there are providers and checks, at most.
+/// A pace for each provider and check: as many entries as there are of these, at most.
 #[derive(Default)]
-pub struct Refusals(Mutex<BTreeMap<(String, &'static str), Told>>);
-
-struct Told {
-    at: DateTime<Utc>,
-    /// Refused since, and not told.
-    silent: u64,
-}
+pub struct Refusals(Mutex<BTreeMap<(String, &'static str), LogPace>>);
 
 impl Refusals {
-    /// Counts a refusal at `now`, in system time. `Some` when it is to be told: how many of its kind were not, since the
-    /// last one that was.
-    pub fn count(&self, provider: &str, check: &'static str, now: DateTime<Utc>) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// If a refusal is to be logged now: how many of its kind were held back since the last one that was.
+    pub fn due(&self, provider: &str, check: &'static str) -> Option<u64> {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (provider.to_owned(), check);
-        if let Some(last) = told.get_mut(&kind)
-            && last.at <= now
-            && now - last.at < QUIET
-        {
-            last.silent += 1;
-            return None;
-        }
-        let last = told.insert(kind, Told { at: now, silent: 0 });
-        Some(last.map_or(0, |last| last.silent))
+        paces.entry(kind).or_default().due()
     }
 }
 
 /// Hooks whose path holds ids and a token behind the hook's name.
 const WITH_TOKENS: [&str; 2] = ["/take/", "/listen/"];
 
-/// An address of ours without what it carries: of its query the names that are made here stay, with `…` as the value, and of
-/// an address with a token only what stands before that.
+/// An address of ours without the values of its query, and cut before a token. Parameters that are not made here lose their
+/// names too.
 pub fn without_values(url: &str) -> String {
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, Some(query)),
@@ -90,24 +72,14 @@ mod tests {
         }
     }
 
-    fn at(second: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_760_000_000 + second, 0).unwrap()
-    }
-
     #[test]
-    fn the_first_refusal_of_a_kind_in_a_minute_is_told() {
+    fn the_first_refusal_of_a_kind_in_a_minute_is_due() {
         let refusals = Refusals::default();
-        assert_eq!(refusals.count("twilio", "account", at(0)), Some(0));
-        for second in 0..60 {
-            assert_eq!(refusals.count("twilio", "account", at(second)), None);
-        }
+        assert_eq!(refusals.due("twilio", "account"), Some(0));
+        assert_eq!(refusals.due("twilio", "account"), None);
         // Another check and another provider have a minute of their own.
-        assert_eq!(refusals.count("twilio", "form", at(1)), Some(0));
-        assert_eq!(refusals.count("telnyx", "account", at(1)), Some(0));
-        assert_eq!(refusals.count("twilio", "account", at(60)), Some(60));
-        assert_eq!(refusals.count("twilio", "account", at(61)), None);
-        // A clock that is put back silences nothing.
-        assert_eq!(refusals.count("twilio", "account", at(-1_000)), Some(1));
+        assert_eq!(refusals.due("twilio", "form"), Some(0));
+        assert_eq!(refusals.due("telnyx", "account"), Some(0));
     }
 
     #[test]

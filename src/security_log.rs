@@ -1,19 +1,32 @@
 //! Log lines about attempts and about changes of rights, for operators who watch for intruders.
 //!
 //! Their target is `security` and their text begins with it. They name members by id, and nothing that was typed or
-//! sent: no names, no numbers, no addresses of webhooks. What a request without a session can cause is logged once a
-//! minute, with the number of lines that were held back since; what needs a session is logged each time.
+//! sent: no names and no numbers, and of a webhook's address no values. What a request without a session can cause is logged
+//! once a minute, with the number of lines that were held back since; what needs a session is logged each time.
 
 use crate::log_pace::LogPace;
 use crate::login::Role;
+use crate::refusals::Refusals;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 /// A name and a password that do not belong together, or a disabled member's.
-pub fn password_refused() {
-    static PACE: LogPace = LogPace::new();
-    if let Some(held_back) = PACE.due() {
+pub fn password_refused(pace: &LogPace) {
+    if let Some(held_back) = pace.due() {
         warn!(target: "security", held_back, "security: name or password refused");
+    }
+}
+
+/// A webhook that was refused: which check failed, and at which address, without its values.
+pub fn webhook_refused(
+    refusals: &Refusals,
+    provider: &str,
+    check: &'static str,
+    address: &str,
+    advice: &'static str,
+) {
+    if let Some(held_back) = refusals.due(provider, check) {
+        warn!(target: "security", provider, check, address, held_back, advice, "security: webhook refused");
     }
 }
 

@@ -4,10 +4,9 @@ use super::member::Acting;
 use super::{Failure, Outcome, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::members::rights;
-use crate::store::audit::{self, Act};
-use crate::store::jobs::{self, Kind, Listed};
-use crate::store::{Db, reports};
+use crate::store::Db;
+use crate::store::jobs::{self, Listed};
+use crate::work::fetch;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -88,45 +87,11 @@ impl GiveUp {
     async fn run(self, db: &Db) -> Outcome {
         let id = self.id;
         let (actor, _) = self.acting.unlock(db).await?;
-        let missing = || {
-            Failure::Failed(format!(
+        if !fetch::give_up(db, &Clock::system(), &actor, id).await? {
+            return Err(Failure::Failed(format!(
                 "there is no job {id} that fetches a recording of a line of yours; `dutyline jobs list` lists the jobs"
-            ))
-        };
-        let mut tx = db.begin().await?;
-        rights::acting(&mut tx, &actor).await?;
-        let job = jobs::get(&mut tx, id).await?;
-        let (_, recording) = job
-            .filter(|(kind, _)| kind == Kind::Fetch.as_str())
-            .ok_or_else(missing)?;
-        let row = reports::recording_unlocked(&mut tx, recording).await?;
-        let row = row.ok_or_else(missing)?;
-        let report = reports::get(&mut tx, row.report)
-            .await?
-            .ok_or_else(missing)?;
-        if !rights::lines_of(&mut tx, actor.id)
-            .await?
-            .contains(&report.line)
-        {
-            return Err(missing());
+            )));
         }
-        reports::lock(&mut tx, report.id).await?;
-        if !reports::give_up(&mut tx, recording, "lost").await? {
-            return Err(missing());
-        }
-        jobs::cancel(&mut tx, Kind::Fetch, recording).await?;
-        // Another call that named the same recording does not wait for this one.
-        reports::forget_source(&mut tx, recording).await?;
-        let act = Act {
-            at: Clock::system().line_now(),
-            actor: Some(&actor.name),
-            action: "recording_lost",
-            report: Some(report.id),
-            object: Some(recording),
-            ..Act::default()
-        };
-        audit::append(&mut tx, &report.line, act);
-        tx.commit().await?;
         println!("job {id} is given up, and its recording counts as lost");
         Ok(())
     }

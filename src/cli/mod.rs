@@ -262,8 +262,7 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
 /// Reads a password that is to be set for the member with this name.
 fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
-    let mut known = config.known_words();
-    known.push(name.to_owned());
+    let known = config.known_words(name);
     NewPassword::choose_for(text.show(), &known)
         .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }

@@ -66,9 +66,12 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
-/// So many lines are asked one by one. Somebody who has more has a good part of all there are, and the reports of all lines
-/// are read in order.
+/// Up to this many lines are queried one by one. Beyond, the reports of all lines are read in order and filtered: a member
+/// with many lines has a good part of them.
 const ONE_BY_ONE: usize = 16;
+
+/// So many reports of all lines are read at a time.
+const PIECE: i64 = 500;
 
 /// The reports of these lines in order of arrival, `wanted.limit` at most.
 async fn of_lines(tx: &mut Tx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
@@ -82,11 +85,14 @@ async fn of_lines(tx: &mut Tx, lines: &[&Line], wanted: Listed<'_>) -> Result<Ve
         found.sort_by_key(|report| report.n);
     } else {
         let own: HashSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-        let mut after = wanted.after;
+        let mut piece = Listed {
+            limit: wanted.limit.max(PIECE),
+            ..wanted
+        };
         while found.len() < limit {
-            let next = reports::list(tx, Listed { after, ..wanted }).await?;
+            let next = reports::list(tx, piece).await?;
             let Some(last) = next.last() else { break };
-            after = last.n;
+            piece.after = last.n;
             found.extend(
                 next.into_iter()
                     .filter(|report| own.contains(report.line.as_str())),

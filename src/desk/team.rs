@@ -8,6 +8,7 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::hidden::Hidden;
 use crate::line::Line;
 use crate::login::{self, LoginError, Role};
+use crate::members::rights;
 use crate::members::{
     self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
 };
@@ -165,9 +166,12 @@ pub async fn disable(
     again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
-    members::disable(&mut tx, &service.clock, inspector.member(), &member).await?;
+    let lead = inspector.member();
+    let changed = members::disable(&mut tx, &service.clock, lead, &member).await?;
     tx.commit().await?;
-    security_log::member_disabled(inspector.id(), id);
+    if changed {
+        security_log::member_disabled(inspector.id(), id);
+    }
     service.live.session_ended();
     Ok(())
 }
@@ -188,9 +192,12 @@ pub async fn enable(
     again(service, inspector, own).await?;
     let mut tx = service.db.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
-    members::enable(&mut tx, &service.clock, inspector.member(), &member).await?;
+    let lead = inspector.member();
+    let changed = members::enable(&mut tx, &service.clock, lead, &member).await?;
     tx.commit().await?;
-    security_log::member_enabled(inspector.id(), id);
+    if changed {
+        security_log::member_enabled(inspector.id(), id);
+    }
     Ok(())
 }
 
@@ -324,12 +331,8 @@ pub async fn change_password(
         .map_err(|error| DeskError::Failed(error.to_string()))?;
     let mut tx = service.db.begin().await?;
     // Of two changes at once the second one knows a password that is not the member's any more.
-    rows::lock(&mut tx).await?;
-    let is_still = |now: Member| now.wrapped == inspector.member().wrapped;
-    if !rows::by_id(&mut tx, inspector.id())
-        .await?
-        .is_some_and(is_still)
-    {
+    let now = rights::unchanged(&mut tx, inspector.member()).await?;
+    if now.is_none() {
         return Err(DeskError::Invalid(Invalid::WrongPassword));
     }
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
@@ -350,8 +353,7 @@ pub async fn change_password(
 
 /// A new password for the member with this name.
 fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
-    let mut known = service.config.known_words();
-    known.push(name.to_owned());
+    let known = service.config.known_words(name);
     Ok(NewPassword::choose_for(password.show(), &known)?)
 }
 
@@ -398,10 +400,10 @@ async fn colleague(
         ambiguous: all
             .iter()
             .any(|other| other.id != member.id && look_alike(&other.name, &member.name)),
-        made_by: match member.made_by {
-            Some(maker) if maker == member.id => None,
-            Some(maker) => name_of(Some(maker)).map(MadeBy::Member),
-            None => Some(MadeBy::Recovery),
+        made_by: match Maker::of(member) {
+            Maker::Init => None,
+            Maker::Recovery => Some(MadeBy::Recovery),
+            Maker::Member(maker) => name_of(Some(maker)).map(MadeBy::Member),
         },
         confirmed_by: name_of(member.confirmed_by),
         to_confirm: confirming::may_confirm(all, inspector.member(), member),

@@ -9,6 +9,7 @@
 
 use super::LoginError;
 use super::name::{AtName, Name};
+use crate::log_pace::LogPace;
 use crate::vault::passwords::Lane;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, VecDeque};
@@ -72,6 +73,8 @@ pub struct Logins {
     sources: Mutex<HashMap<IpAddr, Arc<Queue>>>,
     anybody: Arc<Semaphore>,
     known: Arc<Semaphore>,
+    /// How often it is logged that a password was refused.
+    pub(super) refused: LogPace,
 }
 
 impl Default for Logins {
@@ -81,6 +84,7 @@ impl Default for Logins {
             sources: Mutex::default(),
             anybody: Arc::new(Semaphore::new(WAITING.0)),
             known: Arc::new(Semaphore::new(WAITING.1)),
+            refused: LogPace::new(),
         }
     }
 }
@@ -88,7 +92,7 @@ impl Default for Logins {
 /// One try that may look at its password now. While it lasts, others at the same name and source wait.
 pub(super) struct Turn {
     at_name: AtName,
-    session: Option<[u8; 32]>,
+    in_session: bool,
     _at_source: Option<OwnedMutexGuard<()>>,
     _place: OwnedSemaphorePermit,
 }
@@ -111,9 +115,10 @@ impl Logins {
             Try::Name(_, address) => Some(address),
             Try::Device(_) | Try::Session(_) => None,
         };
+        let in_session = matches!(attempt, Try::Session(_));
         let at_name = Arc::clone(&name).turn(address).await?;
         // Those that waited while the last wrong one was counted.
-        if matches!(attempt, Try::Session(_)) && name.wrong() >= MOST_IN_SESSION {
+        if in_session && name.wrong() >= MOST_IN_SESSION {
             return Err(LoginError::SessionOver);
         }
         let at_source = match address {
@@ -132,10 +137,7 @@ impl Logins {
             .map_err(|_| LoginError::TooMany)?;
         Ok(Turn {
             at_name,
-            session: match attempt {
-                Try::Session(hash) => Some(hash),
-                Try::Name(..) | Try::Device(_) => None,
-            },
+            in_session,
             _at_source: at_source,
             _place: place,
         })
@@ -156,10 +158,10 @@ fn remembered<K: Eq + Hash, V: Default>(
 }
 
 impl Turn {
-    /// Counts how it ended. The session that is over with it, if any.
-    pub fn ends(&mut self, right: bool) -> Option<[u8; 32]> {
+    /// Counts how it ended. True when its session is over with it.
+    pub fn ends(&self, right: bool) -> bool {
         let wrong = self.at_name.ends(right);
-        self.session.filter(|_| wrong >= MOST_IN_SESSION)
+        self.in_session && wrong >= MOST_IN_SESSION
     }
 }
 
@@ -211,7 +213,7 @@ mod tests {
     async fn guesses(logins: Arc<Logins>, from: IpAddr) {
         loop {
             match logins.turn(Try::Name("li", from)).await {
-                Ok(mut turn) => {
+                Ok(turn) => {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     turn.ends(false);
                 }
@@ -246,13 +248,12 @@ mod tests {
         let logins = Logins::default();
         let [stolen, own] = [Try::Session([1; 32]), Try::Session([2; 32])];
         for n in 1..=MOST_IN_SESSION {
-            let mut turn = logins.turn(stolen).await.unwrap();
-            let over = (n == MOST_IN_SESSION).then_some([1; 32]);
-            assert_eq!(turn.ends(false), over, "{n}");
+            let turn = logins.turn(stolen).await.unwrap();
+            assert_eq!(turn.ends(false), n == MOST_IN_SESSION, "{n}");
         }
         let own = timeout(Duration::from_millis(500), logins.turn(own)).await;
-        let mut turn = own.expect("no wait").unwrap();
-        assert_eq!(turn.ends(true), None);
+        let turn = own.expect("no wait").unwrap();
+        assert!(!turn.ends(true));
         let after = logins.turn(stolen).await;
         assert!(matches!(after, Err(LoginError::SessionOver)));
     }

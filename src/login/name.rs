@@ -18,11 +18,11 @@ const FREE_TRIES: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Wrong tries are forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// So many tries from one address wait; and so many while wrong ones make each try wait.
+/// Tries that wait from one address, at most: the first number, or the second while wrong passwords cause a wait.
 const WAITING: (usize, usize) = (8, 1);
-/// So many tries wait at most, from all addresses together.
+/// Tries that wait from all addresses together, at most.
 const WAITING_IN_ALL: usize = 64;
-/// From so many addresses on, wrong passwords of each are counted from zero again.
+/// At this many addresses the counts for each address begin at zero again.
 const ADDRESSES: usize = 1_000;
 
 /// What tries are counted by: the name of a login, a known browser, or a session.

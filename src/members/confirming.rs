@@ -6,6 +6,7 @@
 //! Where author and approver have the same origin, the approval counts once the account of one of them is confirmed, by
 //! a member of another origin.
 
+use super::Maker;
 use super::MemberError;
 use crate::clock::Clock;
 use crate::store::audit::{self, Act};
@@ -35,12 +36,14 @@ fn origin(all: &[Member], of: &Member) -> Origin {
         if at.confirmed_by.is_some() {
             break;
         }
-        let Some(maker) = at.made_by else {
-            return Origin::Recovery;
+        let maker = match Maker::of(at) {
+            Maker::Init => break,
+            Maker::Recovery => return Origin::Recovery,
+            Maker::Member(maker) => maker,
         };
         match all.iter().find(|member| member.id == maker) {
-            Some(maker) if maker.id != at.id => at = maker,
-            _ => break,
+            Some(maker) => at = maker,
+            None => break,
         }
     }
     Origin::Member(at.id)
@@ -49,7 +52,7 @@ fn origin(all: &[Member], of: &Member) -> Origin {
 /// May `by` confirm the account of `member`? It is not confirmed, and the two have different origins. `all` are the
 /// members there are.
 pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
-    let is_first = member.made_by == Some(member.id);
+    let is_first = Maker::of(member) == Maker::Init;
     member.confirmed_by.is_none() && !is_first && origin(all, by) != origin(all, member)
 }
 

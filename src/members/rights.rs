@@ -18,22 +18,29 @@ pub async fn lines_of(tx: &mut Tx, member: Uuid) -> Result<Vec<String>, StoreErr
     Ok(lines)
 }
 
-/// The member who acts, as the database has them now. From here on no other transaction changes a member until this
-/// one ends: of two leads who lock each other out at once, one finds themselves locked out here.
+/// The member as the database has them now; none when they are disabled, or have another password than when `member` was
+/// read: what it proved counts no more. From here on no other transaction changes a member until this one ends.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn unchanged(tx: &mut Tx, member: &Member) -> Result<Option<Member>, StoreError> {
+    members::lock(tx).await?;
+    let now = members::by_id(tx, member.id).await?;
+    Ok(now.filter(|now| !now.disabled && now.wrapped == member.wrapped))
+}
+
+/// The lead who acts, as [`unchanged`]: of two leads who lock each other out at once, one finds themselves locked out
+/// here.
 ///
 /// # Errors
 ///
 /// [`MemberError::NoLead`] when they are locked out or no lead any more, or when their password was changed since `actor`
 /// was read: what it proved counts no more.
 pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> {
-    members::lock(tx).await?;
-    let no_lead = || MemberError::NoLead(actor.name.clone());
-    let now = members::by_id(tx, actor.id).await?.ok_or_else(no_lead)?;
-    let changed = now.wrapped != actor.wrapped;
-    if now.disabled || changed || Role::parse(&now.role) != Some(Role::Lead) {
-        return Err(no_lead());
-    }
-    Ok(now)
+    let is_lead = |now: &Member| Role::parse(&now.role) == Some(Role::Lead);
+    let now = unchanged(tx, actor).await?.filter(is_lead);
+    now.ok_or_else(|| MemberError::NoLead(actor.name.clone()))
 }
 
 /// Does `actor` hold the keys of all lines of `member`? Otherwise they neither lock them out nor let them back in.

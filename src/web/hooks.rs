@@ -7,6 +7,7 @@ use crate::conduct::{self, Hook, Reply, StepRef};
 use crate::config::TakeSignature;
 use crate::metrics::seconds_since;
 use crate::refusals::without_values;
+use crate::security_log;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::telephony::wav::header as header_of;
@@ -246,18 +247,7 @@ pub(super) fn tell(
     url: &str,
     advice: &'static str,
 ) {
-    let now = service.clock.system_now();
-    if let Some(not_logged) = service.refusals.count(provider, check, now) {
-        warn!(
-            target: "security",
-            provider,
-            check,
-            address = url,
-            not_logged,
-            advice,
-            "security: webhook refused"
-        );
-    }
+    security_log::webhook_refused(&service.refusals, provider, check, url, advice);
 }
 
 /// The name in the address is from outside, and is not shown.

@@ -1,10 +1,16 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
+use super::sealed::note_lost;
 use super::sealed::{PEAKS, Sound, read_back, write_down};
 use super::{Claimed, Unfinished, own_folder, unreadable};
+use crate::clock::Clock;
 use crate::clock::hour;
+use crate::members::{MemberError, rights};
 use crate::service::{ProviderRef, Service};
+use crate::store::jobs::{self, Kind};
+use crate::store::members::Member;
 use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::{Db, calls};
 use crate::telephony::Download;
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::vault::recordings::Finished;
@@ -14,6 +20,7 @@ use futures_util::StreamExt;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.read().await?;
@@ -143,4 +150,51 @@ async fn commit(
     tx.commit().await?;
     service.metrics.recordings_sealed.inc();
     Ok(())
+}
+
+/// Gives up a recording that the provider does not have any more; `job` fetches it. It counts as lost, with a link in the trail
+/// that names the lead and, as for all that a member does, the exact time. False when there is no such job, or the
+/// recording is of a line that the lead holds no key of.
+///
+/// # Errors
+///
+/// [`MemberError::NoLead`](crate::members::MemberError::NoLead), or when the database fails.
+pub async fn give_up(
+    db: &Db,
+    clock: &Clock,
+    lead: &Member,
+    job: Uuid,
+) -> Result<bool, MemberError> {
+    let mut tx = db.begin().await?;
+    rights::acting(&mut tx, lead).await?;
+    let recording = match jobs::get(&mut tx, job).await? {
+        Some((kind, recording)) if kind == Kind::Fetch.as_str() => recording,
+        _ => return Ok(false),
+    };
+    let Some(row) = reports::recording_unlocked(&mut tx, recording).await? else {
+        return Ok(false);
+    };
+    let report = reports::get(&mut tx, row.report).await?;
+    let own = rights::lines_of(&mut tx, lead.id).await?;
+    let Some(report) = report.filter(|report| own.contains(&report.line)) else {
+        return Ok(false);
+    };
+    // In the order in which webhooks lock them.
+    calls::by_recording(&mut tx, report.id, row.step).await?;
+    reports::lock(&mut tx, report.id).await?;
+    if !reports::give_up(&mut tx, recording, "lost").await? {
+        return Ok(false);
+    }
+    // Another call that named the same recording does not wait for this one.
+    reports::forget_source(&mut tx, recording).await?;
+    note_lost(
+        &mut tx,
+        &report,
+        recording,
+        clock.line_now(),
+        Some(&lead.name),
+    );
+    jobs::cancel(&mut tx, Kind::Fetch, recording).await?;
+    tx.commit().await?;
+    Ok(true)
 }

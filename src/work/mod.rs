@@ -7,7 +7,7 @@
 pub mod alarm;
 pub mod arrive;
 mod delete;
-mod fetch;
+pub mod fetch;
 pub mod housekeeping;
 mod pace;
 pub mod runner;

@@ -1,6 +1,7 @@
 //! Many logins at once: what they cost, and who gets in beside them.
 
 use crate::support::console::Desk;
+use crate::support::sql::run;
 use crate::support::{Binary, Database, LEAD, TestLine, logs, pause};
 use dutyline::clock::instant;
 use dutyline::login::Role;
@@ -209,6 +210,31 @@ async fn wrong_passwords_in_a_stolen_session_end_it_and_slow_no_other() {
         assert_eq!(desk.get("/console/").await.status, status);
     }
     assert!(logs::all().contains("security: session ended after wrong passwords"));
+    line.finish().await;
+}
+
+/// The row of a session that is over could not be deleted: it is when its cookie is used for the next try.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_over_ends_when_the_database_goes_again() {
+    let line = TestLine::open(Database::sqlite()).await;
+    let stolen = line.desk().await;
+    let guess = async || {
+        let form = [
+            ("old", "a wrong password"),
+            ("new", "another long one"),
+            ("again", "another long one"),
+        ];
+        stolen.post("/console/password", &form).await.status
+    };
+    let refuse = "CREATE TRIGGER refused BEFORE DELETE ON sessions BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    run(line.db(), refuse, &[]).await;
+    for _ in 0..6 {
+        assert_eq!(guess().await, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(guess().await, StatusCode::INTERNAL_SERVER_ERROR);
+    run(line.db(), "DROP TRIGGER refused", &[]).await;
+    assert_eq!(guess().await, StatusCode::SEE_OTHER);
+    assert_eq!(stolen.get("/console/").await.status, StatusCode::SEE_OTHER);
     line.finish().await;
 }
 
