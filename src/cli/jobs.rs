@@ -4,9 +4,10 @@ use super::member::Acting;
 use super::{Failure, Outcome, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::report::reference::Reference;
 use crate::store::Db;
 use crate::store::jobs::{self, Listed};
-use crate::work::fetch;
+use crate::work::fetch::{self, GivenUp};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -33,6 +34,9 @@ pub(super) enum JobsCommand {
 pub(super) struct GiveUp {
     /// The id of a job of the kind `fetch`, as `dutyline jobs list` prints it
     id: Uuid,
+    /// Also when the last try did not show that the provider has it no more
+    #[arg(long)]
+    although_it_may_be_there: bool,
     #[command(flatten)]
     acting: Acting,
 }
@@ -87,17 +91,23 @@ impl GiveUp {
     async fn run(self, db: &Db) -> Outcome {
         let id = self.id;
         let (actor, _) = self.acting.unlock(db).await?;
-        if !fetch::give_up(db, &Clock::system(), &actor, id).await? {
-            return Err(Failure::Failed(format!(
+        let anyway = self.although_it_may_be_there;
+        match fetch::give_up(db, &Clock::system(), &actor, id, anyway).await? {
+            GivenUp::Yes => {
+                println!("job {id} is given up, and its recording counts as lost");
+                Ok(())
+            }
+            GivenUp::NoSuchJob => Err(Failure::Failed(format!(
                 "there is no job {id} that fetches a recording of a line of yours; `dutyline jobs list` lists the jobs"
-            )));
+            ))),
+            GivenUp::MayBeThere => Err(Failure::Failed(format!(
+                "the last try of job {id} did not show that the provider has the recording no more, and what the caller said would be lost; `dutyline jobs list` says why it failed. To give it up all the same, add --although-it-may-be-there"
+            ))),
         }
-        println!("job {id} is given up, and its recording counts as lost");
-        Ok(())
     }
 }
 
-/// A job on one line: id, kind, provider, when it is tried, and why it failed.
+/// A job on one line: id, kind, provider, when it is tried, its line and report, and why it failed.
 fn line(job: &Listed, now: DateTime<Utc>) -> String {
     let provider = match job.provider.as_str() {
         "" => "-",
@@ -109,6 +119,11 @@ fn line(job: &Listed, now: DateTime<Utc>) -> String {
         (false, wait) => format!("in {} s", wait.num_seconds() + 1),
     };
     let mut line = format!("{}  {:<6}  {provider:<10}  {state}", job.id, job.kind);
+    if let Some(id) = &job.line {
+        let reference = job.year.zip(job.number);
+        let reference = reference.map(|(year, number)| Reference { year, number }.to_string());
+        line += &format!("  {id} {}", reference.as_deref().unwrap_or("call"));
+    }
     if let Some(reason) = &job.reason {
         line += &format!("  failed {} time(s)", job.failures);
         if let Some(since) = job.failing_since {

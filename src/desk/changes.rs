@@ -18,7 +18,7 @@ const AT_ONCE: usize = 20;
 /// The changes of one line.
 #[derive(Default)]
 pub struct Changes {
-    /// The links that are shown, the newest first, without those that belong to another one.
+    /// The links that are shown, the oldest first, without those that belong to another one.
     pub links: Vec<LinkRow>,
     /// How many newer ones are not shown yet; 1,000 links are counted at most.
     pub more: usize,
@@ -46,7 +46,6 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         .cloned()
         .collect();
     let later = shown.split_off(AT_ONCE.min(shown.len()));
-    shown.reverse();
     Ok(Changes {
         up_to: match later.first() {
             Some(next) => next.seq - 1,

@@ -101,6 +101,12 @@ row! {
         pub reason: Option<String>,
         /// A node works on it.
         pub running: bool,
+        /// The line of its call or recording.
+        pub line: Option<String>,
+        /// The year of the reference of its report.
+        pub year: Option<i32>,
+        /// The number of that reference.
+        pub number: Option<i32>,
     }
 }
 
@@ -142,7 +148,7 @@ statements! {
         SELECT id FROM jobs WHERE kind = $1 AND subject = $2 AND lease IS NULL", postgres: " FOR UPDATE SKIP LOCKED", ")";
     HASTEN_ONE = "UPDATE jobs SET run_after = $2, failures = 0 WHERE id = $1 AND lease IS NULL";
     HASTEN_FAILED = "UPDATE jobs SET run_after = $1, failures = 0 WHERE reason IS NOT NULL AND lease IS NULL";
-    GET = "SELECT kind, subject FROM jobs WHERE id = $1";
+    GET = "SELECT kind, subject, reason FROM jobs WHERE id = $1";
     CANCEL = "DELETE FROM jobs WHERE kind = $1 AND subject = $2";
     NEXT = "SELECT run_after FROM jobs WHERE lease IS NULL AND run_after > $1 ORDER BY run_after LIMIT 1";
     COUNT = "SELECT kind, failing_since IS NOT NULL, COUNT(*) FROM jobs GROUP BY kind, failing_since IS NOT NULL";
@@ -154,7 +160,10 @@ statements! {
         WHERE failing_since IS NOT NULL AND COALESCE(calls.line, reports.line) = $1";
     FAILING = "SELECT kind, COUNT(*) AS count, MIN(failing_since) AS since, COALESCE(MIN(reason), '') AS reason
         FROM jobs WHERE failing_since IS NOT NULL GROUP BY kind ORDER BY kind";
-    LIST = "SELECT id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running FROM jobs ORDER BY kind, subject";
+    LIST = "SELECT jobs.id, kind, provider, run_after, failures, failing_since, reason, lease IS NOT NULL AS running,
+        reports.line, reports.year, reports.number
+        FROM jobs LEFT JOIN calls ON calls.id = subject LEFT JOIN recordings ON recordings.id = subject
+        LEFT JOIN reports ON reports.n = COALESCE(calls.report, recordings.report) ORDER BY kind, subject";
 }
 
 /// A job is put off no longer than this, the longest backoff with its jitter and some more. One that is due later was
@@ -298,8 +307,8 @@ pub async fn count_failing_of(tx: &mut Tx, line: &str) -> Result<i64> {
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// The kind and the subject of a job.
-pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(String, Uuid)>> {
+/// The kind and the subject of a job, and why its last try failed.
+pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(String, Uuid, Option<String>)>> {
     run!(tx, GET, fetch_optional, id)
 }
 

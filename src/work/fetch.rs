@@ -1,18 +1,18 @@
 //! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
 
-use super::sealed::note_lost;
 use super::sealed::{PEAKS, Sound, read_back, write_down};
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::clock::Clock;
 use crate::clock::hour;
 use crate::members::{MemberError, rights};
 use crate::service::{ProviderRef, Service};
+use crate::store::audit::{self, Act};
 use crate::store::jobs::{self, Kind};
 use crate::store::members::Member;
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{Db, calls};
-use crate::telephony::Download;
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
+use crate::telephony::{Download, ProviderError};
 use crate::vault::recordings::Finished;
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
@@ -152,49 +152,65 @@ async fn commit(
     Ok(())
 }
 
-/// Gives up a recording that the provider does not have any more; `job` fetches it. It counts as lost, with a link in the trail
-/// that names the lead and, as for all that a member does, the exact time. False when there is no such job, or the
-/// recording is of a line that the lead holds no key of.
+/// Whether a recording was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It counts as lost.
+    Yes,
+    /// There is no such job, or its recording is of a line that the lead holds no key of.
+    NoSuchJob,
+    /// The last try did not show that the provider has it no more.
+    MayBeThere,
+}
+
+/// Gives up a recording that the provider does not have any more, or may have (`anyway`); `job` fetches it. It counts as lost,
+/// with a link in the trail that names the lead and, as for all that a member does, the exact time.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`](crate::members::MemberError::NoLead), or when the database fails.
+/// [`MemberError::NoLead`], or when the database fails.
 pub async fn give_up(
     db: &Db,
     clock: &Clock,
     lead: &Member,
     job: Uuid,
-) -> Result<bool, MemberError> {
+    anyway: bool,
+) -> Result<GivenUp, MemberError> {
     let mut tx = db.begin().await?;
     rights::acting(&mut tx, lead).await?;
-    let recording = match jobs::get(&mut tx, job).await? {
-        Some((kind, recording)) if kind == Kind::Fetch.as_str() => recording,
-        _ => return Ok(false),
+    let (recording, reason) = match jobs::get(&mut tx, job).await? {
+        Some((kind, recording, reason)) if kind == Kind::Fetch.as_str() => (recording, reason),
+        _ => return Ok(GivenUp::NoSuchJob),
     };
     let Some(row) = reports::recording_unlocked(&mut tx, recording).await? else {
-        return Ok(false);
+        return Ok(GivenUp::NoSuchJob);
     };
     let report = reports::get(&mut tx, row.report).await?;
     let own = rights::lines_of(&mut tx, lead.id).await?;
     let Some(report) = report.filter(|report| own.contains(&report.line)) else {
-        return Ok(false);
+        return Ok(GivenUp::NoSuchJob);
     };
+    if !anyway && reason != Some(ProviderError::NotFound.to_string()) {
+        return Ok(GivenUp::MayBeThere);
+    }
     // In the order in which webhooks lock them.
     calls::by_recording(&mut tx, report.id, row.step).await?;
     reports::lock(&mut tx, report.id).await?;
     if !reports::give_up(&mut tx, recording, "lost").await? {
-        return Ok(false);
+        return Ok(GivenUp::NoSuchJob);
     }
     // Another call that named the same recording does not wait for this one.
     reports::forget_source(&mut tx, recording).await?;
-    note_lost(
-        &mut tx,
-        &report,
-        recording,
-        clock.line_now(),
-        Some(&lead.name),
-    );
+    let act = Act {
+        at: clock.line_now(),
+        actor: Some(&lead.name),
+        action: "recording_given_up",
+        report: Some(report.id),
+        object: Some(recording),
+        ..Act::default()
+    };
+    audit::append(&mut tx, &report.line, act);
     jobs::cancel(&mut tx, Kind::Fetch, recording).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(GivenUp::Yes)
 }

@@ -13,7 +13,6 @@ use crate::vault::entry::EntryKind;
 use crate::vault::recordings::Stored;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -116,26 +115,13 @@ pub(super) async fn write_down_lost(
     let Some(report) = reports::get(tx, row.report).await? else {
         return Ok(());
     };
-    let at = hour(service.clock.line_now());
-    note_lost(tx, &report, recording, at, None);
-    Ok(())
-}
-
-/// The link that says that a recording will not come; `by` names the member who gave it up.
-pub(super) fn note_lost(
-    tx: &mut Tx,
-    report: &Report,
-    recording: Uuid,
-    at: DateTime<Utc>,
-    by: Option<&str>,
-) {
     let act = Act {
-        at,
-        actor: by,
+        at: hour(service.clock.line_now()),
         action: "recording_lost",
         report: Some(report.id),
         object: Some(recording),
         ..Act::default()
     };
     audit::append(tx, &report.line, act);
+    Ok(())
 }

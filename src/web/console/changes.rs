@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The changes of all of a lead's lines.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// A sentence each, the newest of a line first.
+    /// A sentence each, the oldest of a line first.
     pub texts: Vec<String>,
     /// How many more there are that are shown once these are put away.
     pub more: usize,

@@ -145,6 +145,7 @@ pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
         "talk_ended" => &w.act_talk_ended,
         "recording_sealed" => &w.act_recording_sealed,
         "recording_lost" => &w.act_recording_lost,
+        "recording_given_up" => &w.act_recording_given_up,
         "receipt_shared" => &w.act_receipt_shared,
         "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
         // Links without a kind are of the time when nothing but callers' numbers was deleted.

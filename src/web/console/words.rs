@@ -28,7 +28,7 @@ wording! {
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
     line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
     disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password, common_password,
-    no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost, act_receipt_shared, receipt_shared,
+    no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost, act_recording_given_up, act_receipt_shared, receipt_shared,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
     act_trail_opened,
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,

@@ -93,6 +93,27 @@ on_both_scenes! {
         scene.all_is_well().await;
     }
 
+    async fn a_recording_that_the_provider_may_have_is_given_up_on_demand_alone(scene: Scene) {
+        scene.record(Some(Serving::CutShort)).await;
+        scene.tried("fetch", 1).await;
+        std::fs::write(scene.line.path().join("password"), LEAD.1).unwrap();
+        let listed = wrote(&scene.line.cli(&["jobs", "list"]).await);
+        let fetch = listed.lines().find(|line| line.contains("  fetch")).unwrap();
+        assert!(fetch.contains("  fcg-5 2024-0001  failed 1 time(s)"), "{fetch}");
+        let id = fetch.split(' ').next().unwrap();
+        let act = ["jobs", "give-up", id, "--as", LEAD.0, "--as-password-file", "password"];
+        let output = scene.line.cli(&act).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(wrote(&output).contains("add --although-it-may-be-there"), "{}", wrote(&output));
+        assert_eq!(scene.recording().await["state"], "announced");
+        let act = [&act[..], &["--although-it-may-be-there"]].concat();
+        let output = scene.line.cli(&act).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        assert_eq!(scene.recording().await["state"], "lost");
+        scene.send(&scene.story.status()).await;
+        scene.line.finish().await;
+    }
+
     async fn a_lead_gives_up_a_recording_that_is_not_there_any_more(scene: Scene) {
         scene.record(Some(Serving::NotYet)).await;
         scene.tried("fetch", 1).await;
@@ -131,7 +152,7 @@ on_both_scenes! {
         let mut tx = scene.line.db().read().await.unwrap();
         let links = audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
-        let lost: Vec<_> = links.iter().filter(|link| link.action == "recording_lost").collect();
+        let lost: Vec<_> = links.iter().filter(|link| link.action == "recording_given_up").collect();
         assert_eq!(lost.len(), 1);
         assert_eq!(lost[0].actor.as_deref(), Some(LEAD.0));
         assert_eq!(scene.trail().await, [""; 0]);
