@@ -6,11 +6,10 @@ use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{
-    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql,
+    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql, wav,
 };
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
-use dutyline::simulator::SAMPLE;
 use dutyline::vault::recordings::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
@@ -464,17 +463,7 @@ fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_id_that_init_names_is_the_installation_s() {
     let line = TestLine::open(Database::sqlite()).await;
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    line.exchange.press(&call, "1").await.unwrap();
-    let speech = bytes::Bytes::from_static(SAMPLE);
-    let spoken = line.exchange.speak(&call, speech, None).await;
-    spoken.unwrap();
-    line.exchange.hang_up(&call).await.unwrap();
+    line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
     // A database with recordings that was not set up as an installation yet.
     sql::run(line.db(), "DELETE FROM installation", &[]).await;

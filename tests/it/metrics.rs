@@ -1,10 +1,9 @@
 //! What operators read at `/metrics`.
 
 use crate::support::exposition::{self, Metric};
-use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, speech, sql};
+use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::random_id;
-use dutyline::simulator::exchange::SpeechEnd;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,21 +88,9 @@ fn counts<'a>(metrics: &'a BTreeMap<String, Metric>, name: &str) -> BTreeMap<&'a
     metric.samples.iter().filter_map(of).collect()
 }
 
-/// A whole call that leaves a message.
+/// A whole call that leaves a message, settled.
 async fn call_and_leave_a_message(line: &TestLine) {
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    line.exchange.press(&call, "1").await.unwrap();
-    line.exchange
-        .speak(&call, speech(1), Some(SpeechEnd::Key))
-        .await
-        .unwrap();
-    line.exchange.press(&call, "1").await.unwrap();
-    line.exchange.hang_up(&call).await.unwrap();
+    line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
 }
 
