@@ -1,13 +1,11 @@
 //! What belongs together: the database, the service secret, the folder of recordings, and the recovery keys that were shown.
 
 use crate::cli::dutyline;
-use crate::support::queue::{self, Job};
+use crate::support::queue::Job;
 use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
-use crate::support::webhooks::{Answered, Story, Webhook, speech};
-use crate::support::{
-    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql, wav,
-};
+use crate::support::webhooks::{Story, speech};
+use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, client, configuration, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
 use dutyline::vault::recordings::MARKER;
@@ -22,29 +20,12 @@ async fn ready(binary: &Binary) -> StatusCode {
     client().get(url).send().await.expect("an answer").status()
 }
 
-pub(crate) async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
-    let answer = webhook.post(&binary.client, &binary.url).await.unwrap();
-    assert!(matches!(answer.status, 200 | 204), "{answer:?}");
-    answer
-}
-
-/// Waits until a job of this kind keeps failing, which `check` and `jobs list` say; it is tried again within a minute.
+/// A job of this kind keeps failing, which `check` and the metrics say; it is tried again within a minute.
 async fn keeps_failing(binary: &Binary, kind: &str) {
-    let db = binary.db().await;
-    let waiting = async {
-        let is_failing =
-            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.failures > 0;
-        loop {
-            if let Some(job) = queue::all(&db).await.into_iter().find(is_failing) {
-                return job;
-            }
-            pause().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    let job = waited.unwrap_or_else(|_| panic!("no {kind} failed; {}", binary.log()));
+    let has_failed = |job: &Job| job.lease_until.is_none() && job.failures > 0;
+    let jobs = binary.until_jobs(kind, |jobs| jobs.iter().any(has_failed));
+    let job = jobs.await.into_iter().find(has_failed).unwrap();
     assert!(job.run_after < Clock::system().system_now() + TimeDelta::seconds(60));
-    db.close().await;
     let metrics = binary.metrics().await;
     let failing = format!("dutyline_jobs{{kind=\"{kind}\",state=\"failing\"}} 1");
     assert!(metrics.contains(&failing), "{metrics}");
@@ -59,23 +40,9 @@ async fn keeps_failing(binary: &Binary, kind: &str) {
 
 /// Tries a job again, and waits until no job is left.
 async fn done_at_last(binary: &Binary, kind: &str) {
-    hurry(binary, kind).await;
-    let db = binary.db().await;
-    let waiting = async {
-        while queue::all(&db).await.iter().any(|job| job.kind == kind) {
-            pause().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    assert!(waited.is_ok(), "{kind} is not done; {}", binary.log());
-    db.close().await;
+    binary.hurry(kind).await;
+    binary.until_jobs(kind, <[Job]>::is_empty).await;
     binary.quiet().await;
-}
-
-pub(crate) async fn hurry(binary: &Binary, kind: &str) {
-    let db = binary.db().await;
-    queue::make_due(&db, kind).await;
-    db.close().await;
 }
 
 /// The file system with the recordings is not mounted: there is nothing at its path, then an empty mount point. Calls go on,
@@ -96,12 +63,7 @@ async fn a_missing_mount_is_not_filled() {
     assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
 
     let story = Story::new();
-    let menu = send(&binary, &story.incoming()).await;
-    let key = story.key(menu.address("Gather", "action"), "1");
-    let guidance = send(&binary, &key).await;
-    twilio.record(&story, &speech(), false);
-    let recorded = story.recorded(guidance.address("Record", "action"));
-    send(&binary, &recorded).await;
+    binary.speak(&twilio, &story).await;
     keeps_failing(&binary, "fetch").await;
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert!(binary.log().contains("is its file system mounted?"));
@@ -115,7 +77,7 @@ async fn a_missing_mount_is_not_filled() {
     // It is gone again when the call ends: what is not there is not taken for damaged.
     fs::rename(&folder, &elsewhere).unwrap();
     fs::create_dir(&folder).unwrap();
-    send(&binary, &story.status()).await;
+    binary.send(&story.status()).await;
     keeps_failing(&binary, "delete").await;
     assert!(!twilio.is_gone(&story));
     assert!(

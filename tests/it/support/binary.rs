@@ -1,6 +1,9 @@
 //! The program itself: set up, served, killed and started again as an operator's machine would.
 
 use super::databases::Database;
+use super::queue::Job;
+use super::standin::StandIn;
+use super::webhooks::{Answered, Story, Webhook, speech};
 use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
@@ -158,6 +161,48 @@ impl Binary {
         if tokio::time::timeout(DEADLINE, waiting).await.is_err() {
             panic!("jobs left: {}\n{}", self.metrics().await, self.log());
         }
+    }
+
+    /// Sends a webhook, which is answered well.
+    pub async fn send(&self, webhook: &Webhook) -> Answered {
+        let answer = webhook.post(&self.client, &self.url).await.unwrap();
+        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+        answer
+    }
+
+    /// A call up to the end of its recording, which is [`speech`] and is there at `twilio`. The call goes on.
+    pub async fn speak(&self, twilio: &StandIn, story: &Story) {
+        let menu = self.send(&story.incoming()).await;
+        let key = story.key(menu.address("Gather", "action"), "1");
+        let guidance = self.send(&key).await;
+        twilio.record(story, &speech(), false);
+        let recorded = story.recorded(guidance.address("Record", "action"));
+        self.send(&recorded).await;
+    }
+
+    /// Makes the waiting jobs of a kind due.
+    pub async fn hurry(&self, kind: &str) {
+        let db = self.db().await;
+        queue::make_due(&db, kind).await;
+        db.close().await;
+    }
+
+    /// Waits until the jobs of a kind are as asked for. Gives them.
+    pub async fn until_jobs(&self, kind: &str, are_right: impl Fn(&[Job]) -> bool) -> Vec<Job> {
+        let db = self.db().await;
+        let waiting = async {
+            loop {
+                let mut jobs = queue::all(&db).await;
+                jobs.retain(|job| job.kind == kind);
+                if are_right(&jobs) {
+                    return jobs;
+                }
+                pause().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        db.close().await;
+        waited.unwrap_or_else(|_| panic!("jobs of kind {kind}; {}", self.log()))
     }
 
     /// The folder it runs in, with its configuration and `data`.

@@ -1,30 +1,10 @@
 //! The account behind a provider's name changes while something is still to be done at the former one.
 
-use crate::installation::{hurry, send};
+use crate::support::queue::Job;
 use crate::support::standin::StandIn;
-use crate::support::webhooks::{Story, speech};
-use crate::support::{Binary, DEADLINE, Database, pause, queue};
+use crate::support::webhooks::Story;
+use crate::support::{Binary, Database};
 use std::fs;
-
-/// Waits until the only job of a kind has failed so often in a row.
-async fn failed(binary: &Binary, kind: &str, failures: i32) {
-    let db = binary.db().await;
-    let waiting = async {
-        loop {
-            let jobs = queue::all(&db).await;
-            if jobs
-                .iter()
-                .any(|job| job.kind == kind && job.failures >= failures)
-            {
-                return;
-            }
-            pause().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    waited.unwrap_or_else(|_| panic!("no {kind} failed; {}", binary.log()));
-    db.close().await;
-}
 
 /// Kills the service, exchanges the provider's address and serves again.
 async fn moved(binary: &mut Binary, from: &str, to: &str) {
@@ -40,17 +20,13 @@ async fn another_account_proves_nothing(database: Database) {
     let (twilio, other) = (StandIn::start().await, StandIn::start().await);
     let mut binary = Binary::start(database, &twilio.url, |toml| toml).await;
     let story = Story::new();
-    let menu = send(&binary, &story.incoming()).await;
-    let key = story.key(menu.address("Gather", "action"), "1");
-    let guidance = send(&binary, &key).await;
-    twilio.record(&story, &speech(), false);
-    let recorded = story.recorded(guidance.address("Record", "action"));
-    send(&binary, &recorded).await;
+    binary.speak(&twilio, &story).await;
     binary.quiet().await;
 
     moved(&mut binary, &twilio.url, &other.url).await;
-    send(&binary, &story.status()).await;
-    failed(&binary, "delete", 1).await;
+    binary.send(&story.status()).await;
+    let has_failed = |jobs: &[Job]| jobs.iter().any(|job| job.failures > 0);
+    binary.until_jobs("delete", has_failed).await;
     let asked: Vec<String> = other.log().into_iter().map(|asked| asked.path).collect();
     assert!(
         asked.iter().all(|path| !path.contains(&story.recording)),
@@ -65,7 +41,7 @@ async fn another_account_proves_nothing(database: Database) {
 
     let former = twilio.url.clone();
     moved(&mut binary, &other.url, &former).await;
-    hurry(&binary, "delete").await;
+    binary.hurry("delete").await;
     binary.quiet().await;
     assert!(twilio.is_gone(&story));
     let report = binary.lead().await.only_report().await;
