@@ -102,6 +102,29 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Declares a test that runs on SQLite and on Postgres. The body gets the database, and makes of it what it needs.
+macro_rules! each_database {
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($database: Database) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Database::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(Database::postgres().await).await;
+            }
+        })*
+    };
+}
+pub(crate) use each_database;
+
 /// A running line with its provider. The data folder goes with it.
 pub struct TestLine {
     /// The provider.
