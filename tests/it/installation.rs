@@ -5,7 +5,7 @@ use crate::support::queue::Job;
 use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
 use crate::support::webhooks::{Story, speech};
-use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, client, configuration, sql, wav};
+use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, configuration, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
 use dutyline::vault::recordings::MARKER;
@@ -14,11 +14,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-async fn ready(binary: &Binary) -> StatusCode {
-    let url = format!("{}/health/ready", binary.ops_url);
-    client().get(url).send().await.expect("an answer").status()
-}
 
 /// A job of this kind keeps failing, which `check` and the metrics say; it is tried again within a minute.
 async fn keeps_failing(binary: &Binary, kind: &str) {
@@ -51,16 +46,16 @@ async fn done_at_last(binary: &Binary, kind: &str) {
 async fn a_missing_mount_is_not_filled() {
     let twilio = StandIn::start().await;
     let mut binary = Binary::start(Database::sqlite(), &twilio.url, |toml| toml).await;
-    assert_eq!(ready(&binary).await, StatusCode::OK);
+    assert_eq!(binary.ready().await, StatusCode::OK);
     binary.kill().await;
     let folder = binary.path().join("data/recordings");
     let elsewhere = binary.path().join("data/unmounted");
     fs::rename(&folder, &elsewhere).unwrap();
     binary.serve().await;
-    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(binary.ready().await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!folder.exists(), "serve makes no folder");
     fs::create_dir(&folder).unwrap();
-    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(binary.ready().await, StatusCode::SERVICE_UNAVAILABLE);
 
     let story = Story::new();
     binary.speak(&twilio, &story).await;
@@ -70,7 +65,7 @@ async fn a_missing_mount_is_not_filled() {
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
-    assert_eq!(ready(&binary).await, StatusCode::OK);
+    assert_eq!(binary.ready().await, StatusCode::OK);
     done_at_last(&binary, "fetch").await;
     assert_eq!(binary.files().len(), 1);
 

@@ -8,12 +8,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
-async fn ready(line: &TestLine) -> StatusCode {
-    let url = format!("{}/health/ready", line.ops_url);
-    let answer = crate::support::client().get(url).send().await;
-    answer.expect("an answer").status()
-}
-
 /// Another session holds a lock on a table that every webhook of a call writes to, as `ALTER TABLE` and
 /// `CREATE INDEX` do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +17,7 @@ async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
     let line = TestLine::with(database, OPEN, |toml| toml).await;
     let options = PgConnectOptions::from_str(&address).unwrap();
     let mut other: PgConnection = options.connect().await.unwrap();
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     for (table, mode) in [
         ("calls", "ACCESS EXCLUSIVE"),
         ("recordings", "SHARE"),
@@ -34,11 +28,11 @@ async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
         lock.execute(&mut other).await.unwrap();
         // As after a webhook that could not be committed; otherwise the last test write counts for 5 s.
         line.service().health.failed();
-        let locked = ready(&line).await;
+        let locked = line.ready().await;
         assert_eq!(locked, StatusCode::SERVICE_UNAVAILABLE, "{table}");
         let unlock = sqlx::raw_sql("ROLLBACK");
         unlock.execute(&mut other).await.unwrap();
-        assert_eq!(ready(&line).await, StatusCode::OK, "{table}");
+        assert_eq!(line.ready().await, StatusCode::OK, "{table}");
     }
     other.close().await.unwrap();
     line.finish().await;
@@ -85,7 +79,7 @@ async fn readiness_tries_every_table_that_a_call_writes_to_postgres() {
         by_call.contains("calls") && by_call.contains("receipts"),
         "{by_call:?}"
     );
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     let by_readiness = written(&mut other).await;
     let missing: Vec<_> = by_call.difference(&by_readiness).collect();
     assert!(missing.is_empty(), "{missing:?}");

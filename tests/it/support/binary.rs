@@ -8,6 +8,7 @@ use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
 use dutyline::vault::recordings::MARKER;
+use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -137,6 +138,13 @@ impl Binary {
         let url = format!("{}/metrics", self.ops_url);
         let answer = self.client.get(url).send().await.expect("metrics");
         answer.text().await.expect("metrics")
+    }
+
+    /// The status that readiness answers with.
+    pub async fn ready(&self) -> StatusCode {
+        let url = format!("{}/health/ready", self.ops_url);
+        let asked = self.client.get(url).send();
+        asked.await.expect("an answer").status()
     }
 
     /// Waits until no job is left but the watch over a running call. A job that keeps failing is a failure.
