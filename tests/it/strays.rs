@@ -52,12 +52,7 @@ each_database! {
             .await
             .expect("the provider is asked");
         assert_eq!(line.rows().await["strays"], 1);
-        let metrics = client()
-            .get(format!("{}/metrics", line.ops_url))
-            .send()
-            .await
-            .unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let metrics = line.metrics().await;
         assert!(metrics.contains("\ndutyline_strays 1\n"), "{metrics}");
         let banner = "Recordings of unknown calls: 1.";
         let desk = line.desk().await.speaking("en");
@@ -223,8 +218,7 @@ async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() 
     assert_eq!(over.status, 204);
     twilio.holds_one().await;
     assert_eq!(line.rows().await["strays"], 1);
-    let metrics = client().get(format!("{}/metrics", line.ops_url));
-    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    let metrics = line.metrics().await;
     assert!(metrics.contains("\ndutyline_strays 0\n"), "{metrics}");
     twilio.hold(None);
     twilio.let_go();
