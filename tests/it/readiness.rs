@@ -1,6 +1,6 @@
 //! When a node says that it is not ready.
 
-use crate::support::{Database, NUMBER, OPEN, TestLine, wav};
+use crate::support::{Database, NUMBER, TestLine, wav};
 use reqwest::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -8,15 +8,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
+/// A line on Postgres, and a session beside it on the same database.
+async fn with_other_session() -> (TestLine, PgConnection) {
+    let database = Database::postgres().await;
+    let address = database.address(Path::new("/"));
+    let line = TestLine::open(database).await;
+    let options = PgConnectOptions::from_str(&address).unwrap();
+    (line, options.connect().await.unwrap())
+}
+
 /// Another session holds a lock on a table that every webhook of a call writes to, as `ALTER TABLE` and
 /// `CREATE INDEX` do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
-    let database = Database::postgres().await;
-    let address = database.address(Path::new("/"));
-    let line = TestLine::with(database, OPEN, |toml| toml).await;
-    let options = PgConnectOptions::from_str(&address).unwrap();
-    let mut other: PgConnection = options.connect().await.unwrap();
+    let (line, mut other) = with_other_session().await;
     assert_eq!(line.ready().await, StatusCode::OK);
     for (table, mode) in [
         ("calls", "ACCESS EXCLUSIVE"),
@@ -65,11 +70,7 @@ async fn written(connection: &mut PgConnection) -> BTreeSet<String> {
 /// Readiness tries every table that a call and its jobs write to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_tries_every_table_that_a_call_writes_to_postgres() {
-    let database = Database::postgres().await;
-    let address = database.address(Path::new("/"));
-    let line = TestLine::with(database, OPEN, |toml| toml).await;
-    let options = PgConnectOptions::from_str(&address).unwrap();
-    let mut other: PgConnection = options.connect().await.unwrap();
+    let (line, mut other) = with_other_session().await;
     let note = sqlx::raw_sql(NOTE_WRITES);
     note.execute(&mut other).await.unwrap();
     line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
