@@ -44,7 +44,7 @@ use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::members::Member;
 use dutyline::store::{self, Db, jobs};
-use dutyline::vault::passwords::NewPassword;
+use dutyline::vault::passwords::{self, NewPassword};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timers::ByHand;
@@ -333,6 +333,7 @@ impl TestLine {
             id: random_id(),
             name: name.to_owned(),
             role: Role::Inspector.as_str().to_owned(),
+            wrapped: passwords::dummy().to_vec(),
             ..lead.clone()
         };
         store::members::insert(&mut tx, &member, clock.system_now())
