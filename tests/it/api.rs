@@ -3,7 +3,9 @@
 mod lists;
 
 use crate::support::hooks::call_form;
-use crate::support::{Answer, Api, Database, LEAD, NUMBER, TestLine, client, on_both};
+use crate::support::{
+    Answer, Api, LEAD, LINES, NUMBER, OTHER_NUMBER, TestLine, client, on_both, sql, two_lines,
+};
 use dutyline::login::Role;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
@@ -525,27 +527,23 @@ on_both! {
         assert_eq!(api.get("/lines").await.ok(), json!({ "lines": [] }));
         assert_problem(&api.get(&format!("/reports/{id}")).await, StatusCode::NOT_FOUND, "no key");
     }
-}
 
-/// A job that keeps failing counts for the line of its call or recording alone.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_that_keep_failing_are_counted_for_their_line() {
-    use crate::support::{LINES, NUMBER, OPEN, OTHER_NUMBER, sql, two_lines};
-    let line = TestLine::with(Database::sqlite(), OPEN, two_lines).await;
-    let caller = "+8613800138000";
-    let call = line.exchange.dial(caller, OTHER_NUMBER).await.unwrap().id;
-    let own = line.exchange.dial(caller, NUMBER).await.unwrap().id;
-    let since = line.service().clock.system_now();
-    let fails = "UPDATE jobs SET failing_since = $1, reason = 'x' WHERE kind = 'watch'
-        AND subject IN (SELECT id FROM calls WHERE line = $2)";
-    let values = [sql::Value::Time(since), LINES[1].into()];
-    assert_eq!(sql::run(line.db(), fails, &values).await, 1);
-    let answer = line.lead().await.get("/lines").await.ok();
-    for shown in answer["lines"].as_array().unwrap() {
-        let failing = i64::from(shown["id"] == LINES[1]);
-        assert_eq!(shown["jobs_given_up"], failing, "{shown}");
+    /// A job that keeps failing counts for the line of its call or recording alone.
+    async fn jobs_that_keep_failing_are_counted_for_their_line(line: TestLine = two_lines) {
+        let caller = "+8613800138000";
+        let call = line.exchange.dial(caller, OTHER_NUMBER).await.unwrap().id;
+        let own = line.exchange.dial(caller, NUMBER).await.unwrap().id;
+        let since = line.service().clock.system_now();
+        let fails = "UPDATE jobs SET failing_since = $1, reason = 'x' WHERE kind = 'watch'
+            AND subject IN (SELECT id FROM calls WHERE line = $2)";
+        let values = [sql::Value::Time(since), LINES[1].into()];
+        assert_eq!(sql::run(line.db(), fails, &values).await, 1);
+        let answer = line.lead().await.get("/lines").await.ok();
+        for shown in answer["lines"].as_array().unwrap() {
+            let failing = i64::from(shown["id"] == LINES[1]);
+            assert_eq!(shown["jobs_given_up"], failing, "{shown}");
+        }
+        line.exchange.hang_up(&call).await.unwrap();
+        line.exchange.hang_up(&own).await.unwrap();
     }
-    line.exchange.hang_up(&call).await.unwrap();
-    line.exchange.hang_up(&own).await.unwrap();
-    line.finish().await;
 }
