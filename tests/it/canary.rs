@@ -155,7 +155,7 @@ async fn nothing_is_left_in_the_clear(database: Database) {
     house.saw("the metrics", metrics.into_bytes());
     needles.search("while it runs", &house.everything(&database).await);
     exact_times_are_sealed(&house, &database).await;
-    house.stop();
+    house.stop().await;
     needles.search("after it stopped", &house.everything(&database).await);
 
     // The same search sees what is put where the service puts things.

@@ -184,14 +184,15 @@ impl House {
     }
 
     /// Ends the service as a service manager does.
-    pub fn stop(&mut self) {
-        let (mut process, mut printed) = self.process.take().unwrap();
+    pub async fn stop(&mut self) {
+        let (process, _) = self.process.as_mut().unwrap();
         let told = Command::new("kill")
             .args(["-TERM", &process.id().to_string()])
             .status()
             .unwrap();
         assert!(told.success());
-        assert!(process.wait().unwrap().success());
+        assert!(support::ended(process).await.success());
+        let (_, mut printed) = self.process.take().unwrap();
         let mut rest = Vec::new();
         printed.read_to_end(&mut rest).unwrap();
         self.saw("what it printed", rest);

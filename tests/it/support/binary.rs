@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// The program, with its folder and database.
 pub struct Binary {
@@ -256,6 +256,11 @@ impl Binary {
         child.try_wait().expect("its status").is_none()
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        ended(self.child.as_mut().expect("it was started")).await
+    }
+
     /// Ends the test.
     pub async fn finish(mut self) {
         self.kill().await;
@@ -271,6 +276,21 @@ impl Drop for Binary {
             let _ = child.wait();
         }
     }
+}
+
+/// Waits until a process has ended that was told to, for [`DEADLINE`] at most. A test that fails here leaves it to the
+/// process's owner to kill it.
+pub async fn ended(child: &mut Child) -> ExitStatus {
+    let ending = async {
+        loop {
+            if let Some(status) = child.try_wait().expect("its status") {
+                return status;
+            }
+            pause().await;
+        }
+    };
+    let ended = tokio::time::timeout(DEADLINE, ending).await;
+    ended.expect("the process ends in time")
 }
 
 /// The names of the files in a folder, sorted; without the marker of the folder of recordings.

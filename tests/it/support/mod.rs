@@ -27,7 +27,7 @@ pub mod timers;
 pub mod webhooks;
 
 pub use api::{Answer, Api, client};
-pub use binary::{Binary, names};
+pub use binary::{Binary, ended, names};
 pub use callers::{Caller, silence, speech, wav, wrote};
 pub use databases::{DEADLINE, Database, pause, until_one_waits};
 pub use own_postgres::OwnPostgres;
