@@ -105,11 +105,7 @@ impl<'a> Caller<'a> {
     }
 
     pub fn words(&self) -> String {
-        let said = self.view.heard.iter().filter_map(|heard| match heard {
-            Heard::Say { say, .. } => Some(say.as_str()),
-            _ => None,
-        });
-        said.collect()
+        words(&self.view)
     }
 
     pub fn is_over(&self) -> bool {
@@ -169,6 +165,15 @@ impl TestLine {
             .unwrap()
             .expect("the program starts")
     }
+}
+
+/// The words a caller was told last.
+pub fn words(view: &PhoneView) -> String {
+    let said = view.heard.iter().filter_map(|heard| match heard {
+        Heard::Say { say, .. } => Some(say.as_str()),
+        _ => None,
+    });
+    said.collect()
 }
 
 /// What a program wrote, for a person.
