@@ -1,8 +1,7 @@
 //! What is logged of a call, and that it can be found by our own id of the call.
 
 use crate::support::hooks::call_form;
-use crate::support::{LINES, NUMBER, TestLine, logs, on_both, speech, sql};
-use dutyline::simulator::call::Heard;
+use crate::support::{LINES, NUMBER, TestLine, logs, on_both, speech, sql, words};
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::store::calls::{self, Call};
@@ -86,11 +85,7 @@ on_both! {
         line.exchange.press(&provider_id, "1").await.unwrap();
         line.exchange.speak(&provider_id, speech(1), Some(SpeechEnd::Key)).await.unwrap();
         let told = line.exchange.press(&provider_id, "1").await.unwrap();
-        let told = told.heard.iter().filter_map(|heard| match heard {
-            Heard::Say { say, .. } => Some(say.as_str()),
-            _ => None,
-        });
-        let receipt = spoken::receipt(&told.collect::<String>()).unwrap();
+        let receipt = spoken::receipt(&words(&told)).unwrap();
         line.until_settled().await;
 
         let provider_id = line.exchange.dial("+8613900139000", NUMBER).await.unwrap().id;

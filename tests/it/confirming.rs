@@ -24,7 +24,7 @@ async fn added(line: &TestLine, name: &str) -> Desk {
 }
 
 /// A member whom the holder of the recovery key adds on the command line, signed in.
-async fn added_with_paper(line: &TestLine, name: &str) -> Desk {
+async fn added_with_recovery_key(line: &TestLine, name: &str) -> Desk {
     let key = line.keys[0].1.recovery.to_secret();
     std::fs::write(line.path().join("paper"), key.show().as_str()).unwrap();
     std::fs::write(line.path().join("new"), PASSWORD).unwrap();
@@ -99,7 +99,7 @@ on_both! {
     }
 
     async fn accounts_that_the_recovery_key_added_come_from_one_person(line: TestLine) {
-        let (sun, qian) = (added_with_paper(line, "sun").await, added_with_paper(line, "qian").await);
+        let (sun, qian) = (added_with_recovery_key(line, "sun").await, added_with_recovery_key(line, "qian").await);
         assert_eq!(waits_for(line, &sun, &qian).await.as_deref(), Some("qian"));
         for desk in [&sun, &qian] {
             for name in ["sun", "qian"] {

@@ -106,9 +106,8 @@ impl Fragile {
             lock.close().await.unwrap();
         }
         // A pool may still have to find out which of its connections are dead.
-        let ready = format!("{}/health/ready", self.line.ops_url);
-        let answer = crate::support::client().get(ready).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK, "it comes back by itself");
+        let ready = self.line.ready().await;
+        assert_eq!(ready, StatusCode::OK, "it comes back by itself");
     }
 
     /// What a hook answers while the database is away: in time, whatever it says.

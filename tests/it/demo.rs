@@ -1,7 +1,7 @@
 //! `dutyline demo` and `dutyline call` as a newcomer uses them: real processes, the printed commands, Ctrl-C.
 
 use crate::cli::dutyline;
-use crate::support::{Api, client};
+use crate::support::{Api, client, ended};
 use dutyline::clock::instant;
 use dutyline::simulator::SAMPLE;
 use serde_json::Value;
@@ -96,7 +96,7 @@ impl Demo {
     }
 
     /// Presses Ctrl-C and waits for the end.
-    fn interrupt(mut self) -> (ExitStatus, TempDir) {
+    async fn interrupt(mut self) -> (ExitStatus, TempDir) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -105,7 +105,7 @@ impl Demo {
                 .unwrap()
                 .success()
         );
-        let status = self.child.wait().unwrap();
+        let status = ended(&mut self.child).await;
         let mut last_words = String::new();
         self.output.read_to_string(&mut last_words).unwrap();
         assert_eq!(last_words, "Stopping.\n");
@@ -234,7 +234,7 @@ async fn from_the_first_command_to_the_callers_voice() {
         SAMPLE
     );
 
-    let (status, temporary) = demo.interrupt();
+    let (status, temporary) = demo.interrupt().await;
     assert_eq!(status.code(), Some(0));
     assert!(is_empty(temporary.path()), "it leaves nothing behind");
 }
@@ -247,7 +247,7 @@ async fn kept_data_is_there_the_next_time() {
     let password = first.told("password ").to_owned();
     first.call("1,speak,#,1");
     let report = report_with_its_recording(&first.log_in().await).await;
-    let (status, temporary) = first.interrupt();
+    let (status, temporary) = first.interrupt().await;
     assert_eq!(status.code(), Some(0));
     assert!(is_empty(temporary.path()));
 
@@ -264,7 +264,7 @@ async fn kept_data_is_there_the_next_time() {
     let printed = second.call("silence,silence");
     assert!(printed.contains("4月7日星期日上午8点30分"), "{printed}");
     assert!(!printed.contains("Receipt"));
-    assert_eq!(second.interrupt().0.code(), Some(0));
+    assert_eq!(second.interrupt().await.0.code(), Some(0));
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn two_demos_do_not_disturb_each_other() {
     two.call("1,speak,hangup");
     for demo in [one, two] {
         report_with_its_recording(&demo.log_in().await).await;
-        let (status, temporary) = demo.interrupt();
+        let (status, temporary) = demo.interrupt().await;
         assert_eq!(status.code(), Some(0));
         assert!(is_empty(temporary.path()));
     }

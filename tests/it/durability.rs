@@ -1,6 +1,6 @@
 //! What the service asks of a Postgres server: commits on the disk, and no node that stops the others.
 
-use crate::support::{Binary, Database, NUMBER, OPEN, OwnPostgres, TestLine, client};
+use crate::support::{Binary, Database, NUMBER, OPEN, OwnPostgres, TestLine};
 use dutyline::clock::instant;
 use dutyline::config::Config;
 use dutyline::service::Patience;
@@ -55,8 +55,7 @@ async fn a_node_that_hangs_in_a_transaction_does_not_stop_the_others_postgres() 
         matches!(heard.waiting, WaitingFor::Speech { .. }),
         "the fallback answer: {heard:?}"
     );
-    let ready = client().get(format!("{}/health/ready", line.ops_url));
-    assert_eq!(ready.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     loop {
         let heard = line.exchange.dial(CALLER, NUMBER).await.unwrap();
         if matches!(heard.waiting, WaitingFor::Keys { .. }) {

@@ -1,7 +1,7 @@
 //! The disk is full when a webhook comes, and has room again afterwards: the next call is a whole call.
 
 use crate::support::small_disk::SmallDisk;
-use crate::support::{DEADLINE, Database, NUMBER, OPEN, OwnPostgres, TestLine, client, queue};
+use crate::support::{DEADLINE, Database, NUMBER, OPEN, OwnPostgres, TestLine, queue};
 use dutyline::clock::instant;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::WaitingFor;
@@ -13,11 +13,6 @@ use std::time::Duration;
 const CALLER: &str = "+8613800138123";
 /// Within this after there is room again a whole call is answered.
 const SOON: Duration = Duration::from_secs(5);
-
-async fn ready(line: &TestLine) -> StatusCode {
-    let url = format!("{}/health/ready", line.ops_url);
-    client().get(url).send().await.expect("an answer").status()
-}
 
 /// A call in which a report is left: dial, key, speech, key.
 async fn whole_call(line: &TestLine) {
@@ -42,7 +37,7 @@ async fn goes_on_after(
     fill: impl AsyncFn(&TestLine),
     free: impl AsyncFnOnce(&TestLine),
 ) {
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     // A call or two may still fit into pages that are there.
     for _ in 0..40 {
         fill(&line).await;
@@ -57,7 +52,7 @@ async fn goes_on_after(
     let begun = instant();
     whole_call(&line).await;
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     line.idle().await;
     let lead = line.lead().await;
     let report = lead.only_report().await;
@@ -69,7 +64,7 @@ async fn goes_on_after(
 /// The same, and while the disk is full the node says that it is not ready.
 async fn on_small_disk(line: TestLine, disk: &SmallDisk) {
     let free = async |line: &TestLine| {
-        assert_eq!(ready(line).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(line.ready().await, StatusCode::SERVICE_UNAVAILABLE);
         disk.free();
     };
     goes_on_after(line, async |_| disk.fill(), free).await;

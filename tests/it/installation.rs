@@ -1,16 +1,13 @@
 //! What belongs together: the database, the service secret, the folder of recordings, and the recovery keys that were shown.
 
 use crate::cli::dutyline;
-use crate::support::queue::{self, Job};
+use crate::support::queue::Job;
 use crate::support::standin::StandIn;
 use crate::support::team::with_second_line;
-use crate::support::webhooks::{Answered, Story, Webhook, speech};
-use crate::support::{
-    Binary, DEADLINE, Database, LEAD, NUMBER, TestLine, client, configuration, pause, sql,
-};
+use crate::support::webhooks::{Story, speech};
+use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, configuration, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
-use dutyline::simulator::SAMPLE;
 use dutyline::vault::recordings::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
@@ -18,34 +15,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-async fn ready(binary: &Binary) -> StatusCode {
-    let url = format!("{}/health/ready", binary.ops_url);
-    client().get(url).send().await.expect("an answer").status()
-}
-
-pub(crate) async fn send(binary: &Binary, webhook: &Webhook) -> Answered {
-    let answer = webhook.post(&binary.client, &binary.url).await.unwrap();
-    assert!(matches!(answer.status, 200 | 204), "{answer:?}");
-    answer
-}
-
-/// Waits until a job of this kind keeps failing, which `check` and `jobs list` say; it is tried again within a minute.
+/// A job of this kind keeps failing, which `check` and the metrics say; it is tried again within a minute.
 async fn keeps_failing(binary: &Binary, kind: &str) {
-    let db = binary.db().await;
-    let waiting = async {
-        let is_failing =
-            |job: &Job| job.kind == kind && job.lease_until.is_none() && job.failures > 0;
-        loop {
-            if let Some(job) = queue::all(&db).await.into_iter().find(is_failing) {
-                return job;
-            }
-            pause().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    let job = waited.unwrap_or_else(|_| panic!("no {kind} failed; {}", binary.log()));
+    let has_failed = |job: &Job| job.lease_until.is_none() && job.failures > 0;
+    let jobs = binary.until_jobs(kind, |jobs| jobs.iter().any(has_failed));
+    let job = jobs.await.into_iter().find(has_failed).unwrap();
     assert!(job.run_after < Clock::system().system_now() + TimeDelta::seconds(60));
-    db.close().await;
     let metrics = binary.metrics().await;
     let failing = format!("dutyline_jobs{{kind=\"{kind}\",state=\"failing\"}} 1");
     assert!(metrics.contains(&failing), "{metrics}");
@@ -60,23 +35,9 @@ async fn keeps_failing(binary: &Binary, kind: &str) {
 
 /// Tries a job again, and waits until no job is left.
 async fn done_at_last(binary: &Binary, kind: &str) {
-    hurry(binary, kind).await;
-    let db = binary.db().await;
-    let waiting = async {
-        while queue::all(&db).await.iter().any(|job| job.kind == kind) {
-            pause().await;
-        }
-    };
-    let waited = tokio::time::timeout(DEADLINE, waiting).await;
-    assert!(waited.is_ok(), "{kind} is not done; {}", binary.log());
-    db.close().await;
+    binary.hurry(kind).await;
+    binary.until_jobs(kind, <[Job]>::is_empty).await;
     binary.quiet().await;
-}
-
-pub(crate) async fn hurry(binary: &Binary, kind: &str) {
-    let db = binary.db().await;
-    queue::make_due(&db, kind).await;
-    db.close().await;
 }
 
 /// The file system with the recordings is not mounted: there is nothing at its path, then an empty mount point. Calls go on,
@@ -85,38 +46,33 @@ pub(crate) async fn hurry(binary: &Binary, kind: &str) {
 async fn a_missing_mount_is_not_filled() {
     let twilio = StandIn::start().await;
     let mut binary = Binary::start(Database::sqlite(), &twilio.url, |toml| toml).await;
-    assert_eq!(ready(&binary).await, StatusCode::OK);
+    assert_eq!(binary.ready().await, StatusCode::OK);
     binary.kill().await;
     let folder = binary.path().join("data/recordings");
     let elsewhere = binary.path().join("data/unmounted");
     fs::rename(&folder, &elsewhere).unwrap();
     binary.serve().await;
-    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(binary.ready().await, StatusCode::SERVICE_UNAVAILABLE);
     assert!(!folder.exists(), "serve makes no folder");
     fs::create_dir(&folder).unwrap();
-    assert_eq!(ready(&binary).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(binary.ready().await, StatusCode::SERVICE_UNAVAILABLE);
 
     let story = Story::new();
-    let menu = send(&binary, &story.incoming()).await;
-    let key = story.key(menu.address("Gather", "action"), "1");
-    let guidance = send(&binary, &key).await;
-    twilio.record(&story, &speech(), false);
-    let recorded = story.recorded(guidance.address("Record", "action"));
-    send(&binary, &recorded).await;
+    binary.speak(&twilio, &story).await;
     keeps_failing(&binary, "fetch").await;
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert!(binary.log().contains("is its file system mounted?"));
 
     fs::remove_dir(&folder).unwrap();
     fs::rename(&elsewhere, &folder).unwrap();
-    assert_eq!(ready(&binary).await, StatusCode::OK);
+    assert_eq!(binary.ready().await, StatusCode::OK);
     done_at_last(&binary, "fetch").await;
     assert_eq!(binary.files().len(), 1);
 
     // It is gone again when the call ends: what is not there is not taken for damaged.
     fs::rename(&folder, &elsewhere).unwrap();
     fs::create_dir(&folder).unwrap();
-    send(&binary, &story.status()).await;
+    binary.send(&story.status()).await;
     keeps_failing(&binary, "delete").await;
     assert!(!twilio.is_gone(&story));
     assert!(
@@ -464,17 +420,7 @@ fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_id_that_init_names_is_the_installation_s() {
     let line = TestLine::open(Database::sqlite()).await;
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    line.exchange.press(&call, "1").await.unwrap();
-    let speech = bytes::Bytes::from_static(SAMPLE);
-    let spoken = line.exchange.speak(&call, speech, None).await;
-    spoken.unwrap();
-    line.exchange.hang_up(&call).await.unwrap();
+    line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
     // A database with recordings that was not set up as an installation yet.
     sql::run(line.db(), "DELETE FROM installation", &[]).await;

@@ -16,7 +16,6 @@ mod browser;
 #[path = "../sip/mod.rs"]
 mod sip;
 
-mod accounts;
 mod api;
 mod asterisk;
 mod batches;
@@ -56,6 +55,7 @@ mod openapi;
 mod passwords;
 mod policies;
 mod prompts;
+mod provider_accounts;
 mod readiness;
 mod recovery;
 mod refusals;

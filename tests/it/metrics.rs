@@ -1,10 +1,9 @@
 //! What operators read at `/metrics`.
 
 use crate::support::exposition::{self, Metric};
-use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, speech, sql};
+use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::random_id;
-use dutyline::simulator::exchange::SpeechEnd;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,21 +88,9 @@ fn counts<'a>(metrics: &'a BTreeMap<String, Metric>, name: &str) -> BTreeMap<&'a
     metric.samples.iter().filter_map(of).collect()
 }
 
-/// A whole call that leaves a message.
+/// A whole call that leaves a message, settled.
 async fn call_and_leave_a_message(line: &TestLine) {
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    line.exchange.press(&call, "1").await.unwrap();
-    line.exchange
-        .speak(&call, speech(1), Some(SpeechEnd::Key))
-        .await
-        .unwrap();
-    line.exchange.press(&call, "1").await.unwrap();
-    line.exchange.hang_up(&call).await.unwrap();
+    line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
 }
 
@@ -220,6 +207,34 @@ on_both! {
         }
         line.forget_jobs().await;
     }
+
+    /// A webhook that is rolled back at its commit is not counted as a call or a report.
+    async fn only_what_is_committed_is_counted(line: TestLine) {
+        let away = "ALTER TABLE audit_heads RENAME TO audit_heads_away";
+        let back = "ALTER TABLE audit_heads_away RENAME TO audit_heads";
+        let counted = async || (line.counter("calls").await, line.counter("reports").await);
+        sql::run(line.db(), away, &[]).await;
+        let fields = [
+            ("AccountSid", ACCOUNT),
+            ("CallSid", "CA1"),
+            ("RecordingSid", "RE1"),
+            ("RecordingStatus", "completed"),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let told = async || line.hook("/hooks/twilio/recording", &fields.to_vec()).await;
+        assert_eq!(told().await.status, StatusCode::SERVICE_UNAVAILABLE);
+        let call = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
+        assert_eq!(line.counter("webhooks_blunt").await, 2);
+        assert_eq!(counted().await, (0, 0));
+        line.exchange.hang_up(&call).await.unwrap();
+
+        sql::run(line.db(), back, &[]).await;
+        assert_eq!(told().await.status, StatusCode::NO_CONTENT);
+        let call = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
+        assert_eq!(counted().await, (1, 1));
+        line.exchange.hang_up(&call).await.unwrap();
+        line.forget_jobs_of("fetch").await;
+    }
 }
 
 /// Each service in a process has a registry of its own.
@@ -250,54 +265,4 @@ async fn two_services_in_one_process_count_apart() {
     );
     busy.finish().await;
     quiet.finish().await;
-}
-
-/// A webhook that is rolled back at its commit is not counted as a call or a report.
-async fn only_what_is_committed_is_counted(database: Database) {
-    let line = TestLine::open(database).await;
-    let away = "ALTER TABLE audit_heads RENAME TO audit_heads_away";
-    let back = "ALTER TABLE audit_heads_away RENAME TO audit_heads";
-    let counted = async || (line.counter("calls").await, line.counter("reports").await);
-    sql::run(line.db(), away, &[]).await;
-    let fields = [
-        ("AccountSid", ACCOUNT),
-        ("CallSid", "CA1"),
-        ("RecordingSid", "RE1"),
-        ("RecordingStatus", "completed"),
-    ];
-    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let told = async || line.hook("/hooks/twilio/recording", &fields.to_vec()).await;
-    assert_eq!(told().await.status, StatusCode::SERVICE_UNAVAILABLE);
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    assert_eq!(line.counter("webhooks_blunt").await, 2);
-    assert_eq!(counted().await, (0, 0));
-    line.exchange.hang_up(&call).await.unwrap();
-
-    sql::run(line.db(), back, &[]).await;
-    assert_eq!(told().await.status, StatusCode::NO_CONTENT);
-    let call = line
-        .exchange
-        .dial("+8613800138000", NUMBER)
-        .await
-        .unwrap()
-        .id;
-    assert_eq!(counted().await, (1, 1));
-    line.exchange.hang_up(&call).await.unwrap();
-    line.forget_jobs_of("fetch").await;
-    line.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_what_is_committed_is_counted_sqlite() {
-    only_what_is_committed_is_counted(Database::sqlite()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_what_is_committed_is_counted_postgres() {
-    only_what_is_committed_is_counted(Database::postgres().await).await;
 }

@@ -1,6 +1,6 @@
 //! When a node says that it is not ready.
 
-use crate::support::{Database, NUMBER, OPEN, TestLine, wav};
+use crate::support::{Database, NUMBER, TestLine, wav};
 use reqwest::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -8,22 +8,21 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
-async fn ready(line: &TestLine) -> StatusCode {
-    let url = format!("{}/health/ready", line.ops_url);
-    let answer = crate::support::client().get(url).send().await;
-    answer.expect("an answer").status()
+/// A line on Postgres, and a session beside it on the same database.
+async fn with_other_session() -> (TestLine, PgConnection) {
+    let database = Database::postgres().await;
+    let address = database.address(Path::new("/"));
+    let line = TestLine::open(database).await;
+    let options = PgConnectOptions::from_str(&address).unwrap();
+    (line, options.connect().await.unwrap())
 }
 
 /// Another session holds a lock on a table that every webhook of a call writes to, as `ALTER TABLE` and
 /// `CREATE INDEX` do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
-    let database = Database::postgres().await;
-    let address = database.address(Path::new("/"));
-    let line = TestLine::with(database, OPEN, |toml| toml).await;
-    let options = PgConnectOptions::from_str(&address).unwrap();
-    let mut other: PgConnection = options.connect().await.unwrap();
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    let (line, mut other) = with_other_session().await;
+    assert_eq!(line.ready().await, StatusCode::OK);
     for (table, mode) in [
         ("calls", "ACCESS EXCLUSIVE"),
         ("recordings", "SHARE"),
@@ -34,11 +33,11 @@ async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
         lock.execute(&mut other).await.unwrap();
         // As after a webhook that could not be committed; otherwise the last test write counts for 5 s.
         line.service().health.failed();
-        let locked = ready(&line).await;
+        let locked = line.ready().await;
         assert_eq!(locked, StatusCode::SERVICE_UNAVAILABLE, "{table}");
         let unlock = sqlx::raw_sql("ROLLBACK");
         unlock.execute(&mut other).await.unwrap();
-        assert_eq!(ready(&line).await, StatusCode::OK, "{table}");
+        assert_eq!(line.ready().await, StatusCode::OK, "{table}");
     }
     other.close().await.unwrap();
     line.finish().await;
@@ -71,11 +70,7 @@ async fn written(connection: &mut PgConnection) -> BTreeSet<String> {
 /// Readiness tries every table that a call and its jobs write to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_tries_every_table_that_a_call_writes_to_postgres() {
-    let database = Database::postgres().await;
-    let address = database.address(Path::new("/"));
-    let line = TestLine::with(database, OPEN, |toml| toml).await;
-    let options = PgConnectOptions::from_str(&address).unwrap();
-    let mut other: PgConnection = options.connect().await.unwrap();
+    let (line, mut other) = with_other_session().await;
     let note = sqlx::raw_sql(NOTE_WRITES);
     note.execute(&mut other).await.unwrap();
     line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
@@ -85,7 +80,7 @@ async fn readiness_tries_every_table_that_a_call_writes_to_postgres() {
         by_call.contains("calls") && by_call.contains("receipts"),
         "{by_call:?}"
     );
-    assert_eq!(ready(&line).await, StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     let by_readiness = written(&mut other).await;
     let missing: Vec<_> = by_call.difference(&by_readiness).collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -3,6 +3,7 @@
 
 use crate::support::{Binary, DEADLINE, Database, pause};
 use std::process::{Command, Stdio};
+use tokio::time::timeout;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
@@ -10,18 +11,20 @@ async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
     for _ in 0..2 {
         binary.signal("HUP");
     }
-    while !binary.log().contains("SIGHUP ignored") {
-        assert!(binary.is_running(), "it goes on; {}", binary.log());
-        pause().await;
-    }
+    let ignored = async {
+        while !binary.log().contains("SIGHUP ignored") {
+            assert!(binary.is_running(), "it goes on; {}", binary.log());
+            pause().await;
+        }
+    };
+    let ignored = timeout(DEADLINE, ignored).await;
+    ignored.expect("the log says that it was ignored");
     let url = format!("{}/health/live", binary.ops_url);
     let answer = binary.client.get(url).send().await.expect("an answer");
     assert!(answer.status().is_success());
     // It still ends when it is told to.
     binary.signal("TERM");
-    while binary.is_running() {
-        pause().await;
-    }
+    binary.ended().await;
     binary.finish().await;
 }
 
@@ -34,28 +37,30 @@ async fn a_hang_up_while_it_starts_does_not_end_the_line() {
         let pipe = binary.path().join(format!("{command}.toml"));
         let made = Command::new("mkfifo").arg(&pipe).status();
         assert!(made.expect("mkfifo").success());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dutyline"))
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_dutyline"))
             .current_dir(binary.path())
             .arg(command)
             .arg("--config")
             .arg(&pipe)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .expect("the program");
         let writing = tokio::task::spawn_blocking(move || {
             std::fs::File::options().write(true).open(pipe).unwrap()
         });
-        let writing = tokio::time::timeout(DEADLINE, writing).await;
+        let writing = timeout(DEADLINE, writing).await;
         let mut writing = writing.expect("the configuration is read").unwrap();
         let kill = Command::new("kill")
-            .args(["-HUP", &child.id().to_string()])
+            .args(["-HUP", &child.id().expect("it runs").to_string()])
             .status();
         assert!(kill.expect("kill").success());
         // It goes on to read, and ends by itself because this is no configuration.
         let wrote = std::io::Write::write_all(&mut writing, b"[serve]\n");
         drop(writing);
-        let ended = child.wait().expect("it ends");
+        let ended = timeout(DEADLINE, child.wait()).await;
+        let ended = ended.expect("it ends in time").expect("its status");
         assert_eq!(ended.code(), Some(2), "{command}: {ended}; {wrote:?}");
     }
     binary.finish().await;

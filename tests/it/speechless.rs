@@ -2,11 +2,10 @@
 
 use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
-use crate::support::{LINES, NUMBER, TestLine, on_both, wav};
+use crate::support::{LINES, NUMBER, TestLine, on_both, wav, words};
 use dutyline::conduct::{Hook, Reply, StepRef, conduct};
 use dutyline::line::number::Caller;
 use dutyline::login::Role;
-use dutyline::simulator::call::Heard;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::telephony::{Event, Provider};
@@ -72,11 +71,7 @@ async fn replied(line: &TestLine) -> String {
     let said = line.exchange.speak(&call.id, wav(b"first"), end).await;
     let sent = line.exchange.press(&said.unwrap().id, "1").await.unwrap();
     line.idle().await;
-    let words = sent.heard.iter().filter_map(|heard| match heard {
-        Heard::Say { say, .. } => Some(say.as_str()),
-        _ => None,
-    });
-    let receipt = spoken::receipt(&words.collect::<String>()).expect("a receipt");
+    let receipt = spoken::receipt(&words(&sent)).expect("a receipt");
 
     let lead = line.lead().await;
     let li = line.member("li", Role::Inspector, &LINES[..1]).await;

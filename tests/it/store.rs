@@ -1,12 +1,12 @@
 //! The store on both databases: statements, the job queue, references, two who want the same.
 
-use crate::support::{Api, Database, TestLine, chosen, configuration, on_both, sql};
+use crate::support::{Api, Database, TestLine, configuration, on_both, sql};
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::clock::{Clock, random, random_id};
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
-use dutyline::members::{self, Source};
+use dutyline::login::Role;
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
@@ -396,7 +396,7 @@ on_both! {
 
     async fn of_two_inspectors_who_claim_at_once_one_gets_it(line: TestLine) {
         let password = "another good password";
-        add_inspector(line, "li", password).await;
+        line.make_member("li", Role::Inspector, password, &["fcg-5"]).await;
         let call = line.exchange.dial("+8613800138000", "18877009155").await.unwrap();
         line.exchange.press(&call.id, "1").await.unwrap();
         let speech = bytes::Bytes::from_static(SAMPLE);
@@ -421,29 +421,4 @@ on_both! {
             winner.act(&format!("/reports/{id}/release")).await.ok();
         }
     }
-}
-
-/// A second member of the default line.
-async fn add_inspector(line: &TestLine, name: &str, password: &str) {
-    use crate::support::LEAD;
-    use dutyline::login::Role;
-    let service = line.service();
-    let clock = &service.clock;
-    let (lead, key) = members::unlock(&service.db, LEAD.0, LEAD.1).await.unwrap();
-    let name = members::MemberName::parse(name).unwrap();
-    let member = members::new_member(
-        &name,
-        Role::Inspector,
-        chosen(password),
-        members::Maker::Init,
-    )
-    .await
-    .unwrap();
-    let mut tx = service.db.begin().await.unwrap();
-    members::insert(&mut tx, clock, &member).await.unwrap();
-    let source = Source::Member(&lead, &key);
-    members::grant(&mut tx, clock, "fcg-5", source, &member)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
 }

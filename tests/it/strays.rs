@@ -4,7 +4,8 @@ use crate::support::pbx::Pbx;
 use crate::support::standin::{Hold, StandIn};
 use crate::support::webhooks::{Story, speech};
 use crate::support::{
-    Binary, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, client, queue, two_lines,
+    Binary, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, client, each_database, queue,
+    two_lines,
 };
 use dutyline::conduct::keep_without_call;
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
@@ -21,96 +22,83 @@ fn at(url: &str, toml: String) -> String {
     two_lines(toml.lines().map(with_url).collect())
 }
 
-async fn is_settled(database: Database) {
-    let twilio = StandIn::start().await;
-    let url = twilio.url.clone();
-    let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
-    let story = Story::new();
-    twilio.record(&story, &speech(), false);
-    twilio.dialled(&story, "+15550100");
-    // A callback that does not even say which call it is about.
-    let mut callback = story.callback(RECORDING.into());
-    callback.form.retain(|(name, _)| *name != "CallSid");
-    let answer = callback.post(&client(), &line.url).await.unwrap();
-    assert_eq!(answer.status, 204);
-    // The number the provider names is no line's: it stays, and is seen.
-    let tried = async {
-        loop {
-            let jobs = queue::all(line.db()).await;
-            if jobs
-                .iter()
-                .any(|job| job.kind == "stray" && job.attempts > 0)
-            {
-                return;
+each_database! {
+    async fn a_stray_recording_is_settled_once_the_provider_names_its_line(database: Database) {
+        let twilio = StandIn::start().await;
+        let url = twilio.url.clone();
+        let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
+        let story = Story::new();
+        twilio.record(&story, &speech(), false);
+        twilio.dialled(&story, "+15550100");
+        // A callback that does not even say which call it is about.
+        let mut callback = story.callback(RECORDING.into());
+        callback.form.retain(|(name, _)| *name != "CallSid");
+        let answer = callback.post(&client(), &line.url).await.unwrap();
+        assert_eq!(answer.status, 204);
+        // The number the provider names is no line's: it stays, and is seen.
+        let tried = async {
+            loop {
+                let jobs = queue::all(line.db()).await;
+                if jobs
+                    .iter()
+                    .any(|job| job.kind == "stray" && job.attempts > 0)
+                {
+                    return;
+                }
+                crate::support::pause().await;
             }
-            crate::support::pause().await;
-        }
-    };
-    tokio::time::timeout(crate::support::DEADLINE, tried)
-        .await
-        .expect("the provider is asked");
-    assert_eq!(line.rows().await["strays"], 1);
-    let metrics = client()
-        .get(format!("{}/metrics", line.ops_url))
-        .send()
-        .await
-        .unwrap();
-    let metrics = metrics.text().await.unwrap();
-    assert!(metrics.contains("\ndutyline_strays 1\n"), "{metrics}");
-    let banner = "Recordings of unknown calls: 1.";
-    let desk = line.desk().await.speaking("en");
-    assert!(desk.get("/console/").await.ok().contains(banner));
-    assert_eq!(line.lead().await.reports().await.len(), 0);
-
-    twilio.dialled(&story, OTHER_NUMBER);
-    let settled = async {
-        while line.rows().await["strays"] > 0 {
-            queue::make_due(line.db(), "stray").await;
-            line.service().wake.notify_one();
-            crate::support::pause().await;
-        }
-    };
-    tokio::time::timeout(crate::support::DEADLINE, settled)
-        .await
-        .expect("it is settled");
-    line.idle().await;
-    let lead = line.lead().await;
-    let report = lead.only_report().await;
-    assert_eq!(report["line"], LINES[1]);
-    assert_eq!(
-        report["entries"][0]["body"]["number"], "+8613800138000",
-        "as the provider says"
-    );
-    assert_eq!(lead.recording(&report, 1).await, speech());
-    assert!(twilio.is_gone(&story));
-    assert!(
-        !desk
-            .get("/console/")
+        };
+        tokio::time::timeout(crate::support::DEADLINE, tried)
             .await
-            .ok()
-            .contains("of unknown calls")
-    );
-    let asked: Vec<String> = twilio
-        .log()
-        .iter()
-        .filter(|asked| asked.method == Method::GET)
-        .map(|asked| asked.path.clone())
-        .collect();
-    assert!(
-        asked.contains(&format!("Recordings/{}.json", story.recording)),
-        "{asked:?}"
-    );
-    line.finish().await;
-}
+            .expect("the provider is asked");
+        assert_eq!(line.rows().await["strays"], 1);
+        let metrics = line.metrics().await;
+        assert!(metrics.contains("\ndutyline_strays 1\n"), "{metrics}");
+        let banner = "Recordings of unknown calls: 1.";
+        let desk = line.desk().await.speaking("en");
+        assert!(desk.get("/console/").await.ok().contains(banner));
+        assert_eq!(line.lead().await.reports().await.len(), 0);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stray_recording_is_settled_once_the_provider_names_its_line_sqlite() {
-    is_settled(Database::sqlite()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stray_recording_is_settled_once_the_provider_names_its_line_postgres() {
-    is_settled(Database::postgres().await).await;
+        twilio.dialled(&story, OTHER_NUMBER);
+        let settled = async {
+            while line.rows().await["strays"] > 0 {
+                queue::make_due(line.db(), "stray").await;
+                line.service().wake.notify_one();
+                crate::support::pause().await;
+            }
+        };
+        tokio::time::timeout(crate::support::DEADLINE, settled)
+            .await
+            .expect("it is settled");
+        line.idle().await;
+        let lead = line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(report["line"], LINES[1]);
+        assert_eq!(
+            report["entries"][0]["body"]["number"], "+8613800138000",
+            "as the provider says"
+        );
+        assert_eq!(lead.recording(&report, 1).await, speech());
+        assert!(twilio.is_gone(&story));
+        assert!(
+            !desk
+                .get("/console/")
+                .await
+                .ok()
+                .contains("of unknown calls")
+        );
+        let asked: Vec<String> = twilio
+            .log()
+            .iter()
+            .filter(|asked| asked.method == Method::GET)
+            .map(|asked| asked.path.clone())
+            .collect();
+        assert!(
+            asked.contains(&format!("Recordings/{}.json", story.recording)),
+            "{asked:?}"
+        );
+        line.finish().await;
+    }
 }
 
 /// `check` names what is not settled.
@@ -183,45 +171,37 @@ async fn only_a_line_named_by_us_is_believed() {
     line.finish().await;
 }
 
-/// The outage outlasted every callback but the one that the call is over.
-async fn a_call_is_asked_about(database: Database) {
-    let twilio = StandIn::start().await;
-    let url = twilio.url.clone();
-    let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
-    let (said, silent) = (Story::new(), Story::new());
-    twilio.record(&said, &speech(), true);
-    for story in [&said, &silent] {
-        twilio.dialled(story, OTHER_NUMBER);
-        twilio.end(story);
-        for _ in 0..2 {
-            let over = story.status().post(&client(), &line.url).await.unwrap();
-            assert_eq!(over.status, 204);
+each_database! {
+    /// The outage outlasted every callback but the one that the call is over.
+    async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for(database: Database) {
+        let twilio = StandIn::start().await;
+        let url = twilio.url.clone();
+        let line = TestLine::with(database, OPEN, |toml| at(&url, toml)).await;
+        let (said, silent) = (Story::new(), Story::new());
+        twilio.record(&said, &speech(), true);
+        for story in [&said, &silent] {
+            twilio.dialled(story, OTHER_NUMBER);
+            twilio.end(story);
+            for _ in 0..2 {
+                let over = story.status().post(&client(), &line.url).await.unwrap();
+                assert_eq!(over.status, 204);
+            }
         }
+        line.until_reports(1).await;
+        let lead = line.lead().await;
+        let report = lead.only_report().await;
+        assert_eq!(report["line"], LINES[1]);
+        assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
+        assert_eq!(lead.recording(&report, 1).await, speech());
+        assert!(twilio.is_gone(&said));
+        assert_eq!(line.rows().await["strays"], 0);
+        assert_eq!(
+            line.rows().await["calls"],
+            1,
+            "of the silent one nothing is kept"
+        );
+        line.finish().await;
     }
-    line.until_reports(1).await;
-    let lead = line.lead().await;
-    let report = lead.only_report().await;
-    assert_eq!(report["line"], LINES[1]);
-    assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
-    assert_eq!(lead.recording(&report, 1).await, speech());
-    assert!(twilio.is_gone(&said));
-    assert_eq!(line.rows().await["strays"], 0);
-    assert_eq!(
-        line.rows().await["calls"],
-        1,
-        "of the silent one nothing is kept"
-    );
-    line.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for_sqlite() {
-    a_call_is_asked_about(Database::sqlite()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for_postgres() {
-    a_call_is_asked_about(Database::postgres().await).await;
 }
 
 /// A call that is asked about is no recording of an unknown call: whether it has any is not known.
@@ -238,8 +218,7 @@ async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() 
     assert_eq!(over.status, 204);
     twilio.holds_one().await;
     assert_eq!(line.rows().await["strays"], 1);
-    let metrics = client().get(format!("{}/metrics", line.ops_url));
-    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    let metrics = line.metrics().await;
     assert!(metrics.contains("\ndutyline_strays 0\n"), "{metrics}");
     twilio.hold(None);
     twilio.let_go();

@@ -2,231 +2,34 @@
 //! cannot have an inspector shown what was not said: swapped rows, flipped bits, cut files and added rows are refused
 //! when a report is opened, and found by `audit verify`.
 
+mod scene;
+
 use crate::support::sql::{change, run};
-use crate::support::{Answer, Api, LINES, NUMBER, TestLine, on_both, wav, wrote};
+use crate::support::{LINES, NUMBER, TestLine, on_both, wav, wrote};
 use chrono::TimeDelta;
 use dutyline::app;
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
-use dutyline::store::audit::{self, LinkRow};
-use dutyline::store::reports::{self, EntryRow, RecordingRow};
-use dutyline::store::{Db, StoreError, members};
+use dutyline::store::StoreError;
+use dutyline::store::reports::{self, RecordingRow};
 use dutyline::telephony::Event;
-use dutyline::trail::{self, Proof};
+use dutyline::trail;
 use dutyline::vault::chain;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
 use dutyline::vault::seal::{Identity, Recipient, seal_identity};
 use dutyline::work::housekeeping;
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use reqwest::Method;
+use scene::{
+    Scene, flipped, forged_recording, is_missing, is_refusal, places, was_added, was_changed,
+};
+use serde_json::json;
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
 use uuid::Uuid;
 
 const LINE: &str = LINES[0];
 /// What no inspector may ever be shown: it was not said on this line.
 const FORGED: &str = "this was never said";
-
-/// Two reports: the first with two takes, of which one was said again, and a note; the second with one recording.
-struct Scene<'a> {
-    line: &'a TestLine,
-    lead: Api,
-    reports: [Uuid; 2],
-    /// What the API shows of them while all is whole.
-    shown: [Value; 2],
-    /// The recordings of the first in order of speaking, and of the second.
-    recordings: [RecordingRow; 3],
-}
-
-impl<'a> Scene<'a> {
-    async fn set(line: &'a TestLine) -> Self {
-        let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
-        line.leave_two_takes("+8613800138001", NUMBER, &first, &second)
-            .await;
-        line.leave("+8613800138002", NUMBER, &third).await;
-        line.idle().await;
-        let lead = line.lead().await;
-        let all = lead.reports().await;
-        let reports = [0, 1].map(|i| all[i]["id"].as_str().unwrap().parse().unwrap());
-        let note = json!({ "text": "as it was written" });
-        lead.post(&format!("/reports/{}/notes", reports[0]), note)
-            .await
-            .ok();
-        let mut shown = [Value::Null, Value::Null];
-        let mut rows = Vec::new();
-        let mut tx = line.db().read().await.unwrap();
-        for (i, report) in reports.into_iter().enumerate() {
-            shown[i] = lead.get(&format!("/reports/{report}")).await.ok();
-            rows.extend(reports::recordings(&mut tx, report).await.unwrap());
-        }
-        drop(tx);
-        let Ok(recordings) = rows.try_into() else {
-            panic!("three recordings")
-        };
-        let scene = Self {
-            line,
-            lead,
-            reports,
-            shown,
-            recordings,
-        };
-        scene.is_whole("in the beginning").await;
-        for table in KEPT {
-            run(scene.db(), table.keep, &[]).await;
-        }
-        scene
-    }
-
-    fn db(&self) -> &Db {
-        self.line.db()
-    }
-
-    async fn verify(&self, head: Option<(i64, [u8; 32])>) -> Proof {
-        let recordings = &self.line.service().recordings;
-        trail::verify(self.db(), recordings, LINE, head)
-            .await
-            .unwrap()
-    }
-
-    async fn is_whole(&self, when: &str) {
-        let wrong = self.verify(None).await.wrong;
-        assert!(wrong.is_empty(), "{when}: {wrong:?}");
-        for (report, shown) in self.reports.iter().zip(&self.shown) {
-            assert_eq!(
-                self.lead.get(&format!("/reports/{report}")).await.ok(),
-                *shown,
-                "{when}"
-            );
-        }
-    }
-
-    /// After a change: these reports are refused, the others are as ever, `audit verify` says `named`. Then the rows are
-    /// put back.
-    async fn found(&self, what: &str, refused: &[Uuid], named: &[String]) {
-        for (report, shown) in self.reports.iter().zip(&self.shown) {
-            let answer = self.lead.get(&format!("/reports/{report}")).await;
-            if refused.contains(report) {
-                is_refusal(what, &answer);
-                for n in 1..=2 {
-                    let answer = self
-                        .lead
-                        .get(&format!("/reports/{report}/recordings/{n}"))
-                        .await;
-                    is_refusal(what, &answer);
-                }
-            } else {
-                assert_eq!(answer.ok(), *shown, "{what}");
-            }
-        }
-        self.is_named(what, named).await;
-        self.put_back().await;
-    }
-
-    async fn is_named(&self, what: &str, named: &[String]) {
-        let wrong = self.verify(None).await.wrong;
-        for name in named {
-            let is_there = wrong.iter().any(|sentence| sentence.contains(name));
-            assert!(is_there, "{what}: {name:?} is not in {wrong:?}");
-        }
-        assert!(!named.is_empty() && !wrong.is_empty(), "{what}");
-    }
-
-    /// The rows as they were, but for what the trail has noted since.
-    async fn put_back(&self) {
-        for table in KEPT {
-            run(self.db(), table.empty, &[]).await;
-            run(self.db(), table.fill, &[]).await;
-        }
-    }
-
-    async fn entries(&self, report: Uuid) -> Vec<EntryRow> {
-        let mut tx = self.db().read().await.unwrap();
-        reports::entries(&mut tx, report).await.unwrap()
-    }
-
-    async fn links(&self) -> Vec<LinkRow> {
-        let mut tx = self.db().read().await.unwrap();
-        audit::links(&mut tx, LINE, 0).await.unwrap()
-    }
-
-    async fn recipient(&self, report: Uuid) -> Recipient {
-        let mut tx = self.db().read().await.unwrap();
-        let report = reports::get(&mut tx, report).await.unwrap().unwrap();
-        report.recipient.parse().unwrap()
-    }
-
-    async fn line_key(&self) -> members::LineKey {
-        let mut tx = self.db().read().await.unwrap();
-        members::current_key(&mut tx, LINE).await.unwrap().unwrap()
-    }
-
-    fn file(&self, recording: &RecordingRow) -> PathBuf {
-        let name = recording.file.expect("it is sealed");
-        self.line.recordings().join(format!("{name}.age"))
-    }
-}
-
-/// A table, how it is kept aside, and how it is put back.
-struct Kept {
-    keep: &'static str,
-    empty: &'static str,
-    fill: &'static str,
-}
-
-macro_rules! kept {
-    ($($table:literal),*) => {
-        [$(Kept {
-            keep: concat!("CREATE TABLE kept_", $table, " AS SELECT * FROM ", $table),
-            empty: concat!("DELETE FROM ", $table),
-            fill: concat!("INSERT INTO ", $table, " SELECT * FROM kept_", $table),
-        }),*]
-    };
-}
-
-const KEPT: [Kept; 3] = kept!["entries", "recordings", "report_keys"];
-
-/// A 500 with nothing to learn from: the same words whatever was wrong.
-fn is_refusal(what: &str, answer: &Answer) {
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{what}");
-    assert_eq!(
-        answer.headers["content-type"], "application/problem+json",
-        "{what}"
-    );
-    assert_eq!(
-        answer.json(),
-        json!({
-            "type": "about:blank",
-            "title": "Internal Server Error",
-            "status": 500,
-            "detail": "Something failed here; it has been noted. Try again.",
-        }),
-        "{what}"
-    );
-}
-
-fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] ^= 1;
-    bytes
-}
-
-/// Bytes to flip: in the header, at its end, and in what is sealed, to the last one.
-fn places(length: usize) -> [usize; 4] {
-    [0, 150, length / 2, length - 1]
-}
-
-fn was_changed(what: &str, id: Uuid) -> String {
-    format!("{what} {id} was changed, or cannot be read")
-}
-
-fn was_added(what: &str, id: Uuid) -> String {
-    format!("{what} {id} was added behind the trail's back")
-}
-
-fn is_missing(what: &str, id: Uuid) -> String {
-    format!("{what} {id} is missing")
-}
 
 const SET_SEALED: &str = "UPDATE entries SET sealed = $2 WHERE id = $1";
 
@@ -667,19 +470,6 @@ const PUT_TRAIL_BACK: [&str; 4] = [
     "INSERT INTO audit SELECT * FROM kept_audit",
     "INSERT INTO audit_heads SELECT * FROM kept_heads",
 ];
-
-/// Another recording of the same length, sealed as the service seals, to the right report.
-async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let store = dutyline::vault::recordings::Recordings::make(folder.path(), Uuid::nil()).unwrap();
-    let mut writer = store.writer(&scene.recipient(row.report).await).unwrap();
-    writer.write(&wav(b"forgd")).unwrap();
-    let finished = writer
-        .finish(scene.line.service().clock.line_now())
-        .unwrap();
-    let name = finished.keep().file;
-    std::fs::read(folder.path().join(format!("{name}.age"))).unwrap()
-}
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,6 +1,6 @@
 //! The links of the trail are written when their transaction commits, and no two transactions wait for each other.
 
-use crate::support::{Database, configuration};
+use crate::support::{Database, configuration, each_database};
 use dutyline::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, Act, LinkRow};
@@ -52,42 +52,34 @@ async fn actions(db: &Db, line: &str) -> Vec<String> {
     links.into_iter().map(|link| link.action).collect()
 }
 
-async fn links_are_written_at_the_commit_in_the_order_they_were_said(database: Database) {
-    let folder = tempfile::tempdir().unwrap();
-    let db = open(&database, folder.path()).await;
-    let mut tx = db.begin().await.unwrap();
-    say(&mut tx, LINES[0], "dropped");
-    drop(tx);
-    let mut tx = db.begin().await.unwrap();
-    // Not in the order of the lines, and more than one statement takes.
-    for n in 0..1500 {
-        say(&mut tx, LINES[2], &format!("c{n}"));
-        if n < 2 {
-            say(&mut tx, LINES[0], &format!("a{n}"));
+each_database! {
+    async fn links_are_written_at_the_commit_in_the_order_they_were_said(database: Database) {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(&database, folder.path()).await;
+        let mut tx = db.begin().await.unwrap();
+        say(&mut tx, LINES[0], "dropped");
+        drop(tx);
+        let mut tx = db.begin().await.unwrap();
+        // Not in the order of the lines, and more than one statement takes.
+        for n in 0..1500 {
+            say(&mut tx, LINES[2], &format!("c{n}"));
+            if n < 2 {
+                say(&mut tx, LINES[0], &format!("a{n}"));
+            }
         }
+        assert!(actions(&db, LINES[2]).await.is_empty());
+        tx.commit().await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        say(&mut tx, LINES[1], "b0");
+        say(&mut tx, LINES[0], "a2");
+        tx.commit().await.unwrap();
+        let many: Vec<String> = (0..1500).map(|n| format!("c{n}")).collect();
+        assert_eq!(actions(&db, LINES[2]).await, many);
+        assert_eq!(actions(&db, LINES[1]).await, ["b0"]);
+        assert_eq!(actions(&db, LINES[0]).await, ["a0", "a1", "a2"]);
+        db.close().await;
+        database.remove().await;
     }
-    assert!(actions(&db, LINES[2]).await.is_empty());
-    tx.commit().await.unwrap();
-    let mut tx = db.begin().await.unwrap();
-    say(&mut tx, LINES[1], "b0");
-    say(&mut tx, LINES[0], "a2");
-    tx.commit().await.unwrap();
-    let many: Vec<String> = (0..1500).map(|n| format!("c{n}")).collect();
-    assert_eq!(actions(&db, LINES[2]).await, many);
-    assert_eq!(actions(&db, LINES[1]).await, ["b0"]);
-    assert_eq!(actions(&db, LINES[0]).await, ["a0", "a1", "a2"]);
-    db.close().await;
-    database.remove().await;
-}
-
-#[tokio::test]
-async fn links_are_written_at_the_commit_in_the_order_they_were_said_sqlite() {
-    links_are_written_at_the_commit_in_the_order_they_were_said(Database::sqlite()).await;
-}
-
-#[tokio::test]
-async fn links_are_written_at_the_commit_in_the_order_they_were_said_postgres() {
-    links_are_written_at_the_commit_in_the_order_they_were_said(Database::postgres().await).await;
 }
 
 /// Runs two transactions of which each has done its first part before either does its second. Only on Postgres: SQLite

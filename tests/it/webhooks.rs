@@ -3,9 +3,7 @@
 use crate::support::hooks::{
     FORM, SIGNATURE, address_in, call_form, encode, form, path_of, signature,
 };
-use crate::support::{
-    Answer, Database, NUMBER, OPEN, PATIENT, TOKEN, TestLine, client, logs, on_both,
-};
+use crate::support::{Answer, Database, NUMBER, OPEN, PATIENT, TOKEN, TestLine, logs, on_both};
 use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::{Heard, WaitingFor};
@@ -460,8 +458,7 @@ async fn half_a_request_is_no_request() {
         assert!(!answer.contains("200 OK"), "{answer}");
     }
     assert_eq!(line.rows().await, before);
-    let alive = client().get(format!("{}/health/ready", line.ops_url));
-    assert_eq!(alive.send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(line.ready().await, StatusCode::OK);
     line.finish().await;
 }
 

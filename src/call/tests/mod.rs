@@ -1,18 +1,25 @@
-//! The conversation, held against its rules for any caller ([`properties`]), and word by word for some ([`examples`]).
+//! The conversation, held against its rules for any caller ([`properties`]), and word by word for some: on the open
+//! line ([`examples`]), with a receipt ([`calling_back`]), and while the line is closed ([`closed`]).
 
+mod calling_back;
+mod closed;
 mod examples;
 mod properties;
 
 use super::flow::{self, Around, Found, Input, Turn};
 use super::script::{RecordingEnd, Script, Verb};
-use super::state::State;
+use super::state::{State, Take};
 use crate::config::{Config, EMBEDDED};
 use crate::line::Line;
+use crate::telephony::{Links, twiml};
 use chrono::{DateTime, Utc};
 use std::path::Path;
 
 /// What is drawn for every call here.
 const RECEIPT: &str = "572943817503";
+
+/// A time at which the line is open.
+const OPEN: &str = "2024-03-06T09:00";
 
 fn default_line() -> Line {
     let config = Config::parse(EMBEDDED, "default", Path::new("/nowhere")).unwrap();
@@ -124,4 +131,47 @@ fn words(script: &Script) -> String {
         _ => None,
     });
     said.collect::<Vec<_>>().join("\n")
+}
+
+/// The script as a caller hears it: words with their language, then what is waited for.
+fn heard(script: &Script) -> String {
+    let lines = script.0.iter().map(|verb| match verb {
+        Verb::Say { text, language } => format!("{language}: {text}"),
+        Verb::Play { take } => format!("[plays what was said at step {take}]"),
+        Verb::Gather { keys, seconds } => format!("[waits {seconds} s for {keys}]"),
+        Verb::Digits { most, seconds } => format!("[waits {seconds} s for each of {most} digits]"),
+        Verb::Record { max_seconds, .. } => format!("[records up to {max_seconds} s]"),
+        Verb::Connect {
+            name,
+            ring_seconds,
+            max_seconds,
+            ..
+        } => format!("[rings {name} for {ring_seconds} s, to talk for {max_seconds} s]"),
+        Verb::HangUp => "[hangs up]".to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The script as one TwiML document, one element a line.
+fn document(caller: &Caller<'_>) -> String {
+    let links = Links {
+        public_url: "https://duty.example.org".to_owned(),
+        provider: "twilio".to_owned(),
+        call: uuid::Uuid::nil(),
+        line: "fcg-5".to_owned(),
+        step: caller.state.step,
+        take_key: "KEY".to_owned().into(),
+        stream_key: "KEY".to_owned().into(),
+        line_number: "+8618877009155".into(),
+        language: "zh-CN".into(),
+    };
+    twiml::document(&twiml::TWILIO, &caller.heard, &links).replace("><", ">\n<")
+}
+
+/// A take recorded at these steps.
+fn taken(steps: &[u32], replaced: bool) -> Take {
+    Take {
+        steps: steps.to_vec(),
+        replaced,
+    }
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::call::script::{Spoken, Verb};
 use crate::telephony::rest::loopback_client;
 use crate::telephony::{Mute, StepRef};
+use axum::Router;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde_json::json;
@@ -41,6 +42,17 @@ fn settings() -> AsteriskSettings {
 
 fn asterisk(voice: impl Voice + 'static) -> Asterisk {
     Asterisk::new(settings(), loopback_client().unwrap(), Arc::new(voice))
+}
+
+/// With this as Asterisk's REST interface, served on a port of its own.
+async fn asterisk_at(app: Router) -> Asterisk {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = AsteriskSettings {
+        api_url: format!("http://{}", listener.local_addr().unwrap()),
+        ..settings()
+    };
+    tokio::spawn(async { axum::serve(listener, app).await });
+    Asterisk::new(settings, loopback_client().unwrap(), Arc::new(Mute))
 }
 
 fn links() -> Links {
@@ -295,7 +307,7 @@ async fn callers_on_the_switch_and_our_recordings_are_listed() {
     ]);
     let own = program::RecordingName::new(None, "1795781482.0", "18877009155").to_string();
     let stored = serde_json::json!([{ "name": own, "format": "wav" }, { "name": "somebody-elses", "format": "wav" }]);
-    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+    let app = Router::new().fallback(move |request: axum::extract::Request| {
         let path = request.uri().path().to_owned();
         let answer = if path.ends_with("/stored") {
             stored.clone()
@@ -304,13 +316,7 @@ async fn callers_on_the_switch_and_our_recordings_are_listed() {
         };
         async move { axum::Json(answer) }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = AsteriskSettings {
-        api_url: format!("http://{}", listener.local_addr().unwrap()),
-        ..settings()
-    };
-    tokio::spawn(async { axum::serve(listener, app).await });
-    let asterisk = Asterisk::new(settings, loopback_client().unwrap(), Arc::new(Mute));
+    let asterisk = asterisk_at(app).await;
     let since = "2026-11-27T12:11:00Z".parse().unwrap();
     let listing = asterisk.list(since).await.unwrap();
     let calls: Vec<_> = listing
@@ -342,7 +348,7 @@ async fn a_404_proves_nothing_while_asterisk_does_not_list_its_recordings() {
         (StatusCode::OK, with_own),
         (StatusCode::NOT_FOUND, serde_json::json!({})),
     ]));
-    let app = axum::Router::new().fallback(move |request: axum::extract::Request| {
+    let app = Router::new().fallback(move |request: axum::extract::Request| {
         let answer = match request.uri().path().ends_with("/stored") {
             true => lists.lock().unwrap().pop(),
             false => None,
@@ -350,13 +356,7 @@ async fn a_404_proves_nothing_while_asterisk_does_not_list_its_recordings() {
         let (status, body) = answer.unwrap_or((StatusCode::NOT_FOUND, serde_json::json!({})));
         async move { (status, axum::Json(body)) }
     });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let settings = AsteriskSettings {
-        api_url: format!("http://{}", listener.local_addr().unwrap()),
-        ..settings()
-    };
-    tokio::spawn(async { axum::serve(listener, app).await });
-    let asterisk = Asterisk::new(settings, loopback_client().unwrap(), Arc::new(Mute));
+    let asterisk = asterisk_at(app).await;
     assert!(asterisk.is_gone(&own).await.is_err(), "no list");
     assert!(!asterisk.is_gone(&own).await.unwrap(), "it is listed");
     assert!(asterisk.is_gone(&own).await.unwrap());

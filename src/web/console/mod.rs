@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`sign_in`] | signing in and out, the language |
 //! | [`queue`] | the queue, calls without a message |
-//! | [`report`] | a report, and what is done with it |
+//! | [`report`], [`acts`], [`trail`] | a report, what is done with it, and who did what with it |
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
 //! | [`changes`] | what changed about them, above every page of a lead |
@@ -17,6 +17,7 @@
 //! | [`words`], [`said`] | the console's words, and times as people say them |
 
 mod abandoned;
+mod acts;
 mod address;
 mod assets;
 mod calendar;
@@ -32,6 +33,7 @@ mod report;
 mod said;
 mod sign_in;
 mod team;
+mod trail;
 mod unanswered;
 mod words;
 
@@ -89,29 +91,29 @@ pub(super) fn routes() -> Routes {
         .get(
             "/console/reports/{id}/recordings/{n}",
             OwnLine,
-            report::listen,
+            acts::listen,
         )
-        .get("/console/reports/{id}/trail", OwnLine, report::trail)
-        .post("/console/reports/{id}/claim", OwnLine, report::claim)
-        .post("/console/reports/{id}/release", OwnLine, report::release)
-        .post("/console/reports/{id}/reopen", OwnLine, report::reopen)
-        .post("/console/reports/{id}/close", OwnLine, report::close)
+        .get("/console/reports/{id}/trail", OwnLine, trail::show)
+        .post("/console/reports/{id}/claim", OwnLine, acts::claim)
+        .post("/console/reports/{id}/release", OwnLine, acts::release)
+        .post("/console/reports/{id}/reopen", OwnLine, acts::reopen)
+        .post("/console/reports/{id}/close", OwnLine, acts::close)
         .post_up_to(
             NOTE_LIMIT,
             "/console/reports/{id}/note",
             OwnLine,
-            report::note,
+            acts::note,
         )
         .post(
             "/console/reports/{id}/classification",
             OwnLine,
-            report::classify,
+            acts::classify,
         )
-        .post("/console/reports/{id}/reply", OwnLine, report::reply)
+        .post("/console/reports/{id}/reply", OwnLine, acts::reply)
         .post(
             "/console/reports/{id}/replies/{entry}/approve",
             OwnLine,
-            report::approve,
+            acts::approve,
         )
         .get("/console/members", Inspector, team::show)
         .post("/console/members", Lead, team::add)

@@ -1,28 +1,26 @@
-//! A report, and what is done with it.
+//! The page of a report: its state, its recordings and its entries.
 
-use super::form::Posted;
-use super::page::{Page, Stop, Visit, in_words, render, status_of};
+use super::page::{Page, Stop, Visit, render};
 use super::said;
 use super::words::Words;
 use crate::desk::opened::OpenReport;
-use crate::desk::{DeskError, Invalid, moves, opened, queue, replies, writing};
+use crate::desk::{DeskError, opened};
 use crate::line::hours::Phase;
 use crate::login::Role;
 use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
-use crate::report::status::{Move, Outcome, Status};
+use crate::report::status::Status;
 use crate::service::Service;
 use crate::vault::entry::{Entry, EntryKind};
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use chrono_tz::Tz;
 use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
 
-type App = State<Arc<Service>>;
+pub(super) type App = State<Arc<Service>>;
 
 #[derive(Template)]
 #[template(path = "report.html", config = "src/web/askama.toml")]
@@ -98,12 +96,13 @@ struct Approval {
 
 /// What was written and could not be kept.
 #[derive(Default)]
-struct Draft<'a> {
-    note: &'a str,
-    reply: &'a str,
+pub(super) struct Draft<'a> {
+    pub(super) note: &'a str,
+    pub(super) reply: &'a str,
 }
 
-fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
+/// The id in an address. What is no id gets the answer of a report that is missing.
+pub(super) fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
     text.parse().map_err(|_| visit.stop(DeskError::Missing))
 }
 
@@ -116,7 +115,8 @@ pub(super) async fn show(
     page_of(&service, &visit, &id, None, Draft::default()).await
 }
 
-async fn page_of(
+/// The page, with what went wrong and what was written before.
+pub(super) async fn page_of(
     service: &Service,
     visit: &Visit,
     id: &str,
@@ -403,212 +403,6 @@ fn unknown(w: &Words, what: &str, value: Option<&str>) -> String {
     let value = value.filter(|value| !value.is_empty()).unwrap_or("?");
     let words = w.unknown_value.replace("{what}", what);
     words.replace("{value}", value)
-}
-
-/// `GET /console/reports/{id}/recordings/{n}`. As the API does it.
-pub(super) async fn listen(
-    State(service): App,
-    Path((id, n)): Path<(String, usize)>,
-    visit: Visit,
-    headers: HeaderMap,
-) -> Result<Response, Stop> {
-    let id = report_id(&visit, &id)?;
-    crate::web::audio::respond(&service, &visit.inspector, id, n, &headers)
-        .await
-        .map_err(|error| visit.stop(error))
-}
-
-pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
-    make(app, id, visit, Move::Claim).await
-}
-
-pub(super) async fn release(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
-    make(app, id, visit, Move::Release).await
-}
-
-pub(super) async fn reopen(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
-    make(app, id, visit, Move::Reopen).await
-}
-
-async fn make(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-    step: Move,
-) -> Result<Response, Stop> {
-    let uuid = report_id(&visit, &id)?;
-    let done = moves::make(&service, &visit.inspector, uuid, step).await;
-    after(&service, &visit, &id, done.map(drop), Draft::default()).await
-}
-
-/// `POST /console/reports/{id}/close`. Whoever has it, or a lead; adds a sealed entry; in the trail.
-pub(super) async fn close(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-    form: Posted,
-) -> Result<Response, Stop> {
-    let uuid = report_id(&visit, &id)?;
-    let outcome = match form.get("outcome") {
-        "handled" => Some(Outcome::Handled {}),
-        "referred" => Some(Outcome::Referred {
-            destination: form.get("destination").to_owned(),
-        }),
-        "no_action" => Some(Outcome::NoAction {}),
-        "duplicate" => Some(Outcome::Duplicate {
-            of: Some(form.get("of").trim().to_owned()).filter(|of| !of.is_empty()),
-        }),
-        _ => None,
-    };
-    let done = match outcome {
-        Some(outcome) => moves::close(&service, &visit.inspector, uuid, &outcome).await,
-        None => Err(DeskError::Invalid(Invalid::Choice)),
-    };
-    after(&service, &visit, &id, done.map(drop), Draft::default()).await
-}
-
-/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; in the trail.
-pub(super) async fn note(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-    form: Posted,
-) -> Result<Response, Stop> {
-    let uuid = report_id(&visit, &id)?;
-    // Browsers send line ends as CR LF.
-    let text = form.get("text").replace("\r\n", "\n");
-    let done = writing::note(&service, &visit.inspector, uuid, &text).await;
-    let draft = Draft {
-        note: &text,
-        ..Draft::default()
-    };
-    after(&service, &visit, &id, done.map(drop), draft).await
-}
-
-/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; in the trail.
-pub(super) async fn classify(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-    form: Posted,
-) -> Result<Response, Stop> {
-    let uuid = report_id(&visit, &id)?;
-    let scope = match form.get("scope") {
-        "in" => Some(Scope::In),
-        "out" => Some(Scope::Out),
-        _ => None,
-    };
-    let done = match scope {
-        Some(scope) => {
-            let classification = Classification {
-                scope,
-                disciplines: form.all("discipline"),
-                focuses: form.all("focus"),
-            };
-            writing::classify(&service, &visit.inspector, uuid, &classification).await
-        }
-        None => Err(DeskError::Invalid(Invalid::Choice)),
-    };
-    after(&service, &visit, &id, done.map(drop), Draft::default()).await
-}
-
-/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; in the trail.
-pub(super) async fn reply(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-    form: Posted,
-) -> Result<Response, Stop> {
-    let uuid = report_id(&visit, &id)?;
-    let text = form.get("text").replace("\r\n", "\n");
-    let done = replies::write(&service, &visit.inspector, uuid, &text).await;
-    let draft = Draft {
-        reply: &text,
-        ..Draft::default()
-    };
-    after(&service, &visit, &id, done.map(drop), draft).await
-}
-
-/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line who have not written it; in the trail.
-pub(super) async fn approve(
-    State(service): App,
-    Path((id, entry)): Path<(String, String)>,
-    visit: Visit,
-) -> Result<Response, Stop> {
-    let (uuid, entry) = (report_id(&visit, &id)?, report_id(&visit, &entry)?);
-    let done = replies::approve(&service, &visit.inspector, uuid, entry).await;
-    after(&service, &visit, &id, done, Draft::default()).await
-}
-
-/// Back to the report; with what went wrong and what was written, if it is something to be mended.
-async fn after(
-    service: &Service,
-    visit: &Visit,
-    id: &str,
-    done: Result<(), DeskError>,
-    draft: Draft<'_>,
-) -> Result<Response, Stop> {
-    let error = match done {
-        Ok(()) => {
-            return Ok(Redirect::to(&format!("/console/reports/{id}")).into_response());
-        }
-        Err(error) => error,
-    };
-    match in_words(visit.w, &error) {
-        Some(text) => {
-            let page = page_of(service, visit, id, Some(text.to_owned()), draft).await?;
-            Ok((status_of(&error), page).into_response())
-        }
-        None => Err(visit.stop(error)),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "trail.html", config = "src/web/askama.toml")]
-struct TrailPage {
-    page: Page,
-    id: Uuid,
-    reference: String,
-    rows: Vec<TrailRow>,
-}
-
-struct TrailRow {
-    at: String,
-    exact: String,
-    who: String,
-    what: String,
-}
-
-/// `GET /console/reports/{id}/trail`. Members of the line; who did what with the report; looking is in the trail too.
-pub(super) async fn trail(
-    State(service): App,
-    Path(id): Path<String>,
-    visit: Visit,
-) -> Result<Response, Stop> {
-    let id = report_id(&visit, &id)?;
-    let (report, links) = queue::trail(&service, &visit.inspector, id)
-        .await
-        .map_err(|error| visit.stop(error))?;
-    let page = visit.page(&service, "report").await?;
-    let zone = service
-        .config
-        .line(&report.line)
-        .map_or(Tz::UTC, |line| line.schedule.timezone);
-    let rows = links
-        .into_iter()
-        .map(|link| TrailRow {
-            at: said::moment(page.w, link.at, zone),
-            who: link.actor.unwrap_or_else(|| page.w.by_service.clone()),
-            what: said::act(page.w, &link.action, link.detail.as_deref()),
-            exact: said::exactly(link.at, zone),
-        })
-        .collect();
-    Ok(render(&TrailPage {
-        id,
-        reference: report.reference.unwrap_or_default(),
-        rows,
-        page,
-    }))
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn origin(w: &Words, member: &Colleague) -> Option<String> {
     let maker = match member.made_by.as_ref()? {
         // The names last: they may hold anything that can be seen.
         MadeBy::Member(name) => w.added_by.replace("{name}", name),
-        MadeBy::Recovery => w.added_with_paper.clone(),
+        MadeBy::Recovery => w.added_with_recovery_key.clone(),
     };
     Some(match member.confirmed_by.as_deref() {
         Some(name) => {

@@ -3,8 +3,8 @@
 use super::ROSTER;
 use crate::support::feature_server::{self, FeatureServer};
 use crate::support::pbx::{self, Pbx, SpeechEnds, Waiting};
-use crate::support::{NUMBER, TOKEN, TestLine, speech};
-use dutyline::simulator::call::{Heard, WaitingFor};
+use crate::support::{NUMBER, TOKEN, TestLine, speech, words};
+use dutyline::simulator::call::WaitingFor;
 use dutyline::simulator::dial_verb::Answering;
 use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::{Callbacks, Faults};
@@ -312,12 +312,7 @@ impl<'a> Phone<'a> {
     }
 
     fn heard(&self) -> String {
-        let heard = self.view.iter().flat_map(|view| &view.heard);
-        let words = heard.filter_map(|heard| match heard {
-            Heard::Say { say, .. } => Some(say.as_str()),
-            _ => None,
-        });
-        words.collect()
+        self.view.as_ref().map(words).unwrap_or_default()
     }
 
     pub async fn duty_hangs_up(&mut self) {

@@ -72,8 +72,7 @@ on_both_scenes! {
         assert!(line.unwrap().contains("WARN") && line.unwrap().contains("job=fetch"), "{line:?}");
         assert!(scene.banners(LEAD.0, LEAD.1).await.contains("keep failing (1)"));
         assert!(!scene.banners("li", "li's-password").await.contains("keep failing"), "for leads");
-        let metrics = client().get(format!("{}/metrics", scene.line.ops_url)).send().await.unwrap();
-        let metrics = metrics.text().await.unwrap();
+        let metrics = scene.line.metrics().await;
         assert!(metrics.contains(r#"dutyline_jobs{kind="fetch",state="failing"} 1"#), "{metrics}");
         let output = scene.line.cli(&["check"]).await;
         assert_eq!(output.status.code(), Some(1));

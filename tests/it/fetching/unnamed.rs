@@ -20,8 +20,7 @@ on_both_scenes! {
         let found = housekeeping::unnamed(&service.db, &service.recordings, later).await.unwrap();
         assert_eq!(found.iter().map(|file| &file.name).collect::<Vec<_>>(), [&stray]);
         let metric = async || {
-            let answer = client().get(format!("{}/metrics", scene.line.ops_url)).send().await;
-            let text = answer.unwrap().text().await.unwrap();
+            let text = scene.line.metrics().await;
             let line = text.lines().find(|line| line.starts_with("dutyline_recordings_unnamed "));
             line.unwrap().rsplit(' ').next().unwrap().to_owned()
         };

@@ -1,14 +1,18 @@
 //! The program itself: set up, served, killed and started again as an operator's machine would.
 
 use super::databases::Database;
+use super::queue::Job;
+use super::standin::StandIn;
+use super::webhooks::{Answered, Story, Webhook, speech};
 use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
 use dutyline::vault::recordings::MARKER;
+use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 /// The program, with its folder and database.
 pub struct Binary {
@@ -136,6 +140,13 @@ impl Binary {
         answer.text().await.expect("metrics")
     }
 
+    /// The status that readiness answers with.
+    pub async fn ready(&self) -> StatusCode {
+        let url = format!("{}/health/ready", self.ops_url);
+        let asked = self.client.get(url).send();
+        asked.await.expect("an answer").status()
+    }
+
     /// Waits until no job is left but the watch over a running call. A job that keeps failing is a failure.
     pub async fn quiet(&self) {
         let waiting = async {
@@ -158,6 +169,48 @@ impl Binary {
         if tokio::time::timeout(DEADLINE, waiting).await.is_err() {
             panic!("jobs left: {}\n{}", self.metrics().await, self.log());
         }
+    }
+
+    /// Sends a webhook, which is answered well.
+    pub async fn send(&self, webhook: &Webhook) -> Answered {
+        let answer = webhook.post(&self.client, &self.url).await.unwrap();
+        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+        answer
+    }
+
+    /// A call up to the end of its recording, which is [`speech`] and is there at `twilio`. The call goes on.
+    pub async fn speak(&self, twilio: &StandIn, story: &Story) {
+        let menu = self.send(&story.incoming()).await;
+        let key = story.key(menu.address("Gather", "action"), "1");
+        let guidance = self.send(&key).await;
+        twilio.record(story, &speech(), false);
+        let recorded = story.recorded(guidance.address("Record", "action"));
+        self.send(&recorded).await;
+    }
+
+    /// Makes the waiting jobs of a kind due.
+    pub async fn hurry(&self, kind: &str) {
+        let db = self.db().await;
+        queue::make_due(&db, kind).await;
+        db.close().await;
+    }
+
+    /// Waits until the jobs of a kind are as asked for. Gives them.
+    pub async fn until_jobs(&self, kind: &str, are_right: impl Fn(&[Job]) -> bool) -> Vec<Job> {
+        let db = self.db().await;
+        let waiting = async {
+            loop {
+                let mut jobs = queue::all(&db).await;
+                jobs.retain(|job| job.kind == kind);
+                if are_right(&jobs) {
+                    return jobs;
+                }
+                pause().await;
+            }
+        };
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        db.close().await;
+        waited.unwrap_or_else(|_| panic!("jobs of kind {kind}; {}", self.log()))
     }
 
     /// The folder it runs in, with its configuration and `data`.
@@ -203,6 +256,11 @@ impl Binary {
         child.try_wait().expect("its status").is_none()
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        ended(self.child.as_mut().expect("it was started")).await
+    }
+
     /// Ends the test.
     pub async fn finish(mut self) {
         self.kill().await;
@@ -218,6 +276,21 @@ impl Drop for Binary {
             let _ = child.wait();
         }
     }
+}
+
+/// Waits until a process has ended that was told to, for [`DEADLINE`] at most. A test that fails here leaves it to the
+/// process's owner to kill it.
+pub async fn ended(child: &mut Child) -> ExitStatus {
+    let ending = async {
+        loop {
+            if let Some(status) = child.try_wait().expect("its status") {
+                return status;
+            }
+            pause().await;
+        }
+    };
+    let ended = tokio::time::timeout(DEADLINE, ending).await;
+    ended.expect("the process ends in time")
 }
 
 /// The names of the files in a folder, sorted; without the marker of the folder of recordings.

@@ -54,11 +54,16 @@ impl<'a> Caller<'a> {
 
     /// With what goes wrong besides everything coming twice.
     pub async fn dial_with(line: &'a TestLine, faults: Faults) -> Self {
+        Self::dial_from(line, "+8613800138000", NUMBER, faults).await
+    }
+
+    /// The same from one number to another.
+    pub async fn dial_from(line: &'a TestLine, from: &str, to: &str, faults: Faults) -> Self {
         line.exchange.set_faults(Faults {
             twice: true,
             ..faults
         });
-        let view = line.exchange.dial("+8613800138000", NUMBER).await.unwrap();
+        let view = line.exchange.dial(from, to).await.unwrap();
         Self { line, view }
     }
 
@@ -67,22 +72,25 @@ impl<'a> Caller<'a> {
         self.words()
     }
 
+    /// Says [`speech`] `n`. Gives the words heard next.
     pub async fn say(&mut self, n: u8, end: SpeechEnd) -> String {
+        self.speak(speech(n), Some(end)).await
+    }
+
+    /// Says this and presses the hash key. Gives the words heard next.
+    pub async fn says(&mut self, said: &Bytes) -> String {
+        self.speak(said.clone(), Some(SpeechEnd::Key)).await
+    }
+
+    async fn speak(&mut self, said: Bytes, end: Option<SpeechEnd>) -> String {
         let exchange = &self.line.exchange;
-        self.view = exchange
-            .speak(&self.view.id, speech(n), Some(end))
-            .await
-            .unwrap();
+        self.view = exchange.speak(&self.view.id, said, end).await.unwrap();
         self.words()
     }
 
     /// Begins to speak and hangs up.
     pub async fn say_and_hang_up(&mut self, n: u8) {
-        let exchange = &self.line.exchange;
-        self.view = exchange
-            .speak(&self.view.id, speech(n), None)
-            .await
-            .unwrap();
+        self.speak(speech(n), None).await;
         self.hang_up().await;
     }
 
@@ -97,11 +105,7 @@ impl<'a> Caller<'a> {
     }
 
     pub fn words(&self) -> String {
-        let said = self.view.heard.iter().filter_map(|heard| match heard {
-            Heard::Say { say, .. } => Some(say.as_str()),
-            _ => None,
-        });
-        said.collect()
+        words(&self.view)
     }
 
     pub fn is_over(&self) -> bool {
@@ -161,6 +165,15 @@ impl TestLine {
             .unwrap()
             .expect("the program starts")
     }
+}
+
+/// The words a caller was told last.
+pub fn words(view: &PhoneView) -> String {
+    let said = view.heard.iter().filter_map(|heard| match heard {
+        Heard::Say { say, .. } => Some(say.as_str()),
+        _ => None,
+    });
+    said.collect()
 }
 
 /// What a program wrote, for a person.

@@ -27,8 +27,8 @@ pub mod timers;
 pub mod webhooks;
 
 pub use api::{Answer, Api, client};
-pub use binary::{Binary, names};
-pub use callers::{Caller, silence, speech, wav, wrote};
+pub use binary::{Binary, ended, names};
+pub use callers::{Caller, silence, speech, wav, words, wrote};
 pub use databases::{DEADLINE, Database, pause, until_one_waits};
 pub use own_postgres::OwnPostgres;
 
@@ -44,7 +44,7 @@ use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::members::Member;
 use dutyline::store::{self, Db, jobs};
-use dutyline::vault::passwords::NewPassword;
+use dutyline::vault::passwords::{self, NewPassword};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timers::ByHand;
@@ -101,6 +101,29 @@ macro_rules! on_both {
     (@change $change:ident) => { $change };
 }
 pub(crate) use on_both;
+
+/// Declares a test that runs on SQLite and on Postgres. The body gets the database, and makes of it what it needs.
+macro_rules! each_database {
+    ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
+        $(mod $name {
+            use super::*;
+
+            $(#[$meta])*
+            async fn body($database: Database) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                body(Database::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                body(Database::postgres().await).await;
+            }
+        })*
+    };
+}
+pub(crate) use each_database;
 
 /// A running line with its provider. The data folder goes with it.
 pub struct TestLine {
@@ -310,6 +333,7 @@ impl TestLine {
             id: random_id(),
             name: name.to_owned(),
             role: Role::Inspector.as_str().to_owned(),
+            wrapped: passwords::dummy().to_vec(),
             ..lead.clone()
         };
         store::members::insert(&mut tx, &member, clock.system_now())

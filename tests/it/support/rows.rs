@@ -1,7 +1,8 @@
-//! How many rows there are, past everything the service says.
+//! What the service says of itself, and how many rows there are, past everything it says.
 
 use super::TestLine;
 use dutyline::store::On;
+use reqwest::StatusCode;
 use std::collections::BTreeMap;
 
 const SCHEMA: &str = include_str!("../../../src/store/schema.sql");
@@ -33,6 +34,13 @@ impl TestLine {
         let url = format!("{}/metrics", self.ops_url);
         let asked = super::api::client().get(url).send();
         asked.await.expect("metrics").text().await.expect("text")
+    }
+
+    /// The status that readiness answers with.
+    pub async fn ready(&self) -> StatusCode {
+        let url = format!("{}/health/ready", self.ops_url);
+        let asked = super::api::client().get(url).send();
+        asked.await.expect("an answer").status()
     }
 
     /// A counter, as operators see it.

@@ -1,0 +1,170 @@
+//! What is done with a report: its recordings are heard, it is claimed, closed, written to. Forms lead back to its page.
+
+use super::form::Posted;
+use super::page::{Stop, Visit, in_words, status_of};
+use super::report::{App, Draft, page_of, report_id};
+use crate::desk::{DeskError, Invalid, moves, replies, writing};
+use crate::report::classification::{Classification, Scope};
+use crate::report::status::{Move, Outcome};
+use crate::service::Service;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+
+/// `GET /console/reports/{id}/recordings/{n}`. As the API does it.
+pub(super) async fn listen(
+    State(service): App,
+    Path((id, n)): Path<(String, usize)>,
+    visit: Visit,
+    headers: HeaderMap,
+) -> Result<Response, Stop> {
+    let id = report_id(&visit, &id)?;
+    crate::web::audio::respond(&service, &visit.inspector, id, n, &headers)
+        .await
+        .map_err(|error| visit.stop(error))
+}
+
+pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Claim).await
+}
+
+pub(super) async fn release(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Release).await
+}
+
+pub(super) async fn reopen(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
+    make(app, id, visit, Move::Reopen).await
+}
+
+async fn make(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    step: Move,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let done = moves::make(&service, &visit.inspector, uuid, step).await;
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
+}
+
+/// `POST /console/reports/{id}/close`. Whoever has it, or a lead; adds a sealed entry; in the trail.
+pub(super) async fn close(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let outcome = match form.get("outcome") {
+        "handled" => Some(Outcome::Handled {}),
+        "referred" => Some(Outcome::Referred {
+            destination: form.get("destination").to_owned(),
+        }),
+        "no_action" => Some(Outcome::NoAction {}),
+        "duplicate" => Some(Outcome::Duplicate {
+            of: Some(form.get("of").trim().to_owned()).filter(|of| !of.is_empty()),
+        }),
+        _ => None,
+    };
+    let done = match outcome {
+        Some(outcome) => moves::close(&service, &visit.inspector, uuid, &outcome).await,
+        None => Err(DeskError::Invalid(Invalid::Choice)),
+    };
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
+}
+
+/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn note(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    // Browsers send line ends as CR LF.
+    let text = form.get("text").replace("\r\n", "\n");
+    let done = writing::note(&service, &visit.inspector, uuid, &text).await;
+    let draft = Draft {
+        note: &text,
+        ..Draft::default()
+    };
+    after(&service, &visit, &id, done.map(drop), draft).await
+}
+
+/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn classify(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let scope = match form.get("scope") {
+        "in" => Some(Scope::In),
+        "out" => Some(Scope::Out),
+        _ => None,
+    };
+    let done = match scope {
+        Some(scope) => {
+            let classification = Classification {
+                scope,
+                disciplines: form.all("discipline"),
+                focuses: form.all("focus"),
+            };
+            writing::classify(&service, &visit.inspector, uuid, &classification).await
+        }
+        None => Err(DeskError::Invalid(Invalid::Choice)),
+    };
+    after(&service, &visit, &id, done.map(drop), Draft::default()).await
+}
+
+/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; in the trail.
+pub(super) async fn reply(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let uuid = report_id(&visit, &id)?;
+    let text = form.get("text").replace("\r\n", "\n");
+    let done = replies::write(&service, &visit.inspector, uuid, &text).await;
+    let draft = Draft {
+        reply: &text,
+        ..Draft::default()
+    };
+    after(&service, &visit, &id, done.map(drop), draft).await
+}
+
+/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line who have not written it; in the trail.
+pub(super) async fn approve(
+    State(service): App,
+    Path((id, entry)): Path<(String, String)>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let (uuid, entry) = (report_id(&visit, &id)?, report_id(&visit, &entry)?);
+    let done = replies::approve(&service, &visit.inspector, uuid, entry).await;
+    after(&service, &visit, &id, done, Draft::default()).await
+}
+
+/// Back to the report; with what went wrong and what was written, if it is something to be mended.
+async fn after(
+    service: &Service,
+    visit: &Visit,
+    id: &str,
+    done: Result<(), DeskError>,
+    draft: Draft<'_>,
+) -> Result<Response, Stop> {
+    let error = match done {
+        Ok(()) => {
+            return Ok(Redirect::to(&format!("/console/reports/{id}")).into_response());
+        }
+        Err(error) => error,
+    };
+    match in_words(visit.w, &error) {
+        Some(text) => {
+            let page = page_of(service, visit, id, Some(text.to_owned()), draft).await?;
+            Ok((status_of(&error), page).into_response())
+        }
+        None => Err(visit.stop(error)),
+    }
+}

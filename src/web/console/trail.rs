@@ -1,0 +1,59 @@
+//! Who did what with a report.
+
+use super::page::{Page, Stop, Visit, render};
+use super::report::{App, report_id};
+use super::said;
+use crate::desk::queue;
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+#[derive(Template)]
+#[template(path = "trail.html", config = "src/web/askama.toml")]
+struct TrailPage {
+    page: Page,
+    id: Uuid,
+    reference: String,
+    rows: Vec<TrailRow>,
+}
+
+struct TrailRow {
+    at: String,
+    exact: String,
+    who: String,
+    what: String,
+}
+
+/// `GET /console/reports/{id}/trail`. Members of the line; who did what with the report; looking is in the trail too.
+pub(super) async fn show(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+) -> Result<Response, Stop> {
+    let id = report_id(&visit, &id)?;
+    let (report, links) = queue::trail(&service, &visit.inspector, id)
+        .await
+        .map_err(|error| visit.stop(error))?;
+    let page = visit.page(&service, "report").await?;
+    let zone = service
+        .config
+        .line(&report.line)
+        .map_or(Tz::UTC, |line| line.schedule.timezone);
+    let rows = links
+        .into_iter()
+        .map(|link| TrailRow {
+            at: said::moment(page.w, link.at, zone),
+            who: link.actor.unwrap_or_else(|| page.w.by_service.clone()),
+            what: said::act(page.w, &link.action, link.detail.as_deref()),
+            exact: said::exactly(link.at, zone),
+        })
+        .collect();
+    Ok(render(&TrailPage {
+        id,
+        reference: report.reference.unwrap_or_default(),
+        rows,
+        page,
+    }))
+}
