@@ -58,18 +58,27 @@ pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }
 
-/// Waits for callers: how long they may take to press a key. Machine time, which `--clock` does not shift.
+/// Waits, in system time, for a provider that holds a connection. `--clock` does not shift it.
+///
+/// The two kinds of waiting are apart so that a test can end each `sleep` when it chooses, and skip every `pause`.
 pub trait Timers: Send + Sync {
-    /// Waits for so long.
+    /// Waits for an event, such as a key, at most this long.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+
+    /// Waits this long before a failed operation is tried again.
+    fn pause(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Timers that take as long as they say.
+/// Waits for the whole of the time given.
 pub struct RealTimers;
 
 impl Timers for RealTimers {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(time))
+    }
+
+    fn pause(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.sleep(time)
     }
 }
 

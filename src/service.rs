@@ -23,7 +23,7 @@ pub struct Service {
     pub config: Config,
     /// Line time and system time.
     pub clock: Clock,
-    /// Waits for callers, where the provider leaves that to us.
+    /// Waits for callers and before retries, for providers that hold a connection.
     pub timers: Arc<dyn Timers>,
     /// The database.
     pub db: Db,

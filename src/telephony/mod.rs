@@ -221,8 +221,11 @@ pub trait Conductor: Send + Sync {
     /// The provider's calls that have not ended. An error when the database does not answer.
     fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>>;
 
-    /// Waits.
+    /// Waits for an event, such as a key, at most this long.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
+
+    /// Waits this long before a failed operation is tried again.
+    fn pause(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
 /// Where a script's answers go: all addresses are absolute and carry call, line and step.

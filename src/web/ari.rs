@@ -113,4 +113,8 @@ impl Conductor for Conversation {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
         self.service.timers.sleep(time)
     }
+
+    fn pause(&self, time: Duration) -> BoxFuture<'static, ()> {
+        self.service.timers.pause(time)
+    }
 }

@@ -1,7 +1,7 @@
 //! Calls over an Asterisk: the stand-in dials our socket and does what it is told.
 
 use crate::support::pbx::{Faults, Pbx, Waiting};
-use crate::support::{DEADLINE, Database, NUMBER, OPEN, TOKEN, TestLine, sql, wav};
+use crate::support::{DEADLINE, Database, NUMBER, OPEN, TOKEN, TestLine, pause, sql, wav};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -258,17 +258,22 @@ on_both_with_pbx! {
         sql::run(line.db(), "ALTER TABLE recordings RENAME TO recordings_away", &[]).await;
         // No call knows of it: only this event tells of it.
         pbx.finish_recording(&name, speech(8));
-        until_refused(line).await;
+        // Longer than the first pauses between attempts, which are 1, 2, 4 and 8 s.
+        until_refused(line, 8).await;
         sql::run(line.db(), "ALTER TABLE recordings_away RENAME TO recordings", &[]).await;
         report(line, &[speech(8)]).await;
     }
 }
 
-/// Waits until something could not be written down.
-async fn until_refused(line: &TestLine) {
-    let refused = async { while line.counter("webhooks_blunt").await == 0 {} };
+/// Waits until at least `count` webhooks could not be written down.
+async fn until_refused(line: &TestLine, count: u64) {
+    let refused = async {
+        while line.counter("webhooks_blunt").await < count {
+            pause().await;
+        }
+    };
     let waited = tokio::time::timeout(DEADLINE, refused).await;
-    assert!(waited.is_ok(), "everything is written down");
+    assert!(waited.is_ok(), "fewer than {count} webhooks were refused");
 }
 
 async fn reqwest_status(url: &str) -> u16 {

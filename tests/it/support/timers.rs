@@ -1,13 +1,10 @@
-//! Timers that run out when the test says so: nobody in a test waits for a caller who presses nothing.
+//! Timers that run out when the test drops them, so that no test waits for the length of a timer.
 
 use dutyline::clock::Timers;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-
-/// Timers as short as this are pauses before a retry, and run out by themselves.
-const RETRY: Duration = Duration::from_secs(4);
 
 type Set = Vec<(Duration, oneshot::Sender<()>)>;
 
@@ -31,10 +28,6 @@ impl Default for ByHand {
 
 impl Timers for ByHand {
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        // What failed is tried again: a test waits for what comes of it, not for the pause.
-        if time <= RETRY {
-            return Box::pin(tokio::task::yield_now());
-        }
         let (sender, receiver) = oneshot::channel();
         self.set.lock().unwrap().push((time, sender));
         self.changed.send_modify(|count| *count += 1);
@@ -42,6 +35,11 @@ impl Timers for ByHand {
             // An error: it is dropped, and that is how it runs out.
             let _ = receiver.await;
         })
+    }
+
+    /// Does not wait: a test waits for the result of the next attempt, not for the pause before it.
+    fn pause(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::task::yield_now())
     }
 }
 

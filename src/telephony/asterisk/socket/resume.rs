@@ -30,7 +30,7 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
             break (running, channels);
         }
         warn!("what was running cannot be read; trying again");
-        wire.conductor.sleep(AGAIN).await;
+        wire.conductor.pause(AGAIN).await;
     };
     let known: HashMap<&str, &Running> = running
         .iter()
@@ -102,8 +102,8 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     Beginning::Resumed(Box::new(program), standing)
 }
 
-/// Notes the recordings on Asterisk's disk: when the connection begins, every [`LOOK`], and soon after a recording could not be
-/// noted.
+/// Notes the recordings on Asterisk's disk: when the connection begins, every [`LOOK`], and [`AGAIN`] after a recording
+/// could not be noted.
 async fn look_after_recordings(wire: &Arc<Wire>) {
     let mut pause = AGAIN;
     loop {
@@ -113,14 +113,14 @@ async fn look_after_recordings(wire: &Arc<Wire>) {
                 left,
                 "recordings on Asterisk's disk could not be noted; trying again"
             );
-            wire.conductor.sleep(pause).await;
+            wire.conductor.pause(pause).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
             continue;
         }
         pause = AGAIN;
         tokio::select! {
             () = wire.conductor.sleep(LOOK) => {}
-            () = wire.not_noted.notified() => wire.conductor.sleep(AGAIN).await,
+            () = wire.not_noted.notified() => wire.conductor.pause(AGAIN).await,
         }
     }
 }
@@ -135,7 +135,7 @@ async fn note_recordings(wire: &Arc<Wire>) -> usize {
                 warn!(%error, "the recordings on its disk cannot be listed; trying again")
             }
         }
-        wire.conductor.sleep(AGAIN).await;
+        wire.conductor.pause(AGAIN).await;
     };
     let mut left = 0;
     for name in names {
