@@ -198,6 +198,8 @@ pub struct StepRef {
 pub enum Conducted {
     /// A script.
     Script(Rendered),
+    /// A script made from configuration and clock alone: what the event told may not have been written down.
+    Blunt(Rendered),
     /// It is noted.
     Noted,
     /// It could not be written down, and is not acknowledged.

@@ -108,7 +108,7 @@ async fn webhook(
     let event = with_line(&service, provider.name(), &uri, event);
     let hook = hook(&uri);
     match conducted(&service, &provider, &hook, &event, begun).await {
-        Conducted::Script(rendered) => script(rendered),
+        Conducted::Script(rendered) | Conducted::Blunt(rendered) => script(rendered),
         Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
         Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -266,14 +266,14 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
     }
     // Whoever was rung is let go: nothing could be written down of what they take.
     if matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
-        return Conducted::Script(provider.render_taken(false));
+        return Conducted::Blunt(provider.render_taken(false));
     }
     let named = match hook {
         Hook::Step(at) => service.config.line(&at.line),
         _ => None,
     };
     let Some(line) = named.or_else(|| service.config.line_called(event.to.show())) else {
-        return Conducted::Script(conduct::not_in_service(service, provider));
+        return Conducted::Blunt(conduct::not_in_service(service, provider));
     };
     // Whoever has just spoken is thanked, and not asked to say it all again.
     let said = if event.recording.is_some() || event.unnamed.is_some() {
@@ -283,7 +283,7 @@ fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event)
         flow::blunt(line, service.clock.line_now(), records)
     };
     let line = conduct::fallback_line(service, provider.name(), line);
-    Conducted::Script(provider.render_blunt(&said, Some(&line)))
+    Conducted::Blunt(provider.render_blunt(&said, Some(&line)))
 }
 
 fn script(rendered: Rendered) -> Response {

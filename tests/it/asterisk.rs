@@ -121,11 +121,13 @@ on_both_with_pbx! {
     }
 
     async fn hanging_up_while_speaking(line, pbx) {
+        pbx.until_looked().await;
         let call = pbx.call(CALLER, NUMBER).await;
         pbx.press(&call, '1').await;
         pbx.hang_up(&call, Some(speech(2)));
         let report = report(line, &[speech(2)]).await;
         assert_eq!(entry(&report, "call")["reached"], "recording");
+        assert!(!pbx.has_looked(), "the recording was noted, so the disk need not be looked at");
     }
 
     async fn a_recording_told_of_after_the_end(line, pbx) {
@@ -263,6 +265,33 @@ on_both_with_pbx! {
         sql::run(line.db(), "ALTER TABLE recordings_away RENAME TO recordings", &[]).await;
         report(line, &[speech(8)]).await;
     }
+
+    async fn a_recording_answered_without_the_database_is_noted_soon_after(line, pbx) {
+        pbx.until_looked().await;
+        let call = pbx.call(CALLER, NUMBER).await;
+        pbx.press(&call, '1').await;
+        sql::run(line.db(), "ALTER TABLE recordings RENAME TO recordings_away", &[]).await;
+        pbx.speak(&call, speech(8), true).await;
+        // The answer, and the first look.
+        until_refused(line, 2).await;
+        sql::run(line.db(), "ALTER TABLE recordings_away RENAME TO recordings", &[]).await;
+        until_noted(line).await;
+        // The next connection finds that the call has ended.
+        pbx.disconnect();
+        pbx.dial_service(&line.url, TOKEN).await.unwrap();
+        report(line, &[speech(8)]).await;
+    }
+}
+
+/// Waits until a recording is written down.
+async fn until_noted(line: &TestLine) {
+    let noted = async {
+        while sql::number(line.db(), "SELECT count(*) FROM recordings").await == 0 {
+            pause().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, noted).await;
+    assert!(waited.is_ok(), "no recording was noted");
 }
 
 /// Waits until at least `count` webhooks could not be written down.

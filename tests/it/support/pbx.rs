@@ -444,7 +444,12 @@ number = "+8613800000002"
 
     /// Waits until the service has looked at every recording on the disk.
     pub async fn until_looked(&self) {
-        self.until(|| self.timers.has(&[LOOK])).await;
+        self.until(|| self.has_looked()).await;
+    }
+
+    /// True if the service has looked at every recording on the disk since a caller last did something here.
+    pub fn has_looked(&self) -> bool {
+        self.timers.has(&[LOOK])
     }
 
     /// Puts a recording on the disk that nobody is told of.

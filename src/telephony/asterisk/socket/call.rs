@@ -209,23 +209,20 @@ impl Call {
     }
 
     async fn conduct(&self, hook: &Hook, event: &Event) -> Option<Program> {
-        let program = match self.wire.conductor.conduct(hook, event).await {
-            Conducted::Script(rendered) => match serde_json::from_str::<Program>(&rendered.body) {
-                Ok(program) => Some(program),
-                Err(_) => {
-                    error!("an answer is no program; the call is hung up");
-                    None
-                }
-            },
-            Conducted::Noted => return None,
-            Conducted::Unavailable => None,
-        };
-        // An answer without a step may be the one that is given when the database does not answer.
-        let written = program.as_ref().is_some_and(|program| program.at.is_some());
-        if event.recording.is_some() && !written {
+        let conducted = self.wire.conductor.conduct(hook, event).await;
+        let is_written = matches!(
+            conducted,
+            Conducted::Script(_) | Conducted::Blunt(_) | Conducted::Noted
+        );
+        if event.recording.is_some() && !is_written {
             self.wire.not_noted.notify_one();
         }
-        program
+        let (Conducted::Script(rendered) | Conducted::Blunt(rendered)) = conducted else {
+            return None;
+        };
+        serde_json::from_str(&rendered.body)
+            .inspect_err(|_| error!("answer is not an Asterisk program; call hung up"))
+            .ok()
     }
 }
 
