@@ -20,8 +20,8 @@ use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
 use crate::store::{Db, members};
 use crate::telephony::{Provider, Voice};
+use crate::vault::blobs::Blobs;
 use crate::vault::receipts::Bench;
-use crate::vault::recordings::Recordings;
 use crate::vault::secret::ServiceSecret;
 use crate::work::slots::Slots;
 use crate::{web, work};
@@ -156,8 +156,8 @@ pub async fn build_with(
         tracing::warn!("{warning}");
     }
     let installation = installation::id(&db, &config, &secret).await?;
-    let recordings = Recordings::open(&config.recordings, installation);
-    tidy_recordings(&recordings)?;
+    let blobs = Blobs::open(&config.recordings, installation);
+    tidy_recordings(&blobs)?;
     for line in &config.lines {
         check_key(&db, line).await?;
     }
@@ -174,7 +174,7 @@ pub async fn build_with(
         db,
         health: Health::default(),
         secret,
-        recordings,
+        blobs,
         sounds,
         providers,
         wake: Notify::new(),
@@ -200,15 +200,12 @@ pub async fn build_with(
 
 /// Removes unfinished recordings of a process that was killed. Where the folder is not the installation's, calls are
 /// answered all the same: what is recorded stays at the provider.
-fn tidy_recordings(recordings: &Recordings) -> Result<(), StartError> {
-    if let Err(error) = recordings.check_marker() {
+fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
+    if let Err(error) = blobs.check_marker() {
         tracing::error!(%error, "recordings are neither sealed nor deleted at the provider until the folder is there");
         return Ok(());
     }
-    recordings
-        .make_private()
-        .map_err(|error| StartError::Failed(error.to_string()))?;
-    recordings.sweep().map(drop).map_err(|error| {
+    blobs.tidy().map(drop).map_err(|error| {
         StartError::Failed(format!(
             "the folder of recordings cannot be tidied: {error}"
         ))

@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, instant, random, random_id};
 use crate::store::{Db, StoreError, nodes};
-use crate::vault::recordings::MarkerError;
+use crate::vault::blobs::MarkerError;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

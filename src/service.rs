@@ -6,8 +6,8 @@ use crate::health::Health;
 use crate::sounds::Sounds;
 use crate::store::Db;
 use crate::telephony::Provider;
+use crate::vault::blobs::Blobs;
 use crate::vault::receipts::Bench;
-use crate::vault::recordings::Recordings;
 use crate::vault::secret::{Key, ServiceSecret};
 use crate::work::slots::Slots;
 use std::collections::BTreeMap;
@@ -33,8 +33,8 @@ pub struct Service {
     pub secret: ServiceSecret,
     /// Seals provider ids while they are needed.
     pub sid_key: Key,
-    /// The folder of sealed recordings.
-    pub recordings: Recordings,
+    /// Sealed recordings.
+    pub blobs: Blobs,
     /// What providers without a voice play.
     pub sounds: Arc<Sounds>,
     /// Providers by name.

@@ -7,8 +7,8 @@ use crate::login::Role;
 use crate::members::{self, Maker, MemberName, NewLineKey};
 use crate::store::members::{self as rows, Member};
 use crate::store::{Db, StoreError, Tx, installation};
+use crate::vault::blobs::{Blobs, MarkerError};
 use crate::vault::passwords::NewPassword;
-use crate::vault::recordings::{MarkerError, Recordings};
 use crate::vault::secret::ServiceSecret;
 use std::io;
 use std::path::Path;
@@ -88,7 +88,7 @@ pub async fn init_showing(
             "{error}; nothing was made, recovery keys that were shown are void"
         ))
     })?;
-    Recordings::make(&config.recordings, installation).map_err(|error| failed(&error))?;
+    Blobs::make(&config.recordings, installation).map_err(|error| failed(&error))?;
     db.close().await;
     Ok(made)
 }
@@ -131,7 +131,7 @@ async fn prepare_folder(
     installation: Uuid,
 ) -> Result<(), StartError> {
     let folder = &config.recordings;
-    match Recordings::open(folder, installation).check_marker() {
+    match Blobs::open(folder, installation).check_marker() {
         Ok(()) => Ok(()),
         Err(MarkerError::NoFolder(_) | MarkerError::NoMarker { .. })
             if !installation::has_recordings(tx).await? =>

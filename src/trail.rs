@@ -1,11 +1,10 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
-use crate::store::audit;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
-use crate::store::{Db, StoreError, Tx, members, replies};
+use crate::store::{Db, StoreError, Tx, audit, blobs as files, members, replies};
+use crate::vault::blobs::{Blobs, Digests};
 use crate::vault::chain::{self, Link};
 use crate::vault::entry::EntryKind;
-use crate::vault::recordings::Recordings;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -150,9 +149,9 @@ impl OfReport {
             && sealed.all(|row| self.0.recordings.contains_key(&row.id))
     }
 
-    /// Is this the SHA-256 of the recording's sealed file?
-    pub fn has_recording(&self, id: Uuid, sha256: &[u8; 32]) -> bool {
-        self.0.recordings.get(&id) == Some(sha256)
+    /// Are these the digests of the recording's sealed file?
+    pub fn has_recording(&self, id: Uuid, digests: &Digests) -> bool {
+        self.0.recordings.get(&id) == Some(&digests.committed())
     }
 }
 
@@ -164,7 +163,7 @@ impl OfReport {
 /// When the database fails.
 pub async fn verify(
     db: &Db,
-    recordings: &Recordings,
+    blobs: &Blobs,
     line: &str,
     expected: Option<(i64, [u8; 32])>,
 ) -> Result<Proof, StoreError> {
@@ -187,7 +186,7 @@ pub async fn verify(
             .wrong
             .push("the chain is shorter than the head kept elsewhere".into());
     }
-    things(&mut tx, recordings, line, committed, &mut proof).await?;
+    things(&mut tx, blobs, line, committed, &mut proof).await?;
     Ok(proof)
 }
 
@@ -232,7 +231,7 @@ async fn walk(
 /// Compares what is there with what was committed to: changed, added, missing.
 async fn things(
     tx: &mut Tx,
-    recordings: &Recordings,
+    blobs: &Blobs,
     line: &str,
     mut committed: Committed,
     proof: &mut Proof,
@@ -256,7 +255,7 @@ async fn things(
         }
     }
     for report in reports::all_of_line(tx, line).await? {
-        report_things(tx, recordings, &report, &mut committed, proof).await?;
+        report_things(tx, blobs, &report, &mut committed, proof).await?;
     }
     let missing = [
         ("line key", committed.line_keys),
@@ -274,7 +273,7 @@ async fn things(
 
 async fn report_things(
     tx: &mut Tx,
-    recordings: &Recordings,
+    blobs: &Blobs,
     report: &Report,
     committed: &mut Committed,
     proof: &mut Proof,
@@ -327,6 +326,7 @@ async fn report_things(
             proof,
         );
     }
+    let rows = files::of_report(tx, report.id).await?;
     for recording in reports::recordings(tx, report.id).await? {
         if recording.state == "sealed" {
             if !committed.has_place(recording.id, report.id, None) {
@@ -335,9 +335,13 @@ async fn report_things(
                     recording.id
                 ));
             }
-            let (store, file) = (recordings.clone(), recording.file);
-            let hash = move || store.sealed_sha256(file?).ok();
-            let found = tokio::task::spawn_blocking(hash).await.ok().flatten();
+            let (store, blob) = (blobs.clone(), rows.get(&recording.id).copied());
+            let digests = move || {
+                let blob = blob?;
+                let digests = store.digests(blob.object).ok()?;
+                (digests == blob.digests).then(|| digests.committed())
+            };
+            let found = tokio::task::spawn_blocking(digests).await.ok().flatten();
             let committed = &mut committed.recordings;
             compare(committed, recording.id, found, "recording", proof);
         }

@@ -1,6 +1,6 @@
 //! `dutyline audit verify`: is the trail whole, and everything sealed what it committed to?
 
-use super::{Failure, Outcome, one_line, open_db, open_recordings};
+use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::config::Config;
 use crate::trail;
 use crate::work::hex;
@@ -36,10 +36,10 @@ impl AuditCommand {
         };
         let head = verify.head.as_deref().map(parse_head).transpose()?;
         let db = open_db(&config).await?;
-        let recordings = open_recordings(&config, &db).await?;
+        let blobs = open_blobs(&config, &db).await?;
         let mut wrong = 0;
         for line in lines {
-            let proof = trail::verify(&db, &recordings, &line, head).await?;
+            let proof = trail::verify(&db, &blobs, &line, head).await?;
             for sentence in &proof.wrong {
                 println!("✗ {line}: {sentence}");
             }

@@ -11,7 +11,7 @@ use crate::line::hours::Phase;
 use crate::sounds;
 use crate::store::{Db, StoreError, jobs, members, strays};
 use crate::telephony::{Finding, Mute};
-use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
+use crate::vault::blobs::{Blobs, KEPT_UNNAMED};
 use crate::vault::secret::ServiceSecret;
 use crate::work::housekeeping;
 use clap::Args;
@@ -203,11 +203,11 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
         Err(error) => report.bad(&format!("database: {error}")),
     }
-    let recordings = belonging(config, &db, secret.ok().as_ref(), report).await;
+    let blobs = belonging(config, &db, secret.ok().as_ref(), report).await;
     failing_jobs(&db, report).await;
     stray_recordings(&db, report).await;
-    if let Some(recordings) = recordings {
-        unnamed_files(&recordings, &db, report).await;
+    if let Some(blobs) = blobs {
+        unnamed_files(&blobs, &db, report).await;
     }
     keys(config, &db, report).await;
     db.close().await;
@@ -219,7 +219,7 @@ async fn belonging(
     db: &Db,
     secret: Option<&ServiceSecret>,
     report: &mut Report,
-) -> Option<Recordings> {
+) -> Option<Blobs> {
     let found = async { installation::read(&mut db.read().await?).await }.await;
     let found = match found {
         Ok(found) => found,
@@ -234,11 +234,11 @@ async fn belonging(
             Err(error) => report.bad(&format!("service secret: {error}")),
         }
     }
-    let recordings = Recordings::open(&config.recordings, found.id);
-    match recordings.check_marker() {
+    let blobs = Blobs::open(&config.recordings, found.id);
+    match blobs.check_marker() {
         Ok(()) => {
             report.good("folder of recordings");
-            Some(recordings)
+            Some(blobs)
         }
         Err(error) => {
             report.bad(&error.to_string());
@@ -290,8 +290,8 @@ async fn failing_jobs(db: &Db, report: &mut Report) {
 }
 
 /// Files in the folder of recordings that no row names: what a crash, or a worker that lost its lease, left there.
-async fn unnamed_files(recordings: &Recordings, db: &Db, report: &mut Report) {
-    match housekeeping::unnamed(db, recordings, Clock::system().system_now()).await {
+async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
+    match housekeeping::unnamed(db, blobs, Clock::system().system_now()).await {
         Ok(files) if files.is_empty() => {
             report.good("every file in the folder of recordings belongs to a recording")
         }

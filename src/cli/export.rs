@@ -1,15 +1,16 @@
 //! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
 
 use super::member::recovery_key;
-use super::{Failure, Outcome, one_line, open_db, open_recordings};
+use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
+use crate::store::blobs::{self, Blob};
 use crate::store::members::LineKey;
 use crate::store::reports::{self, Report};
 use crate::store::{Tx, members};
+use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, EntryKind, open_entry};
-use crate::vault::recordings::Recordings;
 use crate::vault::seal::{Identity, OpenError, open_identity};
 use clap::Args;
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ impl Export {
             (id, _) => vec![one_line(&config, id.as_deref())?.id.clone()],
         };
         let db = open_db(&config).await?;
-        let recordings = open_recordings(&config, &db).await?;
+        let blobs = open_blobs(&config, &db).await?;
         if self.folder.exists() {
             return Err(Failure::Usage(format!(
                 "{} is there already; name a new folder",
@@ -60,7 +61,7 @@ impl Export {
         }
         for line in lines {
             let mut exporter = Exporter {
-                recordings: &recordings,
+                blobs: &blobs,
                 recovery: recovery.as_ref(),
                 line_keys: HashMap::new(),
                 folder: self.folder.join(&line),
@@ -96,7 +97,7 @@ impl Export {
 }
 
 struct Exporter<'a> {
-    recordings: &'a Recordings,
+    blobs: &'a Blobs,
     recovery: Option<&'a Identity>,
     line_keys: HashMap<Uuid, Identity>,
     folder: PathBuf,
@@ -228,18 +229,19 @@ impl Exporter<'_> {
         entries: &[Value],
         folder: &Path,
     ) -> Result<(), Failure> {
+        let files = blobs::of_report(tx, report.id).await?;
         for row in reports::recordings(tx, report.id).await? {
             if row.state != "sealed" {
                 continue;
             }
             let failed =
                 |error: std::io::Error| Failure::Failed(format!("recording {}: {error}", row.id));
-            let file = row
-                .file
+            let Blob { object, digests } = *files
+                .get(&row.id)
                 .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
             let Some(identity) = identity else {
                 let target = folder.join(format!("recording-{}.wav.padded.age", row.id));
-                self.recordings.copy_sealed(file, &target).map_err(failed)?;
+                self.blobs.copy_sealed(object, &target).map_err(failed)?;
                 continue;
             };
             let length = entries
@@ -250,8 +252,8 @@ impl Exporter<'_> {
                     Failure::Failed(format!("no entry tells the length of recording {}", row.id))
                 })?;
             let mut reader = self
-                .recordings
-                .reader(file, identity, length)
+                .blobs
+                .reader(object, &digests, identity, length)
                 .map_err(|error| damaged("recording", row.id, &error))?;
             let mut file = create(&folder.join(format!("recording-{}.wav", row.id)))?;
             std::io::copy(&mut reader, &mut file).map_err(failed)?;

@@ -32,8 +32,8 @@ use crate::hidden::Hidden;
 use crate::installation;
 use crate::simulator::phone;
 use crate::store::Db;
+use crate::vault::blobs::Blobs;
 use crate::vault::passwords::NewPassword;
-use crate::vault::recordings::Recordings;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -290,13 +290,13 @@ async fn open_db(config: &Config) -> Result<Db, Failure> {
 }
 
 /// The installation's folder of recordings; another one at its path is refused.
-async fn open_recordings(config: &Config, db: &Db) -> Result<Recordings, Failure> {
+async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
     let installation = installation::read(&mut db.read().await?)
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
-    let recordings = Recordings::open(&config.recordings, installation.id);
-    match recordings.check_marker() {
-        Ok(()) => Ok(recordings),
+    let blobs = Blobs::open(&config.recordings, installation.id);
+    match blobs.check_marker() {
+        Ok(()) => Ok(blobs),
         Err(error) => Err(Failure::Failed(error.to_string())),
     }
 }

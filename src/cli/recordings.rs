@@ -4,8 +4,8 @@ use super::{Failure, Outcome, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::installation;
-use crate::store::reports;
-use crate::vault::recordings::{KEPT_UNNAMED, Recordings};
+use crate::store::blobs;
+use crate::vault::blobs::{Blobs, KEPT_UNNAMED};
 use crate::work::housekeeping;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -39,20 +39,20 @@ impl RecordingsCommand {
         let installation = installation::read(&mut db.read().await?)
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
-        let recordings = Recordings::open(&config.recordings, installation.id);
+        let blobs = Blobs::open(&config.recordings, installation.id);
         // The files of another installation are named by no row of this one.
-        recordings
+        blobs
             .check_marker()
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let now = Clock::system().system_now();
         if command.remove {
-            let named = reports::files(&mut db.read().await?).await?;
-            let removed = recordings.remove_unnamed(&named, now).map_err(failed)?;
+            let named = blobs::objects(&mut db.read().await?).await?;
+            let removed = blobs.remove_unnamed(&named, now).map_err(failed)?;
             for file in &removed {
                 println!("removed {}", file.name);
             }
         }
-        let left = housekeeping::unnamed(&db, &recordings, now)
+        let left = housekeeping::unnamed(&db, &blobs, now)
             .await
             .map_err(Failure::Failed)?;
         for file in &left {

@@ -4,11 +4,12 @@ use super::{DeskError, Inspector, Result};
 use crate::members::confirming::{self, Judged};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
+use crate::store::blobs::{self, Blob};
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
+use crate::vault::blobs::Reader;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
-use crate::vault::recordings::Reader;
 use crate::vault::seal::{Identity, open_identity};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -74,7 +75,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
 pub struct Found {
     report: Report,
     recording: Uuid,
-    file: Uuid,
+    blob: Blob,
     length: u64,
     key: ReportKey,
 }
@@ -102,7 +103,9 @@ pub async fn recording(
     Ok(Found {
         length: recording.bytes.ok_or(DeskError::Missing)?,
         recording: recording.row.id,
-        file: recording.row.file.ok_or(DeskError::Missing)?,
+        blob: blobs::of_recording(&mut tx, recording.row.id)
+            .await?
+            .ok_or(DeskError::Missing)?,
         report: open.report,
         key,
     })
@@ -120,28 +123,22 @@ impl Found {
     ///
     /// A file that is not what it says it is, which is refused.
     pub async fn listen(self, service: &Service, inspector: &Inspector) -> Result<Reader> {
-        let (store, id, identity) = (
-            service.recordings.clone(),
-            self.recording,
-            self.key.identity,
-        );
-        let file = self.file;
-        let length = self.length;
+        let (id, identity) = (self.recording, self.key.identity);
+        let (Blob { object, digests }, length) = (self.blob, self.length);
         let damaged = |error: &dyn std::fmt::Display| {
             DeskError::Failed(format!("a sealed recording is damaged: {error}"))
         };
-        // Anybody can seal another recording to the report's key: what is played must be what the trail committed to.
-        let (sha256, reader) = tokio::task::spawn_blocking(move || {
-            let reader = store.reader(file, &identity, length);
-            (store.sealed_sha256(file), reader)
-        })
-        .await
-        .map_err(|_| DeskError::Failed("a worker stopped".into()))?;
-        let reader = reader.map_err(|error| damaged(&error))?;
-        let sha256 = sha256.map_err(|error| damaged(&error.kind()))?;
-        if !self.key.committed.has_recording(id, &sha256) {
+        // Anyone can seal another recording to the report's key: what is played must be what the trail committed to. The reader
+        // compares the header's digest; the rest of the object opens under that header alone.
+        if !self.key.committed.has_recording(id, &digests) {
             return Err(damaged(&"it is not the one the trail committed to"));
         }
+        let store = service.blobs.clone();
+        let open = move || store.reader(object, &digests, &identity, length);
+        let reader = tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|_| DeskError::Failed("a worker stopped".into()))?
+            .map_err(|error| damaged(&error))?;
         let mut tx = service.db.begin().await?;
         let action = "recording_opened";
         note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;

@@ -1,6 +1,6 @@
 //! What one session may have open at once, so that one browser or a stolen cookie cannot use up the service.
 
-use crate::vault::recordings::Reader;
+use crate::vault::blobs::Reader;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

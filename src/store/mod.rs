@@ -5,6 +5,7 @@
 //!
 //! | file | rows |
 //! |---|---|
+//! | [`blobs`] | sealed files |
 //! | [`calls`] | running calls, their steps |
 //! | [`cases`] | a call with its report, recordings and answers: loaded and written many at a time |
 //! | [`strays`] | recordings whose line is not known yet |
@@ -18,6 +19,7 @@
 //! | [`audit`] | the hash chain of each line |
 
 pub mod audit;
+pub mod blobs;
 pub mod calls;
 pub mod cases;
 pub mod hours;

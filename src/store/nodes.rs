@@ -17,6 +17,7 @@ statements! {
     LOCK_COUNTS = "INSERT INTO report_counts SELECT * FROM report_counts WHERE 1 = 0";
     LOCK_RECEIPTS = "INSERT INTO receipts SELECT * FROM receipts WHERE 1 = 0";
     LOCK_ENTRIES = "INSERT INTO entries SELECT * FROM entries WHERE 1 = 0";
+    LOCK_BLOBS = "INSERT INTO blobs SELECT * FROM blobs WHERE 1 = 0";
     LOCK_RECORDINGS = "INSERT INTO recordings SELECT * FROM recordings WHERE 1 = 0";
     LOCK_STRAYS = "INSERT INTO strays SELECT * FROM strays WHERE 1 = 0";
     LOCK_HOURS = "INSERT INTO call_hours SELECT * FROM call_hours WHERE 1 = 0";
@@ -25,7 +26,7 @@ statements! {
 }
 
 /// One statement for each table that webhooks and the jobs of a call insert into. None of them inserts a row.
-const WRITTEN_BY_CALLS: [Sql; 14] = [
+const WRITTEN_BY_CALLS: [Sql; 15] = [
     LOCK_CALLS,
     LOCK_STEPS,
     LOCK_JOBS,
@@ -35,6 +36,7 @@ const WRITTEN_BY_CALLS: [Sql; 14] = [
     LOCK_COUNTS,
     LOCK_RECEIPTS,
     LOCK_ENTRIES,
+    LOCK_BLOBS,
     LOCK_RECORDINGS,
     LOCK_STRAYS,
     LOCK_HOURS,

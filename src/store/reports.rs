@@ -2,10 +2,11 @@
 
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx};
+use super::{Result, StoreError, Tx, blobs};
 use crate::report::reference::Reference;
+use crate::vault::blobs::Stored;
 use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What the queue shows of a report.
@@ -110,12 +111,6 @@ row! {
         pub step: i32,
         /// `announced`, `sealed`, `absent`, `lost`.
         pub state: String,
-        /// The name of its file in the folder of recordings, when sealed.
-        pub file: Option<Uuid>,
-        /// Padded size in bytes, when sealed.
-        pub padded: Option<i64>,
-        /// SHA-256 of the sealed file.
-        pub sha256: Option<Vec<u8>>,
         /// Proven gone at the provider.
         pub deleted: bool,
         /// What became of one that was streamed to us, under the service secret; gone when the call is settled.
@@ -192,18 +187,18 @@ statements! {
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
         VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
     BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
-    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report
         WHERE recordings.source = (SELECT source FROM recordings WHERE id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
     BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
-    RECORDING_UNLOCKED = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+    RECORDING_UNLOCKED = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE recordings.id = $1";
-    RECORDING_BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+    RECORDING_BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE lookup = $1";
-    RECORDINGS = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, file, padded, sha256, deleted, outcome FROM recordings
+    RECORDINGS = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY step, recordings.id";
-    FILES = "SELECT file FROM recordings WHERE file IS NOT NULL";
-    SEAL = "UPDATE recordings SET state = 'sealed', file = $4, padded = $2, sha256 = $3 WHERE id = $1 AND state IN ('announced', 'lost')";
+    SEAL = "UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state IN ('announced', 'lost')";
+    SET_BLOB = "UPDATE recordings SET blob = (SELECT n FROM blobs WHERE id = $2) WHERE id = $1";
     SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
@@ -404,21 +399,19 @@ pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> 
     run!(tx, RECORDINGS, fetch_all, report)
 }
 
-/// The names of all files that rows name.
-pub async fn files(tx: &mut Tx) -> Result<HashSet<Uuid>> {
-    let found: Vec<(Uuid,)> = run!(tx, FILES, fetch_all)?;
-    Ok(found.into_iter().map(|(file,)| file).collect())
-}
-
-/// The recording is sealed in our store, in this file; false when it was not announced any more.
-pub async fn seal(
-    tx: &mut Tx,
-    id: Uuid,
-    file: Uuid,
-    padded: i64,
-    sha256: &[u8; 32],
-) -> Result<bool> {
-    Ok(run!(tx, SEAL, execute, id, padded, &sha256[..], file)? == 1)
+/// The recording is sealed in our store, as `stored`; `blob` becomes the id of its row there. False when the recording was not
+/// expected any more: then nothing was written.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn seal(tx: &mut Tx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
+    if run!(tx, SEAL, execute, id)? == 0 {
+        return Ok(false);
+    }
+    blobs::insert(tx, id, blob, stored).await?;
+    run!(tx, SET_BLOB, execute, id, blob)?;
+    Ok(true)
 }
 
 /// The recording will not come: `absent` (the provider made none) or `lost` (while it was streamed to us).

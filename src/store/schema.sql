@@ -140,6 +140,20 @@ CREATE TABLE replies (
 );
 CREATE INDEX replies_by_report ON replies (report);
 
+-- Every sealed file. Its object is never changed: what is sealed again is another one.
+CREATE TABLE blobs (
+    n             NUMBERED,
+    id            UUID NOT NULL UNIQUE,
+    report        BIGINT NOT NULL REFERENCES reports (n),
+    kind          TEXT NOT NULL,           -- recording; scans and packages come later
+    state         TEXT NOT NULL,           -- stored; later, at the end of its retention, deleted
+    padded        BIGINT NOT NULL,         -- padded size in bytes
+    sha256        BYTEA NOT NULL,          -- of the sealed object
+    header_sha256 BYTEA NOT NULL,          -- of its age header, with the nonce
+    object        UUID NOT NULL UNIQUE     -- `{object}.age` in the store of objects
+);
+CREATE INDEX blobs_by_report ON blobs (report);
+
 CREATE TABLE recordings (
     n       NUMBERED,
     id      UUID NOT NULL UNIQUE,
@@ -149,14 +163,13 @@ CREATE TABLE recordings (
     sid     BYTEA,                         -- the provider's name and id; erased when it is deleted there
     step    INTEGER NOT NULL,              -- the step that recorded it: the order of speaking
     state   TEXT NOT NULL,                 -- announced, sealed, absent, lost
-    file    UUID,                          -- `{file}.age` in the folder of recordings, when sealed
-    padded  BIGINT,                        -- padded size in bytes
-    sha256  BYTEA,                         -- of the sealed file
+    blob    BIGINT REFERENCES blobs (n),   -- when sealed
     outcome BYTEA,                         -- how one that was streamed ended, under the service secret; erased when settled
     deleted BOOLEAN NOT NULL               -- proven gone at the provider
 );
 CREATE INDEX recordings_by_report ON recordings (report);
 CREATE INDEX recordings_by_source ON recordings (source);
+CREATE INDEX recordings_by_blob ON recordings (blob) WHERE blob IS NOT NULL;
 
 -- A call, by the number of its report.
 CREATE TABLE calls (

@@ -25,6 +25,7 @@ pub struct Text {
 pub fn all() -> Vec<Text> {
     let fixed = [
         super::audit::STATEMENTS,
+        super::blobs::STATEMENTS,
         super::calls::STATEMENTS,
         super::hours::STATEMENTS,
         super::installation::STATEMENTS,

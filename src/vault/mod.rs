@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`seal`] | the one sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
 //! | [`entry`] | sealed entries of a report, which name where they belong |
-//! | [`recordings`] | sealed recordings in a folder, written and read as streams |
+//! | [`blobs`] | sealed recordings in a store of objects, written and read as streams |
 //! | [`secret`] | the service secret and the symmetric keys that come out of it |
 //! | [`passwords`] | a member's identity, wrapped under the password |
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
@@ -15,11 +15,11 @@
 //! [`crate::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
 //! asynchronous callers use `spawn_blocking`.
 
+pub mod blobs;
 pub mod chain;
 pub mod entry;
 pub mod passwords;
 pub mod receipts;
-pub mod recordings;
 pub mod seal;
 pub mod secret;
 pub mod session;

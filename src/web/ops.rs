@@ -31,8 +31,8 @@ pub(super) async fn ready(State(service): App) -> Response {
         warn!(%error, "not ready: the database cannot be written");
         return (StatusCode::SERVICE_UNAVAILABLE, "the database fails\n").into_response();
     }
-    let recordings = service.recordings.clone();
-    let folder = tokio::task::spawn_blocking(move || recordings.check_marker());
+    let blobs = service.blobs.clone();
+    let folder = tokio::task::spawn_blocking(move || blobs.check_marker());
     match tokio::time::timeout(FOLDER_LIMIT, folder).await {
         Ok(Ok(Ok(()))) => {}
         answer => {

@@ -11,7 +11,7 @@ use crate::telephony::jambonz::Jambonz;
 use crate::telephony::jambonz::listening::{Enough, Heard, Listening, SLACK};
 use crate::telephony::jambonz::verbs::Stream;
 use crate::telephony::wav::{UNTIL_THE_END, WavCheck, header};
-use crate::vault::recordings::{Stored, Writer};
+use crate::vault::blobs::{Stored, Writer};
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
 use futures_util::{Stream as Frames, StreamExt};
@@ -91,7 +91,7 @@ async fn sealed(
         .recipient
         .parse()
         .map_err(|_| super::unreadable("the report's key"))?;
-    let writer = service.recordings.writer(&recipient)?;
+    let writer = service.blobs.writer(&recipient)?;
     let (sender, chunks) = mpsc::channel::<Bytes>(WAITING);
     let at = hour(service.clock.line_now());
     let sealing = tokio::spawn(seal(writer, chunks, at));

@@ -2,6 +2,7 @@
 
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
+use crate::store::blobs;
 use crate::store::reports::{self, RecordingRow};
 use crate::telephony::{Provider, ProviderError};
 use chrono::TimeDelta;
@@ -78,14 +79,23 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
 
 /// Is our file there, and as it was sealed?
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
-    let Some(file) = recording.file else {
+    let mut tx = service.db.read().await?;
+    let Some(blob) = blobs::of_recording(&mut tx, recording.id).await? else {
         return Ok(false);
     };
-    let recordings = service.recordings.clone();
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(file)).await?;
-    match hash {
-        Ok(hash) => Ok(recording.sha256.as_deref() == Some(&hash[..])),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+    drop(tx);
+    let store = service.blobs.clone();
+    let digests = tokio::task::spawn_blocking(move || store.digests(blob.object)).await?;
+    match digests {
+        Ok(digests) => Ok(digests == blob.digests),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::InvalidData
+            ) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -13,7 +13,7 @@ use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{Db, calls};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Download, ProviderError};
-use crate::vault::recordings::Finished;
+use crate::vault::blobs::Finished;
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -81,7 +81,7 @@ async fn download(
         download = provider.fetch(&source.id) => download?,
         () = &mut window => return Err(too_slow()),
     };
-    let mut writer = service.recordings.writer(&recipient)?;
+    let mut writer = service.blobs.writer(&recipient)?;
     let (sender, mut chunks) = mpsc::channel::<Bytes>(8);
     let at = hour(service.clock.line_now());
     let sealing = tokio::task::spawn_blocking(move || {

@@ -5,8 +5,8 @@ use crate::clock::hour;
 use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{Db, StoreError, calls, members, nodes, reports};
-use crate::vault::recordings::{Recordings, Unnamed};
+use crate::store::{Db, StoreError, blobs, calls, members, nodes, reports};
+use crate::vault::blobs::{Blobs, Unnamed};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,16 +64,12 @@ pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
 /// # Errors
 ///
 /// When the database or the folder cannot be read.
-pub async fn unnamed(
-    db: &Db,
-    recordings: &Recordings,
-    now: DateTime<Utc>,
-) -> Result<Vec<Unnamed>, String> {
+pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<Unnamed>, String> {
     let before = now - MAY_BE_NAMED;
-    let named = async { reports::files(&mut db.read().await?).await };
+    let named = async { blobs::objects(&mut db.read().await?).await };
     let named = named.await.map_err(|error: StoreError| error.to_string())?;
-    let recordings = recordings.clone();
-    tokio::task::spawn_blocking(move || recordings.unnamed(&named, before))
+    let blobs = blobs.clone();
+    tokio::task::spawn_blocking(move || blobs.unnamed(&named, before))
         .await
         .map_err(|_| "a worker stopped".to_owned())?
         .map_err(|error| format!("the folder of recordings: {error}"))
@@ -85,7 +81,7 @@ pub async fn unnamed(
 ///
 /// When the database or the folder cannot be read.
 pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), String> {
-    let unnamed = unnamed(&service.db, &service.recordings, now).await?;
+    let unnamed = unnamed(&service.db, &service.blobs, now).await?;
     let count = unnamed.len();
     service.unnamed_files.store(count, Ordering::Relaxed);
     if count > 0 {

@@ -121,8 +121,8 @@ const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
 /// Fails the job unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
 /// nothing deleted at the provider on the strength of what is there.
 async fn own_folder(service: &Service) -> Result<(), Unfinished> {
-    let recordings = service.recordings.clone();
-    match tokio::task::spawn_blocking(move || recordings.check_marker()).await? {
+    let blobs = service.blobs.clone();
+    match tokio::task::spawn_blocking(move || blobs.check_marker()).await? {
         Ok(()) => Ok(()),
         Err(error) => {
             service.health.folder_is_missing(&error);

@@ -9,8 +9,8 @@ use crate::store::audit::{self, Act};
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{StoreError, Tx, calls};
+use crate::vault::blobs::Stored;
 use crate::vault::entry::EntryKind;
-use crate::vault::recordings::Stored;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -29,9 +29,9 @@ pub(super) struct Sound {
 
 /// What was written must be what is on disk now, before anything relies on it.
 pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), Unfinished> {
-    let (recordings, file) = (service.recordings.clone(), stored.file);
-    let hash = tokio::task::spawn_blocking(move || recordings.sealed_sha256(file)).await??;
-    if hash == stored.sealed_sha256 {
+    let (blobs, object) = (service.blobs.clone(), stored.object);
+    let digests = tokio::task::spawn_blocking(move || blobs.digests(object)).await??;
+    if digests == stored.digests {
         Ok(())
     } else {
         Err(Unfinished::Failed(
@@ -51,12 +51,10 @@ pub(super) async fn write_down(
     sound: &Sound,
 ) -> Result<bool, StoreError> {
     let now = service.clock.line_now();
-    let padded = i64::try_from(stored.padded).unwrap_or(i64::MAX);
-    let (file, hash) = (stored.file, &stored.sealed_sha256);
     // In the order in which webhooks lock them: the call, the report, the recording.
     let call = calls::by_recording(tx, report.id, recording.step).await?;
     reports::lock(tx, report.id).await?;
-    if !reports::seal(tx, recording.id, file, padded, hash).await? {
+    if !reports::seal(tx, recording.id, random_id(), stored).await? {
         return Ok(false);
     }
     add_entry(
@@ -86,7 +84,7 @@ pub(super) async fn write_down(
             action: "recording_sealed",
             report: Some(report.id),
             object: Some(recording.id),
-            digest: Some(stored.sealed_sha256),
+            digest: Some(stored.digests.committed()),
             ..Act::default()
         },
     );

@@ -194,7 +194,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
     calls::by_id(&mut webhook, call).await.unwrap();
     let mut tx = line.db().begin().await.unwrap();
     if let On::Postgres(tx) = tx.on() {
-        let announced = "UPDATE recordings SET state = 'announced', file = NULL";
+        let announced = "UPDATE recordings SET state = 'announced', blob = NULL";
         sqlx::query(announced).execute(&mut **tx).await.unwrap();
     }
     let now = line.service().clock.system_now();

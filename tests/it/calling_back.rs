@@ -86,7 +86,7 @@ async fn one_report(line: &TestLine, said: &[&Bytes]) -> Value {
 }
 
 async fn is_whole(line: &TestLine) {
-    let recordings = &line.service().recordings;
+    let recordings = &line.service().blobs;
     for line_id in &line.service().config.lines {
         let proof = trail::verify(line.db(), recordings, &line_id.line.id, None).await;
         assert_eq!(proof.unwrap().wrong, [""; 0]);

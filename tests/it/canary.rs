@@ -503,7 +503,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
     for item in fs::read_dir(house.data().join("recordings")).unwrap() {
         let item = item.unwrap();
         // Made by `init`, before anybody called.
-        if item.file_name() == dutyline::vault::recordings::MARKER {
+        if item.file_name() == dutyline::vault::blobs::MARKER {
             continue;
         }
         let modified = item.metadata().unwrap().modified().unwrap();

@@ -514,7 +514,7 @@ on_both! {
             assert_eq!(event, "changed");
         }
         assert_eq!(chen.get("/console/").await.status, StatusCode::SEE_OTHER);
-        let trail = dutyline::trail::verify(line.db(), &line.service().recordings, "fcg-6", None).await.unwrap();
+        let trail = dutyline::trail::verify(line.db(), &line.service().blobs, "fcg-6", None).await.unwrap();
         assert_eq!(trail.wrong, [""; 0]);
     }
 

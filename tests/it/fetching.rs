@@ -154,7 +154,7 @@ impl Scene {
     /// What is wrong with the audit trail and what it commits to.
     async fn trail(&self) -> Vec<String> {
         let service = self.line.service();
-        let proof = trail::verify(&service.db, &service.recordings, "fcg-5", None).await;
+        let proof = trail::verify(&service.db, &service.blobs, "fcg-5", None).await;
         proof.unwrap().wrong
     }
 }

@@ -211,6 +211,7 @@ async fn no_statement_reads_every_call() {
     insta::assert_snapshot!(slow.join("\n"), @"
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
     LINES: SCAN audit_heads USING COVERING INDEX sqlite_autoindex_audit_heads_1
+    OBJECTS: SCAN blobs USING COVERING INDEX sqlite_autoindex_blobs_2
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
     A_SEALED_RECORDING: SCAN recordings
     DUE: SCAN jobs USING INDEX jobs_by_time
@@ -233,7 +234,6 @@ async fn no_statement_reads_every_call() {
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY
     OF_SAME_SOURCE: USE TEMP B-TREE FOR ORDER BY
     RECORDINGS: USE TEMP B-TREE FOR ORDER BY
-    FILES: SCAN recordings
     RECEIPTS: USE TEMP B-TREE FOR ORDER BY
     COUNT: SCAN strays
     INSERT: USE TEMP B-TREE FOR ORDER BY

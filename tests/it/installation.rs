@@ -8,7 +8,7 @@ use crate::support::webhooks::{Story, speech};
 use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, configuration, sql, wav};
 use chrono::TimeDelta;
 use dutyline::clock::Clock;
-use dutyline::vault::recordings::MARKER;
+use dutyline::vault::blobs::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;

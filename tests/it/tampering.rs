@@ -15,6 +15,7 @@ use dutyline::store::StoreError;
 use dutyline::store::reports::{self, RecordingRow};
 use dutyline::telephony::Event;
 use dutyline::trail;
+use dutyline::vault::blobs::Digests;
 use dutyline::vault::chain;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
 use dutyline::vault::seal::{Identity, Recipient, seal_identity};
@@ -185,11 +186,49 @@ on_both! {
         scene.put_back().await;
 
         let id = dutyline::clock::random_id();
-        let sql = "INSERT INTO recordings (id, report, lookup, step, state, padded, sha256, deleted)
-            SELECT $1, n, $3, 99, 'sealed', 1, $3, TRUE FROM reports WHERE id = $2";
+        let sql = "INSERT INTO recordings (id, report, lookup, step, state, deleted)
+            SELECT $1, n, $3, 99, 'sealed', TRUE FROM reports WHERE id = $2";
         let lookup = dutyline::clock::random::<32>();
         change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
         scene.found("a row added", &[one], &[was_added("recording", id)]).await;
+        scene.is_whole("after all").await;
+    }
+
+    async fn rows_of_sealed_files_cannot_be_exchanged(line: TestLine) {
+        let scene = Scene::set(line).await;
+        let (db, [one, _]) = (scene.db(), scene.reports);
+        let [a, b, _] = &scene.recordings;
+        let at = format!("/reports/{one}/recordings/1");
+        let changed = [was_changed("recording", a.id)];
+        let set = "UPDATE blobs SET sha256 = $2, header_sha256 = $3 WHERE n = (SELECT blob FROM recordings WHERE id = $1)";
+        let put_back = async || {
+            let Digests { whole, header } = scene.blobs[&a.id].digests;
+            change(db, set, &[a.id.into(), whole[..].into(), header[..].into()]).await;
+        };
+        let honest = scene.blobs[&a.id].digests;
+
+        // Another file, and a row that agrees with it.
+        let sealed = std::fs::read(scene.file(a)).unwrap();
+        std::fs::write(scene.file(a), forged_recording(&scene, a).await).unwrap();
+        let forged = scene.line.service().blobs.digests(scene.blobs[&a.id].object).unwrap();
+        for digests in [forged, Digests { header: honest.header, ..forged }, Digests { header: forged.header, ..honest }] {
+            change(db, set, &[a.id.into(), digests.whole[..].into(), digests.header[..].into()]).await;
+            is_refusal("a file and its row", &scene.lead.get(&at).await);
+            scene.is_named("a file and its row", &changed).await;
+        }
+        std::fs::write(scene.file(a), &sealed).unwrap();
+        // The row alone.
+        is_refusal("a row", &scene.lead.get(&at).await);
+        scene.is_named("a row", &changed).await;
+        put_back().await;
+
+        let exchange = "UPDATE recordings SET blob = (SELECT blob FROM recordings WHERE id = $2) WHERE id = $1";
+        change(db, exchange, &[a.id.into(), b.id.into()]).await;
+        is_refusal("another file of the report", &scene.lead.get(&at).await);
+        scene.is_named("another file of the report", &changed).await;
+        let object = scene.blobs[&a.id].object;
+        let own = "UPDATE recordings SET blob = (SELECT n FROM blobs WHERE object = $2) WHERE id = $1";
+        change(db, own, &[a.id.into(), object.into()]).await;
         scene.is_whole("after all").await;
     }
 
@@ -324,7 +363,7 @@ on_both! {
         change(line.db(), "UPDATE reports SET received_hour = $1", &[before.into()]).await;
         housekeeping::tidy(line.service()).await.unwrap();
         assert_eq!(kinds().await, ["call"]);
-        let proof = trail::verify(line.db(), &line.service().recordings, LINE, None).await.unwrap();
+        let proof = trail::verify(line.db(), &line.service().blobs, LINE, None).await.unwrap();
         assert_eq!(proof.wrong, [""; 0]);
     }
 

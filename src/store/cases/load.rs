@@ -159,9 +159,6 @@ row! {
         sid: Option<Vec<u8>>,
         step: i32,
         state: String,
-        file: Option<Uuid>,
-        padded: Option<i64>,
-        sha256: Option<Vec<u8>>,
         deleted: bool,
         outcome: Option<Vec<u8>>,
     }
@@ -202,7 +199,7 @@ over_rows! {
         LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
         LEFT JOIN steps ON steps.call = calls.report AND steps.step = wanted.step";
     OF_CALLS = "WITH wanted (of, report) AS (", ["uuid", "uuid"],
-        ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, file, padded, sha256, deleted, outcome
+        ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, deleted, outcome
         FROM wanted JOIN reports ON reports.id = wanted.report JOIN recordings ON recordings.report = reports.n
         ORDER BY step, recordings.id";
     SOURCES = "WITH wanted (source) AS (", ["bytea"],
@@ -434,9 +431,6 @@ impl OfCall {
             sid: self.sid,
             step: self.step,
             state: self.state,
-            file: self.file,
-            padded: self.padded,
-            sha256: self.sha256,
             deleted: self.deleted,
             outcome: self.outcome,
         }

@@ -247,7 +247,7 @@ on_both! {
         change(line.db(), marked, &[third.id.into()]).await;
         assert_eq!(asks(line, &number(4), &receipt).await, silent);
         assert_ne!(lead.get(&format!("/reports/{id}")).await.status, StatusCode::OK);
-        let recordings = &line.service().recordings;
+        let recordings = &line.service().blobs;
         let wrong = trail::verify(line.db(), recordings, LINES[0], None).await.unwrap().wrong;
         assert_eq!(wrong, [format!("reply {} is marked as approved, and nobody approved it", third.id)]);
     }

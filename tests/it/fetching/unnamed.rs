@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::wrote;
-use dutyline::store::reports;
+use dutyline::store::blobs;
 use dutyline::work::housekeeping;
 
 on_both_scenes! {
@@ -17,7 +17,7 @@ on_both_scenes! {
         let service = scene.line.service();
         let now = service.clock.system_now();
         let later = now + TimeDelta::hours(2);
-        let found = housekeeping::unnamed(&service.db, &service.recordings, later).await.unwrap();
+        let found = housekeeping::unnamed(&service.db, &service.blobs, later).await.unwrap();
         assert_eq!(found.iter().map(|file| &file.name).collect::<Vec<_>>(), [&stray]);
         let metric = async || {
             let text = scene.line.metrics().await;
@@ -37,10 +37,10 @@ on_both_scenes! {
         }
         assert_eq!(names(&folder).len(), 2, "it is younger than 30 days");
         let mut tx = service.db.read().await.unwrap();
-        let named = reports::files(&mut tx).await.unwrap();
+        let named = blobs::objects(&mut tx).await.unwrap();
         drop(tx);
         let old = now + TimeDelta::days(31);
-        let removed = service.recordings.remove_unnamed(&named, old).unwrap();
+        let removed = service.blobs.remove_unnamed(&named, old).unwrap();
         assert_eq!(removed[0].name, stray);
         assert_eq!(names(&folder), [committed]);
         scene.all_is_well().await;

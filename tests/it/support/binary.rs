@@ -7,7 +7,7 @@ use super::webhooks::{Answered, Story, Webhook, speech};
 use super::{Api, DEADLINE, LEAD, OPEN, configuration, pause, queue};
 use dutyline::config::Config;
 use dutyline::store::Db;
-use dutyline::vault::recordings::MARKER;
+use dutyline::vault::blobs::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};

@@ -4,12 +4,14 @@ use super::LINE;
 use crate::support::sql::run;
 use crate::support::{Answer, Api, NUMBER, TestLine, wav};
 use dutyline::store::audit::{self, LinkRow};
+use dutyline::store::blobs::{self, Blob};
 use dutyline::store::reports::{self, EntryRow, RecordingRow};
 use dutyline::store::{Db, members};
 use dutyline::trail::{self, Proof};
 use dutyline::vault::seal::Recipient;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -22,6 +24,8 @@ pub struct Scene<'a> {
     pub shown: [Value; 2],
     /// The recordings of the first in order of speaking, and of the second.
     pub recordings: [RecordingRow; 3],
+    /// Their sealed files, by the id of the recording.
+    pub blobs: HashMap<Uuid, Blob>,
 }
 
 impl<'a> Scene<'a> {
@@ -40,10 +44,12 @@ impl<'a> Scene<'a> {
             .ok();
         let mut shown = [Value::Null, Value::Null];
         let mut rows = Vec::new();
+        let mut blobs = HashMap::new();
         let mut tx = line.db().read().await.unwrap();
         for (i, report) in reports.into_iter().enumerate() {
             shown[i] = lead.get(&format!("/reports/{report}")).await.ok();
             rows.extend(reports::recordings(&mut tx, report).await.unwrap());
+            blobs.extend(blobs::of_report(&mut tx, report).await.unwrap());
         }
         drop(tx);
         let Ok(recordings) = rows.try_into() else {
@@ -55,6 +61,7 @@ impl<'a> Scene<'a> {
             reports,
             shown,
             recordings,
+            blobs,
         };
         scene.is_whole("in the beginning").await;
         for table in KEPT {
@@ -68,7 +75,7 @@ impl<'a> Scene<'a> {
     }
 
     pub async fn verify(&self, head: Option<(i64, [u8; 32])>) -> Proof {
-        let recordings = &self.line.service().recordings;
+        let recordings = &self.line.service().blobs;
         trail::verify(self.db(), recordings, LINE, head)
             .await
             .unwrap()
@@ -119,8 +126,10 @@ impl<'a> Scene<'a> {
 
     /// The rows as they were, but for what the trail has noted since.
     pub async fn put_back(&self) {
-        for table in KEPT {
+        for table in KEPT.iter().rev() {
             run(self.db(), table.empty, &[]).await;
+        }
+        for table in &KEPT {
             run(self.db(), table.fill, &[]).await;
         }
     }
@@ -147,7 +156,7 @@ impl<'a> Scene<'a> {
     }
 
     pub fn file(&self, recording: &RecordingRow) -> PathBuf {
-        let name = recording.file.expect("it is sealed");
+        let name = self.blobs[&recording.id].object;
         self.line.recordings().join(format!("{name}.age"))
     }
 }
@@ -169,7 +178,8 @@ macro_rules! kept {
     };
 }
 
-const KEPT: [Kept; 3] = kept!["entries", "recordings", "report_keys"];
+/// A table that refers to another one stands behind it.
+const KEPT: [Kept; 4] = kept!["entries", "blobs", "recordings", "report_keys"];
 
 /// A 500 with nothing to learn from: the same words whatever was wrong.
 pub fn is_refusal(what: &str, answer: &Answer) {
@@ -216,12 +226,12 @@ pub fn is_missing(what: &str, id: Uuid) -> String {
 /// Another recording of the same length, sealed as the service seals, to the right report.
 pub async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let store = dutyline::vault::recordings::Recordings::make(folder.path(), Uuid::nil()).unwrap();
+    let store = dutyline::vault::blobs::Blobs::make(folder.path(), Uuid::nil()).unwrap();
     let mut writer = store.writer(&scene.recipient(row.report).await).unwrap();
     writer.write(&wav(b"forgd")).unwrap();
     let finished = writer
         .finish(scene.line.service().clock.line_now())
         .unwrap();
-    let name = finished.keep().file;
+    let name = finished.keep().object;
     std::fs::read(folder.path().join(format!("{name}.age"))).unwrap()
 }

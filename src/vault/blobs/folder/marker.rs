@@ -3,7 +3,7 @@
 //! When the file system with the recordings is not mounted, its mount point is an empty folder. What is sealed there is
 //! hidden by the next mount, and would be deleted at the provider.
 
-use super::Recordings;
+use super::Folder;
 use crate::private::{make_folder, new_private_file, sync_folder_of};
 use std::fs;
 use std::io::{self, Write};
@@ -51,24 +51,22 @@ impl From<MarkerError> for io::Error {
     }
 }
 
-impl Recordings {
+impl Folder {
     /// Makes the folder when it is missing, for the service's own user alone, and its marker file when that is missing.
     ///
     /// # Errors
     ///
     /// [`MarkerError::Foreign`], or the operating system's.
     pub fn make(folder: impl Into<PathBuf>, installation: Uuid) -> Result<Self, MarkerError> {
-        let recordings = Self::open(folder, installation);
-        match recordings.check_marker() {
+        let made = Self::open(folder, installation);
+        match made.read_marker() {
             Err(MarkerError::NoFolder(_) | MarkerError::NoMarker { .. }) => {
-                recordings
-                    .write_marker()
-                    .map_err(|source| recordings.io(source))?;
+                made.write_marker().map_err(|source| made.io(source))?;
             }
             checked => checked?,
         }
-        recordings.make_private()?;
-        Ok(recordings)
+        made.make_private().map_err(|source| made.io(source))?;
+        Ok(made)
     }
 
     /// Fails unless the folder is this installation's. Reads one small file.
@@ -76,7 +74,7 @@ impl Recordings {
     /// # Errors
     ///
     /// See [`MarkerError`].
-    pub fn check_marker(&self) -> Result<(), MarkerError> {
+    pub(super) fn read_marker(&self) -> Result<(), MarkerError> {
         let folder = || self.folder.clone();
         match fs::read_to_string(self.folder.join(MARKER)) {
             Ok(text) if text.trim().parse() == Ok(self.installation) => Ok(()),
@@ -96,21 +94,13 @@ impl Recordings {
     }
 
     /// Takes the permissions of other users away from the folder.
-    ///
-    /// # Errors
-    ///
-    /// [`MarkerError::Io`].
-    pub fn make_private(&self) -> Result<(), MarkerError> {
+    pub(super) fn make_private(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let private = || {
-                if fs::metadata(&self.folder)?.permissions().mode() & 0o077 != 0 {
-                    fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
-                }
-                Ok(())
-            };
-            private().map_err(|source| self.io(source))?;
+            if fs::metadata(&self.folder)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,105 @@
+//! Sealed files: where they are, how long, and what they are known by.
+
+use super::statements::{row, run, statements};
+use super::{Result, StoreError, Tx};
+use crate::vault::blobs::{Digests, Stored};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+row! {
+    struct BlobRow {
+        recording: Uuid,
+        object: Uuid,
+        sha256: Vec<u8>,
+        header_sha256: Vec<u8>,
+    }
+}
+
+/// A sealed file, as its row describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The random name of its object.
+    pub object: Uuid,
+    /// What it was sealed as.
+    pub digests: Digests,
+}
+
+statements! {
+    INSERT = "INSERT INTO blobs (id, report, kind, state, padded, sha256, header_sha256, object)
+        SELECT $2, report, 'recording', 'stored', $3, $4, $5, $6 FROM recordings WHERE id = $1";
+    OF_RECORDING = "SELECT recordings.id AS recording, object, sha256, header_sha256
+        FROM recordings JOIN blobs ON blobs.n = recordings.blob WHERE recordings.id = $1";
+    OF_REPORT = "SELECT recordings.id AS recording, object, sha256, header_sha256
+        FROM recordings JOIN blobs ON blobs.n = recordings.blob WHERE recordings.report = (SELECT n FROM reports WHERE id = $1)";
+    OBJECTS = "SELECT object FROM blobs";
+}
+
+impl BlobRow {
+    fn blob(self) -> Result<Blob> {
+        let digest = |bytes: Vec<u8>| {
+            let unreadable = StoreError::Unreadable("digest of a sealed file");
+            <[u8; 32]>::try_from(bytes).map_err(|_| unreadable)
+        };
+        Ok(Blob {
+            object: self.object,
+            digests: Digests {
+                whole: digest(self.sha256)?,
+                header: digest(self.header_sha256)?,
+            },
+        })
+    }
+}
+
+/// Adds the row of a recording's sealed file, under the id `blob`. `super::reports::seal` refers to it.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    recording: Uuid,
+    blob: Uuid,
+    stored: &Stored,
+) -> Result<()> {
+    run!(
+        tx,
+        INSERT,
+        execute,
+        recording,
+        blob,
+        i64::try_from(stored.padded).unwrap_or(i64::MAX),
+        &stored.digests.whole[..],
+        &stored.digests.header[..],
+        stored.object
+    )
+    .map(drop)
+}
+
+/// The sealed file of a recording, if it has one.
+///
+/// # Errors
+///
+/// [`StoreError::Unreadable`] when the row holds no digest, or when the database fails.
+pub async fn of_recording(tx: &mut Tx, recording: Uuid) -> Result<Option<Blob>> {
+    let found: Option<BlobRow> = run!(tx, OF_RECORDING, fetch_optional, recording)?;
+    found.map(BlobRow::blob).transpose()
+}
+
+/// The sealed files of a report's recordings, by the id of the recording. One whose row holds no digest is left out.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn of_report(tx: &mut Tx, report: Uuid) -> Result<HashMap<Uuid, Blob>> {
+    let found: Vec<BlobRow> = run!(tx, OF_REPORT, fetch_all, report)?;
+    let found = found.into_iter();
+    Ok(found
+        .filter_map(|row| Some((row.recording, row.blob().ok()?)))
+        .collect())
+}
+
+/// The names of all objects that rows name.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn objects(tx: &mut Tx) -> Result<HashSet<Uuid>> {
+    let found: Vec<(Uuid,)> = run!(tx, OBJECTS, fetch_all)?;
+    Ok(found.into_iter().map(|(object,)| object).collect())
+}

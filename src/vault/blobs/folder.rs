@@ -1,0 +1,227 @@
+//! Objects as files of a folder that only the service's own user can open.
+//!
+//! A file has its name whole and on disk, or not at all. Its times are set to the hour. (The time of the last change of the
+//! inode cannot be set; it shows when the file was finished on the running machine and in images of its disk, but not in
+//! backups.)
+
+mod marker;
+
+pub use marker::{MARKER, MarkerError};
+
+use super::port::{About, Listed, ObjectStore, Put};
+use crate::clock;
+use crate::private::{new_private_file, sync_folder, sync_folder_of};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, FileTimes, TryLockError};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use uuid::Uuid;
+
+/// The extension of unfinished files: `{name}.{node}.part`.
+const UNFINISHED: &str = "part";
+
+/// A folder of objects.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    folder: PathBuf,
+    installation: Uuid,
+    /// What this machine marks its unfinished files with.
+    node: String,
+}
+
+impl Folder {
+    /// The folder of an installation. Does not touch it: see [`ObjectStore::check_marker`].
+    pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
+        Self {
+            folder: folder.into(),
+            installation,
+            node: node(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn files(&self) -> io::Result<impl Iterator<Item = io::Result<(String, PathBuf)>>> {
+        Ok(fs::read_dir(&self.folder)?.map(|item| {
+            let item = item?;
+            let name = item.file_name().to_string_lossy().into_owned();
+            Ok((name, item.path()))
+        }))
+    }
+}
+
+impl ObjectStore for Folder {
+    fn check_marker(&self) -> Result<(), MarkerError> {
+        self.read_marker()
+    }
+
+    fn put(&self, name: &str) -> io::Result<Box<dyn Put>> {
+        self.check_marker()?;
+        let unfinished = format!("{name}.{}.{UNFINISHED}", self.node);
+        let temporary = Temporary(self.path(&unfinished));
+        let file = new_private_file(&temporary.0)?;
+        // Tells `tidy` that the file is being written. Where a file system has no locks, `tidy` deletes nothing.
+        let _ = file.lock();
+        Ok(Box::new(NewFile {
+            file: BufWriter::with_capacity(256 * 1024, file),
+            temporary,
+            path: self.path(name),
+        }))
+    }
+
+    fn about(&self, name: &str) -> io::Result<About> {
+        about(&fs::metadata(self.path(name))?)
+    }
+
+    fn get(&self, name: &str, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.path(name))?;
+        file.seek(SeekFrom::Start(range.start))?;
+        let length = range.end.saturating_sub(range.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).map_err(io::Error::other)?);
+        file.take(length).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<bool> {
+        let deleted = deleted(&self.path(name))?;
+        if deleted {
+            sync_folder(&self.folder)?;
+        }
+        Ok(deleted)
+    }
+
+    fn list(&self) -> io::Result<Vec<Listed>> {
+        let mut found = Vec::new();
+        for file in self.files()? {
+            let (name, path) = file?;
+            let is_unfinished = path.extension().is_some_and(|end| end == UNFINISHED);
+            if is_unfinished && matches!(lock(&path), Ok(Err(TryLockError::WouldBlock))) {
+                continue;
+            }
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => found.push(Listed {
+                    name,
+                    about: about(&metadata)?,
+                }),
+                Ok(_) => {}
+                // It was finished or deleted since the folder was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn tidy(&self) -> io::Result<usize> {
+        self.make_private()?;
+        let own = format!(".{}.{UNFINISHED}", self.node);
+        let mut swept = 0;
+        for file in self.files()? {
+            let (name, path) = file?;
+            // Without the lock it is not known whether the file is being written.
+            if name.ends_with(&own) && matches!(lock(&path), Ok(Ok(()))) {
+                swept += usize::from(deleted(&path)?);
+            }
+        }
+        if swept > 0 {
+            sync_folder(&self.folder)?;
+        }
+        Ok(swept)
+    }
+}
+
+/// Tries to lock an unfinished file, whose writer holds the lock; the outer error says that it cannot be opened, the inner one
+/// also that the file system has no locks.
+fn lock(path: &Path) -> io::Result<Result<(), TryLockError>> {
+    File::open(path).map(|file| file.try_lock())
+}
+
+/// Eight hex digits that stand for this machine: a hash of its id and its host name, the same in each of its processes.
+fn node() -> String {
+    let mut hasher = Sha256::new();
+    #[cfg(unix)]
+    hasher.update(rustix::system::uname().nodename().to_bytes());
+    // Not every system has this file; the host name alone is used there.
+    hasher.update(fs::read("/etc/machine-id").unwrap_or_default());
+    let hash = hasher.finalize();
+    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Deletes a file; false when it was not there.
+fn deleted(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn about(metadata: &fs::Metadata) -> io::Result<About> {
+    let modified: DateTime<Utc> = metadata.modified()?.into();
+    #[cfg(unix)]
+    let changed = {
+        use std::os::unix::fs::MetadataExt;
+        // The change time of the inode, which cannot be set.
+        DateTime::from_timestamp(metadata.ctime(), 0).unwrap_or(modified)
+    };
+    #[cfg(not(unix))]
+    let changed = modified;
+    Ok(About {
+        bytes: metadata.len(),
+        modified,
+        changed: changed.max(modified),
+    })
+}
+
+/// Times of a file on the hour.
+pub(super) fn hour_times(at: DateTime<Utc>) -> FileTimes {
+    let hour: SystemTime = clock::hour(at).into();
+    FileTimes::new().set_accessed(hour).set_modified(hour)
+}
+
+/// A file that is being written.
+struct NewFile {
+    // Before `temporary`, so that the file is closed when it is deleted.
+    file: BufWriter<File>,
+    temporary: Temporary,
+    path: PathBuf,
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Put for NewFile {
+    fn finish(self: Box<Self>, at: DateTime<Utc>) -> io::Result<()> {
+        let file = self.file.into_inner();
+        let file = file.map_err(io::IntoInnerError::into_error)?;
+        // Before the fsync, which then covers the times; after the last write, which would set them anew.
+        file.set_times(hour_times(at))?;
+        file.sync_all()?;
+        fs::rename(&self.temporary.0, &self.path)?;
+        sync_folder_of(&self.path)
+            // The name may not be on disk.
+            .inspect_err(|_| drop(fs::remove_file(&self.path)))
+    }
+}
+
+/// An unfinished file, deleted with this value. After the rename there is nothing left to delete: its random name is never
+/// used again.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,252 @@
+//! Sealed files ("blobs"): recordings now. Each is one age file in a store of objects, written and read as a stream.
+//!
+//! Plain audio never touches the disk: what is written is sealed 64 KiB at a time, and the unfinished object is as sealed as
+//! the finished one. Inside, zeros pad the audio to a Padmé length; the true length is in a sealed entry.
+//!
+//! Each object gets a random name (`{uuid}.age`) that is committed with its row, and is never written to or replaced after
+//! that: two workers at the same recording write two objects, and the row names one of them.
+//!
+//! A part of an object is shown after its header's digest was checked: who does not know the key that the header wraps
+//! cannot make other chunks open under that header. The whole is compared with its digest after it was written, before the
+//! provider's copy is deleted, and by `dutyline audit verify`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`port`] | the port to a store of objects |
+//! | [`folder`] | a folder as such a store |
+//! | `writing` | sealing an object while it is written |
+//! | `reading` | opening parts of an object |
+
+pub mod folder;
+pub mod port;
+mod reading;
+mod writing;
+
+pub use folder::{MARKER, MarkerError};
+pub use reading::Reader;
+pub use writing::{Finished, Stored, Writer, padme};
+
+use super::seal::{Identity, OpenError, Recipient};
+use crate::private::{new_private_file, sync_folder_of};
+use chrono::{DateTime, TimeDelta, Utc};
+use folder::Folder;
+use port::ObjectStore;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The extension of the names of objects.
+const SEALED: &str = ".age";
+/// Bytes of an object among which its header ends. The header for one recipient has a few hundred: age adds a stanza of random
+/// length.
+const LONGEST_HEADER: usize = 4096;
+/// Bytes of an object that are hashed or copied at once.
+const PIECE: u64 = 1024 * 1024;
+/// Objects that no row names are never deleted before they are as old as this.
+pub const KEPT_UNNAMED: TimeDelta = TimeDelta::days(30);
+
+/// All sealed files of an installation. Cheap to clone. Methods block.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// What a sealed object is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digests {
+    /// SHA-256 of all its bytes.
+    pub whole: [u8; 32],
+    /// SHA-256 of its header, with the nonce.
+    pub header: [u8; 32],
+}
+
+impl Digests {
+    /// What the trail commits to: SHA-256 of the header's digest and the digest of the whole, one after the other.
+    pub fn committed(&self) -> [u8; 32] {
+        let both = Sha256::new().chain_update(self.header);
+        both.chain_update(self.whole).finalize().into()
+    }
+}
+
+/// An object that no row names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unnamed {
+    /// When it was finished or written to last, whichever of its times is the latest.
+    pub at: DateTime<Utc>,
+    /// Its name in the store.
+    pub name: String,
+    /// Its size in bytes, sealed and padded.
+    pub bytes: u64,
+}
+
+impl Blobs {
+    /// The folder of sealed files of an installation. Does not touch it: see [`Blobs::check_marker`].
+    pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
+        let store = Arc::new(Folder::open(folder, installation));
+        Self { store }
+    }
+
+    /// Makes the folder when it is missing, for the service's own user alone, and its marker file when that is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkerError::Foreign`], or the operating system's.
+    pub fn make(folder: impl Into<PathBuf>, installation: Uuid) -> Result<Self, MarkerError> {
+        let store = Arc::new(Folder::make(folder, installation)?);
+        Ok(Self { store })
+    }
+
+    /// Fails unless the store is this installation's.
+    ///
+    /// # Errors
+    ///
+    /// See [`MarkerError`].
+    pub fn check_marker(&self) -> Result<(), MarkerError> {
+        self.store.check_marker()
+    }
+
+    /// Begins an object under a random name. It does not exist before [`Writer::finish`]. Fails where the store is not the
+    /// installation's own.
+    pub fn writer(&self, to: &Recipient) -> io::Result<Writer> {
+        Writer::new(Arc::clone(&self.store), to)
+    }
+
+    /// Opens an object for reading. `length` is the true one, from the sealed entry; the padding behind it is never shown.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Damaged`] when the header is another one than `digests` says, when the object was cut, whatever part is
+    /// read later, or when it is shorter than `length`.
+    pub fn reader(
+        &self,
+        object: Uuid,
+        digests: &Digests,
+        with: &Identity,
+        length: u64,
+    ) -> Result<Reader, OpenError> {
+        Reader::new(Arc::clone(&self.store), object, digests, with, length)
+    }
+
+    /// Digests of an object as the store has it now. Reads all of it.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] when it is missing; [`io::ErrorKind::InvalidData`] when it has no header.
+    pub fn digests(&self, object: Uuid) -> io::Result<Digests> {
+        let mut whole = Sha256::new();
+        let mut header_digest = None;
+        self.each_piece(object, |piece| {
+            if header_digest.is_none() {
+                let header = header(piece).ok_or(io::ErrorKind::InvalidData)?;
+                header_digest = Some(Sha256::digest(header).into());
+            }
+            whole.update(piece);
+            Ok(())
+        })?;
+        Ok(Digests {
+            whole: whole.finalize().into(),
+            header: header_digest.ok_or(io::ErrorKind::InvalidData)?,
+        })
+    }
+
+    /// Copies the sealed object, with its time, to a file, which must not be there yet.
+    pub fn copy_sealed(&self, object: Uuid, dest: &Path) -> io::Result<()> {
+        let about = self.store.about(&object_name(object))?;
+        let mut to = new_private_file(dest)?;
+        self.each_piece(object, |piece| to.write_all(piece))
+            .and_then(|()| to.set_times(folder::hour_times(about.modified)))
+            .and_then(|()| to.sync_all())
+            .and_then(|()| sync_folder_of(dest))
+            // Half a copy is worse than none.
+            .inspect_err(|_| drop(std::fs::remove_file(dest)))
+    }
+
+    /// Closes the store to other users, and deletes the unfinished objects that a crash of a process on this machine left;
+    /// returns their number. Unfinished objects that are still being written, or of other machines, are left alone.
+    pub fn tidy(&self) -> io::Result<usize> {
+        self.store.tidy()
+    }
+
+    /// The objects last changed before `before` that are not among `named`, the oldest first; also unfinished ones that are
+    /// not being written. Other files that stand in the store are left out.
+    pub fn unnamed(
+        &self,
+        named: &HashSet<Uuid>,
+        before: DateTime<Utc>,
+    ) -> io::Result<Vec<Unnamed>> {
+        let is_unnamed = |name: &str| match name.split_once('.') {
+            // `{uuid}.age`, and `{uuid}.age.{more}` while it is unfinished.
+            Some((object, end)) if format!(".{end}").starts_with(SEALED) => {
+                Uuid::parse_str(object).is_ok_and(|object| end != "age" || !named.contains(&object))
+            }
+            _ => false,
+        };
+        let listed = self.store.list()?.into_iter();
+        let mut found: Vec<Unnamed> = listed
+            .filter(|one| one.about.changed < before && is_unnamed(&one.name))
+            .map(|one| Unnamed {
+                at: one.about.changed,
+                name: one.name,
+                bytes: one.about.bytes,
+            })
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// Deletes the objects that are not among `named` and older than [`KEPT_UNNAMED`] at `now`; returns them.
+    pub fn remove_unnamed(
+        &self,
+        named: &HashSet<Uuid>,
+        now: DateTime<Utc>,
+    ) -> io::Result<Vec<Unnamed>> {
+        let old = self.unnamed(named, now - KEPT_UNNAMED)?;
+        for object in &old {
+            self.store.delete(&object.name)?;
+        }
+        Ok(old)
+    }
+
+    fn each_piece(
+        &self,
+        object: Uuid,
+        mut take: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let name = object_name(object);
+        let mut start = 0;
+        loop {
+            let piece = self.store.get(&name, start..start + PIECE)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            take(&piece)?;
+            start += piece.len() as u64;
+        }
+    }
+}
+
+fn object_name(object: Uuid) -> String {
+    format!("{object}{SEALED}")
+}
+
+/// The header at the beginning of an age file, with the nonce behind it: all that stands before the first chunk. `None` when
+/// it does not end within [`LONGEST_HEADER`].
+///
+/// Source: <https://age-encryption.org/v1>: the header ends with a line that begins with `---`; the nonce has 16 bytes.
+fn header(file: &[u8]) -> Option<&[u8]> {
+    const LAST_LINE: &[u8] = b"\n--- ";
+    const NONCE: usize = 16;
+    let head = &file[..file.len().min(LONGEST_HEADER)];
+    let last = head
+        .windows(LAST_LINE.len())
+        .position(|at| at == LAST_LINE)?
+        + LAST_LINE.len();
+    let line = head[last..].iter().position(|byte| *byte == b'\n')? + 1;
+    head.get(..last + line + NONCE)
+}
+
+#[cfg(test)]
+mod tests;
