@@ -7,11 +7,13 @@ mod check;
 mod error;
 mod file;
 mod keys;
+mod lines;
 mod mend;
 mod prompts;
 mod shape;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use lines::Lines;
 pub use prompts::PromptsConfig;
 
 use crate::hidden::Hidden;
@@ -50,7 +52,7 @@ pub struct Config {
     /// Who carries the calls. At least one.
     pub providers: Vec<ProviderConfig>,
     /// The lines. At least one.
-    pub lines: Vec<LineConfig>,
+    pub lines: Lines,
 }
 
 /// Where the database is.
@@ -270,24 +272,18 @@ impl Config {
 
     /// The line with this id.
     pub fn line(&self, id: &str) -> Option<&Line> {
-        self.lines
-            .iter()
-            .map(|entry| &entry.line)
-            .find(|line| line.id == id)
+        self.lines.by_id(id).map(|(_, entry)| &entry.line)
     }
 
-    /// The line somebody dialled, in whatever spelling.
+    /// The line with this dialled number, in any spelling of it.
     pub fn line_dialled(&self, dialled: &str) -> Option<&Line> {
-        self.lines
-            .iter()
-            .map(|entry| &entry.line)
-            .find(|line| line.is_dialled(dialled))
+        self.lines.dialled(dialled)
     }
 
     /// The line a call is for, by what its provider says was dialled. Where that is not said, or cannot be read, it is for the
     /// only line there is.
     pub fn line_called(&self, dialled: &str) -> Option<&Line> {
-        match (dialled, self.lines.as_slice()) {
+        match (dialled, &self.lines[..]) {
             ("", [only]) => Some(&only.line),
             _ => self.line_dialled(dialled),
         }

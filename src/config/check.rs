@@ -10,11 +10,13 @@ use address::{public_address, web_address};
 
 use super::error::{ConfigError, ConfigErrors, Source};
 use super::file::{File, Server};
-use super::{Config, DatabaseAddress, LineConfig, ProviderConfig, ProviderSettings};
+use super::{Config, DatabaseAddress, LineConfig, Lines, ProviderConfig, ProviderSettings};
 use super::{keys, shape};
 use crate::hidden::Hidden;
+use crate::line::number::NumberIndex;
 use serde::Deserialize;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -129,7 +131,7 @@ impl Checker<'_> {
             recordings: recordings?,
             secret_file: self.folder.join(secret_file?.get_ref()),
             providers: providers.into_iter().collect::<Option<_>>()?,
-            lines: lines.into_iter().collect::<Option<_>>()?,
+            lines: Lines::new(lines.into_iter().collect::<Option<_>>()?),
             prompts: prompts?,
         })
     }
@@ -173,28 +175,26 @@ impl Checker<'_> {
                 complain(name, "another provider has this name");
             }
         }
+        let mut ids = HashSet::new();
+        let mut numbers = NumberIndex::default();
+        for (i, entry) in lines.iter().enumerate() {
+            for number in entry.iter().flat_map(|entry| entry.line.numbers()) {
+                numbers.insert(number, i);
+            }
+        }
         for (i, written) in file.line.iter().enumerate() {
             let written = written.get_ref();
-            let mut before = file.line[..i].iter();
-            if before.any(|other| same(&other.get_ref().id, &written.id)) {
+            if let Some(id) = &written.id
+                && !ids.insert(id.get_ref())
+            {
                 complain(&written.id, "another line has this id");
             }
             let Some(own) = &lines[i] else { continue };
             let own = &own.line;
-            let others = lines.iter().enumerate();
-            let others: Vec<_> = others
-                .filter(|(j, _)| *j != i)
-                .filter_map(|(j, other)| Some((j, &other.as_ref()?.line)))
-                .collect();
             let texts = written.number.iter().chain(&written.answers);
-            let numbers = std::iter::once(&own.number).chain(&own.answers);
-            for (text, number) in texts.zip(numbers) {
+            for (text, number) in texts.zip(own.numbers()) {
                 // Of two lines with one number, the first is told.
-                let clash = others
-                    .iter()
-                    .filter(|(j, _)| *j > i)
-                    .any(|(_, other)| other.numbers().any(|their| their.clashes_with(number)));
-                if clash {
+                if numbers.clashing(number).any(|other| *other > i) {
                     self.note(
                         self.source
                             .here(text.span())
@@ -203,8 +203,7 @@ impl Checker<'_> {
                 }
             }
             for (written, person) in written.roster.iter().zip(&own.roster.people) {
-                let mut known = lines.iter().flatten();
-                if known.any(|entry| entry.line.is_dialled(person.number.show())) {
+                if numbers.find(person.number.show()).is_some() {
                     complain(
                         &written.get_ref().number,
                         "a line of this configuration has this number, and would ring itself",
