@@ -43,6 +43,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
+    /// How many connections to Postgres the service makes at most.
+    pub connections: Connections,
     /// The folder of sealed recordings.
     pub recordings: PathBuf,
     /// The file of the service secret.
@@ -62,6 +64,29 @@ pub enum DatabaseAddress {
     Sqlite(PathBuf),
     /// A Postgres address; it may hold a password.
     Postgres(Hidden<String>),
+}
+
+/// The most connections that a process makes to Postgres for each part of the service. SQLite has one writer and its
+/// readers instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// For webhooks.
+    pub webhooks: u32,
+    /// For jobs, housekeeping and metrics.
+    pub jobs: u32,
+    /// For the console and the API.
+    pub console: u32,
+}
+
+impl Default for Connections {
+    /// 20 in all: five nodes fit into the 100 that a Postgres server takes unless it is told otherwise.
+    fn default() -> Self {
+        Self {
+            webhooks: 6,
+            jobs: 6,
+            console: 8,
+        }
+    }
 }
 
 impl DatabaseAddress {

@@ -51,12 +51,12 @@ pub struct Spoken {
 ///
 /// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let open = open_all(&mut tx, inspector, report).await?;
     drop(tx);
     // Opening takes time, and a caller may be waiting for the database: only the note is written.
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     note_opening(
         service,
         &mut tx,
@@ -90,7 +90,7 @@ pub async fn recording(
     id: Uuid,
     n: usize,
 ) -> Result<Found> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let key = report_key(&mut tx, inspector, &report).await?;
     let open = open_with(&mut tx, report, &key).await?;
@@ -142,7 +142,7 @@ impl Found {
         if !self.key.committed.has_recording(id, &sha256) {
             return Err(damaged(&"it is not the one the trail committed to"));
         }
-        let mut tx = service.db.begin().await?;
+        let mut tx = service.db.console.begin().await?;
         let action = "recording_opened";
         note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;
         tx.commit().await?;

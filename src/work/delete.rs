@@ -13,7 +13,7 @@ use tracing::error;
 const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(recording) = recording
@@ -26,7 +26,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
         own_folder(service).await?;
-        let mut tx = service.db.read().await?;
+        let mut tx = service.db.jobs.read().await?;
         let others = reports::of_same_source(&mut tx, recording.id).await?;
         drop(tx);
         // The other call's copy may have to be fetched yet.
@@ -45,13 +45,13 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         };
         if !provider.capabilities().deletes {
             // It stays there as long as the account keeps recordings, and nobody is told otherwise.
-            let mut tx = service.db.begin().await?;
+            let mut tx = service.db.jobs.begin().await?;
             job.done(&mut tx).await?;
             return Ok(tx.commit().await?);
         }
         prove_gone(provider.as_ref(), &source.id).await?;
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     reports::set_deleted(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
