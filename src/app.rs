@@ -8,7 +8,7 @@ pub use providers::make_provider;
 use crate::clock::{Clock, RealTimers, Timers};
 use crate::conduct::guesses::Guesses;
 use crate::conduct::{Batches, Fetches, LineKeys};
-use crate::config::{Config, ConfigError, ConfigErrors, LineConfig};
+use crate::config::{Config, ConfigError, ConfigErrors, LineConfig, Lines};
 use crate::desk::{self, live::Live};
 use crate::exposure;
 use crate::health::Health;
@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::refusals::Refusals;
 use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
-use crate::store::{Db, members};
+use crate::store::{Databases, Db, StoreError, members};
 use crate::telephony::{Provider, Voice};
 use crate::vault::blobs::Blobs;
 use crate::vault::receipts::Bench;
@@ -146,7 +146,7 @@ pub async fn build_with(
     }
     let secret = ServiceSecret::load(&config.secret_file)
         .map_err(|error| StartError::Failed(error.to_string()))?;
-    let db = installation::open_database(&config.database)
+    let db = installation::open_databases(&config)
         .await
         .map_err(StartError::Failed)?;
     check_durability(&db, &clock).await?;
@@ -155,12 +155,10 @@ pub async fn build_with(
     for warning in config.warnings().into_iter().chain(exposed) {
         tracing::warn!("{warning}");
     }
-    let installation = installation::id(&db, &config, &secret).await?;
+    let installation = installation::id(&db.webhooks, &config, &secret).await?;
     let blobs = Blobs::open(&config.recordings, installation);
     tidy_recordings(&blobs)?;
-    for line in &config.lines {
-        check_key(&db, line).await?;
-    }
+    check_keys(&db.webhooks, &config.lines).await?;
     let receipts = Bench::start()
         .map_err(|error| StartError::Failed(format!("no thread can be started: {error}")))?;
     if providers.values().any(|p| !p.capabilities().has_voice) {
@@ -217,7 +215,7 @@ pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses 
 
 /// Callers must not be told that a report is kept before it is on a disk. A service whose clock is shifted is not for
 /// real callers, and only warns.
-async fn check_durability(db: &Db, clock: &Clock) -> Result<(), StartError> {
+async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartError> {
     match (db.syncs_to_disk().await, clock.shift()) {
         (Ok(true), _) => Ok(()),
         (Ok(false), None) => Err(StartError::Failed(NO_FSYNC.into())),
@@ -230,24 +228,28 @@ async fn check_durability(db: &Db, clock: &Clock) -> Result<(), StartError> {
 }
 
 /// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
-async fn check_key(db: &Db, entry: &LineConfig) -> Result<(), StartError> {
-    let failed = |error: crate::store::StoreError| StartError::Failed(error.to_string());
-    let mut tx = db.read().await.map_err(failed)?;
-    let key = members::current_key(&mut tx, &entry.line.id)
+async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
+    let keys = async { members::current_keys(&mut db.read().await?).await };
+    let keys = keys
         .await
-        .map_err(failed)?;
-    let id = &entry.line.id;
-    let Some(key) = key else {
-        return Err(StartError::Failed(format!(
-            "line {id} has no key yet; run `dutyline init --lead NAME --password-file FILE`"
-        )));
-    };
-    match &entry.pinned_key {
-        Some(pinned) if pinned.to_string() != key.recipient => Err(StartError::Failed(format!(
-            "line {id} has another key in the database than the one pinned in the configuration; find out who changed it before anybody calls"
-        ))),
-        _ => Ok(()),
+        .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;
+    for LineConfig { line, pinned_key } in lines {
+        let id = &line.id;
+        let Some(recipient) = keys.get(id) else {
+            return Err(StartError::Failed(format!(
+                "line {id} has no key yet; run `dutyline init --lead NAME --password-file FILE`"
+            )));
+        };
+        if pinned_key
+            .as_ref()
+            .is_some_and(|pinned| pinned.to_string() != *recipient)
+        {
+            return Err(StartError::Failed(format!(
+                "line {id} has another key in the database than the one pinned in the configuration; find out who changed it before anybody calls"
+            )));
+        }
     }
+    Ok(())
 }
 
 /// The service at work: two listeners, the job runner, housekeeping.

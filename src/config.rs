@@ -7,11 +7,13 @@ mod check;
 mod error;
 mod file;
 mod keys;
+mod lines;
 mod mend;
 mod prompts;
 mod shape;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use lines::Lines;
 pub use prompts::PromptsConfig;
 
 use crate::hidden::Hidden;
@@ -41,6 +43,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
+    /// How many connections to Postgres the service makes at most.
+    pub connections: Connections,
     /// The folder of sealed recordings.
     pub recordings: PathBuf,
     /// The file of the service secret.
@@ -50,7 +54,7 @@ pub struct Config {
     /// Who carries the calls. At least one.
     pub providers: Vec<ProviderConfig>,
     /// The lines. At least one.
-    pub lines: Vec<LineConfig>,
+    pub lines: Lines,
 }
 
 /// Where the database is.
@@ -60,6 +64,29 @@ pub enum DatabaseAddress {
     Sqlite(PathBuf),
     /// A Postgres address; it may hold a password.
     Postgres(Hidden<String>),
+}
+
+/// The most connections that a process makes to Postgres for each part of the service. SQLite has one writer and its
+/// readers instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// For webhooks.
+    pub webhooks: u32,
+    /// For jobs, housekeeping and metrics.
+    pub jobs: u32,
+    /// For the console and the API.
+    pub console: u32,
+}
+
+impl Default for Connections {
+    /// 20 in all: five nodes fit into the 100 that a Postgres server takes unless it is told otherwise.
+    fn default() -> Self {
+        Self {
+            webhooks: 6,
+            jobs: 6,
+            console: 8,
+        }
+    }
 }
 
 impl DatabaseAddress {
@@ -270,24 +297,18 @@ impl Config {
 
     /// The line with this id.
     pub fn line(&self, id: &str) -> Option<&Line> {
-        self.lines
-            .iter()
-            .map(|entry| &entry.line)
-            .find(|line| line.id == id)
+        self.lines.by_id(id).map(|(_, entry)| &entry.line)
     }
 
-    /// The line somebody dialled, in whatever spelling.
+    /// The line with this dialled number, in any spelling of it.
     pub fn line_dialled(&self, dialled: &str) -> Option<&Line> {
-        self.lines
-            .iter()
-            .map(|entry| &entry.line)
-            .find(|line| line.is_dialled(dialled))
+        self.lines.dialled(dialled)
     }
 
     /// The line a call is for, by what its provider says was dialled. Where that is not said, or cannot be read, it is for the
     /// only line there is.
     pub fn line_called(&self, dialled: &str) -> Option<&Line> {
-        match (dialled, self.lines.as_slice()) {
+        match (dialled, &self.lines[..]) {
             ("", [only]) => Some(&only.line),
             _ => self.line_dialled(dialled),
         }

@@ -4,7 +4,7 @@ use crate::app::StartError;
 use crate::clock::random_id;
 use crate::config::{Config, DatabaseAddress};
 use crate::store::installation::{self as rows, Installation};
-use crate::store::{Db, StoreError, Tx};
+use crate::store::{Databases, Db, StoreError, Tx};
 use crate::vault::secret::ServiceSecret;
 use std::path::Path;
 use subtle::ConstantTimeEq;
@@ -33,6 +33,21 @@ fn check_value(secret: &ServiceSecret, id: Uuid) -> [u8; 32] {
 ///
 /// A sentence for the operator.
 pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
+    check_file(address)?;
+    Db::open(address).await
+}
+
+/// The same for the service, with its connections.
+///
+/// # Errors
+///
+/// A sentence for the operator.
+pub async fn open_databases(config: &Config) -> Result<Databases, String> {
+    check_file(&config.database)?;
+    Databases::open(&config.database, config.connections).await
+}
+
+fn check_file(address: &DatabaseAddress) -> Result<(), String> {
     if let DatabaseAddress::Sqlite(path) = address
         && !path.exists()
     {
@@ -41,7 +56,7 @@ pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
             path.display()
         ));
     }
-    Db::open(address).await
+    Ok(())
 }
 
 /// Why the service cannot use this database.

@@ -132,7 +132,7 @@ pub async fn log_in(
     password: impl Into<Password>,
     from: Origin,
 ) -> Result<LoggedIn, LoginError> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let found = members::by_name(&mut tx, name).await?;
     drop(tx);
     let known = found
@@ -151,7 +151,7 @@ pub async fn log_in(
         created_at: now,
         seen_at: now,
     };
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     // The password may have been changed, or the member disabled, while this login waited for its turn.
     if rights::unchanged(&mut tx, &member).await?.is_none() {
         return Err(LoginError::Wrong);
@@ -196,7 +196,7 @@ pub async fn is_right(
     let proved = prove(service, Try::Session(session), found, password.into()).await;
     if matches!(proved, Err(LoginError::SessionOver)) {
         // Again where the first time failed, and for the pages that are open.
-        end_session(&service.db, &session).await?;
+        end_session(&service.db.console, &session).await?;
         service.live.session_ended();
     }
     Ok(proved?.1)
@@ -227,7 +227,10 @@ async fn prove(
     };
     // A task of its own: a client that hangs up does not give its turn to its next try while this one still works, and what
     // is wrong is counted all the same.
-    let (db, wrong) = (service.db.clone(), service.metrics.logins_wrong.clone());
+    let (db, wrong) = (
+        service.db.console.clone(),
+        service.metrics.logins_wrong.clone(),
+    );
     let who = found.as_ref().map(|member| member.id);
     let opening = tokio::spawn(async move {
         let opened = passwords::unwrap(lane, wrapped, password).await;
@@ -259,7 +262,7 @@ async fn prove(
 ///
 /// When the database fails.
 pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let ended = members::session(&mut tx, &token.hash()).await?;
     members::delete_session(&mut tx, &token.hash()).await?;
     tx.commit().await?;
@@ -291,7 +294,7 @@ pub async fn authenticate(
 ) -> Result<Option<Authenticated>, StoreError> {
     let hash = token.hash();
     let now = service.clock.system_now();
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let Some(session) = members::session(&mut tx, &hash).await? else {
         return Ok(None);
     };
@@ -308,7 +311,7 @@ pub async fn authenticate(
         return Ok(None);
     };
     if by == Use::Member && now - session.seen_at > TOUCH {
-        let mut tx = service.db.begin().await?;
+        let mut tx = service.db.console.begin().await?;
         members::touch_session(&mut tx, &hash, now).await?;
         tx.commit().await?;
     }
@@ -327,7 +330,7 @@ pub async fn authenticate(
 /// When the database fails.
 pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreError> {
     let now = service.clock.system_now();
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let session = members::session(&mut tx, hash).await?;
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }

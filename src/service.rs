@@ -4,7 +4,7 @@ use crate::clock::{Clock, Timers};
 use crate::config::Config;
 use crate::health::Health;
 use crate::sounds::Sounds;
-use crate::store::Db;
+use crate::store::Databases;
 use crate::telephony::Provider;
 use crate::vault::blobs::Blobs;
 use crate::vault::receipts::Bench;
@@ -25,8 +25,8 @@ pub struct Service {
     pub clock: Clock,
     /// Waits for callers and before retries, for providers that hold a connection.
     pub timers: Arc<dyn Timers>,
-    /// The database.
-    pub db: Db,
+    /// The database, as webhooks, jobs and the console reach it.
+    pub db: Databases,
     /// Whether commits to the database succeed.
     pub health: Health,
     /// The service secret.

@@ -57,9 +57,7 @@ impl Demo {
         config.recordings = folder.path.join("recordings");
         config.secret_file = folder.path.join("service.key");
         config.providers = vec![provider.clone()];
-        for line in &mut config.lines {
-            line.pinned_key = None;
-        }
+        config.lines.unpin_keys();
         let (clock, why) = match &self.clock {
             Some(_) => (super::clock(self.clock.as_deref())?, "as --clock says"),
             None => (

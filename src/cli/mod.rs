@@ -308,7 +308,7 @@ fn one_line<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a crate::line:
         .iter()
         .map(|entry| entry.line.id.as_str())
         .collect();
-    match (id, config.lines.as_slice()) {
+    match (id, &config.lines[..]) {
         (Some(id), _) => config.line(id).ok_or_else(|| {
             Failure::Usage(format!(
                 "there is no line {id}; there are {}",

@@ -84,7 +84,7 @@ pub async fn stream_key(
     provider: &str,
     call: Uuid,
 ) -> Result<Option<Hidden<String>>, StoreError> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.webhooks.read().await?;
     let call = calls::by_id_unlocked(&mut tx, call).await?;
     let sid = call
         .and_then(|call| call.sid)
@@ -127,7 +127,7 @@ enum Begun {
 }
 
 async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Begun, StoreError> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.webhooks.begin().await?;
     let Some(call) = calls::by_id(&mut tx, stream.call).await? else {
         return Ok(Begun::Never);
     };
@@ -175,7 +175,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
 ///
 /// When the database fails.
 pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), StoreError> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.webhooks.begin().await?;
     reports::give_up(&mut tx, recording, "absent").await?;
     tx.commit().await
 }
@@ -261,7 +261,7 @@ async fn until_there(
     lookup: &[u8; 32],
 ) -> Result<Option<RecordingRow>, StoreError> {
     loop {
-        let mut tx = service.db.read().await?;
+        let mut tx = service.db.webhooks.read().await?;
         let row = reports::recording_by_lookup(&mut tx, lookup).await?;
         drop(tx);
         match row.as_ref().map(|row| row.state.as_str()) {

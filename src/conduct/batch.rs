@@ -179,7 +179,7 @@ fn open(batch: &[Waiting]) -> Vec<bool> {
 async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
     let metrics = &service.metrics;
     let begun = instant();
-    let mut tx = service.db.begin_ahead().await?;
+    let mut tx = service.db.webhooks.begin_ahead().await?;
     let wanted: Vec<Wanted> = (batch.iter())
         .map(|waiting| waiting.prepared.wanted(service))
         .collect();

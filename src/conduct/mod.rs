@@ -102,7 +102,7 @@ pub async fn keep_without_call(
     let Some(fact) = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent) else {
         return Ok(());
     };
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.webhooks.begin().await?;
     facts::keep_stray(service, &mut tx, provider.name(), event, fact).await?;
     tx.commit().await?;
     service.wake.notify_one();
@@ -120,7 +120,7 @@ async fn keep_unknown(
     if event.recording.is_some() {
         return keep_without_call(service, provider, event).await;
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.webhooks.begin().await?;
     facts::ask_about_call(service, &mut tx, provider.name(), event, lookup).await?;
     tx.commit().await?;
     service.wake.notify_one();

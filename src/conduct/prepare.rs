@@ -215,7 +215,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
     let (id, recipient) = match kept {
         Some(kept) => kept,
         None => {
-            let mut tx = service.db.read().await?;
+            let mut tx = service.db.webhooks.read().await?;
             let key = members::current_key(&mut tx, &line.id)
                 .await?
                 .ok_or(StoreError::Unreadable("line key"))?;
@@ -228,9 +228,8 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
         }
     };
     // With another key than the pinned one, its owner could read what callers say.
-    let lines = &service.config.lines;
-    let entry = lines.iter().find(|entry| entry.line.id == line.id);
-    if let Some(pinned) = entry.and_then(|entry| entry.pinned_key.as_ref())
+    let entry = service.config.lines.by_id(&line.id);
+    if let Some(pinned) = entry.and_then(|(_, entry)| entry.pinned_key.as_ref())
         && *pinned != recipient
     {
         service.line_keys.forget(&line.id);
@@ -295,7 +294,7 @@ impl Prepared {
         };
         let of_facts = matches!(self.hook, Hook::Status | Hook::Recording(_))
             || (self.hook == Hook::Fallback && self.is_of_end());
-        let only = match config.lines.as_slice() {
+        let only = match &config.lines[..] {
             [only] if of_facts => Some(&only.line),
             _ => None,
         };

@@ -65,7 +65,7 @@ pub(super) async fn look_up(
     if Receipt::parse(keys.show()).is_err() {
         return Ok(LookedUp::NoReceipt);
     }
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.webhooks.read().await?;
     let call = calls::by_lookup_unlocked(&mut tx, lookup).await?;
     drop(tx);
     let Some(call) = call.filter(|call| call.id == at.call) else {
@@ -91,7 +91,7 @@ pub(super) async fn look_up(
         service.metrics.receipts_late.inc();
         return Ok(LookedUp::NoTime);
     };
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.webhooks.read().await?;
     let report = match reports::by_receipt(&mut tx, &derived.lookup, &call.line).await? {
         ByReceipt::Report(report) => report,
         ByReceipt::Shared => return Ok(LookedUp::Shared),

@@ -9,13 +9,18 @@ mod roster;
 use address::{public_address, web_address};
 
 use super::error::{ConfigError, ConfigErrors, Source};
-use super::file::{File, Server};
-use super::{Config, DatabaseAddress, LineConfig, ProviderConfig, ProviderSettings};
+use super::file::{File, Server, Storage};
+use super::{
+    Config, Connections, DatabaseAddress, LineConfig, Lines, ProviderConfig, ProviderSettings,
+};
 use super::{keys, shape};
 use crate::hidden::Hidden;
+use crate::line::number::NumberIndex;
 use serde::Deserialize;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use toml::Spanned;
@@ -110,6 +115,7 @@ impl Checker<'_> {
         let public_url = self.given(&server.public_url, |text| self.public_url(text));
         let trusted_proxies = self.each(&server.trusted_proxies, |proxy| self.trusted_proxy(proxy));
         let database = self.given(&storage.database, |text| self.database(text));
+        let connections = self.connections(storage, database.as_ref());
         let recordings = self.given(&storage.recordings, |text| self.recordings(text));
         let secret_file = storage.secret_file.as_ref();
         let providers = file.provider.iter();
@@ -126,10 +132,11 @@ impl Checker<'_> {
             public_url: public_url?,
             trusted_proxies: trusted_proxies?,
             database: database?,
+            connections: connections?,
             recordings: recordings?,
             secret_file: self.folder.join(secret_file?.get_ref()),
             providers: providers.into_iter().collect::<Option<_>>()?,
-            lines: lines.into_iter().collect::<Option<_>>()?,
+            lines: Lines::new(lines.into_iter().collect::<Option<_>>()?),
             prompts: prompts?,
         })
     }
@@ -173,28 +180,26 @@ impl Checker<'_> {
                 complain(name, "another provider has this name");
             }
         }
+        let mut ids = HashSet::new();
+        let mut numbers = NumberIndex::default();
+        for (i, entry) in lines.iter().enumerate() {
+            for number in entry.iter().flat_map(|entry| entry.line.numbers()) {
+                numbers.insert(number, i);
+            }
+        }
         for (i, written) in file.line.iter().enumerate() {
             let written = written.get_ref();
-            let mut before = file.line[..i].iter();
-            if before.any(|other| same(&other.get_ref().id, &written.id)) {
+            if let Some(id) = &written.id
+                && !ids.insert(id.get_ref())
+            {
                 complain(&written.id, "another line has this id");
             }
             let Some(own) = &lines[i] else { continue };
             let own = &own.line;
-            let others = lines.iter().enumerate();
-            let others: Vec<_> = others
-                .filter(|(j, _)| *j != i)
-                .filter_map(|(j, other)| Some((j, &other.as_ref()?.line)))
-                .collect();
             let texts = written.number.iter().chain(&written.answers);
-            let numbers = std::iter::once(&own.number).chain(&own.answers);
-            for (text, number) in texts.zip(numbers) {
+            for (text, number) in texts.zip(own.numbers()) {
                 // Of two lines with one number, the first is told.
-                let clash = others
-                    .iter()
-                    .filter(|(j, _)| *j > i)
-                    .any(|(_, other)| other.numbers().any(|their| their.clashes_with(number)));
-                if clash {
+                if numbers.clashing(number).any(|other| *other > i) {
                     self.note(
                         self.source
                             .here(text.span())
@@ -203,8 +208,7 @@ impl Checker<'_> {
                 }
             }
             for (written, person) in written.roster.iter().zip(&own.roster.people) {
-                let mut known = lines.iter().flatten();
-                if known.any(|entry| entry.line.is_dialled(person.number.show())) {
+                if numbers.find(person.number.show()).is_some() {
                     complain(
                         &written.get_ref().number,
                         "a line of this configuration has this number, and would ring itself",
@@ -279,6 +283,44 @@ impl Checker<'_> {
                 "not a database; write sqlite:data/dutyline.db or postgres://user@host/name",
             )
         }
+    }
+
+    /// A part of the service may need a second connection before it gives the first one back, so none has fewer than two.
+    fn connections(
+        &self,
+        storage: &Storage,
+        database: Option<&DatabaseAddress>,
+    ) -> Option<Connections> {
+        const BOUNDS: RangeInclusive<u32> = 2..=500;
+        let default = Connections::default();
+        let Some(written) = &storage.connections else {
+            return Some(default);
+        };
+        if let Some(DatabaseAddress::Sqlite(_)) = database {
+            let message =
+                "only Postgres has these; SQLite has one writer and its readers, so leave it out";
+            return self.keep(self.wrong(written, message));
+        }
+        let written = written.get_ref();
+        let of = |written: &Option<Spanned<i64>>, default, unit| {
+            self.keep(self.number_in(written.as_ref(), default, BOUNDS, unit))
+        };
+        let webhooks = of(
+            &written.webhooks,
+            default.webhooks,
+            " connections for webhooks",
+        );
+        let jobs = of(&written.jobs, default.jobs, " connections for jobs");
+        let console = of(
+            &written.console,
+            default.console,
+            " connections for the console",
+        );
+        Some(Connections {
+            webhooks: webhooks?,
+            jobs: jobs?,
+            console: console?,
+        })
     }
 
     fn recordings(&self, text: &Spanned<String>) -> Result<PathBuf, ConfigError> {

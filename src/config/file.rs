@@ -38,6 +38,16 @@ pub(super) struct Storage {
     pub database: Option<Spanned<String>>,
     pub recordings: Option<Spanned<String>>,
     pub secret_file: Option<Spanned<String>>,
+    pub connections: Option<Spanned<Connections>>,
+}
+
+/// Connections to Postgres.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Connections {
+    pub webhooks: Option<Spanned<i64>>,
+    pub jobs: Option<Spanned<i64>>,
+    pub console: Option<Spanned<i64>>,
 }
 
 /// Recorded and synthesized sounds.

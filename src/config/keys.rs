@@ -200,6 +200,15 @@ pub(super) const FILE: &[Key] = &[
             needed("database", Shape::Text, "\"sqlite:data/dutyline.db\""),
             needed("recordings", Shape::Text, "\"file:data/recordings\""),
             needed("secret_file", Shape::Text, "\"data/service.key\""),
+            may(
+                "connections",
+                Shape::Table(&[
+                    may("webhooks", Shape::Number, "6"),
+                    may("jobs", Shape::Number, "6"),
+                    may("console", Shape::Number, "8"),
+                ]),
+                "{ webhooks = 6, jobs = 6, console = 8 }",
+            ),
         ]),
         "",
     ),

@@ -41,7 +41,7 @@ pub async fn list(
 ) -> Result<Page> {
     let mut lines = inspector.lines_named(service, line)?;
     let mut before = i64::MAX;
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     if let Some(cursor) = cursor.filter(|text| !text.is_empty()) {
         let wrong = || DeskError::Invalid(Invalid::Cursor);
         let id: Uuid = cursor.parse().map_err(|_| wrong())?;
@@ -75,7 +75,7 @@ pub async fn list(
         });
     }
     drop(tx);
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     for call in &calls {
         if let AbandonedCall::Open(OpenReport { report, .. }) = call {
             note_opening(
@@ -99,7 +99,7 @@ pub async fn list(
 ///
 /// When the database fails.
 pub async fn count(service: &Service, inspector: &Inspector) -> Result<i64> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let mut count = 0;
     for line in inspector.lines(service) {
         count += hours::without_message(&mut tx, &line.id).await?;

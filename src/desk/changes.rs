@@ -37,7 +37,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         return Ok(Changes::default());
     }
     let since = service.clock.line_now() - SHOWN;
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
     let links = audit::of_members(&mut tx, &line.id, after, since).await?;
     let mut shown: Vec<LinkRow> = links
@@ -75,7 +75,7 @@ pub async fn put_away(
     seen: &[(String, i64)],
 ) -> Result<()> {
     super::team::lead(inspector)?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     for (line, seq) in seen {
         if inspector.has_line(line) {
             // Nothing that is still to come is put away.

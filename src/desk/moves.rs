@@ -65,7 +65,7 @@ async fn carry_out(
     step: Move,
     outcome: Option<&Outcome>,
 ) -> Result<Report> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let report = find_locked(&mut tx, inspector, id).await?;
     prove_key(&mut tx, inspector, &report).await?;
     may(inspector, &report, step)?;

@@ -52,12 +52,12 @@ pub struct Spoken {
 ///
 /// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let open = open_all(&mut tx, inspector, report).await?;
     drop(tx);
     // Opening takes time, and a caller may be waiting for the database: only the note is written.
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     note_opening(
         service,
         &mut tx,
@@ -91,7 +91,7 @@ pub async fn recording(
     id: Uuid,
     n: usize,
 ) -> Result<Found> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let key = report_key(&mut tx, inspector, &report).await?;
     let open = open_with(&mut tx, report, &key).await?;
@@ -139,7 +139,7 @@ impl Found {
             .await
             .map_err(|_| DeskError::Failed("a worker stopped".into()))?
             .map_err(|error| damaged(&error))?;
-        let mut tx = service.db.begin().await?;
+        let mut tx = service.db.console.begin().await?;
         let action = "recording_opened";
         note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;
         tx.commit().await?;

@@ -44,7 +44,7 @@ pub struct Page {
 /// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
     let lines = inspector.lines_named(service, filter.line.as_deref())?;
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let after = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
         Some(cursor) => place(&mut tx, &lines, cursor).await?,
         None => 0,
@@ -121,7 +121,7 @@ pub async fn longest_waiting(
         after: 0,
         limit: 1,
     };
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     Ok(of_lines(&mut tx, &lines, wanted).await?.pop())
 }
 
@@ -155,7 +155,7 @@ pub async fn trail(
     inspector: &Inspector,
     id: Uuid,
 ) -> Result<(Report, Vec<LinkRow>)> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let report = find(&mut tx, inspector, id).await?;
     note_opening(service, &mut tx, inspector, &report, "trail_opened", None).await?;
     let links = audit::of_report(&mut tx, &report.line, id).await?;

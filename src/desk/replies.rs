@@ -30,7 +30,7 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
     if text.chars().count() > LONGEST {
         return Err(DeskError::Invalid(Invalid::LongReply));
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let report = find(&mut tx, inspector, id).await?;
     prove_key(&mut tx, inspector, &report).await?;
     let receipts = reports::receipts(&mut tx, id)
@@ -66,7 +66,7 @@ pub async fn approve(
     id: Uuid,
     entry: Uuid,
 ) -> Result<()> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let report = find(&mut tx, inspector, id).await?;
     prove_key(&mut tx, inspector, &report).await?;
     let all = replies::of_report(&mut tx, id).await?;

@@ -57,7 +57,7 @@ pub struct Colleague {
 ///
 /// When the database fails.
 pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Colleague>> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let all = rows::list(&mut tx).await?;
     let mut colleagues = Vec::new();
     for member in &all {
@@ -105,7 +105,7 @@ pub async fn add(
     let (role, maker) = (new.role, Maker::Member(inspector.id()));
     // Slow on purpose: not while the database waits.
     let member = members::new_member(&name, role, password, maker).await?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     members::rights::acting(&mut tx, inspector.member()).await?;
     members::add(&mut tx, &service.clock, from, &member, new.lines).await?;
@@ -136,7 +136,7 @@ pub async fn give_line(
     }
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     members::rights::acting(&mut tx, inspector.member()).await?;
     let member = find(&mut tx, inspector, id).await?;
     let from = Source::Member(inspector.member(), inspector.identity());
@@ -164,7 +164,7 @@ pub async fn disable(
     }
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     let lead = inspector.member();
     let changed = members::disable(&mut tx, &service.clock, lead, &member).await?;
@@ -190,7 +190,7 @@ pub async fn enable(
     lead(inspector)?;
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     let lead = inspector.member();
     let changed = members::enable(&mut tx, &service.clock, lead, &member).await?;
@@ -207,7 +207,7 @@ pub async fn enable(
 ///
 /// [`DeskError::Missing`], [`DeskError::NoThird`].
 pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let member = find(&mut tx, inspector, id).await?;
     let changed = confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
     tx.commit().await?;
@@ -223,7 +223,7 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
 ///
 /// When the database fails.
 pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     Ok(confirming::waived_by(&mut tx, &line.id).await?)
 }
 
@@ -241,7 +241,7 @@ pub struct SmallLine {
 ///
 /// When the database fails.
 pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec<SmallLine>> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let mut small = Vec::new();
     for line in inspector.lines(service) {
         if rows::holders(&mut tx, &line.id).await?.len() < confirming::THREE {
@@ -271,7 +271,7 @@ pub async fn waive(
         return Err(DeskError::Missing);
     }
     again(service, inspector, own).await?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let actor = members::rights::acting(&mut tx, inspector.member()).await?;
     let changed = confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
     tx.commit().await?;
@@ -329,7 +329,7 @@ pub async fn change_password(
     let wrapped = passwords::wrap(right, new)
         .await
         .map_err(|error| DeskError::Failed(error.to_string()))?;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     // Of two changes at once the second one knows a password that is not the member's any more.
     let now = rights::unchanged(&mut tx, inspector.member()).await?;
     if now.is_none() {
@@ -367,7 +367,7 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
 
 /// A foreign member is missing before any password is asked for.
 async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     find(&mut tx, inspector, id).await.map(drop)
 }
 

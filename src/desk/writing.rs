@@ -40,7 +40,7 @@ pub async fn classify(
     id: Uuid,
     classification: &Classification,
 ) -> Result<Uuid> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.console.read().await?;
     let report = find(&mut tx, inspector, id).await?;
     drop(tx);
     let line = service
@@ -62,7 +62,7 @@ async fn add(
     kind: EntryKind,
     body: Value,
 ) -> Result<Uuid> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.console.begin().await?;
     let report = find_locked(&mut tx, inspector, id).await?;
     let closed = report.status.as_deref() == Some(Status::Closed.as_str());
     if kind == EntryKind::Classification && closed {

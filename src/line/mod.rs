@@ -55,11 +55,6 @@ impl Line {
         let number = self.numbers().find(|number| number.matches(dialled));
         number.unwrap_or(&self.number).to_string()
     }
-
-    /// Does a call to `dialled` (in any spelling a provider sends) belong to this line?
-    pub fn is_dialled(&self, dialled: &str) -> bool {
-        self.numbers().any(|number| number.matches(dialled))
-    }
 }
 
 /// What a closed phase does for a caller.

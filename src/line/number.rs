@@ -7,6 +7,7 @@
 
 use crate::hidden::Hidden;
 use percent_encoding::percent_decode_str;
+use std::collections::HashMap;
 use std::fmt;
 
 /// How much of a caller's number is kept, in characters. The longest E.164 number has 16, a SIP address may be longer.
@@ -385,18 +386,13 @@ impl LineNumber {
     /// Is this what was dialled? `dialled` is what the provider says: digits, with or without a plus, spaces and dashes,
     /// or a `tel:`, `sip:` or `sips:` address with whatever belongs to those.
     pub fn matches(&self, dialled: &str) -> bool {
-        let Address { user, context, .. } = Address::parse(dialled);
-        let dialled = compact(&user);
-        if let Some(digits) = dialled.strip_prefix('+') {
-            return digits == self.international;
-        }
-        // A local number of elsewhere. A domain says nothing about that.
-        if let Some(elsewhere) = context.as_deref().and_then(|c| c.strip_prefix('+'))
-            && !self.international.starts_with(elsewhere)
-        {
-            return false;
-        }
-        self.bare.contains(&dialled)
+        let dialled = Dialled::parse(dialled);
+        self.spellings().any(|own| own == dialled.spelling) && dialled.may_be(&self.international)
+    }
+
+    /// Every spelling of the number: with a plus, and those that may be sent without.
+    pub fn spellings(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.to_string()).chain(self.bare.iter().cloned())
     }
 
     /// Is there a spelling that matches both? Two lines with such numbers can't be told apart, and callers of one would be
@@ -405,6 +401,77 @@ impl LineNumber {
         self.bare
             .iter()
             .any(|spelling| other.bare.contains(spelling))
+    }
+}
+
+/// What was dialled, as a provider says it.
+struct Dialled {
+    /// Digits, and a plus where the provider sends one.
+    spelling: String,
+    /// Without a plus: the prefix of international numbers that a local number is local to, digits alone.
+    local_to: Option<String>,
+}
+
+impl Dialled {
+    fn parse(dialled: &str) -> Self {
+        let Address { user, context, .. } = Address::parse(dialled);
+        let spelling = compact(&user);
+        // A domain says nothing about where a number is local, and a number with a plus is not local.
+        let prefix = context.as_deref().and_then(|c| c.strip_prefix('+'));
+        let prefix = prefix.filter(|_| !spelling.starts_with('+'));
+        Self {
+            local_to: prefix.map(str::to_owned),
+            spelling,
+        }
+    }
+
+    /// False for a local number of elsewhere.
+    fn may_be(&self, international: &str) -> bool {
+        let mut prefix = self.local_to.iter();
+        prefix.all(|prefix| international.starts_with(prefix))
+    }
+}
+
+/// Numbers by every spelling that [`LineNumber::matches`] accepts, each with a value.
+#[derive(Clone, Debug)]
+pub struct NumberIndex<T> {
+    /// The international digits of the numbers with this spelling, and their values, in the order of insertion.
+    by_spelling: HashMap<String, Vec<(String, T)>>,
+}
+
+impl<T> Default for NumberIndex<T> {
+    fn default() -> Self {
+        Self {
+            by_spelling: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Clone> NumberIndex<T> {
+    /// Adds a number.
+    pub fn insert(&mut self, number: &LineNumber, value: T) {
+        for spelling in number.spellings() {
+            let numbers = self.by_spelling.entry(spelling).or_default();
+            numbers.push((number.international.clone(), value.clone()));
+        }
+    }
+
+    /// The value of the first number added that `dialled` matches; see [`LineNumber::matches`].
+    pub fn find(&self, dialled: &str) -> Option<&T> {
+        let dialled = Dialled::parse(dialled);
+        let numbers = self.by_spelling.get(&dialled.spelling)?;
+        let mut numbers = numbers.iter();
+        let found = numbers.find(|(international, _)| dialled.may_be(international));
+        found.map(|(_, value)| value)
+    }
+
+    /// The values of all numbers that [clash](LineNumber::clashes_with) with this one.
+    pub fn clashing(&self, number: &LineNumber) -> impl Iterator<Item = &T> {
+        let numbers = number
+            .bare
+            .iter()
+            .filter_map(|own| self.by_spelling.get(own));
+        numbers.flatten().map(|(_, value)| value)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::statements::{row, run, statements};
 use super::{Result, Tx};
 use chrono::{DateTime, Utc};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 row! {
@@ -96,6 +97,7 @@ statements! {
     SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3 WHERE changes_seen.seq < $3";
     INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
     CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
+    CURRENT_KEYS = "SELECT line, recipient FROM line_keys ORDER BY line, epoch";
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
     INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
     GRANTS = "SELECT line_key, line, sealed FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
@@ -229,6 +231,13 @@ pub async fn insert_line_key(tx: &mut Tx, key: &LineKey, now: DateTime<Utc>) -> 
 /// The key new reports of a line are sealed to.
 pub async fn current_key(tx: &mut Tx, line: &str) -> Result<Option<LineKey>> {
     run!(tx, CURRENT_KEY, fetch_optional, line)
+}
+
+/// The public half of each line's current key, by line.
+pub async fn current_keys(tx: &mut Tx) -> Result<HashMap<String, String>> {
+    let keys: Vec<(String, String)> = run!(tx, CURRENT_KEYS, fetch_all)?;
+    // Of a line with several, the last one stays: that of the latest epoch.
+    Ok(keys.into_iter().collect())
 }
 
 /// All line keys, by line and epoch.

@@ -22,6 +22,7 @@ pub mod audit;
 pub mod blobs;
 pub mod calls;
 pub mod cases;
+mod databases;
 pub mod hours;
 pub mod installation;
 pub mod jobs;
@@ -34,6 +35,7 @@ mod rows;
 mod statements;
 pub mod strays;
 
+pub use databases::Databases;
 use statements::Sql;
 pub use statements::{Text, all as all_statements};
 
@@ -64,8 +66,12 @@ const POSTGRES_TYPES: [&str; 2] = [
 
 /// Pages of SQLite's write-ahead log (64 MiB) after which a commit waits for a checkpoint.
 const LOG_PAGES: &str = "16384";
-/// How long a connection waits for the database before the request is given up.
+/// How long a transaction waits for a connection before the request is given up.
 const ACQUIRE: Duration = Duration::from_secs(5);
+/// Connections to Postgres of a command that is not the service.
+const OF_A_COMMAND: u32 = 4;
+/// Connections to SQLite that only read.
+const READERS: u32 = 4;
 
 /// A database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,6 +125,9 @@ pub enum StoreError {
     /// The database does not do its work: unreachable, locked, full.
     #[error("the database failed: {0}")]
     Failed(#[source] sqlx::Error),
+    /// No connection was free or could be made in time, and why.
+    #[error("no database connection within {limit} s: {0}", limit = ACQUIRE.as_secs())]
+    NoConnection(String),
     /// A row holds what this program never wrote there.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(&'static str),
@@ -196,15 +205,24 @@ const OTHER_VERSION: &str = "the database was made by another version of dutylin
 const WAIT_FOR_LOCKS: &str = "SET lock_timeout = 0";
 
 impl Db {
-    /// Opens the database and brings it up to date. An SQLite file is made when missing, for its owner alone.
+    /// Opens the database for a command and brings it up to date. An SQLite file is made when missing, for its owner
+    /// alone.
     ///
     /// # Errors
     ///
     /// A sentence for the operator.
     pub async fn open(address: &DatabaseAddress) -> std::result::Result<Self, String> {
+        Self::open_with(address, OF_A_COMMAND).await
+    }
+
+    /// The same with at most `connections` connections to Postgres.
+    async fn open_with(
+        address: &DatabaseAddress,
+        connections: u32,
+    ) -> std::result::Result<Self, String> {
         let db = match address {
             DatabaseAddress::Sqlite(path) => Self::open_sqlite(path).await?,
-            DatabaseAddress::Postgres(address) => Self::open_postgres(address).await?,
+            DatabaseAddress::Postgres(address) => Self::open_postgres(address, connections).await?,
         };
         db.migrate().await.map_err(|error| match error {
             MigrateError::VersionMismatch(_) | MigrateError::VersionMissing(_) => {
@@ -234,7 +252,7 @@ impl Db {
         let checkpoints = pools::sqlite(1).connect_with(options.clone()).await;
         let checkpoints = checkpoints.map_err(failed)?;
         let only_reads = options.pragma("query_only", "ON");
-        let reader = pools::sqlite(4).connect_with(only_reads).await;
+        let reader = pools::sqlite(READERS).connect_with(only_reads).await;
         let reader = reader.map_err(failed)?;
         Ok(Self::Sqlite {
             writer,
@@ -244,15 +262,30 @@ impl Db {
         })
     }
 
-    async fn open_postgres(address: &Hidden<String>) -> std::result::Result<Self, String> {
+    async fn open_postgres(
+        address: &Hidden<String>,
+        connections: u32,
+    ) -> std::result::Result<Self, String> {
         let options = PgConnectOptions::from_str(address.show())
             .map_err(|_| "the database address cannot be read".to_owned())?;
         let place = format!("{}:{}", options.get_host(), options.get_port());
-        pools::postgres()
+        pools::postgres(connections)
             .connect_with(pools::with_settings(options))
             .await
             .map(Self::Postgres)
             .map_err(|error| format!("the database at {place} cannot be reached: {error}"))
+    }
+
+    /// The same database. On Postgres through another pool of at most `connections` connections, made when they are needed.
+    fn beside(&self, connections: u32) -> Self {
+        match self {
+            Self::Sqlite { .. } => self.clone(),
+            Self::Postgres(pool) => {
+                let options = pool.connect_options();
+                let options = PgConnectOptions::clone(&options);
+                Self::Postgres(pools::postgres(connections).connect_lazy_with(options))
+            }
+        }
     }
 
     async fn migrate(&self) -> std::result::Result<(), MigrateError> {
@@ -290,8 +323,12 @@ impl Db {
             Self::Sqlite { turn, .. } => {
                 let turn = Arc::clone(turn).acquire_owned();
                 let turn = tokio::time::timeout(ACQUIRE, turn).await;
+                let turn = turn.map_err(|_| {
+                    let why = "the transactions that write before this one have not ended";
+                    StoreError::NoConnection(why.to_owned())
+                })?;
                 // It is never closed.
-                turn.map_err(|_| sqlx::Error::PoolTimedOut)?.ok()
+                turn.ok()
             }
             Self::Postgres(_) => None,
         };
@@ -307,8 +344,14 @@ impl Db {
     /// When the database cannot be reached.
     pub async fn begin_ahead(&self) -> Result<Tx> {
         Ok(Tx::new(match self {
-            Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => On::Postgres(pool.begin().await?),
+            Self::Sqlite { writer, .. } => {
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                On::Sqlite(pools::explained_sqlite(begun)?)
+            }
+            Self::Postgres(pool) => {
+                let begun = pool.begin().await;
+                On::Postgres(pools::explained_postgres(pool, begun).await?)
+            }
         }))
     }
 
@@ -321,8 +364,13 @@ impl Db {
     /// When the database cannot be reached.
     pub async fn read(&self) -> Result<Tx> {
         Ok(Tx::new(match self {
-            Self::Sqlite { reader, .. } => On::Sqlite(reader.begin().await?),
-            Self::Postgres(pool) => On::Postgres(pool.begin_with(SNAPSHOT).await?),
+            Self::Sqlite { reader, .. } => {
+                On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
+            }
+            Self::Postgres(pool) => {
+                let begun = pool.begin_with(SNAPSHOT).await;
+                On::Postgres(pools::explained_postgres(pool, begun).await?)
+            }
         }))
     }
 

@@ -1,13 +1,14 @@
 //! Connection pools: how many connections, and which of them may be used again.
 
-use super::ACQUIRE;
+use super::{ACQUIRE, StoreError};
 use crate::clock::instant;
 use sqlx::pool::PoolConnectionMetadata;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnection, SqliteError, SqlitePoolOptions};
 use sqlx::{Connection, Error};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 
 /// When SQLite last reported that it could not read or write the file it has open.
 static LAST_FAULT: Mutex<Option<Instant>> = Mutex::new(None);
@@ -55,11 +56,55 @@ const POSTGRES_SETTINGS: [(&str, &str); 7] = [
     ("synchronous_commit", "on"),
 ];
 
-/// Options of the pool of Postgres connections.
-pub(super) fn postgres() -> PgPoolOptions {
+/// Options of a pool of Postgres connections.
+pub(super) fn postgres(max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
-        .max_connections(16)
+        .max_connections(max)
         .acquire_timeout(ACQUIRE)
+}
+
+/// What a pool says when it has none to give.
+const ALL_IN_USE: &str = "all connections of this pool are in use";
+/// How long a connection made to learn a reason may take.
+const PROBE: Duration = Duration::from_secs(1);
+/// Connections made at a time to learn a reason, of the whole process: they come on top of the pools'.
+static PROBES: Semaphore = Semaphore::const_new(1);
+
+/// A timeout of an SQLite pool, with its reason.
+pub(super) fn explained_sqlite<T>(begun: Result<T, Error>) -> super::Result<T> {
+    begun.map_err(|error| match error {
+        Error::PoolTimedOut => StoreError::NoConnection(ALL_IN_USE.to_owned()),
+        error => error.into(),
+    })
+}
+
+/// A timeout of a Postgres pool, with its reason. The pool tries again when a connection is refused or the server has no
+/// room for one, and does not tell afterwards; so one more connection is made beside it.
+pub(super) async fn explained_postgres<T>(
+    pool: &PgPool,
+    begun: Result<T, Error>,
+) -> super::Result<T> {
+    match begun {
+        Err(Error::PoolTimedOut) => Err(StoreError::NoConnection(why_none(pool).await)),
+        begun => Ok(begun?),
+    }
+}
+
+async fn why_none(pool: &PgPool) -> String {
+    // Another request is learning the reason: it is in that one's error.
+    let Ok(_one) = PROBES.try_acquire() else {
+        return "all connections of this pool are in use, or none can be made".to_owned();
+    };
+    let options = pool.connect_options();
+    match tokio::time::timeout(PROBE, PgConnection::connect_with(&options)).await {
+        Ok(Ok(connection)) => {
+            // It was made for this alone; an error in closing it says nothing.
+            let _ = connection.close().await;
+            ALL_IN_USE.to_owned()
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the server does not answer within {} s", PROBE.as_secs()),
+    }
 }
 
 /// An address of the configuration with the settings that every session needs.
@@ -120,6 +165,38 @@ mod tests {
         assert!(is_same().await);
         remember_fault();
         assert!(!is_same().await);
+        pool.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_timeout_names_the_connections_last_error() {
+        // Nothing listens there any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let address = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port);
+        let pool = postgres(2).acquire_timeout(Duration::from_millis(10));
+        let pool = pool.connect_lazy_with(address);
+        let begun = pool.begin().await;
+        assert!(matches!(begun, Err(Error::PoolTimedOut)));
+        let error = explained_postgres(&pool, begun).await.unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_timeout_says_that_all_connections_are_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("test.db"))
+            .create_if_missing(true);
+        let pool = sqlite(1).acquire_timeout(Duration::from_millis(10));
+        let pool = pool.connect_with(options).await.unwrap();
+        let taken = pool.begin().await.unwrap();
+        let error = explained_sqlite(pool.begin().await).unwrap_err();
+        assert!(error.to_string().ends_with(ALL_IN_USE), "{error}");
+        drop(taken);
         pool.close().await;
     }
 

@@ -27,7 +27,11 @@ pub(super) async fn live() -> &'static str {
 
 /// The node can do its work: it can commit to the database, and the folder of recordings is the installation's.
 pub(super) async fn ready(State(service): App) -> Response {
-    if let Err(error) = service.health.check(&service.db, &service.clock).await {
+    if let Err(error) = service
+        .health
+        .check(&service.db.webhooks, &service.clock)
+        .await
+    {
         warn!(%error, "not ready: the database cannot be written");
         return (StatusCode::SERVICE_UNAVAILABLE, "the database fails\n").into_response();
     }
@@ -67,7 +71,7 @@ pub(super) async fn metrics(State(service): App) -> Response {
 /// What the database holds now, read for one request: a registry of its own, so that no value of an earlier request stays.
 async fn held(service: &Service) -> Result<Registry, StoreError> {
     let mut held = Registry::with_prefix(PREFIX);
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
 
     let jobs = gauges(&mut held, "jobs", "Jobs to be done");
     for (kind, failing, count) in jobs::count(&mut tx).await? {

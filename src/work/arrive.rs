@@ -67,7 +67,7 @@ pub async fn take_in(
     if let Err(reason) = sealed(&service, &provider, &stream, &begun, frames).await {
         error!(recording = %begun.recording.id, %reason, "a recording was lost while it was streamed");
         let lost = async {
-            let mut tx = service.db.begin().await?;
+            let mut tx = service.db.jobs.begin().await?;
             write_down_lost(&service, &mut tx, begun.recording.id).await?;
             tx.commit().await
         };
@@ -223,7 +223,7 @@ fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
     let (service, stream) = (Arc::clone(service), stream.clone());
     tokio::spawn(async move {
         let told = async {
-            let mut tx = service.db.begin().await?;
+            let mut tx = service.db.jobs.begin().await?;
             conduct::heard(&service, &mut tx, &stream).await?;
             tx.commit().await
         };
@@ -254,7 +254,7 @@ async fn written_down(
 ) -> Result<(), Unfinished> {
     for tried in 0.. {
         let written = async {
-            let mut tx = service.db.begin().await?;
+            let mut tx = service.db.jobs.begin().await?;
             if outcome.spoken {
                 conduct::heard(service, &mut tx, stream).await?;
             }

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
     let report = match &recording {
         Some(recording) => reports::get(&mut tx, recording.report).await?,
@@ -52,7 +52,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 }
 
 async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }
@@ -135,7 +135,7 @@ async fn commit(
     finished: Finished,
     sound: &Sound,
 ) -> Result<(), Unfinished> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     // Up to the commit an error means that no row names the file: it is removed.
     let stored = *finished.stored();
     let there = write_down(service, &mut tx, recording, report, &stored, sound).await?;

@@ -45,7 +45,7 @@ const CHECKPOINTS: Duration = Duration::from_secs(1);
 /// Copies SQLite's log into the database until `stop` says so.
 pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        if let Err(error) = service.db.checkpoint().await {
+        if let Err(error) = service.db.jobs.checkpoint().await {
             // Commits do it then, once the log is long.
             debug!(%error, "SQLite's log was not copied into the database");
         }
@@ -81,7 +81,7 @@ pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<U
 ///
 /// When the database or the folder cannot be read.
 pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), String> {
-    let unnamed = unnamed(&service.db, &service.blobs, now).await?;
+    let unnamed = unnamed(&service.db.jobs, &service.blobs, now).await?;
     let count = unnamed.len();
     service.unnamed_files.store(count, Ordering::Relaxed);
     if count > 0 {
@@ -101,22 +101,22 @@ pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), 
 pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let now = service.clock.system_now();
     service.sounds.forget_before(now - LONGEST_CALL);
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
     nodes::forget(&mut tx, now - NODES_KEPT).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     calls::forget_callers(&mut tx, before).await?;
     tx.commit().await?;
     // A hundred at a time, and each row looked at once: whoever calls meanwhile waits for a hundred at most.
     let mut after = 0;
     loop {
-        let mut tx = service.db.begin().await?;
+        let mut tx = service.db.jobs.begin().await?;
         let due = reports::old_caller_entries(&mut tx, before, after).await?;
         if due.is_empty() {
             drop(tx);
-            return service.db.empty_log().await;
+            return service.db.jobs.empty_log().await;
         }
         for entry in due {
             after = entry.n;

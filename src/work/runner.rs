@@ -74,7 +74,7 @@ async fn begin_due(
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let due = jobs::due(&mut tx, now).await?;
     drop(tx);
     let mut begun = false;
@@ -113,7 +113,7 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
 /// Until the next job is due, but not long. What was due at `now` waits for a slot, and is begun when one is given back.
 async fn nap(service: &Service, now: DateTime<Utc>) -> Duration {
     let due = async {
-        let mut tx = service.db.read().await?;
+        let mut tx = service.db.jobs.read().await?;
         jobs::next_due(&mut tx, now).await
     };
     match due.await {
@@ -129,7 +129,7 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
     let begun = instant();
     let lease = random_id();
     let now = service.clock.system_now();
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     let row = jobs::claim(&mut tx, kind.as_str(), provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
     // Too much of the lease is gone to rely on it: it runs out, and the job is claimed again.
@@ -234,7 +234,7 @@ where
 
 async fn renew(service: &Service, job: &Claimed) -> Result<bool, StoreError> {
     let until = service.clock.system_now() + LEASE;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     let renewed = jobs::renew(&mut tx, job.row.id, job.lease, until).await?;
     tx.commit().await?;
     Ok(renewed)
@@ -242,7 +242,7 @@ async fn renew(service: &Service, job: &Claimed) -> Result<bool, StoreError> {
 
 async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), StoreError> {
     let at = service.clock.system_now() + wait;
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     jobs::put_off(&mut tx, job.row.id, job.lease, at).await?;
     tx.commit().await
 }
@@ -270,7 +270,7 @@ async fn fail(
     let now = service.clock.system_now();
     // To the hour: a job's first tries tell when its call came.
     let since = told.then(|| hour(now));
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     let reason = reason.to_string();
     jobs::fail(&mut tx, job.row.id, job.lease, now + wait, &reason, since).await?;
     tx.commit().await

@@ -42,7 +42,7 @@ pub fn most_asks(_provider: &String) -> usize {
 }
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     let unheard = match &call {
         Some(call) => {
@@ -65,7 +65,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         _ => None,
     };
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     // The call before its job, as webhooks take them.
     let case = cases::of_call(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
@@ -144,7 +144,7 @@ async fn look_for_recordings(
     };
     match asked {
         Ok(found) => {
-            let mut tx = service.db.begin().await?;
+            let mut tx = service.db.jobs.begin().await?;
             let Some(mut case) = cases::of_call(&mut tx, call).await? else {
                 return Ok(());
             };
@@ -189,7 +189,7 @@ async fn wait_for_what_arrives(
     job: &Claimed,
     call: &Call,
 ) -> Result<(), Unfinished> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let mut rows = reports::recordings(&mut tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
         let all = reports::recordings(&mut tx, earlier).await?;
@@ -204,7 +204,7 @@ async fn wait_for_what_arrives(
         let seconds = 1 << job.row.attempts.clamp(0, 4);
         return Err(Unfinished::Later(TimeDelta::milliseconds(200 * seconds)));
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     // The call first, as whoever takes a recording in does.
     calls::by_id(&mut tx, call.id).await?;
     for row in rows {

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let id = job.row.subject;
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let stray = strays::get(&mut tx, id).await?;
     drop(tx);
     let Some(stray) = stray else {
@@ -42,7 +42,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             }
         }
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     strays::delete(&mut tx, id).await?;
     job.done(&mut tx).await?;
     tx.commit().await?;
@@ -94,7 +94,7 @@ async fn settle(
 }
 
 async fn finish(service: &Service, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }

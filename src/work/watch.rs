@@ -13,7 +13,7 @@ const EVERY: TimeDelta = TimeDelta::minutes(10);
 const MOST: i32 = 12;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.read().await?;
+    let mut tx = service.db.jobs.read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(call) = call
@@ -23,7 +23,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         if !over {
             return Err(Unfinished::Later(EVERY));
         }
-        let mut tx = service.db.begin().await?;
+        let mut tx = service.db.jobs.begin().await?;
         // The call before its job, as webhooks take them: in another order the two would wait for each other.
         let case = cases::of_call(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
@@ -33,7 +33,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         return Ok(tx.commit().await?);
     }
-    let mut tx = service.db.begin().await?;
+    let mut tx = service.db.jobs.begin().await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }

@@ -3,8 +3,8 @@
 
 use super::Spread;
 use super::databases::Database;
-use dutyline::config::DatabaseAddress;
-use dutyline::store::{Db, On};
+use dutyline::config::{Connections, DatabaseAddress};
+use dutyline::store::{Databases, Db, On};
 use sqlx::Row;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,12 @@ async fn open(database: &Database, folder: &Path) -> Db {
         Database::Sqlite => DatabaseAddress::Sqlite(sqlite_file(folder)),
         Database::Postgres { .. } => DatabaseAddress::Postgres(database.address(folder).into()),
     };
-    Db::open(&address).await.expect("a database")
+    let connections = Connections {
+        webhooks: 16,
+        ..Connections::default()
+    };
+    let databases = Databases::open(&address, connections).await;
+    databases.expect("a database").webhooks
 }
 
 async fn run(db: &Db, statement: &'static str, row: Option<&[u8]>) {

@@ -77,7 +77,7 @@ impl Scene {
         let waiting = async {
             loop {
                 worked.borrow_and_update();
-                let jobs = queue::all(&service.db).await;
+                let jobs = queue::all(&service.db.console).await;
                 let job = jobs.into_iter().find(|job| job.kind == kind);
                 if let Some(job) =
                     job.filter(|job| job.attempts >= attempts && job.lease_until.is_none())
@@ -99,7 +99,7 @@ impl Scene {
 
     /// Does not wait until a job's next try is due.
     async fn hurry(&self, kind: &str) {
-        queue::make_due(&self.line.service().db, kind).await;
+        queue::make_due(self.line.db(), kind).await;
         self.line.service().wake.notify_one();
     }
 
@@ -154,7 +154,7 @@ impl Scene {
     /// What is wrong with the audit trail and what it commits to.
     async fn trail(&self) -> Vec<String> {
         let service = self.line.service();
-        let proof = trail::verify(&service.db, &service.blobs, "fcg-5", None).await;
+        let proof = trail::verify(&service.db.console, &service.blobs, "fcg-5", None).await;
         proof.unwrap().wrong
     }
 }
@@ -281,7 +281,7 @@ on_both_scenes! {
         let service = scene.line.service();
         let mut worked = service.worked.subscribe();
         let before = *worked.borrow();
-        queue::lapse(&service.db).await;
+        queue::lapse(&service.db.console).await;
         service.wake.notify_one();
         scene.line.idle().await;
         assert_eq!(scene.recording().await["state"], "sealed");

@@ -43,7 +43,7 @@ on_both! {
         let dismissed = line.member("auditing", Role::Auditor, &[]).await;
         assert_eq!(dismissed.get("/reports").await.status, StatusCode::FORBIDDEN);
         let service = line.service();
-        let mut tx = service.db.begin().await.unwrap();
+        let mut tx = service.db.console.begin().await.unwrap();
         let member = dutyline::store::members::by_name(&mut tx, "dismissed").await.unwrap().unwrap();
         dutyline::store::members::disable(&mut tx, member.id).await.unwrap();
         tx.commit().await.unwrap();
@@ -132,7 +132,7 @@ on_both! {
 
     async fn each_login_is_in_the_trail(line: TestLine) {
         line.lead().await;
-        let mut tx = line.service().db.read().await.unwrap();
+        let mut tx = line.db().read().await.unwrap();
         let links = dutyline::store::audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
         let logins: Vec<_> = links.iter().filter(|link| link.action == "login").collect();

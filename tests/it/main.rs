@@ -54,6 +54,7 @@ mod mutations;
 mod openapi;
 mod passwords;
 mod policies;
+mod pools;
 mod prompts;
 mod provider_accounts;
 mod readiness;

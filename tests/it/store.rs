@@ -345,7 +345,7 @@ async fn take_in(service: &Arc<Service>, hook: Hook, event: Event) {
         match conduct(service, provider, &hook, &event).await {
             Ok(_) => return,
             // Many wait for a connection here, on a machine that may have much else to do.
-            Err(StoreError::Failed(sqlx::Error::PoolTimedOut)) => {}
+            Err(StoreError::NoConnection(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }

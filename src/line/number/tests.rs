@@ -2,6 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+mod index;
+
 fn kept(written: &str) -> String {
     match Caller::parse(written) {
         Caller::Number(number) => number.into_shown(),

@@ -363,6 +363,30 @@ const MISTAKES: &[Mistake] = &[
         key: "database",
         says: "postgres://",
     },
+    Mistake {
+        what: "connections of SQLite",
+        find: "secret_file = \"data/service.key\"",
+        put: "secret_file = \"data/service.key\"\nconnections = { console = 8 }",
+        at: "connections",
+        key: "connections",
+        says: "only Postgres",
+    },
+    Mistake {
+        what: "too few connections",
+        find: "sqlite:data/dutyline.db\"",
+        put: "postgres://user@host/name\"\nconnections = { webhooks = 6, jobs = 6, console = 1 }",
+        at: "connections",
+        key: "connections",
+        says: "between 2 and 500 connections for the console",
+    },
+    Mistake {
+        what: "connections of a part that there is not",
+        find: "sqlite:data/dutyline.db\"",
+        put: "postgres://user@host/name\"\nconnections = { workers = 6 }",
+        at: "connections",
+        key: "workers",
+        says: "no such key",
+    },
 ];
 
 #[test]

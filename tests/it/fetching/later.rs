@@ -196,12 +196,12 @@ on_both_scenes! {
         let service = scene.line.service();
         let set = "UPDATE recordings SET sid = $1";
         let renamed = service.seal_sid("renamed", &scene.story.recording);
-        change(&service.db, set, &[(&renamed).into()]).await;
+        change(&service.db.console, set, &[(&renamed).into()]).await;
         scene.has_failed_for_a_day("fetch").await;
         assert_eq!(scene.recording().await["state"], "announced");
 
         let back = service.seal_sid("twilio", &scene.story.recording);
-        change(&service.db, set, &[(&back).into()]).await;
+        change(&service.db.console, set, &[(&back).into()]).await;
         scene.mend().await;
         scene.all_is_well().await;
     }
@@ -212,7 +212,7 @@ on_both_scenes! {
         let service = Arc::clone(scene.line.service());
         let set = "UPDATE recordings SET sid = $1";
         let renamed = service.seal_sid("renamed", &scene.story.recording);
-        change(&service.db, set, &[(&renamed).into()]).await;
+        change(&service.db.console, set, &[(&renamed).into()]).await;
         scene.send(&scene.story.status()).await;
         scene.tried("delete", 1).await;
         scene.has_failed_for_a_day("delete").await;
@@ -220,7 +220,7 @@ on_both_scenes! {
         assert_eq!(alarm::look(&service, &mut told, instant()).await.unwrap(), 1);
 
         let back = service.seal_sid("twilio", &scene.story.recording);
-        change(&service.db, set, &[(&back).into()]).await;
+        change(&service.db.console, set, &[(&back).into()]).await;
         scene.hurry("delete").await;
         scene.line.idle().await;
         assert_eq!(scene.twilio.deletions(&scene.story), [204]);

@@ -17,7 +17,7 @@ on_both_scenes! {
         let service = scene.line.service();
         let now = service.clock.system_now();
         let later = now + TimeDelta::hours(2);
-        let found = housekeeping::unnamed(&service.db, &service.blobs, later).await.unwrap();
+        let found = housekeeping::unnamed(&service.db.console, &service.blobs, later).await.unwrap();
         assert_eq!(found.iter().map(|file| &file.name).collect::<Vec<_>>(), [&stray]);
         let metric = async || {
             let text = scene.line.metrics().await;
@@ -36,7 +36,7 @@ on_both_scenes! {
             assert!(!wrote(&output).contains("removed"), "{}", wrote(&output));
         }
         assert_eq!(names(&folder).len(), 2, "it is younger than 30 days");
-        let mut tx = service.db.read().await.unwrap();
+        let mut tx = service.db.jobs.read().await.unwrap();
         let named = blobs::objects(&mut tx).await.unwrap();
         drop(tx);
         let old = now + TimeDelta::days(31);

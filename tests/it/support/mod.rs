@@ -295,7 +295,7 @@ impl TestLine {
 
     /// The database, for whoever gets at it without the program.
     pub fn db(&self) -> &Db {
-        &self.service().db
+        &self.service().db.jobs
     }
 
     /// Makes another member, who works on these lines.
@@ -428,19 +428,19 @@ impl TestLine {
     }
 
     async fn all_jobs(&self) -> Vec<(String, bool, i64)> {
-        let mut tx = self.service().db.read().await.expect("the database");
+        let mut tx = self.db().read().await.expect("the database");
         jobs::count(&mut tx).await.expect("the jobs")
     }
 
     /// Drops all jobs: for a test that leaves the provider nothing to fetch.
     pub async fn forget_jobs(&self) {
-        queue::forget(&self.service().db).await;
+        queue::forget(self.db()).await;
     }
 
     /// Drops the jobs of a kind.
     pub async fn forget_jobs_of(&self, kind: &str) {
         let forget = "DELETE FROM jobs WHERE kind = $1";
-        sql::run(&self.service().db, forget, &[kind.into()]).await;
+        sql::run(self.db(), forget, &[kind.into()]).await;
     }
 
     /// The kept counts of reports are those of the rows.
@@ -450,7 +450,7 @@ impl TestLine {
                 SELECT line, status, count FROM report_counts
                 UNION ALL SELECT line, status, -COUNT(*) FROM reports WHERE status IS NOT NULL GROUP BY line, status
             ) AS counts GROUP BY line, status) AS differences";
-        let wrong = sql::number(&self.service().db, WRONG).await;
+        let wrong = sql::number(self.db(), WRONG).await;
         assert_eq!(wrong, 0, "kept counts of reports");
     }
 

@@ -1,0 +1,50 @@
+//! On Postgres webhooks, jobs and the console have connections of their own.
+
+use crate::support::{Database, NUMBER, TestLine, wav};
+use dutyline::service::Patience;
+use dutyline::store::{Db, Tx};
+use reqwest::StatusCode;
+
+const FEW: &str = "connections = { webhooks = 2, jobs = 2, console = 2 }\n\n[[provider]]";
+
+fn with_few(toml: String) -> String {
+    toml.replacen("[[provider]]", FEW, 1)
+}
+
+/// Takes all connections of a pool.
+async fn all_of(db: &Db) -> Vec<Tx> {
+    vec![db.begin().await.unwrap(), db.begin().await.unwrap()]
+}
+
+/// A call is answered from the database, its jobs are done, and the node stays ready, while the console has no
+/// connection left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_without_connections_delays_neither_webhooks_nor_jobs_postgres() {
+    let patience = Patience::default();
+    let database = Database::postgres().await;
+    let line = TestLine::with_patience(patience, database, crate::support::OPEN, with_few).await;
+    let service = line.service().clone();
+    let taken = all_of(&service.db.console).await;
+    line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
+    assert_eq!(line.counter("webhooks_blunt").await, 0);
+    line.idle().await;
+    assert_eq!(line.ready().await, StatusCode::OK);
+    drop(taken);
+    assert_eq!(line.lead().await.reports().await.len(), 1);
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_names_why_there_is_no_connection_postgres() {
+    let database = Database::postgres().await;
+    let line = TestLine::with(database, crate::support::OPEN, with_few).await;
+    let db = line.service().db.console.clone();
+    let taken = all_of(&db).await;
+    let error = db.read().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "no database connection within 5 s: all connections of this pool are in use"
+    );
+    drop(taken);
+    line.finish().await;
+}
