@@ -6,6 +6,7 @@ use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{Db, StoreError, calls, members, nodes, reports};
+use crate::vault::action::Action;
 use crate::vault::recordings::{Recordings, Unnamed};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
@@ -129,12 +130,10 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
             };
             reports::delete_entry(&mut tx, entry.id).await?;
             let act = Act {
-                at: hour(service.clock.line_now()),
-                action: "entry_purged",
                 report: Some(report.id),
                 object: Some(entry.id),
-                detail: Some(&entry.kind),
-                ..Act::default()
+                detail: Some(entry.kind.as_str()),
+                ..Act::new(hour(service.clock.line_now()), Action::EntryPurged)
             };
             audit::append(&mut tx, &report.line, act);
         }
