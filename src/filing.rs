@@ -5,6 +5,7 @@ use crate::store::audit::{self, Act};
 use crate::store::cases::{CallReport, Case};
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, Tx};
+use crate::vault::action::Action;
 use crate::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
 use crate::vault::seal::Recipient;
 use chrono::{DateTime, Utc};
@@ -118,7 +119,7 @@ pub fn seal<'a>(
     Ok(EntryRow {
         id,
         report: target.report,
-        kind: kind.as_str().to_owned(),
+        kind,
         sealed: seal_entry_to(&entry, &to).bytes,
     })
 }
@@ -149,12 +150,11 @@ pub fn add_to_case(case: &mut Case, entry: EntryRow, at: DateTime<Utc>) {
 /// The link that commits to an entry.
 pub fn added<'a>(entry: &'a EntryRow, at: DateTime<Utc>, by: Option<&'a str>) -> Act<'a> {
     Act {
-        at,
         actor: by,
-        action: "entry_added",
         report: Some(entry.report),
         object: Some(entry.id),
         digest: Some(Sha256::digest(&entry.sealed).into()),
-        detail: Some(&entry.kind),
+        detail: Some(entry.kind.as_str()),
+        ..Act::new(at, Action::EntryAdded)
     }
 }

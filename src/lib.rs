@@ -24,7 +24,7 @@
 //! | [`report`] | pure: a report's status, outcome, classification, receipt |
 //! | [`call`] | pure: the conversation |
 //! | [`mod@line`] | pure: calendar, hours, phases |
-//! | [`clock`], [`hidden`], `wording`, `exposure` | time and randomness; values that must not be seen; sentences as data; what others could get at |
+//! | [`clock`], [`hidden`], `names`, `wording`, `exposure` | time and randomness; values that must not be seen; enums with names; sentences as data; what others could get at |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -46,6 +46,7 @@ pub mod log_pace;
 pub mod login;
 pub mod members;
 pub mod metrics;
+mod names;
 mod private;
 pub mod refusals;
 pub mod rehearsal;

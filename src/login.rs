@@ -7,6 +7,7 @@ mod device;
 mod limits;
 mod name;
 
+pub use crate::store::members::Role;
 pub use device::Device;
 pub use limits::Logins;
 
@@ -16,6 +17,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
 use crate::store::{Db, StoreError};
+use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
 use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
@@ -31,52 +33,10 @@ pub const LONGEST: TimeDelta = TimeDelta::hours(12);
 /// A session's last use is written down no finer than this.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
 
-/// What a member may do.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Works on reports and adds members.
-    Lead,
-    /// Works on reports.
-    Inspector,
-    /// Reads the audit trail. Comes later.
-    Auditor,
-    /// Looks after the service. Comes later.
-    Operator,
-}
-
-impl Role {
-    /// Its name in the database, in JSON and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lead => "lead",
-            Self::Inspector => "inspector",
-            Self::Auditor => "auditor",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// The role with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Lead, Self::Inspector, Self::Auditor, Self::Operator]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-    }
-
-    /// May open reports and work on them.
-    pub fn works_on_reports(self) -> bool {
-        matches!(self, Self::Lead | Self::Inspector)
-    }
-}
-
 /// Somebody who is logged in, with their key.
 pub struct Authenticated {
     /// Who it is.
     pub member: Member,
-    /// What they may do.
-    pub role: Role,
     /// Their key.
     pub identity: Identity,
     /// The session.
@@ -161,10 +121,8 @@ pub async fn log_in(
     for grant in members::grants(&mut tx, member.id).await? {
         if !noted.contains(&grant.line) {
             let act = Act {
-                at: service.clock.line_now(),
                 actor: Some(&member.name),
-                action: "login",
-                ..Act::default()
+                ..Act::new(service.clock.line_now(), Action::Login)
             };
             audit::append(&mut tx, &grant.line, act);
             noted.push(grant.line);
@@ -303,11 +261,7 @@ pub async fn authenticate(
     let (Some(member), false) = (member, is_over(&session, now)) else {
         return Ok(None);
     };
-    let (Ok(identity), Some(role), false) = (
-        token.unwrap(&session.wrapped),
-        Role::parse(&member.role),
-        member.disabled,
-    ) else {
+    let (Ok(identity), false) = (token.unwrap(&session.wrapped), member.disabled) else {
         return Ok(None);
     };
     if by == Use::Member && now - session.seen_at > TOUCH {
@@ -317,7 +271,6 @@ pub async fn authenticate(
     }
     Ok(Some(Authenticated {
         member,
-        role,
         identity,
         hash,
     }))

@@ -20,6 +20,7 @@ use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
 use crate::store::{Db, StoreError, Tx};
+use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use sha2::{Digest, Sha256};
@@ -88,7 +89,7 @@ pub enum MemberError {
     WrongRecovery(String),
     /// This role works on no reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
-    NoReports(&'static str),
+    NoReports(Role),
     /// No key could be derived from the password.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -176,7 +177,7 @@ pub async fn new_member(
     Ok(Member {
         id,
         name: name.as_str().to_owned(),
-        role: role.as_str().to_owned(),
+        role,
         recipient: identity.recipient().to_string(),
         wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
@@ -226,7 +227,7 @@ pub async fn add(
 ) -> Result<(), MemberError> {
     insert(tx, clock, member).await?;
     for line in lines {
-        let act = about(clock, from.actor(), "member_added", member);
+        let act = about(clock, from.actor(), Action::MemberAdded, member);
         audit::append(tx, line, act);
         grant(tx, clock, line, from, member).await?;
     }
@@ -250,7 +251,7 @@ pub async fn disable(
     rights::can_be_done_without(tx, member).await?;
     let changed = members::disable(tx, member.id).await?;
     if changed {
-        note(tx, clock, &actor.name, "member_disabled", member).await?;
+        note(tx, clock, &actor.name, Action::MemberDisabled, member).await?;
     }
     Ok(changed)
 }
@@ -270,7 +271,7 @@ pub async fn enable(
     rights::holds_all_of(tx, &actor, member).await?;
     let changed = members::enable(tx, member.id).await?;
     if changed {
-        note(tx, clock, &actor.name, "member_enabled", member).await?;
+        note(tx, clock, &actor.name, Action::MemberEnabled, member).await?;
         for line in rights::lines_of(tx, member.id).await? {
             confirming::end_waiver_of_three(tx, clock, &actor.name, &line).await?;
         }
@@ -279,14 +280,12 @@ pub async fn enable(
 }
 
 /// A link about a member.
-fn about<'a>(clock: &Clock, actor: &'a str, action: &'a str, member: &'a Member) -> Act<'a> {
+fn about<'a>(clock: &Clock, actor: &'a str, action: Action, member: &'a Member) -> Act<'a> {
     Act {
-        at: clock.line_now(),
         actor: Some(actor),
-        action,
         object: Some(member.id),
         detail: Some(&member.name),
-        ..Act::default()
+        ..Act::new(clock.line_now(), action)
     }
 }
 
@@ -295,7 +294,7 @@ async fn note(
     tx: &mut Tx,
     clock: &Clock,
     actor: &str,
-    action: &str,
+    action: Action,
     member: &Member,
 ) -> Result<(), StoreError> {
     for line in rights::lines_of(tx, member.id).await? {
@@ -338,13 +337,11 @@ pub async fn make_line_key(
     };
     members::insert_line_key(tx, &key, clock.system_now()).await?;
     let act = Act {
-        at: clock.line_now(),
         actor: Some(&lead.name),
-        action: "line_key_made",
         object: Some(key.id),
         digest: Some(Sha256::digest(&key.recovery).into()),
         detail: Some(&key.recipient),
-        ..Act::default()
+        ..Act::new(clock.line_now(), Action::LineKeyMade)
     };
     audit::append(tx, line, act);
     give(tx, clock, &key, &identity, lead, &lead.name).await?;
@@ -385,9 +382,8 @@ pub async fn grant(
     from: Source<'_>,
     to: &Member,
 ) -> Result<(), MemberError> {
-    let role = Role::parse(&to.role).ok_or(StoreError::Unreadable("role"))?;
-    if !role.works_on_reports() {
-        return Err(MemberError::NoReports(role.as_str()));
+    if !to.role.works_on_reports() {
+        return Err(MemberError::NoReports(to.role));
     }
     let keys: Vec<LineKey> = members::line_keys(tx)
         .await?
@@ -444,7 +440,7 @@ async fn give(
         .map_err(|_| StoreError::Unreadable("member's key"))?;
     let sealed = seal_identity(identity, &[&recipient]);
     members::insert_grant(tx, key.id, to.id, &sealed).await?;
-    let act = about(clock, actor, "granted", to);
+    let act = about(clock, actor, Action::Granted, to);
     audit::append(tx, &key.line, act);
     Ok(())
 }

@@ -175,7 +175,7 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
 /// the first lead.
 async fn may_make_keys(tx: &mut Tx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
-        Lead::Known(member) if Role::parse(&member.role) == Some(Role::Lead) => {
+        Lead::Known(member) if member.role == Role::Lead => {
             Ok(members::rights::acting(tx, &member).await?)
         }
         Lead::Known(member) => Err(StartError::Failed(format!(

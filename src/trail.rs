@@ -1,7 +1,9 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
+use crate::store::columns::RecordingState;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
 use crate::store::{Db, StoreError, Tx, audit, blobs as files, members, replies};
+use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Digests};
 use crate::vault::chain::{self, Link};
 use crate::vault::entry::EntryKind;
@@ -39,40 +41,78 @@ struct Committed {
 impl Committed {
     /// Takes in the next link.
     fn add(&mut self, link: &Link) {
-        let public = match link.action.as_str() {
-            "call_answered" => link.report.map(|report| (report, link.object)),
-            "line_key_made" => link.object.map(|key| (key, None)),
-            _ => None,
-        };
-        if let Some((id, sealed_to)) = public {
-            self.public.insert(id, (link.detail.clone(), sealed_to));
+        match link.action {
+            Action::CallAnswered => {
+                if let Some(report) = link.report {
+                    let public = (link.detail.clone(), link.object);
+                    self.public.insert(report, public);
+                }
+                commit(&mut self.report_keys, link.report, link.digest);
+            }
+            Action::LineKeyMade => {
+                if let Some(key) = link.object {
+                    self.public.insert(key, (link.detail.clone(), None));
+                }
+                commit(&mut self.line_keys, link.object, link.digest);
+            }
+            Action::EntryAdded => {
+                self.place(link);
+                commit(&mut self.entries, link.object, link.digest);
+            }
+            Action::RecordingSealed => {
+                self.place(link);
+                commit(&mut self.recordings, link.object, link.digest);
+            }
+            Action::ReplyApproved => {
+                if let (Some(id), Some(digest)) = (link.object, link.digest) {
+                    self.approvals.insert(id, (link.actor.clone(), digest));
+                }
+            }
+            Action::EntryPurged => {
+                if let Some(id) = link.object {
+                    self.entries.remove(&id);
+                }
+            }
+            // These commit to nothing that is sealed.
+            Action::ReportQueued
+            | Action::TalkEnded
+            | Action::RecordingLost
+            | Action::RecordingGivenUp
+            | Action::ReceiptShared
+            | Action::ReportOpened
+            | Action::AbandonedOpened
+            | Action::RecordingOpened
+            | Action::TrailOpened
+            | Action::Claim
+            | Action::Release
+            | Action::Close
+            | Action::Reopen
+            | Action::Login
+            | Action::PasswordChanged
+            | Action::MemberAdded
+            | Action::Granted
+            | Action::MemberDisabled
+            | Action::MemberEnabled
+            | Action::MemberConfirmed
+            | Action::ConfirmationWaived
+            | Action::ConfirmationRequired
+            | Action::ExportSealed
+            | Action::ExportOpened => {}
         }
-        if let ("entry_added" | "recording_sealed", Some(id)) = (link.action.as_str(), link.object)
-        {
+    }
+
+    /// Where an entry or a recording belongs, and who wrote it.
+    fn place(&mut self, link: &Link) {
+        if let Some(id) = link.object {
             self.places.insert(id, (link.report, link.detail.clone()));
             self.writers.insert(id, link.actor.clone());
         }
-        if let ("reply_approved", Some(id), Some(digest)) =
-            (link.action.as_str(), link.object, link.digest)
-        {
-            self.approvals.insert(id, (link.actor.clone(), digest));
-        }
-        if let Some(digest) = link.digest {
-            let (map, id) = match link.action.as_str() {
-                "entry_added" => (&mut self.entries, link.object),
-                "recording_sealed" => (&mut self.recordings, link.object),
-                "call_answered" => (&mut self.report_keys, link.report),
-                "line_key_made" => (&mut self.line_keys, link.object),
-                _ => return,
-            };
-            if let Some(id) = id {
-                map.insert(id, digest);
-            }
-        } else if link.action == "entry_purged"
-            && let Some(id) = link.object
-        {
-            self.entries.remove(&id);
-        }
+    }
+}
+
+fn commit(to: &mut HashMap<Uuid, [u8; 32]>, id: Option<Uuid>, digest: Option<[u8; 32]>) {
+    if let (Some(id), Some(digest)) = (id, digest) {
+        to.insert(id, digest);
     }
 }
 
@@ -87,7 +127,7 @@ impl Committed {
         let digest = Sha256::digest(&entry.sealed).into();
         self.entries.get(&entry.id) == Some(&digest)
             && self.has_place(entry.id, entry.report, Some(EntryKind::Reply.as_str()))
-            && entry.kind == EntryKind::Reply.as_str()
+            && entry.kind == EntryKind::Reply
             && self.approvals.get(&entry.id) == Some(&(Some(by.to_owned()), digest))
             && self
                 .writers
@@ -144,7 +184,9 @@ impl OfReport {
 
     /// Are these the report's recordings, as far as they are sealed, none added or missing?
     pub fn has_recordings(&self, rows: &[RecordingRow]) -> bool {
-        let mut sealed = rows.iter().filter(|row| row.state == "sealed");
+        let mut sealed = rows
+            .iter()
+            .filter(|row| row.state == RecordingState::Sealed);
         sealed.clone().count() == self.0.recordings.len()
             && sealed.all(|row| self.0.recordings.contains_key(&row.id))
     }
@@ -198,19 +240,21 @@ async fn walk(
 ) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
     loop {
-        let links = audit::links(tx, line, proof.links).await?;
+        let links = audit::stored_links(tx, line, proof.links).await?;
         if links.is_empty() {
             return Ok(committed);
         }
-        for row in links {
+        for stored in links {
             let seq = proof.links + 1;
-            let Some(link) = row.link().filter(|_| row.seq == seq) else {
+            let read = stored.row.filter(|row| row.seq == seq);
+            let read = read.and_then(|row| Some((row.link()?, row.hash)));
+            let Some((link, kept)) = read else {
                 proof.wrong.push(format!("link {seq} is missing or broken"));
-                proof.links = row.seq;
+                proof.links = stored.seq;
                 continue;
             };
             let hash = chain::hash(&proof.head, &link);
-            if row.hash != hash {
+            if kept != hash {
                 proof
                     .wrong
                     .push(format!("link {seq} was changed, or the one before it"));
@@ -222,7 +266,7 @@ async fn walk(
             }
             proof.links = seq;
             // Going on from what is stored finds every broken link, not only the first.
-            proof.head = row.hash.as_slice().try_into().unwrap_or(hash);
+            proof.head = kept.as_slice().try_into().unwrap_or(hash);
             committed.add(&link);
         }
     }
@@ -255,7 +299,13 @@ async fn things(
         }
     }
     for report in reports::all_of_line(tx, line).await? {
-        report_things(tx, blobs, &report, &mut committed, proof).await?;
+        match report_things(tx, blobs, &report, &mut committed, proof).await {
+            // One row that cannot be read does not hide the others.
+            Err(error @ StoreError::Unreadable(_)) => {
+                proof.wrong.push(format!("report {}: {error}", report.id));
+            }
+            compared => compared?,
+        }
     }
     let missing = [
         ("line key", committed.line_keys),
@@ -311,7 +361,7 @@ async fn report_things(
         }
     }
     for entry in entries {
-        if !committed.has_place(entry.id, report.id, Some(&entry.kind)) {
+        if !committed.has_place(entry.id, report.id, Some(entry.kind.as_str())) {
             proof.wrong.push(format!(
                 "entry {} has another kind or report than it was added with",
                 entry.id
@@ -328,7 +378,7 @@ async fn report_things(
     }
     let rows = files::of_report(tx, report.id).await?;
     for recording in reports::recordings(tx, report.id).await? {
-        if recording.state == "sealed" {
+        if recording.state == RecordingState::Sealed {
             if !committed.has_place(recording.id, report.id, None) {
                 proof.wrong.push(format!(
                     "recording {} has another report than it was sealed for",

@@ -6,11 +6,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
+use crate::store::columns::RecordingState;
 use crate::store::members::LineKey;
 use crate::store::reports::{self, Report};
 use crate::store::{Tx, members};
+use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
-use crate::vault::entry::{Address, EntryKind, open_entry};
+use crate::vault::entry::{Address, open_entry};
 use crate::vault::seal::{Identity, OpenError, open_identity};
 use clap::Args;
 use serde_json::{Value, json};
@@ -72,15 +74,13 @@ impl Export {
                 .await?;
             // In the trail before the first file is written.
             let mut tx = db.begin().await?;
+            let action = match &recovery {
+                Some(_) => Action::ExportOpened,
+                None => Action::ExportSealed,
+            };
             let act = Act {
-                at: Clock::system().line_now(),
                 actor: recovery.as_ref().map(|_| "recovery key"),
-                action: if recovery.is_some() {
-                    "export_opened"
-                } else {
-                    "export_sealed"
-                },
-                ..Act::default()
+                ..Act::new(Clock::system().line_now(), action)
             };
             audit::append(&mut tx, &line, act);
             tx.commit().await?;
@@ -199,19 +199,16 @@ impl Exporter<'_> {
                 write(&folder.join(format!("{name}.age")), &row.sealed)?;
                 continue;
             };
-            let kind: EntryKind = row
-                .kind
-                .parse()
-                .map_err(|_| Failure::Failed(format!("entry {} is of no known kind", row.id)))?;
             let address = Address {
                 line: report.line.clone(),
                 report: report.id,
                 entry: row.id,
-                kind,
+                kind: row.kind,
             };
             let entry = open_entry(&row.sealed, identity, &address)
                 .map_err(|error| damaged("entry", row.id, &error))?;
-            let text = json!({ "kind": kind, "at": entry.at, "by": entry.by, "body": entry.body });
+            let text =
+                json!({ "kind": row.kind, "at": entry.at, "by": entry.by, "body": entry.body });
             write(
                 &folder.join(format!("{name}.json")),
                 format!("{text:#}\n").as_bytes(),
@@ -231,7 +228,7 @@ impl Exporter<'_> {
     ) -> Result<(), Failure> {
         let files = blobs::of_report(tx, report.id).await?;
         for row in reports::recordings(tx, report.id).await? {
-            if row.state != "sealed" {
+            if row.state != RecordingState::Sealed {
                 continue;
             }
             let failed =

@@ -116,7 +116,7 @@ impl Acting {
         };
         let password = read_secret_file(file)?;
         let (member, identity) = members::unlock(db, name, password).await?;
-        if Role::parse(&member.role) != Some(Role::Lead) {
+        if member.role != Role::Lead {
             return Err(Failure::Failed(format!("{name} is no lead")));
         }
         Ok((member, identity))
@@ -125,7 +125,7 @@ impl Acting {
 
 impl Add {
     async fn run(self, config: &Config, db: &Db) -> Outcome {
-        let role = Role::parse(&self.role).ok_or_else(|| {
+        let role: Role = self.role.parse().map_err(|_| {
             Failure::Usage(format!(
                 "--role {}: there are lead and inspector",
                 self.role

@@ -13,6 +13,7 @@ use crate::hidden::Hidden;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::cases;
+use crate::store::columns::RecordingState;
 use crate::store::reports::{self, Announced, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::telephony::jambonz::recording_id;
@@ -144,13 +145,15 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     };
     if !reports::announce(&mut tx, random_id(), report, &announced, number).await? {
         let before = reports::recording_by_lookup(&mut tx, &lookup).await?;
-        let Some(before) = before.filter(|before| before.state != "sealed") else {
+        let Some(before) = before.filter(|before| before.state != RecordingState::Sealed) else {
             return Ok(Begun::Never);
         };
         if !reports::begin_again(&mut tx, before.id).await? {
-            return Ok(match before.state.as_str() {
-                "announced" => Begun::Before,
-                _ => Begun::Never,
+            return Ok(match before.state {
+                RecordingState::Announced => Begun::Before,
+                RecordingState::Sealed | RecordingState::Absent | RecordingState::Lost => {
+                    Begun::Never
+                }
             });
         }
     }
@@ -176,7 +179,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
 /// When the database fails.
 pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), StoreError> {
     let mut tx = service.db.webhooks.begin().await?;
-    reports::give_up(&mut tx, recording, "absent").await?;
+    reports::give_up(&mut tx, recording, RecordingState::Absent).await?;
     tx.commit().await
 }
 
@@ -251,7 +254,10 @@ pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
     let sealed = row.outcome.as_ref();
     match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
         Some(known) => known.spoken,
-        None => matches!(row.state.as_str(), "announced" | "sealed"),
+        None => matches!(
+            row.state,
+            RecordingState::Announced | RecordingState::Sealed
+        ),
     }
 }
 
@@ -264,10 +270,10 @@ async fn until_there(
         let mut tx = service.db.webhooks.read().await?;
         let row = reports::recording_by_lookup(&mut tx, lookup).await?;
         drop(tx);
-        match row.as_ref().map(|row| row.state.as_str()) {
-            Some("announced") => tokio::time::sleep(LOOK).await,
-            Some("lost") | None => return Ok(None),
-            Some(_) => return Ok(row),
+        match row.as_ref().map(|row| row.state) {
+            Some(RecordingState::Announced) => tokio::time::sleep(LOOK).await,
+            Some(RecordingState::Lost) | None => return Ok(None),
+            Some(RecordingState::Sealed | RecordingState::Absent) => return Ok(row),
         }
     }
 }
@@ -284,7 +290,7 @@ fn outcome(
         _ => (None, None),
     };
     match known {
-        _ if row.state == "absent" => RecordingOutcome::Absent,
+        _ if row.state == RecordingState::Absent => RecordingOutcome::Absent,
         Some(known) if !known.spoken => RecordingOutcome::Silent,
         Some(known) => RecordingOutcome::Completed {
             seconds: told_seconds.max(Some(known.seconds)),

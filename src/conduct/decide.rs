@@ -16,6 +16,7 @@ use crate::store::audit::Act;
 use crate::store::cases::{Case, Loaded};
 use crate::store::jobs::Kind;
 use crate::telephony::{RecordingFact, RecordingOutcome, Rendered};
+use crate::vault::action::Action;
 use crate::vault::secret::Key;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -172,14 +173,12 @@ impl Deciding<'_> {
         let mut case = Case::new(opening.call.clone(), opening.new.clone());
         let (at, new) = (hour(self.prepared.times.now), &opening.new);
         case.act(Act {
-            at,
-            action: "call_answered",
             report: Some(new.report.id),
             object: Some(opening.line_key),
             digest: Some(Sha256::digest(&new.key.sealed).into()),
             // The public half too: with another one in the row, what is added from then on could be read by its owner.
             detail: Some(&new.report.recipient),
-            ..Act::default()
+            ..Act::new(at, Action::CallAnswered)
         });
         case.act(filing::added(&new.caller, at, None));
         case.count_hour(1, 0);

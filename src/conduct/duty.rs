@@ -16,6 +16,7 @@ use crate::store::audit::Act;
 use crate::store::calls::Call;
 use crate::store::cases::Case;
 use crate::telephony::{Links, Provider};
+use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -118,9 +119,7 @@ fn take(
 /// The talk is over: pages that show it as running are to learn it. `now` is line time.
 pub(super) fn note_end(case: &mut Case, now: DateTime<Utc>) {
     case.act(Act {
-        at: hour(now),
-        action: "talk_ended",
         report: Some(case.own.id),
-        ..Act::default()
+        ..Act::new(hour(now), Action::TalkEnded)
     });
 }

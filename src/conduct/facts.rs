@@ -5,16 +5,17 @@ use crate::call::state::State;
 use crate::clock::{hour, random_id};
 use crate::filing::{self, NewEntry};
 use crate::report::entries::TakeBody;
-use crate::report::status::Move;
 use crate::service::Service;
 use crate::store::audit::Act;
 use crate::store::calls::Call;
 use crate::store::cases::{Case, NewRecording};
+use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{EntryRow, RecordingRow};
 use crate::store::strays::{self, Stray};
 use crate::store::{StoreError, Tx};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
+use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::json;
@@ -121,7 +122,7 @@ pub(super) fn keep(
             lookup: lookup.to_vec(),
             sid: Some(service.seal_sid(provider, sid)),
             step: number,
-            state: "announced".to_owned(),
+            state: RecordingState::Announced,
             deleted: false,
             outcome: None,
         },
@@ -153,17 +154,15 @@ fn add_to(case: &mut Case, now: DateTime<Utc>) {
         let entry = EntryRow {
             id: caller.entry,
             report: earlier,
-            kind: EntryKind::Caller.as_str().to_owned(),
+            kind: EntryKind::Caller,
             sealed: caller.sealed,
         };
         filing::add_to_case(case, entry, at);
     }
     if case.reopen() {
         case.act(Act {
-            at,
-            action: Move::Reopen.as_str(),
             report: Some(earlier),
-            ..Act::default()
+            ..Act::new(at, Action::Reopen)
         });
     }
     if case.call.settled && !case.call.added {
@@ -198,10 +197,8 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
     case.count(&service.metrics.reports);
     // Its reference, the link's detail, is known at the commit.
     case.act(Act {
-        at: hour(now),
-        action: "report_queued",
         report: Some(case.own.id),
-        ..Act::default()
+        ..Act::new(hour(now), Action::ReportQueued)
     });
 }
 

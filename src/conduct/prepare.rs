@@ -13,6 +13,7 @@ use crate::report::receipt::Receipt;
 use crate::service::Service;
 use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
+use crate::store::columns::Holder;
 use crate::store::reports::ReportKeyRow;
 use crate::store::{StoreError, members};
 use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
@@ -192,6 +193,7 @@ pub(super) async fn open(
     };
     let key = ReportKeyRow {
         report: report.id,
+        holder: Holder::Line,
         sealed_to: line_key,
         sealed,
     };

@@ -8,7 +8,6 @@ use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::members::confirming::{self, Judged};
 use crate::report::receipt::Receipt;
-use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::reports::{self, ByReceipt, Report};
@@ -142,7 +141,7 @@ async fn earlier(
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Earlier>, StoreError> {
-    let Some(status) = report.status.as_deref().and_then(Status::parse) else {
+    let Some(status) = report.status else {
         return Ok(None);
     };
     let reply = reply(tx, report, receipt).await?;

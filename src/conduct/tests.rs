@@ -246,7 +246,7 @@ impl Memory {
             let mut recordings: Vec<_> = case
                 .recordings
                 .iter()
-                .map(|row| (row.lookup.clone(), row.report, row.step, row.state.clone()))
+                .map(|row| (row.lookup.clone(), row.report, row.step, row.state))
                 .collect();
             recordings.sort();
             let call = &case.call;

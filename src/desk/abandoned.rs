@@ -5,6 +5,7 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::service::Service;
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, hours};
+use crate::vault::action::Action;
 use uuid::Uuid;
 
 /// Calls a page has at most: each is opened, and each opening is in the trail.
@@ -83,7 +84,7 @@ pub async fn list(
                 &mut tx,
                 inspector,
                 report,
-                "abandoned_opened",
+                Action::AbandonedOpened,
                 None,
             )
             .await?;

@@ -8,6 +8,7 @@ use crate::login::Role;
 use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
+use crate::vault::action::Action;
 use chrono::TimeDelta;
 
 /// How long a change is shown, in line time.
@@ -59,9 +60,11 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
 /// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.
 fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     let of_new_member = |other: &LinkRow| {
-        other.action == "member_added" && other.object == link.object && other.seq + 1 == link.seq
+        other.action == Action::MemberAdded
+            && other.object == link.object
+            && other.seq + 1 == link.seq
     };
-    link.action == "granted" && (link.actor == link.detail || all.iter().any(of_new_member))
+    link.action == Action::Granted && (link.actor == link.detail || all.iter().any(of_new_member))
 }
 
 /// Puts a line's changes away, up to link number `seq`, for this inspector alone. What is not theirs is passed over.

@@ -8,6 +8,8 @@ use crate::login;
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::{self, LinkRow};
+use crate::vault::action::Action;
+use crate::vault::entry::EntryKind;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -319,20 +321,46 @@ fn minute(service: &Service) -> i64 {
     service.clock.line_now().timestamp().div_euclid(60)
 }
 
-/// Does a link change what is seen of this report, or in the queue when it is none? Looking and logging in do not; nor
-/// does a call that is no report yet change the queue, and there may be very many.
+/// Does a link change what is seen of this report, or in the queue when it is none?
 fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
-    let action = link.action.as_str();
-    if action.ends_with("_opened") || action == "login" {
-        return false;
-    }
-    match report {
-        Some(_) => link.report == report,
-        None => match action {
-            "call_answered" | "entry_purged" => false,
-            "entry_added" => !matches!(link.detail.as_deref(), Some("caller" | "call")),
-            _ => true,
+    let is_own = link.report == report;
+    match link.action {
+        // Neither reading nor logging in changes anything.
+        Action::ReportOpened
+        | Action::AbandonedOpened
+        | Action::RecordingOpened
+        | Action::TrailOpened
+        | Action::ExportOpened
+        | Action::Login => false,
+        // A call that is no report yet does not change the queue, and there may be very many.
+        Action::CallAnswered | Action::EntryPurged => report.is_some() && is_own,
+        Action::EntryAdded => match report {
+            Some(_) => is_own,
+            None => ![EntryKind::Caller, EntryKind::Call]
+                .iter()
+                .any(|kind| link.detail.as_deref() == Some(kind.as_str())),
         },
+        Action::ReportQueued
+        | Action::TalkEnded
+        | Action::RecordingSealed
+        | Action::RecordingLost
+        | Action::RecordingGivenUp
+        | Action::ReceiptShared
+        | Action::ReplyApproved
+        | Action::Claim
+        | Action::Release
+        | Action::Close
+        | Action::Reopen
+        | Action::PasswordChanged
+        | Action::LineKeyMade
+        | Action::MemberAdded
+        | Action::Granted
+        | Action::MemberDisabled
+        | Action::MemberEnabled
+        | Action::MemberConfirmed
+        | Action::ConfirmationWaived
+        | Action::ConfirmationRequired
+        | Action::ExportSealed => report.is_none() || is_own,
     }
 }
 
@@ -341,13 +369,13 @@ mod tests {
     use super::*;
     use crate::clock::random_id;
 
-    fn link(action: &str, detail: Option<&str>, report: Option<Uuid>) -> LinkRow {
+    fn link(action: Action, detail: Option<&str>, report: Option<Uuid>) -> LinkRow {
         LinkRow {
             line: "fcg-5".into(),
             seq: 1,
             at: chrono::DateTime::UNIX_EPOCH,
             actor: None,
-            action: action.into(),
+            action,
             report,
             object: None,
             digest: None,
@@ -360,19 +388,19 @@ mod tests {
     fn a_call_without_a_message_is_no_news_in_the_queue() {
         let call = Some(random_id());
         for (action, detail) in [
-            ("call_answered", None),
-            ("entry_added", Some("caller")),
-            ("entry_added", Some("call")),
-            ("entry_purged", None),
-            ("abandoned_opened", None),
+            (Action::CallAnswered, None),
+            (Action::EntryAdded, Some("caller")),
+            (Action::EntryAdded, Some("call")),
+            (Action::EntryPurged, None),
+            (Action::AbandonedOpened, None),
         ] {
             assert!(!shows(&link(action, detail, call), None), "{action}");
         }
         for (action, detail) in [
-            ("report_queued", Some("2024-0001")),
-            ("claim", None),
-            ("entry_added", Some("talk")),
-            ("recording_lost", None),
+            (Action::ReportQueued, Some("2024-0001")),
+            (Action::Claim, None),
+            (Action::EntryAdded, Some("talk")),
+            (Action::RecordingLost, None),
         ] {
             assert!(shows(&link(action, detail, call), None), "{action}");
         }
@@ -381,8 +409,11 @@ mod tests {
     #[test]
     fn a_report_is_told_of_what_is_its_own() {
         let (own, other) = (Some(random_id()), Some(random_id()));
-        assert!(shows(&link("entry_added", Some("caller"), own), own));
-        assert!(!shows(&link("entry_added", Some("caller"), other), own));
-        assert!(!shows(&link("report_opened", None, own), own));
+        assert!(shows(&link(Action::EntryAdded, Some("caller"), own), own));
+        assert!(!shows(
+            &link(Action::EntryAdded, Some("caller"), other),
+            own
+        ));
+        assert!(!shows(&link(Action::ReportOpened, None, own), own));
     }
 }

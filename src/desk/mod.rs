@@ -190,7 +190,7 @@ impl Inspector {
         let who = login::authenticate(service, token, by)
             .await?
             .ok_or(DeskError::LoggedOut)?;
-        if !who.role.works_on_reports() {
+        if !who.member.role.works_on_reports() {
             return Err(DeskError::NotForThisRole);
         }
         let mut tx = service.db.console.read().await?;
@@ -223,7 +223,7 @@ impl Inspector {
 
     /// What they may do.
     pub fn role(&self) -> Role {
-        self.who.role
+        self.who.member.role
     }
 
     /// May they see everything of this line?

@@ -8,8 +8,20 @@ use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
+use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use uuid::Uuid;
+
+impl From<Move> for Action {
+    fn from(step: Move) -> Self {
+        match step {
+            Move::Claim => Self::Claim,
+            Move::Release => Self::Release,
+            Move::Close => Self::Close,
+            Move::Reopen => Self::Reopen,
+        }
+    }
+}
 
 /// The longest destination and reference, in characters.
 const LONGEST: usize = 500;
@@ -77,9 +89,8 @@ async fn carry_out(
     }
     let (from, to) = step.between();
     let assignee = (step == Move::Claim).then(|| inspector.id());
-    if !reports::change_status(&mut tx, id, from.as_str(), to.as_str(), assignee).await? {
-        let status = report.status.as_deref().and_then(Status::parse);
-        let status = status.filter(|status| *status != from);
+    if !reports::change_status(&mut tx, id, from, to, assignee).await? {
+        let status = report.status.filter(|status| *status != from);
         return Err(DeskError::WrongStatus(step, status));
     }
     let at = service.clock.line_now();
@@ -95,11 +106,9 @@ async fn carry_out(
         add_entry(&mut tx, &report, new).await?;
     }
     let act = Act {
-        at,
         actor: Some(inspector.name()),
-        action: step.as_str(),
         report: Some(report.id),
-        ..Act::default()
+        ..Act::new(at, Action::from(step))
     };
     audit::append(&mut tx, &report.line, act);
     let moved = reports::get(&mut tx, id).await?.ok_or(DeskError::Missing)?;
@@ -110,7 +119,7 @@ async fn carry_out(
 /// A claimed report is its assignee's; a lead may take it away.
 fn may(inspector: &Inspector, report: &Report, step: Move) -> Result<()> {
     let others = matches!(step, Move::Release | Move::Close)
-        && report.status.as_deref() == Some(Status::Claimed.as_str())
+        && report.status == Some(Status::Claimed)
         && report.assignee != Some(inspector.id())
         && inspector.role() != Role::Lead;
     if others {

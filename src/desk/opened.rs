@@ -5,9 +5,11 @@ use crate::members::confirming::{self, Judged};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
+use crate::store::columns::RecordingState;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
 use crate::trail::OfReport;
+use crate::vault::action::Action;
 use crate::vault::blobs::Reader;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
 use crate::vault::seal::{Identity, open_identity};
@@ -63,7 +65,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
         &mut tx,
         inspector,
         &open.report,
-        "report_opened",
+        Action::ReportOpened,
         None,
     )
     .await?;
@@ -98,7 +100,7 @@ pub async fn recording(
     let recording = open
         .recordings
         .iter()
-        .find(|recording| recording.n == n && recording.row.state == "sealed")
+        .find(|recording| recording.n == n && recording.row.state == RecordingState::Sealed)
         .ok_or(DeskError::Missing)?;
     Ok(Found {
         length: recording.bytes.ok_or(DeskError::Missing)?,
@@ -140,7 +142,7 @@ impl Found {
             .map_err(|_| DeskError::Failed("a worker stopped".into()))?
             .map_err(|error| damaged(&error))?;
         let mut tx = service.db.console.begin().await?;
-        let action = "recording_opened";
+        let action = Action::RecordingOpened;
         note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;
         tx.commit().await?;
         Ok(reader)
@@ -239,7 +241,10 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
     if !key.committed.has_recordings(&rows) {
         return Err(refused("recording").into());
     }
-    for row in rows.iter().filter(|row| row.state == "sealed") {
+    for row in rows
+        .iter()
+        .filter(|row| row.state == RecordingState::Sealed)
+    {
         if facts(&entries, row).is_none_or(|facts| facts["step"] != row.step) {
             return Err(refused("recording").into());
         }
@@ -256,12 +261,11 @@ async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenR
 
 fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entry> {
     let refused = || StoreError::Unreadable("entry");
-    let kind: EntryKind = row.kind.parse().map_err(|_| refused())?;
     let address = Address {
         line: report.line.clone(),
         report: report.id,
         entry: row.id,
-        kind,
+        kind: row.kind,
     };
     Ok(open_entry(&row.sealed, identity, &address).map_err(|_| refused())?)
 }
@@ -272,16 +276,14 @@ pub(super) async fn note_opening(
     tx: &mut Tx,
     inspector: &Inspector,
     report: &Report,
-    action: &str,
+    action: Action,
     object: Option<Uuid>,
 ) -> Result<()> {
     let act = Act {
-        at: service.clock.line_now(),
         actor: Some(inspector.name()),
-        action,
         report: Some(report.id),
         object,
-        ..Act::default()
+        ..Act::new(service.clock.line_now(), action)
     };
     audit::append(tx, &report.line, act);
     Ok(())
@@ -304,7 +306,7 @@ fn facts<'a>(entries: &'a [Entry], row: &RecordingRow) -> Option<&'a Value> {
 fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
     let mut spoken: Vec<Spoken> = rows
         .into_iter()
-        .filter(|row| row.state != "absent")
+        .filter(|row| row.state != RecordingState::Absent)
         .enumerate()
         .map(|(i, row)| {
             let facts = facts(entries, &row);

@@ -8,6 +8,7 @@ use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, LinkRow};
 use crate::store::reports::{self, Listed, Report};
+use crate::vault::action::Action;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashSet;
@@ -51,7 +52,7 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     };
     let wanted = Listed {
         line: None,
-        status: filter.status.map_or("", Status::as_str),
+        status: filter.status,
         assignee: filter.mine.then(|| inspector.id()),
         after,
         limit: i64::try_from(PAGE + 1).unwrap_or(i64::MAX),
@@ -116,7 +117,7 @@ pub async fn longest_waiting(
     let lines = inspector.lines_named(service, line)?;
     let wanted = Listed {
         line: None,
-        status: Status::Queued.as_str(),
+        status: Some(Status::Queued),
         assignee: None,
         after: 0,
         limit: 1,
@@ -157,7 +158,8 @@ pub async fn trail(
 ) -> Result<(Report, Vec<LinkRow>)> {
     let mut tx = service.db.console.begin().await?;
     let report = find(&mut tx, inspector, id).await?;
-    note_opening(service, &mut tx, inspector, &report, "trail_opened", None).await?;
+    let action = Action::TrailOpened;
+    note_opening(service, &mut tx, inspector, &report, action, None).await?;
     let links = audit::of_report(&mut tx, &report.line, id).await?;
     tx.commit().await?;
     Ok((report, links))

@@ -7,6 +7,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{StoreError, replies, reports};
 use crate::trail::OfReport;
+use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use crate::vault::seal::Recipient;
 use serde_json::json;
@@ -85,13 +86,11 @@ pub async fn approve(
         .ok_or(StoreError::Unreadable("entry"))?;
     if replies::approve(&mut tx, entry, inspector.id()).await? {
         let act = Act {
-            at: service.clock.line_now(),
             actor: Some(inspector.name()),
-            action: "reply_approved",
             report: Some(id),
             object: Some(entry),
             digest: Some(Sha256::digest(&row.sealed).into()),
-            ..Act::default()
+            ..Act::new(service.clock.line_now(), Action::ReplyApproved)
         };
         audit::append(&mut tx, &report.line, act);
     }

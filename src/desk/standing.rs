@@ -4,6 +4,7 @@ use super::Result;
 use super::flood::{self, Recent};
 use crate::line::Line;
 use crate::line::hours::Phase;
+use crate::report::status::Status;
 use crate::service::Service;
 use crate::store::{calls, jobs, reports, strays};
 use chrono::DateTime;
@@ -53,10 +54,10 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
     let schedule = &line.schedule;
     let mut tx = service.db.console.read().await?;
     let counts = reports::count(&mut tx, &line.id).await?;
-    let count = |status: &str| {
+    let count = |status: Status| {
         counts
             .iter()
-            .find(|(name, _)| name == status)
+            .find(|(name, _)| *name == status)
             .map_or(0, |(_, count)| *count)
     };
     Ok(Standing {
@@ -65,9 +66,9 @@ pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
         now: now.with_timezone(&schedule.timezone),
         intake_open: schedule.intake_open(now),
         clock_shifted: service.clock.shift().is_some(),
-        queued: count("queued"),
-        claimed: count("claimed"),
-        closed: count("closed"),
+        queued: count(Status::Queued),
+        claimed: count(Status::Claimed),
+        closed: count(Status::Closed),
         calls_running: calls::running(&mut tx, &line.id).await?,
         calls_with_roster: calls::at_duty(&mut tx, &line.id).await?,
         recent: flood::recent(&mut tx, &line.id, now).await?,

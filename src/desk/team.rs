@@ -17,6 +17,7 @@ use crate::service::Service;
 use crate::store::Tx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
+use crate::vault::action::Action;
 use crate::vault::passwords::{self, NewPassword, Unfit};
 use crate::vault::seal::Identity;
 use uuid::Uuid;
@@ -38,7 +39,7 @@ pub struct Colleague {
     /// Another name in the list looks like theirs: the id has to be shown.
     pub ambiguous: bool,
     /// What they may do.
-    pub role: Option<Role>,
+    pub role: Role,
     /// The lines they work on that the looking member has too.
     pub lines: Vec<String>,
     /// They cannot log in any more.
@@ -338,10 +339,8 @@ pub async fn change_password(
     rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
     for line in inspector.lines(service) {
         let act = Act {
-            at: service.clock.line_now(),
             actor: Some(inspector.name()),
-            action: "password_changed",
-            ..Act::default()
+            ..Act::new(service.clock.line_now(), Action::PasswordChanged)
         };
         audit::append(&mut tx, &line.id, act);
     }
@@ -394,7 +393,7 @@ async fn colleague(
     };
     Ok(seen.then(|| Colleague {
         id: member.id,
-        role: Role::parse(&member.role),
+        role: member.role,
         lines,
         disabled: member.disabled,
         ambiguous: all

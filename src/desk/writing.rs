@@ -64,7 +64,7 @@ async fn add(
 ) -> Result<Uuid> {
     let mut tx = service.db.console.begin().await?;
     let report = find_locked(&mut tx, inspector, id).await?;
-    let closed = report.status.as_deref() == Some(Status::Closed.as_str());
+    let closed = report.status == Some(Status::Closed);
     if kind == EntryKind::Classification && closed {
         return Err(DeskError::Closed);
     }

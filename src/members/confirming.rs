@@ -14,6 +14,7 @@ use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
 use crate::store::reports::Report;
 use crate::store::{StoreError, Tx};
+use crate::vault::action::Action;
 use uuid::Uuid;
 
 /// A line with fewer members has no third one to ask.
@@ -83,7 +84,7 @@ pub async fn confirm(
     }
     let changed = members::confirm(tx, member.id, by.id).await?;
     if changed {
-        super::note(tx, clock, &by.name, "member_confirmed", member).await?;
+        super::note(tx, clock, &by.name, Action::MemberConfirmed, member).await?;
     }
     Ok(changed)
 }
@@ -131,14 +132,13 @@ pub(super) async fn end_waiver_of_three(
 }
 
 fn note_waiver(tx: &mut Tx, clock: &Clock, actor: &str, line: &str, waived: bool) {
+    let action = match waived {
+        true => Action::ConfirmationWaived,
+        false => Action::ConfirmationRequired,
+    };
     let act = Act {
-        at: clock.line_now(),
         actor: Some(actor),
-        action: match waived {
-            true => "confirmation_waived",
-            false => "confirmation_required",
-        },
-        ..Act::default()
+        ..Act::new(clock.line_now(), action)
     };
     audit::append(tx, line, act);
 }
@@ -214,13 +214,14 @@ pub async fn replies_of(tx: &mut Tx, report: &Report) -> Result<Vec<Judged>, Sto
 mod tests {
     use super::*;
     use crate::clock::random_id;
+    use crate::store::members::Role;
 
     fn member(name: &str, made_by: Option<&Member>) -> Member {
         let id = random_id();
         Member {
             id,
             name: name.to_owned(),
-            role: "lead".to_owned(),
+            role: Role::Lead,
             recipient: String::new(),
             wrapped: Vec::new(),
             disabled: false,

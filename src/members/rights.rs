@@ -38,7 +38,7 @@ pub async fn unchanged(tx: &mut Tx, member: &Member) -> Result<Option<Member>, S
 /// [`MemberError::NoLead`] when they are locked out or no lead any more, or when their password was changed since `actor`
 /// was read: what it proved counts no more.
 pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> {
-    let is_lead = |now: &Member| Role::parse(&now.role) == Some(Role::Lead);
+    let is_lead = |now: &Member| now.role == Role::Lead;
     let now = unchanged(tx, actor).await?.filter(is_lead);
     now.ok_or_else(|| MemberError::NoLead(actor.name.clone()))
 }
@@ -68,7 +68,7 @@ pub async fn holds_all_of(tx: &mut Tx, actor: &Member, member: &Member) -> Resul
 ///
 /// [`MemberError::LastHolder`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`].
 pub async fn can_be_done_without(tx: &mut Tx, member: &Member) -> Result<(), MemberError> {
-    let is_lead = |other: &Member| Role::parse(&other.role) == Some(Role::Lead);
+    let is_lead = |other: &Member| other.role == Role::Lead;
     let was_lead = is_lead(member) && !member.disabled;
     for line in lines_of(tx, member.id).await? {
         let mut others = members::holders(tx, &line).await?;

@@ -4,10 +4,40 @@ use super::classification::Classification;
 use super::status::Outcome;
 use crate::call::state::{Reached, Take};
 use crate::line::hours::Phase;
+use crate::names::names;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+names! {
+    "entries.kind";
+    /// What an entry says about its report.
+    #[derive(Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EntryKind {
+        /// Who called: the number, or that it was withheld.
+        Caller = "caller",
+        /// The call's exact times and how it went.
+        Call = "call",
+        /// Who of the roster took the call.
+        Talk = "talk",
+        /// The facts of a recording: true length, hashes, duration.
+        Recording = "recording",
+        /// What a recording is among the takes: sent, replaced, added.
+        Take = "take",
+        /// What was said, written down.
+        Transcript = "transcript",
+        /// An inspector's note.
+        Note = "note",
+        /// An inspector's classification.
+        Classification = "classification",
+        /// How the report was closed.
+        Outcome = "outcome",
+        /// The reply a caller hears when calling back.
+        Reply = "reply",
+    }
+}
 
 /// What an entry says; which of these it is, its kind says.
 #[derive(Serialize, ToSchema)]

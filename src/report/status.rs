@@ -1,42 +1,34 @@
-//! A report's status, the moves between them, and what came out.
+//! A report's status, the moves between them, what came out, and how the report came in.
 
+use crate::names::names;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use utoipa::ToSchema;
 
-/// Where a report is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// It waits for somebody.
-    Queued,
-    /// Somebody works on it.
-    Claimed,
-    /// It is done with.
-    Closed,
-}
-
-impl Status {
-    /// Its name in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Claimed => "claimed",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// The status with this name.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Queued, Self::Claimed, Self::Closed]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+names! {
+    "reports.status";
+    /// Where a report is.
+    #[derive(Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Status {
+        /// It waits for somebody.
+        Queued = "queued",
+        /// Somebody works on it.
+        Claimed = "claimed",
+        /// It is done with.
+        Closed = "closed",
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+names! {
+    "reports.source";
+    /// How a report came in.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Source {
+        /// By a call.
+        Call = "call",
+        /// By a call in which the caller spoke with the duty inspector.
+        Live = "live",
     }
 }
 
@@ -54,7 +46,7 @@ pub enum Move {
 }
 
 impl Move {
-    /// Its name in addresses and in the audit trail.
+    /// Its name in addresses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claim => "claim",
@@ -104,10 +96,9 @@ mod tests {
     #[test]
     fn every_status_can_be_left_and_reached() {
         let moves = [Move::Claim, Move::Release, Move::Close, Move::Reopen];
-        for status in [Status::Queued, Status::Claimed, Status::Closed] {
+        for &status in Status::ALL {
             assert!(moves.iter().any(|step| step.between().0 == status));
             assert!(moves.iter().any(|step| step.between().1 == status));
-            assert_eq!(Status::parse(status.as_str()), Some(status));
         }
     }
 }

@@ -3,8 +3,10 @@
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
+use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use chrono::{DateTime, Utc};
+use sqlx::FromRow;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -27,7 +29,7 @@ row! {
         /// Which member.
         pub actor: Option<String>,
         /// What was done.
-        pub action: String,
+        pub action: Action,
         /// To which report.
         pub report: Option<Uuid>,
         /// To what else.
@@ -41,6 +43,28 @@ row! {
     }
 }
 
+/// A link as `audit verify` reads it.
+pub struct StoredLink {
+    /// Its number.
+    pub seq: i64,
+    /// The link; none when one of its columns holds what this version cannot read.
+    pub row: Option<LinkRow>,
+}
+
+impl<'r, R: sqlx::Row> FromRow<'r, R> for StoredLink
+where
+    LinkRow: FromRow<'r, R>,
+    i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    &'static str: sqlx::ColumnIndex<R>,
+{
+    fn from_row(row: &'r R) -> std::result::Result<Self, sqlx::Error> {
+        Ok(Self {
+            seq: row.try_get("seq")?,
+            row: LinkRow::from_row(row).ok(),
+        })
+    }
+}
+
 statements! {
     START = "INSERT INTO audit_heads (line, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (line) DO NOTHING";
     HEAD_UNLOCKED = "SELECT seq, hash FROM audit_heads WHERE line = $1";
@@ -51,11 +75,10 @@ statements! {
         WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) ORDER BY seq";
     COMMITTED = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
         LEFT JOIN reports ON reports.n = audit.report
-        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (digest IS NOT NULL OR action = 'entry_purged') ORDER BY seq";
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (digest IS NOT NULL OR action = $3) ORDER BY seq";
     OF_MEMBERS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
         LEFT JOIN reports ON reports.n = audit.report
-        WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ('member_added', 'granted', 'member_disabled',
-        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') ORDER BY seq LIMIT 1000";
+        WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY seq LIMIT 1000";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
@@ -77,14 +100,14 @@ over_rows! {
 }
 
 /// What to write into the trail.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Act<'a> {
     /// When; for what a caller caused, the hour.
     pub at: DateTime<Utc>,
     /// Which member; nobody when the service did it.
     pub actor: Option<&'a str>,
     /// What was done.
-    pub action: &'a str,
+    pub action: Action,
     /// To which report.
     pub report: Option<Uuid>,
     /// To what else.
@@ -93,6 +116,21 @@ pub struct Act<'a> {
     pub digest: Option<[u8; 32]>,
     /// What else there is to say.
     pub detail: Option<&'a str>,
+}
+
+impl Act<'_> {
+    /// An act without actor, report, object, digest and detail: callers set those that apply.
+    pub fn new(at: DateTime<Utc>, action: Action) -> Self {
+        Self {
+            at,
+            actor: None,
+            action,
+            report: None,
+            object: None,
+            digest: None,
+            detail: None,
+        }
+    }
 }
 
 /// Adds a link to a line's chain, at the commit: until then nothing waits for it, and nothing reads it.
@@ -108,7 +146,7 @@ pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
         seq: 0,
         at: act.at,
         actor: act.actor.map(str::to_owned),
-        action: act.action.to_owned(),
+        action: act.action,
         report: act.report,
         object: act.object,
         digest: act.digest,
@@ -168,7 +206,7 @@ async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
         .integer(all().map(|link| Some(link.seq)))
         .time(all().map(|link| Some(link.at)))
         .text(all().map(|link| link.actor.clone()))
-        .text(all().map(|link| Some(link.action.clone())))
+        .name(all().map(|link| link.action))
         .uuid(all().map(|link| link.report))
         .uuid(all().map(|link| link.object))
         .bytes(all().map(digest))
@@ -203,6 +241,11 @@ pub async fn links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<LinkRow>> 
     run!(tx, LINKS, fetch_all, line, after)
 }
 
+/// The same, for `audit verify`: a link that cannot be read does not hide the others.
+pub async fn stored_links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<StoredLink>> {
+    run!(tx, LINKS, fetch_all, line, after)
+}
+
 /// The links about one report, in order.
 pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     run!(tx, OF_REPORT, fetch_all, line, report)
@@ -210,7 +253,8 @@ pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<Link
 
 /// The links that commit to something sealed of one report, or say that it was purged, in order.
 pub async fn committed(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
-    run!(tx, COMMITTED, fetch_all, line, report)
+    let purged = Action::EntryPurged;
+    run!(tx, COMMITTED, fetch_all, line, report, purged)
 }
 
 /// Links about who works on a line, the oldest first, a thousand at most: after number `after`, not before `since`.
@@ -220,7 +264,10 @@ pub async fn of_members(
     after: i64,
     since: DateTime<Utc>,
 ) -> Result<Vec<LinkRow>> {
-    run!(tx, OF_MEMBERS, fetch_all, line, after, since)
+    let [a, b, c, d, e, f, g] = Action::ABOUT_MEMBERS;
+    run!(
+        tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g
+    )
 }
 
 /// The number of a line's last link; 0 when it has none.
@@ -252,7 +299,7 @@ impl LinkRow {
             seq: self.seq,
             at: self.at,
             actor: self.actor.clone(),
-            action: self.action.clone(),
+            action: self.action,
             report: self.report,
             object: self.object,
             digest,

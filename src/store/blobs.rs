@@ -1,5 +1,6 @@
 //! Sealed files: where they are, how long, and what they are known by.
 
+use super::columns::{BlobKind, BlobState};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx};
 use crate::vault::blobs::{Digests, Stored};
@@ -26,7 +27,7 @@ pub struct Blob {
 
 statements! {
     INSERT = "INSERT INTO blobs (id, report, kind, state, padded, sha256, header_sha256, object)
-        SELECT $2, report, 'recording', 'stored', $3, $4, $5, $6 FROM recordings WHERE id = $1";
+        SELECT $2, report, $7, $8, $3, $4, $5, $6 FROM recordings WHERE id = $1";
     OF_RECORDING = "SELECT recordings.id AS recording, object, sha256, header_sha256
         FROM recordings JOIN blobs ON blobs.n = recordings.blob WHERE recordings.id = $1";
     OF_REPORT = "SELECT recordings.id AS recording, object, sha256, header_sha256
@@ -66,7 +67,9 @@ pub(super) async fn insert(
         i64::try_from(stored.padded).unwrap_or(i64::MAX),
         &stored.digests.whole[..],
         &stored.digests.header[..],
-        stored.object
+        stored.object,
+        BlobKind::Recording,
+        BlobState::Stored
     )
     .map(drop)
 }

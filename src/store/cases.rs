@@ -10,6 +10,7 @@ pub(super) use {load::OVER_ROWS as LOADING, write::OVER_ROWS as WRITING};
 
 use super::audit::{Act, Acts, link_of};
 use super::calls::{Call, SealedCaller};
+use super::columns::RecordingState;
 use super::hours::Counts;
 use super::jobs::Kind;
 use super::reports::{EntryRow, RecordingRow, ReportKeyRow};
@@ -28,8 +29,8 @@ pub struct CallReport {
     pub line: String,
     /// The public half of its key.
     pub recipient: String,
-    /// `queued`, `claimed`, `closed`; none while it is only a call.
-    pub status: Option<String>,
+    /// None while it is only a call.
+    pub status: Option<Status>,
     /// The hour it arrived, line time.
     pub received_hour: DateTime<Utc>,
 }
@@ -63,7 +64,7 @@ pub struct Case {
 /// A recording that a call names.
 #[derive(Clone)]
 pub struct NewRecording {
-    /// Its row. It is `announced`.
+    /// Its row, in the state `Announced`.
     pub row: RecordingRow,
     /// Keyed hash of provider and id there: the same for each call that names it.
     pub source: [u8; 32],
@@ -233,18 +234,19 @@ impl Case {
         self.changes.recordings.push(new);
     }
 
-    /// The provider made no such recording after all. Gives its id; none when there is no such recording that is `announced`.
+    /// The provider made no such recording after all. Gives its id; none when there is no such recording that is announced.
     pub fn set_absent(&mut self, lookup: &[u8; 32]) -> Option<Uuid> {
         let mut rows = self.recordings.iter_mut();
-        let row = rows.find(|row| row.lookup == lookup && row.state == "announced")?;
-        row.state = "absent".to_owned();
+        let row =
+            rows.find(|row| row.lookup == lookup && row.state == RecordingState::Announced)?;
+        row.state = RecordingState::Absent;
         self.changes.absent.push(row.id);
         Some(row.id)
     }
 
     /// The call, which is none yet, becomes a report with the next reference of this year.
     pub fn queue(&mut self, year: i32) {
-        self.own.status = Some(Status::Queued.as_str().to_owned());
+        self.own.status = Some(Status::Queued);
         let queued = (self.own.id, self.own.line.clone(), year);
         self.changes.queued.push(queued);
     }
@@ -256,12 +258,11 @@ impl Case {
 
     /// The earlier report goes back to the queue. False when it was not closed.
     pub fn reopen(&mut self) -> bool {
-        let closed =
-            |report: &&mut CallReport| report.status.as_deref() == Some(Status::Closed.as_str());
+        let closed = |report: &&mut CallReport| report.status == Some(Status::Closed);
         let Some(earlier) = self.earlier.as_mut().filter(closed) else {
             return false;
         };
-        earlier.status = Some(Status::Queued.as_str().to_owned());
+        earlier.status = Some(Status::Queued);
         let reopened = (earlier.id, earlier.line.clone());
         self.changes.reopened.push(reopened);
         true

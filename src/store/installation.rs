@@ -1,5 +1,6 @@
 //! The installation: which service secret and which folder of recordings belong to this database.
 
+use super::columns::RecordingState;
 use super::statements::{row, run, statements};
 use super::{Result, Tx};
 use uuid::Uuid;
@@ -17,7 +18,7 @@ row! {
 statements! {
     GET = "SELECT id, key_check FROM installation WHERE only_row = 1";
     INSERT = "INSERT INTO installation (only_row, id, key_check) VALUES (1, $1, $2)";
-    A_SEALED_RECORDING = "SELECT id FROM recordings WHERE state = 'sealed' LIMIT 1";
+    A_SEALED_RECORDING = "SELECT id FROM recordings WHERE state = $1 LIMIT 1";
 }
 
 /// The installation; none before `init`.
@@ -43,6 +44,11 @@ pub async fn insert(tx: &mut Tx, installation: &Installation) -> Result<()> {
 
 /// True when the database names a recording that is in the folder of recordings.
 pub async fn has_recordings(tx: &mut Tx) -> Result<bool> {
-    let found: Option<(Uuid,)> = run!(tx, A_SEALED_RECORDING, fetch_optional)?;
+    let found: Option<(Uuid,)> = run!(
+        tx,
+        A_SEALED_RECORDING,
+        fetch_optional,
+        RecordingState::Sealed
+    )?;
     Ok(found.is_some())
 }

@@ -1,64 +1,27 @@
 //! Work to be done after a webhook was answered. Enqueued in the transaction that causes it, claimed with a
 //! random lease token, acknowledged only with that token, removed when done. One that fails is tried again, for ever.
 
+use super::columns::StoredKind;
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx};
+use super::{Result, Tx};
+use crate::names::names;
 use chrono::{DateTime, TimeDelta, Utc};
-use std::fmt;
-use std::str::FromStr;
 use uuid::Uuid;
 
-/// What is to be done. `subject` of the job is the id of a recording, a call or a stray.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Fetch a recording from the provider, and seal it.
-    Fetch,
-    /// Delete a recording at the provider, and prove that it is gone.
-    Delete,
-    /// Compute a call's receipt and erase its state.
-    Settle,
-    /// Ask the provider whether a silent call is still there.
-    Watch,
-    /// Ask the provider which call and line a stray belongs to.
-    Stray,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::Fetch,
-        Self::Delete,
-        Self::Settle,
-        Self::Watch,
-        Self::Stray,
-    ];
-
-    /// Its name in the database and in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fetch => "fetch",
-            Self::Delete => "delete",
-            Self::Settle => "settle",
-            Self::Watch => "watch",
-            Self::Stray => "stray",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(StoreError::Unreadable("job kind"))
+names! {
+    "jobs.kind";
+    /// What is to be done. `subject` of the job is the id of a recording, a call or a stray.
+    pub enum Kind {
+        /// Fetch a recording from the provider, and seal it.
+        Fetch = "fetch",
+        /// Delete a recording at the provider, and prove that it is gone.
+        Delete = "delete",
+        /// Compute a call's receipt and erase its state.
+        Settle = "settle",
+        /// Ask the provider whether a silent call is still there.
+        Watch = "watch",
+        /// Ask the provider which call and line a stray belongs to.
+        Stray = "stray",
     }
 }
 
@@ -68,8 +31,8 @@ row! {
     pub struct JobRow {
         /// Its id.
         pub id: Uuid,
-        /// What is to be done, as [`Kind::as_str`].
-        pub kind: String,
+        /// What is to be done.
+        pub kind: Kind,
         /// To what.
         pub subject: Uuid,
         /// Our id of the call that the subject is, or that made the recording it is; none for a stray.
@@ -87,8 +50,8 @@ row! {
     pub struct Listed {
         /// Its id.
         pub id: Uuid,
-        /// What is to be done, as [`Kind::as_str`].
-        pub kind: String,
+        /// What is to be done.
+        pub kind: StoredKind,
         /// The provider it waits for, as the configuration names it; empty where that is not known.
         pub provider: String,
         /// When it is tried next, system time.
@@ -114,8 +77,8 @@ row! {
     /// Jobs of one kind that keep failing.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Failing {
-        /// What is to be done, as [`Kind::as_str`].
-        pub kind: String,
+        /// What is to be done.
+        pub kind: StoredKind,
         /// How many.
         pub count: i64,
         /// The hour since which the first of them fails.
@@ -195,12 +158,11 @@ pub async fn enqueue_at(
     provider: &str,
     run_after: DateTime<Utc>,
 ) -> Result<()> {
-    let kind = kind.as_str();
     run!(tx, ENQUEUE, execute, id, kind, subject, provider, run_after).map(drop)
 }
 
 /// Kinds and providers of which a job is due. `now` is system time.
-pub async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
+pub async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
     let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
     run!(tx, DUE, fetch_all, now, latest, longest)
 }
@@ -208,7 +170,7 @@ pub async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, String)
 /// Claims the job of this kind and provider that has waited longest, if one is due. `now` is system time.
 pub async fn claim(
     tx: &mut Tx,
-    kind: &str,
+    kind: Kind,
     provider: &str,
     lease: Uuid,
     now: DateTime<Utc>,
@@ -260,7 +222,7 @@ pub async fn fail(
 /// What the job waits for may have come: it is due now, and its backoff starts anew. One that is being worked on is left
 /// alone.
 pub async fn hasten(tx: &mut Tx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
-    run!(tx, HASTEN, execute, kind.as_str(), subject, now).map(drop)
+    run!(tx, HASTEN, execute, kind, subject, now).map(drop)
 }
 
 /// The same for the job with this id; false when there is none, or it is being worked on.
@@ -275,7 +237,7 @@ pub async fn hasten_failed(tx: &mut Tx, now: DateTime<Utc>) -> Result<u64> {
 
 /// The job need not be done any more.
 pub async fn cancel(tx: &mut Tx, kind: Kind, subject: Uuid) -> Result<()> {
-    run!(tx, CANCEL, execute, kind.as_str(), subject).map(drop)
+    run!(tx, CANCEL, execute, kind, subject).map(drop)
 }
 
 /// When the next job that is not being worked on is due, after `now`.
@@ -285,13 +247,16 @@ pub async fn next_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<DateTime
 }
 
 /// How many jobs there are: kind, whether they keep failing, number.
-pub async fn count(tx: &mut Tx) -> Result<Vec<(String, bool, i64)>> {
+pub async fn count(tx: &mut Tx) -> Result<Vec<(StoredKind, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
 }
 
 /// For each kind of which a job is due and is not being worked on, when the oldest of them was due. `now` is system time. Jobs
 /// that are due only because the clock was put back are left out: how long they have waited is not known.
-pub async fn oldest_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(String, DateTime<Utc>)>> {
+pub async fn oldest_due(
+    tx: &mut Tx,
+    now: DateTime<Utc>,
+) -> Result<Vec<(StoredKind, DateTime<Utc>)>> {
     run!(tx, OLDEST_DUE, fetch_all, now, now + LONGEST_LEASE)
 }
 
@@ -308,7 +273,7 @@ pub async fn count_failing_of(tx: &mut Tx, line: &str) -> Result<i64> {
 }
 
 /// The kind and the subject of a job, and why its last try failed.
-pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(String, Uuid, Option<String>)>> {
+pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(StoredKind, Uuid, Option<String>)>> {
     run!(tx, GET, fetch_optional, id)
 }
 

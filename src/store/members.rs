@@ -2,9 +2,37 @@
 
 use super::statements::{row, run, statements};
 use super::{Result, Tx};
+use crate::names::names;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use uuid::Uuid;
+
+names! {
+    "members.role";
+    /// What a member may do.
+    #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Role {
+        /// Works on reports and adds members.
+        Lead = "lead",
+        /// Works on reports.
+        Inspector = "inspector",
+        /// Reads the audit trail. Comes later.
+        Auditor = "auditor",
+        /// Looks after the service. Comes later.
+        Operator = "operator",
+    }
+}
+
+impl Role {
+    /// The roles that open reports and work on them.
+    pub const ON_REPORTS: [Self; 2] = [Self::Lead, Self::Inspector];
+
+    /// May open reports and work on them.
+    pub fn works_on_reports(self) -> bool {
+        Self::ON_REPORTS.contains(&self)
+    }
+}
 
 row! {
     /// Somebody with a login.
@@ -14,8 +42,8 @@ row! {
         pub id: Uuid,
         /// The name they log in with.
         pub name: String,
-        /// `lead`, `inspector`, `auditor`, `operator`.
-        pub role: String,
+        /// What they may do.
+        pub role: Role,
         /// The public half of their key.
         pub recipient: String,
         /// The private half, under their password.
@@ -88,7 +116,7 @@ statements! {
     CONFIRM = "UPDATE members SET confirmed_by = $2 WHERE id = $1 AND confirmed_by IS NULL";
     HOLDERS = "SELECT members.id, name, role, members.recipient, wrapped, disabled, made_by, confirmed_by FROM members
         JOIN grants ON grants.member = members.id JOIN line_keys ON line_keys.id = grants.line_key
-        WHERE line = $1 AND NOT disabled AND role IN ('lead', 'inspector')
+        WHERE line = $1 AND NOT disabled AND role IN ($2, $3)
         AND epoch = (SELECT MAX(epoch) FROM line_keys WHERE line = $1) ORDER BY name";
     INSERT_WAIVER = "INSERT INTO waivers (line, member) VALUES ($1, $2) ON CONFLICT (line) DO NOTHING";
     DELETE_WAIVER = "DELETE FROM waivers WHERE line = $1";
@@ -121,7 +149,7 @@ pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<
         execute,
         member.id,
         &member.name,
-        &member.role,
+        member.role,
         &member.recipient,
         &member.wrapped[..],
         member.made_by,
@@ -182,7 +210,8 @@ pub async fn confirm(tx: &mut Tx, id: Uuid, by: Uuid) -> Result<bool> {
 /// The members who can open what comes in on a line now: they hold its latest key, work on reports and are not locked
 /// out. By name.
 pub async fn holders(tx: &mut Tx, line: &str) -> Result<Vec<Member>> {
-    run!(tx, HOLDERS, fetch_all, line)
+    let [lead, inspector] = Role::ON_REPORTS;
+    run!(tx, HOLDERS, fetch_all, line, lead, inspector)
 }
 
 /// Notes that a line's approvals count without a third member; false when they do already.

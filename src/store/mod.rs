@@ -6,6 +6,7 @@
 //! | file | rows |
 //! |---|---|
 //! | [`blobs`] | sealed files |
+//! | [`columns`] | none: the enums whose names are in columns |
 //! | [`calls`] | running calls, their steps |
 //! | [`cases`] | a call with its report, recordings and answers: loaded and written many at a time |
 //! | [`strays`] | recordings whose line is not known yet |
@@ -22,6 +23,7 @@ pub mod audit;
 pub mod blobs;
 pub mod calls;
 pub mod cases;
+pub mod columns;
 mod databases;
 pub mod hours;
 pub mod installation;
@@ -41,6 +43,7 @@ pub use statements::{Text, all as all_statements};
 
 use crate::config::DatabaseAddress;
 use crate::hidden::Hidden;
+use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
@@ -102,7 +105,7 @@ pub struct Tx {
     /// Calls counted by the hour, written at the commit.
     counts: hours::Counts,
     /// Reports counted by line and status, written at the commit.
-    statuses: BTreeMap<(String, String), i64>,
+    statuses: BTreeMap<(String, Status), i64>,
     /// Operators' counters to be raised after the commit.
     counted: Vec<Counter>,
 }
@@ -184,6 +187,9 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         pools::note(&error);
+        if let Some(unreadable) = columns::unknown_name(&error) {
+            return unreadable;
+        }
         match &error {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Self::Duplicate,
             _ => Self::Failed(error),
@@ -475,8 +481,8 @@ impl Tx {
     }
 
     /// Counts reports of a line that have got a status, or lost it, at the commit.
-    fn count_status(&mut self, line: &str, status: &str, by: i64) {
-        let key = (line.to_owned(), status.to_owned());
+    fn count_status(&mut self, line: &str, status: Status, by: i64) {
+        let key = (line.to_owned(), status);
         *self.statuses.entry(key).or_default() += by;
     }
 

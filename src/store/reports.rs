@@ -1,9 +1,12 @@
 //! Reports, their entries, recordings and receipts.
 
+use super::columns::{Holder, RecordingState};
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{Result, StoreError, Tx, blobs};
+use crate::report::entries::EntryKind;
 use crate::report::reference::Reference;
+use crate::report::status::{Source, Status};
 use crate::vault::blobs::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -20,10 +23,10 @@ pub struct Report {
     pub line: String,
     /// The public half of its key.
     pub recipient: String,
-    /// `call`, or `live` when the caller spoke with the duty inspector.
-    pub source: String,
-    /// `queued`, `claimed`, `closed`; none while it is only a call.
-    pub status: Option<String>,
+    /// How it came in.
+    pub source: Source,
+    /// None while it is only a call.
+    pub status: Option<Status>,
     /// Its public number, e.g. `2024-0017`.
     pub reference: Option<String>,
     /// Whose it is.
@@ -74,7 +77,7 @@ row! {
         /// Its report.
         pub report: Uuid,
         /// What kind of entry.
-        pub kind: String,
+        pub kind: EntryKind,
         /// The sealed piece.
         pub sealed: Vec<u8>,
     }
@@ -91,7 +94,7 @@ row! {
         /// Its report.
         pub report: Uuid,
         /// What kind of entry.
-        pub kind: String,
+        pub kind: EntryKind,
     }
 }
 
@@ -109,8 +112,8 @@ row! {
         pub sid: Option<Vec<u8>>,
         /// The step that recorded it.
         pub step: i32,
-        /// `announced`, `sealed`, `absent`, `lost`.
-        pub state: String,
+        /// What became of it.
+        pub state: RecordingState,
         /// Proven gone at the provider.
         pub deleted: bool,
         /// What became of one that was streamed to us, under the service secret; gone when the call is settled.
@@ -124,7 +127,9 @@ row! {
     pub struct ReportKeyRow {
         /// The report.
         pub report: Uuid,
-        /// To whom.
+        /// What kind of key it is sealed to.
+        pub holder: Holder,
+        /// Which one.
         pub sealed_to: Uuid,
         /// The sealed half.
         pub sealed: Vec<u8>,
@@ -137,7 +142,7 @@ over_rows! {
 }
 
 statements! {
-    KEY = "SELECT reports.id AS report, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
+    KEY = "SELECT reports.id AS report, holder, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
     GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
@@ -161,7 +166,7 @@ statements! {
     LIST_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
-        WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND ($4 = '' OR status = $4) AND assignee = $5 ORDER BY reports.n LIMIT $3";
+        WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND (status = $4 OR $4 IS NULL) AND assignee = $5 ORDER BY reports.n LIMIT $3";
     LIST_ALL = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
@@ -173,7 +178,7 @@ statements! {
     LIST_ALL_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
-        WHERE number IS NOT NULL AND reports.n > $1 AND ($3 = '' OR status = $3) AND assignee = $4 ORDER BY reports.n LIMIT $2";
+        WHERE number IS NOT NULL AND reports.n > $1 AND (status = $3 OR $3 IS NULL) AND assignee = $4 ORDER BY reports.n LIMIT $2";
     BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND year = $2 AND number = $3";
     ABANDONED = "SELECT reports.n, reports.id, reports.line, reports.recipient, source, status, year, number, assignee, CAST(NULL AS TEXT) AS assignee_name,
         received_hour, FALSE AS live FROM reports JOIN calls ON calls.report = reports.n
@@ -185,21 +190,21 @@ statements! {
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
     INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4)";
     INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
-        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, 'announced', FALSE) ON CONFLICT (lookup) DO NOTHING";
+        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, $7, FALSE) ON CONFLICT (lookup) DO NOTHING";
     BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
     OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report
         WHERE recordings.source = (SELECT source FROM recordings WHERE id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
-    BEGIN_AGAIN = "UPDATE recordings SET state = 'announced', outcome = NULL WHERE id = $1 AND state = 'absent'";
+    BEGIN_AGAIN = "UPDATE recordings SET state = $2, outcome = NULL WHERE id = $1 AND state = $3";
     RECORDING_UNLOCKED = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE recordings.id = $1";
     RECORDING_BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE lookup = $1";
     RECORDINGS = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
         JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY step, recordings.id";
-    SEAL = "UPDATE recordings SET state = 'sealed' WHERE id = $1 AND state IN ('announced', 'lost')";
+    SEAL = "UPDATE recordings SET state = $2 WHERE id = $1 AND state IN ($3, $4)";
     SET_BLOB = "UPDATE recordings SET blob = (SELECT n FROM blobs WHERE id = $2) WHERE id = $1";
-    SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = 'announced'";
+    SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = $3";
     SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
     FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
@@ -209,7 +214,7 @@ statements! {
     RECEIPTS = "SELECT recipient FROM receipts WHERE report = (SELECT n FROM reports WHERE id = $1) AND NOT shared ORDER BY lookup";
     BY_RECEIPT = "SELECT reports.id, shared FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
     SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.n = report
-        WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> 'closed')";
+        WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> $2)";
     OLD_CALLER_ENTRIES = "SELECT entries.n, entries.id, reports.id AS report, kind FROM entries JOIN reports ON reports.n = report
         WHERE kind = 'caller' AND entries.n > $2 AND number IS NULL AND received_hour < $1 ORDER BY entries.n LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
@@ -235,8 +240,8 @@ pub async fn all_of_line(tx: &mut Tx, line: &str) -> Result<Vec<Report>> {
 pub struct Listed<'a> {
     /// Of this line; of every line when none.
     pub line: Option<&'a str>,
-    /// With this status; with any when empty.
-    pub status: &'a str,
+    /// With this status; with any when none.
+    pub status: Option<Status>,
     /// Claimed by this member; by anybody or nobody when none.
     pub assignee: Option<Uuid>,
     /// That arrived after the one with this number.
@@ -256,12 +261,12 @@ pub async fn list(tx: &mut Tx, listed: Listed<'_>) -> Result<Vec<Report>> {
     } = listed;
     match (line, assignee) {
         (Some(line), Some(id)) => run!(tx, LIST_OF, fetch_all, line, after, limit, status, id),
-        (Some(line), None) if status.is_empty() => {
+        (Some(line), None) if status.is_none() => {
             run!(tx, LIST, fetch_all, line, after, limit)
         }
         (Some(line), None) => run!(tx, LIST_WITH, fetch_all, line, after, limit, status),
         (None, Some(id)) => run!(tx, LIST_ALL_OF, fetch_all, after, limit, status, id),
-        (None, None) if status.is_empty() => run!(tx, LIST_ALL, fetch_all, after, limit),
+        (None, None) if status.is_none() => run!(tx, LIST_ALL, fetch_all, after, limit),
         (None, None) => run!(tx, LIST_ALL_WITH, fetch_all, after, limit, status),
     }
 }
@@ -282,7 +287,7 @@ pub async fn abandoned(tx: &mut Tx, line: &str, before: i64, limit: i64) -> Resu
 }
 
 /// How many reports of a line have which status.
-pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(String, i64)>> {
+pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(Status, i64)>> {
     run!(tx, COUNT, fetch_all, line)
 }
 
@@ -297,8 +302,8 @@ pub async fn take_numbers(tx: &mut Tx, line: &str, year: i32, count: i32) -> Res
 pub async fn change_status(
     tx: &mut Tx,
     id: Uuid,
-    from: &str,
-    to: &str,
+    from: Status,
+    to: Status,
     assignee: Option<Uuid>,
 ) -> Result<bool> {
     let moved: Option<(String,)> = run!(tx, MOVE, fetch_optional, id, from, to, assignee)?;
@@ -331,7 +336,7 @@ pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
         execute,
         entry.id,
         entry.report,
-        &entry.kind,
+        entry.kind,
         &entry.sealed[..]
     )
     .map(drop)
@@ -364,7 +369,8 @@ pub async fn announce(
         &recording.lookup[..],
         &recording.source[..],
         recording.sid,
-        step
+        step,
+        RecordingState::Announced
     )? == 1)
 }
 
@@ -381,7 +387,8 @@ pub async fn of_same_source(tx: &mut Tx, id: Uuid) -> Result<Vec<RecordingRow>> 
 
 /// A recording of which nothing came is expected after all; false when it is not `absent`.
 pub async fn begin_again(tx: &mut Tx, id: Uuid) -> Result<bool> {
-    Ok(run!(tx, BEGIN_AGAIN, execute, id)? == 1)
+    let [from, to] = [RecordingState::Absent, RecordingState::Announced];
+    Ok(run!(tx, BEGIN_AGAIN, execute, id, to, from)? == 1)
 }
 
 /// A recording, just to look at.
@@ -406,7 +413,16 @@ pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> 
 ///
 /// When the database fails.
 pub async fn seal(tx: &mut Tx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
-    if run!(tx, SEAL, execute, id)? == 0 {
+    if run!(
+        tx,
+        SEAL,
+        execute,
+        id,
+        RecordingState::Sealed,
+        RecordingState::Announced,
+        RecordingState::Lost
+    )? == 0
+    {
         return Ok(false);
     }
     blobs::insert(tx, id, blob, stored).await?;
@@ -414,9 +430,10 @@ pub async fn seal(tx: &mut Tx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<
     Ok(true)
 }
 
-/// The recording will not come: `absent` (the provider made none) or `lost` (while it was streamed to us).
-pub async fn give_up(tx: &mut Tx, id: Uuid, state: &str) -> Result<bool> {
-    Ok(run!(tx, SET_RECORDING_STATE, execute, id, state)? == 1)
+/// The recording will not come: `Absent` (the provider made none) or `Lost` (while it was streamed to us).
+pub async fn give_up(tx: &mut Tx, id: Uuid, state: RecordingState) -> Result<bool> {
+    let before = RecordingState::Announced;
+    Ok(run!(tx, SET_RECORDING_STATE, execute, id, state, before)? == 1)
 }
 
 /// What became of a recording that was streamed to us.
@@ -437,11 +454,11 @@ pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
 /// Adds to the kept counts of reports, in order of line and status.
 pub(super) async fn write_counts(
     tx: &mut Tx,
-    counts: BTreeMap<(String, String), i64>,
+    counts: BTreeMap<(String, Status), i64>,
 ) -> Result<()> {
     let rows = Rows::new(COUNTS)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
-        .text(counts.keys().map(|(_, status)| Some(status.clone())))
+        .name(counts.keys().map(|(_, status)| *status))
         .integer(counts.values().copied().map(Some));
     rows::execute(tx, vec![rows]).await
 }
@@ -473,7 +490,7 @@ pub async fn insert_receipt(
 
 /// How many receipts of a line were told to two callers, and belong to a report that is not closed.
 pub async fn shared_receipts(tx: &mut Tx, line: &str) -> Result<i64> {
-    let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line)?;
+    let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line, Status::Closed)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 

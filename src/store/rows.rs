@@ -72,6 +72,8 @@ enum Column {
     Uuid(Vec<Option<Uuid>>),
     Bytes(Vec<Option<Vec<u8>>>),
     Text(Vec<Option<String>>),
+    /// Names of variants.
+    Name(Vec<&'static str>),
     Integer(Vec<Option<i64>>),
     Boolean(Vec<bool>),
     Time(Vec<Option<DateTime<Utc>>>),
@@ -83,6 +85,7 @@ impl Column {
             Self::Uuid(values) => values.len(),
             Self::Bytes(values) => values.len(),
             Self::Text(values) => values.len(),
+            Self::Name(values) => values.len(),
             Self::Integer(values) => values.len(),
             Self::Boolean(values) => values.len(),
             Self::Time(values) => values.len(),
@@ -126,6 +129,16 @@ impl Rows {
         time: Option<DateTime<Utc>> => Time;
     }
 
+    /// Adds a column of one of the enums in [`super::columns`].
+    pub(super) fn name<T: Into<&'static str>>(
+        mut self,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let names = values.into_iter().map(Into::into).collect();
+        self.columns.push(Column::Name(names));
+        self
+    }
+
     fn len(&self) -> usize {
         self.columns.first().map_or(0, Column::len)
     }
@@ -139,6 +152,7 @@ impl Rows {
                     Column::Uuid(values) => arguments.add(values[row]),
                     Column::Bytes(values) => arguments.add(values[row].take()),
                     Column::Text(values) => arguments.add(values[row].take()),
+                    Column::Name(values) => arguments.add(values[row]),
                     Column::Integer(values) => arguments.add(values[row]),
                     Column::Boolean(values) => arguments.add(values[row]),
                     Column::Time(values) => arguments.add(values[row]),
@@ -156,6 +170,7 @@ impl Rows {
                 Column::Uuid(values) => arguments.add(values),
                 Column::Bytes(values) => arguments.add(values),
                 Column::Text(values) => arguments.add(values),
+                Column::Name(values) => arguments.add(values),
                 Column::Integer(values) => arguments.add(values),
                 Column::Boolean(values) => arguments.add(values),
                 Column::Time(values) => arguments.add(values),

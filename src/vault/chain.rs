@@ -13,7 +13,7 @@
 //! | seq | i64, big-endian |
 //! | at | microseconds since 1970 UTC, i64, big-endian |
 //! | actor | optional text |
-//! | action | text |
+//! | action | text, [`Action::as_str`] |
 //! | report, object | optional 16 bytes each |
 //! | digest | optional 32 bytes |
 //! | detail | optional text |
@@ -21,6 +21,7 @@
 //! *text* is its length in bytes (u64, big-endian) and then its UTF-8; *optional* is a byte 0 for nothing, or a
 //! byte 1 and then the thing. So no two links have the same encoding.
 
+use super::action::Action;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -38,7 +39,7 @@ pub struct Link {
     /// Which member; nobody when the service did it.
     pub actor: Option<String>,
     /// What was done.
-    pub action: String,
+    pub action: Action,
     /// To which report.
     pub report: Option<Uuid>,
     /// To what else: an entry, a recording, a member.
@@ -90,7 +91,7 @@ pub fn hash(previous: &[u8; 32], link: &Link) -> [u8; 32] {
     hasher.update(seq.to_be_bytes());
     hasher.update(at.timestamp_micros().to_be_bytes());
     optional(&mut hasher, actor.as_deref(), text);
-    text(&mut hasher, action);
+    text(&mut hasher, action.as_str());
     optional(&mut hasher, report.as_ref(), |hasher, id| {
         hasher.update(id.as_bytes());
     });
@@ -127,7 +128,7 @@ mod tests {
             seq: 7,
             at: "2024-04-07T01:02:03.456789Z".parse().unwrap(),
             actor: Some("lin".into()),
-            action: "note".into(),
+            action: Action::EntryAdded,
             report: Some(Uuid::from_bytes([1; 16])),
             object: Some(Uuid::from_bytes([2; 16])),
             digest: Some([3; 32]),
@@ -146,7 +147,7 @@ mod tests {
         );
         assert_eq!(
             hex(hash(&genesis("fcg-5"), &full())),
-            "d62929b7d15d1949cdf3a2d9c6dfbe8dadb16c2f98a04e8cd292ab80f83ca6e4"
+            "5810412be23868a39c2f317699dd18fab747d0d4746c1788695c968137fcc901"
         );
         let bare = Link {
             actor: None,
@@ -158,7 +159,7 @@ mod tests {
         };
         assert_eq!(
             hex(hash(&genesis("fcg-5"), &bare)),
-            "c424133215a0412e178695273354887c500e0981043475240347d8d8d065bcf3"
+            "0f2b284c98c23d9b725a0ec08e4244a30edce770bee45642fdfdd5164b268ad8"
         );
     }
 
@@ -173,7 +174,7 @@ mod tests {
             |link| link.actor = None,
             |link| link.actor = Some(String::new()),
             |link| link.actor = Some("wang".into()),
-            |link| link.action = "open".into(),
+            |link| link.action = Action::EntryPurged,
             |link| link.report = None,
             |link| link.report = link.object,
             |link| link.object = None,
@@ -214,7 +215,11 @@ mod tests {
         let word = "[ab\0]{0,3}";
         (
             (word, 0i64..3, 0i64..3),
-            (prop::option::of(word), word, prop::option::of(word)),
+            (
+                prop::option::of(word),
+                prop::sample::select(Action::ALL),
+                prop::option::of(word),
+            ),
             (id(), id(), prop::option::of(any::<[u8; 32]>())),
         )
             .prop_map(

@@ -9,12 +9,14 @@
 //! | [`passwords`] | a member's identity, wrapped under the password |
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
 //! | [`receipts`] | what a caller's receipt opens |
+//! | [`action`] | what a link of the audit trail says was done |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
 //! Nothing here knows the database or the clock: times are parameters, and random numbers come from
 //! [`crate::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
 //! asynchronous callers use `spawn_blocking`.
 
+pub mod action;
 pub mod blobs;
 pub mod chain;
 pub mod entry;

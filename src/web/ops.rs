@@ -76,7 +76,7 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     let jobs = gauges(&mut held, "jobs", "Jobs to be done");
     for (kind, failing, count) in jobs::count(&mut tx).await? {
         let state = if failing { "failing" } else { "waiting" };
-        set(&jobs, [("kind", &kind), ("state", state)], count);
+        set(&jobs, [("kind", kind.as_str()), ("state", state)], count);
     }
     let late = gauges(
         &mut held,
@@ -88,7 +88,11 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     }
     let now = service.clock.system_now();
     for (kind, since) in jobs::oldest_due(&mut tx, now).await? {
-        set(&late, [("kind", &kind)], (now - since).num_seconds());
+        set(
+            &late,
+            [("kind", kind.as_str())],
+            (now - since).num_seconds(),
+        );
     }
 
     let unnamed = service.unnamed_files.load(Ordering::Relaxed);
@@ -109,7 +113,11 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     for entry in &service.config.lines {
         let line = entry.line.id.as_str();
         for (status, count) in reports::count(&mut tx, line).await? {
-            set(&reports, [("line", line), ("status", &status)], count);
+            set(
+                &reports,
+                [("line", line), ("status", status.as_str())],
+                count,
+            );
         }
         let count = calls::running(&mut tx, line).await?;
         set(&running, [("line", line)], count);

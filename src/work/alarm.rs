@@ -1,6 +1,7 @@
 //! Tells operators, in the log, which jobs keep failing: from the first minutes, and then every hour.
 
 use crate::service::Service;
+use crate::store::columns::StoredKind;
 use crate::store::{StoreError, jobs};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(3600);
 
 /// Kinds of jobs, and when it was last told that they keep failing.
 #[derive(Default)]
-pub struct Told(HashMap<String, Instant>);
+pub struct Told(HashMap<StoredKind, Instant>);
 
 /// Looks every minute until `stop` says so.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {

@@ -3,6 +3,7 @@
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::blobs;
+use crate::store::columns::RecordingState;
 use crate::store::reports::{self, RecordingRow};
 use crate::telephony::{Provider, ProviderError};
 use chrono::TimeDelta;
@@ -18,7 +19,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(recording) = recording
-        && recording.state == "sealed"
+        && recording.state == RecordingState::Sealed
         && !recording.deleted
     {
         let source = recording
@@ -34,7 +35,9 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         if others.iter().any(is_needed) {
             return Err(Unfinished::Later(NEEDED));
         }
-        let copies = others.iter().filter(|other| other.state == "sealed");
+        let copies = others
+            .iter()
+            .filter(|other| other.state == RecordingState::Sealed);
         for copy in copies.chain([&recording]) {
             must_be_whole(service, copy).await?;
         }
@@ -63,7 +66,10 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 fn is_needed(recording: &RecordingRow) -> bool {
     !recording.deleted
         && recording.sid.is_some()
-        && !matches!(recording.state.as_str(), "sealed" | "absent")
+        && !matches!(
+            recording.state,
+            RecordingState::Sealed | RecordingState::Absent
+        )
 }
 
 async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<(), Unfinished> {

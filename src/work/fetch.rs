@@ -7,12 +7,14 @@ use crate::clock::hour;
 use crate::members::{MemberError, rights};
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
+use crate::store::columns::{RecordingState, StoredKind};
 use crate::store::jobs::{self, Kind};
 use crate::store::members::Member;
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{Db, calls};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Download, ProviderError};
+use crate::vault::action::Action;
 use crate::vault::blobs::Finished;
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
@@ -33,7 +35,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     let (Some(recording), Some(report)) = (recording, report) else {
         return finish_empty(service, job).await;
     };
-    if recording.state != "announced" {
+    if recording.state != RecordingState::Announced {
         return finish_empty(service, job).await;
     }
     own_folder(service).await?;
@@ -179,7 +181,7 @@ pub async fn give_up(
     let mut tx = db.begin().await?;
     rights::acting(&mut tx, lead).await?;
     let (recording, reason) = match jobs::get(&mut tx, job).await? {
-        Some((kind, recording, reason)) if kind == Kind::Fetch.as_str() => (recording, reason),
+        Some((StoredKind::Known(Kind::Fetch), recording, reason)) => (recording, reason),
         _ => return Ok(GivenUp::NoSuchJob),
     };
     let Some(row) = reports::recording_unlocked(&mut tx, recording).await? else {
@@ -196,18 +198,16 @@ pub async fn give_up(
     // In the order in which webhooks lock them.
     calls::by_recording(&mut tx, report.id, row.step).await?;
     reports::lock(&mut tx, report.id).await?;
-    if !reports::give_up(&mut tx, recording, "lost").await? {
+    if !reports::give_up(&mut tx, recording, RecordingState::Lost).await? {
         return Ok(GivenUp::NoSuchJob);
     }
     // Another call that named the same recording does not wait for this one.
     reports::forget_source(&mut tx, recording).await?;
     let act = Act {
-        at: clock.line_now(),
         actor: Some(&lead.name),
-        action: "recording_given_up",
         report: Some(report.id),
         object: Some(recording),
-        ..Act::default()
+        ..Act::new(clock.line_now(), Action::RecordingGivenUp)
     };
     audit::append(&mut tx, &report.line, act);
     jobs::cancel(&mut tx, Kind::Fetch, recording).await?;

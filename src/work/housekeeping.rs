@@ -6,6 +6,7 @@ use crate::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{Db, StoreError, blobs, calls, members, nodes, reports};
+use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Unnamed};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
@@ -125,12 +126,10 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
             };
             reports::delete_entry(&mut tx, entry.id).await?;
             let act = Act {
-                at: hour(service.clock.line_now()),
-                action: "entry_purged",
                 report: Some(report.id),
                 object: Some(entry.id),
-                detail: Some(&entry.kind),
-                ..Act::default()
+                detail: Some(entry.kind.as_str()),
+                ..Act::new(hour(service.clock.line_now()), Action::EntryPurged)
             };
             audit::append(&mut tx, &report.line, act);
         }

@@ -8,6 +8,7 @@ use crate::clock::{hour, instant, random_id};
 use crate::metrics::seconds_since;
 use crate::service::Service;
 use crate::store::StoreError;
+use crate::store::columns::StoredKind;
 use crate::store::jobs::{self, Kind};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
@@ -80,7 +81,7 @@ async fn begin_due(
     let mut begun = false;
     for (kind, provider) in due {
         // Another version's: it is that one's to do.
-        let Ok(kind) = kind.parse::<Kind>() else {
+        let StoredKind::Known(kind) = kind else {
             continue;
         };
         let lane = (kind, provider);
@@ -130,7 +131,7 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
     let lease = random_id();
     let now = service.clock.system_now();
     let mut tx = service.db.jobs.begin().await?;
-    let row = jobs::claim(&mut tx, kind.as_str(), provider, lease, now, now + LEASE).await?;
+    let row = jobs::claim(&mut tx, *kind, provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
     // Too much of the lease is gone to rely on it: it runs out, and the job is claimed again.
     if begun.elapsed() > RENEW_WITHIN {

@@ -6,9 +6,11 @@ use crate::filing::{NewEntry, add_entry};
 use crate::report::entries::RecordingBody;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
+use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{StoreError, Tx, calls};
+use crate::vault::action::Action;
 use crate::vault::blobs::Stored;
 use crate::vault::entry::EntryKind;
 use base64::Engine;
@@ -80,12 +82,10 @@ pub(super) async fn write_down(
         tx,
         &report.line,
         Act {
-            at: hour(now),
-            action: "recording_sealed",
             report: Some(report.id),
             object: Some(recording.id),
             digest: Some(stored.digests.committed()),
-            ..Act::default()
+            ..Act::new(hour(now), Action::RecordingSealed)
         },
     );
     if call.is_none_or(|call| call.settled) {
@@ -103,7 +103,7 @@ pub(super) async fn write_down_lost(
     tx: &mut Tx,
     recording: Uuid,
 ) -> Result<(), StoreError> {
-    if !reports::give_up(tx, recording, "lost").await? {
+    if !reports::give_up(tx, recording, RecordingState::Lost).await? {
         return Ok(());
     }
     tx.count(&service.metrics.recordings_lost);
@@ -114,11 +114,9 @@ pub(super) async fn write_down_lost(
         return Ok(());
     };
     let act = Act {
-        at: hour(service.clock.line_now()),
-        action: "recording_lost",
         report: Some(report.id),
         object: Some(recording),
-        ..Act::default()
+        ..Act::new(hour(service.clock.line_now()), Action::RecordingLost)
     };
     audit::append(tx, &report.line, act);
     Ok(())

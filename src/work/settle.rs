@@ -13,10 +13,12 @@ use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
 use crate::store::cases::{self, Case};
+use crate::store::columns::RecordingState;
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{StoreError, Tx};
+use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use crate::vault::receipts::{self, Derived};
 use chrono::TimeDelta;
@@ -196,7 +198,7 @@ async fn wait_for_what_arrives(
         rows.extend(all.into_iter().filter(|row| call.has_added(row.step)));
     }
     drop(tx);
-    rows.retain(|row| row.state == "announced" && is_streamed(service, row));
+    rows.retain(|row| row.state == RecordingState::Announced && is_streamed(service, row));
     if rows.is_empty() {
         return Ok(());
     }
@@ -285,11 +287,11 @@ async fn settle(
         recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
     }
     for recording in recordings {
-        if recording.state == "sealed" && !recording.deleted {
+        if recording.state == RecordingState::Sealed && !recording.deleted {
             let id = crate::clock::random_id();
             let provider = service.provider_of(recording.sid.as_ref());
             jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
-        } else if recording.state == "absent" && is_streamed(service, &recording) {
+        } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
             // It rests nowhere: nothing needs its id any more.
             reports::forget_source(tx, recording.id).await?;
         }
@@ -315,11 +317,9 @@ async fn receipt_is_shared(
     tx.count(&service.metrics.receipts_shared);
     for (report, other) in [(report, other), (other, report)] {
         let act = Act {
-            at: hour(service.clock.line_now()),
-            action: "receipt_shared",
             report: Some(report),
             object: Some(other),
-            ..Act::default()
+            ..Act::new(hour(service.clock.line_now()), Action::ReceiptShared)
         };
         audit::append(tx, line, act);
     }

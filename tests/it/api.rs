@@ -10,6 +10,7 @@ use dutyline::login::Role;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::faults::Faults;
+use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -167,9 +168,9 @@ on_both! {
         let mut tx = line.db().read().await.unwrap();
         let links = dutyline::store::audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
-        let opened = |action: &str| links.iter().filter(|link| link.action == action).count();
-        assert_eq!(opened("report_opened"), 2);
-        assert_eq!(opened("recording_opened"), 13);
+        let opened = |action: Action| links.iter().filter(|link| link.action == action).count();
+        assert_eq!(opened(Action::ReportOpened), 2);
+        assert_eq!(opened(Action::RecordingOpened), 13);
     }
 
     async fn a_recording_is_not_there_until_it_is_sealed(line: TestLine) {

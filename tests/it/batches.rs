@@ -15,6 +15,7 @@ use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::store::cases::{Key, Wanted};
+use dutyline::store::columns::RecordingState;
 use dutyline::store::jobs::{self, Kind};
 use dutyline::store::reports::RecordingRow;
 use dutyline::store::{Db, On, StoreError, calls, cases, reports};
@@ -229,7 +230,7 @@ async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
         let rows = reports::recordings(&mut tx, report).await.unwrap();
         drop(tx);
         if let [row] = rows.as_slice()
-            && row.state == "sealed"
+            && row.state == RecordingState::Sealed
         {
             return row.clone();
         }

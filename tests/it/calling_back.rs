@@ -17,6 +17,7 @@ use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
 use dutyline::store::audit;
 use dutyline::trail;
+use dutyline::vault::action::Action;
 use dutyline::vault::receipts;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -254,7 +255,7 @@ on_both! {
         let mut tx = line.db().read().await.unwrap();
         let id = report["id"].as_str().unwrap().parse().unwrap();
         let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
-        let reopened: Vec<_> = links.iter().filter(|link| link.action == "reopen").collect();
+        let reopened: Vec<_> = links.iter().filter(|link| link.action == Action::Reopen).collect();
         assert_eq!(reopened.len(), 1);
         assert_eq!(reopened[0].actor, None, "nobody did: the service does");
         drop(tx);
@@ -345,7 +346,7 @@ on_both! {
             let mut tx = line.db().read().await.unwrap();
             let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
             drop(tx);
-            let shared = links.iter().filter(|link| link.action == "receipt_shared" && link.report == Some(id));
+            let shared = links.iter().filter(|link| link.action == Action::ReceiptShared && link.report == Some(id));
             assert_eq!(shared.count(), 1);
         }
         let page = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await.get("/console/").await.ok();

@@ -5,8 +5,10 @@ use crate::support::{
     LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, until_one_waits, wav,
 };
 use dutyline::login::Role;
+use dutyline::report::status::Status;
 use dutyline::store::audit::Act;
 use dutyline::store::{Tx, audit, members, reports};
+use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,7 +29,7 @@ async fn left(line: &TestLine, number: &str) -> Uuid {
 }
 
 /// Changes a report's status in a transaction that is still open.
-async fn moved(tx: &mut Tx, id: Uuid, from: &str, to: &str, assignee: Option<Uuid>) {
+async fn moved(tx: &mut Tx, id: Uuid, from: Status, to: Status, assignee: Option<Uuid>) {
     let moved = reports::change_status(tx, id, from, to, assignee).await;
     assert!(moved.unwrap());
 }
@@ -44,8 +46,8 @@ on_both! {
         reports::lock(&mut tx, id).await.unwrap();
         let close = tokio::spawn(zhao.clone().post_to(format!("/reports/{id}/close"), json!({ "outcome": "handled" })));
         until_one_waits(line.db()).await;
-        moved(&mut tx, id, "claimed", "queued", None).await;
-        moved(&mut tx, id, "queued", "claimed", Some(li)).await;
+        moved(&mut tx, id, Status::Claimed, Status::Queued, None).await;
+        moved(&mut tx, id, Status::Queued, Status::Claimed, Some(li)).await;
         tx.commit().await.unwrap();
         assert_eq!(close.await.unwrap(), StatusCode::CONFLICT);
         let report = line.lead().await.only_report().await;
@@ -60,7 +62,7 @@ on_both! {
         reports::lock(&mut tx, id).await.unwrap();
         let classify = tokio::spawn(lead.clone().post_to(format!("/reports/{id}/classification"), json!({ "scope": "out" })));
         until_one_waits(line.db()).await;
-        moved(&mut tx, id, "claimed", "closed", None).await;
+        moved(&mut tx, id, Status::Claimed, Status::Closed, None).await;
         tx.commit().await.unwrap();
         assert_eq!(classify.await.unwrap(), StatusCode::CONFLICT);
         let report = lead.only_report().await;
@@ -124,7 +126,7 @@ on_both! {
         let id = left(line, NUMBER).await;
         let mut tx = line.db().begin().await.unwrap();
         for detail in [None, Some("caller"), Some("note")] {
-            let act = Act { at: line.service().clock.line_now(), action: "entry_purged", report: Some(id), detail, ..Act::default() };
+            let act = Act { report: Some(id), detail, ..Act::new(line.service().clock.line_now(), Action::EntryPurged) };
             audit::append(&mut tx, LINES[0], act);
         }
         tx.commit().await.unwrap();

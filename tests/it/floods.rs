@@ -6,6 +6,7 @@ use crate::support::{Api, Database, LINES, NUMBER, TestLine, configuration, on_b
 use dutyline::config::Config;
 use dutyline::store::audit;
 use dutyline::store::{Db, all_statements};
+use dutyline::vault::action::Action;
 use serde_json::{Value, json};
 use sqlx::SqlSafeStr;
 use std::collections::BTreeSet;
@@ -163,7 +164,7 @@ async fn openings(line: &TestLine) -> usize {
     assert!(links.len() < 1000, "all of them");
     links
         .iter()
-        .filter(|link| link.action == "abandoned_opened")
+        .filter(|link| link.action == Action::AbandonedOpened)
         .count()
 }
 

@@ -7,6 +7,7 @@ use crate::support::{
 use chrono::TimeDelta;
 use dutyline::login::{self, Role};
 use dutyline::store::{audit, reports};
+use dutyline::vault::action::Action;
 use dutyline::vault::session::Token;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ fn requests(id: &str) -> Vec<(Method, String, Option<Value>)> {
     requests
 }
 
-async fn actions(line: &TestLine, id: &str) -> Vec<(String, Option<String>)> {
+async fn actions(line: &TestLine, id: &str) -> Vec<(Action, Option<String>)> {
     let mut tx = line.db().read().await.unwrap();
     let links = audit::links(&mut tx, id, 0).await.unwrap();
     links

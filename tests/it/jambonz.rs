@@ -433,7 +433,10 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     let mut tx = line.db().read().await.unwrap();
     let id = report["id"].as_str().unwrap().parse().unwrap();
     let recordings = reports::recordings(&mut tx, id).await.unwrap();
-    assert_eq!(recordings[0].state, "sealed");
+    assert_eq!(
+        recordings[0].state,
+        dutyline::store::columns::RecordingState::Sealed
+    );
     drop(tx);
     line.finish().await;
 }

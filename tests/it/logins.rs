@@ -4,6 +4,7 @@ use crate::support::sql::change;
 use crate::support::{Answer, Api, Database, LEAD, TestLine, logs, on_both};
 use dutyline::clock::instant;
 use dutyline::login::Role;
+use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -135,7 +136,7 @@ on_both! {
         let mut tx = line.db().read().await.unwrap();
         let links = dutyline::store::audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
-        let logins: Vec<_> = links.iter().filter(|link| link.action == "login").collect();
+        let logins: Vec<_> = links.iter().filter(|link| link.action == Action::Login).collect();
         assert_eq!(logins.len(), 1);
         assert_eq!(logins[0].actor.as_deref(), Some(LEAD.0));
     }

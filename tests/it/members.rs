@@ -5,6 +5,7 @@ use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, wav
 use dutyline::login::Role;
 use dutyline::members::MemberError;
 use dutyline::store::{audit, members};
+use dutyline::vault::action::Action;
 use reqwest::StatusCode;
 
 const PASSWORD: &str = "a long password";
@@ -36,8 +37,11 @@ fn new<'a>(name: &'a str, role: &'a str, own: &'a str) -> [(&'a str, &'a str); 5
     ]
 }
 
-/// Actor, action and detail of every link of a line.
-async fn links(line: &TestLine, id: &str) -> Vec<(Option<String>, String, Option<String>)> {
+/// Actor, action and detail.
+type Link = (Option<String>, Action, Option<String>);
+
+/// Every link of a line.
+async fn links(line: &TestLine, id: &str) -> Vec<Link> {
     let mut tx = line.db().read().await.unwrap();
     let links = audit::links(&mut tx, id, 0).await.unwrap();
     links
@@ -46,8 +50,8 @@ async fn links(line: &TestLine, id: &str) -> Vec<(Option<String>, String, Option
         .collect()
 }
 
-fn link(actor: &str, action: &str, detail: &str) -> (Option<String>, String, Option<String>) {
-    (Some(actor.into()), action.into(), Some(detail.into()))
+fn link(actor: &str, action: Action, detail: &str) -> Link {
+    (Some(actor.into()), action, Some(detail.into()))
 }
 
 /// Writes the password file of the first lead, and the recovery key of line `of`.
@@ -294,7 +298,7 @@ on_both! {
             assert_eq!(gets_in(line, "li", PASSWORD).await, act == "enable");
         }
         let links = links(line, LINES[0]).await;
-        let enabled = links.iter().filter(|own| **own == link(LEAD.0, "member_enabled", "li"));
+        let enabled = links.iter().filter(|own| **own == link(LEAD.0, Action::MemberEnabled, "li"));
         assert_eq!(enabled.count(), 2, "{links:?}");
     }
 
@@ -312,7 +316,7 @@ on_both! {
         let report = zhao.only_report().await;
         assert_eq!(zhao.recording(&report, 1).await, wav(b"said before"));
         let links = links(line, LINES[0]).await;
-        for action in ["member_added", "granted"] {
+        for action in [Action::MemberAdded, Action::Granted] {
             assert!(links.contains(&link("recovery key", action, "zhao")), "{links:?}");
         }
         assert!(Desk::sign_in(&line.url, "zhao", PASSWORD).await.get("/console/members").await.status.is_success());

@@ -6,6 +6,7 @@ use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_li
 use dutyline::filing::{NewEntry, add_entry};
 use dutyline::login::Role;
 use dutyline::store::{audit, reports};
+use dutyline::vault::action::Action;
 use dutyline::vault::entry::EntryKind;
 use dutyline::vault::seal::Identity;
 use reqwest::StatusCode;
@@ -203,7 +204,7 @@ fn on_paper(line: &TestLine, id: &str, file: &str) {
     std::fs::write(line.path().join(file), text).unwrap();
 }
 
-async fn links(line: &TestLine) -> Vec<String> {
+async fn links(line: &TestLine) -> Vec<Action> {
     let mut tx = line.db().read().await.unwrap();
     let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
     links.into_iter().map(|link| link.action).collect()
@@ -233,7 +234,7 @@ on_both! {
         .unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{}", wrote(&output));
         expected.is_in(&line.path().join("sealed/fcg-5"));
-        assert_eq!(links(line).await.last().unwrap(), "export_sealed");
+        assert_eq!(links(line).await.last(), Some(&Action::ExportSealed));
     }
 
     async fn the_program_opens_everything_at_once(line: TestLine = roster) {
@@ -242,7 +243,7 @@ on_both! {
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
         assert!(output.status.success(), "{}", wrote(&output));
         expected.is_in(&line.path().join("opened/fcg-5"));
-        assert_eq!(links(line).await.last().unwrap(), "export_opened");
+        assert_eq!(links(line).await.last(), Some(&Action::ExportOpened));
 
         // Never into a folder that is there.
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
@@ -299,7 +300,7 @@ on_both! {
         assert_eq!(li.recording(&report, 1).await, wav(b"said before li came"));
         let mut tx = line.db().read().await.unwrap();
         let all = audit::links(&mut tx, LINES[0], 0).await.unwrap();
-        let granted = all.iter().rfind(|link| link.action == "granted").unwrap();
+        let granted = all.iter().rfind(|link| link.action == Action::Granted).unwrap();
         assert_eq!(granted.actor.as_deref(), Some("recovery key"));
         assert_eq!(granted.detail.as_deref(), Some("li"));
         drop(tx);

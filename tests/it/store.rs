@@ -7,16 +7,20 @@ use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
 use dutyline::login::Role;
+use dutyline::report::status::{Source, Status};
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::store::audit::{self, Act};
 use dutyline::store::calls::Call;
 use dutyline::store::cases::{self, CallReport, Case, NewReport};
+use dutyline::store::columns::{Holder, RecordingState, StoredKind};
 use dutyline::store::jobs::{self, JobRow, Kind};
 use dutyline::store::reports::{EntryRow, ReportKeyRow};
-use dutyline::store::{Db, StoreError, all_statements};
+use dutyline::store::{Db, On, StoreError, all_statements};
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
+use dutyline::vault::action::Action;
+use dutyline::vault::entry::EntryKind;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
@@ -78,7 +82,7 @@ async fn enqueue(db: &Db, at: DateTime<Utc>) {
 /// Claims a job at a time, for a minute.
 async fn claim(db: &Db, lease: Uuid, at: DateTime<Utc>) -> Option<JobRow> {
     let mut tx = db.begin().await.unwrap();
-    let row = jobs::claim(&mut tx, "fetch", "", lease, at, at + MINUTE)
+    let row = jobs::claim(&mut tx, Kind::Fetch, "", lease, at, at + MINUTE)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -112,7 +116,7 @@ on_both_databases! {
     }
 
     async fn nothing_is_written_for_a_report_that_is_not_there(db: &Db) {
-        let act = |report| Act { at: now(), action: "report_queued", report, ..Act::default() };
+        let act = |report| Act { report, ..Act::new(now(), Action::ReportQueued) };
         let mut tx = db.begin().await.unwrap();
         audit::append(&mut tx, "fcg-5", act(Some(random_id())));
         assert!(tx.commit().await.is_err());
@@ -143,8 +147,8 @@ on_both_databases! {
             at_duty: false,
             taken_step: None,
         };
-        let entry = |report| EntryRow { id: random_id(), report, kind: "caller".into(), sealed: vec![1] };
-        let key = ReportKeyRow { report: report.id, sealed_to: random_id(), sealed: vec![1] };
+        let entry = |report| EntryRow { id: random_id(), report, kind: EntryKind::Caller, sealed: vec![1] };
+        let key = ReportKeyRow { report: report.id, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };
         for wrong in [false, true] {
             let new = NewReport { report: report.clone(), key: key.clone(), caller: entry(report.id) };
             let mut case = Case::new(call.clone(), new);
@@ -154,6 +158,45 @@ on_both_databases! {
             let mut tx = db.begin().await.unwrap();
             assert_eq!(cases::write(&mut tx, case.changes).await.is_err(), wrong);
         }
+    }
+
+    // Each enum is what the database reads and writes; any other text is an error that names the column.
+    async fn columns_of_names_hold_names(db: &Db) {
+        const SQL: &str = "SELECT CAST($1 AS TEXT)";
+        macro_rules! read {
+            ($type:ty, $value:expr) => {{
+                let mut tx = db.read().await.unwrap();
+                let read: Result<($type,), sqlx::Error> = match tx.on() {
+                    On::Sqlite(tx) => sqlx::query_as(SQL).bind($value).fetch_one(&mut **tx).await,
+                    On::Postgres(tx) => sqlx::query_as(SQL).bind($value).fetch_one(&mut **tx).await,
+                };
+                read.map(|(value,)| value).map_err(StoreError::from)
+            }};
+        }
+        macro_rules! hold_names {
+            ($($type:ty: $column:literal),*) => {$(
+                for &value in <$type>::ALL {
+                    assert_eq!(read!($type, value).unwrap(), value);
+                    assert_eq!(read!(String, value).unwrap(), value.as_str());
+                }
+                for text in ["nothing", "", "Queued"] {
+                    let error = read!($type, text).unwrap_err();
+                    assert!(matches!(error, StoreError::Unreadable($column)), "{error}");
+                }
+            )*};
+        }
+        hold_names!(
+            Action: "audit.action",
+            EntryKind: "entries.kind",
+            Holder: "report_keys.holder",
+            Kind: "jobs.kind",
+            RecordingState: "recordings.state",
+            Role: "members.role",
+            Source: "reports.source",
+            Status: "reports.status"
+        );
+        assert_eq!(read!(StoredKind, Kind::Watch).unwrap(), StoredKind::Known(Kind::Watch));
+        assert_eq!(read!(StoredKind, "later").unwrap(), StoredKind::Other("later".into()));
     }
 
     async fn every_statement_prepares(db: &Db) {
@@ -225,7 +268,7 @@ on_both_databases! {
         assert_eq!(jobs::next_due(&mut tx, at + MINUTE * 5).await.unwrap(), None);
         assert_eq!(jobs::due(&mut tx, at + MINUTE * 4).await.unwrap(), []);
         let due = jobs::due(&mut tx, at + MINUTE * 5).await.unwrap();
-        assert_eq!(due, [("fetch".to_owned(), String::new())]);
+        assert_eq!(due, [(StoredKind::Known(Kind::Fetch), String::new())]);
         drop(tx);
         let job = claim(db, lease, at + MINUTE * 5).await.unwrap();
         assert_eq!((job.attempts, job.failures), (2, 0));
@@ -233,7 +276,7 @@ on_both_databases! {
         jobs::fail(&mut tx, job.id, lease, at + MINUTE * 6, "first", None).await.unwrap();
         tx.commit().await.unwrap();
         let mut tx = db.read().await.unwrap();
-        assert_eq!(jobs::count(&mut tx).await.unwrap(), [("fetch".to_owned(), false, 1)]);
+        assert_eq!(jobs::count(&mut tx).await.unwrap(), [(StoredKind::Known(Kind::Fetch), false, 1)]);
         assert_eq!(jobs::failing(&mut tx).await.unwrap(), []);
         drop(tx);
         for (minute, since) in [(6, Some(at)), (7, Some(at + MINUTE)), (8, None)] {
@@ -244,7 +287,7 @@ on_both_databases! {
             jobs::fail(&mut tx, job.id, lease, next, "again", since).await.unwrap();
             tx.commit().await.unwrap();
             let mut tx = db.read().await.unwrap();
-            assert_eq!(jobs::count(&mut tx).await.unwrap(), [("fetch".to_owned(), true, 1)]);
+            assert_eq!(jobs::count(&mut tx).await.unwrap(), [(StoredKind::Known(Kind::Fetch), true, 1)]);
             let failing = jobs::failing(&mut tx).await.unwrap();
             assert_eq!((failing[0].count, failing[0].since), (1, at), "since the first time");
             assert_eq!(failing[0].reason, "again");
@@ -277,7 +320,7 @@ on_both_databases! {
         assert_eq!(counted.iter().map(|(.., count)| count).sum::<i64>(), 2);
         jobs::cancel(&mut tx, Kind::Settle, subject).await.unwrap();
         let counted = jobs::count(&mut tx).await.unwrap();
-        assert_eq!(counted, [("delete".to_owned(), false, 1)]);
+        assert_eq!(counted, [(StoredKind::Known(Kind::Delete), false, 1)]);
     }
 }
 

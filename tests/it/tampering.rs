@@ -15,6 +15,7 @@ use dutyline::store::StoreError;
 use dutyline::store::reports::{self, RecordingRow};
 use dutyline::telephony::Event;
 use dutyline::trail;
+use dutyline::vault::action::Action;
 use dutyline::vault::blobs::Digests;
 use dutyline::vault::chain;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
@@ -75,11 +76,14 @@ on_both! {
         let scene = Scene::set(line).await;
         let (db, [one, two]) = (scene.db(), scene.reports);
         for entry in scene.entries(one).await {
-            for kind in ["caller", "note"].into_iter().filter(|kind| *kind != entry.kind) {
+            for kind in ["caller", "note"].into_iter().filter(|kind| *kind != entry.kind.as_str()) {
                 let sql = "UPDATE entries SET kind = $2 WHERE id = $1";
                 change(db, sql, &[entry.id.into(), kind.into()]).await;
                 scene.found("a kind changed", &[one], &[format!("entry {}", entry.id)]).await;
             }
+            change(db, "UPDATE entries SET kind = $2 WHERE id = $1", &[entry.id.into(), "nothing".into()]).await;
+            let named = format!("report {one}: the database holds something unreadable: entries.kind");
+            scene.found("no kind", &[one], &[named]).await;
             let sql = "UPDATE entries SET report = (SELECT n FROM reports WHERE id = $2) WHERE id = $1";
             change(db, sql, &[entry.id.into(), two.into()]).await;
             scene.found("an entry moved", &[one, two], &[format!("entry {}", entry.id)]).await;
@@ -105,7 +109,7 @@ on_both! {
 
         // In the place of a true one, under its id.
         for entry in scene.entries(one).await {
-            let sealed = forge(entry.id, entry.kind.parse().unwrap());
+            let sealed = forge(entry.id, entry.kind);
             change(db, SET_SEALED, &[entry.id.into(), (&sealed).into()]).await;
             scene.found("an entry replaced", &[one], &[was_changed("entry", entry.id)]).await;
         }
@@ -262,8 +266,7 @@ on_both! {
         let set_recipient = "UPDATE reports SET recipient = $2 WHERE id = $1";
         change(db, set_recipient, &[one.into(), forger.recipient().to_string().as_str().into()]).await;
         for row in scene.entries(one).await {
-            let kind = row.kind.parse().unwrap();
-            let address = Address { line: LINE.into(), report: one, entry: row.id, kind };
+            let address = Address { line: LINE.into(), report: one, entry: row.id, kind: row.kind };
             let at = scene.line.service().clock.line_now();
             let entry = Entry { address, at, by: None, body: json!({ "text": FORGED }) };
             let sealed = seal_entry(&entry, &forger.recipient()).bytes;
@@ -411,7 +414,7 @@ on_both! {
             for (column, sql, value) in [
                 ("at", "UPDATE audit SET at = $2 WHERE seq = $1", (row.at + TimeDelta::hours(1)).into()),
                 ("actor", "UPDATE audit SET actor = $2 WHERE seq = $1", "li".into()),
-                ("action", "UPDATE audit SET action = $2 WHERE seq = $1", "nothing".into()),
+                ("action", "UPDATE audit SET action = $2 WHERE seq = $1", "login".into()),
                 ("report", "UPDATE audit SET report = (SELECT n FROM reports WHERE id = $2) WHERE seq = $1", other.into()),
                 ("object", "UPDATE audit SET object = $2 WHERE seq = $1", id.into()),
                 ("digest", "UPDATE audit SET digest = $2 WHERE seq = $1", digest[..].into()),
@@ -424,6 +427,9 @@ on_both! {
             }
             change(db, "UPDATE audit SET digest = $2 WHERE seq = $1", &[seq.into(), (&vec![1u8]).into()]).await;
             scene.is_named("a short digest", &[format!("link {seq} is missing or broken")]).await;
+            put_back().await;
+            change(db, "UPDATE audit SET action = $2 WHERE seq = $1", &[seq.into(), "nothing".into()]).await;
+            scene.is_named("no action", &[format!("link {seq} is missing or broken")]).await;
             put_back().await;
             change(db, "DELETE FROM audit WHERE seq = $1", &[seq.into()]).await;
             let named = if row.seq == whole.len() as i64 {
@@ -461,7 +467,7 @@ on_both! {
         // The openings at the end go, and the head is rewritten: nothing is left to tell, but for the head kept elsewhere.
         let links = scene.links().await;
         let cut = links.len() - 2;
-        assert!(links[cut..].iter().all(|link| link.action == "report_opened"));
+        assert!(links[cut..].iter().all(|link| link.action == Action::ReportOpened));
         run(db, "DELETE FROM audit WHERE seq > $1", &[(cut as i64).into()]).await;
         let set = "UPDATE audit_heads SET seq = $1, hash = $2";
         change(db, set, &[(cut as i64).into(), (&links[cut - 1].hash).into()]).await;

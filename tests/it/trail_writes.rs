@@ -5,6 +5,7 @@ use dutyline::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, Act, LinkRow};
 use dutyline::store::{Db, StoreError, Tx};
+use dutyline::vault::action::Action;
 use dutyline::vault::chain;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,18 +19,17 @@ async fn open(database: &Database, folder: &Path) -> Db {
     Db::open(&config.database).await.unwrap()
 }
 
-fn say(tx: &mut Tx, line: &str, action: &str) {
+fn say(tx: &mut Tx, line: &str, detail: &str) {
     let act = Act {
-        at: Clock::system().line_now(),
-        action,
         object: Some(random_id()),
-        ..Act::default()
+        detail: Some(detail),
+        ..Act::new(Clock::system().line_now(), Action::Login)
     };
     audit::append(tx, line, act);
 }
 
-/// The actions of a line in the order of their links, of a chain whose every hash is right.
-async fn actions(db: &Db, line: &str) -> Vec<String> {
+/// The details of a line in the order of their links, of a chain whose every hash is right.
+async fn details(db: &Db, line: &str) -> Vec<String> {
     let mut tx = db.read().await.unwrap();
     let mut links: Vec<LinkRow> = Vec::new();
     loop {
@@ -49,7 +49,7 @@ async fn actions(db: &Db, line: &str) -> Vec<String> {
     let head = audit::head(&mut tx, line).await.unwrap();
     let end = i64::try_from(links.len()).unwrap();
     assert_eq!(head.unwrap_or((0, hash)), (end, hash));
-    links.into_iter().map(|link| link.action).collect()
+    links.into_iter().filter_map(|link| link.detail).collect()
 }
 
 each_database! {
@@ -67,16 +67,16 @@ each_database! {
                 say(&mut tx, LINES[0], &format!("a{n}"));
             }
         }
-        assert!(actions(&db, LINES[2]).await.is_empty());
+        assert!(details(&db, LINES[2]).await.is_empty());
         tx.commit().await.unwrap();
         let mut tx = db.begin().await.unwrap();
         say(&mut tx, LINES[1], "b0");
         say(&mut tx, LINES[0], "a2");
         tx.commit().await.unwrap();
         let many: Vec<String> = (0..1500).map(|n| format!("c{n}")).collect();
-        assert_eq!(actions(&db, LINES[2]).await, many);
-        assert_eq!(actions(&db, LINES[1]).await, ["b0"]);
-        assert_eq!(actions(&db, LINES[0]).await, ["a0", "a1", "a2"]);
+        assert_eq!(details(&db, LINES[2]).await, many);
+        assert_eq!(details(&db, LINES[1]).await, ["b0"]);
+        assert_eq!(details(&db, LINES[0]).await, ["a0", "a1", "a2"]);
         db.close().await;
         database.remove().await;
     }
@@ -115,7 +115,7 @@ async fn two_transactions_with_links_of_the_same_lines_do_not_wait_for_each_othe
         .await;
     }
     for line in &LINES[..2] {
-        assert_eq!(actions(&db, line).await.len(), 20);
+        assert_eq!(details(&db, line).await.len(), 20);
     }
     db.close().await;
     database.remove().await;

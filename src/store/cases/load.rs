@@ -1,12 +1,14 @@
 //! Loads the cases of many webhooks, and holds their calls until the transaction ends.
 
 use super::super::calls::{self, Call, SealedCaller};
+use super::super::columns::RecordingState;
 use super::super::members::{self, LineKey};
 use super::super::reports::{self, RecordingRow};
 use super::super::rows::{Rows, fetch, over_rows};
 use super::super::statements::row;
 use super::super::{On, Result, Tx};
 use super::{CallReport, Case, Changes};
+use crate::report::status::Status;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -140,10 +142,10 @@ row! {
         at_duty: bool,
         taken_step: Option<i32>,
         recipient: String,
-        status: Option<String>,
+        status: Option<Status>,
         received_hour: DateTime<Utc>,
         earlier_recipient: Option<String>,
-        earlier_status: Option<String>,
+        earlier_status: Option<Status>,
         earlier_hour: Option<DateTime<Utc>>,
         step: Option<i32>,
         answer: Option<Vec<u8>>,
@@ -158,7 +160,7 @@ row! {
         lookup: Vec<u8>,
         sid: Option<Vec<u8>>,
         step: i32,
-        state: String,
+        state: RecordingState,
         deleted: bool,
         outcome: Option<Vec<u8>>,
     }
@@ -379,7 +381,7 @@ impl CaseRow {
             id: self.report,
             line: self.line.clone(),
             recipient: std::mem::take(&mut self.recipient),
-            status: self.status.take(),
+            status: self.status,
             received_hour: self.received_hour,
         };
         let earlier = self
@@ -391,7 +393,7 @@ impl CaseRow {
             // A receipt opens reports of its own line alone.
             line: self.line.clone(),
             recipient,
-            status: self.earlier_status.take(),
+            status: self.earlier_status,
             received_hour,
         });
         let caller = self.addition_entry.zip(self.addition_caller.take());

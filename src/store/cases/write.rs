@@ -1,12 +1,14 @@
 //! Writes the changes of many webhooks: one statement a table.
 
+use super::super::columns::RecordingState;
 use super::super::reports::EntryRow;
 use super::super::rows::{Rows, execute, over_rows};
 use super::super::{Result, StoreError, Tx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
 use crate::report::reference::Reference;
-use crate::report::status::Status;
+use crate::report::status::{Source, Status};
+use crate::vault::action::Action;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -14,9 +16,9 @@ use uuid::Uuid;
 over_rows! {
     REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour)",
         ["uuid", "text", "text", "text", "timestamptz"], "";
-    KEYS = "WITH new (report, sealed_to, sealed) AS (", ["uuid", "uuid", "bytea"],
+    KEYS = "WITH new (report, holder, sealed_to, sealed) AS (", ["uuid", "text", "uuid", "bytea"],
         ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
-        SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, 'line', new.sealed_to, new.sealed FROM new";
+        SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
     /// In order of lookup: two nodes may have the same new calls.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
         at_duty, taken_step, addition_entry, addition_caller) AS (",
@@ -44,18 +46,20 @@ over_rows! {
         ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
         SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.lookup, new.source, new.sid, new.step,
         new.state, new.deleted FROM new";
-    ABSENT = "WITH changed (id) AS (", ["uuid"],
-        ") UPDATE recordings SET state = 'absent' WHERE id IN (SELECT id FROM changed) AND state = 'announced'";
-    LIVE = "WITH changed (id) AS (", ["uuid"],
-        ") UPDATE reports SET source = 'live' WHERE id IN (SELECT id FROM changed) AND number IS NULL";
-    REOPENED = "WITH changed (id) AS (", ["uuid"],
-        ") UPDATE reports SET status = 'queued', assignee = NULL WHERE id IN (SELECT id FROM changed) AND status = 'closed'";
+    ABSENT = "WITH changed (id, before, after) AS (", ["uuid", "text", "text"],
+        ") UPDATE recordings SET state = changed.after FROM changed
+        WHERE recordings.id = changed.id AND recordings.state = changed.before";
+    LIVE = "WITH changed (id, source) AS (", ["uuid", "text"],
+        ") UPDATE reports SET source = changed.source FROM changed WHERE reports.id = changed.id AND reports.number IS NULL";
+    REOPENED = "WITH changed (id, before, after) AS (", ["uuid", "text", "text"],
+        ") UPDATE reports SET status = changed.after, assignee = NULL FROM changed
+        WHERE reports.id = changed.id AND reports.status = changed.before";
     CANCELLED = "WITH cancelled (kind, subject) AS (", ["text", "uuid"],
         ") DELETE FROM jobs WHERE (kind, subject) IN (SELECT kind, subject FROM cancelled)";
     ENQUEUED = "INSERT INTO jobs (id, kind, subject, provider, run_after, attempts)",
         ["uuid", "text", "uuid", "text", "timestamptz", "bigint"], "ON CONFLICT (kind, subject) DO NOTHING";
-    QUEUED = "WITH queued (id, year, number) AS (", ["uuid", "bigint", "bigint"],
-        ") UPDATE reports SET status = 'queued', year = queued.year, number = queued.number FROM queued
+    QUEUED = "WITH queued (id, status, year, number) AS (", ["uuid", "text", "bigint", "bigint"],
+        ") UPDATE reports SET status = queued.status, year = queued.year, number = queued.number FROM queued
         WHERE reports.id = queued.id AND reports.number IS NULL";
 }
 
@@ -129,22 +133,34 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
             .bytes(recordings.iter().map(|new| Some(new.source.to_vec())))
             .bytes(recordings.iter().map(|new| new.row.sid.clone()))
             .integer(recordings.iter().map(|new| Some(i64::from(new.row.step))))
-            .text(recordings.iter().map(|new| Some(new.row.state.clone())))
+            .name(recordings.iter().map(|new| new.row.state))
             .boolean(recordings.iter().map(|new| new.row.deleted)),
     );
-    let reopened_lines: Vec<String> = reopened.iter().map(|(_, line)| line.clone()).collect();
-    let reopened = reopened.into_iter().map(|(id, _)| id).collect();
-    for (over, ids) in [(ABSENT, absent), (LIVE, live), (REOPENED, reopened)] {
-        statements.push(Rows::new(over).uuid(ids.into_iter().map(Some)));
-    }
+    statements.push(
+        Rows::new(ABSENT)
+            .uuid(absent.iter().copied().map(Some))
+            .name(absent.iter().map(|_| RecordingState::Announced))
+            .name(absent.iter().map(|_| RecordingState::Absent)),
+    );
+    statements.push(
+        Rows::new(LIVE)
+            .uuid(live.iter().copied().map(Some))
+            .name(live.iter().map(|_| Source::Live)),
+    );
+    statements.push(
+        Rows::new(REOPENED)
+            .uuid(reopened.iter().map(|(id, _)| Some(*id)))
+            .name(reopened.iter().map(|_| Status::Closed))
+            .name(reopened.iter().map(|_| Status::Queued)),
+    );
     let hastened = rows_of_jobs(jobs, &mut statements);
     execute(tx, statements).await?;
     for (kind, subject, now) in hastened {
         jobs::hasten(tx, kind, subject, now).await?;
     }
-    for line in reopened_lines {
-        tx.count_status(&line, Status::Closed.as_str(), -1);
-        tx.count_status(&line, Status::Queued.as_str(), 1);
+    for (_, line) in reopened {
+        tx.count_status(&line, Status::Closed, -1);
+        tx.count_status(&line, Status::Queued, 1);
     }
     for (line, links) in acts {
         tx.acts.entry(line).or_default().extend(links);
@@ -159,16 +175,16 @@ pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
 }
 
 fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
-    let source = || Some("call".to_owned());
     vec![
         Rows::new(REPORTS)
             .uuid(new.iter().map(|new| Some(new.report.id)))
             .text(new.iter().map(|new| Some(new.report.line.clone())))
             .text(new.iter().map(|new| Some(new.report.recipient.clone())))
-            .text(new.iter().map(|_| source()))
+            .name(new.iter().map(|_| Source::Call))
             .time(new.iter().map(|new| Some(new.report.received_hour))),
         Rows::new(KEYS)
             .uuid(new.iter().map(|new| Some(new.key.report)))
+            .name(new.iter().map(|new| new.key.holder))
             .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
             .bytes(new.iter().map(|new| Some(new.key.sealed.clone()))),
     ]
@@ -179,7 +195,7 @@ fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
         .integer((1..).zip(&entries).map(|(place, _)| Some(place)))
         .uuid(entries.iter().map(|entry| Some(entry.id)))
         .uuid(entries.iter().map(|entry| Some(entry.report)))
-        .text(entries.iter().map(|entry| Some(entry.kind.clone())))
+        .name(entries.iter().map(|entry| entry.kind))
         .bytes(entries.iter().map(|entry| Some(entry.sealed.clone())))
 }
 
@@ -197,16 +213,15 @@ fn rows_of_jobs(
             JobChange::Hasten { now } => hastened.push((kind, subject, now)),
         }
     }
-    let name = |kind: jobs::Kind| Some(kind.as_str().to_owned());
     statements.push(
         Rows::new(CANCELLED)
-            .text(cancelled.iter().map(|(kind, _)| name(*kind)))
+            .name(cancelled.iter().map(|(kind, _)| *kind))
             .uuid(cancelled.iter().map(|(_, subject)| Some(*subject))),
     );
     statements.push(
         Rows::new(ENQUEUED)
             .uuid(enqueued.iter().map(|_| Some(random_id())))
-            .text(enqueued.iter().map(|(kind, ..)| name(*kind)))
+            .name(enqueued.iter().map(|(kind, ..)| *kind))
             .uuid(enqueued.iter().map(|(_, subject, ..)| Some(*subject)))
             .text(
                 enqueued
@@ -235,10 +250,10 @@ async fn number(tx: &mut Tx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
         let last = reports::take_numbers(tx, &line, year, count).await?;
         let references = (last - count + 1..=last).map(|number| Reference { year, number });
         numbers.extend(ids.into_iter().zip(references));
-        tx.count_status(&line, Status::Queued.as_str(), i64::from(count));
+        tx.count_status(&line, Status::Queued, i64::from(count));
     }
     for link in tx.acts.values_mut().flatten() {
-        if link.action == "report_queued" && link.detail.is_none() {
+        if link.action == Action::ReportQueued && link.detail.is_none() {
             let number = link.report.and_then(|report| numbers.get(&report));
             link.detail = number.map(Reference::to_string);
         }
@@ -247,6 +262,7 @@ async fn number(tx: &mut Tx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
     let number = numbers.values().map(|one| Some(i64::from(one.number)));
     let rows = Rows::new(QUEUED)
         .uuid(numbers.keys().copied().map(Some))
+        .name(numbers.keys().map(|_| Status::Queued))
         .integer(year)
         .integer(number);
     execute(tx, vec![rows]).await

@@ -4,7 +4,6 @@ use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
 use super::shape::{Abandoned, Report, WholeReport};
 use super::{Answer, App, Body, Caller, Path, Problem, report_id};
 use crate::desk::{abandoned, opened, queue};
-use crate::report::status::Status;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
@@ -63,8 +62,8 @@ pub(super) async fn list(
     let status = match filter.status.as_deref() {
         None | Some("") => None,
         Some(text) => Some(
-            Status::parse(text)
-                .ok_or_else(|| Problem::bad_request("status is queued, claimed or closed."))?,
+            text.parse()
+                .map_err(|_| Problem::bad_request("status is queued, claimed or closed."))?,
         ),
     };
     let filter = queue::Filter {

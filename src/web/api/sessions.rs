@@ -31,8 +31,7 @@ pub(super) struct Session {
     /// To be sent as `Authorization: Bearer`. It is told only here.
     token: String,
     name: String,
-    #[schema(value_type = Role)]
-    role: String,
+    role: Role,
 }
 
 /// Whose session it is.

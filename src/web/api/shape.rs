@@ -4,7 +4,8 @@ use crate::desk::abandoned::AbandonedCall;
 use crate::desk::opened::{OpenReport, Spoken};
 use crate::members::confirming::Judged;
 use crate::report::entries;
-use crate::report::status::Status;
+use crate::report::status::{Source, Status};
+use crate::store::columns::RecordingState;
 use crate::store::reports;
 use crate::vault::entry::{self, EntryKind};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -24,9 +25,10 @@ pub(super) struct Report {
     /// Its line's id.
     line: String,
     #[schema(value_type = Status)]
-    status: Option<String>,
+    status: Option<Status>,
     /// How it came: `call`, or `live` when the caller spoke with the duty inspector.
-    source: String,
+    #[schema(value_type = String)]
+    source: Source,
     /// The caller speaks with the duty inspector right now.
     on_the_line: bool,
     /// The name of whoever has claimed it.
@@ -103,7 +105,8 @@ pub(super) struct Recording {
     n: usize,
     id: Uuid,
     /// `sealed` once it can be played; `announced` until then; `lost` when the provider had none to give.
-    state: String,
+    #[schema(value_type = String)]
+    state: RecordingState,
     /// Its length, when known.
     #[schema(required)]
     seconds: Option<f64>,
@@ -122,8 +125,8 @@ impl Report {
             id: report.id,
             reference: report.reference.clone(),
             line: report.line.clone(),
-            status: report.status.clone(),
-            source: report.source.clone(),
+            status: report.status,
+            source: report.source,
             on_the_line: report.live,
             assignee: report.assignee_name.clone(),
             received_hour: time(report.received_hour),
@@ -183,7 +186,7 @@ impl Recording {
         Self {
             n: recording.n,
             id: recording.row.id,
-            state: recording.row.state.clone(),
+            state: recording.row.state,
             seconds: recording.milliseconds.map(|ms| ms as f64 / 1000.0),
             bytes: recording.bytes,
             replaced: recording.replaced,

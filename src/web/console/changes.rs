@@ -7,6 +7,7 @@ use super::words::Words;
 use crate::desk::changes;
 use crate::service::Service;
 use crate::store::audit::LinkRow;
+use crate::vault::action::Action;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
@@ -49,15 +50,38 @@ impl Changes {
 }
 
 fn sentence(w: &Words, link: &LinkRow) -> String {
-    let sentence = match link.action.as_str() {
-        "member_added" => &w.change_added,
-        "granted" => &w.change_granted,
-        "member_disabled" => &w.change_disabled,
-        "member_enabled" => &w.change_enabled,
-        "member_confirmed" => &w.change_confirmed,
-        "confirmation_waived" => &w.change_waived,
-        "confirmation_required" => &w.change_required,
-        other => return other.to_owned(),
+    let sentence = match link.action {
+        Action::MemberAdded => &w.change_added,
+        Action::Granted => &w.change_granted,
+        Action::MemberDisabled => &w.change_disabled,
+        Action::MemberEnabled => &w.change_enabled,
+        Action::MemberConfirmed => &w.change_confirmed,
+        Action::ConfirmationWaived => &w.change_waived,
+        Action::ConfirmationRequired => &w.change_required,
+        // Not read: see `Action::ABOUT_MEMBERS`.
+        Action::CallAnswered
+        | Action::ReportQueued
+        | Action::TalkEnded
+        | Action::RecordingSealed
+        | Action::RecordingLost
+        | Action::RecordingGivenUp
+        | Action::ReceiptShared
+        | Action::EntryAdded
+        | Action::EntryPurged
+        | Action::ReportOpened
+        | Action::AbandonedOpened
+        | Action::RecordingOpened
+        | Action::TrailOpened
+        | Action::ReplyApproved
+        | Action::Claim
+        | Action::Release
+        | Action::Close
+        | Action::Reopen
+        | Action::Login
+        | Action::PasswordChanged
+        | Action::LineKeyMade
+        | Action::ExportSealed
+        | Action::ExportOpened => return link.action.to_string(),
     };
     let actor = match link.actor.as_deref() {
         Some("recovery key") => &w.recovery_key,

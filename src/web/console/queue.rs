@@ -40,7 +40,7 @@ struct FilterLink {
 struct Row {
     id: String,
     reference: String,
-    status: String,
+    status: &'static str,
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
@@ -85,7 +85,7 @@ pub(super) async fn show(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Stop> {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let status = Status::parse(&asked.status);
+    let status = asked.status.parse().ok();
     let filter = queue::Filter {
         line: Some(asked.line.clone()),
         status,
@@ -110,14 +110,14 @@ pub(super) async fn show(
                 .config
                 .line(&report.line)
                 .map_or(Tz::UTC, |line| line.schedule.timezone);
-            let (status_name, mark) = said::status(w, report.status.as_deref());
+            let (status_name, mark) = said::status(w, report.status);
             Row {
                 id: report.id.to_string(),
                 reference: report.reference.clone().unwrap_or_default(),
-                status: report.status.clone().unwrap_or_default(),
+                status: report.status.map_or("", Status::as_str),
                 status_name,
                 mark,
-                source: said::source(w, &report.source),
+                source: said::source(w, report.source),
                 live: report.live,
                 age: said::age(w, report.received_hour, now),
                 assignee: report
@@ -163,7 +163,7 @@ pub(super) async fn show(
     }
     filters.push(FilterLink {
         name: w.mine.clone(),
-        address: address(&asked.line, "claimed", "1"),
+        address: address(&asked.line, Status::Claimed.as_str(), "1"),
         chosen: asked.mine == "1",
         count: None,
     });

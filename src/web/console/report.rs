@@ -11,6 +11,7 @@ use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
 use crate::report::status::Status;
 use crate::service::Service;
+use crate::store::columns::RecordingState;
 use crate::vault::entry::{Entry, EntryKind};
 use askama::Template;
 use axum::extract::{Path, State};
@@ -29,7 +30,7 @@ struct ReportPage {
     id: Uuid,
     reference: String,
     line: String,
-    status: String,
+    status: &'static str,
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
@@ -63,9 +64,7 @@ struct Recording {
     /// Minutes and seconds, for people.
     length: Option<String>,
     replaced: bool,
-    state: String,
-    /// A state there are no words for.
-    unknown: Option<String>,
+    state: RecordingState,
     /// An SVG path, see [`waveform`].
     waveform: String,
 }
@@ -136,8 +135,8 @@ pub(super) async fn page_of(
     let report = &open.report;
     let line = service.config.line(&report.line);
     let zone = line.map_or(Tz::UTC, |line| line.schedule.timezone);
-    let status = report.status.as_deref().and_then(Status::parse);
-    let (status_name, mark) = said::status(w, report.status.as_deref());
+    let status = report.status;
+    let (status_name, mark) = said::status(w, status);
     let mine =
         report.assignee == Some(visit.inspector.id()) || visit.inspector.role() == Role::Lead;
     let action = |to, name: &str, kind| Action {
@@ -166,10 +165,10 @@ pub(super) async fn page_of(
         id,
         reference: report.reference.clone().unwrap_or_default(),
         line: report.line.clone(),
-        status: report.status.clone().unwrap_or_default(),
+        status: status.map_or("", Status::as_str),
         status_name,
         mark,
-        source: said::source(w, &report.source),
+        source: said::source(w, report.source),
         live: report.live,
         arrived: said::hour(w, report.received_hour, zone),
         arrived_exact: said::exactly(report.received_hour, zone),
@@ -193,11 +192,7 @@ pub(super) async fn page_of(
                     format!("{}:{:02}", seconds / 60, seconds % 60)
                 }),
                 replaced: recording.replaced,
-                unknown: match recording.row.state.as_str() {
-                    "sealed" | "lost" | "announced" => None,
-                    other => Some(unknown(w, &w.recording, Some(other))),
-                },
-                state: recording.row.state.clone(),
+                state: recording.row.state,
                 waveform: waveform(&recording.peaks),
             })
             .collect(),

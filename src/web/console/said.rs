@@ -2,13 +2,15 @@
 
 use super::words::Words;
 use crate::line::hours::{Phase, Window};
-use crate::report::status::Status;
+use crate::report::entries::EntryKind;
+use crate::report::status::{Source, Status};
+use crate::vault::action::Action;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 
 /// A status in words, and the shape that stands beside it.
-pub(super) fn status(w: &'static Words, status: Option<&str>) -> (&'static str, &'static str) {
-    match status.and_then(Status::parse) {
+pub(super) fn status(w: &'static Words, status: Option<Status>) -> (&'static str, &'static str) {
+    match status {
         Some(Status::Queued) => (&w.queued, "○"),
         Some(Status::Claimed) => (&w.claimed, "◐"),
         Some(Status::Closed) => (&w.closed, "●"),
@@ -17,11 +19,10 @@ pub(super) fn status(w: &'static Words, status: Option<&str>) -> (&'static str, 
 }
 
 /// Where a report comes from.
-pub(super) fn source(w: &'static Words, source: &str) -> &'static str {
+pub(super) fn source(w: &'static Words, source: Source) -> &'static str {
     match source {
-        "call" => &w.source_call,
-        "live" => &w.source_live,
-        _ => &w.source_unknown,
+        Source::Call => &w.source_call,
+        Source::Live => &w.source_live,
     }
 }
 
@@ -137,47 +138,67 @@ pub(super) fn window(w: &Words, window: Window) -> String {
         .replace("{end}", &window.end().to_string())
 }
 
-/// A link of the audit trail in words. One that has none stays as it is.
-pub(super) fn act(w: &Words, action: &str, detail: Option<&str>) -> String {
-    let known = match action {
-        "call_answered" => &w.act_call_answered,
-        "report_queued" => &w.act_report_queued,
-        "talk_ended" => &w.act_talk_ended,
-        "recording_sealed" => &w.act_recording_sealed,
-        "recording_lost" => &w.act_recording_lost,
-        "recording_given_up" => &w.act_recording_given_up,
-        "receipt_shared" => &w.act_receipt_shared,
-        "entry_added" => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
+/// A link of a report's trail in words.
+pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
+    let words = match action {
+        Action::CallAnswered => &w.act_call_answered,
+        Action::ReportQueued => &w.act_report_queued,
+        Action::TalkEnded => &w.act_talk_ended,
+        Action::RecordingSealed => &w.act_recording_sealed,
+        Action::RecordingLost => &w.act_recording_lost,
+        Action::RecordingGivenUp => &w.act_recording_given_up,
+        Action::ReceiptShared => &w.act_receipt_shared,
+        Action::EntryAdded => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
         // Links without a kind are of the time when nothing but callers' numbers was deleted.
-        "entry_purged" if detail.is_none_or(|kind| kind == "caller") => &w.act_entry_purged,
-        "entry_purged" => return format!("{} · {}", w.act_entry_deleted, kind(w, detail)),
-        "report_opened" => &w.act_report_opened,
-        "abandoned_opened" => &w.act_abandoned_opened,
-        "recording_opened" => &w.act_recording_opened,
-        "trail_opened" => &w.act_trail_opened,
-        "reply_approved" => &w.act_reply_approved,
-        "claim" => &w.claim,
-        "release" => &w.release,
-        "close" => &w.close,
-        "reopen" => &w.reopen,
-        _ => return action.to_owned(),
+        Action::EntryPurged if detail.is_none_or(|kind| kind == EntryKind::Caller.as_str()) => {
+            &w.act_entry_purged
+        }
+        Action::EntryPurged => return format!("{} · {}", w.act_entry_deleted, kind(w, detail)),
+        Action::ReportOpened => &w.act_report_opened,
+        Action::AbandonedOpened => &w.act_abandoned_opened,
+        Action::RecordingOpened => &w.act_recording_opened,
+        Action::TrailOpened => &w.act_trail_opened,
+        Action::ReplyApproved => &w.act_reply_approved,
+        Action::Claim => &w.claim,
+        Action::Release => &w.release,
+        Action::Close => &w.close,
+        Action::Reopen => &w.reopen,
+        // Links of these name no report, so that no report's trail has them.
+        Action::Login
+        | Action::PasswordChanged
+        | Action::LineKeyMade
+        | Action::MemberAdded
+        | Action::Granted
+        | Action::MemberDisabled
+        | Action::MemberEnabled
+        | Action::MemberConfirmed
+        | Action::ConfirmationWaived
+        | Action::ConfirmationRequired
+        | Action::ExportSealed
+        | Action::ExportOpened => return action.to_string(),
     };
-    known.clone()
+    words.clone()
 }
 
-fn kind(w: &Words, kind: Option<&str>) -> String {
-    match kind.unwrap_or_default() {
-        "caller" => w.caller.clone(),
-        "call" => w.call_entry.clone(),
-        "talk" => w.talk_entry.clone(),
-        "recording" => w.recording.clone(),
-        "take" => w.take_entry.clone(),
-        "note" => w.note.clone(),
-        "classification" => w.classification.clone(),
-        "outcome" => w.outcome.clone(),
-        "reply" => w.reply_entry.clone(),
-        other => other.to_owned(),
-    }
+/// The kind of entry that a link's detail names. A link of a later version may name one that there are no words for.
+fn kind(w: &Words, detail: Option<&str>) -> String {
+    let name = detail.unwrap_or_default();
+    let Ok(kind) = name.parse() else {
+        return name.to_owned();
+    };
+    let words = match kind {
+        EntryKind::Caller => &w.caller,
+        EntryKind::Call => &w.call_entry,
+        EntryKind::Talk => &w.talk_entry,
+        EntryKind::Recording => &w.recording,
+        EntryKind::Take => &w.take_entry,
+        EntryKind::Transcript => &w.transcript_entry,
+        EntryKind::Note => &w.note,
+        EntryKind::Classification => &w.classification,
+        EntryKind::Outcome => &w.outcome,
+        EntryKind::Reply => &w.reply_entry,
+    };
+    words.clone()
 }
 
 #[cfg(test)]

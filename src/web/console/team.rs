@@ -98,13 +98,12 @@ async fn page_of(
         .map(|member| Row {
             oneself: member.id == visit.inspector.id(),
             role: match member.role {
-                Some(Role::Lead) => w.lead.clone(),
-                Some(Role::Inspector) => w.inspector.clone(),
-                Some(Role::Auditor) => w.auditor.clone(),
-                Some(Role::Operator) => w.operator.clone(),
-                None => String::new(),
+                Role::Lead => w.lead.clone(),
+                Role::Inspector => w.inspector.clone(),
+                Role::Auditor => w.auditor.clone(),
+                Role::Operator => w.operator.clone(),
             },
-            more: if member.disabled || !member.role.is_some_and(Role::works_on_reports) {
+            more: if member.disabled || !member.role.works_on_reports() {
                 Vec::new()
             } else {
                 own.iter()
@@ -155,8 +154,8 @@ fn own_password(form: &Posted) -> Hidden<String> {
 /// `POST /console/members`. Leads; makes a member with a first password; in the trail of each line given.
 pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Result<Response, Stop> {
     let (name, lines) = (form.get("name"), form.all("line"));
-    let done = match Role::parse(form.get("role")) {
-        Some(role) => {
+    let done = match form.get("role").parse() {
+        Ok(role) => {
             let new = NewMember {
                 name,
                 role,
@@ -165,8 +164,8 @@ pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Resu
             };
             team::add(&service, &visit.inspector, new, own_password(&form)).await
         }
-        None if visit.inspector.role() != Role::Lead => Err(DeskError::LeadsOnly),
-        None => Err(DeskError::Invalid(Invalid::Role)),
+        Err(_) if visit.inspector.role() != Role::Lead => Err(DeskError::LeadsOnly),
+        Err(_) => Err(DeskError::Invalid(Invalid::Role)),
     };
     after(&service, &visit, done, name).await
 }

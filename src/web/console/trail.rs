@@ -46,7 +46,7 @@ pub(super) async fn show(
         .map(|link| TrailRow {
             at: said::moment(page.w, link.at, zone),
             who: link.actor.unwrap_or_else(|| page.w.by_service.clone()),
-            what: said::act(page.w, &link.action, link.detail.as_deref()),
+            what: said::act(page.w, link.action, link.detail.as_deref()),
             exact: said::exactly(link.at, zone),
         })
         .collect();

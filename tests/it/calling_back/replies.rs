@@ -4,6 +4,7 @@ use super::*;
 use dutyline::login::Role;
 use dutyline::store::members;
 use dutyline::store::reports::{self, EntryRow};
+use dutyline::vault::action::Action;
 use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
 use dutyline::vault::seal::Recipient;
 
@@ -56,7 +57,7 @@ on_both! {
         let mut tx = line.db().read().await.unwrap();
         let id = report["id"].as_str().unwrap().parse().unwrap();
         let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
-        let approved = links.iter().filter(|link| link.action == "reply_approved");
+        let approved = links.iter().filter(|link| link.action == Action::ReplyApproved);
         assert_eq!(approved.map(|link| link.actor.as_deref()).collect::<Vec<_>>(), [Some("li"), Some("wang")]);
     }
 
@@ -153,9 +154,9 @@ on_both! {
         assert!(lead.get(&page).await.ok().contains("Checked by li; it is spoken."));
         let mut tx = line.db().read().await.unwrap();
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
-        let by = |action: &str| links.iter().rfind(|link| link.action == action).map(|link| (link.actor.clone().unwrap(), link.object));
-        assert_eq!(by("member_added"), Some((LEAD.0.into(), Some(id))));
-        assert_eq!(by("member_confirmed"), Some(("zhao".into(), Some(id))));
+        let by = |action: Action| links.iter().rfind(|link| link.action == action).map(|link| (link.actor.clone().unwrap(), link.object));
+        assert_eq!(by(Action::MemberAdded), Some((LEAD.0.into(), Some(id))));
+        assert_eq!(by(Action::MemberConfirmed), Some(("zhao".into(), Some(id))));
         drop(tx);
         is_whole(line).await;
     }
@@ -191,9 +192,9 @@ on_both! {
         assert_eq!(asks(line, &number(5), &receipt).await, silent);
         let mut tx = line.db().read().await.unwrap();
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
-        let noted = links.iter().filter(|link| link.action.starts_with("confirmation_"));
-        let noted: Vec<_> = noted.map(|link| link.action.as_str()).collect();
-        assert_eq!(noted, ["confirmation_waived", "confirmation_required", "confirmation_waived", "confirmation_required"]);
+        let (waived, required) = (Action::ConfirmationWaived, Action::ConfirmationRequired);
+        let noted = links.iter().map(|link| link.action).filter(|action| [waived, required].contains(action));
+        assert_eq!(noted.collect::<Vec<_>>(), [waived, required, waived, required]);
     }
 
     /// Whoever can write to the database knows every public key: what they put in a reply's place is not spoken.

@@ -8,6 +8,7 @@ use crate::support::{LEAD, logs, wrote};
 use dutyline::clock::instant;
 use dutyline::login::Role;
 use dutyline::store::audit;
+use dutyline::vault::action::Action;
 use dutyline::work::alarm;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,7 +152,7 @@ on_both_scenes! {
         let mut tx = scene.line.db().read().await.unwrap();
         let links = audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
-        let lost: Vec<_> = links.iter().filter(|link| link.action == "recording_given_up").collect();
+        let lost: Vec<_> = links.iter().filter(|link| link.action == Action::RecordingGivenUp).collect();
         assert_eq!(lost.len(), 1);
         assert_eq!(lost[0].actor.as_deref(), Some(LEAD.0));
         assert_eq!(scene.trail().await, [""; 0]);

@@ -42,6 +42,7 @@ use dutyline::service::{Patience, Service};
 use dutyline::setup;
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
+use dutyline::store::columns::StoredKind;
 use dutyline::store::members::Member;
 use dutyline::store::{self, Db, jobs};
 use dutyline::vault::passwords::{self, NewPassword};
@@ -332,7 +333,7 @@ impl TestLine {
         let member = Member {
             id: random_id(),
             name: name.to_owned(),
-            role: Role::Inspector.as_str().to_owned(),
+            role: Role::Inspector,
             wrapped: passwords::dummy().to_vec(),
             ..lead.clone()
         };
@@ -429,7 +430,10 @@ impl TestLine {
 
     async fn all_jobs(&self) -> Vec<(String, bool, i64)> {
         let mut tx = self.db().read().await.expect("the database");
-        jobs::count(&mut tx).await.expect("the jobs")
+        let counts = jobs::count(&mut tx).await.expect("the jobs");
+        let named =
+            |(kind, failing, count): (StoredKind, bool, i64)| (kind.to_string(), failing, count);
+        counts.into_iter().map(named).collect()
     }
 
     /// Drops all jobs: for a test that leaves the provider nothing to fetch.

@@ -1,0 +1,256 @@
+//! Columns that hold the name of a variant: both databases read and write the enum itself.
+
+use super::members::Role;
+use super::{StoreError, jobs};
+use crate::names::{UnknownName, names};
+use crate::report::entries::EntryKind;
+use crate::report::status::{Source, Status};
+use crate::vault::action::Action;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Encode, Type};
+use std::fmt;
+
+names! {
+    "recordings.state";
+    /// What became of a recording.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum RecordingState {
+        /// The provider has it, or is making it; it is not here yet.
+        Announced = "announced",
+        /// It is sealed in the store of objects.
+        Sealed = "sealed",
+        /// The provider made none.
+        Absent = "absent",
+        /// The provider has none to give any more.
+        Lost = "lost",
+    }
+}
+
+names! {
+    "report_keys.holder";
+    /// What kind of key a report's private half is sealed to.
+    pub enum Holder {
+        /// A line key.
+        Line = "line",
+        /// A member's key.
+        Member = "member",
+        /// The recovery key of a line.
+        Recovery = "recovery",
+    }
+}
+
+names! {
+    "blobs.kind";
+    /// What a sealed file is. Scans and packages come later.
+    pub enum BlobKind {
+        /// A recording of a call.
+        Recording = "recording",
+    }
+}
+
+names! {
+    "blobs.state";
+    /// Whether the object of a sealed file is there.
+    pub enum BlobState {
+        /// It is in the store of objects.
+        Stored = "stored",
+    }
+}
+
+/// Makes such enums types of a text column. A name that no variant has is [`StoreError::Unreadable`].
+macro_rules! columns {
+    ($($type:ty),* $(,)?) => {$(
+        impl<DB: Database> Type<DB> for $type
+        where
+            str: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <str as Type<DB>>::type_info()
+            }
+
+            fn compatible(ty: &DB::TypeInfo) -> bool {
+                <str as Type<DB>>::compatible(ty)
+            }
+        }
+
+        impl<'q, DB: Database> Encode<'q, DB> for $type
+        where
+            &'static str: Encode<'q, DB>,
+        {
+            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                self.as_str().encode(buffer)
+            }
+        }
+
+        impl<'r, DB: Database> Decode<'r, DB> for $type
+        where
+            &'r str: Decode<'r, DB>,
+        {
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                Ok(<&str as Decode<DB>>::decode(value)?.parse::<Self>()?)
+            }
+        }
+
+        impl From<$type> for &'static str {
+            fn from(value: $type) -> Self {
+                value.as_str()
+            }
+        }
+    )*};
+}
+columns!(
+    Action,
+    BlobKind,
+    BlobState,
+    EntryKind,
+    Holder,
+    RecordingState,
+    Role,
+    Source,
+    Status,
+    jobs::Kind
+);
+
+/// The kind of a job as it is stored. A later version, on another node, may have enqueued jobs of kinds that this one
+/// does not know: they neither stop the queue nor are missing from its lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StoredKind {
+    /// One of this version's.
+    Known(jobs::Kind),
+    /// The name of another one.
+    Other(String),
+}
+
+impl StoredKind {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.as_str(),
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for StoredKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl<DB: Database> Type<DB> for StoredKind
+where
+    str: Type<DB>,
+{
+    fn type_info() -> DB::TypeInfo {
+        <str as Type<DB>>::type_info()
+    }
+
+    fn compatible(ty: &DB::TypeInfo) -> bool {
+        <str as Type<DB>>::compatible(ty)
+    }
+}
+
+impl<'r, DB: Database> Decode<'r, DB> for StoredKind
+where
+    &'r str: Decode<'r, DB>,
+{
+    fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
+        let name = <&str as Decode<DB>>::decode(value)?;
+        Ok(match name.parse() {
+            Ok(kind) => Self::Known(kind),
+            Err(UnknownName(_)) => Self::Other(name.to_owned()),
+        })
+    }
+}
+
+/// The error for a value that is no name of its column's; none for any other error.
+pub(super) fn unknown_name(error: &sqlx::Error) -> Option<StoreError> {
+    match error {
+        sqlx::Error::ColumnDecode { source, .. } => {
+            let UnknownName(column) = source.downcast_ref::<UnknownName>()?;
+            Some(StoreError::Unreadable(column))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{SCHEMA, all_statements};
+    use serde::Serialize;
+    use std::collections::BTreeSet;
+
+    /// The texts in quotes of a statement, or of the schema without its comments.
+    fn literals(sql: &str) -> impl Iterator<Item = &str> {
+        sql.lines()
+            .map(|line| line.split("--").next().unwrap_or_default())
+            .flat_map(|line| line.split('\'').skip(1).step_by(2))
+    }
+
+    /// Names are bound from the enums. The one that stands in SQL is that of a partial index, which a statement has to
+    /// repeat as a constant for the index to be used.
+    #[test]
+    fn no_statement_names_a_variant_but_the_one_of_a_partial_index() {
+        let statements = all_statements();
+        let texts = statements
+            .iter()
+            .flat_map(|text| [text.sqlite.as_str(), &text.postgres])
+            .chain([SCHEMA]);
+        let found: BTreeSet<&str> = texts.flat_map(literals).collect();
+        let caller = EntryKind::Caller.as_str();
+        assert_eq!(found, BTreeSet::from(["", "roster ", caller]));
+        assert_eq!(literals(SCHEMA).collect::<Vec<_>>(), [caller]);
+    }
+
+    #[test]
+    fn a_variant_has_one_name_in_columns_and_in_json() {
+        fn names<T: Serialize>(all: &[T]) -> Vec<String> {
+            let name = |one| {
+                serde_json::to_value(one)
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
+            all.iter().map(name).collect()
+        }
+        assert_eq!(names(Status::ALL).join(" "), "queued claimed closed");
+        assert_eq!(names(Source::ALL).join(" "), "call live");
+        assert_eq!(
+            names(Role::ALL).join(" "),
+            "lead inspector auditor operator"
+        );
+        assert_eq!(
+            names(RecordingState::ALL).join(" "),
+            "announced sealed absent lost"
+        );
+        assert_eq!(
+            names(EntryKind::ALL).join(" "),
+            "caller call talk recording take transcript note classification outcome reply"
+        );
+        let same = |json: Vec<String>, names: Vec<&str>| assert_eq!(json, names);
+        same(
+            names(Status::ALL),
+            Status::ALL.iter().map(|one| one.as_str()).collect(),
+        );
+        same(
+            names(Source::ALL),
+            Source::ALL.iter().map(|one| one.as_str()).collect(),
+        );
+        same(
+            names(Role::ALL),
+            Role::ALL.iter().map(|one| one.as_str()).collect(),
+        );
+        same(
+            names(RecordingState::ALL),
+            RecordingState::ALL.iter().map(|one| one.as_str()).collect(),
+        );
+        same(
+            names(EntryKind::ALL),
+            EntryKind::ALL.iter().map(|one| one.as_str()).collect(),
+        );
+    }
+}

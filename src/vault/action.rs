@@ -1,0 +1,107 @@
+//! What a link of the audit trail says was done.
+
+use crate::names::names;
+
+names! {
+    "audit.action";
+    /// What was done. [`crate::vault::chain`] hashes the name, so that a name is never changed.
+    ///
+    /// Every place that has to do something about an action matches it without a wildcard: a new variant does not compile
+    /// until `audit verify`, live updates and the console say what they do about it.
+    pub enum Action {
+        /// A call was answered. Commits to the report's key.
+        CallAnswered = "call_answered",
+        /// A call became a report; the detail is its reference.
+        ReportQueued = "report_queued",
+        /// A talk with the duty inspector ended.
+        TalkEnded = "talk_ended",
+        /// A recording was sealed. Commits to its file.
+        RecordingSealed = "recording_sealed",
+        /// A recording that was streamed did not arrive.
+        RecordingLost = "recording_lost",
+        /// A member gave up fetching a recording that the provider has no more.
+        RecordingGivenUp = "recording_given_up",
+        /// Two callers were told the same receipt; the object is the other report.
+        ReceiptShared = "receipt_shared",
+        /// An entry was added; the detail is its kind. Commits to the sealed entry.
+        EntryAdded = "entry_added",
+        /// An entry was deleted after its time; the detail is its kind.
+        EntryPurged = "entry_purged",
+        /// A member opened a report.
+        ReportOpened = "report_opened",
+        /// A member opened a call that left no message.
+        AbandonedOpened = "abandoned_opened",
+        /// A member listened to a recording.
+        RecordingOpened = "recording_opened",
+        /// A member read the trail of a report.
+        TrailOpened = "trail_opened",
+        /// A member approved a reply. Commits to the sealed entry.
+        ReplyApproved = "reply_approved",
+        /// A member claimed a report.
+        Claim = "claim",
+        /// A member gave a report back to the queue.
+        Release = "release",
+        /// A member closed a report.
+        Close = "close",
+        /// A report went back to the queue.
+        Reopen = "reopen",
+        /// A member logged in.
+        Login = "login",
+        /// A member changed their password.
+        PasswordChanged = "password_changed",
+        /// A line's key was made. Commits to its private half, sealed to the recovery key.
+        LineKeyMade = "line_key_made",
+        /// An account was added.
+        MemberAdded = "member_added",
+        /// A member was given the line.
+        Granted = "granted",
+        /// A member was locked out.
+        MemberDisabled = "member_disabled",
+        /// A member was let in again.
+        MemberEnabled = "member_enabled",
+        /// A member confirmed another one's account.
+        MemberConfirmed = "member_confirmed",
+        /// Approvals count without a third member.
+        ConfirmationWaived = "confirmation_waived",
+        /// Approvals need a third member again.
+        ConfirmationRequired = "confirmation_required",
+        /// The line was exported as it is sealed.
+        ExportSealed = "export_sealed",
+        /// The line was exported, opened with its recovery key.
+        ExportOpened = "export_opened",
+    }
+}
+
+impl Action {
+    /// The actions that change who works on a line.
+    pub const ABOUT_MEMBERS: [Self; 7] = [
+        Self::MemberAdded,
+        Self::Granted,
+        Self::MemberDisabled,
+        Self::MemberEnabled,
+        Self::MemberConfirmed,
+        Self::ConfirmationWaived,
+        Self::ConfirmationRequired,
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chains outlive versions of this program, and their hashes cover these names.
+    #[test]
+    fn names_are_stable() {
+        let names: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        assert_eq!(
+            names.join(" "),
+            "call_answered report_queued talk_ended recording_sealed recording_lost recording_given_up receipt_shared \
+             entry_added entry_purged report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
+             release close reopen login password_changed line_key_made member_added granted member_disabled \
+             member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened"
+        );
+        for (action, name) in Action::ALL.iter().zip(names) {
+            assert_eq!(name.parse(), Ok(*action));
+        }
+    }
+}
