@@ -229,7 +229,7 @@ async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartErro
 
 /// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
 async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
-    let keys = async { members::current_keys(&mut db.read().await?).await };
+    let keys = async { members::current_keys(&mut db.begin_read().await?).await };
     let keys = keys
         .await
         .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;

@@ -4,7 +4,7 @@ use crate::clock::{hour, random_id};
 use crate::store::audit::{self, Act};
 use crate::store::cases::{CallReport, Case};
 use crate::store::reports::{self, EntryRow, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
 use crate::vault::seal::Recipient;
@@ -62,7 +62,7 @@ impl<'a> From<&'a CallReport> for Target<'a> {
 ///
 /// When the database fails, or the report's key in it is none.
 pub async fn add_entry(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     report: &Report,
     new: NewEntry<'_>,
 ) -> Result<Uuid, StoreError> {
@@ -75,7 +75,7 @@ pub async fn add_entry(
 ///
 /// As [`add_entry`].
 pub async fn add_entry_also(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     report: &Report,
     new: NewEntry<'_>,
     also: &[Recipient],
@@ -130,7 +130,7 @@ pub fn seal<'a>(
 ///
 /// When the database fails.
 pub async fn add_sealed(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     report: &Report,
     entry: &EntryRow,
     at: DateTime<Utc>,

@@ -4,7 +4,7 @@ use crate::app::StartError;
 use crate::clock::random_id;
 use crate::config::{Config, DatabaseAddress};
 use crate::store::installation::{self as rows, Installation};
-use crate::store::{Databases, Db, StoreError, Tx};
+use crate::store::{Databases, Db, ReadTx, StoreError};
 use crate::vault::secret::ServiceSecret;
 use std::path::Path;
 use subtle::ConstantTimeEq;
@@ -112,7 +112,7 @@ pub async fn id(
     config: &Config,
     secret: &ServiceSecret,
 ) -> Result<Uuid, InstallationError> {
-    let installation = read(&mut db.read().await?).await?;
+    let installation = read(&mut db.begin_read().await?).await?;
     verify(&installation, secret, &config.secret_file)?;
     Ok(installation.id)
 }
@@ -122,6 +122,6 @@ pub async fn id(
 /// # Errors
 ///
 /// [`InstallationError::Missing`], or the database's.
-pub async fn read(tx: &mut Tx) -> Result<Installation, InstallationError> {
+pub async fn read(tx: &mut ReadTx) -> Result<Installation, InstallationError> {
     rows::get(tx).await?.ok_or(InstallationError::Missing)
 }

@@ -92,7 +92,7 @@ pub async fn log_in(
     password: impl Into<Password>,
     from: Origin,
 ) -> Result<LoggedIn, LoginError> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let found = members::by_name(&mut tx, name).await?;
     drop(tx);
     let known = found
@@ -252,7 +252,7 @@ pub async fn authenticate(
 ) -> Result<Option<Authenticated>, StoreError> {
     let hash = token.hash();
     let now = service.clock.system_now();
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let Some(session) = members::session(&mut tx, &hash).await? else {
         return Ok(None);
     };
@@ -283,7 +283,7 @@ pub async fn authenticate(
 /// When the database fails.
 pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreError> {
     let now = service.clock.system_now();
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let session = members::session(&mut tx, hash).await?;
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
@@ -304,7 +304,7 @@ fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
 ///
 /// When the database fails, or a grant does not open with the member's key.
 pub async fn line_keys(
-    tx: &mut crate::store::Tx,
+    tx: &mut crate::store::ReadTx,
     who: Uuid,
     identity: &Identity,
 ) -> Result<Vec<(Uuid, String, Identity)>, StoreError> {

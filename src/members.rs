@@ -19,7 +19,7 @@ use crate::clock::{Clock, random_id};
 use crate::login::Role;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, LineKey, Member};
-use crate::store::{Db, StoreError, Tx};
+use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
@@ -110,7 +110,7 @@ pub async fn unlock(
     password: impl Into<Password>,
 ) -> Result<(Member, Identity), MemberError> {
     let wrong = || MemberError::WrongPassword(name.to_owned());
-    let mut tx = db.read().await?;
+    let mut tx = db.begin_read().await?;
     let member = find(&mut tx, name).await?.ok_or_else(wrong)?;
     drop(tx);
     if member.disabled {
@@ -127,7 +127,7 @@ pub async fn unlock(
 /// # Errors
 ///
 /// When the database fails.
-pub async fn find(tx: &mut Tx, name: &str) -> Result<Option<Member>, StoreError> {
+pub async fn find(tx: &mut ReadTx, name: &str) -> Result<Option<Member>, StoreError> {
     match members::by_name(tx, name).await? {
         Some(member) => Ok(Some(member)),
         None => members::by_name(tx, &canonical(name)).await,
@@ -195,7 +195,7 @@ pub async fn new_member(
 /// # Errors
 ///
 /// [`MemberError::NameTaken`], [`MemberError::LooksLike`].
-pub async fn insert(tx: &mut Tx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
+pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
     // Two names that look alike must not be added at once either.
     members::lock(tx).await?;
     let all = members::list(tx).await?;
@@ -219,7 +219,7 @@ pub async fn insert(tx: &mut Tx, clock: &Clock, member: &Member) -> Result<(), M
 ///
 /// As [`insert`] and [`grant`].
 pub async fn add(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     from: Source<'_>,
     member: &Member,
@@ -241,7 +241,7 @@ pub async fn add(
 /// [`MemberError::NoLead`], [`MemberError::NotTheirs`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`],
 /// [`MemberError::LastHolder`].
 pub async fn disable(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     actor: &Member,
     member: &Member,
@@ -262,7 +262,7 @@ pub async fn disable(
 ///
 /// [`MemberError::NoLead`], [`MemberError::NotTheirs`].
 pub async fn enable(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     actor: &Member,
     member: &Member,
@@ -291,7 +291,7 @@ fn about<'a>(clock: &Clock, actor: &'a str, action: Action, member: &'a Member) 
 
 /// Writes a link about a member into the trail of each of their lines.
 async fn note(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     actor: &str,
     action: Action,
@@ -317,7 +317,7 @@ pub struct NewLineKey {
 ///
 /// When the database fails.
 pub async fn make_line_key(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     line: &str,
     lead: &Member,
@@ -376,7 +376,7 @@ impl Source<'_> {
 ///
 /// When the source does not open them, or the member's role does not work on reports.
 pub async fn grant(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     line: &str,
     from: Source<'_>,
@@ -411,7 +411,7 @@ pub async fn grant(
 }
 
 async fn held(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     member: Uuid,
     identity: &Identity,
     key: Uuid,
@@ -427,7 +427,7 @@ async fn held(
 }
 
 async fn give(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     key: &LineKey,
     identity: &Identity,

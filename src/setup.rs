@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::login::Role;
 use crate::members::{self, Maker, MemberName, NewLineKey};
 use crate::store::members::{self as rows, Member};
-use crate::store::{Db, StoreError, Tx, installation};
+use crate::store::{Db, StoreError, WriteTx, installation};
 use crate::vault::blobs::{Blobs, MarkerError};
 use crate::vault::passwords::NewPassword;
 use crate::vault::secret::ServiceSecret;
@@ -98,7 +98,7 @@ fn failed(error: &dyn std::fmt::Display) -> StartError {
 }
 
 /// The installation's id; a new database becomes an installation. The service secret is made with it, and must fit later.
-async fn installed(tx: &mut Tx, config: &Config) -> Result<Uuid, StartError> {
+async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError> {
     let file = &config.secret_file;
     let found = installation::get(tx).await?;
     if found.is_some() && !file.exists() {
@@ -126,7 +126,7 @@ async fn installed(tx: &mut Tx, config: &Config) -> Result<Uuid, StartError> {
 /// Makes the folder of recordings. Its marker file comes after the commit, when the id in it is true. Where recordings are
 /// sealed already, a folder without the marker is another one: the right one is not mounted.
 async fn prepare_folder(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     config: &Config,
     installation: Uuid,
 ) -> Result<(), StartError> {
@@ -159,7 +159,7 @@ enum Lead {
 
 /// The member with this name and password, or a new one. No transaction is open while the password is stretched.
 async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, StartError> {
-    let mut tx = db.read().await?;
+    let mut tx = db.begin_read().await?;
     let known = members::find(&mut tx, lead).await?.is_some();
     drop(tx);
     if known {
@@ -173,7 +173,7 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
 
 /// Refuses who may not make a line's key: its holder opens all reports of the line, so leads decide who that is. Writes down
 /// the first lead.
-async fn may_make_keys(tx: &mut Tx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
+async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
         Lead::Known(member) if member.role == Role::Lead => {
             Ok(members::rights::acting(tx, &member).await?)

@@ -2,7 +2,7 @@
 
 use crate::store::columns::RecordingState;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
-use crate::store::{Db, StoreError, Tx, audit, blobs as files, members, replies};
+use crate::store::{Db, ReadTx, StoreError, audit, blobs as files, members, replies};
 use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Digests};
 use crate::vault::chain::{self, Link};
@@ -151,7 +151,7 @@ impl OfReport {
     /// # Errors
     ///
     /// When the database fails, or a link cannot be read.
-    pub async fn read(tx: &mut Tx, report: &Report) -> Result<Self, StoreError> {
+    pub async fn read(tx: &mut ReadTx, report: &Report) -> Result<Self, StoreError> {
         let mut committed = Committed::default();
         for row in audit::committed(tx, &report.line, report.id).await? {
             committed.add(&row.link().ok_or(StoreError::Unreadable("audit link"))?);
@@ -209,7 +209,7 @@ pub async fn verify(
     line: &str,
     expected: Option<(i64, [u8; 32])>,
 ) -> Result<Proof, StoreError> {
-    let mut tx = db.read().await?;
+    let mut tx = db.begin_read().await?;
     let mut proof = Proof {
         links: 0,
         head: chain::genesis(line),
@@ -233,7 +233,7 @@ pub async fn verify(
 }
 
 async fn walk(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     line: &str,
     expected: Option<(i64, [u8; 32])>,
     proof: &mut Proof,
@@ -274,7 +274,7 @@ async fn walk(
 
 /// Compares what is there with what was committed to: changed, added, missing.
 async fn things(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     blobs: &Blobs,
     line: &str,
     mut committed: Committed,
@@ -322,7 +322,7 @@ async fn things(
 }
 
 async fn report_things(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     blobs: &Blobs,
     report: &Report,
     committed: &mut Committed,

@@ -220,7 +220,7 @@ async fn belonging(
     secret: Option<&ServiceSecret>,
     report: &mut Report,
 ) -> Option<Blobs> {
-    let found = async { installation::read(&mut db.read().await?).await }.await;
+    let found = async { installation::read(&mut db.begin_read().await?).await }.await;
     let found = match found {
         Ok(found) => found,
         Err(error) => {
@@ -250,7 +250,7 @@ async fn belonging(
 async fn keys(config: &Config, db: &Db, report: &mut Report) {
     for entry in &config.lines {
         let id = &entry.line.id;
-        let key = async { members::current_key(&mut db.read().await?, id).await }.await;
+        let key = async { members::current_key(&mut db.begin_read().await?, id).await }.await;
         match key {
             Ok(Some(key)) => match &entry.pinned_key {
                 Some(pinned) if pinned.to_string() != key.recipient => report.bad(&format!(
@@ -270,7 +270,7 @@ async fn keys(config: &Config, db: &Db, report: &mut Report) {
 
 /// Work that is tried again and again.
 async fn failing_jobs(db: &Db, report: &mut Report) {
-    let failing = async { jobs::failing(&mut db.read().await?).await };
+    let failing = async { jobs::failing(&mut db.begin_read().await?).await };
     let failing: Result<_, StoreError> = failing.await;
     match failing {
         Ok(kinds) if kinds.is_empty() => report.good("jobs: none keeps failing"),
@@ -311,7 +311,7 @@ async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
 
 /// Recordings that were told of and whose line is not known yet.
 async fn stray_recordings(db: &Db, report: &mut Report) {
-    let found = async { strays::count(&mut db.read().await?).await }.await;
+    let found = async { strays::count(&mut db.begin_read().await?).await }.await;
     match found {
         Ok(0) => {}
         Ok(found) => report.warn(&format!(

@@ -9,7 +9,7 @@ use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::members::LineKey;
 use crate::store::reports::{self, Report};
-use crate::store::{Tx, members};
+use crate::store::{ReadTx, members};
 use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, open_entry};
@@ -70,7 +70,7 @@ impl Export {
             };
             // A wrong key leaves nothing behind, in the folder or in the trail.
             exporter
-                .open_line_keys(&mut db.read().await?, &line)
+                .open_line_keys(&mut db.begin_read().await?, &line)
                 .await?;
             // In the trail before the first file is written.
             let mut tx = db.begin().await?;
@@ -84,7 +84,7 @@ impl Export {
             };
             audit::append(&mut tx, &line, act);
             tx.commit().await?;
-            let mut tx = db.read().await?;
+            let mut tx = db.begin_read().await?;
             let count = exporter.line(&mut tx, &line).await?;
             println!(
                 "{line}: {count} reports and calls written to {}",
@@ -103,14 +103,14 @@ struct Exporter<'a> {
     folder: PathBuf,
 }
 
-async fn line_keys(tx: &mut Tx, line: &str) -> Result<Vec<LineKey>, Failure> {
+async fn line_keys(tx: &mut ReadTx, line: &str) -> Result<Vec<LineKey>, Failure> {
     let mut keys = members::line_keys(tx).await?;
     keys.retain(|key| key.line == line);
     Ok(keys)
 }
 
 impl Exporter<'_> {
-    async fn open_line_keys(&mut self, tx: &mut Tx, line: &str) -> Outcome {
+    async fn open_line_keys(&mut self, tx: &mut ReadTx, line: &str) -> Outcome {
         let Some(recovery) = self.recovery else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl Exporter<'_> {
         Ok(())
     }
 
-    async fn line(&self, tx: &mut Tx, line: &str) -> Result<usize, Failure> {
+    async fn line(&self, tx: &mut ReadTx, line: &str) -> Result<usize, Failure> {
         make_folder(&self.folder)?;
         if self.recovery.is_none() {
             for key in line_keys(tx, line).await? {
@@ -138,7 +138,7 @@ impl Exporter<'_> {
         Ok(all.len())
     }
 
-    async fn report(&self, tx: &mut Tx, report: &Report) -> Result<(), Failure> {
+    async fn report(&self, tx: &mut ReadTx, report: &Report) -> Result<(), Failure> {
         let name = match &report.reference {
             Some(reference) => reference.clone(),
             None => format!("call-{}", report.id),
@@ -183,7 +183,7 @@ impl Exporter<'_> {
     /// Writes the entries; gives their bodies when they could be opened.
     async fn entries(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         report: &Report,
         identity: Option<&Identity>,
         folder: &Path,
@@ -220,7 +220,7 @@ impl Exporter<'_> {
 
     async fn audio(
         &self,
-        tx: &mut Tx,
+        tx: &mut ReadTx,
         report: &Report,
         identity: Option<&Identity>,
         entries: &[Value],

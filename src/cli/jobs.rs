@@ -58,7 +58,7 @@ impl JobsCommand {
         let now = Clock::system().system_now();
         match self {
             Self::List => {
-                let all = jobs::list(&mut db.read().await?).await?;
+                let all = jobs::list(&mut db.begin_read().await?).await?;
                 for job in &all {
                     println!("{}", line(job, now));
                 }

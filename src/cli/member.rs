@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::login::Role;
 use crate::members::{self, Maker, MemberName, Source};
 use crate::store::members as rows;
-use crate::store::{Db, Tx};
+use crate::store::{Db, WriteTx};
 use crate::vault::seal::Identity;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -190,7 +190,7 @@ fn source<'a>(
 }
 
 async fn list(db: &Db) -> Outcome {
-    let mut tx = db.read().await?;
+    let mut tx = db.begin_read().await?;
     let all = rows::list(&mut tx).await?;
     for member in &all {
         let lines = members::rights::lines_of(&mut tx, member.id).await?;
@@ -235,7 +235,7 @@ impl Named {
     }
 }
 
-async fn named(tx: &mut Tx, name: &str) -> Result<rows::Member, Failure> {
+async fn named(tx: &mut WriteTx, name: &str) -> Result<rows::Member, Failure> {
     let member = members::find(tx, name).await?;
     member.ok_or_else(|| Failure::Failed(format!("there is no member {name}")))
 }

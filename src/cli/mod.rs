@@ -291,7 +291,7 @@ async fn open_db(config: &Config) -> Result<Db, Failure> {
 
 /// The installation's folder of recordings; another one at its path is refused.
 async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
-    let installation = installation::read(&mut db.read().await?)
+    let installation = installation::read(&mut db.begin_read().await?)
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
     let blobs = Blobs::open(&config.recordings, installation.id);

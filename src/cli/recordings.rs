@@ -36,7 +36,7 @@ impl RecordingsCommand {
         let db = open_db(&config).await?;
         let failed =
             |error: std::io::Error| Failure::Failed(format!("the folder of recordings: {error}"));
-        let installation = installation::read(&mut db.read().await?)
+        let installation = installation::read(&mut db.begin_read().await?)
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let blobs = Blobs::open(&config.recordings, installation.id);
@@ -46,7 +46,7 @@ impl RecordingsCommand {
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let now = Clock::system().system_now();
         if command.remove {
-            let named = blobs::objects(&mut db.read().await?).await?;
+            let named = blobs::objects(&mut db.begin_read().await?).await?;
             let removed = blobs.remove_unnamed(&named, now).map_err(failed)?;
             for file in &removed {
                 println!("removed {}", file.name);

@@ -15,7 +15,7 @@ use crate::store::calls::{self, Call};
 use crate::store::cases;
 use crate::store::columns::RecordingState;
 use crate::store::reports::{self, Announced, RecordingRow, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, WriteTx};
 use crate::telephony::jambonz::recording_id;
 use crate::telephony::jambonz::verbs::Stream;
 use crate::telephony::{Event, Hook, Provider, RecordingFact, RecordingOutcome};
@@ -85,7 +85,7 @@ pub async fn stream_key(
     provider: &str,
     call: Uuid,
 ) -> Result<Option<Hidden<String>>, StoreError> {
-    let mut tx = service.db.webhooks.read().await?;
+    let mut tx = service.db.webhooks.begin_read().await?;
     let call = calls::by_id_unlocked(&mut tx, call).await?;
     let sid = call
         .and_then(|call| call.sid)
@@ -204,7 +204,7 @@ fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
 /// # Errors
 ///
 /// When the database fails.
-pub async fn heard(service: &Service, tx: &mut Tx, stream: &Stream) -> Result<(), StoreError> {
+pub async fn heard(service: &Service, tx: &mut WriteTx, stream: &Stream) -> Result<(), StoreError> {
     let Some(mut case) = cases::of_call(tx, stream.call).await? else {
         return Ok(());
     };
@@ -267,7 +267,7 @@ async fn until_there(
     lookup: &[u8; 32],
 ) -> Result<Option<RecordingRow>, StoreError> {
     loop {
-        let mut tx = service.db.webhooks.read().await?;
+        let mut tx = service.db.webhooks.begin_read().await?;
         let row = reports::recording_by_lookup(&mut tx, lookup).await?;
         drop(tx);
         match row.as_ref().map(|row| row.state) {

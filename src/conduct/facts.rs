@@ -13,7 +13,7 @@ use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{EntryRow, RecordingRow};
 use crate::store::strays::{self, Stray};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, WriteTx};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
@@ -205,7 +205,7 @@ pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>
 /// Has a job ask the provider for the recordings of a call that is over and that no row is of.
 pub(super) async fn ask_about_call(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     provider: &str,
     event: &Event,
     lookup: &[u8; 32],
@@ -228,7 +228,7 @@ pub(super) async fn ask_about_call(
 /// the provider.
 pub(super) async fn keep_stray(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     provider: &str,
     event: &Event,
     fact: &RecordingFact,

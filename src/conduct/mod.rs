@@ -38,7 +38,7 @@ pub use take::{Fetches, find_take};
 use crate::call::flow;
 use crate::service::Service;
 use crate::store::cases::{self, Case};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, WriteTx};
 use crate::telephony::{Event, Provider, RecordingOutcome, Rendered};
 pub use crate::telephony::{Hook, StepRef};
 use std::sync::Arc;
@@ -132,7 +132,7 @@ async fn keep_unknown(
 /// # Errors
 ///
 /// When the database fails; then nothing was changed.
-pub async fn commit(mut tx: Tx, case: Case) -> Result<(), StoreError> {
+pub async fn commit(mut tx: WriteTx, case: Case) -> Result<(), StoreError> {
     cases::write(&mut tx, case.changes).await?;
     tx.commit().await
 }

@@ -217,7 +217,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
     let (id, recipient) = match kept {
         Some(kept) => kept,
         None => {
-            let mut tx = service.db.webhooks.read().await?;
+            let mut tx = service.db.webhooks.begin_read().await?;
             let key = members::current_key(&mut tx, &line.id)
                 .await?
                 .ok_or(StoreError::Unreadable("line key"))?;

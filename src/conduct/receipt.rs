@@ -11,7 +11,7 @@ use crate::report::receipt::Receipt;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::reports::{self, ByReceipt, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError};
 use crate::telephony::{Event, Provider};
 use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
@@ -64,7 +64,7 @@ pub(super) async fn look_up(
     if Receipt::parse(keys.show()).is_err() {
         return Ok(LookedUp::NoReceipt);
     }
-    let mut tx = service.db.webhooks.read().await?;
+    let mut tx = service.db.webhooks.begin_read().await?;
     let call = calls::by_lookup_unlocked(&mut tx, lookup).await?;
     drop(tx);
     let Some(call) = call.filter(|call| call.id == at.call) else {
@@ -90,7 +90,7 @@ pub(super) async fn look_up(
         service.metrics.receipts_late.inc();
         return Ok(LookedUp::NoTime);
     };
-    let mut tx = service.db.webhooks.read().await?;
+    let mut tx = service.db.webhooks.begin_read().await?;
     let report = match reports::by_receipt(&mut tx, &derived.lookup, &call.line).await? {
         ByReceipt::Report(report) => report,
         ByReceipt::Shared => return Ok(LookedUp::Shared),
@@ -137,7 +137,7 @@ fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
 
 /// What whoever has the receipt may know; none of what is no report.
 async fn earlier(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Earlier>, StoreError> {
@@ -151,7 +151,7 @@ async fn earlier(
 /// The latest reply whose approval counts. One that is not what was written and approved is not spoken, nor is an older
 /// one in its place.
 async fn reply(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Hidden<String>>, StoreError> {

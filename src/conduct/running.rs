@@ -12,7 +12,7 @@ use crate::telephony::Running;
 ///
 /// When the database fails. A call that cannot be read is left out: the watch over it ends it.
 pub async fn running(service: &Service, provider: &str) -> Result<Vec<Running>, StoreError> {
-    let mut tx = service.db.webhooks.read().await?;
+    let mut tx = service.db.webhooks.begin_read().await?;
     let mut running = Vec::new();
     for entry in &service.config.lines {
         for call in calls::of_line_running(&mut tx, &entry.line.id).await? {

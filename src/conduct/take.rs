@@ -58,7 +58,7 @@ pub async fn find_take(
     take: u32,
     token: &str,
 ) -> Result<Option<ProviderRef>, StoreError> {
-    let mut tx = service.db.webhooks.read().await?;
+    let mut tx = service.db.webhooks.begin_read().await?;
     let Some(call) = calls::by_id_unlocked(&mut tx, call).await? else {
         return Ok(None);
     };

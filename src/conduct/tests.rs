@@ -65,7 +65,7 @@ async fn world() -> World {
     .await
     .unwrap();
     let service = app::build(config, clock).await.unwrap();
-    let mut tx = service.db.webhooks.read().await.unwrap();
+    let mut tx = service.db.webhooks.begin_read().await.unwrap();
     let line_key = members::current_key(&mut tx, &line).await.unwrap().unwrap();
     drop(tx);
     let mut webhooks = Vec::new();

@@ -42,7 +42,7 @@ pub async fn list(
 ) -> Result<Page> {
     let mut lines = inspector.lines_named(service, line)?;
     let mut before = i64::MAX;
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     if let Some(cursor) = cursor.filter(|text| !text.is_empty()) {
         let wrong = || DeskError::Invalid(Invalid::Cursor);
         let id: Uuid = cursor.parse().map_err(|_| wrong())?;
@@ -100,7 +100,7 @@ pub async fn list(
 ///
 /// When the database fails.
 pub async fn count(service: &Service, inspector: &Inspector) -> Result<i64> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let mut count = 0;
     for line in inspector.lines(service) {
         count += hours::without_message(&mut tx, &line.id).await?;

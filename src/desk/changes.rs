@@ -38,7 +38,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         return Ok(Changes::default());
     }
     let since = service.clock.line_now() - SHOWN;
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
     let links = audit::of_members(&mut tx, &line.id, after, since).await?;
     let mut shown: Vec<LinkRow> = links

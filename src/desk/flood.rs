@@ -2,7 +2,7 @@
 
 use crate::clock::hour;
 use crate::store::hours::{self, HourRow};
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Fewer calls without a message are no flood, however quiet the line is else.
@@ -60,7 +60,7 @@ fn first_day(now: DateTime<Utc>) -> DateTime<Utc> {
 /// # Errors
 ///
 /// When the database fails.
-pub async fn recent(tx: &mut Tx, line: &str, now: DateTime<Utc>) -> Result<Recent, StoreError> {
+pub async fn recent(tx: &mut ReadTx, line: &str, now: DateTime<Utc>) -> Result<Recent, StoreError> {
     let rows = hours::since(tx, line, first_day(now)).await?;
     Ok(Recent::of(&rows, now))
 }

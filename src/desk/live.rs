@@ -87,7 +87,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
 }
 
 async fn look(service: &Service) -> std::result::Result<(), StoreError> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let heads: BTreeMap<String, i64> = audit::heads(&mut tx).await?.into_iter().collect();
     drop(tx);
     service.live.seen.send_if_modified(|seen| {
@@ -169,7 +169,7 @@ async fn own_heads(
     inspector: &Inspector,
     line: Option<&str>,
 ) -> Result<Vec<(String, i64)>> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let heads = audit::heads(&mut tx).await?;
     Ok(heads
         .into_iter()
@@ -192,7 +192,7 @@ pub async fn follow(
     let sessions = seen.borrow_and_update().sessions;
     let line = match report {
         Some(id) => {
-            let mut tx = service.db.console.read().await?;
+            let mut tx = service.db.console.begin_read().await?;
             let report = super::opened::find(&mut tx, inspector, id).await?;
             Some(report.line)
         }
@@ -285,7 +285,7 @@ impl Following {
         for (line, known) in &mut self.lines {
             let head = heads.get(line).copied().unwrap_or(*known);
             while *known < head {
-                let mut tx = self.service.db.console.read().await?;
+                let mut tx = self.service.db.console.begin_read().await?;
                 let links = audit::links(&mut tx, line, *known).await?;
                 drop(tx);
                 let Some(last) = links.last() else {

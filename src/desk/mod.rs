@@ -193,7 +193,7 @@ impl Inspector {
         if !who.member.role.works_on_reports() {
             return Err(DeskError::NotForThisRole);
         }
-        let mut tx = service.db.console.read().await?;
+        let mut tx = service.db.console.begin_read().await?;
         let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
         Ok(Self { who, keys })
     }

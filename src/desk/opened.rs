@@ -7,7 +7,7 @@ use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::reports::{self, EntryRow, RecordingRow, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::trail::OfReport;
 use crate::vault::action::Action;
 use crate::vault::blobs::Reader;
@@ -54,7 +54,7 @@ pub struct Spoken {
 ///
 /// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let open = open_all(&mut tx, inspector, report).await?;
     drop(tx);
@@ -93,7 +93,7 @@ pub async fn recording(
     id: Uuid,
     n: usize,
 ) -> Result<Found> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let report = find(&mut tx, inspector, id).await?;
     let key = report_key(&mut tx, inspector, &report).await?;
     let open = open_with(&mut tx, report, &key).await?;
@@ -150,7 +150,7 @@ impl Found {
 }
 
 /// The report, if there is one and the member holds its line's key; the same answer otherwise.
-pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Report> {
+pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Report> {
     let report = reports::get(tx, id).await?.ok_or(DeskError::Missing)?;
     if report.reference.is_some() && inspector.has_line(&report.line) {
         Ok(report)
@@ -161,7 +161,11 @@ pub(super) async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result
 
 /// The same, locked until the transaction ends: its status and assignee are what they are until then. A report that is
 /// not the inspector's is not locked.
-pub(super) async fn find_locked(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Report> {
+pub(super) async fn find_locked(
+    tx: &mut WriteTx,
+    inspector: &Inspector,
+    id: Uuid,
+) -> Result<Report> {
     find(tx, inspector, id).await?;
     reports::lock(tx, id).await?;
     find(tx, inspector, id).await
@@ -169,7 +173,7 @@ pub(super) async fn find_locked(tx: &mut Tx, inspector: &Inspector, id: Uuid) ->
 
 /// Opens everything about a report or an abandoned call, with a line key the member holds.
 pub(super) async fn open_all(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     inspector: &Inspector,
     report: Report,
 ) -> Result<OpenReport> {
@@ -179,7 +183,11 @@ pub(super) async fn open_all(
 
 /// Proves that the inspector can open the report, before anything is sealed to its key: so nothing is sealed to a key
 /// that is not the report's.
-pub(super) async fn prove_key(tx: &mut Tx, inspector: &Inspector, report: &Report) -> Result<()> {
+pub(super) async fn prove_key(
+    tx: &mut WriteTx,
+    inspector: &Inspector,
+    report: &Report,
+) -> Result<()> {
     report_key(tx, inspector, report).await.map(drop)
 }
 
@@ -191,7 +199,7 @@ struct ReportKey {
 
 /// Opens a report's key with a line key the member holds. It must be the one the trail committed to, and fit the
 /// public half that entries are sealed to.
-async fn report_key(tx: &mut Tx, inspector: &Inspector, report: &Report) -> Result<ReportKey> {
+async fn report_key(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<ReportKey> {
     let refused = || StoreError::Unreadable("report key");
     let committed = OfReport::read(tx, report).await?;
     let keys = reports::keys(tx, report.id).await?;
@@ -218,7 +226,7 @@ async fn report_key(tx: &mut Tx, inspector: &Inspector, report: &Report) -> Resu
 
 /// Opens entries and recordings. One that is not what it says it is, is refused; so are all when one was added behind
 /// the trail's back, or is missing. (`export` with the recovery key still opens what there is.)
-async fn open_with(tx: &mut Tx, report: Report, key: &ReportKey) -> Result<OpenReport> {
+async fn open_with(tx: &mut ReadTx, report: Report, key: &ReportKey) -> Result<OpenReport> {
     let refused = StoreError::Unreadable;
     let trail = audit::end(tx, &report.line).await?;
     let rows = reports::entries(tx, report.id).await?;
@@ -273,7 +281,7 @@ fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entr
 /// Notes in the trail that somebody looked.
 pub(super) async fn note_opening(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     inspector: &Inspector,
     report: &Report,
     action: Action,

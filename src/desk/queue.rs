@@ -5,7 +5,7 @@ use super::{DeskError, Inspector, Invalid, Result};
 use crate::line::Line;
 use crate::report::status::Status;
 use crate::service::Service;
-use crate::store::Tx;
+use crate::store::ReadTx;
 use crate::store::audit::{self, LinkRow};
 use crate::store::reports::{self, Listed, Report};
 use crate::vault::action::Action;
@@ -45,7 +45,7 @@ pub struct Page {
 /// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
     let lines = inspector.lines_named(service, filter.line.as_deref())?;
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let after = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
         Some(cursor) => place(&mut tx, &lines, cursor).await?,
         None => 0,
@@ -75,7 +75,7 @@ const ONE_BY_ONE: usize = 16;
 const PIECE: i64 = 500;
 
 /// The reports of these lines in order of arrival, `wanted.limit` at most.
-async fn of_lines(tx: &mut Tx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
+async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
     let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     if lines.len() <= ONE_BY_ONE {
@@ -122,7 +122,7 @@ pub async fn longest_waiting(
         after: 0,
         limit: 1,
     };
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     Ok(of_lines(&mut tx, &lines, wanted).await?.pop())
 }
 
@@ -133,7 +133,7 @@ fn cursor_after(report: &Report) -> String {
 }
 
 /// The number of the report that a cursor names.
-async fn place(tx: &mut Tx, lines: &[&Line], cursor: &str) -> Result<i64> {
+async fn place(tx: &mut ReadTx, lines: &[&Line], cursor: &str) -> Result<i64> {
     let wrong = || DeskError::Invalid(Invalid::Cursor);
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
     let text = String::from_utf8(bytes).map_err(|_| wrong())?;

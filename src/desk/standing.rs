@@ -52,7 +52,7 @@ pub struct Standing {
 pub async fn of(service: &Service, line: &Line) -> Result<Standing> {
     let now = service.clock.line_now();
     let schedule = &line.schedule;
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let counts = reports::count(&mut tx, &line.id).await?;
     let count = |status: Status| {
         counts

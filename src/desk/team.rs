@@ -14,7 +14,7 @@ use crate::members::{
 };
 use crate::security_log;
 use crate::service::Service;
-use crate::store::Tx;
+use crate::store::ReadTx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
 use crate::vault::action::Action;
@@ -58,7 +58,7 @@ pub struct Colleague {
 ///
 /// When the database fails.
 pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Colleague>> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let all = rows::list(&mut tx).await?;
     let mut colleagues = Vec::new();
     for member in &all {
@@ -224,7 +224,7 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
 ///
 /// When the database fails.
 pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     Ok(confirming::waived_by(&mut tx, &line.id).await?)
 }
 
@@ -242,7 +242,7 @@ pub struct SmallLine {
 ///
 /// When the database fails.
 pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec<SmallLine>> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let mut small = Vec::new();
     for line in inspector.lines(service) {
         if rows::holders(&mut tx, &line.id).await?.len() < confirming::THREE {
@@ -366,11 +366,11 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
 
 /// A foreign member is missing before any password is asked for.
 async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     find(&mut tx, inspector, id).await.map(drop)
 }
 
-async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Member> {
+async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member> {
     let member = rows::by_id(tx, id).await?.ok_or(DeskError::Missing)?;
     let seen = colleague(tx, inspector, &member, &[]).await?;
     seen.map(|_| member).ok_or(DeskError::Missing)
@@ -378,7 +378,7 @@ async fn find(tx: &mut Tx, inspector: &Inspector, id: Uuid) -> Result<Member> {
 
 /// A member as this inspector sees them; none when all their lines are others'. `all` are the members there are.
 async fn colleague(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     inspector: &Inspector,
     member: &Member,
     all: &[Member],

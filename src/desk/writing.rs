@@ -40,7 +40,7 @@ pub async fn classify(
     id: Uuid,
     classification: &Classification,
 ) -> Result<Uuid> {
-    let mut tx = service.db.console.read().await?;
+    let mut tx = service.db.console.begin_read().await?;
     let report = find(&mut tx, inspector, id).await?;
     drop(tx);
     let line = service

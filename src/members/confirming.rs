@@ -13,7 +13,7 @@ use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
 use crate::store::reports::Report;
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
 ///
 /// [`MemberError::NoThird`].
 pub async fn confirm(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     by: &Member,
     member: &Member,
@@ -96,7 +96,7 @@ pub async fn confirm(
 ///
 /// [`MemberError::EnoughMembers`] when the line has three members or more.
 pub async fn set_waiver(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     lead: &Member,
     line: &str,
@@ -119,7 +119,7 @@ pub async fn set_waiver(
 /// Ends the waiver of a line that has three members: it does not come back when one of them is locked out. Called after
 /// `actor` has let a member work on the line, with the members locked.
 pub(super) async fn end_waiver_of_three(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     clock: &Clock,
     actor: &str,
     line: &str,
@@ -131,7 +131,7 @@ pub(super) async fn end_waiver_of_three(
     Ok(())
 }
 
-fn note_waiver(tx: &mut Tx, clock: &Clock, actor: &str, line: &str, waived: bool) {
+fn note_waiver(tx: &mut WriteTx, clock: &Clock, actor: &str, line: &str, waived: bool) {
     let action = match waived {
         true => Action::ConfirmationWaived,
         false => Action::ConfirmationRequired,
@@ -149,7 +149,7 @@ fn note_waiver(tx: &mut Tx, clock: &Clock, actor: &str, line: &str, waived: bool
 /// # Errors
 ///
 /// When the database fails.
-pub async fn waived_by(tx: &mut Tx, line: &str) -> Result<Option<String>, StoreError> {
+pub async fn waived_by(tx: &mut ReadTx, line: &str) -> Result<Option<String>, StoreError> {
     let Some(name) = members::waiver(tx, line).await? else {
         return Ok(None);
     };
@@ -187,7 +187,7 @@ fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
 /// # Errors
 ///
 /// When the database fails.
-pub async fn replies_of(tx: &mut Tx, report: &Report) -> Result<Vec<Judged>, StoreError> {
+pub async fn replies_of(tx: &mut ReadTx, report: &Report) -> Result<Vec<Judged>, StoreError> {
     let replies = replies::of_report(tx, report.id).await?;
     let mut all = Vec::new();
     // Members are read only where there is something to judge.

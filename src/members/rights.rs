@@ -3,7 +3,7 @@
 use super::MemberError;
 use crate::login::Role;
 use crate::store::members::{self, Member};
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 use uuid::Uuid;
 
 /// The lines a member has a key of, each once.
@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// # Errors
 ///
 /// When the database fails.
-pub async fn lines_of(tx: &mut Tx, member: Uuid) -> Result<Vec<String>, StoreError> {
+pub async fn lines_of(tx: &mut ReadTx, member: Uuid) -> Result<Vec<String>, StoreError> {
     let grants = members::grants(tx, member).await?;
     let mut lines: Vec<String> = grants.into_iter().map(|grant| grant.line).collect();
     lines.dedup();
@@ -24,7 +24,7 @@ pub async fn lines_of(tx: &mut Tx, member: Uuid) -> Result<Vec<String>, StoreErr
 /// # Errors
 ///
 /// When the database fails.
-pub async fn unchanged(tx: &mut Tx, member: &Member) -> Result<Option<Member>, StoreError> {
+pub async fn unchanged(tx: &mut WriteTx, member: &Member) -> Result<Option<Member>, StoreError> {
     members::lock(tx).await?;
     let now = members::by_id(tx, member.id).await?;
     Ok(now.filter(|now| !now.disabled && now.wrapped == member.wrapped))
@@ -37,7 +37,7 @@ pub async fn unchanged(tx: &mut Tx, member: &Member) -> Result<Option<Member>, S
 ///
 /// [`MemberError::NoLead`] when they are locked out or no lead any more, or when their password was changed since `actor`
 /// was read: what it proved counts no more.
-pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> {
+pub async fn acting(tx: &mut WriteTx, actor: &Member) -> Result<Member, MemberError> {
     let is_lead = |now: &Member| now.role == Role::Lead;
     let now = unchanged(tx, actor).await?.filter(is_lead);
     now.ok_or_else(|| MemberError::NoLead(actor.name.clone()))
@@ -48,7 +48,11 @@ pub async fn acting(tx: &mut Tx, actor: &Member) -> Result<Member, MemberError> 
 /// # Errors
 ///
 /// [`MemberError::NotTheirs`].
-pub async fn holds_all_of(tx: &mut Tx, actor: &Member, member: &Member) -> Result<(), MemberError> {
+pub async fn holds_all_of(
+    tx: &mut WriteTx,
+    actor: &Member,
+    member: &Member,
+) -> Result<(), MemberError> {
     let own = lines_of(tx, actor.id).await?;
     for line in lines_of(tx, member.id).await? {
         if !own.contains(&line) {
@@ -67,7 +71,7 @@ pub async fn holds_all_of(tx: &mut Tx, actor: &Member, member: &Member) -> Resul
 /// # Errors
 ///
 /// [`MemberError::LastHolder`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`].
-pub async fn can_be_done_without(tx: &mut Tx, member: &Member) -> Result<(), MemberError> {
+pub async fn can_be_done_without(tx: &mut WriteTx, member: &Member) -> Result<(), MemberError> {
     let is_lead = |other: &Member| other.role == Role::Lead;
     let was_lead = is_lead(member) && !member.disabled;
     for line in lines_of(tx, member.id).await? {

@@ -2,7 +2,7 @@
 
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx};
+use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use chrono::{DateTime, Utc};
@@ -134,7 +134,7 @@ impl Act<'_> {
 }
 
 /// Adds a link to a line's chain, at the commit: until then nothing waits for it, and nothing reads it.
-pub fn append(tx: &mut Tx, line: &str, act: Act<'_>) {
+pub fn append(tx: &mut WriteTx, line: &str, act: Act<'_>) {
     let link = link_of(line, act);
     tx.acts.entry(line.to_owned()).or_default().push(link);
 }
@@ -156,7 +156,7 @@ pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
 
 /// Writes the links of a transaction. The heads are locked in order of line, so that there is one order of all links of
 /// a line, and no two transactions wait for each other.
-pub(super) async fn write(tx: &mut Tx) -> Result<()> {
+pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     let acts = std::mem::take(&mut tx.acts);
     if acts.is_empty() {
         return Ok(());
@@ -190,7 +190,10 @@ pub(super) async fn write(tx: &mut Tx) -> Result<()> {
 }
 
 /// The number and hash of the last link of each of these lines that has one, locked until the transaction ends.
-async fn lock_heads(tx: &mut Tx, lines: &[String]) -> Result<BTreeMap<String, (i64, [u8; 32])>> {
+async fn lock_heads(
+    tx: &mut WriteTx,
+    lines: &[String],
+) -> Result<BTreeMap<String, (i64, [u8; 32])>> {
     let asked = Rows::new(HEADS_OF).text(lines.iter().cloned().map(Some));
     let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, " FOR UPDATE").await?;
     rows.into_iter()
@@ -198,7 +201,7 @@ async fn lock_heads(tx: &mut Tx, lines: &[String]) -> Result<BTreeMap<String, (i
         .collect()
 }
 
-async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
+async fn insert(tx: &mut WriteTx, links: &[(Link, [u8; 32])]) -> Result<()> {
     let all = || links.iter().map(|(link, _)| link);
     let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
     let rows = Rows::new(INSERT)
@@ -215,7 +218,7 @@ async fn insert(tx: &mut Tx, links: &[(Link, [u8; 32])]) -> Result<()> {
     rows::execute(tx, vec![rows]).await
 }
 
-async fn set_heads(tx: &mut Tx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
+async fn set_heads(tx: &mut WriteTx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
     let rows = Rows::new(SET_HEADS)
         .text(ends.iter().map(|(line, ..)| Some(line.clone())))
         .integer(ends.iter().map(|(_, seq, _)| Some(*seq)))
@@ -224,7 +227,7 @@ async fn set_heads(tx: &mut Tx, ends: &[(String, i64, [u8; 32])]) -> Result<()> 
 }
 
 /// The number and hash of a line's last link.
-pub async fn head(tx: &mut Tx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
+pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
     let found: Option<(i64, Vec<u8>)> = run!(tx, HEAD_UNLOCKED, fetch_optional, line)?;
     found
         .map(|(seq, hash)| Ok((seq, read_hash(hash)?)))
@@ -237,29 +240,29 @@ fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
 }
 
 /// A line's links after number `after`, in order, a thousand at most.
-pub async fn links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<LinkRow>> {
+pub async fn links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<LinkRow>> {
     run!(tx, LINKS, fetch_all, line, after)
 }
 
 /// The same, for `audit verify`: a link that cannot be read does not hide the others.
-pub async fn stored_links(tx: &mut Tx, line: &str, after: i64) -> Result<Vec<StoredLink>> {
+pub async fn stored_links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<StoredLink>> {
     run!(tx, LINKS, fetch_all, line, after)
 }
 
 /// The links about one report, in order.
-pub async fn of_report(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
+pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     run!(tx, OF_REPORT, fetch_all, line, report)
 }
 
 /// The links that commit to something sealed of one report, or say that it was purged, in order.
-pub async fn committed(tx: &mut Tx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
+pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let purged = Action::EntryPurged;
     run!(tx, COMMITTED, fetch_all, line, report, purged)
 }
 
 /// Links about who works on a line, the oldest first, a thousand at most: after number `after`, not before `since`.
 pub async fn of_members(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     line: &str,
     after: i64,
     since: DateTime<Utc>,
@@ -271,18 +274,18 @@ pub async fn of_members(
 }
 
 /// The number of a line's last link; 0 when it has none.
-pub async fn end(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn end(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, END, fetch_optional, line)?;
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
 /// The number of the last link of every line that has a trail.
-pub async fn heads(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+pub async fn heads(tx: &mut ReadTx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
 }
 
 /// Every line that has a trail.
-pub async fn lines(tx: &mut Tx) -> Result<Vec<String>> {
+pub async fn lines(tx: &mut ReadTx) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, LINES, fetch_all)?;
     Ok(found.into_iter().map(|(line,)| line).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{BlobKind, BlobState};
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx};
+use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::vault::blobs::{Digests, Stored};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
@@ -53,7 +53,7 @@ impl BlobRow {
 
 /// Adds the row of a recording's sealed file, under the id `blob`. `super::reports::seal` refers to it.
 pub(super) async fn insert(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     recording: Uuid,
     blob: Uuid,
     stored: &Stored,
@@ -79,7 +79,7 @@ pub(super) async fn insert(
 /// # Errors
 ///
 /// [`StoreError::Unreadable`] when the row holds no digest, or when the database fails.
-pub async fn of_recording(tx: &mut Tx, recording: Uuid) -> Result<Option<Blob>> {
+pub async fn of_recording(tx: &mut ReadTx, recording: Uuid) -> Result<Option<Blob>> {
     let found: Option<BlobRow> = run!(tx, OF_RECORDING, fetch_optional, recording)?;
     found.map(BlobRow::blob).transpose()
 }
@@ -89,7 +89,7 @@ pub async fn of_recording(tx: &mut Tx, recording: Uuid) -> Result<Option<Blob>> 
 /// # Errors
 ///
 /// When the database fails.
-pub async fn of_report(tx: &mut Tx, report: Uuid) -> Result<HashMap<Uuid, Blob>> {
+pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<HashMap<Uuid, Blob>> {
     let found: Vec<BlobRow> = run!(tx, OF_REPORT, fetch_all, report)?;
     let found = found.into_iter();
     Ok(found
@@ -102,7 +102,7 @@ pub async fn of_report(tx: &mut Tx, report: Uuid) -> Result<HashMap<Uuid, Blob>>
 /// # Errors
 ///
 /// When the database fails.
-pub async fn objects(tx: &mut Tx) -> Result<HashSet<Uuid>> {
+pub async fn objects(tx: &mut ReadTx) -> Result<HashSet<Uuid>> {
     let found: Vec<(Uuid,)> = run!(tx, OBJECTS, fetch_all)?;
     Ok(found.into_iter().map(|(object,)| object).collect())
 }

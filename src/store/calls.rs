@@ -1,7 +1,7 @@
 //! Running calls, the answers they were given, and recordings of calls nobody knows.
 
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx};
+use super::{ReadTx, Result, StoreError, WriteTx};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -131,73 +131,73 @@ statements! {
 }
 
 /// The call with this keyed hash, locked until the transaction ends.
-pub async fn by_lookup(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<Call>> {
+pub async fn by_lookup(tx: &mut WriteTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
     run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
 }
 
 /// The call with this id, locked until the transaction ends.
-pub async fn by_id(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
+pub async fn by_id(tx: &mut WriteTx, id: Uuid) -> Result<Option<Call>> {
     run!(tx, BY_ID, fetch_optional, id)
 }
 
 /// The call with this id, just to look at.
-pub async fn by_id_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<Call>> {
+pub async fn by_id_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<Call>> {
     run!(tx, BY_ID_UNLOCKED, fetch_optional, id)
 }
 
 /// The call with this keyed hash, just to look at.
-pub async fn by_lookup_unlocked(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<Call>> {
+pub async fn by_lookup_unlocked(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
     run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])
 }
 
 /// The calls of a line that have not ended, just to look at.
-pub async fn of_line_running(tx: &mut Tx, line: &str) -> Result<Vec<Call>> {
+pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
     run!(tx, OF_LINE_RUNNING, fetch_all, line)
 }
 
 /// The call in which a report's recording of this number was made, locked until the transaction ends.
-pub async fn by_recording(tx: &mut Tx, report: Uuid, number: i32) -> Result<Option<Call>> {
+pub async fn by_recording(tx: &mut WriteTx, report: Uuid, number: i32) -> Result<Option<Call>> {
     run!(tx, BY_RECORDING, fetch_optional, report, number)
 }
 
 /// Forgets who called back and added nothing, of calls that arrived before `before`.
-pub async fn forget_callers(tx: &mut Tx, before: DateTime<Utc>) -> Result<()> {
+pub async fn forget_callers(tx: &mut WriteTx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET_CALLERS, execute, before).map(drop)
 }
 
 /// How many calls have called back about a report.
-pub async fn called_back(tx: &mut Tx, report: Uuid) -> Result<i64> {
+pub async fn called_back(tx: &mut ReadTx, report: Uuid) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, CALLS_BACK, fetch_optional, report)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
 /// Holds a line's roster until the transaction ends: who counts the calls that are with it and then adds one must be
 /// alone. SQLite has one writer anyway.
-pub async fn lock_roster(tx: &mut Tx, line: &str) -> Result<()> {
+pub async fn lock_roster(tx: &mut ReadTx, line: &str) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK_ROSTER, fetch_optional, line)?;
     Ok(())
 }
 
 /// How many calls of a line are with the roster, ringing or speaking.
-pub async fn at_duty(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn at_duty(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, AT_DUTY, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
 /// Erases everything about a call but that it was there.
-pub async fn settle(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn settle(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_STEPS, execute, id)?;
     run!(tx, SETTLE, execute, id).map(drop)
 }
 
 /// The answer a step was given, under the call key.
-pub async fn step(tx: &mut Tx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
+pub async fn step(tx: &mut ReadTx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
     Ok(found.map(|(answer,)| answer))
 }
 
 /// How many calls of a line are running.
-pub async fn running(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn running(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, RUNNING, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }

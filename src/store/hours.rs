@@ -1,7 +1,7 @@
 //! How many calls came in which hour: what can be said of a flood without opening anything.
 
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -29,28 +29,28 @@ statements! {
 }
 
 /// Counts a call that came in this hour, at the commit: every call of the hour changes the same row.
-pub fn add_answered(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+pub fn add_answered(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
     add(tx, line, hour, (1, 0));
 }
 
 /// Counts a call of this hour that is over and left no message, at the commit.
-pub fn add_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+pub fn add_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
     add(tx, line, hour, (0, 1));
 }
 
 /// Takes back one call without a message of this hour, at the commit: it has left one after all.
-pub fn take_without_message(tx: &mut Tx, line: &str, hour: DateTime<Utc>) {
+pub fn take_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
     add(tx, line, hour, (0, -1));
 }
 
-fn add(tx: &mut Tx, line: &str, hour: DateTime<Utc>, (answered, without): (i64, i64)) {
+fn add(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>, (answered, without): (i64, i64)) {
     let count = tx.counts.entry((line.to_owned(), hour)).or_default();
     count.0 += answered;
     count.1 += without;
 }
 
 /// Writes what was counted, in order of line and hour.
-pub(super) async fn write(tx: &mut Tx) -> Result<()> {
+pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     for ((line, hour), (answered, without)) in std::mem::take(&mut tx.counts) {
         run!(tx, ADD, execute, line, hour, answered, without)?;
     }
@@ -58,12 +58,12 @@ pub(super) async fn write(tx: &mut Tx) -> Result<()> {
 }
 
 /// The hours of a line in which anybody called, from `since` on, in order.
-pub async fn since(tx: &mut Tx, line: &str, since: DateTime<Utc>) -> Result<Vec<HourRow>> {
+pub async fn since(tx: &mut ReadTx, line: &str, since: DateTime<Utc>) -> Result<Vec<HourRow>> {
     run!(tx, SINCE, fetch_all, line, since)
 }
 
 /// How many calls of a line left no message, in all its time.
-pub async fn without_message(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn without_message(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, WITHOUT_MESSAGE, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }

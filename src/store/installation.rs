@@ -2,7 +2,7 @@
 
 use super::columns::RecordingState;
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use uuid::Uuid;
 
 row! {
@@ -22,7 +22,7 @@ statements! {
 }
 
 /// The installation; none before `init`.
-pub async fn get(tx: &mut Tx) -> Result<Option<Installation>> {
+pub async fn get(tx: &mut ReadTx) -> Result<Option<Installation>> {
     run!(tx, GET, fetch_optional)
 }
 
@@ -31,7 +31,7 @@ pub async fn get(tx: &mut Tx) -> Result<Option<Installation>> {
 /// # Errors
 ///
 /// [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one.
-pub async fn insert(tx: &mut Tx, installation: &Installation) -> Result<()> {
+pub async fn insert(tx: &mut WriteTx, installation: &Installation) -> Result<()> {
     run!(
         tx,
         INSERT,
@@ -43,7 +43,7 @@ pub async fn insert(tx: &mut Tx, installation: &Installation) -> Result<()> {
 }
 
 /// True when the database names a recording that is in the folder of recordings.
-pub async fn has_recordings(tx: &mut Tx) -> Result<bool> {
+pub async fn has_recordings(tx: &mut ReadTx) -> Result<bool> {
     let found: Option<(Uuid,)> = run!(
         tx,
         A_SEALED_RECORDING,

@@ -3,7 +3,7 @@
 
 use super::columns::StoredKind;
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use crate::names::names;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -139,7 +139,7 @@ pub const LONGEST_LEASE: TimeDelta = TimeDelta::seconds(120);
 /// Enqueues a job that waits for no provider, or for one that is not known; one of the same kind for the same subject is
 /// enough. It must be due within [`LONGEST_WAIT`].
 pub async fn enqueue(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     id: Uuid,
     kind: Kind,
     subject: Uuid,
@@ -151,7 +151,7 @@ pub async fn enqueue(
 /// The same for a job that asks a provider, named as in the configuration: it waits behind the jobs of that provider
 /// alone.
 pub async fn enqueue_at(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     id: Uuid,
     kind: Kind,
     subject: Uuid,
@@ -162,14 +162,14 @@ pub async fn enqueue_at(
 }
 
 /// Kinds and providers of which a job is due. `now` is system time.
-pub async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
+pub async fn due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
     let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
     run!(tx, DUE, fetch_all, now, latest, longest)
 }
 
 /// Claims the job of this kind and provider that has waited longest, if one is due. `now` is system time.
 pub async fn claim(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     kind: Kind,
     provider: &str,
     lease: Uuid,
@@ -192,24 +192,29 @@ pub async fn claim(
 }
 
 /// Keeps a claimed job longer. False when the lease was lost.
-pub async fn renew(tx: &mut Tx, id: Uuid, lease: Uuid, until: DateTime<Utc>) -> Result<bool> {
+pub async fn renew(tx: &mut WriteTx, id: Uuid, lease: Uuid, until: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, RENEW, execute, id, lease, until)? == 1)
 }
 
 /// The job is done. False when the lease was lost.
-pub async fn done(tx: &mut Tx, id: Uuid, lease: Uuid) -> Result<bool> {
+pub async fn done(tx: &mut WriteTx, id: Uuid, lease: Uuid) -> Result<bool> {
     Ok(run!(tx, DONE, execute, id, lease)? == 1)
 }
 
 /// Nothing is wrong with the job; it is to be done at this time.
-pub async fn put_off(tx: &mut Tx, id: Uuid, lease: Uuid, run_after: DateTime<Utc>) -> Result<()> {
+pub async fn put_off(
+    tx: &mut WriteTx,
+    id: Uuid,
+    lease: Uuid,
+    run_after: DateTime<Utc>,
+) -> Result<()> {
     run!(tx, PUT_OFF, execute, id, lease, run_after).map(drop)
 }
 
 /// The job has failed, and is to be tried again at this time. `since`: people are to be told that it keeps failing,
 /// since this hour unless they are told already.
 pub async fn fail(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     id: Uuid,
     lease: Uuid,
     run_after: DateTime<Utc>,
@@ -221,68 +226,68 @@ pub async fn fail(
 
 /// What the job waits for may have come: it is due now, and its backoff starts anew. One that is being worked on is left
 /// alone.
-pub async fn hasten(tx: &mut Tx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
+pub async fn hasten(tx: &mut WriteTx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
     run!(tx, HASTEN, execute, kind, subject, now).map(drop)
 }
 
 /// The same for the job with this id; false when there is none, or it is being worked on.
-pub async fn hasten_one(tx: &mut Tx, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
+pub async fn hasten_one(tx: &mut WriteTx, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, HASTEN_ONE, execute, id, now)? == 1)
 }
 
 /// The same for every job whose last try failed; gives their number.
-pub async fn hasten_failed(tx: &mut Tx, now: DateTime<Utc>) -> Result<u64> {
+pub async fn hasten_failed(tx: &mut WriteTx, now: DateTime<Utc>) -> Result<u64> {
     run!(tx, HASTEN_FAILED, execute, now)
 }
 
 /// The job need not be done any more.
-pub async fn cancel(tx: &mut Tx, kind: Kind, subject: Uuid) -> Result<()> {
+pub async fn cancel(tx: &mut WriteTx, kind: Kind, subject: Uuid) -> Result<()> {
     run!(tx, CANCEL, execute, kind, subject).map(drop)
 }
 
 /// When the next job that is not being worked on is due, after `now`.
-pub async fn next_due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+pub async fn next_due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional, now)?;
     Ok(found.map(|(at,)| at))
 }
 
 /// How many jobs there are: kind, whether they keep failing, number.
-pub async fn count(tx: &mut Tx) -> Result<Vec<(StoredKind, bool, i64)>> {
+pub async fn count(tx: &mut ReadTx) -> Result<Vec<(StoredKind, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
 }
 
 /// For each kind of which a job is due and is not being worked on, when the oldest of them was due. `now` is system time. Jobs
 /// that are due only because the clock was put back are left out: how long they have waited is not known.
 pub async fn oldest_due(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     now: DateTime<Utc>,
 ) -> Result<Vec<(StoredKind, DateTime<Utc>)>> {
     run!(tx, OLDEST_DUE, fetch_all, now, now + LONGEST_LEASE)
 }
 
 /// How many jobs keep failing.
-pub async fn count_failing(tx: &mut Tx) -> Result<i64> {
+pub async fn count_failing(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
 /// How many jobs for calls and recordings of a line keep failing.
-pub async fn count_failing_of(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn count_failing_of(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING_OF, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
 /// The kind and the subject of a job, and why its last try failed.
-pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<(StoredKind, Uuid, Option<String>)>> {
+pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<(StoredKind, Uuid, Option<String>)>> {
     run!(tx, GET, fetch_optional, id)
 }
 
 /// The jobs that keep failing, added up by kind.
-pub async fn failing(tx: &mut Tx) -> Result<Vec<Failing>> {
+pub async fn failing(tx: &mut ReadTx) -> Result<Vec<Failing>> {
     run!(tx, FAILING, fetch_all)
 }
 
 /// Every job.
-pub async fn list(tx: &mut Tx) -> Result<Vec<Listed>> {
+pub async fn list(tx: &mut ReadTx) -> Result<Vec<Listed>> {
     run!(tx, LIST, fetch_all)
 }

@@ -1,7 +1,7 @@
 //! Members, line keys, grants, sessions.
 
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use crate::names::names;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -142,7 +142,7 @@ statements! {
 /// # Errors
 ///
 /// [`super::StoreError::Duplicate`] when the name is taken.
-pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<()> {
+pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
         INSERT_MEMBER,
@@ -159,7 +159,7 @@ pub async fn insert(tx: &mut Tx, member: &Member, now: DateTime<Utc>) -> Result<
 }
 
 /// The member with this name.
-pub async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<Member>> {
+pub async fn by_name(tx: &mut ReadTx, name: &str) -> Result<Option<Member>> {
     // Postgres takes no such text, not even to compare it; so nobody has such a name.
     if name.contains('\0') {
         return Ok(None);
@@ -168,81 +168,81 @@ pub async fn by_name(tx: &mut Tx, name: &str) -> Result<Option<Member>> {
 }
 
 /// The member with this id.
-pub async fn by_id(tx: &mut Tx, id: Uuid) -> Result<Option<Member>> {
+pub async fn by_id(tx: &mut ReadTx, id: Uuid) -> Result<Option<Member>> {
     run!(tx, MEMBER_BY_ID, fetch_optional, id)
 }
 
 /// All members, by name.
-pub async fn list(tx: &mut Tx) -> Result<Vec<Member>> {
+pub async fn list(tx: &mut ReadTx) -> Result<Vec<Member>> {
     run!(tx, MEMBERS, fetch_all)
 }
 
 /// A member's key is under another password from now on; all their sessions but the one with this hash end.
-pub async fn set_wrapped(tx: &mut Tx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
+pub async fn set_wrapped(tx: &mut WriteTx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
     run!(tx, SET_WRAPPED, execute, id, wrapped)?;
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
 /// Lets no other transaction change or add a member until this one ends. Needs at least one member.
-pub async fn lock(tx: &mut Tx) -> Result<()> {
+pub async fn lock(tx: &mut WriteTx) -> Result<()> {
     let locked: Vec<(Uuid,)> = run!(tx, LOCK_MEMBERS, fetch_all)?;
     drop(locked);
     Ok(())
 }
 
 /// Locks a member out and ends their sessions; false when they were locked out already.
-pub async fn disable(tx: &mut Tx, id: Uuid) -> Result<bool> {
+pub async fn disable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let changed = run!(tx, DISABLE, execute, id)? == 1;
     run!(tx, DELETE_SESSIONS_OF, execute, id)?;
     Ok(changed)
 }
 
 /// Lets a member log in again; false when they were not locked out.
-pub async fn enable(tx: &mut Tx, id: Uuid) -> Result<bool> {
+pub async fn enable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     Ok(run!(tx, ENABLE, execute, id)? == 1)
 }
 
 /// Notes who confirmed a member's account; false when another member has already.
-pub async fn confirm(tx: &mut Tx, id: Uuid, by: Uuid) -> Result<bool> {
+pub async fn confirm(tx: &mut WriteTx, id: Uuid, by: Uuid) -> Result<bool> {
     Ok(run!(tx, CONFIRM, execute, id, by)? == 1)
 }
 
 /// The members who can open what comes in on a line now: they hold its latest key, work on reports and are not locked
 /// out. By name.
-pub async fn holders(tx: &mut Tx, line: &str) -> Result<Vec<Member>> {
+pub async fn holders(tx: &mut ReadTx, line: &str) -> Result<Vec<Member>> {
     let [lead, inspector] = Role::ON_REPORTS;
     run!(tx, HOLDERS, fetch_all, line, lead, inspector)
 }
 
 /// Notes that a line's approvals count without a third member; false when they do already.
-pub async fn insert_waiver(tx: &mut Tx, line: &str, member: Uuid) -> Result<bool> {
+pub async fn insert_waiver(tx: &mut WriteTx, line: &str, member: Uuid) -> Result<bool> {
     Ok(run!(tx, INSERT_WAIVER, execute, line, member)? == 1)
 }
 
 /// Ends that; false when it was not so.
-pub async fn delete_waiver(tx: &mut Tx, line: &str) -> Result<bool> {
+pub async fn delete_waiver(tx: &mut WriteTx, line: &str) -> Result<bool> {
     Ok(run!(tx, DELETE_WAIVER, execute, line)? == 1)
 }
 
 /// The name of the member who decided it; none when nobody has.
-pub async fn waiver(tx: &mut Tx, line: &str) -> Result<Option<String>> {
+pub async fn waiver(tx: &mut ReadTx, line: &str) -> Result<Option<String>> {
     let found: Option<(String,)> = run!(tx, WAIVER, fetch_optional, line)?;
     Ok(found.map(|(name,)| name))
 }
 
 /// The number of the last link of a line's trail that this member put away; 0 when there is none.
-pub async fn seen_up_to(tx: &mut Tx, member: Uuid, line: &str) -> Result<i64> {
+pub async fn seen_up_to(tx: &mut ReadTx, member: Uuid, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SEEN_UP_TO, fetch_optional, member, line)?;
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
 /// Notes that a member put away a line's links up to this number. What was put away stays so.
-pub async fn set_seen(tx: &mut Tx, member: Uuid, line: &str, seq: i64) -> Result<()> {
+pub async fn set_seen(tx: &mut WriteTx, member: Uuid, line: &str, seq: i64) -> Result<()> {
     run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }
 
 /// Writes down a line key.
-pub async fn insert_line_key(tx: &mut Tx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
+pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
         INSERT_LINE_KEY,
@@ -258,34 +258,39 @@ pub async fn insert_line_key(tx: &mut Tx, key: &LineKey, now: DateTime<Utc>) -> 
 }
 
 /// The key new reports of a line are sealed to.
-pub async fn current_key(tx: &mut Tx, line: &str) -> Result<Option<LineKey>> {
+pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
     run!(tx, CURRENT_KEY, fetch_optional, line)
 }
 
 /// The public half of each line's current key, by line.
-pub async fn current_keys(tx: &mut Tx) -> Result<HashMap<String, String>> {
+pub async fn current_keys(tx: &mut ReadTx) -> Result<HashMap<String, String>> {
     let keys: Vec<(String, String)> = run!(tx, CURRENT_KEYS, fetch_all)?;
     // Of a line with several, the last one stays: that of the latest epoch.
     Ok(keys.into_iter().collect())
 }
 
 /// All line keys, by line and epoch.
-pub async fn line_keys(tx: &mut Tx) -> Result<Vec<LineKey>> {
+pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
     run!(tx, LINE_KEYS, fetch_all)
 }
 
 /// Gives a member a line key.
-pub async fn insert_grant(tx: &mut Tx, line_key: Uuid, member: Uuid, sealed: &[u8]) -> Result<()> {
+pub async fn insert_grant(
+    tx: &mut WriteTx,
+    line_key: Uuid,
+    member: Uuid,
+    sealed: &[u8],
+) -> Result<()> {
     run!(tx, INSERT_GRANT, execute, line_key, member, sealed).map(drop)
 }
 
 /// The line keys a member holds.
-pub async fn grants(tx: &mut Tx, member: Uuid) -> Result<Vec<Grant>> {
+pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
     run!(tx, GRANTS, fetch_all, member)
 }
 
 /// Writes down a login.
-pub async fn insert_session(tx: &mut Tx, hash: &[u8; 32], session: &Session) -> Result<()> {
+pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session) -> Result<()> {
     run!(
         tx,
         INSERT_SESSION,
@@ -299,23 +304,23 @@ pub async fn insert_session(tx: &mut Tx, hash: &[u8; 32], session: &Session) -> 
 }
 
 /// The login of a token, by its hash, however old.
-pub async fn session(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Session>> {
+pub async fn session(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     run!(tx, SESSION, fetch_optional, &hash[..])
 }
 
 /// Notes that a login was used.
-pub async fn touch_session(tx: &mut Tx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
+pub async fn touch_session(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
     run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
 }
 
 /// Ends a login.
-pub async fn delete_session(tx: &mut Tx, hash: &[u8; 32]) -> Result<()> {
+pub async fn delete_session(tx: &mut WriteTx, hash: &[u8; 32]) -> Result<()> {
     run!(tx, DELETE_SESSION, execute, &hash[..]).map(drop)
 }
 
 /// Forgets logins made before `created`, or not used since `seen`.
 pub async fn delete_old_sessions(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     created: DateTime<Utc>,
     seen: DateTime<Utc>,
 ) -> Result<u64> {

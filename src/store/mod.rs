@@ -1,7 +1,7 @@
-//! Where SQL lives. One [`Db`] over SQLite and Postgres, one [`Tx`], one set of statements that runs on either.
+//! Where SQL lives. One [`Db`] over SQLite and Postgres, transactions that read ([`ReadTx`]) or write ([`WriteTx`]), one set of statements that runs on either.
 //!
 //! Every statement is a constant beside the function that runs it, declared with `statements!`; a test prepares
-//! them all on both databases. Functions take a `&mut Tx`, so that what belongs together is committed together.
+//! them all on both databases. Functions take a `&mut WriteTx`, so that what belongs together is committed together.
 //!
 //! | file | rows |
 //! |---|---|
@@ -36,27 +36,26 @@ pub mod reports;
 mod rows;
 mod statements;
 pub mod strays;
+mod tx;
 
 pub use databases::Databases;
 use statements::Sql;
 pub use statements::{Text, all as all_statements};
+pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
 use crate::config::DatabaseAddress;
 use crate::hidden::Hidden;
-use crate::report::status::Status;
-use prometheus_client::metrics::counter::Counter;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
-    Sqlite, SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+    SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, SqlSafeStr, Transaction};
-use std::collections::BTreeMap;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 /// The tables. Until the first release they are edited in place, and a database made with other ones is refused.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -92,31 +91,6 @@ pub enum Db {
     },
     /// A Postgres server.
     Postgres(PgPool),
-}
-
-/// A transaction on either database. Rolled back when dropped.
-#[derive(Debug)]
-pub struct Tx {
-    on: On,
-    /// On SQLite, for as long as it is open: see [`Db::begin`]. Behind the transaction, which is dropped first.
-    turn: Option<OwnedSemaphorePermit>,
-    /// Links of the trail, written at the commit.
-    acts: audit::Acts,
-    /// Calls counted by the hour, written at the commit.
-    counts: hours::Counts,
-    /// Reports counted by line and status, written at the commit.
-    statuses: BTreeMap<(String, Status), i64>,
-    /// Operators' counters to be raised after the commit.
-    counted: Vec<Counter>,
-}
-
-/// The transaction of the database.
-#[derive(Debug)]
-pub enum On {
-    /// On SQLite.
-    Sqlite(Transaction<'static, Sqlite>),
-    /// On Postgres.
-    Postgres(Transaction<'static, Postgres>),
 }
 
 /// Something went wrong in the database.
@@ -156,6 +130,13 @@ impl StoreError {
     pub fn is_of_the_moment(&self) -> bool {
         match self {
             Self::Duplicate => true,
+            _ => self.was_beaten(),
+        }
+    }
+
+    /// True when Postgres rolled the transaction back in favour of another one, and asks to run it again.
+    pub fn was_beaten(&self) -> bool {
+        match self {
             Self::Failed(sqlx::Error::Database(error)) => error
                 .code()
                 .is_some_and(|code| TRY_AGAIN.contains(&code.as_ref())),
@@ -200,10 +181,6 @@ impl From<sqlx::Error> for StoreError {
 /// What functions of the store return.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// How Postgres begins a transaction of [`Db::read`]. It locks no row that another node waits for, and an export writes files
-/// between two statements: it may be idle for longer than one that writes.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-    SET LOCAL idle_in_transaction_session_timeout = '10min'";
 /// What an operator is told of a database with other tables.
 const OTHER_VERSION: &str = "the database was made by another version of dutyline, whose tables this one cannot use; \
     export its reports with that version, then run `dutyline init` with an empty database";
@@ -319,67 +296,6 @@ impl Db {
         }
     }
 
-    /// A transaction that writes. On SQLite it holds the write lock from the start: a deferred one fails under load.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be reached.
-    pub async fn begin(&self) -> Result<Tx> {
-        let turn = match self {
-            Self::Sqlite { turn, .. } => {
-                let turn = Arc::clone(turn).acquire_owned();
-                let turn = tokio::time::timeout(ACQUIRE, turn).await;
-                let turn = turn.map_err(|_| {
-                    let why = "the transactions that write before this one have not ended";
-                    StoreError::NoConnection(why.to_owned())
-                })?;
-                // It is never closed.
-                turn.ok()
-            }
-            Self::Postgres(_) => None,
-        };
-        let mut tx = self.begin_ahead().await?;
-        tx.turn = turn;
-        Ok(tx)
-    }
-
-    /// The same for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be reached.
-    pub async fn begin_ahead(&self) -> Result<Tx> {
-        Ok(Tx::new(match self {
-            Self::Sqlite { writer, .. } => {
-                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
-                On::Sqlite(pools::explained_sqlite(begun)?)
-            }
-            Self::Postgres(pool) => {
-                let begun = pool.begin().await;
-                On::Postgres(pools::explained_postgres(pool, begun).await?)
-            }
-        }))
-    }
-
-    /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log
-    /// gives that by itself. Whoever compares one table with another would otherwise find a difference that a commit
-    /// in between has made: [`crate::trail::verify`] would call an honest trail tampered with.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be reached.
-    pub async fn read(&self) -> Result<Tx> {
-        Ok(Tx::new(match self {
-            Self::Sqlite { reader, .. } => {
-                On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
-            }
-            Self::Postgres(pool) => {
-                let begun = pool.begin_with(SNAPSHOT).await;
-                On::Postgres(pools::explained_postgres(pool, begun).await?)
-            }
-        }))
-    }
-
     /// Copies SQLite's write-ahead log into the database, as far as no reader still needs it, while writers go on.
     ///
     /// # Errors
@@ -455,67 +371,6 @@ impl Db {
             }
             Self::Postgres(pool) => pool.close().await,
         }
-    }
-}
-
-impl Tx {
-    fn new(on: On) -> Self {
-        Self {
-            on,
-            turn: None,
-            acts: audit::Acts::default(),
-            counts: hours::Counts::default(),
-            statuses: BTreeMap::new(),
-            counted: Vec::new(),
-        }
-    }
-
-    /// Counts one more for operators, once this is committed.
-    pub fn count(&mut self, counter: &Counter) {
-        self.counted.push(counter.clone());
-    }
-
-    /// The transaction of the database, for statements that are not the store's.
-    pub fn on(&mut self) -> &mut On {
-        &mut self.on
-    }
-
-    /// Counts reports of a line that have got a status, or lost it, at the commit.
-    fn count_status(&mut self, line: &str, status: Status, by: i64) {
-        let key = (line.to_owned(), status);
-        *self.statuses.entry(key).or_default() += by;
-    }
-
-    /// Writes what was gathered for the commit: the last statements before it.
-    ///
-    /// The rows that every call of a line changes are locked here and for as short as can be, in one order: the line's
-    /// counts of calls and of reports, then the heads of the trail in order of line.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn write_gathered(&mut self) -> Result<()> {
-        hours::write(self).await?;
-        let statuses = std::mem::take(&mut self.statuses);
-        reports::write_counts(self, statuses).await?;
-        audit::write(self).await
-    }
-
-    /// Writes what was gathered for the commit, and commits.
-    ///
-    /// # Errors
-    ///
-    /// When it could not be committed; then nothing in it happened.
-    pub async fn commit(mut self) -> Result<()> {
-        self.write_gathered().await?;
-        match self.on {
-            On::Sqlite(tx) => tx.commit().await?,
-            On::Postgres(tx) => tx.commit().await?,
-        }
-        for counter in self.counted {
-            counter.inc();
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nodes at work: one row for each running process.
 
 use super::statements::{run, statements};
-use super::{Result, Sql, Tx};
+use super::{Result, Sql, WriteTx};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -45,13 +45,18 @@ const WRITTEN_BY_CALLS: [Sql; 15] = [
 ];
 
 /// Writes that a node was at work at `at` (system time), and bytes that need room.
-pub async fn seen(tx: &mut Tx, node: Uuid, at: DateTime<Utc>, filler: Option<&[u8]>) -> Result<()> {
+pub async fn seen(
+    tx: &mut WriteTx,
+    node: Uuid,
+    at: DateTime<Utc>,
+    filler: Option<&[u8]>,
+) -> Result<()> {
     run!(tx, SEEN, execute, node, at, filler).map(drop)
 }
 
 /// Takes the lock that a write takes on each table that a call writes to, until the transaction ends. On Postgres this waits
 /// while another session holds a table against writes, as `LOCK TABLE`, `ALTER TABLE` and `CREATE INDEX` do.
-pub async fn lock_as_calls(tx: &mut Tx) -> Result<()> {
+pub async fn lock_as_calls(tx: &mut WriteTx) -> Result<()> {
     for statement in WRITTEN_BY_CALLS {
         run!(tx, statement, execute)?;
     }
@@ -59,6 +64,6 @@ pub async fn lock_as_calls(tx: &mut Tx) -> Result<()> {
 }
 
 /// Removes the rows of nodes that have not been seen since `before`.
-pub async fn forget(tx: &mut Tx, before: DateTime<Utc>) -> Result<()> {
+pub async fn forget(tx: &mut WriteTx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET, execute, before).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Replies: who wrote them, and who has seen them besides. What they say is an entry.
 
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use uuid::Uuid;
 
 row! {
@@ -27,16 +27,16 @@ statements! {
 }
 
 /// Writes down whose a reply is.
-pub async fn insert(tx: &mut Tx, entry: Uuid, report: Uuid, author: Uuid) -> Result<()> {
+pub async fn insert(tx: &mut WriteTx, entry: Uuid, report: Uuid, author: Uuid) -> Result<()> {
     run!(tx, INSERT, execute, entry, report, author).map(drop)
 }
 
 /// A report's replies in the order they were written.
-pub async fn of_report(tx: &mut Tx, report: Uuid) -> Result<Vec<Reply>> {
+pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<Reply>> {
     run!(tx, OF_REPORT, fetch_all, report)
 }
 
 /// Notes who found a reply right; false when somebody has already.
-pub async fn approve(tx: &mut Tx, entry: Uuid, member: Uuid) -> Result<bool> {
+pub async fn approve(tx: &mut WriteTx, entry: Uuid, member: Uuid) -> Result<bool> {
     Ok(run!(tx, APPROVE, execute, entry, member)? == 1)
 }

@@ -3,7 +3,7 @@
 use super::columns::{Holder, RecordingState};
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{Result, StoreError, Tx, blobs};
+use super::{ReadTx, Result, StoreError, WriteTx, blobs};
 use crate::report::entries::EntryKind;
 use crate::report::reference::Reference;
 use crate::report::status::{Source, Status};
@@ -221,17 +221,17 @@ statements! {
 }
 
 /// The sealed private halves of a report's key.
-pub async fn keys(tx: &mut Tx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
+pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
     run!(tx, KEY, fetch_all, report)
 }
 
 /// A report, or a call on its way to one.
-pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Report>> {
+pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Report>> {
     run!(tx, GET, fetch_optional, id)
 }
 
 /// Everything of a line, abandoned calls included.
-pub async fn all_of_line(tx: &mut Tx, line: &str) -> Result<Vec<Report>> {
+pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Report>> {
     run!(tx, ALL_OF_LINE, fetch_all, line)
 }
 
@@ -251,7 +251,7 @@ pub struct Listed<'a> {
 }
 
 /// Reports in order of arrival.
-pub async fn list(tx: &mut Tx, listed: Listed<'_>) -> Result<Vec<Report>> {
+pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     let Listed {
         line,
         status,
@@ -272,7 +272,7 @@ pub async fn list(tx: &mut Tx, listed: Listed<'_>) -> Result<Vec<Report>> {
 }
 
 /// The report with this reference on a line.
-pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Option<Uuid>> {
+pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Result<Option<Uuid>> {
     let Ok(Reference { year, number }) = reference.parse() else {
         return Ok(None);
     };
@@ -282,17 +282,22 @@ pub async fn by_reference(tx: &mut Tx, line: &str, reference: &str) -> Result<Op
 
 /// Calls that ended without a recording, and added nothing to an earlier report, the newest first: those that arrived before
 /// the one with the number `before`.
-pub async fn abandoned(tx: &mut Tx, line: &str, before: i64, limit: i64) -> Result<Vec<Report>> {
+pub async fn abandoned(
+    tx: &mut ReadTx,
+    line: &str,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Report>> {
     run!(tx, ABANDONED, fetch_all, line, before, limit)
 }
 
 /// How many reports of a line have which status.
-pub async fn count(tx: &mut Tx, line: &str) -> Result<Vec<(Status, i64)>> {
+pub async fn count(tx: &mut ReadTx, line: &str) -> Result<Vec<(Status, i64)>> {
     run!(tx, COUNT, fetch_all, line)
 }
 
 /// Takes the next `count` numbers of a line's reports of a year; gives the last of them.
-pub async fn take_numbers(tx: &mut Tx, line: &str, year: i32, count: i32) -> Result<i32> {
+pub async fn take_numbers(tx: &mut WriteTx, line: &str, year: i32, count: i32) -> Result<i32> {
     let found: Option<(i32,)> = run!(tx, TAKE_NUMBERS, fetch_optional, line, year, count)?;
     let (last,) = found.ok_or(StoreError::Unreadable("report number"))?;
     Ok(last)
@@ -300,7 +305,7 @@ pub async fn take_numbers(tx: &mut Tx, line: &str, year: i32, count: i32) -> Res
 
 /// Moves a report from one status to another; false when it was not in `from`.
 pub async fn change_status(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     id: Uuid,
     from: Status,
     to: Status,
@@ -316,19 +321,19 @@ pub async fn change_status(
 }
 
 /// A report's entries in the order they were added.
-pub async fn entries(tx: &mut Tx, report: Uuid) -> Result<Vec<EntryRow>> {
+pub async fn entries(tx: &mut ReadTx, report: Uuid) -> Result<Vec<EntryRow>> {
     run!(tx, ENTRIES, fetch_all, report)
 }
 
 /// Holds a report until the transaction ends. Rows that refer to it can be added meanwhile: what is written at a commit, behind
 /// the head of the trail, does so.
-pub async fn lock(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn lock(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, id)?;
     Ok(())
 }
 
 /// Adds an entry at the end of its report. Locks the report, so that there is one order of its entries.
-pub async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> Result<()> {
+pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
     lock(tx, entry.report).await?;
     run!(
         tx,
@@ -354,7 +359,7 @@ pub struct Announced<'a> {
 
 /// Writes down that the provider has a recording; false when that is known already of this call.
 pub async fn announce(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     id: Uuid,
     report: Uuid,
     recording: &Announced<'_>,
@@ -375,34 +380,37 @@ pub async fn announce(
 }
 
 /// A recording that is this one at the provider, if any call has named it.
-pub async fn by_source(tx: &mut Tx, source: &[u8; 32]) -> Result<Option<Uuid>> {
+pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid>> {
     let found: Option<(Uuid,)> = run!(tx, BY_SOURCE, fetch_optional, &source[..])?;
     Ok(found.map(|(id,)| id))
 }
 
 /// The recordings of other calls that are the same one at the provider, just to look at.
-pub async fn of_same_source(tx: &mut Tx, id: Uuid) -> Result<Vec<RecordingRow>> {
+pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, OF_SAME_SOURCE, fetch_all, id)
 }
 
 /// A recording of which nothing came is expected after all; false when it is not `absent`.
-pub async fn begin_again(tx: &mut Tx, id: Uuid) -> Result<bool> {
+pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let [from, to] = [RecordingState::Absent, RecordingState::Announced];
     Ok(run!(tx, BEGIN_AGAIN, execute, id, to, from)? == 1)
 }
 
 /// A recording, just to look at.
-pub async fn recording_unlocked(tx: &mut Tx, id: Uuid) -> Result<Option<RecordingRow>> {
+pub async fn recording_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
     run!(tx, RECORDING_UNLOCKED, fetch_optional, id)
 }
 
 /// The recording with this keyed hash of the provider's id.
-pub async fn recording_by_lookup(tx: &mut Tx, lookup: &[u8; 32]) -> Result<Option<RecordingRow>> {
+pub async fn recording_by_lookup(
+    tx: &mut ReadTx,
+    lookup: &[u8; 32],
+) -> Result<Option<RecordingRow>> {
     run!(tx, RECORDING_BY_LOOKUP, fetch_optional, &lookup[..])
 }
 
 /// A report's recordings in order of speaking.
-pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> {
+pub async fn recordings(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, RECORDINGS, fetch_all, report)
 }
 
@@ -412,7 +420,7 @@ pub async fn recordings(tx: &mut Tx, report: Uuid) -> Result<Vec<RecordingRow>> 
 /// # Errors
 ///
 /// When the database fails.
-pub async fn seal(tx: &mut Tx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
+pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
     if run!(
         tx,
         SEAL,
@@ -431,29 +439,29 @@ pub async fn seal(tx: &mut Tx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<
 }
 
 /// The recording will not come: `Absent` (the provider made none) or `Lost` (while it was streamed to us).
-pub async fn give_up(tx: &mut Tx, id: Uuid, state: RecordingState) -> Result<bool> {
+pub async fn give_up(tx: &mut WriteTx, id: Uuid, state: RecordingState) -> Result<bool> {
     let before = RecordingState::Announced;
     Ok(run!(tx, SET_RECORDING_STATE, execute, id, state, before)? == 1)
 }
 
 /// What became of a recording that was streamed to us.
-pub async fn set_outcome(tx: &mut Tx, id: Uuid, outcome: &[u8]) -> Result<()> {
+pub async fn set_outcome(tx: &mut WriteTx, id: Uuid, outcome: &[u8]) -> Result<()> {
     run!(tx, SET_OUTCOME, execute, id, outcome).map(drop)
 }
 
 /// The recording is proven gone at the provider; its id there is forgotten.
-pub async fn set_deleted(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn set_deleted(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, SET_DELETED, execute, id).map(drop)
 }
 
 /// Forgets which recording of the provider it was: there is none.
-pub async fn forget_source(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn forget_source(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
 /// Adds to the kept counts of reports, in order of line and status.
 pub(super) async fn write_counts(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     counts: BTreeMap<(String, Status), i64>,
 ) -> Result<()> {
     let rows = Rows::new(COUNTS)
@@ -466,7 +474,7 @@ pub(super) async fn write_counts(
 /// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id
 /// is returned.
 pub async fn insert_receipt(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     lookup: &[u8; 32],
     line: &str,
     report: Uuid,
@@ -489,14 +497,14 @@ pub async fn insert_receipt(
 }
 
 /// How many receipts of a line were told to two callers, and belong to a report that is not closed.
-pub async fn shared_receipts(tx: &mut Tx, line: &str) -> Result<i64> {
+pub async fn shared_receipts(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line, Status::Closed)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
 /// The public halves of a report's receipts: who has one of them opens what is sealed to it. A shared one is not among
 /// them.
-pub async fn receipts(tx: &mut Tx, report: Uuid) -> Result<Vec<String>> {
+pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
     Ok(found.into_iter().map(|(recipient,)| recipient).collect())
 }
@@ -512,7 +520,7 @@ pub enum ByReceipt {
 }
 
 /// What a receipt of a line opens.
-pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
+pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
     let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
     let report = match found {
         Some((_, true)) => return Ok(ByReceipt::Shared),
@@ -527,7 +535,7 @@ pub async fn by_receipt(tx: &mut Tx, lookup: &[u8; 32], line: &str) -> Result<By
 /// Caller entries of abandoned calls that arrived before `before`, in order of arrival: a hundred at most, after the one
 /// with the number `after`.
 pub async fn old_caller_entries(
-    tx: &mut Tx,
+    tx: &mut ReadTx,
     before: DateTime<Utc>,
     after: i64,
 ) -> Result<Vec<OldEntry>> {
@@ -535,6 +543,6 @@ pub async fn old_caller_entries(
 }
 
 /// Removes an entry. Only the purge of abandoned calls does; everything else only ever adds.
-pub async fn delete_entry(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn delete_entry(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_ENTRY, execute, id).map(drop)
 }

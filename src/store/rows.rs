@@ -4,7 +4,7 @@
 //! thread. Postgres takes a column as an array, so that the text of a statement is the same for any number of rows and
 //! is prepared once.
 
-use super::{On, Result, Tx};
+use super::{On, Result, WriteTx};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -182,7 +182,7 @@ impl Rows {
 }
 
 /// Runs these statements, in order; those without rows are left out.
-pub(super) async fn execute(tx: &mut Tx, statements: Vec<Rows>) -> Result<()> {
+pub(super) async fn execute(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
     let statements: Vec<Rows> = statements
         .into_iter()
         .filter(|rows| rows.len() > 0)
@@ -215,7 +215,7 @@ pub(super) async fn execute(tx: &mut Tx, statements: Vec<Rows>) -> Result<()> {
 }
 
 /// Runs a statement that gives rows; `postgres` is added to its text there. Without rows to ask for there are none.
-pub(super) async fn fetch<R>(tx: &mut Tx, asked: Rows, postgres: &str) -> Result<Vec<R>>
+pub(super) async fn fetch<R>(tx: &mut WriteTx, asked: Rows, postgres: &str) -> Result<Vec<R>>
 where
     R: Send
         + Unpin

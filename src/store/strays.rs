@@ -2,7 +2,7 @@
 //! service never answered, whose recordings have to be asked for.
 
 use super::statements::{row, run, statements};
-use super::{Result, Tx};
+use super::{ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ statements! {
 /// Keeps a recording or a call. `lookup` is the keyed hash of its provider and its id there. False when it is kept already,
 /// or is a recording of a known call.
 pub async fn insert(
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     stray: &Stray,
     lookup: &[u8; 32],
     hour: DateTime<Utc>,
@@ -56,17 +56,17 @@ pub async fn insert(
 }
 
 /// The stray with this id, just to look at.
-pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Stray>> {
+pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Stray>> {
     run!(tx, GET, fetch_optional, id)
 }
 
 /// Removes a stray that is settled.
-pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
+pub async fn delete(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE, execute, id).map(drop)
 }
 
 /// How many recordings there are among them.
-pub async fn count(tx: &mut Tx) -> Result<i64> {
+pub async fn count(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
 }

@@ -71,7 +71,7 @@ pub(super) async fn metrics(State(service): App) -> Response {
 /// What the database holds now, read for one request: a registry of its own, so that no value of an earlier request stays.
 async fn held(service: &Service) -> Result<Registry, StoreError> {
     let mut held = Registry::with_prefix(PREFIX);
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
 
     let jobs = gauges(&mut held, "jobs", "Jobs to be done");
     for (kind, failing, count) in jobs::count(&mut tx).await? {

@@ -39,7 +39,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
 ///
 /// When the database fails.
 pub async fn look(service: &Service, told: &mut Told, now: Instant) -> Result<usize, StoreError> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let failing = jobs::failing(&mut tx).await?;
     drop(tx);
     let mut lines = 0;

@@ -15,7 +15,7 @@ use tracing::error;
 const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(recording) = recording
@@ -28,7 +28,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .and_then(|sid| service.open_sid(sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
         own_folder(service).await?;
-        let mut tx = service.db.jobs.read().await?;
+        let mut tx = service.db.jobs.begin_read().await?;
         let others = reports::of_same_source(&mut tx, recording.id).await?;
         drop(tx);
         // The other call's copy may have to be fetched yet.
@@ -85,7 +85,7 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
 
 /// Is our file there, and as it was sealed?
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let Some(blob) = blobs::of_recording(&mut tx, recording.id).await? else {
         return Ok(false);
     };

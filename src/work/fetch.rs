@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
     let report = match &recording {
         Some(recording) => reports::get(&mut tx, recording.report).await?,

@@ -67,7 +67,7 @@ pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
 /// When the database or the folder cannot be read.
 pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<Unnamed>, String> {
     let before = now - MAY_BE_NAMED;
-    let named = async { blobs::objects(&mut db.read().await?).await };
+    let named = async { blobs::objects(&mut db.begin_read().await?).await };
     let named = named.await.map_err(|error: StoreError| error.to_string())?;
     let blobs = blobs.clone();
     tokio::task::spawn_blocking(move || blobs.unnamed(&named, before))

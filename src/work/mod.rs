@@ -21,7 +21,7 @@ pub use settle::most_asks as settle_asks;
 
 use crate::service::{Service, Unaskable};
 use crate::store::jobs::{self, JobRow};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, WriteTx};
 use crate::telephony::ProviderError;
 use chrono::TimeDelta;
 use std::fmt;
@@ -36,7 +36,7 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     /// Acknowledges the job in the transaction that does it. If somebody else has it by now, nothing of it counts.
-    async fn done(&self, tx: &mut Tx) -> Result<(), Unfinished> {
+    async fn done(&self, tx: &mut WriteTx) -> Result<(), Unfinished> {
         if jobs::done(tx, self.row.id, self.lease).await? {
             Ok(())
         } else {

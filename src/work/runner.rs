@@ -75,7 +75,7 @@ async fn begin_due(
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let due = jobs::due(&mut tx, now).await?;
     drop(tx);
     let mut begun = false;
@@ -114,7 +114,7 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
 /// Until the next job is due, but not long. What was due at `now` waits for a slot, and is begun when one is given back.
 async fn nap(service: &Service, now: DateTime<Utc>) -> Duration {
     let due = async {
-        let mut tx = service.db.jobs.read().await?;
+        let mut tx = service.db.jobs.begin_read().await?;
         jobs::next_due(&mut tx, now).await
     };
     match due.await {

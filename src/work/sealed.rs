@@ -9,7 +9,7 @@ use crate::store::audit::{self, Act};
 use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
-use crate::store::{StoreError, Tx, calls};
+use crate::store::{StoreError, WriteTx, calls};
 use crate::vault::action::Action;
 use crate::vault::blobs::Stored;
 use crate::vault::entry::EntryKind;
@@ -46,7 +46,7 @@ pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), 
 /// when nobody waits for it any more.
 pub(super) async fn write_down(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     recording: &RecordingRow,
     report: &Report,
     stored: &Stored,
@@ -100,7 +100,7 @@ pub(super) async fn write_down(
 /// Writes down that it will not come. That belongs into the trail too: pages that wait for it learn it from there.
 pub(super) async fn write_down_lost(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     recording: Uuid,
 ) -> Result<(), StoreError> {
     if !reports::give_up(tx, recording, RecordingState::Lost).await? {

@@ -17,7 +17,7 @@ use crate::store::columns::RecordingState;
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
-use crate::store::{StoreError, Tx};
+use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use crate::vault::receipts::{self, Derived};
@@ -44,7 +44,7 @@ pub fn most_asks(_provider: &String) -> usize {
 }
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     let unheard = match &call {
         Some(call) => {
@@ -87,7 +87,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 }
 
 /// The recordings that stand in the reports of a call: its own, and the earlier one.
-async fn recordings_of(tx: &mut Tx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
+async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
     let mut rows = reports::recordings(tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
         rows.extend(reports::recordings(tx, earlier).await?);
@@ -191,7 +191,7 @@ async fn wait_for_what_arrives(
     job: &Claimed,
     call: &Call,
 ) -> Result<(), Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let mut rows = reports::recordings(&mut tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
         let all = reports::recordings(&mut tx, earlier).await?;
@@ -233,7 +233,7 @@ async fn derive(service: &Arc<Service>, call: &Call, state: &State) -> Result<De
 
 async fn settle(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     mut case: Case,
     state: Option<State>,
     receipt: Option<Derived>,
@@ -309,7 +309,7 @@ async fn settle(
 /// one call in a hundred million on a line with a thousand reports. The receipt opens neither report from then on.
 async fn receipt_is_shared(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     line: &str,
     [report, other]: [Uuid; 2],
 ) -> Result<(), StoreError> {
@@ -349,7 +349,7 @@ fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
 /// How the call went, sealed: phase, language, how far the caller got, when exactly.
 async fn write_call_entry(
     service: &Service,
-    tx: &mut Tx,
+    tx: &mut WriteTx,
     call: &Call,
     report: &Report,
     state: &State,

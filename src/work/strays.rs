@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let id = job.row.subject;
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let stray = strays::get(&mut tx, id).await?;
     drop(tx);
     let Some(stray) = stray else {

@@ -13,7 +13,7 @@ const EVERY: TimeDelta = TimeDelta::minutes(10);
 const MOST: i32 = 12;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
-    let mut tx = service.db.jobs.read().await?;
+    let mut tx = service.db.jobs.begin_read().await?;
     let call = calls::by_id_unlocked(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(call) = call

@@ -328,7 +328,7 @@ async fn the_rest(language: &str, eye: impl Eye) {
         ];
         lead.post("/console/members", &form).await;
     }
-    let mut tx = tour.line.db().read().await.unwrap();
+    let mut tx = tour.line.db().begin_read().await.unwrap();
     let zhou = members::by_name(&mut tx, "zhou").await.unwrap().unwrap().id;
     drop(tx);
     let own = [("own_password", LEAD.1)];

@@ -165,7 +165,7 @@ on_both! {
             assert_problem(&answer, StatusCode::NOT_FOUND, n);
         }
         // Each opening and each listening is in the trail.
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let links = dutyline::store::audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
         let opened = |action: Action| links.iter().filter(|link| link.action == action).count();

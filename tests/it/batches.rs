@@ -109,7 +109,7 @@ on_both! {
             let answer = answer.await.unwrap();
             assert_eq!(answer.is_ok(), to == NUMBER, "{to}: {:?}", answer.err());
         }
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 5);
         assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().len(), 0);
         drop(tx);
@@ -163,7 +163,7 @@ on_both! {
 }
 
 /// Holds what every webhook of a line writes last. On SQLite the transaction holds everything.
-async fn hold_the_trail(tx: &mut dutyline::store::Tx) {
+async fn hold_the_trail(tx: &mut dutyline::store::WriteTx) {
     if let dutyline::store::On::Postgres(tx) = tx.on() {
         let hold = sqlx::query("UPDATE audit_heads SET seq = seq");
         hold.execute(&mut **tx).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
     let speech = bytes::Bytes::from_static(SAMPLE);
     let spoken = line.exchange.speak(&id, speech, Some(SpeechEnd::Key));
     spoken.await.unwrap();
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
     drop(tx);
     let report = all[0].id;
@@ -226,7 +226,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
 /// The only recording of a report, once it is sealed.
 async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
     loop {
-        let mut tx = db.read().await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
         let rows = reports::recordings(&mut tx, report).await.unwrap();
         drop(tx);
         if let [row] = rows.as_slice()
@@ -246,7 +246,7 @@ async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres()
     let service = line.service();
     let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
     first.await.unwrap().unwrap();
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let report = reports::all_of_line(&mut tx, LINES[0]).await.unwrap()[0].id;
     drop(tx);
     let mut held = line.db().begin().await.unwrap();
@@ -326,7 +326,7 @@ async fn two_nodes_that_share_calls_number_each_once_postgres() {
         call.await.unwrap();
     }
     line.forget_jobs().await;
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
     drop(tx);
     let references: BTreeSet<String> = all

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// The only call that has not ended.
 async fn running(line: &TestLine) -> Call {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let mut calls = calls::of_line_running(&mut tx, LINES[0]).await.unwrap();
     assert_eq!(calls.len(), 1);
     calls.remove(0)

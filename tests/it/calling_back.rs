@@ -252,7 +252,7 @@ on_both! {
         assert_eq!((&report["status"], &report["assignee"]), (&json!("queued"), &Value::Null));
         is_heard(&lead, &report, &[&first, &second]).await;
         is_whole(line).await;
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let id = report["id"].as_str().unwrap().parse().unwrap();
         let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
         let reopened: Vec<_> = links.iter().filter(|link| link.action == Action::Reopen).collect();
@@ -343,7 +343,7 @@ on_both! {
             let id: Uuid = report["id"].as_str().unwrap().parse().unwrap();
             let refused = lead.post(&format!("/reports/{id}/reply"), json!({ "text": "已经办结。" })).await;
             assert_eq!(refused.status, StatusCode::CONFLICT, "a reply would be sealed to two callers");
-            let mut tx = line.db().read().await.unwrap();
+            let mut tx = line.db().begin_read().await.unwrap();
             let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
             drop(tx);
             let shared = links.iter().filter(|link| link.action == Action::ReceiptShared && link.report == Some(id));

@@ -36,7 +36,7 @@ async fn added_with_recovery_key(line: &TestLine, name: &str) -> Desk {
 }
 
 async fn path(line: &TestLine, name: &str, act: &str) -> String {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let member = members::by_name(&mut tx, name).await.unwrap().unwrap();
     format!("/console/members/{}/{act}", member.id)
 }
@@ -137,7 +137,7 @@ on_both! {
             ok(&path(line, "chen", act).await, &own).await;
         }
         assert_eq!(waits_for(line, &wang, &li).await.as_deref(), Some("li"), "back again");
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
         let noted: Vec<_> = links.iter().map(|link| link.action.as_str()).filter(|action| action.starts_with("confirmation_")).collect();
         let [waived, required] = ["confirmation_waived", "confirmation_required"];

@@ -444,7 +444,7 @@ on_both! {
         let mut interrupted = lead.follow(&page).await;
         assert_eq!(li.post(&format!("{at}/release"), &[]).await.status, StatusCode::SEE_OTHER);
         assert_eq!(interrupted.next().await.unwrap().0, "changed");
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let end = audit::end(&mut tx, "fcg-5").await.unwrap();
         assert!(end > 0);
     }
@@ -487,7 +487,7 @@ on_both! {
         assert!(page.contains("chen") && page.contains("zhao"));
         // Of the other line's members this lead sees nothing, and can do nothing to them.
         assert!(!page.contains("li\n") && !page.contains(" li "), "{page}");
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let id = async |tx: &mut _, name: &str| dutyline::store::members::by_name(tx, name).await.unwrap().unwrap().id;
         let (li_id, chen_id, zhao_id) = (id(&mut tx, "li").await, id(&mut tx, "chen").await, id(&mut tx, "zhao").await);
         drop(tx);

@@ -7,7 +7,7 @@ use crate::support::{
 use dutyline::login::Role;
 use dutyline::report::status::Status;
 use dutyline::store::audit::Act;
-use dutyline::store::{Tx, audit, members, reports};
+use dutyline::store::{WriteTx, audit, members, reports};
 use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ async fn left(line: &TestLine, number: &str) -> Uuid {
 }
 
 /// Changes a report's status in a transaction that is still open.
-async fn moved(tx: &mut Tx, id: Uuid, from: Status, to: Status, assignee: Option<Uuid>) {
+async fn moved(tx: &mut WriteTx, id: Uuid, from: Status, to: Status, assignee: Option<Uuid>) {
     let moved = reports::change_status(tx, id, from, to, assignee).await;
     assert!(moved.unwrap());
 }

@@ -159,7 +159,7 @@ on_both! {
 
 /// How often calls without a message were looked at.
 async fn openings(line: &TestLine) -> usize {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
     assert!(links.len() < 1000, "all of them");
     links
@@ -227,6 +227,7 @@ async fn no_statement_reads_every_call() {
     MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
     LOCK_MEMBERS: SCAN members USING COVERING INDEX sqlite_autoindex_members_1
     HOLDERS: USE TEMP B-TREE FOR ORDER BY
+    CURRENT_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
     GRANTS: SCAN grants
     GRANTS: USE TEMP B-TREE FOR ORDER BY

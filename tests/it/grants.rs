@@ -93,7 +93,7 @@ fn requests(id: &str) -> Vec<(Method, String, Option<Value>)> {
 }
 
 async fn actions(line: &TestLine, id: &str) -> Vec<(Action, Option<String>)> {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, id, 0).await.unwrap();
     links
         .into_iter()
@@ -282,7 +282,7 @@ on_both! {
         let made = now - login::IDLE + minute;
         change(line.db(), sql, &[hash[..].into(), made.into()]).await;
         lead.get("/reports").await.ok();
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let session = dutyline::store::members::session(&mut tx, &hash).await.unwrap().unwrap();
         assert!(session.seen_at >= now && session.created_at == made);
     }
@@ -340,7 +340,7 @@ on_both! {
         let output = line.cli(&one).await;
         assert!(output.status.success(), "{}", wrote(&output));
         assert_eq!(li.get("/session").await.ok()["lines"], json!([LINES[1]]));
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         assert!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().is_empty());
     }
 }

@@ -430,7 +430,7 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     service.closing.send_replace(true);
     let mut arriving = service.arriving.subscribe();
     arriving.wait_for(|count| *count == 0).await.unwrap();
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let id = report["id"].as_str().unwrap().parse().unwrap();
     let recordings = reports::recordings(&mut tx, id).await.unwrap();
     assert_eq!(

@@ -133,7 +133,7 @@ on_both! {
 
     async fn each_login_is_in_the_trail(line: TestLine) {
         line.lead().await;
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let links = dutyline::store::audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
         let logins: Vec<_> = links.iter().filter(|link| link.action == Action::Login).collect();

@@ -12,7 +12,7 @@ const PASSWORD: &str = "a long password";
 
 /// The id of the member with this name.
 async fn id(line: &TestLine, name: &str) -> String {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let member = members::by_name(&mut tx, name).await.unwrap();
     member.expect("a member").id.to_string()
 }
@@ -42,7 +42,7 @@ type Link = (Option<String>, Action, Option<String>);
 
 /// Every link of a line.
 async fn links(line: &TestLine, id: &str) -> Vec<Link> {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, id, 0).await.unwrap();
     links
         .into_iter()
@@ -82,7 +82,7 @@ on_both! {
     }
 
     async fn what_a_lead_proved_counts_no_more_once_their_password_is_changed(line: TestLine) {
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let before = members::by_name(&mut tx, LEAD.0).await.unwrap().unwrap();
         drop(tx);
         let new = "grey herons over cold water";

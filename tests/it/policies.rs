@@ -118,7 +118,7 @@ impl Place {
                 .ok();
             replies.push(reply["id"].as_str().unwrap().to_owned());
         }
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let mut ids = Vec::new();
         for name in ["own", "foreign"] {
             let member = members::by_name(&mut tx, name).await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use crate::support::{Database, NUMBER, TestLine, wav};
 use dutyline::service::Patience;
-use dutyline::store::{Db, Tx};
+use dutyline::store::{Db, WriteTx};
 use reqwest::StatusCode;
 
 const FEW: &str = "connections = { webhooks = 2, jobs = 2, console = 2 }\n\n[[provider]]";
@@ -12,7 +12,7 @@ fn with_few(toml: String) -> String {
 }
 
 /// Takes all connections of a pool.
-async fn all_of(db: &Db) -> Vec<Tx> {
+async fn all_of(db: &Db) -> Vec<WriteTx> {
     vec![db.begin().await.unwrap(), db.begin().await.unwrap()]
 }
 
@@ -40,7 +40,7 @@ async fn an_error_names_why_there_is_no_connection_postgres() {
     let line = TestLine::with(database, crate::support::OPEN, with_few).await;
     let db = line.service().db.console.clone();
     let taken = all_of(&db).await;
-    let error = db.read().await.unwrap_err().to_string();
+    let error = db.begin_read().await.unwrap_err().to_string();
     assert_eq!(
         error,
         "no database connection within 5 s: all connections of this pool are in use"

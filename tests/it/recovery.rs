@@ -205,7 +205,7 @@ fn on_paper(line: &TestLine, id: &str, file: &str) {
 }
 
 async fn links(line: &TestLine) -> Vec<Action> {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
     links.into_iter().map(|link| link.action).collect()
 }
@@ -298,7 +298,7 @@ on_both! {
         let report = li.only_report().await;
         assert_eq!(report["line"], "fcg-5");
         assert_eq!(li.recording(&report, 1).await, wav(b"said before li came"));
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let all = audit::links(&mut tx, LINES[0], 0).await.unwrap();
         let granted = all.iter().rfind(|link| link.action == Action::Granted).unwrap();
         assert_eq!(granted.actor.as_deref(), Some("recovery key"));

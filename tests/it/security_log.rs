@@ -20,7 +20,7 @@ fn about(member: Uuid) -> String {
 }
 
 async fn id_of(line: &TestLine, name: &str) -> Uuid {
-    let mut tx = line.db().read().await.unwrap();
+    let mut tx = line.db().begin_read().await.unwrap();
     members::by_name(&mut tx, name).await.unwrap().unwrap().id
 }
 

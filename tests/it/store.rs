@@ -106,12 +106,12 @@ async fn renew(db: &Db, job: &JobRow, lease: Uuid, until: DateTime<Utc>) -> bool
 on_both_databases! {
     async fn a_reader_sees_one_moment_whatever_is_written_meanwhile(db: &Db) {
         enqueue(db, now()).await;
-        let mut tx = db.read().await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
         let before = jobs::count(&mut tx).await.unwrap();
         enqueue(db, now()).await;
         assert_eq!(jobs::count(&mut tx).await.unwrap(), before);
         drop(tx);
-        let after = jobs::count(&mut db.read().await.unwrap()).await.unwrap();
+        let after = jobs::count(&mut db.begin_read().await.unwrap()).await.unwrap();
         assert_ne!(after, before);
     }
 
@@ -165,7 +165,7 @@ on_both_databases! {
         const SQL: &str = "SELECT CAST($1 AS TEXT)";
         macro_rules! read {
             ($type:ty, $value:expr) => {{
-                let mut tx = db.read().await.unwrap();
+                let mut tx = db.begin_read().await.unwrap();
                 let read: Result<($type,), sqlx::Error> = match tx.on() {
                     On::Sqlite(tx) => sqlx::query_as(SQL).bind($value).fetch_one(&mut **tx).await,
                     On::Postgres(tx) => sqlx::query_as(SQL).bind($value).fetch_one(&mut **tx).await,
@@ -263,7 +263,7 @@ on_both_databases! {
         jobs::put_off(&mut tx, job.id, lease, at + MINUTE * 5).await.unwrap();
         tx.commit().await.unwrap();
         assert!(claim(db, lease, at + MINUTE * 4).await.is_none(), "only its holder puts it off");
-        let mut tx = db.read().await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
         assert_eq!(jobs::next_due(&mut tx, at).await.unwrap(), Some(at + MINUTE * 5));
         assert_eq!(jobs::next_due(&mut tx, at + MINUTE * 5).await.unwrap(), None);
         assert_eq!(jobs::due(&mut tx, at + MINUTE * 4).await.unwrap(), []);
@@ -275,7 +275,7 @@ on_both_databases! {
         let mut tx = db.begin().await.unwrap();
         jobs::fail(&mut tx, job.id, lease, at + MINUTE * 6, "first", None).await.unwrap();
         tx.commit().await.unwrap();
-        let mut tx = db.read().await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
         assert_eq!(jobs::count(&mut tx).await.unwrap(), [(StoredKind::Known(Kind::Fetch), false, 1)]);
         assert_eq!(jobs::failing(&mut tx).await.unwrap(), []);
         drop(tx);
@@ -286,7 +286,7 @@ on_both_databases! {
             let next = at + MINUTE * (minute + 1);
             jobs::fail(&mut tx, job.id, lease, next, "again", since).await.unwrap();
             tx.commit().await.unwrap();
-            let mut tx = db.read().await.unwrap();
+            let mut tx = db.begin_read().await.unwrap();
             assert_eq!(jobs::count(&mut tx).await.unwrap(), [(StoredKind::Known(Kind::Fetch), true, 1)]);
             let failing = jobs::failing(&mut tx).await.unwrap();
             assert_eq!((failing[0].count, failing[0].since), (1, at), "since the first time");

@@ -239,7 +239,7 @@ on_both! {
     async fn report_keys_cannot_be_exchanged(line: TestLine) {
         let scene = Scene::set(line).await;
         let (db, [one, two]) = (scene.db(), scene.reports);
-        let mut tx = db.read().await.unwrap();
+        let mut tx = db.begin_read().await.unwrap();
         let a = reports::keys(&mut tx, one).await.unwrap().remove(0);
         let b = reports::keys(&mut tx, two).await.unwrap().remove(0);
         drop(tx);
@@ -346,7 +346,7 @@ on_both! {
         // The database does not do its work: the caller hears the blunt words, and nothing is sealed to the forger.
         let refused = conduct(&service, provider, &Hook::Call, &call("CA2")).await;
         assert!(matches!(refused, Err(StoreError::Unreadable("pinned line key"))));
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         assert_eq!(reports::all_of_line(&mut tx, LINE).await.unwrap().len(), 1);
         drop(tx);
         service.db.close().await;

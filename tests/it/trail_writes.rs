@@ -4,7 +4,7 @@ use crate::support::{Database, configuration, each_database};
 use dutyline::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, Act, LinkRow};
-use dutyline::store::{Db, StoreError, Tx};
+use dutyline::store::{Db, StoreError, WriteTx};
 use dutyline::vault::action::Action;
 use dutyline::vault::chain;
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn open(database: &Database, folder: &Path) -> Db {
     Db::open(&config.database).await.unwrap()
 }
 
-fn say(tx: &mut Tx, line: &str, detail: &str) {
+fn say(tx: &mut WriteTx, line: &str, detail: &str) {
     let act = Act {
         object: Some(random_id()),
         detail: Some(detail),
@@ -30,7 +30,7 @@ fn say(tx: &mut Tx, line: &str, detail: &str) {
 
 /// The details of a line in the order of their links, of a chain whose every hash is right.
 async fn details(db: &Db, line: &str) -> Vec<String> {
-    let mut tx = db.read().await.unwrap();
+    let mut tx = db.begin_read().await.unwrap();
     let mut links: Vec<LinkRow> = Vec::new();
     loop {
         let after = links.last().map_or(0, |link| link.seq);
@@ -84,9 +84,13 @@ each_database! {
 
 /// Runs two transactions of which each has done its first part before either does its second. Only on Postgres: SQLite
 /// has one writer.
-async fn both_at_once(db: &Db, [first, second]: [fn(&mut Tx); 2], [then, last]: [fn(&mut Tx); 2]) {
+async fn both_at_once(
+    db: &Db,
+    [first, second]: [fn(&mut WriteTx); 2],
+    [then, last]: [fn(&mut WriteTx); 2],
+) {
     let barrier = Arc::new(Barrier::new(2));
-    let run = |begin: fn(&mut Tx), end: fn(&mut Tx)| {
+    let run = |begin: fn(&mut WriteTx), end: fn(&mut WriteTx)| {
         let (db, barrier) = (db.clone(), Arc::clone(&barrier));
         tokio::spawn(async move {
             let mut tx = db.begin().await?;

@@ -6,7 +6,7 @@ use super::super::members::{self, LineKey};
 use super::super::reports::{self, RecordingRow};
 use super::super::rows::{Rows, fetch, over_rows};
 use super::super::statements::row;
-use super::super::{On, Result, Tx};
+use super::super::{On, Result, WriteTx};
 use super::{CallReport, Case, Changes};
 use crate::report::status::Status;
 use chrono::{DateTime, Utc};
@@ -217,7 +217,7 @@ over_rows! {
 /// # Errors
 ///
 /// When the database fails.
-pub async fn load(tx: &mut Tx, wanted: &[Wanted]) -> Result<Loaded> {
+pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     let lines: BTreeSet<&String> = wanted
         .iter()
@@ -269,7 +269,7 @@ pub async fn load(tx: &mut Tx, wanted: &[Wanted]) -> Result<Loaded> {
 /// # Errors
 ///
 /// When the database fails.
-pub async fn of_call(tx: &mut Tx, id: Uuid) -> Result<Option<Case>> {
+pub async fn of_call(tx: &mut WriteTx, id: Uuid) -> Result<Option<Case>> {
     let mut wanted = Wanted::call(Key::Id(id));
     wanted.recordings = true;
     let mut loaded = load(tx, &[wanted]).await?;
@@ -291,7 +291,7 @@ fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
 /// Holds the calls, and the earlier reports that may be added to. By statements of its own: one that also read what
 /// belongs to a call would, after waiting for another node, see the call as that node left it and the rest as it was before.
 /// SQLite has one writer, and nothing is to be held there; else the ids of the calls that are held.
-async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
+async fn lock(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
     if matches!(tx.on, On::Sqlite(_)) {
         return Ok(None);
     }
@@ -307,7 +307,7 @@ async fn lock(tx: &mut Tx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
     Ok(Some(locked.into_iter().map(|row| row.id).collect()))
 }
 
-async fn load_calls(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+async fn load_calls(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
     let step = wanted.iter().map(|one| match one.answers {
         Answers::Of(step) => Some(i64::from(step)),
         Answers::Nothing | Answers::All => None,
@@ -328,7 +328,7 @@ async fn load_calls(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Resu
     Ok(())
 }
 
-async fn load_recordings(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+async fn load_recordings(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
     let mut of: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
     for one in wanted.iter().filter(|one| one.recordings) {
         if let Some(case) = loaded.case(&one.key) {
@@ -360,7 +360,7 @@ async fn load_recordings(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) ->
     Ok(())
 }
 
-async fn load_all_answers(tx: &mut Tx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
+async fn load_all_answers(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
     let all = wanted.iter().filter(|one| one.answers == Answers::All);
     let ids: Vec<Option<Uuid>> = all
         .filter_map(|one| loaded.case(&one.key))

@@ -3,7 +3,7 @@
 use super::super::columns::RecordingState;
 use super::super::reports::EntryRow;
 use super::super::rows::{Rows, execute, over_rows};
-use super::super::{Result, StoreError, Tx, jobs, reports};
+use super::super::{Result, StoreError, WriteTx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
 use crate::report::reference::Reference;
@@ -68,7 +68,7 @@ over_rows! {
 /// # Errors
 ///
 /// When the database fails. [`StoreError::Duplicate`] when another node wrote one of the calls or recordings first.
-pub async fn write(tx: &mut Tx, changes: Changes) -> Result<()> {
+pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     let Changes {
         reports: new,
         calls,
@@ -236,7 +236,7 @@ fn rows_of_jobs(
 
 /// Gives references to the calls that became reports, in the order in which they did. Every report of a line changes the row
 /// that is counted in, so it is locked last, in order of line.
-async fn number(tx: &mut Tx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
+async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
     if queued.is_empty() {
         return Ok(());
     }

@@ -54,7 +54,7 @@ on_both! {
         let heard = format!("{QUEUED}给您的答复如下。已经办结。{MENU}");
         assert_eq!(asks(line, "+8613700000005", &receipt).await, heard);
         is_whole(line).await;
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let id = report["id"].as_str().unwrap().parse().unwrap();
         let links = audit::of_report(&mut tx, LINES[0], id).await.unwrap();
         let approved = links.iter().filter(|link| link.action == Action::ReplyApproved);
@@ -135,7 +135,7 @@ on_both! {
         assert_eq!(replies, json!([{ "entry": entry, "approved_by": "li", "unconfirmed": "li" }]));
 
         // Neither of the two confirms; with three members on the line nobody waives it either.
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let id = members::by_name(&mut tx, "li").await.unwrap().unwrap().id;
         drop(tx);
         let confirm = format!("/console/members/{id}/confirm");
@@ -152,7 +152,7 @@ on_both! {
         assert_eq!(zhao.post(&confirm, &[]).await.status, StatusCode::SEE_OTHER);
         assert_eq!(asks(line, &number(3), &receipt).await, heard);
         assert!(lead.get(&page).await.ok().contains("Checked by li; it is spoken."));
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
         let by = |action: Action| links.iter().rfind(|link| link.action == action).map(|link| (link.actor.clone().unwrap(), link.object));
         assert_eq!(by(Action::MemberAdded), Some((LEAD.0.into(), Some(id))));
@@ -190,7 +190,7 @@ on_both! {
         assert_eq!(asks(line, &number(4), &receipt).await, heard);
         line.make_member("zhao", Role::Inspector, "zhao's password", &LINES[..1]).await;
         assert_eq!(asks(line, &number(5), &receipt).await, silent);
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
         let (waived, required) = (Action::ConfirmationWaived, Action::ConfirmationRequired);
         let noted = links.iter().map(|link| link.action).filter(|action| [waived, required].contains(action));
@@ -212,7 +212,7 @@ on_both! {
                 let answer = li.act(&format!("/reports/{id}/replies/{entry}/approve")).await;
                 assert_eq!(answer.status, StatusCode::NO_CONTENT);
             }
-            let mut tx = line.db().read().await.unwrap();
+            let mut tx = line.db().begin_read().await.unwrap();
             let all = reports::entries(&mut tx, id).await.unwrap();
             all.into_iter().find(|row| row.id == entry).unwrap()
         };
@@ -223,7 +223,7 @@ on_both! {
         let heard = format!("{QUEUED}给您的答复如下。{REPLY}{MENU}");
         assert_eq!(asks(line, &number(0), &receipt).await, heard);
 
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         let row = reports::get(&mut tx, id).await.unwrap().unwrap();
         let receipts = reports::receipts(&mut tx, id).await.unwrap();
         drop(tx);

@@ -149,7 +149,7 @@ on_both_scenes! {
         scene.line.idle().await;
         assert_eq!(scene.recording().await["state"], "lost");
         assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
-        let mut tx = scene.line.db().read().await.unwrap();
+        let mut tx = scene.line.db().begin_read().await.unwrap();
         let links = audit::links(&mut tx, "fcg-5", 0).await.unwrap();
         drop(tx);
         let lost: Vec<_> = links.iter().filter(|link| link.action == Action::RecordingGivenUp).collect();

@@ -36,7 +36,7 @@ on_both_scenes! {
             assert!(!wrote(&output).contains("removed"), "{}", wrote(&output));
         }
         assert_eq!(names(&folder).len(), 2, "it is younger than 30 days");
-        let mut tx = service.db.jobs.read().await.unwrap();
+        let mut tx = service.db.jobs.begin_read().await.unwrap();
         let named = blobs::objects(&mut tx).await.unwrap();
         drop(tx);
         let old = now + TimeDelta::days(31);

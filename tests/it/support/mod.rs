@@ -429,7 +429,7 @@ impl TestLine {
     }
 
     async fn all_jobs(&self) -> Vec<(String, bool, i64)> {
-        let mut tx = self.db().read().await.expect("the database");
+        let mut tx = self.db().begin_read().await.expect("the database");
         let counts = jobs::count(&mut tx).await.expect("the jobs");
         let named =
             |(kind, failing, count): (StoredKind, bool, i64)| (kind.to_string(), failing, count);

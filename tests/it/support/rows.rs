@@ -10,7 +10,7 @@ const SCHEMA: &str = include_str!("../../../src/store/schema.sql");
 impl TestLine {
     /// How many rows each table has.
     pub async fn rows(&self) -> BTreeMap<&'static str, i64> {
-        let mut tx = self.db().read().await.expect("the database");
+        let mut tx = self.db().begin_read().await.expect("the database");
         let mut rows = BTreeMap::new();
         let tables = SCHEMA.split("CREATE TABLE ").skip(1);
         for table in tables.map(|rest| rest.split(' ').next().expect("a name")) {

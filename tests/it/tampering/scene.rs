@@ -45,7 +45,7 @@ impl<'a> Scene<'a> {
         let mut shown = [Value::Null, Value::Null];
         let mut rows = Vec::new();
         let mut blobs = HashMap::new();
-        let mut tx = line.db().read().await.unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
         for (i, report) in reports.into_iter().enumerate() {
             shown[i] = lead.get(&format!("/reports/{report}")).await.ok();
             rows.extend(reports::recordings(&mut tx, report).await.unwrap());
@@ -135,23 +135,23 @@ impl<'a> Scene<'a> {
     }
 
     pub async fn entries(&self, report: Uuid) -> Vec<EntryRow> {
-        let mut tx = self.db().read().await.unwrap();
+        let mut tx = self.db().begin_read().await.unwrap();
         reports::entries(&mut tx, report).await.unwrap()
     }
 
     pub async fn links(&self) -> Vec<LinkRow> {
-        let mut tx = self.db().read().await.unwrap();
+        let mut tx = self.db().begin_read().await.unwrap();
         audit::links(&mut tx, LINE, 0).await.unwrap()
     }
 
     pub async fn recipient(&self, report: Uuid) -> Recipient {
-        let mut tx = self.db().read().await.unwrap();
+        let mut tx = self.db().begin_read().await.unwrap();
         let report = reports::get(&mut tx, report).await.unwrap().unwrap();
         report.recipient.parse().unwrap()
     }
 
     pub async fn line_key(&self) -> members::LineKey {
-        let mut tx = self.db().read().await.unwrap();
+        let mut tx = self.db().begin_read().await.unwrap();
         members::current_key(&mut tx, LINE).await.unwrap().unwrap()
     }
 

@@ -1,0 +1,256 @@
+//! Transactions. One that reads is another type than one that writes, so that a function that changes rows cannot be given
+//! the former.
+//!
+//! What members and operators do runs as a closure in [`Db::read`] or [`Db::write`], which begin, commit, and run the closure
+//! again when the database says that another transaction was first. Nothing slow belongs into a closure: nothing is sealed or
+//! opened there, and no provider is asked. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
+//! [`Db::begin`], [`Db::begin_read`]).
+
+use super::{ACQUIRE, Db, Result, StoreError, audit, hours, pools, reports};
+use crate::report::status::Status;
+use prometheus_client::metrics::counter::Counter;
+use sqlx::Transaction;
+use sqlx::postgres::Postgres;
+use sqlx::sqlite::Sqlite;
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// How Postgres begins a transaction that reads. It locks no row that another node waits for, and an export writes files
+/// between two statements: it may be idle for longer than one that writes.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL idle_in_transaction_session_timeout = '10min'";
+/// How often a closure is run when other transactions are first.
+const TRIES: usize = 5;
+
+/// A transaction that reads, on either database. It sees the database as it was at its first statement.
+#[derive(Debug)]
+pub struct ReadTx {
+    pub(super) on: On,
+}
+
+/// A transaction that reads and writes, on either database. Rolled back when dropped.
+#[derive(Debug)]
+pub struct WriteTx {
+    read: ReadTx,
+    /// On SQLite, for as long as it is open: see [`Db::begin`]. Behind the transaction, which is dropped first.
+    turn: Option<OwnedSemaphorePermit>,
+    /// Links of the trail, written at the commit.
+    pub(super) acts: audit::Acts,
+    /// Calls counted by the hour, written at the commit.
+    pub(super) counts: hours::Counts,
+    /// Reports counted by line and status, written at the commit.
+    statuses: BTreeMap<(String, Status), i64>,
+    /// Operators' counters to be raised after the commit.
+    pub(super) counted: Vec<Counter>,
+}
+
+/// The transaction of the database.
+#[derive(Debug)]
+pub enum On {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On Postgres.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Deref for WriteTx {
+    type Target = ReadTx;
+
+    fn deref(&self) -> &ReadTx {
+        &self.read
+    }
+}
+
+impl DerefMut for WriteTx {
+    fn deref_mut(&mut self) -> &mut ReadTx {
+        &mut self.read
+    }
+}
+
+impl ReadTx {
+    /// The transaction of the database, for statements that are not the store's.
+    pub fn on(&mut self) -> &mut On {
+        &mut self.on
+    }
+}
+
+/// An error of a closure, which may be the database's.
+pub trait HoldsStoreError: From<StoreError> {
+    /// The error of the database, if it is one.
+    fn store_error(&self) -> Option<&StoreError>;
+}
+
+impl HoldsStoreError for StoreError {
+    fn store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
+impl Db {
+    /// Runs `work` in a transaction that only reads. The closure may run several times.
+    ///
+    /// # Errors
+    ///
+    /// That of the closure, or the database's.
+    pub async fn read<T, E: HoldsStoreError>(
+        &self,
+        mut work: impl AsyncFnMut(&mut ReadTx) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut tries = 1;
+        loop {
+            let mut tx = self.begin_read().await?;
+            match work(&mut tx).await {
+                Err(error) if was_beaten(&error) && tries < TRIES => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    /// Runs `work` in a transaction, and commits it. The closure runs again when another transaction was first (a deadlock or
+    /// a serialization failure of Postgres); whatever else it fails with rolls the transaction back and is returned.
+    ///
+    /// # Errors
+    ///
+    /// That of the closure, or the database's; then nothing was changed.
+    pub async fn write<T, E: HoldsStoreError>(
+        &self,
+        mut work: impl AsyncFnMut(&mut WriteTx) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut tries = 1;
+        loop {
+            let mut tx = self.begin().await?;
+            let done = match work(&mut tx).await {
+                Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
+                Err(error) => Err(error),
+            };
+            match done {
+                Err(error) if was_beaten(&error) && tries < TRIES => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    /// A transaction that writes. On SQLite it holds the write lock from the start: a deferred one fails under load.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin(&self) -> Result<WriteTx> {
+        let turn = match self {
+            Self::Sqlite { turn, .. } => {
+                let turn = Arc::clone(turn).acquire_owned();
+                let turn = tokio::time::timeout(ACQUIRE, turn).await;
+                let turn = turn.map_err(|_| {
+                    let why = "the transactions that write before this one have not ended";
+                    StoreError::NoConnection(why.to_owned())
+                })?;
+                // It is never closed.
+                turn.ok()
+            }
+            Self::Postgres(_) => None,
+        };
+        let mut tx = self.begin_ahead().await?;
+        tx.turn = turn;
+        Ok(tx)
+    }
+
+    /// The same for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin_ahead(&self) -> Result<WriteTx> {
+        Ok(WriteTx::new(match self {
+            Self::Sqlite { writer, .. } => {
+                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                On::Sqlite(pools::explained_sqlite(begun)?)
+            }
+            Self::Postgres(pool) => {
+                let begun = pool.begin().await;
+                On::Postgres(pools::explained_postgres(pool, begun).await?)
+            }
+        }))
+    }
+
+    /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log gives
+    /// that by itself. Two tables that are compared would otherwise differ by a commit in between, and
+    /// [`crate::trail::verify`] would report tampering where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin_read(&self) -> Result<ReadTx> {
+        let on = match self {
+            Self::Sqlite { reader, .. } => {
+                On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
+            }
+            Self::Postgres(pool) => {
+                let begun = pool.begin_with(SNAPSHOT).await;
+                On::Postgres(pools::explained_postgres(pool, begun).await?)
+            }
+        };
+        Ok(ReadTx { on })
+    }
+}
+
+fn was_beaten<E: HoldsStoreError>(error: &E) -> bool {
+    error.store_error().is_some_and(StoreError::was_beaten)
+}
+
+impl WriteTx {
+    fn new(on: On) -> Self {
+        Self {
+            read: ReadTx { on },
+            turn: None,
+            acts: audit::Acts::default(),
+            counts: hours::Counts::default(),
+            statuses: BTreeMap::new(),
+            counted: Vec::new(),
+        }
+    }
+
+    /// Counts one more for operators, once this is committed.
+    pub fn count(&mut self, counter: &Counter) {
+        self.counted.push(counter.clone());
+    }
+
+    /// Counts reports of a line that have got a status, or lost it, at the commit.
+    pub(super) fn count_status(&mut self, line: &str, status: Status, by: i64) {
+        let key = (line.to_owned(), status);
+        *self.statuses.entry(key).or_default() += by;
+    }
+
+    /// Writes what was gathered for the commit: the last statements before it.
+    ///
+    /// The rows that every call of a line changes are locked here and for as short as can be, in one order: the line's
+    /// counts of calls and of reports, then the heads of the trail in order of line.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn write_gathered(&mut self) -> Result<()> {
+        hours::write(self).await?;
+        let statuses = std::mem::take(&mut self.statuses);
+        reports::write_counts(self, statuses).await?;
+        audit::write(self).await
+    }
+
+    /// Writes what was gathered for the commit, and commits.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be committed; then nothing in it happened.
+    pub async fn commit(mut self) -> Result<()> {
+        self.write_gathered().await?;
+        match self.read.on {
+            On::Sqlite(tx) => tx.commit().await?,
+            On::Postgres(tx) => tx.commit().await?,
+        }
+        for counter in self.counted {
+            counter.inc();
+        }
+        Ok(())
+    }
+}
