@@ -1,28 +1,26 @@
 //! Adding to a report: seal, store, and commit to it in the audit trail, in one transaction.
 
 use crate::clock::{hour, random_id};
+use crate::report::entries::Body;
 use crate::store::audit::{self, Act};
 use crate::store::cases::{CallReport, Case};
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{StoreError, WriteTx};
 use crate::vault::action::Action;
-use crate::vault::entry::{Address, Entry, EntryKind, seal_entry_to};
+use crate::vault::entry::{Address, Entry, seal_entry_to};
 use crate::vault::seal::Recipient;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// An entry to be added.
 pub struct NewEntry<'a> {
-    /// What kind.
-    pub kind: EntryKind,
     /// When it happened, line time, exactly. In the clear there will be only the hour, unless a member wrote it.
     pub at: DateTime<Utc>,
     /// Which member wrote it.
     pub by: Option<&'a str>,
     /// What it says.
-    pub body: Value,
+    pub body: Body,
 }
 
 /// A report that something is sealed to.
@@ -103,7 +101,7 @@ pub fn seal<'a>(
         .parse()
         .map_err(|_| StoreError::Unreadable("report key"))?;
     let id = random_id();
-    let kind = new.kind;
+    let kind = new.body.kind();
     let entry = Entry {
         address: Address {
             line: target.line.to_owned(),
@@ -113,7 +111,7 @@ pub fn seal<'a>(
         },
         at: new.at,
         by: new.by.map(str::to_owned),
-        body: new.body,
+        body: new.body.into(),
     };
     let to: Vec<&Recipient> = std::iter::once(&recipient).chain(also).collect();
     Ok(EntryRow {

@@ -4,6 +4,8 @@ use super::member::recovery_key;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::report::entries::{Body, Content, EntryKind};
+use crate::report::status::{Source, Status};
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
@@ -14,8 +16,9 @@ use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, open_entry};
 use crate::vault::seal::{Identity, OpenError, open_identity};
+use chrono::{DateTime, Utc};
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -103,6 +106,28 @@ struct Exporter<'a> {
     folder: PathBuf,
 }
 
+/// `report.json`.
+#[derive(Serialize)]
+struct About<'a> {
+    id: Uuid,
+    line: &'a str,
+    reference: Option<&'a str>,
+    status: Option<Status>,
+    assignee: Option<&'a str>,
+    source: Source,
+    received_hour: DateTime<Utc>,
+}
+
+/// An entry's file. A body that this version cannot read is written as it is.
+#[derive(Serialize)]
+struct Exported<'a> {
+    kind: EntryKind,
+    version: u32,
+    at: DateTime<Utc>,
+    by: Option<&'a str>,
+    body: &'a Content,
+}
+
 async fn line_keys(tx: &mut ReadTx, line: &str) -> Result<Vec<LineKey>, Failure> {
     let mut keys = members::line_keys(tx).await?;
     keys.retain(|key| key.line == line);
@@ -165,19 +190,16 @@ impl Exporter<'_> {
         let entries = self.entries(tx, report, identity.as_ref(), &folder).await?;
         self.audio(tx, report, identity.as_ref(), &entries, &folder)
             .await?;
-        let about = json!({
-            "id": report.id,
-            "line": report.line,
-            "reference": report.reference,
-            "status": report.status,
-            "assignee": report.assignee_name,
-            "source": report.source,
-            "received_hour": report.received_hour,
-        });
-        write(
-            &folder.join("report.json"),
-            format!("{about:#}\n").as_bytes(),
-        )
+        let about = About {
+            id: report.id,
+            line: &report.line,
+            reference: report.reference.as_deref(),
+            status: report.status,
+            assignee: report.assignee_name.as_deref(),
+            source: report.source,
+            received_hour: report.received_hour,
+        };
+        write_json(&folder.join("report.json"), &about)
     }
 
     /// Writes the entries; gives their bodies when they could be opened.
@@ -187,7 +209,7 @@ impl Exporter<'_> {
         report: &Report,
         identity: Option<&Identity>,
         folder: &Path,
-    ) -> Result<Vec<Value>, Failure> {
+    ) -> Result<Vec<Content>, Failure> {
         let mut bodies = Vec::new();
         for (i, row) in reports::entries(tx, report.id)
             .await?
@@ -207,12 +229,14 @@ impl Exporter<'_> {
             };
             let entry = open_entry(&row.sealed, identity, &address)
                 .map_err(|error| damaged("entry", row.id, &error))?;
-            let text =
-                json!({ "kind": row.kind, "at": entry.at, "by": entry.by, "body": entry.body });
-            write(
-                &folder.join(format!("{name}.json")),
-                format!("{text:#}\n").as_bytes(),
-            )?;
+            let exported = Exported {
+                kind: row.kind,
+                version: entry.body.version(),
+                at: entry.at,
+                by: entry.by.as_deref(),
+                body: &entry.body,
+            };
+            write_json(&folder.join(format!("{name}.json")), &exported)?;
             bodies.push(entry.body);
         }
         Ok(bodies)
@@ -223,7 +247,7 @@ impl Exporter<'_> {
         tx: &mut ReadTx,
         report: &Report,
         identity: Option<&Identity>,
-        entries: &[Value],
+        entries: &[Content],
         folder: &Path,
     ) -> Result<(), Failure> {
         let files = blobs::of_report(tx, report.id).await?;
@@ -243,10 +267,15 @@ impl Exporter<'_> {
             };
             let length = entries
                 .iter()
-                .find(|body| body["recording"].as_str() == Some(&row.id.to_string()))
-                .and_then(|body| body["bytes"].as_u64())
+                .find_map(|body| match body.known()? {
+                    Body::Recording(facts) if facts.recording == row.id => Some(facts.bytes),
+                    _ => None,
+                })
                 .ok_or_else(|| {
-                    Failure::Failed(format!("no entry tells the length of recording {}", row.id))
+                    Failure::Failed(format!(
+                        "no entry that this version can read tells the length of recording {}",
+                        row.id
+                    ))
                 })?;
             let mut reader = self
                 .blobs
@@ -271,6 +300,12 @@ fn make_folder(path: &Path) -> Outcome {
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
     crate::private::new_private_file(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Outcome {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    write(path, format!("{text}\n").as_bytes())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Outcome {

@@ -5,11 +5,12 @@ use crate::call::script::{Script, Verb};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::line::Line;
+use crate::line::hours::Phase;
 use crate::rehearsal::{self, Heard};
 use crate::simulator::acts::parse_script;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
-use serde_json::json;
+use serde::Serialize;
 use std::path::Path;
 
 #[derive(Args)]
@@ -40,7 +41,7 @@ impl Hear {
         let acts = parse_script(&self.keys).map_err(Failure::Usage)?;
         let heard = rehearsal::play(line, at, &acts);
         if self.json {
-            print_json(line, at, &heard);
+            print_json(line, at, &heard)?;
         } else {
             print_words(line, at, &heard);
         }
@@ -53,19 +54,34 @@ fn local(line: &Line, at: DateTime<Utc>) -> String {
         .to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
-fn print_json(line: &Line, at: DateTime<Utc>, heard: &Heard) {
+/// What `--json` prints. Times are the line's local time with its offset.
+#[derive(Serialize)]
+struct Answer<'a> {
+    at: String,
+    line: &'a str,
+    phase: Phase,
+    reopens_at: Option<String>,
+    script: Vec<&'a Verb>,
+}
+
+fn print_json(line: &Line, at: DateTime<Utc>, heard: &Heard) -> Outcome {
     let script: Vec<&Verb> = std::iter::once(&heard.answer)
         .chain(heard.then.iter().map(|(_, script)| script))
         .flat_map(|script| &script.0)
         .collect();
-    let answer = json!({
-        "at": local(line, at),
-        "line": line.id,
-        "phase": heard.state.phase,
-        "reopens_at": heard.state.reopens_at.map(|at| local(line, at)),
-        "script": script,
-    });
-    println!("{answer}");
+    let answer = Answer {
+        at: local(line, at),
+        line: &line.id,
+        phase: heard.state.phase,
+        reopens_at: heard.state.reopens_at.map(|at| local(line, at)),
+        script,
+    };
+    let text = serde_json::to_string(&answer);
+    println!(
+        "{}",
+        text.map_err(|error| Failure::Failed(error.to_string()))?
+    );
+    Ok(())
 }
 
 fn print_words(line: &Line, at: DateTime<Utc>, heard: &Heard) {

@@ -4,7 +4,7 @@ use super::{Failure, Outcome};
 use crate::config::Config;
 use crate::sounds::{Place, places};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::Serialize;
 use std::path::Path;
 
 #[derive(Subcommand)]
@@ -35,10 +35,7 @@ impl PromptsCommand {
     pub fn run(self, path: Option<&Path>) -> Outcome {
         let config = Config::load(path)?;
         match self {
-            Self::List(asked) => {
-                list(&config, &asked.places(&config)?, asked.json);
-                Ok(())
-            }
+            Self::List(asked) => list(&config, &asked.places(&config)?, asked.json),
             Self::Check(asked) => check(&asked.places(&config)?, asked.json),
         }
     }
@@ -56,24 +53,40 @@ impl Asked {
     }
 }
 
-fn list(config: &Config, places: &[Place], as_json: bool) {
+/// A sound that `list --json` prints.
+#[derive(Serialize)]
+struct Listed<'a> {
+    language: &'a str,
+    id: &'a str,
+    file: String,
+    words: &'a str,
+    sentence: Option<&'a str>,
+}
+
+fn print_json(value: &impl Serialize) -> Outcome {
+    let text = serde_json::to_string(value);
+    println!(
+        "{}",
+        text.map_err(|error| Failure::Failed(error.to_string()))?
+    );
+    Ok(())
+}
+
+fn list(config: &Config, places: &[Place], as_json: bool) -> Outcome {
     // The reader's files go into the operator's folder, whatever that is called on this machine.
     let name = |place: &Place| {
         let within = place.recording.strip_prefix(&config.prompts.folder);
         within.unwrap_or(&place.recording).display().to_string()
     };
     if as_json {
-        let rows = places.iter().map(|place| {
-            json!({
-                "language": place.language,
-                "id": place.entry.sound.id,
-                "file": name(place),
-                "words": place.entry.sound.read_out(),
-                "sentence": place.entry.sentence,
-            })
+        let rows = places.iter().map(|place| Listed {
+            language: &place.language,
+            id: &place.entry.sound.id,
+            file: name(place),
+            words: place.entry.sound.read_out(),
+            sentence: place.entry.sentence.as_deref(),
         });
-        println!("{}", rows.collect::<serde_json::Value>());
-        return;
+        return print_json(&rows.collect::<Vec<_>>());
     }
     let longest = places.iter().map(|place| name(place).len()).max();
     for place in places {
@@ -85,6 +98,17 @@ fn list(config: &Config, places: &[Place], as_json: bool) {
             None => println!("{file:<width$}  {words}"),
         }
     }
+    Ok(())
+}
+
+/// A sound that `check --json` prints.
+#[derive(Serialize)]
+struct Checked<'a> {
+    language: &'a str,
+    id: &'a str,
+    path: &'a Path,
+    standing: &'static str,
+    wrong: Option<&'a str>,
 }
 
 /// How a sound stands.
@@ -119,16 +143,14 @@ fn check(places: &[Place], as_json: bool) -> Outcome {
             .count()
     };
     if as_json {
-        let rows = looked.iter().map(|(place, found)| {
-            json!({
-                "language": place.language,
-                "id": place.entry.sound.id,
-                "path": place.recording,
-                "standing": found.standing,
-                "wrong": found.wrong,
-            })
+        let rows = looked.iter().map(|(place, found)| Checked {
+            language: &place.language,
+            id: &place.entry.sound.id,
+            path: &place.recording,
+            standing: found.standing,
+            wrong: found.wrong.as_deref(),
         });
-        println!("{}", rows.collect::<serde_json::Value>());
+        print_json(&rows.collect::<Vec<_>>())?;
     } else {
         for (place, found) in &looked {
             let path = place.recording.display();

@@ -9,7 +9,7 @@ use crate::call::flow;
 use crate::call::state::Place;
 use crate::clock::hour;
 use crate::line::Line;
-use crate::report::entries::TalkBody;
+use crate::report::entries::{Body, TalkBody};
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::audit::Act;
@@ -17,9 +17,7 @@ use crate::store::calls::Call;
 use crate::store::cases::Case;
 use crate::telephony::{Links, Provider};
 use crate::vault::action::Action;
-use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 /// The key that takes the call.
 const TAKE: &str = "1";
@@ -108,12 +106,12 @@ fn take(
         case.set_live();
     }
     facts::make_report(service, case, now);
-    let body = json!(TalkBody {
-        on_duty: &line.roster.people[person].name,
+    let body = Body::Talk(TalkBody {
+        on_duty: line.roster.people[person].name.clone(),
         step,
         recorded: line.roster.record,
     });
-    facts::add_entry(case, case.own.id, EntryKind::Talk, now, body)
+    facts::add_entry(case, case.own.id, now, body)
 }
 
 /// The talk is over: pages that show it as running are to learn it. `now` is line time.

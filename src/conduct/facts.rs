@@ -4,7 +4,7 @@ use crate::call::flow::Effect;
 use crate::call::state::State;
 use crate::clock::{hour, random_id};
 use crate::filing::{self, NewEntry};
-use crate::report::entries::TakeBody;
+use crate::report::entries::{Body, TakeBody};
 use crate::service::Service;
 use crate::store::audit::Act;
 use crate::store::calls::Call;
@@ -18,7 +18,6 @@ use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Datelike, Utc};
-use serde_json::json;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -275,11 +274,11 @@ pub(super) fn write_effect(
         .iter()
         .map(|step| case.call.place_of(*step).1)
         .collect();
-    let body = json!(TakeBody {
-        replaced_steps: &replaced_steps,
+    let body = Body::Take(TakeBody {
+        replaced_steps,
         by_step,
     });
-    add_entry(case, report, EntryKind::Take, now, body)
+    add_entry(case, report, now, body)
 }
 
 /// Seals an entry of the service's own to one of the case's reports, and adds it.
@@ -290,16 +289,10 @@ pub(super) fn write_effect(
 pub(super) fn add_entry(
     case: &mut Case,
     report: Uuid,
-    kind: EntryKind,
     at: DateTime<Utc>,
-    body: serde_json::Value,
+    body: Body,
 ) -> Result<(), StoreError> {
-    let new = NewEntry {
-        kind,
-        at,
-        by: None,
-        body,
-    };
+    let new = NewEntry { at, by: None, body };
     let report = case
         .report(report)
         .ok_or(StoreError::Unreadable("report of a call"))?;

@@ -8,7 +8,7 @@ use crate::clock::{hour, random, random_id};
 use crate::filing::{self, NewEntry};
 use crate::line::Line;
 use crate::line::number::Caller;
-use crate::report::entries::CallerBody;
+use crate::report::entries::{Body, CallerBody};
 use crate::report::receipt::Receipt;
 use crate::service::Service;
 use crate::store::calls::{Call, SealedCaller};
@@ -17,11 +17,9 @@ use crate::store::columns::Holder;
 use crate::store::reports::ReportKeyRow;
 use crate::store::{StoreError, members};
 use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
-use crate::vault::entry::EntryKind;
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use crate::vault::secret::Key;
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use std::sync::Arc;
 use tracing::{Span, error_span};
 use uuid::Uuid;
@@ -122,15 +120,14 @@ pub(super) async fn prepare(
 fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
     let number = match &event.from {
         Caller::Withheld => None,
-        Caller::Number(number) => Some(number.show().as_str()),
+        Caller::Number(number) => Some(number.show().clone()),
     };
     NewEntry {
-        kind: EntryKind::Caller,
         at,
         by: None,
-        body: json!(CallerBody {
-            number,
+        body: Body::Caller(CallerBody {
             withheld: number.is_none(),
+            number,
         }),
     }
 }

@@ -7,6 +7,7 @@ use crate::call::state::Earlier;
 use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::members::confirming::{self, Judged};
+use crate::report::entries::{Body, Content};
 use crate::report::receipt::Receipt;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
@@ -172,14 +173,16 @@ async fn reply(
         entry: id,
         kind: EntryKind::Reply,
     };
-    let text = rows
+    let opened = rows
         .iter()
         .find(|row| row.id == id)
         .filter(|row| committed.has_approval(row, &by))
-        .and_then(|row| open_entry(&row.sealed, &receipt.identity, &address).ok())
-        .and_then(|entry| entry.body["text"].as_str().map(str::to_owned));
-    if text.is_none() {
-        error!(report = %report.id, entry = %id, "a reply is not the one that was approved; it is not spoken");
-    }
-    Ok(text.map(Hidden::new))
+        .and_then(|row| open_entry(&row.sealed, &receipt.identity, &address).ok());
+    let why = match opened.map(|entry| entry.body) {
+        Some(Content::Known(Body::Reply(reply))) => return Ok(Some(Hidden::new(reply.text))),
+        Some(_) => "this version cannot read it",
+        None => "it is not what was written and approved",
+    };
+    error!(report = %report.id, entry = %id, why, "approved reply not spoken");
+    Ok(None)
 }

@@ -4,12 +4,12 @@ use super::opened::{find_locked, prove_key};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::filing::{NewEntry, add_entry};
 use crate::login::Role;
+use crate::report::entries::Body;
 use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
 use crate::vault::action::Action;
-use crate::vault::entry::EntryKind;
 use uuid::Uuid;
 
 impl From<Move> for Action {
@@ -95,13 +95,10 @@ async fn carry_out(
     }
     let at = service.clock.line_now();
     if let Some(outcome) = outcome {
-        let body = serde_json::to_value(outcome)
-            .map_err(|_| DeskError::Failed("an outcome cannot be written".into()))?;
         let new = NewEntry {
-            kind: EntryKind::Outcome,
             at,
             by: Some(inspector.name()),
-            body,
+            body: Body::Outcome(outcome.clone()),
         };
         add_entry(&mut tx, &report, new).await?;
     }

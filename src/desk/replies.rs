@@ -3,14 +3,13 @@
 use super::opened::{find, prove_key};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::filing::{NewEntry, add_entry_also};
+use crate::report::entries::Body;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{StoreError, replies, reports};
 use crate::trail::OfReport;
 use crate::vault::action::Action;
-use crate::vault::entry::EntryKind;
 use crate::vault::seal::Recipient;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -44,10 +43,9 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
         return Err(DeskError::NoReceipt);
     }
     let new = NewEntry {
-        kind: EntryKind::Reply,
         at: service.clock.line_now(),
         by: Some(inspector.name()),
-        body: json!({ "text": text }),
+        body: Body::Reply(text.into()),
     };
     let entry = add_entry_also(&mut tx, &report, new, &receipts).await?;
     replies::insert(&mut tx, entry, id, inspector.id()).await?;

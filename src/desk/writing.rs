@@ -4,10 +4,9 @@ use super::opened::{find, find_locked, prove_key};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::filing::{NewEntry, add_entry};
 use crate::report::classification::Classification;
+use crate::report::entries::Body;
 use crate::report::status::Status;
 use crate::service::Service;
-use crate::vault::entry::EntryKind;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The longest note, in characters.
@@ -25,8 +24,7 @@ pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str
     if text.chars().count() > LONGEST_NOTE {
         return Err(DeskError::Invalid(Invalid::LongNote));
     }
-    let body = json!({ "text": text });
-    add(service, inspector, id, EntryKind::Note, body).await
+    add(service, inspector, id, Body::Note(text.into())).await
 }
 
 /// Adds a classification; the last one counts. Gives the entry's id.
@@ -50,26 +48,18 @@ pub async fn classify(
     classification
         .check(line)
         .map_err(|reason| DeskError::Invalid(Invalid::Classification(reason)))?;
-    let body = serde_json::to_value(classification)
-        .map_err(|_| DeskError::Failed("a classification cannot be written".into()))?;
-    add(service, inspector, id, EntryKind::Classification, body).await
+    let body = Body::Classification(classification.clone());
+    add(service, inspector, id, body).await
 }
 
-async fn add(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    kind: EntryKind,
-    body: Value,
-) -> Result<Uuid> {
+async fn add(service: &Service, inspector: &Inspector, id: Uuid, body: Body) -> Result<Uuid> {
     let mut tx = service.db.console.begin().await?;
     let report = find_locked(&mut tx, inspector, id).await?;
     let closed = report.status == Some(Status::Closed);
-    if kind == EntryKind::Classification && closed {
+    if matches!(body, Body::Classification(_)) && closed {
         return Err(DeskError::Closed);
     }
     let new = NewEntry {
-        kind,
         at: service.clock.line_now(),
         by: Some(inspector.name()),
         body,

@@ -6,8 +6,10 @@
 pub use crate::report::entries::EntryKind;
 
 use super::seal::{self, Identity, OpenError, Recipient};
+use crate::report::entries::Content;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fmt;
@@ -40,8 +42,8 @@ pub struct Entry {
     pub at: DateTime<Utc>,
     /// Which member wrote it; nobody when the service did.
     pub by: Option<String>,
-    /// What it says; the shape depends on the kind.
-    pub body: serde_json::Value,
+    /// What it says.
+    pub body: Content,
 }
 
 impl fmt::Debug for Entry {
@@ -62,17 +64,20 @@ pub struct SealedThing {
     pub sha256: [u8; 32],
 }
 
-/// The plaintext. One flat object, so that whoever opens it with stock `age` can read it.
+/// The plaintext. One flat object that can be read once stock `age` has opened it. `body` is a [`Content`] when it is
+/// written, and JSON that is still to be read when it is opened.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Plain<'a> {
+struct Plain<'a, B> {
     line: Cow<'a, str>,
     report: Uuid,
     entry: Uuid,
     kind: EntryKind,
+    /// Of the shape of the body.
+    version: u32,
     at: DateTime<Utc>,
     by: Option<Cow<'a, str>>,
-    body: Cow<'a, serde_json::Value>,
+    body: B,
 }
 
 /// Seals an entry to its report's key.
@@ -88,9 +93,10 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
         report: address.report,
         entry: address.entry,
         kind: address.kind,
+        version: entry.body.version(),
         at: entry.at,
         by: entry.by.as_deref().map(Cow::Borrowed),
-        body: Cow::Borrowed(&entry.body),
+        body: &entry.body,
     };
     // Room for nearly every entry: a buffer that grows leaves copies behind that nobody zeroizes.
     let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
@@ -109,7 +115,7 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
 /// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is no entry at all.
 pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<Entry, OpenError> {
     let text = seal::open(sealed, with)?;
-    let plain: Plain =
+    let plain: Plain<&RawValue> =
         serde_json::from_slice(&text).map_err(|_| OpenError::Misplaced("kind of thing"))?;
     if plain.line != address.line {
         return Err(OpenError::Misplaced("line"));
@@ -127,7 +133,7 @@ pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<E
         address: address.clone(),
         at: plain.at,
         by: plain.by.map(Cow::into_owned),
-        body: plain.body.into_owned(),
+        body: Content::read(plain.kind, plain.version, plain.body),
     })
 }
 
@@ -135,11 +141,12 @@ pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<E
 mod tests {
     use super::*;
     use crate::clock::random_id;
+    use crate::report::entries::Body;
     use crate::vault::stock;
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn entry(body: serde_json::Value) -> Entry {
+    fn entry(text: &str) -> Entry {
         Entry {
             address: Address {
                 line: "fcg-5".into(),
@@ -149,14 +156,14 @@ mod tests {
             },
             at: "2024-04-07T01:02:03.456789Z".parse().unwrap(),
             by: Some("张三".into()),
-            body,
+            body: Body::Note(text.into()).into(),
         }
     }
 
     #[test]
     fn any_other_address_is_refused() {
         let key = Identity::generate();
-        let entry = entry(json!({"text": "已核实"}));
+        let entry = entry("已核实");
         let sealed = seal_entry(&entry, &key.recipient());
         let right = &entry.address;
         assert_eq!(open_entry(&sealed.bytes, &key, right).unwrap(), entry);
@@ -205,7 +212,7 @@ mod tests {
     #[test]
     fn something_else_sealed_to_the_same_key_is_no_entry() {
         let key = Identity::generate();
-        let address = entry(json!(null)).address;
+        let address = entry("").address;
         for plain in ["", "{}", "RIFF", "{\"line\":\"fcg-5\",\"line\":\"x\"}"] {
             let sealed = seal::seal(plain.as_bytes(), &[&key.recipient()]);
             assert_eq!(
@@ -217,7 +224,7 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing_it_says() {
-        let shown = format!("{:?}", entry(json!("canary")));
+        let shown = format!("{:?}", entry("canary"));
         for hidden in ["canary", "张三", "2024"] {
             assert!(!shown.contains(hidden), "{shown}");
         }
@@ -226,7 +233,7 @@ mod tests {
     #[test]
     fn stock_age_opens_an_entry_to_plain_json() {
         let key = Identity::generate();
-        let entry = entry(json!({"text": "出车"}));
+        let entry = entry("出车");
         let sealed = seal_entry(&entry, &key.recipient());
         let plain =
             stock::age_opens_bytes(&sealed.bytes, key.to_secret().show().as_str().as_bytes());
@@ -239,11 +246,36 @@ mod tests {
                 "report": entry.address.report,
                 "entry": entry.address.entry,
                 "kind": "note",
+                "version": 1,
                 "at": "2024-04-07T01:02:03.456789Z",
                 "by": "张三",
                 "body": {"text": "出车"},
             })
         );
+    }
+
+    /// An entry that a later version wrote is kept as it is, whatever is in it.
+    #[test]
+    fn a_body_of_another_version_is_kept_as_it_is() {
+        let key = Identity::generate();
+        let json = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        for (version, text) in [
+            (2, r#"{"text":"x","language":"en"}"#),
+            (2, r#"{"text":"x"}"#),
+            (0, "null"),
+            // In another shape than version 1 has.
+            (1, r#"{"words":"x"}"#),
+            (1, r#"[{"text" : 1.50}]"#),
+        ] {
+            let mut later = entry("");
+            let json = json(text);
+            later.body = Content::Unknown { version, json };
+            let sealed = seal_entry(&later, &key.recipient());
+            let opened = open_entry(&sealed.bytes, &key, &later.address).unwrap();
+            assert!(matches!(opened.body, Content::Unknown { .. }), "{text}");
+            assert_eq!(opened, later);
+            assert_eq!(serde_json::to_string(&opened.body).unwrap(), text);
+        }
     }
 
     proptest! {
@@ -252,7 +284,7 @@ mod tests {
         #[test]
         fn what_is_sealed_opens_and_is_padded(text in ".{0,600}", by in prop::option::of(".{0,20}"), micros in 0i64..4_000_000_000_000_000) {
             let key = Identity::from_seed([3; 32]);
-            let mut entry = entry(json!({ "text": text }));
+            let mut entry = entry(&text);
             entry.at = DateTime::from_timestamp_micros(micros).unwrap();
             entry.by = by;
             let sealed = seal_entry(&entry, &key.recipient());
@@ -264,7 +296,7 @@ mod tests {
         #[test]
         fn a_flipped_bit_is_refused(at: prop::sample::Index, bit in 0u8..8) {
             let key = Identity::from_seed([3; 32]);
-            let entry = entry(json!("x"));
+            let entry = entry("x");
             let mut bad = seal_entry(&entry, &key.recipient()).bytes;
             let at = at.index(bad.len());
             bad[at] ^= 1 << bit;

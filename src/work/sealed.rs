@@ -3,7 +3,7 @@
 use super::{Unfinished, hex};
 use crate::clock::{hour, random_id};
 use crate::filing::{NewEntry, add_entry};
-use crate::report::entries::RecordingBody;
+use crate::report::entries::{Body, RecordingBody};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::columns::RecordingState;
@@ -12,10 +12,8 @@ use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{StoreError, WriteTx, calls};
 use crate::vault::action::Action;
 use crate::vault::blobs::Stored;
-use crate::vault::entry::EntryKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 use uuid::Uuid;
 
 /// A player's picture of a recording has at most so many pieces.
@@ -63,17 +61,16 @@ pub(super) async fn write_down(
         tx,
         report,
         NewEntry {
-            kind: EntryKind::Recording,
             at: now,
             by: None,
-            body: json!(RecordingBody {
+            body: Body::Recording(RecordingBody {
                 recording: recording.id,
                 step: recording.step,
                 bytes: stored.length,
-                sha256: &hex(&stored.plain_sha256),
+                sha256: hex(&stored.plain_sha256),
                 milliseconds: sound.milliseconds,
-                r#type: "audio/wav",
-                peaks: &STANDARD.encode(&sound.peaks),
+                r#type: "audio/wav".to_owned(),
+                peaks: STANDARD.encode(&sound.peaks),
             }),
         },
     )

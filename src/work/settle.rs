@@ -7,7 +7,7 @@ use crate::call::state::{Place, Reached, State, Take};
 use crate::clock::hour;
 use crate::conduct::{accept_orphan, commit, hung_up, open_state, unnamed_steps};
 use crate::filing::{NewEntry, add_entry};
-use crate::report::entries::CallBody;
+use crate::report::entries::{Body, CallBody};
 use crate::report::receipt::Receipt;
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
@@ -19,10 +19,8 @@ use crate::store::jobs::{self, Kind};
 use crate::store::reports::{self, RecordingRow, Report};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
-use crate::vault::entry::EntryKind;
 use crate::vault::receipts::{self, Derived};
 use chrono::TimeDelta;
-use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::error;
@@ -362,13 +360,12 @@ async fn write_call_entry(
         tx,
         report,
         NewEntry {
-            kind: EntryKind::Call,
             at: service.clock.line_now(),
             by: None,
-            body: json!(CallBody {
+            body: Body::Call(CallBody {
                 answered_at: state.answered_at,
                 phase: state.phase,
-                language: language.map(String::as_str),
+                language: language.cloned(),
                 // Whoever hangs up in a talk is gone before the conversation knows of it.
                 reached: match call.taken_step {
                     Some(_) if report.id == call.report => state.reached.max(Reached::Connected),
@@ -376,7 +373,7 @@ async fn write_call_entry(
                 },
                 receipt_spoken: state.receipt_spoken,
                 added: report.id != call.report,
-                takes: &takes_in(call, report, &state.takes),
+                takes: takes_in(call, report, &state.takes),
             }),
         },
     )

@@ -3,13 +3,16 @@
 
 use crate::duty::{connected, roster};
 use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote};
-use dutyline::filing::{NewEntry, add_entry};
+use dutyline::filing::{NewEntry, add_entry, add_sealed};
 use dutyline::login::Role;
+use dutyline::report::entries::{Body, Content};
+use dutyline::store::reports::EntryRow;
 use dutyline::store::{audit, reports};
 use dutyline::vault::action::Action;
-use dutyline::vault::entry::EntryKind;
+use dutyline::vault::entry::{Address, Entry, EntryKind, seal_entry};
 use dutyline::vault::seal::Identity;
 use reqwest::StatusCode;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -69,13 +72,11 @@ async fn fill(line: &TestLine) -> Expected {
     let mut tx = line.db().begin().await.unwrap();
     let id = all[0]["id"].as_str().unwrap().parse().unwrap();
     let report = reports::get(&mut tx, id).await.unwrap().unwrap();
-    for kind in [EntryKind::Transcript, EntryKind::Reply] {
-        let at = line.service().clock.line_now();
+    for body in [Body::Transcript, Body::Reply] {
         let new = NewEntry {
-            kind,
-            at,
+            at: line.service().clock.line_now(),
             by: Some("wang"),
-            body: json!({ "text": "逐字" }),
+            body: body("逐字".into()),
         };
         add_entry(&mut tx, &report, new).await.unwrap();
     }
@@ -249,6 +250,51 @@ on_both! {
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
         assert_eq!(output.status.code(), Some(2), "{}", wrote(&output));
         assert!(wrote(&output).contains("opened is there already; name a new folder"), "{}", wrote(&output));
+    }
+
+    // What a later version wrote is refused by no page, and comes out again as it was sealed.
+    async fn an_entry_of_a_later_version_is_kept(line: TestLine) {
+        const LATER: &str = r#"{"words":["后来的版本"],"text":17}"#;
+        line.leave("+8613800138001", NUMBER, &wav(b"said")).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let id = lead.only_report().await["id"].as_str().unwrap().parse().unwrap();
+        let mut tx = line.db().begin().await.unwrap();
+        let report = reports::get(&mut tx, id).await.unwrap().unwrap();
+        let address = Address {
+            line: LINES[0].into(),
+            report: id,
+            entry: dutyline::clock::random_id(),
+            kind: EntryKind::Note,
+        };
+        let at = line.service().clock.line_now();
+        let json = RawValue::from_string(LATER.to_owned()).unwrap();
+        let body = Content::Unknown { version: 2, json };
+        let entry = Entry { address: address.clone(), at, by: Some("wang".into()), body };
+        let row = EntryRow {
+            id: address.entry,
+            report: id,
+            kind: address.kind,
+            sealed: seal_entry(&entry, &report.recipient.parse().unwrap()).bytes,
+        };
+        add_sealed(&mut tx, &report, &row, at, Some("wang")).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let page = line.desk().await.speaking("en").get(&format!("/console/reports/{id}")).await.ok();
+        assert!(page.contains("cannot show this entry (version 2 of its format)"), "{page}");
+        assert!(!page.contains("后来的版本"), "{page}");
+        let shown = lead.only_report().await;
+        let last = shown["entries"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["body"], serde_json::from_str::<Value>(LATER).unwrap());
+        // The rest of the report is there.
+        assert_eq!(lead.recording(&shown, 1).await, wav(b"said"));
+        on_paper(line, LINES[0], "recovery.txt");
+        let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
+        assert!(output.status.success(), "{}", wrote(&output));
+        let folder = line.path().join("opened/fcg-5").join(shown["reference"].as_str().unwrap());
+        let note = files(&folder).into_iter().find(|path| path.to_str().unwrap().ends_with("-note.json"));
+        let exported = std::fs::read_to_string(note.unwrap()).unwrap();
+        assert!(exported.contains(LATER) && exported.contains("\"version\": 2"), "{exported}");
     }
 
     async fn a_wrong_recovery_key_opens_and_leaves_nothing(line: TestLine = two_lines) {

@@ -11,6 +11,7 @@ use dutyline::app;
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
+use dutyline::report::entries::Body;
 use dutyline::store::StoreError;
 use dutyline::store::reports::{self, RecordingRow};
 use dutyline::telephony::Event;
@@ -98,7 +99,7 @@ on_both! {
         let forge = |id, kind| {
             let address = Address { line: LINE.into(), report: one, entry: id, kind };
             let at = scene.line.service().clock.line_now();
-            let body = json!({ "text": FORGED });
+            let body = Body::Note(FORGED.into()).into();
             seal_entry(&Entry { address, at, by: Some("wang".into()), body }, &recipient).bytes
         };
         let id = dutyline::clock::random_id();
@@ -268,7 +269,7 @@ on_both! {
         for row in scene.entries(one).await {
             let address = Address { line: LINE.into(), report: one, entry: row.id, kind: row.kind };
             let at = scene.line.service().clock.line_now();
-            let entry = Entry { address, at, by: None, body: json!({ "text": FORGED }) };
+            let entry = Entry { address, at, by: None, body: Body::Note(FORGED.into()).into() };
             let sealed = seal_entry(&entry, &forger.recipient()).bytes;
             change(db, SET_SEALED, &[row.id.into(), (&sealed).into()]).await;
         }

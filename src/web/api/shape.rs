@@ -3,14 +3,16 @@
 use crate::desk::abandoned::AbandonedCall;
 use crate::desk::opened::{OpenReport, Spoken};
 use crate::members::confirming::Judged;
-use crate::report::entries;
-use crate::report::status::{Source, Status};
+use crate::report::classification::Classification;
+use crate::report::entries::{
+    CallBody, CallerBody, Content, RecordingBody, TakeBody, TalkBody, TextBody,
+};
+use crate::report::status::{Outcome, Source, Status};
 use crate::store::columns::RecordingState;
 use crate::store::reports;
 use crate::vault::entry::{self, EntryKind};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -93,8 +95,35 @@ pub(super) struct Entry {
     /// The name of the member who wrote it; null when the service did.
     #[schema(required)]
     by: Option<String>,
-    #[schema(value_type = entries::Body<'static>)]
-    body: Value,
+    #[schema(value_type = EntryBody)]
+    body: Content,
+}
+
+/// What an entry says; which of these it is, its kind says.
+// A body that a later version wrote is given as it is.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "the schema of `Content`, which is what is serialized"
+)]
+pub(super) enum EntryBody {
+    /// Of the kind `caller`.
+    Caller(CallerBody),
+    /// Of the kind `call`.
+    Call(CallBody),
+    /// Of the kind `talk`.
+    Talk(TalkBody),
+    /// Of the kind `recording`.
+    Recording(RecordingBody),
+    /// Of the kind `take`.
+    Take(TakeBody),
+    /// Of the kinds `note`, `transcript` and `reply`.
+    Text(TextBody),
+    /// Of the kind `classification`.
+    Classification(Classification),
+    /// Of the kind `outcome`.
+    Outcome(Outcome),
 }
 
 /// One recording of a report.

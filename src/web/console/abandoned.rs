@@ -69,16 +69,12 @@ pub(super) async fn show(
                 .config
                 .line(&report.line)
                 .map_or(Tz::UTC, |line| line.schedule.timezone);
-            let word = |name| super::report::call_word(w, entries, name).unwrap_or_default();
+            let [phase, reached] = super::report::course(w, entries).unwrap_or_default();
             AbandonedRow {
                 arrived: said::hour(w, report.received_hour, zone),
                 caller: super::report::caller(w, entries).unwrap_or_default(),
-                reached: if damaged {
-                    w.damaged.clone()
-                } else {
-                    word("reached")
-                },
-                phase: word("phase"),
+                reached: if damaged { w.damaged.clone() } else { reached },
+                phase,
                 line: report.line.clone(),
             }
         })

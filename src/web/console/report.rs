@@ -5,11 +5,11 @@ use super::said;
 use super::words::Words;
 use crate::desk::opened::OpenReport;
 use crate::desk::{DeskError, opened};
-use crate::line::hours::Phase;
 use crate::login::Role;
 use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
-use crate::report::status::Status;
+use crate::report::entries::{Body, CallerBody, Content};
+use crate::report::status::{Outcome, Status};
 use crate::service::Service;
 use crate::store::columns::RecordingState;
 use crate::vault::entry::{Entry, EntryKind};
@@ -17,7 +17,6 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono_tz::Tz;
-use serde_json::Value;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -245,90 +244,96 @@ fn waveform(peaks: &[u8]) -> String {
     path
 }
 
-fn last_classification(open: &OpenReport) -> Option<Classification> {
-    open.entries
-        .iter()
-        .rev()
-        .find(|entry| entry.address.kind == EntryKind::Classification)
-        .and_then(|entry| serde_json::from_value(entry.body.clone()).ok())
+/// The classification that counts; none when there is none, or when this version cannot read it.
+fn last_classification(open: &OpenReport) -> Option<&Classification> {
+    let mut entries = open.entries.iter().rev();
+    let last = entries.find(|entry| entry.address.kind == EntryKind::Classification)?;
+    match last.body.known() {
+        Some(Body::Classification(classification)) => Some(classification),
+        _ => None,
+    }
 }
 
 /// An entry in words.
 fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
-    let text = |name: &str| entry.body[name].as_str().map(str::to_owned);
-    let list = |name: &str| -> Option<String> {
-        let items: Vec<&str> = entry.body[name]
-            .as_array()?
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        (!items.is_empty()).then(|| items.join("、"))
-    };
-    let own = std::slice::from_ref(entry);
-    let (title, lines): (&str, Vec<Option<String>>) = match entry.address.kind {
-        EntryKind::Caller => (&w.caller, vec![caller(w, own)]),
-        EntryKind::Call => (
-            &w.call_entry,
-            vec![
-                call_word(w, own, "phase"),
-                call_word(w, own, "reached"),
-                match entry.body["receipt_spoken"].as_bool() {
-                    // Who adds to a report has its receipt.
-                    _ if entry.body["added"] == true => None,
-                    Some(true) => Some(w.receipt_given.clone()),
-                    Some(false) => Some(w.receipt_not_given.clone()),
-                    None => None,
-                },
-            ],
-        ),
-        EntryKind::Talk => (
-            &w.talk_entry,
-            vec![
-                text("on_duty"),
-                (entry.body["recorded"] == true).then(|| w.talk_recorded.clone()),
-            ],
-        ),
-        EntryKind::Recording => (&w.recording_entry, Vec::new()),
-        EntryKind::Take => (&w.take_entry, Vec::new()),
-        EntryKind::Transcript => (&w.transcript_entry, vec![text("text")]),
-        EntryKind::Note => (&w.note, vec![text("text")]),
-        EntryKind::Reply => (&w.reply_entry, vec![text("text")]),
-        EntryKind::Classification => (
-            &w.classification,
-            vec![
-                Some(match entry.body["scope"].as_str() {
-                    Some("in") => w.scope_in.clone(),
-                    Some("out") => w.scope_out.clone(),
-                    other => unknown(w, &w.scope, other),
-                }),
-                list("disciplines"),
-                list("focuses"),
-            ],
-        ),
-        EntryKind::Outcome => (
-            &w.outcome_entry,
-            vec![
-                Some(match entry.body["outcome"].as_str() {
-                    Some("referred") => w.referred.clone(),
-                    Some("no_action") => w.no_action.clone(),
-                    Some("duplicate") => w.duplicate.clone(),
-                    Some("handled") => w.handled.clone(),
-                    other => unknown(w, &w.outcome, other),
-                }),
-                text("destination"),
-                text("of"),
-            ],
-        ),
+    let title = match entry.address.kind {
+        EntryKind::Caller => &w.caller,
+        EntryKind::Call => &w.call_entry,
+        EntryKind::Talk => &w.talk_entry,
+        EntryKind::Recording => &w.recording_entry,
+        EntryKind::Take => &w.take_entry,
+        EntryKind::Transcript => &w.transcript_entry,
+        EntryKind::Note => &w.note,
+        EntryKind::Reply => &w.reply_entry,
+        EntryKind::Classification => &w.classification,
+        EntryKind::Outcome => &w.outcome_entry,
     };
     Shown {
         kind: entry.address.kind.as_str(),
-        title: title.to_owned(),
+        title: title.clone(),
         at: said::moment(w, entry.at, zone),
         exact: said::exactly(entry.at, zone),
         by: entry.by.clone().unwrap_or_else(|| w.by_service.clone()),
-        lines: lines.into_iter().flatten().collect(),
+        lines: match &entry.body {
+            Content::Known(body) => lines(w, body),
+            Content::Unknown { version, .. } => vec![unreadable(w, *version)],
+        },
         approval: None,
     }
+}
+
+/// What an entry says, in words.
+fn lines(w: &'static Words, body: &Body) -> Vec<String> {
+    let list = |items: &[String]| (!items.is_empty()).then(|| items.join("、"));
+    let lines = match body {
+        Body::Caller(caller) => vec![Some(number(w, caller))],
+        Body::Call(call) => vec![
+            Some(said::phase(w, call.phase).to_owned()),
+            Some(said::reached(w, call.reached).to_owned()),
+            match call.receipt_spoken {
+                // A caller who adds to a report has its receipt.
+                _ if call.added => None,
+                true => Some(w.receipt_given.clone()),
+                false => Some(w.receipt_not_given.clone()),
+            },
+        ],
+        Body::Talk(talk) => vec![
+            Some(talk.on_duty.clone()),
+            talk.recorded.then(|| w.talk_recorded.clone()),
+        ],
+        Body::Recording(_) | Body::Take(_) => Vec::new(),
+        Body::Transcript(words) | Body::Note(words) | Body::Reply(words) => {
+            vec![Some(words.text.clone())]
+        }
+        Body::Classification(classification) => vec![
+            Some(match classification.scope {
+                Scope::In => w.scope_in.clone(),
+                Scope::Out => w.scope_out.clone(),
+            }),
+            list(&classification.disciplines),
+            list(&classification.focuses),
+        ],
+        Body::Outcome(outcome) => match outcome {
+            Outcome::Handled {} => vec![Some(w.handled.clone())],
+            Outcome::Referred { destination } => {
+                vec![Some(w.referred.clone()), Some(destination.clone())]
+            }
+            Outcome::NoAction {} => vec![Some(w.no_action.clone())],
+            Outcome::Duplicate { of } => vec![Some(w.duplicate.clone()), of.clone()],
+        },
+    };
+    lines.into_iter().flatten().collect()
+}
+
+/// An entry that this version cannot read.
+fn unreadable(w: &Words, version: u32) -> String {
+    w.entry_unreadable
+        .replace("{version}", &version.to_string())
+}
+
+fn number(w: &Words, caller: &CallerBody) -> String {
+    let number = caller.number.as_ref();
+    number.unwrap_or(&w.caller_withheld).clone()
 }
 
 /// How an entry stands that is a reply, and whether `member` may approve it.
@@ -362,42 +367,28 @@ fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option
 
 /// Who called.
 pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
-    let entry = entries
-        .iter()
-        .find(|entry| entry.address.kind == EntryKind::Caller)?;
-    Some(match entry.body.get("number") {
-        Some(Value::String(number)) => number.clone(),
-        Some(Value::Null) => w.caller_withheld.clone(),
-        _ => unknown(w, &w.caller, None),
-    })
+    match first(entries, EntryKind::Caller)? {
+        Content::Known(Body::Caller(caller)) => Some(number(w, caller)),
+        body => Some(unreadable(w, body.version())),
+    }
 }
 
-/// The phase a call was answered in, or how far the caller got, in words.
-pub(super) fn call_word(w: &'static Words, entries: &[Entry], name: &str) -> Option<String> {
-    let entry = entries
-        .iter()
-        .find(|entry| entry.address.kind == EntryKind::Call)?;
-    let value = entry.body.get(name)?.clone();
-    Some(match value.as_str().unwrap_or_default() {
-        "greeting" if name == "reached" => w.reached_greeting.clone(),
-        "called_back" if name == "reached" => w.reached_called_back.clone(),
-        "guidance" if name == "reached" => w.reached_guidance.clone(),
-        "recording" if name == "reached" => w.reached_recording.clone(),
-        "receipt" if name == "reached" => w.reached_receipt.clone(),
-        "added" if name == "reached" => w.reached_added.clone(),
-        other => match serde_json::from_value::<Phase>(value.clone()) {
-            Ok(phase) if name == "phase" => said::phase(w, phase).to_owned(),
-            _ if name == "phase" => unknown(w, &w.phase, Some(other)),
-            _ => unknown(w, &w.reached, Some(other)),
-        },
-    })
+/// The phase a call was answered in, and how far the caller got, in words.
+pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]> {
+    match first(entries, EntryKind::Call)? {
+        Content::Known(Body::Call(call)) => Some([
+            said::phase(w, call.phase).to_owned(),
+            said::reached(w, call.reached).to_owned(),
+        ]),
+        body => Some([String::new(), unreadable(w, body.version())]),
+    }
 }
 
-/// A value this version has no word for, as it stands in the entry: a later version may have written it.
-fn unknown(w: &Words, what: &str, value: Option<&str>) -> String {
-    let value = value.filter(|value| !value.is_empty()).unwrap_or("?");
-    let words = w.unknown_value.replace("{what}", what);
-    words.replace("{value}", value)
+/// The body of the first entry of a kind.
+fn first(entries: &[Entry], kind: EntryKind) -> Option<&Content> {
+    let mut entries = entries.iter();
+    let found = entries.find(|entry| entry.address.kind == kind);
+    found.map(|entry| &entry.body)
 }
 
 #[cfg(test)]
@@ -405,63 +396,49 @@ mod tests {
     use super::super::words::words;
     use super::*;
     use crate::vault::entry::Address;
-    use serde_json::json;
-
-    fn entry(kind: EntryKind, body: Value) -> Entry {
-        Entry {
-            address: Address {
-                line: "fcg-5".into(),
-                report: crate::clock::random_id(),
-                entry: crate::clock::random_id(),
-                kind,
-            },
-            at: chrono::DateTime::UNIX_EPOCH,
-            by: None,
-            body,
-        }
-    }
+    use serde_json::value::RawValue;
 
     #[test]
     fn what_is_not_known_is_not_shown_as_something_known() {
         for language in ["en", "zh-CN"] {
             let w = words(language);
-            let known = [
-                &w.handled,
-                &w.referred,
-                &w.no_action,
-                &w.duplicate,
-                &w.scope_in,
-                &w.scope_out,
-                &w.caller_withheld,
-                &w.receipt_given,
-                &w.receipt_not_given,
-                &w.open,
-                &w.reached_recording,
-            ];
-            for (kind, body) in [
-                (EntryKind::Outcome, json!({ "outcome": "vanished" })),
-                (EntryKind::Outcome, json!({})),
-                (EntryKind::Classification, json!({ "scope": "sideways" })),
-                (EntryKind::Classification, json!({ "scope": 1 })),
-                (EntryKind::Caller, json!({})),
-                (EntryKind::Caller, json!({ "number": 1 })),
-                (
-                    EntryKind::Call,
-                    json!({ "phase": "recording", "reached": "vanished" }),
-                ),
-                (
-                    EntryKind::Call,
-                    json!({ "phase": "lunch", "reached": "open" }),
-                ),
+            for (kind, version, json) in [
+                (EntryKind::Outcome, 1, r#"{"outcome":"vanished"}"#),
+                (EntryKind::Outcome, 1, "{}"),
+                (EntryKind::Classification, 1, r#"{"scope":"sideways"}"#),
+                (EntryKind::Classification, 1, r#"{"scope":1}"#),
+                (EntryKind::Caller, 1, r#"{"number":1}"#),
+                (EntryKind::Caller, 2, r#"{"number":null,"withheld":true}"#),
+                (EntryKind::Note, 2, r#"{"text":"x"}"#),
+                (EntryKind::Call, 1, r#"{"phase":"lunch","reached":"open"}"#),
             ] {
-                let shown = shown(w, &entry(kind, body.clone()), Tz::UTC);
-                assert!(!shown.lines.is_empty(), "{body}");
-                for line in &shown.lines {
-                    assert!(!known.contains(&line), "{body}: {line}");
+                let json = RawValue::from_string(json.to_owned()).unwrap();
+                let entry = Entry {
+                    address: Address {
+                        line: "fcg-5".into(),
+                        report: crate::clock::random_id(),
+                        entry: crate::clock::random_id(),
+                        kind,
+                    },
+                    at: chrono::DateTime::UNIX_EPOCH,
+                    by: None,
+                    body: Content::read(kind, version, &json),
+                };
+                let said = w
+                    .entry_unreadable
+                    .replace("{version}", &version.to_string());
+                assert_eq!(
+                    shown(w, &entry, Tz::UTC).lines,
+                    std::slice::from_ref(&said),
+                    "{json}"
+                );
+                let entries = [entry];
+                if kind == EntryKind::Caller {
+                    assert_eq!(caller(w, &entries), Some(said));
+                } else if kind == EntryKind::Call {
+                    assert_eq!(course(w, &entries), Some([String::new(), said]));
                 }
             }
-            let lost = entry(EntryKind::Outcome, json!({ "outcome": "vanished" }));
-            assert!(shown(w, &lost, Tz::UTC).lines[0].contains("vanished"));
         }
     }
 }

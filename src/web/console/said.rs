@@ -1,6 +1,7 @@
 //! Times, statuses and the like, as people say them.
 
 use super::words::Words;
+use crate::call::state::Reached;
 use crate::line::hours::{Phase, Window};
 use crate::report::entries::EntryKind;
 use crate::report::status::{Source, Status};
@@ -36,6 +37,19 @@ pub(super) fn phase(w: &'static Words, phase: Phase) -> &'static str {
         Phase::Holiday => &w.holiday,
         Phase::IntakeClosed => &w.intake_closed,
         Phase::Ended => &w.ended,
+    }
+}
+
+/// How far a caller got, in words.
+pub(super) fn reached(w: &'static Words, reached: Reached) -> &'static str {
+    match reached {
+        Reached::Greeting => &w.reached_greeting,
+        Reached::CalledBack => &w.reached_called_back,
+        Reached::Guidance => &w.reached_guidance,
+        Reached::Recording => &w.reached_recording,
+        Reached::Connected => &w.reached_connected,
+        Reached::Receipt => &w.reached_receipt,
+        Reached::Added => &w.reached_added,
     }
 }
 

@@ -14,7 +14,7 @@ wording! {
     timeline, note, add_note, note_hint, classification, classify, scope, scope_in, scope_out, disciplines, focuses,
     outcome, handled, referred, no_action, duplicate, destination, duplicate_of, save,
     caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
-    phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_receipt, reached_added,
+    phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_connected, reached_receipt, reached_added,
     receipt_given, receipt_not_given,
     not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_failing, strays,
     no_abandoned, abandoned_hint, abandoned_count, flood, damaged, by_service,
@@ -35,7 +35,7 @@ wording! {
     act_reply_approved, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
     long_reply, no_receipt, own_reply, window_over_midnight,
     own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_waived, change_required, recovery_key, unconfirmed,
-    unknown_value, act_entry_deleted, no_such_reference,
+    entry_unreadable, act_entry_deleted, no_such_reference,
     }
 }
 

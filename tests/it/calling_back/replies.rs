@@ -2,6 +2,7 @@
 
 use super::*;
 use dutyline::login::Role;
+use dutyline::report::entries::Body;
 use dutyline::store::members;
 use dutyline::store::reports::{self, EntryRow};
 use dutyline::vault::action::Action;
@@ -230,7 +231,7 @@ on_both! {
         let to: Vec<Recipient> = [&row.recipient, &receipts[0]].iter().map(|own| own.parse().unwrap()).collect();
         let address = Address { line: LINES[0].into(), report: id, entry: newer.id, kind: EntryKind::Reply };
         let at = line.service().clock.line_now();
-        let body = json!({ "text": "伪造的答复。" });
+        let body = Body::Reply("伪造的答复。".into()).into();
         let forged = Entry { address, at, by: Some("wang".into()), body };
         let forged = seal_entry_to(&forged, &to.iter().collect::<Vec<_>>()).bytes;
         const SET_SEALED: &str = "UPDATE entries SET sealed = $2 WHERE id = $1";
