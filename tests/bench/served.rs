@@ -33,10 +33,15 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Served {
-    /// Writes the configuration into `folder`, and makes the keys.
+    /// Writes the configuration of the default line into `folder`, and makes its key.
     pub fn init(database: &Database, folder: &Path, api_url: &str) {
         let default = dutyline::config::EMBEDDED;
         let lines = &default[default.find("[[line]]").expect("the default has a line")..];
+        Self::init_lines(database, folder, api_url, lines);
+    }
+
+    /// The same with these lines, as the configuration writes them.
+    pub fn init_lines(database: &Database, folder: &Path, api_url: &str, lines: &str) {
         let configuration = format!(
             r#"
 [server]

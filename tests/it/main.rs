@@ -44,6 +44,7 @@ mod jambonz;
 mod kill;
 mod libraries;
 mod listening;
+mod load;
 mod login_floods;
 mod logins;
 mod main_job;
