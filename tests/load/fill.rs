@@ -2,7 +2,7 @@
 //! kept counts, the numbers of references and the trail of each line.
 //!
 //! The key of each report is sealed to its line's key, so that a member claims it as any other. Entries hold random bytes, and
-//! all recordings are one file: neither can be opened. Ids and keyed hashes grow with the number of the report instead of
+//! all recordings have one sealed file: neither can be opened. Ids and keyed hashes grow with the number of the report instead of
 //! being random, since a database takes millions of random ones slowly; to look one up costs the same.
 
 use super::bulk::{Bulk, Rows, Value};
@@ -11,8 +11,10 @@ use dutyline::clock::hour;
 use dutyline::config::Config;
 use dutyline::report::reference::Reference;
 use dutyline::store::{Db, audit, members};
+use dutyline::vault::action::Action;
+use dutyline::vault::blobs::{Blobs, Digests};
 use dutyline::vault::chain::{self, Link};
-use dutyline::vault::seal::{Identity, Recipient, seal_identity};
+use dutyline::vault::seal::{Identity, Recipient, seal, seal_identity};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +27,8 @@ const CALLER: usize = 520;
 const RECORDING: usize = 1030;
 const CALL: usize = 780;
 const OUTCOME: usize = 520;
+/// Bytes of the recording, with its padding.
+const PADDED: usize = 4096;
 /// Of 20 reports so many are closed, and one is claimed.
 const CLOSED_OF_20: usize = 18;
 
@@ -45,6 +49,7 @@ struct Tables {
     reports: Rows,
     report_keys: Rows,
     entries: Rows,
+    blobs: Rows,
     recordings: Rows,
     calls: Rows,
     receipts: Rows,
@@ -74,11 +79,24 @@ impl Tables {
                 &["report", "epoch", "holder", "sealed_to", "sealed"],
             ),
             entries: Rows::new("entries", &["n", "id", "report", "kind", "sealed"]),
+            blobs: Rows::new(
+                "blobs",
+                &[
+                    "n",
+                    "id",
+                    "report",
+                    "kind",
+                    "state",
+                    "padded",
+                    "sha256",
+                    "header_sha256",
+                    "object",
+                ],
+            ),
             recordings: Rows::new(
                 "recordings",
                 &[
-                    "n", "id", "report", "lookup", "source", "step", "state", "file", "padded",
-                    "sha256", "deleted",
+                    "n", "id", "report", "lookup", "source", "step", "state", "blob", "deleted",
                 ],
             ),
             calls: Rows::new(
@@ -102,11 +120,12 @@ impl Tables {
     }
 
     /// In an order in which what is referred to is there.
-    fn all(&mut self) -> [&mut Rows; 7] {
+    fn all(&mut self) -> [&mut Rows; 8] {
         [
             &mut self.reports,
             &mut self.report_keys,
             &mut self.entries,
+            &mut self.blobs,
             &mut self.recordings,
             &mut self.calls,
             &mut self.receipts,
@@ -155,8 +174,8 @@ struct Fill {
     noise: Noise,
     tables: Tables,
     lead: (Uuid, String),
-    /// The name, padded size and hash of the one recording.
-    file: (Uuid, i64, [u8; 32]),
+    /// The sealed file of all recordings.
+    file: (Uuid, Digests),
     /// The numbers of the last report and entry.
     last: (i64, i64),
     counts: BTreeMap<(String, &'static str), i64>,
@@ -167,7 +186,7 @@ struct Fill {
 /// before `end`.
 pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>, alone: bool) {
     let db = Db::open(&config.database).await.expect("the database");
-    let mut tx = db.read().await.expect("a transaction");
+    let mut tx = db.begin_read().await.expect("a transaction");
     let lead = members::by_name(&mut tx, lead).await.expect("a member");
     let lead = lead.expect("the lead is there");
     let mut lines = Vec::new();
@@ -224,11 +243,13 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
 }
 
 /// The file that all recordings are.
-fn recording(folder: &Path) -> (Uuid, i64, [u8; 32]) {
-    let content = Noise(2).bytes(4096);
-    let file = Uuid::from_u128(1);
-    std::fs::write(folder.join(format!("{file}.age")), &content).expect("a file");
-    (file, 4096, Sha256::digest(&content).into())
+fn recording(folder: &Path) -> (Uuid, Digests) {
+    let key = Identity::generate().recipient();
+    let object = Uuid::from_u128(1);
+    let sealed = seal(&Noise(2).bytes(PADDED), &[&key]);
+    std::fs::write(folder.join(format!("{object}.age")), sealed).expect("a file");
+    let digests = Blobs::open(folder, Uuid::nil()).digests(object);
+    (object, digests.expect("what was written"))
 }
 
 impl Fill {
@@ -297,7 +318,7 @@ impl Fill {
             seq: 0,
             at: hour,
             actor: None,
-            action: String::new(),
+            action: Action::ReportQueued,
             report: Some(id),
             object: None,
             digest: None,
@@ -305,7 +326,7 @@ impl Fill {
         };
         let digest = Sha256::digest(&line.sealed).into();
         let answered = Link {
-            action: "call_answered".to_owned(),
+            action: Action::CallAnswered,
             object: Some(line.key),
             digest: Some(digest),
             detail: Some(line.recipient.clone()),
@@ -315,32 +336,32 @@ impl Fill {
         self.entry(line, &of, ("caller", CALLER, None));
         let recording = self.recording(number);
         let sealed = Link {
-            action: "recording_sealed".to_owned(),
+            action: Action::RecordingSealed,
             object: Some(recording),
-            digest: Some(self.file.2),
+            digest: Some(self.file.1.committed()),
             ..of.clone()
         };
         self.entry(line, &of, ("recording", RECORDING, None));
         self.link(line, number, sealed);
         let queued = Link {
-            action: "report_queued".to_owned(),
+            action: Action::ReportQueued,
             detail: Some(reference),
             ..of.clone()
         };
         self.link(line, number, queued);
         self.entry(line, &of, ("call", CALL, None));
         let by = self.lead.1.clone();
-        let done = |action: &str| Link {
-            action: action.to_owned(),
+        let done = |action: Action| Link {
+            action,
             actor: Some(by.clone()),
             ..of.clone()
         };
         if status != "queued" {
-            self.link(line, number, done("claim"));
+            self.link(line, number, done(Action::Claim));
         }
         if status == "closed" {
             self.entry(line, &of, ("outcome", OUTCOME, Some(by.clone())));
-            self.link(line, number, done("close"));
+            self.link(line, number, done(Action::Close));
         }
         *self.counts.entry((line.id.clone(), status)).or_default() += 1;
         *self.hours.entry((line.id.clone(), hour)).or_default() += 1;
@@ -357,7 +378,7 @@ impl Fill {
             Value::Int(link.seq),
             Value::Time(link.at),
             text(link.actor),
-            Value::Text(link.action),
+            Value::Text(link.action.as_str().to_owned()),
             Value::Int(report),
             link.object.map_or(Value::Nothing, Value::Id),
             link.digest
@@ -375,7 +396,7 @@ impl Fill {
         let sealed = self.noise.bytes(length);
         let link = Link {
             actor,
-            action: "entry_added".to_owned(),
+            action: Action::EntryAdded,
             object: Some(id),
             digest: Some(Sha256::digest(&sealed).into()),
             detail: Some(kind.to_owned()),
@@ -394,7 +415,20 @@ impl Fill {
     fn recording(&mut self, report: i64) -> Uuid {
         let id = self.noise.id(report, 3);
         let (lookup, source) = (self.noise.lookup(report), self.noise.lookup(report));
-        let (file, padded, sha256) = self.file;
+        let (object, digests) = self.file;
+        if report == 1 {
+            self.tables.blobs.push([
+                Value::Int(1),
+                Value::Id(object),
+                Value::Int(report),
+                Value::Text("recording".to_owned()),
+                Value::Text("stored".to_owned()),
+                Value::Int(PADDED.try_into().expect("a size")),
+                Value::Bytes(digests.whole.to_vec()),
+                Value::Bytes(digests.header.to_vec()),
+                Value::Id(object),
+            ]);
+        }
         self.tables.recordings.push([
             Value::Int(report),
             Value::Id(id),
@@ -403,9 +437,7 @@ impl Fill {
             Value::Bytes(source),
             Value::Int(2),
             Value::Text("sealed".to_owned()),
-            Value::Id(file),
-            Value::Int(padded),
-            Value::Bytes(sha256.to_vec()),
+            Value::Int(1),
             Value::Yes(true),
         ]);
         id
@@ -453,7 +485,7 @@ impl Fill {
         }
         bulk.run("COMMIT").await;
         if let Bulk::Postgres(_) = bulk {
-            for table in ["reports", "entries", "recordings"] {
+            for table in ["reports", "entries", "blobs", "recordings"] {
                 let last = format!("(SELECT MAX(n) FROM {table})");
                 let set = format!("SELECT setval(pg_get_serial_sequence('{table}', 'n'), {last})");
                 bulk.run(&set).await;
