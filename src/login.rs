@@ -15,7 +15,7 @@ use crate::members::rights;
 use crate::security_log;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::members::{self, Member, Session};
+use crate::store::members::{self, Grant, Member, Session};
 use crate::store::{Db, StoreError};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
@@ -298,23 +298,19 @@ fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
         || session.created_at - now > AHEAD
 }
 
-/// The line keys a member holds, open: id, line, key.
+/// Opens the line keys that a member was granted: id, line, key. Blocks.
 ///
 /// # Errors
 ///
-/// When the database fails, or a grant does not open with the member's key.
-pub async fn line_keys(
-    tx: &mut crate::store::ReadTx,
-    who: Uuid,
+/// When a grant does not open with the member's key.
+pub fn line_keys(
+    grants: Vec<Grant>,
     identity: &Identity,
 ) -> Result<Vec<(Uuid, String, Identity)>, StoreError> {
-    members::grants(tx, who)
-        .await?
-        .into_iter()
-        .map(|grant| {
-            let key = open_identity(&grant.sealed, identity)
-                .map_err(|_| StoreError::Unreadable("grant"))?;
-            Ok((grant.line_key, grant.line, key))
-        })
-        .collect()
+    let open = |grant: Grant| {
+        let key =
+            open_identity(&grant.sealed, identity).map_err(|_| StoreError::Unreadable("grant"))?;
+        Ok((grant.line_key, grant.line, key))
+    };
+    grants.into_iter().map(open).collect()
 }

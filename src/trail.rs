@@ -22,7 +22,7 @@ pub struct Proof {
 }
 
 /// What the trail committed to, by the id of the thing.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
@@ -143,6 +143,7 @@ impl Committed {
 
 /// What the trail committed to of one report. What is opened must be that, all of that and nothing else: an age file
 /// says nothing about who made it, so without this an outsider could add to a report.
+#[derive(Clone)]
 pub struct OfReport(Committed);
 
 impl OfReport {

@@ -1,11 +1,14 @@
 //! Calls that came to nothing: a page at a time, so that ten thousand of them are no more to open than fifty.
 
-use super::opened::{OpenReport, note_opening, open_all};
-use super::{DeskError, Inspector, Invalid, Result};
+use super::opened::{OpenReport, Sealed, note_openings};
+use super::{DeskError, Inspector, Invalid, Result, off_thread};
+use crate::line::Line;
 use crate::service::Service;
 use crate::store::reports::{self, Report};
-use crate::store::{StoreError, hours};
+use crate::store::{ReadTx, StoreError, hours};
 use crate::vault::action::Action;
+use scoped_futures::ScopedFutureExt;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Calls a page has at most: each is opened, and each opening is in the trail.
@@ -40,21 +43,71 @@ pub async fn list(
     line: Option<&str>,
     cursor: Option<&str>,
 ) -> Result<Page> {
-    let mut lines = inspector.lines_named(service, line)?;
+    let lines = &inspector.lines_named(service, line)?;
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            let (found, next) = page(tx, lines, cursor).await?;
+            let mut sealed = Vec::new();
+            for report in found {
+                let read = Sealed::read(tx, report.clone()).await;
+                sealed.push(or_damaged(read, report)?);
+            }
+            Ok::<_, DeskError>((sealed, next))
+        }
+        .scope_boxed()
+    });
+    let (sealed, next) = read.await?;
+    let keys = Arc::clone(&inspector.keys);
+    let open = move |sealed: std::result::Result<Sealed, Report>| match sealed {
+        Ok(sealed) => {
+            let report = sealed.report.clone();
+            Ok(match or_damaged(sealed.open(&keys), report)? {
+                Ok(open) => AbandonedCall::Open(open),
+                Err(report) => AbandonedCall::Damaged(report),
+            })
+        }
+        Err(report) => Ok(AbandonedCall::Damaged(report)),
+    };
+    let open_all = move || sealed.into_iter().map(open).collect::<Result<Vec<_>>>();
+    let calls = off_thread(open_all).await?;
+    let opened = calls.iter().filter_map(|call| match call {
+        AbandonedCall::Open(OpenReport { report, .. }) => Some(report),
+        AbandonedCall::Damaged(_) => None,
+    });
+    let opened: Vec<&Report> = opened.collect();
+    note_openings(service, inspector, &opened, Action::AbandonedOpened, None).await?;
+    Ok(Page { calls, next })
+}
+
+/// One that was tampered with must not hide the others.
+fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<T, Report>> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(DeskError::Store(StoreError::Unreadable(_))) => Ok(Err(report)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The calls of a page, and the cursor of the next one.
+async fn page(
+    tx: &mut ReadTx,
+    mut lines: &[&Line],
+    cursor: Option<&str>,
+) -> Result<(Vec<Report>, Option<String>)> {
     let mut before = i64::MAX;
-    let mut tx = service.db.console.begin_read().await?;
     if let Some(cursor) = cursor.filter(|text| !text.is_empty()) {
         let wrong = || DeskError::Invalid(Invalid::Cursor);
         let id: Uuid = cursor.parse().map_err(|_| wrong())?;
-        let last = reports::get(&mut tx, id).await?.ok_or_else(wrong)?;
+        let last = reports::get(tx, id).await?.ok_or_else(wrong)?;
         let at = lines.iter().position(|own| own.id == last.line);
-        lines.drain(..at.ok_or_else(wrong)?);
+        lines = &lines[at.ok_or_else(wrong)?..];
         before = last.n;
     }
     let mut found = Vec::new();
     for line in lines {
         let wanted = i64::try_from(PAGE + 1 - found.len()).unwrap_or(1);
-        found.extend(reports::abandoned(&mut tx, &line.id, before, wanted).await?);
+        found.extend(reports::abandoned(tx, &line.id, before, wanted).await?);
         before = i64::MAX;
         if found.len() > PAGE {
             break;
@@ -62,36 +115,9 @@ pub async fn list(
     }
     let more = found.len() > PAGE;
     found.truncate(PAGE);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| last.id.to_string());
-    let mut calls = Vec::new();
-    for report in found {
-        calls.push(match open_all(&mut tx, inspector, report.clone()).await {
-            Ok(open) => AbandonedCall::Open(open),
-            // One that was tampered with must not hide the others.
-            Err(DeskError::Store(StoreError::Unreadable(_))) => AbandonedCall::Damaged(report),
-            Err(error) => return Err(error),
-        });
-    }
-    drop(tx);
-    let mut tx = service.db.console.begin().await?;
-    for call in &calls {
-        if let AbandonedCall::Open(OpenReport { report, .. }) = call {
-            note_opening(
-                service,
-                &mut tx,
-                inspector,
-                report,
-                Action::AbandonedOpened,
-                None,
-            )
-            .await?;
-        }
-    }
-    tx.commit().await?;
-    Ok(Page { calls, next })
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last| last.id.to_string());
+    Ok((found, next))
 }
 
 /// How many calls of the inspector's lines came to nothing. Nothing is opened.
@@ -100,10 +126,18 @@ pub async fn list(
 ///
 /// When the database fails.
 pub async fn count(service: &Service, inspector: &Inspector) -> Result<i64> {
-    let mut tx = service.db.console.begin_read().await?;
-    let mut count = 0;
-    for line in inspector.lines(service) {
-        count += hours::without_message(&mut tx, &line.id).await?;
-    }
-    Ok(count)
+    service
+        .db
+        .console
+        .read(|tx| {
+            async move {
+                let mut count = 0;
+                for line in inspector.lines(service) {
+                    count += hours::without_message(tx, &line.id).await?;
+                }
+                Ok(count)
+            }
+            .scope_boxed()
+        })
+        .await
 }

@@ -10,6 +10,7 @@ use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
 use crate::vault::action::Action;
 use chrono::TimeDelta;
+use scoped_futures::ScopedFutureExt;
 
 /// How long a change is shown, in line time.
 const SHOWN: TimeDelta = TimeDelta::days(7);
@@ -38,9 +39,17 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         return Ok(Changes::default());
     }
     let since = service.clock.line_now() - SHOWN;
-    let mut tx = service.db.console.begin_read().await?;
-    let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
-    let links = audit::of_members(&mut tx, &line.id, after, since).await?;
+    let links = service
+        .db
+        .console
+        .read(|tx| {
+            async move {
+                let after = rows::seen_up_to(tx, inspector.id(), &line.id).await?;
+                audit::of_members(tx, &line.id, after, since).await
+            }
+            .scope_boxed()
+        })
+        .await?;
     let mut shown: Vec<LinkRow> = links
         .iter()
         .filter(|link| !goes_without_saying(link, &links))
@@ -78,13 +87,21 @@ pub async fn put_away(
     seen: &[(String, i64)],
 ) -> Result<()> {
     super::team::lead(inspector)?;
-    let mut tx = service.db.console.begin().await?;
-    for (line, seq) in seen {
-        if inspector.has_line(line) {
-            // Nothing that is still to come is put away.
-            let seq = (*seq).min(audit::end(&mut tx, line).await?);
-            rows::set_seen(&mut tx, inspector.id(), line, seq).await?;
-        }
-    }
-    Ok(tx.commit().await?)
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                for (line, seq) in seen {
+                    if inspector.has_line(line) {
+                        // Nothing that is still to come is put away.
+                        let seq = (*seq).min(audit::end(tx, line).await?);
+                        rows::set_seen(tx, inspector.id(), line, seq).await?;
+                    }
+                }
+                Ok(())
+            }
+            .scope_boxed()
+        })
+        .await
 }

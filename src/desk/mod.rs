@@ -34,10 +34,12 @@ use crate::line::Line;
 use crate::login::{self, Authenticated, Role, Use};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
-use crate::store::StoreError;
-use crate::store::members::Member;
+use crate::store::members::{self, Member};
+use crate::store::{HoldsStoreError, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::Token;
+use scoped_futures::ScopedFutureExt;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Why something was not done. The texts are for whoever asked, and repeat nothing of what was sent.
@@ -171,14 +173,34 @@ pub enum Invalid {
     Cursor,
 }
 
+impl HoldsStoreError for DeskError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Runs work that seals or opens on a thread for that: it would hold up every request that its own thread answers.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| DeskError::Failed("a worker stopped".into()))?
+}
+
 /// What these functions return.
 pub type Result<T> = std::result::Result<T, DeskError>;
 
 /// Somebody who is logged in and works on reports, with the line keys they hold.
 pub struct Inspector {
     who: Authenticated,
-    keys: Vec<(Uuid, String, Identity)>,
+    keys: LineKeys,
 }
+
+/// Line keys that a member holds: the id of the key, its line, and the key itself.
+type LineKeys = Arc<[(Uuid, String, Identity)]>;
 
 impl Inspector {
     /// Who a token belongs to, with their line keys open.
@@ -193,8 +215,13 @@ impl Inspector {
         if !who.member.role.works_on_reports() {
             return Err(DeskError::NotForThisRole);
         }
-        let mut tx = service.db.console.begin_read().await?;
-        let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
+        let console = &service.db.console;
+        let grants = console
+            .read(|tx| async move { members::grants(tx, who.member.id).await }.scope_boxed());
+        let grants = grants.await?;
+        let identity = who.identity.clone();
+        let keys = off_thread(move || Ok(login::line_keys(grants, &identity)?)).await?;
+        let keys = keys.into();
         Ok(Self { who, keys })
     }
 

@@ -1,8 +1,9 @@
 //! Claim, release, close, reopen.
 
-use super::opened::{find_locked, prove_key};
+use super::opened::{find_locked, has_same_key, proven};
+use super::writing::sealed;
 use super::{DeskError, Inspector, Invalid, Result};
-use crate::filing::{NewEntry, add_entry};
+use crate::filing::add_sealed;
 use crate::login::Role;
 use crate::report::entries::Body;
 use crate::report::status::{Move, Outcome, Status};
@@ -10,6 +11,7 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::reports::{self, Report};
 use crate::vault::action::Action;
+use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
 impl From<Move> for Action {
@@ -77,40 +79,50 @@ async fn carry_out(
     step: Move,
     outcome: Option<&Outcome>,
 ) -> Result<Report> {
-    let mut tx = service.db.console.begin().await?;
-    let report = find_locked(&mut tx, inspector, id).await?;
-    prove_key(&mut tx, inspector, &report).await?;
-    may(inspector, &report, step)?;
-    if let Some(Outcome::Duplicate { of: Some(of) }) = outcome {
-        let of = reports::by_reference(&mut tx, &report.line, of.trim()).await?;
-        if of.is_none_or(|of| of == id) {
-            return Err(DeskError::Invalid(Invalid::NoSuchReference));
+    let report = &proven(service, inspector, id).await?;
+    let at = service.clock.line_now();
+    let entry = match outcome {
+        Some(outcome) => {
+            let body = Body::Outcome(outcome.clone());
+            Some(sealed(inspector, report, body, at, Vec::new()).await?)
         }
-    }
+        None => None,
+    };
+    let entry = entry.as_ref();
     let (from, to) = step.between();
     let assignee = (step == Move::Claim).then(|| inspector.id());
-    if !reports::change_status(&mut tx, id, from, to, assignee).await? {
-        let status = report.status.filter(|status| *status != from);
-        return Err(DeskError::WrongStatus(step, status));
-    }
-    let at = service.clock.line_now();
-    if let Some(outcome) = outcome {
-        let new = NewEntry {
-            at,
-            by: Some(inspector.name()),
-            body: Body::Outcome(outcome.clone()),
-        };
-        add_entry(&mut tx, &report, new).await?;
-    }
-    let act = Act {
-        actor: Some(inspector.name()),
-        report: Some(report.id),
-        ..Act::new(at, Action::from(step))
-    };
-    audit::append(&mut tx, &report.line, act);
-    let moved = reports::get(&mut tx, id).await?.ok_or(DeskError::Missing)?;
-    tx.commit().await?;
-    Ok(moved)
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                let now = find_locked(tx, inspector, id).await?;
+                has_same_key(report, &now)?;
+                may(inspector, &now, step)?;
+                if let Some(Outcome::Duplicate { of: Some(of) }) = outcome {
+                    let of = reports::by_reference(tx, &now.line, of.trim()).await?;
+                    if of.is_none_or(|of| of == id) {
+                        return Err(DeskError::Invalid(Invalid::NoSuchReference));
+                    }
+                }
+                if !reports::change_status(tx, id, from, to, assignee).await? {
+                    let status = now.status.filter(|status| *status != from);
+                    return Err(DeskError::WrongStatus(step, status));
+                }
+                if let Some(entry) = entry {
+                    add_sealed(tx, &now, entry, at, Some(inspector.name())).await?;
+                }
+                let act = Act {
+                    actor: Some(inspector.name()),
+                    report: Some(now.id),
+                    ..Act::new(at, Action::from(step))
+                };
+                audit::append(tx, &now.line, act);
+                reports::get(tx, id).await?.ok_or(DeskError::Missing)
+            }
+            .scope_boxed()
+        })
+        .await
 }
 
 /// A claimed report is its assignee's; a lead may take it away.

@@ -1,13 +1,13 @@
 //! Opening a report: the one place where what callers said becomes readable.
 
-use super::{DeskError, Inspector, Result};
+use super::{DeskError, Inspector, LineKeys, Result, off_thread};
 use crate::members::confirming::{self, Judged};
 use crate::report::entries::{Body, RecordingBody};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
-use crate::store::reports::{self, EntryRow, RecordingRow, Report};
+use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::trail::OfReport;
 use crate::vault::action::Action;
@@ -16,6 +16,8 @@ use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
 use crate::vault::seal::{Identity, open_identity};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use scoped_futures::ScopedFutureExt;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A report, open.
@@ -54,22 +56,11 @@ pub struct Spoken {
 ///
 /// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
-    let mut tx = service.db.console.begin_read().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    let open = open_all(&mut tx, inspector, report).await?;
-    drop(tx);
-    // Opening takes time, and a caller may be waiting for the database: only the note is written.
-    let mut tx = service.db.console.begin().await?;
-    note_opening(
-        service,
-        &mut tx,
-        inspector,
-        &open.report,
-        Action::ReportOpened,
-        None,
-    )
-    .await?;
-    tx.commit().await?;
+    let sealed = Sealed::of(service, inspector, id).await?;
+    let keys = Arc::clone(&inspector.keys);
+    let open = off_thread(move || sealed.open(&keys)).await?;
+    let opened = [&open.report];
+    note_openings(service, inspector, &opened, Action::ReportOpened, None).await?;
     Ok(open)
 }
 
@@ -79,7 +70,7 @@ pub struct Found {
     recording: Uuid,
     blob: Blob,
     length: u64,
-    key: ReportKey,
+    identity: Identity,
 }
 
 /// Finds a recording by its number.
@@ -93,24 +84,44 @@ pub async fn recording(
     id: Uuid,
     n: usize,
 ) -> Result<Found> {
-    let mut tx = service.db.console.begin_read().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    let key = report_key(&mut tx, inspector, &report).await?;
-    let open = open_with(&mut tx, report, &key).await?;
-    let recording = open
-        .recordings
-        .iter()
-        .find(|recording| recording.n == n && recording.row.state == RecordingState::Sealed)
-        .ok_or(DeskError::Missing)?;
-    Ok(Found {
-        length: recording.bytes.ok_or(DeskError::Missing)?,
-        recording: recording.row.id,
-        blob: blobs::of_recording(&mut tx, recording.row.id)
-            .await?
-            .ok_or(DeskError::Missing)?,
-        report: open.report,
-        key,
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            let report = find(tx, inspector, id).await?;
+            let blobs = blobs::of_report(tx, report.id).await?;
+            Ok::<_, DeskError>((Sealed::read(tx, report).await?, blobs))
+        }
+        .scope_boxed()
+    });
+    let (sealed, blobs) = read.await?;
+    let keys = Arc::clone(&inspector.keys);
+    off_thread(move || {
+        let identity = sealed.key.open(&sealed.report, &keys)?;
+        let committed = sealed.key.committed.clone();
+        let open = sealed.open_with(&identity)?;
+        let is_it =
+            |recording: &&Spoken| recording.n == n && recording.row.state == RecordingState::Sealed;
+        let recording = open.recordings.iter().find(is_it);
+        let recording = recording.ok_or(DeskError::Missing)?;
+        let blob = blobs.get(&recording.row.id).ok_or(DeskError::Missing)?;
+        // Anyone can seal another recording to the report's key: what is played must be what the trail committed to. The reader
+        // compares the header's digest; the rest of the object opens under that header alone.
+        if !committed.has_recording(recording.row.id, &blob.digests) {
+            return Err(damaged(&"it is not the one the trail committed to"));
+        }
+        Ok(Found {
+            length: recording.bytes.ok_or(DeskError::Missing)?,
+            recording: recording.row.id,
+            blob: *blob,
+            report: open.report,
+            identity,
+        })
     })
+    .await
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> DeskError {
+    DeskError::Failed(format!("a sealed recording is damaged: {error}"))
 }
 
 impl Found {
@@ -125,26 +136,15 @@ impl Found {
     ///
     /// A file that is not what it says it is, which is refused.
     pub async fn listen(self, service: &Service, inspector: &Inspector) -> Result<Reader> {
-        let (id, identity) = (self.recording, self.key.identity);
+        let (store, identity) = (service.blobs.clone(), self.identity);
         let (Blob { object, digests }, length) = (self.blob, self.length);
-        let damaged = |error: &dyn std::fmt::Display| {
-            DeskError::Failed(format!("a sealed recording is damaged: {error}"))
+        let open = move || {
+            let reader = store.reader(object, &digests, &identity, length);
+            reader.map_err(|error| damaged(&error))
         };
-        // Anyone can seal another recording to the report's key: what is played must be what the trail committed to. The reader
-        // compares the header's digest; the rest of the object opens under that header alone.
-        if !self.key.committed.has_recording(id, &digests) {
-            return Err(damaged(&"it is not the one the trail committed to"));
-        }
-        let store = service.blobs.clone();
-        let open = move || store.reader(object, &digests, &identity, length);
-        let reader = tokio::task::spawn_blocking(open)
-            .await
-            .map_err(|_| DeskError::Failed("a worker stopped".into()))?
-            .map_err(|error| damaged(&error))?;
-        let mut tx = service.db.console.begin().await?;
-        let action = Action::RecordingOpened;
-        note_opening(service, &mut tx, inspector, &self.report, action, Some(id)).await?;
-        tx.commit().await?;
+        let reader = off_thread(open).await?;
+        let (opened, action) = ([&self.report], Action::RecordingOpened);
+        note_openings(service, inspector, &opened, action, Some(self.recording)).await?;
         Ok(reader)
     }
 }
@@ -171,103 +171,161 @@ pub(super) async fn find_locked(
     find(tx, inspector, id).await
 }
 
-/// Opens everything about a report or an abandoned call, with a line key the member holds.
-pub(super) async fn open_all(
-    tx: &mut ReadTx,
-    inspector: &Inspector,
-    report: Report,
-) -> Result<OpenReport> {
-    let key = report_key(tx, inspector, &report).await?;
-    open_with(tx, report, &key).await
-}
-
 /// Proves that the inspector can open the report, before anything is sealed to its key: so nothing is sealed to a key
 /// that is not the report's.
-pub(super) async fn prove_key(
-    tx: &mut WriteTx,
-    inspector: &Inspector,
-    report: &Report,
-) -> Result<()> {
-    report_key(tx, inspector, report).await.map(drop)
-}
-
-/// A report's key, and what the trail committed to.
-struct ReportKey {
-    identity: Identity,
-    committed: OfReport,
-}
-
-/// Opens a report's key with a line key the member holds. It must be the one the trail committed to, and fit the
-/// public half that entries are sealed to.
-async fn report_key(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<ReportKey> {
-    let refused = || StoreError::Unreadable("report key");
-    let committed = OfReport::read(tx, report).await?;
-    let keys = reports::keys(tx, report.id).await?;
-    if keys.is_empty() {
-        return Err(refused().into());
-    }
-    for key in keys {
-        let held = inspector.keys.iter().find(|(id, ..)| *id == key.sealed_to);
-        if let Some((_, _, line_key)) = held {
-            let identity = open_identity(&key.sealed, line_key).map_err(|_| refused())?;
-            let is_it = committed.has_key(report, &key)
-                && identity.recipient().to_string() == report.recipient;
-            if !is_it {
-                return Err(refused().into());
-            }
-            return Ok(ReportKey {
-                identity,
-                committed,
-            });
+///
+/// # Errors
+///
+/// [`DeskError::Missing`]; or a key that is not the report's.
+pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -> Result<Report> {
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            let report = find(tx, inspector, id).await?;
+            Ok::<_, DeskError>((SealedKey::read(tx, &report).await?, report))
         }
-    }
-    Err(DeskError::Missing)
-}
-
-/// Opens entries and recordings. One that is not what it says it is, is refused; so are all when one was added behind
-/// the trail's back, or is missing. (`export` with the recovery key still opens what there is.)
-async fn open_with(tx: &mut ReadTx, report: Report, key: &ReportKey) -> Result<OpenReport> {
-    let refused = StoreError::Unreadable;
-    let trail = audit::end(tx, &report.line).await?;
-    let rows = reports::entries(tx, report.id).await?;
-    if !key.committed.has_entries(&rows) {
-        return Err(refused("entry").into());
-    }
-    let entries: Vec<Entry> = rows
-        .iter()
-        .map(|row| open_row(&report, &key.identity, row))
-        .collect::<Result<_>>()?;
-    let replies = confirming::replies_of(tx, &report).await?;
-    for Judged { reply, .. } in &replies {
-        let row = rows.iter().find(|row| row.id == reply.entry);
-        let is_so = |by: &String| row.is_some_and(|row| key.committed.has_approval(row, by));
-        if !reply.approved_by.as_ref().is_none_or(is_so) {
-            return Err(refused("approval").into());
-        }
-    }
-    let rows = reports::recordings(tx, report.id).await?;
-    if !key.committed.has_recordings(&rows) {
-        return Err(refused("recording").into());
-    }
-    // The facts of a recording may be in an entry that this version cannot read: then it is not played.
-    let all_known = entries
-        .iter()
-        .all(|entry| entry.address.kind != EntryKind::Recording || entry.body.known().is_some());
-    for row in &rows {
-        let facts = facts(&entries, row);
-        let is_right = facts.map_or(!all_known, |facts| facts.step == row.step);
-        if row.state == RecordingState::Sealed && !is_right {
-            return Err(refused("recording").into());
-        }
-    }
-    let recordings = in_order(rows, &entries);
-    Ok(OpenReport {
-        report,
-        trail,
-        entries,
-        recordings,
-        replies,
+        .scope_boxed()
+    });
+    let (key, report) = read.await?;
+    let keys = Arc::clone(&inspector.keys);
+    off_thread(move || {
+        key.open(&report, &keys)?;
+        Ok(report)
     })
+    .await
+}
+
+/// Fails when the report has another key than the one that was [`proven`], to which something is sealed by now.
+pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
+    match proven.recipient == report.recipient {
+        true => Ok(()),
+        false => Err(StoreError::Unreadable("report key").into()),
+    }
+}
+
+/// A report's key as it is stored, and what the trail committed to.
+struct SealedKey {
+    committed: OfReport,
+    rows: Vec<ReportKeyRow>,
+}
+
+impl SealedKey {
+    async fn read(tx: &mut ReadTx, report: &Report) -> Result<Self> {
+        Ok(Self {
+            committed: OfReport::read(tx, report).await?,
+            rows: reports::keys(tx, report.id).await?,
+        })
+    }
+
+    /// Opens it with a line key the member holds. It must be the one the trail committed to, and fit the public half that
+    /// entries are sealed to. Blocks.
+    fn open(&self, report: &Report, keys: &LineKeys) -> Result<Identity> {
+        let refused = || StoreError::Unreadable("report key");
+        if self.rows.is_empty() {
+            return Err(refused().into());
+        }
+        for row in &self.rows {
+            let held = keys.iter().find(|(id, ..)| *id == row.sealed_to);
+            if let Some((_, _, line_key)) = held {
+                let identity = open_identity(&row.sealed, line_key).map_err(|_| refused())?;
+                let is_it = self.committed.has_key(report, row)
+                    && identity.recipient().to_string() == report.recipient;
+                return is_it.then_some(identity).ok_or(refused().into());
+            }
+        }
+        Err(DeskError::Missing)
+    }
+}
+
+/// All that is read of a report, or of a call that is none, before it is opened.
+pub(super) struct Sealed {
+    pub(super) report: Report,
+    trail: i64,
+    key: SealedKey,
+    entries: Vec<EntryRow>,
+    recordings: Vec<RecordingRow>,
+    replies: Vec<Judged>,
+}
+
+impl Sealed {
+    async fn of(service: &Service, inspector: &Inspector, id: Uuid) -> Result<Self> {
+        let console = &service.db.console;
+        let read = console.read(|tx| {
+            async move {
+                let report = find(tx, inspector, id).await?;
+                Self::read(tx, report).await
+            }
+            .scope_boxed()
+        });
+        read.await
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or holds what cannot be read.
+    pub(super) async fn read(tx: &mut ReadTx, report: Report) -> Result<Self> {
+        Ok(Self {
+            trail: audit::end(tx, &report.line).await?,
+            key: SealedKey::read(tx, &report).await?,
+            entries: reports::entries(tx, report.id).await?,
+            recordings: reports::recordings(tx, report.id).await?,
+            replies: confirming::replies_of(tx, &report).await?,
+            report,
+        })
+    }
+
+    /// Opens everything, with a line key the member holds. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`DeskError::Missing`] without such a key. What is not what it says it is, is refused; so is everything when something
+    /// was added that the trail does not know, or is missing. (`export` with the recovery key still opens what there is.)
+    pub(super) fn open(self, keys: &LineKeys) -> Result<OpenReport> {
+        let identity = self.key.open(&self.report, keys)?;
+        self.open_with(&identity)
+    }
+
+    fn open_with(self, identity: &Identity) -> Result<OpenReport> {
+        let refused = |what| DeskError::from(StoreError::Unreadable(what));
+        let committed = &self.key.committed;
+        if !committed.has_entries(&self.entries) {
+            return Err(refused("entry"));
+        }
+        let rows = self.entries.iter();
+        let entries: Vec<Entry> = rows
+            .map(|row| open_row(&self.report, identity, row))
+            .collect::<Result<_>>()?;
+        for Judged { reply, .. } in &self.replies {
+            let row = self.entries.iter().find(|row| row.id == reply.entry);
+            let is_so = |by: &String| row.is_some_and(|row| committed.has_approval(row, by));
+            if !reply.approved_by.as_ref().is_none_or(is_so) {
+                return Err(refused("approval"));
+            }
+        }
+        if !committed.has_recordings(&self.recordings) {
+            return Err(refused("recording"));
+        }
+        // The facts of a recording may be in an entry that this version cannot read: then it is not played.
+        let all_known = entries.iter().all(|entry| {
+            entry.address.kind != EntryKind::Recording || entry.body.known().is_some()
+        });
+        for row in &self.recordings {
+            let facts = facts(&entries, row);
+            let is_right = facts.map_or(!all_known, |facts| facts.step == row.step);
+            if row.state == RecordingState::Sealed && !is_right {
+                return Err(refused("recording"));
+            }
+        }
+        Ok(OpenReport {
+            report: self.report,
+            trail: self.trail,
+            recordings: in_order(self.recordings, &entries),
+            entries,
+            replies: self.replies,
+        })
+    }
 }
 
 fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entry> {
@@ -281,15 +339,42 @@ fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entr
     Ok(open_entry(&row.sealed, identity, &address).map_err(|_| refused())?)
 }
 
-/// Notes in the trail that somebody looked.
-pub(super) async fn note_opening(
+/// Notes in the trail that an inspector opened these reports, or `object` of one.
+///
+/// # Errors
+///
+/// When the database fails; then nothing may be shown.
+pub(super) async fn note_openings(
+    service: &Service,
+    inspector: &Inspector,
+    opened: &[&Report],
+    action: Action,
+    object: Option<Uuid>,
+) -> Result<()> {
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                for report in opened {
+                    note_opening(service, tx, inspector, report, action, object);
+                }
+                Ok(())
+            }
+            .scope_boxed()
+        })
+        .await
+}
+
+/// The same in a transaction.
+pub(super) fn note_opening(
     service: &Service,
     tx: &mut WriteTx,
     inspector: &Inspector,
     report: &Report,
     action: Action,
     object: Option<Uuid>,
-) -> Result<()> {
+) {
     let act = Act {
         actor: Some(inspector.name()),
         report: Some(report.id),
@@ -297,7 +382,6 @@ pub(super) async fn note_opening(
         ..Act::new(service.clock.line_now(), action)
     };
     audit::append(tx, &report.line, act);
-    Ok(())
 }
 
 /// What a sealed entry says of a recording.

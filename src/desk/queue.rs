@@ -11,6 +11,7 @@ use crate::store::reports::{self, Listed, Report};
 use crate::vault::action::Action;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use scoped_futures::ScopedFutureExt;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -44,20 +45,28 @@ pub struct Page {
 ///
 /// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
-    let lines = inspector.lines_named(service, filter.line.as_deref())?;
-    let mut tx = service.db.console.begin_read().await?;
-    let after = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
-        Some(cursor) => place(&mut tx, &lines, cursor).await?,
-        None => 0,
-    };
-    let wanted = Listed {
-        line: None,
-        status: filter.status,
-        assignee: filter.mine.then(|| inspector.id()),
-        after,
-        limit: i64::try_from(PAGE + 1).unwrap_or(i64::MAX),
-    };
-    let mut found = of_lines(&mut tx, &lines, wanted).await?;
+    let lines = &inspector.lines_named(service, filter.line.as_deref())?;
+    let mut found = service
+        .db
+        .console
+        .read(|tx| {
+            async move {
+                let after = match filter.cursor.as_deref().filter(|text| !text.is_empty()) {
+                    Some(cursor) => place(tx, lines, cursor).await?,
+                    None => 0,
+                };
+                let wanted = Listed {
+                    line: None,
+                    status: filter.status,
+                    assignee: filter.mine.then(|| inspector.id()),
+                    after,
+                    limit: i64::try_from(PAGE + 1).unwrap_or(i64::MAX),
+                };
+                of_lines(tx, lines, wanted).await
+            }
+            .scope_boxed()
+        })
+        .await?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     let next = found.last().filter(|_| more).map(cursor_after);
@@ -114,7 +123,7 @@ pub async fn longest_waiting(
     inspector: &Inspector,
     line: Option<&str>,
 ) -> Result<Option<Report>> {
-    let lines = inspector.lines_named(service, line)?;
+    let lines = &inspector.lines_named(service, line)?;
     let wanted = Listed {
         line: None,
         status: Some(Status::Queued),
@@ -122,8 +131,12 @@ pub async fn longest_waiting(
         after: 0,
         limit: 1,
     };
-    let mut tx = service.db.console.begin_read().await?;
-    Ok(of_lines(&mut tx, &lines, wanted).await?.pop())
+    Ok(service
+        .db
+        .console
+        .read(|tx| async move { of_lines(tx, lines, wanted).await }.scope_boxed())
+        .await?
+        .pop())
 }
 
 /// Names the last report of a page by line and reference: its number would tell how many calls other lines have had.
@@ -156,11 +169,17 @@ pub async fn trail(
     inspector: &Inspector,
     id: Uuid,
 ) -> Result<(Report, Vec<LinkRow>)> {
-    let mut tx = service.db.console.begin().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    let action = Action::TrailOpened;
-    note_opening(service, &mut tx, inspector, &report, action, None).await?;
-    let links = audit::of_report(&mut tx, &report.line, id).await?;
-    tx.commit().await?;
-    Ok((report, links))
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                let report = find(tx, inspector, id).await?;
+                note_opening(service, tx, inspector, &report, Action::TrailOpened, None);
+                let links = audit::of_report(tx, &report.line, id).await?;
+                Ok((report, links))
+            }
+            .scope_boxed()
+        })
+        .await
 }

@@ -1,8 +1,9 @@
 //! Replies to callers: written by one, approved by another, heard by whoever calls back with the receipt.
 
-use super::opened::{find, prove_key};
+use super::opened::{find, has_same_key, proven};
+use super::writing::sealed;
 use super::{DeskError, Inspector, Invalid, Result};
-use crate::filing::{NewEntry, add_entry_also};
+use crate::filing::add_sealed;
 use crate::report::entries::Body;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -10,6 +11,7 @@ use crate::store::{StoreError, replies, reports};
 use crate::trail::OfReport;
 use crate::vault::action::Action;
 use crate::vault::seal::Recipient;
+use scoped_futures::ScopedFutureExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -30,27 +32,35 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
     if text.chars().count() > LONGEST {
         return Err(DeskError::Invalid(Invalid::LongReply));
     }
-    let mut tx = service.db.console.begin().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    prove_key(&mut tx, inspector, &report).await?;
-    let receipts = reports::receipts(&mut tx, id)
-        .await?
-        .iter()
-        .map(|recipient| recipient.parse())
+    let report = &proven(service, inspector, id).await?;
+    let console = &service.db.console;
+    let receipts = console.read(|tx| async move { reports::receipts(tx, id).await }.scope_boxed());
+    let receipts = &receipts.await?;
+    let parsed = receipts.iter().map(|recipient| recipient.parse());
+    let to = parsed
         .collect::<std::result::Result<Vec<Recipient>, _>>()
         .map_err(|_| StoreError::Unreadable("receipt"))?;
-    if receipts.is_empty() {
+    if to.is_empty() {
         return Err(DeskError::NoReceipt);
     }
-    let new = NewEntry {
-        at: service.clock.line_now(),
-        by: Some(inspector.name()),
-        body: Body::Reply(text.into()),
-    };
-    let entry = add_entry_also(&mut tx, &report, new, &receipts).await?;
-    replies::insert(&mut tx, entry, id, inspector.id()).await?;
-    tx.commit().await?;
-    Ok(entry)
+    let at = service.clock.line_now();
+    let entry = &sealed(inspector, report, Body::Reply(text.into()), at, to).await?;
+    console
+        .write(|tx| {
+            async move {
+                let now = find(tx, inspector, id).await?;
+                has_same_key(report, &now)?;
+                // A receipt may have become shared, or have come, since the reply was sealed.
+                if reports::receipts(tx, id).await? != *receipts {
+                    return Err(DeskError::NoReceipt);
+                }
+                add_sealed(tx, &now, entry, at, Some(inspector.name())).await?;
+                replies::insert(tx, entry.id, id, inspector.id()).await?;
+                Ok(entry.id)
+            }
+            .scope_boxed()
+        })
+        .await
 }
 
 /// Approves a reply somebody else wrote: from now on whoever calls back hears it. One that is approved already stays
@@ -65,32 +75,41 @@ pub async fn approve(
     id: Uuid,
     entry: Uuid,
 ) -> Result<()> {
-    let mut tx = service.db.console.begin().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    prove_key(&mut tx, inspector, &report).await?;
-    let all = replies::of_report(&mut tx, id).await?;
-    let reply = all.iter().find(|reply| reply.entry == entry);
-    let reply = reply.ok_or(DeskError::Missing)?;
-    if reply.author == inspector.id() {
-        return Err(DeskError::OwnReply);
-    }
-    // What is approved is what was written: somebody may have put another entry in its place since it was shown.
-    reports::lock(&mut tx, id).await?;
-    let committed = OfReport::read(&mut tx, &report).await?;
-    let rows = reports::entries(&mut tx, id).await?;
-    let row = rows.iter().find(|row| row.id == entry);
-    let row = row
-        .filter(|row| committed.has_entry(row))
-        .ok_or(StoreError::Unreadable("entry"))?;
-    if replies::approve(&mut tx, entry, inspector.id()).await? {
-        let act = Act {
-            actor: Some(inspector.name()),
-            report: Some(id),
-            object: Some(entry),
-            digest: Some(Sha256::digest(&row.sealed).into()),
-            ..Act::new(service.clock.line_now(), Action::ReplyApproved)
-        };
-        audit::append(&mut tx, &report.line, act);
-    }
-    Ok(tx.commit().await?)
+    let proven = &proven(service, inspector, id).await?;
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                let report = find(tx, inspector, id).await?;
+                has_same_key(proven, &report)?;
+                let all = replies::of_report(tx, id).await?;
+                let reply = all.iter().find(|reply| reply.entry == entry);
+                let reply = reply.ok_or(DeskError::Missing)?;
+                if reply.author == inspector.id() {
+                    return Err(DeskError::OwnReply);
+                }
+                // What is approved is what was written: another entry may have been put in its place since it was shown.
+                reports::lock(tx, id).await?;
+                let committed = OfReport::read(tx, &report).await?;
+                let rows = reports::entries(tx, id).await?;
+                let row = rows.iter().find(|row| row.id == entry);
+                let row = row
+                    .filter(|row| committed.has_entry(row))
+                    .ok_or(StoreError::Unreadable("entry"))?;
+                if replies::approve(tx, entry, inspector.id()).await? {
+                    let act = Act {
+                        actor: Some(inspector.name()),
+                        report: Some(id),
+                        object: Some(entry),
+                        digest: Some(Sha256::digest(&row.sealed).into()),
+                        ..Act::new(service.clock.line_now(), Action::ReplyApproved)
+                    };
+                    audit::append(tx, &report.line, act);
+                }
+                Ok(())
+            }
+            .scope_boxed()
+        })
+        .await
 }

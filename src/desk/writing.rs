@@ -1,12 +1,16 @@
 //! What inspectors write: notes and classifications.
 
-use super::opened::{find, find_locked, prove_key};
-use super::{DeskError, Inspector, Invalid, Result};
-use crate::filing::{NewEntry, add_entry};
+use super::opened::{find, find_locked, has_same_key, proven};
+use super::{DeskError, Inspector, Invalid, Result, off_thread};
+use crate::filing::{NewEntry, add_sealed, seal};
 use crate::report::classification::Classification;
 use crate::report::entries::Body;
 use crate::report::status::Status;
 use crate::service::Service;
+use crate::store::reports::{EntryRow, Report};
+use crate::vault::seal::Recipient;
+use chrono::{DateTime, Utc};
+use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
 /// The longest note, in characters.
@@ -38,9 +42,9 @@ pub async fn classify(
     id: Uuid,
     classification: &Classification,
 ) -> Result<Uuid> {
-    let mut tx = service.db.console.begin_read().await?;
-    let report = find(&mut tx, inspector, id).await?;
-    drop(tx);
+    let console = &service.db.console;
+    let report = console.read(|tx| async move { find(tx, inspector, id).await }.scope_boxed());
+    let report = report.await?;
     let line = service
         .config
         .line(&report.line)
@@ -53,19 +57,40 @@ pub async fn classify(
 }
 
 async fn add(service: &Service, inspector: &Inspector, id: Uuid, body: Body) -> Result<Uuid> {
-    let mut tx = service.db.console.begin().await?;
-    let report = find_locked(&mut tx, inspector, id).await?;
-    let closed = report.status == Some(Status::Closed);
-    if matches!(body, Body::Classification(_)) && closed {
-        return Err(DeskError::Closed);
-    }
-    let new = NewEntry {
-        at: service.clock.line_now(),
-        by: Some(inspector.name()),
-        body,
-    };
-    prove_key(&mut tx, inspector, &report).await?;
-    let entry = add_entry(&mut tx, &report, new).await?;
-    tx.commit().await?;
-    Ok(entry)
+    let is_classification = matches!(body, Body::Classification(_));
+    let report = &proven(service, inspector, id).await?;
+    let at = service.clock.line_now();
+    let entry = &sealed(inspector, report, body, at, Vec::new()).await?;
+    service
+        .db
+        .console
+        .write(|tx| {
+            async move {
+                let now = find_locked(tx, inspector, id).await?;
+                has_same_key(report, &now)?;
+                if is_classification && now.status == Some(Status::Closed) {
+                    return Err(DeskError::Closed);
+                }
+                add_sealed(tx, report, entry, at, Some(inspector.name())).await?;
+                Ok(entry.id)
+            }
+            .scope_boxed()
+        })
+        .await
+}
+
+/// Seals an entry that an inspector writes to a report's key, and to these others.
+pub(super) async fn sealed(
+    inspector: &Inspector,
+    report: &Report,
+    body: Body,
+    at: DateTime<Utc>,
+    also: Vec<Recipient>,
+) -> Result<EntryRow> {
+    let (report, by) = (report.clone(), inspector.name().to_owned());
+    off_thread(move || {
+        let by = Some(by.as_str());
+        Ok(seal(&report, NewEntry { at, by, body }, &also)?)
+    })
+    .await
 }

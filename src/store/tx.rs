@@ -9,6 +9,7 @@
 use super::{ACQUIRE, Db, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
+use scoped_futures::ScopedBoxFuture;
 use sqlx::Transaction;
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
@@ -76,6 +77,10 @@ impl ReadTx {
     }
 }
 
+/// What a closure returns: `async move { … }.scope_boxed()`. It may borrow from its transaction and from its surroundings. (An
+/// async closure could not be shown to be `Send`: <https://github.com/rust-lang/rust/issues/110338>.)
+pub type Work<'env, 'tx, T, E> = ScopedBoxFuture<'env, 'tx, std::result::Result<T, E>>;
+
 /// An error of a closure, which may be the database's.
 pub trait HoldsStoreError: From<StoreError> {
     /// The error of the database, if it is one.
@@ -94,10 +99,14 @@ impl Db {
     /// # Errors
     ///
     /// That of the closure, or the database's.
-    pub async fn read<T, E: HoldsStoreError>(
+    pub async fn read<'env, T, E>(
         &self,
-        mut work: impl AsyncFnMut(&mut ReadTx) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
+        mut work: impl for<'tx> FnMut(&'tx mut ReadTx) -> Work<'env, 'tx, T, E> + Send,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'env,
+        E: HoldsStoreError + Send + 'env,
+    {
         let mut tries = 1;
         loop {
             let mut tx = self.begin_read().await?;
@@ -114,10 +123,14 @@ impl Db {
     /// # Errors
     ///
     /// That of the closure, or the database's; then nothing was changed.
-    pub async fn write<T, E: HoldsStoreError>(
+    pub async fn write<'env, T, E>(
         &self,
-        mut work: impl AsyncFnMut(&mut WriteTx) -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
+        mut work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'env,
+        E: HoldsStoreError + Send + 'env,
+    {
         let mut tries = 1;
         loop {
             let mut tx = self.begin().await?;
