@@ -76,9 +76,11 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         }
         match look(&service).await {
             Ok(()) => broken = false,
-            Err(error) if broken => tracing::debug!(%error, "still nobody can follow what changes"),
+            Err(error) if broken => {
+                tracing::debug!(%error, "live updates still paused: audit heads cannot be read")
+            }
             Err(error) => {
-                tracing::error!(%error, "nobody can follow what changes");
+                tracing::error!(%error, "live updates paused: audit heads cannot be read");
                 broken = true;
             }
         }

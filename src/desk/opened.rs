@@ -307,14 +307,8 @@ impl Sealed {
         if !committed.has_recordings(&self.recordings) {
             return Err(refused("recording"));
         }
-        // The facts of a recording may be in an entry that this version cannot read: then it is not played.
-        let all_known = entries.iter().all(|entry| {
-            entry.address.kind != EntryKind::Recording || entry.body.known().is_some()
-        });
         for row in &self.recordings {
-            let facts = facts(&entries, row);
-            let is_right = facts.map_or(!all_known, |facts| facts.step == row.step);
-            if row.state == RecordingState::Sealed && !is_right {
+            if row.state == RecordingState::Sealed && !is_named(&entries, row.id, row.step) {
                 return Err(refused("recording"));
             }
         }
@@ -385,11 +379,22 @@ pub(super) fn note_opening(
 }
 
 /// What a sealed entry says of a recording.
-fn facts<'a>(entries: &'a [Entry], row: &RecordingRow) -> Option<&'a RecordingBody> {
+fn facts(entries: &[Entry], recording: Uuid) -> Option<&RecordingBody> {
     entries.iter().find_map(|entry| match entry.body.known()? {
-        Body::Recording(facts) if facts.recording == row.id => Some(facts),
+        Body::Recording(facts) if facts.recording == recording => Some(facts),
         _ => None,
     })
+}
+
+/// True if a sealed entry names the recording and the step that recorded it. Also true if the entry that does may be one
+/// that this version cannot read; such a recording is not played, as its length is not known.
+fn is_named(entries: &[Entry], recording: Uuid, step: i32) -> bool {
+    match facts(entries, recording) {
+        Some(facts) => facts.step == step,
+        None => entries.iter().any(|entry| {
+            entry.address.kind == EntryKind::Recording && entry.body.known().is_none()
+        }),
+    }
 }
 
 /// Does a sealed entry say that what this step recorded was said again?
@@ -407,7 +412,7 @@ fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
         .filter(|row| row.state != RecordingState::Absent)
         .enumerate()
         .map(|(i, row)| {
-            let facts = facts(entries, &row);
+            let facts = facts(entries, row.id);
             Spoken {
                 n: i + 1,
                 bytes: facts.map(|facts| facts.bytes),
@@ -422,4 +427,54 @@ fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
         .collect();
     spoken.sort_by_key(|recording| (recording.replaced, recording.n));
     spoken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::random_id;
+    use crate::report::entries::Content;
+    use serde_json::value::RawValue;
+
+    fn entry(kind: EntryKind, body: Content) -> Entry {
+        Entry {
+            address: Address {
+                line: "fcg-5".into(),
+                report: random_id(),
+                entry: random_id(),
+                kind,
+            },
+            at: chrono::DateTime::UNIX_EPOCH,
+            by: None,
+            body,
+        }
+    }
+
+    #[test]
+    fn a_recording_is_one_that_an_entry_names_or_may_name() {
+        let id = random_id();
+        let named = Body::Recording(RecordingBody {
+            recording: id,
+            step: 2,
+            bytes: 1,
+            sha256: String::new(),
+            milliseconds: None,
+            r#type: "audio/wav".into(),
+            peaks: String::new(),
+        });
+        let json = RawValue::from_string("{}".into()).unwrap();
+        let later = Content::Unknown { version: 2, json };
+        let mut entries = vec![entry(EntryKind::Note, later.clone())];
+        assert!(!is_named(&entries, id, 2), "a note names none");
+        entries.push(entry(EntryKind::Recording, named.into()));
+        assert!(is_named(&entries, id, 2));
+        assert!(!is_named(&entries, id, 3), "another step");
+        assert!(!is_named(&entries, random_id(), 2));
+        entries.push(entry(EntryKind::Recording, later));
+        assert!(!is_named(&entries, id, 3), "another step");
+        assert!(
+            is_named(&entries, random_id(), 2),
+            "the later one may name it"
+        );
+    }
 }

@@ -44,6 +44,8 @@ on_both! {
         let trail = desk.get(&format!("{at}/trail")).await.ok();
         assert!(trail.contains("通话结束"), "{trail}");
         line.idle().await;
+        let page = desk.get(&at).await.ok();
+        assert!(page.contains("与值班人员通话"), "how far the caller got: {page}");
         let verified = line.cli(&["audit", "verify"]).await;
         assert!(verified.status.success(), "{}", crate::support::wrote(&verified));
     }
