@@ -17,12 +17,11 @@ use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
 use crate::store::{Db, StoreError};
 use crate::vault::passwords::{self, Password};
-use crate::vault::seal::{Identity, open_identity};
+use crate::vault::seal::Identity;
 use crate::vault::session::Token;
 use chrono::{DateTime, TimeDelta, Utc};
 use limits::Try;
 use std::net::IpAddr;
-use uuid::Uuid;
 
 /// How long a session lasts without a request.
 pub const IDLE: TimeDelta = TimeDelta::minutes(30);
@@ -343,25 +342,4 @@ fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
         || now - session.created_at > LONGEST
         || session.seen_at - now > AHEAD
         || session.created_at - now > AHEAD
-}
-
-/// The line keys a member holds, open: id, line, key.
-///
-/// # Errors
-///
-/// When the database fails, or a grant does not open with the member's key.
-pub async fn line_keys(
-    tx: &mut crate::store::Tx,
-    who: Uuid,
-    identity: &Identity,
-) -> Result<Vec<(Uuid, String, Identity)>, StoreError> {
-    members::grants(tx, who)
-        .await?
-        .into_iter()
-        .map(|grant| {
-            let key = open_identity(&grant.sealed, identity)
-                .map_err(|_| StoreError::Unreadable("grant"))?;
-            Ok((grant.line_key, grant.line, key))
-        })
-        .collect()
 }

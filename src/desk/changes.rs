@@ -8,7 +8,7 @@ use crate::login::Role;
 use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// How long a change is shown, in line time.
 const SHOWN: TimeDelta = TimeDelta::days(7);
@@ -36,7 +36,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
     if inspector.role() != Role::Lead {
         return Ok(Changes::default());
     }
-    let since = service.clock.line_now() - SHOWN;
+    let since = shown_since(service.clock.line_now());
     let mut tx = service.db.console.read().await?;
     let after = rows::seen_up_to(&mut tx, inspector.id(), &line.id).await?;
     let links = audit::of_members(&mut tx, &line.id, after, since).await?;
@@ -54,6 +54,11 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         links: shown,
         more: later.len(),
     })
+}
+
+/// From when on changes are shown.
+pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - SHOWN
 }
 
 /// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.

@@ -11,6 +11,7 @@
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
 //! | [`replies`] | what callers are answered |
+//! | [`attention`] | of which lines every page tells |
 //! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
 //! | [`team`] | members and their lines |
 //! | [`changes`] | what changed about them, shown to leads |
@@ -18,8 +19,10 @@
 //! | [`per_session`] | what one session may have open at once |
 
 pub mod abandoned;
+pub mod attention;
 pub mod changes;
 pub mod flood;
+mod held;
 pub mod live;
 pub mod moves;
 pub mod opened;
@@ -30,14 +33,18 @@ pub mod standing;
 pub mod team;
 pub mod writing;
 
+pub use held::HeldLines;
+
 use crate::line::Line;
 use crate::login::{self, Authenticated, Role, Use};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
-use crate::store::StoreError;
-use crate::store::members::Member;
-use crate::vault::seal::Identity;
+use crate::store::members::{self, Member};
+use crate::store::{StoreError, Tx};
+use crate::vault::seal::{Identity, open_identity};
 use crate::vault::session::Token;
+use held::Held;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Why something was not done. The texts are for whoever asked, and repeat nothing of what was sent.
@@ -174,14 +181,14 @@ pub enum Invalid {
 /// What these functions return.
 pub type Result<T> = std::result::Result<T, DeskError>;
 
-/// Somebody who is logged in and works on reports, with the line keys they hold.
+/// Somebody who is logged in and works on reports, and the lines whose keys they hold.
 pub struct Inspector {
     who: Authenticated,
-    keys: Vec<(Uuid, String, Identity)>,
+    held: Arc<Held>,
 }
 
 impl Inspector {
-    /// Who a token belongs to, with their line keys open.
+    /// Who a token belongs to, with their lines.
     ///
     /// # Errors
     ///
@@ -194,8 +201,8 @@ impl Inspector {
             return Err(DeskError::NotForThisRole);
         }
         let mut tx = service.db.console.read().await?;
-        let keys = login::line_keys(&mut tx, who.member.id, &who.identity).await?;
-        Ok(Self { who, keys })
+        let held = held::of(service, &mut tx, who.member.id, &who.identity).await?;
+        Ok(Self { who, held })
     }
 
     /// Their name.
@@ -228,18 +235,34 @@ impl Inspector {
 
     /// May they see everything of this line?
     pub fn has_line(&self, line: &str) -> bool {
-        self.keys.iter().any(|(_, own, _)| own == line)
+        self.held.has_line(line)
+    }
+
+    /// The private half of a line key they hold; none when they do not hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or the grant does not open with their key.
+    async fn line_key(
+        &self,
+        tx: &mut Tx,
+        line_key: Uuid,
+    ) -> std::result::Result<Option<Identity>, StoreError> {
+        if !self.held.has_key(line_key) {
+            return Ok(None);
+        }
+        let sealed = members::grant(tx, line_key, self.id()).await?;
+        let opened = sealed.map(|sealed| open_identity(&sealed, &self.who.identity));
+        opened
+            .transpose()
+            .map_err(|_| StoreError::Unreadable("grant"))
     }
 
     /// The lines they may see, each once, in the order of the configuration.
     pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
-        service
-            .config
-            .lines
-            .iter()
-            .map(|entry| &entry.line)
-            .filter(|line| self.has_line(&line.id))
-            .collect()
+        let lines = &service.config.lines;
+        let places = self.held.places().iter();
+        places.map(|place| &lines[*place].line).collect()
     }
 
     /// The one line they name, or all of theirs.
@@ -252,13 +275,11 @@ impl Inspector {
         service: &'a Service,
         named: Option<&str>,
     ) -> Result<Vec<&'a Line>> {
-        let mut lines = self.lines(service);
-        if let Some(wanted) = named.filter(|named| !named.is_empty()) {
-            lines.retain(|line| line.id == wanted);
-            if lines.is_empty() {
-                return Err(DeskError::Missing);
-            }
-        }
-        Ok(lines)
+        let Some(wanted) = named.filter(|named| !named.is_empty()) else {
+            return Ok(self.lines(service));
+        };
+        let line = service.config.line(wanted);
+        let line = line.filter(|line| self.has_line(&line.id));
+        Ok(vec![line.ok_or(DeskError::Missing)?])
     }
 }

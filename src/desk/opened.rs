@@ -200,9 +200,8 @@ async fn report_key(tx: &mut Tx, inspector: &Inspector, report: &Report) -> Resu
         return Err(refused().into());
     }
     for key in keys {
-        let held = inspector.keys.iter().find(|(id, ..)| *id == key.sealed_to);
-        if let Some((_, _, line_key)) = held {
-            let identity = open_identity(&key.sealed, line_key).map_err(|_| refused())?;
+        if let Some(line_key) = inspector.line_key(tx, key.sealed_to).await? {
+            let identity = open_identity(&key.sealed, &line_key).map_err(|_| refused())?;
             let is_it = committed.has_key(report, &key)
                 && identity.recipient().to_string() == report.recipient;
             if !is_it {

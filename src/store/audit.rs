@@ -58,6 +58,7 @@ statements! {
         'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') ORDER BY seq LIMIT 1000";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
+    TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
 }
 
@@ -232,6 +233,19 @@ pub async fn end(tx: &mut Tx, line: &str) -> Result<i64> {
 /// The number of the last link of every line that has a trail.
 pub async fn heads(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
+}
+
+/// The same of these lines.
+pub async fn heads_of(tx: &mut Tx, lines: &[&str]) -> Result<Vec<(String, i64)>> {
+    let asked = Rows::new(HEADS_OF).text(lines.iter().map(|line| Some((*line).to_owned())));
+    let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, "").await?;
+    Ok(rows.into_iter().map(|(line, seq, _)| (line, seq)).collect())
+}
+
+/// How many links all trails have.
+pub async fn total(tx: &mut Tx) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, TOTAL, fetch_optional)?;
+    Ok(found.map_or(0, |(total,)| total))
 }
 
 /// Every line that has a trail.
