@@ -181,6 +181,8 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_by_addition ON calls (addition_to) WHERE addition_to IS NOT NULL;
 CREATE INDEX calls_running ON calls (line) WHERE NOT ended;
+-- Whether a caller of the queue's reports speaks with the roster: Postgres would read all calls for it.
+CREATE INDEX calls_at_duty ON calls (report) WHERE at_duty;
 CREATE INDEX calls_with_caller ON calls (report) WHERE addition_caller IS NOT NULL;
 
 CREATE TABLE steps (
