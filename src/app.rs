@@ -182,6 +182,7 @@ pub async fn build_with(
         guesses: Guesses::default(),
         batches: Batches::default(),
         line_keys: LineKeys::default(),
+        held_lines: desk::HeldLines::default(),
         take_fetches: Fetches::default(),
         live: Live::default(),
         per_session: Arc::default(),

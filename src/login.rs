@@ -15,16 +15,15 @@ use crate::members::rights;
 use crate::security_log;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::members::{self, Grant, Member, Session};
+use crate::store::members::{self, Member, Session};
 use crate::store::{Db, StoreError};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
-use crate::vault::seal::{Identity, open_identity};
+use crate::vault::seal::Identity;
 use crate::vault::session::Token;
 use chrono::{DateTime, TimeDelta, Utc};
 use limits::Try;
 use std::net::IpAddr;
-use uuid::Uuid;
 
 /// How long a session lasts without a request.
 pub const IDLE: TimeDelta = TimeDelta::minutes(30);
@@ -296,21 +295,4 @@ fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
         || now - session.created_at > LONGEST
         || session.seen_at - now > AHEAD
         || session.created_at - now > AHEAD
-}
-
-/// Opens the line keys that a member was granted: id, line, key. Blocks.
-///
-/// # Errors
-///
-/// When a grant does not open with the member's key.
-pub fn line_keys(
-    grants: Vec<Grant>,
-    identity: &Identity,
-) -> Result<Vec<(Uuid, String, Identity)>, StoreError> {
-    let open = |grant: Grant| {
-        let key =
-            open_identity(&grant.sealed, identity).map_err(|_| StoreError::Unreadable("grant"))?;
-        Ok((grant.line_key, grant.line, key))
-    };
-    grants.into_iter().map(open).collect()
 }

@@ -53,6 +53,8 @@ pub struct Service {
     pub batches: crate::conduct::Batches,
     /// The lines' public keys.
     pub line_keys: crate::conduct::LineKeys,
+    /// The lines that members work on.
+    pub held_lines: crate::desk::HeldLines,
     /// Bounds how often the address of a take is fetched.
     pub take_fetches: crate::conduct::Fetches,
     /// Tells pages what changes.

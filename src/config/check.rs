@@ -15,10 +15,11 @@ use super::{
 };
 use super::{keys, shape};
 use crate::hidden::Hidden;
+use crate::line::calendar::Calendar;
 use crate::line::number::NumberIndex;
 use serde::Deserialize;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
         source,
         folder,
         errors: RefCell::new(errors),
+        calendars: RefCell::default(),
     };
     let config = checker.config(&file);
     ConfigErrors::check(checker.errors.into_inner())?;
@@ -63,6 +65,8 @@ pub(super) struct Checker<'a> {
     pub folder: &'a Path,
     /// What is wrong so far.
     errors: RefCell<Vec<ConfigError>>,
+    /// The calendar files read so far, by the path as written; none where one is wrong, which has been told.
+    calendars: RefCell<HashMap<String, Option<Calendar>>>,
 }
 
 impl Checker<'_> {

@@ -7,6 +7,7 @@
 use super::error::{ConfigError, Source};
 use super::keys::{Key, Shape};
 use super::mend;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
@@ -16,8 +17,10 @@ use toml::de::{DeArray, DeTable, DeValue};
 const MOST_UNREADABLE: usize = 20;
 
 /// A document without the lines that are not TOML: blanks stand in their place, so that everything else is where it was.
-pub(super) struct Readable {
+pub(super) struct Readable<'s> {
     text: String,
+    /// The document itself, when nothing had to be taken out, until it is read.
+    whole: Cell<Option<Spanned<DeTable<'s>>>>,
     errors: Vec<ConfigError>,
     /// The keys on the lines that were taken out: they are not missing.
     keys: BTreeSet<String>,
@@ -26,13 +29,19 @@ pub(super) struct Readable {
 }
 
 /// Takes out of a document what is not TOML, line by line.
-pub(super) fn readable(source: &Source<'_>) -> Readable {
+pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
+    let whole = DeTable::parse(source.text).ok();
+    let found = whole.is_some();
     let mut readable = Readable {
         text: source.text.to_owned(),
+        whole: Cell::new(whole),
         errors: Vec::new(),
         keys: BTreeSet::new(),
         beyond_repair: false,
     };
+    if found {
+        return readable;
+    }
     while let Err(error) = DeTable::parse(&readable.text) {
         let span = error.span().unwrap_or(0..0);
         let range = source.line_range(&span);
@@ -118,7 +127,7 @@ fn key_on(line: &str) -> Option<&str> {
     (right && !key.is_empty()).then_some(key)
 }
 
-impl Readable {
+impl<'s> Readable<'s> {
     /// Reads the document: what is left of it once everything wrong is taken out, and what is wrong, in no order.
     pub fn read(
         &self,
@@ -149,7 +158,9 @@ impl Readable {
             errors: self.errors.clone(),
             unread_keys: self.keys.clone(),
         };
-        let parsed = DeTable::parse(&self.text).ok();
+        // Parsing takes the most time of reading a long configuration.
+        let whole: Option<Spanned<DeTable<'a>>> = self.whole.take();
+        let parsed = whole.or_else(|| DeTable::parse(&self.text).ok());
         let parsed = parsed.filter(|_| !self.beyond_repair);
         let Some(table) = parsed else {
             return (Spanned::new(0..0, DeTable::new()), walk.errors);

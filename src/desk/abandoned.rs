@@ -8,7 +8,6 @@ use crate::store::reports::{self, Report};
 use crate::store::{ReadTx, StoreError, hours};
 use crate::vault::action::Action;
 use scoped_futures::ScopedFutureExt;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// Calls a page has at most: each is opened, and each opening is in the trail.
@@ -50,7 +49,7 @@ pub async fn list(
             let (found, next) = page(tx, lines, cursor).await?;
             let mut sealed = Vec::new();
             for report in found {
-                let read = Sealed::read(tx, report.clone()).await;
+                let read = Sealed::read(tx, inspector, report.clone()).await;
                 sealed.push(or_damaged(read, report)?);
             }
             Ok::<_, DeskError>((sealed, next))
@@ -58,11 +57,11 @@ pub async fn list(
         .scope_boxed()
     });
     let (sealed, next) = read.await?;
-    let keys = Arc::clone(&inspector.keys);
+    let own = inspector.identity().clone();
     let open = move |sealed: std::result::Result<Sealed, Report>| match sealed {
         Ok(sealed) => {
             let report = sealed.report.clone();
-            Ok(match or_damaged(sealed.open(&keys), report)? {
+            Ok(match or_damaged(sealed.open(&own), report)? {
                 Ok(open) => AbandonedCall::Open(open),
                 Err(report) => AbandonedCall::Damaged(report),
             })

@@ -9,7 +9,7 @@ use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
 use crate::vault::action::Action;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 
 /// How long a change is shown, in line time.
@@ -38,7 +38,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
     if inspector.role() != Role::Lead {
         return Ok(Changes::default());
     }
-    let since = service.clock.line_now() - SHOWN;
+    let since = shown_since(service.clock.line_now());
     let links = service
         .db
         .console
@@ -64,6 +64,11 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         links: shown,
         more: later.len(),
     })
+}
+
+/// From when on changes are shown.
+pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - SHOWN
 }
 
 /// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.

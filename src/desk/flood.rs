@@ -32,7 +32,7 @@ impl Recent {
 
     /// What the hours of a line say. They may go further back.
     fn of(rows: &[HourRow], now: DateTime<Utc>) -> Self {
-        let from = hour(now) - TimeDelta::hours(1);
+        let from = recent_since(now);
         let first = first_day(now);
         let (recent, before): (Vec<HourRow>, Vec<HourRow>) =
             rows.iter().partition(|row| row.hour >= from);
@@ -51,8 +51,13 @@ impl Recent {
     }
 }
 
+/// From when on calls are recent.
+pub(super) fn recent_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    hour(now) - TimeDelta::hours(1)
+}
+
 fn first_day(now: DateTime<Utc>) -> DateTime<Utc> {
-    hour(now) - TimeDelta::hours(1) - TimeDelta::days(DAYS)
+    recent_since(now) - TimeDelta::days(DAYS)
 }
 
 /// The calls of a line's last hours.

@@ -11,6 +11,7 @@
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
 //! | [`replies`] | what callers are answered |
+//! | [`attention`] | of which lines every page tells |
 //! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
 //! | [`team`] | members and their lines |
 //! | [`changes`] | what changed about them, shown to leads |
@@ -18,8 +19,10 @@
 //! | [`per_session`] | what one session may have open at once |
 
 pub mod abandoned;
+pub mod attention;
 pub mod changes;
 pub mod flood;
+mod held;
 pub mod live;
 pub mod moves;
 pub mod opened;
@@ -30,15 +33,17 @@ pub mod standing;
 pub mod team;
 pub mod writing;
 
+pub use held::HeldLines;
+
 use crate::line::Line;
 use crate::login::{self, Authenticated, Role, Use};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
 use crate::store::members::{self, Member};
-use crate::store::{HoldsStoreError, StoreError};
+use crate::store::{HoldsStoreError, ReadTx, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::Token;
-use scoped_futures::ScopedFutureExt;
+use held::Held;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -193,17 +198,14 @@ async fn off_thread<T: Send + 'static>(
 /// What these functions return.
 pub type Result<T> = std::result::Result<T, DeskError>;
 
-/// Somebody who is logged in and works on reports, with the line keys they hold.
+/// Somebody who is logged in and works on reports, and the lines whose keys they hold.
 pub struct Inspector {
     who: Authenticated,
-    keys: LineKeys,
+    held: Arc<Held>,
 }
 
-/// Line keys that a member holds: the id of the key, its line, and the key itself.
-type LineKeys = Arc<[(Uuid, String, Identity)]>;
-
 impl Inspector {
-    /// Who a token belongs to, with their line keys open.
+    /// Who a token belongs to, with their lines.
     ///
     /// # Errors
     ///
@@ -215,14 +217,8 @@ impl Inspector {
         if !who.member.role.works_on_reports() {
             return Err(DeskError::NotForThisRole);
         }
-        let console = &service.db.console;
-        let grants = console
-            .read(|tx| async move { members::grants(tx, who.member.id).await }.scope_boxed());
-        let grants = grants.await?;
-        let identity = who.identity.clone();
-        let keys = off_thread(move || Ok(login::line_keys(grants, &identity)?)).await?;
-        let keys = keys.into();
-        Ok(Self { who, keys })
+        let held = held::of(service, who.member.id, &who.identity).await?;
+        Ok(Self { who, held })
     }
 
     /// Their name.
@@ -255,18 +251,30 @@ impl Inspector {
 
     /// May they see everything of this line?
     pub fn has_line(&self, line: &str) -> bool {
-        self.keys.iter().any(|(_, own, _)| own == line)
+        self.held.has_line(line)
+    }
+
+    /// The private half of a line key, sealed to them; none when they do not hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    async fn granted(
+        &self,
+        tx: &mut ReadTx,
+        line_key: Uuid,
+    ) -> std::result::Result<Option<Vec<u8>>, StoreError> {
+        match self.held.has_key(line_key) {
+            true => members::grant(tx, line_key, self.id()).await,
+            false => Ok(None),
+        }
     }
 
     /// The lines they may see, each once, in the order of the configuration.
     pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
-        service
-            .config
-            .lines
-            .iter()
-            .map(|entry| &entry.line)
-            .filter(|line| self.has_line(&line.id))
-            .collect()
+        let lines = &service.config.lines;
+        let places = self.held.places().iter();
+        places.map(|place| &lines[*place].line).collect()
     }
 
     /// The one line they name, or all of theirs.
@@ -279,13 +287,11 @@ impl Inspector {
         service: &'a Service,
         named: Option<&str>,
     ) -> Result<Vec<&'a Line>> {
-        let mut lines = self.lines(service);
-        if let Some(wanted) = named.filter(|named| !named.is_empty()) {
-            lines.retain(|line| line.id == wanted);
-            if lines.is_empty() {
-                return Err(DeskError::Missing);
-            }
-        }
-        Ok(lines)
+        let Some(wanted) = named.filter(|named| !named.is_empty()) else {
+            return Ok(self.lines(service));
+        };
+        let line = service.config.line(wanted);
+        let line = line.filter(|line| self.has_line(&line.id));
+        Ok(vec![line.ok_or(DeskError::Missing)?])
     }
 }

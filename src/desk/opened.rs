@@ -1,6 +1,6 @@
 //! Opening a report: the one place where what callers said becomes readable.
 
-use super::{DeskError, Inspector, LineKeys, Result, off_thread};
+use super::{DeskError, Inspector, Result, off_thread};
 use crate::members::confirming::{self, Judged};
 use crate::report::entries::{Body, RecordingBody};
 use crate::service::Service;
@@ -17,7 +17,6 @@ use crate::vault::seal::{Identity, open_identity};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use scoped_futures::ScopedFutureExt;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A report, open.
@@ -57,8 +56,8 @@ pub struct Spoken {
 /// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
     let sealed = Sealed::of(service, inspector, id).await?;
-    let keys = Arc::clone(&inspector.keys);
-    let open = off_thread(move || sealed.open(&keys)).await?;
+    let own = inspector.identity().clone();
+    let open = off_thread(move || sealed.open(&own)).await?;
     let opened = [&open.report];
     note_openings(service, inspector, &opened, Action::ReportOpened, None).await?;
     Ok(open)
@@ -89,14 +88,14 @@ pub async fn recording(
         async move {
             let report = find(tx, inspector, id).await?;
             let blobs = blobs::of_report(tx, report.id).await?;
-            Ok::<_, DeskError>((Sealed::read(tx, report).await?, blobs))
+            Ok::<_, DeskError>((Sealed::read(tx, inspector, report).await?, blobs))
         }
         .scope_boxed()
     });
     let (sealed, blobs) = read.await?;
-    let keys = Arc::clone(&inspector.keys);
+    let own = inspector.identity().clone();
     off_thread(move || {
-        let identity = sealed.key.open(&sealed.report, &keys)?;
+        let identity = sealed.key.open(&sealed.report, &own)?;
         let committed = sealed.key.committed.clone();
         let open = sealed.open_with(&identity)?;
         let is_it =
@@ -182,14 +181,14 @@ pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -
     let read = console.read(|tx| {
         async move {
             let report = find(tx, inspector, id).await?;
-            Ok::<_, DeskError>((SealedKey::read(tx, &report).await?, report))
+            Ok::<_, DeskError>((SealedKey::read(tx, inspector, &report).await?, report))
         }
         .scope_boxed()
     });
     let (key, report) = read.await?;
-    let keys = Arc::clone(&inspector.keys);
+    let own = inspector.identity().clone();
     off_thread(move || {
-        key.open(&report, &keys)?;
+        key.open(&report, &own)?;
         Ok(report)
     })
     .await
@@ -206,34 +205,46 @@ pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
 /// A report's key as it is stored, and what the trail committed to.
 struct SealedKey {
     committed: OfReport,
-    rows: Vec<ReportKeyRow>,
+    /// The report's key, sealed to a line key that the inspector holds.
+    row: ReportKeyRow,
+    /// That line key, sealed to the inspector.
+    line_key: Vec<u8>,
 }
 
 impl SealedKey {
-    async fn read(tx: &mut ReadTx, report: &Report) -> Result<Self> {
-        Ok(Self {
-            committed: OfReport::read(tx, report).await?,
-            rows: reports::keys(tx, report.id).await?,
-        })
-    }
-
-    /// Opens it with a line key the member holds. It must be the one the trail committed to, and fit the public half that
-    /// entries are sealed to. Blocks.
-    fn open(&self, report: &Report, keys: &LineKeys) -> Result<Identity> {
-        let refused = || StoreError::Unreadable("report key");
-        if self.rows.is_empty() {
-            return Err(refused().into());
+    async fn read(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<Self> {
+        let committed = OfReport::read(tx, report).await?;
+        let rows = reports::keys(tx, report.id).await?;
+        if rows.is_empty() {
+            return Err(StoreError::Unreadable("report key").into());
         }
-        for row in &self.rows {
-            let held = keys.iter().find(|(id, ..)| *id == row.sealed_to);
-            if let Some((_, _, line_key)) = held {
-                let identity = open_identity(&row.sealed, line_key).map_err(|_| refused())?;
-                let is_it = self.committed.has_key(report, row)
-                    && identity.recipient().to_string() == report.recipient;
-                return is_it.then_some(identity).ok_or(refused().into());
+        for row in rows {
+            if let Some(line_key) = inspector.granted(tx, row.sealed_to).await? {
+                return Ok(Self {
+                    committed,
+                    row,
+                    line_key,
+                });
             }
         }
         Err(DeskError::Missing)
+    }
+
+    /// Opens it with the member's own key. It must be the one the trail committed to, and fit the public half that entries are
+    /// sealed to. Blocks.
+    fn open(&self, report: &Report, own: &Identity) -> Result<Identity> {
+        let line_key = open_identity(&self.line_key, own);
+        let line_key = line_key.map_err(|_| StoreError::Unreadable("grant"))?;
+        let refused = StoreError::Unreadable("report key");
+        match open_identity(&self.row.sealed, &line_key) {
+            Ok(identity)
+                if self.committed.has_key(report, &self.row)
+                    && identity.recipient().to_string() == report.recipient =>
+            {
+                Ok(identity)
+            }
+            _ => Err(refused.into()),
+        }
     }
 }
 
@@ -253,7 +264,7 @@ impl Sealed {
         let read = console.read(|tx| {
             async move {
                 let report = find(tx, inspector, id).await?;
-                Self::read(tx, report).await
+                Self::read(tx, inspector, report).await
             }
             .scope_boxed()
         });
@@ -265,10 +276,14 @@ impl Sealed {
     /// # Errors
     ///
     /// When the database fails, or holds what cannot be read.
-    pub(super) async fn read(tx: &mut ReadTx, report: Report) -> Result<Self> {
+    pub(super) async fn read(
+        tx: &mut ReadTx,
+        inspector: &Inspector,
+        report: Report,
+    ) -> Result<Self> {
         Ok(Self {
             trail: audit::end(tx, &report.line).await?,
-            key: SealedKey::read(tx, &report).await?,
+            key: SealedKey::read(tx, inspector, &report).await?,
             entries: reports::entries(tx, report.id).await?,
             recordings: reports::recordings(tx, report.id).await?,
             replies: confirming::replies_of(tx, &report).await?,
@@ -276,14 +291,14 @@ impl Sealed {
         })
     }
 
-    /// Opens everything, with a line key the member holds. Blocks.
+    /// Opens everything, with the member's own key. Blocks.
     ///
     /// # Errors
     ///
-    /// [`DeskError::Missing`] without such a key. What is not what it says it is, is refused; so is everything when something
+    /// What is not what it says it is, is refused; so is everything when something
     /// was added that the trail does not know, or is missing. (`export` with the recovery key still opens what there is.)
-    pub(super) fn open(self, keys: &LineKeys) -> Result<OpenReport> {
-        let identity = self.key.open(&self.report, keys)?;
+    pub(super) fn open(self, own: &Identity) -> Result<OpenReport> {
+        let identity = self.key.open(&self.report, own)?;
         self.open_with(&identity)
     }
 

@@ -1,5 +1,6 @@
 //! The queue, and a report's trail.
 
+use super::attention::AT_ONCE;
 use super::opened::{find, note_opening};
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::line::Line;
@@ -76,18 +77,15 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
-/// Up to this many lines are queried one by one. Beyond, the reports of all lines are read in order and filtered: a member
-/// with many lines has a good part of them.
-const ONE_BY_ONE: usize = 16;
-
-/// So many reports of all lines are read at a time.
+/// So many reports of all lines are read at a time at most.
 const PIECE: i64 = 500;
 
-/// The reports of these lines in order of arrival, `wanted.limit` at most.
+/// The reports of these lines in order of arrival, `wanted.limit` at most. Few lines are queried one by one. Of many the
+/// reports of all lines are read in order and filtered: a member with many lines has a good part of them.
 async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
     let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    if lines.len() <= ONE_BY_ONE {
+    if lines.len() <= AT_ONCE {
         for line in lines {
             let line = Some(line.id.as_str());
             found.extend(reports::list(tx, Listed { line, ..wanted }).await?);
@@ -95,14 +93,13 @@ async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Resul
         found.sort_by_key(|report| report.n);
     } else {
         let own: HashSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-        let mut piece = Listed {
-            limit: wanted.limit.max(PIECE),
-            ..wanted
-        };
+        let mut piece = wanted;
         while found.len() < limit {
             let next = reports::list(tx, piece).await?;
             let Some(last) = next.last() else { break };
             piece.after = last.n;
+            // Few of them may be the member's.
+            piece.limit = (4 * piece.limit).min(PIECE);
             found.extend(
                 next.into_iter()
                     .filter(|report| own.contains(report.line.as_str())),

@@ -44,6 +44,48 @@ pub struct Standing {
     pub strays: i64,
 }
 
+/// What waits in the whole service, for whoever looks after it.
+pub struct OfService {
+    /// Jobs that keep failing.
+    pub jobs_failing: i64,
+    /// Recordings of which it is not known yet which line they are for.
+    pub strays: i64,
+}
+
+/// Looks at the whole service.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn of_service(service: &Service) -> Result<OfService> {
+    let mut tx = service.db.console.begin_read().await?;
+    Ok(OfService {
+        jobs_failing: jobs::count_failing(&mut tx).await?,
+        strays: strays::count(&mut tx).await?,
+    })
+}
+
+/// How many reports of these lines wait, are worked on, are closed.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn counts(service: &Service, lines: &[&Line]) -> Result<[i64; 3]> {
+    let mut tx = service.db.console.begin_read().await?;
+    let mut sums = [0; 3];
+    for line in lines {
+        let counts = reports::count(&mut tx, &line.id).await?;
+        for (sum, status) in sums
+            .iter_mut()
+            .zip([Status::Queued, Status::Claimed, Status::Closed])
+        {
+            let own = counts.iter().filter(|(name, _)| *name == status);
+            *sum += own.map(|(_, count)| count).sum::<i64>();
+        }
+    }
+    Ok(sums)
+}
+
 /// Looks at a line.
 ///
 /// # Errors

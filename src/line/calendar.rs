@@ -6,17 +6,18 @@
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 use toml::Spanned;
 
 /// The names of the calendars inside the binary.
 pub const EMBEDDED: &[&str] = &["cn", "cn-guangxi"];
 
-/// What one authority says about the days of some years.
+/// What one authority says about the days of some years. Its clones share the tables: thousands of lines may name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     name: String,
-    years: BTreeSet<i32>,
-    days: BTreeMap<NaiveDate, Announced>,
+    years: Arc<BTreeSet<i32>>,
+    days: Arc<BTreeMap<NaiveDate, Announced>>,
 }
 
 /// What a calendar says about one day, with the name of the holiday it is said for.
@@ -178,13 +179,13 @@ impl Calendar {
         })?;
         let mut calendar = Self {
             name: name.to_owned(),
-            years: BTreeSet::new(),
-            days: BTreeMap::new(),
+            years: Arc::default(),
+            days: Arc::default(),
         };
         let mut errors = Vec::new();
         for table in &file.year {
             let year = *table.year.get_ref();
-            if !calendar.years.insert(year) {
+            if !Arc::make_mut(&mut calendar.years).insert(year) {
                 let calendar = calendar.name.clone();
                 let error = CalendarError::YearTwice { calendar, year };
                 errors.push((table.year.span().start, error));
@@ -207,12 +208,19 @@ impl Calendar {
     ///
     /// Never: the embedded files are part of the program, and a test reads them all.
     pub fn embedded(name: &str) -> Option<Self> {
-        let text = match name {
-            "cn" => include_str!("../../config/calendar/cn.toml"),
-            "cn-guangxi" => include_str!("../../config/calendar/cn-guangxi.toml"),
-            _ => return None,
-        };
-        Some(Self::parse(name, text).expect("the embedded calendars are right"))
+        static ALL: LazyLock<[Calendar; 2]> = LazyLock::new(|| {
+            [
+                ("cn", include_str!("../../config/calendar/cn.toml")),
+                (
+                    "cn-guangxi",
+                    include_str!("../../config/calendar/cn-guangxi.toml"),
+                ),
+            ]
+            .map(|(name, text)| {
+                Calendar::parse(name, text).expect("the embedded calendars are right")
+            })
+        });
+        ALL.iter().find(|calendar| calendar.name == name).cloned()
     }
 
     /// What the calendar is called in the configuration.
@@ -295,7 +303,7 @@ impl Calendar {
                 second: announced.reason(),
             });
         }
-        self.days.insert(date, announced);
+        Arc::make_mut(&mut self.days).insert(date, announced);
         Ok(())
     }
 }

@@ -81,6 +81,7 @@ statements! {
         WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY seq LIMIT 1000";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
+    TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads";
     LINES = "SELECT line FROM audit_heads ORDER BY line";
 }
 
@@ -282,6 +283,19 @@ pub async fn end(tx: &mut ReadTx, line: &str) -> Result<i64> {
 /// The number of the last link of every line that has a trail.
 pub async fn heads(tx: &mut ReadTx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
+}
+
+/// The same of these lines.
+pub async fn heads_of(tx: &mut ReadTx, lines: &[&str]) -> Result<Vec<(String, i64)>> {
+    let asked = Rows::new(HEADS_OF).text(lines.iter().map(|line| Some((*line).to_owned())));
+    let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, "").await?;
+    Ok(rows.into_iter().map(|(line, seq, _)| (line, seq)).collect())
+}
+
+/// How many links all trails have.
+pub async fn total(tx: &mut ReadTx) -> Result<i64> {
+    let found: Option<(i64,)> = run!(tx, TOTAL, fetch_optional)?;
+    Ok(found.map_or(0, |(total,)| total))
 }
 
 /// Every line that has a trail.

@@ -1,7 +1,7 @@
 //! Members, line keys, grants, sessions.
 
 use super::statements::{row, run, statements};
-use super::{ReadTx, Result, WriteTx};
+use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::names::names;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -89,6 +89,17 @@ row! {
 }
 
 row! {
+    /// Tells whether the grants of a member have changed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct GrantsVersion {
+        /// How often the program has changed them.
+        granted: i64,
+        /// How many there are.
+        held: i64,
+    }
+}
+
+row! {
     /// A login.
     #[derive(Clone)]
     pub struct Session {
@@ -129,6 +140,9 @@ statements! {
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
     INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
     GRANTS = "SELECT line_key, line, sealed FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
+    GRANT = "SELECT sealed FROM grants WHERE line_key = $1 AND member = $2";
+    COUNT_GRANT = "UPDATE members SET granted = granted + 1 WHERE id = $1";
+    GRANTS_VERSION = "SELECT granted, (SELECT COUNT(*) FROM grants WHERE member = members.id) AS held FROM members WHERE id = $1";
     INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)";
     SESSION = "SELECT member, wrapped, created_at, seen_at FROM sessions WHERE hash = $1";
     TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
@@ -281,7 +295,20 @@ pub async fn insert_grant(
     member: Uuid,
     sealed: &[u8],
 ) -> Result<()> {
-    run!(tx, INSERT_GRANT, execute, line_key, member, sealed).map(drop)
+    run!(tx, INSERT_GRANT, execute, line_key, member, sealed)?;
+    run!(tx, COUNT_GRANT, execute, member).map(drop)
+}
+
+/// A member's line key, sealed to the member.
+pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
+    let found: Option<(Vec<u8>,)> = run!(tx, GRANT, fetch_optional, line_key, member)?;
+    Ok(found.map(|(sealed,)| sealed))
+}
+
+/// How often the grants of a member were changed, and how many there are. While both stay, the grants stay.
+pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersion> {
+    let found: Option<GrantsVersion> = run!(tx, GRANTS_VERSION, fetch_optional, member)?;
+    found.ok_or(StoreError::Unreadable("member"))
 }
 
 /// The line keys a member holds.

@@ -16,9 +16,11 @@
 //! | [`jobs`] | work to be done |
 //! | [`installation`] | which service secret and folder of recordings belong to the database |
 //! | [`members`] | members, keys, grants, sessions |
+//! | [`attention`] | lines of which every page tells something |
 //! | [`nodes`] | running processes |
 //! | [`audit`] | the hash chain of each line |
 
+pub mod attention;
 pub mod audit;
 pub mod blobs;
 pub mod calls;

@@ -4,7 +4,7 @@
 //! thread. Postgres takes a column as an array, so that the text of a statement is the same for any number of rows and
 //! is prepared once.
 
-use super::{On, Result, WriteTx};
+use super::{On, ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -215,7 +215,7 @@ pub(super) async fn execute(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<(
 }
 
 /// Runs a statement that gives rows; `postgres` is added to its text there. Without rows to ask for there are none.
-pub(super) async fn fetch<R>(tx: &mut WriteTx, asked: Rows, postgres: &str) -> Result<Vec<R>>
+pub(super) async fn fetch<R>(tx: &mut ReadTx, asked: Rows, postgres: &str) -> Result<Vec<R>>
 where
     R: Send
         + Unpin

@@ -37,6 +37,7 @@ CREATE TABLE members (
     made_by      UUID REFERENCES members (id), -- the member itself: the first lead; none: a recovery key added them
     confirmed_by UUID REFERENCES members (id), -- a member who does not come from the same one
     created_at   TIMESTAMPTZ NOT NULL,
+    granted      BIGINT NOT NULL DEFAULT 0, -- how often grants of the member were changed
     mac          BYTEA,
     link         BIGINT
 );
@@ -55,6 +56,7 @@ CREATE TABLE grants (
     link     BIGINT,
     PRIMARY KEY (line_key, member)
 );
+CREATE INDEX grants_by_member ON grants (member);
 
 CREATE TABLE sessions (
     hash       BYTEA PRIMARY KEY,          -- SHA-256 of the token
@@ -192,6 +194,8 @@ CREATE TABLE calls (
 );
 CREATE INDEX calls_by_addition ON calls (addition_to) WHERE addition_to IS NOT NULL;
 CREATE INDEX calls_running ON calls (line) WHERE NOT ended;
+-- Whether a caller of the queue's reports speaks with the roster: Postgres would read all calls for it.
+CREATE INDEX calls_at_duty ON calls (report) WHERE at_duty;
 CREATE INDEX calls_with_caller ON calls (report) WHERE addition_caller IS NOT NULL;
 
 CREATE TABLE steps (
@@ -249,6 +253,7 @@ CREATE TABLE call_hours (
     without_message BIGINT NOT NULL,
     PRIMARY KEY (line, hour)
 );
+CREATE INDEX call_hours_flooded ON call_hours (hour) WHERE without_message >= 10;
 
 CREATE TABLE audit (
     line      TEXT NOT NULL,
@@ -267,6 +272,8 @@ CREATE TABLE audit (
     PRIMARY KEY (line, seq)
 );
 CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;
+CREATE INDEX audit_of_members ON audit (at) WHERE action IN ('member_added', 'granted', 'member_disabled',
+    'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required');
 CREATE INDEX audit_of_no_report ON audit (line, seq) WHERE report IS NULL;
 
 CREATE TABLE audit_heads (

@@ -24,6 +24,7 @@ pub struct Text {
 /// Every statement of the store, for the tests that prepare them and look at their plans.
 pub fn all() -> Vec<Text> {
     let fixed = [
+        super::attention::STATEMENTS,
         super::audit::STATEMENTS,
         super::blobs::STATEMENTS,
         super::calls::STATEMENTS,

@@ -210,7 +210,13 @@ async fn no_statement_reads_every_call() {
     }
     db.close().await;
     insta::assert_snapshot!(slow.join("\n"), @"
+    FLOODED: USE TEMP B-TREE FOR DISTINCT
+    SHARED: SCAN receipts USING INDEX receipts_shared
+    WAIVED: SCAN waivers USING COVERING INDEX sqlite_autoindex_waivers_1
+    CHANGED: SEARCH audit USING INDEX audit_of_members (at>?)
+    CHANGED: USE TEMP B-TREE FOR DISTINCT
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
+    TOTAL: SCAN audit_heads
     LINES: SCAN audit_heads USING COVERING INDEX sqlite_autoindex_audit_heads_1
     OBJECTS: SCAN blobs USING COVERING INDEX sqlite_autoindex_blobs_2
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
@@ -229,7 +235,6 @@ async fn no_statement_reads_every_call() {
     HOLDERS: USE TEMP B-TREE FOR ORDER BY
     CURRENT_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
-    GRANTS: SCAN grants
     GRANTS: USE TEMP B-TREE FOR ORDER BY
     DELETE_OLD_SESSIONS: SCAN sessions
     FORGET: SCAN nodes

@@ -48,6 +48,7 @@ mod load;
 mod login_floods;
 mod logins;
 mod main_job;
+mod many_lines;
 mod members;
 mod memory;
 mod metrics;

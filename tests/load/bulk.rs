@@ -153,10 +153,14 @@ fn copy_text(values: &[Value], width: usize) -> String {
             Value::Yes(yes) => text.push(if *yes { 't' } else { 'f' }),
             Value::Text(own) => text.push_str(own),
             Value::Bytes(bytes) => {
+                const DIGITS: [char; 16] = [
+                    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+                ];
                 text.push_str("\\\\x");
-                bytes
-                    .iter()
-                    .for_each(|byte| write!(text, "{byte:02x}").expect("memory"));
+                for byte in bytes {
+                    text.push(DIGITS[usize::from(byte >> 4)]);
+                    text.push(DIGITS[usize::from(byte & 15)]);
+                }
             }
             Value::Id(id) => write!(text, "{id}").expect("memory"),
             Value::Time(time) => {

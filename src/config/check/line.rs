@@ -10,6 +10,7 @@ use crate::line::number::{LineNumber, NumberError};
 use crate::line::{Line, LineWords};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 
@@ -174,7 +175,19 @@ impl Checker<'_> {
             ));
         }
         let path = self.folder.join(text);
-        let content = self.keep(std::fs::read_to_string(&path).or_else(|error| {
+        // Other lines may name the same file.
+        if let Some(calendar) = self.calendars.borrow().get(text) {
+            return calendar.clone();
+        }
+        let calendar = self.calendar_file(name, &path);
+        let mut known = self.calendars.borrow_mut();
+        known.insert(text.clone(), calendar.clone());
+        calendar
+    }
+
+    fn calendar_file(&self, name: &Spanned<String>, path: &Path) -> Option<Calendar> {
+        let text = name.get_ref();
+        let content = self.keep(std::fs::read_to_string(path).or_else(|error| {
             self.wrong(
                 name,
                 format!("cannot read {}: {}", path.display(), plainly(&error)),

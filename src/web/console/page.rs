@@ -5,7 +5,7 @@ use super::cookies;
 use super::said;
 use super::unanswered;
 use super::words::{Words, words};
-use crate::desk::{self, DeskError, Inspector, Invalid, live, standing};
+use crate::desk::{self, DeskError, Inspector, Invalid, attention, live, standing};
 use crate::line::hours::Phase;
 use crate::login::{Role, Use};
 use crate::service::Service;
@@ -89,16 +89,30 @@ pub(super) struct Visit {
 impl Visit {
     /// The page's frame.
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
+        self.page_of(service, here, None).await
+    }
+
+    /// The frame of a page that shows one line.
+    pub async fn page_of(
+        &self,
+        service: &Service,
+        here: &'static str,
+        chosen: Option<&str>,
+    ) -> Result<Page, Stop> {
         let mut banners = Vec::new();
         let mut warnings = Vec::new();
         let mut changes = Changes::default();
         let lead = self.inspector.role() == Role::Lead;
-        // Of the whole service: each line says the same.
-        let (mut jobs_failing, mut strays) = (0, 0);
         let after = live::now(service, &self.inspector, None)
             .await
             .map_err(|error| self.stop(error))?;
-        for line in self.inspector.lines(service) {
+        let lines = attention::lines(service, &self.inspector, chosen)
+            .await
+            .map_err(|error| self.stop(error))?;
+        if service.clock.shift().is_some() {
+            warnings.push(self.w.clock_shifted.clone());
+        }
+        for line in &lines {
             let standing = standing::of(service, line)
                 .await
                 .map_err(|error| self.stop(error))?;
@@ -117,9 +131,6 @@ impl Visit {
                     .map(|at| said::moment(self.w, at.to_utc(), line.schedule.timezone)),
                 now: said::clock(self.w, standing.now),
             });
-            if standing.clock_shifted && !warnings.contains(&self.w.clock_shifted) {
-                warnings.push(self.w.clock_shifted.clone());
-            }
             if standing.recent.is_flood() {
                 let text = self.w.flood.replace("{line}", &line.dial);
                 let text = text.replace("{count}", &standing.recent.without_message.to_string());
@@ -129,16 +140,21 @@ impl Visit {
                 let text = self.w.receipt_shared.replace("{line}", &line.dial);
                 warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
             }
-            (jobs_failing, strays) = (standing.jobs_failing, standing.strays);
         }
-        if lead && jobs_failing > 0 {
-            let count = jobs_failing.to_string();
-            warnings.push(self.w.jobs_failing.replace("{count}", &count));
+        if lead {
+            let standing = standing::of_service(service)
+                .await
+                .map_err(|error| self.stop(error))?;
+            if standing.jobs_failing > 0 {
+                let count = standing.jobs_failing.to_string();
+                warnings.push(self.w.jobs_failing.replace("{count}", &count));
+            }
+            if standing.strays > 0 {
+                let count = standing.strays.to_string();
+                warnings.push(self.w.strays.replace("{count}", &count));
+            }
         }
-        if lead && strays > 0 {
-            warnings.push(self.w.strays.replace("{count}", &strays.to_string()));
-        }
-        for line in self.inspector.lines(service) {
+        for line in lines {
             let changed = desk::changes::of(service, &self.inspector, line)
                 .await
                 .map_err(|error| self.stop(error))?;

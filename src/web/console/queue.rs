@@ -3,7 +3,7 @@
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, render};
 use super::said;
-use crate::desk::{DeskError, moves, queue, standing};
+use crate::desk::{DeskError, attention, moves, queue, standing};
 use crate::report::status::{Move, Status};
 use crate::service::Service;
 use askama::Template;
@@ -24,6 +24,10 @@ struct Queue {
     filtered: bool,
     line: String,
     several_lines: bool,
+    /// Too many for a link each.
+    many_lines: bool,
+    status: String,
+    mine: String,
     reset: String,
     rows: Vec<Row>,
     next: Option<String>,
@@ -93,7 +97,7 @@ pub(super) async fn show(
         cursor: Some(asked.cursor.clone()),
     };
     // Before the list: what changes in between is told then.
-    let page = visit.page(&service, "queue").await?;
+    let page = visit.page_of(&service, "queue", Some(&asked.line)).await?;
     let listed = queue::list(&service, &visit.inspector, &filter)
         .await
         .map_err(|error| visit.stop(error))?;
@@ -130,35 +134,36 @@ pub(super) async fn show(
             }
         })
         .collect();
-    let mut counts = [0, 0, 0];
-    for line in lines
+    let many = lines.len() > attention::AT_ONCE;
+    let counted: Vec<_> = lines
         .iter()
         .filter(|line| asked.line.is_empty() || line.id == asked.line)
-    {
-        let standing = standing::of(&service, line)
-            .await
-            .map_err(|error| visit.stop(error))?;
-        counts[0] += standing.queued;
-        counts[1] += standing.claimed;
-        counts[2] += standing.closed;
-    }
+        .copied()
+        .collect();
+    // Of many lines nothing is counted before one of them is chosen.
+    let counts = if counted.len() > attention::AT_ONCE {
+        None
+    } else {
+        let counts = standing::counts(&service, &counted).await;
+        Some(counts.map_err(|error| visit.stop(error))?)
+    };
     let mut filters = vec![FilterLink {
         name: w.all.clone(),
         address: address(&asked.line, "", ""),
         chosen: status.is_none() && asked.mine != "1",
-        count: Some(counts.iter().sum()),
+        count: counts.map(|counts| counts.iter().sum()),
     }];
     let statuses = [
         (Status::Queued, &w.queued),
         (Status::Claimed, &w.claimed),
         (Status::Closed, &w.closed),
     ];
-    for ((own, name), count) in statuses.into_iter().zip(counts) {
+    for (n, (own, name)) in statuses.into_iter().enumerate() {
         filters.push(FilterLink {
             name: name.clone(),
             address: address(&asked.line, own.as_str(), ""),
             chosen: status == Some(own) && asked.mine != "1",
-            count: Some(count),
+            count: counts.and_then(|counts| counts.get(n).copied()),
         });
     }
     filters.push(FilterLink {
@@ -174,7 +179,8 @@ pub(super) async fn show(
             chosen: asked.line.is_empty(),
             count: None,
         });
-        for line in &lines {
+        // With many lines the chosen one is written into a field.
+        for line in lines.iter().filter(|_| !many) {
             filters.push(FilterLink {
                 name: line.id.clone(),
                 address: address(&line.id, &asked.status, &asked.mine),
@@ -192,6 +198,9 @@ pub(super) async fn show(
         filtered: status.is_some() || !asked.cursor.is_empty(),
         reset: address(&asked.line, "", ""),
         several_lines: lines.len() > 1,
+        many_lines: many,
+        status: asked.status,
+        mine: asked.mine,
         line: asked.line,
         page,
         filters,

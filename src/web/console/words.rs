@@ -8,7 +8,7 @@ wording! {
     pub(crate) struct Words {
     lang, other_language, console, sign_in, sign_out, name, password, wrong_login, too_many_logins, signed_out,
     queue, abandoned, skip,
-    all, all_lines, queued, claimed, closed, status, line, age, assignee, arrived, reference, source, source_call, source_live, talk_entry, talk_recorded, on_the_line, live_hint, act_talk_ended, rings,
+    all, all_lines, choose_line, queued, claimed, closed, status, line, age, assignee, arrived, reference, source, source_call, source_live, talk_entry, talk_recorded, on_the_line, live_hint, act_talk_ended, rings,
     nobody_waits, no_match, claim_next, nothing_to_claim, next_page, hours, days, just_now, nobody,
     claim, release, close, reopen, recordings, recording, replaced, not_there_yet, lost, seconds,
     timeline, note, add_note, note_hint, classification, classify, scope, scope_in, scope_out, disciplines, focuses,

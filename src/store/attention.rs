@@ -1,0 +1,40 @@
+//! Lines of which every page tells something, found without a look at each line.
+
+use super::statements::{run, statements};
+use super::{ReadTx, Result};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+statements! {
+    // Of two hours with twenty calls without a message one has ten: as the index of these hours says.
+    FLOODED = "SELECT DISTINCT line FROM call_hours WHERE hour >= $1 AND without_message >= 10";
+    SHARED = "SELECT DISTINCT receipts.line FROM receipts JOIN reports ON reports.n = report WHERE shared AND (status IS NULL OR status <> 'closed')";
+    WAIVED = "SELECT line FROM waivers";
+    CHANGED = "SELECT DISTINCT line FROM audit WHERE at >= $2 AND action IN ('member_added', 'granted', 'member_disabled',
+        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') AND (action <> 'granted' OR actor <> detail)
+        AND seq > COALESCE((SELECT seq FROM changes_seen WHERE member = $1 AND changes_seen.line = audit.line), 0)";
+}
+
+/// Lines that may be flooded with calls: an hour from `since` on has ten or more without a message.
+pub async fn flooded(tx: &mut ReadTx, since: DateTime<Utc>) -> Result<Vec<String>> {
+    lines(run!(tx, FLOODED, fetch_all, since))
+}
+
+/// Lines with a receipt that two callers were told, of a report that is not closed.
+pub async fn shared_receipts(tx: &mut ReadTx) -> Result<Vec<String>> {
+    lines(run!(tx, SHARED, fetch_all))
+}
+
+/// Lines whose approvals count without a third member.
+pub async fn waived(tx: &mut ReadTx) -> Result<Vec<String>> {
+    lines(run!(tx, WAIVED, fetch_all))
+}
+
+/// Lines with a change of members since then that this member has not put away.
+pub async fn changed(tx: &mut ReadTx, member: Uuid, since: DateTime<Utc>) -> Result<Vec<String>> {
+    lines(run!(tx, CHANGED, fetch_all, member, since))
+}
+
+fn lines(found: Result<Vec<(String,)>>) -> Result<Vec<String>> {
+    Ok(found?.into_iter().map(|(line,)| line).collect())
+}
