@@ -277,6 +277,7 @@ impl Running {
             )),
             tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(exchange_changes(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::run(
                 Arc::clone(&service),
                 stop.subscribe(),
@@ -313,4 +314,9 @@ impl Running {
 /// Serves a router until `stop` says so, with the limits of this process.
 pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
     server::serve(listener, router, Limits::of_process(), stop).await;
+}
+
+/// Tells other nodes what changes, and hears it from them, until `stop` says so.
+async fn exchange_changes(service: Arc<Service>, stop: watch::Receiver<bool>) {
+    service.db.exchange_changes(stop).await;
 }

@@ -17,8 +17,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// How often the trails are looked at, while anybody follows them.
-const LOOK: Duration = Duration::from_millis(300);
+/// The trails are looked at this often at most: 20 times a second.
+const APART: Duration = Duration::from_millis(50);
+/// How often the trails are looked at although no change was told: what another node told may be lost.
+const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 /// How often it is looked whether whoever follows is still logged in.
 const STILL_THERE: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,8 @@ struct Seen {
 
 /// What the service keeps to tell what changes.
 pub struct Live {
+    /// How often the trails are looked at although no change was told.
+    pub look_anyway: Duration,
     seen: watch::Sender<Seen>,
     /// Who has which report open: a number for each page, and the member's name.
     open: Mutex<HashMap<Uuid, Vec<(u64, String)>>>,
@@ -45,6 +49,7 @@ pub struct Live {
 impl Default for Live {
     fn default() -> Self {
         Self {
+            look_anyway: LOOK_ANYWAY,
             seen: watch::Sender::new(Seen::default()),
             open: Mutex::default(),
         }
@@ -62,14 +67,20 @@ impl Live {
     }
 }
 
-/// Looks at the trails while anybody follows them; ends when `stop` says so, and everybody's following with it.
+/// Looks at the trails when one has grown, while anyone follows them; ends when `stop` says so, and all following with it.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let live = &service.live;
+    let mut changes = service.db.changes();
     let mut broken = false;
     loop {
+        let told = async {
+            // The sender is in the service.
+            let _ = tokio::time::timeout(live.look_anyway, changes.changed()).await;
+            tokio::time::sleep(APART).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            // An error means that whoever could say so is gone.
+            () = told => {}
+            // An error means that the sender is gone.
             _ = stop.wait_for(|stop| *stop) => break,
         }
         if live.seen.receiver_count() == 0 {

@@ -162,6 +162,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     if acts.is_empty() {
         return Ok(());
     }
+    tx.has_links = true;
     let lines: Vec<String> = acts.keys().cloned().collect();
     let mut heads = lock_heads(tx, &lines).await?;
     if heads.len() < lines.len() {

@@ -25,6 +25,7 @@ pub mod audit;
 pub mod blobs;
 pub mod calls;
 pub mod cases;
+mod changes;
 pub mod columns;
 mod databases;
 pub mod hours;
@@ -40,6 +41,7 @@ mod statements;
 pub mod strays;
 mod tx;
 
+use changes::Changes;
 pub use databases::Databases;
 use statements::Sql;
 pub use statements::{Text, all as all_statements};
@@ -90,9 +92,16 @@ pub enum Db {
         reader: SqlitePool,
         /// Copies the log into the database beside the writer.
         checkpoints: SqlitePool,
+        /// Commits that added to a trail.
+        changes: Changes,
     },
     /// A Postgres server.
-    Postgres(PgPool),
+    Postgres {
+        /// The connections.
+        pool: PgPool,
+        /// Commits that added to a trail.
+        changes: Changes,
+    },
 }
 
 /// Something went wrong in the database.
@@ -244,6 +253,7 @@ impl Db {
             turn: Arc::new(Semaphore::new(1)),
             reader,
             checkpoints,
+            changes: Changes::default(),
         })
     }
 
@@ -257,7 +267,10 @@ impl Db {
         pools::postgres(connections)
             .connect_with(pools::with_settings(options))
             .await
-            .map(Self::Postgres)
+            .map(|pool| Self::Postgres {
+                pool,
+                changes: Changes::default(),
+            })
             .map_err(|error| format!("the database at {place} cannot be reached: {error}"))
     }
 
@@ -265,18 +278,23 @@ impl Db {
     fn beside(&self, connections: u32) -> Self {
         match self {
             Self::Sqlite { .. } => self.clone(),
-            Self::Postgres(pool) => {
-                let options = pool.connect_options();
-                let options = PgConnectOptions::clone(&options);
-                Self::Postgres(pools::postgres(connections).connect_lazy_with(options))
+            Self::Postgres { pool, changes } => {
+                let (pool, changes) = (pools::beside(pool, connections), changes.clone());
+                Self::Postgres { pool, changes }
             }
+        }
+    }
+
+    fn shared_changes(&self) -> &Changes {
+        match self {
+            Self::Sqlite { changes, .. } | Self::Postgres { changes, .. } => changes,
         }
     }
 
     async fn migrate(&self) -> std::result::Result<(), MigrateError> {
         let [numbered, number_key] = match self {
             Self::Sqlite { .. } => SQLITE_TYPES,
-            Self::Postgres(_) => POSTGRES_TYPES,
+            Self::Postgres { .. } => POSTGRES_TYPES,
         };
         let schema = SCHEMA
             .replace("NUMBERED", numbered)
@@ -286,7 +304,7 @@ impl Db {
         let migrator = Migrator::with_migrations(vec![tables]);
         match self {
             Self::Sqlite { writer, .. } => migrator.run(writer).await,
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let mut connection = pool.acquire().await?;
                 // Closed afterwards: the setting is for migrations only.
                 connection.close_on_drop();
@@ -350,7 +368,7 @@ impl Db {
     pub async fn syncs_to_disk(&self) -> Result<bool> {
         match self {
             Self::Sqlite { .. } => Ok(true),
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let query = sqlx::query_scalar("SELECT current_setting('fsync')");
                 let fsync: String = query.fetch_one(pool).await?;
                 Ok(fsync == "on")
@@ -366,12 +384,13 @@ impl Db {
                 reader,
                 checkpoints,
                 turn: _,
+                changes: _,
             } => {
                 reader.close().await;
                 checkpoints.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
     }
 }

@@ -107,6 +107,12 @@ async fn why_none(pool: &PgPool) -> String {
     }
 }
 
+/// Another pool of the same database, of at most `connections` connections, made when they are needed.
+pub(super) fn beside(pool: &PgPool, connections: u32) -> PgPool {
+    let options = PgConnectOptions::clone(&pool.connect_options());
+    postgres(connections).connect_lazy_with(options)
+}
+
 /// An address of the configuration with the settings that every session needs.
 pub(super) fn with_settings(address: PgConnectOptions) -> PgConnectOptions {
     address.options(POSTGRES_SETTINGS)

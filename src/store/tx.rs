@@ -6,6 +6,7 @@
 //! opened there, and no provider is asked. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
 //! [`Db::begin`], [`Db::begin_read`]).
 
+use super::changes::Changes;
 use super::{ACQUIRE, Db, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
@@ -37,6 +38,10 @@ pub struct WriteTx {
     read: ReadTx,
     /// On SQLite, for as long as it is open: see [`Db::begin`]. Behind the transaction, which is dropped first.
     turn: Option<OwnedSemaphorePermit>,
+    /// Told of the commit when it adds to a trail.
+    changes: Changes,
+    /// A link of a trail was written.
+    pub(super) has_links: bool,
     /// Links of the trail, written at the commit.
     pub(super) acts: audit::Acts,
     /// Calls counted by the hour, written at the commit.
@@ -162,7 +167,7 @@ impl Db {
                 // It is never closed.
                 turn.ok()
             }
-            Self::Postgres(_) => None,
+            Self::Postgres { .. } => None,
         };
         let mut tx = self.begin_ahead().await?;
         tx.turn = turn;
@@ -175,16 +180,17 @@ impl Db {
     ///
     /// When the database cannot be reached.
     pub async fn begin_ahead(&self) -> Result<WriteTx> {
-        Ok(WriteTx::new(match self {
+        let on = match self {
             Self::Sqlite { writer, .. } => {
                 let begun = writer.begin_with("BEGIN IMMEDIATE").await;
                 On::Sqlite(pools::explained_sqlite(begun)?)
             }
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let begun = pool.begin().await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
-        }))
+        };
+        Ok(WriteTx::new(on, self.shared_changes().clone()))
     }
 
     /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log gives
@@ -199,7 +205,7 @@ impl Db {
             Self::Sqlite { reader, .. } => {
                 On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
             }
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let begun = pool.begin_with(SNAPSHOT).await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
@@ -213,10 +219,12 @@ fn was_beaten<E: HoldsStoreError>(error: &E) -> bool {
 }
 
 impl WriteTx {
-    fn new(on: On) -> Self {
+    fn new(on: On, changes: Changes) -> Self {
         Self {
             read: ReadTx { on },
             turn: None,
+            changes,
+            has_links: false,
             acts: audit::Acts::default(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
@@ -263,6 +271,9 @@ impl WriteTx {
         }
         for counter in self.counted {
             counter.inc();
+        }
+        if self.has_links {
+            self.changes.committed();
         }
         Ok(())
     }

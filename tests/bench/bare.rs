@@ -142,7 +142,7 @@ pub async fn size(database: &Database, folder: &Path) -> f64 {
 }
 
 async fn query(db: &Db, statement: &'static str) -> sqlx::postgres::PgRow {
-    let Db::Postgres(pool) = db else {
+    let Db::Postgres { pool, .. } = db else {
         panic!("only Postgres is asked")
     };
     sqlx::query(statement)

@@ -16,7 +16,7 @@ const CONTROL: &str = "\u{e009}";
 const WATCH: &str = "window.stops = new Set();
     window.unseen = [];
     window.stop = (it) => it.type === 'radio' ? it.form.id + it.name : it;
-    window.all = () => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+    window.all = () => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]')]
       .filter((it) => it.checkVisibility({ visibilityProperty: true }));
     document.querySelector('.skip').focus();
     window.stops.add(document.activeElement);

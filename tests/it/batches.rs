@@ -4,7 +4,8 @@ use crate::duty::{BUSY, one_at_once};
 use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
 use crate::support::{
-    Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, two_lines, until_one_waits,
+    DEADLINE, Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, sql, two_lines,
+    until_one_waits, wav,
 };
 use dutyline::app;
 use dutyline::clock::{random, random_id};
@@ -22,6 +23,7 @@ use dutyline::store::{Db, On, StoreError, calls, cases, reports};
 use dutyline::telephony::{Event, Provider, RecordingFact, RecordingOutcome, StepRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -73,7 +75,7 @@ fn refuses_the_second_line(db: &Db) -> String {
             "CREATE TRIGGER refused BEFORE INSERT ON calls WHEN NEW.line = '{second}'
              BEGIN SELECT RAISE(ABORT, 'refused'); END"
         ),
-        Db::Postgres(_) => {
+        Db::Postgres { .. } => {
             format!("ALTER TABLE calls ADD CONSTRAINT refused CHECK (line <> '{second}')")
         }
     }
@@ -87,7 +89,7 @@ on_both! {
             Db::Sqlite { writer, .. } => {
                 sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(writer).await.map(drop).unwrap();
             }
-            Db::Postgres(pool) => {
+            Db::Postgres { pool, .. } => {
                 sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(pool).await.map(drop).unwrap();
             }
         }
@@ -268,6 +270,36 @@ async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres()
     drop(held);
     assert!(!loading.await.unwrap());
     line.forget_jobs().await;
+    line.finish().await;
+}
+
+#[tokio::test]
+async fn another_node_is_told_that_a_trail_has_grown_postgres() {
+    let line = TestLine::open(Database::postgres().await).await;
+    let config = Config::parse(&line.toml, "test.toml", line.path()).unwrap();
+    let other = app::build(config, line.service().clock).await.unwrap();
+    let mut changes = other.db.changes();
+    let (_stop, stopped) = watch::channel(false);
+    let exchange = {
+        let other = Arc::clone(&other);
+        tokio::spawn(async move { other.db.exchange_changes(stopped).await })
+    };
+    let both_listen = async {
+        let listening = "SELECT COUNT(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+        while sql::number(line.db(), listening).await < 2 {
+            pause().await;
+        }
+    };
+    let waited = tokio::time::timeout(DEADLINE, both_listen).await;
+    assert!(waited.is_ok(), "a node does not listen");
+    assert!(!changes.has_changed().unwrap());
+    line.leave("+8613800138001", NUMBER, &wav(b"said")).await;
+    let told = tokio::time::timeout(DEADLINE, changes.changed()).await;
+    assert!(told.is_ok(), "the other node is not told");
+    exchange.abort();
+    let _ = exchange.await;
+    other.db.close().await;
     line.finish().await;
 }
 

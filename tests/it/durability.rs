@@ -89,7 +89,7 @@ async fn every_session_waits_for_the_disk_postgres() {
         lines.collect()
     })
     .await;
-    let Db::Postgres(pool) = line.db() else {
+    let Db::Postgres { pool, .. } = line.db() else {
         panic!("Postgres");
     };
     let shown: String = sqlx::query_scalar("SHOW synchronous_commit")

@@ -208,7 +208,7 @@ on_both_databases! {
                 Db::Sqlite { reader, .. } => {
                     reader.prepare(AssertSqlSafe(statement.sqlite).into_sql_str()).await.map(drop)
                 }
-                Db::Postgres(pool) => {
+                Db::Postgres { pool, .. } => {
                     pool.prepare(AssertSqlSafe(statement.postgres).into_sql_str()).await.map(drop)
                 }
             };

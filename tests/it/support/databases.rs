@@ -112,7 +112,7 @@ impl Database {
 
 /// Waits until a connection waits for a row another one holds. On SQLite writers wait before they read anything.
 pub async fn until_one_waits(db: &Db) {
-    let Db::Postgres(pool) = db else {
+    let Db::Postgres { pool, .. } = db else {
         return;
     };
     let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";

@@ -48,6 +48,7 @@ use dutyline::store::{self, Db, jobs};
 use dutyline::vault::passwords::{self, NewPassword};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use timers::ByHand;
 use tokio::sync::watch;
 
@@ -241,7 +242,10 @@ impl TestLine {
         let mut service = app::build_with(config, clock, Arc::new(timers))
             .await
             .expect("the service");
-        prepare(Arc::get_mut(&mut service).expect("nobody else has it"));
+        let prepared = Arc::get_mut(&mut service).expect("nobody else has it");
+        // Pages are told what changes, or stay as they are.
+        prepared.live.look_anyway = Duration::from_secs(3600);
+        prepare(prepared);
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
             .await
             .unwrap();

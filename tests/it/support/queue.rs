@@ -25,7 +25,7 @@ type Row = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, i32);
 pub async fn all(db: &Db) -> Vec<Job> {
     let rows: Vec<Row> = match db {
         Db::Sqlite { reader, .. } => sqlx::query_as(ALL).fetch_all(reader).await,
-        Db::Postgres(pool) => sqlx::query_as(ALL).fetch_all(pool).await,
+        Db::Postgres { pool, .. } => sqlx::query_as(ALL).fetch_all(pool).await,
     }
     .expect("the jobs");
     rows.into_iter()
@@ -46,7 +46,7 @@ pub async fn make_due(db: &Db, kind: &str) {
             let query = sqlx::query(DUE).bind(past()).bind(kind);
             query.execute(writer).await.map(drop)
         }
-        Db::Postgres(pool) => {
+        Db::Postgres { pool, .. } => {
             let query = sqlx::query(DUE).bind(past()).bind(kind);
             query.execute(pool).await.map(drop)
         }
@@ -61,7 +61,7 @@ pub async fn lapse(db: &Db) {
             let query = sqlx::query(LAPSED).bind(past());
             query.execute(writer).await.map(drop)
         }
-        Db::Postgres(pool) => {
+        Db::Postgres { pool, .. } => {
             let query = sqlx::query(LAPSED).bind(past());
             query.execute(pool).await.map(drop)
         }
@@ -74,7 +74,7 @@ pub async fn forget(db: &Db) {
     const FORGET: &str = "DELETE FROM jobs";
     match db {
         Db::Sqlite { writer, .. } => sqlx::query(FORGET).execute(writer).await.map(drop),
-        Db::Postgres(pool) => sqlx::query(FORGET).execute(pool).await.map(drop),
+        Db::Postgres { pool, .. } => sqlx::query(FORGET).execute(pool).await.map(drop),
     }
     .expect("no jobs");
 }
@@ -91,7 +91,7 @@ pub async fn age(db: &Db, kind: &str, attempts: i32) {
             let query = sqlx::query(AGED).bind(attempts).bind(kind);
             query.execute(writer).await.map(drop)
         }
-        Db::Postgres(pool) => {
+        Db::Postgres { pool, .. } => {
             let query = sqlx::query(AGED).bind(attempts).bind(kind);
             query.execute(pool).await.map(drop)
         }

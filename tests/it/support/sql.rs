@@ -70,7 +70,7 @@ macro_rules! execute {
 pub async fn run(db: &Db, sql: &'static str, values: &[Value<'_>]) -> u64 {
     match db {
         Db::Sqlite { writer, .. } => execute!(writer, sql, values),
-        Db::Postgres(pool) => execute!(pool, sql, values),
+        Db::Postgres { pool, .. } => execute!(pool, sql, values),
     }
 }
 
@@ -83,7 +83,7 @@ pub async fn change(db: &Db, sql: &'static str, values: &[Value<'_>]) {
 pub async fn number(db: &Db, sql: &'static str) -> i64 {
     match db {
         Db::Sqlite { reader, .. } => sqlx::query_scalar(sql).fetch_one(reader).await,
-        Db::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await,
+        Db::Postgres { pool, .. } => sqlx::query_scalar(sql).fetch_one(pool).await,
     }
     .expect("a number")
 }

@@ -210,10 +210,7 @@ impl Call {
 
     async fn conduct(&self, hook: &Hook, event: &Event) -> Option<Program> {
         let conducted = self.wire.conductor.conduct(hook, event).await;
-        let is_written = matches!(
-            conducted,
-            Conducted::Script(_) | Conducted::Blunt(_) | Conducted::Noted
-        );
+        let is_written = matches!(conducted, Conducted::Script(_) | Conducted::Noted);
         if event.recording.is_some() && !is_written {
             self.wire.not_noted.notify_one();
         }
