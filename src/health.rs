@@ -73,7 +73,8 @@ impl Health {
     }
 
     /// Writes to the node's own row, so that no row lock of another node is waited for, and takes the table locks that the
-    /// writes of a call take. The outcome is kept for 5 s, unless a webhook fails meanwhile. Only one such write runs at a time; requests that wait for it share its outcome.
+    /// writes of a call take. The outcome is kept for 5 s, unless a webhook fails meanwhile. Only one such write runs at a time;
+    /// requests that wait for it share its outcome.
     ///
     /// # Errors
     ///

@@ -16,13 +16,15 @@ use crate::security_log;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member, Session};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, HoldsStoreError, StoreError};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
 use crate::vault::seal::Identity;
 use crate::vault::session::Token;
 use chrono::{DateTime, TimeDelta, Utc};
 use limits::Try;
+use scoped_futures::ScopedFutureExt;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// How long a session lasts without a request.
@@ -78,6 +80,15 @@ pub enum LoginError {
     Store(#[from] StoreError),
 }
 
+impl HoldsStoreError for LoginError {
+    fn store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Wrong | Self::TooMany | Self::SessionOver => None,
+        }
+    }
+}
+
 /// Logs a member in. Takes as long whether the name exists or not. After five wrong passwords in a row each next try at
 /// a name waits, up to five seconds, right or wrong; a browser that this member has logged in from before is counted by
 /// itself. A password that was looked at has waited at most 15 seconds for it.
@@ -110,24 +121,29 @@ pub async fn log_in(
         created_at: now,
         seen_at: now,
     };
-    let mut tx = service.db.console.begin().await?;
-    // The password may have been changed, or the member disabled, while this login waited for its turn.
-    if rights::unchanged(&mut tx, &member).await?.is_none() {
-        return Err(LoginError::Wrong);
-    }
-    members::insert_session(&mut tx, &token.hash(), &session).await?;
-    let mut noted: Vec<String> = Vec::new();
-    for grant in members::grants(&mut tx, member.id).await? {
-        if !noted.contains(&grant.line) {
-            let act = Act {
-                actor: Some(&member.name),
-                ..Act::new(service.clock.line_now(), Action::Login)
-            };
-            audit::append(&mut tx, &grant.line, act);
-            noted.push(grant.line);
+    let (console, hash) = (&service.db.console, token.hash());
+    let (member_now, session) = (&member, &session);
+    let begin_session = console.write(|tx| {
+        async move {
+            // The password may have been changed, or the member disabled, while this login waited for its turn.
+            if rights::unchanged(tx, member_now).await?.is_none() {
+                return Err(LoginError::Wrong);
+            }
+            members::insert_session(tx, &hash, session).await?;
+            let grants = members::grants(tx, member_now.id).await?;
+            let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
+            for line in lines {
+                let act = Act {
+                    actor: Some(&member_now.name),
+                    ..Act::new(service.clock.line_now(), Action::Login)
+                };
+                audit::append(tx, &line, act);
+            }
+            Ok(())
         }
-    }
-    tx.commit().await?;
+        .scope_boxed()
+    });
+    begin_session.await?;
     let device = known.unwrap_or_else(|| Device::new(service, &member));
     Ok(LoggedIn {
         token,
@@ -160,9 +176,8 @@ pub async fn is_right(
 }
 
 async fn end_session(db: &Db, hash: &[u8; 32]) -> Result<(), StoreError> {
-    let mut tx = db.begin().await?;
-    members::delete_session(&mut tx, hash).await?;
-    tx.commit().await
+    db.write(|tx| async move { members::delete_session(tx, hash).await }.scope_boxed())
+        .await
 }
 
 /// Opens the key of the member found under a name, once it is this try's turn.
@@ -219,10 +234,16 @@ async fn prove(
 ///
 /// When the database fails.
 pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError> {
-    let mut tx = service.db.console.begin().await?;
-    let ended = members::session(&mut tx, &token.hash()).await?;
-    members::delete_session(&mut tx, &token.hash()).await?;
-    tx.commit().await?;
+    let (console, hash) = (&service.db.console, token.hash());
+    let end = console.write(|tx| {
+        async move {
+            let ended = members::session(tx, &hash).await?;
+            members::delete_session(tx, &hash).await?;
+            Ok::<_, StoreError>(ended)
+        }
+        .scope_boxed()
+    });
+    let ended = end.await?;
     service.live.session_ended();
     if let Some(ended) = ended {
         security_log::signed_out(ended.member);
@@ -264,9 +285,10 @@ pub async fn authenticate(
         return Ok(None);
     };
     if by == Use::Member && now - session.seen_at > TOUCH {
-        let mut tx = service.db.console.begin().await?;
-        members::touch_session(&mut tx, &hash, now).await?;
-        tx.commit().await?;
+        let console = &service.db.console;
+        let touch = console
+            .write(|tx| async move { members::touch_session(tx, &hash, now).await }.scope_boxed());
+        touch.await?;
     }
     Ok(Some(Authenticated {
         member,

@@ -171,8 +171,8 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     ))
 }
 
-/// Refuses who may not make a line's key: its holder opens all reports of the line, so leads decide who that is. Writes down
-/// the first lead.
+/// Checks that `lead` may make a line's key: whoever holds it opens all reports of the line, so that only a lead decides. Adds
+/// the first lead to the database.
 async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
         Lead::Known(member) if member.role == Role::Lead => {

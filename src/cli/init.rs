@@ -52,7 +52,7 @@ impl Init {
 /// output that is closed, shows them to nobody.
 fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<()> {
     #[cfg(unix)]
-    if leads_nowhere(out)? {
+    if is_null_device(out)? {
         return Err(std::io::Error::other(
             "standard output is closed or /dev/null",
         ));
@@ -79,7 +79,7 @@ fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<
 }
 
 #[cfg(unix)]
-fn leads_nowhere(out: &std::io::StdoutLock<'_>) -> std::io::Result<bool> {
+fn is_null_device(out: &std::io::StdoutLock<'_>) -> std::io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let open = rustix::fs::fstat(out)?;
     let null = std::fs::metadata("/dev/null")?;

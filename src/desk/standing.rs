@@ -9,6 +9,7 @@ use crate::service::Service;
 use crate::store::{calls, jobs, reports, strays};
 use chrono::DateTime;
 use chrono_tz::Tz;
+use scoped_futures::ScopedFutureExt;
 
 /// A line at this moment.
 pub struct Standing {
@@ -58,11 +59,17 @@ pub struct OfService {
 ///
 /// When the database fails.
 pub async fn of_service(service: &Service) -> Result<OfService> {
-    let mut tx = service.db.console.begin_read().await?;
-    Ok(OfService {
-        jobs_failing: jobs::count_failing(&mut tx).await?,
-        strays: strays::count(&mut tx).await?,
-    })
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            Ok(OfService {
+                jobs_failing: jobs::count_failing(tx).await?,
+                strays: strays::count(tx).await?,
+            })
+        }
+        .scope_boxed()
+    });
+    read.await
 }
 
 /// How many reports of these lines wait, are worked on, are closed.

@@ -20,6 +20,7 @@ use crate::store::members::{self as rows, Member};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, NewPassword, Unfit};
 use crate::vault::seal::Identity;
+use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
 /// Who added a member.
@@ -58,13 +59,19 @@ pub struct Colleague {
 ///
 /// When the database fails.
 pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Colleague>> {
-    let mut tx = service.db.console.begin_read().await?;
-    let all = rows::list(&mut tx).await?;
-    let mut colleagues = Vec::new();
-    for member in &all {
-        colleagues.extend(colleague(&mut tx, inspector, member, &all).await?);
-    }
-    Ok(colleagues)
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            let all = rows::list(tx).await?;
+            let mut colleagues = Vec::new();
+            for member in &all {
+                colleagues.extend(colleague(tx, inspector, member, &all).await?);
+            }
+            Ok(colleagues)
+        }
+        .scope_boxed()
+    });
+    read.await
 }
 
 /// What a lead fills in to add a member.
@@ -165,12 +172,17 @@ pub async fn disable(
     }
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.console.begin().await?;
-    let member = find(&mut tx, inspector, id).await?;
-    let lead = inspector.member();
-    let changed = members::disable(&mut tx, &service.clock, lead, &member).await?;
-    tx.commit().await?;
-    if changed {
+    let console = &service.db.console;
+    let disable = console.write(|tx| {
+        async move {
+            let member = find(tx, inspector, id).await?;
+            let lead = inspector.member();
+            let changed = members::disable(tx, &service.clock, lead, &member).await?;
+            Ok::<_, DeskError>(changed)
+        }
+        .scope_boxed()
+    });
+    if disable.await? {
         security_log::member_disabled(inspector.id(), id);
     }
     service.live.session_ended();
@@ -191,12 +203,17 @@ pub async fn enable(
     lead(inspector)?;
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.console.begin().await?;
-    let member = find(&mut tx, inspector, id).await?;
-    let lead = inspector.member();
-    let changed = members::enable(&mut tx, &service.clock, lead, &member).await?;
-    tx.commit().await?;
-    if changed {
+    let console = &service.db.console;
+    let enable = console.write(|tx| {
+        async move {
+            let member = find(tx, inspector, id).await?;
+            let lead = inspector.member();
+            let changed = members::enable(tx, &service.clock, lead, &member).await?;
+            Ok::<_, DeskError>(changed)
+        }
+        .scope_boxed()
+    });
+    if enable.await? {
         security_log::member_enabled(inspector.id(), id);
     }
     Ok(())
@@ -208,11 +225,17 @@ pub async fn enable(
 ///
 /// [`DeskError::Missing`], [`DeskError::NoThird`].
 pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let mut tx = service.db.console.begin().await?;
-    let member = find(&mut tx, inspector, id).await?;
-    let changed = confirming::confirm(&mut tx, &service.clock, inspector.member(), &member).await?;
-    tx.commit().await?;
-    if changed {
+    let console = &service.db.console;
+    let confirm = console.write(|tx| {
+        async move {
+            let member = find(tx, inspector, id).await?;
+            let by = inspector.member();
+            let changed = confirming::confirm(tx, &service.clock, by, &member).await?;
+            Ok::<_, DeskError>(changed)
+        }
+        .scope_boxed()
+    });
+    if confirm.await? {
         security_log::member_confirmed(inspector.id(), id);
     }
     Ok(())
@@ -224,8 +247,10 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
 ///
 /// When the database fails.
 pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>> {
-    let mut tx = service.db.console.begin_read().await?;
-    Ok(confirming::waived_by(&mut tx, &line.id).await?)
+    let console = &service.db.console;
+    let read =
+        console.read(|tx| async move { confirming::waived_by(tx, &line.id).await }.scope_boxed());
+    Ok(read.await?)
 }
 
 /// A line of the lead's that has too few members for a third one to confirm an account.
@@ -242,17 +267,23 @@ pub struct SmallLine {
 ///
 /// When the database fails.
 pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec<SmallLine>> {
-    let mut tx = service.db.console.begin_read().await?;
-    let mut small = Vec::new();
-    for line in inspector.lines(service) {
-        if rows::holders(&mut tx, &line.id).await?.len() < confirming::THREE {
-            small.push(SmallLine {
-                waived_by: rows::waiver(&mut tx, &line.id).await?,
-                line: line.id.clone(),
-            });
+    let console = &service.db.console;
+    let read = console.read(|tx| {
+        async move {
+            let mut small = Vec::new();
+            for line in inspector.lines(service) {
+                if rows::holders(tx, &line.id).await?.len() < confirming::THREE {
+                    small.push(SmallLine {
+                        waived_by: rows::waiver(tx, &line.id).await?,
+                        line: line.id.clone(),
+                    });
+                }
+            }
+            Ok(small)
         }
-    }
-    Ok(small)
+        .scope_boxed()
+    });
+    read.await
 }
 
 /// Lets approvals of a line count without a third member, or ends that. `own` is the lead's own password.
@@ -272,11 +303,16 @@ pub async fn waive(
         return Err(DeskError::Missing);
     }
     again(service, inspector, own).await?;
-    let mut tx = service.db.console.begin().await?;
-    let actor = members::rights::acting(&mut tx, inspector.member()).await?;
-    let changed = confirming::set_waiver(&mut tx, &service.clock, &actor, line, waive).await?;
-    tx.commit().await?;
-    match (changed, waive) {
+    let console = &service.db.console;
+    let set = console.write(|tx| {
+        async move {
+            let actor = members::rights::acting(tx, inspector.member()).await?;
+            let changed = confirming::set_waiver(tx, &service.clock, &actor, line, waive).await?;
+            Ok::<_, DeskError>(changed)
+        }
+        .scope_boxed()
+    });
+    match (set.await?, waive) {
         (true, true) => security_log::confirmation_waived(inspector.id(), line),
         (true, false) => security_log::confirmation_required(inspector.id(), line),
         (false, _) => {}
@@ -330,21 +366,27 @@ pub async fn change_password(
     let wrapped = passwords::wrap(right, new)
         .await
         .map_err(|error| DeskError::Failed(error.to_string()))?;
-    let mut tx = service.db.console.begin().await?;
-    // Of two changes at once the second one knows a password that is not the member's any more.
-    let now = rights::unchanged(&mut tx, inspector.member()).await?;
-    if now.is_none() {
-        return Err(DeskError::Invalid(Invalid::WrongPassword));
-    }
-    rows::set_wrapped(&mut tx, inspector.id(), &wrapped, &inspector.session()).await?;
-    for line in inspector.lines(service) {
-        let act = Act {
-            actor: Some(inspector.name()),
-            ..Act::new(service.clock.line_now(), Action::PasswordChanged)
-        };
-        audit::append(&mut tx, &line.id, act);
-    }
-    tx.commit().await?;
+    let (console, wrapped) = (&service.db.console, &wrapped);
+    let change = console.write(|tx| {
+        async move {
+            // Of two changes at once the second one knows a password that is not the member's any more.
+            let now = rights::unchanged(tx, inspector.member()).await?;
+            if now.is_none() {
+                return Err(DeskError::Invalid(Invalid::WrongPassword));
+            }
+            rows::set_wrapped(tx, inspector.id(), wrapped, &inspector.session()).await?;
+            for line in inspector.lines(service) {
+                let act = Act {
+                    actor: Some(inspector.name()),
+                    ..Act::new(service.clock.line_now(), Action::PasswordChanged)
+                };
+                audit::append(tx, &line.id, act);
+            }
+            Ok(())
+        }
+        .scope_boxed()
+    });
+    change.await?;
     security_log::password_changed(inspector.id());
     service.live.session_ended();
     Ok(())
@@ -366,8 +408,10 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
 
 /// A foreign member is missing before any password is asked for.
 async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let mut tx = service.db.console.begin_read().await?;
-    find(&mut tx, inspector, id).await.map(drop)
+    let console = &service.db.console;
+    let read =
+        console.read(|tx| async move { find(tx, inspector, id).await.map(drop) }.scope_boxed());
+    read.await
 }
 
 async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member> {

@@ -2,16 +2,18 @@
 
 use super::statements::{run, statements};
 use super::{ReadTx, Result};
+use crate::report::status::Status;
+use crate::vault::action::Action;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 statements! {
     // Of two hours with twenty calls without a message one has ten: as the index of these hours says.
     FLOODED = "SELECT DISTINCT line FROM call_hours WHERE hour >= $1 AND without_message >= 10";
-    SHARED = "SELECT DISTINCT receipts.line FROM receipts JOIN reports ON reports.n = report WHERE shared AND (status IS NULL OR status <> 'closed')";
+    SHARED = "SELECT DISTINCT receipts.line FROM receipts JOIN reports ON reports.n = report WHERE shared AND (status IS NULL OR status <> $1)";
     WAIVED = "SELECT line FROM waivers";
     CHANGED = "SELECT DISTINCT line FROM audit WHERE at >= $2 AND action IN ('member_added', 'granted', 'member_disabled',
-        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') AND (action <> 'granted' OR actor <> detail)
+        'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required') AND (action <> $3 OR actor <> detail)
         AND seq > COALESCE((SELECT seq FROM changes_seen WHERE member = $1 AND changes_seen.line = audit.line), 0)";
 }
 
@@ -22,7 +24,7 @@ pub async fn flooded(tx: &mut ReadTx, since: DateTime<Utc>) -> Result<Vec<String
 
 /// Lines with a receipt that two callers were told, of a report that is not closed.
 pub async fn shared_receipts(tx: &mut ReadTx) -> Result<Vec<String>> {
-    lines(run!(tx, SHARED, fetch_all))
+    lines(run!(tx, SHARED, fetch_all, Status::Closed))
 }
 
 /// Lines whose approvals count without a third member.
@@ -32,7 +34,8 @@ pub async fn waived(tx: &mut ReadTx) -> Result<Vec<String>> {
 
 /// Lines with a change of members since then that this member has not put away.
 pub async fn changed(tx: &mut ReadTx, member: Uuid, since: DateTime<Utc>) -> Result<Vec<String>> {
-    lines(run!(tx, CHANGED, fetch_all, member, since))
+    let granted = Action::Granted;
+    lines(run!(tx, CHANGED, fetch_all, member, since, granted))
 }
 
 fn lines(found: Result<Vec<(String,)>>) -> Result<Vec<String>> {

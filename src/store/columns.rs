@@ -190,10 +190,10 @@ mod tests {
             .flat_map(|line| line.split('\'').skip(1).step_by(2))
     }
 
-    /// Names are bound from the enums. The one that stands in SQL is that of a partial index, which a statement has to
-    /// repeat as a constant for the index to be used.
+    /// Names are bound from the enums. Those that stand in SQL are of partial indexes; a statement has to repeat them as
+    /// constants for the index to be used.
     #[test]
-    fn no_statement_names_a_variant_but_the_one_of_a_partial_index() {
+    fn no_statement_names_a_variant_but_those_of_partial_indexes() {
         let statements = all_statements();
         let texts = statements
             .iter()
@@ -201,8 +201,11 @@ mod tests {
             .chain([SCHEMA]);
         let found: BTreeSet<&str> = texts.flat_map(literals).collect();
         let caller = EntryKind::Caller.as_str();
-        assert_eq!(found, BTreeSet::from(["", "roster ", caller]));
-        assert_eq!(literals(SCHEMA).collect::<Vec<_>>(), [caller]);
+        let about_members = Action::ABOUT_MEMBERS.iter().map(|action| action.as_str());
+        let of_indexes: Vec<&str> = std::iter::once(caller).chain(about_members).collect();
+        let allowed = of_indexes.iter().copied().chain(["", "roster "]);
+        assert_eq!(found, allowed.collect());
+        assert_eq!(literals(SCHEMA).collect::<Vec<_>>(), of_indexes);
     }
 
     #[test]

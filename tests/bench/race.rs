@@ -61,6 +61,8 @@ pub fn measure(
     let smallest = Yardstick::durable(durable, durable_folder);
     let mut constants = Vec::new();
     let mut smallests = Vec::new();
+    // How long the disk takes for one commit: no service answers sooner.
+    let mut alone = Vec::new();
     let mut services: [Vec<Figures>; LOADS.len()] = std::array::from_fn(|_| Vec::new());
     for _ in 0..ROUNDS {
         let load = Load::Callers(MANY);
@@ -68,6 +70,7 @@ pub fn measure(
         constants.push(figures(constant.address, load, &cpu, &|| None));
         let cpu = || smallest.cpu();
         smallests.push(figures(smallest.address, load, &cpu, &|| None));
+        alone.push(figures(smallest.address, Load::Callers(1), &cpu, &|| None));
         for (load, of_load) in LOADS.into_iter().zip(&mut services) {
             let cpu = || cpu_time(service.id());
             let commits = || Some(runtime.block_on(bare::count(served, served_folder)));
@@ -92,6 +95,7 @@ pub fn measure(
         &smallests,
         whole,
     );
+    print("smallest durable program", Load::Callers(1), &alone, whole);
     for (load, of_load) in LOADS.into_iter().zip(&services) {
         print("this service", load, of_load, whole);
     }

@@ -17,16 +17,19 @@ use dutyline::store::cases::{self, CallReport, Case, NewReport};
 use dutyline::store::columns::{Holder, RecordingState, StoredKind};
 use dutyline::store::jobs::{self, JobRow, Kind};
 use dutyline::store::reports::{EntryRow, ReportKeyRow};
-use dutyline::store::{Db, On, StoreError, all_statements};
+use dutyline::store::{Db, On, StoreError, WriteTx, all_statements};
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use dutyline::vault::action::Action;
 use dutyline::vault::entry::EntryKind;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
+use scoped_futures::ScopedFutureExt;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Barrier;
 use uuid::Uuid;
 
 async fn open(database: &Database, folder: &Path) -> Db {
@@ -464,4 +467,47 @@ on_both! {
             winner.act(&format!("/reports/{id}/release")).await.ok();
         }
     }
+}
+
+/// Adds one to a row that another transaction may hold.
+async fn add_one(tx: &mut WriteTx, id: i32) -> Result<(), StoreError> {
+    if let On::Postgres(tx) = tx.on() {
+        let add = sqlx::query("UPDATE pair SET n = n + 1 WHERE id = $1");
+        add.bind(id).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Two transactions lock two rows in opposite orders: Postgres ends one of them, whose closure runs again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_was_beaten_is_run_again_postgres() {
+    let line = TestLine::open(Database::postgres().await).await;
+    let db = &line.service().db.console;
+    for statement in [
+        "CREATE TABLE pair (id INTEGER PRIMARY KEY, n BIGINT NOT NULL)",
+        "INSERT INTO pair VALUES (1, 0), (2, 0)",
+    ] {
+        sql::run(db, statement, &[]).await;
+    }
+    let (meet, runs) = (&Barrier::new(2), &AtomicUsize::new(0));
+    let add = |first: i32, second: i32| {
+        db.write(move |tx| {
+            let meets = runs.fetch_add(1, Ordering::Relaxed) < 2;
+            async move {
+                add_one(tx, first).await?;
+                if meets {
+                    meet.wait().await;
+                }
+                add_one(tx, second).await
+            }
+            .scope_boxed()
+        })
+    };
+    let (one, other) = tokio::join!(add(1, 2), add(2, 1));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(runs.load(Ordering::Relaxed), 3);
+    let sum = "SELECT CAST(SUM(n) AS BIGINT) FROM pair WHERE n = 2";
+    assert_eq!(sql::number(db, sum).await, 4, "each counts once");
+    line.finish().await;
 }
