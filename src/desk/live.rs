@@ -17,8 +17,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The trails are looked at this often at most: 20 times a second.
-const APART: Duration = Duration::from_millis(50);
+/// The least time between two looks at the trails: each of them may have every page read its report or its list again.
+const APART: Duration = Duration::from_millis(300);
 /// How often the trails are looked at although no change was told: what another node told may be lost.
 const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 /// How often it is looked whether whoever follows is still logged in.
@@ -74,9 +74,9 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let mut broken = false;
     loop {
         let told = async {
+            tokio::time::sleep(APART).await;
             // The sender is in the service.
             let _ = tokio::time::timeout(live.look_anyway, changes.changed()).await;
-            tokio::time::sleep(APART).await;
         };
         tokio::select! {
             () = told => {}
@@ -86,7 +86,12 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         if live.seen.receiver_count() == 0 {
             continue;
         }
-        match look(&service).await {
+        let looked = look(&service).await;
+        if looked.is_err() {
+            // The change was told, and has not been looked at.
+            changes.mark_changed();
+        }
+        match looked {
             Ok(()) => broken = false,
             Err(error) if broken => {
                 tracing::debug!(%error, "live updates still paused: audit heads cannot be read")

@@ -257,6 +257,27 @@ async fn what_is_written_never_becomes_part_of_the_page() {
     line.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banner_keeps_the_focus_while_the_page_renews_itself() {
+    let line = office().await;
+    let li = line.li().await;
+    let at = line.reported(&tone(2)).await;
+    let window = Window::open().await;
+    window.sign_in_lead(&line.url).await;
+    window.goto(&format!("{}{at}", line.url)).await;
+    let focus = "document.querySelector('.changes button').focus();";
+    window.script(focus).await;
+    li.post(&format!("{at}/note"), &[("text", "of another member")])
+        .await;
+    window
+        .until("return document.querySelectorAll('.note').length === 1;")
+        .await;
+    let kept = "return document.activeElement.matches('.changes button');";
+    assert_eq!(window.script(kept).await, true);
+    window.finish().await;
+    line.finish().await;
+}
+
 /// What is written and not saved is not thrown away by a form that is about something else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unsaved_note_is_left_only_after_a_question() {
