@@ -1,7 +1,8 @@
 //! Proves the audit trail whole, and everything sealed to be what the trail committed to.
 
 use crate::store::columns::RecordingState;
-use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
+use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
 use crate::store::{Db, ReadTx, StoreError, audit, blobs as files, members, replies};
 use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Digests};
@@ -378,7 +379,7 @@ async fn report_things(
         );
     }
     let rows = files::of_report(tx, report.id).await?;
-    for recording in reports::recordings(tx, report.id).await? {
+    for recording in recordings::of_report(tx, report.id).await? {
         if recording.state == RecordingState::Sealed {
             if !committed.has_place(recording.id, report.id, None) {
                 proof.wrong.push(format!(

@@ -10,6 +10,7 @@ use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::members::LineKey;
+use crate::store::recordings::{self};
 use crate::store::reports::{self, Report};
 use crate::store::{ReadTx, members};
 use crate::vault::action::Action;
@@ -251,7 +252,7 @@ impl Exporter<'_> {
         folder: &Path,
     ) -> Result<(), Failure> {
         let files = blobs::of_report(tx, report.id).await?;
-        for row in reports::recordings(tx, report.id).await? {
+        for row in recordings::of_report(tx, report.id).await? {
             if row.state != RecordingState::Sealed {
                 continue;
             }

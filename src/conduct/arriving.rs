@@ -14,7 +14,8 @@ use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::cases;
 use crate::store::columns::RecordingState;
-use crate::store::reports::{self, Announced, RecordingRow, Report};
+use crate::store::recordings::{self, Announced, RecordingRow};
+use crate::store::reports::{self, Report};
 use crate::store::{StoreError, WriteTx};
 use crate::telephony::jambonz::recording_id;
 use crate::telephony::jambonz::verbs::Stream;
@@ -143,12 +144,12 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
         source: &service.source_lookup(provider, &id),
         sid: &service.seal_sid(provider, &id),
     };
-    if !reports::announce(&mut tx, random_id(), report, &announced, number).await? {
-        let before = reports::recording_by_lookup(&mut tx, &lookup).await?;
+    if !recordings::announce(&mut tx, random_id(), report, &announced, number).await? {
+        let before = recordings::by_lookup(&mut tx, &lookup).await?;
         let Some(before) = before.filter(|before| before.state != RecordingState::Sealed) else {
             return Ok(Begun::Never);
         };
-        if !reports::begin_again(&mut tx, before.id).await? {
+        if !recordings::begin_again(&mut tx, before.id).await? {
             return Ok(match before.state {
                 RecordingState::Announced => Begun::Before,
                 RecordingState::Sealed | RecordingState::Absent | RecordingState::Lost => {
@@ -160,7 +161,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     let report = reports::get(&mut tx, report)
         .await?
         .ok_or(StoreError::Unreadable("report of a call"))?;
-    let recording = reports::recording_by_lookup(&mut tx, &lookup).await?;
+    let recording = recordings::by_lookup(&mut tx, &lookup).await?;
     tx.commit().await?;
     Ok(match recording {
         Some(recording) => Begun::Now(Box::new(Arriving {
@@ -179,7 +180,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
 /// When the database fails.
 pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), StoreError> {
     let mut tx = service.db.webhooks.begin().await?;
-    reports::give_up(&mut tx, recording, RecordingState::Absent).await?;
+    recordings::give_up(&mut tx, recording, RecordingState::Absent).await?;
     tx.commit().await
 }
 
@@ -268,7 +269,7 @@ async fn until_there(
 ) -> Result<Option<RecordingRow>, StoreError> {
     loop {
         let mut tx = service.db.webhooks.begin_read().await?;
-        let row = reports::recording_by_lookup(&mut tx, lookup).await?;
+        let row = recordings::by_lookup(&mut tx, lookup).await?;
         drop(tx);
         match row.as_ref().map(|row| row.state) {
             Some(RecordingState::Announced) => tokio::time::sleep(LOOK).await,

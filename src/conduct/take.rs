@@ -3,7 +3,7 @@
 use crate::call::state::State;
 use crate::hidden::Hidden;
 use crate::service::{ProviderRef, Service};
-use crate::store::{StoreError, calls, reports};
+use crate::store::{StoreError, calls, recordings};
 use crate::telephony::take_token;
 use crate::vault::secret::Key;
 use std::collections::HashMap;
@@ -75,7 +75,7 @@ pub async fn find_take(
         return Ok(None);
     }
     let (report, number) = call.place_of(take);
-    let recordings = reports::recordings(&mut tx, report).await?;
+    let recordings = recordings::of_report(&mut tx, report).await?;
     Ok(recordings
         .iter()
         .find(|recording| recording.step == number)

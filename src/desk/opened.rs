@@ -7,7 +7,8 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
-use crate::store::reports::{self, EntryRow, RecordingRow, Report, ReportKeyRow};
+use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::trail::OfReport;
 use crate::vault::action::Action;
@@ -285,7 +286,7 @@ impl Sealed {
             trail: audit::end(tx, &report.line).await?,
             key: SealedKey::read(tx, inspector, &report).await?,
             entries: reports::entries(tx, report.id).await?,
-            recordings: reports::recordings(tx, report.id).await?,
+            recordings: recordings::of_report(tx, report.id).await?,
             replies: confirming::replies_of(tx, &report).await?,
             report,
         })

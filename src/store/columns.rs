@@ -210,50 +210,23 @@ mod tests {
 
     #[test]
     fn a_variant_has_one_name_in_columns_and_in_json() {
-        fn names<T: Serialize>(all: &[T]) -> Vec<String> {
-            let name = |one| {
-                serde_json::to_value(one)
-                    .unwrap()
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
-            };
-            all.iter().map(name).collect()
+        fn in_json(value: impl Serialize) -> String {
+            let name = serde_json::to_value(value).unwrap();
+            name.as_str().unwrap().to_owned()
         }
-        assert_eq!(names(Status::ALL).join(" "), "queued claimed closed");
-        assert_eq!(names(Source::ALL).join(" "), "call live");
-        assert_eq!(
-            names(Role::ALL).join(" "),
-            "lead inspector auditor operator"
-        );
-        assert_eq!(
-            names(RecordingState::ALL).join(" "),
-            "announced sealed absent lost"
-        );
-        assert_eq!(
-            names(EntryKind::ALL).join(" "),
-            "caller call talk recording take transcript note classification outcome reply"
-        );
-        let same = |json: Vec<String>, names: Vec<&str>| assert_eq!(json, names);
-        same(
-            names(Status::ALL),
-            Status::ALL.iter().map(|one| one.as_str()).collect(),
-        );
-        same(
-            names(Source::ALL),
-            Source::ALL.iter().map(|one| one.as_str()).collect(),
-        );
-        same(
-            names(Role::ALL),
-            Role::ALL.iter().map(|one| one.as_str()).collect(),
-        );
-        same(
-            names(RecordingState::ALL),
-            RecordingState::ALL.iter().map(|one| one.as_str()).collect(),
-        );
-        same(
-            names(EntryKind::ALL),
-            EntryKind::ALL.iter().map(|one| one.as_str()).collect(),
-        );
+        macro_rules! same {
+            ($($type:ty: $names:literal;)*) => {$(
+                let json: Vec<String> = <$type>::ALL.iter().map(in_json).collect();
+                let columns: Vec<&str> = <$type>::ALL.iter().map(|one| one.as_str()).collect();
+                assert_eq!([json.join(" ").as_str(), &columns.join(" ")], [$names; 2]);
+            )*};
+        }
+        same! {
+            Status: "queued claimed closed";
+            Source: "call live";
+            Role: "lead inspector auditor operator";
+            RecordingState: "announced sealed absent lost";
+            EntryKind: "caller call talk recording take transcript note classification outcome reply";
+        }
     }
 }

@@ -10,7 +10,8 @@
 //! | [`calls`] | running calls, their steps |
 //! | [`cases`] | a call with its report, recordings and answers: loaded and written many at a time |
 //! | [`strays`] | recordings whose line is not known yet |
-//! | [`reports`] | reports, entries, recordings, receipts |
+//! | [`recordings`] | recordings of calls |
+//! | [`reports`] | reports, entries, receipts |
 //! | [`hours`] | how many calls came in which hour |
 //! | [`replies`] | who wrote replies, and who approved them |
 //! | [`jobs`] | work to be done |
@@ -34,6 +35,7 @@ pub mod jobs;
 pub mod members;
 pub mod nodes;
 mod pools;
+pub mod recordings;
 pub mod replies;
 pub mod reports;
 mod rows;

@@ -1,13 +1,12 @@
-//! Reports, their entries, recordings and receipts.
+//! Reports, their entries and receipts.
 
-use super::columns::{Holder, RecordingState};
+use super::columns::Holder;
 use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{ReadTx, Result, StoreError, WriteTx, blobs};
+use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::report::entries::EntryKind;
 use crate::report::reference::Reference;
 use crate::report::status::{Source, Status};
-use crate::vault::blobs::Stored;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -99,29 +98,6 @@ row! {
 }
 
 row! {
-    /// A recording, announced by the provider, perhaps here by now.
-    #[derive(Clone)]
-    pub struct RecordingRow {
-        /// Its id.
-        pub id: Uuid,
-        /// Its report.
-        pub report: Uuid,
-        /// Keyed hash of its provider, its id there, and our id of the call that named it.
-        pub lookup: Vec<u8>,
-        /// The provider's name and its id of the recording, under the service secret; gone when deleted there.
-        pub sid: Option<Vec<u8>>,
-        /// The step that recorded it.
-        pub step: i32,
-        /// What became of it.
-        pub state: RecordingState,
-        /// Proven gone at the provider.
-        pub deleted: bool,
-        /// What became of one that was streamed to us, under the service secret; gone when the call is settled.
-        pub outcome: Option<Vec<u8>>,
-    }
-}
-
-row! {
     /// A report's private half, sealed to a line key or a member.
     #[derive(Clone)]
     pub struct ReportKeyRow {
@@ -189,25 +165,6 @@ statements! {
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
     INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4)";
-    INSERT_RECORDING = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
-        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, $7, FALSE) ON CONFLICT (lookup) DO NOTHING";
-    BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
-    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
-        JOIN reports ON reports.n = report
-        WHERE recordings.source = (SELECT source FROM recordings WHERE id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
-    BEGIN_AGAIN = "UPDATE recordings SET state = $2, outcome = NULL WHERE id = $1 AND state = $3";
-    RECORDING_UNLOCKED = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
-        JOIN reports ON reports.n = report WHERE recordings.id = $1";
-    RECORDING_BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
-        JOIN reports ON reports.n = report WHERE lookup = $1";
-    RECORDINGS = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
-        JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY step, recordings.id";
-    SEAL = "UPDATE recordings SET state = $2 WHERE id = $1 AND state IN ($3, $4)";
-    SET_BLOB = "UPDATE recordings SET blob = (SELECT n FROM blobs WHERE id = $2) WHERE id = $1";
-    SET_RECORDING_STATE = "UPDATE recordings SET state = $2 WHERE id = $1 AND state = $3";
-    SET_DELETED = "UPDATE recordings SET deleted = TRUE, sid = NULL, outcome = NULL WHERE id = $1";
-    FORGET_SOURCE = "UPDATE recordings SET sid = NULL, outcome = NULL WHERE id = $1";
-    SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
     INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared)
         VALUES ($1, $2, (SELECT n FROM reports WHERE id = $3), $4, FALSE) ON CONFLICT (lookup) DO NOTHING";
     SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> (SELECT n FROM reports WHERE id = $2)";
@@ -345,118 +302,6 @@ pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
         &entry.sealed[..]
     )
     .map(drop)
-}
-
-/// A recording that a call names: how it is found again, and what it is at the provider.
-pub struct Announced<'a> {
-    /// Keyed hash of provider, id there, and call: names the recording.
-    pub lookup: &'a [u8; 32],
-    /// Keyed hash of provider and id there: the same for each call that names it.
-    pub source: &'a [u8; 32],
-    /// Both in full, under the service secret.
-    pub sid: &'a [u8],
-}
-
-/// Writes down that the provider has a recording; false when that is known already of this call.
-pub async fn announce(
-    tx: &mut WriteTx,
-    id: Uuid,
-    report: Uuid,
-    recording: &Announced<'_>,
-    step: i32,
-) -> Result<bool> {
-    Ok(run!(
-        tx,
-        INSERT_RECORDING,
-        execute,
-        id,
-        report,
-        &recording.lookup[..],
-        &recording.source[..],
-        recording.sid,
-        step,
-        RecordingState::Announced
-    )? == 1)
-}
-
-/// A recording that is this one at the provider, if any call has named it.
-pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid>> {
-    let found: Option<(Uuid,)> = run!(tx, BY_SOURCE, fetch_optional, &source[..])?;
-    Ok(found.map(|(id,)| id))
-}
-
-/// The recordings of other calls that are the same one at the provider, just to look at.
-pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
-    run!(tx, OF_SAME_SOURCE, fetch_all, id)
-}
-
-/// A recording of which nothing came is expected after all; false when it is not `absent`.
-pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
-    let [from, to] = [RecordingState::Absent, RecordingState::Announced];
-    Ok(run!(tx, BEGIN_AGAIN, execute, id, to, from)? == 1)
-}
-
-/// A recording, just to look at.
-pub async fn recording_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
-    run!(tx, RECORDING_UNLOCKED, fetch_optional, id)
-}
-
-/// The recording with this keyed hash of the provider's id.
-pub async fn recording_by_lookup(
-    tx: &mut ReadTx,
-    lookup: &[u8; 32],
-) -> Result<Option<RecordingRow>> {
-    run!(tx, RECORDING_BY_LOOKUP, fetch_optional, &lookup[..])
-}
-
-/// A report's recordings in order of speaking.
-pub async fn recordings(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
-    run!(tx, RECORDINGS, fetch_all, report)
-}
-
-/// The recording is sealed in our store, as `stored`; `blob` becomes the id of its row there. False when the recording was not
-/// expected any more: then nothing was written.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
-    if run!(
-        tx,
-        SEAL,
-        execute,
-        id,
-        RecordingState::Sealed,
-        RecordingState::Announced,
-        RecordingState::Lost
-    )? == 0
-    {
-        return Ok(false);
-    }
-    blobs::insert(tx, id, blob, stored).await?;
-    run!(tx, SET_BLOB, execute, id, blob)?;
-    Ok(true)
-}
-
-/// The recording will not come: `Absent` (the provider made none) or `Lost` (while it was streamed to us).
-pub async fn give_up(tx: &mut WriteTx, id: Uuid, state: RecordingState) -> Result<bool> {
-    let before = RecordingState::Announced;
-    Ok(run!(tx, SET_RECORDING_STATE, execute, id, state, before)? == 1)
-}
-
-/// What became of a recording that was streamed to us.
-pub async fn set_outcome(tx: &mut WriteTx, id: Uuid, outcome: &[u8]) -> Result<()> {
-    run!(tx, SET_OUTCOME, execute, id, outcome).map(drop)
-}
-
-/// The recording is proven gone at the provider; its id there is forgotten.
-pub async fn set_deleted(tx: &mut WriteTx, id: Uuid) -> Result<()> {
-    run!(tx, SET_DELETED, execute, id).map(drop)
-}
-
-/// Forgets which recording of the provider it was: there is none.
-pub async fn forget_source(tx: &mut WriteTx, id: Uuid) -> Result<()> {
-    run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }
 
 /// Adds to the kept counts of reports, in order of line and status.

@@ -33,6 +33,7 @@ pub fn all() -> Vec<Text> {
         super::jobs::STATEMENTS,
         super::members::STATEMENTS,
         super::nodes::STATEMENTS,
+        super::recordings::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
         super::strays::STATEMENTS,

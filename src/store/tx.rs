@@ -1,8 +1,8 @@
 //! Transactions. One that reads is another type than one that writes, so that a function that changes rows cannot be given
 //! the former.
 //!
-//! What members and operators do runs as a closure in [`Db::read`] or [`Db::write`], which begin, commit, and run the closure
-//! again when the database says that another transaction was first. Nothing slow belongs into a closure: nothing is sealed or
+//! What members do runs as a closure in [`Db::read`] or [`Db::write`]. The latter commits, and runs the closure again when the
+//! database says that another transaction was first. Nothing slow belongs into a closure: nothing is sealed or
 //! opened there, and no provider is asked. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
 //! [`Db::begin`], [`Db::begin_read`]).
 
@@ -99,27 +99,21 @@ impl HoldsStoreError for StoreError {
 }
 
 impl Db {
-    /// Runs `work` in a transaction that only reads. The closure may run several times.
+    /// Runs `work` in a transaction that only reads. Such a one waits for no other transaction, so that none can be first.
     ///
     /// # Errors
     ///
     /// That of the closure, or the database's.
     pub async fn read<'env, T, E>(
         &self,
-        mut work: impl for<'tx> FnMut(&'tx mut ReadTx) -> Work<'env, 'tx, T, E> + Send,
+        work: impl for<'tx> FnOnce(&'tx mut ReadTx) -> Work<'env, 'tx, T, E> + Send,
     ) -> std::result::Result<T, E>
     where
         T: Send + 'env,
-        E: HoldsStoreError + Send + 'env,
+        E: From<StoreError> + Send + 'env,
     {
-        let mut tries = 1;
-        loop {
-            let mut tx = self.begin_read().await?;
-            match work(&mut tx).await {
-                Err(error) if was_beaten(&error) && tries < TRIES => tries += 1,
-                done => return done,
-            }
-        }
+        let mut tx = self.begin_read().await?;
+        work(&mut tx).await
     }
 
     /// Runs `work` in a transaction, and commits it. The closure runs again when another transaction was first (a deadlock or
@@ -143,6 +137,7 @@ impl Db {
                 Ok(value) => tx.commit().await.map(|()| value).map_err(E::from),
                 Err(error) => Err(error),
             };
+            let was_beaten = |error: &E| error.store_error().is_some_and(StoreError::was_beaten);
             match done {
                 Err(error) if was_beaten(&error) && tries < TRIES => tries += 1,
                 done => return done,
@@ -212,10 +207,6 @@ impl Db {
         };
         Ok(ReadTx { on })
     }
-}
-
-fn was_beaten<E: HoldsStoreError>(error: &E) -> bool {
-    error.store_error().is_some_and(StoreError::was_beaten)
 }
 
 impl WriteTx {

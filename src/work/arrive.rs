@@ -6,7 +6,7 @@ use super::sealed::{PEAKS, Sound, read_back, write_down, write_down_lost};
 use crate::clock::hour;
 use crate::conduct::{self, Arriving, Ended, Outcome};
 use crate::service::Service;
-use crate::store::reports;
+use crate::store::recordings;
 use crate::telephony::jambonz::Jambonz;
 use crate::telephony::jambonz::listening::{Enough, Heard, Listening, SLACK};
 use crate::telephony::jambonz::verbs::Stream;
@@ -262,7 +262,7 @@ async fn written_down(
             let there = write_down(service, &mut tx, row, report, stored, sound).await?;
             if there {
                 let sealed = outcome.seal(service);
-                reports::set_outcome(&mut tx, row.id, &sealed).await?;
+                recordings::set_outcome(&mut tx, row.id, &sealed).await?;
             }
             tx.commit().await?;
             Ok::<_, crate::store::StoreError>(there)

@@ -4,7 +4,7 @@ use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
 use crate::store::blobs;
 use crate::store::columns::RecordingState;
-use crate::store::reports::{self, RecordingRow};
+use crate::store::recordings::{self, RecordingRow};
 use crate::telephony::{Provider, ProviderError};
 use chrono::TimeDelta;
 use std::io;
@@ -16,7 +16,7 @@ const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
-    let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
+    let recording = recordings::get(&mut tx, job.row.subject).await?;
     drop(tx);
     if let Some(recording) = recording
         && recording.state == RecordingState::Sealed
@@ -29,7 +29,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             .ok_or_else(|| unreadable("the recording's id"))?;
         own_folder(service).await?;
         let mut tx = service.db.jobs.begin_read().await?;
-        let others = reports::of_same_source(&mut tx, recording.id).await?;
+        let others = recordings::of_same_source(&mut tx, recording.id).await?;
         drop(tx);
         // The other call's copy may have to be fetched yet.
         if others.iter().any(is_needed) {
@@ -56,7 +56,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         prove_gone(provider.as_ref(), &source.id).await?;
     }
     let mut tx = service.db.jobs.begin().await?;
-    reports::set_deleted(&mut tx, job.row.subject).await?;
+    recordings::set_deleted(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }

@@ -10,7 +10,8 @@ use crate::store::audit::{self, Act};
 use crate::store::columns::{RecordingState, StoredKind};
 use crate::store::jobs::{self, Kind};
 use crate::store::members::Member;
-use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports::{self, Report};
 use crate::store::{Db, calls};
 use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Download, ProviderError};
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
-    let recording = reports::recording_unlocked(&mut tx, job.row.subject).await?;
+    let recording = recordings::get(&mut tx, job.row.subject).await?;
     let report = match &recording {
         Some(recording) => reports::get(&mut tx, recording.report).await?,
         None => None,
@@ -184,7 +185,7 @@ pub async fn give_up(
         Some((StoredKind::Known(Kind::Fetch), recording, reason)) => (recording, reason),
         _ => return Ok(GivenUp::NoSuchJob),
     };
-    let Some(row) = reports::recording_unlocked(&mut tx, recording).await? else {
+    let Some(row) = recordings::get(&mut tx, recording).await? else {
         return Ok(GivenUp::NoSuchJob);
     };
     let report = reports::get(&mut tx, row.report).await?;
@@ -198,11 +199,11 @@ pub async fn give_up(
     // In the order in which webhooks lock them.
     calls::by_recording(&mut tx, report.id, row.step).await?;
     reports::lock(&mut tx, report.id).await?;
-    if !reports::give_up(&mut tx, recording, RecordingState::Lost).await? {
+    if !recordings::give_up(&mut tx, recording, RecordingState::Lost).await? {
         return Ok(GivenUp::NoSuchJob);
     }
     // Another call that named the same recording does not wait for this one.
-    reports::forget_source(&mut tx, recording).await?;
+    recordings::forget_source(&mut tx, recording).await?;
     let act = Act {
         actor: Some(&lead.name),
         report: Some(report.id),

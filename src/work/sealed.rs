@@ -8,7 +8,8 @@ use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports::{self, Report};
 use crate::store::{StoreError, WriteTx, calls};
 use crate::vault::action::Action;
 use crate::vault::blobs::Stored;
@@ -54,7 +55,7 @@ pub(super) async fn write_down(
     // In the order in which webhooks lock them: the call, the report, the recording.
     let call = calls::by_recording(tx, report.id, recording.step).await?;
     reports::lock(tx, report.id).await?;
-    if !reports::seal(tx, recording.id, random_id(), stored).await? {
+    if !recordings::seal(tx, recording.id, random_id(), stored).await? {
         return Ok(false);
     }
     add_entry(
@@ -100,11 +101,11 @@ pub(super) async fn write_down_lost(
     tx: &mut WriteTx,
     recording: Uuid,
 ) -> Result<(), StoreError> {
-    if !reports::give_up(tx, recording, RecordingState::Lost).await? {
+    if !recordings::give_up(tx, recording, RecordingState::Lost).await? {
         return Ok(());
     }
     tx.count(&service.metrics.recordings_lost);
-    let Some(row) = reports::recording_unlocked(tx, recording).await? else {
+    let Some(row) = recordings::get(tx, recording).await? else {
         return Ok(());
     };
     let Some(report) = reports::get(tx, row.report).await? else {

@@ -16,7 +16,8 @@ use crate::store::cases::{self, Case};
 use crate::store::columns::RecordingState;
 use crate::store::hours;
 use crate::store::jobs::{self, Kind};
-use crate::store::reports::{self, RecordingRow, Report};
+use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports::{self, Report};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::receipts::{self, Derived};
@@ -86,9 +87,9 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 
 /// The recordings that stand in the reports of a call: its own, and the earlier one.
 async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
-    let mut rows = reports::recordings(tx, call.report).await?;
+    let mut rows = recordings::of_report(tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
-        rows.extend(reports::recordings(tx, earlier).await?);
+        rows.extend(recordings::of_report(tx, earlier).await?);
     }
     Ok(rows)
 }
@@ -161,7 +162,7 @@ async fn look_for_recordings(
                 // In the order they were made; what is left over is of the last one.
                 let Some(&step) = steps.peek() else { break };
                 let source = service.source_lookup(&sid.provider, id);
-                let other = reports::by_source(&mut tx, &source).await?;
+                let other = recordings::by_source(&mut tx, &source).await?;
                 accept_orphan(service, &mut case, &sid.provider, id, step, other);
                 if steps.len() > 1 {
                     steps.next();
@@ -190,9 +191,9 @@ async fn wait_for_what_arrives(
     call: &Call,
 ) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
-    let mut rows = reports::recordings(&mut tx, call.report).await?;
+    let mut rows = recordings::of_report(&mut tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
-        let all = reports::recordings(&mut tx, earlier).await?;
+        let all = recordings::of_report(&mut tx, earlier).await?;
         rows.extend(all.into_iter().filter(|row| call.has_added(row.step)));
     }
     drop(tx);
@@ -278,10 +279,10 @@ async fn settle(
     }
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
-    let mut recordings = reports::recordings(tx, call.report).await?;
+    let mut recordings = recordings::of_report(tx, call.report).await?;
     // What was too faint to add anything stands there too.
     if let Some(earlier) = call.addition_to {
-        let all = reports::recordings(tx, earlier).await?;
+        let all = recordings::of_report(tx, earlier).await?;
         recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
     }
     for recording in recordings {
@@ -291,7 +292,7 @@ async fn settle(
             jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
             // It rests nowhere: nothing needs its id any more.
-            reports::forget_source(tx, recording.id).await?;
+            recordings::forget_source(tx, recording.id).await?;
         }
     }
     if report.reference.is_none() && !call.added {

@@ -18,7 +18,7 @@ use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::store::cases::{Key, Wanted};
 use dutyline::store::columns::RecordingState;
 use dutyline::store::jobs::{self, Kind};
-use dutyline::store::reports::RecordingRow;
+use dutyline::store::recordings::{self, RecordingRow};
 use dutyline::store::{Db, On, StoreError, calls, cases, reports};
 use dutyline::telephony::{Event, Provider, RecordingFact, RecordingOutcome, StepRef};
 use std::collections::BTreeSet;
@@ -229,7 +229,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
 async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
     loop {
         let mut tx = db.begin_read().await.unwrap();
-        let rows = reports::recordings(&mut tx, report).await.unwrap();
+        let rows = recordings::of_report(&mut tx, report).await.unwrap();
         drop(tx);
         if let [row] = rows.as_slice()
             && row.state == RecordingState::Sealed

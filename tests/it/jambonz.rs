@@ -7,7 +7,7 @@ use crate::support::{
     Binary, DEADLINE, Database, OPEN, TestLine, clock_at, names, pause, queue, speech, wav,
 };
 use dutyline::call::flow;
-use dutyline::store::reports;
+use dutyline::store::recordings;
 use dutyline::telephony::jambonz::verbs::blunt_document;
 use dutyline::telephony::wav::{UNTIL_THE_END, header};
 use serde_json::{Value, json};
@@ -432,7 +432,7 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     arriving.wait_for(|count| *count == 0).await.unwrap();
     let mut tx = line.db().begin_read().await.unwrap();
     let id = report["id"].as_str().unwrap().parse().unwrap();
-    let recordings = reports::recordings(&mut tx, id).await.unwrap();
+    let recordings = recordings::of_report(&mut tx, id).await.unwrap();
     assert_eq!(
         recordings[0].state,
         dutyline::store::columns::RecordingState::Sealed

@@ -3,7 +3,8 @@
 use super::super::calls::{self, Call, SealedCaller};
 use super::super::columns::RecordingState;
 use super::super::members::{self, LineKey};
-use super::super::reports::{self, RecordingRow};
+use super::super::recordings::RecordingRow;
+use super::super::reports::{self};
 use super::super::rows::{Rows, fetch, over_rows};
 use super::super::statements::row;
 use super::super::{On, Result, WriteTx};

@@ -106,6 +106,7 @@ impl ObjectStore for Folder {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_file() => found.push(Listed {
                     name,
+                    is_finished: !is_unfinished,
                     about: about(&metadata)?,
                 }),
                 Ok(_) => {}

@@ -30,7 +30,7 @@ use super::seal::{Identity, OpenError, Recipient};
 use crate::private::{new_private_file, sync_folder_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use folder::Folder;
-use port::ObjectStore;
+use port::{Listed, ObjectStore};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -177,16 +177,17 @@ impl Blobs {
         named: &HashSet<Uuid>,
         before: DateTime<Utc>,
     ) -> io::Result<Vec<Unnamed>> {
-        let is_unnamed = |name: &str| match name.split_once('.') {
-            // `{uuid}.age`, and `{uuid}.age.{more}` while it is unfinished.
-            Some((object, end)) if format!(".{end}").starts_with(SEALED) => {
-                Uuid::parse_str(object).is_ok_and(|object| end != "age" || !named.contains(&object))
-            }
-            _ => false,
+        let is_unnamed = |one: &Listed| {
+            let object = match one.is_finished {
+                true => one.name.strip_suffix(SEALED),
+                false => one.name.split_once(SEALED).map(|(object, _)| object),
+            };
+            let object = object.and_then(|object| Uuid::parse_str(object).ok());
+            object.is_some_and(|object| !one.is_finished || !named.contains(&object))
         };
         let listed = self.store.list()?.into_iter();
         let mut found: Vec<Unnamed> = listed
-            .filter(|one| one.about.changed < before && is_unnamed(&one.name))
+            .filter(|one| one.about.changed < before && is_unnamed(one))
             .map(|one| Unnamed {
                 at: one.about.changed,
                 name: one.name,

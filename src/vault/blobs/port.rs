@@ -66,8 +66,10 @@ pub struct About {
 /// An object, or an unfinished one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// Its name; that of an unfinished one begins with the name that the object would get.
     pub name: String,
+    /// False for an unfinished one.
+    pub is_finished: bool,
     /// Size and times.
     pub about: About,
 }

@@ -238,7 +238,10 @@ fn files_no_row_names_are_found_and_kept_for_thirty_days() {
     busy.write(b"still at it").unwrap();
     let left = format!("{}.age.another0.part", random_id());
     fs::write(scene.folder.join(&left), b"left over").unwrap();
-    fs::write(scene.folder.join("README"), b"not ours").unwrap();
+    let copy = format!("{}.age.bak", unnamed.object);
+    for other in ["README", &copy] {
+        fs::write(scene.folder.join(other), b"not ours").unwrap();
+    }
     let rows = HashSet::from([named.object]);
     let names = |found: Vec<Unnamed>| {
         let mut names: Vec<String> = found.into_iter().map(|file| file.name).collect();
@@ -256,13 +259,13 @@ fn files_no_row_names_are_found_and_kept_for_thirty_days() {
 
     let just_before = now + TimeDelta::days(30) - TimeDelta::minutes(1);
     assert_eq!(scene.blobs.remove_unnamed(&rows, just_before).unwrap(), []);
-    assert_eq!(scene.files().len(), 5);
+    assert_eq!(scene.files().len(), 6);
     let after = now + TimeDelta::days(30) + TimeDelta::minutes(1);
     assert_eq!(
         names(scene.blobs.remove_unnamed(&rows, after).unwrap()),
         both
     );
-    assert_eq!(scene.files().len(), 3);
+    assert_eq!(scene.files().len(), 4);
     assert!(scene.exists(named.object));
     busy.finish(some_time()).unwrap().keep();
 }

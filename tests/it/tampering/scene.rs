@@ -5,7 +5,8 @@ use crate::support::sql::run;
 use crate::support::{Answer, Api, NUMBER, TestLine, wav};
 use dutyline::store::audit::{self, LinkRow};
 use dutyline::store::blobs::{self, Blob};
-use dutyline::store::reports::{self, EntryRow, RecordingRow};
+use dutyline::store::recordings::{self, RecordingRow};
+use dutyline::store::reports::{self, EntryRow};
 use dutyline::store::{Db, members};
 use dutyline::trail::{self, Proof};
 use dutyline::vault::seal::Recipient;
@@ -48,7 +49,7 @@ impl<'a> Scene<'a> {
         let mut tx = line.db().begin_read().await.unwrap();
         for (i, report) in reports.into_iter().enumerate() {
             shown[i] = lead.get(&format!("/reports/{report}")).await.ok();
-            rows.extend(reports::recordings(&mut tx, report).await.unwrap());
+            rows.extend(recordings::of_report(&mut tx, report).await.unwrap());
             blobs.extend(blobs::of_report(&mut tx, report).await.unwrap());
         }
         drop(tx);
