@@ -108,6 +108,8 @@ pub struct Patience {
     pub receipt: Duration,
     /// For a take to be there when it is listened to; then the line goes on ("it has been recorded").
     pub take: Duration,
+    /// For the connection of a recording to be found out to have ended, when another one comes for the same recording.
+    pub stream: Duration,
 }
 
 impl Default for Patience {
@@ -116,6 +118,7 @@ impl Default for Patience {
             webhook: Duration::from_millis(1500),
             receipt: Duration::from_millis(900),
             take: Duration::from_secs(3),
+            stream: Duration::from_millis(500),
         }
     }
 }

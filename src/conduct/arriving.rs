@@ -27,8 +27,6 @@ use uuid::Uuid;
 
 /// How often is looked whether a recording is written down.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long a second connection waits for the first one to be found out to have ended.
-const ENDING: Duration = Duration::from_millis(500);
 
 /// A recording that may be streamed to us.
 pub struct Arriving {
@@ -107,7 +105,7 @@ pub async fn arriving(
     provider: &str,
     stream: &Stream,
 ) -> Result<Option<Arriving>, StoreError> {
-    let waited_for = crate::clock::instant() + ENDING;
+    let waited_for = crate::clock::instant() + service.patience.stream;
     loop {
         match begun(service, provider, stream).await? {
             Begun::Now(arriving) => return Ok(Some(*arriving)),

@@ -4,28 +4,41 @@ mod packages;
 
 use crate::support::feature_server::{ACCOUNT, Faults, FeatureServer, SECRET, SpeechEnds, Waiting};
 use crate::support::{
-    Binary, DEADLINE, Database, OPEN, TestLine, clock_at, names, pause, queue, speech, wav,
+    Binary, DEADLINE, Database, OPEN, PATIENT, TestLine, clock_at, names, pause, queue, speech, wav,
 };
 use dutyline::call::flow;
+use dutyline::service::Patience;
 use dutyline::store::recordings;
 use dutyline::telephony::jambonz::verbs::blunt_document;
 use dutyline::telephony::wav::{UNTIL_THE_END, header};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
 const CALLER: &str = "+8613800138000";
+/// A second connection for a recording is refused at once.
+const NOT_WAITING: Patience = Patience {
+    stream: Duration::ZERO,
+    ..PATIENT
+};
 const HOOKS: &str = "https://duty.example.org/hooks/jambonz";
 
-/// Tests on both databases, of a line and a stand-in for jambonz.
+/// Tests on both databases, of a line and a stand-in for jambonz. `with patience` says how long callers are kept waiting.
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($line:ident, $server:ident) $body:block)*) => {
+    (@patience) => { PATIENT };
+    (@patience $patience:expr) => { $patience };
+    ($(
+        $(#[$meta:meta])*
+        async fn $name:ident($line:ident, $server:ident $(, with $patience:expr)?) $body:block
+    )*) => {
         $(mod $name {
             use super::*;
 
             $(#[$meta])*
             async fn on(database: Database) {
                 let $server = FeatureServer::start().await;
-                let $line = $server.line(database, OPEN).await;
+                let patience = on_both!(@patience $($patience)?);
+                let $line = $server.line_with_patience(patience, database, OPEN).await;
                 $body
                 $line.finish().await;
             }
@@ -188,7 +201,7 @@ on_both! {
         assert_eq!(recordings(&line).await[0]["seconds"], 243.0);
     }
 
-    async fn a_second_connection_is_refused(line, server) {
+    async fn a_second_connection_is_refused(line, server, with NOT_WAITING) {
         let call = speaking(&server).await;
         let listen = server.verb(&call);
         assert_eq!(server.connect(&listen).await.map(drop), Err(409), "one is there");

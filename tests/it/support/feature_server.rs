@@ -5,8 +5,9 @@ mod dialled;
 mod hooks;
 mod spoken;
 
-use super::{Database, NUMBER, TestLine};
+use super::{Database, NUMBER, PATIENT, TestLine};
 use bytes::Bytes;
+use dutyline::service::Patience;
 use serde_json::{Value, json};
 use spoken::Socket;
 use std::collections::HashMap;
@@ -116,7 +117,18 @@ impl FeatureServer {
 
     /// A line with this stand-in for a provider beside the other one, and two people of a roster.
     pub async fn line(&self, database: Database, at: &str) -> TestLine {
-        let line = TestLine::with(database, at, |toml| self.configure(&toml)).await;
+        self.line_with_patience(PATIENT, database, at).await
+    }
+
+    /// The same, and callers and connections are kept waiting no longer than this.
+    pub async fn line_with_patience(
+        &self,
+        patience: Patience,
+        database: Database,
+        at: &str,
+    ) -> TestLine {
+        let line =
+            TestLine::with_patience(patience, database, at, |toml| self.configure(&toml)).await;
         self.calls(&line);
         line
     }

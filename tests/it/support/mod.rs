@@ -66,6 +66,7 @@ pub const PATIENT: Patience = Patience {
     webhook: DEADLINE,
     receipt: DEADLINE,
     take: DEADLINE,
+    stream: DEADLINE,
 };
 /// The number of the default line.
 pub const NUMBER: &str = "18877009155";
