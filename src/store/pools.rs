@@ -3,12 +3,13 @@
 use super::{ACQUIRE, StoreError};
 use crate::clock::instant;
 use sqlx::pool::PoolConnectionMetadata;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::sqlite::{SqliteConnection, SqliteError, SqlitePoolOptions};
-use sqlx::{Connection, Error};
+use sqlx::{Connection, Error, Transaction};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 /// When SQLite last reported that it could not read or write the file it has open.
 static LAST_FAULT: Mutex<Option<Instant>> = Mutex::new(None);
@@ -61,6 +62,29 @@ pub(super) fn postgres(max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE)
+}
+
+/// Begins a transaction on a Postgres connection, with `BEGIN` or another statement. Dropped before it is there, the
+/// transaction is ended: that is done by a task, which goes on.
+///
+/// sqlx 0.9.0 itself would forget a transaction whose beginning was dropped half-way, and lend the connection to others
+/// with that transaction open (<https://github.com/transact-rs/sqlx/issues/4393>).
+pub(super) async fn begin(
+    pool: &PgPool,
+    statement: Option<&'static str>,
+) -> Result<Transaction<'static, Postgres>, Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(
+        async move {
+            match statement {
+                Some(statement) => pool.begin_with(statement).await,
+                None => pool.begin().await,
+            }
+        }
+        .in_current_span(),
+    );
+    // A panic, or a runtime that is being shut down.
+    begun.await.unwrap_or(Err(Error::WorkerCrashed))
 }
 
 /// What a pool says when it has none to give.

@@ -181,7 +181,7 @@ impl Db {
                 On::Sqlite(pools::explained_sqlite(begun)?)
             }
             Self::Postgres { pool, .. } => {
-                let begun = pool.begin().await;
+                let begun = pools::begin(pool, None).await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };
@@ -201,7 +201,7 @@ impl Db {
                 On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
             }
             Self::Postgres { pool, .. } => {
-                let begun = pool.begin_with(SNAPSHOT).await;
+                let begun = pools::begin(pool, Some(SNAPSHOT)).await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };

@@ -2,8 +2,9 @@
 
 use crate::support::{Database, NUMBER, TestLine, wav};
 use dutyline::service::Patience;
-use dutyline::store::{Db, WriteTx};
+use dutyline::store::{Db, WriteTx, nodes};
 use reqwest::StatusCode;
+use std::pin::Pin;
 
 const FEW: &str = "connections = { webhooks = 2, jobs = 2, console = 2 }\n\n[[provider]]";
 
@@ -47,4 +48,39 @@ async fn an_error_names_why_there_is_no_connection_postgres() {
     );
     drop(taken);
     line.finish().await;
+}
+
+/// Whoever waits for a transaction may go away at any moment: a browser that hangs up, a webhook that has taken too long.
+/// The connection that was about to begin it is used again, by one that writes.
+async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open(database: Database) {
+    let line = TestLine::with(database, crate::support::OPEN, |toml| toml).await;
+    let db = line.service().db.console.clone();
+    for polls in (0..60).map(|step| step * step) {
+        drop_after(polls, Box::pin(db.begin_read())).await;
+        drop_after(polls, Box::pin(db.begin())).await;
+        let mut tx = db.begin().await.unwrap();
+        let written = nodes::lock_as_calls(&mut tx).await;
+        assert!(written.is_ok(), "dropped after {polls} polls: {written:?}");
+    }
+    line.finish().await;
+}
+
+async fn drop_after<T>(polls: usize, mut begins: Pin<Box<impl Future<Output = T>>>) {
+    for _ in 0..polls {
+        if futures_util::poll!(&mut begins).is_ready() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open_sqlite() {
+    a_transaction_that_nobody_waits_for_any_more_leaves_none_open(Database::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open_postgres() {
+    let database = Database::postgres().await;
+    a_transaction_that_nobody_waits_for_any_more_leaves_none_open(database).await;
 }
