@@ -4,6 +4,9 @@
 //! A label's value is always text of the program ([`Labelled::of`] takes `&'static str`): nothing a caller sends can become
 //! one.
 
+use crate::call::state::Reached;
+use crate::store::jobs::Kind;
+use crate::telephony::Hook;
 use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -141,6 +144,7 @@ impl Default for Metrics {
                 "calls_without_message",
                 "Calls that are over and left no message, by how far they got",
                 "reached",
+                Reached::ALL.map(Reached::as_str),
                 Counter::default,
             ),
             webhooks_by_kind: labelled(
@@ -148,6 +152,7 @@ impl Default for Metrics {
                 "webhooks_by_kind",
                 "Webhooks with a valid signature, by kind",
                 "kind",
+                Hook::KINDS,
                 Counter::default,
             ),
             webhook_seconds: labelled(
@@ -155,6 +160,7 @@ impl Default for Metrics {
                 "webhook_seconds",
                 "Time from a webhook's request being read to its answer",
                 "kind",
+                Hook::KINDS,
                 || Histogram::new(WEBHOOK_BUCKETS),
             ),
             batch_seconds: registered(
@@ -181,6 +187,7 @@ impl Default for Metrics {
                 "job_seconds",
                 "Time that one try of a job took, whether or not it succeeded",
                 "kind",
+                Kind::ALL.iter().map(|kind| kind.as_str()),
                 || Histogram::new(JOB_BUCKETS),
             ),
             registry,
@@ -218,7 +225,8 @@ pub struct Labelled<M> {
 }
 
 impl<M: Clone> Labelled<M> {
-    /// The metric with this value of the label. It appears in the text from the first time that it is asked for.
+    /// The metric with this value of the label. One that was not made with the others appears in the text from the first
+    /// time that it is asked for.
     pub fn of(&self, value: &'static str) -> M {
         self.metrics.get_or_create_owned(&[(self.label, value)])
     }
@@ -234,17 +242,24 @@ fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     registered(registry, name, help, Counter::default())
 }
 
+/// Metrics for these values of a label, which are in the text from the start: what appears with its first event cannot be seen
+/// to grow (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
 fn labelled<M>(
     registry: &mut Registry,
     name: &str,
     help: &str,
     label: &'static str,
+    values: impl IntoIterator<Item = &'static str>,
     make: fn() -> M,
 ) -> Labelled<M>
 where
+    M: Clone,
     ByLabel<M>: Metric,
 {
-    let metrics = Family::new_with_constructor(make);
+    let metrics: ByLabel<M> = Family::new_with_constructor(make);
+    for value in values {
+        metrics.get_or_create_owned(&[(label, value)]);
+    }
     registry.register(name, help, metrics.clone());
     Labelled { label, metrics }
 }

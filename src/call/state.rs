@@ -167,6 +167,17 @@ pub enum Reached {
 }
 
 impl Reached {
+    /// Every variant, in order of declaration.
+    pub const ALL: [Self; 7] = [
+        Self::Greeting,
+        Self::CalledBack,
+        Self::Guidance,
+        Self::Recording,
+        Self::Connected,
+        Self::Receipt,
+        Self::Added,
+    ];
+
     /// As it is written down.
     pub fn as_str(self) -> &'static str {
         match self {

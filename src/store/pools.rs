@@ -64,25 +64,18 @@ pub(super) fn postgres(max: u32) -> PgPoolOptions {
         .acquire_timeout(ACQUIRE)
 }
 
-/// Begins a transaction on a Postgres connection, with `BEGIN` or another statement. Dropped before it is there, the
-/// transaction is ended: that is done by a task, which goes on.
+/// Begins a transaction on a Postgres connection with this statement. Dropped before it is there, the transaction is ended:
+/// that is done by a task, which goes on.
 ///
 /// sqlx 0.9.0 itself would forget a transaction whose beginning was dropped half-way, and lend the connection to others
 /// with that transaction open (<https://github.com/transact-rs/sqlx/issues/4393>).
 pub(super) async fn begin(
     pool: &PgPool,
-    statement: Option<&'static str>,
+    statement: &'static str,
 ) -> Result<Transaction<'static, Postgres>, Error> {
     let pool = pool.clone();
-    let begun = tokio::spawn(
-        async move {
-            match statement {
-                Some(statement) => pool.begin_with(statement).await,
-                None => pool.begin().await,
-            }
-        }
-        .in_current_span(),
-    );
+    let begun = async move { pool.begin_with(statement).await };
+    let begun = tokio::spawn(begun.in_current_span());
     // A panic, or a runtime that is being shut down.
     begun.await.unwrap_or(Err(Error::WorkerCrashed))
 }

@@ -23,6 +23,25 @@ use tokio::sync::OwnedSemaphorePermit;
 /// between two statements: it may be idle for longer than one that writes.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL idle_in_transaction_session_timeout = '10min'";
+/// How a transaction that writes is begun: on Postgres and on SQLite. SQLite takes its write lock at once, since a deferred
+/// transaction fails under load, and every beginning says how the connection's commits are written: nothing has to be put
+/// back afterwards.
+struct Begin {
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+/// The commit is on the disk when it returns.
+const FLUSHED: Begin = Begin {
+    postgres: "BEGIN",
+    sqlite: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+};
+/// The commit is on the disk some time after it returned. Transactions stay whole, and on the disk in their order
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>, <https://www.postgresql.org/docs/15/wal-async-commit.html>).
+const UNFLUSHED: Begin = Begin {
+    postgres: "BEGIN; SET LOCAL synchronous_commit = off",
+    sqlite: "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+};
 /// How often a closure is run when other transactions are first.
 const TRIES: usize = 5;
 
@@ -36,7 +55,7 @@ pub struct ReadTx {
 #[derive(Debug)]
 pub struct WriteTx {
     read: ReadTx,
-    /// On SQLite, for as long as it is open: see [`Db::begin`]. Behind the transaction, which is dropped first.
+    /// On SQLite, for as long as it is open: see `begin_in_turn`. Behind the transaction, which is dropped first.
     turn: Option<OwnedSemaphorePermit>,
     /// Told of the commit when it adds to a trail.
     changes: Changes,
@@ -145,12 +164,36 @@ impl Db {
         }
     }
 
-    /// A transaction that writes. On SQLite it holds the write lock from the start: a deferred one fails under load.
+    /// A transaction that writes. On SQLite it holds the write lock from the start.
     ///
     /// # Errors
     ///
     /// When the database cannot be reached.
     pub async fn begin(&self) -> Result<WriteTx> {
+        self.begin_in_turn(FLUSHED).await
+    }
+
+    /// The same for what is only done again when it is lost, as a job is that somebody has claimed: the commit does not wait for
+    /// the disk. What a crash of the machine loses of these is never half a transaction, nor a flushed one, nor one before
+    /// a flushed one. A crash of the program loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin_unflushed(&self) -> Result<WriteTx> {
+        self.begin_in_turn(UNFLUSHED).await
+    }
+
+    /// The same as [`Db::begin`] for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    pub async fn begin_ahead(&self) -> Result<WriteTx> {
+        self.begin_with(FLUSHED).await
+    }
+
+    async fn begin_in_turn(&self, begin: Begin) -> Result<WriteTx> {
         let turn = match self {
             Self::Sqlite { turn, .. } => {
                 let turn = Arc::clone(turn).acquire_owned();
@@ -164,24 +207,19 @@ impl Db {
             }
             Self::Postgres { .. } => None,
         };
-        let mut tx = self.begin_ahead().await?;
+        let mut tx = self.begin_with(begin).await?;
         tx.turn = turn;
         Ok(tx)
     }
 
-    /// The same for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be reached.
-    pub async fn begin_ahead(&self) -> Result<WriteTx> {
+    async fn begin_with(&self, begin: Begin) -> Result<WriteTx> {
         let on = match self {
             Self::Sqlite { writer, .. } => {
-                let begun = writer.begin_with("BEGIN IMMEDIATE").await;
+                let begun = writer.begin_with(begin.sqlite).await;
                 On::Sqlite(pools::explained_sqlite(begun)?)
             }
             Self::Postgres { pool, .. } => {
-                let begun = pools::begin(pool, None).await;
+                let begun = pools::begin(pool, begin.postgres).await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };
@@ -201,7 +239,7 @@ impl Db {
                 On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
             }
             Self::Postgres { pool, .. } => {
-                let begun = pools::begin(pool, Some(SNAPSHOT)).await;
+                let begun = pools::begin(pool, SNAPSHOT).await;
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };

@@ -153,6 +153,17 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// What [`Hook::kind`] gives.
+    pub const KINDS: [&str; 7] = [
+        "call",
+        "step",
+        "status",
+        "recording",
+        "whisper",
+        "taken",
+        "fallback",
+    ];
+
     /// What it is about, as its address names it.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -49,13 +49,14 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         };
         if !provider.capabilities().deletes {
             // It stays there as long as the account keeps recordings, and nobody is told otherwise.
-            let mut tx = service.db.jobs.begin().await?;
+            let mut tx = service.db.jobs.begin_unflushed().await?;
             job.done(&mut tx).await?;
             return Ok(tx.commit().await?);
         }
         prove_gone(provider.as_ref(), &source.id).await?;
     }
-    let mut tx = service.db.jobs.begin().await?;
+    // Lost, it is proven once more.
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     recordings::set_deleted(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)

@@ -130,7 +130,7 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
     let begun = instant();
     let lease = random_id();
     let now = service.clock.system_now();
-    let mut tx = service.db.jobs.begin().await?;
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     let row = jobs::claim(&mut tx, *kind, provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
     // Too much of the lease is gone to rely on it: it runs out, and the job is claimed again.
@@ -235,7 +235,7 @@ where
 
 async fn renew(service: &Service, job: &Claimed) -> Result<bool, StoreError> {
     let until = service.clock.system_now() + LEASE;
-    let mut tx = service.db.jobs.begin().await?;
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     let renewed = jobs::renew(&mut tx, job.row.id, job.lease, until).await?;
     tx.commit().await?;
     Ok(renewed)
@@ -243,7 +243,7 @@ async fn renew(service: &Service, job: &Claimed) -> Result<bool, StoreError> {
 
 async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<(), StoreError> {
     let at = service.clock.system_now() + wait;
-    let mut tx = service.db.jobs.begin().await?;
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     jobs::put_off(&mut tx, job.row.id, job.lease, at).await?;
     tx.commit().await
 }
@@ -271,7 +271,7 @@ async fn fail(
     let now = service.clock.system_now();
     // To the hour: a job's first tries tell when its call came.
     let since = told.then(|| hour(now));
-    let mut tx = service.db.jobs.begin().await?;
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     let reason = reason.to_string();
     jobs::fail(&mut tx, job.row.id, job.lease, now + wait, &reason, since).await?;
     tx.commit().await

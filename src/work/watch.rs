@@ -33,7 +33,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         return Ok(tx.commit().await?);
     }
-    let mut tx = service.db.jobs.begin().await?;
+    let mut tx = service.db.jobs.begin_unflushed().await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }

@@ -5,7 +5,7 @@ use dutyline::clock::instant;
 use dutyline::config::Config;
 use dutyline::service::Patience;
 use dutyline::simulator::call::WaitingFor;
-use dutyline::store::{Db, On};
+use dutyline::store::{Db, On, WriteTx, nodes};
 use reqwest::StatusCode;
 use std::time::Duration;
 
@@ -97,5 +97,68 @@ async fn every_session_waits_for_the_disk_postgres() {
         .await
         .unwrap();
     assert_eq!(shown, "on");
+    line.finish().await;
+}
+
+/// How the connection of a transaction writes its commits.
+async fn flushes(tx: &mut WriteTx) -> String {
+    match tx.on() {
+        On::Sqlite(tx) => {
+            let level = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut **tx);
+            let level: i64 = level.await.unwrap();
+            level.to_string()
+        }
+        On::Postgres(tx) => {
+            let setting = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut **tx);
+            setting.await.unwrap()
+        }
+    }
+}
+
+/// `flushed` and `unflushed` as the database says it.
+async fn only_what_may_be_lost_is_not_waited_for(line: &TestLine, flushed: &str, unflushed: &str) {
+    let db = &line.service().db.webhooks;
+    for _ in 0..2 {
+        let mut tx = db.begin_unflushed().await.unwrap();
+        assert_eq!(flushes(&mut tx).await, unflushed);
+        drop(tx);
+        let mut tx = db.begin_ahead().await.unwrap();
+        assert_eq!(
+            flushes(&mut tx).await,
+            flushed,
+            "after one that was dropped"
+        );
+        drop(tx);
+        let mut tx = db.begin_unflushed().await.unwrap();
+        nodes::lock_as_calls(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        assert_eq!(
+            flushes(&mut tx).await,
+            flushed,
+            "after one that was committed"
+        );
+    }
+}
+
+/// Levels as <https://www.sqlite.org/pragma.html#pragma_synchronous> numbers them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_waits_for_the_disk_unless_it_may_be_lost_sqlite() {
+    let line = TestLine::with(Database::sqlite(), OPEN, |toml| toml).await;
+    only_what_may_be_lost_is_not_waited_for(&line, "2", "1").await;
+    line.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_waits_for_the_disk_unless_it_may_be_lost_postgres() {
+    let few = |toml: String| {
+        toml.replacen(
+            "[[provider]]",
+            "connections = { webhooks = 2, jobs = 2, console = 2 }\n\n[[provider]]",
+            1,
+        )
+    };
+    let line = TestLine::with(Database::postgres().await, OPEN, few).await;
+    only_what_may_be_lost_is_not_waited_for(&line, "on", "off").await;
     line.finish().await;
 }
