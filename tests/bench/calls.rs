@@ -56,7 +56,8 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    // `cargo bench -- race` measures the service beside programs that do less, and nothing else; with `postgres`, on that alone.
+    // `cargo bench -- race` measures the service beside programs that do less, and nothing else; with `postgres`, on that
+    // alone; with loads such as `200/s` or `64 callers`, under those alone.
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
     let mut databases = Vec::new();
     if !asked("postgres") {
@@ -78,7 +79,7 @@ fn main() {
         let [other, race, smallest] =
             [(); 3].map(|()| tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder"));
         let folders = [race.path(), smallest.path()];
-        race::measure(&runtime, [&raced, &durable], folders, &api_url);
+        race::measure(&runtime, [&raced, &durable], folders, &api_url, &arguments);
         if whole {
             Served::init(&flooded, other.path(), &api_url);
             flood::measure(&runtime, &flooded, other.path());
@@ -127,7 +128,7 @@ fn measure(
             spread.p50 / bare.p50,
             calls / LOAD.as_secs_f64(),
         );
-        let (took, left) = drain(&served);
+        let (took, left) = drain(&served, DRAIN);
         let settled = served.metric("reports_total") - before;
         println!(
             "              {settled:.0} of {calls:.0} calls settled when calls had stopped for {took:.1} s, {left:.0} jobs left"
@@ -178,12 +179,12 @@ fn load(served: &Served, at_once: usize) -> (f64, Spread) {
 }
 
 /// Waits until no job is left, or for as long as it may take.
-fn drain(served: &Served) -> (f64, f64) {
+fn drain(served: &Served, within: Duration) -> (f64, f64) {
     let start = Instant::now();
     loop {
         let left = served.waiting_jobs();
         let took = start.elapsed();
-        if left == 0.0 || took > DRAIN {
+        if left == 0.0 || took > within {
             return (took.as_secs_f64(), left);
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -25,10 +25,17 @@ pub async fn start() -> String {
 async fn answer(State(deleted): State<Deleted>, method: Method, uri: Uri) -> Response {
     let path = uri.path();
     let recording = path.contains("/Recordings/");
+    let is_deleted = |id: &str| deleted.lock().expect("nobody panics").contains(id);
     match (method, path.rsplit_once('.')) {
-        (Method::GET, Some((_, "wav"))) if recording => {
+        (Method::GET, Some((id, "wav"))) if recording && !is_deleted(id) => {
             ([("Content-Type", "audio/wav")], dutyline::simulator::SAMPLE).into_response()
         }
+        // The account is there, whatever has become of its recordings.
+        (Method::GET, Some((list, "json"))) if list.ends_with("/Recordings") => (
+            [("Content-Type", "application/json")],
+            r#"{"recordings": []}"#,
+        )
+            .into_response(),
         (Method::DELETE, Some((id, _))) if recording => {
             let first = deleted.lock().expect("nobody panics").insert(id.to_owned());
             let status = if first {

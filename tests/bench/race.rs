@@ -7,12 +7,15 @@ use super::databases::Database;
 use super::served::{Served, cpu_time};
 use super::yardsticks::Yardstick;
 use super::{Spread, drain};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long each program is measured in each round.
 const FOR: Duration = Duration::from_secs(3);
+/// How long the jobs of a load may go on after it: a receipt takes some 25 ms, one after the other.
+const UNTIL_ALL_IS_DONE: Duration = Duration::from_secs(300);
 /// How often everything is measured.
 const ROUNDS: usize = 3;
 /// Callers of the programs the service is compared with.
@@ -38,23 +41,39 @@ struct Figures {
     commits: Option<f64>,
 }
 
-/// The loads the service is measured under.
+/// The loads the service is measured under. Those that leave the most to be done come last.
 const LOADS: [Load; 6] = [
+    Load::Steady(200),
+    Load::Steady(1000),
     Load::Callers(1),
     Load::Callers(16),
     Load::Callers(MANY),
     Load::Callers(256),
-    Load::Steady(200),
-    Load::Steady(1000),
 ];
 
-/// Measures and prints. `folders` are three empty ones.
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Callers(1) => f.pad("1 caller"),
+            Self::Callers(callers) => f.pad(&format!("{callers} callers")),
+            Self::Steady(rate) => f.pad(&format!("{rate}/s")),
+        }
+    }
+}
+
+/// Measures and prints. Of the loads on the service those named in `asked`, or all when it names none.
 pub fn measure(
     runtime: &tokio::runtime::Runtime,
     [served, durable]: [&Database; 2],
     [served_folder, durable_folder]: [&Path; 2],
     api_url: &str,
+    asked: &[String],
 ) {
+    let is_asked = |load: &Load| asked.contains(&load.to_string());
+    let all = !LOADS.iter().any(is_asked);
+    let loads: Vec<Load> = (LOADS.into_iter())
+        .filter(|load| all || is_asked(load))
+        .collect();
     Served::init(served, served_folder, api_url);
     let service = Served::start(served_folder);
     let constant = Yardstick::constant();
@@ -63,7 +82,7 @@ pub fn measure(
     let mut smallests = Vec::new();
     // How long the disk takes for one commit: no service answers sooner.
     let mut alone = Vec::new();
-    let mut services: [Vec<Figures>; LOADS.len()] = std::array::from_fn(|_| Vec::new());
+    let mut services: Vec<Vec<Figures>> = loads.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         let load = Load::Callers(MANY);
         let cpu = || constant.cpu();
@@ -71,12 +90,12 @@ pub fn measure(
         let cpu = || smallest.cpu();
         smallests.push(figures(smallest.address, load, &cpu, &|| None));
         alone.push(figures(smallest.address, Load::Callers(1), &cpu, &|| None));
-        for (load, of_load) in LOADS.into_iter().zip(&mut services) {
+        for (load, of_load) in loads.iter().copied().zip(&mut services) {
             let cpu = || cpu_time(service.id());
             let commits = || Some(runtime.block_on(bare::count(served, served_folder)));
             of_load.push(figures(service.address, load, &cpu, &commits));
             // What one load leaves to be done must not be measured with the next one.
-            drain(&service);
+            drain(&service, UNTIL_ALL_IS_DONE);
         }
     }
     let whole = median(&constants, |one| one.spread.per_second);
@@ -96,7 +115,7 @@ pub fn measure(
         whole,
     );
     print("smallest durable program", Load::Callers(1), &alone, whole);
-    for (load, of_load) in LOADS.into_iter().zip(&services) {
+    for (load, of_load) in loads.into_iter().zip(&services) {
         print("this service", load, of_load, whole);
     }
     println!(
@@ -161,11 +180,6 @@ fn median(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
 }
 
 fn print(what: &str, load: Load, figures: &[Figures], whole: f64) {
-    let load = match load {
-        Load::Callers(1) => "1 caller".to_owned(),
-        Load::Callers(callers) => format!("{callers} callers"),
-        Load::Steady(rate) => format!("{rate}/s"),
-    };
     let per_second = median(figures, |one| one.spread.per_second);
     let commits = match figures.iter().all(|one| one.commits.is_some()) {
         true => format!("{:.2}", median(figures, |one| one.commits.unwrap_or(0.0))),
