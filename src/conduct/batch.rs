@@ -190,7 +190,7 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
     let prepared = waiting.map(|(waiting, open)| open.then_some(waiting.prepared.as_ref()));
     let (decided, changes) = decide_all(service, prepared, &mut loaded);
     if !changes.is_empty() {
-        cases::write(&mut tx, changes).await?;
+        cases::write_last(&mut tx, changes).await?;
         tx.write_gathered().await?;
         if open(batch) != before {
             return Ok(None);

@@ -133,7 +133,7 @@ async fn keep_unknown(
 ///
 /// When the database fails; then nothing was changed.
 pub async fn commit(mut tx: WriteTx, case: Case) -> Result<(), StoreError> {
-    cases::write(&mut tx, case.changes).await?;
+    cases::write_last(&mut tx, case.changes).await?;
     tx.commit().await
 }
 

@@ -217,7 +217,7 @@ async fn insert(tx: &mut WriteTx, links: &[(Link, [u8; 32])]) -> Result<()> {
         .bytes(all().map(digest))
         .text(all().map(|link| link.detail.clone()))
         .bytes(links.iter().map(|(_, hash)| Some(hash.to_vec())));
-    rows::execute(tx, vec![rows]).await
+    rows::execute_last(tx, vec![rows]).await
 }
 
 async fn set_heads(tx: &mut WriteTx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
@@ -225,7 +225,7 @@ async fn set_heads(tx: &mut WriteTx, ends: &[(String, i64, [u8; 32])]) -> Result
         .text(ends.iter().map(|(line, ..)| Some(line.clone())))
         .integer(ends.iter().map(|(_, seq, _)| Some(*seq)))
         .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())));
-    rows::execute(tx, vec![rows]).await
+    rows::execute_last(tx, vec![rows]).await
 }
 
 /// The number and hash of a line's last link.

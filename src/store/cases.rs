@@ -5,7 +5,7 @@ mod load;
 mod write;
 
 pub use load::{Answers, Key, Loaded, Wanted, load, of_call};
-pub use write::write;
+pub use write::{write, write_last};
 pub(super) use {load::OVER_ROWS as LOADING, write::OVER_ROWS as WRITING};
 
 use super::audit::{Act, Acts, link_of};

@@ -1,5 +1,6 @@
 //! How many calls came in which hour: what can be said of a flood without opening anything.
 
+use super::rows::{self, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
@@ -22,10 +23,14 @@ row! {
 }
 
 statements! {
-    ADD = "INSERT INTO call_hours (line, hour, answered, without_message) VALUES ($1, $2, $3, $4) ON CONFLICT (line, hour) DO UPDATE
-        SET answered = call_hours.answered + excluded.answered, without_message = call_hours.without_message + excluded.without_message";
     SINCE = "SELECT hour, answered, without_message FROM call_hours WHERE line = $1 AND hour >= $2 ORDER BY hour";
     WITHOUT_MESSAGE = "SELECT COALESCE(CAST(SUM(without_message) AS BIGINT), 0) FROM call_hours WHERE line = $1";
+}
+
+over_rows! {
+    ADD = "INSERT INTO call_hours (line, hour, answered, without_message)", ["text", "timestamptz", "bigint", "bigint"],
+        "ON CONFLICT (line, hour) DO UPDATE SET answered = call_hours.answered + excluded.answered,
+        without_message = call_hours.without_message + excluded.without_message";
 }
 
 /// Counts a call that came in this hour, at the commit: every call of the hour changes the same row.
@@ -51,10 +56,13 @@ fn add(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>, (answered, without): (
 
 /// Writes what was counted, in order of line and hour.
 pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
-    for ((line, hour), (answered, without)) in std::mem::take(&mut tx.counts) {
-        run!(tx, ADD, execute, line, hour, answered, without)?;
-    }
-    Ok(())
+    let counts = std::mem::take(&mut tx.counts);
+    let rows = Rows::new(ADD)
+        .text(counts.keys().map(|(line, _)| Some(line.clone())))
+        .time(counts.keys().map(|(_, hour)| Some(*hour)))
+        .integer(counts.values().map(|(answered, _)| Some(*answered)))
+        .integer(counts.values().map(|(_, without)| Some(*without)));
+    rows::execute_last(tx, vec![rows]).await
 }
 
 /// The hours of a line in which anybody called, from `since` on, in order.

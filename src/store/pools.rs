@@ -46,7 +46,7 @@ pub(super) fn sqlite(max: u32) -> SqlitePoolOptions {
 /// A node that hangs in a transaction keeps the rows it has locked. The server ends the transaction after 5 s without a
 /// statement, and after about 25 s without any answer from the node's machine; other nodes wait at most 3 s for one lock, so
 /// that their connections are not all used up meanwhile.
-const POSTGRES_SETTINGS: [(&str, &str); 7] = [
+const POSTGRES_SETTINGS: [(&str, &str); 8] = [
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "5s"),
     ("tcp_keepalives_idle", "10"),
@@ -55,6 +55,8 @@ const POSTGRES_SETTINGS: [(&str, &str); 7] = [
     ("tcp_user_timeout", "25s"),
     // A webhook is answered after the commit is on the disk.
     ("synchronous_commit", "on"),
+    // No statement has a better plan for some values than for others, and to plan takes longer than to run most of them.
+    ("plan_cache_mode", "force_generic_plan"),
 ];
 
 /// Options of a pool of Postgres connections.

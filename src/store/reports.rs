@@ -313,7 +313,7 @@ pub(super) async fn write_counts(
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
         .name(counts.keys().map(|(_, status)| *status))
         .integer(counts.values().copied().map(Some));
-    rows::execute(tx, vec![rows]).await
+    rows::execute_last(tx, vec![rows]).await
 }
 
 /// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id

@@ -12,7 +12,7 @@ use sqlx::{Arguments, AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 /// A statement over rows of values: its text is `before`, the rows, `after`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Over {
     /// The name of the constant.
     pub(super) name: &'static str,
@@ -68,6 +68,7 @@ impl Over {
 }
 
 /// The values of one column, one a row.
+#[derive(Debug)]
 enum Column {
     Uuid(Vec<Option<Uuid>>),
     Bytes(Vec<Option<Vec<u8>>>),
@@ -94,6 +95,7 @@ impl Column {
 }
 
 /// A statement with its rows.
+#[derive(Debug)]
 pub(super) struct Rows {
     over: Over,
     columns: Vec<Column>,
@@ -178,6 +180,19 @@ impl Rows {
             .map_err(sqlx::Error::Encode)?;
         }
         Ok(arguments)
+    }
+}
+
+/// Runs these statements, in order, as the last ones before the commit. On SQLite they are one trip to its thread, together
+/// with all others that come last; nothing that is read in this transaction may depend on them.
+pub(super) async fn execute_last(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
+    match &tx.on {
+        On::Sqlite(_) => {
+            tx.last.extend(statements);
+            Ok(())
+        }
+        // Each is a trip of its own anyway, and rows have to be locked in the order of the statements.
+        On::Postgres(_) => execute(tx, statements).await,
     }
 }
 

@@ -40,6 +40,7 @@ pub fn all() -> Vec<Text> {
     ];
     let over_rows = [
         super::audit::OVER_ROWS,
+        super::hours::OVER_ROWS,
         super::cases::LOADING,
         super::cases::WRITING,
         super::reports::OVER_ROWS,

@@ -7,6 +7,7 @@
 //! [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
+use super::rows::{self, Rows};
 use super::{ACQUIRE, Db, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
@@ -67,6 +68,8 @@ pub struct WriteTx {
     pub(super) counts: hours::Counts,
     /// Reports counted by line and status, written at the commit.
     statuses: BTreeMap<(String, Status), i64>,
+    /// Statements that are run last: see [`rows::execute_last`].
+    pub(super) last: Vec<Rows>,
     /// Operators' counters to be raised after the commit.
     pub(super) counted: Vec<Counter>,
 }
@@ -257,6 +260,7 @@ impl WriteTx {
             acts: audit::Acts::default(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
+            last: Vec::new(),
             counted: Vec::new(),
         }
     }
@@ -284,7 +288,9 @@ impl WriteTx {
         hours::write(self).await?;
         let statuses = std::mem::take(&mut self.statuses);
         reports::write_counts(self, statuses).await?;
-        audit::write(self).await
+        audit::write(self).await?;
+        let last = std::mem::take(&mut self.last);
+        rows::execute(self, last).await
     }
 
     /// Writes what was gathered for the commit, and commits.

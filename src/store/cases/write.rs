@@ -2,7 +2,7 @@
 
 use super::super::columns::RecordingState;
 use super::super::reports::EntryRow;
-use super::super::rows::{Rows, execute, over_rows};
+use super::super::rows::{Rows, execute, execute_last, over_rows};
 use super::super::{Result, StoreError, WriteTx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
@@ -69,6 +69,35 @@ over_rows! {
 ///
 /// When the database fails. [`StoreError::Duplicate`] when another node wrote one of the calls or recordings first.
 pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
+    write_by(tx, changes, When::Now).await
+}
+
+/// The same in a transaction that reads nothing more: on SQLite all of it is written in one trip, at the commit.
+///
+/// # Errors
+///
+/// As [`write()`], or when the transaction is committed.
+pub async fn write_last(tx: &mut WriteTx, changes: Changes) -> Result<()> {
+    write_by(tx, changes, When::Last).await
+}
+
+/// When statements are run.
+#[derive(Clone, Copy)]
+enum When {
+    Now,
+    Last,
+}
+
+impl When {
+    async fn execute(self, tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
+        match self {
+            Self::Now => execute(tx, statements).await,
+            Self::Last => execute_last(tx, statements).await,
+        }
+    }
+}
+
+async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> {
     let Changes {
         reports: new,
         calls,
@@ -154,7 +183,7 @@ pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
             .name(reopened.iter().map(|_| Status::Queued)),
     );
     let hastened = rows_of_jobs(jobs, &mut statements);
-    execute(tx, statements).await?;
+    when.execute(tx, statements).await?;
     for (kind, subject, now) in hastened {
         jobs::hasten(tx, kind, subject, now).await?;
     }
@@ -171,7 +200,7 @@ pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
         count.1 += without;
     }
     tx.counted.extend(counted);
-    number(tx, queued).await
+    number(tx, queued, when).await
 }
 
 fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
@@ -236,7 +265,7 @@ fn rows_of_jobs(
 
 /// Gives references to the calls that became reports, in the order in which they did. Every report of a line changes the row
 /// that is counted in, so it is locked last, in order of line.
-async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>) -> Result<()> {
+async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>, when: When) -> Result<()> {
     if queued.is_empty() {
         return Ok(());
     }
@@ -265,5 +294,5 @@ async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>) -> Result<()
         .name(numbers.keys().map(|_| Status::Queued))
         .integer(year)
         .integer(number);
-    execute(tx, vec![rows]).await
+    when.execute(tx, vec![rows]).await
 }
