@@ -6,13 +6,16 @@
 //! | file | holds |
 //! |---|---|
 //! | `name` | what may be a name, and which look alike |
+//! | `giving` | passing on the keys of lines |
 //! | [`rights`] | who may lock whom out |
 //! | [`confirming`] | whose approval of a reply counts |
 
 pub mod confirming;
+mod giving;
 mod name;
 pub mod rights;
 
+pub use giving::{SealedKeys, Source, grant, seal_keys};
 pub use name::{MemberName, NameError, canonical, look_alike};
 
 use crate::clock::{Clock, random_id};
@@ -22,7 +25,7 @@ use crate::store::members::{self, LineKey, Member};
 use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
-use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
+use crate::vault::seal::{Identity, Recipient, seal_identity};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -81,6 +84,9 @@ pub enum MemberError {
     /// Nobody can pass on what they don't have.
     #[error("{0} does not hold the key of line {1}, so they cannot pass it on")]
     NotHeld(String, String),
+    /// Keys were made or changed since they were sealed to the member.
+    #[error("the keys of line {0} have changed meanwhile; try again")]
+    KeysChanged(String),
     /// The line has no key yet.
     #[error("line {0} has no key yet; `dutyline init` makes it")]
     NoKey(String),
@@ -221,17 +227,15 @@ pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<
 pub async fn add(
     tx: &mut WriteTx,
     clock: &Clock,
-    from: Source<'_>,
+    keys: &SealedKeys,
     member: &Member,
-    lines: &[String],
 ) -> Result<(), MemberError> {
     insert(tx, clock, member).await?;
-    for line in lines {
-        let act = about(clock, from.actor(), Action::MemberAdded, member);
+    for line in keys.lines() {
+        let act = about(clock, keys.actor(), Action::MemberAdded, member);
         audit::append(tx, line, act);
-        grant(tx, clock, line, from, member).await?;
     }
-    Ok(())
+    grant(tx, clock, keys, member).await
 }
 
 /// Locks a member out and ends their sessions; in the trail of all their lines. One who is locked out stays so.
@@ -351,81 +355,6 @@ pub async fn make_line_key(
     }))
 }
 
-/// Where a line key to be passed on comes from.
-#[derive(Clone, Copy)]
-pub enum Source<'a> {
-    /// From a member who holds it.
-    Member(&'a Member, &'a Identity),
-    /// From the recovery key on paper.
-    Recovery(&'a Identity),
-}
-
-impl Source<'_> {
-    /// As whom the trail names it.
-    fn actor(&self) -> &str {
-        match self {
-            Self::Member(member, _) => &member.name,
-            Self::Recovery(_) => "recovery key",
-        }
-    }
-}
-
-/// Gives a line's keys, of all epochs, to a member. Locks the members until the transaction ends.
-///
-/// # Errors
-///
-/// When the source does not open them, or the member's role does not work on reports.
-pub async fn grant(
-    tx: &mut WriteTx,
-    clock: &Clock,
-    line: &str,
-    from: Source<'_>,
-    to: &Member,
-) -> Result<(), MemberError> {
-    if !to.role.works_on_reports() {
-        return Err(MemberError::NoReports(to.role));
-    }
-    let keys: Vec<LineKey> = members::line_keys(tx)
-        .await?
-        .into_iter()
-        .filter(|key| key.line == line)
-        .collect();
-    if keys.is_empty() {
-        return Err(MemberError::NoKey(line.to_owned()));
-    }
-    // Of two members who are given a line at once, the second one is seen to be the third member.
-    members::lock(tx).await?;
-    for key in keys {
-        let identity = match from {
-            Source::Member(member, own) => {
-                let held = held(tx, member.id, own, key.id).await?;
-                held.ok_or_else(|| MemberError::NotHeld(member.name.clone(), line.to_owned()))?
-            }
-            Source::Recovery(recovery) => open_identity(&key.recovery, recovery)
-                .map_err(|_| MemberError::WrongRecovery(line.to_owned()))?,
-        };
-        give(tx, clock, &key, &identity, to, from.actor()).await?;
-    }
-    confirming::end_waiver_of_three(tx, clock, from.actor(), line).await?;
-    Ok(())
-}
-
-async fn held(
-    tx: &mut WriteTx,
-    member: Uuid,
-    identity: &Identity,
-    key: Uuid,
-) -> Result<Option<Identity>, StoreError> {
-    let grants = members::grants(tx, member).await?;
-    grants
-        .into_iter()
-        .find(|grant| grant.line_key == key)
-        .map(|grant| {
-            open_identity(&grant.sealed, identity).map_err(|_| StoreError::Unreadable("grant"))
-        })
-        .transpose()
-}
-
 async fn give(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -439,8 +368,20 @@ async fn give(
         .parse()
         .map_err(|_| StoreError::Unreadable("member's key"))?;
     let sealed = seal_identity(identity, &[&recipient]);
-    members::insert_grant(tx, key.id, to.id, &sealed).await?;
-    let act = about(clock, actor, Action::Granted, to);
-    audit::append(tx, &key.line, act);
+    write_grant(tx, clock, key, &sealed, to, actor).await?;
+    Ok(())
+}
+
+/// Writes down that a member holds a line key, as it is sealed to them.
+async fn write_grant(
+    tx: &mut WriteTx,
+    clock: &Clock,
+    key: &LineKey,
+    sealed: &[u8],
+    to: &Member,
+    actor: &str,
+) -> Result<(), StoreError> {
+    members::insert_grant(tx, key.id, to.id, sealed).await?;
+    audit::append(tx, &key.line, about(clock, actor, Action::Granted, to));
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::login::Role;
 use crate::members::{self, Maker, MemberName, Source};
 use crate::store::members as rows;
-use crate::store::{Db, WriteTx};
+use crate::store::{Db, ReadTx};
 use crate::vault::seal::Identity;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -162,11 +162,12 @@ impl Add {
             None => Maker::Recovery,
         };
         let member = members::new_member(&name, role, password, maker).await?;
+        let keys = members::seal_keys(db, from, &member, &lines).await?;
         let mut tx = db.begin().await?;
         if let Some((actor, _)) = &acting {
             members::rights::acting(&mut tx, actor).await?;
         }
-        members::add(&mut tx, &Clock::system(), from, &member, &lines).await?;
+        members::add(&mut tx, &Clock::system(), &keys, &member).await?;
         tx.commit().await?;
         println!(
             "{name} can log in ({}; {})",
@@ -235,7 +236,7 @@ impl Named {
     }
 }
 
-async fn named(tx: &mut WriteTx, name: &str) -> Result<rows::Member, Failure> {
+async fn named(tx: &mut ReadTx, name: &str) -> Result<rows::Member, Failure> {
     let member = members::find(tx, name).await?;
     member.ok_or_else(|| Failure::Failed(format!("there is no member {name}")))
 }
@@ -252,16 +253,18 @@ impl Grant {
             .as_deref()
             .map(recovery_key)
             .transpose()?;
+        let lines: Result<Vec<String>, Failure> = (self.line.iter())
+            .map(|id| one_line(config, Some(id)).map(|line| line.id.clone()))
+            .collect();
+        let member = named(&mut db.begin_read().await?, &self.name).await?;
+        let from = source(actor.as_ref(), recovery.as_ref())?;
+        let keys = members::seal_keys(db, from, &member, &lines?).await?;
         let mut tx = db.begin().await?;
         if let Some((actor, _)) = &actor {
             members::rights::acting(&mut tx, actor).await?;
         }
         let member = named(&mut tx, &self.name).await?;
-        let from = source(actor.as_ref(), recovery.as_ref())?;
-        for id in &self.line {
-            let line = one_line(config, Some(id))?;
-            members::grant(&mut tx, &clock, &line.id, from, &member).await?;
-        }
+        members::grant(&mut tx, &clock, &keys, &member).await?;
         tx.commit().await?;
         println!("{} works on {}", member.name, self.line.join(", "));
         Ok(())

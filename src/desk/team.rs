@@ -113,11 +113,19 @@ pub async fn add(
     let (role, maker) = (new.role, Maker::Member(inspector.id()));
     // Slow on purpose: not while the database waits.
     let member = members::new_member(&name, role, password, maker).await?;
-    let mut tx = service.db.console.begin().await?;
+    let console = &service.db.console;
     let from = Source::Member(inspector.member(), inspector.identity());
-    members::rights::acting(&mut tx, inspector.member()).await?;
-    members::add(&mut tx, &service.clock, from, &member, new.lines).await?;
-    tx.commit().await?;
+    let keys = members::seal_keys(console, from, &member, new.lines).await?;
+    let (added, keys) = (&member, &keys);
+    let add = console.write(|tx| {
+        async move {
+            members::rights::acting(tx, inspector.member()).await?;
+            members::add(tx, &service.clock, keys, added).await?;
+            Ok::<_, DeskError>(())
+        }
+        .scope_boxed()
+    });
+    add.await?;
     security_log::member_added(inspector.id(), member.id, role);
     for line in new.lines {
         security_log::line_given(inspector.id(), member.id, line);
@@ -144,12 +152,22 @@ pub async fn give_line(
     }
     is_seen(service, inspector, id).await?;
     again(service, inspector, own).await?;
-    let mut tx = service.db.console.begin().await?;
-    members::rights::acting(&mut tx, inspector.member()).await?;
-    let member = find(&mut tx, inspector, id).await?;
+    let console = &service.db.console;
+    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
+    let member = read.await?;
     let from = Source::Member(inspector.member(), inspector.identity());
-    members::grant(&mut tx, &service.clock, line, from, &member).await?;
-    tx.commit().await?;
+    let keys = members::seal_keys(console, from, &member, &[line.to_owned()]).await?;
+    let keys = &keys;
+    let give = console.write(|tx| {
+        async move {
+            members::rights::acting(tx, inspector.member()).await?;
+            let member = find(tx, inspector, id).await?;
+            members::grant(tx, &service.clock, keys, &member).await?;
+            Ok::<_, DeskError>(())
+        }
+        .scope_boxed()
+    });
+    give.await?;
     security_log::line_given(inspector.id(), id, line);
     Ok(())
 }
@@ -474,6 +492,7 @@ impl From<MemberError> for DeskError {
             MemberError::Stopped(error) => Self::Failed(error.to_string()),
             MemberError::WrongPassword(_)
             | MemberError::NoKey(_)
+            | MemberError::KeysChanged(_)
             | MemberError::WrongRecovery(_) => {
                 Self::Failed("a line key cannot be passed on".into())
             }

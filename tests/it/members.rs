@@ -1,9 +1,13 @@
 //! Members: their names, who may lock out whom, what asks for the password again, and whose approval counts.
 
 use crate::support::console::Desk;
-use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, wav, wrote};
+use crate::support::{
+    Api, LEAD, LINES, NUMBER, TestLine, chosen, on_both, sql, two_lines, wav, wrote,
+};
+use dutyline::clock::random_id;
 use dutyline::login::Role;
-use dutyline::members::MemberError;
+use dutyline::members::{Maker, MemberError, MemberName, add, grant, new_member, unlock};
+use dutyline::store::members::Member;
 use dutyline::store::{audit, members};
 use dutyline::vault::action::Action;
 use reqwest::StatusCode;
@@ -97,6 +101,43 @@ on_both! {
 }
 
 on_both! {
+    async fn keys_that_changed_since_they_were_sealed_are_not_passed_on(line: TestLine) {
+        let (clock, db) = (line.service().clock, line.db());
+        let lead = unlock(db, LEAD.0, LEAD.1).await.unwrap();
+        let maker = Maker::of(&lead.0);
+        let name = MemberName::parse("zhao").unwrap();
+        let member = new_member(&name, Role::Inspector, chosen(PASSWORD), maker).await.unwrap();
+        let keys = line.sealed_keys(&member, &LINES[..1]).await;
+
+        // The line gets another key meanwhile: the member would miss it.
+        let mut tx = db.begin().await.unwrap();
+        let key = members::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
+        let next = members::LineKey { id: random_id(), epoch: 2, ..key };
+        members::insert_line_key(&mut tx, &next, clock.system_now()).await.unwrap();
+        let refused = add(&mut tx, &clock, &keys, &member).await.unwrap_err();
+        assert!(matches!(refused, MemberError::KeysChanged(line) if line == LINES[0]));
+        drop(tx);
+
+        // The member has another key than the one that was sealed to.
+        let mut tx = db.begin().await.unwrap();
+        let other = Member { recipient: lead.0.recipient.clone(), ..member.clone() };
+        let refused = add(&mut tx, &clock, &keys, &other).await.unwrap_err();
+        assert!(matches!(refused, MemberError::KeysChanged(line) if line == LINES[0]));
+        drop(tx);
+
+        let mut tx = db.begin().await.unwrap();
+        add(&mut tx, &clock, &keys, &member).await.unwrap();
+        tx.commit().await.unwrap();
+        let api = Api::log_in(&line.url, "zhao", PASSWORD).await;
+        assert!(api.reports().await.is_empty());
+
+        // The lead has lost the line.
+        sql::run(db, "DELETE FROM grants", &[]).await;
+        let mut tx = db.begin().await.unwrap();
+        let refused = grant(&mut tx, &clock, &keys, &member).await.unwrap_err();
+        assert!(matches!(refused, MemberError::NotHeld(..)));
+    }
+
     async fn a_lead_locks_out_only_members_all_of_whose_lines_they_hold(line: TestLine = two_lines) {
         // zhao leads the second line, li works on both: for the first line nobody but wang and li has the key.
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES[1..]).await;

@@ -37,7 +37,7 @@ use dutyline::app::{self, Bound, Running};
 use dutyline::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::login::Role;
-use dutyline::members::{self, MemberName, NewLineKey, Source};
+use dutyline::members::{self, MemberName, NewLineKey, SealedKeys, Source};
 use dutyline::service::{Patience, Service};
 use dutyline::setup;
 use dutyline::simulator;
@@ -307,50 +307,54 @@ impl TestLine {
     /// Makes another member, who works on these lines.
     pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
         let clock = self.service().clock;
-        let lead = members::unlock(self.db(), LEAD.0, LEAD.1)
-            .await
-            .expect("the lead");
         let name = MemberName::parse(name).expect("a name");
         let member = members::new_member(&name, role, chosen(password), members::Maker::Init)
             .await
             .expect("a member");
+        let keys = self.sealed_keys(&member, lines).await;
         let mut tx = self.db().begin().await.expect("the database");
         members::insert(&mut tx, &clock, &member)
             .await
             .expect("a new member");
-        for line in lines {
-            let from = Source::Member(&lead.0, &lead.1);
-            members::grant(&mut tx, &clock, line, from, &member)
-                .await
-                .expect("a grant");
-        }
+        members::grant(&mut tx, &clock, &keys, &member)
+            .await
+            .expect("grants");
         tx.commit().await.expect("a commit");
+    }
+
+    /// The keys of these lines, sealed to a member by the first lead.
+    pub async fn sealed_keys(&self, to: &Member, lines: &[&str]) -> SealedKeys {
+        let (lead, identity) = members::unlock(self.db(), LEAD.0, LEAD.1)
+            .await
+            .expect("the lead");
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let from = Source::Member(&lead, &identity);
+        let keys = members::seal_keys(self.db(), from, to, &lines).await;
+        keys.expect("the keys of lines")
     }
 
     /// Writes an inspector with this name, whatever it holds, as an older version or another program with access to
     /// the database could have. No password opens the account.
     pub async fn write_member(&self, name: &str, lines: &[&str]) {
         let clock = self.service().clock;
-        let (lead, identity) = members::unlock(self.db(), LEAD.0, LEAD.1)
-            .await
-            .expect("the lead");
-        let mut tx = self.db().begin().await.expect("the database");
+        let mut tx = self.db().begin_read().await.expect("the database");
+        let lead = members::find(&mut tx, LEAD.0).await.expect("the database");
+        drop(tx);
         let member = Member {
             id: random_id(),
             name: name.to_owned(),
             role: Role::Inspector,
             wrapped: passwords::dummy().to_vec(),
-            ..lead.clone()
+            ..lead.expect("the lead")
         };
+        let keys = self.sealed_keys(&member, lines).await;
+        let mut tx = self.db().begin().await.expect("the database");
         store::members::insert(&mut tx, &member, clock.system_now())
             .await
             .expect("a new member");
-        for line in lines {
-            let from = Source::Member(&lead, &identity);
-            members::grant(&mut tx, &clock, line, from, &member)
-                .await
-                .expect("a grant");
-        }
+        members::grant(&mut tx, &clock, &keys, &member)
+            .await
+            .expect("grants");
         tx.commit().await.expect("a commit");
     }
 

@@ -1,0 +1,207 @@
+//! Passing on the keys of lines. They are opened and sealed on a thread for that, before the transaction in which they are
+//! written down; the transaction then looks whether they are still what was sealed.
+
+use super::{MemberError, confirming, write_grant};
+use crate::clock::Clock;
+use crate::login::Role;
+use crate::store::members::{self, LineKey, Member};
+use crate::store::{Db, StoreError, WriteTx};
+use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Where a line key to be passed on comes from.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// From a lead who holds it.
+    Member(&'a Member, &'a Identity),
+    /// From the recovery key on paper.
+    Recovery(&'a Identity),
+}
+
+impl Source<'_> {
+    /// As whom the trail names it.
+    fn actor(&self) -> &str {
+        match self {
+            Self::Member(member, _) => &member.name,
+            Self::Recovery(_) => "recovery key",
+        }
+    }
+
+    fn identity(&self) -> &Identity {
+        match self {
+            Self::Member(_, identity) | Self::Recovery(identity) => identity,
+        }
+    }
+}
+
+/// The keys of some lines, of all epochs, sealed to one member. In the database they are only after [`grant`].
+pub struct SealedKeys {
+    actor: String,
+    /// The lead who passes them on; none for a recovery key.
+    from: Option<Uuid>,
+    /// The public key they are sealed to.
+    recipient: String,
+    /// By line, in the order in which the lines were asked for.
+    of_lines: Vec<(String, Vec<SealedKey>)>,
+}
+
+/// A line key, and it sealed to the member.
+struct SealedKey {
+    key: LineKey,
+    sealed: Vec<u8>,
+}
+
+impl SealedKeys {
+    /// As whom the trail names who passes them on.
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Whose keys they are.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.of_lines.iter().map(|(line, _)| line.as_str())
+    }
+}
+
+/// Seals the keys of lines, of all epochs, to a member who need not be in the database yet.
+///
+/// # Errors
+///
+/// [`MemberError::NoReports`] when the member's role does not work on reports, [`MemberError::NoLead`],
+/// [`MemberError::NoKey`], and when the source does not open a key: [`MemberError::NotHeld`],
+/// [`MemberError::WrongRecovery`].
+pub async fn seal_keys(
+    db: &Db,
+    from: Source<'_>,
+    to: &Member,
+    lines: &[String],
+) -> Result<SealedKeys, MemberError> {
+    if !lines.is_empty() && !to.role.works_on_reports() {
+        return Err(MemberError::NoReports(to.role));
+    }
+    let recipient: Recipient = to
+        .recipient
+        .parse()
+        .map_err(|_| StoreError::Unreadable("member's key"))?;
+    let found = to_be_opened(db, from, lines).await?;
+    let own = from.identity().clone();
+    let seal = move || {
+        let of_lines = found.into_iter().map(|(line, keys)| {
+            let sealed: Result<Vec<_>, _> = keys
+                .into_iter()
+                .map(|key| key.sealed_to(&own, &recipient))
+                .collect();
+            sealed.map(|sealed| (line, sealed))
+        });
+        of_lines.collect::<Result<Vec<_>, MemberError>>()
+    };
+    let sealed = tokio::task::spawn_blocking(seal).await;
+    Ok(SealedKeys {
+        actor: from.actor().to_owned(),
+        from: match from {
+            Source::Member(member, _) => Some(member.id),
+            Source::Recovery(_) => None,
+        },
+        recipient: to.recipient.clone(),
+        of_lines: sealed
+            .map_err(|_| StoreError::Broken("a thread that seals keys has stopped"))??,
+    })
+}
+
+/// A line key as the source has it.
+struct ToBeOpened {
+    key: LineKey,
+    sealed: Vec<u8>,
+    by_recovery: bool,
+}
+
+impl ToBeOpened {
+    fn sealed_to(self, own: &Identity, recipient: &Recipient) -> Result<SealedKey, MemberError> {
+        let opened = open_identity(&self.sealed, own);
+        let identity = opened.map_err(|_| match self.by_recovery {
+            true => MemberError::WrongRecovery(self.key.line.clone()),
+            false => StoreError::Unreadable("grant").into(),
+        })?;
+        Ok(SealedKey {
+            sealed: seal_identity(&identity, &[recipient]),
+            key: self.key,
+        })
+    }
+}
+
+async fn to_be_opened(
+    db: &Db,
+    from: Source<'_>,
+    lines: &[String],
+) -> Result<Vec<(String, Vec<ToBeOpened>)>, MemberError> {
+    let mut tx = db.begin_read().await?;
+    let all = members::line_keys(&mut tx).await?;
+    let held = match from {
+        Source::Member(member, _) if member.role != Role::Lead => {
+            return Err(MemberError::NoLead(member.name.clone()));
+        }
+        Source::Member(member, _) => members::grants(&mut tx, member.id).await?,
+        Source::Recovery(_) => Vec::new(),
+    };
+    drop(tx);
+    let of_key = |key: &LineKey| {
+        let sealed = match from {
+            Source::Recovery(_) => key.recovery.clone(),
+            Source::Member(member, _) => {
+                let grant = held.iter().find(|grant| grant.line_key == key.id);
+                let not_held = || MemberError::NotHeld(member.name.clone(), key.line.clone());
+                grant.ok_or_else(not_held)?.sealed.clone()
+            }
+        };
+        Ok(ToBeOpened {
+            key: key.clone(),
+            sealed,
+            by_recovery: matches!(from, Source::Recovery(_)),
+        })
+    };
+    let of_line = |line: &String| {
+        let keys = all.iter().filter(|key| key.line == *line);
+        let found: Vec<_> = keys.map(of_key).collect::<Result<_, MemberError>>()?;
+        match found.is_empty() {
+            true => Err(MemberError::NoKey(line.clone())),
+            false => Ok((line.clone(), found)),
+        }
+    };
+    lines.iter().map(of_line).collect()
+}
+
+/// Writes down that a member holds these keys. Locks the members until the transaction ends.
+///
+/// # Errors
+///
+/// [`MemberError::KeysChanged`] when a line's keys, or the member's, are not those that were sealed;
+/// [`MemberError::NotHeld`] when the lead does not hold one any more.
+pub async fn grant(
+    tx: &mut WriteTx,
+    clock: &Clock,
+    keys: &SealedKeys,
+    to: &Member,
+) -> Result<(), MemberError> {
+    // Of two members who are given a line at once, the second one is seen to be the third member.
+    members::lock(tx).await?;
+    let all = members::line_keys(tx).await?;
+    for (line, sealed) in &keys.of_lines {
+        let now = all.iter().filter(|key| key.line == *line);
+        let now: BTreeSet<Uuid> = now.map(|key| key.id).collect();
+        let before: BTreeSet<Uuid> = sealed.iter().map(|sealed| sealed.key.id).collect();
+        if now != before || to.recipient != keys.recipient {
+            return Err(MemberError::KeysChanged(line.clone()));
+        }
+        for SealedKey { key, sealed } in sealed {
+            if let Some(from) = keys.from
+                && members::grant(tx, key.id, from).await?.is_none()
+            {
+                return Err(MemberError::NotHeld(keys.actor.clone(), line.clone()));
+            }
+            write_grant(tx, clock, key, sealed, to, &keys.actor).await?;
+        }
+        confirming::end_waiver_of_three(tx, clock, &keys.actor, line).await?;
+    }
+    Ok(())
+}
