@@ -356,6 +356,42 @@ async fn in_the_other_language() {
     caller.finish().await;
 }
 
+/// What stands where in a state, with the sign that the line speaks and without it. The sign goes when the line has said
+/// what it says, at the moment at which somebody presses a button.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buttons_stay_where_they_are_when_the_line_falls_silent() {
+    let caller = Caller::new(Window::open().await).await;
+    let places = async |buttons: &str| {
+        let script = format!(
+            "const sign = document.getElementById('talking');
+            const tops = () => [...document.querySelectorAll('{buttons}')].map((button) => button.getBoundingClientRect().top);
+            const hidden = sign.hidden;
+            sign.hidden = false;
+            const speaking = tops();
+            sign.hidden = true;
+            const silent = tops();
+            sign.hidden = hidden;
+            return [speaking, silent];"
+        );
+        let places = caller.window.script(&script).await;
+        let [speaking, silent] = [0, 1].map(|when| places[when].as_array().unwrap().clone());
+        assert!(!speaking.is_empty(), "{buttons}");
+        (speaking, silent)
+    };
+    caller.dial().await;
+    let (speaking, silent) = places("#keypad button").await;
+    assert_eq!(speaking, silent);
+    caller.press('1').await;
+    caller.at("speech").await;
+    let (speaking, silent) = places("#speak, #sample, #keypad button, #hangup").await;
+    assert_eq!(speaking, silent);
+    caller.window.click("#hangup").await;
+    caller.at("over").await;
+    let (speaking, silent) = places("#dial .main").await;
+    assert_eq!(speaking, silent);
+    caller.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_speaks_unless_it_is_muted() {
     let caller = Caller::new(Window::open().await).await;
