@@ -92,6 +92,7 @@ impl Drop for Busy<'_> {
 
 async fn work(service: Arc<Service>) {
     let busy = Busy(&service.batches);
+    let _ahead = service.db.webhooks.go_ahead();
     loop {
         let batch = {
             let queue = &service.batches.0;

@@ -41,12 +41,14 @@ pub mod reports;
 mod rows;
 mod statements;
 pub mod strays;
+mod turns;
 mod tx;
 
 use changes::Changes;
 pub use databases::Databases;
 use statements::Sql;
 pub use statements::{Text, all as all_statements};
+use turns::Turns;
 pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
 use crate::config::DatabaseAddress;
@@ -61,7 +63,6 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The tables. Until the first release they are edited in place, and a database made with other ones is refused.
 const SCHEMA: &str = include_str!("schema.sql");
@@ -88,8 +89,8 @@ pub enum Db {
     Sqlite {
         /// At most one connection.
         writer: SqlitePool,
-        /// One transaction at a time, besides the webhooks': those wait for one other at most, and not for all that wait.
-        turn: Arc<Semaphore>,
+        /// Who waits for it.
+        turns: Turns,
         /// For reads.
         reader: SqlitePool,
         /// Copies the log into the database beside the writer.
@@ -252,7 +253,7 @@ impl Db {
         let reader = reader.map_err(failed)?;
         Ok(Self::Sqlite {
             writer,
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
             reader,
             checkpoints,
             changes: Changes::default(),
@@ -385,7 +386,7 @@ impl Db {
                 writer,
                 reader,
                 checkpoints,
-                turn: _,
+                turns: _,
                 changes: _,
             } => {
                 reader.close().await;

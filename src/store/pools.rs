@@ -31,14 +31,10 @@ pub(super) fn sqlite(max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE)
+        // A dropped transaction has only queued its ROLLBACK: the ping that the pool sends before it takes a connection back is
+        // answered after that was run. Another one before each transaction would say the same.
+        .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(async move { Ok(is_sound(connection, &meta)) }))
-        .after_release(|connection, meta| {
-            Box::pin(async move {
-                // A dropped transaction has only queued its ROLLBACK; the ping is answered after it was run.
-                connection.ping().await?;
-                Ok(is_sound(connection, &meta))
-            })
-        })
 }
 
 /// Settings of every Postgres session. Where the operator's address sets one of them, these win.
@@ -59,11 +55,24 @@ const POSTGRES_SETTINGS: [(&str, &str); 8] = [
     ("plan_cache_mode", "force_generic_plan"),
 ];
 
+/// After so long without use a connection is tried before a transaction begins on it: the server may have been started anew.
+/// One that was just used is as likely to be there as any in the middle of its transaction, and to try it takes a trip.
+const TRIED_AFTER: Duration = Duration::from_millis(100);
+
 /// Options of a pool of Postgres connections.
 pub(super) fn postgres(max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 /// Begins a transaction on a Postgres connection with this statement. Dropped before it is there, the transaction is ended:
@@ -75,11 +84,28 @@ pub(super) async fn begin(
     pool: &PgPool,
     statement: &'static str,
 ) -> Result<Transaction<'static, Postgres>, Error> {
-    let pool = pool.clone();
-    let begun = async move { pool.begin_with(statement).await };
-    let begun = tokio::spawn(begun.in_current_span());
-    // A panic, or a runtime that is being shut down.
-    begun.await.unwrap_or(Err(Error::WorkerCrashed))
+    // Every connection that was there may be one to a server that has gone.
+    let mut old = pool.size();
+    loop {
+        let pool = pool.clone();
+        let begun = async move { pool.begin_with(statement).await };
+        let begun = tokio::spawn(begun.in_current_span());
+        // A panic, or a runtime that is being shut down.
+        match begun.await.unwrap_or(Err(Error::WorkerCrashed)) {
+            Err(error) if old > 0 && is_of_connection(&error) => old -= 1,
+            begun => return begun,
+        }
+    }
+}
+
+/// Whether a connection was lost, or ended by the server
+/// (<https://www.postgresql.org/docs/15/errcodes-appendix.html>, "operator intervention").
+fn is_of_connection(error: &Error) -> bool {
+    match error {
+        Error::Io(_) => true,
+        Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
 }
 
 /// What a pool says when it has none to give.

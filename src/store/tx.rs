@@ -8,7 +8,8 @@
 
 use super::changes::Changes;
 use super::rows::{self, Rows};
-use super::{ACQUIRE, Db, Result, StoreError, audit, hours, pools, reports};
+use super::turns::Ahead;
+use super::{Db, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
 use scoped_futures::ScopedBoxFuture;
@@ -17,7 +18,6 @@ use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How Postgres begins a transaction that reads. It locks no row that another node waits for, and an export writes files
@@ -187,6 +187,15 @@ impl Db {
         self.begin_in_turn(UNFLUSHED).await
     }
 
+    /// While what this gives is there, webhooks wait or are being written, and on SQLite others that want to write stand aside
+    /// for a moment. None on Postgres, where they do not wait for each other.
+    pub fn go_ahead(&self) -> Option<Ahead> {
+        match self {
+            Self::Sqlite { turns, .. } => Some(turns.go_ahead()),
+            Self::Postgres { .. } => None,
+        }
+    }
+
     /// The same as [`Db::begin`] for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
     ///
     /// # Errors
@@ -198,16 +207,7 @@ impl Db {
 
     async fn begin_in_turn(&self, begin: Begin) -> Result<WriteTx> {
         let turn = match self {
-            Self::Sqlite { turn, .. } => {
-                let turn = Arc::clone(turn).acquire_owned();
-                let turn = tokio::time::timeout(ACQUIRE, turn).await;
-                let turn = turn.map_err(|_| {
-                    let why = "the transactions that write before this one have not ended";
-                    StoreError::NoConnection(why.to_owned())
-                })?;
-                // It is never closed.
-                turn.ok()
-            }
+            Self::Sqlite { turns, .. } => Some(turns.take().await?),
             Self::Postgres { .. } => None,
         };
         let mut tx = self.begin_with(begin).await?;

@@ -2,7 +2,7 @@
 
 use crate::support::{Database, NUMBER, TestLine, wav};
 use dutyline::service::Patience;
-use dutyline::store::{Db, WriteTx, nodes};
+use dutyline::store::{Db, On, WriteTx, nodes};
 use reqwest::StatusCode;
 use std::pin::Pin;
 
@@ -83,4 +83,49 @@ async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open_sqlite() 
 async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open_postgres() {
     let database = Database::postgres().await;
     a_transaction_that_nobody_waits_for_any_more_leaves_none_open(database).await;
+}
+
+/// The server may end connections that were used a moment ago: whoever begins a transaction then gets another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_the_server_ended_are_not_noticed_postgres() {
+    let database = Database::postgres().await;
+    let line = TestLine::with(database, crate::support::OPEN, with_few).await;
+    let (db, other) = (
+        line.service().db.webhooks.clone(),
+        line.service().db.console.clone(),
+    );
+    let Db::Postgres { pool, .. } = &other else {
+        panic!("not on Postgres")
+    };
+    let (mut used, ended) = (0, "SELECT pg_terminate_backend($1)");
+    for _ in 0..20 {
+        let mut all = all_of(&db).await;
+        let mut backends = Vec::new();
+        for tx in &mut all {
+            let On::Postgres(tx) = tx.on() else {
+                panic!("not on Postgres")
+            };
+            let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+                .fetch_one(&mut **tx)
+                .await
+                .unwrap();
+            backends.push(backend);
+        }
+        for tx in all {
+            tx.commit().await.unwrap();
+        }
+        for backend in backends {
+            sqlx::query(ended)
+                .bind(backend)
+                .execute(pool)
+                .await
+                .unwrap();
+        }
+        for tx in all_of(&db).await {
+            tx.commit().await.unwrap();
+            used += 1;
+        }
+    }
+    assert_eq!(used, 40);
+    line.finish().await;
 }
