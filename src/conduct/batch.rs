@@ -1,5 +1,5 @@
-//! Many webhooks, one commit. A webhook that is alone is written at once; those that come while a commit is under way
-//! are written together by the next one.
+//! Many webhooks, one commit. A webhook that is alone is written at once; those that come while commits are under way
+//! are written together by the next one. SQLite writes one batch at a time, Postgres a few.
 
 use super::Reply;
 use super::decide::{Decided, decide};
@@ -7,13 +7,16 @@ use super::prepare::Prepared;
 use crate::clock::instant;
 use crate::metrics::seconds_since;
 use crate::service::Service;
-use crate::store::StoreError;
 use crate::store::cases::{self, Changes, Loaded, Wanted};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::store::{Db, StoreError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// Webhooks in one batch at most.
 const MOST: usize = 512;
+/// Batches at once at most. On Postgres a batch spends most of its time on the way to the server and back; webhooks of one
+/// call wait for each other there, as those that come to different nodes do.
+const MOST_AT_ONCE: u32 = 3;
 /// How often a batch is tried, when another node was first or the database asks to try again.
 const TRIES: usize = 5;
 
@@ -32,22 +35,46 @@ struct Waiting {
     answer: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
-/// Where webhooks wait for the commit under way.
-#[derive(Default)]
-pub struct Batches(Mutex<Queue>);
+/// Where webhooks wait for the commits under way.
+pub struct Batches {
+    queue: Mutex<Queue>,
+    at_once: u32,
+}
 
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Waiting>,
-    /// A task works on batches until none waits.
-    busy: bool,
+    /// How many tasks work on batches until none waits.
+    busy: u32,
 }
 
 impl Batches {
-    /// How many webhooks wait for the commit under way.
+    /// For webhooks that are written to this database.
+    pub fn new(db: &Db) -> Self {
+        Self {
+            queue: Mutex::default(),
+            // One connection is left to what webhooks read beside their batch.
+            at_once: db.writers().saturating_sub(1).clamp(1, MOST_AT_ONCE),
+        }
+    }
+
+    /// How many webhooks wait for the commits under way.
     pub fn waiting(&self) -> usize {
-        let queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.waiting.len()
+        self.queue().waiting.len()
+    }
+
+    /// How many batches are written at the same time.
+    pub fn at_once(&self) -> u32 {
+        self.at_once
+    }
+
+    /// How many batches are being written.
+    pub fn at_work(&self) -> u32 {
+        self.queue().busy
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,13 +88,14 @@ pub(super) async fn hand_in(
     prepared: Box<Prepared>,
 ) -> Result<Outcome, StoreError> {
     let (answer, answered) = oneshot::channel();
-    let idle = {
-        let queue = &service.batches.0;
-        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let one_more = {
+        let mut queue = service.batches.queue();
         queue.waiting.push(Waiting { prepared, answer });
-        !std::mem::replace(&mut queue.busy, true)
+        let one_more = queue.busy < service.batches.at_once;
+        queue.busy += u32::from(one_more);
+        one_more
     };
-    if idle {
+    if one_more {
         // A task of its own: the client whose webhook began it may hang up.
         tokio::spawn(work(Arc::clone(service)));
     }
@@ -77,14 +105,14 @@ pub(super) async fn hand_in(
     )))
 }
 
-/// Marks the queue as idle however the task ends: after a panic the next webhook begins a new one.
+/// Counts a task that works on batches for as long as it does: after a panic the next webhook begins a new one.
 struct Busy<'a>(&'a Batches);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let mut queue = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.busy = false;
-        if std::thread::panicking() {
+        let mut queue = self.0.queue();
+        queue.busy -= 1;
+        if queue.busy == 0 && std::thread::panicking() {
             queue.waiting.clear();
         }
     }
@@ -95,11 +123,10 @@ async fn work(service: Arc<Service>) {
     let _ahead = service.db.webhooks.go_ahead();
     loop {
         let batch = {
-            let queue = &service.batches.0;
-            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut queue = service.batches.queue();
             if queue.waiting.is_empty() {
                 // Under the lock under which webhooks are handed in: none can be overlooked.
-                queue.busy = false;
+                queue.busy -= 1;
                 std::mem::forget(busy);
                 return;
             }

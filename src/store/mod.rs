@@ -379,6 +379,14 @@ impl Db {
         }
     }
 
+    /// How many transactions can write at the same time.
+    pub fn writers(&self) -> u32 {
+        match self {
+            Self::Sqlite { .. } => 1,
+            Self::Postgres { pool, .. } => pool.options().get_max_connections(),
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         match self {

@@ -5,7 +5,7 @@ use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
 use crate::support::{
     DEADLINE, Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, sql, two_lines,
-    until_one_waits, wav,
+    until_one_waits, until_wait, wav,
 };
 use dutyline::app;
 use dutyline::clock::{random, random_id};
@@ -93,11 +93,10 @@ on_both! {
                 sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(pool).await.map(drop).unwrap();
             }
         }
-        // The first one waits for what this transaction holds, and the others for the first one: they are one batch.
+        // The first ones wait for what this transaction holds, and the others for the first ones: they are one batch.
         let mut held = line.db().begin().await.unwrap();
         hold_the_trail(&mut held).await;
-        let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
-        until_one_waits(line.db()).await;
+        let first = as_many_as_are_written_at_once(line).await;
         let mut answers: Vec<(&str, Answer)> = Vec::new();
         for to in [OTHER_NUMBER, NUMBER, NUMBER, OTHER_NUMBER, NUMBER, NUMBER, OTHER_NUMBER] {
             answers.push((to, tell(service, Hook::Call, event(&call_id(), to, None))));
@@ -106,13 +105,16 @@ on_both! {
             pause().await;
         }
         drop(held);
-        assert!(first.await.unwrap().is_ok());
+        let written_at_once = first.len();
+        for first in first {
+            assert!(first.await.unwrap().is_ok());
+        }
         for (to, answer) in answers {
             let answer = answer.await.unwrap();
             assert_eq!(answer.is_ok(), to == NUMBER, "{to}: {:?}", answer.err());
         }
         let mut tx = line.db().begin_read().await.unwrap();
-        assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 5);
+        assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 4 + written_at_once);
         assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().len(), 0);
         drop(tx);
         line.forget_jobs().await;
@@ -124,8 +126,7 @@ on_both! {
         let service = line.service();
         let mut held = line.db().begin().await.unwrap();
         hold_the_trail(&mut held).await;
-        let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
-        until_one_waits(line.db()).await;
+        let first = as_many_as_are_written_at_once(line).await;
         let broken = Altered::panics(&service.providers["twilio"]);
         let at = StepRef { call: random_id(), line: LINES[0].into(), step: 1, nothing: None };
         let taken = tell_by(&broken, service, Hook::Taken(at), event(&call_id(), NUMBER, None));
@@ -137,7 +138,9 @@ on_both! {
             pause().await;
         }
         drop(held);
-        assert!(first.await.unwrap().is_ok());
+        for first in first {
+            assert!(first.await.unwrap().is_ok());
+        }
         for neighbour in neighbours {
             assert!(neighbour.await.unwrap().is_ok());
         }
@@ -162,6 +165,21 @@ on_both! {
         assert!(answers[1].contains(BUSY), "{}", answers[1]);
         line.forget_jobs().await;
     }
+}
+
+/// Calls that are each written alone, and wait for what the test holds: the next webhooks wait for these, together.
+async fn as_many_as_are_written_at_once(line: &TestLine) -> Vec<Answer> {
+    let service = line.service();
+    let batches = &service.batches;
+    let mut answers = Vec::new();
+    for count in 1..=batches.at_once() {
+        answers.push(tell(service, Hook::Call, event(&call_id(), NUMBER, None)));
+        while batches.at_work() < count || batches.waiting() > 0 {
+            pause().await;
+        }
+        until_wait(line.db(), count).await;
+    }
+    answers
 }
 
 /// Holds what every webhook of a line writes last. On SQLite the transaction holds everything.

@@ -112,13 +112,18 @@ impl Database {
 
 /// Waits until a connection waits for a row another one holds. On SQLite writers wait before they read anything.
 pub async fn until_one_waits(db: &Db) {
+    until_wait(db, 1).await;
+}
+
+/// The same for so many.
+pub async fn until_wait(db: &Db, many: u32) {
     let Db::Postgres { pool, .. } = db else {
         return;
     };
     let waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     loop {
         let count: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
-        if count > 0 {
+        if count >= i64::from(many) {
             return;
         }
         pause().await;

@@ -29,7 +29,7 @@ pub mod webhooks;
 pub use api::{Answer, Api, client};
 pub use binary::{Binary, ended, names};
 pub use callers::{Caller, silence, speech, wav, words, wrote};
-pub use databases::{DEADLINE, Database, pause, until_one_waits};
+pub use databases::{DEADLINE, Database, pause, until_one_waits, until_wait};
 pub use own_postgres::OwnPostgres;
 
 use accents::{Accent, Interpreter};
