@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(let_through, 10);
     }
 
-    /// The figure the README gives: a day of calls that try as often as they can, forty at any time, with and without
+    /// The figure that `docs/line.md` gives: a day of calls that try as often as they can, forty at any time, with and without
     /// numbers, each for 100 seconds.
     #[test]
     fn no_day_has_more_tries_than_the_documents_say() {

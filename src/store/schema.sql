@@ -5,7 +5,7 @@
 -- last page of each table and index and not a random one. They tell in which order reports arrived; the place of a row on
 -- the disk tells that as well.
 --
--- What is in the clear here is all that is in the clear (README, "What is sealed"): ids, line, reference, status, assignee,
+-- What is in the clear here is all that is in the clear (docs/security.md): ids, line, reference, status, assignee,
 -- source, the hour of arrival, the order of arrival, padded size. Columns named `sealed`, `wrapped`, `state`, `answer`, `sid`,
 -- `outcome` hold ciphertext.
 --

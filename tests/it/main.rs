@@ -31,6 +31,7 @@ mod database_down;
 mod demo;
 mod desk;
 mod documented;
+mod documents;
 mod durability;
 mod duty;
 mod empty_pages;

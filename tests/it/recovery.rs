@@ -19,25 +19,13 @@ use std::path::Path;
 use std::process::Command;
 use uuid::Uuid;
 
-/// The README's "recovery by hand", letter for letter. `recovery.txt` holds the line that `dutyline init` printed,
+/// "Recovery by hand" of the documents, letter for letter. `recovery.txt` holds the line that `dutyline init` printed,
 /// `sealed` is what `dutyline export --sealed sealed` wrote, the line is fcg-5.
-const BY_HAND: &str = r#"
-umask 077
-for key in sealed/fcg-5/line-key-*.age; do age -d -i recovery.txt "$key"; done > line.key
-for report in sealed/fcg-5/*/; do
-  age -d -i line.key "${report}report-key.age" > report.key
-  for entry in "${report}"entry-*.age; do
-    age -d -i report.key "$entry" > "${entry%.age}.json"
-  done
-  for padded in "${report}"recording-*.wav.padded.age; do
-    [ -e "$padded" ] || continue
-    id=${padded##*/recording-}; id=${id%.wav.padded.age}
-    bytes=$(grep -h "\"recording\":\"$id\"" "${report}"entry-*-recording.json | sed 's/.*"bytes":\([0-9]*\).*/\1/')
-    age -d -i report.key "$padded" | head -c "$bytes" > "${padded%.padded.age}"
-  done
-done
-rm line.key report.key
-"#;
+fn by_hand() -> &'static str {
+    let document = include_str!("../../docs/security.md");
+    let from_there = &document[document.find("umask 077").unwrap()..];
+    &from_there[..from_there.find("```").unwrap()]
+}
 
 const ABANDONED: &str = "+8613800138009";
 
@@ -229,7 +217,7 @@ on_both! {
         std::fs::write(line.path().join("recovery.txt"), format!("{}\n", key.show().as_str())).unwrap();
         let folder = line.path().to_owned();
         let output = tokio::task::spawn_blocking(move || {
-            Command::new("sh").arg("-eu").arg("-c").arg(BY_HAND).current_dir(folder).output().unwrap()
+            Command::new("sh").arg("-eu").arg("-c").arg(by_hand()).current_dir(folder).output().unwrap()
         })
         .await
         .unwrap();

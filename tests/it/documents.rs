@@ -1,0 +1,230 @@
+//! The documents: every link and path in them leads somewhere, and every command and flag in them is one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The documents at the top, and everything under `docs`: path from the top and text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ]
+    .map(Into::into)
+    .to_vec();
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(top().join(&folder)).unwrap() {
+            let path = folder.join(file.unwrap().file_name());
+            if top().join(&path).is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "md") {
+                paths.push(path);
+            }
+        }
+    }
+    let text = |path: &PathBuf| fs::read_to_string(top().join(path)).unwrap();
+    let texts: Vec<String> = paths.iter().map(text).collect();
+    paths.into_iter().zip(texts).collect()
+}
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Splits a document into its prose and the lines of its shell examples.
+fn parts(text: &str) -> (String, Vec<String>) {
+    let (mut prose, mut shell) = (String::new(), String::new());
+    let mut fence: Option<bool> = None;
+    for line in text.lines() {
+        let trimmed = line.trim_start();
+        match fence {
+            Some(_) if trimmed.starts_with("```") => fence = None,
+            Some(true) => shell.extend([trimmed, "\n"]),
+            Some(false) => {}
+            None if trimmed.starts_with("```") => fence = Some(trimmed == "```sh"),
+            None => prose.extend([line, "\n"]),
+        }
+    }
+    let shell = shell.replace("\\\n", " ");
+    (prose, shell.lines().map(str::to_owned).collect())
+}
+
+/// What stands between backquotes, on one line or over the end of one.
+fn code(prose: &str) -> Vec<String> {
+    let spans = prose.split('`').skip(1).step_by(2);
+    spans
+        .map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// The name by which a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    let kept = kept.chars().filter_map(|char| match char {
+        ' ' => Some('-'),
+        char => (char.is_alphanumeric() || matches!(char, '-' | '_')).then_some(char),
+    });
+    kept.collect()
+}
+
+fn anchors(text: &str) -> BTreeSet<String> {
+    let (prose, _) = parts(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
+}
+
+#[test]
+fn every_link_in_the_documents_leads_somewhere() {
+    let mut wrong = Vec::new();
+    let mut links = 0;
+    for (path, text) in documents() {
+        let (prose, _) = parts(&text);
+        for target in prose.split("](").skip(1) {
+            let target = target.split(')').next().unwrap();
+            if target.starts_with("https://") {
+                continue;
+            }
+            links += 1;
+            let (file, place) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => top().join(&path),
+                file => top().join(path.parent().unwrap()).join(file),
+            };
+            let leads = if place.is_empty() {
+                file.exists()
+            } else {
+                fs::read_to_string(&file).is_ok_and(|text| anchors(&text).contains(place))
+            };
+            if !leads {
+                wrong.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(links > 10, "{links}");
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_path_in_the_documents_is_there() {
+    let mut wrong = Vec::new();
+    let mut paths = 0;
+    for (path, text) in documents() {
+        let (prose, _) = parts(&text);
+        for span in code(&prose) {
+            let ours = ["src/", "config/", "tests/", "docs/"];
+            let is_path = ours.iter().any(|start| span.starts_with(start))
+                && span
+                    .chars()
+                    .all(|char| char.is_alphanumeric() || "/._-".contains(char));
+            paths += usize::from(is_path);
+            if is_path && !top().join(&span).exists() {
+                wrong.push(format!("{}: {span}", path.display()));
+            }
+        }
+    }
+    assert!(paths > 10, "{paths}");
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// What a command line gives to the program; none when it runs another one.
+fn arguments(line: &str) -> Option<Vec<&str>> {
+    let line = line.split(" #").next().unwrap().trim();
+    let rest = ["dutyline ", "cargo run --release -- "]
+        .iter()
+        .find_map(|start| line.strip_prefix(start))?;
+    Some(rest.split_whitespace().collect())
+}
+
+/// The help of a command, or of a command of a command; none when there is no such command.
+fn help(command: &[&str]) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_dutyline"))
+        .arg("help")
+        .args(command)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    output.status.success().then_some(text)
+}
+
+/// What is wrong with the arguments of a command line, if anything is.
+fn fault(arguments: &[&str]) -> Option<String> {
+    let words = arguments
+        .iter()
+        .take_while(|word| {
+            word.chars()
+                .all(|char| char.is_ascii_lowercase() || char == '-')
+        })
+        .take_while(|word| !word.starts_with('-'))
+        .count();
+    // Without a command there is only the program's own help.
+    let counts = words.min(1)..=words.min(2);
+    let found = counts.rev().find_map(|count| help(&arguments[..count]));
+    let Some(help) = found else {
+        return Some("no such command".to_owned());
+    };
+    if words > 0 && help.contains("<COMMAND>") {
+        return Some("it needs a command".to_owned());
+    }
+    let flags = arguments.iter().filter(|word| word.starts_with("--"));
+    let known = |flag: &str| {
+        let mut words = help.split(|char: char| !(char.is_alphanumeric() || char == '-'));
+        words.any(|word| word == flag)
+    };
+    let unknown = flags.copied().find(|flag| !known(flag));
+    unknown.map(|flag| format!("no flag {flag}"))
+}
+
+#[test]
+fn every_command_in_the_documents_is_one() {
+    let mut wrong = Vec::new();
+    let mut commands = 0;
+    for (path, text) in documents() {
+        let (prose, shell) = parts(&text);
+        for line in code(&prose).iter().chain(&shell) {
+            let Some(arguments) = arguments(line) else {
+                continue;
+            };
+            commands += 1;
+            if let Some(fault) = fault(&arguments) {
+                wrong.push(format!("{}: {line}: {fault}", path.display()));
+            }
+        }
+    }
+    assert!(commands > 20, "{commands}");
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_command_that_is_none_is_found() {
+    for (line, expected) in [
+        ("dutyline check --webhook /hooks/twilio/call", None),
+        ("dutyline member add li --role inspector", None),
+        ("dutyline --version", None),
+        ("dutyline --versions", Some("no flag --versions")),
+        ("dutyline chek", Some("no such command")),
+        ("dutyline member", Some("it needs a command")),
+        (
+            "dutyline jobs retry --everything",
+            Some("no flag --everything"),
+        ),
+    ] {
+        let arguments = arguments(line).unwrap();
+        assert_eq!(fault(&arguments).as_deref(), expected, "{line}");
+    }
+    assert_eq!(
+        anchor(" What is sealed, what is not"),
+        "what-is-sealed-what-is-not"
+    );
+}
+
+#[test]
+fn the_readme_stays_short() {
+    let readme = fs::read_to_string(top().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 250);
+}
