@@ -129,3 +129,22 @@ async fn connections_that_the_server_ended_are_not_noticed_postgres() {
     assert_eq!(used, 40);
     line.finish().await;
 }
+
+/// A query of one page is not compiled, however many rows the planner expects.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_query_is_compiled_postgres() {
+    let database = Database::postgres().await;
+    let line = TestLine::with(database, crate::support::OPEN, |toml| toml).await;
+    let databases = &line.service().db;
+    for db in [&databases.webhooks, &databases.jobs, &databases.console] {
+        let Db::Postgres { pool, .. } = db else {
+            panic!("not on Postgres")
+        };
+        let plan =
+            "EXPLAIN SELECT sum(a * b) FROM generate_series(1, 4000) a, generate_series(1, 4000) b
+            WHERE a + b < 4";
+        let lines: Vec<String> = sqlx::query_scalar(plan).fetch_all(pool).await.unwrap();
+        assert!(lines.iter().all(|line| !line.contains("JIT")), "{lines:#?}");
+    }
+    line.finish().await;
+}
