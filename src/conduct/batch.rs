@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 /// Webhooks in one batch at most.
 const MOST: usize = 512;
-/// Batches at once at most. On Postgres a batch spends most of its time on the way to the server and back; webhooks of one
-/// call wait for each other there, as those that come to different nodes do.
+/// Maximum number of batches written at the same time. On Postgres a batch spends most of its time on round trips to the server.
+/// Row locks keep webhooks of one call in order, as they do between nodes.
 const MOST_AT_ONCE: u32 = 3;
 /// How often a batch is tried, when another node was first or the database asks to try again.
 const TRIES: usize = 5;
@@ -44,16 +44,16 @@ pub struct Batches {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Waiting>,
-    /// How many tasks work on batches until none waits.
+    /// Number of tasks that write batches. Each ends when no webhook is waiting.
     busy: u32,
 }
 
 impl Batches {
-    /// For webhooks that are written to this database.
+    /// An empty queue. `db` decides how many batches are written at the same time: one on SQLite, up to three on Postgres.
     pub fn new(db: &Db) -> Self {
         Self {
             queue: Mutex::default(),
-            // One connection is left to what webhooks read beside their batch.
+            // Webhooks also read outside their batch (receipts, running calls): one connection stays free for that.
             at_once: db.writers().saturating_sub(1).clamp(1, MOST_AT_ONCE),
         }
     }
@@ -63,12 +63,12 @@ impl Batches {
         self.queue().waiting.len()
     }
 
-    /// How many batches are written at the same time.
+    /// Maximum number of batches written at the same time.
     pub fn at_once(&self) -> u32 {
         self.at_once
     }
 
-    /// How many batches are being written.
+    /// Number of batches being written now.
     pub fn at_work(&self) -> u32 {
         self.queue().busy
     }
@@ -105,7 +105,7 @@ pub(super) async fn hand_in(
     )))
 }
 
-/// Counts a task that works on batches for as long as it does: after a panic the next webhook begins a new one.
+/// Decrements [`Queue::busy`] when the task ends, also by a panic: the next webhook then starts a new task.
 struct Busy<'a>(&'a Batches);
 
 impl Drop for Busy<'_> {

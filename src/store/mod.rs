@@ -89,7 +89,7 @@ pub enum Db {
     Sqlite {
         /// At most one connection.
         writer: SqlitePool,
-        /// Who waits for it.
+        /// The order in which transactions get it.
         turns: Turns,
         /// For reads.
         reader: SqlitePool,
@@ -379,7 +379,7 @@ impl Db {
         }
     }
 
-    /// How many transactions can write at the same time.
+    /// Maximum number of transactions that can write at the same time: 1 on SQLite, the pool's size on Postgres.
     pub fn writers(&self) -> u32 {
         match self {
             Self::Sqlite { .. } => 1,

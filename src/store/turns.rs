@@ -1,4 +1,4 @@
-//! Whose turn it is to write to SQLite, which has one writer. Callers wait for their webhooks, so these go first.
+//! The order in which transactions get SQLite's only writer. Webhooks go first, because a caller waits for each of them.
 
 use super::{ACQUIRE, Result, StoreError};
 use std::pin::pin;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-/// While webhooks keep coming, whoever has the turn leaves the writer to them for so long.
+/// Maximum time for which the next job or member's transaction is delayed while webhooks are waiting or being written.
 const ASIDE: Duration = Duration::from_millis(25);
-/// Nobody stands aside when they have waited so long for the turn and for webhooks together.
+/// Maximum delay in all, from asking for the turn. After it a transaction begins even while webhooks are waiting.
 const ASIDE_AT_MOST: Duration = Duration::from_secs(1);
 
-/// The queue for SQLite's writer: one transaction at a time, besides the webhooks'. Those wait for one other at most, and not
-/// for all that wait.
+/// The queue for SQLite's writer. It lets one transaction of a job or a member through at a time, so that a webhook waits for at
+/// most one of them.
 #[derive(Clone, Debug)]
 pub struct Turns {
     turn: Arc<Semaphore>,
-    /// How many [`Ahead`] there are.
+    /// Number of live [`Ahead`] values.
     ahead: Arc<watch::Sender<usize>>,
 }
 
@@ -31,13 +31,17 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Webhooks wait, or are being written: others stand aside until this is dropped, for a while.
+    /// Delays other transactions until the returned value is dropped, each for at most [`ASIDE`].
     pub(super) fn go_ahead(&self) -> Ahead {
         self.ahead.send_modify(|ahead| *ahead += 1);
         Ahead(Arc::clone(&self.ahead))
     }
 
-    /// Waits for the turn of a transaction that is no webhook's.
+    /// Waits until a transaction of a job or a member may begin. The permit is held until that transaction ends.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NoConnection`] when the transactions before it have not ended within [`ACQUIRE`].
     pub(super) async fn take(&self) -> Result<OwnedSemaphorePermit> {
         let mut patience = pin!(sleep(ASIDE_AT_MOST));
         let turn = Arc::clone(&self.turn).acquire_owned();
@@ -48,7 +52,7 @@ impl Turns {
         let mut ahead = self.ahead.subscribe();
         tokio::select! {
             _ = ahead.wait_for(|ahead| *ahead == 0) => {}
-            // Jobs and members are not kept waiting for ever.
+            // A flood of webhooks must not stop jobs and members.
             () = sleep(ASIDE) => {}
             () = &mut patience => {}
         }
@@ -56,7 +60,7 @@ impl Turns {
     }
 }
 
-/// While it is there, webhooks go ahead of what else is to be written to SQLite.
+/// Webhooks are waiting or being written for as long as this value lives.
 #[derive(Debug)]
 pub struct Ahead(Arc<watch::Sender<usize>>);
 

@@ -187,8 +187,8 @@ impl Db {
         self.begin_in_turn(UNFLUSHED).await
     }
 
-    /// While what this gives is there, webhooks wait or are being written, and on SQLite others that want to write stand aside
-    /// for a moment. None on Postgres, where they do not wait for each other.
+    /// Announces that webhooks are waiting or being written, until the returned value is dropped. On SQLite the transactions of
+    /// jobs and members are delayed meanwhile (`store/turns.rs`). None on Postgres, which has no single writer.
     pub fn go_ahead(&self) -> Option<Ahead> {
         match self {
             Self::Sqlite { turns, .. } => Some(turns.go_ahead()),

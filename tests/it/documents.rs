@@ -79,56 +79,63 @@ fn anchors(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// What is wrong in the documents. `check` gives what it looked at in one of them, each with whether it is right.
+fn wrong(at_least: usize, check: impl Fn(&Path, &str) -> Vec<(String, bool)>) -> Vec<String> {
+    let documents = documents();
+    let looked_at: Vec<(&Path, String, bool)> = documents
+        .iter()
+        .flat_map(|(path, text)| {
+            let found = check(path, text).into_iter();
+            found.map(|(what, right)| (path.as_path(), what, right))
+        })
+        .collect();
+    assert!(looked_at.len() > at_least, "only {}", looked_at.len());
+    let wrong = looked_at.iter().filter(|(.., right)| !right);
+    wrong
+        .map(|(path, what, _)| format!("{}: {what}", path.display()))
+        .collect()
+}
+
 #[test]
 fn every_link_in_the_documents_leads_somewhere() {
-    let mut wrong = Vec::new();
-    let mut links = 0;
-    for (path, text) in documents() {
-        let (prose, _) = parts(&text);
-        for target in prose.split("](").skip(1) {
-            let target = target.split(')').next().unwrap();
-            if target.starts_with("https://") {
-                continue;
-            }
-            links += 1;
-            let (file, place) = target.split_once('#').unwrap_or((target, ""));
-            let file = match file {
-                "" => top().join(&path),
-                file => top().join(path.parent().unwrap()).join(file),
-            };
-            let leads = if place.is_empty() {
-                file.exists()
-            } else {
-                fs::read_to_string(&file).is_ok_and(|text| anchors(&text).contains(place))
-            };
-            if !leads {
-                wrong.push(format!("{}: {target}", path.display()));
-            }
-        }
-    }
-    assert!(links > 10, "{links}");
+    let wrong = wrong(20, |path, text| {
+        let (prose, _) = parts(text);
+        let targets = prose.split("](").skip(1);
+        let targets = targets.map(|target| target.split(')').next().unwrap());
+        let ours = targets.filter(|target| !target.starts_with("https://"));
+        ours.map(|target| (target.to_owned(), leads_somewhere(path, target)))
+            .collect()
+    });
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+fn leads_somewhere(from: &Path, target: &str) -> bool {
+    let (file, place) = target.split_once('#').unwrap_or((target, ""));
+    let file = match file {
+        "" => top().join(from),
+        file => top().join(from.parent().unwrap()).join(file),
+    };
+    if place.is_empty() {
+        file.exists()
+    } else {
+        fs::read_to_string(&file).is_ok_and(|text| anchors(&text).contains(place))
+    }
 }
 
 #[test]
 fn every_path_in_the_documents_is_there() {
-    let mut wrong = Vec::new();
-    let mut paths = 0;
-    for (path, text) in documents() {
-        let (prose, _) = parts(&text);
-        for span in code(&prose) {
-            let ours = ["src/", "config/", "tests/", "docs/"];
-            let is_path = ours.iter().any(|start| span.starts_with(start))
-                && span
-                    .chars()
-                    .all(|char| char.is_alphanumeric() || "/._-".contains(char));
-            paths += usize::from(is_path);
-            if is_path && !top().join(&span).exists() {
-                wrong.push(format!("{}: {span}", path.display()));
-            }
-        }
-    }
-    assert!(paths > 10, "{paths}");
+    let ours = ["src/", "config/", "tests/", "docs/"];
+    let is_path = |span: &String| {
+        let mut chars = span.chars();
+        ours.iter().any(|start| span.starts_with(start))
+            && chars.all(|char| char.is_alphanumeric() || "/._-".contains(char))
+    };
+    let wrong = wrong(30, |_, text| {
+        let paths = code(&parts(text).0).into_iter().filter(is_path);
+        paths
+            .map(|path| (path.clone(), top().join(&path).exists()))
+            .collect()
+    });
     assert_eq!(wrong, Vec::<String>::new());
 }
 
@@ -182,21 +189,17 @@ fn fault(arguments: &[&str]) -> Option<String> {
 
 #[test]
 fn every_command_in_the_documents_is_one() {
-    let mut wrong = Vec::new();
-    let mut commands = 0;
-    for (path, text) in documents() {
-        let (prose, shell) = parts(&text);
-        for line in code(&prose).iter().chain(&shell) {
-            let Some(arguments) = arguments(line) else {
-                continue;
-            };
-            commands += 1;
-            if let Some(fault) = fault(&arguments) {
-                wrong.push(format!("{}: {line}: {fault}", path.display()));
-            }
-        }
-    }
-    assert!(commands > 20, "{commands}");
+    let wrong = wrong(20, |_, text| {
+        let (prose, shell) = parts(text);
+        let lines = code(&prose).into_iter().chain(shell);
+        lines
+            .filter_map(|line| {
+                let fault = fault(&arguments(&line)?);
+                let shown = format!("{line}: {}", fault.as_deref().unwrap_or_default());
+                Some((shown, fault.is_none()))
+            })
+            .collect()
+    });
     assert_eq!(wrong, Vec::<String>::new());
 }
 
