@@ -8,7 +8,7 @@ use crate::clock::instant;
 use crate::metrics::seconds_since;
 use crate::service::Service;
 use crate::store::cases::{self, Changes, Loaded, Wanted};
-use crate::store::{Db, StoreError};
+use crate::store::{Db, StoreError, jobs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -218,6 +218,7 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
     let prepared = waiting.map(|(waiting, open)| open.then_some(waiting.prepared.as_ref()));
     let (decided, changes) = decide_all(service, prepared, &mut loaded);
     if !changes.is_empty() {
+        let has_job = changes.has_job_before(service.clock.system_now() + jobs::READ_EVERY);
         cases::write_last(&mut tx, changes).await?;
         tx.write_gathered().await?;
         if open(batch) != before {
@@ -227,7 +228,9 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
         tx.commit().await?;
         let seconds = seconds_since(committing);
         metrics.batch_commit_seconds.observe(seconds);
-        service.wake.notify_one();
+        if has_job {
+            service.wake.notify_one();
+        }
     }
     metrics.batch_seconds.observe(seconds_since(begun));
     let webhooks = u32::try_from(batch.len()).unwrap_or(u32::MAX);

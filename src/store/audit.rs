@@ -1,6 +1,6 @@
 //! The audit trail: a hash chain per line. How links are hashed is [`crate::vault::chain`]'s business.
 
-use super::rows::{self, Rows, over_rows};
+use super::rows::{self, Groups, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::vault::action::Action;
@@ -185,10 +185,14 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         }
         ends.push((line, seq, hash));
     }
-    for links in written.chunks(AT_ONCE) {
-        insert(tx, links).await?;
+    let mut groups: Groups = written
+        .chunks(AT_ONCE)
+        .map(|links| vec![rows_of_links(links)])
+        .collect();
+    if let Some(last) = groups.last_mut() {
+        last.push(rows_of_heads(&ends));
     }
-    set_heads(tx, &ends).await
+    rows::execute_last(tx, groups).await
 }
 
 /// The number and hash of the last link of each of these lines that has one, locked until the transaction ends.
@@ -203,10 +207,10 @@ async fn lock_heads(
         .collect()
 }
 
-async fn insert(tx: &mut WriteTx, links: &[(Link, [u8; 32])]) -> Result<()> {
+fn rows_of_links(links: &[(Link, [u8; 32])]) -> Rows {
     let all = || links.iter().map(|(link, _)| link);
     let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
-    let rows = Rows::new(INSERT)
+    Rows::new(INSERT)
         .text(all().map(|link| Some(link.line.clone())))
         .integer(all().map(|link| Some(link.seq)))
         .time(all().map(|link| Some(link.at)))
@@ -216,16 +220,14 @@ async fn insert(tx: &mut WriteTx, links: &[(Link, [u8; 32])]) -> Result<()> {
         .uuid(all().map(|link| link.object))
         .bytes(all().map(digest))
         .text(all().map(|link| link.detail.clone()))
-        .bytes(links.iter().map(|(_, hash)| Some(hash.to_vec())));
-    rows::execute_last(tx, vec![rows]).await
+        .bytes(links.iter().map(|(_, hash)| Some(hash.to_vec())))
 }
 
-async fn set_heads(tx: &mut WriteTx, ends: &[(String, i64, [u8; 32])]) -> Result<()> {
-    let rows = Rows::new(SET_HEADS)
+fn rows_of_heads(ends: &[(String, i64, [u8; 32])]) -> Rows {
+    Rows::new(SET_HEADS)
         .text(ends.iter().map(|(line, ..)| Some(line.clone())))
         .integer(ends.iter().map(|(_, seq, _)| Some(*seq)))
-        .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())));
-    rows::execute_last(tx, vec![rows]).await
+        .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())))
 }
 
 /// The number and hash of a line's last link.

@@ -89,6 +89,7 @@ pub struct Changes {
     /// By id; the whole row each.
     pub(super) calls: BTreeMap<Uuid, (Call, Option<SealedCaller>)>,
     pub(super) entries: Vec<EntryRow>,
+    /// By the id of the call's report and the step.
     pub(super) answers: BTreeMap<(Uuid, u32), Vec<u8>>,
     pub(super) recordings: Vec<NewRecording>,
     /// Recordings of which the provider made none after all.
@@ -131,6 +132,15 @@ impl Changes {
             && self.jobs.is_empty()
             && self.acts.is_empty()
             && self.hours.is_empty()
+    }
+
+    /// True when a job is enqueued that is due before `until`, or one is hastened.
+    pub fn has_job_before(&self, until: DateTime<Utc>) -> bool {
+        self.jobs.values().any(|change| match change {
+            JobChange::Enqueue { at, .. } => *at < until,
+            JobChange::Hasten { .. } => true,
+            JobChange::Cancel => false,
+        })
     }
 
     /// The calls that become reports, in the order of their references.
@@ -220,7 +230,7 @@ impl Case {
     pub fn keep_answer(&mut self, step: u32, sealed: Vec<u8>) {
         self.changes
             .answers
-            .insert((self.call.id, step), sealed.clone());
+            .insert((self.call.report, step), sealed.clone());
         self.answers.insert(step, sealed);
     }
 

@@ -1,6 +1,6 @@
 //! How many calls came in which hour: what can be said of a flood without opening anything.
 
-use super::rows::{self, Rows, over_rows};
+use super::rows::{Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
@@ -54,15 +54,13 @@ fn add(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>, (answered, without): (
     count.1 += without;
 }
 
-/// Writes what was counted, in order of line and hour.
-pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
-    let counts = std::mem::take(&mut tx.counts);
-    let rows = Rows::new(ADD)
+/// Adds to what was counted, in order of line and hour.
+pub(super) fn rows_of(counts: Counts) -> Rows {
+    Rows::new(ADD)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
         .time(counts.keys().map(|(_, hour)| Some(*hour)))
         .integer(counts.values().map(|(answered, _)| Some(*answered)))
-        .integer(counts.values().map(|(_, without)| Some(*without)));
-    rows::execute_last(tx, vec![rows]).await
+        .integer(counts.values().map(|(_, without)| Some(*without)))
 }
 
 /// The hours of a line in which anybody called, from `since` on, in order.

@@ -6,7 +6,11 @@ use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
 use crate::names::names;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 use uuid::Uuid;
+
+/// The queue is read at least this often. A job that is enqueued for a later time needs no announcement.
+pub const READ_EVERY: Duration = Duration::from_secs(1);
 
 names! {
     "jobs.kind";

@@ -1,7 +1,7 @@
 //! Reports, their entries and receipts.
 
 use super::columns::Holder;
-use super::rows::{self, Rows, over_rows};
+use super::rows::{Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::report::entries::EntryKind;
@@ -305,15 +305,11 @@ pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
 }
 
 /// Adds to the kept counts of reports, in order of line and status.
-pub(super) async fn write_counts(
-    tx: &mut WriteTx,
-    counts: BTreeMap<(String, Status), i64>,
-) -> Result<()> {
-    let rows = Rows::new(COUNTS)
+pub(super) fn rows_of_counts(counts: BTreeMap<(String, Status), i64>) -> Rows {
+    Rows::new(COUNTS)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
         .name(counts.keys().map(|(_, status)| *status))
-        .integer(counts.values().copied().map(Some));
-    rows::execute_last(tx, vec![rows]).await
+        .integer(counts.values().copied().map(Some))
 }
 
 /// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id

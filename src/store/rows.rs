@@ -2,7 +2,7 @@
 //!
 //! SQLite takes the rows as `VALUES (?, ?), (?, ?)`, and several statements as one query, which is one trip to its
 //! thread. Postgres takes a column as an array, so that the text of a statement is the same for any number of rows and
-//! is prepared once.
+//! is prepared once; statements that do not depend on each other are one statement with data-modifying `WITH` there.
 
 use super::{On, ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
@@ -57,8 +57,13 @@ impl Over {
 
     /// Its text for any number of rows.
     pub(super) fn postgres(&self) -> String {
+        self.postgres_from(1)
+    }
+
+    /// The same with parameters that are numbered from `first`.
+    fn postgres_from(&self, first: usize) -> String {
         let array = |(n, name): (usize, &&str)| format!("${n}::{name}[]");
-        let arrays: Vec<String> = (1..).zip(self.types).map(array).collect();
+        let arrays: Vec<String> = (first..).zip(self.types).map(array).collect();
         let arrays = arrays.join(", ");
         format!(
             "{} SELECT * FROM UNNEST({arrays}) {}",
@@ -165,8 +170,7 @@ impl Rows {
         Ok(())
     }
 
-    fn postgres_arguments(self) -> Result<PgArguments> {
-        let mut arguments = PgArguments::default();
+    fn bind_postgres(self, arguments: &mut PgArguments) -> Result<()> {
         for column in self.columns {
             match column {
                 Column::Uuid(values) => arguments.add(values),
@@ -179,34 +183,39 @@ impl Rows {
             }
             .map_err(sqlx::Error::Encode)?;
         }
-        Ok(arguments)
+        Ok(())
     }
 }
 
-/// Runs these statements, in order, as the last ones before the commit. On SQLite they are one trip to its thread, together
+/// Statements that run one after the other, in groups. No statement of a group reads or changes a row that another one of the
+/// same group writes: Postgres runs a group as one statement, in which none sees what the others write and their order is
+/// undefined (<https://www.postgresql.org/docs/15/queries-with.html#QUERIES-WITH-MODIFYING>).
+pub(super) type Groups = Vec<Vec<Rows>>;
+
+/// Runs these statements as the last ones before the commit. On SQLite they are one trip to its thread, together
 /// with all others that come last; nothing that is read in this transaction may depend on them.
-pub(super) async fn execute_last(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
+pub(super) async fn execute_last(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     match &tx.on {
         On::Sqlite(_) => {
-            tx.last.extend(statements);
+            tx.last.extend(groups);
             Ok(())
         }
-        // Each is a trip of its own anyway, and rows have to be locked in the order of the statements.
-        On::Postgres(_) => execute(tx, statements).await,
+        // Rows have to be locked in the order of the groups.
+        On::Postgres(_) => execute(tx, groups).await,
     }
 }
 
-/// Runs these statements, in order; those without rows are left out.
-pub(super) async fn execute(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
-    let statements: Vec<Rows> = statements
-        .into_iter()
-        .filter(|rows| rows.len() > 0)
-        .collect();
+/// Runs these statements; those without rows are left out. SQLite runs all of them as one query, Postgres each group.
+pub(super) async fn execute(tx: &mut WriteTx, groups: Groups) -> Result<()> {
+    let groups = groups.into_iter().map(|group| {
+        let with_rows = group.into_iter().filter(|rows| rows.len() > 0);
+        with_rows.collect::<Vec<Rows>>()
+    });
     match &mut tx.on {
         On::Sqlite(tx) => {
             let mut arguments = SqliteArguments::default();
             let mut texts = Vec::new();
-            for rows in statements {
+            for rows in groups.flatten() {
                 texts.push(rows.over.sqlite(rows.len()));
                 rows.bind_sqlite(&mut arguments)?;
             }
@@ -219,14 +228,32 @@ pub(super) async fn execute(tx: &mut WriteTx, statements: Vec<Rows>) -> Result<(
             query.execute(&mut **tx).await?;
         }
         On::Postgres(tx) => {
-            for rows in statements {
-                let sql = AssertSqlSafe(rows.over.postgres());
-                let query = sqlx::query_with(sql, rows.postgres_arguments()?);
+            for group in groups.filter(|group| !group.is_empty()) {
+                let sql = AssertSqlSafe(as_one(&group));
+                let mut arguments = PgArguments::default();
+                for rows in group {
+                    rows.bind_postgres(&mut arguments)?;
+                }
+                let query = sqlx::query_with(sql, arguments);
                 query.execute(&mut **tx).await?;
             }
         }
     }
     Ok(())
+}
+
+/// The text of a group for Postgres.
+fn as_one(group: &[Rows]) -> String {
+    if let [alone] = group {
+        return alone.over.postgres();
+    }
+    let mut parts = Vec::new();
+    let mut first = 1;
+    for (n, rows) in group.iter().enumerate() {
+        parts.push(format!("w{n} AS ({})", rows.over.postgres_from(first)));
+        first += rows.over.types.len();
+    }
+    format!("WITH {} SELECT 1", parts.join(", "))
 }
 
 /// Runs a statement that gives rows; `postgres` is added to its text there. Without rows to ask for there are none.
@@ -251,7 +278,9 @@ where
         }
         On::Postgres(tx) => {
             let sql = AssertSqlSafe(asked.over.postgres() + postgres);
-            sqlx::query_as_with(sql, asked.postgres_arguments()?)
+            let mut arguments = PgArguments::default();
+            asked.bind_postgres(&mut arguments)?;
+            sqlx::query_as_with(sql, arguments)
                 .fetch_all(&mut **tx)
                 .await?
         }

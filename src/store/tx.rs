@@ -7,7 +7,7 @@
 //! [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
-use super::rows::{self, Rows};
+use super::rows::{self, Groups};
 use super::turns::Ahead;
 use super::{Db, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
@@ -69,7 +69,7 @@ pub struct WriteTx {
     /// Reports counted by line and status, written at the commit.
     statuses: BTreeMap<(String, Status), i64>,
     /// Statements that are run last: see [`rows::execute_last`].
-    pub(super) last: Vec<Rows>,
+    pub(super) last: Groups,
     /// Operators' counters to be raised after the commit.
     pub(super) counted: Vec<Counter>,
 }
@@ -260,7 +260,7 @@ impl WriteTx {
             acts: audit::Acts::default(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
-            last: Vec::new(),
+            last: Groups::new(),
             counted: Vec::new(),
         }
     }
@@ -285,9 +285,9 @@ impl WriteTx {
     ///
     /// When the database fails.
     pub async fn write_gathered(&mut self) -> Result<()> {
-        hours::write(self).await?;
-        let statuses = std::mem::take(&mut self.statuses);
-        reports::write_counts(self, statuses).await?;
+        let calls = hours::rows_of(std::mem::take(&mut self.counts));
+        let statuses = reports::rows_of_counts(std::mem::take(&mut self.statuses));
+        rows::execute_last(self, vec![vec![calls, statuses]]).await?;
         audit::write(self).await?;
         let last = std::mem::take(&mut self.last);
         rows::execute(self, last).await

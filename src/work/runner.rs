@@ -29,8 +29,8 @@ const RENEW_AGAIN: Duration = Duration::from_secs(1);
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
 /// After so long without a renewal the work is given up: with what claiming or renewing took, before the lease runs out.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
-/// How long to sleep when there is nothing to do. Another node may enqueue without ringing our bell.
-const NAP: Duration = Duration::from_secs(1);
+/// Maximum time until the queue is read again: other nodes enqueue jobs without waking this one.
+const NAP: Duration = jobs::READ_EVERY;
 
 /// A kind of job, and the provider it asks: each has slots of its own, so that what is slow keeps nothing else waiting.
 type Lane = (Kind, String);
@@ -51,12 +51,16 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     while !*stop.borrow() {
         let now = service.clock.system_now();
         match begin_due(&service, &slots, now).await {
-            Ok(true) => {}
+            Ok(Begun::Some) => {}
             result => {
-                if let Err(error) = result {
-                    warn!(%error, "the job queue cannot be read");
-                }
-                let nap = nap(&service, now).await;
+                let nap = match result {
+                    Ok(Begun::None { next }) => nap(&service, next),
+                    Ok(Begun::Some) => Duration::ZERO,
+                    Err(error) => {
+                        warn!(%error, "the job queue cannot be read");
+                        NAP
+                    }
+                };
                 tokio::select! {
                     () = service.wake.notified() => {}
                     () = tokio::time::sleep(nap) => {}
@@ -69,14 +73,26 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let _ = alarm.await;
 }
 
-/// Begins one job of each kind and provider that has one due and a free slot; false when none was begun.
+/// Whether any job was begun.
+enum Begun {
+    Some,
+    /// None: no job is due, or those that are wait for a slot.
+    None {
+        /// When the next one is due.
+        next: Option<DateTime<Utc>>,
+    },
+}
+
+/// Begins one job of each kind and provider that has one due and a free slot.
 async fn begin_due(
     service: &Arc<Service>,
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+) -> Result<Begun, StoreError> {
+    // Both in one transaction, since every trip to the database counts here: this runs several times for each call.
     let mut tx = service.db.jobs.begin_read().await?;
     let due = jobs::due(&mut tx, now).await?;
+    let next = jobs::next_due(&mut tx, now).await?;
     drop(tx);
     let mut begun = false;
     for (kind, provider) in due {
@@ -93,7 +109,10 @@ async fn begin_due(
             begun = true;
         }
     }
-    Ok(begun)
+    Ok(match begun {
+        true => Begun::Some,
+        false => Begun::None { next },
+    })
 }
 
 fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphorePermit) {
@@ -111,18 +130,14 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
     });
 }
 
-/// Until the next job is due, but not long. What was due at `now` waits for a slot, and is begun when one is given back.
-async fn nap(service: &Service, now: DateTime<Utc>) -> Duration {
-    let due = async {
-        let mut tx = service.db.jobs.begin_read().await?;
-        jobs::next_due(&mut tx, now).await
-    };
-    match due.await {
-        Ok(Some(at)) => (at - service.clock.system_now())
+/// How long to sleep: until the next job is due, at most [`NAP`]. What is due already is begun when a slot is given back.
+fn nap(service: &Service, next: Option<DateTime<Utc>>) -> Duration {
+    match next {
+        Some(at) => (at - service.clock.system_now())
             .to_std()
             .unwrap_or(Duration::ZERO)
             .clamp(Duration::from_millis(5), NAP),
-        _ => NAP,
+        None => NAP,
     }
 }
 

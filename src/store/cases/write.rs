@@ -1,8 +1,8 @@
-//! Writes the changes of many webhooks: one statement a table.
+//! Writes the changes of many webhooks: one statement a table, and on Postgres one for tables that do not depend on each other.
 
 use super::super::columns::RecordingState;
 use super::super::reports::EntryRow;
-use super::super::rows::{Rows, execute, execute_last, over_rows};
+use super::super::rows::{Groups, Rows, execute, execute_last, over_rows};
 use super::super::{Result, StoreError, WriteTx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
 use crate::clock::random_id;
@@ -37,9 +37,9 @@ over_rows! {
     ENTRIES = "WITH new (place, id, report, kind, sealed) AS (", ["bigint", "uuid", "uuid", "text", "bytea"],
         ") INSERT INTO entries (id, report, kind, sealed)
         SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.kind, new.sealed FROM new ORDER BY new.place";
-    ANSWERS = "WITH new (call, step, answer) AS (", ["uuid", "bigint", "bytea"],
+    ANSWERS = "WITH new (report, step, answer) AS (", ["uuid", "bigint", "bytea"],
         ") INSERT INTO steps (call, step, answer)
-        SELECT (SELECT report FROM calls WHERE calls.id = new.call), new.step, new.answer FROM new WHERE TRUE
+        SELECT (SELECT n FROM reports WHERE reports.id = new.report), new.step, new.answer FROM new WHERE TRUE
         ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
     RECORDINGS = "WITH new (id, report, lookup, source, sid, step, state, deleted) AS (",
         ["uuid", "uuid", "bytea", "bytea", "bytea", "bigint", "text", "boolean"],
@@ -89,10 +89,10 @@ enum When {
 }
 
 impl When {
-    async fn execute(self, tx: &mut WriteTx, statements: Vec<Rows>) -> Result<()> {
+    async fn execute(self, tx: &mut WriteTx, groups: Groups) -> Result<()> {
         match self {
-            Self::Now => execute(tx, statements).await,
-            Self::Last => execute_last(tx, statements).await,
+            Self::Now => execute(tx, groups).await,
+            Self::Last => execute_last(tx, groups).await,
         }
     }
 }
@@ -113,11 +113,12 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
         hours,
         counted,
     } = changes;
-    let mut statements = rows_of_reports(&new);
+    let reports = rows_of_reports(&new);
+    let mut independent = vec![rows_of_keys(&new)];
     let callers = new.into_iter().map(|new| new.caller);
-    statements.push(rows_of_entries(callers.chain(entries).collect()));
+    independent.push(rows_of_entries(callers.chain(entries).collect()));
     let (ids, rows): (Vec<Uuid>, Vec<_>) = calls.into_iter().unzip();
-    statements.push(
+    independent.push(
         Rows::new(CALLS)
             .uuid(ids.into_iter().map(Some))
             .bytes(rows.iter().map(|(call, _)| Some(call.lookup.clone())))
@@ -148,13 +149,13 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
                     .map(|(_, caller)| caller.as_ref().map(|caller| caller.sealed.clone())),
             ),
     );
-    statements.push(
+    independent.push(
         Rows::new(ANSWERS)
-            .uuid(answers.keys().map(|(call, _)| Some(*call)))
+            .uuid(answers.keys().map(|(report, _)| Some(*report)))
             .integer(answers.keys().map(|(_, step)| Some(i64::from(*step))))
             .bytes(answers.values().cloned().map(Some)),
     );
-    statements.push(
+    independent.push(
         Rows::new(RECORDINGS)
             .uuid(recordings.iter().map(|new| Some(new.row.id)))
             .uuid(recordings.iter().map(|new| Some(new.row.report)))
@@ -165,25 +166,24 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
             .name(recordings.iter().map(|new| new.row.state))
             .boolean(recordings.iter().map(|new| new.row.deleted)),
     );
-    statements.push(
+    let (of_jobs, hastened) = rows_of_jobs(jobs);
+    independent.extend(of_jobs);
+    // They may change rows that the statements before them insert.
+    let changing = vec![
         Rows::new(ABSENT)
             .uuid(absent.iter().copied().map(Some))
             .name(absent.iter().map(|_| RecordingState::Announced))
             .name(absent.iter().map(|_| RecordingState::Absent)),
-    );
-    statements.push(
         Rows::new(LIVE)
             .uuid(live.iter().copied().map(Some))
             .name(live.iter().map(|_| Source::Live)),
-    );
-    statements.push(
         Rows::new(REOPENED)
             .uuid(reopened.iter().map(|(id, _)| Some(*id)))
             .name(reopened.iter().map(|_| Status::Closed))
             .name(reopened.iter().map(|_| Status::Queued)),
-    );
-    let hastened = rows_of_jobs(jobs, &mut statements);
-    when.execute(tx, statements).await?;
+    ];
+    when.execute(tx, vec![vec![reports], independent, changing])
+        .await?;
     for (kind, subject, now) in hastened {
         jobs::hasten(tx, kind, subject, now).await?;
     }
@@ -203,20 +203,21 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
     number(tx, queued, when).await
 }
 
-fn rows_of_reports(new: &[NewReport]) -> Vec<Rows> {
-    vec![
-        Rows::new(REPORTS)
-            .uuid(new.iter().map(|new| Some(new.report.id)))
-            .text(new.iter().map(|new| Some(new.report.line.clone())))
-            .text(new.iter().map(|new| Some(new.report.recipient.clone())))
-            .name(new.iter().map(|_| Source::Call))
-            .time(new.iter().map(|new| Some(new.report.received_hour))),
-        Rows::new(KEYS)
-            .uuid(new.iter().map(|new| Some(new.key.report)))
-            .name(new.iter().map(|new| new.key.holder))
-            .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
-            .bytes(new.iter().map(|new| Some(new.key.sealed.clone()))),
-    ]
+fn rows_of_reports(new: &[NewReport]) -> Rows {
+    Rows::new(REPORTS)
+        .uuid(new.iter().map(|new| Some(new.report.id)))
+        .text(new.iter().map(|new| Some(new.report.line.clone())))
+        .text(new.iter().map(|new| Some(new.report.recipient.clone())))
+        .name(new.iter().map(|_| Source::Call))
+        .time(new.iter().map(|new| Some(new.report.received_hour)))
+}
+
+fn rows_of_keys(new: &[NewReport]) -> Rows {
+    Rows::new(KEYS)
+        .uuid(new.iter().map(|new| Some(new.key.report)))
+        .name(new.iter().map(|new| new.key.holder))
+        .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
+        .bytes(new.iter().map(|new| Some(new.key.sealed.clone())))
 }
 
 fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
@@ -230,10 +231,8 @@ fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
 
 type Hastened = Vec<(jobs::Kind, Uuid, chrono::DateTime<chrono::Utc>)>;
 
-fn rows_of_jobs(
-    changes: BTreeMap<(jobs::Kind, Uuid), JobChange>,
-    statements: &mut Vec<Rows>,
-) -> Hastened {
+/// The statements that cancel and enqueue jobs, and the jobs to be hastened.
+fn rows_of_jobs(changes: BTreeMap<(jobs::Kind, Uuid), JobChange>) -> ([Rows; 2], Hastened) {
     let (mut cancelled, mut enqueued, mut hastened) = (Vec::new(), Vec::new(), Vec::new());
     for ((kind, subject), change) in changes {
         match change {
@@ -242,25 +241,21 @@ fn rows_of_jobs(
             JobChange::Hasten { now } => hastened.push((kind, subject, now)),
         }
     }
-    statements.push(
-        Rows::new(CANCELLED)
-            .name(cancelled.iter().map(|(kind, _)| *kind))
-            .uuid(cancelled.iter().map(|(_, subject)| Some(*subject))),
-    );
-    statements.push(
-        Rows::new(ENQUEUED)
-            .uuid(enqueued.iter().map(|_| Some(random_id())))
-            .name(enqueued.iter().map(|(kind, ..)| *kind))
-            .uuid(enqueued.iter().map(|(_, subject, ..)| Some(*subject)))
-            .text(
-                enqueued
-                    .iter()
-                    .map(|(_, _, provider, _)| Some(provider.clone())),
-            )
-            .time(enqueued.iter().map(|(.., at)| Some(*at)))
-            .integer(enqueued.iter().map(|_| Some(0))),
-    );
-    hastened
+    let of_cancelled = Rows::new(CANCELLED)
+        .name(cancelled.iter().map(|(kind, _)| *kind))
+        .uuid(cancelled.iter().map(|(_, subject)| Some(*subject)));
+    let of_enqueued = Rows::new(ENQUEUED)
+        .uuid(enqueued.iter().map(|_| Some(random_id())))
+        .name(enqueued.iter().map(|(kind, ..)| *kind))
+        .uuid(enqueued.iter().map(|(_, subject, ..)| Some(*subject)))
+        .text(
+            enqueued
+                .iter()
+                .map(|(_, _, provider, _)| Some(provider.clone())),
+        )
+        .time(enqueued.iter().map(|(.., at)| Some(*at)))
+        .integer(enqueued.iter().map(|_| Some(0)));
+    ([of_cancelled, of_enqueued], hastened)
 }
 
 /// Gives references to the calls that became reports, in the order in which they did. Every report of a line changes the row
@@ -294,5 +289,5 @@ async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>, when: When) 
         .name(numbers.keys().map(|_| Status::Queued))
         .integer(year)
         .integer(number);
-    when.execute(tx, vec![rows]).await
+    when.execute(tx, vec![vec![rows]]).await
 }
