@@ -10,7 +10,7 @@ mod limits;
 
 pub use limits::{Limits, raise_descriptor_limit};
 
-use crate::log_pace::LogPace;
+use crate::service::log_pace::LogPace;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};

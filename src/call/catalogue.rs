@@ -3,11 +3,11 @@
 //! Pure, and made by the same hands as the conversation: each prompt is filled with everything its blank can hold.
 //! What inspectors write is not in it.
 
-use super::dates::{date_in_words, digits_in_words, time_in_words};
-use super::prompts::Prompt;
 use super::script::{Sound, Spoken};
 use super::words::Speaker;
 use crate::line::Line;
+use crate::line::dates::{date_in_words, digits_in_words, time_in_words};
+use crate::line::prompts::Prompt;
 use std::collections::HashSet;
 
 /// A sound, and where it stands.

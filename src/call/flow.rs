@@ -14,12 +14,13 @@ mod taking;
 pub use connecting::whisper;
 
 use super::script::{Language, RecordingEnd, Script, Verb};
-use super::state::{Asked, Earlier, Place, Purpose, Reached, State};
+use super::state::{Asked, Earlier, Place, Purpose, State};
 use super::words::Speaker;
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::line::hours::{Phase, Standing};
 use crate::line::{AfterHours, Line};
 use crate::report::receipt::Receipt;
+use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
 /// After so many steps menus stop and the call is brought to its end: 3 and 9 could be pressed for ever.
@@ -31,7 +32,7 @@ const KEY_SECONDS: u32 = 6;
 /// How long it waits for each digit of a receipt, in seconds: it is read from a piece of paper.
 const DIGIT_SECONDS: u32 = 10;
 /// After so many wrong receipts a call takes no more.
-pub const MOST_RECEIPTS: u8 = 3;
+pub const MAX_RECEIPTS: u8 = 3;
 /// Silence that ends a recording, in seconds: long enough to cry, or to look something up.
 const SILENCE_SECONDS: u32 = 10;
 /// How long before the end of a recording the caller is warned, in seconds.
@@ -83,7 +84,7 @@ pub enum Found {
 
 /// What the conversation has to know besides what came back.
 #[derive(Clone, Copy, Debug)]
-pub struct Around {
+pub struct Context {
     /// Line time.
     pub now: DateTime<Utc>,
     /// As many calls as may be are with the roster already.
@@ -146,12 +147,12 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> 
         rings,
         earlier: None,
     };
-    let around = Around {
+    let context = Context {
         now,
         duty_busy: false,
         reply_sounds: true,
     };
-    let script = begin(line, around, &mut state);
+    let script = begin(line, context, &mut state);
     Turn {
         state,
         effects: Vec::new(),
@@ -160,12 +161,12 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> 
 }
 
 /// Takes the answer to step `state.step` and says what comes next.
-pub fn next(line: &Line, around: Around, mut state: State, input: Input) -> Turn {
+pub fn next(line: &Line, context: Context, mut state: State, input: Input) -> Turn {
     let mut effects = Vec::new();
     let script = {
         let mut flow = Flow {
             line,
-            around,
+            context,
             state: &mut state,
             effects: &mut effects,
         };
@@ -182,7 +183,7 @@ pub fn next(line: &Line, around: Around, mut state: State, input: Input) -> Turn
 /// What a caller hears when nothing can be written down: the phase's words, and a recording left with the
 /// provider where the phase takes reports and the provider `records`. Where it doesn't, what would be said is lost: the
 /// caller is asked to call again.
-pub fn blunt(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
+pub fn fallback(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     let turn = answer(line, now, String::new(), false);
     let speaker = Speaker::new(line, &line.languages[0]);
     let mut said = vec![speaker.greeting()];
@@ -262,11 +263,11 @@ fn record(max_seconds: u32) -> Verb {
 }
 
 /// The first words of a call, and of one that begins again.
-fn begin(line: &Line, around: Around, state: &mut State) -> Script {
+fn begin(line: &Line, context: Context, state: &mut State) -> Script {
     let mut effects = Vec::new();
     let mut flow = Flow {
         line,
-        around,
+        context,
         state,
         effects: &mut effects,
     };
@@ -283,7 +284,7 @@ fn begin(line: &Line, around: Around, state: &mut State) -> Script {
 /// One step being taken.
 struct Flow<'a> {
     line: &'a Line,
-    around: Around,
+    context: Context,
     state: &'a mut State,
     effects: &'a mut Vec<Effect>,
 }
@@ -458,7 +459,7 @@ impl<'a> Flow<'a> {
         let in_menu = matches!(self.state.place, Place::Menu | Place::Closed);
         match input {
             // Pressed behind the twelfth digit of the last receipt: it has cut off what was being said.
-            Input::Key('#') if in_menu && self.state.wrong_receipts >= MOST_RECEIPTS => {
+            Input::Key('#') if in_menu && self.state.wrong_receipts >= MAX_RECEIPTS => {
                 vec![self.speaker().say(|p| &p.no_more_tries)]
             }
             Input::Key(_) => vec![self.speaker().say(|p| &p.wrong_key)],
@@ -495,7 +496,7 @@ impl<'a> Flow<'a> {
         if self.adds() {
             return self.earlier();
         }
-        begin(self.line, self.around, self.state).0
+        begin(self.line, self.context, self.state).0
     }
 
     /// Too many steps: whoever has said something gets the receipt, whoever may speak gets to speak, others goodbye.

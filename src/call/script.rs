@@ -1,8 +1,8 @@
 //! What to do next on the line, said without naming a provider.
 
-pub use super::spoken::{Piece, Sound, Spoken};
+pub use crate::line::spoken::{Piece, Sound, Spoken};
 
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use serde::{Deserialize, Serialize};
 
 /// A language tag a line can speak, e.g. `zh-CN`. Which ones exist is up to `config/prompts`.

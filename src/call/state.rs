@@ -1,11 +1,11 @@
 //! Where a call is: what is remembered, sealed, between one webhook and the next.
 
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::line::hours::{Phase, Standing};
 use crate::report::status::Status;
+use crate::report::takes::{Reached, Take};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Where a call is. No `Debug`: it holds the receipt.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -62,14 +62,14 @@ pub struct Earlier {
 
 /// A reply is written where a state is: under the call key alone.
 mod shown {
-    use crate::hidden::Hidden;
+    use crate::base::hidden::Hidden;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub fn serialize<S: Serializer>(
         reply: &Option<Hidden<String>>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        reply.as_ref().map(Hidden::show).serialize(to)
+        reply.as_ref().map(Hidden::expose).serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
@@ -77,15 +77,6 @@ mod shown {
     ) -> Result<Option<Hidden<String>>, D::Error> {
         Ok(Option::<String>::deserialize(from)?.map(Hidden::new))
     }
-}
-
-/// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Take {
-    /// The steps that recorded it, in order of speaking.
-    pub steps: Vec<u32>,
-    /// It was said again later.
-    pub replaced: bool,
 }
 
 /// Where in the conversation a call waits.
@@ -144,50 +135,4 @@ pub enum Purpose {
     Add,
     /// A take in place of what was said before.
     Again,
-}
-
-/// How far a caller got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reached {
-    /// The line answered.
-    Greeting,
-    /// It told where an earlier report stands.
-    CalledBack,
-    /// The line asked the caller to speak.
-    Guidance,
-    /// Something was recorded.
-    Recording,
-    /// The duty inspector took the call.
-    Connected,
-    /// It was sent, and the receipt spoken.
-    Receipt,
-    /// It was added to an earlier report.
-    Added,
-}
-
-impl Reached {
-    /// Every variant, in order of declaration.
-    pub const ALL: [Self; 7] = [
-        Self::Greeting,
-        Self::CalledBack,
-        Self::Guidance,
-        Self::Recording,
-        Self::Connected,
-        Self::Receipt,
-        Self::Added,
-    ];
-
-    /// As it is written down.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Greeting => "greeting",
-            Self::CalledBack => "called_back",
-            Self::Guidance => "guidance",
-            Self::Recording => "recording",
-            Self::Connected => "connected",
-            Self::Receipt => "receipt",
-            Self::Added => "added",
-        }
-    }
 }

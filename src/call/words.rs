@@ -1,10 +1,10 @@
 //! What is said, put together from the prompts, the line and the clock.
 
-use super::dates::{date_in_words, digits_in_words, time_in_words};
-use super::prompts::{Prompt, Prompts};
 use super::script::{Spoken, Verb};
 use super::state::State;
+use crate::line::dates::{date_in_words, digits_in_words, time_in_words};
 use crate::line::hours::{Phase, Standing};
+use crate::line::prompts::{Prompt, Prompts};
 use crate::line::{Line, LineWords};
 use crate::report::status::Status;
 use chrono::NaiveDate;

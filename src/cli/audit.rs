@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::config::Config;
-use crate::trail;
+use crate::register::trail;
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;

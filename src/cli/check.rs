@@ -2,10 +2,10 @@
 
 use super::{Failure, Outcome};
 use crate::app;
-use crate::clock::Clock;
+use crate::app::exposure;
+use crate::app::installation;
+use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::exposure;
-use crate::installation;
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::sounds;

@@ -2,12 +2,12 @@
 
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
+use crate::app::setup::init;
 use crate::app::{self, Bound, Running, StartError, server};
-use crate::clock::{Clock, random};
+use crate::base::clock::{Clock, random};
+use crate::base::hidden::Hidden;
 use crate::config::{Config, DatabaseAddress, ProviderConfig};
-use crate::hidden::Hidden;
 use crate::line::Line;
-use crate::setup::init;
 use crate::vault::passwords::NewPassword;
 use chrono::{Datelike, TimeZone, Utc};
 use clap::Args;
@@ -181,11 +181,11 @@ impl Folder {
         let (path, thrown_away) = match keep {
             Some(path) => (path.to_owned(), false),
             None => {
-                let name = format!("dutyline-demo-{}", crate::clock::random_id());
+                let name = format!("dutyline-demo-{}", crate::base::clock::random_id());
                 (std::env::temp_dir().join(name), true)
             }
         };
-        crate::private::make_folder(&path).map_err(|error| {
+        crate::base::private::make_folder(&path).map_err(|error| {
             Failure::Failed(format!(
                 "the folder {} cannot be made: {error}",
                 path.display()

@@ -2,7 +2,7 @@
 
 use super::member::recovery_key;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::report::entries::{Body, Content, EntryKind};
 use crate::report::status::{Source, Status};
@@ -294,12 +294,12 @@ fn damaged(what: &str, id: Uuid, error: &OpenError) -> Failure {
 }
 
 fn make_folder(path: &Path) -> Outcome {
-    crate::private::make_folder(path)
+    crate::base::private::make_folder(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", path.display())))
 }
 
 fn create(path: &Path) -> Result<std::fs::File, Failure> {
-    crate::private::new_private_file(path)
+    crate::base::private::new_private_file(path)
         .map_err(|error| Failure::Failed(format!("{} cannot be written: {error}", path.display())))
 }
 

@@ -1,13 +1,13 @@
 //! `dutyline hear`: what a caller would hear.
 
 use super::{Failure, Outcome, one_line};
+use crate::base::clock::Clock;
+use crate::call::acts::parse_script;
+use crate::call::rehearsal::{self, Heard};
 use crate::call::script::{Script, Verb};
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::line::Line;
 use crate::line::hours::Phase;
-use crate::rehearsal::{self, Heard};
-use crate::simulator::acts::parse_script;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;

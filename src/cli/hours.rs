@@ -7,7 +7,7 @@ use clap::Args;
 use std::path::Path;
 
 /// The longest stretch shown at once: ten years.
-const MOST_DAYS: i64 = 3653;
+const MAX_DAYS: i64 = 3653;
 
 #[derive(Args)]
 pub(super) struct Hours {
@@ -35,7 +35,7 @@ impl Hours {
         if to < from {
             return Err(Failure::Usage(format!("--to {to} is before --from {from}")));
         }
-        if (to - from).num_days() > MOST_DAYS {
+        if (to - from).num_days() > MAX_DAYS {
             return Err(Failure::Usage("at most ten years at once".into()));
         }
         let rows = line.schedule.days(from, to);

@@ -1,9 +1,9 @@
 //! `dutyline init`: the service secret, the first lead, the keys of the lines. Run again, it adds what is missing.
 
 use super::{Outcome, one_line, read_new_password};
-use crate::clock::Clock;
+use crate::app::setup::{MadeKey, init_showing};
+use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::setup::{MadeKey, init_showing};
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<
     for (line, key) in made {
         let recovery = key.recovery.to_secret();
         writeln!(out, "line {line}")?;
-        writeln!(out, "  recovery key: {}", recovery.show().as_str())?;
+        writeln!(out, "  recovery key: {}", recovery.expose().as_str())?;
         writeln!(
             out,
             "  Write it down on paper and lock it away. It is shown once and stored nowhere;"

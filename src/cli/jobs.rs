@@ -2,7 +2,7 @@
 
 use super::member::Acting;
 use super::{Failure, Outcome, open_db};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::report::reference::Reference;
 use crate::store::Db;

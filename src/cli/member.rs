@@ -1,10 +1,10 @@
 //! `dutyline member`: who has a login, and which lines they work on.
 
 use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::login::Role;
 use crate::members::{self, Maker, MemberName, Source};
+use crate::report::role::Role;
 use crate::store::members as rows;
 use crate::store::{Db, ReadTx};
 use crate::vault::seal::Identity;
@@ -274,7 +274,7 @@ impl Grant {
 /// Reads a recovery key: the line that starts with `AGE-SECRET-KEY-1`, whatever else was copied with it.
 pub(super) fn recovery_key(file: &Path) -> Result<Identity, Failure> {
     let text = read_secret_file(file)?;
-    text.show()
+    text.expose()
         .split_whitespace()
         .find(|word| word.to_uppercase().starts_with("AGE-SECRET-KEY-1"))
         .and_then(|word| word.to_uppercase().parse().ok())

@@ -26,10 +26,10 @@ mod serve;
 mod webhook;
 
 use crate::app::StartError;
-use crate::clock::Clock;
+use crate::app::installation;
+use crate::base::clock::Clock;
+use crate::base::hidden::Hidden;
 use crate::config::{Config, ConfigError, ConfigErrors};
-use crate::hidden::Hidden;
-use crate::installation;
 use crate::simulator::phone;
 use crate::store::Db;
 use crate::vault::blobs::Blobs;
@@ -170,7 +170,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
     #[cfg(unix)]
-    if let Err(error) = crate::private::forbid_memory_dumps() {
+    if let Err(error) = crate::base::private::forbid_memory_dumps() {
         tracing::warn!(%error, "core dumps cannot be switched off; a crash may write callers' words to the disk");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -263,7 +263,7 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
 fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
     let known = config.known_words(name);
-    NewPassword::choose_for(text.show(), &known)
+    NewPassword::choose_for(text.expose(), &known)
         .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 

@@ -1,9 +1,9 @@
 //! `dutyline recordings`: the folder of sealed recordings.
 
 use super::{Failure, Outcome, open_db};
-use crate::clock::Clock;
+use crate::app::installation;
+use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::installation;
 use crate::store::blobs;
 use crate::vault::blobs::{Blobs, KEPT_UNNAMED};
 use crate::work::housekeeping;

@@ -12,7 +12,7 @@ const HOOKS: [&str; 10] = [
     "said",
     "recording",
     "whisper",
-    "taken",
+    "accepted",
     "take",
     "listen",
 ];

@@ -6,10 +6,10 @@
 //! recording has ended may come before its last sample.
 
 use super::{facts, open_state, take};
+use crate::base::clock::random_id;
+use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
 use crate::call::state::Place;
-use crate::clock::random_id;
-use crate::hidden::Hidden;
 use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::cases;
@@ -17,8 +17,8 @@ use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, Announced, RecordingRow};
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, WriteTx};
-use crate::telephony::jambonz::recording_id;
-use crate::telephony::jambonz::verbs::Stream;
+use crate::telephony::streams::Stream;
+use crate::telephony::streams::recording_id;
 use crate::telephony::{Event, Hook, Provider, RecordingFact, RecordingOutcome};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 /// How often is looked whether a recording is written down.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A recording that may be streamed to us.
 pub struct Arriving {
@@ -105,13 +105,13 @@ pub async fn arriving(
     provider: &str,
     stream: &Stream,
 ) -> Result<Option<Arriving>, StoreError> {
-    let waited_for = crate::clock::instant() + service.patience.stream;
+    let waited_for = crate::base::clock::instant() + service.patience.stream;
     loop {
         match begun(service, provider, stream).await? {
             Begun::Now(arriving) => return Ok(Some(*arriving)),
             Begun::Never => return Ok(None),
-            Begun::Before if crate::clock::instant() >= waited_for => return Ok(None),
-            Begun::Before => tokio::time::sleep(LOOK).await,
+            Begun::Before if crate::base::clock::instant() >= waited_for => return Ok(None),
+            Begun::Before => tokio::time::sleep(POLL_INTERVAL).await,
         }
     }
 }
@@ -192,7 +192,7 @@ fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
     let records = match state.place {
         Place::Recording { .. } => true,
         // A talk, which is recorded from the moment the two are put together.
-        Place::Ringing { .. } => line.roster.record && call.is_taken(step),
+        Place::Ringing { .. } => line.roster.record && call.is_accepted(step),
         _ => false,
     };
     (state.step == step && records).then_some(sid.id)
@@ -229,7 +229,7 @@ pub(super) async fn known(
     let Hook::Step(at) = hook else {
         return Ok(Some(event));
     };
-    let id = recording_id(event.call.show(), at.step);
+    let id = recording_id(event.call.expose(), at.step);
     let lookup = service.recording_lookup(provider.name(), &id, at.call);
     let waited = tokio::time::timeout(service.patience.webhook / 2, until_there(service, &lookup));
     let found = match waited.await {
@@ -270,7 +270,7 @@ async fn until_there(
         let row = recordings::by_lookup(&mut tx, lookup).await?;
         drop(tx);
         match row.as_ref().map(|row| row.state) {
-            Some(RecordingState::Announced) => tokio::time::sleep(LOOK).await,
+            Some(RecordingState::Announced) => tokio::time::sleep(POLL_INTERVAL).await,
             Some(RecordingState::Lost) | None => return Ok(None),
             Some(RecordingState::Sealed | RecordingState::Absent) => return Ok(row),
         }

@@ -1,82 +1,20 @@
 //! Many webhooks, one commit. A webhook that is alone is written at once; those that come while commits are under way
 //! are written together by the next one. SQLite writes one batch at a time, Postgres a few.
 
-use super::Reply;
 use super::decide::{Decided, decide};
-use super::prepare::Prepared;
-use crate::clock::instant;
-use crate::metrics::seconds_since;
+use crate::base::clock::instant;
 use crate::service::Service;
+use crate::service::metrics::seconds_since;
+use crate::service::webhooks::{Batches, Outcome, Prepared, Waiting};
 use crate::store::cases::{self, Changes, Loaded, Wanted};
-use crate::store::{Db, StoreError, jobs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::store::{StoreError, jobs};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Webhooks in one batch at most.
-const MOST: usize = 512;
-/// Maximum number of batches written at the same time. On Postgres a batch spends most of its time on round trips to the server.
-/// Row locks keep webhooks of one call in order, as they do between nodes.
-const MOST_AT_ONCE: u32 = 3;
+const MAX_BATCH: usize = 512;
 /// How often a batch is tried, when another node was first or the database asks to try again.
 const TRIES: usize = 5;
-
-/// What becomes of a webhook that was handed in.
-pub(super) enum Outcome {
-    /// It is committed, and answered.
-    Reply(Reply),
-    /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
-    Open(Box<Prepared>, bool),
-    /// The provider has to be asked: see [`Decided::Stray`].
-    Stray(Box<Prepared>, Reply),
-}
-
-struct Waiting {
-    prepared: Box<Prepared>,
-    answer: oneshot::Sender<Result<Outcome, StoreError>>,
-}
-
-/// Where webhooks wait for the commits under way.
-pub struct Batches {
-    queue: Mutex<Queue>,
-    at_once: u32,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Waiting>,
-    /// Number of tasks that write batches. Each ends when no webhook is waiting.
-    busy: u32,
-}
-
-impl Batches {
-    /// An empty queue. `db` decides how many batches are written at the same time: one on SQLite, up to three on Postgres.
-    pub fn new(db: &Db) -> Self {
-        Self {
-            queue: Mutex::default(),
-            // Webhooks also read outside their batch (receipts, running calls): one connection stays free for that.
-            at_once: db.writers().saturating_sub(1).clamp(1, MOST_AT_ONCE),
-        }
-    }
-
-    /// How many webhooks wait for the commits under way.
-    pub fn waiting(&self) -> usize {
-        self.queue().waiting.len()
-    }
-
-    /// Maximum number of batches written at the same time.
-    pub fn at_once(&self) -> u32 {
-        self.at_once
-    }
-
-    /// Number of batches being written now.
-    pub fn at_work(&self) -> u32 {
-        self.queue().busy
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Hands a webhook in, and waits until it is committed.
 ///
@@ -91,7 +29,7 @@ pub(super) async fn hand_in(
     let one_more = {
         let mut queue = service.batches.queue();
         queue.waiting.push(Waiting { prepared, answer });
-        let one_more = queue.busy < service.batches.at_once;
+        let one_more = queue.busy < service.batches.at_once();
         queue.busy += u32::from(one_more);
         one_more
     };
@@ -130,7 +68,7 @@ async fn work(service: Arc<Service>) {
                 std::mem::forget(busy);
                 return;
             }
-            let most = queue.waiting.len().min(MOST);
+            let most = queue.waiting.len().min(MAX_BATCH);
             queue.waiting.drain(..most).collect()
         };
         write_all(&service, batch).await;

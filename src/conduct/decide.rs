@@ -1,16 +1,16 @@
 //! Decides a webhook: from what was prepared and loaded to an answer and what is to be written. No database here.
 
-use super::facts::{self, Times};
-use super::prepare::Prepared;
-use super::receipt::LookedUp;
-use super::{Hook, MAX_STEP_NUMBER, Reply, duty, not_in_service};
-use crate::call::flow::{self, Around, Found, Input};
+use super::facts;
+use super::{Hook, MAX_STEP_NUMBER, duty, not_in_service};
+use crate::base::clock::Times;
+use crate::base::clock::hour;
+use crate::call::flow::{self, Context, Found, Input};
 use crate::call::script::RecordingEnd;
 use crate::call::state::{Place, State};
-use crate::clock::hour;
-use crate::filing;
 use crate::line::Line;
+use crate::register::filing;
 use crate::service::Service;
+use crate::service::webhooks::{LookedUp, Prepared, Reply};
 use crate::store::StoreError;
 use crate::store::audit::Act;
 use crate::store::cases::{Case, Loaded};
@@ -80,7 +80,7 @@ fn decide_case(
         loaded,
     };
     match (&prepared.hook, case) {
-        (Hook::Whisper(at) | Hook::Taken(at), case) => {
+        (Hook::Whisper(at) | Hook::Accepted(at), case) => {
             let (reply, case) = duty::of_rung_telephone(service, prepared, at, case)?;
             Ok(Decided::Reply(reply, case.map(Box::new)))
         }
@@ -217,7 +217,7 @@ impl Deciding<'_> {
                 | Hook::Recording(_)
                 | Hook::Said(_)
                 | Hook::Whisper(_)
-                | Hook::Taken(_),
+                | Hook::Accepted(_),
                 _,
             ) => Reply::Noted,
             (_, None) => {
@@ -234,18 +234,18 @@ impl Deciding<'_> {
                 if new_recording || unnamed || matches!(state.place, Place::Ringing { .. }) =>
             {
                 let step = state.step;
-                self.take_step(case, state, step)?
+                self.advance(case, state, step)?
             }
             // What the caller heard last, once more: the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
                 match self.kept(case, state.step.saturating_sub(1))? {
                     Some(kept) => kept,
-                    None => self.take_step(case, state, u32::MAX)?,
+                    None => self.advance(case, state, u32::MAX)?,
                 }
             }
             (Hook::Step(at), Some(state)) => {
                 let ours = at.call == case.call.id;
-                self.take_step(case, state, if ours { at.step } else { u32::MAX })?
+                self.advance(case, state, if ours { at.step } else { u32::MAX })?
             }
         };
         if event.ended {
@@ -254,7 +254,7 @@ impl Deciding<'_> {
         Ok(reply)
     }
 
-    fn take_step(&self, case: &mut Case, state: State, step: u32) -> Result<Reply, StoreError> {
+    fn advance(&self, case: &mut Case, state: State, step: u32) -> Result<Reply, StoreError> {
         let Some(line) = self.service.config.line(&case.call.line) else {
             return Ok(Reply::Script(self.farewell(None, 0)));
         };
@@ -267,9 +267,9 @@ impl Deciding<'_> {
             Input::Restart
         };
         let knew = state.earlier.is_some();
-        let around = self.around(line, &state, &input);
-        let talked = case.call.at_duty && case.call.taken_step.is_some();
-        let turn = flow::next(line, around, state, input);
+        let context = self.context(line, &state, &input);
+        let talked = case.call.at_duty && case.call.accepted_step.is_some();
+        let turn = flow::next(line, context, state, input);
         if !knew && turn.state.earlier.is_some() {
             self.call_back(case, turn.state.step)?;
         }
@@ -301,12 +301,12 @@ impl Deciding<'_> {
     }
 
     /// What the conversation has to know besides what came back.
-    fn around(&self, line: &Line, state: &State, input: &Input) -> Around {
+    fn context(&self, line: &Line, state: &State, input: &Input) -> Context {
         let asks = state.place == Place::Menu && *input == Input::Key('2');
         // One that was not counted is taken for busy: the caller can leave a report.
         let at_roster = self.loaded.at_roster.get(&line.id);
         let is_free = at_roster.is_some_and(|count| *count < i64::from(line.roster.at_once));
-        Around {
+        Context {
             now: self.prepared.times.now,
             duty_busy: asks && !line.roster.people.is_empty() && !is_free,
             reply_sounds: self.reply_sounds(line, state, input),
@@ -324,7 +324,8 @@ impl Deciding<'_> {
         };
         let reply = found.and_then(|earlier| earlier.reply.as_ref());
         self.prepared.provider.capabilities().has_voice
-            || reply.is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.show()))
+            || reply
+                .is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.expose()))
     }
 
     /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
@@ -350,11 +351,11 @@ impl Deciding<'_> {
         let (hook, event) = (&self.prepared.hook, &self.prepared.event);
         // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
         // that of the talk, unless a blunt answer asked for it.
-        let blunt = matches!(hook, Hook::Fallback) && event.tells_of_recording();
-        if matches!(state.place, Place::Ringing { .. }) && !blunt {
+        let fallback = matches!(hook, Hook::Fallback) && event.tells_of_recording();
+        if matches!(state.place, Place::Ringing { .. }) && !fallback {
             return if event.ended {
                 Input::HungUp
-            } else if case.call.is_taken(state.step) {
+            } else if case.call.is_accepted(state.step) {
                 Input::Connected
             } else {
                 Input::Nothing
@@ -382,14 +383,14 @@ impl Deciding<'_> {
             return Input::Nothing;
         }
         match &event.keys {
-            Some(keys) if matches!(state.place, Place::Receipt(_)) && !keys.show().is_empty() => {
+            Some(keys) if matches!(state.place, Place::Receipt(_)) && !keys.expose().is_empty() => {
                 Input::Typed {
                     keys: keys.clone(),
                     found: self.prepared.looked_up.found(),
                 }
             }
             Some(keys) => {
-                let mut keys = keys.show().chars();
+                let mut keys = keys.expose().chars();
                 let first = keys.next();
                 if keys.next().is_some() {
                     case.count(&self.service.metrics.keys_unasked);
@@ -403,7 +404,7 @@ impl Deciding<'_> {
     fn farewell(&self, line: Option<&Line>, language: usize) -> Rendered {
         let provider = self.prepared.provider.as_ref();
         match line {
-            Some(line) => provider.render_blunt(&flow::goodbye(line, language), None),
+            Some(line) => provider.render_fallback(&flow::goodbye(line, language), None),
             None => not_in_service(self.service, provider),
         }
     }
@@ -429,7 +430,7 @@ impl Deciding<'_> {
 
     fn keep_fact(&self, case: &mut Case, fact: &RecordingFact, step: u32) -> bool {
         let provider = self.prepared.provider.name();
-        let source = self.service.source_lookup(provider, fact.id.show());
+        let source = self.service.source_lookup(provider, fact.id.expose());
         let other = self.loaded.sources.get(&source).copied();
         facts::keep(
             self.service,
@@ -488,7 +489,7 @@ pub fn end_call(service: &Service, case: &mut Case, times: Times) {
     if case.call.ended {
         return;
     }
-    if case.call.at_duty && case.call.taken_step.is_some() {
+    if case.call.at_duty && case.call.accepted_step.is_some() {
         duty::note_end(case, times.now);
     }
     case.call.ended = true;

@@ -3,14 +3,15 @@
 //! A provider's word on how such a call went proves nothing: a voicemail picks up too. The pressed key does, and it is
 //! written down before the two are put together.
 
-use super::prepare::Prepared;
-use super::{Hook, Reply, StepRef, facts, open_state};
+use super::{Hook, StepRef, facts, open_state};
+use crate::base::clock::hour;
 use crate::call::flow;
 use crate::call::state::Place;
-use crate::clock::hour;
 use crate::line::Line;
+use crate::register::opening::make_report;
 use crate::report::entries::{Body, TalkBody};
 use crate::service::Service;
+use crate::service::webhooks::{Prepared, Reply};
 use crate::store::StoreError;
 use crate::store::audit::Act;
 use crate::store::calls::Call;
@@ -20,7 +21,7 @@ use crate::vault::action::Action;
 use chrono::{DateTime, Utc};
 
 /// The key that takes the call.
-const TAKE: &str = "1";
+const ACCEPT_KEY: &str = "1";
 
 /// A webhook about the telephone that was rung. It names our call and step in an address we signed for; the provider's
 /// id in it is another call's. Gives the case when something is to be written.
@@ -36,7 +37,7 @@ pub(super) fn of_rung_telephone(
         .and_then(|case| rung(service, provider, &case.call, at));
     let (Some(mut case), Some((line, person))) = (case, rung) else {
         // The caller is gone, or was rung for longer than they waited.
-        return Ok((Reply::Script(provider.render_taken(false)), None));
+        return Ok((Reply::Script(provider.render_accepted(false)), None));
     };
     if matches!(prepared.hook, Hook::Whisper(_)) {
         let links = Links {
@@ -53,10 +54,10 @@ pub(super) fn of_rung_telephone(
         let whisper = provider.render_whisper(&flow::whisper(line), &links);
         return Ok((Reply::Script(whisper), None));
     }
-    let keys = event.keys.as_ref().map(|keys| keys.show().as_str());
-    let taken = keys == Some(TAKE) && !event.ended;
-    let reply = Reply::Script(provider.render_taken(taken));
-    if !taken || case.call.is_taken(at.step) {
+    let keys = event.keys.as_ref().map(|keys| keys.expose().as_str());
+    let taken = keys == Some(ACCEPT_KEY) && !event.ended;
+    let reply = Reply::Script(provider.render_accepted(taken));
+    if !taken || case.call.is_accepted(at.step) {
         return Ok((reply, None));
     }
     take(
@@ -99,13 +100,13 @@ fn take(
     step: u32,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    case.call.taken_step = i32::try_from(step).ok();
+    case.call.accepted_step = i32::try_from(step).ok();
     case.call_changed();
-    case.count(&service.metrics.calls_taken);
+    case.count(&service.metrics.calls_accepted);
     if !case.own.is_report() {
         case.set_live();
     }
-    facts::make_report(service, case, now);
+    make_report(service, case, now);
     let body = Body::Talk(TalkBody {
         on_duty: line.roster.people[person].name.clone(),
         step,

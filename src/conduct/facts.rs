@@ -1,45 +1,24 @@
 //! Facts about recordings, applied by the recording's id, whatever webhook brings them.
 
+use crate::base::clock::Times;
+use crate::base::clock::{hour, random_id};
 use crate::call::flow::Effect;
 use crate::call::state::State;
-use crate::clock::{hour, random_id};
-use crate::filing::{self, NewEntry};
+use crate::register::filing::{self, NewEntry};
+use crate::register::opening::{add_to, make_report};
 use crate::report::entries::{Body, TakeBody};
 use crate::service::Service;
-use crate::store::audit::Act;
 use crate::store::calls::Call;
 use crate::store::cases::{Case, NewRecording};
 use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::recordings::RecordingRow;
-use crate::store::reports::EntryRow;
 use crate::store::strays::{self, Stray};
 use crate::store::{StoreError, WriteTx};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
-use crate::vault::action::Action;
-use crate::vault::entry::EntryKind;
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use tracing::warn;
 use uuid::Uuid;
-
-/// The two times at which something is decided.
-#[derive(Clone, Copy)]
-pub struct Times {
-    /// Line time.
-    pub now: DateTime<Utc>,
-    /// System time.
-    pub system_now: DateTime<Utc>,
-}
-
-impl Times {
-    /// As the service's clock says.
-    pub fn of(service: &Service) -> Self {
-        Self {
-            now: service.clock.line_now(),
-            system_now: service.clock.system_now(),
-        }
-    }
-}
 
 /// The steps that were spoken into, and of whose recording nobody has said which it is, in order of speaking. `recordings`
 /// are those of the call's reports.
@@ -74,7 +53,7 @@ pub fn accept_orphan(
             end: None,
         },
     };
-    let times = Times::of(service);
+    let times = service.clock.times();
     keep(service, case, provider, &fact, step, other, times);
 }
 
@@ -89,7 +68,7 @@ pub(super) fn keep(
     other: Option<Uuid>,
     times: Times,
 ) -> bool {
-    let sid = fact.id.show();
+    let sid = fact.id.expose();
     let lookup = service.recording_lookup(provider, sid, case.call.id);
     if fact.outcome == RecordingOutcome::Absent {
         // The provider made no such recording after all: there is nothing to fetch, and nothing that keeps failing.
@@ -144,64 +123,6 @@ pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: 
     }
 }
 
-/// Something was added to an earlier report: the caller's entry is put into it, and a closed one goes back to the queue.
-fn add_to(case: &mut Case, now: DateTime<Utc>) {
-    let Some(earlier) = case.earlier.as_ref().map(|report| report.id) else {
-        return;
-    };
-    let at = hour(now);
-    if let Some(caller) = case.caller.take() {
-        let entry = EntryRow {
-            id: caller.entry,
-            report: earlier,
-            kind: EntryKind::Caller,
-            sealed: caller.sealed,
-        };
-        filing::add_to_case(case, entry, at);
-    }
-    if case.reopen() {
-        case.act(Act {
-            report: Some(earlier),
-            ..Act::new(at, Action::Reopen)
-        });
-    }
-    if case.call.settled && !case.call.added {
-        has_come_after_all(case);
-    }
-    if !case.call.added {
-        case.call.added = true;
-        case.call_changed();
-    }
-}
-
-/// A recording came to light when its call was settled, and counted as one without a message.
-fn has_come_after_all(case: &mut Case) {
-    if !case.own.is_report() {
-        case.count_hour(0, -1);
-    }
-}
-
-/// The first recording of a call makes it a report, with a reference and in the queue.
-pub(super) fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>) {
-    if case.own.is_report() {
-        return;
-    }
-    if case.call.settled && !case.call.added {
-        has_come_after_all(case);
-    }
-    let year = match service.config.line(&case.call.line) {
-        Some(line) => now.with_timezone(&line.schedule.timezone).year(),
-        None => now.year(),
-    };
-    case.queue(year);
-    case.count(&service.metrics.reports);
-    // Its reference, the link's detail, is known at the commit.
-    case.act(Act {
-        report: Some(case.own.id),
-        ..Act::new(hour(now), Action::ReportQueued)
-    });
-}
-
 /// Has a job ask the provider for the recordings of a call that is over and that no row is of.
 pub(super) async fn ask_about_call(
     service: &Service,
@@ -212,7 +133,7 @@ pub(super) async fn ask_about_call(
 ) -> Result<(), StoreError> {
     let stray = Stray {
         id: random_id(),
-        sid: service.seal_sid(provider, event.call.show()),
+        sid: service.seal_sid(provider, event.call.expose()),
         call: None,
         whole_call: true,
     };
@@ -233,12 +154,12 @@ pub(super) async fn keep_stray(
     event: &Event,
     fact: &RecordingFact,
 ) -> Result<(), StoreError> {
-    let lookup = service.source_lookup(provider, fact.id.show());
+    let lookup = service.source_lookup(provider, fact.id.expose());
     let named = event.names_a_call();
     let stray = Stray {
         id: random_id(),
-        sid: service.seal_sid(provider, fact.id.show()),
-        call: named.then(|| service.seal_sid(provider, event.call.show())),
+        sid: service.seal_sid(provider, fact.id.expose()),
+        call: named.then(|| service.seal_sid(provider, event.call.expose())),
         whole_call: false,
     };
     let hour = hour(service.clock.line_now());

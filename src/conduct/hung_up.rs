@@ -2,7 +2,7 @@
 
 use super::arriving::is_of_speech;
 use super::facts::write_effect;
-use crate::call::flow::{self, Around, Input};
+use crate::call::flow::{self, Context, Input};
 use crate::call::script::RecordingEnd;
 use crate::call::state::{Place, State};
 use crate::service::Service;
@@ -25,7 +25,7 @@ pub fn hung_up(service: &Service, case: &mut Case, state: State) -> Result<State
     if !rows.any(|row| (row.report, row.step) == place && is_of_speech(service, row)) {
         return Ok(state);
     }
-    let around = Around {
+    let context = Context {
         now: service.clock.line_now(),
         duty_busy: false,
         reply_sounds: false,
@@ -34,9 +34,9 @@ pub fn hung_up(service: &Service, case: &mut Case, state: State) -> Result<State
         end: Some(RecordingEnd::HangUp),
         seconds: None,
     };
-    let turn = flow::next(line, around, state, input);
+    let turn = flow::next(line, context, state, input);
     for effect in &turn.effects {
-        write_effect(service, case, around.now, effect)?;
+        write_effect(service, case, context.now, effect)?;
     }
     Ok(turn.state)
 }

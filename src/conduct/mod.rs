@@ -14,9 +14,7 @@ mod decide;
 mod duty;
 mod facts;
 mod fallback;
-pub mod guesses;
 mod hung_up;
-mod line_keys;
 mod prepare;
 mod receipt;
 mod running;
@@ -25,18 +23,17 @@ mod take;
 mod tests;
 
 pub use arriving::{Arriving, Ended, Outcome, arriving, heard, nothing_came, stream_key};
-pub use batch::Batches;
 pub use decide::{SILENT, end_call};
-pub use facts::{Times, accept_orphan, unnamed_steps};
+pub use facts::{accept_orphan, unnamed_steps};
 pub use fallback::{fallback_line, line_of_fallback};
 pub use hung_up::hung_up;
-pub use line_keys::LineKeys;
 pub use running::running;
+pub use take::find_take;
 pub(crate) use take::open_state;
-pub use take::{Fetches, find_take};
 
 use crate::call::flow;
 use crate::service::Service;
+use crate::service::webhooks::{self, Reply};
 use crate::store::cases::{self, Case};
 use crate::store::{StoreError, WriteTx};
 use crate::telephony::{Event, Provider, RecordingOutcome, Rendered};
@@ -47,15 +44,6 @@ use std::sync::Arc;
 const MAX_STEP_NUMBER: u32 = 10_000;
 /// So often a webhook is handed in: a call that is not known yet, and a line key that changes, take one more time each.
 const TRIES: usize = 4;
-
-/// What a webhook is answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// A script.
-    Script(Rendered),
-    /// 204: it is noted.
-    Noted,
-}
 
 /// Takes in a webhook: moves the conversation, keeps the facts, commits, and only then gives the answer.
 ///
@@ -71,12 +59,12 @@ pub async fn conduct(
     let mut prepared = Box::new(prepare::prepare(service, provider, hook, event).await?);
     for _ in 0..TRIES {
         match batch::hand_in(service, prepared).await? {
-            batch::Outcome::Reply(reply) => return Ok(reply),
-            batch::Outcome::Open(back, spoken) => {
+            webhooks::Outcome::Reply(reply) => return Ok(reply),
+            webhooks::Outcome::Open(back, spoken) => {
                 prepared = back;
                 prepare::open(service, &mut prepared, spoken).await?;
             }
-            batch::Outcome::Stray(back, reply) => {
+            webhooks::Outcome::Stray(back, reply) => {
                 keep_unknown(service, provider.as_ref(), &back.event, &back.lookup).await?;
                 return Ok(reply);
             }
@@ -140,5 +128,5 @@ pub async fn commit(mut tx: WriteTx, case: Case) -> Result<(), StoreError> {
 /// What a caller hears at a number no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
     let lines = service.config.lines.iter().map(|entry| &entry.line);
-    provider.render_blunt(&flow::not_in_service(lines), None)
+    provider.render_fallback(&flow::not_in_service(lines), None)
 }

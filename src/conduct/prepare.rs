@@ -1,73 +1,27 @@
 //! What a webhook needs before it is decided, made in its own task: what is expensive, and what has to be asked first.
 
-use super::facts::Times;
-use super::receipt::{self, LookedUp};
+use super::receipt;
 use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, take};
+use crate::base::clock::{hour, random, random_id};
 use crate::call::flow;
-use crate::clock::{hour, random, random_id};
-use crate::filing::{self, NewEntry};
 use crate::line::Line;
 use crate::line::number::Caller;
+use crate::register::filing::{self, NewEntry};
 use crate::report::entries::{Body, CallerBody};
 use crate::report::receipt::Receipt;
 use crate::service::Service;
+use crate::service::webhooks::{Answered, LookedUp, Opening, Prepared};
 use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
 use crate::store::columns::Holder;
 use crate::store::reports::ReportKeyRow;
 use crate::store::{StoreError, members};
-use crate::telephony::{Event, Links, Provider, RecordingOutcome, Rendered};
+use crate::telephony::{Event, Links, Provider, RecordingOutcome};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
-use crate::vault::secret::Key;
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use tracing::{Span, error_span};
 use uuid::Uuid;
-
-/// A webhook that is ready to be decided.
-pub(super) struct Prepared {
-    pub provider: Arc<dyn Provider>,
-    pub hook: Hook,
-    pub event: Event,
-    /// The call it is about.
-    pub call: CallKey,
-    /// Keyed hash of the provider and its id of the call in the event.
-    pub lookup: [u8; 32],
-    /// The key of the call in the event.
-    pub key: Key,
-    /// When it was prepared.
-    pub times: Times,
-    /// What stands behind the receipt in the event, if there is one.
-    pub looked_up: LookedUp,
-    /// Who calls back, sealed to the report of that receipt.
-    pub addition: Option<SealedCaller>,
-    /// What a call needs that is not known yet.
-    pub opening: Option<Opening>,
-    /// The span it was prepared in. It names the call if the address of the webhook does.
-    span: Span,
-}
-
-/// A new call and its report, with all that is sealed.
-pub(super) struct Opening {
-    /// It was spoken to: it has a state, and an answer to step 0.
-    pub answer: Option<Answered>,
-    /// The line key the report's key is sealed to.
-    pub line_key: Uuid,
-    /// Its public half.
-    pub line_recipient: String,
-    /// The report, its key and its caller.
-    pub new: NewReport,
-    /// The call.
-    pub call: Call,
-}
-
-/// The answer to the call itself.
-pub(super) struct Answered {
-    /// As it is given.
-    pub rendered: Rendered,
-    /// As it is kept, under the call key.
-    pub sealed: Vec<u8>,
-}
 
 /// Prepares a webhook.
 ///
@@ -80,18 +34,20 @@ pub(super) async fn prepare(
     hook: &Hook,
     event: &Event,
 ) -> Result<Prepared, StoreError> {
-    let lookup = service.call_lookup(provider.name(), event.call.show());
+    let lookup = service.call_lookup(provider.name(), event.call.expose());
     let known = arriving::known(service, provider.as_ref(), hook, event).await?;
     let event = known.unwrap_or_else(|| event.clone());
     let looked_up = receipt::look_up(service, provider.as_ref(), hook, &event, &lookup).await?;
     let call = match hook {
         // They name our call; the provider's id in them is another call's.
-        Hook::Whisper(at) | Hook::Taken(at) => CallKey::Id(at.call),
+        Hook::Whisper(at) | Hook::Accepted(at) => CallKey::Id(at.call),
         _ => CallKey::Lookup(lookup),
     };
-    let times = Times::of(service);
+    let times = service.clock.times();
     let mut prepared = Prepared {
-        key: service.secret.call_key(provider.name(), event.call.show()),
+        key: service
+            .secret
+            .call_key(provider.name(), event.call.expose()),
         provider: Arc::clone(provider),
         hook: hook.clone(),
         event,
@@ -120,7 +76,7 @@ pub(super) async fn prepare(
 fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
     let number = match &event.from {
         Caller::Withheld => None,
-        Caller::Number(number) => Some(number.show().clone()),
+        Caller::Number(number) => Some(number.expose().clone()),
     };
     NewEntry {
         at,
@@ -165,7 +121,7 @@ pub(super) async fn open(
         lookup: prepared.lookup.to_vec(),
         line: line.id.clone(),
         report: report.id,
-        sid: Some(service.seal_sid(provider.name(), prepared.event.call.show())),
+        sid: Some(service.seal_sid(provider.name(), prepared.event.call.expose())),
         state: None,
         ended: false,
         settled: false,
@@ -174,7 +130,7 @@ pub(super) async fn open(
         addition_offset: None,
         added: false,
         at_duty: false,
-        taken_step: None,
+        accepted_step: None,
     };
     let answer = if spoken {
         let receipt = Receipt::from_random(random());
@@ -256,7 +212,7 @@ impl Prepared {
         let fact = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent);
         // Where more keys come than were asked for, the first counts.
         let keys = self.event.keys.as_ref();
-        let asks_for_roster = keys.is_some_and(|keys| keys.show().starts_with('2'));
+        let asks_for_roster = keys.is_some_and(|keys| keys.expose().starts_with('2'));
         let line = match &self.hook {
             Hook::Step(at) => service.config.line(&at.line),
             _ => None,
@@ -269,7 +225,7 @@ impl Prepared {
                 _ => Answers::Nothing,
             },
             recordings: self.event.recording.is_some(),
-            source: fact.map(|fact| service.source_lookup(self.provider.name(), fact.id.show())),
+            source: fact.map(|fact| service.source_lookup(self.provider.name(), fact.id.expose())),
             // Two that ask at once are counted one after the other.
             roster_of: line
                 .filter(|line| asks_for_roster && !line.roster.people.is_empty())
@@ -286,7 +242,7 @@ impl Prepared {
     /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
     pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
         let config = &service.config;
-        let dialled = self.event.to.show();
+        let dialled = self.event.to.expose();
         let named = match &self.hook {
             Hook::Step(at) | Hook::Recording(Some(at)) => config.line(&at.line),
             _ => None,
@@ -318,7 +274,7 @@ impl Prepared {
             step,
             take_key: take::take_key(&self.key, step),
             stream_key: take::stream_key(&self.key),
-            line_number: line.number_called(self.event.to.show()),
+            line_number: line.number_called(self.event.to.expose()),
             language: line.languages.first().cloned().unwrap_or_default(),
         }
     }

@@ -1,54 +1,25 @@
 //! Calling back: what stands behind a receipt, looked up before the conversation takes it in.
 
-use super::guesses::Asker;
 use super::{Hook, open_state};
-use crate::call::flow::{self, Found};
+use crate::base::hidden::Hidden;
+use crate::call::flow;
 use crate::call::state::Earlier;
-use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::members::confirming::{self, Judged};
+use crate::register::trail::OfReport;
 use crate::report::entries::{Body, Content};
 use crate::report::receipt::Receipt;
 use crate::service::Service;
+use crate::service::guesses::Asker;
+use crate::service::webhooks::LookedUp;
 use crate::store::calls::{self, Call};
 use crate::store::reports::{self, ByReceipt, Report};
 use crate::store::{ReadTx, StoreError};
 use crate::telephony::{Event, Provider};
-use crate::trail::OfReport;
 use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
 use tracing::{error, warn};
-
-/// What stands behind a receipt.
-pub(super) enum LookedUp {
-    /// A report.
-    Report(Box<Report>, Earlier),
-    /// No report of this line.
-    Nothing,
-    /// Two callers were told this receipt, so it opens neither report.
-    Shared,
-    /// There was no receipt to look up.
-    NoReceipt,
-    /// Nobody looked: there were too many tries.
-    TooMany,
-    /// There was no time to look.
-    NoTime,
-}
-
-impl LookedUp {
-    /// As the conversation is told.
-    pub fn found(&self) -> Found {
-        match self {
-            Self::Report(_, earlier) => Found::Report(earlier.clone()),
-            Self::Nothing => Found::Nothing,
-            Self::Shared => Found::Shared,
-            Self::TooMany => Found::TooMany,
-            // Digits that are no receipt are told apart before anybody asks what stands behind them.
-            Self::NoTime | Self::NoReceipt => Found::NoTime,
-        }
-    }
-}
 
 /// Looks up the receipt in an event, if it is the answer to the step that asked for one.
 pub(super) async fn look_up(
@@ -62,7 +33,7 @@ pub(super) async fn look_up(
         return Ok(LookedUp::NoReceipt);
     };
     // Most keys are choices from a menu: nothing is read from the database for those.
-    if Receipt::parse(keys.show()).is_err() {
+    if Receipt::parse(keys.expose()).is_err() {
         return Ok(LookedUp::NoReceipt);
     }
     let mut tx = service.db.webhooks.begin_read().await?;
@@ -73,7 +44,7 @@ pub(super) async fn look_up(
     };
     let state = open_state(service, &call).map(|(_, state)| state);
     let asked = state.filter(|state| state.step == at.step);
-    let Some(receipt) = asked.and_then(|state| flow::receipt_typed(&state, keys.show())) else {
+    let Some(receipt) = asked.and_then(|state| flow::receipt_typed(&state, keys.expose())) else {
         return Ok(LookedUp::NoReceipt);
     };
     if !service.guesses.may(&asker(service, &call, at.step, event)) {
@@ -117,7 +88,7 @@ async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
         let now = service.clock.system_now();
         let sounds = &service.sounds;
         sounds
-            .let_pass(call.id, &line.languages[0], reply.show(), now)
+            .let_pass(call.id, &line.languages[0], reply.expose(), now)
             .await;
     }
 }
@@ -126,7 +97,7 @@ async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
 fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     let number = match &event.from {
         Caller::Withheld => None,
-        Caller::Number(number) => Some(number.show().as_str()),
+        Caller::Number(number) => Some(number.expose().as_str()),
     };
     Asker {
         call: call.id,

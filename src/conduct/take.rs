@@ -1,37 +1,13 @@
 //! "Listen": the provider's copy of a take, passed through memory to the provider's player.
 
+use crate::base::hidden::Hidden;
 use crate::call::state::State;
-use crate::hidden::Hidden;
 use crate::service::{ProviderRef, Service};
 use crate::store::{StoreError, calls, recordings};
 use crate::telephony::take_token;
 use crate::vault::secret::Key;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
-
-/// So often each address can be fetched: a provider fetches it once, and again when something failed.
-const MOST_FETCHES: u32 = 8;
-/// So many addresses are remembered; beyond, all are forgotten. Only a right address is remembered.
-const ADDRESSES: usize = 10_000;
-
-/// How often each address of a take was fetched from this node, by call, step and take.
-#[derive(Default)]
-pub struct Fetches(Mutex<HashMap<(Uuid, u32, u32), u32>>);
-
-impl Fetches {
-    /// Counts a fetch; false when there were too many.
-    fn another(&self, address: (Uuid, u32, u32)) -> bool {
-        let mut fetched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if fetched.len() >= ADDRESSES {
-            fetched.clear();
-        }
-        let times = fetched.entry(address).or_default();
-        *times += 1;
-        *times <= MOST_FETCHES
-    }
-}
 
 /// What the addresses of takes are made with while a call is at `step`: that of another step is of no use.
 pub(super) fn take_key(call_key: &Key, step: u32) -> Hidden<String> {

@@ -2,17 +2,18 @@
 
 use super::batch::decide_all;
 use super::decide::{Decided, open_answer};
-use super::prepare::{Prepared, open, prepare};
+use super::prepare::{open, prepare};
 use super::{Hook, Reply, StepRef};
-use crate::clock::Clock;
+use crate::app::{self, setup};
+use crate::base::clock::Clock;
 use crate::config::{Config, EMBEDDED};
 use crate::line::number::Caller;
 use crate::service::Service;
+use crate::service::webhooks::Prepared;
 use crate::store::cases::{Answers, Case, Loaded};
 use crate::store::members::{self, LineKey};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::passwords::NewPassword;
-use crate::{app, setup};
 use chrono::DateTime;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};

@@ -14,7 +14,7 @@ use super::{
     Config, Connections, DatabaseAddress, LineConfig, Lines, ProviderConfig, ProviderSettings,
 };
 use super::{keys, shape};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::line::calendar::Calendar;
 use crate::line::number::NumberIndex;
 use serde::Deserialize;
@@ -212,7 +212,7 @@ impl Checker<'_> {
                 }
             }
             for (written, person) in written.roster.iter().zip(&own.roster.people) {
-                if numbers.find(person.number.show()).is_some() {
+                if numbers.find(person.number.expose()).is_some() {
                     complain(
                         &written.get_ref().number,
                         "a line of this configuration has this number, and would ring itself",

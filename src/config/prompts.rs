@@ -4,7 +4,7 @@ use super::check::Checker;
 use super::error::{ConfigError, Source};
 use super::file::{self, OneOrTwo};
 use super::{keys, shape};
-use crate::call::prompts::{self, Prompts};
+use crate::line::prompts::{self, Prompts};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

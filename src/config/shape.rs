@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// So many lines of a file that are not TOML are told; the rest waits for the next run.
-const MOST_UNREADABLE: usize = 20;
+const MAX_UNREADABLE: usize = 20;
 
 /// A document without the lines that are not TOML: blanks stand in their place, so that everything else is where it was.
 pub(super) struct Readable<'s> {
@@ -55,7 +55,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
             continue;
         }
         let blank = readable.text[range.clone()].trim().is_empty();
-        if blank || readable.errors.len() == MOST_UNREADABLE {
+        if blank || readable.errors.len() == MAX_UNREADABLE {
             // The fault lies before this line, and cannot be told from it.
             if readable.errors.is_empty() {
                 let message = "the file ends too early; look for a [ or { without an end";

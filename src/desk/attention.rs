@@ -2,7 +2,7 @@
 
 use super::{Inspector, Result, changes, flood};
 use crate::line::Line;
-use crate::login::Role;
+use crate::report::role::Role;
 use crate::service::Service;
 use crate::store::attention;
 use std::collections::HashSet;

@@ -4,7 +4,7 @@
 
 use super::{Inspector, Result};
 use crate::line::Line;
-use crate::login::Role;
+use crate::report::role::Role;
 use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;

@@ -1,6 +1,6 @@
 //! Is somebody flooding the line? Told from how many calls came in which hour, which is in the clear.
 
-use crate::clock::hour;
+use crate::base::clock::hour;
 use crate::store::hours::{self, HourRow};
 use crate::store::{ReadTx, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,70 +1,13 @@
-//! Which lines a member works on, kept in memory: a member may hold the keys of thousands of lines.
+//! Which lines a member works on. What was read and opened is kept in memory (`service/held.rs`).
 
 use super::{Result, off_thread};
-use crate::config::Config;
 use crate::service::Service;
+use crate::service::held::Held;
 use crate::store::{StoreError, members};
 use crate::vault::seal::{Identity, open_identity};
 use scoped_futures::ScopedFutureExt;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use uuid::Uuid;
-
-/// The lines whose keys a member holds. No private key is in here.
-#[derive(Debug)]
-pub(super) struct Held {
-    /// Of the grants that this was read from.
-    version: members::GrantsVersion,
-    /// Ids of the line keys.
-    keys: HashSet<Uuid>,
-    lines: HashSet<String>,
-    /// Places of the lines in the configuration, in order. Lines that it does not have are left out.
-    places: Vec<usize>,
-}
-
-impl Held {
-    pub(super) fn has_line(&self, line: &str) -> bool {
-        self.lines.contains(line)
-    }
-
-    pub(super) fn has_key(&self, line_key: Uuid) -> bool {
-        self.keys.contains(&line_key)
-    }
-
-    pub(super) fn places(&self) -> &[usize] {
-        &self.places
-    }
-
-    fn new(version: members::GrantsVersion, grants: &[members::Grant], config: &Config) -> Self {
-        let lines: HashSet<String> = grants.iter().map(|grant| grant.line.clone()).collect();
-        let places = lines.iter().filter_map(|line| config.lines.by_id(line));
-        let mut places: Vec<usize> = places.map(|(place, _)| place).collect();
-        places.sort_unstable();
-        Self {
-            version,
-            keys: grants.iter().map(|grant| grant.line_key).collect(),
-            lines,
-            places,
-        }
-    }
-}
-
-/// What members hold, by member, as it was when they were seen last.
-#[derive(Default)]
-pub struct HeldLines(Mutex<HashMap<Uuid, Arc<Held>>>);
-
-impl HeldLines {
-    fn get(&self, member: Uuid, version: members::GrantsVersion) -> Option<Arc<Held>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = kept.get(&member).filter(|held| held.version == version);
-        held.cloned()
-    }
-
-    fn keep(&self, member: Uuid, held: &Arc<Held>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(member, Arc::clone(held));
-    }
-}
 
 /// What a member holds. After each change of the member's grants all of them are read and opened once.
 ///

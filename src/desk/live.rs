@@ -5,67 +5,23 @@
 
 use super::attention::AT_ONCE;
 use super::{Inspector, Result};
-use crate::login;
+use crate::members::login;
 use crate::service::Service;
+use crate::service::presence::Seen;
 use crate::store::StoreError;
 use crate::store::audit::{self, LinkRow};
 use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The least time between two looks at the trails: each of them may have every page read its report or its list again.
 const APART: Duration = Duration::from_millis(300);
-/// How often the trails are looked at although no change was told: what another node told may be lost.
-const LOOK_ANYWAY: Duration = Duration::from_secs(5);
 /// How often it is looked whether whoever follows is still logged in.
 const STILL_THERE: Duration = Duration::from_secs(5);
-
-/// What everybody who follows is woken by.
-#[derive(Clone, Default)]
-struct Seen {
-    /// The number of each line's last link.
-    heads: Arc<BTreeMap<String, i64>>,
-    /// Somebody opened or left a report.
-    presence: u64,
-    /// A session was ended here.
-    sessions: u64,
-    /// The service stops.
-    closing: bool,
-}
-
-/// What the service keeps to tell what changes.
-pub struct Live {
-    /// How often the trails are looked at although no change was told.
-    pub look_anyway: Duration,
-    seen: watch::Sender<Seen>,
-    /// Who has which report open: a number for each page, and the member's name.
-    open: Mutex<HashMap<Uuid, Vec<(u64, String)>>>,
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self {
-            look_anyway: LOOK_ANYWAY,
-            seen: watch::Sender::new(Seen::default()),
-            open: Mutex::default(),
-        }
-    }
-}
-
-impl Live {
-    /// Says that a session was ended, so that its other pages notice at once.
-    pub fn session_ended(&self) {
-        self.seen.send_modify(|seen| seen.sessions += 1);
-    }
-
-    fn pages<T>(&self, change: impl FnOnce(&mut HashMap<Uuid, Vec<(u64, String)>>) -> T) -> T {
-        change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Looks at the trails when one has grown, while anyone follows them; ends when `stop` says so, and all following with it.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
@@ -76,7 +32,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         let told = async {
             tokio::time::sleep(APART).await;
             // The sender is in the service.
-            let _ = tokio::time::timeout(live.look_anyway, changes.changed()).await;
+            let _ = tokio::time::timeout(live.poll_interval, changes.changed()).await;
         };
         tokio::select! {
             () = told => {}
@@ -249,7 +205,7 @@ pub async fn follow(
         behind = false;
     }
     let page = report.map(|report| {
-        let number = u64::from_be_bytes(crate::clock::random());
+        let number = u64::from_be_bytes(crate::base::clock::random());
         let name = inspector.name().to_owned();
         service
             .live
@@ -415,7 +371,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::random_id;
+    use crate::base::clock::random_id;
 
     fn link(action: Action, detail: Option<&str>, report: Option<Uuid>) -> LinkRow {
         LinkRow {

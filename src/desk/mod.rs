@@ -26,24 +26,22 @@ mod held;
 pub mod live;
 pub mod moves;
 pub mod opened;
-pub mod per_session;
 pub mod queue;
 pub mod replies;
 pub mod standing;
 pub mod team;
 pub mod writing;
 
-pub use held::HeldLines;
-
 use crate::line::Line;
-use crate::login::{self, Authenticated, Role, Use};
+use crate::members::login::{self, Authenticated, Use};
+use crate::report::role::Role;
 use crate::report::status::{Move, Status};
 use crate::service::Service;
+use crate::service::held::Held;
 use crate::store::members::{self, Member};
 use crate::store::{HoldsStoreError, ReadTx, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::Token;
-use held::Held;
 use std::sync::Arc;
 use uuid::Uuid;
 

@@ -3,9 +3,9 @@
 use super::opened::{find_locked, has_same_key, proven};
 use super::writing::sealed;
 use super::{DeskError, Inspector, Invalid, Result};
-use crate::filing::add_sealed;
-use crate::login::Role;
+use crate::register::filing::add_sealed;
 use crate::report::entries::Body;
+use crate::report::role::Role;
 use crate::report::status::{Move, Outcome, Status};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -26,7 +26,7 @@ impl From<Move> for Action {
 }
 
 /// The longest destination and reference, in characters.
-const LONGEST: usize = 500;
+const MAX_TEXT_CHARS: usize = 500;
 
 /// Makes a move that needs nothing said: claim, release, reopen. Gives the report as it is then.
 ///
@@ -67,7 +67,7 @@ fn check(outcome: &Outcome) -> std::result::Result<(), Invalid> {
         Outcome::Handled {} | Outcome::NoAction {} => None,
     };
     match text {
-        Some(text) if text.chars().count() > LONGEST => Err(Invalid::LongDestination),
+        Some(text) if text.chars().count() > MAX_TEXT_CHARS => Err(Invalid::LongDestination),
         _ => Ok(()),
     }
 }

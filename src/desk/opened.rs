@@ -2,6 +2,7 @@
 
 use super::{DeskError, Inspector, Result, off_thread};
 use crate::members::confirming::{self, Judged};
+use crate::register::trail::OfReport;
 use crate::report::entries::{Body, RecordingBody};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -10,7 +11,6 @@ use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
 use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
 use crate::store::{ReadTx, StoreError, WriteTx};
-use crate::trail::OfReport;
 use crate::vault::action::Action;
 use crate::vault::blobs::Reader;
 use crate::vault::entry::{Address, Entry, EntryKind, open_entry};
@@ -448,7 +448,7 @@ fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::random_id;
+    use crate::base::clock::random_id;
     use crate::report::entries::Content;
     use serde_json::value::RawValue;
 

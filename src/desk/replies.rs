@@ -3,12 +3,12 @@
 use super::opened::{find, has_same_key, proven};
 use super::writing::sealed;
 use super::{DeskError, Inspector, Invalid, Result};
-use crate::filing::add_sealed;
+use crate::register::filing::add_sealed;
+use crate::register::trail::OfReport;
 use crate::report::entries::Body;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{StoreError, replies, reports};
-use crate::trail::OfReport;
 use crate::vault::action::Action;
 use crate::vault::seal::Recipient;
 use scoped_futures::ScopedFutureExt;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// The longest reply, in characters: two minutes of speech.
-const LONGEST: usize = 500;
+const MAX_REPLY_CHARS: usize = 500;
 
 /// Writes a reply, sealed to the report's key and to the caller's receipt. Nobody hears it before it is approved.
 /// Gives the entry's id.
@@ -29,7 +29,7 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
     if text.is_empty() {
         return Err(DeskError::Invalid(Invalid::EmptyReply));
     }
-    if text.chars().count() > LONGEST {
+    if text.chars().count() > MAX_REPLY_CHARS {
         return Err(DeskError::Invalid(Invalid::LongReply));
     }
     let report = &proven(service, inspector, id).await?;

@@ -5,15 +5,16 @@
 //! makes no lasting key.
 
 use super::{DeskError, Inspector, Invalid, Result};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::line::Line;
-use crate::login::{self, LoginError, Role};
+use crate::members::login::{self, LoginError};
 use crate::members::rights;
 use crate::members::{
     self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
 };
-use crate::security_log;
+use crate::report::role::Role;
 use crate::service::Service;
+use crate::service::security_log;
 use crate::store::ReadTx;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self as rows, Member};
@@ -340,7 +341,7 @@ pub async fn waive(
 
 /// The lead of an open page proves that they are still the one who signed in. Guessing is slowed as a login is.
 async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
-    if own.show().is_empty() {
+    if own.expose().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
     }
     prove(service, inspector, own, Invalid::OwnPassword)
@@ -413,7 +414,7 @@ pub async fn change_password(
 /// A new password for the member with this name.
 fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
     let known = service.config.known_words(name);
-    Ok(NewPassword::choose_for(password.show(), &known)?)
+    Ok(NewPassword::choose_for(password.expose(), &known)?)
 }
 
 pub(super) fn lead(inspector: &Inspector) -> Result<()> {

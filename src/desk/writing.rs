@@ -2,7 +2,7 @@
 
 use super::opened::{find, find_locked, has_same_key, proven};
 use super::{DeskError, Inspector, Invalid, Result, off_thread};
-use crate::filing::{NewEntry, add_sealed, seal};
+use crate::register::filing::{NewEntry, add_sealed, seal};
 use crate::report::classification::Classification;
 use crate::report::entries::Body;
 use crate::report::status::Status;
@@ -14,7 +14,7 @@ use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
 /// The longest note, in characters.
-const LONGEST_NOTE: usize = 10_000;
+const MAX_NOTE: usize = 10_000;
 
 /// Adds a note. Gives the entry's id.
 ///
@@ -25,7 +25,7 @@ pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str
     if text.trim().is_empty() {
         return Err(DeskError::Invalid(Invalid::EmptyNote));
     }
-    if text.chars().count() > LONGEST_NOTE {
+    if text.chars().count() > MAX_NOTE {
         return Err(DeskError::Invalid(Invalid::LongNote));
     }
     add(service, inspector, id, Body::Note(text.into())).await

@@ -1,15 +1,18 @@
 //! Pure: a duty line, its calendar and its hours.
 
 pub mod calendar;
+pub mod dates;
 pub mod hours;
 pub mod number;
 #[cfg(test)]
 mod oracle;
+pub mod prompts;
 pub mod roster;
+pub mod spoken;
 mod window;
 
-use crate::call::prompts::{Prompts, prompts};
 use crate::line::number::LineNumber;
+use crate::line::prompts::{Prompts, prompts};
 use hours::Schedule;
 use roster::Roster;
 use std::collections::BTreeMap;

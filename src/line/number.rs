@@ -5,7 +5,7 @@
 //! library of the world's numbering plans is needed: the `phonenumber` crate brings about 1 MB of metadata that changes
 //! every month. A caller's number is kept as it came.
 
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
 use std::fmt;

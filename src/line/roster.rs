@@ -1,7 +1,7 @@
 //! Who answers the telephone: the roster of a line, in the order it is written.
 
 use super::hours::{Schedule, Windows};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 use std::str::FromStr;

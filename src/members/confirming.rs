@@ -8,7 +8,7 @@
 
 use super::Maker;
 use super::MemberError;
-use crate::clock::Clock;
+use crate::base::clock::Clock;
 use crate::store::audit::{self, Act};
 use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
@@ -213,8 +213,8 @@ pub async fn replies_of(tx: &mut ReadTx, report: &Report) -> Result<Vec<Judged>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::random_id;
-    use crate::store::members::Role;
+    use crate::base::clock::random_id;
+    use crate::report::role::Role;
 
     fn member(name: &str, made_by: Option<&Member>) -> Member {
         let id = random_id();

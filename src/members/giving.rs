@@ -2,8 +2,8 @@
 //! written down; the transaction then looks whether they are still what was sealed.
 
 use super::{MemberError, confirming, write_grant};
-use crate::clock::Clock;
-use crate::login::Role;
+use crate::base::clock::Clock;
+use crate::report::role::Role;
 use crate::store::members::{self, LineKey, Member};
 use crate::store::{Db, StoreError, WriteTx};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};

@@ -17,7 +17,7 @@ use unicode_security::confusable_detection::skeleton;
 use unicode_security::general_security_profile::IdentifierType as Type;
 
 /// The longest name, in characters.
-const LONGEST: usize = 40;
+const MAX_NAME_CHARS: usize = 40;
 
 /// The longest sequence of marks after one letter.
 const MARKS: usize = 4;
@@ -64,7 +64,7 @@ pub struct MemberName(String);
 pub enum NameError {
     /// Empty, too long, without a letter, or with a character that names do not have.
     #[error(
-        "a name has 1 to {LONGEST} characters: letters and digits, also spaces and - _ . ' · , and at least one letter"
+        "a name has 1 to {MAX_NAME_CHARS} characters: letters and digits, also spaces and - _ . ' · , and at least one letter"
     )]
     Form,
     /// It would read as something that is not a member.
@@ -81,7 +81,7 @@ impl MemberName {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = canonical(text);
         let length = name.chars().count();
-        if length == 0 || length > LONGEST || !is_plain(&name) {
+        if length == 0 || length > MAX_NAME_CHARS || !is_plain(&name) {
             return Err(NameError::Form);
         }
         if is_reserved(&name) {
@@ -229,7 +229,7 @@ mod tests {
         ] {
             assert_eq!(MemberName::parse(typed).unwrap().as_str(), kept);
         }
-        assert!(MemberName::parse(&"字".repeat(LONGEST)).is_ok());
+        assert!(MemberName::parse(&"字".repeat(MAX_NAME_CHARS)).is_ok());
     }
 
     #[test]
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(MemberName::parse(text), Err(NameError::Form), "{text:?}");
         }
         assert_eq!(
-            MemberName::parse(&"字".repeat(LONGEST + 1)),
+            MemberName::parse(&"字".repeat(MAX_NAME_CHARS + 1)),
             Err(NameError::Form)
         );
     }

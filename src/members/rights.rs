@@ -1,7 +1,7 @@
 //! Who may lock whom out.
 
 use super::MemberError;
-use crate::login::Role;
+use crate::report::role::Role;
 use crate::store::members::{self, Member};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use uuid::Uuid;

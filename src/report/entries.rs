@@ -5,9 +5,9 @@
 
 use super::classification::Classification;
 use super::status::Outcome;
-use crate::call::state::{Reached, Take};
+use crate::base::names::names;
 use crate::line::hours::Phase;
-use crate::names::names;
+use crate::report::takes::{Reached, Take};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;

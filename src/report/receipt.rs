@@ -159,7 +159,7 @@ mod tests {
     fn every_digit_occurs_everywhere_about_equally() {
         let mut seen = [[0u32; 10]; DIGITS];
         for _ in 0..10_000 {
-            let receipt = Receipt::from_random(crate::clock::random());
+            let receipt = Receipt::from_random(crate::base::clock::random());
             for (at, digit) in receipt.digits().bytes().enumerate() {
                 seen[at][usize::from(digit - b'0')] += 1;
             }

@@ -1,6 +1,6 @@
 //! A report's status, the moves between them, what came out, and how the report came in.
 
-use crate::names::names;
+use crate::base::names::names;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -4,9 +4,9 @@ use super::elements::Element;
 use super::twiml_reader::{RecordingCallback, recording_callback};
 
 /// The longest `timeout`, in seconds.
-const LONGEST_RINGING: u32 = 600;
+const MAX_RINGING: u32 = 600;
 /// The longest `timeLimit`, in seconds: four hours, which is the default too.
-const LONGEST_TALK: u32 = 14_400;
+const MAX_TALK: u32 = 14_400;
 
 /// `<Dial>`: who is rung, what they hear first, and who is told what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub(super) fn dial(mut element: Element) -> Result<Dial, String> {
         Some("record-from-answer") => Some(callback),
         Some(other) => return Err(element.bad("record", other)),
     };
-    let timeout = at_most(&mut element, "timeout", LONGEST_RINGING)?.unwrap_or(30);
-    let time_limit = at_most(&mut element, "timeLimit", LONGEST_TALK)?.unwrap_or(LONGEST_TALK);
+    let timeout = at_most(&mut element, "timeout", MAX_RINGING)?.unwrap_or(30);
+    let time_limit = at_most(&mut element, "timeLimit", MAX_TALK)?.unwrap_or(MAX_TALK);
     let (action, caller_id) = (element.take("action"), element.take("callerId"));
     let mut children = std::mem::take(&mut element.children);
     element.nothing_left()?;

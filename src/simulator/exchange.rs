@@ -9,8 +9,8 @@ use super::faults::Faults;
 use super::recordings::{Recording, wav_millis};
 use super::signer;
 use super::webhook::{Answer, Outgoing, Sent, Webhook};
-use crate::clock::{self, Clock};
-use crate::hidden::Hidden;
+use crate::base::clock::{self, Clock};
+use crate::base::hidden::Hidden;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -179,7 +179,7 @@ impl Exchange {
     ///
     /// [`CallError::Unknown`], [`CallError::NotAKey`].
     pub async fn press(&self, id: &str, keys: &str) -> Result<PhoneView, CallError> {
-        if !keys.chars().all(super::acts::is_key) {
+        if !keys.chars().all(crate::call::acts::is_key) {
             return Err(CallError::NotAKey);
         }
         self.carry_out(id, Deed::Press(keys.to_owned())).await

@@ -24,7 +24,6 @@
 //!
 //! Nothing here waits: silence is told by whoever holds the telephone, never by a timer.
 
-pub mod acts;
 pub mod call;
 pub mod dial_reader;
 pub mod dial_verb;
@@ -37,11 +36,11 @@ pub mod phone_api;
 pub mod phone_page;
 mod record_verb;
 pub mod recordings;
-pub mod rest;
 pub mod signer;
 pub mod spoken;
 #[cfg(test)]
 mod testing;
+pub mod twilio_api;
 pub mod twiml_reader;
 pub mod webhook;
 

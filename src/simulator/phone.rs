@@ -1,12 +1,12 @@
 //! The telephone in the terminal, `dutyline call`: prints what the line says, takes keys, speaks a sample. It talks to
 //! [`super::phone_api`] like any other telephone.
 
-pub use super::acts::{Act, parse_script};
 use super::call::{Heard, WaitingFor};
 use super::exchange::PhoneView;
 use super::phone_api::SPEECH_LIMIT;
 use super::recordings::wav_millis;
 use super::spoken;
+pub use crate::call::acts::{Act, parse_script};
 use bytes::Bytes;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 //! names and values of the form sorted by name and written one after the other without anything between, signed with
 //! HMAC-SHA1 under the account's auth token, in base64. A value given twice under one name counts once.
 
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
@@ -15,7 +15,7 @@ pub fn sign(auth_token: &Hidden<String>, url: &str, form: &[(String, String)]) -
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let mut mac = Hmac::<Sha1>::new_from_slice(auth_token.show().as_bytes())
+    let mut mac = Hmac::<Sha1>::new_from_slice(auth_token.expose().as_bytes())
         .expect("HMAC takes a key of any length");
     mac.update(url.as_bytes());
     for (name, value) in sorted {

@@ -158,7 +158,7 @@ fn gather(mut element: Element) -> Result<Gather, String> {
         None => Some('#'),
         Some(key) => match *key.chars().collect::<Vec<_>>() {
             [] => None,
-            [key] if super::acts::is_key(key) => Some(key),
+            [key] if crate::call::acts::is_key(key) => Some(key),
             _ => return Err(element.bad("finishOnKey", &key)),
         },
     };
@@ -187,7 +187,7 @@ fn record(mut element: Element) -> Result<Record, String> {
     let finish_on_key = element
         .take("finishOnKey")
         .unwrap_or_else(|| "1234567890*#".into());
-    if finish_on_key.is_empty() || !finish_on_key.chars().all(super::acts::is_key) {
+    if finish_on_key.is_empty() || !finish_on_key.chars().all(crate::call::acts::is_key) {
         return Err(element.bad("finishOnKey", &finish_on_key));
     }
     let record = Record {

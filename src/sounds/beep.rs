@@ -1,6 +1,7 @@
 //! The beep before a recording. A softswitch may have none installed, and would then record nothing at all.
 
-use super::format::BYTES_PER_SECOND;
+use crate::audio::format::BYTES_PER_SECOND;
+use crate::audio::wav::header;
 use std::f64::consts::TAU;
 
 /// Its pitch, in hertz: what answering machines use.
@@ -17,13 +18,7 @@ pub fn wav() -> Vec<u8> {
     let rate = (BYTES_PER_SECOND / 2) as f64;
     let edge = rate * EDGE as f64 / 1000.0;
     let bytes = u32::try_from(2 * samples).unwrap_or_default();
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + bytes).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend((BYTES_PER_SECOND as u32 / 2).to_le_bytes());
-    wav.extend((BYTES_PER_SECOND as u32).to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend(bytes.to_le_bytes());
+    let mut wav = header(bytes).to_vec();
     for n in 0..samples {
         let nearest = n.min(samples - 1 - n) as f64;
         let loudness = LOUDNESS * (nearest / edge).min(1.0);
@@ -35,7 +30,7 @@ pub fn wav() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::telephony::wav::{LARGEST, WavCheck};
+    use crate::audio::wav::{LARGEST, WavCheck};
 
     #[test]
     fn it_is_heard() {

@@ -4,7 +4,6 @@
 //! made once at the start. What an inspector wrote is synthesized when it is about to be heard, and rests nowhere.
 
 mod beep;
-pub mod format;
 mod passing;
 mod shared;
 mod survey;
@@ -32,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// So many are made at once.
 const AT_ONCE: usize = 4;
 /// The longest sound of a reply: 500 characters, read slowly.
-const LONGEST_REPLY: Duration = Duration::from_secs(300);
+const MAX_REPLY: Duration = Duration::from_secs(300);
 
 /// What there is to play.
 pub struct Sounds {
@@ -142,7 +141,7 @@ impl Sounds {
             return false;
         }
         // What the command complains of may hold the words: it is not logged.
-        let Ok(sound) = synthesizer.speak(words, LONGEST_REPLY, PATIENCE).await else {
+        let Ok(sound) = synthesizer.speak(words, MAX_REPLY, PATIENCE).await else {
             warn!(%call, "a reply could not be synthesized");
             return false;
         };
@@ -178,7 +177,7 @@ impl Voice for Sounds {
         let files = pieces.filter_map(|piece| match piece {
             Piece::Sound(sound) => found.get(language)?.get(&sound.id).cloned(),
             Piece::Mark(_) => None,
-            Piece::Written(words) => self.passing.file(language, words.show()),
+            Piece::Written(words) => self.passing.file(language, words.expose()),
         });
         files.map(|file| file.with_extension("")).collect()
     }
@@ -223,7 +222,10 @@ async fn make(place: Place) -> Made {
         return (place, Err(None));
     };
     let words = place.entry.sound.read_out();
-    let made = match synthesizer.speak(words, format::LONGEST, PATIENCE).await {
+    let made = match synthesizer
+        .speak(words, crate::audio::format::MAX_PIECE, PATIENCE)
+        .await
+    {
         Ok(sound) => keep(&file, &sound).map_err(|error| format!("{}: {error}", file.display())),
         Err(error) => Err(format!(
             "{} {}: {error}",

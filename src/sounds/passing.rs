@@ -4,7 +4,7 @@
 //! settled.
 
 use super::shared::{self, UNLISTED};
-use crate::clock;
+use crate::base::clock;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};

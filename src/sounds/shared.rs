@@ -1,7 +1,7 @@
 //! Files that another user of the machine reads: the softswitch plays them.
 
-use crate::clock;
-use crate::private::sync_folder_of;
+use crate::base::clock;
+use crate::base::private::sync_folder_of;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

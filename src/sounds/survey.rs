@@ -1,7 +1,7 @@
 //! Which sound stands where: recorded by the operator, synthesized, or not there.
 
-use super::format::{self, Wrong};
 use super::synthesizer::Synthesizer;
+use crate::audio::format::{self, Wrong};
 use crate::call::catalogue::{self, Entry};
 use crate::config::Config;
 use sha2::{Digest, Sha256};

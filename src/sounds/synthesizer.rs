@@ -1,6 +1,6 @@
 //! A command line of the operator's that speaks words.
 
-use super::format::{self, Wrong};
+use crate::audio::format::{self, Wrong};
 use std::fmt;
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -152,15 +152,15 @@ impl Synthesizer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::LONGEST;
-    use super::super::format::tests::tone;
     use super::*;
+    use crate::audio::format::MAX_PIECE;
+    use crate::audio::format::tests::tone;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
     async fn spoken(command: &str, words: &str) -> Result<Vec<u8>, String> {
         let synthesizer = Synthesizer::new(command);
-        let spoken = synthesizer.speak(words, LONGEST, PATIENCE).await;
+        let spoken = synthesizer.speak(words, MAX_PIECE, PATIENCE).await;
         spoken.map_err(|error| error.to_string())
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let synthesizer = Synthesizer::new(command);
         let reader = tokio::task::spawn_blocking(move || std::fs::read(fifo).unwrap());
         let spoken = synthesizer
-            .speak("words", LONGEST, Duration::from_millis(300))
+            .speak("words", MAX_PIECE, Duration::from_millis(300))
             .await;
         assert!(matches!(spoken, Err(SynthesisError::TimedOut(_))));
         // Read to the end: nobody holds it open any more.

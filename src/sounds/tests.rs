@@ -1,7 +1,7 @@
 //! A folder of the operator's, a command that speaks, and what a provider gets to play.
 
-use super::format::tests::tone;
 use super::*;
+use crate::audio::format::tests::tone;
 use crate::config::EMBEDDED;
 use std::fs;
 use tempfile::TempDir;

@@ -36,7 +36,7 @@ row! {
         /// The roster is rung, or one of it speaks with the caller.
         pub at_duty: bool,
         /// The step that rang whoever took the call, pressing their key; gone when settled.
-        pub taken_step: Option<i32>,
+        pub accepted_step: Option<i32>,
     }
 }
 
@@ -77,8 +77,8 @@ impl Call {
     }
 
     /// Did whoever this step rang take the call?
-    pub fn is_taken(&self, step: u32) -> bool {
-        self.taken_step
+    pub fn is_accepted(&self, step: u32) -> bool {
+        self.accepted_step
             .is_some_and(|taken| i64::from(taken) == i64::from(step))
     }
 
@@ -100,22 +100,22 @@ pub struct SealedCaller {
 
 statements! {
     BY_LOOKUP = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1", postgres: " FOR NO KEY UPDATE OF calls";
     BY_ID = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1", postgres: " FOR NO KEY UPDATE OF calls";
     BY_ID_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1";
     BY_LOOKUP_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1";
     OF_LINE_RUNNING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.line = $1 AND NOT ended AND state IS NOT NULL";
     BY_RECORDING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.taken_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
         WHERE (calls.report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
         OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)", postgres: " FOR NO KEY UPDATE OF calls";
@@ -123,7 +123,7 @@ statements! {
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
         WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.n = calls.report AND received_hour < $1)";
     AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
-    SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, taken_step = NULL WHERE id = $1";
+    SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, accepted_step = NULL WHERE id = $1";
     LOCK_ROSTER = "SELECT CAST($1 AS TEXT)", postgres: " FROM pg_advisory_xact_lock(hashtextextended('roster ' || $1, 0))";
     STEP = "SELECT answer FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1) AND step = $2";
     DELETE_STEPS = "DELETE FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1)";

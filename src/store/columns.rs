@@ -1,9 +1,9 @@
 //! Columns that hold the name of a variant: both databases read and write the enum itself.
 
-use super::members::Role;
 use super::{StoreError, jobs};
-use crate::names::{UnknownName, names};
+use crate::base::names::{UnknownName, names};
 use crate::report::entries::EntryKind;
+use crate::report::role::Role;
 use crate::report::status::{Source, Status};
 use crate::vault::action::Action;
 use sqlx::encode::IsNull;

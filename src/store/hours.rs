@@ -44,7 +44,7 @@ pub fn add_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
 }
 
 /// Takes back one call without a message of this hour, at the commit: it has left one after all.
-pub fn take_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
+pub fn subtract_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
     add(tx, line, hour, (0, -1));
 }
 

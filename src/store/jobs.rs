@@ -4,7 +4,7 @@
 use super::columns::StoredKind;
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
-use crate::names::names;
+use crate::base::names::names;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use uuid::Uuid;
@@ -135,13 +135,13 @@ statements! {
 
 /// A job is put off no longer than this, the longest backoff with its jitter and some more. One that is due later was
 /// put off by a clock that has been put back since, and is due.
-pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(80);
+pub const MAX_WAIT: TimeDelta = TimeDelta::minutes(80);
 /// A lease runs out no later than this. One that does was given by a clock that has been put back since, and is over.
 /// A lease is 60 s; the rest is what the clocks of two nodes may differ.
-pub const LONGEST_LEASE: TimeDelta = TimeDelta::seconds(120);
+pub const MAX_LEASE: TimeDelta = TimeDelta::seconds(120);
 
 /// Enqueues a job that waits for no provider, or for one that is not known; one of the same kind for the same subject is
-/// enough. It must be due within [`LONGEST_WAIT`].
+/// enough. It must be due within [`MAX_WAIT`].
 pub async fn enqueue(
     tx: &mut WriteTx,
     id: Uuid,
@@ -167,7 +167,7 @@ pub async fn enqueue_at(
 
 /// Kinds and providers of which a job is due. `now` is system time.
 pub async fn due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
-    let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
+    let (latest, longest) = (now + MAX_WAIT, now + MAX_LEASE);
     run!(tx, DUE, fetch_all, now, latest, longest)
 }
 
@@ -180,7 +180,7 @@ pub async fn claim(
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<Option<JobRow>> {
-    let (latest, longest) = (now + LONGEST_WAIT, now + LONGEST_LEASE);
+    let (latest, longest) = (now + MAX_WAIT, now + MAX_LEASE);
     run!(
         tx,
         CLAIM,
@@ -266,7 +266,7 @@ pub async fn oldest_due(
     tx: &mut ReadTx,
     now: DateTime<Utc>,
 ) -> Result<Vec<(StoredKind, DateTime<Utc>)>> {
-    run!(tx, OLDEST_DUE, fetch_all, now, now + LONGEST_LEASE)
+    run!(tx, OLDEST_DUE, fetch_all, now, now + MAX_LEASE)
 }
 
 /// How many jobs keep failing.

@@ -51,8 +51,8 @@ pub use statements::{Text, all as all_statements};
 use turns::Turns;
 pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
+use crate::base::hidden::Hidden;
 use crate::config::DatabaseAddress;
-use crate::hidden::Hidden;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
@@ -264,7 +264,7 @@ impl Db {
         address: &Hidden<String>,
         connections: u32,
     ) -> std::result::Result<Self, String> {
-        let options = PgConnectOptions::from_str(address.show())
+        let options = PgConnectOptions::from_str(address.expose())
             .map_err(|_| "the database address cannot be read".to_owned())?;
         let place = format!("{}:{}", options.get_host(), options.get_port());
         pools::postgres(connections)
@@ -410,7 +410,7 @@ impl Db {
 /// write-ahead log the same permissions.
 fn private_file(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        crate::private::make_folder(folder)?;
+        crate::base::private::make_folder(folder)?;
     }
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);

@@ -1,7 +1,7 @@
 //! Connection pools: how many connections, and which of them may be used again.
 
 use super::{ACQUIRE, StoreError};
-use crate::clock::instant;
+use crate::base::clock::instant;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::sqlite::{SqliteConnection, SqliteError, SqlitePoolOptions};

@@ -120,39 +120,39 @@ over_rows! {
 statements! {
     KEY = "SELECT reports.id AS report, holder, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
     GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE reports.id = $1";
     ALL_OF_LINE = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NULL
         UNION ALL SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL ORDER BY 1";
     LIST = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 ORDER BY reports.n LIMIT $3";
     LIST_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND status = $4 ORDER BY reports.n LIMIT $3";
     LIST_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND (status = $4 OR $4 IS NULL) AND assignee = $5 ORDER BY reports.n LIMIT $3";
     LIST_ALL = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 ORDER BY reports.n LIMIT $2";
     LIST_ALL_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 AND status = $3 ORDER BY reports.n LIMIT $2";
     LIST_ALL_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND taken_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 AND (status = $3 OR $3 IS NULL) AND assignee = $4 ORDER BY reports.n LIMIT $2";
     BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND year = $2 AND number = $3";
@@ -160,7 +160,7 @@ statements! {
         received_hour, FALSE AS live FROM reports JOIN calls ON calls.report = reports.n
         WHERE reports.line = $1 AND number IS NULL AND settled AND NOT added AND reports.n < $2 ORDER BY reports.n DESC LIMIT $3";
     COUNT = "SELECT status, count FROM report_counts WHERE line = $1 AND count > 0 ORDER BY status";
-    TAKE_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
+    ASSIGN_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
     LOCK = "SELECT line FROM reports WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
@@ -254,8 +254,8 @@ pub async fn count(tx: &mut ReadTx, line: &str) -> Result<Vec<(Status, i64)>> {
 }
 
 /// Takes the next `count` numbers of a line's reports of a year; gives the last of them.
-pub async fn take_numbers(tx: &mut WriteTx, line: &str, year: i32, count: i32) -> Result<i32> {
-    let found: Option<(i32,)> = run!(tx, TAKE_NUMBERS, fetch_optional, line, year, count)?;
+pub async fn assign_numbers(tx: &mut WriteTx, line: &str, year: i32, count: i32) -> Result<i32> {
+    let found: Option<(i32,)> = run!(tx, ASSIGN_NUMBERS, fetch_optional, line, year, count)?;
     let (last,) = found.ok_or(StoreError::Unreadable("report number"))?;
     Ok(last)
 }

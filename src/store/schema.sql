@@ -190,7 +190,7 @@ CREATE TABLE calls (
     addition_caller BYTEA,                 -- sealed to its key
     added           BOOLEAN NOT NULL,
     at_duty         BOOLEAN NOT NULL,      -- the roster is rung, or one of it speaks with the caller
-    taken_step      INTEGER                -- the step that rang whoever took the call
+    accepted_step      INTEGER                -- the step that rang whoever took the call
 );
 CREATE INDEX calls_by_addition ON calls (addition_to) WHERE addition_to IS NOT NULL;
 CREATE INDEX calls_running ON calls (line) WHERE NOT ended;

@@ -231,7 +231,7 @@ impl Db {
 
     /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log gives
     /// that by itself. Two tables that are compared would otherwise differ by a commit in between, and
-    /// [`crate::trail::verify`] would report tampering where there is none.
+    /// [`crate::register::trail::verify`] would report tampering where there is none.
     ///
     /// # Errors
     ///

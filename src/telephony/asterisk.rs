@@ -13,33 +13,38 @@
 //! | `rest` | recordings and channels over HTTP |
 //! | `look` | what an operator should know before the first call |
 
+mod ari;
 mod look;
 pub mod message;
 pub mod performance;
 pub mod program;
-mod rest;
 pub mod socket;
 
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::{
     CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
     ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered, Voice,
 };
+use super::{Conductor, Switch};
+use crate::base::hidden::Hidden;
 use crate::call::script::Script;
-use crate::hidden::Hidden;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use program::{Program, Then, Writer};
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::mpsc;
 use tokio::sync::watch;
 
 /// The name of our application at Asterisk: `Stasis(dutyline,…)` in its dialplan.
 pub const APPLICATION: &str = "dutyline";
+/// The WebSocket subprotocol that Asterisk speaks.
+const PROTOCOL: &str = "ari";
 /// What a channel is started with that we rang ourselves.
 const RUNG: &str = "rung";
 /// What a program is kept as.
@@ -83,7 +88,7 @@ impl Asterisk {
             .passwords
             .iter()
             .map(|password| {
-                let pair = format!("{}:{}", settings.username, password.show());
+                let pair = format!("{}:{}", settings.username, password.expose());
                 Hidden::new(STANDARD.encode(pair))
             })
             .collect();
@@ -155,7 +160,7 @@ impl Provider for Asterisk {
         }
         let given = given.trim().as_bytes();
         let fits = self.credentials.iter().fold(Choice::from(0), |fits, own| {
-            fits | own.show().as_bytes().ct_eq(given)
+            fits | own.expose().as_bytes().ct_eq(given)
         });
         if fits.into() {
             Ok(())
@@ -182,7 +187,7 @@ impl Provider for Asterisk {
         rendered(&self.writer().program(script, links))
     }
 
-    fn render_taken(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, taken: bool) -> Rendered {
         rendered(&Program {
             at: None,
             play: Vec::new(),
@@ -191,8 +196,8 @@ impl Provider for Asterisk {
     }
 
     /// The name of what is recorded says which number was dialled.
-    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
-        rendered(&self.writer().blunt(script))
+    fn render_fallback(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
+        rendered(&self.writer().fallback(script))
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
@@ -231,10 +236,29 @@ impl Provider for Asterisk {
         Box::pin(self.look_at_it(public_url))
     }
 
-    fn switch(self: Arc<Self>) -> Option<Arc<Asterisk>> {
+    fn switch(self: Arc<Self>) -> Option<Arc<dyn Switch>> {
         Some(self)
     }
 }
 
 #[cfg(test)]
 mod tests;
+
+impl Switch for Asterisk {
+    fn protocol(&self) -> &'static str {
+        PROTOCOL
+    }
+
+    fn max_message(&self) -> usize {
+        socket::MAX_FRAME
+    }
+
+    fn carry(
+        self: Arc<Self>,
+        conductor: Arc<dyn Conductor>,
+        frames: BoxStream<'static, String>,
+        out: mpsc::UnboundedSender<String>,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(socket::carry(self, conductor, frames, out))
+    }
+}

@@ -7,13 +7,13 @@ mod webhook;
 
 use self::account::Account;
 use super::form::decode_lenient;
-use super::twiml::{self, BluntLinks, Dialect};
+use super::twiml::{self, Dialect, FallbackLinks};
 use super::{
     CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Origin,
     Provider, ProviderError, ProviderRecordingId, RawRequest, RecordingOutcome, Refused, Rendered,
 };
+use crate::base::hidden::Hidden;
 use crate::call::script::Script;
-use crate::hidden::Hidden;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use reqwest::Url;
@@ -62,7 +62,7 @@ pub struct Carrier {
     pub(super) signed: Box<dyn Signed>,
     pub(super) dialect: &'static Dialect,
     pub(super) capabilities: Capabilities,
-    pub(super) blunt: BluntLinks,
+    pub(super) fallback: FallbackLinks,
 }
 
 /// Marks the fallback's address where it is the action of a recording that was asked for bluntly.
@@ -75,9 +75,9 @@ fn is_after_recording(url: &str) -> bool {
 }
 
 /// Where a blunt answer to the provider `name` comes back to.
-pub(super) fn blunt_links(public_url: &str, name: &str) -> BluntLinks {
+pub(super) fn fallback_links(public_url: &str, name: &str) -> FallbackLinks {
     let hooks = format!("{}/hooks/{name}", public_url.trim_end_matches('/'));
-    BluntLinks {
+    FallbackLinks {
         recorded: format!("{hooks}/fallback?{RECORDED}"),
         recording: format!("{hooks}/recording"),
     }
@@ -85,7 +85,7 @@ pub(super) fn blunt_links(public_url: &str, name: &str) -> BluntLinks {
 
 /// One secret, or two while one is being replaced; none is empty.
 pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>, BadSettings> {
-    let usable = matches!(given.len(), 1 | 2) && given.iter().all(|one| !one.show().is_empty());
+    let usable = matches!(given.len(), 1 | 2) && given.iter().all(|one| !one.expose().is_empty());
     if usable {
         Ok(given)
     } else {
@@ -95,7 +95,7 @@ pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>,
 
 /// The secrets as a signature's function takes them.
 pub(super) fn shown(secrets: &[Hidden<String>]) -> Vec<&str> {
-    secrets.iter().map(|one| one.show().as_str()).collect()
+    secrets.iter().map(|one| one.expose().as_str()).collect()
 }
 
 /// A REST address that may be asked, without a trailing slash.
@@ -191,13 +191,13 @@ impl Provider for Carrier {
         rendered(twiml::whisper(self.dialect, script, links))
     }
 
-    fn render_taken(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, taken: bool) -> Rendered {
         rendered(twiml::taken(self.dialect, taken))
     }
 
-    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
-        let links = self.blunt.of_line(line);
-        rendered(twiml::blunt_document(self.dialect, script, &links))
+    fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        let links = self.fallback.of_line(line);
+        rendered(twiml::fallback_document(self.dialect, script, &links))
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {

@@ -12,36 +12,33 @@
 //! | `copies` | what was said in calls that run, for whoever wants to hear it again |
 //! | `rest` | how a call stands, which there were |
 
-mod copies;
-pub mod listening;
-mod rest;
+mod calls_api;
 pub mod verbs;
 pub mod webhook;
 
 use super::carrier::{BadSettings, api_url, only, secrets, shown};
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::signature::{jambonz_fits, jambonz_is_fresh};
+use super::streams::copies::{Copies, Copy};
+use super::streams::{Stream, Streams};
 use super::{
     CallStanding, Capabilities, Download, Event, FallbackLine, Finding, Links, Listing, Provider,
     ProviderError, ProviderRecordingId, RawRequest, Refused, Rendered,
 };
+use crate::base::hidden::Hidden;
 use crate::call::script::Script;
-use crate::hidden::Hidden;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use copies::Copies;
-pub use copies::Copy;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
-use verbs::Stream;
 
 /// The header a webhook's signature stands in.
 pub const SIGNATURE: &str = "jambonz-signature";
@@ -63,6 +60,9 @@ pub struct JambonzSettings {
     pub api_url: String,
 }
 
+/// The WebSocket subprotocols that jambonz speaks: its own, and the former name of the module it uses.
+const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
+
 /// An account at jambonz.
 pub struct Jambonz {
     name: String,
@@ -75,7 +75,7 @@ pub struct Jambonz {
 }
 
 impl Jambonz {
-    /// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+    /// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Jambonz {
         if !is_id(&settings.account) {
             return Err(BadSettings::Account);
         }
-        let key = settings.api_key.show();
+        let key = settings.api_key.expose();
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(BadSettings::Secrets);
         }
@@ -99,44 +99,6 @@ impl Jambonz {
             copies: Copies::default(),
         })
     }
-
-    /// Is this connection to a stream's address let in? The token in the address must be the stream's; credentials, when
-    /// some come along, too.
-    pub fn lets_in(
-        &self,
-        stream: &Stream,
-        key_of_call: &str,
-        token: &str,
-        headers: &HeaderMap,
-    ) -> bool {
-        let token_fits = stream.token(key_of_call).as_bytes().ct_eq(token.as_bytes());
-        let mut given = headers.get_all(AUTHORIZATION).iter();
-        let header_fits = match (given.next(), given.next()) {
-            (None, _) => true,
-            (Some(given), None) => {
-                let pair = format!("{}:{}", verbs::USER, stream.password(key_of_call));
-                let expected = format!("Basic {}", STANDARD.encode(pair));
-                expected.as_bytes().ct_eq(given.as_bytes()).into()
-            }
-            (Some(_), Some(_)) => false,
-        };
-        bool::from(token_fits) && header_fits
-    }
-
-    /// Forgets such a copy.
-    pub fn forget(&self, recording: &str) {
-        self.copies.remove(recording);
-    }
-
-    /// Starts a copy of what is being recorded, for whoever wants to hear it again before the call is over.
-    pub fn copy(&self, recording: &str) -> Copy {
-        self.copies.start(recording)
-    }
-}
-
-/// The id of what a step of a call records. jambonz has none: it is made of what both sides know.
-pub fn recording_id(call: &str, step: u32) -> String {
-    format!("{call}/{step}")
 }
 
 fn rendered(document: &Value) -> Rendered {
@@ -194,12 +156,12 @@ impl Provider for Jambonz {
         rendered(&verbs::whisper(script, links))
     }
 
-    fn render_taken(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, taken: bool) -> Rendered {
         rendered(&verbs::taken(taken))
     }
 
-    fn render_blunt(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
-        rendered(&verbs::blunt_document(script))
+    fn render_fallback(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
+        rendered(&verbs::fallback_document(script))
     }
 
     /// The copy in memory: of a call that runs, in the process that heard it.
@@ -248,10 +210,45 @@ impl Provider for Jambonz {
         Box::pin(self.look_at_it(public_url))
     }
 
-    fn streams(self: Arc<Self>) -> Option<Arc<Jambonz>> {
+    fn streams(self: Arc<Self>) -> Option<Arc<dyn Streams>> {
         Some(self)
     }
 }
 
 #[cfg(test)]
 mod tests;
+
+impl Streams for Jambonz {
+    fn protocols(&self) -> &'static [&'static str] {
+        &PROTOCOLS
+    }
+
+    fn lets_in(
+        &self,
+        stream: &Stream,
+        key_of_call: &str,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> bool {
+        let token_fits = stream.token(key_of_call).as_bytes().ct_eq(token.as_bytes());
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let header_fits = match (given.next(), given.next()) {
+            (None, _) => true,
+            (Some(given), None) => {
+                let pair = format!("{}:{}", verbs::USER, stream.password(key_of_call));
+                let expected = format!("Basic {}", STANDARD.encode(pair));
+                expected.as_bytes().ct_eq(given.as_bytes()).into()
+            }
+            (Some(_), Some(_)) => false,
+        };
+        bool::from(token_fits) && header_fits
+    }
+
+    fn forget(&self, recording: &str) {
+        self.copies.remove(recording);
+    }
+
+    fn copy(&self, recording: &str) -> Copy {
+        self.copies.start(recording)
+    }
+}

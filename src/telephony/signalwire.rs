@@ -5,12 +5,12 @@
 
 use super::carrier::account::{Account, Credentials, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+    BadSettings, Carrier, Signed, api_url, fallback_links, missing_or_wrong, only, secrets, shown,
 };
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::signature::signalwire_fits;
 use super::{Capabilities, RawRequest, Refused, twiml};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 
 /// What is configured of a project at SignalWire.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct SignalWireSettings {
     pub public_url: String,
 }
 
-/// A project to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+/// A project to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn provider(
         return Err(BadSettings::Account);
     }
     Ok(Carrier {
-        blunt: blunt_links(&settings.public_url, &settings.name),
+        fallback: fallback_links(&settings.public_url, &settings.name),
         name: settings.name,
         signed: Box::new(SigningKeys(secrets(settings.signing_keys)?)),
         dialect: &twiml::SIGNALWIRE,

@@ -5,7 +5,7 @@ use super::twilio::{self, TwilioSettings};
 use reqwest::Url;
 
 /// The provider of a simulated line. Everything about it is Twilio's, but where it is; `client` may be
-/// [`loopback_client`](super::rest::loopback_client), which needs no certificates.
+/// [`loopback_client`](super::http_client::loopback_client), which needs no certificates.
 ///
 /// # Errors
 ///
@@ -23,8 +23,8 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hidden::Hidden;
-    use crate::telephony::rest::loopback_client;
+    use crate::base::hidden::Hidden;
+    use crate::telephony::http_client::loopback_client;
 
     #[test]
     fn its_ids_outlive_a_change_of_port_and_those_of_others_do_not() {

@@ -5,13 +5,13 @@
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only, secrets,
+    BadSettings, Carrier, Media, Signed, api_url, fallback_links, missing_or_wrong, only, secrets,
     shown, signed_fields,
 };
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::signature::somleng_fits;
 use super::{Capabilities, RawRequest, Refused, twiml};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 
 /// What is configured of an account at Somleng.
 pub struct SomlengSettings {
@@ -29,7 +29,7 @@ pub struct SomlengSettings {
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn provider(
     }
     let tokens = secrets(settings.auth_tokens)?;
     Ok(Carrier {
-        blunt: blunt_links(&settings.public_url, &settings.name),
+        fallback: fallback_links(&settings.public_url, &settings.name),
         name: settings.name,
         signed: Box::new(Tokens(tokens.clone())),
         dialect: &twiml::SOMLENG,

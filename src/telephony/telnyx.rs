@@ -5,12 +5,12 @@
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Media, Signed, api_url, blunt_links, missing_or_wrong, only,
+    BadSettings, Carrier, Media, Signed, api_url, fallback_links, missing_or_wrong, only,
 };
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::signature::{TelnyxKey, telnyx_fits, telnyx_is_fresh, telnyx_public_key};
 use super::{Capabilities, RawRequest, Refused, twiml};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 
 /// What is configured of an account at Telnyx.
 pub struct TelnyxSettings {
@@ -30,7 +30,7 @@ pub struct TelnyxSettings {
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
     if !is_id(&settings.account) {
         return Err(BadSettings::Account);
     }
-    if settings.api_key.show().is_empty() {
+    if settings.api_key.expose().is_empty() {
         return Err(BadSettings::Secrets);
     }
     let keys = settings
@@ -52,7 +52,7 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
         return Err(BadSettings::PublicKey);
     }
     Ok(Carrier {
-        blunt: blunt_links(&settings.public_url, &settings.name),
+        fallback: fallback_links(&settings.public_url, &settings.name),
         name: settings.name,
         signed: Box::new(PublicKeys(keys)),
         dialect: &twiml::TELNYX,

@@ -5,13 +5,13 @@
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
-    BadSettings, Carrier, Signed, api_url, blunt_links, missing_or_wrong, only, secrets, shown,
+    BadSettings, Carrier, Signed, api_url, fallback_links, missing_or_wrong, only, secrets, shown,
     signed_fields,
 };
-use super::rest::is_id;
+use super::http_client::is_id;
 use super::signature::{SignedBody, twilio_settings_fits, twilio_signature_fits};
 use super::{Capabilities, RawRequest, Refused, twiml};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 
 /// What is configured of an account at Twilio.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct TwilioSettings {
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::rest::rest_client) makes.
+/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Car
         false => secrets(settings.signing_keys)?,
     };
     Ok(Carrier {
-        blunt: blunt_links(&settings.public_url, &settings.name),
+        fallback: fallback_links(&settings.public_url, &settings.name),
         name: settings.name,
         signed: Box::new(Keys {
             tokens: tokens.clone(),

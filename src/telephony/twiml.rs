@@ -18,18 +18,18 @@ use std::fmt::Write;
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
 /// Characters one `Say` holds. Twilio takes 4,096; beyond that it says nothing at all.
-const LONGEST_SAY: usize = 2000;
+const MAX_SAY: usize = 2000;
 
 /// Where a document without a call of ours sends its answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BluntLinks {
+pub struct FallbackLinks {
     /// Where the provider goes on when a recording has ended. It has a query.
     pub recorded: String,
     /// Where it tells what became of a recording. It has none.
     pub recording: String,
 }
 
-impl BluntLinks {
+impl FallbackLinks {
     /// The same with the line in each address, where there is one.
     pub fn of_line(&self, line: Option<&FallbackLine>) -> Self {
         let Some(line) = line else {
@@ -89,7 +89,7 @@ pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> St
                 ..
             } => {
                 twiml.speak(&mut spoken, Some(links));
-                twiml.dial(number.show(), *ring_seconds, *max_seconds, *record, links);
+                twiml.dial(number.expose(), *ring_seconds, *max_seconds, *record, links);
                 break;
             }
             Verb::HangUp => {
@@ -110,7 +110,7 @@ pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> Str
     for verb in &script.0 {
         match verb {
             Verb::Gather { seconds, .. } => {
-                twiml.open_gather(1, "", *seconds, &links.taken());
+                twiml.open_gather(1, "", *seconds, &links.accepted());
                 twiml.speak(&mut spoken, None);
                 twiml.text.push_str("</Gather>");
                 break;
@@ -136,9 +136,13 @@ pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
 /// It deviates where an answer would have to be remembered. A `Gather` is left out, its words are said and the call
 /// goes on. Takes can't be played. And behind a `Record` stands no `Redirect`: it could only lead back to this very
 /// document, and a caller who says nothing would hear it for ever. Instead what the script says after the `Record`
-/// is said, then the call ends. A recording that did come about is posted to [`BluntLinks::recorded`], which must
+/// is said, then the call ends. A recording that did come about is posted to [`FallbackLinks::recorded`], which must
 /// answer it with a goodbye, not with the same document. The document always ends with `Hangup`.
-pub fn blunt_document(dialect: &'static Dialect, script: &Script, links: &BluntLinks) -> String {
+pub fn fallback_document(
+    dialect: &'static Dialect,
+    script: &Script,
+    links: &FallbackLinks,
+) -> String {
     let mut twiml = Twiml::new(dialect);
     for verb in &script.0 {
         match verb {
@@ -345,7 +349,7 @@ pub(super) fn sayable(text: &str) -> String {
 pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim();
-    while let Some((limit, _)) = rest.char_indices().nth(LONGEST_SAY) {
+    while let Some((limit, _)) = rest.char_indices().nth(MAX_SAY) {
         let cut = rest[..limit]
             .rfind(['。', '！', '？', '；', '.', '!', '?', ';'])
             .and_then(|at| Some(at + rest[at..].chars().next()?.len_utf8()))

@@ -1,6 +1,6 @@
 //! What a link of the audit trail says was done.
 
-use crate::names::names;
+use crate::base::names::names;
 
 names! {
     "audit.action";

@@ -140,7 +140,7 @@ pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::random_id;
+    use crate::base::clock::random_id;
     use crate::report::entries::Body;
     use crate::vault::stock;
     use proptest::prelude::*;
@@ -236,7 +236,7 @@ mod tests {
         let entry = entry("出车");
         let sealed = seal_entry(&entry, &key.recipient());
         let plain =
-            stock::age_opens_bytes(&sealed.bytes, key.to_secret().show().as_str().as_bytes());
+            stock::age_opens_bytes(&sealed.bytes, key.to_secret().expose().as_str().as_bytes());
         assert_eq!(plain.len() % PADDING, 0);
         let json: serde_json::Value = serde_json::from_slice(&plain).unwrap();
         assert_eq!(

@@ -13,7 +13,7 @@
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
 //! Nothing here knows the database or the clock: times are parameters, and random numbers come from
-//! [`crate::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
+//! [`crate::base::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
 //! asynchronous callers use `spawn_blocking`.
 
 pub mod action;

@@ -20,7 +20,7 @@ pub use typed::{NewPassword, Password, SHORTEST, Unfit};
 
 use super::seal::{self, Identity};
 use super::secret::Key;
-use crate::clock;
+use crate::base::clock;
 use argon2::{Algorithm, Argon2, Params, Version};
 use std::sync::OnceLock;
 use tokio::sync::Semaphore;
@@ -48,7 +48,7 @@ const COST: Cost = Cost {
 };
 
 /// No stored value may ask for more: a doctored row must not take the machine down.
-const MOST: Cost = Cost {
+const MAX_COST: Cost = Cost {
     kib: 256 * 1024,
     passes: 10,
     lanes: 4,
@@ -175,7 +175,11 @@ fn stretch(head: &[u8], password: &Password) -> Result<Key, WrongPassword> {
         Ok(u32::from_be_bytes(*four))
     };
     let (kib, passes, lanes) = (number()?, number()?, number()?);
-    if version != VERSION || kib > MOST.kib || passes > MOST.passes || lanes > MOST.lanes {
+    if version != VERSION
+        || kib > MAX_COST.kib
+        || passes > MAX_COST.passes
+        || lanes > MAX_COST.lanes
+    {
         return Err(WrongPassword);
     }
     let params = Params::new(kib, passes, lanes, Some(32)).map_err(|_| WrongPassword)?;

@@ -15,13 +15,13 @@ use std::{fmt, io, thread};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-/// The label of the key a [`Bench`] takes: `secret.derive(receipts::LABEL)`.
+/// The label of the key a [`ReceiptDeriver`] takes: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
 
 /// Derives receipts, on two threads of its own: one for callers who wait, one for jobs. Each takes one at a time, in the
 /// order they came, and keeps its 19 MiB. Neither is one of tokio's blocking threads, whose number grows with the load:
 /// each of them would keep its memory, and callers on the line need the processors.
-pub struct Bench {
+pub struct ReceiptDeriver {
     typed: Worker,
     settled: Worker,
 }
@@ -31,7 +31,7 @@ pub struct Bench {
 #[error("the thread that derives receipts has stopped")]
 pub struct Stopped;
 
-impl Bench {
+impl ReceiptDeriver {
     /// Starts the threads. They end when it is dropped.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Bench {
     ///
     /// # Errors
     ///
-    /// As [`Bench::derive`].
+    /// As [`ReceiptDeriver::derive`].
     pub async fn derive_for_job(
         &self,
         receipt: Receipt,
@@ -184,7 +184,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn jobs_derive_at_the_lowest_priority_and_callers_at_the_normal_one() {
-        let bench = Bench::start().unwrap();
+        let bench = ReceiptDeriver::start().unwrap();
         let own = |_: &mut Scratch| rustix::process::getpriority_process(None).unwrap();
         let normal = own(&mut Scratch::new());
         assert_eq!(bench.settled.run(own).await, Ok(19));
@@ -201,7 +201,7 @@ mod tests {
         let (end, ended) = mpsc::channel::<()>();
         let (end_job, job_ended) = mpsc::channel::<()>();
         runtime.block_on(async {
-            let bench = Bench::start().unwrap();
+            let bench = ReceiptDeriver::start().unwrap();
             let blocking = tokio::task::spawn_blocking(move || ended.recv());
             let job = bench.settled.run(move |_| job_ended.recv());
             let mut job = std::pin::pin!(job);
@@ -219,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_stops_one_derivation_and_not_the_thread() {
-        let bench = Bench::start().unwrap();
+        let bench = ReceiptDeriver::start().unwrap();
         let panics = bench.typed.run(|_| -> () { panic!("on purpose") });
         assert_eq!(panics.await, Err(Stopped));
         assert_eq!(bench.typed.run(|_| 7).await, Ok(7));

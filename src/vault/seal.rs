@@ -4,8 +4,8 @@
 //! enough. Format: <https://c2sp.org/age>. An age file is authenticated but not signed: whoever has the
 //! recipient can make one. What stops a forged entry is the audit chain, not this.
 
-use crate::clock;
-use crate::hidden::Hidden;
+use crate::base::clock;
+use crate::base::hidden::Hidden;
 use age::secrecy::ExposeSecret;
 use age::stream::{StreamReader, StreamWriter};
 use age::x25519;
@@ -247,8 +247,8 @@ pub fn open_identity(sealed: &[u8], with: &Identity) -> Result<Identity, OpenErr
 /// `AGE-SECRET-KEY-1…` and a newline.
 pub(super) fn identity_line(identity: &Identity) -> Zeroizing<String> {
     let secret = identity.to_secret();
-    let mut line = Zeroizing::new(String::with_capacity(secret.show().len() + 1));
-    line.push_str(secret.show());
+    let mut line = Zeroizing::new(String::with_capacity(secret.expose().len() + 1));
+    line.push_str(secret.expose());
     line.push('\n');
     line
 }
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_seed_always_gives_the_same_pair() {
-        assert_eq!(fixed().to_secret().show().as_str(), SECRET);
+        assert_eq!(fixed().to_secret().expose().as_str(), SECRET);
         assert_eq!(fixed().recipient().to_string(), PUBLIC);
         assert_eq!(
             SECRET.parse::<Identity>().unwrap().recipient(),
@@ -373,7 +373,7 @@ mod tests {
         let identity_file = stock::age_opens_bytes(&sealed, format!("{SECRET}\n").as_bytes());
         assert_eq!(
             identity_file,
-            format!("{}\n", report.to_secret().show().as_str()).as_bytes()
+            format!("{}\n", report.to_secret().expose().as_str()).as_bytes()
         );
         let below = seal("说了什么".as_bytes(), &[&report.recipient()]);
         assert_eq!(
@@ -428,7 +428,7 @@ mod tests {
         #[test]
         fn text_forms_come_back(seed: [u8; 32]) {
             let key = Identity::from_seed(seed);
-            let again: Identity = key.to_secret().show().parse().unwrap();
+            let again: Identity = key.to_secret().expose().parse().unwrap();
             prop_assert_eq!(again.recipient(), key.recipient());
             prop_assert_eq!(key.recipient().to_string().parse::<Recipient>().unwrap(), key.recipient());
         }

@@ -5,9 +5,9 @@
 //! serves two ends.
 
 use super::seal::OpenError;
-use crate::clock;
-use crate::hidden::Hidden;
-use crate::private::{new_private_file, sync_folder_of};
+use crate::base::clock;
+use crate::base::hidden::Hidden;
+use crate::base::private::{new_private_file, sync_folder_of};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -373,8 +373,8 @@ mod tests {
             format!("{:?} {key:?} {:?}", fixed(), key.bytes_base64url()),
             "ServiceSecret([hidden]) Key([hidden]) [hidden]"
         );
-        assert_eq!(key.bytes_base64url().show().len(), 43);
-        assert!(!key.bytes_base64url().show().contains(['+', '/', '=']));
+        assert_eq!(key.bytes_base64url().expose().len(), 43);
+        assert!(!key.bytes_base64url().expose().contains(['+', '/', '=']));
     }
 
     proptest! {

@@ -3,8 +3,8 @@
 
 use super::seal::{self, Identity, OpenError};
 use super::secret::Key;
-use crate::clock;
-use crate::hidden::Hidden;
+use crate::base::clock;
+use crate::base::hidden::Hidden;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -82,7 +82,7 @@ mod tests {
     fn the_token_opens_what_it_wrapped_and_no_other() {
         let (token, identity) = (Token::generate(), Identity::generate());
         let wrapped = token.wrap(&identity);
-        let again: Token = token.text().show().parse().unwrap();
+        let again: Token = token.text().expose().parse().unwrap();
         assert_eq!(again.hash(), token.hash());
         assert_eq!(
             again.unwrap(&wrapped).unwrap().recipient(),
@@ -144,7 +144,7 @@ mod tests {
         #[test]
         fn any_text_is_a_token_or_refused(text in "\\PC{0,60}") {
             if let Ok(token) = text.parse::<Token>() {
-                prop_assert!(token.text().show() == &text);
+                prop_assert!(token.text().expose() == &text);
             }
         }
     }

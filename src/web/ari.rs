@@ -1,10 +1,9 @@
 //! The socket an Asterisk dials: credentials first, then one connection that carries all its calls.
 
 use super::hooks::{conducted, refuse};
-use crate::clock::instant;
+use crate::base::clock::instant;
 use crate::conduct;
 use crate::service::Service;
-use crate::telephony::asterisk::socket::{LONGEST_FRAME, carry};
 use crate::telephony::{Conducted, Conductor, Event, Hook, Provider, RawRequest, Running};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -17,9 +16,6 @@ use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// The subprotocol Asterisk speaks.
-const PROTOCOL: &str = "ari";
 
 /// `GET /hooks/{provider}/ari`. An Asterisk with the configured credentials; another one is refused before the upgrade:
 /// one that is closed after it comes back at once, hundreds of times a second.
@@ -49,8 +45,8 @@ pub(super) async fn ari(
         Err(rejection) => return rejection.into_response(),
     };
     upgrade
-        .protocols([PROTOCOL])
-        .max_message_size(LONGEST_FRAME)
+        .protocols([switch.protocol()])
+        .max_message_size(switch.max_message())
         .on_upgrade(move |socket| async move {
             let conductor: Arc<dyn Conductor> = Arc::new(Conversation {
                 provider: Arc::clone(&switch) as Arc<dyn Provider>,
@@ -68,7 +64,7 @@ pub(super) async fn ari(
                 // It may be gone already.
                 let _ = sink.close().await;
             };
-            let reading = carry(switch, conductor, texts(incoming), out);
+            let reading = switch.carry(conductor, texts(incoming).boxed(), out);
             let carried = async { tokio::join!(reading, writing) };
             tokio::select! {
                 _ = carried => {}

@@ -1,16 +1,17 @@
 //! Webhooks: limit, signature, meaning, commit, answer, in this order.
 
 use super::BODY_LIMIT;
+use crate::audio::wav::header as header_of;
+use crate::base::clock::instant;
 use crate::call::flow;
-use crate::clock::instant;
-use crate::conduct::{self, Hook, Reply, StepRef};
+use crate::conduct::{self, Hook, StepRef};
 use crate::config::TakeSignature;
-use crate::metrics::seconds_since;
-use crate::refusals::without_values;
-use crate::security_log;
 use crate::service::Service;
+use crate::service::metrics::seconds_since;
+use crate::service::refusals::without_values;
+use crate::service::security_log;
+use crate::service::webhooks::Reply;
 use crate::store::StoreError;
-use crate::telephony::wav::header as header_of;
 use crate::telephony::{Conducted, Event, Provider, ProviderError, RawRequest, Refused, Rendered};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -46,8 +47,11 @@ pub(super) async fn whisper(app: App, Path(provider): Path<String>, request: Req
     .await
 }
 
-pub(super) async fn taken(app: App, Path(provider): Path<String>, request: Request) -> Response {
-    webhook(app, &provider, request, |uri| Hook::Taken(step_meant(uri))).await
+pub(super) async fn accepted(app: App, Path(provider): Path<String>, request: Request) -> Response {
+    webhook(app, &provider, request, |uri| {
+        Hook::Accepted(step_meant(uri))
+    })
+    .await
 }
 
 pub(super) async fn status(app: App, Path(provider): Path<String>, request: Request) -> Response {
@@ -108,7 +112,7 @@ async fn webhook(
     let event = with_line(&service, provider.name(), &uri, event);
     let hook = hook(&uri);
     match conducted(&service, &provider, &hook, &event, begun).await {
-        Conducted::Script(rendered) | Conducted::Blunt(rendered) => script(rendered),
+        Conducted::Script(rendered) | Conducted::Fallback(rendered) => script(rendered),
         Conducted::Noted => StatusCode::NO_CONTENT.into_response(),
         Conducted::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -139,7 +143,7 @@ async fn raw_request(
 
 /// The event with the number of the line that our address names, where the webhook names no line's number.
 fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> Event {
-    if service.config.line_dialled(event.to.show()).is_none()
+    if service.config.line_dialled(event.to.expose()).is_none()
         && let Some(line) = conduct::line_of_fallback(service, provider, uri)
     {
         event.to = line.number.to_string().into();
@@ -190,7 +194,8 @@ async fn written_down(
         }
         hook => hook,
     };
-    let of_known_call = event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Taken(_));
+    let of_known_call =
+        event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Accepted(_));
     let begun = service.health.begin();
     let conducted = async {
         if of_known_call {
@@ -212,14 +217,14 @@ async fn written_down(
                 Some(Reply::Script(rendered)) => Conducted::Script(rendered),
                 Some(Reply::Noted) => Conducted::Noted,
                 None if matches!(hook, Hook::Status | Hook::Recording(_)) => Conducted::Noted,
-                None => blunt(service, provider.as_ref(), hook, event),
+                None => fallback_answer(service, provider.as_ref(), hook, event),
             };
         }
         Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
         Err(_) => error!("a webhook could not be written down in time"),
     }
     service.health.failed();
-    blunt(service, provider.as_ref(), hook, event)
+    fallback_answer(service, provider.as_ref(), hook, event)
 }
 
 /// Refuses a webhook: why is for the operator's log, and outside nothing is said.
@@ -259,31 +264,36 @@ fn unknown_provider(service: &Service) {
 
 /// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
 /// A callback is not acknowledged: nothing of it was kept.
-fn blunt(service: &Service, provider: &dyn Provider, hook: &Hook, event: &Event) -> Conducted {
-    service.metrics.webhooks_blunt.inc();
+fn fallback_answer(
+    service: &Service,
+    provider: &dyn Provider,
+    hook: &Hook,
+    event: &Event,
+) -> Conducted {
+    service.metrics.webhooks_fallback.inc();
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
         return Conducted::Unavailable;
     }
     // Whoever was rung is let go: nothing could be written down of what they take.
-    if matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
-        return Conducted::Blunt(provider.render_taken(false));
+    if matches!(hook, Hook::Whisper(_) | Hook::Accepted(_)) {
+        return Conducted::Fallback(provider.render_accepted(false));
     }
     let named = match hook {
         Hook::Step(at) => service.config.line(&at.line),
         _ => None,
     };
-    let Some(line) = named.or_else(|| service.config.line_called(event.to.show())) else {
-        return Conducted::Blunt(conduct::not_in_service(service, provider));
+    let Some(line) = named.or_else(|| service.config.line_called(event.to.expose())) else {
+        return Conducted::Fallback(conduct::not_in_service(service, provider));
     };
     // Whoever has just spoken is thanked, and not asked to say it all again.
     let said = if event.recording.is_some() || event.unnamed.is_some() {
         flow::goodbye(line, 0)
     } else {
         let records = !provider.capabilities().streams_recordings;
-        flow::blunt(line, service.clock.line_now(), records)
+        flow::fallback(line, service.clock.line_now(), records)
     };
     let line = conduct::fallback_line(service, provider.name(), line);
-    Conducted::Blunt(provider.render_blunt(&said, Some(&line)))
+    Conducted::Fallback(provider.render_fallback(&said, Some(&line)))
 }
 
 fn script(rendered: Rendered) -> Response {

@@ -5,9 +5,9 @@ use crate::conduct::{self, Arriving};
 use crate::service::Service;
 use crate::store::StoreError;
 use crate::telephony::Provider;
-use crate::telephony::jambonz::listening::LONGEST_FRAME;
-use crate::telephony::jambonz::verbs::Stream;
-use crate::work::arrive::take_in;
+use crate::telephony::streams::Stream;
+use crate::telephony::streams::listening::MAX_FRAME;
+use crate::work::arrive::receive;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
@@ -18,10 +18,8 @@ use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
 use tracing::{Instrument, error, error_span, warn};
 
-/// The subprotocols jambonz speaks: its own, and what the module it uses was called before.
-const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
 /// So many messages that are no audio are let pass: there is one, about the call, and it is not looked at.
-const MOST_TEXTS: usize = 100;
+const MAX_TEXTS: usize = 100;
 
 /// What stands in the address.
 #[derive(serde::Deserialize)]
@@ -100,7 +98,7 @@ pub(super) async fn listen(
     let begin = async {
         let key_of_call = conduct::stream_key(&service, &name, stream.call).await?;
         let fits = key_of_call
-            .is_some_and(|of_call| provider.lets_in(&stream, of_call.show(), &key, &headers));
+            .is_some_and(|of_call| provider.lets_in(&stream, of_call.expose(), &key, &headers));
         if !fits {
             service.metrics.webhooks_refused.inc();
             let url = format!("{}/hooks/{name}/listen/…", service.config.public_url);
@@ -144,13 +142,13 @@ pub(super) async fn listen(
         Err(refusal) => return refusal,
     };
     upgrade
-        .protocols(PROTOCOLS)
-        .max_message_size(LONGEST_FRAME)
+        .protocols(provider.protocols().iter().copied())
+        .max_message_size(MAX_FRAME)
         .on_upgrade(move |socket| async move {
             let (mut sink, incoming) = socket.split();
             let begun = begun.connected();
             let span = error_span!("stream", call = %stream.call);
-            take_in(service, provider, stream, begun, audio(incoming))
+            receive(service, provider, stream, begun, audio(incoming))
                 .instrument(span)
                 .await;
             // It is written down: now the provider may ask what comes next. The socket may be gone already.
@@ -163,7 +161,7 @@ fn audio(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item =
     incoming
         .scan(0, |texts, frame| {
             *texts += usize::from(matches!(frame, Ok(Message::Text(_))));
-            let ended = matches!(frame, Err(_) | Ok(Message::Close(_))) || *texts > MOST_TEXTS;
+            let ended = matches!(frame, Err(_) | Ok(Message::Close(_))) || *texts > MAX_TEXTS;
             std::future::ready((!ended).then_some(frame))
         })
         .filter_map(async |frame| match frame {

@@ -54,7 +54,7 @@ fn webhooks() -> Routes {
         .post("/hooks/{provider}/status", Provider, hooks::status)
         .post("/hooks/{provider}/recording", Provider, hooks::recording)
         .post("/hooks/{provider}/whisper", Provider, hooks::whisper)
-        .post("/hooks/{provider}/taken", Provider, hooks::taken)
+        .post("/hooks/{provider}/accepted", Provider, hooks::accepted)
         .post("/hooks/{provider}/fallback", Provider, hooks::fallback)
         .get("/hooks/{provider}/ari", Switch, ari::ari)
         .get(LISTEN, Key, listen::listen)

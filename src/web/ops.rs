@@ -1,8 +1,8 @@
 //! Health and metrics, for operators.
 
 use crate::desk::flood;
-use crate::metrics::{CONTENT_TYPE, PREFIX, text_of};
 use crate::service::Service;
+use crate::service::metrics::{CONTENT_TYPE, PREFIX, text_of};
 use crate::store::{StoreError, calls, jobs, reports, strays};
 use axum::extract::State;
 use axum::http::{StatusCode, header};

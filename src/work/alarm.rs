@@ -22,7 +22,7 @@ pub struct Told(HashMap<StoredKind, Instant>);
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let mut told = Told::default();
     while !*stop.borrow() {
-        if let Err(error) = look(&service, &mut told, crate::clock::instant()).await {
+        if let Err(error) = look(&service, &mut told, crate::base::clock::instant()).await {
             warn!(%error, "the job queue cannot be read");
         }
         tokio::select! {

@@ -3,14 +3,14 @@
 
 use super::Unfinished;
 use super::sealed::{PEAKS, Sound, read_back, write_down, write_down_lost};
-use crate::clock::hour;
+use crate::audio::wav::{UNTIL_THE_END, WavCheck, header};
+use crate::base::clock::hour;
 use crate::conduct::{self, Arriving, Ended, Outcome};
 use crate::service::Service;
 use crate::store::recordings;
-use crate::telephony::jambonz::Jambonz;
-use crate::telephony::jambonz::listening::{Enough, Heard, Listening, SLACK};
-use crate::telephony::jambonz::verbs::Stream;
-use crate::telephony::wav::{UNTIL_THE_END, WavCheck, header};
+use crate::telephony::Streams;
+use crate::telephony::streams::Stream;
+use crate::telephony::streams::listening::{Enough, Heard, Listening, SLACK};
 use crate::vault::blobs::{Stored, Writer};
 use crate::vault::seal::Recipient;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ const BEYOND: Duration = Duration::from_secs(30);
 /// is tried for as long as it lives: the recording is whole, and here alone.
 const TRIES: u32 = 10;
 /// No call lasts that long: a copy of what was said in one is needed no more.
-const LONGEST_CALL: Duration = Duration::from_secs(3 * 3600);
+const MAX_CALL: Duration = Duration::from_secs(3 * 3600);
 
 /// Counts a stream as long as it is there: whoever stops the service waits for it.
 struct Counted(Arc<Service>);
@@ -56,9 +56,9 @@ impl Drop for Counted {
 
 /// Takes in what comes, until it ends or is enough. When this returns it is written down, or it is written down that it
 /// was lost.
-pub async fn take_in(
+pub async fn receive(
     service: Arc<Service>,
-    provider: Arc<Jambonz>,
+    provider: Arc<dyn Streams>,
     stream: Stream,
     begun: Arriving,
     frames: impl Frames<Item = Bytes>,
@@ -81,7 +81,7 @@ pub async fn take_in(
 
 async fn sealed(
     service: &Arc<Service>,
-    provider: &Arc<Jambonz>,
+    provider: &Arc<dyn Streams>,
     stream: &Stream,
     begun: &Arriving,
     frames: impl Frames<Item = Bytes>,
@@ -234,10 +234,10 @@ fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
 }
 
 /// The process that takes a recording in may not be the one that is told to forget it.
-fn forget_later(provider: &Arc<Jambonz>, recording: &str) {
+fn forget_later(provider: &Arc<dyn Streams>, recording: &str) {
     let (provider, recording) = (Arc::downgrade(provider), recording.to_owned());
     tokio::spawn(async move {
-        tokio::time::sleep(LONGEST_CALL).await;
+        tokio::time::sleep(MAX_CALL).await;
         if let Some(provider) = provider.upgrade() {
             provider.forget(&recording);
         }

@@ -2,8 +2,9 @@
 
 use super::sealed::{PEAKS, Sound, read_back, write_down};
 use super::{Claimed, Unfinished, own_folder, unreadable};
-use crate::clock::Clock;
-use crate::clock::hour;
+use crate::audio::wav::{LARGEST, Wav, WavCheck};
+use crate::base::clock::Clock;
+use crate::base::clock::hour;
 use crate::members::{MemberError, rights};
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
@@ -13,7 +14,6 @@ use crate::store::members::Member;
 use crate::store::recordings::{self, RecordingRow};
 use crate::store::reports::{self, Report};
 use crate::store::{Db, calls};
-use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Download, ProviderError};
 use crate::vault::action::Action;
 use crate::vault::blobs::Finished;

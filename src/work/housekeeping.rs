@@ -1,8 +1,8 @@
 //! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds, the
 //! sound of a reply whose call nobody here has settled. And what is counted in time: files no row names.
 
-use crate::clock::hour;
-use crate::login;
+use crate::base::clock::hour;
+use crate::members::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{Db, StoreError, blobs, calls, members, nodes, reports};
@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 /// How long the caller of an abandoned call is remembered.
 const ABANDONED_DAYS: i64 = 30;
 /// No call lasts that long: what one needed to be said is needed no more.
-const LONGEST_CALL: TimeDelta = TimeDelta::hours(3);
+const MAX_CALL: TimeDelta = TimeDelta::hours(3);
 /// How long the row of a node is kept that is not checked any more.
 const NODES_KEPT: TimeDelta = TimeDelta::days(1);
 /// How often it is done.
@@ -101,9 +101,9 @@ pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), 
 /// When the database fails.
 pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let now = service.clock.system_now();
-    service.sounds.forget_before(now - LONGEST_CALL);
+    service.sounds.forget_before(now - MAX_CALL);
     let mut tx = service.db.jobs.begin().await?;
-    members::delete_old_sessions(&mut tx, now - login::LONGEST, now - login::IDLE).await?;
+    members::delete_old_sessions(&mut tx, now - login::MAX_AGE, now - login::IDLE).await?;
     nodes::forget(&mut tx, now - NODES_KEPT).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);

@@ -13,7 +13,6 @@ mod pace;
 pub mod runner;
 mod sealed;
 mod settle;
-pub mod slots;
 mod strays;
 mod watch;
 

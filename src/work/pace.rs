@@ -1,7 +1,7 @@
 //! How long to wait between tries: 1, 2, 4, 8 s … up to a quarter of an hour for a day, then an hour; with jitter, so
 //! that jobs that failed together are not tried together.
 
-use crate::clock::random;
+use crate::base::clock::random;
 use chrono::TimeDelta;
 
 /// The longest wait on the first day, in seconds.
@@ -55,7 +55,7 @@ mod tests {
         for failures in [DAY, DAY + 1, 100_000, i32::MAX] {
             assert_within(wait(failures), HOUR);
         }
-        assert!(wait(i32::MAX) < crate::store::jobs::LONGEST_WAIT);
+        assert!(wait(i32::MAX) < crate::store::jobs::MAX_WAIT);
     }
 
     #[test]

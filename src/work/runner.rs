@@ -1,12 +1,12 @@
 //! Claims jobs, does them, tries them again for as long as they fail.
 
-use super::slots::Slots;
 use super::{
     Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
 };
-use crate::clock::{hour, instant, random_id};
-use crate::metrics::seconds_since;
+use crate::base::clock::{hour, instant, random_id};
 use crate::service::Service;
+use crate::service::metrics::seconds_since;
+use crate::service::slots::Slots;
 use crate::store::StoreError;
 use crate::store::columns::StoredKind;
 use crate::store::jobs::{self, Kind};

@@ -1,8 +1,8 @@
 //! A recording that was sealed: read back, and written down. The same for one that was fetched and one that was streamed.
 
 use super::{Unfinished, hex};
-use crate::clock::{hour, random_id};
-use crate::filing::{NewEntry, add_entry};
+use crate::base::clock::{hour, random_id};
+use crate::register::filing::{NewEntry, add_entry};
 use crate::report::entries::{Body, RecordingBody};
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -24,7 +24,7 @@ pub(super) const PEAKS: usize = 600;
 pub(super) struct Sound {
     /// How long it sounds, when that is known.
     pub milliseconds: Option<u64>,
-    /// Loudness, see [`WavCheck::peaks`](crate::telephony::wav::WavCheck::peaks).
+    /// Loudness, see [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks).
     pub peaks: Vec<u8>,
 }
 

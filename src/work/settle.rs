@@ -3,12 +3,13 @@
 
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
-use crate::call::state::{Place, Reached, State, Take};
-use crate::clock::hour;
+use crate::base::clock::hour;
+use crate::call::state::{Place, State};
 use crate::conduct::{accept_orphan, commit, hung_up, open_state, unnamed_steps};
-use crate::filing::{NewEntry, add_entry};
+use crate::register::filing::{NewEntry, add_entry};
 use crate::report::entries::{Body, CallBody};
 use crate::report::receipt::Receipt;
+use crate::report::takes::{Reached, Take};
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
 use crate::store::calls::{self, Call};
@@ -119,7 +120,7 @@ fn recorded_last(service: &Service, call: &Call, state: &State) -> Option<u32> {
         return Some(state.step);
     }
     let line = service.config.line(&call.line)?;
-    let taken = call.taken_step.filter(|_| line.roster.record)?;
+    let taken = call.accepted_step.filter(|_| line.roster.record)?;
     u32::try_from(taken).ok()
 }
 
@@ -154,7 +155,7 @@ async fn look_for_recordings(
             let steps = unheard.map(|(_, steps)| steps).unwrap_or_default();
             let mut steps = steps.into_iter().peekable();
             for recording in found {
-                let id = recording.show();
+                let id = recording.expose();
                 let lookup = service.recording_lookup(&sid.provider, id, case.call.id);
                 if case.recordings.iter().any(|row| row.lookup == lookup) {
                     continue;
@@ -287,7 +288,7 @@ async fn settle(
     }
     for recording in recordings {
         if recording.state == RecordingState::Sealed && !recording.deleted {
-            let id = crate::clock::random_id();
+            let id = crate::base::clock::random_id();
             let provider = service.provider_of(recording.sid.as_ref());
             jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
@@ -368,7 +369,7 @@ async fn write_call_entry(
                 phase: state.phase,
                 language: language.cloned(),
                 // Whoever hangs up in a talk is gone before the conversation knows of it.
-                reached: match call.taken_step {
+                reached: match call.accepted_step {
                     Some(_) if report.id == call.report => state.reached.max(Reached::Connected),
                     _ => state.reached,
                 },

@@ -67,11 +67,11 @@ async fn settle(
     recording: ProviderRecordingId,
     call: Option<&str>,
 ) -> Result<Settled, Unfinished> {
-    let origin = match provider.origin(recording.show(), call).await {
+    let origin = match provider.origin(recording.expose(), call).await {
         Err(ProviderError::Unsupported) => return Ok(Settled::CannotBeAsked),
         origin => origin?,
     };
-    if service.config.line_dialled(origin.to.show()).is_none() {
+    if service.config.line_dialled(origin.to.expose()).is_none() {
         return Err(Unfinished::Failed(
             "the provider says that the call was to a number that no line has".into(),
         ));

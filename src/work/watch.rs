@@ -1,7 +1,7 @@
 //! Asks the provider about a call that has been silent: the word that it is over may have been lost.
 
 use super::{Claimed, Unfinished};
-use crate::conduct::{Times, commit, end_call, open_state};
+use crate::conduct::{commit, end_call, open_state};
 use crate::service::Service;
 use crate::store::{calls, cases};
 use chrono::TimeDelta;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// How often a running call is asked about.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
 /// After so many times, two hours after the answer, a call is over whatever the provider says.
-const MOST: i32 = 12;
+const MAX_ATTEMPTS: i32 = 12;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
@@ -19,7 +19,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     if let Some(call) = call
         && !call.ended
     {
-        let over = job.row.attempts >= MOST || asked(service, &call).await;
+        let over = job.row.attempts >= MAX_ATTEMPTS || asked(service, &call).await;
         if !over {
             return Err(Unfinished::Later(EVERY));
         }
@@ -28,7 +28,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         let case = cases::of_call(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
         if let Some(mut case) = case {
-            end_call(service, &mut case, Times::of(service));
+            end_call(service, &mut case, service.clock.times());
             return Ok(commit(tx, case).await?);
         }
         return Ok(tx.commit().await?);

@@ -1,6 +1,6 @@
 //! A provider's webhooks over one connection kept alive, and how long each answer took.
 
-use dutyline::hidden::Hidden;
+use dutyline::base::hidden::Hidden;
 use dutyline::simulator::signer;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -140,7 +140,7 @@ fn measure(
         served.memory("VmHWM")
     );
     assert_eq!(
-        served.metric("webhooks_blunt_total"),
+        served.metric("webhooks_fallback_total"),
         0.0,
         "every webhook was written down"
     );

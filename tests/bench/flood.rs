@@ -90,7 +90,7 @@ pub fn measure(runtime: &tokio::runtime::Runtime, database: &Database, folder: &
         );
     }
     assert_eq!(
-        served.metric("webhooks_blunt_total"),
+        served.metric("webhooks_fallback_total"),
         0.0,
         "every webhook was written down"
     );

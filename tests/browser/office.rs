@@ -4,7 +4,7 @@ use super::Window;
 use crate::support::console::Desk;
 use crate::support::{Database, LEAD, NUMBER, OPEN, TestLine};
 use bytes::Bytes;
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 
 /// Another inspector.
 pub const LI: (&str, &str) = ("li", "a long password");

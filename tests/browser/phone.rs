@@ -3,7 +3,7 @@
 use super::Window;
 use crate::duty::{FIRST, answers, roster};
 use crate::support::{DEADLINE, Database, OPEN, TestLine, pause};
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::recordings::wav_millis;
 use dutyline::simulator::webhook::Sent;

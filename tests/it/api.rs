@@ -6,7 +6,7 @@ use crate::support::hooks::call_form;
 use crate::support::{
     Answer, Api, LEAD, LINES, NUMBER, OTHER_NUMBER, TestLine, client, on_both, sql, two_lines,
 };
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::faults::Faults;

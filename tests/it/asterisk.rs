@@ -297,7 +297,7 @@ async fn until_noted(line: &TestLine) {
 /// Waits until at least `count` webhooks could not be written down.
 async fn until_refused(line: &TestLine, count: u64) {
     let refused = async {
-        while line.counter("webhooks_blunt").await < count {
+        while line.counter("webhooks_fallback").await < count {
             pause().await;
         }
     };

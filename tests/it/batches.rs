@@ -8,11 +8,12 @@ use crate::support::{
     until_one_waits, until_wait, wav,
 };
 use dutyline::app;
-use dutyline::clock::{random, random_id};
-use dutyline::conduct::{Hook, Reply, conduct};
+use dutyline::base::clock::{random, random_id};
+use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
 use dutyline::service::Service;
+use dutyline::service::webhooks::Reply;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::store::cases::{Key, Wanted};
@@ -129,7 +130,7 @@ on_both! {
         let first = as_many_as_are_written_at_once(line).await;
         let broken = Altered::panics(&service.providers["twilio"]);
         let at = StepRef { call: random_id(), line: LINES[0].into(), step: 1, nothing: None };
-        let taken = tell_by(&broken, service, Hook::Taken(at), event(&call_id(), NUMBER, None));
+        let taken = tell_by(&broken, service, Hook::Accepted(at), event(&call_id(), NUMBER, None));
         let mut neighbours = Vec::new();
         for _ in 0..3 {
             neighbours.push(tell(service, Hook::Call, event(&call_id(), NUMBER, None)));

@@ -10,13 +10,13 @@ use crate::support::{
 };
 use crate::support::{on_both, two_lines, wav};
 use bytes::Bytes;
+use dutyline::register::trail;
 use dutyline::report::receipt::Receipt;
 use dutyline::service::Patience;
 use dutyline::simulator::call::Heard;
 use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
 use dutyline::store::audit;
-use dutyline::trail;
 use dutyline::vault::action::Action;
 use dutyline::vault::receipts;
 use reqwest::StatusCode;

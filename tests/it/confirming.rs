@@ -2,7 +2,7 @@
 
 use crate::support::console::Desk;
 use crate::support::{LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::store::{audit, members};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -26,7 +26,7 @@ async fn added(line: &TestLine, name: &str) -> Desk {
 /// A member whom the holder of the recovery key adds on the command line, signed in.
 async fn added_with_recovery_key(line: &TestLine, name: &str) -> Desk {
     let key = line.keys[0].1.recovery.to_secret();
-    std::fs::write(line.path().join("paper"), key.show().as_str()).unwrap();
+    std::fs::write(line.path().join("paper"), key.expose().as_str()).unwrap();
     std::fs::write(line.path().join("new"), PASSWORD).unwrap();
     let [file, paper] = [["--password-file", "new"], ["--recovery-key-file", "paper"]];
     let add = ["member", "add", name, "--role", "lead", "--line", LINES[0]];

@@ -2,8 +2,8 @@
 
 use crate::support::console::{Desk, PageAnswer};
 use crate::support::{DEADLINE, LEAD, NUMBER, TestLine, on_both, pause, two_lines, wav};
-use dutyline::login::Role;
 use dutyline::members::MemberName;
+use dutyline::report::role::Role;
 use dutyline::store::{audit, members};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -514,7 +514,7 @@ on_both! {
             assert_eq!(event, "changed");
         }
         assert_eq!(chen.get("/console/").await.status, StatusCode::SEE_OTHER);
-        let trail = dutyline::trail::verify(line.db(), &line.service().blobs, "fcg-6", None).await.unwrap();
+        let trail = dutyline::register::trail::verify(line.db(), &line.service().blobs, "fcg-6", None).await.unwrap();
         assert_eq!(trail.wrong, [""; 0]);
     }
 

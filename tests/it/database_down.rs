@@ -9,7 +9,7 @@ use crate::support::proxy::{Network, Proxy};
 use crate::support::{
     Answer, Database, LINES, NUMBER, OPEN, OTHER_NUMBER, TestLine, logs, two_lines,
 };
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::service::Patience;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::WaitingFor;
@@ -227,7 +227,7 @@ each_way! {
         assert_eq!(lead.recording(&report, 1).await, SAMPLE);
         assert_eq!(report["entries"][0]["body"]["number"], CALLER);
         assert_eq!(report["recordings"].as_array().unwrap().len(), 1);
-        assert!(fragile.line.counter("webhooks_blunt").await >= 4);
+        assert!(fragile.line.counter("webhooks_fallback").await >= 4);
         fragile.finish().await;
     }
 }
@@ -346,7 +346,7 @@ each_way! {
         let sent = exchange.sent();
         let ringing = sent.last().unwrap().answers[0].as_ref().unwrap();
         let whisper = path_of(&address_in(&ringing.body, "/whisper?")).to_owned();
-        let taken = whisper.replace("/whisper?", "/taken?");
+        let taken = whisper.replace("/whisper?", "/accepted?");
         fragile.goes_away().await;
         let key = [("CallSid", "CA0000000000000000000000000000000f"), ("Digits", "1")];
         for path in [&whisper, &taken] {

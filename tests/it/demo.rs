@@ -2,7 +2,7 @@
 
 use crate::cli::dutyline;
 use crate::support::{Api, client, ended};
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::simulator::SAMPLE;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};

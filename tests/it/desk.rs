@@ -4,7 +4,7 @@ use crate::support::console::Desk;
 use crate::support::{
     LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, until_one_waits, wav,
 };
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::report::status::Status;
 use dutyline::store::audit::Act;
 use dutyline::store::{WriteTx, audit, members, reports};

@@ -1,7 +1,7 @@
 //! What the service asks of a Postgres server: commits on the disk, and no node that stops the others.
 
 use crate::support::{Binary, Database, NUMBER, OPEN, OwnPostgres, TestLine};
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::config::Config;
 use dutyline::service::Patience;
 use dutyline::simulator::call::WaitingFor;

@@ -8,8 +8,8 @@ use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{Api, DEADLINE, Database, OPEN, TestLine, client, names, pause};
 use bytes::Bytes;
 use chrono::TimeDelta;
+use dutyline::register::trail;
 use dutyline::service::Service;
-use dutyline::trail;
 use serde_json::Value;
 
 /// A running line, and a provider that does as it is told.

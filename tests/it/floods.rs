@@ -151,7 +151,7 @@ on_both! {
         assert!(sent.contains("<Hangup"), "{sent}");
         assert_eq!(line.lead().await.reports().await.len(), 1);
         assert_eq!(line.counter("keys_unasked").await, 3);
-        assert_eq!(line.counter("webhooks_blunt").await, 0);
+        assert_eq!(line.counter("webhooks_fallback").await, 0);
         // The provider of these tests has no such recording.
         line.forget_jobs().await;
     }

@@ -2,7 +2,7 @@
 
 use crate::support::small_disk::SmallDisk;
 use crate::support::{DEADLINE, Database, NUMBER, OPEN, OwnPostgres, TestLine, queue};
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::simulator::SAMPLE;
 use dutyline::simulator::call::WaitingFor;
 use dutyline::simulator::exchange::SpeechEnd;
@@ -42,11 +42,11 @@ async fn goes_on_after(
     for _ in 0..40 {
         fill(&line).await;
         line.exchange.dial(CALLER, NUMBER).await.unwrap();
-        if line.counter("webhooks_blunt").await == 1 {
+        if line.counter("webhooks_fallback").await == 1 {
             break;
         }
     }
-    assert_eq!(line.counter("webhooks_blunt").await, 1);
+    assert_eq!(line.counter("webhooks_fallback").await, 1);
     free(&line).await;
 
     let begun = instant();
@@ -57,7 +57,7 @@ async fn goes_on_after(
     let lead = line.lead().await;
     let report = lead.only_report().await;
     assert_eq!(lead.recording(&report, 1).await, SAMPLE);
-    assert_eq!(line.counter("webhooks_blunt").await, 1);
+    assert_eq!(line.counter("webhooks_fallback").await, 1);
     line.finish().await;
 }
 
@@ -123,7 +123,7 @@ async fn a_full_folder_of_recordings_does_not_stop_calls_small_disk() {
     disk.fill();
     whole_call(&line).await;
     tried(&line, "fetch").await;
-    assert_eq!(line.counter("webhooks_blunt").await, 0);
+    assert_eq!(line.counter("webhooks_fallback").await, 0);
     let lead = line.lead().await;
     let report = lead.only_report().await;
     assert_eq!(report["recordings"][0]["state"], "announced");

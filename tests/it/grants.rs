@@ -5,7 +5,8 @@ use crate::support::{
     Answer, Api, LEAD, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote,
 };
 use chrono::TimeDelta;
-use dutyline::login::{self, Role};
+use dutyline::members::login;
+use dutyline::report::role::Role;
 use dutyline::store::{audit, reports};
 use dutyline::vault::action::Action;
 use dutyline::vault::session::Token;
@@ -257,11 +258,11 @@ on_both! {
         let (minute, second) = (TimeDelta::minutes(1), TimeDelta::seconds(5));
         let clock = line.service().clock;
         for (made, seen, lasts) in [
-            (login::LONGEST - minute, TimeDelta::zero(), true),
-            (login::LONGEST + second, TimeDelta::zero(), false),
+            (login::MAX_AGE - minute, TimeDelta::zero(), true),
+            (login::MAX_AGE + second, TimeDelta::zero(), false),
             (login::IDLE, login::IDLE - minute, true),
             (login::IDLE, login::IDLE + second, false),
-            (login::LONGEST + second, login::IDLE + second, false),
+            (login::MAX_AGE + second, login::IDLE + second, false),
         ] {
             let lead = line.lead().await;
             let hash = lead.token().parse::<Token>().unwrap().hash();

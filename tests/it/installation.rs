@@ -7,7 +7,7 @@ use crate::support::team::with_second_line;
 use crate::support::webhooks::{Story, speech};
 use crate::support::{Binary, Database, LEAD, NUMBER, TestLine, configuration, sql, wav};
 use chrono::TimeDelta;
-use dutyline::clock::Clock;
+use dutyline::base::clock::Clock;
 use dutyline::vault::blobs::MARKER;
 use reqwest::StatusCode;
 use std::fs::{self, File};

@@ -6,11 +6,11 @@ use crate::support::feature_server::{ACCOUNT, Faults, FeatureServer, SECRET, Spe
 use crate::support::{
     Binary, DEADLINE, Database, OPEN, PATIENT, TestLine, clock_at, names, pause, queue, speech, wav,
 };
+use dutyline::audio::wav::{UNTIL_THE_END, header};
 use dutyline::call::flow;
 use dutyline::service::Patience;
 use dutyline::store::recordings;
-use dutyline::telephony::jambonz::verbs::blunt_document;
-use dutyline::telephony::wav::{UNTIL_THE_END, header};
+use dutyline::telephony::jambonz::verbs::fallback_document;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -494,8 +494,8 @@ fn nothing_is_asked_for_that_would_be_lost() {
         dutyline::config::Config::parse(dutyline::config::EMBEDDED, "default", Path::new("."));
     let line = &config.unwrap().lines[0].line;
     let open = clock_at(OPEN).line_now();
-    let script = flow::blunt(line, open, false);
-    let document = blunt_document(&script).to_string();
+    let script = flow::fallback(line, open, false);
+    let document = fallback_document(&script).to_string();
     assert!(document.contains("过几分钟再打来"), "{document}");
     assert!(!document.contains("listen"), "{document}");
 }

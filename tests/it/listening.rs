@@ -14,7 +14,7 @@ const THREADS: usize = 6;
 /// A WAV file of five minutes, longer than what sockets hold.
 fn long() -> bytes::Bytes {
     const BYTES: u32 = 300 * 16_000;
-    let mut wav = dutyline::telephony::wav::header(BYTES).to_vec();
+    let mut wav = dutyline::audio::wav::header(BYTES).to_vec();
     wav.extend((0..BYTES).map(|n| (n % 251) as u8));
     wav.into()
 }

@@ -6,7 +6,7 @@ mod bulk;
 mod fill;
 
 use crate::support::{LEAD, LINES, TestLine, on_both, two_lines};
-use dutyline::trail;
+use dutyline::register::trail;
 use reqwest::StatusCode;
 use std::collections::BTreeSet;
 

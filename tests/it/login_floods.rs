@@ -3,8 +3,8 @@
 use crate::support::console::Desk;
 use crate::support::sql::run;
 use crate::support::{Binary, Database, LEAD, TestLine, logs, pause};
-use dutyline::clock::instant;
-use dutyline::login::Role;
+use dutyline::base::clock::instant;
+use dutyline::report::role::Role;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use reqwest::StatusCode;

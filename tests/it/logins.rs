@@ -2,8 +2,8 @@
 
 use crate::support::sql::change;
 use crate::support::{Answer, Api, Database, LEAD, TestLine, logs, on_both};
-use dutyline::clock::instant;
-use dutyline::login::Role;
+use dutyline::base::clock::instant;
+use dutyline::report::role::Role;
 use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -63,6 +63,7 @@ mod provider_accounts;
 mod readiness;
 mod recovery;
 mod refusals;
+mod rooms;
 mod security_log;
 mod seeds;
 mod signals;

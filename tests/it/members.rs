@@ -4,9 +4,9 @@ use crate::support::console::Desk;
 use crate::support::{
     Api, LEAD, LINES, NUMBER, TestLine, chosen, on_both, sql, two_lines, wav, wrote,
 };
-use dutyline::clock::random_id;
-use dutyline::login::Role;
+use dutyline::base::clock::random_id;
 use dutyline::members::{Maker, MemberError, MemberName, add, grant, new_member, unlock};
+use dutyline::report::role::Role;
 use dutyline::store::members::Member;
 use dutyline::store::{audit, members};
 use dutyline::vault::action::Action;
@@ -63,7 +63,7 @@ fn on_paper(line: &TestLine, of: usize) {
     std::fs::write(line.path().join("wang.txt"), LEAD.1).unwrap();
     std::fs::write(line.path().join("new.txt"), PASSWORD).unwrap();
     let key = line.keys[of].1.recovery.to_secret();
-    std::fs::write(line.path().join("recovery.txt"), key.show().as_str()).unwrap();
+    std::fs::write(line.path().join("recovery.txt"), key.expose().as_str()).unwrap();
 }
 
 const AS_LEAD: [&str; 4] = ["--as", LEAD.0, "--as-password-file", "wang.txt"];
@@ -361,7 +361,7 @@ on_both! {
             assert!(links.contains(&link("recovery key", action, "zhao")), "{links:?}");
         }
         assert!(Desk::sign_in(&line.url, "zhao", PASSWORD).await.get("/console/members").await.status.is_success());
-        let trail = dutyline::trail::verify(line.db(), &line.service().blobs, LINES[0], None).await.unwrap();
+        let trail = dutyline::register::trail::verify(line.db(), &line.service().blobs, LINES[0], None).await.unwrap();
         assert_eq!(trail.wrong, [""; 0]);
     }
 

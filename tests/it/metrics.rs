@@ -3,8 +3,8 @@
 use crate::support::exposition::{self, Metric};
 use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, sql, wav};
 use chrono::TimeDelta;
-use dutyline::call::state::Reached;
-use dutyline::clock::random_id;
+use dutyline::base::clock::random_id;
+use dutyline::report::takes::Reached;
 use dutyline::store::jobs::Kind;
 use dutyline::telephony::Hook;
 use reqwest::StatusCode;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// These count what goes wrong, or what this call has nothing of.
 const STILL: &[&str] = &[
     "calls_not_in_service",
-    "calls_taken",
+    "calls_accepted",
     "jobs_failed",
     "keys_unasked",
     "logins_wrong",
@@ -23,7 +23,7 @@ const STILL: &[&str] = &[
     "receipts_shared",
     "recordings_damaged",
     "recordings_lost",
-    "webhooks_blunt",
+    "webhooks_fallback",
     "webhooks_refused",
 ];
 
@@ -49,7 +49,7 @@ const METRICS: &[(&str, &str)] = &[
     ("dutyline_batch_webhooks", "histogram"),
     ("dutyline_calls_not_in_service_total", "counter"),
     ("dutyline_calls_running", "gauge"),
-    ("dutyline_calls_taken_total", "counter"),
+    ("dutyline_calls_accepted_total", "counter"),
     ("dutyline_calls_total", "counter"),
     ("dutyline_calls_without_message_total", "counter"),
     ("dutyline_flood", "gauge"),
@@ -70,7 +70,7 @@ const METRICS: &[(&str, &str)] = &[
     ("dutyline_reports_total", "counter"),
     ("dutyline_strays", "gauge"),
     ("dutyline_webhook_seconds", "histogram"),
-    ("dutyline_webhooks_blunt_total", "counter"),
+    ("dutyline_webhooks_fallback_total", "counter"),
     ("dutyline_webhooks_by_kind_total", "counter"),
     ("dutyline_webhooks_refused_total", "counter"),
     ("dutyline_webhooks_total", "counter"),
@@ -242,7 +242,7 @@ on_both! {
         let told = async || line.hook("/hooks/twilio/recording", &fields.to_vec()).await;
         assert_eq!(told().await.status, StatusCode::SERVICE_UNAVAILABLE);
         let call = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
-        assert_eq!(line.counter("webhooks_blunt").await, 2);
+        assert_eq!(line.counter("webhooks_fallback").await, 2);
         assert_eq!(counted().await, (0, 0));
         line.exchange.hang_up(&call).await.unwrap();
 

@@ -1,7 +1,7 @@
 //! What the API says about itself, and whether it is true.
 
 use crate::support::{Database, LINES, NUMBER, TestLine, on_both, wav, wrote};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::web;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::support::console::Desk;
 use crate::support::{Api, LEAD, TOKEN, TestLine, configuration, on_both, wrote};
 use dutyline::config::{Config, ProviderSettings};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -114,7 +114,7 @@ fn white_space_around_a_token_in_a_file_is_not_part_of_it() {
         std::fs::write(folder.path().join("token"), written.replace("{}", TOKEN)).unwrap();
         let read = auth_token.read().unwrap();
         assert_eq!(read.len(), 1);
-        assert_eq!(read[0].show(), TOKEN, "{written:?}");
+        assert_eq!(read[0].expose(), TOKEN, "{written:?}");
     }
     for empty in ["", "\n", "\u{feff} \n"] {
         std::fs::write(folder.path().join("token"), empty).unwrap();

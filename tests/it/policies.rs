@@ -4,7 +4,7 @@ use crate::support::console::Desk;
 use crate::support::{
     Api, Database, LINES, NUMBER, OTHER_NUMBER, TestLine, client, two_lines, wav,
 };
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::store::members;
 use dutyline::web::{self, Policy, Route};
 use reqwest::{Method, RequestBuilder, StatusCode};

@@ -27,7 +27,7 @@ async fn a_console_without_connections_delays_neither_webhooks_nor_jobs_postgres
     let service = line.service().clone();
     let taken = all_of(&service.db.console).await;
     line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
-    assert_eq!(line.counter("webhooks_blunt").await, 0);
+    assert_eq!(line.counter("webhooks_fallback").await, 0);
     line.idle().await;
     assert_eq!(line.ready().await, StatusCode::OK);
     drop(taken);

@@ -2,12 +2,12 @@
 //! espeak-ng where it is installed.
 
 use crate::cli::dutyline;
+use dutyline::audio::wav::WavCheck;
 use dutyline::call::script::Verb;
 use dutyline::call::{catalogue, flow};
 use dutyline::config::{Config, EMBEDDED};
 use dutyline::sounds::{Sounds, places};
 use dutyline::telephony::Voice;
-use dutyline::telephony::wav::WavCheck;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

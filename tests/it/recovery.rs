@@ -3,9 +3,9 @@
 
 use crate::duty::{connected, roster};
 use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote};
-use dutyline::filing::{NewEntry, add_entry, add_sealed};
-use dutyline::login::Role;
+use dutyline::register::filing::{NewEntry, add_entry, add_sealed};
 use dutyline::report::entries::{Body, Content};
+use dutyline::report::role::Role;
 use dutyline::store::reports::EntryRow;
 use dutyline::store::{audit, reports};
 use dutyline::vault::action::Action;
@@ -189,7 +189,7 @@ fn on_paper(line: &TestLine, id: &str, file: &str) {
         .unwrap()
         .1
         .recovery;
-    let text = format!("  recovery key: {}\n", key.to_secret().show().as_str());
+    let text = format!("  recovery key: {}\n", key.to_secret().expose().as_str());
     std::fs::write(line.path().join(file), text).unwrap();
 }
 
@@ -214,7 +214,7 @@ on_both! {
         }
         // age reads an identity file: a key, or a comment, on each line.
         let key = line.keys[0].1.recovery.to_secret();
-        std::fs::write(line.path().join("recovery.txt"), format!("{}\n", key.show().as_str())).unwrap();
+        std::fs::write(line.path().join("recovery.txt"), format!("{}\n", key.expose().as_str())).unwrap();
         let folder = line.path().to_owned();
         let output = tokio::task::spawn_blocking(move || {
             Command::new("sh").arg("-eu").arg("-c").arg(by_hand()).current_dir(folder).output().unwrap()
@@ -252,7 +252,7 @@ on_both! {
         let address = Address {
             line: LINES[0].into(),
             report: id,
-            entry: dutyline::clock::random_id(),
+            entry: dutyline::base::clock::random_id(),
             kind: EntryKind::Note,
         };
         let at = line.service().clock.line_now();
@@ -290,7 +290,7 @@ on_both! {
         line.leave("+8613800138002", OTHER_NUMBER, &wav(b"secret")).await;
         line.idle().await;
         let stranger = Identity::generate().to_secret();
-        std::fs::write(line.path().join("stranger.txt"), stranger.show().as_str()).unwrap();
+        std::fs::write(line.path().join("stranger.txt"), stranger.expose().as_str()).unwrap();
         std::fs::write(line.path().join("none.txt"), "AGE-SECRET-KEY-1QQQQ, or so").unwrap();
         on_paper(line, LINES[1], "other.txt");
         line.make_member("li", Role::Inspector, "a long password", &[]).await;

@@ -4,7 +4,7 @@ use crate::support::Binary;
 use crate::support::Database;
 use crate::support::hooks::{Form, call_form, encode, signature};
 use crate::support::{ACCOUNT, TOKEN};
-use dutyline::clock::Clock;
+use dutyline::base::clock::Clock;
 use dutyline::telephony::signature::jambonz_sign;
 use reqwest::header::HeaderMap;
 use std::process::Command;

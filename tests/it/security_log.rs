@@ -3,7 +3,7 @@
 use crate::support::console::Desk;
 use crate::support::hooks::{FORM, SIGNATURE, call_form, encode};
 use crate::support::{Api, LEAD, TestLine, logs, on_both};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::store::members;
 use reqwest::{Method, StatusCode};
 use serde_json::json;

@@ -3,9 +3,10 @@
 use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
 use crate::support::{LINES, NUMBER, TestLine, on_both, wav, words};
-use dutyline::conduct::{Hook, Reply, StepRef, conduct};
+use dutyline::conduct::{Hook, StepRef, conduct};
 use dutyline::line::number::Caller;
-use dutyline::login::Role;
+use dutyline::report::role::Role;
+use dutyline::service::webhooks::Reply;
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::spoken;
 use dutyline::telephony::{Event, Provider};

@@ -2,11 +2,11 @@
 
 use crate::support::{Api, Database, TestLine, configuration, on_both, sql};
 use chrono::{DateTime, TimeDelta, Utc};
-use dutyline::clock::{Clock, random, random_id};
+use dutyline::base::clock::{Clock, random, random_id};
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use dutyline::report::status::{Source, Status};
 use dutyline::service::Service;
 use dutyline::simulator::SAMPLE;
@@ -148,7 +148,7 @@ on_both_databases! {
             addition_offset: None,
             added: false,
             at_duty: false,
-            taken_step: None,
+            accepted_step: None,
         };
         let entry = |report| EntryRow { id: random_id(), report, kind: EntryKind::Caller, sealed: vec![1] };
         let key = ReportKeyRow { report: report.id, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };

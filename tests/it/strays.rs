@@ -140,8 +140,8 @@ async fn only_a_line_named_by_us_is_believed() {
             *value = OTHER_NUMBER.to_owned();
         }
     }
-    let blunt = incoming.post(&client(), &line.url).await.unwrap();
-    let callback = blunt.address("Record", "recordingStatusCallback");
+    let fallback = incoming.post(&client(), &line.url).await.unwrap();
+    let callback = fallback.address("Record", "recordingStatusCallback");
     let other_line = callback.replace(LINES[1], LINES[0]);
     assert_ne!(callback, other_line, "it names the line: {callback}");
     assert_ne!(NUMBER, OTHER_NUMBER);

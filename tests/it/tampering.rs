@@ -11,12 +11,12 @@ use dutyline::app;
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
+use dutyline::register::trail;
 use dutyline::report::entries::Body;
 use dutyline::store::StoreError;
 use dutyline::store::recordings::RecordingRow;
 use dutyline::store::reports::{self};
 use dutyline::telephony::Event;
-use dutyline::trail;
 use dutyline::vault::action::Action;
 use dutyline::vault::blobs::Digests;
 use dutyline::vault::chain;
@@ -103,7 +103,7 @@ on_both! {
             let body = Body::Note(FORGED.into()).into();
             seal_entry(&Entry { address, at, by: Some("wang".into()), body }, &recipient).bytes
         };
-        let id = dutyline::clock::random_id();
+        let id = dutyline::base::clock::random_id();
         let sealed = forge(id, EntryKind::Note);
         let sql = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, 'note', $3 FROM reports WHERE id = $2";
         change(db, sql, &[id.into(), one.into(), (&sealed).into()]).await;
@@ -191,10 +191,10 @@ on_both! {
         is_refusal("steps swapped", &scene.lead.get(&format!("/reports/{one}")).await);
         scene.put_back().await;
 
-        let id = dutyline::clock::random_id();
+        let id = dutyline::base::clock::random_id();
         let sql = "INSERT INTO recordings (id, report, lookup, step, state, deleted)
             SELECT $1, n, $3, 99, 'sealed', TRUE FROM reports WHERE id = $2";
-        let lookup = dutyline::clock::random::<32>();
+        let lookup = dutyline::base::clock::random::<32>();
         change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
         scene.found("a row added", &[one], &[was_added("recording", id)]).await;
         scene.is_whole("after all").await;
@@ -318,7 +318,7 @@ on_both! {
         scene.is_named("the recovery half", &[was_changed("line key", key.id)]).await;
         change(db, set, &[key.id.into(), (&key.recovery).into()]).await;
 
-        let id = dutyline::clock::random_id();
+        let id = dutyline::base::clock::random_id();
         let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, 2, $3, $4, $5)";
         let now = scene.line.service().clock.system_now();
         change(db, sql, &[id.into(), LINE.into(), forger.as_str().into(), (&key.recovery).into(), now.into()]).await;
@@ -407,11 +407,11 @@ on_both! {
         };
         let seqs = [1, whole.len() as i64 / 2, whole.len() as i64];
         for seq in seqs {
-            let id = dutyline::clock::random_id();
+            let id = dutyline::base::clock::random_id();
             let row = &whole[seq as usize - 1];
             let [one, two] = scene.reports;
             let other = if row.report == Some(one) { two } else { one };
-            let digest = dutyline::clock::random::<32>();
+            let digest = dutyline::base::clock::random::<32>();
             let named = [format!("link {seq} was changed, or the one before it")];
             for (column, sql, value) in [
                 ("at", "UPDATE audit SET at = $2 WHERE seq = $1", (row.at + TimeDelta::hours(1)).into()),

@@ -1,7 +1,7 @@
 //! The links of the trail are written when their transaction commits, and no two transactions wait for each other.
 
 use crate::support::{Database, configuration, each_database};
-use dutyline::clock::{Clock, random_id};
+use dutyline::base::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, Act, LinkRow};
 use dutyline::store::{Db, StoreError, WriteTx};

@@ -377,7 +377,7 @@ async fn a_take_that_is_missing_or_late_holds_nobody_up() {
         not_yet: u32::MAX,
         ..Faults::default()
     });
-    let asked = dutyline::clock::instant();
+    let asked = dutyline::base::clock::instant();
     let heard = line.exchange.press(&call, "2").await.unwrap();
     let took = asked.elapsed();
     assert!(took >= Duration::from_secs(3), "it is waited for: {took:?}");

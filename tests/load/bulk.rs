@@ -11,7 +11,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// SQLite takes so many values in one statement.
-const MOST_VALUES: usize = 32_000;
+const MAX_VALUES: usize = 32_000;
 
 /// The value of a column.
 pub enum Value {
@@ -78,7 +78,7 @@ impl Bulk {
                 Self::Sqlite(connection.expect("the database"))
             }
             DatabaseAddress::Postgres(address) => {
-                let options = PgConnectOptions::from_str(address.show()).expect("an address");
+                let options = PgConnectOptions::from_str(address.expose()).expect("an address");
                 let connection = PgConnection::connect_with(&options).await;
                 Self::Postgres(connection.expect("the database"))
             }
@@ -102,7 +102,7 @@ impl Bulk {
         match self {
             Self::Sqlite(connection) => {
                 let width = rows.columns.len();
-                for piece in values.chunks(MOST_VALUES / width * width) {
+                for piece in values.chunks(MAX_VALUES / width * width) {
                     let row = format!("({})", vec!["?"; width].join(", "));
                     let all = vec![row; piece.len() / width].join(", ");
                     let sql = format!("INSERT INTO {} ({columns}) VALUES {all}", rows.table);

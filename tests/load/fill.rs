@@ -7,7 +7,7 @@
 
 use super::bulk::{Bulk, Rows, Value};
 use chrono::{DateTime, TimeDelta, Utc};
-use dutyline::clock::hour;
+use dutyline::base::clock::hour;
 use dutyline::config::Config;
 use dutyline::report::reference::Reference;
 use dutyline::store::{Db, audit, members};

@@ -1,8 +1,8 @@
 //! One connection: its phase, and what tells the phase from what is read and written.
 
 use super::Limits;
-use crate::clock;
-use crate::log_pace::LogPace;
+use crate::base::clock;
+use crate::service::log_pace::LogPace;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::{AbortHandle, AbortRegistration};

@@ -1,18 +1,19 @@
 //! Calling back with a receipt.
 
 use super::{
-    DIGIT_SECONDS, Flow, Found, Input, MOST_RECEIPTS, gather, language_of, takes_calls_back,
+    DIGIT_SECONDS, Flow, Found, Input, MAX_RECEIPTS, gather, language_of, takes_calls_back,
     takes_reports,
 };
 use crate::call::script::Verb;
-use crate::call::state::{Asked, Place, Purpose, Reached};
+use crate::call::state::{Asked, Place, Purpose};
 use crate::call::words::Speaker;
 use crate::line::hours::Phase;
 use crate::report::receipt::{DIGITS, Receipt};
+use crate::report::takes::Reached;
 
 impl Flow<'_> {
     pub(super) fn may_call_back(&self) -> bool {
-        takes_calls_back(self.state) && self.state.wrong_receipts < MOST_RECEIPTS
+        takes_calls_back(self.state) && self.state.wrong_receipts < MAX_RECEIPTS
     }
 
     pub(super) fn offer_call_back(
@@ -59,7 +60,7 @@ impl Flow<'_> {
                 self.receipt_question(asked)
             };
         };
-        if Receipt::parse(keys.show()).is_err() {
+        if Receipt::parse(keys.expose()).is_err() {
             return self.wrong_receipt(Asked::Mistyped);
         }
         match found {
@@ -133,11 +134,11 @@ impl Flow<'_> {
         if let Some(earlier) = &self.state.earlier {
             said.push(speaker.status(earlier.status));
             match &earlier.reply {
-                Some(reply) if self.around.reply_sounds => {
+                Some(reply) if self.context.reply_sounds => {
                     said.push(speaker.say(|p| &p.reply));
                     // Written in the first language, whatever is spoken now.
                     let first = Speaker::new(self.line, language_of(self.line, 0));
-                    said.push(first.written(reply.show()));
+                    said.push(first.written(reply.expose()));
                 }
                 Some(_) => said.push(speaker.say(|p| &p.reply_by_people)),
                 None => {}

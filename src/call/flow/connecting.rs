@@ -2,13 +2,14 @@
 
 use super::{Flow, Input};
 use crate::call::script::{Script, Verb};
-use crate::call::state::{Place, Reached};
+use crate::call::state::Place;
 use crate::call::words::Speaker;
 use crate::line::Line;
+use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
 /// How long whoever is rung may take to press a key, in seconds: they have just picked up the telephone.
-const TAKE_SECONDS: u32 = 8;
+const ACCEPT_SECONDS: u32 = 8;
 /// How often they are asked.
 const TIMES_ASKED: usize = 2;
 
@@ -18,7 +19,7 @@ pub fn whisper(line: &Line) -> Script {
     let mut said = vec![speaker.say(|p| &p.whisper); TIMES_ASKED];
     said.push(Verb::Gather {
         keys: "1".into(),
-        seconds: TAKE_SECONDS,
+        seconds: ACCEPT_SECONDS,
     });
     Script(said)
 }
@@ -42,20 +43,20 @@ impl Flow<'_> {
             return None;
         }
         let schedule = &self.line.schedule;
-        self.line.roster.next(schedule, self.around.now, from)
+        self.line.roster.next(schedule, self.context.now, from)
     }
 
     /// Key 2.
     pub(super) fn ask_for_duty(&mut self) -> Vec<Verb> {
         self.state.silences = 0;
-        if self.around.duty_busy {
+        if self.context.duty_busy {
             return self.nobody_answers(true);
         }
         let mut said = vec![self.speaker().say(|p| &p.connecting)];
         if self.line.roster.record {
             said.push(self.speaker().say(|p| &p.talk_recorded));
         }
-        said.extend(self.ring(0, self.around.now));
+        said.extend(self.ring(0, self.context.now));
         said
     }
 
@@ -64,7 +65,7 @@ impl Flow<'_> {
         let roster = &self.line.roster;
         let next = self
             .on_duty(from)
-            .zip(roster.ring_for(since, self.around.now));
+            .zip(roster.ring_for(since, self.context.now));
         let Some((person, ring_seconds)) = next else {
             return self.nobody_answers(false);
         };

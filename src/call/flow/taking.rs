@@ -2,7 +2,8 @@
 
 use super::{Effect, Flow, Input, MAX_STEPS, MAX_TAKES, gather, parts, record, takes_reports};
 use crate::call::script::{RecordingEnd, Verb};
-use crate::call::state::{Place, Purpose, Reached, Take};
+use crate::call::state::{Place, Purpose};
+use crate::report::takes::{Reached, Take};
 
 impl Flow<'_> {
     pub(super) fn guidance(&mut self) -> Vec<Verb> {

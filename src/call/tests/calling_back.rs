@@ -1,8 +1,9 @@
 //! Word by word: what callers hear who call back with a receipt.
 
 use super::*;
-use crate::call::state::{Asked, Earlier, Place, Reached};
+use crate::call::state::{Asked, Earlier, Place};
 use crate::report::status::Status;
+use crate::report::takes::Reached;
 use insta::assert_snapshot;
 
 /// Another receipt with its check digit, and one with a wrong one.
@@ -89,7 +90,7 @@ fn the_same_in_english_with_the_reply_as_it_was_written() {
 fn a_reply_that_cannot_be_said_is_left_to_people() {
     let line = default_line();
     let mut caller = calling_back(&line, OPEN);
-    caller.around.reply_sounds = false;
+    caller.context.reply_sounds = false;
     caller.types(OTHER, report(Status::Closed, Some("已经处理。")));
     assert_snapshot!(heard(&caller.heard), @"
     zh-CN: 您反映的问题已经办结。
@@ -97,7 +98,7 @@ fn a_reply_that_cannot_be_said_is_left_to_people() {
     zh-CN: 补充内容请按1，再听一遍请按2。
     [waits 6 s for 12]
     ");
-    caller.around.reply_sounds = true;
+    caller.context.reply_sounds = true;
     assert!(words(&caller.presses('2').heard).contains("已经处理。"));
 }
 

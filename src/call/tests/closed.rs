@@ -1,8 +1,8 @@
 //! Word by word: what a closed line says.
 
 use super::*;
-use crate::call::state::Reached;
 use crate::line::AfterHours;
+use crate::report::takes::Reached;
 use insta::assert_snapshot;
 
 /// The first script of a call at this time, in both languages.

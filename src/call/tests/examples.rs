@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::call::flow::{Effect, MAX_STEPS};
-use crate::call::prompts::{prompts, speech_seconds};
-use crate::call::state::{Place, Reached};
+use crate::call::state::Place;
+use crate::line::prompts::{prompts, speech_seconds};
 use crate::line::roster::OnDuty;
+use crate::report::takes::Reached;
 use insta::assert_snapshot;
 
 // --- the open line -----------------------------------------------------------------------------------

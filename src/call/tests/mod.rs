@@ -1,16 +1,18 @@
 //! The conversation, held against its rules for any caller ([`properties`]), and word by word for some: on the open
 //! line ([`examples`]), with a receipt ([`calling_back`]), and while the line is closed ([`closed`]).
 
+mod any;
 mod calling_back;
 mod closed;
 mod examples;
 mod properties;
 
-use super::flow::{self, Around, Found, Input, Turn};
+use super::flow::{self, Context, Found, Input, Turn};
 use super::script::{RecordingEnd, Script, Verb};
-use super::state::{State, Take};
+use super::state::State;
 use crate::config::{Config, EMBEDDED};
 use crate::line::Line;
+use crate::report::takes::Take;
 use crate::telephony::{Links, twiml};
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -41,7 +43,7 @@ fn recorded(end: RecordingEnd) -> Input {
 /// A call to a line: what it is told, and where it stands.
 struct Caller<'a> {
     line: &'a Line,
-    around: Around,
+    context: Context,
     state: State,
     heard: Script,
     effects: Vec<flow::Effect>,
@@ -56,7 +58,7 @@ impl<'a> Caller<'a> {
         } = flow::answer(line, at, RECEIPT.to_owned(), true);
         Self {
             line,
-            around: Around {
+            context: Context {
                 now: at,
                 duty_busy: false,
                 reply_sounds: true,
@@ -68,7 +70,7 @@ impl<'a> Caller<'a> {
     }
 
     fn does(&mut self, input: Input) -> &mut Self {
-        let turn = flow::next(self.line, self.around, self.state.clone(), input);
+        let turn = flow::next(self.line, self.context, self.state.clone(), input);
         self.state = turn.state;
         self.heard = turn.script;
         self.effects = turn.effects;
@@ -117,7 +119,7 @@ fn waits(script: &Script) -> Waits {
         Some(Verb::Gather { keys, .. }) => Waits::Keys(keys.clone()),
         Some(Verb::Record { max_seconds, .. }) => Waits::Record(*max_seconds),
         Some(Verb::Digits { most, .. }) => Waits::Digits(*most),
-        Some(Verb::Connect { number, .. }) => Waits::Ringing(number.show().clone()),
+        Some(Verb::Connect { number, .. }) => Waits::Ringing(number.expose().clone()),
         Some(Verb::HangUp) => Waits::HungUp,
         Some(other) => panic!("a script ends in {other:?}"),
         None => Waits::Nobody,

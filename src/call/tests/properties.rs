@@ -1,156 +1,22 @@
 //! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
 
+use super::any::{DEFAULT, END, REPLY, any_input, any_instant, any_line, inputs, stubborn};
 use super::*;
 use crate::call::catalogue::catalogue;
-use crate::call::flow::{Effect, MAX_STEPS, MOST_RECEIPTS, blunt, takes_calls_back, takes_reports};
-use crate::call::prompts::prompts;
+use crate::call::flow::{Effect, MAX_RECEIPTS, fallback, takes_calls_back, takes_reports};
 use crate::call::script::{Piece, Sound};
-use crate::call::state::{Earlier, Place, Reached};
+use crate::call::state::{Earlier, Place};
 use crate::line::AfterHours;
 use crate::line::hours::{Phase, Standing};
-use crate::line::roster::{OnDuty, RING_IN_ALL};
-use crate::report::status::Status;
+use crate::line::prompts::prompts;
+use crate::line::roster::RING_IN_ALL;
+use crate::report::takes::Reached;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
 
-static DEFAULT: LazyLock<Line> = LazyLock::new(default_line);
-
-/// Steps after which a call is over, whatever comes.
-const END: u32 = MAX_STEPS + 5;
 /// Silences that lead to the recording, or to the receipt, from anywhere.
 const PATIENCE: usize = 5;
-
-fn any_line() -> impl Strategy<Value = Line> {
-    let languages = prop_oneof![
-        Just(vec!["zh-CN"]),
-        Just(vec!["en"]),
-        Just(vec!["zh-CN", "en"]),
-        Just(vec!["en", "zh-CN"]),
-    ];
-    let seconds = prop_oneof![Just(30), Just(119), Just(120), Just(121), 30u32..=3600];
-    let roster = (0usize..4, any::<bool>(), 5u32..=60);
-    let flags = any::<[bool; 6]>();
-    (languages, seconds, flags, roster).prop_map(|(languages, seconds, without, roster)| {
-        let mut line = DEFAULT.clone();
-        line.roster.people = (0..roster.0).map(on_duty).collect();
-        line.roster.record = roster.1;
-        line.roster.ring_seconds = roster.2;
-        line.languages = languages.into_iter().map(str::to_owned).collect();
-        line.recording_seconds = seconds;
-        if without[0] {
-            line.after_hours = AfterHours::Report;
-        }
-        for words in line.words.values_mut() {
-            if without[1] {
-                (words.scope, words.inspected) = (None, None);
-            }
-            if without[2] {
-                words.disciplines.clear();
-            }
-            if without[3] {
-                words.post = None;
-            }
-            if without[4] {
-                words.letter_boxes.clear();
-            }
-            if without[5] {
-                words.elsewhere.clear();
-            }
-        }
-        line
-    })
-}
-
-fn on_duty(n: usize) -> OnDuty {
-    OnDuty {
-        name: format!("值班{n}"),
-        number: format!("+861380000000{n}").into(),
-        days: Vec::new(),
-        hours: None,
-    }
-}
-
-/// Any minute from before the inspection to after it, and often enough one of the open hours.
-fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
-    let minutes = |from: &'static str, days: i64| {
-        (0..days * 24 * 60).prop_map(move |minute| at(from) + TimeDelta::minutes(minute))
-    };
-    let hours = prop_oneof![
-        Just("2024-03-06T09:00"),
-        Just("2024-03-06T13:00"),
-        Just("2024-03-06T20:00"),
-        Just("2024-04-04T09:00"),
-        Just("2024-06-14T20:00"),
-        Just("2024-06-17T09:00"),
-    ];
-    prop_oneof![
-        2 => minutes("2024-03-04T00:00", 112),
-        1 => minutes("2024-06-13T00:00", 11),
-        3 => hours.prop_map(at),
-    ]
-}
-
-const REPLY: &str = "已经转交有关部门。";
-
-fn any_input() -> impl Strategy<Value = Input> {
-    let end = prop_oneof![
-        4 => Just(Some(RecordingEnd::Key)),
-        2 => Just(Some(RecordingEnd::Silence)),
-        3 => Just(Some(RecordingEnd::Limit)),
-        1 => Just(Some(RecordingEnd::HangUp)),
-        2 => Just(None),
-    ];
-    let seconds = proptest::option::of(0u32..4000);
-    // With its check digit, without it, and cut short.
-    let keys = prop_oneof![
-        4 => Just("000000000013"),
-        1 => Just("000000000014"),
-        1 => Just("0000"),
-        1 => Just("00*"),
-    ];
-    let status = proptest::sample::select(vec![Status::Queued, Status::Claimed, Status::Closed]);
-    let reply = proptest::option::of(Just(REPLY.to_owned().into()));
-    let found = prop_oneof![
-        3 => (status, reply).prop_map(|(status, reply)| Found::Report(Earlier { status, reply })),
-        1 => Just(Found::Nothing),
-        1 => Just(Found::Shared),
-        1 => Just(Found::TooMany),
-        1 => Just(Found::NoTime),
-    ];
-    let typed = (keys, found).prop_map(|(keys, found)| Input::Typed {
-        keys: keys.to_owned().into(),
-        found,
-    });
-    prop_oneof![
-        4 => Just(Input::Key('4')),
-        6 => typed,
-        12 => proptest::sample::select("1234567890*#AD".chars().collect::<Vec<_>>()).prop_map(Input::Key),
-        6 => Just(Input::Nothing),
-        6 => (end, seconds).prop_map(|(end, seconds)| Input::Recorded { end, seconds }),
-        4 => Just(Input::Key('2')),
-        2 => Just(Input::Connected),
-        1 => Just(Input::Restart),
-        1 => Just(Input::HungUp),
-    ]
-}
-
-fn inputs() -> impl Strategy<Value = Vec<Input>> {
-    proptest::collection::vec(any_input(), 0..(END as usize + 10))
-}
-
-/// A caller who never hangs up, and whose recordings end otherwise too.
-fn stubborn(input: Input) -> Input {
-    match input {
-        Input::HungUp => Input::Nothing,
-        Input::Recorded {
-            end: Some(RecordingEnd::HangUp),
-            seconds,
-        } => Input::Recorded { end: None, seconds },
-        other => other,
-    }
-}
 
 /// The keys a script speaks of: each is offered in words that end with it.
 fn keys_spoken_of(script: &Script) -> BTreeSet<char> {
@@ -233,10 +99,10 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
                 };
                 let rung = &caller.line.roster.people[person];
                 prop_assert_eq!(number, &rung.number, "only the roster is rung");
-                let rang = caller.around.now - since;
+                let rang = caller.context.now - since;
                 let rings = TimeDelta::seconds(i64::from(*ring_seconds));
                 prop_assert!(rang + rings <= RING_IN_ALL, "for ever");
-                prop_assert!(!caller.around.duty_busy || rang > TimeDelta::zero() || person > 0);
+                prop_assert!(!caller.context.duty_busy || rang > TimeDelta::zero() || person > 0);
                 prop_assert_eq!(*record, caller.line.roster.record);
             }
             Verb::HangUp => prop_assert_eq!(caller.state.place, Place::Over),
@@ -385,7 +251,7 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     }
     let mut silent = Caller {
         line: caller.line,
-        around: caller.around,
+        context: caller.context,
         state: state.clone(),
         heard: Script::default(),
         effects: Vec::new(),
@@ -410,7 +276,7 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
 /// Once a report is found everything belongs to it; until then nothing is said of one, and wrong receipts are counted.
 fn check_calling_back(before: &State, caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let state = &caller.state;
-    prop_assert!(state.wrong_receipts <= MOST_RECEIPTS);
+    prop_assert!(state.wrong_receipts <= MAX_RECEIPTS);
     prop_assert!(state.wrong_receipts >= before.wrong_receipts);
     if let Some(earlier) = &before.earlier {
         prop_assert_eq!(Some(earlier), state.earlier.as_ref());
@@ -428,7 +294,7 @@ fn check_calling_back(before: &State, caller: &Caller<'_>) -> Result<(), TestCas
             "what was said before is another report"
         );
     }
-    if before.wrong_receipts == MOST_RECEIPTS {
+    if before.wrong_receipts == MAX_RECEIPTS {
         prop_assert!(!matches!(state.place, Place::Receipt(_)));
     }
     Ok(())
@@ -456,8 +322,8 @@ proptest! {
         check_receipt(&caller, false)?;
         check_silence(&caller)?;
         for (input, (seconds, [duty_busy, reply_sounds])) in inputs.into_iter().zip(passed) {
-            let now = caller.around.now + TimeDelta::seconds(seconds);
-            caller.around = flow::Around { now, duty_busy, reply_sounds };
+            let now = caller.context.now + TimeDelta::seconds(seconds);
+            caller.context = flow::Context { now, duty_busy, reply_sounds };
             let before = caller.state.clone();
             let talked = input == Input::Connected && matches!(before.place, Place::Ringing { .. });
             if matches!(input, Input::Recorded { .. }) {
@@ -472,7 +338,7 @@ proptest! {
             let kept = serde_json::to_string(&before).unwrap();
             let thawed: State = serde_json::from_str(&kept).unwrap();
             prop_assert!(same(&thawed, &before));
-            let again = flow::next(&line, caller.around, thawed, input.clone());
+            let again = flow::next(&line, caller.context, thawed, input.clone());
             caller.does(input);
             prop_assert!(same(&again.state, &caller.state));
             prop_assert_eq!(&again.script, &caller.heard);
@@ -546,9 +412,9 @@ proptest! {
 
     /// With the database down: the phase's words, and a recording where the phase takes reports.
     #[test]
-    fn the_blunt_answer_needs_nobody(line in any_line(), now in any_instant()) {
+    fn the_fallback_answer_needs_nothing_but_the_line(line in any_line(), now in any_instant()) {
         let state = flow::answer(&line, now, RECEIPT.to_owned(), true).state;
-        let script = blunt(&line, now, true);
+        let script = fallback(&line, now, true);
         let end = waits(&script);
         if takes_reports(&line, &state) {
             prop_assert_eq!(end, Waits::Record(line.recording_seconds));
@@ -557,7 +423,7 @@ proptest! {
         }
         prop_assert_eq!(script.0.iter().filter(|verb| matches!(verb, Verb::Gather { .. })).count(), 0);
         prop_assert!(keys_spoken_of(&script).is_empty(), "no key works in it");
-        let unrecorded = blunt(&line, now, false);
+        let unrecorded = fallback(&line, now, false);
         prop_assert_eq!(waits(&unrecorded), Waits::HungUp);
         let sounds = Sounds::of(&line);
         sounds.check(&script, None)?;

@@ -1,12 +1,12 @@
 //! A line: its number, its hours, its words.
 
 use super::{Checker, ID_RULE, is_id};
-use crate::call::prompts;
 use crate::config::error::{ConfigError, Source, plainly};
 use crate::config::{LineConfig, PromptsConfig, file, keys, shape};
 use crate::line::calendar::{Calendar, Calendars};
 use crate::line::hours::{Period, Schedule, Window, Windows};
 use crate::line::number::{LineNumber, NumberError};
+use crate::line::prompts;
 use crate::line::{Line, LineWords};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

@@ -1,13 +1,13 @@
 //! Who carries the calls: each kind has keys of its own, and a key of another kind is an error.
 
 use super::{Checker, ID_RULE, is_id, is_loopback, web_address};
+use crate::base::hidden::Hidden;
 use crate::config::error::ConfigError;
 use crate::config::file::{OneOrTwo, Provider};
 use crate::config::{
     ProviderConfig, ProviderKind, ProviderSettings, Secret, SecretSource, TakeSignature,
 };
-use crate::hidden::Hidden;
-use crate::telephony::rest::is_id as is_provider_id;
+use crate::telephony::http_client::is_id as is_provider_id;
 use crate::telephony::signature::telnyx_public_key;
 use toml::Spanned;
 

@@ -1,8 +1,8 @@
 //! The roster of a line, and how it is rung.
 
 use super::Checker;
+use crate::base::hidden::Hidden;
 use crate::config::file;
-use crate::hidden::Hidden;
 use crate::line::hours::Windows;
 use crate::line::number::calling_code;
 use crate::line::roster::{Day, OnDuty, Roster};

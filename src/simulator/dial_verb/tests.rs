@@ -20,9 +20,9 @@ async fn rung_with(dial: &str, answering: Answering) -> (Service, Exchange, Phon
     service.at(CALL, dial);
     service.at(
         "/whisper",
-        r#"<Gather numDigits="1" timeout="8" action="/taken" actionOnEmptyResult="true"><Say>Press 1.</Say></Gather><Hangup/>"#,
+        r#"<Gather numDigits="1" timeout="8" action="/accepted" actionOnEmptyResult="true"><Say>Press 1.</Say></Gather><Hangup/>"#,
     );
-    service.at("/taken", "");
+    service.at("/accepted", "");
     service.at("/after", "<Say>It is over.</Say><Hangup/>");
     let exchange = service.exchange();
     exchange.set_answering(NUMBER, answering);
@@ -60,7 +60,7 @@ async fn whoever_takes_it_speaks_until_they_hang_up() {
     assert_eq!(view.waiting, WaitingFor::Talking { max_seconds: 1800 });
     assert!(view.heard.is_empty(), "the whisper is not for the caller");
     let before = told(&service);
-    assert_eq!(paths(&before), ["/whisper", "/taken"]);
+    assert_eq!(paths(&before), ["/whisper", "/accepted"]);
     let leg = &before[0].1["CallSid"];
     assert!(leg.starts_with("CA") && *leg != view.id);
     for (_, form) in &before {
@@ -122,17 +122,17 @@ async fn what_comes_of_a_telephone_nobody_takes() {
         (Answering::Busy, "busy", &[][..]),
         (Answering::Unreachable, "failed", &[]),
         // A voicemail: it was answered, which proves nothing.
-        (picks_up(""), "completed", &["/whisper", "/taken"]),
-        (picks_up("2"), "completed", &["/whisper", "/taken"]),
+        (picks_up(""), "completed", &["/whisper", "/accepted"]),
+        (picks_up("2"), "completed", &["/whisper", "/accepted"]),
     ];
     for (answering, status, before) in cases {
         let service = Service::start().await;
         service.at(CALL, DIAL);
         service.at(
             "/whisper",
-            r#"<Gather numDigits="1" action="/taken" actionOnEmptyResult="true"/>"#,
+            r#"<Gather numDigits="1" action="/accepted" actionOnEmptyResult="true"/>"#,
         );
-        service.at("/taken", "<Hangup/>");
+        service.at("/accepted", "<Hangup/>");
         service.at("/after", "<Say>It is over.</Say><Hangup/>");
         let exchange = service.exchange();
         exchange.set_answering(NUMBER, answering.clone());

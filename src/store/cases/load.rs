@@ -141,7 +141,7 @@ row! {
         addition_caller: Option<Vec<u8>>,
         added: bool,
         at_duty: bool,
-        taken_step: Option<i32>,
+        accepted_step: Option<i32>,
         recipient: String,
         status: Option<Status>,
         received_hour: DateTime<Utc>,
@@ -193,7 +193,7 @@ over_rows! {
     LOAD = "WITH wanted (lookup, id, step) AS (", ["bytea", "uuid", "bigint"],
         ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
         earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller,
-        calls.added, calls.at_duty, calls.taken_step, own.recipient, own.status, own.received_hour,
+        calls.added, calls.at_duty, calls.accepted_step, own.recipient, own.status, own.received_hour,
         earlier.recipient AS earlier_recipient, earlier.status AS earlier_status, earlier.received_hour AS earlier_hour,
         steps.step, steps.answer
         FROM wanted JOIN calls ON calls.id =
@@ -413,7 +413,7 @@ impl CaseRow {
                 addition_offset: self.addition_offset,
                 added: self.added,
                 at_duty: self.at_duty,
-                taken_step: self.taken_step,
+                accepted_step: self.accepted_step,
             },
             own,
             earlier,

@@ -5,7 +5,7 @@ use super::super::reports::EntryRow;
 use super::super::rows::{Groups, Rows, execute, execute_last, over_rows};
 use super::super::{Result, StoreError, WriteTx, jobs, reports};
 use super::{Changes, JobChange, NewReport};
-use crate::clock::random_id;
+use crate::base::clock::random_id;
 use crate::report::reference::Reference;
 use crate::report::status::{Source, Status};
 use crate::vault::action::Action;
@@ -21,18 +21,18 @@ over_rows! {
         SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
     /// In order of lookup: two nodes may have the same new calls.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
-        at_duty, taken_step, addition_entry, addition_caller) AS (",
+        at_duty, accepted_step, addition_entry, addition_caller) AS (",
         ["uuid", "bytea", "text", "uuid", "bytea", "bytea", "boolean", "boolean", "uuid", "bigint", "bigint", "boolean",
         "boolean", "bigint", "uuid", "bytea"],
         ") INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
-        added, at_duty, taken_step, addition_entry, addition_caller)
+        added, at_duty, accepted_step, addition_entry, addition_caller)
         SELECT new.id, new.lookup, new.line, (SELECT n FROM reports WHERE reports.id = new.report), new.sid, new.state,
         new.ended, new.settled, (SELECT n FROM reports WHERE reports.id = new.addition_to), new.addition_from,
-        new.addition_offset, new.added, new.at_duty, new.taken_step, new.addition_entry, new.addition_caller
+        new.addition_offset, new.added, new.at_duty, new.accepted_step, new.addition_entry, new.addition_caller
         FROM new WHERE TRUE ORDER BY new.lookup
         ON CONFLICT (report) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
         addition_from = excluded.addition_from, addition_offset = excluded.addition_offset, added = excluded.added,
-        at_duty = excluded.at_duty, taken_step = excluded.taken_step, addition_entry = excluded.addition_entry,
+        at_duty = excluded.at_duty, accepted_step = excluded.accepted_step, addition_entry = excluded.addition_entry,
         addition_caller = excluded.addition_caller";
     ENTRIES = "WITH new (place, id, report, kind, sealed) AS (", ["bigint", "uuid", "uuid", "text", "bytea"],
         ") INSERT INTO entries (id, report, kind, sealed)
@@ -139,7 +139,10 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
             )
             .boolean(rows.iter().map(|(call, _)| call.added))
             .boolean(rows.iter().map(|(call, _)| call.at_duty))
-            .integer(rows.iter().map(|(call, _)| call.taken_step.map(i64::from)))
+            .integer(
+                rows.iter()
+                    .map(|(call, _)| call.accepted_step.map(i64::from)),
+            )
             .uuid(
                 rows.iter()
                     .map(|(_, caller)| caller.as_ref().map(|caller| caller.entry)),
@@ -271,7 +274,7 @@ async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>, when: When) 
     let mut numbers: BTreeMap<Uuid, Reference> = BTreeMap::new();
     for ((line, year), ids) in of {
         let count = i32::try_from(ids.len()).map_err(|_| StoreError::Unreadable("batch"))?;
-        let last = reports::take_numbers(tx, &line, year, count).await?;
+        let last = reports::assign_numbers(tx, &line, year, count).await?;
         let references = (last - count + 1..=last).map(|number| Reference { year, number });
         numbers.extend(ids.into_iter().zip(references));
         tx.count_status(&line, Status::Queued, i64::from(count));

@@ -1,7 +1,7 @@
 //! What an operator should know of an Asterisk before the first call.
 
 use super::{APPLICATION, Asterisk};
-use crate::telephony::rest::json;
+use crate::telephony::http_client::json;
 use crate::telephony::{Finding, ProviderError};
 use reqwest::{Method, StatusCode};
 

@@ -4,7 +4,7 @@
 //! is not JSON at all is nothing. A text that is broken in one place is read all the same, see [`json`](mod@json).
 
 use super::{APPLICATION, RUNG};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::telephony::json;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -44,9 +44,9 @@ impl Request {
             "method": self.method,
             "uri": self.uri,
         });
-        if !self.body.show().is_null() {
+        if !self.body.expose().is_null() {
             frame["content_type"] = json!("application/json");
-            frame["message_body"] = json!(self.body.show().to_string());
+            frame["message_body"] = json!(self.body.expose().to_string());
         }
         frame.to_string()
     }
@@ -133,7 +133,7 @@ pub struct Channel {
 }
 
 /// The longest id, name or argument taken, in bytes.
-const LONGEST: usize = 200;
+const MAX_TEXT_BYTES: usize = 200;
 
 /// Reads a frame. None when it is nothing that matters here.
 pub fn read(frame: &str) -> Option<Message> {
@@ -250,5 +250,5 @@ fn texts(value: &Value) -> Vec<String> {
 
 fn text(value: &Value) -> Option<String> {
     let text = value.as_str()?;
-    (!text.is_empty() && text.len() <= LONGEST).then(|| text.to_owned())
+    (!text.is_empty() && text.len() <= MAX_TEXT_BYTES).then(|| text.to_owned())
 }

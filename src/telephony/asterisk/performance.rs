@@ -8,8 +8,8 @@ mod roster;
 
 use super::message::{Recorded, Request};
 use super::program::{Program, RecordingName, Sound, Then};
+use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
-use crate::hidden::Hidden;
 use roster::Talk;
 use serde_json::json;
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub enum Question {
     /// What does whoever picked up hear? The answer is a program for them.
     Whisper,
     /// They pressed this key. The answer is [`Then::Bridge`], or [`Then::HangUp`].
-    Taken(Hidden<char>),
+    Accepted(Hidden<char>),
     /// The call is over, and with it what was being recorded, if that is named. Needs no answer.
     Ended {
         /// What was said until the caller hung up.
@@ -255,7 +255,7 @@ impl Performance {
         match &self.stage {
             Stage::Playing => self.while_playing(happening),
             Stage::Keys => match happening {
-                Happening::Key(key) => self.key(*key.show()),
+                Happening::Key(key) => self.key(*key.expose()),
                 Happening::Time(_) => self.keys_done(),
                 _ => Vec::new(),
             },
@@ -280,7 +280,11 @@ impl Performance {
 
     /// The name of what the program records.
     pub fn recording_name(&self) -> RecordingName {
-        RecordingName::new(self.program.at.as_ref(), &self.channel, self.dialled.show())
+        RecordingName::new(
+            self.program.at.as_ref(),
+            &self.channel,
+            self.dialled.expose(),
+        )
     }
 
     /// The channel of whoever the program rings.
@@ -316,7 +320,7 @@ impl Performance {
         match happening {
             Happening::Key(key) if matches!(self.program.then, Then::Keys { .. }) => {
                 let mut commands = vec![self.stop_words()];
-                commands.extend(self.key(*key.show()));
+                commands.extend(self.key(*key.expose()));
                 commands
             }
             Happening::PlayedOut(id) if id == self.words() => self.after_playing(),
@@ -424,7 +428,7 @@ impl Performance {
         let own = self.recording_name().to_string();
         match happening {
             Happening::Key(key) => {
-                self.hash |= *key.show() == '#';
+                self.hash |= *key.expose() == '#';
                 Vec::new()
             }
             Happening::Recorded(recorded) if recorded.name == own => self.recorded(&recorded),

@@ -1,8 +1,8 @@
 //! A script as the switch performs it: sounds, then one thing that is waited for. It is the answer that is kept of a
 //! step, and so the same after a restart.
 
+use crate::base::hidden::Hidden;
 use crate::call::script::{Script, Spoken, Verb};
-use crate::hidden::Hidden;
 use crate::telephony::{Links, StepRef, Voice};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -81,11 +81,11 @@ pub enum Then {
 
 /// A kept answer is written under the call key alone.
 mod shown {
-    use crate::hidden::Hidden;
+    use crate::base::hidden::Hidden;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub fn serialize<S: Serializer>(text: &Hidden<String>, to: S) -> Result<S::Ok, S::Error> {
-        text.show().serialize(to)
+        text.expose().serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Hidden<String>, D::Error> {
@@ -114,7 +114,7 @@ impl Writer<'_> {
     }
 
     /// A script where there is no call to come back to: keys have no meaning then, and takes cannot be played.
-    pub fn blunt(&self, script: &Script) -> Program {
+    pub fn fallback(&self, script: &Script) -> Program {
         self.write(script, None, "")
     }
 
@@ -161,7 +161,7 @@ impl Writer<'_> {
                 } if at.is_some() => {
                     let dial = self.dial.unwrap_or_default();
                     then = Then::Connect {
-                        endpoint: dial.replace("{number}", number.show()).into(),
+                        endpoint: dial.replace("{number}", number.expose()).into(),
                         caller_id: caller_id.to_owned(),
                         ring_seconds: *ring_seconds,
                         max_seconds: *max_seconds,
@@ -208,7 +208,7 @@ pub struct RecordingName {
 impl RecordingName {
     /// The name of what a step of a call records on a channel; without a call, of what the blunt answer records.
     pub fn new(at: Option<&StepRef>, channel: &str, dialled: &str) -> Self {
-        let blunt = || StepRef {
+        let fallback = || StepRef {
             call: Uuid::nil(),
             line: dialled
                 .chars()
@@ -219,7 +219,7 @@ impl RecordingName {
             nothing: None,
         };
         Self {
-            at: at.cloned().unwrap_or_else(blunt),
+            at: at.cloned().unwrap_or_else(fallback),
             channel: channel.to_owned(),
         }
     }

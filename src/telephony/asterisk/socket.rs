@@ -27,7 +27,7 @@ use tracing::{debug, info, warn};
 /// How long Asterisk may take to answer a request somebody waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest frame read, in bytes. A list of all channels is the longest there is.
-pub const LONGEST_FRAME: usize = 1024 * 1024;
+pub const MAX_FRAME: usize = 1024 * 1024;
 
 /// Carries on the calls of a connection until it ends, or a newer one of the same Asterisk takes its place. `frames` are
 /// the texts that come in, `out` takes those that go out.
@@ -131,7 +131,7 @@ impl Wire {
                 for frame in lock(&self.held).take().unwrap_or_default() {
                     self.put_out(frame);
                 }
-                tasks.spawn(resume::take_up(Arc::clone(self)));
+                tasks.spawn(resume::resume_calls(Arc::clone(self)));
             }
             Event::Started { channel, arguments } => self.started(channel, &arguments, tasks),
             Event::Ended(channel) => match lock(&self.legs).remove(&channel) {
@@ -332,7 +332,7 @@ impl Wire {
                 None
             }
             Some(length)
-                if super::rest::is_nothing(length) && end == Some(RecordingEnd::Silence) =>
+                if super::ari::is_nothing(length) && end == Some(RecordingEnd::Silence) =>
             {
                 Some(RecordingOutcome::Silent)
             }

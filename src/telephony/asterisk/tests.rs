@@ -4,7 +4,7 @@ use super::message::{Event, Message, Recorded, Request, read};
 use super::program::{RecordingName, Sound};
 use super::*;
 use crate::call::script::{Spoken, Verb};
-use crate::telephony::rest::loopback_client;
+use crate::telephony::http_client::loopback_client;
 use crate::telephony::{Mute, StepRef};
 use axum::Router;
 use axum::http::HeaderMap;
@@ -169,19 +169,19 @@ fn a_script_becomes_sounds_and_one_thing_to_wait_for() {
     else {
         panic!("{connect:?}");
     };
-    assert_eq!(endpoint.show(), "PJSIP/+8613800000000@trunk");
+    assert_eq!(endpoint.expose(), "PJSIP/+8613800000000@trunk");
     assert_eq!(caller_id, "+8618877009155", "never the caller's own");
     // Without a call there is nothing to come back to.
     let gather = Verb::Gather {
         keys: "1".into(),
         seconds: 6,
     };
-    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), gather, Verb::HangUp]), None);
-    let blunt: Program = serde_json::from_str(&blunt.body).unwrap();
-    assert_eq!((blunt.at, blunt.then), (None, Then::HangUp));
-    let blunt = asterisk.render_blunt(&Script(vec![say("您好"), record]), None);
-    let blunt: Program = serde_json::from_str(&blunt.body).unwrap();
-    assert!(matches!(blunt.then, Then::Record { .. }) && blunt.at.is_none());
+    let fallback = asterisk.render_fallback(&Script(vec![say("您好"), gather, Verb::HangUp]), None);
+    let fallback: Program = serde_json::from_str(&fallback.body).unwrap();
+    assert_eq!((fallback.at, fallback.then), (None, Then::HangUp));
+    let fallback = asterisk.render_fallback(&Script(vec![say("您好"), record]), None);
+    let fallback: Program = serde_json::from_str(&fallback.body).unwrap();
+    assert!(matches!(fallback.then, Then::Record { .. }) && fallback.at.is_none());
 }
 
 #[test]
@@ -195,9 +195,9 @@ fn a_recording_is_found_by_its_name() {
     let name = RecordingName::new(Some(&at), "pbx-1795781482.0", "18877009155");
     assert_eq!(RecordingName::parse(&name.to_string()), Some(name.clone()));
     assert_eq!(name.of_step(2).at.step, 2);
-    let blunt = RecordingName::new(None, "1795781482.0", "+188/77..00 9155");
-    assert_eq!(blunt.at.line, "18877009155");
-    assert_eq!(RecordingName::parse(&blunt.to_string()), Some(blunt));
+    let fallback = RecordingName::new(None, "1795781482.0", "+188/77..00 9155");
+    assert_eq!(fallback.at.line, "18877009155");
+    assert_eq!(RecordingName::parse(&fallback.to_string()), Some(fallback));
     for other in [
         "",
         "greeting",
@@ -223,8 +223,8 @@ fn what_comes_over_the_socket() {
     };
     assert_eq!(arguments, ["18877009155"]);
     assert_eq!(channel.id, "1795781482.0");
-    assert_eq!(channel.from.show(), "13800000000");
-    assert_eq!(channel.dialled.show(), "18877009155");
+    assert_eq!(channel.from.expose(), "13800000000");
+    assert_eq!(channel.dialled.expose(), "18877009155");
     assert_eq!(channel.application.as_deref(), Some(APPLICATION));
     assert!(!format!("{channel:?}").contains("138"), "nobody's number");
     let key =
@@ -263,7 +263,7 @@ fn what_comes_over_the_socket() {
         panic!("no answer");
     };
     assert_eq!((answer.id.as_str(), answer.status), ("r1", 201));
-    assert_eq!(answer.body.show()["id"], "p-1");
+    assert_eq!(answer.body.expose()["id"], "p-1");
     let request = Request::with("POST", "channels/1.0/play", json!({"media": ["sound:/a"]}));
     let frame: serde_json::Value = serde_json::from_str(&request.frame("7")).unwrap();
     assert_eq!(
@@ -322,18 +322,18 @@ async fn callers_on_the_switch_and_our_recordings_are_listed() {
     let calls: Vec<_> = listing
         .calls
         .iter()
-        .map(|call| call.id.show().as_str())
+        .map(|call| call.id.expose().as_str())
         .collect();
     assert_eq!(calls, ["1795781482.0"]);
-    assert_eq!(listing.calls[0].to.show(), "18877009155");
+    assert_eq!(listing.calls[0].to.expose(), "18877009155");
     let recordings: Vec<_> = listing
         .recordings
         .iter()
-        .map(|recording| recording.id.show())
+        .map(|recording| recording.id.expose())
         .collect();
     assert_eq!(recordings, [&own]);
     let call = listing.recordings[0].call.as_ref().unwrap();
-    assert_eq!(call.show(), "1795781482.0");
+    assert_eq!(call.expose(), "1795781482.0");
 }
 
 #[tokio::test]

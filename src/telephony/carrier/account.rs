@@ -5,9 +5,9 @@
 
 use super::media::Media;
 use super::webhook::is_over;
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use crate::line::number::Caller;
-use crate::telephony::rest::{checked, download, failed, in_our_words, json, refused};
+use crate::telephony::http_client::{checked, download, failed, in_our_words, json, refused};
 use crate::telephony::{
     CallStanding, Download, ListedCall, ListedRecording, Listing, Origin, ProviderError,
     ProviderRecordingId,
@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// The most pages of a list that are read: two hundred calls or recordings each, well within the longest answer read.
-const MOST_PAGES: usize = 500;
+const MAX_PAGES: usize = 500;
 
 /// The ending of addresses that are answered in JSON.
 pub(in crate::telephony) const JSON: &str = ".json";
@@ -245,7 +245,7 @@ impl Account {
         let list = self.pages("Recordings", self.spelling.recordings, &query, "recordings");
         let mut of_call = Vec::new();
         for recording in list.await? {
-            if text(&recording, "call_sid")?.show() == call {
+            if text(&recording, "call_sid")?.expose() == call {
                 of_call.push(recording);
             }
         }
@@ -317,7 +317,7 @@ impl Account {
                 None | Some("") => break,
                 Some(_) => return Err(failed("the next page is not the account's")),
             };
-            if read == MOST_PAGES {
+            if read == MAX_PAGES {
                 return Err(failed("the list has too many pages"));
             }
             answer = self.request(Method::GET, &next).await?;
@@ -362,9 +362,9 @@ impl Account {
         let attempts: Vec<_> = match &self.credentials {
             Credentials::Basic(tokens) => tokens
                 .iter()
-                .map(|token| request().basic_auth(&self.id, Some(token.show())))
+                .map(|token| request().basic_auth(&self.id, Some(token.expose())))
                 .collect(),
-            Credentials::Bearer(key) => vec![request().bearer_auth(key.show())],
+            Credentials::Bearer(key) => vec![request().bearer_auth(key.expose())],
         };
         for attempt in attempts {
             let answer = attempt.send().await.map_err(|error| in_our_words(&error))?;

@@ -3,7 +3,7 @@
 //! Such an address is asked only over HTTPS, at a host the operator has listed, and only where that host's name leads
 //! to a public address: whoever can make the provider answer wrongly does not get this machine to ask its neighbours.
 
-use crate::telephony::rest::{download, failed, in_our_words, media_client};
+use crate::telephony::http_client::{download, failed, in_our_words, media_client};
 use crate::telephony::{Download, ProviderError};
 use reqwest::Url;
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn only_listed_hosts_over_https_are_asked() {
-        let client = crate::telephony::rest::loopback_client().unwrap();
+        let client = crate::telephony::http_client::loopback_client().unwrap();
         let hosts = ["media.example.org", "*.s3.amazonaws.com"].map(str::to_owned);
         let mut media = Media {
             hosts: hosts.to_vec(),

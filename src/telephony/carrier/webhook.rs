@@ -1,7 +1,7 @@
 //! What the webhooks say: the call's, a step's, a recording's, and the status callback are one kind of form.
 
+use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
-use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::telephony::form::Form;
 use crate::telephony::{Event, RawRequest, RecordingFact, RecordingOutcome, Refused};
@@ -11,7 +11,7 @@ use reqwest::Url;
 use uuid::Uuid;
 
 /// The longest id and number taken, in characters. Twilio's ids have 34.
-const LONGEST: usize = 128;
+const MAX_TEXT_CHARS: usize = 128;
 
 /// What Twilio sends as `Digits` when the caller hung up while being recorded.
 const HUNG_UP: &str = "hangup";
@@ -76,7 +76,7 @@ pub(super) fn is_over(status: &str) -> bool {
 /// An opaque id; an empty or an endless one is none.
 fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
     let id = form.get(name)?;
-    (1..=LONGEST)
+    (1..=MAX_TEXT_CHARS)
         .contains(&id.chars().count())
         .then(|| Hidden::new(id))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::telephony::rest::{RestTimeouts, loopback_client_with};
+use crate::telephony::http_client::{RestTimeouts, loopback_client_with};
 use crate::telephony::signature::jambonz_sign;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;

@@ -9,13 +9,9 @@
 
 use crate::call::script::{Script, Verb};
 use crate::telephony::Links;
+use crate::telephony::streams::Stream;
 use crate::telephony::twiml::{pieces, sayable};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
-use uuid::Uuid;
 
 /// Whom jambonz calls itself at a stream's address.
 pub const USER: &str = "jambonz";
@@ -25,79 +21,38 @@ const BETWEEN: f64 = 0.1;
 
 /// The longest wait for anything, and the longest talk or recording, in seconds: jambonz's own timers, in milliseconds
 /// of 31 bits, run out at once when they are set for longer than they can count.
-const LONGEST_WAIT: u32 = 600;
-const LONGEST_TALK: u32 = 14_400;
+const MAX_WAIT: u32 = 600;
+const MAX_TALK: u32 = 14_400;
 
 /// More digits nobody types.
-const MOST_DIGITS: u32 = 100;
+const MAX_DIGITS: u32 = 100;
 
 /// Characters said in one piece. Voices take 5,000 bytes, and begin the later the more it is.
-const LONGEST: usize = 1000;
+const MAX_PIECE_CHARS: usize = 1000;
 
 /// What typing one digit may take, in seconds: jambonz counts the time for all digits from the last word on.
 const A_DIGIT: u32 = 2;
 
-/// What is streamed to us: which step of which call, and until when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stream {
-    /// Our id of the call.
-    pub call: Uuid,
-    /// The step that is awaited.
-    pub step: u32,
-    /// The limit, in seconds.
-    pub max_seconds: u32,
-    /// Silence that ends it, in seconds; 0 when none does.
-    pub silence_seconds: u32,
-}
-
-impl Stream {
-    /// The part of its address behind `/hooks/{provider}/listen/`, without the token.
-    fn path(&self) -> String {
-        format!(
-            "{}/{}/{}/{}",
-            self.call, self.step, self.max_seconds, self.silence_seconds
-        )
-    }
-
-    /// What makes its address unguessable. `key` is the call's.
-    pub fn token(&self, key: &str) -> String {
-        self.derived(key, "address")
-    }
-
-    /// What [`USER`] presents there.
-    pub fn password(&self, key: &str) -> String {
-        self.derived(key, "password")
-    }
-
-    fn derived(&self, key: &str, what: &str) -> String {
-        // An HMAC takes a key of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
-            return String::new();
-        };
-        mac.update(format!("listen {what} {}", self.path()).as_bytes());
-        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
-    }
-
-    fn listen(&self, links: &Links) -> Value {
-        let key = links.stream_key.show();
-        let socket = match links.public_url.split_once("://") {
-            Some(("http", rest)) => format!("ws://{rest}"),
-            Some((_, rest)) => format!("wss://{rest}"),
-            None => links.public_url.clone(),
-        };
-        json!({
-            "url": format!(
-                "{socket}/hooks/{}/listen/{}/{}",
-                links.provider,
-                self.path(),
-                self.token(key)
-            ),
-            "wsAuth": {"username": USER, "password": self.password(key)},
-            "sampleRate": 8000,
-            "maxLength": self.max_seconds,
-            "disableBidirectionalAudio": true,
-        })
-    }
+/// The verb that streams a recording.
+fn listen_verb(stream: &Stream, links: &Links) -> Value {
+    let key = links.stream_key.expose();
+    let socket = match links.public_url.split_once("://") {
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some((_, rest)) => format!("wss://{rest}"),
+        None => links.public_url.clone(),
+    };
+    json!({
+        "url": format!(
+            "{socket}/hooks/{}/listen/{}/{}",
+            links.provider,
+            stream.path(),
+            stream.token(key)
+        ),
+        "wsAuth": {"username": USER, "password": stream.password(key)},
+        "sampleRate": 8000,
+        "maxLength": stream.max_seconds,
+        "disableBidirectionalAudio": true,
+    })
 }
 
 /// A script of a running call. Verbs behind one that ends the script are not written.
@@ -125,7 +80,7 @@ pub fn document(script: &Script, links: &Links) -> Value {
             } => {
                 verbs.extend(parts.drain(..).map(Part::verb));
                 let stream = stream(links, *max_seconds, *silence_seconds);
-                let mut listen = stream.listen(links);
+                let mut listen = listen_verb(&stream, links);
                 listen["verb"] = json!("listen");
                 listen["actionHook"] = json!(links.step());
                 listen["mixType"] = json!("mono");
@@ -150,12 +105,12 @@ pub fn document(script: &Script, links: &Links) -> Value {
                     // Not in the target, where the schema takes an address for two things at once.
                     "confirmHook": links.whisper(),
                     "callerId": links.line_number,
-                    "timeout": (*ring_seconds).clamp(1, LONGEST_WAIT),
-                    "timeLimit": (*max_seconds).clamp(1, LONGEST_TALK),
-                    "target": [{"type": "phone", "number": number.show()}],
+                    "timeout": (*ring_seconds).clamp(1, MAX_WAIT),
+                    "timeLimit": (*max_seconds).clamp(1, MAX_TALK),
+                    "target": [{"type": "phone", "number": number.expose()}],
                 });
                 if *record {
-                    dial["listen"] = stream(links, *max_seconds, 0).listen(links);
+                    dial["listen"] = listen_verb(&stream(links, *max_seconds, 0), links);
                     dial["listen"]["mixType"] = json!("mixed");
                 }
                 verbs.extend([dial, again(links)]);
@@ -193,21 +148,21 @@ pub fn whisper(script: &Script, links: &Links) -> Value {
         text: words.join(" "),
         language: language.flatten().map(str::to_owned),
     };
-    Value::Array(vec![gather(Some(part), &keys, links.taken()), hang_up()])
+    Value::Array(vec![gather(Some(part), &keys, links.accepted()), hang_up()])
 }
 
 /// The answer to the key of whoever was rung. Of what may stand in such an answer `tag` is the verb that does nothing;
 /// an empty one would leave the hanging up behind the `gather` in its place.
 pub fn taken(taken: bool) -> Value {
     match taken {
-        true => json!([{"verb": "tag", "data": {"taken": true}}]),
+        true => json!([{"verb": "tag", "data": {"accepted": true}}]),
         false => Value::Array(vec![hang_up()]),
     }
 }
 
 /// A script where there is no call to come back to: the database is down, or the number is no line's. What waits for
 /// an answer is left out, and nothing is recorded: there is nobody to stream it to.
-pub fn blunt_document(script: &Script) -> Value {
+pub fn fallback_document(script: &Script) -> Value {
     let mut verbs = Vec::new();
     let first = script.0.iter().find_map(|verb| match verb {
         Verb::Say { language, .. } => Some(language.as_str()),
@@ -258,7 +213,7 @@ impl Part {
         else {
             return false;
         };
-        let together = text.chars().count() + more.chars().count() < LONGEST;
+        let together = text.chars().count() + more.chars().count() < MAX_PIECE_CHARS;
         if language != in_language || !together {
             return false;
         }
@@ -344,11 +299,11 @@ fn plain(text: &str) -> String {
 
 /// What keys are waited for: the properties of a `gather`.
 fn one_key(seconds: u32) -> Value {
-    json!({"numDigits": 1, "timeout": seconds.clamp(1, LONGEST_WAIT)})
+    json!({"numDigits": 1, "timeout": seconds.clamp(1, MAX_WAIT)})
 }
 
 fn digits(most: u32, seconds: u32) -> Value {
-    let (most, seconds) = (most.clamp(1, MOST_DIGITS), seconds.clamp(1, LONGEST_WAIT));
+    let (most, seconds) = (most.clamp(1, MAX_DIGITS), seconds.clamp(1, MAX_WAIT));
     json!({
         "numDigits": most,
         "minDigits": 1,
@@ -397,8 +352,8 @@ fn stream(links: &Links, max_seconds: u32, silence_seconds: u32) -> Stream {
     Stream {
         call: links.call,
         step: links.step,
-        max_seconds: max_seconds.clamp(1, LONGEST_TALK),
-        silence_seconds: silence_seconds.min(LONGEST_WAIT),
+        max_seconds: max_seconds.clamp(1, MAX_TALK),
+        silence_seconds: silence_seconds.min(MAX_WAIT),
     }
 }
 

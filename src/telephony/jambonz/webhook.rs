@@ -1,13 +1,13 @@
 //! What jambonz's webhooks say: the call's, a step's and the status webhook are one kind of JSON.
 
+use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
-use crate::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::telephony::json::Fields;
 use crate::telephony::{Event, RecordingOutcome, Refused};
 
 /// The longest id and number taken, in characters. jambonz's ids are UUIDs; a number may be a SIP address.
-const LONGEST: usize = 256;
+const MAX_TEXT_CHARS: usize = 256;
 
 /// Reads a webhook of `account`, whose signature was found right. A field that cannot be read is as good as missing; the
 /// `Content-Type` is not looked at. Of a body that is no strict JSON what stands before the broken place is read.
@@ -17,7 +17,7 @@ const LONGEST: usize = 256;
 /// [`Refused::OtherAccount`] when the body does not name this account; a broken one may lack the name.
 pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     let body = Fields::new(body);
-    let text = |name: &str| body.get(name, LONGEST);
+    let text = |name: &str| body.get(name, MAX_TEXT_CHARS);
     let named = text("account_sid");
     let is_own = match &named {
         Some(named) => named == account,
@@ -46,7 +46,7 @@ fn recorded(body: &Fields, digits: Option<&str>) -> Option<RecordingOutcome> {
     if body.has("reason") || body.has("dial_call_status") {
         return None;
     }
-    let seconds = body.get("dial_call_duration", LONGEST);
+    let seconds = body.get("dial_call_duration", MAX_TEXT_CHARS);
     if seconds.is_none() && digits.is_none() {
         return None;
     }

@@ -12,7 +12,7 @@ use super::{Hash, fits_one, hexadecimal, hmac, is_fresh};
 use subtle::Choice;
 
 /// How many `v1` there may be. jambonz sends one.
-const MOST_SIGNATURES: usize = 8;
+const MAX_SIGNATURES: usize = 8;
 
 /// Does one of the header's signatures fit the body, under one of `secrets`, and is it of now? `header` is the value
 /// of `Jambonz-Signature`, `now_unix` is system time in seconds.
@@ -28,7 +28,7 @@ pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) 
     let [timestamp] = times[..] else {
         return false;
     };
-    if signatures.len() > MOST_SIGNATURES || !is_fresh(timestamp, now_unix) {
+    if signatures.len() > MAX_SIGNATURES || !is_fresh(timestamp, now_unix) {
         return false;
     }
     let mut fits = Choice::from(0);

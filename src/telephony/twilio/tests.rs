@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::call::script::Script;
-use crate::telephony::rest::{RestTimeouts, loopback_client_with};
+use crate::telephony::http_client::{RestTimeouts, loopback_client_with};
 use crate::telephony::signature::{twilio_settings_sign, twilio_sign};
 use crate::telephony::{Provider, Refused};
 use axum::http::HeaderMap;
@@ -124,7 +124,7 @@ fn a_signature_is_one_and_right() {
     for secret in ["first", "second"] {
         let request = signed(secret, url, &fields);
         assert_eq!(twilio.authenticate(&request), Ok(()));
-        assert_eq!(twilio.parse(&request).unwrap().call.show(), "CA1");
+        assert_eq!(twilio.parse(&request).unwrap().call.expose(), "CA1");
     }
     assert_eq!(
         twilio.authenticate(&signed("third", url, &fields)),
@@ -206,13 +206,13 @@ fn a_take_being_fetched_is_signed_without_a_body() {
 }
 
 #[test]
-fn a_blunt_answer_comes_back_to_the_hooks_the_operator_knows() {
+fn a_fallback_answer_comes_back_to_the_hooks_the_operator_knows() {
     let twilio = twilio("https://api.twilio.com");
     let record = crate::call::script::Verb::Record {
         max_seconds: 300,
         silence_seconds: 10,
     };
-    let rendered = twilio.render_blunt(&Script(vec![record]), None);
+    let rendered = twilio.render_fallback(&Script(vec![record]), None);
     assert_eq!(rendered.content_type, "text/xml; charset=utf-8");
     assert!(
         rendered.body.contains(

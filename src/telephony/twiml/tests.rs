@@ -22,8 +22,8 @@ fn links() -> Links {
     }
 }
 
-fn blunt() -> BluntLinks {
-    BluntLinks {
+fn fallback() -> FallbackLinks {
+    FallbackLinks {
         recorded: "https://h.example/hooks/tw/fallback".to_owned(),
         recording: "https://h.example/hooks/tw/recording".to_owned(),
     }
@@ -244,7 +244,7 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
     assert_snapshot!(by_lines(&xml), @r##"
     <?xml version="1.0" encoding="UTF-8"?>
     <Response>
-    <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/taken?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
+    <Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/hooks/tw/accepted?call=00000000-0000-0000-0000-000000000000&amp;line=fcg-5&amp;step=2#rc=2&amp;rp=5xx,ct,rt&amp;rt=5000" method="POST">
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
     <Say language="cmn-CN" voice="Polly.Zhiyu-Neural">接听请按1。</Say>
     </Gather>
@@ -280,14 +280,14 @@ fn a_goodbye_hangs_up() {
 }
 
 #[test]
-fn a_blunt_answer_leads_nowhere_twice() {
+fn a_fallback_answer_leads_nowhere_twice() {
     let script = Script(vec![
         say("请留言。", "zh-CN"),
         Verb::Play { take: 1 },
         RECORD,
         say("再见。", "zh-CN"),
     ]);
-    let xml = blunt_document(&TWILIO, &script, &blunt());
+    let xml = fallback_document(&TWILIO, &script, &fallback());
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
 <?xml version="1.0" encoding="UTF-8"?>
@@ -298,10 +298,10 @@ fn a_blunt_answer_leads_nowhere_twice() {
 <Hangup/>
 </Response>
 "##);
-    let xml = blunt_document(
+    let xml = fallback_document(
         &TWILIO,
         &Script(vec![say("Closed.", "en"), GATHER()]),
-        &blunt(),
+        &fallback(),
     );
     conforms(&xml);
     assert_snapshot!(by_lines(&xml), @r##"
@@ -354,7 +354,11 @@ fn it_prints_what_twilios_own_library_prints() {
         max_seconds: 180,
         silence_seconds: 10,
     };
-    let mut ours = without_addresses(&blunt_document(&TWILIO, &Script(vec![record]), &blunt()));
+    let mut ours = without_addresses(&fallback_document(
+        &TWILIO,
+        &Script(vec![record]),
+        &fallback(),
+    ));
     let mut theirs = without_addresses(lines[1]);
     ours[1]
         .1
@@ -478,10 +482,10 @@ fn long_words_are_said_in_pieces() {
     assert!(
         parts
             .iter()
-            .all(|p| p.ends_with('。') && p.chars().count() <= LONGEST_SAY)
+            .all(|p| p.ends_with('。') && p.chars().count() <= MAX_SAY)
     );
     assert_eq!(parts.concat(), sentence);
-    assert_eq!(pieces(&"x".repeat(LONGEST_SAY + 1)).len(), 2);
+    assert_eq!(pieces(&"x".repeat(MAX_SAY + 1)).len(), 2);
     assert!(pieces("  ").is_empty());
 }
 
@@ -523,7 +527,7 @@ proptest! {
         let script = Script(verbs);
         let xml = document(&TWILIO, &script, &links());
         conforms(&xml);
-        conforms(&blunt_document(&TWILIO, &script, &blunt()));
+        conforms(&fallback_document(&TWILIO, &script, &fallback()));
         conforms(&whisper(&TWILIO, &script, &links()));
         prop_assert!(xml.chars().all(|c| !c.is_control()));
         if let Some(Verb::Say { text, .. }) = script.0.first() {

@@ -9,8 +9,8 @@ mod marker;
 pub use marker::{MARKER, MarkerError};
 
 use super::port::{About, Listed, ObjectStore, Put};
-use crate::clock;
-use crate::private::{new_private_file, sync_folder, sync_folder_of};
+use crate::base::clock;
+use crate::base::private::{new_private_file, sync_folder, sync_folder_of};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, FileTimes, TryLockError};

@@ -27,7 +27,7 @@ pub use reading::Reader;
 pub use writing::{Finished, Stored, Writer, padme};
 
 use super::seal::{Identity, OpenError, Recipient};
-use crate::private::{new_private_file, sync_folder_of};
+use crate::base::private::{new_private_file, sync_folder_of};
 use chrono::{DateTime, TimeDelta, Utc};
 use folder::Folder;
 use port::{Listed, ObjectStore};
@@ -42,7 +42,7 @@ use uuid::Uuid;
 const SEALED: &str = ".age";
 /// Bytes of an object among which its header ends. The header for one recipient has a few hundred: age adds a stanza of random
 /// length.
-const LONGEST_HEADER: usize = 4096;
+const MAX_HEADER: usize = 4096;
 /// Bytes of an object that are hashed or copied at once.
 const PIECE: u64 = 1024 * 1024;
 /// Objects that no row names are never deleted before they are as old as this.
@@ -234,13 +234,13 @@ fn object_name(object: Uuid) -> String {
 }
 
 /// The header at the beginning of an age file, with the nonce behind it: all that stands before the first chunk. `None` when
-/// it does not end within [`LONGEST_HEADER`].
+/// it does not end within [`MAX_HEADER`].
 ///
 /// Source: <https://age-encryption.org/v1>: the header ends with a line that begins with `---`; the nonce has 16 bytes.
 fn header(file: &[u8]) -> Option<&[u8]> {
     const LAST_LINE: &[u8] = b"\n--- ";
     const NONCE: usize = 16;
-    let head = &file[..file.len().min(LONGEST_HEADER)];
+    let head = &file[..file.len().min(MAX_HEADER)];
     let last = head
         .windows(LAST_LINE.len())
         .position(|at| at == LAST_LINE)?

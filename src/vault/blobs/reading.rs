@@ -1,7 +1,7 @@
 //! Opening parts of a sealed object.
 
 use super::port::ObjectStore;
-use super::{Digests, LONGEST_HEADER, header, object_name};
+use super::{Digests, MAX_HEADER, header, object_name};
 use crate::vault::seal::{self, Identity, OpenError};
 use age::stream::StreamReader;
 use sha2::{Digest, Sha256};
@@ -109,7 +109,7 @@ struct Ranges {
 impl Ranges {
     fn new(store: Arc<dyn ObjectStore>, name: String) -> io::Result<Self> {
         let size = store.about(&name)?.bytes;
-        let mut header_bytes = store.get(&name, 0..LONGEST_HEADER as u64)?;
+        let mut header_bytes = store.get(&name, 0..MAX_HEADER as u64)?;
         // What has no header is given to age as it is, which says so.
         let end = header(&header_bytes).map_or(0, <[u8]>::len);
         header_bytes.truncate(end);

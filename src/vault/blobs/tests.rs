@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock::{self, random_id};
+use crate::base::clock::{self, random_id};
 use crate::vault::{seal, stock};
 use proptest::prelude::*;
 use std::fs;
@@ -279,7 +279,7 @@ fn stock_age_opens_a_copy_and_the_length_cuts_the_padding() {
     let dest = scene.folder.with_file_name("copy.age");
     scene.blobs.copy_sealed(id, &dest).unwrap();
     let secret = key.to_secret();
-    let plain = stock::age_opens(&dest, secret.show().as_bytes());
+    let plain = stock::age_opens(&dest, secret.expose().as_bytes());
     assert_eq!(plain.len() as u64, padme(200_003));
     assert_eq!(plain[..200_003], audio);
     let times = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();

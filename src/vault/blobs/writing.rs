@@ -1,8 +1,8 @@
 //! Sealing an object while it is written.
 
 use super::port::{ObjectStore, Put};
-use super::{Digests, LONGEST_HEADER, header, object_name};
-use crate::clock;
+use super::{Digests, MAX_HEADER, header, object_name};
+use crate::base::clock;
 use crate::vault::seal::{self, Recipient};
 use age::stream::StreamWriter;
 use chrono::{DateTime, Utc};
@@ -159,7 +159,7 @@ impl Write for Hashed {
         let bytes = &bytes[..written];
         self.sha256.update(bytes);
         self.bytes += written as u64;
-        let missing = LONGEST_HEADER.saturating_sub(self.head.len());
+        let missing = MAX_HEADER.saturating_sub(self.head.len());
         self.head.extend_from_slice(&bytes[..missing.min(written)]);
         Ok(written)
     }

@@ -18,7 +18,7 @@ static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 /// Fewer different characters than this are a pattern on a keyboard, not a password.
 const FEWEST_CHARACTERS: usize = 5;
 /// Longest unit, in characters, that is recognised when it is repeated.
-const LONGEST_UNIT: usize = 24;
+const MAX_UNIT: usize = 24;
 
 /// Fewer characters than this besides rows of keys, or besides words that are known, are no password.
 const FEWEST_BESIDES: usize = 6;
@@ -163,7 +163,7 @@ fn letter_for(c: char) -> char {
 /// The shortest text that gives `text` when it is repeated at least twice; the last time it may be cut short.
 fn unit(text: &str) -> &str {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
-    let longest = LONGEST_UNIT.min(chars.len() / 2);
+    let longest = MAX_UNIT.min(chars.len() / 2);
     (1..=longest)
         .find(|len| (*len..chars.len()).all(|at| chars[at].1 == chars[at - len].1))
         .map_or(text, |len| &text[..chars[len].0])

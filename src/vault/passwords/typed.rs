@@ -1,7 +1,7 @@
 //! Passwords as text: the same one however it was typed, and which are fit to be set.
 
 use super::common::{is_common, is_known, visible};
-use crate::hidden::Hidden;
+use crate::base::hidden::Hidden;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -36,7 +36,7 @@ impl From<&str> for Password {
 
 impl From<Hidden<String>> for Password {
     fn from(text: Hidden<String>) -> Self {
-        Self::typed(text.show())
+        Self::typed(text.expose())
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) use problem::{Problem, not_found, wrong_method};
 
 use super::policy::{Policy, Route};
 use crate::desk::{DeskError, Inspector};
-use crate::login::Use;
+use crate::members::login::Use;
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};

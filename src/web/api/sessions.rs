@@ -4,9 +4,10 @@ use super::answers::{
     Failed, LoggedOut, NotForThisRole, NotJson, TooLarge, TooMany, Unreadable, Wrong, WrongLogin,
 };
 use super::{Answer, App, Body, Caller, Json, Problem, bearer};
-use crate::hidden::Hidden;
-use crate::login::{self, LoggedIn, LoginError, Origin, Role};
+use crate::base::hidden::Hidden;
 use crate::members::canonical;
+use crate::members::login::{self, LoggedIn, LoginError, Origin};
+use crate::report::role::Role;
 use crate::web::ClientAddress;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -71,7 +72,7 @@ pub(super) async fn log_in(
     };
     match login::log_in(&service, &canonical(&given.name), password, from).await {
         Ok(LoggedIn { token, member, .. }) => Ok(axum::Json(Session {
-            token: token.text().show().clone(),
+            token: token.text().expose().clone(),
             name: member.name,
             role: member.role,
         })),

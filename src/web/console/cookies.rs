@@ -1,6 +1,6 @@
 //! The cookies: the session's token, the device, and the language.
 
-use crate::login::Device;
+use crate::members::login::Device;
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::http::{HeaderMap, HeaderValue, header};

@@ -58,7 +58,7 @@ pub(super) async fn report(
     tell(&service, &visit, Some(id), &headers, since).await
 }
 
-/// At most [`EVENT_STREAMS`](crate::desk::per_session::EVENT_STREAMS) a session; 429 beyond, which the page shows as a lost
+/// At most [`EVENT_STREAMS`](crate::service::per_session::EVENT_STREAMS) a session; 429 beyond, which the page shows as a lost
 /// connection and tries again.
 async fn tell(
     service: &Arc<Service>,

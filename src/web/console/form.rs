@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use futures_util::StreamExt;
 
 /// The most pieces of a body beyond its limit that are read: about 32 MiB from a client that sends fast.
-const MOST_REFUSED: usize = 512;
+const MAX_REFUSED: usize = 512;
 
 /// The fields of a posted form.
 pub(super) struct Posted(Vec<(String, String)>);
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
             }
             // What is beyond the limit is read and dropped: a browser that is still sending when the connection is closed
             // shows an error of its own in place of the page.
-            if refused == MOST_REFUSED {
+            if refused == MAX_REFUSED {
                 break;
             }
         }

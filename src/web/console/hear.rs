@@ -4,11 +4,11 @@ use super::calendar::{LineLink, chosen};
 use super::page::{Page, Stop, Visit, render};
 use super::said;
 use super::words::Words;
+use crate::call::acts::{Act, parse_script};
+use crate::call::rehearsal;
 use crate::call::script::{Script, Verb};
 use crate::call::state::Place;
-use crate::rehearsal;
 use crate::service::Service;
-use crate::simulator::acts::{Act, parse_script};
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// The most steps of a call that are played.
-const MOST: usize = 80;
+const MAX_STEPS_PLAYED: usize = 80;
 
 #[derive(Template)]
 #[template(path = "hear.html", config = "src/web/askama.toml")]
@@ -82,7 +82,7 @@ pub(super) async fn show(
         }
     }
     let acts: Vec<Act> = parse_script(&asked.acts).unwrap_or_default();
-    let acts = &acts[..acts.len().min(MOST)];
+    let acts = &acts[..acts.len().min(MAX_STEPS_PLAYED)];
     let heard = rehearsal::play(line, at, acts);
     let local = at.with_timezone(&zone).format("%Y-%m-%dT%H:%M").to_string();
     let address = |line: &str, acts: &str| {

@@ -5,10 +5,10 @@ use super::said;
 use super::words::Words;
 use crate::desk::opened::OpenReport;
 use crate::desk::{DeskError, opened};
-use crate::login::Role;
 use crate::members::confirming::Judged;
 use crate::report::classification::{Classification, Scope};
 use crate::report::entries::{Body, CallerBody, Content};
+use crate::report::role::Role;
 use crate::report::status::{Outcome, Status};
 use crate::service::Service;
 use crate::store::columns::RecordingState;
@@ -418,8 +418,8 @@ mod tests {
                 let entry = Entry {
                     address: Address {
                         line: "fcg-5".into(),
-                        report: crate::clock::random_id(),
-                        entry: crate::clock::random_id(),
+                        report: crate::base::clock::random_id(),
+                        entry: crate::base::clock::random_id(),
                         kind,
                     },
                     at: chrono::DateTime::UNIX_EPOCH,

@@ -1,10 +1,10 @@
 //! Times, statuses and the like, as people say them.
 
 use super::words::Words;
-use crate::call::state::Reached;
 use crate::line::hours::{Phase, Window};
 use crate::report::entries::EntryKind;
 use crate::report::status::{Source, Status};
+use crate::report::takes::Reached;
 use crate::vault::action::Action;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;

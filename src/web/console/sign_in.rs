@@ -4,9 +4,9 @@ use super::cookies;
 use super::form::Posted;
 use super::page::{Page, Visit, render};
 use super::words::words;
-use crate::hidden::Hidden;
-use crate::login::{self, LoggedIn, LoginError, Origin};
+use crate::base::hidden::Hidden;
 use crate::members::canonical;
+use crate::members::login::{self, LoggedIn, LoginError, Origin};
 use crate::service::Service;
 use crate::web::ClientAddress;
 use askama::Template;
@@ -68,7 +68,7 @@ pub(super) async fn sign_in(
                 let cookies = AppendHeaders([
                     (
                         header::SET_COOKIE,
-                        cookies::set_token(&service, token.text().show()),
+                        cookies::set_token(&service, token.text().expose()),
                     ),
                     (header::SET_COOKIE, cookies::set_device(&service, &device)),
                 ]);

@@ -3,11 +3,11 @@
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::words::Words;
+use crate::base::hidden::Hidden;
 use crate::desk::team::{self, Colleague, MadeBy, NewMember};
 use crate::desk::{DeskError, Invalid};
-use crate::hidden::Hidden;
-use crate::login::Role;
 use crate::members::short_id;
+use crate::report::role::Role;
 use crate::service::Service;
 use crate::vault::passwords::Password;
 use askama::Template;

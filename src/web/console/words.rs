@@ -1,6 +1,6 @@
 //! The console's words: typed, one file a language, every key in each.
 
-use crate::wording::wording;
+use crate::base::wording::wording;
 use std::sync::LazyLock;
 
 wording! {

@@ -3,7 +3,7 @@
 
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::telephony::Links;
-use dutyline::telephony::jambonz::verbs::{blunt_document, document, whisper};
+use dutyline::telephony::jambonz::verbs::{fallback_document, document, whisper};
 
 /// The property, for any bytes.
 pub fn check(data: &[u8]) {
@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     let all = [
         document(&script, &links),
         whisper(&script, &links),
-        blunt_document(&script),
+        fallback_document(&script),
     ];
     assert_eq!(all[0], document(&script, &links), "the same each time");
     for document in &all {

@@ -15,10 +15,10 @@ pub fn check(data: &[u8]) {
         body.contains("account_sid") || body.contains('\\'),
         "whose it is"
     );
-    for text in [event.call.show(), event.to.show()] {
+    for text in [event.call.expose(), event.to.expose()] {
         assert!(text.chars().count() <= 256);
     }
-    assert_eq!(event.names_a_call(), !event.call.show().is_empty());
+    assert_eq!(event.names_a_call(), !event.call.expose().is_empty());
     assert!(
         event.keys.is_none() || event.unnamed.is_none(),
         "a key ends a recording, or is pressed"

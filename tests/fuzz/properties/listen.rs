@@ -1,7 +1,7 @@
 //! Any frames on the socket of a recording: nothing breaks, no more is kept than may be, and how they are cut matters
 //! nothing. The first two bytes are the limit and the silence that ends it, the third one how long frames are.
 
-use dutyline::telephony::jambonz::listening::{Listening, RATE, SLACK};
+use dutyline::telephony::streams::listening::{Listening, RATE, SLACK};
 
 /// The property, for any bytes.
 pub fn check(data: &[u8]) {

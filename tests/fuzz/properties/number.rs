@@ -41,7 +41,7 @@ pub fn check(data: &[u8]) {
 
 fn a_caller(written: &str) {
     if let Caller::Number(number) = Caller::parse(written) {
-        let number = number.show();
+        let number = number.expose();
         assert!(!number.is_empty() && number.chars().count() <= 64);
         assert!(!number.contains(char::is_control));
     }

@@ -1,7 +1,7 @@
 //! The signature check against the simulated provider's signer, which shares no code with it. Three lines of input:
 //! the end of the address, a body, another body.
 
-use dutyline::hidden::Hidden;
+use dutyline::base::hidden::Hidden;
 use dutyline::simulator::signer::sign;
 use dutyline::telephony::form::decode_lenient;
 use dutyline::telephony::signature::{SignedBody, twilio_signature_fits};

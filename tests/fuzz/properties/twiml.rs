@@ -4,10 +4,10 @@
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
-use dutyline::telephony::twiml::{BluntLinks, TWILIO, blunt_document, document, whisper};
+use dutyline::telephony::twiml::{FallbackLinks, TWILIO, fallback_document, document, whisper};
 
 /// Words in one `Say` are cut from here on.
-const LONGEST_SAY: usize = 2000;
+const MAX_SAY: usize = 2000;
 
 /// The property, for any bytes.
 pub fn check(data: &[u8]) {
@@ -55,7 +55,7 @@ pub fn check(data: &[u8]) {
         line_number: "+8618877009155".into(),
         language: "zh-CN".into(),
     };
-    let blunt = BluntLinks {
+    let fallback = FallbackLinks {
         recorded: "https://duty.example.org/hooks/twilio/fallback".into(),
         recording: "https://duty.example.org/hooks/twilio/recording".into(),
     };
@@ -67,13 +67,13 @@ pub fn check(data: &[u8]) {
     let ask = |url: String| format!("{url}{}", TWILIO.overrides);
     let written = [
         document(&TWILIO, &script, &links),
-        blunt_document(&TWILIO, &script, &blunt),
+        fallback_document(&TWILIO, &script, &fallback),
         // Whoever is rung hears the same words; what they press goes elsewhere.
         whisper(&TWILIO, &Script([&script.0[..], &[key]].concat()), &links),
     ];
     for (written, action) in written
         .into_iter()
-        .zip([links.step(), links.step(), links.taken()].map(ask))
+        .zip([links.step(), links.step(), links.accepted()].map(ask))
     {
         let mut said = Vec::new();
         for verb in twiml_reader::read(&written).expect("the provider understands it") {
@@ -95,7 +95,7 @@ pub fn check(data: &[u8]) {
             }
         }
         let expected = speakable(&text);
-        if expected.chars().count() <= LONGEST_SAY {
+        if expected.chars().count() <= MAX_SAY {
             let expected: Vec<_> = Some(expected)
                 .filter(|text| !text.is_empty())
                 .into_iter()
@@ -104,7 +104,7 @@ pub fn check(data: &[u8]) {
         } else {
             assert!(
                 said.iter()
-                    .all(|piece| piece.chars().count() <= LONGEST_SAY)
+                    .all(|piece| piece.chars().count() <= MAX_SAY)
             );
             assert_eq!(without_spaces(&said.concat()), without_spaces(&expected));
         }

@@ -3,7 +3,7 @@
 use super::{SECRET, assert_problem, keys};
 use crate::support::team::{SECOND_NUMBER, with_second_line};
 use crate::support::{Api, Database, LEAD, NUMBER, OPEN, TestLine, each_database};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! Replies: who approves one, and when a caller hears it.
 
 use super::*;
-use dutyline::login::Role;
 use dutyline::report::entries::Body;
+use dutyline::report::role::Role;
 use dutyline::store::members;
 use dutyline::store::reports::{self, EntryRow};
 use dutyline::vault::action::Action;

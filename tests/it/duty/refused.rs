@@ -22,7 +22,7 @@ fn addresses(line: &TestLine) -> [String; 2] {
     let document = documents.find(|answer| answer.body.contains("<Dial "));
     let whisper = address_in(&document.expect("it rings").body, "/whisper?");
     let whisper = path_of(&whisper).to_owned();
-    let taken = whisper.replace("/whisper?", "/taken?");
+    let taken = whisper.replace("/whisper?", "/accepted?");
     [whisper, taken]
 }
 
@@ -42,14 +42,14 @@ on_both! {
         answers(line, FIRST, "1");
         let mut caller = Caller::dial(line).await;
         caller.press("2").await;
-        let taken = &sent_to(line, "/taken?")[0];
+        let taken = &sent_to(line, "/accepted?")[0];
         for _ in 0..2 {
             let again = line.exchange.deliver(taken).await.unwrap();
             assert_eq!(again.body, PUT_TOGETHER);
         }
         let report = line.lead().await.only_report().await;
         assert_eq!(entries(&report, "talk").len(), 1, "{report}");
-        assert_eq!(line.counter("calls_taken").await, 1);
+        assert_eq!(line.counter("calls_accepted").await, 1);
         caller.hang_up().await;
         // There is nobody to be put together with any more.
         assert_eq!(line.exchange.deliver(taken).await.unwrap().body, HANGS_UP);
@@ -67,7 +67,7 @@ on_both! {
         assert!(all.iter().all(|answer| answer.text() == PUT_TOGETHER));
         let report = line.lead().await.only_report().await;
         assert_eq!(entries(&report, "talk").len(), 1, "{report}");
-        assert_eq!(line.counter("calls_taken").await, 1);
+        assert_eq!(line.counter("calls_accepted").await, 1);
         caller.hang_up().await;
     }
 
@@ -92,7 +92,7 @@ on_both! {
         let [_, first] = addresses(line);
         caller.keep_silent().await;
         assert_eq!(line.hook(&first, &leg(&[("Digits", "1")])).await.text(), HANGS_UP);
-        assert_eq!(line.counter("calls_taken").await, 0);
+        assert_eq!(line.counter("calls_accepted").await, 0);
         caller.keep_silent().await;
         leaves_a_report(line, &mut caller).await;
     }
@@ -107,7 +107,7 @@ on_both! {
         let over = leg(&[("Digits", "1"), ("CallStatus", "completed")]);
         assert_eq!(line.hook(&taken, &over).await.text(), HANGS_UP, "whoever pressed it is gone");
         for path in [
-            "/hooks/twilio/taken".to_owned(),
+            "/hooks/twilio/accepted".to_owned(),
             "/hooks/twilio/whisper?call=nonsense".to_owned(),
             taken.replace("step=", "step=9"),
             taken.replace("call=", "call=x"),
@@ -145,7 +145,7 @@ on_both! {
             let answer = line.signed_hook(&foreign, &key, &theirs).await;
             assert_eq!((answer.status, answer.text()), (StatusCode::OK, HANGS_UP));
         }
-        assert_eq!(line.counter("calls_taken").await, 0);
+        assert_eq!(line.counter("calls_accepted").await, 0);
         assert!(matches!(caller.view.waiting, WaitingFor::Ringing { .. }));
         caller.keep_silent().await;
         caller.keep_silent().await;

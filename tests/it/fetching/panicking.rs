@@ -61,12 +61,12 @@ impl Provider for Panicking {
         self.0.render_whisper(script, links)
     }
 
-    fn render_taken(&self, taken: bool) -> Rendered {
-        self.0.render_taken(taken)
+    fn render_accepted(&self, taken: bool) -> Rendered {
+        self.0.render_accepted(taken)
     }
 
-    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
-        self.0.render_blunt(script, line)
+    fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        self.0.render_fallback(script, line)
     }
 
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {

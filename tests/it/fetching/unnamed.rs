@@ -11,7 +11,7 @@ on_both_scenes! {
         scene.line.idle().await;
         let folder = scene.line.recordings();
         let [committed] = names(&folder).try_into().unwrap();
-        let stray = format!("{}.age", dutyline::clock::random_id());
+        let stray = format!("{}.age", dutyline::base::clock::random_id());
         std::fs::copy(folder.join(&committed), folder.join(&stray)).unwrap();
 
         let service = scene.line.service();

@@ -6,7 +6,7 @@ use crate::support::feature_server::{FeatureServer, SpeechEnds};
 use crate::support::{Database, OPEN, speech};
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::telephony::Links;
-use dutyline::telephony::jambonz::verbs::{blunt_document, document, taken, whisper};
+use dutyline::telephony::jambonz::verbs::{document, fallback_document, taken, whisper};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -138,7 +138,7 @@ fn jambonz_packages_find_any_script_right() {
         let script = scripts.new_tree(&mut runner).unwrap().current();
         documents.push(document(&script, &links));
         documents.push(whisper(&script, &links));
-        documents.push(blunt_document(&script));
+        documents.push(fallback_document(&script));
     }
     assert_right(&documents);
 }

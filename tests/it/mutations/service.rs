@@ -6,7 +6,7 @@ use super::requests::{ACCOUNT, Scheme, Signed};
 use crate::support::dice::Dice;
 use crate::support::{Database, OPEN, TestLine, client};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use dutyline::clock::Clock;
+use dutyline::base::clock::Clock;
 use futures_util::stream::{self, StreamExt};
 use reqwest::{StatusCode, Url};
 

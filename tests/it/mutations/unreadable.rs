@@ -3,7 +3,7 @@
 use super::requests::{ACCOUNT, Scheme};
 use super::service::{PUBLIC, all_providers, provider, sendable};
 use crate::support::{Database, OPEN, TestLine, client};
-use dutyline::clock::Clock;
+use dutyline::base::clock::Clock;
 
 /// The schemes whose bodies are forms.
 const FORMS: [Scheme; 5] = [

@@ -180,7 +180,9 @@ impl Accent {
             ),
             Self::Somleng => put("x-twilio-signature", somleng_sign(THEIR_TOKEN, url, form)),
             Self::Telnyx => {
-                let now = dutyline::clock::Clock::system().system_now().timestamp();
+                let now = dutyline::base::clock::Clock::system()
+                    .system_now()
+                    .timestamp();
                 let key = SigningKey::from_bytes(&TELNYX_KEY);
                 let signature = key.sign(format!("{now}|{body}").as_bytes());
                 put("telnyx-timestamp", now.to_string());

@@ -72,13 +72,13 @@ impl Provider for Altered {
         self.provider.render_whisper(script, links)
     }
 
-    fn render_taken(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, taken: bool) -> Rendered {
         assert!(!self.panics, "as the test wants it");
-        self.provider.render_taken(taken)
+        self.provider.render_accepted(taken)
     }
 
-    fn render_blunt(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
-        self.provider.render_blunt(script, line)
+    fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {
+        self.provider.render_fallback(script, line)
     }
 
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {

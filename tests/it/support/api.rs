@@ -164,5 +164,5 @@ impl Api {
 
 /// A client for this machine.
 pub fn client() -> reqwest::Client {
-    dutyline::telephony::rest::loopback_client().expect("a client")
+    dutyline::telephony::http_client::loopback_client().expect("a client")
 }

@@ -2,7 +2,7 @@
 
 use super::{TestLine, client};
 use bytes::Bytes;
-use dutyline::clock::instant;
+use dutyline::base::clock::instant;
 use dutyline::vault::session::Token;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};

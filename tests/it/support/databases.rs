@@ -50,7 +50,7 @@ impl Database {
 
     /// A fresh database on the test server.
     pub async fn postgres() -> Self {
-        let name = format!("dutyline_{}", dutyline::clock::random_id().simple());
+        let name = format!("dutyline_{}", dutyline::base::clock::random_id().simple());
         let mut admin = admin().await;
         let create = format!("CREATE DATABASE {name}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create))

@@ -1,7 +1,7 @@
 //! Webhooks made by hand: signed rightly, wrongly, or not at all.
 
 use super::{ACCOUNT, Answer, NUMBER, TOKEN, TestLine, api};
-use dutyline::hidden::Hidden;
+use dutyline::base::hidden::Hidden;
 use dutyline::simulator::signer;
 use dutyline::telephony::StepRef;
 use reqwest::Method;

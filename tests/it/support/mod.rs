@@ -33,13 +33,13 @@ pub use databases::{DEADLINE, Database, pause, until_one_waits, until_wait};
 pub use own_postgres::OwnPostgres;
 
 use accents::{Accent, Interpreter};
+use dutyline::app::setup;
 use dutyline::app::{self, Bound, Running};
-use dutyline::clock::{Clock, random_id};
+use dutyline::base::clock::{Clock, random_id};
 use dutyline::config::Config;
-use dutyline::login::Role;
 use dutyline::members::{self, MemberName, NewLineKey, SealedKeys, Source};
+use dutyline::report::role::Role;
 use dutyline::service::{Patience, Service};
-use dutyline::setup;
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::columns::StoredKind;
@@ -245,7 +245,7 @@ impl TestLine {
             .expect("the service");
         let prepared = Arc::get_mut(&mut service).expect("nobody else has it");
         // Pages are told what changes, or stay as they are.
-        prepared.live.look_anyway = Duration::from_secs(3600);
+        prepared.live.poll_interval = Duration::from_secs(3600);
         prepare(prepared);
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
             .await

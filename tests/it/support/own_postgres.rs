@@ -47,7 +47,7 @@ impl OwnPostgres {
         let settings: String = settings.iter().map(|one| format!(" -c {one}")).collect();
         for _ in 0..20 {
             // Below the ports the system hands out by itself.
-            server.port = 10_000 + u16::from_be_bytes(dutyline::clock::random()) % 20_000;
+            server.port = 10_000 + u16::from_be_bytes(dutyline::base::clock::random()) % 20_000;
             let options = format!(
                 "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c shared_buffers=16MB -c max_connections=50{settings}",
                 server.port

@@ -1,7 +1,7 @@
 //! The jobs as the database has them, and time made to pass for them: tests do not wait for it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dutyline::clock::Clock;
+use dutyline::base::clock::Clock;
 use dutyline::store::Db;
 
 /// A job.

@@ -1,7 +1,7 @@
 //! More than one line, and more than one member.
 
 use super::{Api, TestLine};
-use dutyline::login::Role;
+use dutyline::report::role::Role;
 
 /// The number of the second line.
 pub const SECOND_NUMBER: &str = "13977100002";

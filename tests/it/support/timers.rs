@@ -1,6 +1,6 @@
 //! Timers that run out when the test drops them, so that no test waits for the length of a timer.
 
-use dutyline::clock::Timers;
+use dutyline::base::clock::Timers;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

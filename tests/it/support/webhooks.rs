@@ -99,7 +99,7 @@ pub struct Story {
 impl Story {
     /// A call nobody has heard of.
     pub fn new() -> Self {
-        let sid = |kind: &str| format!("{kind}{}", dutyline::clock::random_id().simple());
+        let sid = |kind: &str| format!("{kind}{}", dutyline::base::clock::random_id().simple());
         Self {
             call: sid("CA"),
             recording: sid("RE"),

@@ -3,12 +3,12 @@
 use super::LINE;
 use crate::support::sql::run;
 use crate::support::{Answer, Api, NUMBER, TestLine, wav};
+use dutyline::register::trail::{self, Proof};
 use dutyline::store::audit::{self, LinkRow};
 use dutyline::store::blobs::{self, Blob};
 use dutyline::store::recordings::{self, RecordingRow};
 use dutyline::store::reports::{self, EntryRow};
 use dutyline::store::{Db, members};
-use dutyline::trail::{self, Proof};
 use dutyline::vault::seal::Recipient;
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -41,7 +41,7 @@ impl Performance {
         };
         let ring_seconds = *ring_seconds;
         let leg = json!({
-            "endpoint": endpoint.show(),
+            "endpoint": endpoint.expose(),
             "app": super::super::APPLICATION,
             "appArgs": format!("{},{}", super::super::RUNG, self.channel),
             "channelId": self.leg(),
@@ -84,7 +84,7 @@ impl Performance {
                 let stop = self.stop_playing("whisper");
                 self.stage = Stage::Talk(Talk::Pressed);
                 self.timer += 1;
-                vec![stop, Command::Ask(Question::Taken(key))]
+                vec![stop, Command::Ask(Question::Accepted(key))]
             }
             (Talk::Whispering(seconds), Happening::PlayedOut(id)) if id == self.id("whisper") => {
                 let seconds = *seconds;

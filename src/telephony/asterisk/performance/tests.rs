@@ -68,7 +68,7 @@ fn question(commands: &[Command]) -> Option<&Question> {
 
 fn typed(commands: &[Command]) -> Option<&str> {
     match question(commands)? {
-        Question::Keys(keys) => Some(keys.show()),
+        Question::Keys(keys) => Some(keys.expose()),
         _ => None,
     }
 }
@@ -259,7 +259,7 @@ fn picked_up(record: bool) -> Performance {
 fn the_two_speak_once_the_key_is_pressed() {
     let mut call = picked_up(true);
     let commands = call.happened(Happening::LegKey('1'.into()));
-    assert_eq!(question(&commands), Some(&Question::Taken('1'.into())));
+    assert_eq!(question(&commands), Some(&Question::Accepted('1'.into())));
     let commands = call.answered(program(0, Then::Bridge));
     let bridge = format!("bridges/{CALL}-3-bridge");
     assert_eq!(

@@ -1,8 +1,8 @@
 //! One call of a connection: performs, waits, asks the conversation.
 
 use super::{Waiter, Wire, lock, nameless};
-use crate::clock;
-use crate::hidden::Hidden;
+use crate::base::clock;
+use crate::base::hidden::Hidden;
 use crate::line::number::Caller;
 use crate::telephony::asterisk::message::{Channel, Request};
 use crate::telephony::asterisk::performance::{
@@ -150,10 +150,10 @@ impl Call {
                 event.call = self.performance.leg().into();
                 self.at.clone().map(Hook::Whisper)
             }
-            Question::Taken(key) => {
+            Question::Accepted(key) => {
                 event.call = self.performance.leg().into();
-                event.keys = Some(key.show().to_string().into());
-                self.at.clone().map(Hook::Taken)
+                event.keys = Some(key.expose().to_string().into());
+                self.at.clone().map(Hook::Accepted)
             }
             Question::Ended { recording } => {
                 event.ended = true;
@@ -176,7 +176,7 @@ impl Call {
         let Some(program) = answered else {
             return vec![hang_up(&self.channel)];
         };
-        if !matches!(hook, Hook::Whisper(_) | Hook::Taken(_)) {
+        if !matches!(hook, Hook::Whisper(_) | Hook::Accepted(_)) {
             self.at.clone_from(&program.at);
         }
         self.performance.answered(program)
@@ -204,7 +204,7 @@ impl Call {
     fn event(&self) -> Event {
         let mut event = nameless(&self.channel);
         event.to = self.to.clone();
-        event.from = Caller::parse(self.from.show());
+        event.from = Caller::parse(self.from.expose());
         event
     }
 
@@ -214,7 +214,7 @@ impl Call {
         if event.recording.is_some() && !is_written {
             self.wire.not_noted.notify_one();
         }
-        let (Conducted::Script(rendered) | Conducted::Blunt(rendered)) = conducted else {
+        let (Conducted::Script(rendered) | Conducted::Fallback(rendered)) = conducted else {
             return None;
         };
         serde_json::from_str(&rendered.body)

@@ -16,13 +16,13 @@ use tracing::{debug, warn};
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest pause before recordings that could not be noted are looked at again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the recordings on the disk are looked at while a connection lasts.
-const LOOK: Duration = Duration::from_secs(600);
+const SCAN_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Takes up what there is. Whatever fails is tried again: only the end of the connection ends it.
-pub(super) async fn take_up(wire: Arc<Wire>) {
+pub(super) async fn resume_calls(wire: Arc<Wire>) {
     let (running, channels) = loop {
         if let (Ok(running), Some(channels)) =
             (wire.conductor.running().await, channels(&wire).await)
@@ -34,7 +34,7 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
     };
     let known: HashMap<&str, &Running> = running
         .iter()
-        .map(|call| (call.id.show().as_str(), call))
+        .map(|call| (call.id.expose().as_str(), call))
         .collect();
     let mut calls = Vec::new();
     for channel in channels.iter().filter(|channel| is_caller(channel)) {
@@ -50,9 +50,9 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
             wire.hang_up(&channel.id);
         }
     }
-    let here = |call: &Running| channels.iter().any(|own| own.id == *call.id.show());
+    let here = |call: &Running| channels.iter().any(|own| own.id == *call.id.expose());
     for call in running.iter().filter(|call| !here(call)) {
-        let mut event = nameless(call.id.show());
+        let mut event = nameless(call.id.expose());
         event.ended = true;
         wire.conductor.conduct(&Hook::Status, &event).await;
     }
@@ -63,7 +63,7 @@ pub(super) async fn take_up(wire: Arc<Wire>) {
 /// The channels there are.
 async fn channels(wire: &Wire) -> Option<Vec<Channel>> {
     let answer = wire.read("channels").await?;
-    let list = answer.body.show().as_array()?;
+    let list = answer.body.expose().as_array()?;
     (answer.status == 200).then(|| list.iter().filter_map(message::channel).collect())
 }
 
@@ -71,7 +71,7 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     let Ok(program) = serde_json::from_str::<Program>(&call.answer.body) else {
         return Beginning::New;
     };
-    let channel = call.id.show().as_str();
+    let channel = call.id.expose().as_str();
     let mut standing = Standing::None;
     if let Then::Record { .. } = program.then {
         let name = RecordingName::new(program.at.as_ref(), channel, "").to_string();
@@ -91,7 +91,7 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
         let answer = wire.read(&format!("bridges/{bridge}")).await;
         let in_it = |id: &str| {
             let answer = answer.as_ref().filter(|answer| answer.status == 200);
-            let members = answer.and_then(|answer| answer.body.show()["channels"].as_array());
+            let members = answer.and_then(|answer| answer.body.expose()["channels"].as_array());
             members.is_some_and(|members| members.iter().any(|member| member == id))
         };
         if in_it(channel) && in_it(&leg) {
@@ -102,7 +102,7 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     Beginning::Resumed(Box::new(program), standing)
 }
 
-/// Notes the recordings on Asterisk's disk: when the connection begins, every [`LOOK`], and [`AGAIN`] after a recording
+/// Notes the recordings on Asterisk's disk: when the connection begins, every [`SCAN_INTERVAL`], and [`AGAIN`] after a recording
 /// could not be noted.
 async fn look_after_recordings(wire: &Arc<Wire>) {
     let mut pause = AGAIN;
@@ -114,12 +114,12 @@ async fn look_after_recordings(wire: &Arc<Wire>) {
                 "recordings on Asterisk's disk could not be noted; trying again"
             );
             wire.conductor.pause(pause).await;
-            pause = (2 * pause).min(LONGEST_PAUSE);
+            pause = (2 * pause).min(MAX_PAUSE);
             continue;
         }
         pause = AGAIN;
         tokio::select! {
-            () = wire.conductor.sleep(LOOK) => {}
+            () = wire.conductor.sleep(SCAN_INTERVAL) => {}
             () = wire.not_noted.notified() => wire.conductor.pause(AGAIN).await,
         }
     }

@@ -1,9 +1,9 @@
 //! The REST API against a stand-in for it, written from Twilio's documentation and its OpenAPI description.
 
+use crate::audio::wav::{LARGEST, Wav, WavCheck};
 use crate::line::number::Caller;
 use crate::telephony::carrier::Carrier;
 use crate::telephony::twilio::tests::{impatient, twilio};
-use crate::telephony::wav::{LARGEST, Wav, WavCheck};
 use crate::telephony::{Provider, ProviderError};
 use axum::Router;
 use axum::body::Body;
@@ -484,11 +484,11 @@ async fn calls_and_recordings_are_listed_page_by_page() {
     let calls = listing
         .calls
         .iter()
-        .map(|call| (call.id.show().as_str(), call.ended));
+        .map(|call| (call.id.expose().as_str(), call.ended));
     assert_eq!(calls.collect::<Vec<_>>(), [("CA1", true), ("CA2", false)]);
     let recordings = listing.recordings.iter().map(|recording| {
-        let call = recording.call.as_ref().map(|call| call.show().as_str());
-        (recording.id.show().as_str(), call)
+        let call = recording.call.as_ref().map(|call| call.expose().as_str());
+        (recording.id.expose().as_str(), call)
     });
     assert_eq!(
         recordings.collect::<Vec<_>>(),
@@ -550,18 +550,18 @@ async fn the_origin_of_a_recording_is_asked_for() {
     let twilio = twilio(&stand_in.url);
     let origin = twilio.origin("RE1", None).await.unwrap();
     assert_eq!(
-        origin.call.show(),
+        origin.call.expose(),
         "CA1",
         "the caller's, not the other telephone's"
     );
-    assert_eq!(origin.to.show(), "+8618877009155");
+    assert_eq!(origin.to.expose(), "+8618877009155");
     assert_eq!(
         origin.from,
         Caller::Number("+8613800138000".to_owned().into())
     );
     // Where the call is known only that is asked about.
     let origin = twilio.origin("RE1", Some("CA1")).await.unwrap();
-    assert_eq!(origin.call.show(), "CA1");
+    assert_eq!(origin.call.expose(), "CA1");
     assert!(
         twilio.origin("RE1", None).await.is_err(),
         "it names no call"

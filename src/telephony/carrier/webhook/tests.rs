@@ -21,12 +21,12 @@ fn says(more: &str) -> Result<Event, Refused> {
 }
 
 fn keys(event: &Event) -> Option<&str> {
-    event.keys.as_ref().map(|keys| keys.show().as_str())
+    event.keys.as_ref().map(|keys| keys.expose().as_str())
 }
 
 fn outcome_of(event: &Event) -> Option<(&str, RecordingOutcome)> {
     let fact = event.recording.as_ref()?;
-    Some((fact.id.show(), fact.outcome))
+    Some((fact.id.expose(), fact.outcome))
 }
 
 const fn completed(seconds: Option<u32>, end: Option<RecordingEnd>) -> RecordingOutcome {
@@ -39,8 +39,8 @@ fn a_call_comes_in() {
         "From=%2B8613800138000&To=%2B8618877009155&CallStatus=ringing&Direction=inbound&Whatever=1",
     )
     .unwrap();
-    assert_eq!(event.call.show(), "CA1");
-    assert_eq!(event.to.show(), "+8618877009155");
+    assert_eq!(event.call.expose(), "CA1");
+    assert_eq!(event.to.expose(), "+8618877009155");
     assert_eq!(
         event.from,
         Caller::Number("+8613800138000".to_owned().into())
@@ -55,7 +55,7 @@ fn a_call_comes_in() {
 fn old_names_stand_in_for_new_ones() {
     let event = says("Caller=%2B1&Called=%2B2&From=&To=").unwrap();
     assert_eq!(event.from, Caller::Number("+1".to_owned().into()));
-    assert_eq!(event.to.show(), "+2");
+    assert_eq!(event.to.expose(), "+2");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_field_that_cannot_be_read_is_as_good_as_missing() {
         let body = format!("AccountSid=AC1&{call}&To=%2B1&Note=100%&Other=%FF");
         let event = event(&raw(FORM, body.as_bytes()), "AC1").unwrap();
         assert!(!event.names_a_call(), "{call}");
-        assert_eq!(event.to.show(), "+1");
+        assert_eq!(event.to.expose(), "+1");
     }
     assert_eq!(keys(&says("Digits=1&Digits=2").unwrap()), None);
     assert_eq!(keys(&says("Digits=%FF").unwrap()), None);
@@ -229,7 +229,7 @@ fn a_field_that_cannot_be_read_is_as_good_as_missing() {
     assert_eq!(from, Caller::Number(kept.into()));
     // What the body is called does not matter: it was signed as it is.
     let event = event(&raw("text/plain", b"AccountSid=AC1&CallSid=CA1"), "AC1").unwrap();
-    assert_eq!(event.call.show(), "CA1");
+    assert_eq!(event.call.expose(), "CA1");
 }
 
 #[test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::call::script::Spoken;
 use insta::assert_snapshot;
 use proptest::prelude::*;
+use uuid::Uuid;
 
 pub(super) fn links() -> Links {
     Links {
@@ -119,10 +120,10 @@ fn the_roster_is_asked_before_it_is_let_through() {
         gather_(),
     ]);
     assert_snapshot!(lines(&whisper(&script, &links())), @r##"
-    {"actionHook":"https://h.example/hooks/jb/taken?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。接听请按1。"},"timeout":6,"verb":"gather"}
+    {"actionHook":"https://h.example/hooks/jb/accepted?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。接听请按1。"},"timeout":6,"verb":"gather"}
     {"verb":"hangup"}
     "##);
-    assert_snapshot!(taken(true), @r##"[{"data":{"taken":true},"verb":"tag"}]"##);
+    assert_snapshot!(taken(true), @r##"[{"data":{"accepted":true},"verb":"tag"}]"##);
     assert_snapshot!(taken(false), @r##"[{"verb":"hangup"}]"##);
 }
 
@@ -132,7 +133,7 @@ fn the_end_is_to_hang_up() {
     {"synthesizer":{"language":"en","vendor":"default"},"text":"Goodbye.","verb":"say"}
     {"verb":"hangup"}
     "##);
-    assert_snapshot!(lines(&blunt_document(&Script(vec![
+    assert_snapshot!(lines(&fallback_document(&Script(vec![
         say("您好。", "zh-CN"),
         say("This number is not in service.", "en"),
         gather_(),
@@ -194,7 +195,7 @@ proptest! {
     #[test]
     fn any_script_gives_verbs(script in any_script()) {
         let links = links();
-        for document in [document(&script, &links), whisper(&script, &links), blunt_document(&script)] {
+        for document in [document(&script, &links), whisper(&script, &links), fallback_document(&script)] {
             for verb in document.as_array().unwrap() {
                 let name = verb["verb"].as_str().unwrap();
                 prop_assert!(["say", "play", "gather", "listen", "dial", "redirect", "hangup"].contains(&name));

@@ -27,8 +27,8 @@ fn a_call_that_comes_in() {
         json!({"call_status": "trying", "sip": {"headers": {}}}),
     ))
     .unwrap();
-    assert_eq!(event.call.show(), "1b3e4b2c-0000-4000-8000-000000000001");
-    assert_eq!(event.to.show(), "18877009155");
+    assert_eq!(event.call.expose(), "1b3e4b2c-0000-4000-8000-000000000001");
+    assert_eq!(event.to.expose(), "18877009155");
     assert_eq!(event.from, Caller::parse("+8613800138000"));
     assert!(event.keys.is_none() && event.recording.is_none() && !event.ended);
 }
@@ -50,7 +50,7 @@ fn numbers_come_as_addresses_too_and_may_be_withheld() {
         assert_eq!(from(withheld.clone()), Caller::Withheld, "{withheld}");
     }
     let event = told(&base(json!({"to": 18877009155_u64}))).unwrap();
-    assert_eq!(event.to.show(), "18877009155");
+    assert_eq!(event.to.expose(), "18877009155");
 }
 
 #[test]
@@ -139,11 +139,11 @@ fn what_is_signed_and_no_strict_json_is_read_as_far_as_it_can_be() {
     ] {
         let event = read(format!("{until}{tail}").as_bytes(), ACCOUNT).unwrap();
         assert_eq!(
-            event.call.show(),
+            event.call.expose(),
             "1b3e4b2c-0000-4000-8000-000000000001",
             "{tail}"
         );
-        assert_eq!(event.to.show(), "18877009155", "{tail}");
+        assert_eq!(event.to.expose(), "18877009155", "{tail}");
     }
     // Nothing of it can be read: an event that says nothing.
     for body in ["{", "", "NaN", "{'call_sid': 'c'}", "call_sid=c"] {
@@ -163,7 +163,7 @@ fn a_field_that_cannot_be_read_is_as_good_as_missing() {
     ] {
         let event = told(&base(json!({"call_sid": call}))).unwrap();
         assert!(!event.names_a_call(), "{call}");
-        assert_eq!(event.to.show(), "18877009155");
+        assert_eq!(event.to.expose(), "18877009155");
     }
     let event = told(&base(
         json!({"digits": {"a": 1}, "from": true, "call_status": 1}),

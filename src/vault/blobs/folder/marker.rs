@@ -4,7 +4,7 @@
 //! hidden by the next mount, and would be deleted at the provider.
 
 use super::Folder;
-use crate::private::{make_folder, new_private_file, sync_folder_of};
+use crate::base::private::{make_folder, new_private_file, sync_folder_of};
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;

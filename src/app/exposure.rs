@@ -1,0 +1,154 @@
+//! What others could get at: files that other users of the machine may read, addresses the world may reach, a database
+//! connection that can be listened to.
+
+use crate::config::{Config, DatabaseAddress};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A sentence for each thing that is exposed. The same in `check` and in the log.
+pub fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(file) = config.file.as_deref().filter(|_| config.holds_secret()) {
+        warnings.extend(readable(file, "configuration, which has a secret in it"));
+    }
+    for provider in &config.providers {
+        for file in provider
+            .settings
+            .secrets()
+            .iter()
+            .flat_map(|one| one.files())
+        {
+            warnings.extend(readable(file, &format!("provider {}", provider.name)));
+        }
+    }
+    match &config.database {
+        DatabaseAddress::Sqlite(file) => {
+            for end in ["", "-wal", "-shm"] {
+                let mut file = file.clone().into_os_string();
+                file.push(end);
+                warnings.extend(readable(&PathBuf::from(file), "database"));
+            }
+            warnings.extend(writable(file.parent(), "database"));
+        }
+        DatabaseAddress::Postgres(address) => warnings.extend(unverified(address.expose())),
+    }
+    warnings.extend(writable(config.secret_file.parent(), "service secret"));
+    warnings.extend(writable(Some(&config.recordings), "recordings"));
+    if is_public(config.ops_listen.ip()) {
+        warnings.push(format!(
+            "ops_listen {} is reachable from outside: health and metrics need no login; listen at 127.0.0.1 or a private address",
+            config.ops_listen
+        ));
+    }
+    warnings
+}
+
+/// A file that its group or other users can read.
+fn readable(file: &Path, what: &str) -> Option<String> {
+    let mode = mode(file).filter(|_| file.is_file())? & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        format!(
+            "{what}: other users of this machine can get at {} (mode {mode:o}); run `chmod 600 {}`",
+            file.display(),
+            file.display()
+        )
+    })
+}
+
+/// A folder in which its group or other users can replace files.
+fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mode = mode(folder)? & 0o777;
+    (mode & 0o022 != 0).then(|| {
+        format!(
+            "{what}: other users of this machine can replace files in {} (mode {mode:o}); run `chmod go-w {}`",
+            folder.display(),
+            folder.display()
+        )
+    })
+}
+
+/// Permission bits; none where there is no such file, or the system has none.
+fn mode(path: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        Some(std::fs::metadata(path).ok()?.permissions().mode())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// A Postgres server on another machine whose certificate is not checked.
+fn unverified(address: &str) -> Option<String> {
+    let options = PgConnectOptions::from_str(address).ok()?;
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
+    (!is_here && !is_verified).then(|| {
+        format!(
+            "database: the connection to {host} is not proof against somebody in between; add ?sslmode=verify-full to its address"
+        )
+    })
+}
+
+/// True for an address outside this machine and its private networks, and for "all addresses".
+fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local()),
+        IpAddr::V6(ip) => !(ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_elsewhere_needs_a_verified_certificate() {
+        for (address, exposed) in [
+            ("postgres://u@127.0.0.1/d", false),
+            ("postgres://u@localhost:5433/d?sslmode=disable", false),
+            ("postgres://u@[::1]/d", false),
+            ("postgres:///d?host=/run/postgresql", false),
+            ("postgres://u@db.example.org/d", true),
+            ("postgres://u:secret@10.0.0.7/d?sslmode=require", true),
+            ("postgres://u@db.example.org/d?sslmode=verify-ca", true),
+            ("postgres://u@db.example.org/d?sslmode=verify-full", false),
+        ] {
+            let warning = unverified(address);
+            assert_eq!(warning.is_some(), exposed, "{address}: {warning:?}");
+            assert!(!warning.unwrap_or_default().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn an_address_that_others_reach_is_public() {
+        for (ip, public) in [
+            ("127.0.0.1", false),
+            ("10.1.2.3", false),
+            ("192.168.0.4", false),
+            ("::1", false),
+            ("fd00::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("0.0.0.0", true),
+            ("::", true),
+            ("203.0.113.9", true),
+            ("2001:db8::1", true),
+        ] {
+            assert_eq!(is_public(ip.parse().unwrap()), public, "{ip}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Builds the service from the configuration, binds, runs, stops gracefully.
+
+pub(crate) mod exposure;
+pub mod installation;
+mod providers;
+pub mod server;
+pub mod setup;
+
+pub use providers::make_provider;
+
+use crate::base::clock::{Clock, RealTimers, Timers};
+use crate::config::{Config, ConfigError, ConfigErrors, LineConfig, Lines};
+use crate::service::attempts::Logins;
+use crate::service::fetches::Fetches;
+use crate::service::guesses::Guesses;
+use crate::service::health::Health;
+use crate::service::held::HeldLines;
+use crate::service::line_keys::LineKeys;
+use crate::service::metrics::Metrics;
+use crate::service::presence::Live;
+use crate::service::refusals::Refusals;
+use crate::service::slots::Slots;
+use crate::service::webhooks::Batches;
+use crate::service::{Patience, Service, Slowest};
+use crate::sounds::Sounds;
+use crate::store::{Databases, Db, StoreError, members};
+use crate::telephony::{Provider, Voice};
+use crate::vault::blobs::Blobs;
+use crate::vault::receipts::ReceiptDeriver;
+use crate::vault::secret::ServiceSecret;
+use crate::{desk, web, work};
+use axum::Router;
+use server::Limits;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// How long requests that have begun may take once the service is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the service does not start. One sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong: exit code 2.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Something it needs is not there: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<ConfigError> for StartError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
+    }
+}
+
+/// The listeners, bound but not served yet.
+pub struct Bound {
+    main: TcpListener,
+    ops: TcpListener,
+}
+
+impl Bound {
+    /// Binds the configured addresses.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when a port is taken or an address is not this machine's.
+    pub async fn bind(listen: SocketAddr, ops_listen: SocketAddr) -> Result<Self, StartError> {
+        Ok(Self {
+            main: bind(listen).await?,
+            ops: bind(ops_listen).await?,
+        })
+    }
+
+    /// Where webhooks and the API are.
+    pub fn main_address(&self) -> SocketAddr {
+        address(&self.main)
+    }
+
+    /// Where health and metrics are.
+    pub fn ops_address(&self) -> SocketAddr {
+        address(&self.ops)
+    }
+}
+
+/// Binds one address.
+///
+/// # Errors
+///
+/// A sentence.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        StartError::Failed(match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program; stop that, or choose another port")
+            }
+            _ => format!("cannot listen at {address}: {error}"),
+        })
+    })
+}
+
+/// The address a listener got.
+pub fn address(listener: &TcpListener) -> SocketAddr {
+    // A bound listener has an address; the configured one is no better answer.
+    listener
+        .local_addr()
+        .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+/// Builds the service: secret, database, folder, providers, and the check that every line has a key.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartError> {
+    build_with(config, clock, Arc::new(RealTimers)).await
+}
+
+/// The same, waiting for callers with these timers.
+///
+/// # Errors
+///
+/// See [`StartError`].
+pub async fn build_with(
+    config: Config,
+    clock: Clock,
+    timers: Arc<dyn Timers>,
+) -> Result<Arc<Service>, StartError> {
+    let sounds = Arc::new(Sounds::new(&config.prompts));
+    let secrets = config.providers.iter();
+    let unreadable = secrets.flat_map(|provider| provider.unreadable_secrets());
+    ConfigErrors::check(unreadable.collect())?;
+    let mut providers: BTreeMap<String, Arc<dyn Provider>> = BTreeMap::new();
+    for provider in &config.providers {
+        providers.insert(
+            provider.name.clone(),
+            make_provider(
+                provider,
+                &config.public_url,
+                Arc::clone(&sounds) as Arc<dyn Voice>,
+            )?,
+        );
+    }
+    let secret = ServiceSecret::load(&config.secret_file)
+        .map_err(|error| StartError::Failed(error.to_string()))?;
+    let db = installation::open_databases(&config)
+        .await
+        .map_err(StartError::Failed)?;
+    check_durability(&db, &clock).await?;
+    // Before the folder of recordings is made private, which would hide that it was not.
+    let exposed = exposure::warnings(&config);
+    for warning in config.warnings().into_iter().chain(exposed) {
+        tracing::warn!("{warning}");
+    }
+    let installation = installation::id(&db.webhooks, &config, &secret).await?;
+    let blobs = Blobs::open(&config.recordings, installation);
+    tidy_recordings(&blobs)?;
+    check_keys(&db.webhooks, &config.lines).await?;
+    let receipts = ReceiptDeriver::start()
+        .map_err(|error| StartError::Failed(format!("no thread can be started: {error}")))?;
+    if providers.values().any(|p| !p.capabilities().has_voice) {
+        sounds.fill(&config).await;
+    }
+    Ok(Arc::new(Service {
+        sid_key: secret.derive("provider ids"),
+        config,
+        clock,
+        timers,
+        batches: Batches::new(&db.webhooks),
+        db,
+        health: Health::default(),
+        secret,
+        blobs,
+        sounds,
+        providers,
+        wake: Notify::new(),
+        worked: watch::Sender::new(0),
+        logins: Logins::default(),
+        receipts,
+        guesses: Guesses::default(),
+        line_keys: LineKeys::default(),
+        held_lines: HeldLines::default(),
+        take_fetches: Fetches::default(),
+        live: Live::default(),
+        per_session: Arc::default(),
+        arriving: watch::Sender::new(0),
+        closing: watch::Sender::new(false),
+        unnamed_files: AtomicUsize::new(0),
+        metrics: Metrics::default(),
+        refusals: Refusals::default(),
+        patience: Patience::default(),
+        slowest: Slowest::default(),
+        asking: Slots::new(work::settle_asks),
+    }))
+}
+
+/// Removes unfinished recordings of a process that was killed. Where the folder is not the installation's, calls are
+/// answered all the same: what is recorded stays at the provider.
+fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
+    if let Err(error) = blobs.check_marker() {
+        tracing::error!(%error, "recordings are neither sealed nor deleted at the provider until the folder is there");
+        return Ok(());
+    }
+    blobs.tidy().map(drop).map_err(|error| {
+        StartError::Failed(format!(
+            "the folder of recordings cannot be tidied: {error}"
+        ))
+    })
+}
+
+/// What `fsync = off` of the database server means, for the operator.
+pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses reports it has acknowledged when its machine loses power; set fsync = on in postgresql.conf and restart it";
+
+/// Callers must not be told that a report is kept before it is on a disk. A service whose clock is shifted is not for
+/// real callers, and only warns.
+async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartError> {
+    match (db.syncs_to_disk().await, clock.shift()) {
+        (Ok(true), _) => Ok(()),
+        (Ok(false), None) => Err(StartError::Failed(NO_FSYNC.into())),
+        (Ok(false), Some(_)) => {
+            tracing::warn!("{NO_FSYNC}");
+            Ok(())
+        }
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
+async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
+    let keys = async { members::current_keys(&mut db.begin_read().await?).await };
+    let keys = keys
+        .await
+        .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;
+    for LineConfig { line, pinned_key } in lines {
+        let id = &line.id;
+        let Some(recipient) = keys.get(id) else {
+            return Err(StartError::Failed(format!(
+                "line {id} has no key yet; run `dutyline init --lead NAME --password-file FILE`"
+            )));
+        };
+        if pinned_key
+            .as_ref()
+            .is_some_and(|pinned| pinned.to_string() != *recipient)
+        {
+            return Err(StartError::Failed(format!(
+                "line {id} has another key in the database than the one pinned in the configuration; find out who changed it before anybody calls"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The service at work: two listeners, the job runner, housekeeping.
+pub struct Running {
+    /// What it works with.
+    pub service: Arc<Service>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts serving. `extra` is mounted beside the service's own addresses (the simulator's phone).
+    pub fn start(service: Arc<Service>, bound: Bound, extra: Option<Router>) -> Self {
+        let stop = service.closing.clone();
+        let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
+        let ops = web::ops_router(Arc::clone(&service));
+        let limits = Limits::of_process();
+        let tasks = vec![
+            tokio::spawn(server::serve(bound.main, main, limits, stop.subscribe())),
+            tokio::spawn(server::serve(
+                bound.ops,
+                ops,
+                limits.of_few(),
+                stop.subscribe(),
+            )),
+            tokio::spawn(work::runner::run(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(desk::live::run(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(exchange_changes(Arc::clone(&service), stop.subscribe())),
+            tokio::spawn(work::housekeeping::run(
+                Arc::clone(&service),
+                stop.subscribe(),
+            )),
+            tokio::spawn(work::housekeeping::checkpoints(
+                Arc::clone(&service),
+                stop.subscribe(),
+            )),
+        ];
+        Self { service, tasks }
+    }
+
+    /// Stops taking requests, finishes those that have begun and the jobs at work, and closes the database.
+    pub async fn stop(self) {
+        self.service.closing.send_replace(true);
+        let all = async {
+            for task in self.tasks {
+                let _ = task.await;
+            }
+            // What was being said is written down first. An error means that nobody is left to count.
+            let mut arriving = self.service.arriving.subscribe();
+            let _ = arriving.wait_for(|count| *count == 0).await;
+        };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(
+                "stopped with requests or jobs unfinished; jobs go on at the next start"
+            );
+        }
+        // A job that hangs keeps its connection; what it has not committed does not count.
+        let _ = tokio::time::timeout(GRACE, self.service.db.close()).await;
+    }
+}
+
+/// Serves a router until `stop` says so, with the limits of this process.
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    server::serve(listener, router, Limits::of_process(), stop).await;
+}
+
+/// Tells other nodes what changes, and hears it from them, until `stop` says so.
+async fn exchange_changes(service: Arc<Service>, stop: watch::Receiver<bool>) {
+    service.db.exchange_changes(stop).await;
+}

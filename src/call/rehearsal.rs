@@ -1,0 +1,212 @@
+//! What a caller would hear, at any time and whatever they do, without anybody calling.
+
+use crate::call::acts::Act;
+use crate::call::flow::{self, Context, Found, Input, Turn};
+use crate::call::script::{RecordingEnd, Script, Verb};
+use crate::call::state::{Place, State};
+use crate::line::Line;
+use crate::line::prompts::speech_seconds;
+use crate::report::receipt::DIGITS;
+use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
+
+/// What was heard, and what was done in between.
+pub struct Heard {
+    /// The first words.
+    pub answer: Script,
+    /// What was done, and what was said to it.
+    pub then: Vec<(Vec<Act>, Script)>,
+    /// Where the call is now.
+    pub state: State,
+}
+
+/// Calls a line at a time and does these things, as far as the call goes.
+pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
+    let Turn { state, script, .. } = flow::answer(line, at, "000000000000".to_owned(), true);
+    let mut heard = Heard {
+        answer: script,
+        then: Vec::new(),
+        state,
+    };
+    let context = Context {
+        now: at,
+        duty_busy: false,
+        reply_sounds: true,
+    };
+    let mut spoken = false;
+    let mut typed = String::new();
+    let mut since: Vec<Act> = Vec::new();
+    for act in acts {
+        since.push(*act);
+        let recording = matches!(heard.state.place, Place::Recording { .. });
+        let typing = matches!(heard.state.place, Place::Receipt(_));
+        // Nobody takes the call here, whatever the caller does while it rings.
+        let ringing = matches!(heard.state.place, Place::Ringing { .. });
+        if let (Act::Key(key), true) = (act, typing)
+            && *key != '#'
+        {
+            typed.push(*key);
+            if typed.len() < DIGITS {
+                continue;
+            }
+        }
+        let input = match (act, recording) {
+            // Nobody has a receipt here.
+            (Act::Key(_) | Act::Silence, _) if typing && !typed.is_empty() => Input::Typed {
+                keys: std::mem::take(&mut typed).into(),
+                found: Found::Nothing,
+            },
+            (Act::Key(_), _) if typing => Input::Nothing,
+            (Act::Key(_) | Act::Speak | Act::Silence, _) if ringing => Input::Nothing,
+            (Act::Speak, true) => {
+                spoken = true;
+                continue;
+            }
+            (Act::Key('#'), true) if spoken => recorded(RecordingEnd::Key),
+            (Act::Silence, true) if spoken => recorded(RecordingEnd::Silence),
+            (Act::Key('#'), true) | (Act::Silence, _) | (Act::Speak, false) => Input::Nothing,
+            // Keys other than # are part of what is recorded.
+            (Act::Key(_), true) => continue,
+            (Act::Key(key), false) => Input::Key(*key),
+            (Act::HangUp, _) => Input::HungUp,
+        };
+        spoken = false;
+        let turn = flow::next(line, context, heard.state, input);
+        heard.state = turn.state;
+        heard.then.push((std::mem::take(&mut since), turn.script));
+        if heard.state.place == Place::Over {
+            break;
+        }
+    }
+    heard
+}
+
+fn recorded(end: RecordingEnd) -> Input {
+    Input::Recorded {
+        end: Some(end),
+        seconds: Some(10),
+    }
+}
+
+/// What stands before a key that is offered, in the languages a line can speak.
+const OFFERS: [&str; 2] = ["按", "press"];
+
+/// The words of a sentence up to the offer of this key; none where it is not offered.
+fn up_to_offer(text: &str, key: char) -> Option<&str> {
+    text.char_indices().find_map(|(at, c)| {
+        let before = text[..at].trim_end();
+        let offered = c == key && OFFERS.iter().any(|word| before.ends_with(word));
+        offered.then(|| &text[..at + c.len_utf8()])
+    })
+}
+
+/// How long a caller listens before they can do something, in seconds: the words of a script up to the first key that
+/// is offered, or to where it first waits when none is.
+pub fn seconds(script: &Script) -> f64 {
+    let first = script.0.iter().find_map(|verb| match verb {
+        Verb::Gather { keys, .. } => keys.chars().next(),
+        _ => None,
+    });
+    let mut total = 0.0;
+    for verb in &script.0 {
+        match verb {
+            Verb::Say { text, language } => {
+                let text = text.to_string();
+                if let Some(words) = first.and_then(|key| up_to_offer(&text, key)) {
+                    return total + speech_seconds(language, words);
+                }
+                total += speech_seconds(language, &text);
+            }
+            Verb::Play { .. } => {}
+            Verb::Gather { .. }
+            | Verb::Digits { .. }
+            | Verb::Record { .. }
+            | Verb::Connect { .. }
+            | Verb::HangUp => break,
+        }
+    }
+    total
+}
+
+/// A time that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TimeError {
+    /// Not a date and time.
+    #[error("not a date and time; write it like 2024-04-07T09:00")]
+    NoTime,
+    /// Daylight saving leaves it out.
+    #[error("the clocks skip this time in {0}")]
+    Skipped(chrono_tz::Tz),
+}
+
+/// Reads a time; without an offset it is the line's local one.
+///
+/// # Errors
+///
+/// See [`TimeError`].
+pub fn parse_time(line: &Line, text: &str) -> Result<DateTime<Utc>, TimeError> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.with_timezone(&Utc));
+    }
+    if let Ok(at) = DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%:z") {
+        return Ok(at.with_timezone(&Utc));
+    }
+    let local = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+        .ok_or(TimeError::NoTime)?;
+    let zone = line.schedule.timezone;
+    zone.from_local_datetime(&local)
+        .earliest()
+        .map(|at| at.with_timezone(&Utc))
+        .ok_or(TimeError::Skipped(zone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::script::Spoken;
+
+    fn script(language: &str, sentences: &[&str], keys: &str) -> Script {
+        let mut verbs: Vec<Verb> = sentences
+            .iter()
+            .map(|text| Verb::Say {
+                text: Spoken::words("x", text),
+                language: language.into(),
+            })
+            .collect();
+        verbs.push(Verb::Gather {
+            keys: keys.into(),
+            seconds: 6,
+        });
+        Script(verbs)
+    }
+
+    #[test]
+    fn what_is_heard_before_the_first_key_ends_where_it_is_offered() {
+        let greeting = "您好，这里是防城港市委第五巡察组值班电话。";
+        // A date has the same digit; the menu goes on for long.
+        let closed = script(
+            "zh-CN",
+            &[
+                greeting,
+                "我们将于今天3月6日下午3点开始值班。",
+                "了解其他反映渠道，请按3。",
+                "您可以来信反映，地址是：防城港市邮政5号专用信箱。",
+            ],
+            "349",
+        );
+        let expected = speech_seconds("zh-CN", greeting)
+            + speech_seconds("zh-CN", "我们将于今天3月6日下午3点开始值班。")
+            + speech_seconds("zh-CN", "了解其他反映渠道，请按3");
+        assert!((seconds(&closed) - expected).abs() < 1e-9);
+        let menu = script(
+            "en",
+            &["To report, press 1. To speak to us, press 2."],
+            "12",
+        );
+        assert!((seconds(&menu) - speech_seconds("en", "To report, press 1")).abs() < 1e-9);
+        // No key is named: all of it is heard before the wait.
+        let silent = script("en", &["Please wait."], "1");
+        assert!((seconds(&silent) - speech_seconds("en", "Please wait.")).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,231 @@
+//! The words the line speaks: typed, embedded from `config/prompts/<language>.toml`, filled in here.
+
+use super::dates::chinese;
+use super::spoken::Spoken;
+use crate::base::wording::{Sentence, wording};
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+
+/// One thing to say, with its key and at most one blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    id: &'static str,
+    text: String,
+}
+
+impl Sentence for Prompt {
+    fn new(id: &'static str, text: String) -> Self {
+        Self { id, text }
+    }
+}
+
+/// The words as they stand in the file, with the blank.
+impl Deref for Prompt {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Prompt {
+    /// The prompt, which has no blank.
+    pub fn say(&self) -> Spoken {
+        Spoken::words(self.id, &self.text)
+    }
+
+    /// The prompt with its blank filled: what stands before it, `value`, what stands behind it.
+    pub fn fill(&self, value: Spoken) -> Spoken {
+        let Some((before, after)) = self.around_blank() else {
+            return self.say();
+        };
+        let part = |n, text| Spoken::words(format!("{}-{n}", self.id), text);
+        [part(1, before), value, part(2, after)]
+            .into_iter()
+            .collect()
+    }
+
+    /// The name of the blank, if there is one.
+    pub fn blank(&self) -> Option<&str> {
+        let (before, after) = self.around_blank()?;
+        self.text
+            .get(before.len() + 1..self.text.len() - after.len() - 1)
+    }
+
+    /// Says it in other words, which have to have the same blank.
+    ///
+    /// # Errors
+    ///
+    /// What would be right.
+    pub fn reword(&mut self, words: String) -> Result<(), String> {
+        if words.trim().is_empty() {
+            return Err("callers hear these words; they cannot be empty".into());
+        }
+        let reworded = Self {
+            id: self.id,
+            text: words,
+        };
+        let around = reworded.around_blank();
+        let stray = match around {
+            Some((before, after)) => before.contains('}') || after.contains(['{', '}']),
+            None => reworded.text.contains(['{', '}']),
+        };
+        if stray || reworded.blank() != self.blank() {
+            return Err(match self.blank() {
+                Some(blank) => format!("{{{blank}}} has to stand in it once, and no other blank"),
+                None => "there is no blank to fill in it".into(),
+            });
+        }
+        *self = reworded;
+        Ok(())
+    }
+
+    /// The names of what is recorded of the prompt itself, in the order they are spoken.
+    pub fn sounds(&self) -> Vec<String> {
+        let whole = self.fill(Spoken::default());
+        whole.sounds().map(|sound| sound.id.clone()).collect()
+    }
+
+    fn around_blank(&self) -> Option<(&str, &str)> {
+        let (before, rest) = self.text.split_once('{')?;
+        let (_, after) = rest.split_once('}')?;
+        Some((before, after))
+    }
+}
+
+wording! {
+    /// Everything the line can say in one language. One field a key of the file; a file that lacks one,
+    /// or has one too many, is an error.
+    #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
+    pub struct Prompts: Prompt {
+    greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,
+    guidance, guidance_again, guidance_add, nothing_heard, one_minute, time_is_up, review, recorded,
+    no_more_takes, sent, receipt, write_down, once_more, goodbye, call_again, not_now,
+    type_receipt, mistyped, unknown_receipt, shared_receipt, try_later, not_looked_up, no_more_tries,
+    is_queued, is_claimed, is_closed, reply, reply_by_people, menu_earlier, added, receipt_stays,
+    closed_break, closed_after_hours, closed_holiday, intake_ends, intake_over, intake_not_yet, not_started, ended,
+    connecting, talk_recorded, duty_absent, duty_busy, whisper,
+    reopens, reopens_today, leave_now, menu_elsewhere,
+    inspected, scope, disciplines, out_of_scope, post, letter_boxes, elsewhere, list_comma,
+    not_in_service,
+    }
+}
+
+static EMBEDDED: LazyLock<Vec<(&'static str, Arc<Prompts>)>> = LazyLock::new(|| {
+    [
+        ("zh-CN", include_str!("../../config/prompts/zh-CN.toml")),
+        ("en", include_str!("../../config/prompts/en.toml")),
+    ]
+    .into_iter()
+    .map(|(language, text)| {
+        let prompts = Prompts::parse(text)
+            .unwrap_or_else(|error| panic!("config/prompts/{language}.toml: {error}"));
+        (language, Arc::new(prompts))
+    })
+    .collect()
+});
+
+/// The languages the program can speak.
+pub fn languages() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(language, _)| *language)
+}
+
+/// The embedded prompts of a language; the first language's when there are none, so that a caller always hears something.
+pub fn prompts(language: &str) -> &'static Arc<Prompts> {
+    EMBEDDED
+        .iter()
+        .find(|(known, _)| *known == language)
+        .map_or(&EMBEDDED[0].1, |(_, prompts)| prompts)
+}
+
+/// About how long `text` takes to speak, in seconds.
+///
+/// Counted, not measured: Chinese at 4.5 syllables a second (what announcers and telephone voices keep to lie
+/// between 4 and 5), other languages at 2.6 words a second, each digit as one of those; 0.4 s for a full stop,
+/// 0.2 s for a comma.
+pub fn speech_seconds(language: &str, text: &str) -> f64 {
+    let mut seconds = 0.0;
+    let mut in_word = false;
+    for c in text.chars() {
+        let ends_word = match c {
+            '。' | '！' | '？' | '.' | '!' | '?' | '：' | ':' | '；' | ';' => {
+                seconds += 0.4;
+                true
+            }
+            '，' | '、' | ',' => {
+                seconds += 0.2;
+                true
+            }
+            '\u{3400}'..='\u{9fff}' => {
+                seconds += 1.0 / 4.5;
+                true
+            }
+            c if c.is_ascii_digit() => {
+                seconds += if chinese(language) {
+                    1.0 / 4.5
+                } else {
+                    1.0 / 2.6
+                };
+                true
+            }
+            c if c.is_alphabetic() => {
+                if !in_word {
+                    seconds += 1.0 / 2.6;
+                }
+                in_word = true;
+                false
+            }
+            _ => true,
+        };
+        if ends_word {
+            in_word = false;
+        }
+    }
+    seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_is_whole_and_fills_the_same_blanks() {
+        let blanks = |prompts: &Prompts| {
+            prompts
+                .all()
+                .into_iter()
+                .map(|(id, text)| {
+                    let mut found: Vec<_> = text
+                        .split('{')
+                        .skip(1)
+                        .filter_map(|rest| rest.split('}').next())
+                        .map(str::to_owned)
+                        .collect();
+                    found.sort();
+                    (id, found)
+                })
+                .collect::<Vec<_>>()
+        };
+        for language in languages() {
+            assert!(
+                prompts(language)
+                    .all()
+                    .iter()
+                    .all(|(_, text)| !text.is_empty())
+            );
+            assert_eq!(
+                blanks(prompts(language)),
+                blanks(prompts("zh-CN")),
+                "{language}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_guidance_takes_at_most_twelve_seconds() {
+        for language in languages() {
+            let seconds = speech_seconds(language, &prompts(language).guidance);
+            assert!(seconds <= 12.0, "{language}: {seconds:.1} s");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Slows guessing of passwords, and keeps those who guess from keeping others out.
+//!
+//! A try waits, in this order: for its turn at its name ([`name`]; wrong ones make the next one wait), for its
+//! turn at its source (one at a time), and for memory ([`passwords`](crate::vault::passwords) has the bound). The queue of a
+//! source that is full refuses the one that has waited longest, so a burst that came first does not refuse what comes after
+//! it. Browsers that have logged in before, and sessions, are counted by themselves and wait for none of the others.
+//!
+//! All of it is in memory, on each node by itself. A restart forgets, which costs a guesser more than it gives.
+
+mod name;
+
+use self::name::{AtName, Name};
+use crate::service::log_pace::LogPace;
+use crate::vault::passwords::Lane;
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// A session ends after so many wrong passwords in a row: its cookie may be stolen.
+const MAX_IN_SESSION: u32 = 7;
+/// So many wait for their turn at one source.
+const AT_SOURCE: usize = 8;
+/// So many sources wait for memory at once; so many known browsers and sessions.
+const WAITING: (usize, usize) = (32, 16);
+/// A try that has waited so long is refused.
+const PATIENCE: Duration = Duration::from_secs(14);
+/// From so many names or sources on, those without a try are forgotten before another one is remembered. Memory bounds
+/// the tries, some ten a second, so no more than some ten thousand names have one that counts.
+const REMEMBERED: usize = 10_000;
+
+/// Why a password is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Too many tries at this name, from this source, or in all.
+    TooMany,
+    /// Too many wrong passwords in a row were given in a session.
+    SessionOver,
+}
+
+/// What a try is counted by.
+#[derive(Clone, Copy)]
+pub enum Try<'a> {
+    /// A login with a name, from an address.
+    Name(&'a str, IpAddr),
+    /// A login from a browser that is known.
+    Device([u8; 16]),
+    /// A member who is logged in already, in the session with this hash. What is guessed in one session does not slow
+    /// the member in another one.
+    Session([u8; 32]),
+}
+
+impl Try<'_> {
+    /// Whose turn at the memory it waits for.
+    pub fn lane(self) -> Lane {
+        match self {
+            Self::Name(..) => Lane::Anybody,
+            Self::Device(_) | Self::Session(_) => Lane::Known,
+        }
+    }
+
+    /// What wrong ones are counted by. Hashed, so that a long name takes no more memory than a short one.
+    fn key(self) -> [u8; 32] {
+        let (kind, bytes): (u8, &[u8]) = match &self {
+            Self::Name(name, _) => (0, name.as_bytes()),
+            Self::Device(id) => (1, id),
+            Self::Session(hash) => (2, hash),
+        };
+        Sha256::new()
+            .chain_update([kind])
+            .chain_update(bytes)
+            .finalize()
+            .into()
+    }
+}
+
+/// All tries of this process.
+pub struct Logins {
+    names: Mutex<HashMap<[u8; 32], Arc<Name>>>,
+    sources: Mutex<HashMap<IpAddr, Arc<Queue>>>,
+    anybody: Arc<Semaphore>,
+    known: Arc<Semaphore>,
+    /// How often it is logged that a password was refused.
+    pub refused: LogPace,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            names: Mutex::default(),
+            sources: Mutex::default(),
+            anybody: Arc::new(Semaphore::new(WAITING.0)),
+            known: Arc::new(Semaphore::new(WAITING.1)),
+            refused: LogPace::new(),
+        }
+    }
+}
+
+/// One try that may look at its password now. While it lasts, others at the same name and source wait.
+pub struct Turn {
+    at_name: AtName,
+    in_session: bool,
+    _at_source: Option<OwnedMutexGuard<()>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Logins {
+    /// Waits for the turn of a try.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::TooMany`] when too many wait, or it has waited for 14 seconds; [`Refused::SessionOver`].
+    pub async fn turn(&self, attempt: Try<'_>) -> Result<Turn, Refused> {
+        tokio::time::timeout(PATIENCE, self.wait(attempt))
+            .await
+            .unwrap_or(Err(Refused::TooMany))
+    }
+
+    async fn wait(&self, attempt: Try<'_>) -> Result<Turn, Refused> {
+        let name = remembered(&self.names, attempt.key(), |name| name.wrong() == 0);
+        let address = match attempt {
+            Try::Name(_, address) => Some(address),
+            Try::Device(_) | Try::Session(_) => None,
+        };
+        let in_session = matches!(attempt, Try::Session(_));
+        let at_name = Arc::clone(&name).turn(address).await?;
+        // Those that waited while the last wrong one was counted.
+        if in_session && name.wrong() >= MAX_IN_SESSION {
+            return Err(Refused::SessionOver);
+        }
+        let at_source = match address {
+            Some(address) => {
+                let source = remembered(&self.sources, address, |_| true);
+                Some(source.turn(AT_SOURCE).await?)
+            }
+            None => None,
+        };
+        let places = match attempt.lane() {
+            Lane::Anybody => &self.anybody,
+            Lane::Known => &self.known,
+        };
+        let place = Arc::clone(places)
+            .try_acquire_owned()
+            .map_err(|_| Refused::TooMany)?;
+        Ok(Turn {
+            at_name,
+            in_session,
+            _at_source: at_source,
+            _place: place,
+        })
+    }
+}
+
+/// What is kept under a key; new when there is nothing. One that is in use is never forgotten.
+fn remembered<K: Eq + Hash, V: Default>(
+    all: &Mutex<HashMap<K, Arc<V>>>,
+    key: K,
+    is_forgotten: impl Fn(&V) -> bool,
+) -> Arc<V> {
+    let mut all = lock(all);
+    if all.len() >= REMEMBERED {
+        all.retain(|_, kept| Arc::strong_count(kept) > 1 || !is_forgotten(kept));
+    }
+    Arc::clone(all.entry(key).or_default())
+}
+
+impl Turn {
+    /// Counts how it ended. True when its session is over with it.
+    pub fn ends(&self, right: bool) -> bool {
+        let wrong = self.at_name.ends(right);
+        self.in_session && wrong >= MAX_IN_SESSION
+    }
+}
+
+/// One at a time, in the order they came; of those who wait, only so many.
+#[derive(Default)]
+struct Queue {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    waiting: Mutex<VecDeque<oneshot::Sender<()>>>,
+}
+
+impl Queue {
+    /// Waits for its turn. When more than `most` wait, the one who has waited longest is refused.
+    async fn turn(&self, most: usize) -> Result<OwnedMutexGuard<()>, Refused> {
+        if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
+            return Ok(turn);
+        }
+        let (sender, refused) = oneshot::channel();
+        {
+            let mut waiting = lock(&self.waiting);
+            // What has its turn, or has hung up, does not wait any more.
+            waiting.retain(|other| !other.is_closed());
+            waiting.push_back(sender);
+            let over = waiting.len().saturating_sub(most);
+            // Dropping the sender tells its receiver.
+            waiting.drain(..over);
+        }
+        tokio::select! {
+            turn = Arc::clone(&self.turn).lock_owned() => Ok(turn),
+            _ = refused => Err(Refused::TooMany),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// Two waits of 5 seconds: that of the try that has its turn, and the own one.
+    const AFTER_TWO: Duration = Duration::from_secs(12);
+    const GUESSER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    /// Guesses without end; a try that is refused comes again at once.
+    async fn guesses(logins: Arc<Logins>, from: IpAddr) {
+        loop {
+            match logins.turn(Try::Name("li", from)).await {
+                Ok(turn) => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    turn.ends(false);
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_from_one_address_do_not_keep_a_member_out_at_another() {
+        let logins = Arc::new(Logins::default());
+        for connections in [4, 40] {
+            let guessers: Vec<_> = (0..connections)
+                .map(|_| tokio::spawn(guesses(Arc::clone(&logins), GUESSER)))
+                .collect();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            for n in 0..8 {
+                let turn = timeout(AFTER_TWO, logins.turn(Try::Name("li", HOME))).await;
+                let got = matches!(turn, Ok(Ok(_)));
+                assert!(got, "try {n} beside {connections} connections");
+                drop(turn);
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+            for guesser in guessers {
+                guesser.abort();
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_in_one_session_end_it_and_do_not_slow_another() {
+        let logins = Logins::default();
+        let [stolen, own] = [Try::Session([1; 32]), Try::Session([2; 32])];
+        for n in 1..=MAX_IN_SESSION {
+            let turn = logins.turn(stolen).await.unwrap();
+            assert_eq!(turn.ends(false), n == MAX_IN_SESSION, "{n}");
+        }
+        let own = timeout(Duration::from_millis(500), logins.turn(own)).await;
+        let turn = own.expect("no wait").unwrap();
+        assert!(!turn.ends(true));
+        let after = logins.turn(stolen).await;
+        assert!(matches!(after, Err(Refused::SessionOver)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_address_with_the_fewest_wrong_passwords_is_next() {
+        let logins = Arc::new(Logins::default());
+        // Ten addresses that guess wait for most of a minute together.
+        let guessers: Vec<_> = (10..20)
+            .map(|n| IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n)))
+            .map(|from| tokio::spawn(guesses(Arc::clone(&logins), from)))
+            .collect();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let turn = timeout(AFTER_TWO, logins.turn(Try::Name("li", HOME))).await;
+        assert!(matches!(turn, Ok(Ok(_))));
+        drop(turn);
+        for guesser in guessers {
+            guesser.abort();
+        }
+    }
+}

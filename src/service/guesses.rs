@@ -1,0 +1,302 @@
+//! Bounds how fast receipts can be guessed: for each number, and for each line. In memory, so on each node by itself.
+//!
+//! Eleven free digits and some hundred reports: a million tries a day would find one in years. These bounds allow a line
+//! at most 43,230 in any day. A call takes three wrong ones besides.
+//!
+//! Callers who are slower than others would find nothing left each time, so a call that was refused has another chance
+//! once it has waited a minute: the line's reserve, which only such calls take from. It is bounded too.
+
+use crate::base::clock;
+use governor::clock::{Clock, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// After so long a call that was refused may take from the reserve.
+const WAIT: Duration = Duration::from_secs(60);
+/// When a call that was refused is forgotten: no call is so long.
+const FORGET: Duration = Duration::from_secs(3 * 3600);
+/// After so many tries those who have not tried for long are forgotten.
+const TIDY: u32 = 1000;
+
+/// Of one number: so many at once, then one in so long.
+const NUMBER: (u32, Duration) = (6, Duration::from_secs(30));
+/// Of all callers of a line without a number. They share it, so it is wider.
+const WITHHELD: (u32, Duration) = (12, Duration::from_secs(5));
+/// Of everybody on a line.
+const LINE: (u32, Duration) = (20, Duration::from_millis(2500));
+/// Of everybody on a line who was refused and has waited.
+const RESERVE: (u32, Duration) = (10, Duration::from_secs(10));
+
+/// Whose try it is.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The call.
+    pub call: Uuid,
+    /// Its step: the same one may come in twice, and is one try.
+    pub step: u32,
+    /// Its line.
+    pub line: String,
+    /// The keyed hash of the caller's number on this line; none when it is withheld.
+    pub number: Option<[u8; 32]>,
+}
+
+/// Machine time, which nothing shifts.
+#[derive(Clone, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        clock::instant()
+    }
+}
+
+type Limiter<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
+/// Who has tried how often.
+pub struct Guesses<C: Clock = SystemClock> {
+    clock: C,
+    numbers: Limiter<[u8; 32], C>,
+    withheld: Limiter<String, C>,
+    lines: Limiter<String, C>,
+    reserves: Limiter<String, C>,
+    seen: Mutex<Seen<C::Instant>>,
+}
+
+/// Calls that have tried.
+struct Seen<I> {
+    calls: HashMap<Uuid, Last<I>>,
+    tries: u32,
+}
+
+/// The last try of a call.
+struct Last<I> {
+    at: I,
+    step: u32,
+    /// Since when it has been refused; none when it was not.
+    refused: Option<I>,
+}
+
+impl Default for Guesses {
+    fn default() -> Self {
+        Self::new(SystemClock)
+    }
+}
+
+fn limiter<K: Hash + Eq + Clone, C: Clock + Clone>(
+    (at_once, every): (u32, Duration),
+    clock: &C,
+) -> Limiter<K, C> {
+    let quota = Quota::with_period(every)
+        .expect("a period is longer than nothing")
+        .allow_burst(NonZeroU32::new(at_once).expect("one at least"));
+    RateLimiter::new(quota, HashMapStateStore::default(), clock.clone())
+}
+
+impl<C: Clock + Clone> Guesses<C> {
+    /// Nobody has tried yet.
+    pub fn new(clock: C) -> Self {
+        Self {
+            numbers: limiter(NUMBER, &clock),
+            withheld: limiter(WITHHELD, &clock),
+            lines: limiter(LINE, &clock),
+            reserves: limiter(RESERVE, &clock),
+            seen: Mutex::new(Seen {
+                calls: HashMap::new(),
+                tries: 0,
+            }),
+            clock,
+        }
+    }
+
+    /// May this one try now? It counts.
+    pub fn may(&self, asker: &Asker) -> bool {
+        let now = self.clock.now();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.tries += 1;
+        if seen.tries >= TIDY {
+            seen.tries = 0;
+            let forget = FORGET.into();
+            seen.calls
+                .retain(|_, last| now.duration_since(last.at) < forget);
+            self.numbers.retain_recent();
+            self.withheld.retain_recent();
+        }
+        let last = seen.calls.get(&asker.call);
+        if let Some(last) = last.filter(|last| last.step == asker.step) {
+            return last.refused.is_none();
+        }
+        let since = last.and_then(|last| last.refused);
+        let waited = since.is_some_and(|since| now.duration_since(since) >= WAIT.into());
+        let may = self.is_within_bounds(asker)
+            || (waited && self.reserves.check_key(&asker.line).is_ok());
+        let last = Last {
+            at: now,
+            step: asker.step,
+            refused: (!may).then(|| since.unwrap_or(now)),
+        };
+        seen.calls.insert(asker.call, last);
+        may
+    }
+
+    fn is_within_bounds(&self, asker: &Asker) -> bool {
+        let own = match &asker.number {
+            Some(number) => self.numbers.check_key(number).is_ok(),
+            None => self.withheld.check_key(&asker.line).is_ok(),
+        };
+        own && self.lines.check_key(&asker.line).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::random_id;
+    use governor::clock::FakeRelativeClock;
+
+    fn asker(number: Option<u8>) -> Asker {
+        Asker {
+            call: random_id(),
+            step: 1,
+            line: "fcg-5".into(),
+            number: number.map(|n| [n; 32]),
+        }
+    }
+
+    fn let_through(
+        guesses: &Guesses<FakeRelativeClock>,
+        tries: u32,
+        who: impl Fn(u32) -> Asker,
+    ) -> usize {
+        (0..tries).filter(|n| guesses.may(&who(*n))).count()
+    }
+
+    #[test]
+    fn a_number_is_bounded_and_others_are_not() {
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 6);
+        assert!(guesses.may(&asker(Some(2))));
+        assert!(guesses.may(&asker(None)));
+        // Whoever was refused is not set back by it.
+        clock.advance(Duration::from_secs(30));
+        assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 1);
+    }
+
+    #[test]
+    fn those_without_a_number_share_theirs_and_a_line_bounds_all() {
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        assert_eq!(let_through(&guesses, 40, |_| asker(None)), 12);
+        assert_eq!(let_through(&guesses, 40, |n| asker(Some(n as u8))), 8);
+        assert!(!guesses.may(&asker(Some(99))));
+        let mut other = asker(Some(99));
+        other.line = "fcg-6".into();
+        assert!(
+            guesses.may(&other),
+            "another line has nothing to do with it"
+        );
+        clock.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(let_through(&guesses, 40, |n| asker(Some(n as u8))), 20);
+    }
+
+    #[test]
+    fn a_call_that_waits_a_minute_gets_through_from_the_reserve() {
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        let mut own = asker(None);
+        let mut tries = || {
+            own.step += 1;
+            guesses.may(&own)
+        };
+        while tries() {}
+        for _ in 0..59 {
+            clock.advance(Duration::from_secs(1));
+            // Other calls take all there is.
+            while guesses.may(&asker(None)) {}
+            assert!(!tries());
+        }
+        clock.advance(Duration::from_secs(1));
+        while guesses.may(&asker(None)) {}
+        assert!(tries());
+        assert!(!tries(), "once");
+    }
+
+    /// However many calls are refused first, wait a minute and try then.
+    #[test]
+    fn calls_that_have_waited_share_a_bounded_reserve() {
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        while guesses.may(&asker(None)) {}
+        let mut waiting: Vec<_> = (0..150).map(|_| asker(None)).collect();
+        assert!(waiting.iter().all(|asker| !guesses.may(asker)));
+        clock.advance(WAIT);
+        // What is not the reserve's is used up by others.
+        while guesses.may(&asker(None)) {}
+        for n in 0..255 {
+            guesses.may(&asker(Some(n)));
+        }
+        let mut let_through = 0;
+        for asker in &mut waiting {
+            asker.step += 1;
+            let_through += usize::from(guesses.may(asker));
+        }
+        assert_eq!(let_through, 10);
+    }
+
+    /// The figure that `docs/line.md` gives: a day of calls that try as often as they can, forty at any time, with and without
+    /// numbers, each for 100 seconds.
+    #[test]
+    fn no_day_has_more_tries_than_the_documents_say() {
+        const A_DAY: usize = 43_230;
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        let mut calls: Vec<_> = (0..40).map(|n| asker(Some(n))).collect();
+        let mut let_through = 0;
+        let steps = 24 * 3600 * 1000 / 2500;
+        for step in 0..steps {
+            for call in &mut calls {
+                call.step += 1;
+                let_through += usize::from(guesses.may(call));
+            }
+            let number = u8::try_from(step % 251).unwrap();
+            calls[step % 40] = asker((step % 3 != 0).then_some(number));
+            clock.advance(Duration::from_millis(2500));
+        }
+        assert!(let_through <= A_DAY, "{let_through}");
+        // It is the bound that is measured, not a lack of tries.
+        assert!(let_through > A_DAY - 200, "{let_through}");
+    }
+
+    #[test]
+    fn the_same_step_is_one_try() {
+        let guesses = Guesses::new(FakeRelativeClock::default());
+        let one = asker(Some(1));
+        assert!((0..20).all(|_| guesses.may(&one)));
+        assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 5);
+        let refused = asker(Some(1));
+        assert!((0..20).all(|_| !guesses.may(&refused)));
+    }
+
+    #[test]
+    fn who_has_long_not_tried_is_forgotten() {
+        let clock = FakeRelativeClock::default();
+        let guesses = Guesses::new(clock.clone());
+        for n in 0..TIDY - 1 {
+            guesses.may(&asker(Some((n % 256) as u8)));
+        }
+        assert!(guesses.numbers.len() > 10);
+        clock.advance(FORGET);
+        guesses.may(&asker(Some(1)));
+        assert!(guesses.numbers.len() <= 1);
+        assert_eq!(guesses.seen.lock().unwrap().calls.len(), 1);
+    }
+}

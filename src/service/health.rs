@@ -1,0 +1,133 @@
+//! Whether this node can commit to its database, and what is logged while it cannot work.
+
+use crate::base::clock::{Clock, instant, random, random_id};
+use crate::store::{Db, StoreError, nodes};
+use crate::vault::blobs::MarkerError;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tracing::warn;
+use uuid::Uuid;
+
+/// How long a successful test write counts. Health checks may come more often than the disk should be written to.
+const KEPT: Duration = Duration::from_secs(5);
+/// Bytes of a test write after a webhook has failed: on a full disk a write that fits into pages that are there succeeds
+/// while those of webhooks fail.
+const FILLER: usize = 32 * 1024;
+/// How often it is logged that the folder of recordings is missing.
+const LOGGED_EVERY: Duration = Duration::from_secs(60);
+/// How long a test write may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Outcome of the webhooks' commits and of test writes.
+#[derive(Debug)]
+pub struct Health {
+    node: Uuid,
+    /// Webhooks that could not be committed since the start.
+    failed: AtomicU64,
+    /// Value of `failed` when the youngest successful write began.
+    recovered: AtomicU64,
+    last: Mutex<Option<TestWrite>>,
+    /// When it was logged last that the folder of recordings is missing.
+    folder_logged: std::sync::Mutex<Option<Instant>>,
+}
+
+/// The last test write.
+#[derive(Clone, Debug)]
+struct TestWrite {
+    ended: Instant,
+    outcome: Result<(), String>,
+}
+
+/// State of [`Health`] when a write began.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun(u64);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            node: random_id(),
+            failed: AtomicU64::new(0),
+            recovered: AtomicU64::new(0),
+            last: Mutex::new(None),
+            folder_logged: std::sync::Mutex::new(None),
+        }
+    }
+}
+
+impl Health {
+    /// To be called before a write, and given to [`Health::succeeded`].
+    pub fn begin(&self) -> Begun {
+        Begun(self.failed.load(Ordering::SeqCst))
+    }
+
+    /// A write was committed. Failures of before it began count no more.
+    pub fn succeeded(&self, begun: Begun) {
+        self.recovered.fetch_max(begun.0, Ordering::SeqCst);
+    }
+
+    /// A webhook could not be committed: the node is not ready until a write succeeds that begins after this.
+    pub fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Writes to the node's own row, so that no row lock of another node is waited for, and takes the table locks that the
+    /// writes of a call take. The outcome is kept for 5 s, unless a webhook fails meanwhile. Only one such write runs at a time;
+    /// requests that wait for it share its outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the database said, or that it did not answer within 2 s.
+    pub async fn check(&self, db: &Db, clock: &Clock) -> Result<(), String> {
+        let asked = instant();
+        let mut last = self.last.lock().await;
+        if let Some(write) = &*last {
+            let shared = write.ended >= asked;
+            let kept = write.outcome.is_ok() && write.ended.elapsed() < KEPT;
+            if shared || (kept && !self.is_failing()) {
+                return write.outcome.clone();
+            }
+        }
+        let begun = self.begin();
+        let outcome = match tokio::time::timeout(LIMIT, self.write(db, clock)).await {
+            Ok(Ok(())) => {
+                self.succeeded(begun);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!(
+                "no commit within {} s: it does not answer, or another session holds a lock on a table",
+                LIMIT.as_secs()
+            )),
+        };
+        *last = Some(TestWrite {
+            ended: instant(),
+            outcome: outcome.clone(),
+        });
+        outcome
+    }
+
+    /// Logs, at most once a minute, that jobs wait for the folder of recordings.
+    pub fn folder_is_missing(&self, error: &MarkerError) {
+        let logged = self.folder_logged.lock();
+        let mut logged = logged.unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
+            *logged = Some(instant());
+            warn!(%error, "jobs wait for the folder of recordings");
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.recovered.load(Ordering::SeqCst) < self.failed.load(Ordering::SeqCst)
+    }
+
+    async fn write(&self, db: &Db, clock: &Clock) -> Result<(), StoreError> {
+        let filler = self.is_failing().then(random::<FILLER>);
+        let filler = filler.as_ref().map(<[u8; FILLER]>::as_slice);
+        let mut tx = db.begin().await?;
+        nodes::lock_as_calls(&mut tx).await?;
+        nodes::seen(&mut tx, self.node, clock.system_now(), filler).await?;
+        tx.commit().await
+    }
+}

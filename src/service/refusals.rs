@@ -1,0 +1,99 @@
+//! Refused webhooks, told to operators: which check failed and at which address, at most one line a minute for each
+//! provider and check. Never a value, a number, a token or a body.
+
+use crate::service::log_pace::LogPace;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// The names of parameters in addresses made here. Others come from outside, and are not shown.
+const PARAMETERS: [&str; 6] = ["call", "line", "step", "nothing", "recorded", "bodySHA256"];
+
+/// A pace for each provider and check: as many entries as there are of these, at most.
+#[derive(Default)]
+pub struct Refusals(Mutex<BTreeMap<(String, &'static str), LogPace>>);
+
+impl Refusals {
+    /// If a refusal is to be logged now: how many of its kind were held back since the last one that was.
+    pub fn due(&self, provider: &str, check: &'static str) -> Option<u64> {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = (provider.to_owned(), check);
+        paces.entry(kind).or_default().due()
+    }
+}
+
+/// Hooks whose path holds ids and a token behind the hook's name.
+const WITH_TOKENS: [&str; 2] = ["/take/", "/listen/"];
+
+/// An address of ours without the values of its query, and cut before a token. Parameters that are not made here lose their
+/// names too.
+pub fn without_values(url: &str) -> String {
+    let (address, query) = match url.split_once('?') {
+        Some((address, query)) => (address, Some(query)),
+        None => (url, None),
+    };
+    for hook in WITH_TOKENS {
+        if let Some(at) = address.find(hook) {
+            return format!("{}…", &address[..at + hook.len()]);
+        }
+    }
+    let Some(query) = query else {
+        return address.to_owned();
+    };
+    let names = query.split('&').map(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        match PARAMETERS.contains(&name) {
+            true => format!("{name}=…"),
+            false => "…".to_owned(),
+        }
+    });
+    // A flood of names makes no flood of log.
+    let names: Vec<String> = names.take(2 * PARAMETERS.len()).collect();
+    format!("{address}?{}", names.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_what_it_carries() {
+        let url = "https://duty.example.org/hooks/twilio/";
+        for (path, told) in [
+            ("call", "call"),
+            ("step?call=1&line=fcg-5&x=2", "step?call=…&line=…&…"),
+            ("take/935e43f6/2/IlhiMQg8", "take/…"),
+            ("take/935e43f6/2/IlhiMQg8?x=1", "take/…"),
+            ("listen/935e43f6/2/60/0/key", "listen/…"),
+        ] {
+            assert_eq!(
+                without_values(&format!("{url}{path}")),
+                format!("{url}{told}")
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_refusal_of_a_kind_in_a_minute_is_due() {
+        let refusals = Refusals::default();
+        assert_eq!(refusals.due("twilio", "account"), Some(0));
+        assert_eq!(refusals.due("twilio", "account"), None);
+        // Another check and another provider have a minute of their own.
+        assert_eq!(refusals.due("twilio", "form"), Some(0));
+        assert_eq!(refusals.due("telnyx", "account"), Some(0));
+    }
+
+    #[test]
+    fn no_value_of_an_address_is_shown() {
+        let shown = |query: &str| without_values(&format!("https://x.example/hooks/t/step{query}"));
+        assert_eq!(shown(""), "https://x.example/hooks/t/step");
+        assert_eq!(
+            shown("?call=c1&line=fcg-5&step=2"),
+            "https://x.example/hooks/t/step?call=…&line=…&step=…"
+        );
+        assert_eq!(
+            shown("?From=%2B8613800138000&13800138000"),
+            "https://x.example/hooks/t/step?…&…"
+        );
+        assert!(shown(&format!("?{}", "a&".repeat(10_000))).len() < 200);
+    }
+}

@@ -1,0 +1,345 @@
+//! What every provider's REST API is asked with: clients, bounds, errors in our own words.
+//!
+//! An answer is believed only as far as it was asked for: no redirects, no compression, bounded in time and size.
+//! The errors of the library hold addresses, and addresses hold ids: none of them gets out of here.
+
+use super::{Download, ProviderError};
+use crate::base::clock::Clock;
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode, redirect};
+use serde_json::Value;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The longest JSON answer read, in bytes.
+const MAX_JSON: usize = 1024 * 1024;
+/// The longest time a provider may ask to be left alone.
+const MAX_RETRY: Duration = Duration::from_secs(3600);
+
+/// How long a provider's REST API may take.
+#[derive(Clone, Copy, Debug)]
+pub struct RestTimeouts {
+    /// Until a connection stands.
+    pub connect: Duration,
+    /// Without a byte, for the first one as for any other.
+    pub silence: Duration,
+    /// For everything, body and all.
+    pub total: Duration,
+}
+
+impl Default for RestTimeouts {
+    /// 5 and 15 seconds, and 5 minutes: 64 MiB in that time are 1.8 Mbit/s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            silence: Duration::from_secs(15),
+            total: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The client for providers' REST APIs, with the usual times.
+///
+/// # Errors
+///
+/// When this machine has no certificates to check a provider's against.
+pub fn rest_client() -> Result<reqwest::Client, ProviderError> {
+    rest_client_with(RestTimeouts::default())
+}
+
+/// The client for providers' REST APIs: follows no redirects, takes no proxy from the environment.
+///
+/// # Errors
+///
+/// When this machine has no certificates to check a provider's against.
+pub fn rest_client_with(timeouts: RestTimeouts) -> Result<reqwest::Client, ProviderError> {
+    built(builder(timeouts))
+}
+
+/// The same for a provider on this very machine, over plain HTTP: trusts no certificate, and so needs none.
+///
+/// # Errors
+///
+/// None that is known of.
+pub fn loopback_client() -> Result<reqwest::Client, ProviderError> {
+    loopback_client_with(RestTimeouts::default())
+}
+
+pub(super) fn loopback_client_with(
+    timeouts: RestTimeouts,
+) -> Result<reqwest::Client, ProviderError> {
+    built(builder(timeouts).tls_certs_only([]))
+}
+
+/// The client for addresses that a provider hands out: over HTTPS, and only to public addresses. One for a stand-in on
+/// this machine asks this machine only, as its callers see to.
+pub(super) fn media_client(local: bool) -> Result<reqwest::Client, ProviderError> {
+    match local {
+        true => loopback_client(),
+        false => built(
+            builder(RestTimeouts::default())
+                .https_only(true)
+                .dns_resolver(PublicAddresses),
+        ),
+    }
+}
+
+/// Knows the names of public addresses only: what is connected to is what was looked at.
+struct PublicAddresses;
+
+impl Resolve for PublicAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+            match public.is_empty() {
+                true => Err("the name leads to no public address".into()),
+                false => Ok(Box::new(public.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// Is it an address of the public Internet, after IANA's registries of special-purpose addresses? An IPv6 address that
+/// stands for an IPv4 one is not.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 192 && b == 0 && c == 0)
+                || (a == 192 && b == 88 && c == 99)
+                || (a == 198 && (b == 18 || b == 19)))
+        }
+        // Only what is given out to be reached from anywhere (2000::/3), without what stands for something else in it:
+        // 2001::/23 (protocols, Teredo, benchmarks), documentation, 6to4.
+        IpAddr::V6(v6) => {
+            let [a, b, ..] = v6.segments();
+            (0x2000..0x4000).contains(&a)
+                && !(a == 0x2001 && (b < 0x200 || b == 0xdb8))
+                && a != 0x2002
+                && !(a == 0x3fff && b < 0x1000)
+        }
+    }
+}
+
+fn builder(timeouts: RestTimeouts) -> reqwest::ClientBuilder {
+    // The second time it is there already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(timeouts.connect)
+        .read_timeout(timeouts.silence)
+        .timeout(timeouts.total)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ProviderError> {
+    builder
+        .build()
+        .map_err(|_| failed("no client could be made; are there CA certificates on this machine?"))
+}
+
+/// May `id` stand in an address? What else it may hold is the provider's matter: ids are opaque.
+pub(crate) fn is_id(id: &str) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    !id.is_empty() && id.len() <= 128 && id.bytes().all(usual) && id != "." && !id.contains("..")
+}
+
+/// An id to be put into an address. One that can't be is an error, not a [`ProviderError::NotFound`]: that would
+/// prove a recording deleted which was never asked for.
+pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
+    if is_id(id) {
+        Ok(id)
+    } else {
+        Err(failed("the id is none of this provider's"))
+    }
+}
+
+/// The body of an answer with status 200, which is a recording.
+pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
+    if answer.status() != StatusCode::OK {
+        return Err(refused(&answer));
+    }
+    if is_encoded(answer.headers()) {
+        return Err(failed("the recording came compressed"));
+    }
+    Ok(Download {
+        length: answer.content_length(),
+        body: answer
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(|error| in_our_words(&error)))
+            .boxed(),
+    })
+}
+
+/// A JSON answer with status 200, bounded in size.
+pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
+    if answer.status() != StatusCode::OK {
+        return Err(refused(&answer));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| in_our_words(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_JSON {
+            return Err(failed("the answer is too long"));
+        }
+    }
+    super::json::read(&body).map_err(|_| failed("the answer is not JSON"))
+}
+
+/// Compressed, though nobody asked for it: the bytes would not be those of the recording.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|encoding| encoding != "identity")
+}
+
+/// Why an answer is none, with the time its `Retry-After` asks for.
+pub(super) fn refused(answer: &Response) -> ProviderError {
+    let busy = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    let header = answer.headers().get(RETRY_AFTER);
+    let wait = header
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| retry_after(value, Clock::system().system_now()));
+    match wait {
+        Some(wait) if busy.contains(&answer.status()) => ProviderError::Busy(wait),
+        _ => refusal(answer.status()),
+    }
+}
+
+/// What `Retry-After` asks for: seconds, or a date. [`MAX_RETRY`] at most; none when it cannot be read.
+fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than a number holds are many.
+        value.parse().map_or(MAX_RETRY, Duration::from_secs)
+    } else {
+        let at: DateTime<Utc> = httpdate::parse_http_date(value).ok()?.into();
+        (at - now).to_std().unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY))
+}
+
+pub(super) fn refusal(status: StatusCode) -> ProviderError {
+    match status {
+        StatusCode::NOT_FOUND => ProviderError::NotFound,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ProviderError::Denied,
+        other => ProviderError::Failed(format!("it answered with status {}", other.as_u16())),
+    }
+}
+
+pub(super) fn in_our_words(error: &reqwest::Error) -> ProviderError {
+    failed(if error.is_timeout() {
+        "it took too long"
+    } else if error.is_connect() {
+        "it could not be reached"
+    } else if error.is_body() || error.is_decode() {
+        "the answer was cut short"
+    } else {
+        "the request failed"
+    })
+}
+
+pub(super) fn failed(why: &str) -> ProviderError {
+    ProviderError::Failed(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_retry_after_asks_for_is_an_hour_at_most() {
+        let now = "2024-03-06T01:00:00Z".parse().unwrap();
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("3601", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("Wed, 06 Mar 2024 01:10:00 GMT", Some(600)),
+            ("Wednesday, 06-Mar-24 01:10:00 GMT", Some(600)),
+            ("Wed Mar  6 01:10:00 2024", Some(600)),
+            ("Wed, 06 Mar 2024 00:10:00 GMT", Some(0)),
+            ("Fri, 06 Mar 2026 01:10:00 GMT", Some(3600)),
+            ("", None),
+            ("-5", None),
+            ("soon", None),
+            ("1.5", None),
+        ] {
+            let wait = retry_after(value, now);
+            assert_eq!(wait, seconds.map(Duration::from_secs), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_public_is_told_from_what_is_not() {
+        for public in [
+            "8.8.8.8",
+            "100.63.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for other in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:808:808::1",
+        ] {
+            assert!(!is_public(other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_not_known() {
+        let client = media_client(false);
+        // Without certificates on this machine there is no client, and nothing is asked.
+        let Ok(client) = client else { return };
+        let error = client.get("https://localhost/").send().await.unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
+        assert!(
+            format!("{error:?}").contains("no public address"),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! The port of a provider that records nothing: what a caller says is streamed to this service as it is spoken.
+
+pub mod copies;
+pub mod listening;
+
+use super::Provider;
+use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use copies::Copy;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use uuid::Uuid;
+
+/// A provider that streams recordings to this service.
+pub trait Streams: Provider {
+    /// The WebSocket subprotocols that it speaks.
+    fn protocols(&self) -> &'static [&'static str];
+
+    /// True if a connection to a stream's address is let in: the token in the address must be the stream's, and so must
+    /// credentials, when the request has some. `key_of_call` is what the stream's address was made with.
+    fn lets_in(&self, stream: &Stream, key_of_call: &str, token: &str, headers: &HeaderMap)
+    -> bool;
+
+    /// Starts a copy in memory of what is being recorded, for callers who listen to it before the call is over.
+    fn copy(&self, recording: &str) -> Copy;
+
+    /// Removes such a copy.
+    fn forget(&self, recording: &str);
+}
+
+/// What is streamed to us: which step of which call, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Our id of the call.
+    pub call: Uuid,
+    /// The step that is awaited.
+    pub step: u32,
+    /// The limit, in seconds.
+    pub max_seconds: u32,
+    /// Silence that ends it, in seconds; 0 when none does.
+    pub silence_seconds: u32,
+}
+
+impl Stream {
+    /// The part of its address behind `/hooks/{provider}/listen/`, without the token.
+    pub fn path(&self) -> String {
+        format!(
+            "{}/{}/{}/{}",
+            self.call, self.step, self.max_seconds, self.silence_seconds
+        )
+    }
+
+    /// What makes its address unguessable. `key` is the call's.
+    pub fn token(&self, key: &str) -> String {
+        self.derived(key, "address")
+    }
+
+    /// What [`USER`] presents there.
+    pub fn password(&self, key: &str) -> String {
+        self.derived(key, "password")
+    }
+
+    fn derived(&self, key: &str, what: &str) -> String {
+        // An HMAC takes a key of any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
+            return String::new();
+        };
+        mac.update(format!("listen {what} {}", self.path()).as_bytes());
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+}
+
+/// The id of what a step of a call records. jambonz has none: it is made of what both sides know.
+pub fn recording_id(call: &str, step: u32) -> String {
+    format!("{call}/{step}")
+}

@@ -1,0 +1,160 @@
+//! The rooms of the house: a room uses those below it and none above it, no file lies beside them, and every file can be read
+//! in one sitting.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top down, as `src/lib.rs` lists them.
+const ROOMS: [&str; 20] = [
+    "cli",
+    "app",
+    "web",
+    "work",
+    "desk",
+    "conduct",
+    "members",
+    "register",
+    "service",
+    "store",
+    "sounds",
+    "config",
+    "telephony",
+    "simulator",
+    "vault",
+    "audio",
+    "call",
+    "report",
+    "line",
+    "base",
+];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every Rust file under a folder: its path and its text.
+fn files_under(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(files_under(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            files.push((path, text));
+        }
+    }
+    files
+}
+
+/// Unit tests may build a whole service, whatever room they are of.
+fn is_test(path: &Path) -> bool {
+    let names = path.iter().filter_map(|name| name.to_str());
+    names
+        .into_iter()
+        .any(|name| name == "tests" || name.ends_with("tests.rs") || name == "testing.rs")
+}
+
+/// The rooms that a text names: what follows `crate::`, also in braces. Comments and a test module at the end are left out.
+fn rooms_named(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\n").next().unwrap();
+    let without_comments = code.lines().map(|line| line.split("//").next().unwrap());
+    let code = without_comments.collect::<Vec<_>>().join("\n");
+    let is_name = |char: char| char.is_alphanumeric() || char == '_';
+    let first_name = |text: &str| text.split(|char| !is_name(char)).next().unwrap().to_owned();
+    let mut names = Vec::new();
+    for used in code.split("crate::").skip(1) {
+        let Some(group) = used.strip_prefix('{') else {
+            names.push(first_name(used));
+            continue;
+        };
+        let mut depth = 0;
+        let mut begins = true;
+        for (at, char) in group.char_indices() {
+            match char {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => begins = true,
+                char if begins && is_name(char) => {
+                    names.push(first_name(&group[at..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+fn place(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|name| *name == room)
+}
+
+#[test]
+fn the_names_in_braces_are_rooms_too() {
+    let text =
+        "use crate::line::{self, crate_of};\nuse crate::{web, work::{self, call}}; // crate::app\n";
+    assert_eq!(rooms_named(text), ["line", "web", "work"]);
+}
+
+#[test]
+fn no_room_uses_one_above_it() {
+    let source = source();
+    let mut upward = Vec::new();
+    for (path, text) in files_under(&source) {
+        let path = path.strip_prefix(&source).unwrap();
+        if is_test(path) || path.components().count() == 1 {
+            continue;
+        }
+        let room = path.iter().next().unwrap().to_str().unwrap();
+        let here = place(room).unwrap_or_else(|| panic!("src/{room} is not in the list of rooms"));
+        for named in rooms_named(&text) {
+            match place(&named) {
+                Some(there) if there < here => {
+                    upward.push(format!("{} uses {named}", path.display()));
+                }
+                Some(_) => {}
+                None => upward.push(format!("{} uses {named}, which is no room", path.display())),
+            }
+        }
+    }
+    assert!(upward.is_empty(), "{upward:#?}");
+}
+
+#[test]
+fn the_map_lists_the_rooms_in_their_order() {
+    let map = fs::read_to_string(source().join("lib.rs")).unwrap();
+    let rows = map.lines().filter_map(|line| line.strip_prefix("//! | [`"));
+    let named = rows.map(|row| row.split('`').next().unwrap());
+    let named: Vec<&str> = named.map(|name| name.trim_start_matches("mod@")).collect();
+    assert_eq!(named, ROOMS);
+}
+
+#[test]
+fn no_file_lies_beside_the_rooms() {
+    let entries = fs::read_dir(source()).unwrap();
+    let mut files: Vec<String> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["lib.rs", "main.rs"]);
+}
+
+#[test]
+fn every_file_can_be_read_in_one_sitting() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["src", "tests"].map(|folder| files_under(&top.join(folder)));
+    let mut lines: Vec<(usize, PathBuf)> = files
+        .into_iter()
+        .flatten()
+        .map(|(path, text)| (text.lines().count(), path))
+        .collect();
+    lines.sort();
+    let (longest, path) = lines.last().unwrap();
+    assert!(*longest <= 600, "{} has {longest} lines", path.display());
+    let (median, _) = lines[lines.len() / 2];
+    assert!(median <= 170, "the median file has {median} lines");
+}
