@@ -168,7 +168,7 @@ fn whole_samples(bytes: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// So many seconds of a tone.
