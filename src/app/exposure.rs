@@ -1,5 +1,5 @@
-//! What others could get at: files that other users of the machine may read, addresses the world may reach, a database
-//! connection that can be listened to.
+//! Warnings about exposure: files that other users of the machine can read, addresses reachable from outside, a
+//! database connection that can be intercepted.
 
 use crate::config::{Config, DatabaseAddress};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A sentence for each thing that is exposed. The same in `check` and in the log.
+/// Returns one sentence for each exposure; used by `check` and in the log.
 pub fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(file) = config.file.as_deref().filter(|_| config.holds_secret()) {
@@ -45,7 +45,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// A file that its group or other users can read.
+/// Warns if a file is readable by its group or other users.
 fn readable(file: &Path, what: &str) -> Option<String> {
     let mode = mode(file).filter(|_| file.is_file())? & 0o777;
     (mode & 0o077 != 0).then(|| {
@@ -57,7 +57,7 @@ fn readable(file: &Path, what: &str) -> Option<String> {
     })
 }
 
-/// A folder in which its group or other users can replace files.
+/// Warns if files in a folder can be replaced by its group or other users.
 fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -71,7 +71,7 @@ fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
     })
 }
 
-/// Permission bits; none where there is no such file, or the system has none.
+/// Returns the permission bits; `None` if the file does not exist or the system has none.
 fn mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -85,7 +85,7 @@ fn mode(path: &Path) -> Option<u32> {
     }
 }
 
-/// A Postgres server on another machine whose certificate is not checked.
+/// Warns if Postgres is on another machine and its certificate is not verified.
 fn unverified(address: &str) -> Option<String> {
     let options = PgConnectOptions::from_str(address).ok()?;
     let host = options.get_host();
@@ -104,7 +104,7 @@ fn unverified(address: &str) -> Option<String> {
     })
 }
 
-/// True for an address outside this machine and its private networks, and for "all addresses".
+/// True unless the address is loopback, private or link-local; true for the unspecified address (all addresses).
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local()),

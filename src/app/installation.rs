@@ -1,4 +1,5 @@
-//! What belongs together: a database, the service secret its rows are looked up with, the folder its recordings are in.
+//! The installation: a database, the service secret that its rows are looked up with, and the folder of its
+//! recordings.
 
 use crate::app::StartError;
 use crate::base::clock::random_id;
@@ -10,10 +11,10 @@ use std::path::Path;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// Label of the keyed hash that tells whether a service secret fits.
+/// Label of the keyed hash by which a service secret is checked.
 const LABEL: &str = "installation";
 
-/// A new installation under this secret.
+/// Returns a new installation under this secret.
 pub fn new(secret: &ServiceSecret) -> Installation {
     let id = random_id();
     Installation {
@@ -26,22 +27,22 @@ fn check_value(secret: &ServiceSecret, id: Uuid) -> [u8; 32] {
     secret.lookup(LABEL, &[&id.to_string()])
 }
 
-/// Opens a database that was made before, and brings it up to date. Only `init` makes an SQLite file: where one is missing,
-/// its file system may not be mounted, and a new file on the mount point would be the database from then on.
+/// Opens an existing database and migrates it. Only `init` creates an SQLite file: where one is missing, its file
+/// system may not be mounted, and a new file on the mount point would be the database from then on.
 ///
 /// # Errors
 ///
-/// A sentence for the operator.
+/// Returns a sentence for the operator.
 pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
     check_file(address)?;
     Db::open(address).await
 }
 
-/// The same for the service, with its connections.
+/// Like [`open_database`], with the connections of the service.
 ///
 /// # Errors
 ///
-/// A sentence for the operator.
+/// Returns a sentence for the operator.
 pub async fn open_databases(config: &Config) -> Result<Databases, String> {
     check_file(&config.database)?;
     Databases::open(&config.database, config.connections).await
@@ -62,7 +63,7 @@ fn check_file(address: &DatabaseAddress) -> Result<(), String> {
 /// Why the service cannot use this database.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
-    /// `init` has not set the database up.
+    /// The database was not set up by `init`.
     #[error(
         "the database has not been set up; run `dutyline init --lead NAME --password-file FILE`"
     )]
@@ -83,11 +84,11 @@ impl From<InstallationError> for StartError {
     }
 }
 
-/// Refuses a secret that the installation was not set up with. `file` is where the secret was read from.
+/// Checks that the installation was set up with this secret. `file` is the path the secret was read from.
 ///
 /// # Errors
 ///
-/// [`InstallationError::OtherSecret`].
+/// Returns [`InstallationError::OtherSecret`] when it was not.
 pub fn verify(
     installation: &Installation,
     secret: &ServiceSecret,
@@ -102,7 +103,7 @@ pub fn verify(
     }
 }
 
-/// The id of the installation, once the secret is known to be its own.
+/// Returns the id of the installation, after checking that the secret belongs to it.
 ///
 /// # Errors
 ///
@@ -117,11 +118,11 @@ pub async fn id(
     Ok(installation.id)
 }
 
-/// The installation.
+/// Reads the installation.
 ///
 /// # Errors
 ///
-/// [`InstallationError::Missing`], or the database's.
+/// Returns [`InstallationError::Missing`], or [`InstallationError::Store`] when the database fails.
 pub async fn read(tx: &mut ReadTx) -> Result<Installation, InstallationError> {
     rows::get(tx).await?.ok_or(InstallationError::Missing)
 }

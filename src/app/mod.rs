@@ -1,4 +1,4 @@
-//! Builds the service from the configuration, binds, runs, stops gracefully.
+//! Builds the service from the configuration, binds its listeners, runs it and stops it gracefully.
 
 pub(crate) mod exposure;
 pub mod installation;
@@ -40,16 +40,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// How long requests that have begun may take once the service is told to stop.
+/// Maximum time for requests and jobs that have begun to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Why the service does not start. One sentence for the operator.
+/// Why the service does not start, as a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is wrong: exit code 2.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// Something it needs is not there: exit code 1.
+    /// Something the service needs is not available: exit code 1.
     #[error("{0}")]
     Failed(String),
 }
@@ -60,7 +60,7 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// The listeners, bound but not served yet.
+/// The listeners, bound but not yet served.
 pub struct Bound {
     main: TcpListener,
     ops: TcpListener,
@@ -71,7 +71,7 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// A sentence, when a port is taken or an address is not this machine's.
+    /// Returns a sentence when a port is in use or an address does not belong to this machine.
     pub async fn bind(listen: SocketAddr, ops_listen: SocketAddr) -> Result<Self, StartError> {
         Ok(Self {
             main: bind(listen).await?,
@@ -79,12 +79,12 @@ impl Bound {
         })
     }
 
-    /// Where webhooks and the API are.
+    /// Returns the address of webhooks, console and API.
     pub fn main_address(&self) -> SocketAddr {
         address(&self.main)
     }
 
-    /// Where health and metrics are.
+    /// Returns the address of health and metrics.
     pub fn ops_address(&self) -> SocketAddr {
         address(&self.ops)
     }
@@ -94,7 +94,7 @@ impl Bound {
 ///
 /// # Errors
 ///
-/// A sentence.
+/// Returns a sentence when the port is in use or the address does not belong to this machine.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| {
         StartError::Failed(match error.kind() {
@@ -106,15 +106,15 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     })
 }
 
-/// The address a listener got.
+/// Returns the address a listener is bound to.
 pub fn address(listener: &TcpListener) -> SocketAddr {
-    // A bound listener has an address; the configured one is no better answer.
+    // A bound listener always has an address; the fallback only avoids a panic.
     listener
         .local_addr()
         .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
-/// Builds the service: secret, database, folder, providers, and the check that every line has a key.
+/// Builds the service: secret, database, folder of recordings, providers. Checks that every line has a key.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartEr
     build_with(config, clock, Arc::new(RealTimers)).await
 }
 
-/// The same, waiting for callers with these timers.
+/// Like [`build`], with the timers used to wait for callers.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub async fn build_with(
         .await
         .map_err(StartError::Failed)?;
     check_durability(&db, &clock).await?;
-    // Before the folder of recordings is made private, which would hide that it was not.
+    // Before the folder of recordings is made private, because that would hide that it was not.
     let exposed = exposure::warnings(&config);
     for warning in config.warnings().into_iter().chain(exposed) {
         tracing::warn!("{warning}");
@@ -201,11 +201,11 @@ pub async fn build_with(
     }))
 }
 
-/// Removes unfinished recordings of a process that was killed. Where the folder is not the installation's, calls are
-/// answered all the same: what is recorded stays at the provider.
+/// Removes unfinished recordings of a process that was killed. If the folder is not the installation's, the service
+/// starts nevertheless, so that calls are answered: recordings then stay at the provider.
 fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
     if let Err(error) = blobs.check_marker() {
-        tracing::error!(%error, "recordings are neither sealed nor deleted at the provider until the folder is there");
+        tracing::error!(%error, "recordings stay at the provider until the folder of recordings is available");
         return Ok(());
     }
     blobs.tidy().map(drop).map_err(|error| {
@@ -215,11 +215,11 @@ fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
     })
 }
 
-/// What `fsync = off` of the database server means, for the operator.
+/// What `fsync = off` of the database server means, as a sentence for the operator.
 pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses reports it has acknowledged when its machine loses power; set fsync = on in postgresql.conf and restart it";
 
-/// Callers must not be told that a report is kept before it is on a disk. A service whose clock is shifted is not for
-/// real callers, and only warns.
+/// Checks that the database syncs to disk, because callers must not be told that a report is kept before it is. A
+/// service with a shifted clock does not serve real callers, and only warns.
 async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartError> {
     match (db.syncs_to_disk().await, clock.shift()) {
         (Ok(true), _) => Ok(()),
@@ -232,7 +232,8 @@ async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartErro
     }
 }
 
-/// Without a key nothing a caller says could be sealed; with another one than pinned, it would be sealed to a stranger.
+/// Checks that every line has a key, and the pinned one if one is pinned. Without a key, what a caller says could
+/// not be sealed; with another key than the pinned one, it would be sealed to an unknown party.
 async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
     let keys = async { members::current_keys(&mut db.begin_read().await?).await };
     let keys = keys
@@ -257,15 +258,15 @@ async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The service at work: two listeners, the job runner, housekeeping.
+/// The running service: two listeners, the job runner, housekeeping.
 pub struct Running {
-    /// What it works with.
+    /// The service's state.
     pub service: Arc<Service>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    /// Starts serving. `extra` is mounted beside the service's own addresses (the simulator's phone).
+    /// Starts serving. `extra` is merged into the service's own routes (the simulator's telephone).
     pub fn start(service: Arc<Service>, bound: Bound, extra: Option<Router>) -> Self {
         let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
@@ -294,14 +295,15 @@ impl Running {
         Self { service, tasks }
     }
 
-    /// Stops taking requests, finishes those that have begun and the jobs at work, and closes the database.
+    /// Stops accepting requests, finishes those that have begun and the running jobs, and closes the database.
     pub async fn stop(self) {
         self.service.closing.send_replace(true);
         let all = async {
             for task in self.tasks {
                 let _ = task.await;
             }
-            // What was being said is written down first. An error means that nobody is left to count.
+            // Recordings being streamed are stored before the service stops. An error means that the counter was
+            // dropped.
             let mut arriving = self.service.arriving.subscribe();
             let _ = arriving.wait_for(|count| *count == 0).await;
         };
@@ -310,17 +312,17 @@ impl Running {
                 "stopped with requests or jobs unfinished; jobs go on at the next start"
             );
         }
-        // A job that hangs keeps its connection; what it has not committed does not count.
+        // A job that hangs keeps its connection; its transaction is not committed, so nothing of it is kept.
         let _ = tokio::time::timeout(GRACE, self.service.db.close()).await;
     }
 }
 
-/// Serves a router until `stop` says so, with the limits of this process.
+/// Serves a router until `stop` is true, with the limits of this process.
 pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
     server::serve(listener, router, Limits::of_process(), stop).await;
 }
 
-/// Tells other nodes what changes, and hears it from them, until `stop` says so.
+/// Notifies other nodes of changes and receives theirs, until `stop` is true.
 async fn exchange_changes(service: Arc<Service>, stop: watch::Receiver<bool>) {
     service.db.exchange_changes(stop).await;
 }

@@ -1,4 +1,4 @@
-//! From what is configured of a provider to the provider.
+//! Construction of providers from their configuration.
 
 use super::StartError;
 use crate::config::{ProviderConfig, ProviderSettings};
@@ -13,11 +13,11 @@ use crate::telephony::twilio::{self, TwilioSettings};
 use crate::telephony::{Provider, Voice, simulator};
 use std::sync::Arc;
 
-/// A provider from its configuration.
+/// Creates a provider from its configuration.
 ///
 /// # Errors
 ///
-/// A missing secret, or settings that cannot work.
+/// When a secret is missing or the settings are not usable.
 pub fn make_provider(
     config: &ProviderConfig,
     public_url: &str,
@@ -26,7 +26,7 @@ pub fn make_provider(
     let failed = |error: &dyn std::fmt::Display| {
         StartError::Failed(format!("provider {}: {error}", config.name))
     };
-    // Plain http is for this machine only, and needs no certificates.
+    // Plain http is accepted for loopback addresses only, and needs no certificates.
     let client = if config.api_url.starts_with("http://") {
         loopback_client()
     } else {
@@ -36,7 +36,7 @@ pub fn make_provider(
     let name = config.name.clone();
     let api_url = config.api_url.clone();
     let public_url = public_url.to_owned();
-    // A stand-in on this machine keeps its recordings on this machine.
+    // If the provider's API is on this machine, its recordings must be too.
     let media = |hosts: &[String]| Media::new(hosts.to_vec(), api_url.starts_with("http://"));
     let carrier = match &config.settings {
         ProviderSettings::Simulator {

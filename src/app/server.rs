@@ -1,9 +1,9 @@
-//! The HTTP server: accepts connections, and bounds how many there are and how long each may take.
+//! The HTTP server: accepts connections, and limits their number and the duration of their phases.
 //!
-//! A client that is slow or silent must not keep others out. So connections that have not sent a whole request have a
-//! cap of their own, and the oldest of them is closed for a new one, before connections that are idle between two
-//! requests are; requests that are being answered take a permit from a pool, except webhooks, which callers wait for; and
-//! each phase of a connection has a time limit.
+//! A slow or silent client must not keep other clients out. Therefore connections that have not sent a complete
+//! request have a limit of their own, and the oldest of them is closed in favour of a new one, before connections
+//! that are idle between two requests are; requests being answered need a permit from a pool, except webhooks,
+//! because callers wait for those; and each phase of a connection has a time limit.
 
 mod connection;
 mod limits;
@@ -37,17 +37,17 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tracing::{debug, warn};
 
-/// How long to wait before accepting again after an error that is not one connection's own.
+/// Time to wait before accepting again after an error that does not concern one connection only.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
-/// The largest request head, in bytes.
+/// Maximum size of a request head, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
-/// What is answered without a permit: the addresses below this.
+/// Prefix of the paths that are answered without a permit.
 const WEBHOOKS: &str = "/hooks/";
 
-/// What a browser shows when a request is refused for want of room, in the languages of the console.
+/// Body of the refusal of a request that found no permit, in the languages of the console.
 const BUSY: &str = "系统繁忙，请稍后再试。\nToo many requests at once; try again in a moment.\n";
 
-/// What all connections of a listener share.
+/// State shared by all connections of a listener.
 struct Shared {
     router: TowerToHyperService<Router>,
     limits: Limits,
@@ -55,7 +55,7 @@ struct Shared {
     answering: Arc<Semaphore>,
 }
 
-/// Serves a router until `stop` says so; then the requests that have begun are finished. Handlers find the peer's
+/// Serves a router until `stop` is true, then finishes the requests that have begun. Handlers receive the peer's
 /// address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     mut listener: TcpListener,
@@ -74,12 +74,12 @@ pub async fn serve(
     loop {
         tokio::select! {
             (stream, peer) = accept(&mut listener) => {
-                // Here rather than in the task, so that the oldest connection is the one that was accepted first.
+                // Registered here rather than in the task, so that the oldest connection is the one accepted first.
                 let (connection, registration) = Connection::begin(&shared.receiving);
                 let served = converse(Arc::clone(&shared), connection, stream, peer, stop.clone());
                 connections.spawn(Abortable::new(served, registration));
             }
-            // What has ended is forgotten.
+            // Tasks that have ended are removed from the set.
             Some(_) = connections.join_next() => {}
             () = &mut stopping => break,
         }
@@ -89,11 +89,12 @@ pub async fn serve(
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the sender is gone, and so is the service.
+    // An error means that the sender was dropped, and the service with it.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The next connection. An error like "too many open files" passes: it is logged once a minute.
+/// Returns the next connection. Errors like "too many open files" are temporary: they are logged at most once a
+/// minute.
 async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
     static ERRORS: LogPace = LogPace::new();
     loop {
@@ -101,7 +102,7 @@ async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
             Ok(accepted) => return accepted,
             Err(error) => error,
         };
-        // The connection's own error: it was gone before it was accepted.
+        // The error of one connection: it ended before it was accepted.
         if matches!(
             error.kind(),
             ErrorKind::ConnectionAborted
@@ -117,7 +118,7 @@ async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Serves one connection until it ends, or takes too long.
+/// Serves one connection until it ends or exceeds a time limit.
 async fn converse(
     shared: Arc<Shared>,
     connection: Arc<Connection>,
@@ -133,7 +134,7 @@ async fn converse(
     });
     let mut served = pin!(
         http1::Builder::new()
-            // The phases of the connection have limits of their own, below.
+            // The phases of the connection have time limits of their own, below.
             .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES)
             .serve_connection(io, service)
@@ -150,7 +151,7 @@ async fn converse(
         if let Poll::Ready(result) = served.as_mut().poll(cx) {
             return Poll::Ready(result.map_err(|error| error.to_string()));
         }
-        // Whatever has just happened on the connection may have begun another phase.
+        // The poll above may have changed the phase, and with it the deadline.
         let Some(deadline) = connection.deadline(&limits) else {
             return Poll::Pending;
         };
@@ -194,13 +195,13 @@ async fn answer(
     Ok(response.map(|body| Answer::new(body, connection, permit)))
 }
 
-/// Too many requests are being answered.
+/// Returns the refusal of a request while too many are being answered.
 fn busy() -> Response {
     static REFUSED: LogPace = LogPace::new();
     if let Some(held_back) = REFUSED.due() {
         warn!(
             held_back,
-            "too many requests at once: a request that is no webhook was refused"
+            "too many requests at once; a request other than a webhook was refused"
         );
     }
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, BUSY).into_response();

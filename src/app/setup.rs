@@ -1,4 +1,4 @@
-//! Making what the service needs before it can start. Run again, it adds what is missing.
+//! Creates what the service needs before it can start. Running it again adds what is missing.
 
 use crate::app::StartError;
 use crate::base::clock::Clock;
@@ -29,13 +29,13 @@ impl From<members::MemberError> for StartError {
 /// A line's id and its new key.
 pub type MadeKey = (String, NewLineKey);
 
-/// Makes what is missing: service secret, installation, first lead, keys of `lines`, folder of recordings. Gives the keys
-/// that are new, for the only time.
+/// Creates what is missing: service secret, installation, first lead, keys of `lines`, folder of recordings.
+/// Returns the new keys; they cannot be retrieved later.
 ///
 /// # Errors
 ///
-/// A sentence: a folder that can't be written, a database that can't be reached, a service secret or a folder of
-/// recordings of another installation, a wrong password, a member who is no lead.
+/// Returns a sentence when a folder cannot be written, the database cannot be reached, the service secret or the
+/// folder of recordings belongs to another installation, the password is wrong, or the member is not a lead.
 pub async fn init(
     config: &Config,
     clock: &Clock,
@@ -46,7 +46,8 @@ pub async fn init(
     init_showing(config, clock, lead, password, lines, |_| Ok(())).await
 }
 
-/// The same; `show` is given the new keys, if there are any, before anything is committed. When it fails, nothing was made.
+/// Like [`init`]; `show` receives the new keys, if there are any, before they are committed. If it fails, no key is
+/// made.
 ///
 /// # Errors
 ///
@@ -65,7 +66,8 @@ pub async fn init_showing(
     let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     let installation = installed(&mut tx, config).await?;
-    // What follows may fail for want of the folder's marker, and then says the id that belongs into it.
+    // Committed here, because if the folder's marker is missing, the error below names the installation's id that
+    // belongs into it.
     tx.commit().await?;
     let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
@@ -97,7 +99,8 @@ fn failed(error: &dyn std::fmt::Display) -> StartError {
     StartError::Failed(error.to_string())
 }
 
-/// The installation's id; a new database becomes an installation. The service secret is made with it, and must fit later.
+/// Returns the installation's id; a new database is made an installation. The service secret is created with it,
+/// and has to match later.
 async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError> {
     let file = &config.secret_file;
     let found = installation::get(tx).await?;
@@ -124,8 +127,8 @@ async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError
     Ok(installation.id)
 }
 
-/// Makes the folder of recordings. Its marker file comes after the commit, when the id in it is true. Where recordings are
-/// sealed already, a folder without the marker is another one: the right one is not mounted.
+/// Creates the folder of recordings. Its marker file is written after the commit, when the id in it is final. If
+/// recordings are sealed already, a folder without the marker is refused: the right one is not mounted.
 async fn prepare_folder(
     tx: &mut WriteTx,
     config: &Config,
@@ -151,7 +154,7 @@ fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
     ))
 }
 
-/// Who the keys are given to.
+/// The member to whom the new line keys are sealed.
 enum Lead {
     /// A member with this name and password.
     Known(Member),
@@ -159,7 +162,8 @@ enum Lead {
     New(Member),
 }
 
-/// The member with this name and password, or a new one. No transaction is open while the password is stretched.
+/// Returns the member with this name and password, or a new one. No transaction is open while the password is
+/// hashed.
 async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, StartError> {
     let mut tx = db.begin_read().await?;
     let known = members::find(&mut tx, lead).await?.is_some();
@@ -173,8 +177,8 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     ))
 }
 
-/// Checks that `lead` may make a line's key: whoever holds it opens all reports of the line, so that only a lead decides. Adds
-/// the first lead to the database.
+/// Checks that `lead` may make a line's key, and inserts the first lead into the database. The holder of a line's
+/// key can open all reports of the line, so only a lead may make one.
 async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
         Lead::Known(member) if member.role == Role::Lead => {
@@ -184,7 +188,7 @@ async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Me
             "{} is no lead; only a lead makes the key of a new line",
             member.name
         ))),
-        // The operator owns the machine; but the first lead decides who becomes another one.
+        // The operator administers the machine, but only the first lead decides who else becomes a lead.
         Lead::New(member) if !rows::list(tx).await?.is_empty() => Err(StartError::Failed(format!(
             "there are members already, and {} is none of them; a lead adds others with `dutyline member add`",
             member.name

@@ -1,4 +1,4 @@
-//! What a telephone plays: a WAV of 8 kHz, one channel, 16 bits, uncompressed.
+//! The audio format that every telephone provider plays: WAV, 8 kHz, one channel, 16 bits, uncompressed.
 
 use super::wav::header;
 use std::fs::File;
@@ -6,49 +6,49 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
-/// Samples a second.
+/// Samples per second.
 const RATE: u32 = 8000;
-/// Bytes a second.
+/// Bytes per second.
 pub const BYTES_PER_SECOND: usize = RATE as usize * 2;
-/// The longest sound of one piece.
+/// Maximum duration of one sound file.
 pub const MAX_PIECE: Duration = Duration::from_secs(60);
-/// Bytes a file may have besides its sound.
+/// Maximum size of a file besides its samples, in bytes.
 const HEADERS: usize = 64 * 1024;
 
-/// Why a file is no sound that a telephone can play. A sentence for whoever recorded it: what it is, what would be right.
+/// Why a sound file cannot be played. A sentence for the person who recorded it: what it is, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// No bytes, or no sound in them.
+    /// No bytes, or no samples.
     #[error("it is empty")]
     Empty,
-    /// Something else, or only the beginning of one.
+    /// Not a WAV file, or an incomplete one.
     #[error("it is no whole WAV file")]
     NotWav,
     /// Compressed: A-law, MP3 or the like.
     #[error("it is compressed; uncompressed PCM is needed")]
     Compressed,
-    /// Another rate.
+    /// The sample rate is not 8,000 Hz.
     #[error("it has {0} Hz; 8000 Hz are needed")]
     Rate(u32),
-    /// Stereo or more.
+    /// More than one channel.
     #[error("it has {0} channels; one (mono) is needed")]
     Channels(u16),
-    /// Another size of samples.
+    /// The samples do not have 16 bits.
     #[error("it has {0} bits; 16 bits are needed")]
     Bits(u16),
-    /// Longer than one piece can be.
+    /// Longer than the maximum duration.
     #[error("it is longer than {} s", .0.as_secs())]
     TooLong(Duration),
-    /// It is there and cannot be read.
+    /// It exists and cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// Looks at a recorded file: how long does it sound? `None` when there is no such file.
+/// Checks a sound file and returns its duration; `None` when there is no such file.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// When the file is not a sound that can be played.
 pub fn look_at(path: &Path) -> Result<Option<Duration>, Wrong> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -62,30 +62,30 @@ pub fn look_at(path: &Path) -> Result<Option<Duration>, Wrong> {
         .map_err(|error| Wrong::Unreadable(error.to_string()))?;
     let whole = bytes.len() <= most + HEADERS;
     match samples(&bytes, Ends::WhereItSays) {
-        // Of a file too large to be read to its end, the end does not matter.
+        // Of a file too large to be read to its end, only the duration matters.
         Err(Wrong::NotWav) if !whole => Err(Wrong::TooLong(MAX_PIECE)),
         found => seconds(found?, MAX_PIECE).map(Some),
     }
 }
 
-/// The most bytes a synthesizer may write for a sound of at most `longest`.
+/// Maximum size of what a synthesizer may write for a sound of at most `longest`, in bytes.
 pub fn most_bytes(longest: Duration) -> usize {
     longest.as_secs() as usize * BYTES_PER_SECOND + HEADERS
 }
 
-/// What a synthesizer wrote, as a file that any player understands: programs that write into a pipe cannot know the
+/// Rewrites a synthesizer's output as a file that any player reads. Programs that write into a pipe do not know the
 /// length when they write the header.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// When the output is not a sound that can be played.
 pub fn tidy(written: &[u8], longest: Duration) -> Result<Vec<u8>, Wrong> {
     let samples = samples(written, Ends::WithTheBytes)?;
     seconds(samples, longest)?;
     Ok(wav(samples))
 }
 
-/// A WAV file of these samples.
+/// Builds a WAV file of these samples.
 fn wav(samples: &[u8]) -> Vec<u8> {
     let mut file = header(samples.len() as u32).to_vec();
     file.extend(samples);
@@ -104,16 +104,16 @@ fn seconds(samples: &[u8], longest: Duration) -> Result<Duration, Wrong> {
     Ok(lasts)
 }
 
-/// Where the sound ends.
+/// Where the audio data ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     /// Where the header says, which has to be right.
     WhereItSays,
-    /// Where the bytes end, if not before.
+    /// Where the header says, or else where the bytes end.
     WithTheBytes,
 }
 
-/// The samples in a WAV file, if it has the format.
+/// Returns the samples of a WAV file, if it has the right format.
 fn samples(file: &[u8], ends: Ends) -> Result<&[u8], Wrong> {
     if file.is_empty() {
         return Err(Wrong::Empty);
@@ -153,7 +153,7 @@ fn check_format(format: &[u8]) -> Result<(), Wrong> {
     };
     let (kind, channels, bits) = (at(0)?, at(2)?, at(14)?);
     let rate = u32::from(at(4)?) | u32::from(at(6)?) << 16;
-    // Not the extensible kind either: not every softswitch reads it.
+    // The extensible format is rejected too, because not every softswitch reads it.
     match (kind, rate, channels, bits) {
         (1, RATE, 1, 16) => Ok(()),
         (1, RATE, 1, bits) => Err(Wrong::Bits(bits)),
@@ -171,7 +171,7 @@ fn whole_samples(bytes: &[u8]) -> &[u8] {
 pub(crate) mod tests {
     use super::*;
 
-    /// So many seconds of a tone.
+    /// A tone of so many seconds.
     pub fn tone(seconds: f64) -> Vec<u8> {
         let samples = (0..(seconds * f64::from(RATE)) as usize).flat_map(|n| {
             let sample: i16 = if n % 16 < 8 { 8000 } else { -8000 };
@@ -198,7 +198,7 @@ pub(crate) mod tests {
     fn what_a_telephone_plays_is_right() {
         assert_eq!(looked_at(&tone(1.5)), Ok(Some(Duration::from_millis(1500))));
         assert_eq!(look_at(Path::new("nowhere/no.wav")), Ok(None));
-        // What some programs write before the sound is passed over.
+        // A chunk that some programs write before the data is skipped.
         let mut listed = tone(1.0);
         listed.splice(36..36, *b"LIST\x03\0\0\0abc\0");
         assert_eq!(looked_at(&listed), Ok(Some(Duration::from_secs(1))));

@@ -1,5 +1,5 @@
-//! Audio files as telephones have them: WAV headers written, WAV files checked while they come in, sounds checked before they
-//! are played.
+//! Audio files in telephone formats: writes WAV headers, checks WAV files while they are received, and checks sound
+//! files before they are played.
 
 pub mod format;
 pub mod wav;

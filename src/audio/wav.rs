@@ -1,13 +1,14 @@
-//! Is this a whole WAV? Looks at a recording as it streams by, keeps none of it.
+//! Checks that a recording is a complete WAV file while it is streamed, without keeping it.
 //!
-//! What a provider serves under a recording's address is not always the recording: a body cut short, an error page
-//! with status 200, an MP3. [`WavCheck`] knows after the first twelve bytes whether it is a WAV at all, and at the
-//! end whether it was whole: the sizes in its header must fit in the bytes that came. Encoders that write while they
-//! record leave those sizes at 0 or at their largest value; then only the announced length can tell, and must.
+//! What a provider serves at a recording's address is not always the recording: it may be a body cut short, an error
+//! page with status 200, or an MP3. [`WavCheck`] knows after the first twelve bytes whether it is a WAV file at all,
+//! and at the end whether it was complete: the sizes in its header must not exceed the bytes received. Encoders that
+//! write while they record leave those sizes at 0 or at their maximum; then the announced length is the only evidence,
+//! and is required.
 
 use std::mem;
 
-/// The largest recording accepted unless told otherwise, in bytes: over two hours at 8 kHz and 8 bit.
+/// Default maximum size of a recording, in bytes: over three hours at 8 kHz and 8 bits.
 pub const LARGEST: u64 = 96 * 1024 * 1024;
 
 const PCM: u16 = 1;
@@ -15,10 +16,10 @@ const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xfffe;
 
-/// The data size of a WAV that is written while it is recorded: it ends where the file ends.
+/// The data size in the header of a WAV file that is written while it is recorded: the data ends with the file.
 pub const UNTIL_THE_END: u32 = u32::MAX;
 
-/// What stands before linear PCM of 16 bits, one channel and 8,000 samples a second in a WAV file.
+/// The header of a WAV file with linear PCM of 16 bits, one channel and 8,000 samples per second.
 pub fn header(bytes_of_sound: u32) -> [u8; 44] {
     let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
     header[4..8].copy_from_slice(&bytes_of_sound.saturating_add(36).to_le_bytes());
@@ -26,13 +27,13 @@ pub fn header(bytes_of_sound: u32) -> [u8; 44] {
     header
 }
 
-/// Why the bytes are no whole WAV.
+/// Why the bytes are not a complete WAV file.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WavError {
-    /// Not a single byte.
+    /// There are no bytes.
     #[error("the body is empty")]
     Empty,
-    /// A page for people, most likely an error page.
+    /// An HTML page, most likely an error page.
     #[error("it is an HTML page")]
     Html,
     /// An XML document, most likely an error.
@@ -41,78 +42,79 @@ pub enum WavError {
     /// A JSON document, most likely an error.
     #[error("it is a JSON document")]
     Json,
-    /// Audio, but not the kind asked for.
+    /// Audio, but not of the requested type.
     #[error("it is an MP3")]
     Mp3,
-    /// Something else.
-    #[error("it is no WAV")]
+    /// Any other type.
+    #[error("it is not a WAV file")]
     NotWav,
-    /// It begins as a WAV, but has no format before its sound, or one that makes no sense.
+    /// It begins as a WAV file, but has no format before its data, or an invalid one.
     #[error("the WAV has no usable format")]
     NoFormat,
-    /// Fewer bytes came than its header or the announced length promise.
+    /// Fewer bytes were received than its header or the announced length says.
     #[error("it is cut short")]
     CutShort,
-    /// The header doesn't say how long it is, and no length was announced.
-    #[error("nothing says where it ends")]
+    /// The header does not have the length, and none was announced.
+    #[error("its length is unknown: the header has none and none was announced")]
     EndUnknown,
-    /// More bytes came than were announced.
+    /// More bytes were received than announced.
     #[error("it is longer than announced")]
     TooLong,
-    /// Larger than allowed.
+    /// Larger than the maximum size.
     #[error("it is too large")]
     TooLarge,
 }
 
-/// What is known of a whole WAV.
+/// Facts about a complete WAV file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wav {
-    /// Its length in bytes, header and all.
+    /// Its length in bytes, including the header.
     pub bytes: u64,
-    /// How long it sounds, in milliseconds; `None` in a format other than PCM, A-law and µ-law.
+    /// Its duration in milliseconds; `None` in a format other than PCM, A-law and µ-law.
     pub duration_ms: Option<u64>,
 }
 
-/// What comes next in the stream.
+/// The part of the file that the next bytes belong to.
 enum Part {
     /// `RIFF`, a size, `WAVE`.
     Head,
     /// A chunk's name and size.
     ChunkHead,
-    /// The format, of `size` bytes with padding; only its first 16 (or 40) are looked at.
+    /// The format, of `size` bytes with padding; only its first 16 (or 40) are examined.
     Format { size: u64 },
-    /// Bytes of a chunk nobody needs.
+    /// The rest of a chunk that is not needed.
     Skip { left: u64 },
-    /// The sound, from `start` on; all that is left is only counted.
+    /// The audio data, which starts at `start`; its bytes are only counted.
     Sound { start: u64, size: u32 },
 }
 
-/// Looks at a stream of bytes, chunk by chunk.
+/// Checks a stream of bytes, chunk by chunk.
 pub struct WavCheck {
     largest: u64,
     announced: Option<u64>,
     seen: u64,
     part: Part,
-    /// Bytes of the current part that came so far: never more than 40.
+    /// Bytes of the current part received so far: at most 40.
     held: Vec<u8>,
     riff_size: u32,
-    /// Bytes a second, for the formats whose duration is known; `None` before the format, `Some(None)` otherwise.
+    /// Bytes per second, for the formats whose duration is known: `None` before the format, `Some(None)` for other
+    /// formats.
     rate: Option<Option<u64>>,
     loudness: Loudness,
 }
 
-/// How loud it is, tenth of a second by tenth of a second: what a player draws. Only of 16-bit PCM.
+/// Peak levels per tenth of a second, for a player to draw. Only for 16-bit PCM.
 #[derive(Default)]
 struct Loudness {
-    /// Bytes in a tenth of a second; 0 in another format.
+    /// Bytes per tenth of a second; 0 in another format.
     piece: u64,
-    /// Bytes of sound that are still to come, when that is known.
+    /// Bytes of audio still to come, if known.
     left: Option<u64>,
-    /// Bytes of the current piece so far.
+    /// Bytes of the current tenth so far.
     came: u64,
-    /// The first byte of a sample whose second one has not come yet.
+    /// The first byte of a sample whose second byte has not been received yet.
     half: Option<u8>,
-    /// The loudest sample of the current piece.
+    /// The peak of the current tenth.
     loudest: u16,
     peaks: Vec<u8>,
 }
@@ -150,8 +152,8 @@ impl Loudness {
 }
 
 impl WavCheck {
-    /// A check of a body of which at most `largest` bytes are taken, and of which the provider `announced` a length
-    /// (`Content-Length`), or not.
+    /// A check of a body of at most `largest` bytes, for which the provider may have `announced` a length
+    /// (`Content-Length`).
     pub fn new(largest: u64, announced: Option<u64>) -> Self {
         Self {
             largest,
@@ -165,11 +167,11 @@ impl WavCheck {
         }
     }
 
-    /// Looks at the next bytes.
+    /// Checks the next bytes.
     ///
     /// # Errors
     ///
-    /// As soon as it is known that this is no WAV, or too large a one.
+    /// As soon as it is known that the body is not a WAV file, or is too large.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), WavError> {
         let end = self.seen + bytes.len() as u64;
         if end.max(self.announced.unwrap_or(0)) > self.largest {
@@ -184,7 +186,7 @@ impl WavCheck {
         Ok(())
     }
 
-    /// Takes from `bytes` what the current part still needs; says how much that was.
+    /// Consumes the bytes that the current part still needs; returns how many.
     fn take(&mut self, bytes: &[u8]) -> Result<usize, WavError> {
         match &mut self.part {
             Part::Sound { .. } => {
@@ -206,7 +208,7 @@ impl WavCheck {
         }
     }
 
-    /// How many bytes of the current part are held before it is read.
+    /// Number of bytes of the current part that are held before it is parsed.
     fn wanted(&self) -> usize {
         match self.part {
             Part::Head => 12,
@@ -217,7 +219,7 @@ impl WavCheck {
         }
     }
 
-    /// Goes on to the next part, if this one is whole.
+    /// Parses the current part if it is complete, and goes on to the next.
     fn turn(&mut self) -> Result<(), WavError> {
         if matches!(self.part, Part::Skip { left: 0 }) {
             self.part = Part::ChunkHead;
@@ -242,7 +244,7 @@ impl WavCheck {
                 self.part = match &held[..4] {
                     b"data" if self.rate.is_none() => return Err(WavError::NoFormat),
                     b"data" => {
-                        // Placeholders of encoders that write while they record: then all that comes is sound.
+                        // Placeholders of encoders that write while they record: everything that follows is audio then.
                         self.loudness.left =
                             (size != 0 && size != u32::MAX).then_some(u64::from(size));
                         Part::Sound {
@@ -275,8 +277,8 @@ impl WavCheck {
         Ok(())
     }
 
-    /// How loud it was so far: the loudest sample of each of at most `most` equal pieces, 0 to 254. Empty in a format
-    /// other than 16-bit PCM, and when there are fewer pieces than a tenth of a second each.
+    /// Returns the levels so far, from 0 to 254: the peak of each of at most `most` equal intervals, none shorter than
+    /// a tenth of a second. Empty in a format other than 16-bit PCM, and for audio shorter than a tenth of a second.
     pub fn peaks(&self, most: usize) -> Vec<u8> {
         let peaks = &self.loudness.peaks;
         let together = peaks.len().div_ceil(most.max(1)).max(1);
@@ -286,13 +288,13 @@ impl WavCheck {
             .collect()
     }
 
-    /// The bytes are over: was it a whole WAV?
+    /// Checks, after the last byte, that the WAV file was complete.
     ///
-    /// Bytes behind the end that the header gives are let pass: nothing that was said is missing.
+    /// Bytes after the end that the header gives are accepted, because no audio is missing.
     ///
     /// # Errors
     ///
-    /// When it was none, or not whole.
+    /// When the body was not a WAV file, or not complete.
     pub fn finish(self) -> Result<Wav, WavError> {
         match self.announced {
             _ if self.seen == 0 => return Err(WavError::Empty),
@@ -316,7 +318,7 @@ impl WavCheck {
         };
         let came = self.seen - start;
         let open_riff = matches!(self.riff_size, 0 | u32::MAX);
-        // A size of 0 is the truth when nothing follows, and an encoder's placeholder when something does.
+        // A size of 0 is correct if nothing follows, and an encoder's placeholder if something does.
         let open_sound = size == u32::MAX || (size == 0 && came > 0);
         if (open_riff || open_sound) && self.announced.is_none() {
             return Err(WavError::EndUnknown);
@@ -335,7 +337,7 @@ impl WavCheck {
     }
 }
 
-/// Bytes a second, from a format chunk; `None` in a format where that doesn't give the duration.
+/// Returns the bytes per second of a format chunk; `None` in a format where they do not give the duration.
 fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
     let mut tag = u16_at(format, 0);
     if tag == EXTENSIBLE && format.len() >= 26 {
@@ -351,7 +353,7 @@ fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
     Ok(Some(rate))
 }
 
-/// What the first bytes look like, when they are no WAV's.
+/// Determines the type of data from its first bytes, if it is not a WAV file.
 fn kind_of(bytes: &[u8]) -> WavError {
     let text = bytes
         .strip_prefix(b"\xef\xbb\xbf")
@@ -360,7 +362,7 @@ fn kind_of(bytes: &[u8]) -> WavError {
     match text {
         [] => WavError::NotWav,
         [b'<', b'?', ..] => WavError::Xml,
-        // Errors of REST services in XML often come without a declaration.
+        // XML errors of REST services often have no XML declaration.
         [b'<', b'T' | b'R' | b'E', ..] => WavError::Xml,
         [b'<', ..] => WavError::Html,
         [b'{' | b'[', ..] => WavError::Json,

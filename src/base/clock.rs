@@ -1,44 +1,44 @@
-//! The only place that knows the time and the random numbers, and that waits for a caller.
+//! The only module that reads the system clock, draws random numbers and sleeps.
 //!
-//! There are two times. *Line time* is what callers and inspectors live in: phases, spoken dates,
-//! references, the hour of arrival. `--clock` shifts it, and it runs on from there. *System time* is
-//! what machines agree on: leases, backoff, sessions, signature windows. Nothing shifts it.
+//! There are two times. *Line time* is the time callers and inspectors see: phases, spoken dates, references, the hour
+//! of arrival. `--clock` shifts it by a fixed amount. *System time* is used for what is compared between nodes and with
+//! providers: leases, backoff, sessions, signature windows. It is never shifted.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// The two times. Cheap to copy; every copy tells the same time.
+/// Source of line time and system time. Cheap to copy; all copies use the same shift.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock {
     shift: TimeDelta,
 }
 
 impl Clock {
-    /// Line time and system time are the same.
+    /// Returns a clock whose line time equals system time.
     pub fn system() -> Self {
         Self::default()
     }
 
-    /// Line time starts at `start` now and runs on from there.
+    /// Returns a clock whose line time is `start` now and advances with system time.
     pub fn starting_at(start: DateTime<Utc>) -> Self {
         Self {
             shift: start - system_now(),
         }
     }
 
-    /// Line time, to the microsecond (what both databases keep).
+    /// Returns line time, truncated to microseconds (the precision of both databases).
     pub fn line_now(&self) -> DateTime<Utc> {
         micros(system_now() + self.shift)
     }
 
-    /// System time, to the microsecond.
+    /// Returns system time, truncated to microseconds.
     pub fn system_now(&self) -> DateTime<Utc> {
         micros(system_now())
     }
 
-    /// Line time and system time.
+    /// Returns line time and system time.
     pub fn times(&self) -> Times {
         Times {
             now: self.line_now(),
@@ -46,7 +46,7 @@ impl Clock {
         }
     }
 
-    /// How far line time is from system time; `None` when it is not shifted.
+    /// Returns the offset of line time from system time; `None` if it is zero.
     pub fn shift(&self) -> Option<TimeDelta> {
         (!self.shift.is_zero()).then_some(self.shift)
     }
@@ -61,7 +61,7 @@ fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(at)
 }
 
-/// The two times at which a webhook or a job is decided.
+/// Line time and system time at which a webhook or a job is processed.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// Line time.
@@ -70,23 +70,23 @@ pub struct Times {
     pub system_now: DateTime<Utc>,
 }
 
-/// The start of the hour `at` lies in. Times of what a caller causes are stored no finer than this.
+/// Returns the start of the hour that contains `at`. Times of a caller's actions are stored no finer than this.
 pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }
 
-/// Waits, in system time, for a provider that holds a connection. `--clock` does not shift it.
+/// Timers in system time, for providers that hold a connection. `--clock` does not shift them.
 ///
-/// The two kinds of waiting are apart so that a test can end each `sleep` when it chooses, and skip every `pause`.
+/// The two methods are separate so that a test can end each `sleep` when it chooses, and skip every `pause`.
 pub trait Timers: Send + Sync {
-    /// Waits for an event, such as a key, at most this long.
+    /// Waits for an event, such as a key, for at most `time`.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
-    /// Waits this long before a failed operation is tried again.
+    /// Waits for `time` before a failed operation is tried again.
     fn pause(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// Waits for the whole of the time given.
+/// Timers that wait for the whole duration given.
 pub struct RealTimers;
 
 impl Timers for RealTimers {
@@ -99,17 +99,17 @@ impl Timers for RealTimers {
     }
 }
 
-/// A monotonic instant, for measuring how long something took. Never stored.
+/// Returns a monotonic instant, for measuring durations. Never stored.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// `N` bytes from the operating system.
+/// Returns `N` random bytes from the operating system.
 ///
 /// # Panics
 ///
-/// When the operating system gives no randomness: nothing could be sealed then.
+/// When the operating system returns no random bytes: without them, nothing can be sealed.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -117,7 +117,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A random id (UUIDv4: newer kinds carry the time in them).
+/// Returns a random id. UUIDv4, because versions 1, 6 and 7 contain the time.
 pub fn random_id() -> Uuid {
     uuid::Builder::from_random_bytes(random()).into_uuid()
 }

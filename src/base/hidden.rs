@@ -1,24 +1,24 @@
-//! Values that must not be seen by chance: numbers, keys pressed, names, words, tokens, secrets.
+//! A wrapper for values that must not be printed: numbers, keys pressed, names, words, tokens, secrets.
 
 use std::fmt;
 
-/// Holds a value and never shows it: `Debug` prints `[hidden]`, there is no `Display` and no `Serialize`.
-/// Getting at the value is a visible act, [`Hidden::expose`].
+/// Holds a value that is not printed: `Debug` prints `[hidden]`, and `Display` and `Serialize` are not implemented. The
+/// value is read with [`Hidden::expose`], so each use can be found in the source.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Hidden<T>(T);
 
 impl<T> Hidden<T> {
-    /// Hides `value`.
+    /// Wraps `value`.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The value itself. Each use is a place to ask where it goes from there.
+    /// Returns the value. Each use must be reviewed for where the value goes.
     pub fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The value itself, taken out.
+    /// Unwraps the value.
     pub fn into_shown(self) -> T {
         self.0
     }

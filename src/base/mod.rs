@@ -1,5 +1,5 @@
-//! What every room uses, and what uses none of them: time and randomness, values that do not print, permissions of files,
-//! enums with names, sentences as data.
+//! Modules that all others may use and that use none of them: time and randomness, values that are not printed, file
+//! permissions, enums with names, sentences read from TOML.
 
 pub mod clock;
 pub mod hidden;

@@ -1,12 +1,12 @@
-//! Enums whose variants have a name: the text that stands for them in the database, in JSON and in logs.
+//! Enums whose variants have a name: the text used for them in the database, in JSON and in logs.
 
-/// A text that is the name of no variant. Holds the column that it would have been the name for.
+/// The text is not the name of any variant. Holds the column (`table.column`) whose names the enum declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} has no such name")]
 pub struct UnknownName(pub &'static str);
 
-/// Declares such an enum: `names! { "table.column"; pub enum Status { Queued = "queued", … } }`. The column is where the
-/// database keeps the names; [`crate::store`] makes the type one that both databases read and write there.
+/// Declares such an enum: `names! { "table.column"; pub enum Status { Queued = "queued", … } }`. The column is where
+/// the database stores the names; [`crate::store`] implements reading and writing the type for both databases.
 macro_rules! names {
     (
         $column:literal;
@@ -20,10 +20,10 @@ macro_rules! names {
         }
 
         impl $name {
-            /// Every variant, in order of declaration.
+            /// All variants, in order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The name in the database, in JSON and in logs.
+            /// Returns the name used in the database, in JSON and in logs.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*

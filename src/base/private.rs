@@ -1,10 +1,10 @@
-//! Files only the service's own user can read, names that last, and memory that leaves no copy on disk.
+//! Files that only the service's user can read, durable directory entries, and protection from memory dumps.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes a folder, and those above it, for the service's own user alone. One that is there is left as it is.
+/// Creates a folder and its parents with mode 0700 (on Unix). An existing folder keeps its permissions.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() {
         return Ok(());
@@ -16,7 +16,7 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A file that was not there before and that only the service's own user can read.
+/// Creates a file with mode 0600 (on Unix), opened for writing. Fails if the path exists.
 pub fn new_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -25,7 +25,7 @@ pub fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the names in a folder last. Only Unix can, and needs to.
+/// Syncs a folder, so that its entries survive a crash. Only possible and necessary on Unix.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
@@ -33,7 +33,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for the folder a file is in.
+/// Syncs the folder that contains `path`; see [`sync_folder`].
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => sync_folder(Path::new(".")),
@@ -42,13 +42,13 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Keeps this process's memory out of core dumps, and from other processes of its user: its limit of core files becomes 0,
-/// which its children inherit, and on Linux it is marked as not dumpable, so that only root attaches to it or reads its
-/// memory.
+/// Keeps this process's memory out of core dumps, and from other processes of its user: sets the core file size limit
+/// to 0, which child processes inherit, and on Linux marks the process as not dumpable, so that only root can attach to
+/// it or read its memory.
 ///
 /// # Errors
 ///
-/// When the operating system refuses.
+/// When the operating system refuses one of the calls.
 #[cfg(unix)]
 pub fn forbid_memory_dumps() -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};

@@ -1,13 +1,13 @@
-//! Sentences as data: a struct with a field for every key of a TOML file.
+//! Structs of sentences, with one field for each key of a TOML file.
 //!
-//! The fields are taken out of a map one by one. Deserialising such a struct would say the same in one line, but
-//! what it expands to grows with the square of the fields: two hundred of them took a minute to compile.
+//! The fields are removed from a map one by one. Deriving `Deserialize` would be shorter, but the code it expands to
+//! grows with the square of the number of fields: a struct of two hundred took a minute to compile.
 
 use std::collections::BTreeMap;
 
-/// A sentence that knows its key, or just its words.
+/// A sentence, stored with its key or as text alone.
 pub(crate) trait Sentence {
-    /// The sentence of this key.
+    /// Creates the sentence of this key.
     fn new(id: &'static str, text: String) -> Self;
 }
 
@@ -17,18 +17,18 @@ impl Sentence for String {
     }
 }
 
-/// What a file says, by key, while its keys are being taken.
+/// The sentences of a file, by key, while they are moved into a struct.
 pub(crate) struct Sentences {
     left: BTreeMap<String, String>,
     missing: Vec<&'static str>,
 }
 
 impl Sentences {
-    /// Reads a file.
+    /// Parses a file.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in TOML's words.
+    /// The message of the TOML parser.
     pub fn parse(text: &str) -> Result<Self, String> {
         Ok(Self {
             left: toml::from_str(text).map_err(|error| error.to_string())?,
@@ -36,7 +36,7 @@ impl Sentences {
         })
     }
 
-    /// Takes one; an empty one is missing.
+    /// Removes the sentence of this key and returns it. An absent or blank one is recorded as missing.
     pub fn take<S: Sentence>(&mut self, id: &'static str) -> S {
         let text = self.left.remove(id).unwrap_or_default();
         if text.trim().is_empty() {
@@ -45,11 +45,11 @@ impl Sentences {
         S::new(id, text)
     }
 
-    /// Is it all taken, and was everything there?
+    /// Checks that no key was missing and that none is left.
     ///
     /// # Errors
     ///
-    /// The keys that are missing or empty, and those nobody knows.
+    /// A message that lists the missing or empty keys and the unknown keys.
     pub fn finish(self) -> Result<(), String> {
         if self.missing.is_empty() && self.left.is_empty() {
             return Ok(());
@@ -63,8 +63,8 @@ impl Sentences {
     }
 }
 
-/// A struct of sentences, `parse` to read it from a file, `all` to list it. They are strings, or another
-/// [`Sentence`] named behind a colon.
+/// Declares a struct of sentences, with `parse` to read it from a file and `all` to list it. The fields are `String`s,
+/// or of the [`Sentence`] type named after a colon.
 macro_rules! wording {
     ($(#[$about:meta])* $visible:vis struct $name:ident { $($id:ident),* $(,)? }) => {
         $crate::base::wording::wording! { $(#[$about])* $visible struct $name: String { $($id),* } }
@@ -75,20 +75,20 @@ macro_rules! wording {
         $visible struct $name { $(pub $id: $sentence),* }
 
         impl $name {
-            /// Reads a file, in which every key must be, and no other.
+            /// Parses a file that must contain exactly the keys of this struct.
             fn parse(text: &str) -> Result<Self, String> {
                 let mut sentences = $crate::base::wording::Sentences::parse(text)?;
                 let all = Self { $($id: sentences.take(stringify!($id))),* };
                 sentences.finish().map(|()| all)
             }
 
-            /// Every sentence with its key, in the order of the struct.
+            /// Returns every sentence with its key, in the order of the fields.
             #[cfg_attr(not(test), allow(dead_code, reason = "not every wording is listed"))]
             $visible fn all(&self) -> Vec<(&'static str, &$sentence)> {
                 vec![$((stringify!($id), &self.$id)),*]
             }
 
-            /// The sentence of a key.
+            /// Returns the sentence of a key.
             #[allow(dead_code, reason = "not every wording is changed")]
             $visible fn get_mut(&mut self, id: &str) -> Option<&mut $sentence> {
                 match id {

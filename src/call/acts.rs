@@ -1,15 +1,15 @@
-//! What a caller does, written as tokens: `1,speak,#,1`, or a plain run of keys such as `13`.
+//! Actions of a caller, written as tokens: `1,speak,#,1`, or a run of keys such as `13`.
 
 use std::fmt;
 
-/// One thing a caller does.
+/// One action of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Presses one of `0`-`9`, `*`, `#`.
     Key(char),
-    /// Speaks the sample, and says nothing more.
+    /// Speaks the sample, then is silent.
     Speak,
-    /// Keeps silent until the line goes on by itself.
+    /// Stays silent until the wait times out.
     Silence,
     /// Hangs up.
     HangUp,
@@ -26,17 +26,17 @@ impl fmt::Display for Act {
     }
 }
 
-/// Whether `key` is on a telephone.
+/// True if `key` is on a telephone keypad.
 pub fn is_key(key: char) -> bool {
     key.is_ascii_digit() || key == '*' || key == '#'
 }
 
-/// Reads a script: tokens separated by commas, each a run of keys, `speak`, `silence` or `hangup`. Empty text is an
-/// empty script; spaces around a token don't matter.
+/// Parses a list of actions: tokens separated by commas, each a run of keys, `speak`, `silence` or `hangup`. Empty text
+/// is an empty list; spaces around a token are ignored.
 ///
 /// # Errors
 ///
-/// A sentence naming the token that is none of these.
+/// A message that names the first invalid token.
 pub fn parse_script(text: &str) -> Result<Vec<Act>, String> {
     if text.trim().is_empty() {
         return Ok(Vec::new());

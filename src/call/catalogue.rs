@@ -1,7 +1,7 @@
-//! Every sound that lines can ever need in a language: what a reader records, or a synthesizer fills in.
+//! Every sound that lines can need in a language, to be recorded by a reader or synthesized.
 //!
-//! Pure, and made by the same hands as the conversation: each prompt is filled with everything its blank can hold.
-//! What inspectors write is not in it.
+//! Pure. Built by the same functions as the conversation: each prompt is filled with every value its blank can hold.
+//! Texts written by members are not included.
 
 use super::script::{Sound, Spoken};
 use super::words::Speaker;
@@ -10,18 +10,18 @@ use crate::line::dates::{date_in_words, digits_in_words, time_in_words};
 use crate::line::prompts::Prompt;
 use std::collections::HashSet;
 
-/// A sound, and where it stands.
+/// A sound, and a sentence that contains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The sound.
     pub sound: Sound,
-    /// A sentence it stands in, so that whoever reads it out knows how its voice goes on; none for a sound that is a
-    /// whole sentence.
+    /// A sentence that contains the sound, which shows the reader the intonation; `None` for a sound that is a whole
+    /// sentence.
     pub sentence: Option<String>,
 }
 
-/// The sounds of these lines in a language, each once, in the order of the prompts: about the order they are spoken in.
-/// Lines that do not speak the language are passed over.
+/// Returns the sounds of these lines in a language, each once, in the order of the prompts, which is about the order
+/// they are spoken in. Lines that do not speak the language are skipped.
 pub fn catalogue<'a>(lines: impl IntoIterator<Item = &'a Line>, language: &str) -> Vec<Entry> {
     let speakers: Vec<Speaker<'_>> = lines
         .into_iter()
@@ -52,7 +52,7 @@ pub fn catalogue<'a>(lines: impl IntoIterator<Item = &'a Line>, language: &str) 
     entries
 }
 
-/// The languages these lines speak, each once.
+/// Returns the languages of these lines, each once.
 pub fn languages<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a str> {
     let mut languages: Vec<&str> = Vec::new();
     for language in lines.into_iter().flat_map(|line| &line.languages) {
@@ -63,7 +63,7 @@ pub fn languages<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a str> 
     languages
 }
 
-/// A prompt with everything its blank can hold.
+/// Returns a prompt filled with every value its blank can hold.
 fn sentences(speaker: &Speaker<'_>, prompt: &Prompt) -> Vec<Spoken> {
     let (line, language, words) = (speaker.line, speaker.language, speaker.words);
     let schedule = &line.schedule;
@@ -97,7 +97,7 @@ fn sentences(speaker: &Speaker<'_>, prompt: &Prompt) -> Vec<Spoken> {
             .all("elsewhere", &words.elsewhere)
             .into_iter()
             .collect(),
-        // A prompt has the blanks of the embedded one, and a test goes through those.
+        // A line's prompt has the same blanks as the embedded one, and a test covers all of those.
         Some(_) => Vec::new(),
     };
     values.into_iter().map(|value| prompt.fill(value)).collect()

@@ -1,11 +1,11 @@
 //! The conversation: `(line, now, state, input) -> (state, effects, script)`.
 //!
-//! No I/O, no clock, no randomness. Whatever the inputs, a call ends after at most [`MAX_STEPS`] steps and a
-//! few more to finish; whenever the phase takes reports, doing nothing leads to a recording; and no recording
-//! once made is ever dropped: a take that is said again is kept and marked.
+//! No I/O, no clock, no randomness. For any inputs, a call ends after at most [`MAX_STEPS`] steps and a few more to
+//! finish; if the phase accepts reports, silence alone leads to a recording; and no recording is ever dropped: a take
+//! that is recorded again is kept and marked as replaced.
 //!
-//! Whoever calls back types a receipt. Whether it has its check digit is seen here; what stands behind it is looked up
-//! before, and comes in with the digits.
+//! A caller who calls back types a receipt. Its check digit is verified here; the report is looked up before the step,
+//! and the result is passed in with the digits.
 
 mod calling_back;
 mod connecting;
@@ -23,77 +23,77 @@ use crate::report::receipt::Receipt;
 use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
-/// After so many steps menus stop and the call is brought to its end: 3 and 9 could be pressed for ever.
+/// Maximum number of steps before the call is brought to its end; keys 3 and 9 could otherwise be repeated endlessly.
 pub const MAX_STEPS: u32 = 60;
-/// A report has at most so many takes.
+/// Maximum number of takes in a report.
 const MAX_TAKES: usize = 10;
-/// How long the line waits for a key, in seconds.
+/// Time to wait for a key, in seconds.
 const KEY_SECONDS: u32 = 6;
-/// How long it waits for each digit of a receipt, in seconds: it is read from a piece of paper.
+/// Time to wait for each digit of a receipt, in seconds; longer than for a key, because callers read it from paper.
 const DIGIT_SECONDS: u32 = 10;
-/// After so many wrong receipts a call takes no more.
+/// Maximum number of wrong receipts in a call.
 pub const MAX_RECEIPTS: u8 = 3;
-/// Silence that ends a recording, in seconds: long enough to cry, or to look something up.
+/// Length of the silence that ends a recording, in seconds. Allows the caller to pause, or to look something up.
 const SILENCE_SECONDS: u32 = 10;
-/// How long before the end of a recording the caller is warned, in seconds.
+/// Time before the end of a recording at which the caller is warned, in seconds.
 pub const WARNING_SECONDS: u32 = 60;
 
-/// What came back from the line.
+/// Input of a step, received from the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
     Key(char),
-    /// Several keys were pressed where a receipt is typed.
+    /// Several keys were pressed where a receipt was asked for.
     Typed {
-        /// All of them, but for the `#` at the end.
+        /// All of them, except the final `#`.
         keys: Hidden<String>,
-        /// What stands behind them, if they are a receipt with its check digit; see [`receipt_typed`].
+        /// Result of the lookup, if the keys are a receipt with a valid check digit; see [`receipt_typed`].
         found: Found,
     },
-    /// Nothing was pressed, or nothing was said.
+    /// No key was pressed, or nothing was recorded.
     Nothing,
     /// A recording was made.
     Recorded {
-        /// How it ended, when the provider says.
+        /// How it ended, if the provider reports it.
         end: Option<RecordingEnd>,
-        /// Its length in seconds, when the provider says.
+        /// Its length in seconds, if the provider reports it.
         seconds: Option<u32>,
     },
-    /// Whoever was rung took the call, and the talk is over. That nobody did is [`Input::Nothing`].
+    /// The call was accepted on a telephone of the roster, and the talk is over. If not accepted: [`Input::Nothing`].
     Connected,
-    /// The caller is gone.
+    /// The caller hung up.
     HungUp,
-    /// The provider asks for something it was never told of: begin again, and keep what was said.
+    /// The provider asked for a step that is neither current nor answered before: start again, and keep the takes.
     Restart,
 }
 
-/// What was found with a receipt.
+/// Result of the lookup of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The report.
+    /// The report of this receipt.
     Report(Earlier),
-    /// There is none.
+    /// No report of this line has this receipt.
     Nothing,
     /// Two callers were told this receipt, so it opens neither report.
     Shared,
-    /// Nobody looked: there were too many tries.
+    /// Not looked up: there were too many attempts.
     TooMany,
-    /// There was no time to look.
+    /// The lookup did not finish in time.
     NoTime,
 }
 
-/// What the conversation has to know besides what came back.
+/// Facts that the conversation depends on besides the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
     /// Line time.
     pub now: DateTime<Utc>,
-    /// As many calls as may be are with the roster already.
+    /// True if the maximum number of calls with the roster at once is reached.
     pub duty_busy: bool,
-    /// The reply to an earlier report can be said on this call: its provider has a voice, or a sound of it.
+    /// True if the reply to the earlier report can be said: the provider has a voice, or a sound of the reply exists.
     pub reply_sounds: bool,
 }
 
-/// The receipt that has to be looked up before these keys are taken in; none when nothing is to be looked up.
+/// Returns the receipt to look up before these keys are passed to [`next`]; `None` if there is none to look up.
 pub fn receipt_typed(state: &State, keys: &str) -> Option<Receipt> {
     match state.place {
         Place::Receipt(_) => Receipt::parse(keys).ok(),
@@ -101,27 +101,27 @@ pub fn receipt_typed(state: &State, keys: &str) -> Option<Receipt> {
     }
 }
 
-/// Something the plumbing has to write down besides the state.
+/// A change to be stored in addition to the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The recordings of these steps were said again in the recording of step `by`.
+    /// The recordings of these steps were replaced by the recording of step `by`.
     Replaced {
-        /// The steps whose recordings are kept but stand back.
+        /// Steps whose recordings are kept and marked as replaced.
         steps: Vec<u32>,
-        /// The step of the recording that stands in their place.
+        /// Step of the recording that replaces them.
         by: u32,
     },
-    /// The receipt was spoken: from now on it must work.
+    /// The receipt was spoken: from now on it can be used to call back.
     ReceiptSpoken,
     /// A key was pressed that was not offered.
     WrongKey,
 }
 
-/// What one step of a call comes to.
+/// Result of one step of a call.
 pub struct Turn {
-    /// Where the call is now.
+    /// The new state.
     pub state: State,
-    /// What to write down.
+    /// Changes to store.
     pub effects: Vec<Effect>,
     /// What to say and wait for.
     pub script: Script,
@@ -160,7 +160,7 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> 
     }
 }
 
-/// Takes the answer to step `state.step` and says what comes next.
+/// Processes the input of step `state.step` and returns the next script.
 pub fn next(line: &Line, context: Context, mut state: State, input: Input) -> Turn {
     let mut effects = Vec::new();
     let script = {
@@ -180,9 +180,9 @@ pub fn next(line: &Line, context: Context, mut state: State, input: Input) -> Tu
     }
 }
 
-/// What a caller hears when nothing can be written down: the phase's words, and a recording left with the
-/// provider where the phase takes reports and the provider `records`. Where it doesn't, what would be said is lost: the
-/// caller is asked to call again.
+/// Returns the fallback answer, for when nothing can be stored: the sentences of the phase and, if the phase accepts
+/// reports, a recording kept by the provider if it `records`. If it does not, a recording would be lost, so the caller
+/// is asked to call again.
 pub fn fallback(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     let turn = answer(line, now, String::new(), false);
     let speaker = Speaker::new(line, &line.languages[0]);
@@ -204,13 +204,13 @@ pub fn fallback(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     Script(said)
 }
 
-/// What a caller hears whose call is over already, or who has nothing more to do.
+/// Returns the script for a call that is already over, or that has nothing left to do.
 pub fn goodbye(line: &Line, language: usize) -> Script {
     let speaker = Speaker::new(line, language_of(line, language));
     Script(vec![speaker.say(|p| &p.goodbye), Verb::HangUp])
 }
 
-/// What a caller hears at a number none of these lines has, in their languages one after the other.
+/// Returns the script for a number that belongs to none of these lines, in each of their languages.
 pub fn not_in_service<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Script {
     let mut said: Vec<Verb> = Vec::new();
     let mut languages: Vec<&str> = Vec::new();
@@ -226,7 +226,7 @@ pub fn not_in_service<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Script {
     Script(said)
 }
 
-/// Does the phase a call was answered in take a report? Once intake is over none does.
+/// True if the phase at the start of the call accepts reports. Always false outside the intake period.
 pub fn takes_reports(line: &Line, state: &State) -> bool {
     state.intake == Standing::During
         && match state.phase {
@@ -238,7 +238,7 @@ pub fn takes_reports(line: &Line, state: &State) -> bool {
         }
 }
 
-/// Can whoever has a receipt call back in the phase a call was answered in?
+/// True if a caller with a receipt can call back in the phase at the start of the call.
 pub fn takes_calls_back(state: &State) -> bool {
     !matches!(state.phase, Phase::NotStarted | Phase::Ended)
 }
@@ -262,7 +262,7 @@ fn record(max_seconds: u32) -> Verb {
     }
 }
 
-/// The first words of a call, and of one that begins again.
+/// The first script of a call, and of one that starts again.
 fn begin(line: &Line, context: Context, state: &mut State) -> Script {
     let mut effects = Vec::new();
     let mut flow = Flow {
@@ -281,7 +281,7 @@ fn begin(line: &Line, context: Context, state: &mut State) -> Script {
     Script(said)
 }
 
-/// One step being taken.
+/// One step in progress.
 struct Flow<'a> {
     line: &'a Line,
     context: Context,
@@ -349,7 +349,7 @@ impl<'a> Flow<'a> {
                     said.extend(self.menu());
                     said
                 }
-                // Nothing pressed, twice: whoever cannot press keys can still speak.
+                // Two silences: a caller who cannot press keys can still leave a recording.
                 None if self.silence(&input) => self.guidance(),
                 None => {
                     let mut said = self.wrong_key(&input);
@@ -362,7 +362,7 @@ impl<'a> Flow<'a> {
 
     // --- the closed phases ---------------------------------------------------------------------------
 
-    /// The addresses take half a minute to say: the keys are told before them, so that nobody waits that long to act.
+    /// Says the keys before the addresses, which take half a minute, so that a caller need not wait for them.
     fn closed(&mut self) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = speaker.closed(self.state);
@@ -423,9 +423,9 @@ impl<'a> Flow<'a> {
         }
     }
 
-    // --- everywhere ----------------------------------------------------------------------------------
+    // --- all places ----------------------------------------------------------------------------------
 
-    /// Keys 3 and 9, which do the same everywhere. `None` when the input is another one.
+    /// Handles keys 3 and 9, which do the same in every menu. `None` for any other input.
     fn common_key(&mut self, input: &Input) -> Option<Vec<Verb>> {
         match input {
             Input::Key('3') => {
@@ -446,7 +446,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Counts a silence or a wrong key; true when it was the second one in a row.
+    /// Counts a silence or a wrong key; true if it is at least the second in a row.
     fn silence(&mut self, input: &Input) -> bool {
         if matches!(input, Input::Key(_)) {
             self.effects.push(Effect::WrongKey);
@@ -458,7 +458,8 @@ impl<'a> Flow<'a> {
     fn wrong_key(&self, input: &Input) -> Vec<Verb> {
         let in_menu = matches!(self.state.place, Place::Menu | Place::Closed);
         match input {
-            // Pressed behind the twelfth digit of the last receipt: it has cut off what was being said.
+            // `#` pressed after the twelfth digit of the last receipt interrupts the sentence about it, so that is said
+            // again.
             Input::Key('#') if in_menu && self.state.wrong_receipts >= MAX_RECEIPTS => {
                 vec![self.speaker().say(|p| &p.no_more_tries)]
             }
@@ -499,7 +500,8 @@ impl<'a> Flow<'a> {
         begin(self.line, self.context, self.state).0
     }
 
-    /// Too many steps: whoever has said something gets the receipt, whoever may speak gets to speak, others goodbye.
+    /// Ends a call with too many steps: speaks the receipt if there is a take, records one if the phase accepts
+    /// reports, and says goodbye otherwise.
     fn wind_up(&mut self) -> Vec<Verb> {
         if self.has_takes() {
             self.send()
@@ -523,7 +525,7 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// A recording's two parts, before and after the warning, in seconds. A short one has one part and no warning.
+/// Returns the lengths of a recording before and after the warning, in seconds. A short one has no warning.
 fn parts(seconds: u32) -> (u32, u32) {
     if seconds > 2 * WARNING_SECONDS {
         (seconds - WARNING_SECONDS, WARNING_SECONDS)

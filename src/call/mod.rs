@@ -1,7 +1,8 @@
-//! Pure: the conversation.
+//! The conversation with a caller, as pure functions.
 //!
-//! [`flow`] decides what happens, `words` puts together what is said from [`prompts`], the sentences, and [`dates`];
-//! [`state`] is what is remembered in between, [`script`] is what it all comes to; [`catalogue`] is all it can say.
+//! [`flow`] decides each step; `words` builds the sentences said from [`prompts`](crate::line::prompts), the line's
+//! words, and [`dates`](crate::line::dates); [`state`] is kept between steps; [`script`] is the result of a step;
+//! [`catalogue`] lists every sound a line can need.
 
 pub mod acts;
 pub mod catalogue;

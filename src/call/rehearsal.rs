@@ -1,4 +1,4 @@
-//! What a caller would hear, at any time and whatever they do, without anybody calling.
+//! What a caller would hear at a given time for given actions, without a call.
 
 use crate::call::acts::Act;
 use crate::call::flow::{self, Context, Found, Input, Turn};
@@ -9,17 +9,17 @@ use crate::line::prompts::speech_seconds;
 use crate::report::receipt::DIGITS;
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 
-/// What was heard, and what was done in between.
+/// The scripts heard, and the actions between them.
 pub struct Heard {
-    /// The first words.
+    /// The first script.
     pub answer: Script,
-    /// What was done, and what was said to it.
+    /// The actions, and the script that followed them.
     pub then: Vec<(Vec<Act>, Script)>,
-    /// Where the call is now.
+    /// State at the end.
     pub state: State,
 }
 
-/// Calls a line at a time and does these things, as far as the call goes.
+/// Simulates a call to a line at a given time with these actions, until they are used up or the call ends.
 pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
     let Turn { state, script, .. } = flow::answer(line, at, "000000000000".to_owned(), true);
     let mut heard = Heard {
@@ -39,7 +39,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
         since.push(*act);
         let recording = matches!(heard.state.place, Place::Recording { .. });
         let typing = matches!(heard.state.place, Place::Receipt(_));
-        // Nobody takes the call here, whatever the caller does while it rings.
+        // No roster telephone accepts the call here, whatever the caller does while it rings.
         let ringing = matches!(heard.state.place, Place::Ringing { .. });
         if let (Act::Key(key), true) = (act, typing)
             && *key != '#'
@@ -50,7 +50,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
             }
         }
         let input = match (act, recording) {
-            // Nobody has a receipt here.
+            // No receipt is valid here.
             (Act::Key(_) | Act::Silence, _) if typing && !typed.is_empty() => Input::Typed {
                 keys: std::mem::take(&mut typed).into(),
                 found: Found::Nothing,
@@ -64,7 +64,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
             (Act::Key('#'), true) if spoken => recorded(RecordingEnd::Key),
             (Act::Silence, true) if spoken => recorded(RecordingEnd::Silence),
             (Act::Key('#'), true) | (Act::Silence, _) | (Act::Speak, false) => Input::Nothing,
-            // Keys other than # are part of what is recorded.
+            // Keys other than # are part of the recording.
             (Act::Key(_), true) => continue,
             (Act::Key(key), false) => Input::Key(*key),
             (Act::HangUp, _) => Input::HungUp,
@@ -87,10 +87,10 @@ fn recorded(end: RecordingEnd) -> Input {
     }
 }
 
-/// What stands before a key that is offered, in the languages a line can speak.
+/// Words before an offered key, in the languages a line can speak.
 const OFFERS: [&str; 2] = ["按", "press"];
 
-/// The words of a sentence up to the offer of this key; none where it is not offered.
+/// Returns the text up to and including the offer of this key; `None` if it does not offer it.
 fn up_to_offer(text: &str, key: char) -> Option<&str> {
     text.char_indices().find_map(|(at, c)| {
         let before = text[..at].trim_end();
@@ -99,8 +99,8 @@ fn up_to_offer(text: &str, key: char) -> Option<&str> {
     })
 }
 
-/// How long a caller listens before they can do something, in seconds: the words of a script up to the first key that
-/// is offered, or to where it first waits when none is.
+/// Returns how long a caller listens before they can act, in seconds: the words of a script up to the first key
+/// offered, or up to the first wait if no key is offered.
 pub fn seconds(script: &Script) -> f64 {
     let first = script.0.iter().find_map(|verb| match verb {
         Verb::Gather { keys, .. } => keys.chars().next(),
@@ -127,18 +127,18 @@ pub fn seconds(script: &Script) -> f64 {
     total
 }
 
-/// A time that cannot be read.
+/// A time that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum TimeError {
     /// Not a date and time.
     #[error("not a date and time; write it like 2024-04-07T09:00")]
     NoTime,
-    /// Daylight saving leaves it out.
+    /// Skipped by the change to daylight saving time.
     #[error("the clocks skip this time in {0}")]
     Skipped(chrono_tz::Tz),
 }
 
-/// Reads a time; without an offset it is the line's local one.
+/// Parses a time; one without an offset is local time of the line.
 ///
 /// # Errors
 ///
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_heard_before_the_first_key_ends_where_it_is_offered() {
         let greeting = "您好，这里是防城港市委第五巡察组值班电话。";
-        // A date has the same digit; the menu goes on for long.
+        // The date contains the same digit as a key; the menu continues after the first offer.
         let closed = script(
             "zh-CN",
             &[
@@ -205,7 +205,7 @@ mod tests {
             "12",
         );
         assert!((seconds(&menu) - speech_seconds("en", "To report, press 1")).abs() < 1e-9);
-        // No key is named: all of it is heard before the wait.
+        // No key is named: the whole text is heard before the wait.
         let silent = script("en", &["Please wait."], "1");
         assert!((seconds(&silent) - speech_seconds("en", "Please wait.")).abs() < 1e-9);
     }

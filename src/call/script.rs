@@ -1,76 +1,75 @@
-//! What to do next on the line, said without naming a provider.
+//! Instructions for a call, independent of the provider.
 
 pub use crate::line::spoken::{Piece, Sound, Spoken};
 
 use crate::base::hidden::Hidden;
 use serde::{Deserialize, Serialize};
 
-/// A language tag a line can speak, e.g. `zh-CN`. Which ones exist is up to `config/prompts`.
+/// Tag of a language a line can speak, e.g. `zh-CN`. The available ones are those in `config/prompts`.
 pub type Language = String;
 
-/// One thing to do on the line. Verbs are carried out in order.
+/// One instruction. Verbs are carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Verb {
-    /// Speak `text`. Followed by a [`Verb::Gather`] (with only `say` and `play` between), it can be
-    /// interrupted by a key.
+    /// Speak `text`. If a [`Verb::Gather`] follows with only `say` and `play` between, a key press interrupts it.
     Say {
-        /// The words, one or more sentences, in `language`; in JSON one text.
+        /// The words, one or more sentences, in `language`; serialized as one string.
         text: Spoken,
-        /// The language of the words.
+        /// Language of the words.
         language: Language,
     },
-    /// Play back what the caller has just said.
+    /// Play back a take to the caller.
     Play {
-        /// The take to play: the number of the step that recorded it.
+        /// Number of the step that recorded the take.
         take: u32,
     },
-    /// Wait for one key. Ends the script: the answer to it is the next step.
+    /// Wait for one key. Ends the script; the key is the input of the next step.
     Gather {
-        /// The keys that were offered, in the order they were spoken. Any other key is an answer too, a wrong one.
+        /// Keys offered, in the order they are spoken. Any other key is also an input, counted as wrong.
         keys: String,
-        /// How long to wait after the last word, in seconds.
+        /// Time to wait after the last word, in seconds.
         seconds: u32,
     },
-    /// Wait for several digits, ended by `#`. Ends the script: the answer to it is the next step.
+    /// Wait for several digits, ended by `#`. Ends the script; the digits are the input of the next step.
     Digits {
-        /// So many at most: the last one needs no `#`.
+        /// Maximum number of digits. After that many no `#` is needed.
         most: u32,
-        /// How long to wait after the last word, and after each digit, in seconds.
+        /// Time to wait after the last word, and after each digit, in seconds.
         seconds: u32,
     },
-    /// Record after a beep, until `#`, silence, the limit, or hang-up. Ends the script.
+    /// Record after a beep, until `#`, silence, the limit or hang-up. Ends the script.
     Record {
-        /// The limit, in seconds.
+        /// Maximum length, in seconds.
         max_seconds: u32,
-        /// Silence that ends the recording, in seconds.
+        /// Length of the silence that ends the recording, in seconds.
         silence_seconds: u32,
     },
-    /// Ring somebody of the roster, and put the two together once that telephone's key 1 is pressed. Ends the script:
-    /// whether anybody took the call is the next step.
+    /// Ring a telephone of the roster, and connect the caller once key 1 is pressed on it. Ends the script; the input
+    /// of the next step is whether the call was accepted.
     Connect {
-        /// Who is rung, as the roster calls them.
+        /// Name of the person rung, as written in the roster.
         name: String,
-        /// Their telephone, in E.164. From the roster, and from nowhere else.
+        /// Number to ring, in E.164. Always taken from the roster.
         #[serde(skip)]
         number: Hidden<String>,
         /// How long it rings, in seconds.
         ring_seconds: u32,
-        /// How long the talk may last, in seconds.
+        /// Maximum length of the talk, in seconds.
         max_seconds: u32,
-        /// The talk is recorded.
+        /// True if the talk is recorded.
         record: bool,
     },
     /// End the call. Ends the script.
     HangUp,
 }
 
-/// What one step says and waits for.
+/// The verbs of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Default)]
 #[serde(transparent)]
 pub struct Script(pub Vec<Verb>);
 
-/// How a recording came to its end.
+/// How a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingEnd {
@@ -78,7 +77,7 @@ pub enum RecordingEnd {
     Key,
     /// The caller stopped speaking.
     Silence,
-    /// The time was up.
+    /// The maximum length was reached.
     Limit,
     /// The caller hung up.
     HangUp,

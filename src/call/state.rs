@@ -1,4 +1,4 @@
-//! Where a call is: what is remembered, sealed, between one webhook and the next.
+//! The state of a call, stored sealed between one webhook and the next.
 
 use crate::base::hidden::Hidden;
 use crate::line::hours::{Phase, Standing};
@@ -7,60 +7,61 @@ use crate::report::takes::{Reached, Take};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Where a call is. No `Debug`: it holds the receipt.
+/// The state of a call. Does not implement `Debug`, because it holds the receipt.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct State {
-    /// The phase the call was answered in; it keeps it.
+    /// Phase at the time the call was answered. Does not change during the call.
     pub phase: Phase,
-    /// How intake stood when the call was answered.
+    /// Position of that time relative to the intake period.
     pub intake: Standing,
-    /// When the call was answered, line time.
+    /// Line time at which the call was answered.
     pub answered_at: DateTime<Utc>,
-    /// When the line is staffed next, seen from `answered_at`.
+    /// Start of the next staffed hours after `answered_at`; `None` if there are none.
     pub reopens_at: Option<DateTime<Utc>>,
-    /// Which of the line's languages is spoken.
+    /// Index of the language spoken, in the line's list of languages.
     pub language: usize,
-    /// The number of the step whose answer is awaited. Step 0 is the answer to the call itself.
+    /// Number of the step whose input is awaited. Step 0 is the answer to the call itself.
     pub step: u32,
-    /// Where in the conversation.
+    /// Current place in the conversation.
     pub place: Place,
-    /// Silences and wrong keys in a row at this place.
+    /// Number of consecutive silences and wrong keys at this place.
     pub silences: u8,
-    /// What was said.
+    /// The takes recorded in this call.
     pub takes: Vec<Take>,
-    /// How far the caller got.
+    /// The furthest point of the conversation reached.
     pub reached: Reached,
-    /// The receipt drawn for this call, twelve digits.
+    /// Receipt drawn for this call, twelve digits.
     pub receipt: String,
-    /// The receipt was spoken.
+    /// True if the receipt was spoken.
     pub receipt_spoken: bool,
-    /// Wrong receipts typed in this call.
+    /// Number of wrong receipts typed in this call.
     #[serde(default)]
     pub wrong_receipts: u8,
-    /// Somebody of the roster can be rung: the provider lets them be asked before they hear the caller.
+    /// True if the provider can ask a member of the roster for a key before connecting the caller, so that it may be
+    /// rung.
     #[serde(default = "rings")]
     pub rings: bool,
-    /// The earlier report the caller has called back about; what is recorded from then on is added to it.
+    /// The earlier report the caller called back about. Later recordings are added to it.
     #[serde(default)]
     pub earlier: Option<Earlier>,
 }
 
-/// As before it was said: every provider there was lets whoever is rung be asked.
+/// Default for stored states without the field: every provider supported at that time could ask for a key.
 fn rings() -> bool {
     true
 }
 
-/// What a caller who has the receipt may know of their report.
+/// What a caller who typed the receipt is told about their report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earlier {
-    /// Where it stands.
+    /// Status of the report.
     pub status: Status,
-    /// What the inspectors answer, in the line's first language.
+    /// The inspectors' reply, in the line's first language.
     #[serde(with = "shown")]
     pub reply: Option<Hidden<String>>,
 }
 
-/// A reply is written where a state is: under the call key alone.
+/// Serializes the reply in clear text: a state is only stored sealed under the call key.
 mod shown {
     use crate::base::hidden::Hidden;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -79,51 +80,51 @@ mod shown {
     }
 }
 
-/// Where in the conversation a call waits.
+/// Place in the conversation at which a call waits for input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// The menu of an open line.
     Menu,
-    /// The message of a closed one.
+    /// The message of a closed line.
     Closed,
-    /// A recording runs.
+    /// A recording is being made.
     Recording {
         /// What the recording is for.
         purpose: Purpose,
-        /// It is the last minute of a take, after the warning.
+        /// True for the last minute of a take, after the warning.
         last_minute: bool,
     },
-    /// Send, listen, again, add.
+    /// The menu after a recording: send, listen, record again, add.
     Review,
-    /// The receipt of an earlier report is to be typed.
+    /// The digits of an earlier report's receipt.
     Receipt(Asked),
-    /// The caller was told where the earlier report stands: add, hear it again.
+    /// The menu after the status of an earlier report: add to it, hear the status again.
     Earlier,
-    /// The roster is rung.
+    /// A telephone of the roster is ringing, or a talk is in progress.
     Ringing {
-        /// Whose telephone it is, by their place in the roster.
+        /// Index of the person rung, in the roster.
         person: usize,
-        /// When the first telephone began to ring, line time.
+        /// Line time at which the first telephone began to ring.
         since: DateTime<Utc>,
     },
-    /// All is said; the line has hung up, or is about to.
+    /// The conversation has ended: the script hangs up, or the caller has hung up.
     Over,
 }
 
-/// Why the receipt is asked for.
+/// Why the caller is asked for the receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Asked {
-    /// Calling back was chosen.
+    /// The caller chose to call back.
     First,
-    /// The last one does not fit its check digit.
+    /// The check digit of the last input is wrong.
     Mistyped,
-    /// There is no report with the last one.
+    /// The last receipt belongs to no report of this line.
     Unknown,
-    /// There were too many tries; nobody looked at the last one.
+    /// There were too many attempts; the last receipt was not looked up.
     Later,
-    /// There was no time to look at the last one.
+    /// The lookup of the last receipt did not finish in time.
     Again,
 }
 
@@ -131,8 +132,8 @@ pub enum Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// A new take, the first or one to add.
+    /// A new take: the first one, or one in addition.
     Add,
-    /// A take in place of what was said before.
+    /// A take that replaces the previous ones.
     Again,
 }

@@ -1,4 +1,4 @@
-//! What is said, put together from the prompts, the line and the clock.
+//! Builds the sentences of a script from the prompts, the line's own words and the state of the call.
 
 use super::script::{Spoken, Verb};
 use super::state::State;
@@ -10,18 +10,18 @@ use crate::report::status::Status;
 use chrono::NaiveDate;
 use std::sync::LazyLock;
 
-/// Speaks for one line in one language.
+/// Builds sentences of one line in one language.
 pub(super) struct Speaker<'a> {
     pub line: &'a Line,
     pub language: &'a str,
     pub words: &'a LineWords,
 }
 
-/// The words of a language a line does not speak: none of its own.
+/// Used for a language the line does not speak: no words of its own.
 static NO_WORDS: LazyLock<LineWords> = LazyLock::new(LineWords::default);
 
 impl<'a> Speaker<'a> {
-    /// A speaker of `language`.
+    /// Creates a speaker of `language`.
     pub fn new(line: &'a Line, language: &'a str) -> Self {
         Self {
             line,
@@ -30,22 +30,22 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// The sentences of this language.
+    /// Returns the prompts of this language.
     pub fn prompts(&self) -> &'a Prompts {
         &self.words.prompts
     }
 
-    /// One sentence of this language's prompts.
+    /// Says a prompt that has no blank.
     pub fn say(&self, choose: impl Fn(&Prompts) -> &Prompt) -> Verb {
         self.speak(choose(self.prompts()).say())
     }
 
-    /// What somebody wrote in this language.
+    /// Says text written by a member in this language.
     pub fn written(&self, text: &str) -> Verb {
         self.speak(Spoken::written(text))
     }
 
-    /// Where a report stands, for whoever left it.
+    /// Says the status of a report to the caller who made it.
     pub fn status(&self, status: Status) -> Verb {
         self.say(|p| match status {
             Status::Queued => &p.is_queued,
@@ -61,7 +61,7 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// Who answers, and that it stays confidential.
+    /// Says the name of the line, with the greeting.
     pub fn greeting(&self) -> Verb {
         self.speak(
             self.prompts()
@@ -70,7 +70,7 @@ impl<'a> Speaker<'a> {
         )
     }
 
-    /// "For English, press 9", in the language it leads to; nothing for a line of one language.
+    /// Says "For English, press 9", in the language offered. `None` if the line has only one language.
     pub fn offer_language(&self, next: Option<&str>) -> Option<Verb> {
         next.map(|language| Verb::Say {
             text: Speaker::new(self.line, language)
@@ -81,13 +81,13 @@ impl<'a> Speaker<'a> {
         })
     }
 
-    /// The receipt, digit by digit.
+    /// Says the receipt, digit by digit.
     pub fn receipt(&self, digits: &str) -> Verb {
         let digits = digits_in_words(self.language, digits);
         self.speak(self.prompts().receipt.fill(digits))
     }
 
-    /// Why nobody is there, and when somebody is: the first words of a closed phase.
+    /// Says why the line is not staffed and when it is next: the first sentences of a closed phase.
     pub fn closed(&self, state: &State) -> Vec<Verb> {
         let p = self.prompts();
         let mut said = Vec::new();
@@ -127,7 +127,8 @@ impl<'a> Speaker<'a> {
         match state.intake {
             Standing::During => {
                 said.extend(reopens);
-                // Nobody is to wait for an opening at which reports are no longer taken.
+                // An opening after the end of intake is of no use to a caller who waits for it, so the end is
+                // announced.
                 let opening = state
                     .reopens_at
                     .map(|at| at.with_timezone(&self.line.schedule.timezone));
@@ -135,7 +136,7 @@ impl<'a> Speaker<'a> {
                     said.push(self.dated(&p.intake_ends, intake.to));
                 }
             }
-            // No opening is announced: it would sound as if a report could be left then.
+            // No opening is announced: it would imply that a report could be left then.
             Standing::After => {
                 said.push(self.dated(&p.intake_over, intake.to));
                 said.extend(self.elsewhere());
@@ -148,7 +149,7 @@ impl<'a> Speaker<'a> {
         said
     }
 
-    /// Where a closed line can be written to; not for the phases in which it is no use.
+    /// Says the addresses for letters; empty unless intake is running and the phase is break, after hours or holiday.
     pub fn closed_addresses(&self, state: &State) -> Vec<Verb> {
         match state.phase {
             Phase::Break | Phase::AfterHours | Phase::Holiday
@@ -164,12 +165,12 @@ impl<'a> Speaker<'a> {
         self.speak(prompt.fill(date_in_words(self.language, date)))
     }
 
-    /// Words of the line's own, under a name of the line's own.
+    /// Returns words of the line's own, with a sound id that starts with the line's id.
     pub fn own(&self, what: &str, words: &str) -> Spoken {
         Spoken::words(format!("{}-{what}", self.line.id), words)
     }
 
-    /// The post address and the letter boxes.
+    /// Says the postal address and the locations of the letter boxes.
     fn letters(&self) -> Vec<Verb> {
         let mut said = Vec::new();
         if let Some(post) = &self.words.post {
@@ -183,7 +184,7 @@ impl<'a> Speaker<'a> {
         said
     }
 
-    /// The ways that stay open when the inspection is over.
+    /// Says the other places to report to, which remain after the inspection.
     pub fn elsewhere(&self) -> Option<Verb> {
         self.list(
             &self.prompts().elsewhere,
@@ -192,11 +193,11 @@ impl<'a> Speaker<'a> {
         )
     }
 
-    /// What can be reported here, what happens to the rest, and where else to turn: the answer to key 3.
+    /// Says what can be reported here, what happens to other reports, and where else to report: the answer to key 3.
     pub fn information(&self, state: &State) -> Vec<Verb> {
         let p = self.prompts();
         let mut said = Vec::new();
-        // Once intake is over this would sound as if it could still be reported here.
+        // After the end of intake this would imply that reports are still accepted.
         let could_be_reported =
             state.intake != Standing::After && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
@@ -216,7 +217,7 @@ impl<'a> Speaker<'a> {
         said
     }
 
-    /// Is there an answer to key 3?
+    /// True if there is an answer to key 3.
     pub fn has_information(&self, state: &State) -> bool {
         !self.information(state).is_empty()
     }
@@ -226,7 +227,7 @@ impl<'a> Speaker<'a> {
         Some(self.speak(prompt.fill(all)))
     }
 
-    /// A list of the line's own, with commas between; nothing when it is empty.
+    /// Joins a list of the line's own words with commas; `None` if it is empty.
     pub fn all(&self, item: &str, items: &[String]) -> Option<Spoken> {
         let all = items.iter().enumerate();
         let all = all.map(|(n, words)| self.own(&format!("{item}-{}", n + 1), words));

@@ -1,4 +1,5 @@
-//! `dutyline audit verify`: is the trail whole, and everything sealed what it committed to?
+//! `dutyline audit verify`: checks that the trail is complete and that everything sealed matches its commitment in
+//! the trail.
 
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::config::Config;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
-    /// Prove the trail whole, and everything sealed to be what it committed to
+    /// Verify that the trail is complete and that everything sealed matches it
     #[command(
         after_help = "Example:\n  dutyline audit verify\n  dutyline audit verify --line fcg-5 --head 57:9f2c…\n\nKeep the printed head elsewhere; given again later with --head it proves that nothing before it was rewritten."
     )]

@@ -1,4 +1,4 @@
-//! `dutyline check`: each part a ✓, or what to do.
+//! `dutyline check`: prints a ✓ for each part that is in order, or else what to do.
 
 use super::{Failure, Outcome};
 use crate::app;
@@ -18,9 +18,9 @@ use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
-/// So many of the times nobody is on duty are printed.
+/// Maximum number of times without an inspector on duty that are printed.
 const GAPS_NAMED: usize = 3;
-/// So many of the files no row names are printed.
+/// Maximum number of files without a row that are printed.
 const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
@@ -52,7 +52,7 @@ impl Check {
     }
 }
 
-/// What was found, printed as it is found.
+/// The findings, printed as they are found.
 #[derive(Default)]
 struct Report {
     bad: usize,
@@ -118,7 +118,7 @@ fn lines(config: &Config, report: &mut Report) {
     }
 }
 
-/// Which line answers a call to each of the line's numbers, found the way a webhook finds it.
+/// Reports which line answers a call to each of the line's numbers, found in the way a webhook finds it.
 fn dialled(config: &Config, line: &Line, report: &mut Report) {
     let own = (line.dial.clone(), line.number.to_string());
     let answers = line.answers.iter().map(ToString::to_string);
@@ -127,7 +127,7 @@ fn dialled(config: &Config, line: &Line, report: &mut Report) {
             true => written.clone(),
             false => format!("{written} ({sent})"),
         };
-        // The number as the operator wrote it is a spelling a provider may send, too.
+        // A provider may also send the number as the operator wrote it.
         let answering = [&sent, &written].map(|dialled| config.line_dialled(dialled));
         match answering.map(|found| found.map(|line| line.id.as_str())) {
             [Some(one), Some(other)] if one == line.id && other == line.id => {
@@ -149,7 +149,8 @@ fn dialled(config: &Config, line: &Line, report: &mut Report) {
     }
 }
 
-/// Who can be rung, and when nobody can. All of the inspection is looked at: a configuration is checked before it runs.
+/// Reports the roster, and the times when no inspector is on duty. The whole inspection period is examined, because
+/// a configuration is checked before it is in use.
 fn roster(line: &Line, report: &mut Report) {
     let id = &line.id;
     let people = line.roster.people.len();
@@ -213,7 +214,8 @@ async fn storage(config: &Config, report: &mut Report) {
     db.close().await;
 }
 
-/// Whether the service secret and the folder of recordings are those of the database. The folder, where it is.
+/// Reports whether the service secret and the folder of recordings belong to the database. Returns the folder if it
+/// does.
 async fn belonging(
     config: &Config,
     db: &Db,
@@ -268,7 +270,7 @@ async fn keys(config: &Config, db: &Db, report: &mut Report) {
     }
 }
 
-/// Work that is tried again and again.
+/// Reports jobs that keep failing.
 async fn failing_jobs(db: &Db, report: &mut Report) {
     let failing = async { jobs::failing(&mut db.begin_read().await?).await };
     let failing: Result<_, StoreError> = failing.await;
@@ -289,7 +291,8 @@ async fn failing_jobs(db: &Db, report: &mut Report) {
     }
 }
 
-/// Files in the folder of recordings that no row names: what a crash, or a worker that lost its lease, left there.
+/// Reports files in the folder of recordings that no row refers to, as left by a crash or by a worker that lost its
+/// lease.
 async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
     match housekeeping::unnamed(db, blobs, Clock::system().system_now()).await {
         Ok(files) if files.is_empty() => {
@@ -297,7 +300,7 @@ async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
         }
         Ok(files) => {
             report.warn(&format!(
-                "folder of recordings: {} file(s) that no recording refers to; `dutyline recordings unnamed` removes those older than {} days",
+                "folder of recordings: {} file(s) that no recording refers to; `dutyline recordings unnamed --remove` removes those older than {} days",
                 files.len(),
                 KEPT_UNNAMED.num_days()
             ));
@@ -309,7 +312,7 @@ async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
     }
 }
 
-/// Recordings that were told of and whose line is not known yet.
+/// Reports recordings announced by a provider whose line is not known yet.
 async fn stray_recordings(db: &Db, report: &mut Report) {
     let found = async { strays::count(&mut db.begin_read().await?).await }.await;
     match found {
@@ -321,7 +324,7 @@ async fn stray_recordings(db: &Db, report: &mut Report) {
     }
 }
 
-/// What a provider without a voice plays.
+/// Reports the sounds for providers without text-to-speech.
 fn sounds(config: &Config, report: &mut Report) {
     let places = sounds::places(config, None);
     let gaps = places
@@ -340,7 +343,7 @@ fn sounds(config: &Config, report: &mut Report) {
     }
 }
 
-/// True when one of them has no voice of its own.
+/// Reports each provider. Returns true if one of them has no text-to-speech.
 async fn providers(config: &Config, report: &mut Report) -> bool {
     let mut speechless = false;
     for provider in &config.providers {

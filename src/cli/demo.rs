@@ -1,4 +1,4 @@
-//! `dutyline demo`: everything on this machine, with nothing else needed.
+//! `dutyline demo`: runs the service and a simulated provider on this machine; nothing else is needed.
 
 use super::serve::{Simulator, until_told};
 use super::{Failure, Outcome};
@@ -15,9 +15,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
-/// The demo's member.
+/// Name of the demo's member.
 const MEMBER: &str = "lead";
-/// Where the demo's password is kept when its data is.
+/// File of the demo's password, inside the data folder.
 const PASSWORD_FILE: &str = "demo-password";
 
 #[derive(Args)]
@@ -38,7 +38,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
-        // Before anything that takes time: a signal that is not listened for ends the process.
+        // First, because a signal that arrives before its handler is installed ends the process.
         let told = until_told();
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
@@ -84,14 +84,15 @@ impl Demo {
         told.await;
         println!("Stopping.");
         running.stop().await;
-        // The receiver may be gone already.
+        // The receiver may have been dropped already.
         let _ = stop_simulator.send(true);
         drop(folder);
         Ok(())
     }
 }
 
-/// Two demos, or a demo beside something else, is what people run into first.
+/// Adds a hint at other ports: a port in use, e.g. by a second demo, is the most frequent reason why a demo does
+/// not start.
 fn elsewhere(error: StartError) -> Failure {
     match error {
         StartError::Failed(message) => Failure::Failed(format!(
@@ -144,7 +145,8 @@ fn greet(running: &Running, main: SocketAddr, password: &str, why: &str) {
     println!("Ctrl-C ends it.");
 }
 
-/// Nine o'clock on the first working day the line takes reports, or its first open window's start if that is later.
+/// Returns a clock that starts at nine o'clock on the first working day of the intake period or, if the line is not
+/// open then, at its next opening.
 fn first_morning(line: &Line) -> Clock {
     let schedule = &line.schedule;
     let first = schedule
@@ -194,7 +196,7 @@ impl Folder {
         Ok(Self { path, thrown_away })
     }
 
-    /// The member's password: a fresh one, or the one kept with the data.
+    /// Returns the member's password: a new one, or the one stored with the data.
     fn password(&self) -> Result<String, Failure> {
         let file = self.path.join(PASSWORD_FILE);
         if let Ok(password) = std::fs::read_to_string(&file) {
@@ -211,13 +213,13 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.thrown_away {
-            // What cannot be removed is in the system's temporary folder.
+            // What cannot be removed stays in the system's temporary folder.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Sixteen letters and digits that are hard to mix up, in groups of four.
+/// Returns 16 random letters and digits that are not easily confused, in groups of four.
 fn token() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let letters: Vec<char> = random::<16>()

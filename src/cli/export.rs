@@ -1,4 +1,4 @@
-//! `dutyline export`: reports written out, sealed as they are, or opened with a recovery key.
+//! `dutyline export`: writes reports to files, sealed as they are or opened with a recovery key.
 
 use super::member::recovery_key;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
@@ -72,11 +72,11 @@ impl Export {
                 line_keys: HashMap::new(),
                 folder: self.folder.join(&line),
             };
-            // A wrong key leaves nothing behind, in the folder or in the trail.
+            // Before anything is written, so that a wrong key leaves no trace in the folder or in the trail.
             exporter
                 .open_line_keys(&mut db.begin_read().await?, &line)
                 .await?;
-            // In the trail before the first file is written.
+            // Recorded in the trail before the first file is written.
             let mut tx = db.begin().await?;
             let action = match &recovery {
                 Some(_) => Action::ExportOpened,
@@ -107,7 +107,7 @@ struct Exporter<'a> {
     folder: PathBuf,
 }
 
-/// `report.json`.
+/// Content of `report.json`.
 #[derive(Serialize)]
 struct About<'a> {
     id: Uuid,
@@ -119,7 +119,7 @@ struct About<'a> {
     received_hour: DateTime<Utc>,
 }
 
-/// An entry's file. A body that this version cannot read is written as it is.
+/// Content of an entry's file. A body that this version cannot parse is written unchanged.
 #[derive(Serialize)]
 struct Exported<'a> {
     kind: EntryKind,
@@ -203,7 +203,7 @@ impl Exporter<'_> {
         write_json(&folder.join("report.json"), &about)
     }
 
-    /// Writes the entries; gives their bodies when they could be opened.
+    /// Writes the entries. Returns their bodies if they were opened.
     async fn entries(
         &self,
         tx: &mut ReadTx,

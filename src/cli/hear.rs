@@ -1,4 +1,4 @@
-//! `dutyline hear`: what a caller would hear.
+//! `dutyline hear`: prints what a caller would hear.
 
 use super::{Failure, Outcome, one_line};
 use crate::base::clock::Clock;
@@ -54,7 +54,7 @@ fn local(line: &Line, at: DateTime<Utc>) -> String {
         .to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
-/// What `--json` prints. Times are the line's local time with its offset.
+/// Output of `--json`. Times are the line's local time with its offset.
 #[derive(Serialize)]
 struct Answer<'a> {
     at: String,

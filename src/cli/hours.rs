@@ -1,4 +1,4 @@
-//! `dutyline hours`: open windows day by day, and why.
+//! `dutyline hours`: prints the open windows of each day, and the reason.
 
 use super::{Failure, Outcome, one_line};
 use crate::config::Config;
@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::Args;
 use std::path::Path;
 
-/// The longest stretch shown at once: ten years.
+/// Maximum number of days between the first and the last day: ten years.
 const MAX_DAYS: i64 = 3653;
 
 #[derive(Args)]

@@ -1,4 +1,5 @@
-//! `dutyline init`: the service secret, the first lead, the keys of the lines. Run again, it adds what is missing.
+//! `dutyline init`: makes the service secret, the first lead and the keys of the lines. Running it again adds what
+//! is missing.
 
 use super::{Outcome, one_line, read_new_password};
 use crate::app::setup::{MadeKey, init_showing};
@@ -48,8 +49,8 @@ impl Init {
     }
 }
 
-/// Writes the new keys out, and flushes: only then are they committed. `/dev/null`, which also stands in for a standard
-/// output that is closed, shows them to nobody.
+/// Writes the new keys to standard output and flushes it; they are committed only if that succeeds. `/dev/null`,
+/// which also replaces a closed standard output, is refused, because the keys would be lost.
 fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<()> {
     #[cfg(unix)]
     if is_null_device(out)? {

@@ -1,4 +1,5 @@
-//! `dutyline jobs`: what is still to be done, trying it again at once, and giving up a recording that is not there any more.
+//! `dutyline jobs`: lists pending jobs, retries them at once, and gives up fetching a recording that the provider
+//! no longer has.
 
 use super::member::Acting;
 use super::{Failure, Outcome, open_db};
@@ -107,7 +108,8 @@ impl GiveUp {
     }
 }
 
-/// A job on one line: id, kind, provider, when it is tried, its line and report, and why it failed.
+/// Formats a job as one line: id, kind, provider, time of the next try, its line and report, and the reason of its
+/// failure.
 fn line(job: &Listed, now: DateTime<Utc>) -> String {
     let provider = match job.provider.as_str() {
         "" => "-",

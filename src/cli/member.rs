@@ -1,4 +1,4 @@
-//! `dutyline member`: who has a login, and which lines they work on.
+//! `dutyline member`: members, and the lines they work on.
 
 use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::base::clock::Clock;
@@ -70,7 +70,7 @@ pub(super) struct Add {
 
 #[derive(Args)]
 pub(super) struct Named {
-    /// Whom
+    /// The member's name
     name: String,
     #[command(flatten)]
     acting: Acting,
@@ -78,9 +78,9 @@ pub(super) struct Named {
 
 #[derive(Args)]
 pub(super) struct Grant {
-    /// To whom
+    /// The member's name
     name: String,
-    /// Which lines
+    /// The lines to give them
     #[arg(long, value_name = "ID", required = true)]
     line: Vec<String>,
     #[command(flatten)]
@@ -107,7 +107,7 @@ impl MemberCommand {
 }
 
 impl Acting {
-    /// The lead who acts, with their key.
+    /// Returns the acting lead and the lead's key.
     pub(super) async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
         let (Some(name), Some(file)) = (&self.as_name, &self.as_password_file) else {
             return Err(Failure::Usage(
@@ -178,7 +178,7 @@ impl Add {
     }
 }
 
-/// Where the key of a line comes from: from the lead who acts, or from the recovery key.
+/// Returns the source of a line's key: the acting lead or the recovery key.
 fn source<'a>(
     acting: Option<&'a (rows::Member, Identity)>,
     recovery: Option<&'a Identity>,
@@ -271,7 +271,7 @@ impl Grant {
     }
 }
 
-/// Reads a recovery key: the line that starts with `AGE-SECRET-KEY-1`, whatever else was copied with it.
+/// Reads a recovery key: the first word that starts with `AGE-SECRET-KEY-1`; other text in the file is ignored.
 pub(super) fn recovery_key(file: &Path) -> Result<Identity, Failure> {
     let text = read_secret_file(file)?;
     text.expose()

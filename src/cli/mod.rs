@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line: one file for each command.
 
 /// Writes a line to standard output without the panic of `std::println!`; see [`output`].
 macro_rules! println {
@@ -79,7 +79,7 @@ enum Command {
     /// Open windows day by day, and why
     #[command(after_help = "Example:\n  dutyline hours --from 2024-04-01 --to 2024-04-14")]
     Hours(hours::Hours),
-    /// What the lines say, for whoever records it
+    /// What the lines say, as a script for recording it
     #[command(subcommand)]
     Prompts(prompts::PromptsCommand),
     /// Members and the lines they work on
@@ -120,16 +120,16 @@ struct Call {
     wav: Option<PathBuf>,
 }
 
-/// Why a command failed, and with which exit code.
+/// Why a command failed, which determines its exit code.
 enum Failure {
-    /// The configuration or the arguments are wrong: 2.
+    /// The configuration or the arguments are wrong: exit code 2.
     Usage(String),
-    /// Something it needs failed: 1.
+    /// Something the command needs failed: exit code 1.
     Failed(String),
 }
 
 impl From<ConfigErrors> for Failure {
-    /// Each error on a line of its own, named like the first.
+    /// Joins the errors, each on a line of its own that begins with the program's name.
     fn from(errors: ConfigErrors) -> Self {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Self::Usage(errors.join("\ndutyline: "))
@@ -165,7 +165,7 @@ impl From<crate::store::StoreError> for Failure {
 
 type Outcome = Result<(), Failure>;
 
-/// Reads the command line and does what it says.
+/// Parses the command line and runs its command.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
@@ -220,8 +220,9 @@ async fn dispatch(cli: Cli) -> Outcome {
     }
 }
 
-/// Log lines go to standard error, as sentences with ids as fields. `DUTYLINE_LOG` says how many: error, warn, info,
-/// debug. Libraries are heard only when they warn: what they say at other levels may hold addresses and values.
+/// Sets up logging: lines go to standard error, as sentences with ids as fields. `DUTYLINE_LOG` sets the level:
+/// error, warn, info, debug. Libraries log at warn and above only, because their other messages may contain
+/// addresses and values.
 fn log() {
     let level = std::env::var("DUTYLINE_LOG")
         .ok()
@@ -237,14 +238,14 @@ fn log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    // A second subscriber in one process is a test's; the first one stays.
+    // Fails if a subscriber is set already, as in tests; the first one stays.
     let _ = tracing_subscriber::registry()
         .with(targets)
         .with(lines)
         .try_init();
 }
 
-/// The clock `--clock` asks for.
+/// Returns the clock for `--clock`.
 fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     let Some(start) = start else {
         return Ok(Clock::system());
@@ -259,7 +260,7 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     Ok(clock)
 }
 
-/// Reads a password that is to be set for the member with this name.
+/// Reads a new password for the member with this name.
 fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
     let known = config.known_words(name);
@@ -267,7 +268,7 @@ fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPass
         .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 
-/// Reads a file that holds a password or a key, without a byte order mark.
+/// Reads a file with a password or a key; a byte order mark is removed.
 fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::Usage(match error.kind() {
@@ -282,14 +283,14 @@ fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     Ok(Hidden::new(text.to_owned()))
 }
 
-/// Opens the database of a line that has been set up.
+/// Opens the database of an installation that has been set up.
 async fn open_db(config: &Config) -> Result<Db, Failure> {
     installation::open_database(&config.database)
         .await
         .map_err(Failure::Failed)
 }
 
-/// The installation's folder of recordings; another one at its path is refused.
+/// Opens the installation's folder of recordings; the folder of another installation is refused.
 async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
     let installation = installation::read(&mut db.begin_read().await?)
         .await
@@ -301,7 +302,7 @@ async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
     }
 }
 
-/// The line `--line` names; the only one when none is named.
+/// Returns the line given by `--line`, or the only line if none is given.
 fn one_line<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a crate::line::Line, Failure> {
     let all: Vec<&str> = config
         .lines

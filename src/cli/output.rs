@@ -1,7 +1,8 @@
 //! Standard output and standard error of the commands.
 //!
-//! The standard library's `println!` panics when the output is a closed pipe or a full disk. In `cli` these functions stand
-//! behind `println!` and `eprintln!`: a command goes on with what it does, and says at the end that its output failed.
+//! The standard library's `println!` panics when the output is a closed pipe or a full disk. In `cli`, `println!`
+//! and `eprintln!` call these functions instead: a command continues its work, and reports at the end that its
+//! output failed.
 
 use super::Failure;
 use std::fmt::Arguments;
@@ -18,17 +19,18 @@ pub(super) fn line(text: Arguments<'_>) {
     }
     let mut out = io::stdout().lock();
     if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) {
-        // Only the first one counts.
+        // Only the first error is kept.
         let _ = FAILED.set(error);
     }
 }
 
-/// Writes a line to standard error. Where that fails there is no place left to say so.
+/// Writes a line to standard error. A failure is ignored, because it cannot be reported.
 pub(super) fn error_line(text: Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// What became of standard output. A reader that has closed its end, as `head` does, has read what it wanted.
+/// Returns the result of writing to standard output. A closed pipe is no failure: its reader, e.g. `head`, has read
+/// what it wanted.
 pub(super) fn outcome() -> Result<(), Failure> {
     match FAILED.get() {
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(format!(

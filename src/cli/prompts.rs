@@ -1,4 +1,4 @@
-//! `dutyline prompts`: what there is to record, and what is missing.
+//! `dutyline prompts`: lists the sounds to record, and those that are missing.
 
 use super::{Failure, Outcome};
 use crate::config::Config;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 #[derive(Subcommand)]
 pub(super) enum PromptsCommand {
-    /// The reading script for whoever records them: 8 kHz, mono, 16-bit WAV
+    /// The script to read out when recording the prompts: 8 kHz, mono, 16-bit WAV
     #[command(
         after_help = "Example:\n  dutyline prompts list --language zh-CN > script.txt\n\nRead out what stands behind each file name; in brackets is the sentence it is a piece of."
     )]
@@ -73,7 +73,8 @@ fn print_json(value: &impl Serialize) -> Outcome {
 }
 
 fn list(config: &Config, places: &[Place], as_json: bool) -> Outcome {
-    // The reader's files go into the operator's folder, whatever that is called on this machine.
+    // Paths are relative to the operator's folder, because that folder may have another name where the files are
+    // recorded.
     let name = |place: &Place| {
         let within = place.recording.strip_prefix(&config.prompts.folder);
         within.unwrap_or(&place.recording).display().to_string()
@@ -111,7 +112,7 @@ struct Checked<'a> {
     wrong: Option<&'a str>,
 }
 
-/// How a sound stands.
+/// The state of a sound.
 struct Found {
     /// `recorded`, `synthesized`, `to_synthesize`, `missing` or `wrong`.
     standing: &'static str,

@@ -40,7 +40,7 @@ impl RecordingsCommand {
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let blobs = Blobs::open(&config.recordings, installation.id);
-        // The files of another installation are named by no row of this one.
+        // In another installation's folder no file has a row of this database, so all would be listed.
         blobs
             .check_marker()
             .map_err(|error| Failure::Failed(error.to_string()))?;

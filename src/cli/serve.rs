@@ -23,7 +23,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
-        // Before anything that takes time: a signal that is not listened for ends the process.
+        // First, because a signal that arrives before its handler is installed ends the process.
         let told = until_told();
         let config = Config::load(config)?;
         let simulated: Vec<ProviderConfig> = config
@@ -66,22 +66,22 @@ impl Serve {
         let running = Running::start(service, bound, phone);
         told.await;
         running.stop().await;
-        // The receivers may be gone already.
+        // The receivers may have been dropped already.
         let _ = stop_simulators.send(true);
         Ok(())
     }
 }
 
-/// A simulated provider: the exchange, and where its REST address listens.
+/// A simulated provider: the exchange, and the listener of its REST API.
 pub(super) struct Simulator {
     /// The exchange.
     pub exchange: Exchange,
-    /// Bound at the provider's `api_url`.
+    /// Listener bound at the provider's `api_url`.
     pub listener: TcpListener,
 }
 
 impl Simulator {
-    /// Opens the exchange of a configured simulator, at its `api_url`.
+    /// Creates the exchange of a configured simulator and binds its `api_url`.
     pub async fn open(
         provider: &ProviderConfig,
         public_url: &str,
@@ -95,7 +95,7 @@ impl Simulator {
         Self::at(app::bind(address).await?, provider, public_url, main)
     }
 
-    /// Opens the exchange of a simulator whose `api_url` is bound already.
+    /// Creates the exchange of a simulator whose `api_url` is bound already.
     pub fn at(
         listener: TcpListener,
         provider: &ProviderConfig,
@@ -123,14 +123,15 @@ impl Simulator {
         Ok(Self { exchange, listener })
     }
 
-    /// The telephone's addresses.
+    /// Returns the telephone's routes.
     pub fn phone(&self) -> Router {
         simulator::telephone(self.exchange.clone())
     }
 }
 
-/// Waits for SIGINT (Ctrl-C) or SIGTERM. They are listened for from the moment this is called, so that one that comes
-/// while the service is starting is not lost. SIGHUP, which a closed terminal sends, is logged and changes nothing.
+/// Waits for SIGINT (Ctrl-C) or SIGTERM. The handlers are installed when this is called, so that a signal that
+/// arrives while the service is starting is not lost. SIGHUP, which a closed terminal sends, is logged and
+/// otherwise ignored.
 #[cfg(unix)]
 pub(super) fn until_told() -> impl Future<Output = ()> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -139,7 +140,7 @@ pub(super) fn until_told() -> impl Future<Output = ()> {
             Ok(signal) => {
                 signal.recv().await;
             }
-            // It cannot be listened for: another one will come.
+            // This handler could not be installed; the other signals still end the wait.
             Err(_) => std::future::pending().await,
         }
     }

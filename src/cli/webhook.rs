@@ -1,9 +1,9 @@
-//! `dutyline check --webhook PATH`: the exact address whose signature is checked.
+//! `dutyline check --webhook PATH`: prints the exact URL whose signature is checked.
 
 use super::{Failure, Outcome};
 use crate::config::{Config, ProviderKind};
 
-/// What follows the provider's name in the addresses of webhooks.
+/// The path segments that may follow the provider's name in webhook URLs.
 const HOOKS: [&str; 10] = [
     "call",
     "status",
@@ -17,7 +17,7 @@ const HOOKS: [&str; 10] = [
     "listen",
 ];
 
-/// Prints the address on standard output, alone; what else there is to know goes to standard error.
+/// Prints the URL alone on standard output; hints go to standard error.
 pub(super) fn run(config: &Config, path: &str) -> Outcome {
     let usage = |message: String| Err(Failure::Usage(format!("--webhook: {message}")));
     let Some(rest) = path.strip_prefix("/hooks/") else {

@@ -1,9 +1,9 @@
-//! Recordings that are streamed to us: who may stream, what is written down before the first sample, when a call becomes
-//! a report, and what the conversation learns of it.
+//! Recordings that are streamed to the service: which connection may stream, what is stored before the first sample,
+//! when a call becomes a report, and what the conversation learns of the recording.
 //!
-//! The row is there before any sound is, on every node: a recording that was begun is never forgotten. It makes a report
-//! with the first words. What became of it is written down with it, and a step waits for that: the word that a
-//! recording has ended may come before its last sample.
+//! The row is committed, and so visible to every node, before any sound arrives: a recording that was begun is never
+//! forgotten. It makes the call a report with the first words. Its outcome is stored with it, and a step waits for the
+//! outcome: the provider's webhook that a recording has ended may come before its last sample.
 
 use super::{facts, open_state, take};
 use crate::base::clock::random_id;
@@ -25,44 +25,44 @@ use std::time::Duration;
 use tracing::warn;
 use uuid::Uuid;
 
-/// How often is looked whether a recording is written down.
+/// Time between two checks whether a recording is stored.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A recording that may be streamed to us.
+/// A recording that may be streamed to the service.
 pub struct Arriving {
-    /// Its row.
+    /// The recording's row.
     pub recording: RecordingRow,
-    /// Where it stands.
+    /// The report that it belongs to.
     pub report: Report,
-    /// Its id, as a provider would have one.
+    /// Its id, in the form of a provider's id.
     pub id: String,
 }
 
-/// What became of a recording, for the conversation.
+/// Outcome of a recording, for the conversation.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Whole seconds.
+    /// Length in whole seconds.
     pub seconds: u32,
-    /// Somebody spoke.
+    /// True if speech was heard.
     pub spoken: bool,
-    /// Why we ended it, if we did.
+    /// Why the service ended the recording, if it did.
     pub ended: Option<Ended>,
 }
 
-/// Why we ended a recording.
+/// Why the service ended a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// Nothing was said for too long.
     Silence,
-    /// The time was up.
+    /// The time limit was reached.
     Limit,
 }
 
 impl Outcome {
     const LABEL: &'static [u8] = b"outcome";
 
-    /// Seals it for the database.
+    /// Seals the outcome for the database.
     pub fn seal(&self, service: &Service) -> Vec<u8> {
         let plain = serde_json::to_vec(self).unwrap_or_default();
         service.sid_key.seal(&plain, Self::LABEL)
@@ -74,7 +74,7 @@ impl Outcome {
     }
 }
 
-/// What the addresses of a call's streams are made with; none when there is no such call of this provider.
+/// Returns the key for the addresses of a call's streams; none when there is no such call of this provider.
 ///
 /// # Errors
 ///
@@ -93,9 +93,9 @@ pub async fn stream_key(
     Ok(sid.map(|sid| take::stream_key(&service.secret.call_key(&sid.provider, &sid.id))))
 }
 
-/// Writes down that a recording begins. None when the call does not wait for it, or it has begun already: of two
-/// connections for one recording the first one counts. One that ended before anything was heard does not count, and
-/// one that is about to end is waited for.
+/// Stores that a recording begins. Returns none when the call does not wait for it, or it has begun already: of two
+/// connections for one recording the first one counts. A recording that ended before anything was heard does not count.
+/// If another connection has not ended yet, this waits for it for at most `Patience::stream`.
 ///
 /// # Errors
 ///
@@ -118,11 +118,11 @@ pub async fn arriving(
 
 /// Whether a recording could be begun.
 enum Begun {
-    /// It is written down that it begins.
+    /// The beginning is stored.
     Now(Box<Arriving>),
-    /// Another connection has begun it, and has not ended.
+    /// Another connection has begun the recording, and has not ended.
     Before,
-    /// The call does not wait for it, or it is there already.
+    /// The call does not wait for the recording, or it is stored already.
     Never,
 }
 
@@ -171,7 +171,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     })
 }
 
-/// Writes down that nothing came of a recording that was begun.
+/// Stores that a recording that was begun has no content.
 ///
 /// # Errors
 ///
@@ -182,7 +182,7 @@ pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), Stor
     tx.commit().await
 }
 
-/// The provider's id of a call that waits for this step to be recorded.
+/// Returns the provider's id of the call, if the call waits for this step to be recorded.
 fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
     if call.ended {
         return None;
@@ -191,14 +191,14 @@ fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
     let line = service.config.line(&call.line)?;
     let records = match state.place {
         Place::Recording { .. } => true,
-        // A talk, which is recorded from the moment the two are put together.
+        // A talk is recorded from the moment the two are connected.
         Place::Ringing { .. } => line.roster.record && call.is_accepted(step),
         _ => false,
     };
     (state.step == step && records).then_some(sid.id)
 }
 
-/// Somebody speaks in it: a call that was none yet is a report now.
+/// Makes the call a report, if it is none yet, because speech was heard in the stream.
 ///
 /// # Errors
 ///
@@ -212,8 +212,8 @@ pub async fn heard(service: &Service, tx: &mut WriteTx, stream: &Stream) -> Resu
     cases::write(tx, case.changes).await
 }
 
-/// The event with what is known here of what the step recorded, where the provider cannot know; none when it is as it
-/// should be already. Waits for a recording that is just being written down.
+/// Returns the event with what the service knows of the step's recording, for a provider that streams recordings and
+/// cannot know it; none for other providers. Waits for a recording that is being stored.
 pub(super) async fn known(
     service: &Service,
     provider: &dyn Provider,
@@ -235,8 +235,9 @@ pub(super) async fn known(
     let found = match waited.await {
         Ok(row) => row?,
         Err(_) => {
-            // It is being written down, and its provider says that it has a length: the line goes on as if it were there.
-            warn!("a recording is not written down yet; the line goes on without it");
+            // The recording is being stored, and its provider says that it has a length: the conversation goes on as if
+            // it were stored.
+            warn!("recording not stored in time; the conversation goes on without it");
             event.unnamed = told.filter(|told| *told != RecordingOutcome::Absent);
             return Ok(Some(event));
         }
@@ -248,7 +249,8 @@ pub(super) async fn known(
     Ok(Some(event))
 }
 
-/// As far as is known, did somebody speak in it? One that a provider has announced is taken for one.
+/// True if speech was heard in the recording, as far as is known. A recording that a provider has announced counts as
+/// speech.
 pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
     let sealed = row.outcome.as_ref();
     match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
@@ -260,7 +262,7 @@ pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
     }
 }
 
-/// The row, once it says what became of the recording; none when there is none, or it was lost.
+/// Returns the row once the recording is sealed or absent; none when there is no row, or the recording was lost.
 async fn until_there(
     service: &Service,
     lookup: &[u8; 32],
@@ -298,7 +300,7 @@ fn outcome(
                 Ended::Limit => RecordingEnd::Limit,
             })),
         },
-        // The call is settled, and with it that was forgotten.
+        // The call is settled, which has erased the outcome.
         None => RecordingOutcome::Completed {
             seconds: told_seconds,
             end: told_end,

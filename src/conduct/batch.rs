@@ -1,5 +1,5 @@
-//! Many webhooks, one commit. A webhook that is alone is written at once; those that come while commits are under way
-//! are written together by the next one. SQLite writes one batch at a time, Postgres a few.
+//! Writes many webhooks in one commit. A webhook that arrives alone is written at once; those that arrive while commits
+//! are under way are written together by the next one. SQLite writes one batch at a time, Postgres a few.
 
 use super::decide::{Decided, decide};
 use crate::base::clock::instant;
@@ -11,16 +11,16 @@ use crate::store::{StoreError, jobs};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Webhooks in one batch at most.
+/// Maximum number of webhooks in one batch.
 const MAX_BATCH: usize = 512;
-/// How often a batch is tried, when another node was first or the database asks to try again.
+/// Maximum number of tries of a batch, when another node was first or the database asks to try again.
 const TRIES: usize = 5;
 
-/// Hands a webhook in, and waits until it is committed.
+/// Adds a webhook to the queue, and waits until it is committed.
 ///
 /// # Errors
 ///
-/// When the database does not do its work; then nothing was changed.
+/// When the database fails; then nothing was changed.
 pub(super) async fn hand_in(
     service: &Arc<Service>,
     prepared: Box<Prepared>,
@@ -34,16 +34,16 @@ pub(super) async fn hand_in(
         one_more
     };
     if one_more {
-        // A task of its own: the client whose webhook began it may hang up.
+        // It is a separate task, because the client whose webhook started it may hang up.
         tokio::spawn(work(Arc::clone(service)));
     }
-    // Not answered when the task panicked, or the runtime stops.
+    // The sender is dropped when the task panics, or the runtime stops.
     answered.await.unwrap_or(Err(StoreError::Broken(
         "the task that writes webhooks has ended",
     )))
 }
 
-/// Decrements [`Queue::busy`] when the task ends, also by a panic: the next webhook then starts a new task.
+/// Decrements `Queue::busy` when the task ends, also by a panic: the next webhook then starts a new task.
 struct Busy<'a>(&'a Batches);
 
 impl Drop for Busy<'_> {
@@ -63,7 +63,7 @@ async fn work(service: Arc<Service>) {
         let batch = {
             let mut queue = service.batches.queue();
             if queue.waiting.is_empty() {
-                // Under the lock under which webhooks are handed in: none can be overlooked.
+                // Decremented under the lock under which webhooks are queued, so that none is overlooked.
                 queue.busy -= 1;
                 std::mem::forget(busy);
                 return;
@@ -75,11 +75,12 @@ async fn work(service: Arc<Service>) {
     }
 }
 
-/// Writes a batch; where the database refuses what one webhook would write, in halves, so that its neighbours are answered.
+/// Writes a batch. Where the database refuses a value of one webhook, the batch is written in halves, so that the other
+/// webhooks are answered.
 async fn write_all(service: &Service, batch: Vec<Waiting>) {
     let mut batches = vec![batch];
     while let Some(mut batch) = batches.pop() {
-        // Answered meanwhile, from configuration and clock alone: not written now.
+        // These got the fallback answer meanwhile and are not written now.
         batch.retain(|waiting| !waiting.answer.is_closed());
         if batch.is_empty() {
             continue;
@@ -115,7 +116,7 @@ fn answer(waiting: Waiting, decided: Result<Decided, StoreError>) {
         Ok(Decided::Gone) => return,
         Err(error) => Err(error),
     };
-    // It may have been answered meanwhile, from configuration and clock alone.
+    // The webhook may have got the fallback answer meanwhile.
     let _ = waiting.answer.send(outcome);
 }
 
@@ -127,7 +128,7 @@ async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, Store
         tries += 1;
         match once(service, batch).await {
             Ok(Some(decided)) => return Ok(decided),
-            // A webhook was answered while locks were waited for: once more, without it.
+            // A webhook was answered while the transaction waited for locks: try again without it.
             Ok(None) => {}
             Err(error) if error.is_of_the_moment() && tries < TRIES => {}
             Err(error) => return Err(error),
@@ -135,13 +136,13 @@ async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, Store
     }
 }
 
-/// Those that still wait for an answer.
+/// Returns, for each webhook, true if it still waits for an answer.
 fn open(batch: &[Waiting]) -> Vec<bool> {
     let open = |waiting: &Waiting| !waiting.answer.is_closed();
     batch.iter().map(open).collect()
 }
 
-/// None when nothing was written because one of them was answered meanwhile.
+/// Returns none when nothing was written, because a webhook was answered meanwhile.
 async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
     let metrics = &service.metrics;
     let begun = instant();
@@ -150,7 +151,7 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
         .map(|waiting| waiting.prepared.wanted(service))
         .collect();
     let mut loaded = cases::load(&mut tx, &wanted).await?;
-    // Locks may have been waited for: longer than callers are kept waiting.
+    // Loading may have waited for locks for longer than callers are kept waiting.
     let before = open(batch);
     let waiting = batch.iter().zip(&before);
     let prepared = waiting.map(|(waiting, open)| open.then_some(waiting.prepared.as_ref()));
@@ -176,8 +177,8 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
     Ok(Some(decided))
 }
 
-/// Decides webhooks in order: a later one sees what an earlier one of the same call changed. None stands for one that was
-/// answered meanwhile.
+/// Decides webhooks in order: a later one sees what an earlier one of the same call changed. `None` in `batch` stands
+/// for a webhook that was answered meanwhile.
 pub(super) fn decide_all<'a>(
     service: &Service,
     batch: impl Iterator<Item = Option<&'a Prepared>>,

@@ -1,4 +1,5 @@
-//! Decides a webhook: from what was prepared and loaded to an answer and what is to be written. No database here.
+//! Decides a webhook: derives the answer and the changes to be written from what was prepared and loaded. Does not use
+//! the database.
 
 use super::facts;
 use super::{Hook, MAX_STEP_NUMBER, duty, not_in_service};
@@ -24,34 +25,35 @@ use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::error;
 
-/// How long a call may be silent before the provider is asked about it.
+/// Time without a webhook after which the provider is asked about a call.
 pub const SILENT: TimeDelta = TimeDelta::minutes(10);
 
-/// What was decided.
+/// Result of deciding a webhook.
 pub(super) enum Decided {
-    /// The answer, and the case with what is to be written; no case when nothing is.
+    /// The answer, and the case with its changes; no case when nothing is to be written.
     Reply(Reply, Option<Box<Case>>),
-    /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
+    /// The call is not known. What it needs has to be prepared first, with a conversation if `spoken`.
     Open { spoken: bool },
-    /// It tells of a recording of which it is not known which line it is for, or of the end of a call that is not known: the
-    /// provider has to be asked.
+    /// The provider has to be asked: the webhook is about a recording whose line is not known, or about the end of a
+    /// call that is not known.
     Stray(Reply),
-    /// It was answered meanwhile, from configuration and clock alone: nothing of it is written.
+    /// The webhook got the fallback answer meanwhile: nothing of it is written.
     Gone,
 }
 
-/// An answer as it is kept under the call key.
+/// An answer, as it is stored under the call key.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     content_type: String,
     body: String,
 }
 
-/// Decides one webhook over what was loaded for its batch. Log lines written meanwhile carry our id of its call.
+/// Decides one webhook with what was loaded for its batch. Log lines written meanwhile carry the service's id of its
+/// call.
 ///
 /// # Errors
 ///
-/// When something loaded cannot be read.
+/// When loaded data cannot be read.
 pub(super) fn decide(
     service: &Service,
     prepared: &Prepared,
@@ -60,7 +62,8 @@ pub(super) fn decide(
     let case = loaded.case(&prepared.call).cloned();
     let known = case.as_ref().map(|case| case.call.id);
     prepared.in_span(known, || {
-        // Its neighbours in the batch are answered, whatever becomes of it. All it changes is its own copy of the case.
+        // After a panic the other webhooks of the batch are still answered: this one changes only its own copy of the
+        // case.
         let decide = AssertUnwindSafe(|| decide_case(service, prepared, loaded, case));
         catch_unwind(decide)
             .unwrap_or(Err(StoreError::Broken("deciding a webhook panicked")))
@@ -92,7 +95,7 @@ fn decide_case(
     }
 }
 
-/// One webhook being decided.
+/// A webhook that is being decided.
 struct Deciding<'a> {
     service: &'a Service,
     prepared: &'a Prepared,
@@ -105,12 +108,12 @@ impl Deciding<'_> {
         let line = self.prepared.line_meant(self.service);
         match &self.prepared.hook {
             Hook::Status | Hook::Recording(_) => self.fact_of_unknown_call(line, Reply::Noted),
-            // A recording made while the database was down: it was announced bluntly, and is kept now.
+            // A recording made while the database was down: the fallback answer asked for it, and it is stored now.
             Hook::Fallback if self.prepared.is_of_end() => {
                 let farewell = Reply::Script(self.farewell(line, 0));
                 self.fact_of_unknown_call(line, farewell)
             }
-            // An unknown step starts the conversation anew. Whisper and taken never come here.
+            // An unknown step starts the conversation anew. Whisper and accepted hooks are handled before.
             _ => {
                 let Some(line) = line else {
                     self.service.metrics.calls_not_in_service.inc();
@@ -133,10 +136,10 @@ impl Deciding<'_> {
         }
     }
 
-    /// A webhook about a call we never answered: its answer was lost, or given bluntly while the database was down.
-    /// With a recording it becomes a report of the line it was for; if that can't be known, the recording is kept by
-    /// its id. When the call is over and nothing is said of a recording, the provider is asked which recordings it has: their
-    /// webhooks may have been given up during an outage.
+    /// Handles a webhook about a call that the service never answered: its answer was lost, or was the fallback answer
+    /// while the database was down. With a recording the call becomes a report of the line it was for; if the line is
+    /// not known, the recording is kept by its id. When the call is over and the webhook has no recording, the provider
+    /// is asked for the call's recordings, because their webhooks may have been given up during an outage.
     fn fact_of_unknown_call(
         &self,
         line: Option<&Line>,
@@ -154,12 +157,13 @@ impl Deciding<'_> {
             return Ok(Decided::Open { spoken: false });
         };
         self.keep_fact(&mut case, fact, 0);
-        // The provider speaks of the call only after it, or soon after: nothing more will be said by us.
+        // The provider sends such a webhook when the call is over or about to end: the service gives no further answer
+        // in it.
         end_call(self.service, &mut case, self.prepared.times);
         Ok(Decided::Reply(reply, Some(Box::new(case))))
     }
 
-    /// The call that was prepared, and its answer when it is spoken to; none when it has to be prepared (again).
+    /// Returns the prepared call, with its answer if it is spoken to; none when it has to be prepared (again).
     fn opened(&self, line: &Line) -> Option<(Case, Option<Rendered>)> {
         let opening = self.prepared.opening.as_ref()?;
         let current = self.loaded.line_keys.get(&line.id);
@@ -176,7 +180,8 @@ impl Deciding<'_> {
             report: Some(new.report.id),
             object: Some(opening.line_key),
             digest: Some(Sha256::digest(&new.key.sealed).into()),
-            // The public half too: with another one in the row, what is added from then on could be read by its owner.
+            // The link holds the public half too. If the row had another one, the owner of that key could read what is
+            // added from then on.
             detail: Some(&new.report.recipient),
             ..Act::new(at, Action::CallAnswered)
         });
@@ -196,8 +201,8 @@ impl Deciding<'_> {
             Hook::Step(at) | Hook::Recording(Some(at)) if at.call == case.call.id => Some(at.step),
             _ => None,
         };
-        // Whatever brings it, a fact about a recording is kept by the recording's id; without a step it is of the first one
-        // that was spoken and not named yet.
+        // A fact about a recording is kept by the recording's id, whichever webhook brings it. Without a step it
+        // belongs to the first step that was spoken into and has no recording yet.
         let step = match (at_step, &state, &event.recording) {
             (Some(step), ..) => step,
             (None, Some(state), Some(_)) => {
@@ -224,19 +229,20 @@ impl Deciding<'_> {
                 let line = self.service.config.line(&case.call.line);
                 Reply::Script(self.farewell(line, 0))
             }
-            // The answer to the call must have been given.
+            // A call with a state has an answer to step 0.
             (Hook::Call, Some(_)) => self
                 .kept(case, 0)?
                 .ok_or(StoreError::Unreadable("answer"))?,
-            // A recording made by a blunt answer in the middle of a call: to the review with it. A telephone that was
-            // rung is down again, however that went: nobody is rung twice.
+            // With a recording made by a fallback answer in the middle of a call the conversation goes on to the
+            // review. If a telephone was being rung, that has ended, whatever the result was, and no telephone is rung
+            // again.
             (Hook::Fallback, Some(state))
                 if new_recording || unnamed || matches!(state.place, Place::Ringing { .. }) =>
             {
                 let step = state.step;
                 self.advance(case, state, step)?
             }
-            // What the caller heard last, once more: the conversation goes on from there.
+            // Repeats what the caller heard last; the conversation goes on from there.
             (Hook::Fallback, Some(state)) => {
                 match self.kept(case, state.step.saturating_sub(1))? {
                     Some(kept) => kept,
@@ -263,7 +269,7 @@ impl Deciding<'_> {
         } else if let Some(kept) = self.kept(case, step)? {
             return Ok(kept);
         } else {
-            // A step nobody was asked for: the conversation starts anew, with what was said kept.
+            // The step was never handed out: the conversation starts anew, and keeps what was said.
             Input::Restart
         };
         let knew = state.earlier.is_some();
@@ -277,7 +283,7 @@ impl Deciding<'_> {
             facts::write_effect(self.service, case, self.prepared.times.now, effect)?;
         }
         let rendered = if turn.script.0.is_empty() {
-            // Nobody is there any more to hear an answer; the provider wants one all the same.
+            // The caller has hung up and hears no answer, but the provider expects one.
             self.farewell(Some(line), turn.state.language)
         } else {
             let links = self
@@ -300,10 +306,10 @@ impl Deciding<'_> {
         Ok(Reply::Script(rendered))
     }
 
-    /// What the conversation has to know besides what came back.
+    /// Returns what the conversation needs to know besides the input.
     fn context(&self, line: &Line, state: &State, input: &Input) -> Context {
         let asks = state.place == Place::Menu && *input == Input::Key('2');
-        // One that was not counted is taken for busy: the caller can leave a report.
+        // Without a count the roster counts as busy: the caller can leave a report.
         let at_roster = self.loaded.at_roster.get(&line.id);
         let is_free = at_roster.is_some_and(|count| *count < i64::from(line.roster.at_once));
         Context {
@@ -313,7 +319,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// Can the reply to the earlier report be said on this call: the one it knows, or the one that was just found?
+    /// True if the reply to the earlier report can be said on this call. The report is the one the state knows, or the
+    /// one just found.
     fn reply_sounds(&self, line: &Line, state: &State, input: &Input) -> bool {
         let found = match input {
             Input::Typed {
@@ -328,8 +335,9 @@ impl Deciding<'_> {
                 .is_some_and(|reply| self.service.sounds.has(&line.languages[0], reply.expose()))
     }
 
-    /// The caller has the receipt: what they say from step `from` on is added to that report. Who they are is sealed
-    /// to its key, while it is known, and stands in it once something is added.
+    /// Starts adding to the earlier report, whose receipt the caller has entered: what is said from step `from` on
+    /// belongs to it. The caller is sealed to its key now, while the number is known, and is added to it with the first
+    /// addition.
     fn call_back(&self, case: &mut Case, from: u32) -> Result<(), StoreError> {
         let LookedUp::Report(report, _) = &self.prepared.looked_up else {
             return Ok(());
@@ -346,11 +354,11 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// What the provider's webhook means to the conversation.
+    /// Returns the input that the webhook is to the conversation.
     fn input(&self, case: &mut Case, state: &State) -> Input {
         let (hook, event) = (&self.prepared.hook, &self.prepared.event);
-        // The pressed key says whether anybody took the call; nothing the provider says of the end does. A recording is
-        // that of the talk, unless a blunt answer asked for it.
+        // Whether the call was accepted is known from the pressed key alone, not from what the provider says of the
+        // end. A recording at this step is that of the talk, unless a fallback answer asked for it.
         let fallback = matches!(hook, Hook::Fallback) && event.tells_of_recording();
         if matches!(state.place, Place::Ringing { .. }) && !fallback {
             return if event.ended {
@@ -448,7 +456,7 @@ impl Deciding<'_> {
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON, which no state is.
+/// When the state cannot be written as JSON, which does not happen.
 pub(super) fn seal_state(key: &Key, state: &State) -> Result<Vec<u8>, StoreError> {
     let plain = zeroize::Zeroizing::new(
         serde_json::to_vec(state).map_err(|_| StoreError::Unreadable("call state"))?,
@@ -460,7 +468,7 @@ pub(super) fn seal_state(key: &Key, state: &State) -> Result<Vec<u8>, StoreError
 ///
 /// # Errors
 ///
-/// When it cannot be written as JSON, which no answer is.
+/// When the answer cannot be written as JSON, which does not happen.
 pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, StoreError> {
     let kept = Kept {
         content_type: rendered.content_type.to_string(),
@@ -472,7 +480,7 @@ pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, Sto
     Ok(key.seal(&plain, b"answer"))
 }
 
-/// An answer that was kept.
+/// Opens an answer that was kept.
 pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
     let unreadable = || StoreError::Unreadable("answer");
     let plain = key.open(sealed, b"answer").map_err(|_| unreadable())?;
@@ -483,8 +491,8 @@ pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreErr
     })
 }
 
-/// The provider says the call is over: what is left is done by a job. The state stays as it is until then, so that the
-/// job can see whether a recording was running.
+/// Marks a call as ended, because the provider says that it is over, and enqueues the job that settles it. The state is
+/// kept until then, so that the job can see whether a recording was running.
 pub fn end_call(service: &Service, case: &mut Case, times: Times) {
     if case.call.ended {
         return;

@@ -1,7 +1,7 @@
-//! The duty inspector: who may be rung, and whoever was rung taking the call.
+//! The duty inspector: which telephones are rung, and how a call is accepted.
 //!
-//! A provider's word on how such a call went proves nothing: a voicemail picks up too. The pressed key does, and it is
-//! written down before the two are put together.
+//! A provider's report on how such a call went does not prove that a person answered: a voicemail picks up too. The
+//! pressed key does, and it is stored before the two are connected.
 
 use super::{Hook, StepRef, facts, open_state};
 use crate::base::clock::hour;
@@ -20,11 +20,11 @@ use crate::telephony::{Links, Provider};
 use crate::vault::action::Action;
 use chrono::{DateTime, Utc};
 
-/// The key that takes the call.
+/// The key that accepts the call.
 const ACCEPT_KEY: &str = "1";
 
-/// A webhook about the telephone that was rung. It names our call and step in an address we signed for; the provider's
-/// id in it is another call's. Gives the case when something is to be written.
+/// Handles a webhook about the telephone that was rung. The call and step are in an address that the service signed;
+/// the provider's id in the webhook is that of another call. Returns the case when something is to be written.
 pub(super) fn of_rung_telephone(
     service: &Service,
     prepared: &Prepared,
@@ -36,7 +36,7 @@ pub(super) fn of_rung_telephone(
         .as_ref()
         .and_then(|case| rung(service, provider, &case.call, at));
     let (Some(mut case), Some((line, person))) = (case, rung) else {
-        // The caller is gone, or was rung for longer than they waited.
+        // The caller has hung up, or stopped waiting before the telephone was answered.
         return Ok((Reply::Script(provider.render_accepted(false)), None));
     };
     if matches!(prepared.hook, Hook::Whisper(_)) {
@@ -71,7 +71,7 @@ pub(super) fn of_rung_telephone(
     Ok((reply, Some(case)))
 }
 
-/// The line and whom of its roster this step rings right now.
+/// Returns the line and the index of the roster's member that this step is ringing now.
 fn rung<'a>(
     service: &'a Service,
     provider: &dyn Provider,
@@ -91,7 +91,7 @@ fn rung<'a>(
     }
 }
 
-/// The call is taken: from now on it is a report, which shows on the inspectors' screens with a place for their notes.
+/// Accepts the call: from now on it is a report, which the console shows with a field for notes.
 fn take(
     service: &Service,
     case: &mut Case,
@@ -115,7 +115,7 @@ fn take(
     facts::add_entry(case, case.own.id, now, body)
 }
 
-/// The talk is over: pages that show it as running are to learn it. `now` is line time.
+/// Adds a link that the talk is over, so that pages that show it as running are updated. `now` is line time.
 pub(super) fn note_end(case: &mut Case, now: DateTime<Utc>) {
     case.act(Act {
         report: Some(case.own.id),

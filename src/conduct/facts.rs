@@ -1,4 +1,4 @@
-//! Facts about recordings, applied by the recording's id, whatever webhook brings them.
+//! Facts about recordings, applied by the recording's id, whichever webhook brings them.
 
 use crate::base::clock::Times;
 use crate::base::clock::{hour, random_id};
@@ -20,8 +20,8 @@ use chrono::{DateTime, Utc};
 use tracing::warn;
 use uuid::Uuid;
 
-/// The steps that were spoken into, and of whose recording nobody has said which it is, in order of speaking. `recordings`
-/// are those of the call's reports.
+/// Returns the steps that were spoken into and have no recording yet, in order of speaking. `recordings` are those of
+/// the call's reports.
 pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) -> Vec<u32> {
     let mut spoken: Vec<u32> = state
         .takes
@@ -36,8 +36,8 @@ pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) ->
     spoken
 }
 
-/// Keeps a recording a call is found to have without any webhook having said so. `other` is a recording of another call
-/// that is the same one at the provider.
+/// Keeps a recording of a call that no webhook has named. `other` is a recording of another call that is the same one
+/// at the provider.
 pub fn accept_orphan(
     service: &Service,
     case: &mut Case,
@@ -57,8 +57,8 @@ pub fn accept_orphan(
     keep(service, case, provider, &fact, step, other, times);
 }
 
-/// Keeps what is said of a recording of a known call. True when that is a recording not heard of before. `other` is a
-/// recording that is the same one at the provider, if there is one.
+/// Keeps what a webhook says of a recording of a known call. Returns true if the recording was not known before.
+/// `other` is a recording that is the same one at the provider, if there is one.
 pub(super) fn keep(
     service: &Service,
     case: &mut Case,
@@ -71,7 +71,7 @@ pub(super) fn keep(
     let sid = fact.id.expose();
     let lookup = service.recording_lookup(provider, sid, case.call.id);
     if fact.outcome == RecordingOutcome::Absent {
-        // The provider made no such recording after all: there is nothing to fetch, and nothing that keeps failing.
+        // The provider made no such recording: there is nothing to fetch, and a job for it would keep failing.
         if let Some(recording) = case.set_absent(&lookup) {
             case.cancel(Kind::Fetch, recording);
         }
@@ -79,14 +79,14 @@ pub(super) fn keep(
     }
     let known = case.recordings.iter().find(|row| row.lookup == lookup);
     if let Some(known) = known {
-        // If it could not be fetched so far, it may be there now.
+        // If it could not be fetched so far, the provider may have it now.
         let known = known.id;
         case.hasten(Kind::Fetch, known, times.system_now);
         return false;
     }
     let id = random_id();
     let silent = fact.outcome == RecordingOutcome::Silent;
-    // What adds nothing to an earlier report does not stand in it.
+    // A recording that adds nothing to an earlier report belongs to the call's own report.
     let (report, number) = match silent {
         true => (case.own.id, i32::try_from(step).unwrap_or(i32::MAX)),
         false => case.call.place_of(step),
@@ -114,7 +114,8 @@ pub(super) fn keep(
     true
 }
 
-/// Something was said that belongs to this report, the call's own or the earlier one.
+/// Records that something was said that belongs to this report: makes the call's own one a report, or adds to the
+/// earlier one.
 pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: DateTime<Utc>) {
     if report == case.own.id {
         make_report(service, case, now);
@@ -123,7 +124,7 @@ pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: 
     }
 }
 
-/// Has a job ask the provider for the recordings of a call that is over and that no row is of.
+/// Enqueues a job that asks the provider for the recordings of a call that is over and has no row.
 pub(super) async fn ask_about_call(
     service: &Service,
     tx: &mut WriteTx,
@@ -145,8 +146,8 @@ pub(super) async fn ask_about_call(
     Ok(())
 }
 
-/// Keeps the recording an event tells of, by its id, where it is not known which call or line it belongs to. A job asks
-/// the provider.
+/// Keeps the recording of an event by its id, because its call or line is not known, and enqueues a job that asks the
+/// provider.
 pub(super) async fn keep_stray(
     service: &Service,
     tx: &mut WriteTx,
@@ -164,18 +165,18 @@ pub(super) async fn keep_stray(
     };
     let hour = hour(service.clock.line_now());
     if strays::insert(tx, &stray, &lookup, hour).await? {
-        warn!(stray = %stray.id, provider, "recording of an unknown call kept; the provider is asked which line it is for");
+        warn!(stray = %stray.id, provider, "recording of an unknown call kept; asking the provider for its line");
         let now = service.clock.system_now();
         jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
     }
     Ok(())
 }
 
-/// Writes down what the conversation decided besides its state.
+/// Writes what the conversation decided besides its state.
 ///
 /// # Errors
 ///
-/// When the key of the report in the database is none.
+/// When the report's key in the database is not a valid public key.
 pub(super) fn write_effect(
     service: &Service,
     case: &mut Case,
@@ -188,7 +189,7 @@ pub(super) fn write_effect(
             case.count(&service.metrics.keys_unasked);
             return Ok(());
         }
-        // The receipt works once the call is settled; the state remembers that it was spoken.
+        // The receipt works once the call is settled; the state records that it was spoken.
         Effect::ReceiptSpoken => return Ok(()),
     };
     let (report, by_step) = case.call.place_of(*by);
@@ -203,11 +204,11 @@ pub(super) fn write_effect(
     add_entry(case, report, now, body)
 }
 
-/// Seals an entry of the service's own to one of the case's reports, and adds it.
+/// Seals an entry made by the service to one of the case's reports, and adds it.
 ///
 /// # Errors
 ///
-/// When the report is not the case's, or its key in the database is none.
+/// When the report is not one of the case's, or its key in the database is not a valid public key.
 pub(super) fn add_entry(
     case: &mut Case,
     report: Uuid,

@@ -1,4 +1,4 @@
-//! Callers who were gone in mid-word, and whose provider asks for nothing any more then.
+//! Recordings that were running when the caller hung up, for providers that then ask for no further step.
 
 use super::arriving::is_of_speech;
 use super::facts::write_effect;
@@ -9,12 +9,12 @@ use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::cases::Case;
 
-/// The state of a call that is over, with what was being recorded when it ended as a take. It is one, whether the provider
-/// asked for the next step or not.
+/// Returns the state of a call that is over. If a recording of speech was running when the call ended, it becomes a
+/// take, whether the provider asked for the next step or not.
 ///
 /// # Errors
 ///
-/// When the key of the report in the database is none.
+/// When the report's key in the database is not a valid public key.
 pub fn hung_up(service: &Service, case: &mut Case, state: State) -> Result<State, StoreError> {
     let (Place::Recording { .. }, Some(line)) = (state.place, service.config.line(&case.call.line))
     else {

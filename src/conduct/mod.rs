@@ -1,12 +1,12 @@
-//! Conducts calls: from a webhook that is believed to an answer that is committed.
+//! Conducts calls: from an authenticated webhook to a committed answer.
 //!
-//! Each input has an identity (call and step, or a recording's id). The first time it moves the conversation, and
-//! the answer is written down with the state it led to; every later time the same answer is given, byte for byte.
-//! Nothing is answered before the commit.
+//! Each input has an identity (call and step, or a recording's id). The first time, it moves the conversation, and the
+//! answer is stored with the state it led to; every later time the same answer is given, byte for byte. No answer is
+//! given before the commit.
 //!
-//! A webhook is *prepared* in its own task (`prepare`: keys, seals, what has to be asked), *decided* without a database
-//! (`decide`: from what was prepared and loaded to an answer and what is to be written), and *written* with those that came
-//! in beside it (`batch`).
+//! A webhook is *prepared* in its own task (`prepare`: keys, sealing, requests to others), *decided* without a database
+//! (`decide`: from what was prepared and loaded to an answer and changes), and *written* together with others that
+//! arrived meanwhile (`batch`).
 
 mod arriving;
 mod batch;
@@ -40,16 +40,17 @@ use crate::telephony::{Event, Provider, RecordingOutcome, Rendered};
 pub use crate::telephony::{Hook, StepRef};
 use std::sync::Arc;
 
-/// Steps beyond this were never handed out: a call has some sixty.
+/// Maximum step number. Higher ones were never handed out: a call has about sixty steps.
 const MAX_STEP_NUMBER: u32 = 10_000;
-/// So often a webhook is handed in: a call that is not known yet, and a line key that changes, take one more time each.
+/// Maximum number of times that a webhook is queued. A call that is not known yet and a line key that changes need one
+/// more time each.
 const TRIES: usize = 4;
 
-/// Takes in a webhook: moves the conversation, keeps the facts, commits, and only then gives the answer.
+/// Handles a webhook: moves the conversation, keeps the facts, commits, and then returns the answer.
 ///
 /// # Errors
 ///
-/// When the database does not do its work; then nothing was changed.
+/// When the database fails; then nothing was changed.
 pub async fn conduct(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -75,12 +76,12 @@ pub async fn conduct(
     ))
 }
 
-/// Takes in a webhook that does not name its call: keeps the recording it tells of, if any. What it is answered does not
-/// depend on the database.
+/// Handles a webhook that does not name its call: keeps its recording, if it has one. The answer to the provider does
+/// not depend on the database.
 ///
 /// # Errors
 ///
-/// When the database does not do its work; then nothing was changed.
+/// When the database fails; then nothing was changed.
 pub async fn keep_without_call(
     service: &Service,
     provider: &dyn Provider,
@@ -97,8 +98,8 @@ pub async fn keep_without_call(
     Ok(())
 }
 
-/// Keeps what is told of a call that no row is of: the recording, where it is not known which line it is for, or the call
-/// itself when it is over.
+/// Keeps what a webhook says of a call that has no row: the recording whose line is not known, or the call itself when
+/// it is over.
 async fn keep_unknown(
     service: &Service,
     provider: &dyn Provider,
@@ -115,7 +116,7 @@ async fn keep_unknown(
     Ok(())
 }
 
-/// Writes what a job decided about a call, and commits.
+/// Writes the changes that a job decided for a call, and commits.
 ///
 /// # Errors
 ///
@@ -125,7 +126,7 @@ pub async fn commit(mut tx: WriteTx, case: Case) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-/// What a caller hears at a number no line has.
+/// Returns what a caller hears at a number that no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
     let lines = service.config.lines.iter().map(|entry| &entry.line);
     provider.render_fallback(&flow::not_in_service(lines), None)

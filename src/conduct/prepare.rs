@@ -1,4 +1,4 @@
-//! What a webhook needs before it is decided, made in its own task: what is expensive, and what has to be asked first.
+//! Prepares a webhook in its own task, before it is decided: the expensive work, and what has to be looked up first.
 
 use super::receipt;
 use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, take};
@@ -39,7 +39,7 @@ pub(super) async fn prepare(
     let event = known.unwrap_or_else(|| event.clone());
     let looked_up = receipt::look_up(service, provider.as_ref(), hook, &event, &lookup).await?;
     let call = match hook {
-        // They name our call; the provider's id in them is another call's.
+        // These hooks name the service's call; the provider's id in the event is that of another call.
         Hook::Whisper(at) | Hook::Accepted(at) => CallKey::Id(at.call),
         _ => CallKey::Lookup(lookup),
     };
@@ -72,7 +72,7 @@ pub(super) async fn prepare(
     Ok(prepared)
 }
 
-/// Who calls, as an entry.
+/// Returns the entry with the caller's number.
 fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
     let number = match &event.from {
         Caller::Withheld => None,
@@ -88,8 +88,8 @@ fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
     }
 }
 
-/// Makes what a call needs that is not known yet: its report's key, the caller's entry, and, when it is spoken to, the
-/// conversation at its beginning with the answer to step 0. Nothing is made where no line is meant.
+/// Prepares a call that is not known yet: its report's key, the caller's entry, and, if `spoken`, the first state of
+/// the conversation with the answer to step 0. Prepares nothing when no line is meant.
 ///
 /// # Errors
 ///
@@ -164,7 +164,7 @@ pub(super) async fn open(
     Ok(())
 }
 
-/// The id and public half of a line's key.
+/// Returns the id and public half of a line's key.
 async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), StoreError> {
     let kept = service.line_keys.get(&line.id);
     let (id, recipient) = match kept {
@@ -182,7 +182,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
             (key.id, recipient)
         }
     };
-    // With another key than the pinned one, its owner could read what callers say.
+    // The owner of another key than the pinned one could read what callers say.
     let entry = service.config.lines.by_id(&line.id);
     if let Some(pinned) = entry.and_then(|(_, entry)| entry.pinned_key.as_ref())
         && *pinned != recipient
@@ -194,11 +194,11 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
 }
 
 impl Prepared {
-    /// Decides it in spans that name its call: the known one, or the one that was prepared for it.
+    /// Runs `decide` in spans that name the webhook's call: the known one, or the prepared one.
     pub(super) fn in_span<T>(&self, known: Option<Uuid>, decide: impl FnOnce() -> T) -> T {
         let new = self.opening.as_ref().map(|opening| opening.call.id);
         let call = known.or(new);
-        // The address names no call, or another one than the one that the provider's id is of.
+        // The webhook's address names no call, or another one than the provider's id belongs to.
         let unnamed = call.filter(|call| self.hook.call() != Some(*call));
         self.span.in_scope(|| match unnamed {
             Some(call) => error_span!("call", %call).in_scope(decide),
@@ -206,11 +206,11 @@ impl Prepared {
         })
     }
 
-    /// What has to be loaded to decide it.
+    /// Returns what has to be loaded to decide the webhook.
     pub(super) fn wanted(&self, service: &Service) -> Wanted {
         let fact = self.event.recording.as_ref();
         let fact = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent);
-        // Where more keys come than were asked for, the first counts.
+        // If there are more keys than were asked for, the first one counts.
         let keys = self.event.keys.as_ref();
         let asks_for_roster = keys.is_some_and(|keys| keys.expose().starts_with('2'));
         let line = match &self.hook {
@@ -226,7 +226,7 @@ impl Prepared {
             },
             recordings: self.event.recording.is_some(),
             source: fact.map(|fact| service.source_lookup(self.provider.name(), fact.id.expose())),
-            // Two that ask at once are counted one after the other.
+            // Needed so that two calls that ask at once are counted one after the other.
             roster_of: line
                 .filter(|line| asks_for_roster && !line.roster.people.is_empty())
                 .map(|line| line.id.clone()),
@@ -239,7 +239,7 @@ impl Prepared {
         }
     }
 
-    /// The line a webhook of an unknown call is for: the one dialled, or the one its address names.
+    /// Returns the line that a webhook of an unknown call is for: the one dialled, or the one its address names.
     pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
         let config = &service.config;
         let dialled = self.event.to.expose();
@@ -260,7 +260,7 @@ impl Prepared {
             .or(only)
     }
 
-    /// Does it tell of something recorded, or of the end of the call?
+    /// True if the webhook is about a recording, or about the end of the call.
     pub(super) fn is_of_end(&self) -> bool {
         self.event.tells_of_recording() || self.event.ended
     }

@@ -1,4 +1,4 @@
-//! Calling back: what stands behind a receipt, looked up before the conversation takes it in.
+//! Calling back: looks up a receipt before the conversation gets it.
 
 use super::{Hook, open_state};
 use crate::base::hidden::Hidden;
@@ -21,7 +21,7 @@ use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
 use tracing::{error, warn};
 
-/// Looks up the receipt in an event, if it is the answer to the step that asked for one.
+/// Looks up the receipt in an event, if the event answers the step that asked for one.
 pub(super) async fn look_up(
     service: &Service,
     provider: &dyn Provider,
@@ -32,7 +32,7 @@ pub(super) async fn look_up(
     let (Hook::Step(at), Some(keys)) = (hook, &event.keys) else {
         return Ok(LookedUp::NoReceipt);
     };
-    // Most keys are choices from a menu: nothing is read from the database for those.
+    // Most keys are choices from a menu: the database is not read for those.
     if Receipt::parse(keys.expose()).is_err() {
         return Ok(LookedUp::NoReceipt);
     }
@@ -58,7 +58,7 @@ pub(super) async fn look_up(
         () = &mut patience => None,
     };
     let Some(derived) = derived else {
-        warn!("there was no time to look up a receipt");
+        warn!("receipt lookup timed out");
         service.metrics.receipts_late.inc();
         return Ok(LookedUp::NoTime);
     };
@@ -74,7 +74,7 @@ pub(super) async fn look_up(
     if let (Some(reply), false) = (reply, provider.capabilities().has_voice) {
         tokio::select! {
             () = let_pass(service, &call, reply) => {}
-            () = &mut patience => warn!("there was no time to synthesize a reply"),
+            () = &mut patience => warn!("reply synthesis timed out"),
         }
     }
     Ok(earlier.map_or(LookedUp::Nothing, |earlier| {
@@ -82,7 +82,7 @@ pub(super) async fn look_up(
     }))
 }
 
-/// Makes the sound of a reply, for a provider that cannot speak it. Without one the caller hears that there is a reply.
+/// Synthesizes a reply for a provider that cannot speak. Without the sound the caller hears only that there is a reply.
 async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
     if let Some(line) = service.config.line(&call.line) {
         let now = service.clock.system_now();
@@ -93,7 +93,7 @@ async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
     }
 }
 
-/// Whose tries are counted together. Those without a number are one.
+/// Returns what tries are counted by. All callers of a line without a number are counted together.
 fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     let number = match &event.from {
         Caller::Withheld => None,
@@ -107,7 +107,7 @@ fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     }
 }
 
-/// What whoever has the receipt may know; none of what is no report.
+/// Returns what the holder of a receipt may know; none if the call did not become a report.
 async fn earlier(
     tx: &mut ReadTx,
     report: &Report,
@@ -120,8 +120,8 @@ async fn earlier(
     Ok(Some(Earlier { status, reply }))
 }
 
-/// The latest reply whose approval counts. One that is not what was written and approved is not spoken, nor is an older
-/// one in its place.
+/// Returns the text of the latest reply whose approval counts. If its entry is not what was written and approved, no
+/// reply is spoken, not even an older one.
 async fn reply(
     tx: &mut ReadTx,
     report: &Report,

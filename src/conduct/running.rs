@@ -1,4 +1,4 @@
-//! Calls that run, for a provider whose connection was lost and is back.
+//! Running calls, for a provider whose connection was lost and is back.
 
 use super::decide::open_answer;
 use super::open_state;
@@ -6,11 +6,11 @@ use crate::service::Service;
 use crate::store::{StoreError, calls};
 use crate::telephony::Running;
 
-/// The calls of a provider that have not ended, with what they were answered last.
+/// Returns the calls of a provider that have not ended, each with the last answer it was given.
 ///
 /// # Errors
 ///
-/// When the database fails. A call that cannot be read is left out: the watch over it ends it.
+/// When the database fails. Calls that cannot be read are left out: their `Watch` jobs end them.
 pub async fn running(service: &Service, provider: &str) -> Result<Vec<Running>, StoreError> {
     let mut tx = service.db.webhooks.begin_read().await?;
     let mut running = Vec::new();

@@ -1,4 +1,4 @@
-//! "Listen": the provider's copy of a take, passed through memory to the provider's player.
+//! Listening to a take: the provider's copy of the recording is passed through memory to the provider's player.
 
 use crate::base::hidden::Hidden;
 use crate::call::state::State;
@@ -9,20 +9,20 @@ use crate::vault::secret::Key;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// What the addresses of takes are made with while a call is at `step`: that of another step is of no use.
+/// Returns the key that authenticates the addresses of takes while a call is at `step`. Every step has another key.
 pub(super) fn take_key(call_key: &Key, step: u32) -> Hidden<String> {
     call_key
         .derive(&format!("take at {step}"))
         .bytes_base64url()
 }
 
-/// What makes the addresses unguessable that what is said in a call is streamed to.
+/// Returns the key that makes the addresses of a call's streams unguessable.
 pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
     call_key.derive("stream").bytes_base64url()
 }
 
-/// The recording behind an address of a take: only while the call is at the step that plays it, only with the right
-/// token, and eight times at most.
+/// Returns the recording behind the address of a take: only while the call is at the step that plays it, only with the
+/// right token, and at most eight times.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub async fn find_take(
         .and_then(|recording| service.open_sid(recording.sid.as_ref()?)))
 }
 
-/// Reads a running call's state with nothing but the database and the service secret; for jobs.
+/// Opens the provider's id and the state of a call that is not settled, with the service secret alone.
 pub(crate) fn open_state(service: &Service, call: &calls::Call) -> Option<(ProviderRef, State)> {
     let sid = service.open_sid(call.sid.as_ref()?)?;
     let key = service.secret.call_key(&sid.provider, &sid.id);

@@ -1,4 +1,4 @@
-//! Batches of any size decide the same as webhooks one by one. Pure: what would be in the database is kept in memory.
+//! Batches of any size decide the same as single webhooks. The tests keep in memory what would be in the database.
 
 use super::batch::decide_all;
 use super::decide::{Decided, open_answer};
@@ -20,12 +20,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
-/// Calls of which webhooks come in.
+/// Number of calls that webhooks are about.
 const CALLS: u32 = 3;
 /// The number of the default line.
 const NUMBER: &str = "18877009155";
 
-/// The service, and every webhook that a schedule may have.
+/// The service, and every webhook that a schedule may contain.
 struct World {
     service: Arc<Service>,
     line_key: LineKey,
@@ -36,7 +36,7 @@ struct World {
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(world());
-    // The connections of the service belong to it.
+    // The service's connections belong to the runtime, which must not be dropped.
     std::mem::forget(runtime);
     world
 });
@@ -81,7 +81,8 @@ async fn world() -> World {
     }
 }
 
-/// What may be told of one call: its steps, with takes that are said again, recordings that come twice or to nothing, its end.
+/// Webhooks of one call: its steps, with takes that are recorded again, recordings that are named twice or turn out
+/// absent, and its end.
 async fn webhooks_of(service: &Arc<Service>, line: &str, n: u32) -> Vec<Prepared> {
     let provider = Arc::clone(&service.providers["twilio"]);
     let event = || Event {
@@ -144,7 +145,7 @@ async fn webhooks_of(service: &Arc<Service>, line: &str, n: u32) -> Vec<Prepared
     let mut webhooks = Vec::new();
     for (hook, event) in told {
         let mut one = prepare(service, &provider, &hook, &event).await.unwrap();
-        // Which of a call's webhooks opens it is for the schedule; it is one call, whichever does.
+        // The schedule decides which of a call's webhooks opens it. Each of them opens the same call.
         let spoken = matches!(hook, Hook::Step(_)) || (hook == Hook::Fallback && !one.is_of_end());
         open(service, &mut one, spoken).await.unwrap();
         let opening = one.opening.as_mut().unwrap();
@@ -157,7 +158,7 @@ async fn webhooks_of(service: &Arc<Service>, line: &str, n: u32) -> Vec<Prepared
     webhooks
 }
 
-/// What the database would hold, and what was answered.
+/// What the database would hold, and the answers.
 #[derive(Default)]
 struct Memory {
     cases: HashMap<[u8; 32], Case>,
@@ -167,7 +168,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// Loads what these webhooks want, as a batch does.
+    /// Loads what these webhooks need, as a batch does.
     fn load(&self, world: &World, batch: &[&Prepared]) -> Loaded {
         let mut loaded = Loaded::default();
         let line = world.line_key.line.clone();
@@ -225,7 +226,7 @@ impl Memory {
         }
     }
 
-    /// Everything, opened, in an order of its own.
+    /// Returns the opened content of all cases, sorted.
     fn opened(&self, world: &World) -> Vec<String> {
         let mut all = Vec::new();
         for (lookup, case) in &self.cases {
@@ -237,7 +238,8 @@ impl Memory {
                 .key;
             let state = case.call.state.as_ref().map(|sealed| {
                 let plain = key.open(sealed, b"state").unwrap();
-                // The receipt and the time of the answer are drawn by whichever webhook opens the call, the same in both.
+                // The receipt and the time of the answer come from the webhook that opens the call, which is the same
+                // one in both runs.
                 String::from_utf8(plain.to_vec()).unwrap()
             });
             let answers = case.answers.iter();
@@ -263,7 +265,7 @@ impl Memory {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // `PROPTEST_CASES` asks for more.
+        // `PROPTEST_CASES` can ask for more.
         cases: ProptestConfig::default().cases.max(2_000),
         ..ProptestConfig::default()
     })]

@@ -1,4 +1,4 @@
-//! From what is written to what can't be wrong.
+//! Checks what is written and converts it to types that can hold valid values only.
 
 mod address;
 mod line;
@@ -35,7 +35,8 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     let file = File::deserialize(Deserializer::from(table));
     let file = match file {
         Ok(file) => file,
-        // What has the right shape can be read; should a shape be wrong, its error is told without the reader's words.
+        // A document of the right shape can be deserialized. If a shape is described wrongly, the error is reported
+        // without the reader's message, which may contain a value.
         Err(error) => {
             let here = source.here(error.span().unwrap_or(0..0));
             ConfigErrors::check(errors)?;
@@ -52,7 +53,7 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     };
     let config = checker.config(&file);
     ConfigErrors::check(checker.errors.into_inner())?;
-    // Something that is missing has been told, so there is a configuration when nothing was.
+    // A missing value was reported as an error above, so `config` is `Some` here.
     config.ok_or_else(|| {
         let here = source.here(0..0);
         here.error("", "cannot be read as it is written".into())
@@ -63,9 +64,10 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
 pub(super) struct Checker<'a> {
     source: Source<'a>,
     pub folder: &'a Path,
-    /// What is wrong so far.
+    /// The errors found so far.
     errors: RefCell<Vec<ConfigError>>,
-    /// The calendar files read so far, by the path as written; none where one is wrong, which has been told.
+    /// The calendar files read so far, by the path as written; `None` if there is an error in it, which was
+    /// reported.
     calendars: RefCell<HashMap<String, Option<Calendar>>>,
 }
 
@@ -78,7 +80,8 @@ impl Checker<'_> {
         Err(self.source.here(at.span()).error("", message.into()))
     }
 
-    /// What was checked; `None` once its error is noted, so that the rest is checked as well.
+    /// Returns the checked value; `None` if the check failed, after recording its error, so that the rest is
+    /// checked as well.
     pub fn keep<T>(&self, checked: Result<T, ConfigError>) -> Option<T> {
         checked.map_err(|error| self.note(error)).ok()
     }
@@ -87,7 +90,7 @@ impl Checker<'_> {
         self.errors.borrow_mut().push(error);
     }
 
-    /// Checks a value that is there.
+    /// Checks a value, if it is given.
     fn given<T, R>(
         &self,
         value: &Option<T>,
@@ -96,7 +99,7 @@ impl Checker<'_> {
         value.as_ref().and_then(|value| self.keep(check(value)))
     }
 
-    /// Checks each of them; `None` when one is wrong.
+    /// Checks each value; `None` if one of them is wrong.
     pub fn each<T, R>(
         &self,
         values: &[T],
@@ -145,7 +148,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Names, ids, numbers and answers may not be shared: lines are apart in everything.
+    /// Checks that no two providers share a name and no two lines an id or a number, that no roster contains a
+    /// number of a line, and that Asterisk has a `dial` if there is a roster.
     fn apart(
         &self,
         file: &File,
@@ -202,7 +206,7 @@ impl Checker<'_> {
             let own = &own.line;
             let texts = written.number.iter().chain(&written.answers);
             for (text, number) in texts.zip(own.numbers()) {
-                // Of two lines with one number, the first is told.
+                // Of two lines with the same number, the error is reported at the first.
                 if numbers.clashing(number).any(|other| *other > i) {
                     self.note(
                         self.source
@@ -233,7 +237,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The two listeners cannot both have one port of one address.
+    /// Checks that the two listeners do not share a port of one address.
     fn listeners_apart(&self, server: &Server, both: Option<(SocketAddr, SocketAddr)>) {
         let Some((listen, ops)) = both.filter(|(listen, ops)| shares_port(*listen, *ops)) else {
             return;
@@ -255,7 +259,7 @@ impl Checker<'_> {
                     "health and metrics are at {ops} unless ops_listen says otherwise; choose another port, or add ops_listen = \"{example}\""
                 ),
             ),
-            // One of them is missing, which has been told.
+            // One of the two is missing, which was reported.
             (None, None) => return,
         };
         self.note(self.source.here(at.span()).error("", message));
@@ -289,7 +293,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A part of the service may need a second connection before it gives the first one back, so none has fewer than two.
+    /// Checks the numbers of connections. A part of the service may need a second connection before it returns the
+    /// first one, so each has at least two.
     fn connections(
         &self,
         storage: &Storage,
@@ -335,18 +340,19 @@ impl Checker<'_> {
     }
 }
 
-/// True when the system would refuse one of the two addresses while the other is listened at. Port 0 is any free one.
+/// True if the system would refuse to listen at one of the two addresses while the other is in use. Port 0 is any
+/// free one.
 fn shares_port(one: SocketAddr, other: SocketAddr) -> bool {
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    // All addresses of IPv6 are those of IPv4, too.
+    // The unspecified address of IPv6 covers those of IPv4, too.
     let covers = |all: IpAddr, one: IpAddr| {
         all.is_unspecified() && (all.is_ipv6() || one.is_ipv4() == all.is_ipv4())
     };
     one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
 }
 
-/// What to write instead of a text that would be right without full-width characters and blanks, which a Chinese keyboard
-/// makes. `None` when these are not what is wrong.
+/// Returns what to write instead of a text that would be valid without the full-width characters and blanks that a
+/// Chinese keyboard produces. `None` if they are not the cause.
 fn plain<T: FromStr>(text: &str) -> Option<String> {
     let right: String = text.nfkc().filter(|c| !c.is_whitespace()).collect();
     let right = right.replace('。', ".");

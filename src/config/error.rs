@@ -1,18 +1,18 @@
-//! Errors an operator can act on: file, line, key, and what would be right.
+//! Errors that an operator can act on: file, line, key, and how to correct them.
 
 use std::fmt;
 use std::ops::Range;
 
-/// Something is wrong with the configuration. Exit code 2. Shows no value of a key, which might be a secret.
+/// An error in the configuration. Exit code 2. Shows no value of a key, because it might be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file, as the operator named it.
     pub file: String,
-    /// The line, from 1; 0 when the file as a whole is meant.
+    /// The line, from 1; 0 if the error concerns the whole file.
     pub line: usize,
     /// The key.
     pub key: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and how to correct it.
     pub message: String,
 }
 
@@ -27,12 +27,12 @@ impl ConfigError {
     }
 }
 
-/// Everything that is wrong with the configuration, in the order of its files and lines. Never empty.
+/// All errors in the configuration, in the order of its files and lines. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// The errors in order, or `Ok` when there are none.
+    /// Returns the errors, sorted and without duplicates, or `Ok` if there are none.
     pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
         if errors.is_empty() {
             return Ok(());
@@ -42,7 +42,7 @@ impl ConfigErrors {
         Err(Self(errors))
     }
 
-    /// Each error.
+    /// Returns the errors in order.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -54,7 +54,7 @@ impl From<ConfigError> for ConfigErrors {
     }
 }
 
-/// A line for each error.
+/// Writes one line per error.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, error) in self.0.iter().enumerate() {
@@ -84,7 +84,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// An I/O error in words, without the operating system's number.
+/// Describes an I/O error in words, without the operating system's error number.
 pub(super) fn plainly(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
@@ -101,7 +101,7 @@ pub(super) struct Source<'a> {
     pub name: &'a str,
 }
 
-/// A place in a configuration, kept for errors found later.
+/// A location in a configuration, kept for errors found later.
 #[derive(Debug, Clone)]
 pub(super) struct Here {
     file: String,
@@ -110,7 +110,7 @@ pub(super) struct Here {
 }
 
 impl Source<'_> {
-    /// The place a span starts at, with the key that stands there.
+    /// Returns the location of the start of a span, with the key at it.
     pub fn here(&self, span: Range<usize>) -> Here {
         let start = span.start.min(self.text.len());
         let before = &self.text.as_bytes()[..start];
@@ -122,9 +122,9 @@ impl Source<'_> {
         }
     }
 
-    /// Where the line stands on which a span starts, without its end.
+    /// Returns the range of the line on which a span starts, without its line break.
     pub fn line_range(&self, span: &Range<usize>) -> Range<usize> {
-        // A span at the very end stands on the last line.
+        // A span at the very end of the text belongs to the last line.
         let start = span.start.min(self.text.len().saturating_sub(1));
         let bytes = self.text.as_bytes();
         let begin = bytes[..start].iter().rposition(|byte| *byte == b'\n');
@@ -133,7 +133,8 @@ impl Source<'_> {
         begin..length.map_or(bytes.len(), |length| begin + length)
     }
 
-    /// The key assigned on this line, or, inside a list, on the nearest line above that has one.
+    /// Returns the key assigned on this line, or, inside a list, on the nearest line above that assigns one. A
+    /// heading counts as its own key.
     fn key_at(&self, line: usize) -> String {
         let lines: Vec<&str> = self.text.lines().take(line).collect();
         for text in lines.iter().rev() {
@@ -165,12 +166,12 @@ impl Source<'_> {
 }
 
 impl Here {
-    /// The key that stands there.
+    /// Returns the key at this location.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// No place in any file.
+    /// Returns a location in no file.
     pub fn nowhere() -> Self {
         Self {
             file: super::EMBEDDED_NAME.to_owned(),
@@ -179,7 +180,7 @@ impl Here {
         }
     }
 
-    /// An error here. `key` overrides the key found in the text when it is not empty.
+    /// Returns an error at this location. `key`, if not empty, replaces the key found in the text.
     pub fn error(&self, key: &str, message: String) -> ConfigError {
         ConfigError {
             file: self.file.clone(),

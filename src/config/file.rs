@@ -1,5 +1,5 @@
-//! The configuration as it is written, read from what [`shape`](super::shape) left of it: what is missing or was wrong is
-//! `None` here, and has been told. Nothing is checked beyond its shape.
+//! The configuration as written, deserialized from what [`shape`](super::shape) has left of it: a value that is
+//! missing or was wrong is `None` here, and its error is recorded already. Only the shape is checked here.
 
 use crate::line::calendar::TomlDate;
 use serde::Deserialize;
@@ -89,7 +89,7 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// The keys that are given and not every kind has, with where they stand.
+    /// Returns the given keys that only some kinds of provider have, with their spans.
     pub fn given(&self) -> Vec<(&'static str, Range<usize>)> {
         fn at<T>(
             key: &'static str,
@@ -185,7 +185,7 @@ fn message() -> crate::line::AfterHours {
     crate::line::AfterHours::Message
 }
 
-/// Somebody who can be rung.
+/// A member of the roster, who can be rung.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OnDuty {
@@ -197,7 +197,7 @@ pub(super) struct OnDuty {
     pub hours: Vec<Spanned<String>>,
 }
 
-/// How the roster is rung.
+/// How the members of the roster are rung.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dial {

@@ -1,7 +1,7 @@
-//! Which keys a configuration file has, and what kind of value each of them has. A key that is new in `file.rs` needs a row
+//! The keys of a configuration file, and the kind of value of each. A key that is added in `file.rs` needs a row
 //! here.
 
-/// What kind of value a key has.
+/// The kind of value a key has.
 pub(super) enum Shape {
     /// A text in quotes.
     Text,
@@ -25,7 +25,7 @@ pub(super) enum Shape {
     Tables(&'static [Key]),
     /// A text, or keys in braces.
     TextOrTable(&'static [Key]),
-    /// A table whose keys are free, a language each.
+    /// A table whose keys are languages.
     Named(&'static Shape),
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Key {
     pub name: &'static str,
     pub needed: bool,
     pub shape: Shape,
-    /// A value that would be right, as it is written.
+    /// A valid value, as it is written.
     pub example: &'static str,
 }
 
@@ -230,7 +230,7 @@ pub(super) const FILE: &[Key] = &[
     needed("line", Shape::Tables(LINE), ""),
 ];
 
-/// The operator's words of a language: a prompt each.
+/// The operator's words of a language: one prompt per key.
 pub(super) const WORDS: &Shape = &Shape::TextOrTable(&[
     may("words", Shape::Text, "\"…\""),
     may("audio", Shape::TextOrTexts, "\"greeting.wav\""),

@@ -6,8 +6,8 @@ use crate::line::number::NumberIndex;
 use std::collections::HashMap;
 use std::ops::Deref;
 
-/// The configured lines in the order of the file. Reads as a slice; a line is found by its id or by a dialled number
-/// without a look at the others.
+/// The configured lines in the order of the file. Dereferences to a slice; a line is looked up by its id or by a
+/// dialled number in an index.
 #[derive(Debug, Clone)]
 pub struct Lines {
     all: Vec<LineConfig>,
@@ -16,8 +16,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Indexes these lines. Where two of them share an id or a spelling of a number, which the check of a configuration
-    /// refuses, the first one is found.
+    /// Indexes these lines. If two of them share an id or a spelling of a number, which the check of a
+    /// configuration refuses, the first one is found.
     pub fn new(all: Vec<LineConfig>) -> Self {
         let mut by_id = HashMap::new();
         let mut by_number = NumberIndex::default();
@@ -34,19 +34,19 @@ impl Lines {
         }
     }
 
-    /// The line with this id, and its place in the order of the file.
+    /// Returns the line with this id, and its index in the order of the file.
     pub fn by_id(&self, id: &str) -> Option<(usize, &LineConfig)> {
         let at = *self.by_id.get(id)?;
         Some((at, self.all.get(at)?))
     }
 
-    /// The line one of whose numbers `dialled` [matches](crate::line::number::LineNumber::matches).
+    /// Returns the line one of whose numbers [matches](crate::line::number::LineNumber::matches) `dialled`.
     pub fn dialled(&self, dialled: &str) -> Option<&Line> {
         let at = *self.by_number.find(dialled)?;
         self.all.get(at).map(|entry| &entry.line)
     }
 
-    /// Accepts any key of a line, instead of the pinned one.
+    /// Accepts any key of each line, instead of the pinned one.
     pub fn unpin_keys(&mut self) {
         for entry in &mut self.all {
             entry.pinned_key = None;

@@ -1,17 +1,17 @@
-//! What would be right where something in a configuration file is wrong, in the terms of the people who write it.
-//! No message shows a text that was given, which may be a secret in the wrong place; dates are shown.
+//! Advice on how to correct an error in a configuration file, in an operator's terms. No message contains a given
+//! text, because it may be a secret in the wrong place; dates are shown.
 
 use super::keys::Shape;
 use toml::de::DeValue;
 use toml::value::Datetime;
 
-/// Quotation marks that word processors and Chinese keyboards put in the place of `"`.
+/// Quotation marks that word processors and Chinese keyboards produce instead of `"`.
 const OTHER_QUOTES: &[char] = &[
     '“', '”', '„', '‟', '‘', '’', '‚', '«', '»', '‹', '›', '「', '」', '『', '』', '＂', '＇', '`',
     '´',
 ];
 
-/// Signs of a Chinese keyboard, and what the file needs in their place.
+/// Signs of a Chinese keyboard, and what the file needs instead.
 const WIDE_SIGNS: &[(char, char)] = &[
     ('＝', '='),
     ('，', ','),
@@ -36,15 +36,15 @@ const WIDE_SIGNS: &[(char, char)] = &[
     ('９', '9'),
 ];
 
-/// What is wrong with a line that is not TOML, and what would be right. `reason` is the parser's, and decides only what
-/// cannot be seen on the line itself.
+/// Returns what is wrong with a line that is not TOML, and how to correct it. `reason` is the parser's message; it
+/// is used only for what the line itself does not show.
 pub(super) fn unreadable(line: &str, reason: &str, key: &str) -> String {
     if reason.contains("duplicate key") {
         return "the key is given twice; keep one of the two".into();
     }
     let (before, value) = line.split_once('=').unwrap_or(("", line));
     let value = value.split('#').next().unwrap_or_default().trim();
-    // A quoted text may have any of these signs in it.
+    // These signs are allowed inside a quoted text.
     let bare = outside_quotes(line);
     let key = if key.is_empty() { "key" } else { key };
     if bare.contains(OTHER_QUOTES) {
@@ -91,7 +91,7 @@ pub(super) fn unreadable(line: &str, reason: &str, key: &str) -> String {
     }
 }
 
-/// What is said of a value of another kind than `shape`.
+/// Returns the message for a value of another kind than `shape`.
 pub(super) fn wrong_kind(shape: &Shape, found: &DeValue<'_>, key: &str, example: &str) -> String {
     let dates = matches!(shape, Shape::Date | Shape::Dates);
     if let (true, DeValue::String(text)) = (dates, found) {
@@ -146,7 +146,7 @@ fn kind(found: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// A date alone, of a day that exists.
+/// Checks that this is a date without a time, and that the day exists.
 pub(super) fn check_date(date: &Datetime) -> Result<(), String> {
     let (Some(day), None, None) = (date.date, date.time, date.offset) else {
         return Err("a date alone is needed; write it like 2024-03-06".into());
@@ -162,7 +162,7 @@ pub(super) fn check_date(date: &Datetime) -> Result<(), String> {
     }
 }
 
-/// What is said of a key that is not known, with the known one it resembles.
+/// Returns the message for an unknown key; it names the known key most similar to it.
 pub(super) fn unknown_key(name: &str, known: impl Iterator<Item = &'static str>) -> String {
     let known: Vec<_> = known.collect();
     let near = known
@@ -181,13 +181,13 @@ pub(super) fn listed(known: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// The first value of a list that is given as an example.
+/// Returns the first item of an example that is a list.
 pub(super) fn first_of(example: &'static str) -> &'static str {
     let inside = example.trim_matches(['[', ']']);
     inside.split(", ").next().unwrap_or(inside)
 }
 
-/// A line without what stands in straight quotes on it, and without a remark.
+/// Returns a line without its quoted texts and without its comment.
 pub(super) fn outside_quotes(line: &str) -> String {
     let mut outside = String::new();
     let mut quoted = None;
@@ -203,9 +203,9 @@ pub(super) fn outside_quotes(line: &str) -> String {
     outside
 }
 
-/// The dates in a text, a year of four digits, a month and a day with any sign between them: as they stand there, and as
-/// the file needs them; `None` for a day that does not exist. Day and month before the year are taken when one of them
-/// can only be the day.
+/// Returns the dates in a text: a year of four digits, a month and a day, with any of `SIGNS` between them. Each is
+/// returned as written and as the file needs it; `None` for a day that does not exist. Day and month before the
+/// year are recognised only if exactly one of the two numbers is above 12, and is therefore the day.
 fn dates_in(text: &str) -> Vec<(String, Option<String>)> {
     const SIGNS: &[char] = &['-', '/', '.', '年', '月', '日', '–', '—', '－', '／', '．'];
     let mut dates = Vec::new();

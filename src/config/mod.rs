@@ -1,7 +1,7 @@
-//! The configuration: what an operator writes, checked into types that can't be wrong.
+//! The configuration: what an operator writes, checked and converted to types that can hold valid values only.
 //!
-//! [`Config::load`] reads a file (or the embedded default) and reports everything wrong with it by file,
-//! line and key. Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
+//! [`Config::load`] reads a file (or the embedded default) and reports all errors in it by file, line and key.
+//! Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
 
 mod check;
 mod error;
@@ -23,9 +23,9 @@ use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// The configuration the program brings along: the default line, complete and commented.
+/// The configuration embedded in the program: the default line, complete and commented.
 pub const EMBEDDED: &str = include_str!("../../config/dutyline.toml");
-/// How the embedded configuration is named in errors.
+/// Name of the embedded configuration in errors.
 pub const EMBEDDED_NAME: &str = "(embedded dutyline.toml)";
 
 /// A checked configuration.
@@ -33,41 +33,41 @@ pub const EMBEDDED_NAME: &str = "(embedded dutyline.toml)";
 pub struct Config {
     /// The file it was read from; `None` for the embedded one and for a text.
     pub file: Option<PathBuf>,
-    /// Where the service listens for webhooks and the API. Port 0 means any free one.
+    /// Address of webhooks, console and API. Port 0 means any free port.
     pub listen: SocketAddr,
-    /// Where health and metrics are.
+    /// Address of health and metrics.
     pub ops_listen: SocketAddr,
-    /// What providers call, without a trailing slash.
+    /// Base URL that providers call, without a trailing slash.
     pub public_url: String,
-    /// The reverse proxies whose `X-Forwarded-For` is believed.
+    /// The reverse proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
-    /// How many connections to Postgres the service makes at most.
+    /// Maximum numbers of connections to Postgres.
     pub connections: Connections,
     /// The folder of sealed recordings.
     pub recordings: PathBuf,
     /// The file of the service secret.
     pub secret_file: PathBuf,
-    /// Words and sounds of what the lines say.
+    /// Words and sounds that the lines play.
     pub prompts: PromptsConfig,
-    /// Who carries the calls. At least one.
+    /// The providers. At least one.
     pub providers: Vec<ProviderConfig>,
     /// The lines. At least one.
     pub lines: Lines,
 }
 
-/// Where the database is.
+/// The address of the database.
 #[derive(Debug, Clone)]
 pub enum DatabaseAddress {
-    /// An SQLite file.
+    /// Path of an SQLite file.
     Sqlite(PathBuf),
-    /// A Postgres address; it may hold a password.
+    /// URL of a Postgres database; it may contain a password.
     Postgres(Hidden<String>),
 }
 
-/// The most connections that a process makes to Postgres for each part of the service. SQLite has one writer and its
-/// readers instead.
+/// Maximum number of connections that a process opens to Postgres for each part of the service. SQLite uses one
+/// writer and its readers instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
     /// For webhooks.
@@ -79,7 +79,7 @@ pub struct Connections {
 }
 
 impl Default for Connections {
-    /// 20 in all: five nodes fit into the 100 that a Postgres server takes unless it is told otherwise.
+    /// 20 in total, so that five nodes fit into Postgres' default limit of 100 connections.
     fn default() -> Self {
         Self {
             webhooks: 6,
@@ -90,7 +90,7 @@ impl Default for Connections {
 }
 
 impl DatabaseAddress {
-    /// True if the address has a password in it.
+    /// True if the URL contains a password.
     fn has_password(&self) -> bool {
         let Self::Postgres(address) = self else {
             return false;
@@ -107,83 +107,83 @@ impl DatabaseAddress {
 pub struct LineConfig {
     /// The line itself.
     pub line: Line,
-    /// The public key the operator expects the database to have for it.
+    /// The public key that the operator expects in the database for this line.
     pub pinned_key: Option<Recipient>,
 }
 
-/// What kind of provider it is.
+/// The kind of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKind {
-    /// Twilio, or somebody who speaks its dialect.
+    /// Twilio, or a service compatible with it.
     Twilio,
     /// The simulated provider of this program.
     Simulator,
-    /// Asterisk, on the operator's own premises.
+    /// Asterisk, run by the operator.
     Asterisk,
     /// SignalWire.
     #[serde(rename = "signalwire")]
     SignalWire,
     /// Telnyx.
     Telnyx,
-    /// Somleng, hosted or one's own.
+    /// Somleng, hosted or self-hosted.
     Somleng,
-    /// jambonz, hosted or one's own.
+    /// jambonz, hosted or self-hosted.
     Jambonz,
 }
 
-/// Must a provider's requests for what a caller said, which is played back to them, be signed?
+/// Whether a provider's requests for a take, which is played back to its caller, must be signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TakeSignature {
-    /// A signature must be right, and there need not be one: not all providers sign these.
+    /// A signature must be valid if there is one; it may be missing, because not all providers sign these requests.
     #[default]
     IfPresent,
-    /// Without a right signature nothing is served.
+    /// Requests without a valid signature are refused.
     Required,
 }
 
-/// A provider as configured. Its secrets are where [`Secret::read`] finds them.
+/// A provider as configured. Its secrets are read by [`Secret::read`].
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
     /// The `{provider}` of `/hooks/{provider}/…`.
     pub name: String,
-    /// What kind it is.
+    /// Its kind.
     pub kind: ProviderKind,
-    /// Its REST address, without a trailing slash.
+    /// Base URL of its REST API, without a trailing slash.
     pub api_url: String,
-    /// What its kind needs besides.
+    /// The settings of its kind.
     pub settings: ProviderSettings,
-    /// Must its requests for what a caller said be signed?
+    /// Whether its requests for a take must be signed.
     pub take_signature: TakeSignature,
-    /// Where in the configuration file its kind stands.
+    /// Where in the configuration file its kind is written.
     kind_here: error::Here,
 }
 
-/// What a kind of provider needs besides a name and an address.
+/// The settings of a kind of provider, besides name and URL.
 #[derive(Debug, Clone)]
 pub enum ProviderSettings {
     /// The simulated provider.
     Simulator {
         /// The account at the provider.
         account: String,
-        /// Its tokens. The current one first.
+        /// Its tokens, the current one first.
         auth_token: Secret,
     },
     /// Twilio.
     Twilio {
         /// The account's id.
         account: String,
-        /// Its tokens. The current one first.
+        /// Its tokens, the current one first.
         auth_token: Secret,
-        /// The secrets of shared keys, where the account has its webhooks signed with those.
+        /// The secrets of shared keys, if the account has its webhooks signed with those.
         signing_key: Option<Secret>,
     },
     /// SignalWire.
     SignalWire {
         /// The project's id.
         account: String,
-        /// The tokens of its REST API. The current one first.
+        /// The tokens of its REST API, the current one first.
         auth_token: Secret,
         /// The keys its webhooks are signed with.
         signing_key: Secret,
@@ -196,16 +196,16 @@ pub enum ProviderSettings {
         api_key: Secret,
         /// The public keys its webhooks are signed with, in base64.
         public_keys: Vec<String>,
-        /// Where recordings may be.
+        /// Hosts from which recordings may be fetched.
         media_hosts: Vec<String>,
     },
     /// Somleng.
     Somleng {
         /// The account's id.
         account: String,
-        /// Its tokens. The current one first.
+        /// Its tokens, the current one first.
         auth_token: Secret,
-        /// Where recordings may be besides the API.
+        /// Hosts from which recordings may be fetched, besides the API.
         media_hosts: Vec<String>,
     },
     /// jambonz.
@@ -219,27 +219,27 @@ pub enum ProviderSettings {
     },
     /// Asterisk.
     Asterisk {
-        /// The name it presents at our socket.
+        /// The user name with which Asterisk authenticates at this service's WebSocket.
         username: String,
-        /// And the password; two while it is being replaced.
+        /// The password for it; two while it is being rotated.
         password: Secret,
-        /// The name we present at its REST address.
+        /// The user name with which this service authenticates at Asterisk's REST API.
         api_username: String,
-        /// And the password.
+        /// The password for it.
         api_password: Secret,
-        /// How a number of the roster is dialled: an endpoint with `{number}` in it.
+        /// How a number of the roster is dialled: an endpoint that contains `{number}`.
         dial: Option<String>,
     },
 }
 
-/// A secret, and where it stands in the configuration file.
+/// A secret, and where it is written in the configuration file.
 #[derive(Debug, Clone)]
 pub struct Secret {
     /// Where it comes from.
     source: SecretSource,
-    /// The key it is given by.
+    /// The key it is configured by.
     key: &'static str,
-    /// Where in the configuration file a missing one is to be reported.
+    /// Where in the configuration file a missing secret is reported.
     here: error::Here,
 }
 
@@ -250,16 +250,16 @@ enum SecretSource {
     Given(Vec<Hidden<String>>),
     /// In these files.
     Files(Vec<PathBuf>),
-    /// In this environment variable, if anywhere.
+    /// In this environment variable, if it is set.
     Environment(String),
 }
 
 impl Config {
-    /// Reads `path`; without one, `dutyline.toml` of the working folder, or else the embedded default.
+    /// Reads `path`, or without one `dutyline.toml` in the working folder, or else the embedded default.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, by file, line and key, and what would be right.
+    /// Returns all errors, by file, line and key, and how to correct them.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
         let default = Path::new("dutyline.toml");
         let path = path.or_else(|| default.exists().then_some(default));
@@ -277,7 +277,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads a configuration from `text`. `name` is what errors call it, `folder` where relative paths start.
+    /// Parses a configuration. `name` stands for the file in errors; relative paths start at `folder`.
     ///
     /// # Errors
     ///
@@ -286,7 +286,7 @@ impl Config {
         check::check(text, name, folder)
     }
 
-    /// True if the configuration itself has a secret in it: of a provider, or the password of the database.
+    /// True if the configuration itself contains a secret: one of a provider, or the password of the database.
     pub fn holds_secret(&self) -> bool {
         let of_provider = self.providers.iter().any(|provider| {
             let secrets = provider.settings.secrets();
@@ -295,18 +295,18 @@ impl Config {
         of_provider || self.database.has_password()
     }
 
-    /// The line with this id.
+    /// Returns the line with this id.
     pub fn line(&self, id: &str) -> Option<&Line> {
         self.lines.by_id(id).map(|(_, entry)| &entry.line)
     }
 
-    /// The line with this dialled number, in any spelling of it.
+    /// Returns the line with this number, in any of its spellings.
     pub fn line_dialled(&self, dialled: &str) -> Option<&Line> {
         self.lines.dialled(dialled)
     }
 
-    /// The line a call is for, by what its provider says was dialled. Where that is not said, or cannot be read, it is for the
-    /// only line there is.
+    /// Returns the line a call is for, by the dialled number that the provider reports. If the provider reports
+    /// none (`dialled` is empty), the call is for the only line, if there is just one.
     pub fn line_called(&self, dialled: &str) -> Option<&Line> {
         match (dialled, &self.lines[..]) {
             ("", [only]) => Some(&only.line),
@@ -314,8 +314,8 @@ impl Config {
         }
     }
 
-    /// Words that are known about the lines and the member with this name, which no password is made of: ids, names and
-    /// numbers.
+    /// Returns words known about the lines and the member with this name, which a password must not consist of:
+    /// ids, names and numbers.
     pub fn known_words(&self, member: &str) -> Vec<String> {
         let mut known = vec![member.to_owned()];
         for LineConfig { line, .. } in &self.lines {
@@ -329,7 +329,8 @@ impl Config {
         known
     }
 
-    /// What an operator should know that is not an error: a sentence each. The same in `check` and in the log.
+    /// Returns what an operator should know that is not an error, one sentence each; used by `check` and in the
+    /// log.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for LineConfig { line, .. } in &self.lines {
@@ -350,7 +351,7 @@ impl Config {
 }
 
 impl ProviderConfig {
-    /// The simulated provider of a demo, at this address.
+    /// Returns the simulated provider of a demo, with its API at this URL.
     pub fn simulator(api_url: &str, token: Hidden<String>) -> Self {
         Self {
             name: "simulator".to_owned(),
@@ -369,21 +370,21 @@ impl ProviderConfig {
         }
     }
 
-    /// Each of its secrets that cannot be read: by file, line and key.
+    /// Returns an error for each of its secrets that cannot be read, by file, line and key.
     pub fn unreadable_secrets(&self) -> Vec<ConfigError> {
         let secrets = self.settings.secrets();
         let secrets = secrets.into_iter();
         secrets.filter_map(|secret| secret.read().err()).collect()
     }
 
-    /// An error about its kind, by file, line and key.
+    /// Returns an error about its kind, by file, line and key.
     pub fn wrong_kind(&self, message: String) -> ConfigError {
         self.kind_here.error("kind", message)
     }
 }
 
 impl ProviderSettings {
-    /// Every secret of the provider.
+    /// Returns all secrets of the provider.
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
             Self::Simulator { auth_token, .. } | Self::Somleng { auth_token, .. } => {
@@ -415,12 +416,12 @@ impl ProviderSettings {
 }
 
 impl Secret {
-    /// True if it is written into the configuration.
+    /// True if it is written in the configuration.
     fn is_given(&self) -> bool {
         matches!(self.source, SecretSource::Given(_))
     }
 
-    /// The files it is read from; none when it is given in the configuration or the environment.
+    /// Returns the files it is read from; empty if it is given in the configuration or the environment.
     pub fn files(&self) -> &[PathBuf] {
         match &self.source {
             SecretSource::Files(files) => files,
@@ -428,12 +429,12 @@ impl Secret {
         }
     }
 
-    /// Reads it: one, or two while rotating. White space around one in a file or in the environment is not part of it,
-    /// nor is a byte order mark.
+    /// Reads the secret: one value, or two while it is being rotated. White space around a value in a file or in
+    /// the environment is removed, and so is a byte order mark in a file.
     ///
     /// # Errors
     ///
-    /// A missing, unreadable or empty secret, by file, line and key.
+    /// When a secret is missing, unreadable or empty: by file, line and key.
     pub fn read(&self) -> Result<Vec<Hidden<String>>, ConfigError> {
         let key = self.key;
         let wrong = |key: &str, message: String| Err(self.here.error(key, message));

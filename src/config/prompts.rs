@@ -1,4 +1,4 @@
-//! `[prompts]`: the operator's own words and recordings, and what speaks where neither is.
+//! `[prompts]`: the operator's own words and recordings, and the synthesizers for what is not recorded.
 
 use super::check::Checker;
 use super::error::{ConfigError, Source};
@@ -12,31 +12,31 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::Deserializer;
 
-/// Where prompts and their sounds are.
+/// Where prompts and their sounds are stored.
 #[derive(Debug, Clone)]
 pub struct PromptsConfig {
     /// The operator's folder: words in `<language>.toml`, recordings in `<language>/<id>.wav`.
     pub folder: PathBuf,
-    /// Where synthesized sounds are kept.
+    /// Folder of the synthesized sounds.
     pub cache: PathBuf,
-    /// Where the sound of a reply is while a call can hear it.
+    /// Folder of the sounds of replies, which are kept only while a call can play them.
     pub passing: PathBuf,
-    /// Command lines that speak, by language: words on standard input, a WAV on standard output.
+    /// Command lines that synthesize speech, by language: text on standard input, a WAV file on standard output.
     pub synthesize: BTreeMap<String, String>,
-    /// The prompts, by language, in the operator's words.
+    /// The prompts by language, with the operator's words.
     words: BTreeMap<String, Arc<Prompts>>,
-    /// Recordings with a name of their own, by language and sound.
+    /// Paths of recordings that the operator named explicitly, by language and sound.
     audio: BTreeMap<(String, String), PathBuf>,
 }
 
 impl PromptsConfig {
-    /// The prompts of a language.
+    /// Returns the prompts of a language.
     pub fn words(&self, language: &str) -> &Arc<Prompts> {
         let own = self.words.get(language);
         own.unwrap_or_else(|| prompts::prompts(language))
     }
 
-    /// Where the operator's recording of a sound is, if there is one.
+    /// Returns the path of the operator's recording of a sound; the file need not exist.
     pub fn recording(&self, language: &str, id: &str) -> PathBuf {
         let named = self.audio.get(&(language.to_owned(), id.to_owned()));
         let usual = || self.folder.join(language).join(format!("{id}.wav"));
@@ -60,7 +60,7 @@ struct Recorded {
 }
 
 impl Checker<'_> {
-    /// The prompts; `None` when something about them is wrong.
+    /// Checks `[prompts]`; `None` if there is an error in it.
     pub(super) fn prompts(&self, written: &file::Prompts) -> Option<PromptsConfig> {
         let path = |given: &Option<Spanned<String>>, default: &str| {
             self.keep(match given {
@@ -108,7 +108,7 @@ impl Checker<'_> {
 }
 
 impl PromptsConfig {
-    /// Reads the operator's words of a language, if there are any, and says what is wrong with them.
+    /// Reads the operator's words of a language, if there are any, and returns the errors in them.
     fn read_own(&mut self, language: &str) -> Vec<ConfigError> {
         let path = self.folder.join(format!("{language}.toml"));
         let name = path.display().to_string();

@@ -1,8 +1,8 @@
-//! The shape of what an operator writes: which keys there are, and what kind of value each has.
+//! The shape of a configuration: its keys, and the kind of value of each.
 //!
-//! The TOML reader stops at the first value of a wrong type, and says so in its own terms. So the document is walked here
-//! before it is read: each wrong key and value becomes an error in an operator's terms and is taken out, and what is left
-//! can be read and checked further.
+//! The TOML reader stops at the first value of a wrong type, and reports it in its own terms. So the document is
+//! walked here before it is deserialized: each wrong key and value is removed and becomes an error in an operator's
+//! terms, and the rest can be deserialized and checked further.
 
 use super::error::{ConfigError, Source};
 use super::keys::{Key, Shape};
@@ -13,22 +13,23 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// So many lines of a file that are not TOML are told; the rest waits for the next run.
+/// Maximum number of lines that are not TOML reported for a file; further ones are reported in the next run.
 const MAX_UNREADABLE: usize = 20;
 
-/// A document without the lines that are not TOML: blanks stand in their place, so that everything else is where it was.
+/// A document in which lines that are not TOML are replaced by blanks, so that all other text keeps its position.
 pub(super) struct Readable<'s> {
     text: String,
-    /// The document itself, when nothing had to be taken out, until it is read.
+    /// The parsed document, if nothing had to be removed, until it is read.
     whole: Cell<Option<Spanned<DeTable<'s>>>>,
     errors: Vec<ConfigError>,
-    /// The keys on the lines that were taken out: they are not missing.
+    /// The keys on the lines that were removed: they do not count as missing.
     keys: BTreeSet<String>,
-    /// A heading was taken out, so that it is not known which table the keys below belong to; or there is no end to it.
+    /// True if the rest cannot be read: a heading was removed, so that it is not known to which table the keys
+    /// below it belong, the faulty line could not be located, or `MAX_UNREADABLE` was reached.
     beyond_repair: bool,
 }
 
-/// Takes out of a document what is not TOML, line by line.
+/// Removes from a document what is not TOML, line by line.
 pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
     let whole = DeTable::parse(source.text).ok();
     let found = whole.is_some();
@@ -56,7 +57,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
         }
         let blank = readable.text[range.clone()].trim().is_empty();
         if blank || readable.errors.len() == MAX_UNREADABLE {
-            // The fault lies before this line, and cannot be told from it.
+            // The fault is before this line, and cannot be located.
             if readable.errors.is_empty() {
                 let message = "the file ends too early; look for a [ or { without an end";
                 readable
@@ -78,7 +79,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
     readable
 }
 
-/// Puts blanks in the place of everything but the ends of lines.
+/// Replaces everything but line breaks by blanks.
 fn blank_out(text: &mut String, range: Range<usize>) {
     let blanks = text[range.clone()].bytes();
     let blanks: String = blanks
@@ -87,8 +88,8 @@ fn blank_out(text: &mut String, range: Range<usize>) {
     text.replace_range(range, &blanks);
 }
 
-/// The lines before one that cannot be read, when they begin a list or a table in braces that has no end, and the line
-/// is the next key, a heading, or the end of the file.
+/// Returns the lines before an unreadable one, if they begin a list or a table in braces that is never closed, and
+/// the unreadable line is the next key, a heading, or the end of the file.
 fn list_without_end(text: &str, unread: &Range<usize>) -> Option<Range<usize>> {
     let line = text[unread.clone()].trim();
     let next = line.is_empty() || line.starts_with('[') || key_on(line).is_some();
@@ -117,7 +118,7 @@ fn list_without_end(text: &str, unread: &Range<usize>) -> Option<Range<usize>> {
     None
 }
 
-/// The key a line begins with.
+/// Returns the key that a line begins with.
 fn key_on(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
@@ -128,7 +129,8 @@ fn key_on(line: &str) -> Option<&str> {
 }
 
 impl<'s> Readable<'s> {
-    /// Reads the document: what is left of it once everything wrong is taken out, and what is wrong, in no order.
+    /// Reads the document. Returns what is left after everything wrong was removed, and the errors, in no
+    /// particular order.
     pub fn read(
         &self,
         source: &Source<'_>,
@@ -139,7 +141,7 @@ impl<'s> Readable<'s> {
         })
     }
 
-    /// Reads a document whose keys are free.
+    /// Like [`Self::read`], for a document whose keys are free.
     pub fn read_named(
         &self,
         source: &Source<'_>,
@@ -158,7 +160,7 @@ impl<'s> Readable<'s> {
             errors: self.errors.clone(),
             unread_keys: self.keys.clone(),
         };
-        // Parsing takes the most time of reading a long configuration.
+        // The parsed document is reused, because parsing takes most of the time of reading a long configuration.
         let whole: Option<Spanned<DeTable<'a>>> = self.whole.take();
         let parsed = whole.or_else(|| DeTable::parse(&self.text).ok());
         let parsed = parsed.filter(|_| !self.beyond_repair);
@@ -175,7 +177,7 @@ impl<'s> Readable<'s> {
 struct Walk<'s> {
     source: &'s Source<'s>,
     errors: Vec<ConfigError>,
-    /// Keys that are not missing, though they are not there: what is wrong with them has been told.
+    /// Keys that are absent but do not count as missing, because an error about them was reported.
     unread_keys: BTreeSet<String>,
 }
 
@@ -184,7 +186,7 @@ impl Walk<'_> {
         self.errors.push(self.source.here(span).error(key, message));
     }
 
-    /// Takes out of a table what is wrong. `heading` is its name, empty for the whole file.
+    /// Removes from a table what is wrong. `heading` is its name, empty for the whole file.
     fn table<'a>(
         &mut self,
         table: &mut DeTable<'a>,
@@ -202,7 +204,7 @@ impl Walk<'_> {
             if let Some(value) = self.value(key.name, value, &key.shape, key.example) {
                 table.insert(name, value);
             } else if key.needed {
-                // It was given, and is wrong: that has been said.
+                // It was given with a wrong value, which was reported.
                 self.unread_keys
                     .insert(format!("{heading}{}.{}", span.start, key.name));
             }
@@ -225,7 +227,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A table with free keys.
+    /// Removes from a table with free keys what is wrong.
     fn named<'a>(&mut self, table: &mut DeTable<'a>, shape: &'static Shape) {
         for (name, value) in std::mem::take(table) {
             let key = name.get_ref().to_string();
@@ -235,7 +237,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A value without what is wrong in it; `None` when it is not of its kind at all.
+    /// Returns a value without what is wrong in it; `None` if it is of another kind.
     fn value<'a>(
         &mut self,
         key: &str,
@@ -310,7 +312,7 @@ impl Walk<'_> {
         Some(Spanned::new(span, value))
     }
 
-    /// The items of a list that are of their kind; `None` when there are others only.
+    /// Returns the items of a list that are of the right kind; `None` if none of its items is.
     fn list<'a>(
         &mut self,
         key: &str,
@@ -338,7 +340,7 @@ mod tests {
     use crate::line::calendar::Calendar;
     use serde::Deserialize;
 
-    /// A value of this shape with every key there is.
+    /// Returns a value of this shape with all possible keys.
     fn whole(shape: &Shape, example: &str) -> String {
         let table = |keys: &[Key]| {
             let pairs = keys.iter();

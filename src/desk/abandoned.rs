@@ -1,4 +1,4 @@
-//! Calls that came to nothing: a page at a time, so that ten thousand of them are no more to open than fifty.
+//! Calls without a message, one page at a time, so that the cost of a page does not grow with the number of calls.
 
 use super::opened::{OpenReport, Sealed, note_openings};
 use super::{DeskError, Inspector, Invalid, Result, off_thread};
@@ -10,32 +10,32 @@ use crate::vault::action::Action;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// Calls a page has at most: each is opened, and each opening is in the trail.
+/// Maximum number of calls on a page. Each call is opened, and each opening is recorded in the trail.
 pub const PAGE: usize = 50;
 
-/// A call that came to nothing, opened; or what is in the clear of one that does not open, and belongs looked into
-/// with `audit verify`.
+/// A call without a message, opened; or, if it does not open, its unsealed part. `audit verify` tells what is wrong
+/// with such a call.
 pub enum AbandonedCall {
-    /// Open.
+    /// The opened call.
     Open(OpenReport),
-    /// Something of it is not what the trail says it is.
+    /// Part of the call does not match the trail.
     Damaged(Report),
 }
 
-/// Some calls that came to nothing, line by line, the newest hour first.
+/// One page of calls without a message, line by line, the newest hour first.
 pub struct Page {
-    /// At most [`PAGE`] of them.
+    /// At most [`PAGE`] calls.
     pub calls: Vec<AbandonedCall>,
-    /// Where the next page begins; none after the last one.
+    /// The cursor of the next page; `None` after the last one.
     pub next: Option<String>,
 }
 
-/// Calls that ended before anything was recorded, opened: who called, and how far they got. Each opening is in the
-/// trail.
+/// Returns calls that ended before anything was recorded, opened: the caller's number and how far the caller got. Each
+/// opening is recorded in the trail.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
+/// [`DeskError::Missing`] for a line that is not the member's, [`Invalid::Cursor`].
 pub async fn list(
     service: &Service,
     inspector: &Inspector,
@@ -79,7 +79,7 @@ pub async fn list(
     Ok(Page { calls, next })
 }
 
-/// One that was tampered with must not hide the others.
+/// Replaces an unreadable call by its unsealed row, so that a call that was tampered with does not hide the others.
 fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<T, Report>> {
     match read {
         Ok(value) => Ok(Ok(value)),
@@ -88,7 +88,7 @@ fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<
     }
 }
 
-/// The calls of a page, and the cursor of the next one.
+/// Returns the calls of a page and the cursor of the next one.
 async fn page(
     tx: &mut ReadTx,
     mut lines: &[&Line],
@@ -119,7 +119,7 @@ async fn page(
     Ok((found, next))
 }
 
-/// How many calls of the inspector's lines came to nothing. Nothing is opened.
+/// Returns the number of calls without a message on the inspector's lines. Nothing is opened.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Of which lines every page tells. A member with a few lines is told of all; one with many of those that need attention.
+//! The lines that every page lists: all lines of a member with few, and the lines that need attention of a member with
+//! many.
 
 use super::{Inspector, Result, changes, flood};
 use crate::line::Line;
@@ -7,11 +8,13 @@ use crate::service::Service;
 use crate::store::attention;
 use std::collections::HashSet;
 
-/// A page tells of so many lines at most. A member with more has many lines: pages do no more for them than for these.
+/// Maximum number of lines that a page lists. A member with more lines has "many" lines, for whom pages do no more work
+/// than for this number.
 pub const AT_ONCE: usize = 16;
 
-/// The lines that a page tells of, in the order of the configuration: all of a member with few. Of many those that need
-/// attention (a flood, a receipt told twice, changes of members), and `chosen`, which is the first one.
+/// Returns the lines that a page lists, in the order of the configuration: all of them for a member with at most
+/// [`AT_ONCE`] lines. Otherwise those that need attention (a flood, a waived confirmation; for leads also a shared
+/// receipt or changes of members), after `chosen`, which comes first.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
-//! What changed about who works on a line: leads see it on every page until they put it away, or for a week. A login
-//! that was stolen together with its password so leaves something the other leads see. Twenty changes are shown at once,
-//! from the oldest on; only these are put away, and then the next ones are shown.
+//! Changes of the members who work on a line. Leads see them on every page for seven days, or until they dismiss them,
+//! so that the use of a stolen session and password is visible to the other leads. At most 20 changes are shown at
+//! once, the oldest first. Only the shown ones are dismissed; the next ones are shown then.
 
 use super::{Inspector, Result};
 use crate::line::Line;
@@ -12,24 +12,25 @@ use crate::vault::action::Action;
 use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 
-/// How long a change is shown, in line time.
+/// Time for which a change is shown, in line time.
 const SHOWN: TimeDelta = TimeDelta::days(7);
-/// So many changes of a line are shown at once.
+/// Maximum number of changes of a line that are shown at once.
 const AT_ONCE: usize = 20;
 
 /// The changes of one line.
 #[derive(Default)]
 pub struct Changes {
-    /// The links that are shown, the oldest first, without those that belong to another one.
+    /// The links that are shown, the oldest first, without those that are implied by another link.
     pub links: Vec<LinkRow>,
-    /// How many newer ones are not shown yet; 1,000 links are counted at most.
+    /// Number of newer changes that are not shown yet. At most 1,000 links are read in all.
     pub more: usize,
-    /// Up to this number links are put away: no link that is not shown yet is among them. 0 when there is none.
+    /// Number of the link up to which changes are dismissed. All links that are not shown yet have higher numbers. 0 if
+    /// there is no change.
     pub up_to: i64,
 }
 
-/// The changes of a line that the inspector has not put away; none for those who are no leads. What adding a member
-/// brings with it is one change.
+/// Returns the changes of a line that the inspector has not dismissed; none for members who are not leads. Adding a
+/// member and giving them the line counts as one change.
 ///
 /// # Errors
 ///
@@ -66,12 +67,13 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
     })
 }
 
-/// From when on changes are shown.
+/// Returns the time from which on changes are shown.
 pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
     now - SHOWN
 }
 
-/// A line given by the link after the one that added the member; or the key of a new line given to the lead who made it.
+/// True if another link implies this one: the line was given by the link directly after the one that added the member,
+/// or the key of a new line was given to the lead who made it.
 fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     let of_new_member = |other: &LinkRow| {
         other.action == Action::MemberAdded
@@ -81,7 +83,8 @@ fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     link.action == Action::Granted && (link.actor == link.detail || all.iter().any(of_new_member))
 }
 
-/// Puts a line's changes away, up to link number `seq`, for this inspector alone. What is not theirs is passed over.
+/// Dismisses a line's changes up to link number `seq`, for this inspector only. Lines that are not the inspector's are
+/// skipped.
 ///
 /// # Errors
 ///
@@ -99,7 +102,7 @@ pub async fn put_away(
             async move {
                 for (line, seq) in seen {
                     if inspector.has_line(line) {
-                        // Nothing that is still to come is put away.
+                        // Links that are added later are not dismissed.
                         let seq = (*seq).min(audit::end(tx, line).await?);
                         rows::set_seen(tx, inspector.id(), line, seq).await?;
                     }

@@ -1,36 +1,36 @@
-//! Is somebody flooding the line? Told from how many calls came in which hour, which is in the clear.
+//! Detects floods of calls on a line from the number of calls per hour, which is not sealed.
 
 use crate::base::clock::hour;
 use crate::store::hours::{self, HourRow};
 use crate::store::{ReadTx, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Fewer calls without a message are no flood, however quiet the line is else.
+/// Minimum number of calls without a message in a flood, however few calls the line usually has.
 const FEW: i64 = 20;
-/// So many times what is usual is a flood.
+/// A flood has more than this many times the usual number of calls without a message.
 const TIMES: i64 = 5;
-/// What is usual is told from these days.
+/// Number of days from which the usual number is calculated.
 const DAYS: i64 = 7;
 
-/// The calls of this hour and the one before: of one to two hours.
+/// The calls of the current hour and the one before, that is of the last one to two hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// All that were answered.
+    /// Calls that were answered.
     pub answered: i64,
-    /// Those that are over, and left no message.
+    /// Calls that have ended and left no message.
     pub without_message: i64,
-    /// How many without a message are usual in two hours: twice the median of the hours in which anybody called, of
+    /// Usual number of calls without a message in two hours: twice the median of the hours with at least one call in
     /// the seven days before.
     pub usual: i64,
 }
 
 impl Recent {
-    /// Far more calls without a message than usual: twenty at least, and more than five times as many.
+    /// True if calls without a message are a flood: at least 20, and more than five times the usual number.
     pub fn is_flood(&self) -> bool {
         self.without_message >= FEW && self.without_message > TIMES * self.usual
     }
 
-    /// What the hours of a line say. They may go further back.
+    /// Summarizes the hours of a line. Rows before the seven days are ignored.
     fn of(rows: &[HourRow], now: DateTime<Utc>) -> Self {
         let from = recent_since(now);
         let first = first_day(now);
@@ -45,13 +45,13 @@ impl Recent {
         Self {
             answered: recent.iter().map(|row| row.answered).sum(),
             without_message: recent.iter().map(|row| row.without_message).sum(),
-            // The median: a flood of some hours does not become what is usual.
+            // The median is used so that a flood of some hours does not raise the usual number.
             usual: 2 * usual.get(usual.len() / 2).copied().unwrap_or(0),
         }
     }
 }
 
-/// From when on calls are recent.
+/// Returns the start of the hour before the current one.
 pub(super) fn recent_since(now: DateTime<Utc>) -> DateTime<Utc> {
     hour(now) - TimeDelta::hours(1)
 }
@@ -60,7 +60,7 @@ fn first_day(now: DateTime<Utc>) -> DateTime<Utc> {
     recent_since(now) - TimeDelta::days(DAYS)
 }
 
-/// The calls of a line's last hours.
+/// Returns the calls of a line in the current hour and the one before, with the usual number.
 ///
 /// # Errors
 ///

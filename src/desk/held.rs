@@ -1,4 +1,4 @@
-//! Which lines a member works on. What was read and opened is kept in memory (`service/held.rs`).
+//! The lines a member works on, cached in memory (`service/held.rs`).
 
 use super::{Result, off_thread};
 use crate::service::Service;
@@ -9,7 +9,8 @@ use scoped_futures::ScopedFutureExt;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What a member holds. After each change of the member's grants all of them are read and opened once.
+/// Returns the keys and lines a member holds. After each change of the member's grants, all of them are read and opened
+/// once.
 ///
 /// # Errors
 ///
@@ -18,7 +19,7 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
     let console = &service.db.console;
     let read = console.read(|tx| {
         async move {
-            // In the same snapshot as the grants.
+            // Read in the same snapshot as the grants.
             let version = members::grants_version(tx, member).await?;
             Ok::<_, StoreError>(match service.held_lines.get(member, version) {
                 Some(held) => Read::Kept(held),
@@ -32,7 +33,7 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
         Read::Anew(version, grants) => (version, grants),
     };
     let identity = identity.clone();
-    // About 0.1 ms each.
+    // Opening takes about 0.1 ms per grant.
     let opened = off_thread(move || {
         let open = |grant: &members::Grant| open_identity(&grant.sealed, &identity).is_ok();
         match grants.iter().all(open) {
@@ -45,10 +46,10 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
     Ok(held)
 }
 
-/// What was read of a member's grants.
+/// Result of reading a member's grants.
 enum Read {
-    /// Nothing has changed.
+    /// The grants have not changed since they were cached.
     Kept(Arc<Held>),
-    /// All of them.
+    /// All grants of the member, with their version.
     Anew(members::GrantsVersion, Vec<members::Grant>),
 }

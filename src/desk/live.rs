@@ -1,7 +1,8 @@
-//! What changes while somebody looks at it.
+//! Live updates of open pages.
 //!
-//! The audit trail tells: whatever happens on a line is a link of its chain, committed together with what happened. So
-//! nothing that was done can be missed, nothing that was rolled back is told, and it is the same on every node.
+//! Updates are derived from the audit trail: each event on a line is a link of its chain, committed in the same
+//! transaction as the event. So no committed change is missed, no rolled-back change is reported, and every node sees
+//! the same.
 
 use super::attention::AT_ONCE;
 use super::{Inspector, Result};
@@ -18,12 +19,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// The least time between two looks at the trails: each of them may have every page read its report or its list again.
+/// Minimum time between two reads of the audit heads. Each read may cause every page to read its report or its list
+/// again.
 const APART: Duration = Duration::from_millis(300);
-/// How often it is looked whether whoever follows is still logged in.
+/// Interval at which the session of a following page is checked.
 const STILL_THERE: Duration = Duration::from_secs(5);
 
-/// Looks at the trails when one has grown, while anyone follows them; ends when `stop` says so, and all following with it.
+/// Reads the audit heads when a trail has grown, while pages follow them. Ends, and ends all following, when `stop`
+/// becomes true.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let live = &service.live;
     let mut changes = service.db.changes();
@@ -31,12 +34,13 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     loop {
         let told = async {
             tokio::time::sleep(APART).await;
-            // The sender is in the service.
+            // The result is ignored: the sender is owned by the service, and a timeout only means that no change was
+            // announced.
             let _ = tokio::time::timeout(live.poll_interval, changes.changed()).await;
         };
         tokio::select! {
             () = told => {}
-            // An error means that the sender is gone.
+            // An error means that the sender was dropped.
             _ = stop.wait_for(|stop| *stop) => break,
         }
         if live.seen.receiver_count() == 0 {
@@ -44,7 +48,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         }
         let looked = look(&service).await;
         if looked.is_err() {
-            // The change was told, and has not been looked at.
+            // The change was consumed but not read: read it again in the next round.
             changes.mark_changed();
         }
         match looked {
@@ -73,42 +77,42 @@ async fn look(service: &Service) -> std::result::Result<(), StoreError> {
     Ok(())
 }
 
-/// What somebody who follows is told.
+/// An update sent to a following page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// What they look at has changed; `at` is where to go on from after an interruption.
+    /// The page's content has changed; `at` is the position to continue from after an interruption.
     Changed {
-        /// The sum of the numbers of the last links.
+        /// The sum of the numbers of the last links, or of many lines a hash of it.
         at: i64,
     },
-    /// These other members have the report open now.
+    /// Names of the other members who have the report open now.
     Present(Vec<String>),
-    /// A line's clock has gone on by a minute.
+    /// A minute has passed in line time.
     Minute,
-    /// The session is over.
+    /// The session has ended.
     LoggedOut,
 }
 
-/// Somebody who follows.
+/// A page that follows changes.
 pub struct Following {
     service: Arc<Service>,
     session: [u8; 32],
     name: String,
-    /// The lines, and up to which link all is known.
+    /// The lines, each with the number of the last link that was read.
     lines: Vec<(String, i64)>,
-    /// They are many.
+    /// True if the page follows more than [`AT_ONCE`] lines.
     many: bool,
     seen: watch::Receiver<Seen>,
     sessions: u64,
     minute: i64,
-    /// Something changed between the page and its following.
+    /// True if something changed between the reading of the page and the start of its following.
     behind: bool,
     page: Option<OpenPage>,
     told_present: Option<Vec<String>>,
     over: bool,
 }
 
-/// A report page that is open; closed when this goes.
+/// A report page that is open; removed from the open pages when dropped.
 struct OpenPage {
     service: Arc<Service>,
     report: Uuid,
@@ -130,8 +134,9 @@ impl Drop for OpenPage {
     }
 }
 
-/// Where the trail of one line ends now, or the sum of all of the inspector's: what a page is made from. Of many lines it
-/// is a number that changes with every link of any line. To be asked for before the page reads anything.
+/// Returns the position of a page in the trails: the number of the last link of one line, or the sum over all of the
+/// inspector's lines. For many lines, it is a number that changes with every link of any line. Must be called before
+/// the page reads anything.
 ///
 /// # Errors
 ///
@@ -149,7 +154,8 @@ fn has_many(service: &Service, inspector: &Inspector) -> bool {
     inspector.lines(service).len() > AT_ONCE
 }
 
-/// A number for the links of all lines, which does not tell how many there are: not all of the lines need be the member's.
+/// Hashes the number of links of all lines, so that it does not reveal how many there are: some of the lines may not be
+/// the member's.
 fn disguised(service: &Service, total: i64) -> i64 {
     let [a, b, c, d, ..] = service.secret.lookup("links", &[&total.to_string()]);
     u32::from_be_bytes([a, b, c, d]).into()
@@ -172,11 +178,12 @@ async fn own_heads(
     Ok(audit::heads_of(&mut tx, &own).await?)
 }
 
-/// Follows the inspector's lines, or one report. `after` is where the trails ended when the page was made.
+/// Follows the inspector's lines, or one report. `after` is the position in the trails when the page was read; see
+/// [`now`].
 ///
 /// # Errors
 ///
-/// [`super::DeskError::Missing`] for a report that is not there or not theirs.
+/// [`super::DeskError::Missing`] for a report that does not exist or is not accessible to the member.
 pub async fn follow(
     service: &Arc<Service>,
     inspector: &Inspector,
@@ -199,7 +206,8 @@ pub async fn follow(
         true => now(service, inspector, None).await? != after,
         false => lines.iter().map(|(_, seq)| seq).sum::<i64>() != after,
     };
-    // Of one line it is known what was missed, and most of it will be none of the report's.
+    // For a single line, the missed links are known. They are read and filtered, because most of them do not concern
+    // the report.
     if let (Some(_), true, [(_, seq)]) = (report, behind, lines.as_mut_slice()) {
         *seq = after.clamp(0, *seq);
         behind = false;
@@ -234,7 +242,7 @@ pub async fn follow(
 }
 
 impl Following {
-    /// Waits for the next thing to tell; none when the service stops, or nobody is logged in any more.
+    /// Waits for the next update. Returns `None` when the service stops, or after the session has ended.
     ///
     /// # Errors
     ///
@@ -282,7 +290,7 @@ impl Following {
         News::Changed { at }
     }
 
-    /// Reads what was added to the trails; true when it changed what is looked at.
+    /// Reads the links that were added to the trails. True if one of them changes what the page shows.
     async fn moved_on(&mut self, heads: &BTreeMap<String, i64>) -> Result<bool> {
         let report = self.page.as_ref().map(|page| page.report);
         let mut changed = false;
@@ -302,7 +310,7 @@ impl Following {
         Ok(changed)
     }
 
-    /// Who else has the report open, when that is news.
+    /// Returns the names of the other members who have the report open, if they have changed.
     fn present(&mut self) -> Option<Vec<String>> {
         let page = self.page.as_ref()?;
         let mut names: Vec<String> = self.service.live.pages(|open| {
@@ -315,28 +323,28 @@ impl Following {
         names.sort();
         names.dedup();
         let told = self.told_present.replace(names.clone());
-        // Nobody else is what a page begins with.
+        // A page starts with an empty list.
         (told.unwrap_or_default() != names).then_some(names)
     }
 }
 
-/// Line time in whole minutes.
+/// Returns line time in whole minutes.
 fn minute(service: &Service) -> i64 {
     service.clock.line_now().timestamp().div_euclid(60)
 }
 
-/// Does a link change what is seen of this report, or in the queue when it is none?
+/// True if a link changes what is shown of this report, or in the queue if `report` is `None`.
 fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
     let is_own = link.report == report;
     match link.action {
-        // Neither reading nor logging in changes anything.
+        // Opening and logging in change nothing that is shown.
         Action::ReportOpened
         | Action::AbandonedOpened
         | Action::RecordingOpened
         | Action::TrailOpened
         | Action::ExportOpened
         | Action::Login => false,
-        // A call that is no report yet does not change the queue, and there may be very many.
+        // A call that is no report yet does not change the queue, and there may be very many of them.
         Action::CallAnswered | Action::EntryPurged => report.is_some() && is_own,
         Action::EntryAdded => match report {
             Some(_) => is_own,

@@ -1,22 +1,22 @@
-//! What inspectors do, whoever asks: the API and the console say the same things in their own way.
+//! Operations of inspectors, shared by the API and the console, which present the results in their own forms.
 //!
-//! Nothing here knows HTTP. Each function checks first whether the inspector may, and leaves in the audit trail what
-//! it opened or changed, before anybody sees the answer.
+//! This module does not use HTTP. Each function first checks the inspector's rights, and records in the audit trail
+//! what it opened or changed before it returns the result.
 //!
 //! | file | does |
 //! |---|---|
-//! | [`opened`] | opens a report: the one place where what callers said becomes readable |
+//! | [`opened`] | opens reports: the only module of the desk that decrypts what callers said |
 //! | [`queue`] | the list, and a report's trail |
-//! | [`abandoned`] | calls that came to nothing |
+//! | [`abandoned`] | calls without a message |
 //! | [`moves`] | claim, release, close, reopen |
 //! | [`writing`] | notes and classifications |
-//! | [`replies`] | what callers are answered |
-//! | [`attention`] | of which lines every page tells |
-//! | [`standing`], [`flood`] | how a line stands; is somebody flooding it |
+//! | [`replies`] | replies to callers |
+//! | [`attention`] | the lines that every page lists |
+//! | [`standing`], [`flood`] | the state of a line; detection of call floods |
 //! | [`team`] | members and their lines |
-//! | [`changes`] | what changed about them, shown to leads |
-//! | [`live`] | what changes while somebody looks |
-//! | [`per_session`] | what one session may have open at once |
+//! | [`changes`] | changes of members, shown to leads |
+//! | [`live`] | live updates of open pages |
+//! | [`per_session`](crate::service::per_session) | limits on what one session may have open at once |
 
 pub mod abandoned;
 pub mod attention;
@@ -45,107 +45,107 @@ use crate::vault::session::Token;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Why something was not done. The texts are for whoever asked, and repeat nothing of what was sent.
+/// Why an operation failed. The texts are for the client that asked, and repeat nothing of what it sent.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
-    /// Not logged in, or not any more.
+    /// Not logged in, or the session has ended.
     #[error("not logged in")]
     LoggedOut,
     /// Logged in, with a role that does not open reports.
     #[error("this role does not work on reports")]
     NotForThisRole,
-    /// Not there, or not theirs; nobody is told which.
+    /// The object does not exist or is not accessible to the member; the two cases are not distinguished.
     #[error("there is no such thing")]
     Missing,
-    /// Only a lead may.
-    #[error("only a lead does this")]
+    /// The operation requires the role of a lead.
+    #[error("only a lead may do this")]
     LeadsOnly,
-    /// The report's status does not allow the move; the status it has, when it is known.
+    /// The report's status does not allow the move. Holds the report's status, if it is known.
     #[error("the report's status does not allow this")]
     WrongStatus(Move, Option<Status>),
-    /// Somebody else has claimed the report.
-    #[error("somebody else has claimed this report")]
+    /// Another member has claimed the report.
+    #[error("another member has claimed this report")]
     SomebodyElses,
-    /// The caller has no receipt to hear a reply with.
+    /// The caller has no receipt, so they cannot hear a reply.
     #[error("the caller has no receipt")]
     NoReceipt,
-    /// Nobody approves what they wrote themselves.
-    #[error("whoever wrote a reply does not approve it")]
+    /// A reply cannot be approved by its author.
+    #[error("a reply cannot be approved by its author")]
     OwnReply,
     /// The report is closed.
     #[error("the report is closed")]
     Closed,
-    /// The member works on a line the acting lead does not hold.
+    /// The member works on a line whose key the acting lead does not hold.
     #[error("this member also works on a line that is not yours")]
     OthersLine,
-    /// A line, or the service, would have no lead without the member, or nobody with its key.
+    /// Without the member, a line or the service would have no lead, or a line would have no member who holds its key.
     #[error("this is the last lead, or the last member who holds a line's key")]
     LastOne,
-    /// The account is confirmed by a member who neither added it nor was added by it.
+    /// The account has to be confirmed by a member of another origin; see [`crate::members::confirming`].
     #[error("a third member has to confirm this account")]
     NoThird,
-    /// With three members on the line one of them can confirm.
+    /// The line has three members or more, so one of them can confirm.
     #[error("the line has three members or more")]
     EnoughMembers,
-    /// Too many wrong passwords before this one, which was not looked at.
+    /// Too many wrong passwords before this one, which was not checked.
     #[error("too many tries with a wrong password")]
     TooManyTries,
-    /// What was written is not right.
+    /// The input is invalid.
     #[error("{0}")]
     Invalid(Invalid),
-    /// The database failed, or holds what does not open.
+    /// The database failed, or holds data that cannot be read or opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Something else failed on our side; for the log.
+    /// Another internal failure; the text is for the log.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What is not right about what was written.
+/// What is invalid about the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// No text.
+    /// The note is empty.
     #[error("The note is empty.")]
     EmptyNote,
-    /// Too much text.
+    /// The note is longer than 10,000 characters.
     #[error("The note is longer than 10,000 characters; make two of it.")]
     LongNote,
-    /// No text to be spoken.
+    /// The reply is empty.
     #[error("The reply is empty.")]
     EmptyReply,
-    /// Too much text to be spoken.
+    /// The reply is longer than 500 characters.
     #[error("The reply is longer than 500 characters.")]
     LongReply,
-    /// Referred, but to whom?
+    /// The outcome is `referred`, without a destination.
     #[error("A referred report needs a destination: who deals with it now?")]
     NoDestination,
-    /// A duplicate of nothing that is there, or of itself.
+    /// The outcome is `duplicate`, with a reference that no other report of the line has.
     #[error("The line has no other report with this reference.")]
     NoSuchReference,
-    /// None of the choices there are.
+    /// The value is not one of the choices of the form.
     #[error("This is none of the choices.")]
     Choice,
-    /// Too long for a line in a list.
+    /// The destination, or the reference of a duplicate, is longer than 500 characters.
     #[error("The destination is longer than 500 characters; put the rest into a note.")]
     LongDestination,
-    /// Not what the line has.
+    /// A discipline or focus that the line does not have, or another invalid classification.
     #[error("{0}")]
     Classification(String),
-    /// Not the form of a name: see [`crate::members::MemberName`].
+    /// The name does not have the form of a name: see [`crate::members::MemberName`].
     #[error(
         "A name has 1 to 40 characters: letters and digits, also spaces and - _ . ' · , and at least one letter."
     )]
     Name,
-    /// It stands for something else in the trail.
+    /// The name stands for something else in the audit trail.
     #[error("This name stands for something else in the audit trail.")]
     ReservedName,
-    /// Somebody has it.
+    /// Another member has this name.
     #[error("There is a member of this name already.")]
     NameTaken,
-    /// It could be taken for another member's.
+    /// The name can be mistaken for that of another member.
     #[error("This looks like the name of another member.")]
     NameLooksLike,
-    /// Not one of the roles a member can be given.
+    /// The role is not one that a member can be given.
     #[error("There is no such role.")]
     Role,
     /// The acting member's own password is wrong.
@@ -154,7 +154,7 @@ pub enum Invalid {
     /// The old password is wrong.
     #[error("The old password is wrong.")]
     WrongPassword,
-    /// Too short a password.
+    /// The password is too short.
     #[error("A password has twelve characters or more.")]
     ShortPassword,
     /// A common password, or a variant of one.
@@ -162,16 +162,16 @@ pub enum Invalid {
         "This password, or one like it, is often used and would be guessed; choose another one."
     )]
     CommonPassword,
-    /// An inspector without a line has nothing to do.
+    /// No line was chosen for the new member.
     #[error("Choose at least one line.")]
     NoLine,
-    /// The role opens no reports.
+    /// The member's role does not open reports.
     #[error("Members with this role work on no line.")]
     NoReports,
-    /// Nobody locks themselves out.
+    /// Members cannot lock themselves out.
     #[error("You cannot lock yourself out.")]
     Oneself,
-    /// A cursor of somebody else's making.
+    /// The cursor was not issued by this service, or not for these lines.
     #[error("This cursor is not one of ours.")]
     Cursor,
 }
@@ -185,7 +185,8 @@ impl HoldsStoreError for DeskError {
     }
 }
 
-/// Runs work that seals or opens on a thread for that: it would hold up every request that its own thread answers.
+/// Runs work that seals or opens data on a blocking thread, because on an async thread it would delay all requests of
+/// that thread.
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -193,17 +194,17 @@ async fn off_thread<T: Send + 'static>(
     done.map_err(|_| DeskError::Failed("a worker stopped".into()))?
 }
 
-/// What these functions return.
+/// The result of this module's functions.
 pub type Result<T> = std::result::Result<T, DeskError>;
 
-/// Somebody who is logged in and works on reports, and the lines whose keys they hold.
+/// A logged-in member whose role works on reports, with the lines whose keys they hold.
 pub struct Inspector {
     who: Authenticated,
     held: Arc<Held>,
 }
 
 impl Inspector {
-    /// Who a token belongs to, with their lines.
+    /// Returns the member that a token belongs to, with their lines.
     ///
     /// # Errors
     ///
@@ -219,17 +220,17 @@ impl Inspector {
         Ok(Self { who, held })
     }
 
-    /// Their name.
+    /// Returns the member's name.
     pub fn name(&self) -> &str {
         &self.who.member.name
     }
 
-    /// Their id.
+    /// Returns the member's id.
     pub fn id(&self) -> Uuid {
         self.who.member.id
     }
 
-    /// Their session.
+    /// Returns the hash of the session's token.
     pub(crate) fn session(&self) -> [u8; 32] {
         self.who.hash
     }
@@ -242,17 +243,17 @@ impl Inspector {
         &self.who.identity
     }
 
-    /// What they may do.
+    /// Returns the member's role.
     pub fn role(&self) -> Role {
         self.who.member.role
     }
 
-    /// May they see everything of this line?
+    /// True if the member may see everything of this line.
     pub fn has_line(&self, line: &str) -> bool {
         self.held.has_line(line)
     }
 
-    /// The private half of a line key, sealed to them; none when they do not hold it.
+    /// Returns the private half of a line key, sealed to the member, or `None` if they do not hold the key.
     ///
     /// # Errors
     ///
@@ -268,18 +269,18 @@ impl Inspector {
         }
     }
 
-    /// The lines they may see, each once, in the order of the configuration.
+    /// Returns the lines the member may see, each once, in the order of the configuration.
     pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
         let lines = &service.config.lines;
         let places = self.held.places().iter();
         places.map(|place| &lines[*place].line).collect()
     }
 
-    /// The one line they name, or all of theirs.
+    /// Returns the named line, or all lines of the member if the name is missing or empty.
     ///
     /// # Errors
     ///
-    /// [`DeskError::Missing`] for a line that is not there or not theirs.
+    /// [`DeskError::Missing`] for a line that does not exist or is not the member's.
     pub fn lines_named<'a>(
         &self,
         service: &'a Service,

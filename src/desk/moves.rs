@@ -25,10 +25,10 @@ impl From<Move> for Action {
     }
 }
 
-/// The longest destination and reference, in characters.
+/// Maximum number of characters of a destination or a reference.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// Makes a move that needs nothing said: claim, release, reopen. Gives the report as it is then.
+/// Makes a move without an outcome: claim, release, reopen. Returns the report as it is afterwards.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub async fn make(
     carry_out(service, inspector, id, step, None).await
 }
 
-/// Closes a report with its outcome, which is sealed.
+/// Closes a report. The outcome is added as a sealed entry.
 ///
 /// # Errors
 ///
@@ -125,7 +125,7 @@ async fn carry_out(
         .await
 }
 
-/// A claimed report is its assignee's; a lead may take it away.
+/// Checks that the member may make the move: only the assignee or a lead may release or close a claimed report.
 fn may(inspector: &Inspector, report: &Report, step: Move) -> Result<()> {
     let others = matches!(step, Move::Release | Move::Close)
         && report.status == Some(Status::Claimed)

@@ -1,4 +1,4 @@
-//! Opening a report: the one place where what callers said becomes readable.
+//! Opens reports: the only module of the desk that decrypts what callers said.
 
 use super::{DeskError, Inspector, Result, off_thread};
 use crate::members::confirming::{self, Judged};
@@ -20,41 +20,41 @@ use base64::engine::general_purpose::STANDARD;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// A report, open.
+/// An opened report.
 pub struct OpenReport {
-    /// What the queue shows of it.
+    /// The part of the report that the queue shows.
     pub report: Report,
-    /// Where its line's trail ended before it was read.
+    /// Number of the last link of the line's trail before the report was read.
     pub trail: i64,
-    /// Its entries, in the order they were added.
+    /// The entries, in the order they were added.
     pub entries: Vec<Entry>,
-    /// Its recordings in order of speaking, those that were said again last.
+    /// The recordings in order of speaking; replaced ones last.
     pub recordings: Vec<Spoken>,
-    /// Its replies, in the order they were written: whose they are and who approved them.
+    /// The replies, in the order they were written, with author and approver.
     pub replies: Vec<Judged>,
 }
 
-/// A recording as inspectors see it: the row, and what its sealed entries say.
+/// A recording as inspectors see it: the row, and the facts from its sealed entries.
 pub struct Spoken {
-    /// Its number: from 1, in order of speaking.
+    /// Number of the recording in the report: from 1, in order of speaking.
     pub n: usize,
-    /// The row.
+    /// The database row.
     pub row: RecordingRow,
-    /// Its length in bytes, when sealed.
+    /// Length in bytes; `None` until the recording is sealed.
     pub bytes: Option<u64>,
-    /// Its length in milliseconds, when sealed and known.
+    /// Length in milliseconds; `None` until the recording is sealed, or if the length is not known.
     pub milliseconds: Option<u64>,
-    /// It was said again later.
+    /// True if the caller replaced this take by a later one.
     pub replaced: bool,
-    /// How loud it is, piece by piece; empty when that is not known.
+    /// Loudness, one value per section; empty if it is not known.
     pub peaks: Vec<u8>,
 }
 
-/// Opens a report. The opening is in the trail before anything is shown.
+/// Opens a report. The opening is recorded in the trail before the report is returned.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`]; or a sealed thing that is not what it says it is, which is refused and never shown.
+/// [`DeskError::Missing`]; a failure if something sealed does not match the trail, and then nothing is shown.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
     let sealed = Sealed::of(service, inspector, id).await?;
     let own = inspector.identity().clone();
@@ -64,7 +64,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
     Ok(open)
 }
 
-/// A recording an inspector may listen to. Nobody has yet.
+/// A recording that an inspector may listen to, not opened yet.
 pub struct Found {
     report: Report,
     recording: Uuid,
@@ -77,7 +77,7 @@ pub struct Found {
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], also while it is not sealed yet.
+/// [`DeskError::Missing`], also if the recording is not sealed yet.
 pub async fn recording(
     service: &Service,
     inspector: &Inspector,
@@ -104,8 +104,9 @@ pub async fn recording(
         let recording = open.recordings.iter().find(is_it);
         let recording = recording.ok_or(DeskError::Missing)?;
         let blob = blobs.get(&recording.row.id).ok_or(DeskError::Missing)?;
-        // Anyone can seal another recording to the report's key: what is played must be what the trail committed to. The reader
-        // compares the header's digest; the rest of the object opens under that header alone.
+        // The report's public key is known, so another recording can be sealed to it. Therefore the recording must be
+        // the one the trail committed to. The reader compares the header's digest; the rest of the object opens only
+        // under that header.
         if !committed.has_recording(recording.row.id, &blob.digests) {
             return Err(damaged(&"it is not the one the trail committed to"));
         }
@@ -125,16 +126,16 @@ fn damaged(error: &dyn std::fmt::Display) -> DeskError {
 }
 
 impl Found {
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Opens it. The listening is in the trail before the first byte is out.
+    /// Opens the recording for reading. The opening is recorded in the trail before the first byte is returned.
     ///
     /// # Errors
     ///
-    /// A file that is not what it says it is, which is refused.
+    /// When the file does not match its digests, or the database fails.
     pub async fn listen(self, service: &Service, inspector: &Inspector) -> Result<Reader> {
         let (store, identity) = (service.blobs.clone(), self.identity);
         let (Blob { object, digests }, length) = (self.blob, self.length);
@@ -149,7 +150,8 @@ impl Found {
     }
 }
 
-/// The report, if there is one and the member holds its line's key; the same answer otherwise.
+/// Returns a report whose line's key the member holds. A report that does not exist and one of another line give the
+/// same error.
 pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Report> {
     let report = reports::get(tx, id).await?.ok_or(DeskError::Missing)?;
     if report.reference.is_some() && inspector.has_line(&report.line) {
@@ -159,8 +161,8 @@ pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Re
     }
 }
 
-/// The same, locked until the transaction ends: its status and assignee are what they are until then. A report that is
-/// not the inspector's is not locked.
+/// Like [`find`], with the report's row locked until the transaction ends, so that its status and assignee do not
+/// change until then. A report that is not accessible to the inspector is not locked.
 pub(super) async fn find_locked(
     tx: &mut WriteTx,
     inspector: &Inspector,
@@ -171,12 +173,11 @@ pub(super) async fn find_locked(
     find(tx, inspector, id).await
 }
 
-/// Proves that the inspector can open the report, before anything is sealed to its key: so nothing is sealed to a key
-/// that is not the report's.
+/// Opens the report's key before anything is sealed to it, so that nothing is sealed to a key that is not the report's.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`]; or a key that is not the report's.
+/// [`DeskError::Missing`]; a failure if the stored key is not the report's.
 pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -> Result<Report> {
     let console = &service.db.console;
     let read = console.read(|tx| {
@@ -195,7 +196,8 @@ pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -
     .await
 }
 
-/// Fails when the report has another key than the one that was [`proven`], to which something is sealed by now.
+/// Fails if the report's public key differs from the one that was [`proven`], because an entry has been sealed to that
+/// one.
 pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
     match proven.recipient == report.recipient {
         true => Ok(()),
@@ -203,12 +205,12 @@ pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
     }
 }
 
-/// A report's key as it is stored, and what the trail committed to.
+/// A report's key as it is stored, and the trail's commitments about the report.
 struct SealedKey {
     committed: OfReport,
     /// The report's key, sealed to a line key that the inspector holds.
     row: ReportKeyRow,
-    /// That line key, sealed to the inspector.
+    /// The line key, sealed to the inspector.
     line_key: Vec<u8>,
 }
 
@@ -231,8 +233,8 @@ impl SealedKey {
         Err(DeskError::Missing)
     }
 
-    /// Opens it with the member's own key. It must be the one the trail committed to, and fit the public half that entries are
-    /// sealed to. Blocks.
+    /// Opens the report's key with the member's own key. The key must be the one the trail committed to, and must match
+    /// the public key that entries are sealed to. Blocks.
     fn open(&self, report: &Report, own: &Identity) -> Result<Identity> {
         let line_key = open_identity(&self.line_key, own);
         let line_key = line_key.map_err(|_| StoreError::Unreadable("grant"))?;
@@ -249,7 +251,7 @@ impl SealedKey {
     }
 }
 
-/// All that is read of a report, or of a call that is none, before it is opened.
+/// Everything that is read of a report, or of a call without a message, before it is opened.
 pub(super) struct Sealed {
     pub(super) report: Report,
     trail: i64,
@@ -272,11 +274,11 @@ impl Sealed {
         read.await
     }
 
-    /// Reads it.
+    /// Reads the report's sealed data.
     ///
     /// # Errors
     ///
-    /// When the database fails, or holds what cannot be read.
+    /// When the database fails, or holds data that cannot be read.
     pub(super) async fn read(
         tx: &mut ReadTx,
         inspector: &Inspector,
@@ -292,12 +294,13 @@ impl Sealed {
         })
     }
 
-    /// Opens everything, with the member's own key. Blocks.
+    /// Opens everything with the member's own key. Blocks.
     ///
     /// # Errors
     ///
-    /// What is not what it says it is, is refused; so is everything when something
-    /// was added that the trail does not know, or is missing. (`export` with the recovery key still opens what there is.)
+    /// When something does not match its commitment in the trail, when something is missing, or when something was
+    /// added that the trail does not name; then nothing is opened. (`export` with the recovery key still opens what is
+    /// readable.)
     pub(super) fn open(self, own: &Identity) -> Result<OpenReport> {
         let identity = self.key.open(&self.report, own)?;
         self.open_with(&identity)
@@ -349,7 +352,7 @@ fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entr
     Ok(open_entry(&row.sealed, identity, &address).map_err(|_| refused())?)
 }
 
-/// Notes in the trail that an inspector opened these reports, or `object` of one.
+/// Records in the trail that an inspector opened these reports, or `object` of one.
 ///
 /// # Errors
 ///
@@ -376,7 +379,7 @@ pub(super) async fn note_openings(
         .await
 }
 
-/// The same in a transaction.
+/// Like [`note_openings`] for one report, in a transaction of the caller.
 pub(super) fn note_opening(
     service: &Service,
     tx: &mut WriteTx,
@@ -394,7 +397,7 @@ pub(super) fn note_opening(
     audit::append(tx, &report.line, act);
 }
 
-/// What a sealed entry says of a recording.
+/// Returns what a sealed entry says about a recording.
 fn facts(entries: &[Entry], recording: Uuid) -> Option<&RecordingBody> {
     entries.iter().find_map(|entry| match entry.body.known()? {
         Body::Recording(facts) if facts.recording == recording => Some(facts),
@@ -402,8 +405,9 @@ fn facts(entries: &[Entry], recording: Uuid) -> Option<&RecordingBody> {
     })
 }
 
-/// True if a sealed entry names the recording and the step that recorded it. Also true if the entry that does may be one
-/// that this version cannot read; such a recording is not played, as its length is not known.
+/// True if a sealed entry names the recording and the step that recorded it. Also true if no readable entry names it
+/// and there is a recording entry that this version cannot read, which may name it. Such a recording is not played,
+/// because its length is not known.
 fn is_named(entries: &[Entry], recording: Uuid, step: i32) -> bool {
     match facts(entries, recording) {
         Some(facts) => facts.step == step,
@@ -413,7 +417,7 @@ fn is_named(entries: &[Entry], recording: Uuid, step: i32) -> bool {
     }
 }
 
-/// Does a sealed entry say that what this step recorded was said again?
+/// True if a sealed entry says that the take of this step was replaced by a later one.
 fn is_replaced(entries: &[Entry], step: i32) -> bool {
     entries.iter().any(|entry| match entry.body.known() {
         Some(Body::Take(take)) => take.replaced_steps.contains(&step),
@@ -421,7 +425,7 @@ fn is_replaced(entries: &[Entry], step: i32) -> bool {
     })
 }
 
-/// Recordings in order of speaking, those that were said again last. One the provider never made is none.
+/// Returns recordings in order of speaking, replaced ones last. Recordings that the provider never made are left out.
 fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
     let mut spoken: Vec<Spoken> = rows
         .into_iter()

@@ -16,35 +16,35 @@ use scoped_futures::ScopedFutureExt;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// Reports a page has at most.
+/// Maximum number of reports on a page.
 pub const PAGE: usize = 50;
 
-/// Which reports.
+/// Selects reports.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only this line.
+    /// Only reports of this line.
     pub line: Option<String>,
-    /// Only with this status.
+    /// Only reports with this status.
     pub status: Option<Status>,
-    /// Only those the inspector has claimed.
+    /// Only reports the inspector has claimed.
     pub mine: bool,
-    /// What comes after a page: its [`Page::next`].
+    /// Continue after a page: its [`Page::next`].
     pub cursor: Option<String>,
 }
 
-/// Some reports, in order of arrival over all lines.
+/// One page of reports, in order of arrival over all lines.
 pub struct Page {
-    /// At most [`PAGE`] of them.
+    /// At most [`PAGE`] reports.
     pub reports: Vec<Report>,
-    /// Where the next page begins; none after the last one.
+    /// The cursor of the next page; `None` after the last one.
     pub next: Option<String>,
 }
 
-/// Reports of the inspector's lines. Nothing is opened, so nothing is in the trail.
+/// Returns reports of the inspector's lines. Nothing is opened, so nothing is recorded in the trail.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line not theirs, [`Invalid::Cursor`].
+/// [`DeskError::Missing`] for a line that is not the member's, [`Invalid::Cursor`].
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
     let lines = &inspector.lines_named(service, filter.line.as_deref())?;
     let mut found = service
@@ -77,11 +77,12 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
-/// So many reports of all lines are read at a time at most.
+/// Maximum number of reports of all lines that are read with one statement.
 const PIECE: i64 = 500;
 
-/// The reports of these lines in order of arrival, `wanted.limit` at most. Few lines are queried one by one. Of many the
-/// reports of all lines are read in order and filtered: a member with many lines has a good part of them.
+/// Returns the reports of these lines in order of arrival, at most `wanted.limit`. Up to [`AT_ONCE`] lines are queried
+/// one by one. For more lines, the reports of all lines are read in order and filtered, because a member with many
+/// lines has access to a large part of them.
 async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
     let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
@@ -98,7 +99,7 @@ async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Resul
             let next = reports::list(tx, piece).await?;
             let Some(last) = next.last() else { break };
             piece.after = last.n;
-            // Few of them may be the member's.
+            // Read more rows each time: only few of them may belong to the member's lines.
             piece.limit = (4 * piece.limit).min(PIECE);
             found.extend(
                 next.into_iter()
@@ -110,11 +111,11 @@ async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Resul
     Ok(found)
 }
 
-/// The report that has waited longest: of one line of the inspector's, or of all of them.
+/// Returns the queued report that has waited longest, of one of the inspector's lines or of all of them.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line not theirs.
+/// [`DeskError::Missing`] for a line that is not the member's.
 pub async fn longest_waiting(
     service: &Service,
     inspector: &Inspector,
@@ -136,13 +137,14 @@ pub async fn longest_waiting(
         .pop())
 }
 
-/// Names the last report of a page by line and reference: its number would tell how many calls other lines have had.
+/// Returns the cursor after a report. It holds line and reference instead of the row number, because that would reveal
+/// how many calls other lines have had.
 fn cursor_after(report: &Report) -> String {
     let reference = report.reference.as_deref().unwrap_or_default();
     URL_SAFE_NO_PAD.encode(format!("{}/{reference}", report.line))
 }
 
-/// The number of the report that a cursor names.
+/// Returns the row number of the report that a cursor names.
 async fn place(tx: &mut ReadTx, lines: &[&Line], cursor: &str) -> Result<i64> {
     let wrong = || DeskError::Invalid(Invalid::Cursor);
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
@@ -156,7 +158,7 @@ async fn place(tx: &mut ReadTx, lines: &[&Line], cursor: &str) -> Result<i64> {
     Ok(report.ok_or_else(wrong)?.n)
 }
 
-/// The audit trail of a report. Looking at it is in it.
+/// Returns the audit trail of a report. The access is recorded in the same trail.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Replies to callers: written by one, approved by another, heard by whoever calls back with the receipt.
+//! Replies to callers: one member writes a reply, another one approves it, and the caller hears it when they call back
+//! with the receipt.
 
 use super::opened::{find, has_same_key, proven};
 use super::writing::sealed;
@@ -15,11 +16,11 @@ use scoped_futures::ScopedFutureExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// The longest reply, in characters: two minutes of speech.
+/// Maximum number of characters of a reply: about two minutes of speech.
 const MAX_REPLY_CHARS: usize = 500;
 
-/// Writes a reply, sealed to the report's key and to the caller's receipt. Nobody hears it before it is approved.
-/// Gives the entry's id.
+/// Writes a reply, sealed to the report's key and to the caller's receipt. It is not played before it is approved.
+/// Returns the entry's id.
 ///
 /// # Errors
 ///
@@ -50,7 +51,7 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
             async move {
                 let now = find(tx, inspector, id).await?;
                 has_same_key(report, &now)?;
-                // A receipt may have become shared, or have come, since the reply was sealed.
+                // A receipt may have become shared, or may have been added, since the reply was sealed.
                 if reports::receipts(tx, id).await? != *receipts {
                     return Err(DeskError::NoReceipt);
                 }
@@ -63,8 +64,8 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
         .await
 }
 
-/// Approves a reply somebody else wrote: from now on whoever calls back hears it. One that is approved already stays
-/// so, and nothing is done.
+/// Approves a reply of another author: from now on it is played to the caller. Does nothing if the reply is approved
+/// already.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ pub async fn approve(
                 if reply.author == inspector.id() {
                     return Err(DeskError::OwnReply);
                 }
-                // What is approved is what was written: another entry may have been put in its place since it was shown.
+                // The approval must cover the entry as it was written: it may have been replaced since it was shown.
                 reports::lock(tx, id).await?;
                 let committed = OfReport::read(tx, &report).await?;
                 let rows = reports::entries(tx, id).await?;

@@ -1,4 +1,4 @@
-//! How a line stands.
+//! The current state of a line.
 
 use super::Result;
 use super::flood::{self, Recent};
@@ -11,49 +11,49 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use scoped_futures::ScopedFutureExt;
 
-/// A line at this moment.
+/// The state of a line at one moment.
 pub struct Standing {
-    /// Its phase.
+    /// The line's phase.
     pub phase: Phase,
-    /// When it is staffed next, in its own time; none while it is, and when it never is again.
+    /// When the line is staffed next, in its own time zone; `None` while it is staffed, and if it never is again.
     pub reopens_at: Option<DateTime<Tz>>,
-    /// Line time, in the line's zone.
+    /// Line time, in the line's time zone.
     pub now: DateTime<Tz>,
-    /// New reports are accepted these days.
+    /// True if the line accepts new reports at this date.
     pub intake_open: bool,
-    /// Line time is not the real one.
+    /// True if line time is shifted against system time.
     pub clock_shifted: bool,
-    /// Reports that wait, are worked on, are closed.
+    /// Number of reports by status: queued, claimed, closed.
     pub queued: i64,
     /// See `queued`.
     pub claimed: i64,
     /// See `queued`.
     pub closed: i64,
-    /// Calls that run.
+    /// Number of calls that have not ended.
     pub calls_running: i64,
-    /// Those of them that are with the roster, ringing or speaking.
+    /// Number of these calls that are ringing or connected to the roster.
     pub calls_with_roster: i64,
-    /// Calls of the last hours.
+    /// Calls of the current hour and the one before.
     pub recent: Recent,
-    /// Jobs of the whole service that keep failing; an operator should look.
+    /// Number of jobs of the whole service that fail repeatedly and need an operator.
     pub jobs_failing: i64,
-    /// Those of them that are for this line's calls and recordings.
+    /// Number of these jobs that belong to this line's calls and recordings.
     pub jobs_failing_here: i64,
-    /// Receipts that two callers were told, of reports that are not closed.
+    /// Number of receipts that two callers were given, of reports that are not closed.
     pub shared_receipts: i64,
-    /// Recordings of the whole service of which it is not known yet which line they are for.
+    /// Number of recordings of the whole service whose line is not known yet.
     pub strays: i64,
 }
 
-/// What waits in the whole service, for whoever looks after it.
+/// Problems of the whole service that need an operator.
 pub struct OfService {
-    /// Jobs that keep failing.
+    /// Number of jobs that fail repeatedly.
     pub jobs_failing: i64,
-    /// Recordings of which it is not known yet which line they are for.
+    /// Number of recordings whose line is not known yet.
     pub strays: i64,
 }
 
-/// Looks at the whole service.
+/// Reads the problems of the whole service.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ pub async fn of_service(service: &Service) -> Result<OfService> {
     read.await
 }
 
-/// How many reports of these lines wait, are worked on, are closed.
+/// Returns the numbers of queued, claimed and closed reports of these lines.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub async fn counts(service: &Service, lines: &[&Line]) -> Result<[i64; 3]> {
     Ok(sums)
 }
 
-/// Looks at a line.
+/// Reads the state of a line.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! Members and their lines.
 //!
-//! A lead sees whom they share a line with, and members without any; an inspector whom they share a line with. A lead
-//! passes on lines they hold. What changes who gets in asks for the lead's own password again: a stolen session alone
-//! makes no lasting key.
+//! A lead sees the members with whom they share a line, and members without a line. An inspector sees the members with
+//! whom they share a line. A lead can give other members the lines that they hold. Every change of access requires the
+//! lead's own password again, so that a stolen session alone does not give lasting access.
 
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::base::hidden::Hidden;
@@ -32,29 +32,29 @@ pub enum MadeBy {
     Recovery,
 }
 
-/// A member, as another one sees them.
+/// A member, as another member sees them.
 pub struct Colleague {
-    /// Their id.
+    /// The member's id.
     pub id: Uuid,
-    /// Their name.
+    /// The member's name.
     pub name: String,
-    /// Another name in the list looks like theirs: the id has to be shown.
+    /// True if another member's name looks like this one: the id has to be shown.
     pub ambiguous: bool,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
-    /// The lines they work on that the looking member has too.
+    /// The lines that both this member and the viewing member work on.
     pub lines: Vec<String>,
-    /// They cannot log in any more.
+    /// True if the member is locked out.
     pub disabled: bool,
-    /// Who added them; none for the first lead.
+    /// Who added the member; `None` for the first lead.
     pub made_by: Option<MadeBy>,
     /// The name of the member who confirmed the account.
     pub confirmed_by: Option<String>,
-    /// The looking member may confirm the account.
+    /// True if the viewing member may confirm the account.
     pub to_confirm: bool,
 }
 
-/// The members.
+/// Returns the members that the inspector may see.
 ///
 /// # Errors
 ///
@@ -75,15 +75,15 @@ pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Collea
     read.await
 }
 
-/// What a lead fills in to add a member.
+/// The input of a lead who adds a member.
 pub struct NewMember<'a> {
     /// The name as it was typed.
     pub name: &'a str,
-    /// Their role.
+    /// The role.
     pub role: Role,
-    /// Their first password.
+    /// The first password.
     pub password: Hidden<String>,
-    /// The lines they get.
+    /// The lines the member is given.
     pub lines: &'a [String],
 }
 
@@ -91,7 +91,7 @@ pub struct NewMember<'a> {
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Invalid`], [`DeskError::Missing`] for a line that is not the lead's.
+/// [`DeskError::LeadsOnly`], [`DeskError::Invalid`], [`DeskError::Missing`] for a line that the lead does not hold.
 pub async fn add(
     service: &Service,
     inspector: &Inspector,
@@ -112,7 +112,7 @@ pub async fn add(
     }
     again(service, inspector, own).await?;
     let (role, maker) = (new.role, Maker::Member(inspector.id()));
-    // Slow on purpose: not while the database waits.
+    // Deriving a key from the password is slow on purpose, so it is done outside a transaction.
     let member = members::new_member(&name, role, password, maker).await?;
     let console = &service.db.console;
     let from = Source::Member(inspector.member(), inspector.identity());
@@ -138,8 +138,8 @@ pub async fn add(
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a member or a line that is not theirs, [`DeskError::Invalid`]
-/// for a member whose role works on no reports.
+/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a member the lead does not see or a line that the lead does not
+/// hold, [`DeskError::Invalid`] for a member whose role does not work on reports.
 pub async fn give_line(
     service: &Service,
     inspector: &Inspector,
@@ -260,7 +260,8 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     Ok(())
 }
 
-/// The name of the lead who decided that approvals of a line count without a third member, while they do.
+/// Returns the name of the lead who waived the confirmation by a third member for approvals of a line, while the waiver
+/// is valid.
 ///
 /// # Errors
 ///
@@ -276,11 +277,11 @@ pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>>
 pub struct SmallLine {
     /// The line's id.
     pub line: String,
-    /// The name of the lead who decided that approvals count without; none where they do not.
+    /// The name of the lead who waived the confirmation; `None` if it is required.
     pub waived_by: Option<String>,
 }
 
-/// The inspector's lines that have fewer than three members.
+/// Returns the inspector's lines that have fewer than three members.
 ///
 /// # Errors
 ///
@@ -305,11 +306,13 @@ pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec
     read.await
 }
 
-/// Lets approvals of a line count without a third member, or ends that. `own` is the lead's own password.
+/// Waives the confirmation by a third member for approvals of a line, or ends the waiver. `own` is the lead's own
+/// password.
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a line that is not theirs, [`DeskError::EnoughMembers`].
+/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a line that the lead does not hold,
+/// [`DeskError::EnoughMembers`].
 pub async fn waive(
     service: &Service,
     inspector: &Inspector,
@@ -339,7 +342,8 @@ pub async fn waive(
     Ok(())
 }
 
-/// The lead of an open page proves that they are still the one who signed in. Guessing is slowed as a login is.
+/// Checks the lead's own password, to prove that the member who logged in is still the one at the page. Wrong passwords
+/// are slowed down like those of a login.
 async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
     if own.expose().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
@@ -349,7 +353,7 @@ async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) ->
         .map(drop)
 }
 
-/// The inspector's key, opened with their password; `wrong` is what a wrong one is answered with.
+/// Opens the inspector's key with their password. `wrong` is the error for a wrong password.
 async fn prove(
     service: &Service,
     inspector: &Inspector,
@@ -367,11 +371,11 @@ async fn prove(
         })
 }
 
-/// Puts the inspector's own key under another password. Their other sessions end.
+/// Changes the inspector's own password: wraps their key under the new one and ends their other sessions.
 ///
 /// # Errors
 ///
-/// [`Invalid::WrongPassword`] when the old one is wrong, [`DeskError::TooManyTries`] when it was not looked at,
+/// [`Invalid::WrongPassword`] when the old password is wrong, [`DeskError::TooManyTries`] when it was not checked,
 /// [`Invalid::ShortPassword`], [`Invalid::CommonPassword`].
 pub async fn change_password(
     service: &Service,
@@ -380,7 +384,7 @@ pub async fn change_password(
     new: Hidden<String>,
 ) -> Result<()> {
     let new = choose(service, inspector.name(), &new)?;
-    // Guessing at an open desk is guessing: it is slowed like a login.
+    // Wrong passwords are slowed down like those of a login, because an open session can be used for guessing.
     let right = prove(service, inspector, old, Invalid::WrongPassword).await?;
     let wrapped = passwords::wrap(right, new)
         .await
@@ -388,7 +392,7 @@ pub async fn change_password(
     let (console, wrapped) = (&service.db.console, &wrapped);
     let change = console.write(|tx| {
         async move {
-            // Of two changes at once the second one knows a password that is not the member's any more.
+            // Of two changes at the same time, the second one has proved a password that is not the member's any more.
             let now = rights::unchanged(tx, inspector.member()).await?;
             if now.is_none() {
                 return Err(DeskError::Invalid(Invalid::WrongPassword));
@@ -411,7 +415,7 @@ pub async fn change_password(
     Ok(())
 }
 
-/// A new password for the member with this name.
+/// Checks a new password for the member with this name.
 fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
     let known = service.config.known_words(name);
     Ok(NewPassword::choose_for(password.expose(), &known)?)
@@ -425,7 +429,7 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
     }
 }
 
-/// A foreign member is missing before any password is asked for.
+/// Checks that the inspector sees the member, before any password is checked: otherwise the member is missing.
 async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
     let console = &service.db.console;
     let read =
@@ -439,7 +443,8 @@ async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member
     seen.map(|_| member).ok_or(DeskError::Missing)
 }
 
-/// A member as this inspector sees them; none when all their lines are others'. `all` are the members there are.
+/// Returns a member as this inspector sees them. `None` if they share no line, unless the inspector is a lead and the
+/// member has no line. `all` is the list of all members.
 async fn colleague(
     tx: &mut ReadTx,
     inspector: &Inspector,

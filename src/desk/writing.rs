@@ -1,4 +1,4 @@
-//! What inspectors write: notes and classifications.
+//! Notes and classifications of inspectors.
 
 use super::opened::{find, find_locked, has_same_key, proven};
 use super::{DeskError, Inspector, Invalid, Result, off_thread};
@@ -13,10 +13,10 @@ use chrono::{DateTime, Utc};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// The longest note, in characters.
+/// Maximum number of characters of a note.
 const MAX_NOTE: usize = 10_000;
 
-/// Adds a note. Gives the entry's id.
+/// Adds a note. Returns the entry's id.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str
     add(service, inspector, id, Body::Note(text.into())).await
 }
 
-/// Adds a classification; the last one counts. Gives the entry's id.
+/// Adds a classification; the last one is valid. Returns the entry's id.
 ///
 /// # Errors
 ///
@@ -79,7 +79,7 @@ async fn add(service: &Service, inspector: &Inspector, id: Uuid, body: Body) -> 
         .await
 }
 
-/// Seals an entry that an inspector writes to a report's key, and to these others.
+/// Seals an entry that an inspector writes to the report's key and to the recipients in `also`.
 pub(super) async fn sealed(
     inspector: &Inspector,
     report: &Report,

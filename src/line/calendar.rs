@@ -1,7 +1,7 @@
-//! Which days are worked: what governments announce, on top of Monday to Friday.
+//! Working days: Monday to Friday, changed by what governments announce.
 //!
-//! A calendar is a TOML file (`config/calendar`). A line names several, the widest first; see [`Calendars`] for who
-//! has the last word.
+//! A calendar is a TOML file (`config/calendar`). A line names several, the widest first; see [`Calendars`] for their
+//! precedence.
 
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Deserializer, de};
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use toml::Spanned;
 
-/// The names of the calendars inside the binary.
+/// Names of the calendars embedded in the binary.
 pub const EMBEDDED: &[&str] = &["cn", "cn-guangxi"];
 
-/// What one authority says about the days of some years. Its clones share the tables: thousands of lines may name it.
+/// The days announced by one authority for some years. Clones share the tables, because thousands of lines may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     name: String,
@@ -20,13 +20,13 @@ pub struct Calendar {
     days: Arc<BTreeMap<NaiveDate, Announced>>,
 }
 
-/// What a calendar says about one day, with the name of the holiday it is said for.
+/// What a calendar says about one day, with the name of the holiday.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Announced {
     Off(String),
     /// A Saturday or Sunday that is worked.
     MadeUp(String),
-    /// Another day that is worked, whatever a wider calendar says of it.
+    /// Another day that is worked, even if a wider calendar has it off.
     Worked(String),
 }
 
@@ -36,7 +36,7 @@ impl Announced {
     }
 }
 
-/// Why a calendar is refused. Every text names the calendar and, where there is one, the date.
+/// Why a calendar is rejected. Every text names the calendar and, where there is one, the date.
 #[derive(Debug, thiserror::Error)]
 pub enum CalendarError {
     /// Not TOML, an unknown key, a wrong type, or a date that does not exist. The text has line and column.
@@ -44,10 +44,10 @@ pub enum CalendarError {
     Malformed {
         /// The calendar's name.
         calendar: String,
-        /// What the TOML reader says.
+        /// Error of the TOML parser.
         source: Box<toml::de::Error>,
     },
-    /// Two tables for one year.
+    /// A year has two tables.
     #[error("calendar {calendar}: the year {year} has two tables; put its holidays into one")]
     YearTwice {
         /// The calendar's name.
@@ -55,8 +55,8 @@ pub enum CalendarError {
         /// The year.
         year: i32,
     },
-    /// A date stands in the table of another year. Holidays over New Year's Eve are written in two parts, so that
-    /// "this calendar knows the year" stays true or false.
+    /// A date is in the table of another year. A holiday over New Year's Eve must be written in two parts, because
+    /// [`Calendar::knows`] answers for a whole year.
     #[error(
         "calendar {calendar}: {date} ({holiday}) stands in the table of {year}; move it to the table of its own year"
     )]
@@ -82,7 +82,7 @@ pub enum CalendarError {
         /// Its last day as written.
         to: NaiveDate,
     },
-    /// One day is listed twice: off and worked, or for two holidays.
+    /// A day is listed twice: as off and as worked, or for two holidays.
     #[error("calendar {calendar}: {date} is listed twice, as {first} and as {second}")]
     DayTwice {
         /// The calendar's name.
@@ -91,10 +91,10 @@ pub enum CalendarError {
         date: NaiveDate,
         /// What it was listed as first.
         first: String,
-        /// What it was listed as then.
+        /// What it was listed as the second time.
         second: String,
     },
-    /// A holiday with a first day and no last one, or the other way round, or with no day at all.
+    /// A holiday has a first day without a last one or the reverse, or no day at all.
     #[error(
         "calendar {calendar}: {holiday} of {year} needs both `from` and `to`, or days in `off` or `worked`"
     )]
@@ -106,17 +106,17 @@ pub enum CalendarError {
         /// The year of the table.
         year: i32,
     },
-    /// A holiday without a name: its days could not be explained.
+    /// A holiday has no name, which is needed as the reason for its days.
     #[error("calendar {calendar}: the holiday of {date} has no name")]
     Nameless {
         /// The calendar's name.
         calendar: String,
-        /// The first of its days that is listed.
+        /// The first of its days listed.
         date: NaiveDate,
     },
 }
 
-/// A calendar file as it is written; `config/calendar/cn.toml` explains it.
+/// A calendar file; `config/calendar/cn.toml` documents the format.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -144,7 +144,7 @@ struct Holiday {
     worked: Vec<TomlDate>,
 }
 
-/// A date as TOML writes it, without quotes: `2024-03-06`. Only for reading TOML.
+/// A TOML local date, without quotes: `2024-03-06`. Can only be deserialized from TOML.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TomlDate(pub(crate) NaiveDate);
 
@@ -165,11 +165,11 @@ impl<'de> Deserialize<'de> for TomlDate {
 }
 
 impl Calendar {
-    /// Reads a calendar called `name`.
+    /// Parses a calendar named `name`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, with the byte of the text at which it stands; nothing is guessed or skipped.
+    /// All errors in the text, each with its byte offset; nothing is guessed or skipped.
     pub fn parse(name: &str, toml_text: &str) -> Result<Self, Vec<(usize, CalendarError)>> {
         let file: File = toml::from_str(toml_text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -202,11 +202,11 @@ impl Calendar {
         }
     }
 
-    /// The calendar of that name inside the binary, if there is one (see [`EMBEDDED`]).
+    /// Returns the embedded calendar of that name, if there is one (see [`EMBEDDED`]).
     ///
     /// # Panics
     ///
-    /// Never: the embedded files are part of the program, and a test reads them all.
+    /// Never: a test parses all embedded files.
     pub fn embedded(name: &str) -> Option<Self> {
         static ALL: LazyLock<[Calendar; 2]> = LazyLock::new(|| {
             [
@@ -223,12 +223,12 @@ impl Calendar {
         ALL.iter().find(|calendar| calendar.name == name).cloned()
     }
 
-    /// What the calendar is called in the configuration.
+    /// Returns the name used in the configuration.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Does the calendar have a table for this year? Without one its silence means nothing.
+    /// True if the calendar has a table for this year. If not, a day missing from it is unknown rather than ordinary.
     pub fn knows(&self, year: i32) -> bool {
         self.years.contains(&year)
     }
@@ -236,7 +236,7 @@ impl Calendar {
     fn add(&mut self, year: i32, holiday: &Holiday) -> Result<(), CalendarError> {
         let range = match (holiday.from, holiday.to) {
             (Some(TomlDate(from)), Some(TomlDate(to))) => Some((from, to)),
-            // A Saturday in December worked for the New Year that follows has its holiday in the next table.
+            // A Saturday in December worked for the following New Year belongs to a holiday in the next table.
             (None, None) if !(holiday.worked.is_empty() && holiday.off.is_empty()) => None,
             _ => {
                 return Err(CalendarError::Incomplete {
@@ -248,7 +248,7 @@ impl Calendar {
         };
         let ends = range.into_iter().flat_map(|(from, to)| [from, to]);
         let single = holiday.off.iter().chain(&holiday.worked).map(|day| day.0);
-        // Before the range is walked: a slip in the year must not become centuries of holidays.
+        // Checked before iterating over the range: a mistyped year must not produce centuries of holidays.
         for date in ends.chain(single) {
             if date.year() != year {
                 return Err(CalendarError::OtherYear {
@@ -318,25 +318,25 @@ impl Announced {
     }
 }
 
-/// Whether a day is worked, and the word an office has for why.
+/// Whether a day is worked, and the reason in Chinese office language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
-    /// It is a working day.
+    /// True if it is a working day.
     pub working: bool,
-    /// Why: `工作日`, `周末`, a holiday's name such as `清明节`, `清明节调休上班` for a make-up day at a weekend, or
-    /// `清明节照常上班` for another day that is named as worked.
+    /// The reason: `工作日`, `周末`, a holiday's name such as `清明节`, `清明节调休上班` for a make-up day at a weekend, or `清明节照常上班`
+    /// for another day that is listed as worked.
     pub reason: String,
 }
 
 /// The calendars of a line, the widest first: the nation's, then the region's.
 ///
-/// The last one that says anything about a date decides; where none does, Monday to Friday are worked. So a region can
-/// add a festival, and can also work on a day the nation has off.
+/// The last one that lists a date decides; if none does, Monday to Friday are worked. So a region can add a festival,
+/// and can also work on a day the nation has off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendars(pub Vec<Calendar>);
 
 impl Calendars {
-    /// Is this day worked, and why?
+    /// Returns whether this day is worked, and why.
     pub fn day(&self, date: NaiveDate) -> Day {
         match self.announced(date) {
             Some(announced) => Day {
@@ -354,7 +354,7 @@ impl Calendars {
         }
     }
 
-    /// Is this day worked? The same as [`Self::day`] without the words.
+    /// True if this day is worked. The same as [`Self::day`] without the reason.
     pub fn working(&self, date: NaiveDate) -> bool {
         match self.announced(date) {
             Some(announced) => announced.is_worked(),
@@ -362,8 +362,9 @@ impl Calendars {
         }
     }
 
-    /// Which calendars lack which years between two days, both included: calendar name and year, in the order of the
-    /// calendars, then of the years. There the plain rule stands in, and somebody should be told.
+    /// Returns the years from `from` to `to`, both included, that a calendar has no table for: calendar name and year,
+    /// in the order of the calendars, then of the years. In those years Monday to Friday are worked, which the operator
+    /// should know.
     pub fn missing_years(&self, from: NaiveDate, to: NaiveDate) -> Vec<(String, i32)> {
         let missing = |calendar: &Calendar| {
             (from.year()..=to.year())

@@ -1,11 +1,11 @@
-//! Days, times and digits as people say them, from sounds of which there are few enough to be recorded.
+//! Dates, times and digits in words, composed of few enough sounds that all can be recorded.
 //!
-//! A prompt is data, a date in words is code: languages differ in how they put a date together.
+//! Prompts are data, but dates are code: languages differ in how they compose a date.
 
 use super::spoken::Spoken;
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
 
-/// A day in words people use: `4月7日星期日`, `Sunday, 7 April`.
+/// Returns a day in words: `4月7日星期日`, `Sunday, 7 April`.
 pub fn date_in_words(language: &str, date: NaiveDate) -> Spoken {
     let (month, day) = (date.month(), date.day());
     let weekday = date.weekday().number_from_monday();
@@ -59,7 +59,7 @@ pub fn date_in_words(language: &str, date: NaiveDate) -> Spoken {
     }
 }
 
-/// A time of day on its day, in words people use: `4月7日星期日上午8点30分`, `Sunday, 7 April, at 8:30 in the morning`.
+/// Returns a day and time in words: `4月7日星期日上午8点30分`, `Sunday, 7 April, at 8:30 in the morning`.
 pub fn time_in_words<Tz: TimeZone>(language: &str, at: &DateTime<Tz>) -> Spoken {
     let (hour, minute) = (at.hour(), at.minute());
     let mut spoken = date_in_words(language, at.date_naive());
@@ -110,12 +110,12 @@ pub fn time_in_words<Tz: TimeZone>(language: &str, at: &DateTime<Tz>) -> Spoken 
     spoken
 }
 
-/// Digits one by one, with spaces between them.
+/// Returns the digits one by one, with spaces between them.
 pub fn digits_in_words(language: &str, digits: &str) -> Spoken {
     let digit = |digit: char| {
         let id = format!("digit-{digit}");
         match digit {
-            // As on every Chinese telephone: 一 is too easily taken for 七.
+            // The usual form in Chinese telephony: 一 is easily misheard as 七.
             '1' if chinese(language) => Spoken::aloud(id, "1", "幺"),
             _ => Spoken::words(id, &digit.to_string()),
         }
@@ -123,7 +123,7 @@ pub fn digits_in_words(language: &str, digits: &str) -> Spoken {
     Spoken::join(digits.chars().map(digit), &Spoken::mark(" "))
 }
 
-/// Is it a kind of Chinese?
+/// True if `language` is a variety of Chinese.
 pub(super) fn chinese(language: &str) -> bool {
     language.starts_with("zh")
 }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(digits_in_words("zh-CN", "0171").to_string(), "0 1 7 1");
     }
 
-    /// The same name for the same words, and another one for others: otherwise one recording stood for two.
+    /// A sound id stands for one text only; otherwise one recording would be played for two.
     #[test]
     fn a_sound_has_one_name() {
         let mut names = std::collections::BTreeMap::new();

@@ -1,7 +1,7 @@
-//! When a line is staffed: its periods, its windows, and what it is at an instant.
+//! When a line is staffed: its periods, its windows, and its phase at an instant.
 //!
-//! People write wall-clock times; a call comes in at an instant. Everything here decides in instants, so that the two
-//! nights a year when clocks jump need no thought anywhere else.
+//! The configuration holds wall-clock times, and a call arrives at an instant. Everything is decided in instants here,
+//! so that no other module has to handle changes of daylight saving time.
 
 pub use super::window::{HoursError, WallTime, Window, Windows};
 
@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Days from one to another, both included. Read from TOML as `{ from = 2024-03-06, to = 2024-06-21 }`.
+/// A range of days, both ends included. Read from TOML as `{ from = 2024-03-06, to = 2024-06-21 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenPeriod")]
 pub struct Period {
@@ -29,7 +29,7 @@ struct WrittenPeriod {
 }
 
 impl Period {
-    /// The days `from` to `to`.
+    /// Returns the period from `from` to `to`.
     ///
     /// # Errors
     ///
@@ -41,12 +41,12 @@ impl Period {
         Ok(Self { from, to })
     }
 
-    /// Is this day one of them?
+    /// True if this day is in the period.
     pub fn contains(&self, date: NaiveDate) -> bool {
         self.standing(date) == Standing::During
     }
 
-    /// How the period stands on this day.
+    /// Returns the position of this day relative to the period.
     pub fn standing(&self, date: NaiveDate) -> Standing {
         if date < self.from {
             Standing::Before
@@ -66,15 +66,15 @@ impl TryFrom<WrittenPeriod> for Period {
     }
 }
 
-/// How a period stands at an instant.
+/// Position of a day relative to a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// It has not begun.
+    /// Before its first day.
     Before,
-    /// It is running.
+    /// From its first day to its last, both included.
     During,
-    /// It is over.
+    /// After its last day.
     After,
 }
 
@@ -84,7 +84,7 @@ pub enum Standing {
 pub enum Phase {
     /// Before the inspection.
     NotStarted,
-    /// Staffed, and new reports are taken.
+    /// Staffed, and new reports are accepted.
     Open,
     /// Between two windows of a working day.
     Break,
@@ -99,7 +99,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The word for it: `not_started`, `open`, `break`, `after_hours`, `holiday`, `intake_closed` or `ended`.
+    /// Returns its name: `not_started`, `open`, `break`, `after_hours`, `holiday`, `intake_closed` or `ended`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
@@ -112,7 +112,7 @@ impl Phase {
         }
     }
 
-    /// Somebody is there: `open` or `intake_closed`.
+    /// True if inspectors are on duty: `open` or `intake_closed`.
     pub fn is_staffed(self) -> bool {
         matches!(self, Self::Open | Self::IntakeClosed)
     }
@@ -124,39 +124,39 @@ impl fmt::Display for Phase {
     }
 }
 
-/// When a line is staffed and when it takes reports.
+/// When a line is staffed and when it accepts reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Where the line's clock hangs. Days and windows are those of this place.
+    /// Time zone of the line. Days and windows are local to it.
     pub timezone: Tz,
     /// Which days are worked.
     pub calendars: Calendars,
-    /// When the line is staffed at all.
+    /// The period of the inspection. Outside it the line is never staffed.
     pub inspection: Period,
-    /// When new reports are accepted. Outside the inspection it means nothing.
+    /// The period in which new reports are accepted. Only effective within the inspection.
     pub intake: Period,
     /// The hours of a working day.
     pub windows: Windows,
 }
 
-/// One day of a line, as `hours --json` prints it.
+/// One day of a line, as printed by `hours --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DayRow {
     /// The day.
     pub date: NaiveDate,
-    /// It is a working day by the calendar, within the inspection or not.
+    /// True if it is a working day by the calendars, within the inspection or not.
     pub working: bool,
-    /// Why, in the calendar's words.
+    /// The reason, in the words of the calendar.
     pub reason: String,
-    /// When the line is staffed, by the day on which a window begins; nothing on days off and outside the inspection.
+    /// Windows that begin on this day; empty on days off and outside the inspection.
     pub windows: Vec<Window>,
 }
 
 impl Schedule {
-    /// What the line is at `now`.
+    /// Returns the phase at `now`.
     ///
-    /// Asked in this order: is it before or after the inspection, a day off, inside a window, between two. In the part
-    /// of a window after midnight, all of it is asked of the day on which the window began.
+    /// The checks are, in this order: before or after the inspection, day off, inside a window, between two windows. In
+    /// the part of a window after midnight, all are made for the day on which the window began.
     pub fn phase(&self, now: DateTime<Utc>) -> Phase {
         let today = self.service_day(now);
         match self.inspection.standing(today) {
@@ -185,35 +185,35 @@ impl Schedule {
         }
     }
 
-    /// Does the staffed line take a new report at `now`: is it `open`, within the intake period?
+    /// True if a new report is accepted at `now`: the phase is `open`, and the day is in the intake period.
     pub fn takes_reports(&self, now: DateTime<Utc>) -> bool {
         self.phase(now) == Phase::Open && self.intake_open(now)
     }
 
-    /// May a new report be taken at all on the [service day](Self::service_day) of `now`, whatever the hour? True on the days of the intake period
-    /// that are within the inspection. A line that takes reports outside its hours asks this.
+    /// True if the [service day](Self::service_day) of `now` is in the intake period and in the inspection, at any
+    /// hour. A line that accepts reports outside its hours uses this.
     pub fn intake_open(&self, now: DateTime<Utc>) -> bool {
         let today = self.service_day(now);
         self.intake.contains(today) && self.inspection.contains(today)
     }
 
-    /// How the intake period stands at `now`, by its [service day](Self::service_day).
+    /// Returns the position of the [service day](Self::service_day) of `now` relative to the intake period.
     pub fn intake_standing(&self, now: DateTime<Utc>) -> Standing {
         self.intake.standing(self.service_day(now))
     }
 
-    /// The next instant the line is staffed, in the line's time zone; `None` while it is staffed and when it never is
-    /// again. Intake over or not makes no difference.
+    /// Returns the start of the next window, in the line's time zone; `None` while the line is staffed, and after its
+    /// last window. The intake period has no influence.
     pub fn reopens_at(&self, now: DateTime<Utc>) -> Option<DateTime<Tz>> {
         if self.phase(now).is_staffed() {
             return None;
         }
-        // Days before the inspection are skipped, not walked: the line may be configured years ahead.
+        // Days before the inspection are skipped at once: the line may be configured years ahead.
         let first = self.date(now).max(self.inspection.from);
         self.openings(first).find(|start| now < *start)
     }
 
-    /// Every instant from the day `first` on at which a window of the inspection begins, in the line's time zone.
+    /// Returns the start of every window of the inspection from the day `first` on, in the line's time zone.
     pub fn openings(&self, first: NaiveDate) -> impl Iterator<Item = DateTime<Tz>> {
         first
             .iter_days()
@@ -223,7 +223,7 @@ impl Schedule {
             .map(|(start, _)| start.with_timezone(&self.timezone))
     }
 
-    /// A row for every day from `from` to `to`, both included; none when `to` is before `from`.
+    /// Returns a row for every day from `from` to `to`, both included; none if `to` is before `from`.
     pub fn days(&self, from: NaiveDate, to: NaiveDate) -> Vec<DayRow> {
         from.iter_days()
             .take_while(|date| *date <= to)
@@ -244,8 +244,8 @@ impl Schedule {
             .collect()
     }
 
-    /// The day `now` belongs to: the date in the line's time zone, or the day before it when a window that began on that
-    /// day is still running.
+    /// Returns the day `now` belongs to: the date in the line's time zone, or the day before if a window that began on
+    /// that day has not ended.
     pub fn service_day(&self, now: DateTime<Utc>) -> NaiveDate {
         let today = self.date(now);
         if !self.windows.end_next_day() {
@@ -265,7 +265,7 @@ impl Schedule {
         now.with_timezone(&self.timezone).date_naive()
     }
 
-    /// The instants of the windows that would begin on `date`, were it worked; earliest start first.
+    /// Returns the windows that begin on `date`, if it is worked, as instants; earliest first.
     fn staffed(&self, date: NaiveDate) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> {
         let windows = self.windows.as_slice().iter();
         windows.filter_map(move |window| window.instants(date, self.timezone))

@@ -1,4 +1,4 @@
-//! Pure: a duty line, its calendar and its hours.
+//! A duty line: its configuration, calendar, hours and words. Pure.
 
 pub mod calendar;
 pub mod dates;
@@ -18,80 +18,81 @@ use roster::Roster;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A duty line: what it is called, when it is staffed, and what it tells callers.
+/// A duty line: its numbers, when it is staffed, and what it tells callers.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its id in the configuration, in addresses and in the database, e.g. `fcg-5`.
+    /// Id in the configuration, in URLs and in the database, e.g. `fcg-5`.
     pub id: String,
-    /// The number people dial, as they write it.
+    /// The number callers dial, as written in the configuration.
     pub dial: String,
-    /// The same, whatever a provider makes of it.
+    /// The same number, in every spelling a provider may send.
     pub number: LineNumber,
-    /// Provider numbers this line is forwarded to.
+    /// Numbers at a provider to which this line is forwarded.
     pub answers: Vec<LineNumber>,
-    /// Hours, periods, calendar, time zone.
+    /// Hours, periods, calendars, time zone.
     pub schedule: Schedule,
-    /// What the closed phases do for a caller while reports are taken at all.
+    /// What closed phases offer a caller during the intake period.
     pub after_hours: AfterHours,
-    /// The languages spoken, the first one first. Never empty.
+    /// Languages spoken, the default one first. Never empty.
     pub languages: Vec<String>,
-    /// Who answers the telephone.
+    /// The people who can be rung.
     pub roster: Roster,
-    /// The longest take, in seconds.
+    /// Maximum length of a take, in seconds.
     pub recording_seconds: u32,
-    /// What differs from language to language. One for each of `languages`.
+    /// Words by language, one entry for each of `languages`.
     pub words: BTreeMap<String, LineWords>,
-    /// The disciplines a report can be classified by.
+    /// Disciplines that a report can be classified under.
     pub disciplines: Vec<String>,
-    /// The focuses a report can be classified by.
+    /// Focuses that a report can be classified under.
     pub focuses: Vec<String>,
 }
 
 impl Line {
-    /// Every number that leads to this line.
+    /// Returns every number that leads to this line.
     pub fn numbers(&self) -> impl Iterator<Item = &LineNumber> {
         std::iter::once(&self.number).chain(&self.answers)
     }
 
-    /// The number that was dialled to reach this line, in E.164: the provider's own where calls are forwarded to it.
+    /// Returns the number that was dialled to reach this line, in E.164: the provider's number if the call was
+    /// forwarded.
     pub fn number_called(&self, dialled: &str) -> String {
         let number = self.numbers().find(|number| number.matches(dialled));
         number.unwrap_or(&self.number).to_string()
     }
 }
 
-/// What a closed phase does for a caller.
+/// What a closed phase offers a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterHours {
-    /// Says when the line opens and where else to turn, then ends.
+    /// Says when the line opens and where else to report, then ends.
     Message,
-    /// Says so too, and takes a report.
+    /// Says the same, and accepts a report.
     Report,
 }
 
-/// A line in the words of one language.
+/// The words of a line in one language.
 #[derive(Clone, Debug)]
 pub struct LineWords {
-    /// What every line says: the embedded prompts, or the operator's in their place.
+    /// Sentences common to all lines: the embedded prompts, with those replaced that the operator configured.
     pub prompts: Arc<Prompts>,
-    /// The team, as spoken.
+    /// Name of the team, as spoken.
     pub name: String,
-    /// The institution inspected, as spoken and as written in the console.
+    /// The institution inspected, as spoken and as shown in the console.
     pub inspected: Option<String>,
     /// What can be reported here.
     pub scope: Option<String>,
     /// The disciplines, as spoken.
     pub disciplines: Vec<String>,
-    /// The post address.
+    /// Postal address.
     pub post: Option<String>,
-    /// Where the letter boxes hang.
+    /// Locations of the letter boxes.
     pub letter_boxes: Vec<String>,
-    /// Where else to turn, also when the inspection is over.
+    /// Other places to report to, also after the inspection.
     pub elsewhere: Vec<String>,
 }
 
-/// No words of its own, and the prompts of the first language.
+/// No words of the line's own, and the prompts of the first embedded language.
 impl Default for LineWords {
     fn default() -> Self {
         Self {

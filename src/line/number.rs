@@ -1,21 +1,22 @@
-//! How numbers look: who calls, and which line was dialled.
+//! Telephone numbers: the caller's, and the number dialled.
 //!
-//! Providers write one number in many ways. Nothing is guessed here about numbers in general: a line's own number has
-//! a handful of spellings, and what was dialled is one of them or it isn't. So a table of calling codes is enough, and no
-//! library of the world's numbering plans is needed: the `phonenumber` crate brings about 1 MB of metadata that changes
-//! every month. A caller's number is kept as it came.
+//! Providers write one number in many ways. Numbers in general are not parsed here: a line's own number has a few
+//! spellings, and a dialled number is compared with those. So a table of calling codes suffices, and no library of the
+//! world's numbering plans is needed: the `phonenumber` crate brings about 1 MB of metadata that changes every month. A
+//! caller's number is kept as received.
 
 use crate::base::hidden::Hidden;
 use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
 use std::fmt;
 
-/// How much of a caller's number is kept, in characters. The longest E.164 number has 16, a SIP address may be longer.
+/// Maximum length of a caller's number kept, in characters. The longest E.164 number has 16; a SIP address may be
+/// longer.
 const CALLER_CHARS: usize = 64;
 
-/// Words that stand where a number should, when it is withheld or the network has none. `anonymous` is RFC 3323
-/// (4.1.1.3), `Restricted`, `Anonymous`, `Blocked`, `Unavailable` and `Unknown` are what Twilio documents under "Why am I
-/// getting calls from these strange numbers?"; `private` and `withheld` are what telephone switches send in their stead.
+/// Words sent instead of a number that is withheld or not available. `anonymous` is from RFC 3323 (4.1.1.3);
+/// `Restricted`, `Anonymous`, `Blocked`, `Unavailable` and `Unknown` are documented by Twilio under "Why am I getting
+/// calls from these strange numbers?"; `private` and `withheld` are sent by telephone switches.
 const WITHHELD_WORDS: [&str; 8] = [
     "anonymous",
     "restricted",
@@ -27,12 +28,12 @@ const WITHHELD_WORDS: [&str; 8] = [
     "anonymous.invalid",
 ];
 
-/// The host of a caller without a name, RFC 3323 (4.1.1.3).
+/// Host of an anonymous caller's address, RFC 3323 (4.1.1.3).
 const WITHHELD_HOST: &str = "anonymous.invalid";
 
-/// The same words typed on a telephone's keys, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN,
-/// UNAVAILABLE. Only with the plus, where no real number is like them: without it, 8656696 is somebody's landline in any
-/// town with numbers of seven digits, and losing a number that was given is worse than showing one of these.
+/// The same words as typed on a telephone keypad, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN,
+/// UNAVAILABLE. Only with the plus, where no real number has this form: without it, 8656696 is a valid local number in
+/// any town with numbers of seven digits, and losing a real number is worse than showing one of these.
 const WITHHELD_KEYS: [&str; 5] = [
     "+266696687",
     "+7378742833",
@@ -41,19 +42,19 @@ const WITHHELD_KEYS: [&str; 5] = [
     "+86282452253",
 ];
 
-/// Who calls, as far as the provider says.
+/// The caller, as reported by the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// The number is withheld.
     Withheld,
-    /// The number as the provider wrote it, bounded in length and without control characters.
+    /// The number as the provider wrote it, limited in length and without control characters.
     Number(Hidden<String>),
 }
 
 impl Caller {
-    /// Reads what a provider says of the caller. Anything is accepted: what does not say "withheld" is kept as it was
-    /// written, without characters that can't be seen or that turn the text around (a caller can put them there),
-    /// trimmed, and at most 64 characters of it.
+    /// Parses what a provider says of the caller. Any text is accepted: unless it says "withheld", it is kept as
+    /// written, but trimmed, without invisible characters and those that change the text direction (a caller can insert
+    /// them), and cut to 64 characters.
     pub fn parse(written: &str) -> Self {
         let address = Address::parse(written);
         let user = address.user.trim().trim_matches('"').to_lowercase();
@@ -69,12 +70,12 @@ impl Caller {
     }
 }
 
-/// The parts of an address that matter: `"Name" <sip:user;phone-context=…:password@host:port;parameters>`, each of it
-/// optional, `tel:` and bare numbers alike.
+/// The parts of an address that are used: `"Name" <sip:user;phone-context=…:password@host:port;parameters>`, each of
+/// them optional; also a `tel:` address or a bare number.
 struct Address {
     user: String,
     host: String,
-    /// What a local number is local to: RFC 3966 (5.1.5), a prefix like `+86` or a domain.
+    /// Context of a local number: RFC 3966 (5.1.5), a prefix like `+86` or a domain.
     context: Option<String>,
 }
 
@@ -112,12 +113,12 @@ fn without_scheme(text: &str) -> &str {
     text
 }
 
-/// Percent-encoding undone; what it hid is made visible or removed like the rest.
+/// Decodes percent-encoding, and removes invisible characters that were encoded.
 fn decoded(text: &str) -> String {
     visible(&percent_decode_str(text).decode_utf8_lossy())
 }
 
-/// Without control characters and those of Unicode that have no width or turn the direction of what follows.
+/// Removes control characters, and Unicode characters that have no width or change the text direction.
 fn visible(text: &str) -> String {
     text.chars()
         .filter(|c| {
@@ -129,7 +130,7 @@ fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Without what people put between digits.
+/// Removes the separators written between digits.
 fn compact(text: &str) -> String {
     text.chars()
         .filter(|c| {
@@ -142,21 +143,21 @@ fn compact(text: &str) -> String {
         .collect()
 }
 
-/// Countries and their calling codes, a row each; the file names its source.
+/// Countries and their calling codes, one a row; the file names its source.
 const CALLING_CODES: &str = include_str!("number/calling_codes.txt");
 
 /// How numbers are dialled inside the countries of one calling code.
 struct Plan {
     /// The calling code, without a plus.
     code: &'static str,
-    /// The trunk prefix: digits put before a national number when it is dialled inside the country (ITU-T E.123).
+    /// The trunk prefix: digits dialled before a national number inside the country (ITU-T E.123).
     trunk: &'static str,
-    /// The most digits a national number has, without the trunk prefix.
+    /// Maximum number of digits in a national number, without the trunk prefix.
     longest: usize,
 }
 
-/// The numbering plans whose national spellings are known. Numbers of other countries are matched by their
-/// international spellings only.
+/// The numbering plans whose national spellings are known. Numbers of other countries are only matched by their
+/// international spellings.
 const PLANS: [Plan; 13] = [
     plan("86", "0", 12),
     plan("852", "", 11),
@@ -181,11 +182,11 @@ const fn plan(code: &'static str, trunk: &'static str, longest: usize) -> Plan {
     }
 }
 
-/// A number without a plus that begins with the calling code can be a national number only when fewer digits than this
-/// follow the code: a subscriber's number has at least so many.
+/// Minimum number of digits in a subscriber's number. A number without a plus that begins with the calling code is only
+/// read as a national number if fewer digits than this follow the code.
 const SUBSCRIBER_DIGITS: usize = 7;
 
-/// Why a number in the configuration is refused.
+/// Why a number in the configuration is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NumberError {
     /// Not a country with a calling code.
@@ -193,12 +194,12 @@ pub enum NumberError {
         "{0:?} is not a country with a calling code; write its two letters of ISO 3166, like \"CN\""
     )]
     UnknownCountry(String),
-    /// Something else than digits, a plus in front, spaces and dashes; or too few or too many digits.
+    /// Contains other characters than digits, a leading plus, spaces and dashes; or has too few or too many digits.
     #[error(
         "{0:?} is not a telephone number; write its digits, like \"18877009155\" or \"+8618877009155\""
     )]
     Malformed(String),
-    /// A plus, and another country's code behind it.
+    /// A plus, followed by the code of another country.
     #[error("the number {number} does not begin with +{code}, the code of {country}")]
     OtherCountry {
         /// The number as written.
@@ -208,7 +209,7 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// No plus, but the country's calling code: it may be an international number, or a national one.
+    /// No plus, but begins with the country's calling code: ambiguous between an international and a national number.
     #[error(
         "the number {number} begins with {code}, the code of {country}; write it with a plus, \"+{digits}\", or as it is dialled inside the country, \"{national}\""
     )]
@@ -236,18 +237,18 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// A provider's number without a plus: which country's would it be?
+    /// A provider's number without a plus: its country is unknown.
     #[error("{0:?} should be an international number, like \"+8677012345678\"")]
     NotInternational(String),
 }
 
-/// What international numbers of a country begin with: `+86` for `CN`. `None` for what is not the ISO 3166 code of a
-/// country with a calling code.
+/// Returns the prefix of a country's international numbers: `+86` for `CN`. `None` if `country` is not the ISO 3166
+/// code of a country with a calling code.
 pub fn calling_code(country: &str) -> Option<String> {
     code_of(country).map(|code| format!("+{code}"))
 }
 
-/// Every country with its calling code, in the order of the file.
+/// Returns every country with its calling code, in the order of the file.
 fn countries() -> impl Iterator<Item = (&'static str, &'static str)> {
     let rows = CALLING_CODES.lines().filter(|row| !row.starts_with('#'));
     rows.filter_map(|row| row.split_once(' '))
@@ -265,28 +266,28 @@ fn plan_of(code: &str) -> Option<&'static Plan> {
 /// A number that reaches a line, in every spelling a provider may send for it.
 ///
 /// With a plus there is one: `+18877009155` is a number of North America and never China's 18877009155. Without a plus
-/// there are five at most; see [`Self::clashes_with`]. `Display` prints the one with the plus.
+/// there are at most five; see [`Self::clashes_with`]. `Display` prints the one with the plus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineNumber {
     /// All digits, the calling code first.
     international: String,
-    /// What may be sent without a plus: digits alone.
+    /// The spellings without a plus: digits only.
     bare: Vec<String>,
 }
 
 impl LineNumber {
-    /// The number of a line as the configuration has it: as dialled in `country` (two capital letters), or with a plus
-    /// and the country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers from 3
-    /// digits on are numbers too.
+    /// Parses the number of a line as configured: as dialled in `country` (two capital letters), or with a plus and the
+    /// country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers of at least 3
+    /// digits are accepted.
     ///
     /// The trunk prefix is known for the calling codes 86, 852, 853, 886, 65, 1, 44, 49, 33, 43, 41, 81 and 82. A
-    /// number of another country is written with a plus, and matched by its international spellings: with a plus, with
-    /// `00`, and with neither.
+    /// number of another country must be written with a plus, and is matched by its international spellings: with a
+    /// plus, with `00`, and with neither.
     ///
     /// # Errors
     ///
-    /// [`NumberError`]. Digits that may be read both as an international number without its plus and as a national
-    /// number are refused.
+    /// [`NumberError`]. Digits that could be both an international number without its plus and a national number are
+    /// rejected.
     pub fn parse(number: &str, country: &str) -> Result<Self, NumberError> {
         let Some(code) = code_of(country) else {
             return Err(NumberError::UnknownCountry(country.to_owned()));
@@ -328,12 +329,13 @@ impl LineNumber {
         Self::national(code, with_trunk.unwrap_or(&digits)).ok_or_else(malformed)
     }
 
-    /// A provider's number that a line is forwarded to, which then stands where the dialled number should: a plus and
-    /// 7 to 15 digits (ITU-T E.164). National spellings are known for the calling codes named at [`Self::parse`].
+    /// Parses a provider's number to which a line is forwarded, and which is then reported as the number dialled: a
+    /// plus and 7 to 15 digits (ITU-T E.164). National spellings are known for the calling codes listed at
+    /// [`Self::parse`].
     ///
     /// # Errors
     ///
-    /// [`NumberError::NotInternational`] without a plus, [`NumberError::Malformed`] else.
+    /// [`NumberError::NotInternational`] without a plus, otherwise [`NumberError::Malformed`].
     pub fn e164(number: &str) -> Result<Self, NumberError> {
         let compact = compact(number);
         let Some(digits) = compact.strip_prefix('+') else {
@@ -343,7 +345,7 @@ impl LineNumber {
         if !is_number(digits, 7, 15) || digits.starts_with('0') {
             return Err(malformed());
         }
-        // No calling code begins with another, so the first that fits is the one.
+        // No calling code is a prefix of another, so the first match is the only one.
         for Plan { code, .. } in &PLANS {
             if let Some(national) = digits.strip_prefix(code) {
                 return Self::national(code, national).ok_or_else(malformed);
@@ -352,22 +354,22 @@ impl LineNumber {
         Ok(Self::spelt("", None, digits))
     }
 
-    /// The number with these digits after the calling code. `None` when it has too few or too many.
+    /// Returns the number with these digits after the calling code. `None` if there are too few or too many.
     fn national(code: &str, national: &str) -> Option<Self> {
         let Some(plan) = plan_of(code) else {
             let right = is_number(national, 3, 15 - code.len());
             return right.then(|| Self::spelt(code, None, national));
         };
-        // In none of the known plans does a number begin with 0 once the trunk prefix is off.
+        // In none of the known plans does a number begin with 0 after the trunk prefix is removed.
         let right = is_number(national, 3, plan.longest) && !national.starts_with('0');
         right.then(|| Self::spelt(code, Some(plan.trunk), national))
     }
 
-    /// The spellings of a number; those of its country only where the trunk prefix is known.
+    /// Builds the spellings of a number; the national ones only if the trunk prefix is known.
     fn spelt(code: &str, trunk: Option<&str>, national: &str) -> Self {
         let international = format!("{code}{national}");
         let mut bare = vec![
-            // What is dialled for a plus in most of the world. No calling code begins with 0, so it means nothing else.
+            // Dialled for a plus in most of the world. No calling code begins with 0, so it is unambiguous.
             format!("00{international}"),
             international.clone(),
         ];
@@ -383,20 +385,21 @@ impl LineNumber {
         }
     }
 
-    /// Is this what was dialled? `dialled` is what the provider says: digits, with or without a plus, spaces and dashes,
-    /// or a `tel:`, `sip:` or `sips:` address with whatever belongs to those.
+    /// True if this number was dialled. `dialled` is as the provider sends it: digits, with or without a plus, spaces
+    /// and dashes, or a `tel:`, `sip:` or `sips:` address with its parameters.
     pub fn matches(&self, dialled: &str) -> bool {
         let dialled = Dialled::parse(dialled);
         self.spellings().any(|own| own == dialled.spelling) && dialled.may_be(&self.international)
     }
 
-    /// Every spelling of the number: with a plus, and those that may be sent without.
+    /// Returns every spelling of the number: with a plus, and those that may be sent without.
     pub fn spellings(&self) -> impl Iterator<Item = String> {
         std::iter::once(self.to_string()).chain(self.bare.iter().cloned())
     }
 
-    /// Is there a spelling that matches both? Two lines with such numbers can't be told apart, and callers of one would be
-    /// heard by the other. It happens to the same number written twice, and to 18877009155 in China beside +18877009155.
+    /// True if some spelling matches both numbers. Two lines with such numbers cannot be distinguished, and calls to
+    /// one would be answered as the other. This is so for one number written twice, and for 18877009155 in China and
+    /// +18877009155.
     pub fn clashes_with(&self, other: &Self) -> bool {
         self.bare
             .iter()
@@ -404,11 +407,11 @@ impl LineNumber {
     }
 }
 
-/// What was dialled, as a provider says it.
+/// A dialled number, as sent by a provider.
 struct Dialled {
-    /// Digits, and a plus where the provider sends one.
+    /// Digits, with a plus if the provider sends one.
     spelling: String,
-    /// Without a plus: the prefix of international numbers that a local number is local to, digits alone.
+    /// For a number without a plus: the international prefix of its context, digits only.
     local_to: Option<String>,
 }
 
@@ -416,7 +419,7 @@ impl Dialled {
     fn parse(dialled: &str) -> Self {
         let Address { user, context, .. } = Address::parse(dialled);
         let spelling = compact(&user);
-        // A domain says nothing about where a number is local, and a number with a plus is not local.
+        // A domain as context does not locate a number, and a number with a plus is not local.
         let prefix = context.as_deref().and_then(|c| c.strip_prefix('+'));
         let prefix = prefix.filter(|_| !spelling.starts_with('+'));
         Self {
@@ -425,17 +428,17 @@ impl Dialled {
         }
     }
 
-    /// False for a local number of elsewhere.
+    /// False for a local number of another area.
     fn may_be(&self, international: &str) -> bool {
         let mut prefix = self.local_to.iter();
         prefix.all(|prefix| international.starts_with(prefix))
     }
 }
 
-/// Numbers by every spelling that [`LineNumber::matches`] accepts, each with a value.
+/// Values indexed by every spelling that [`LineNumber::matches`] accepts.
 #[derive(Clone, Debug)]
 pub struct NumberIndex<T> {
-    /// The international digits of the numbers with this spelling, and their values, in the order of insertion.
+    /// International digits of the numbers with this spelling, and their values, in the order of insertion.
     by_spelling: HashMap<String, Vec<(String, T)>>,
 }
 
@@ -456,7 +459,7 @@ impl<T: Clone> NumberIndex<T> {
         }
     }
 
-    /// The value of the first number added that `dialled` matches; see [`LineNumber::matches`].
+    /// Returns the value of the first number added that `dialled` matches; see [`LineNumber::matches`].
     pub fn find(&self, dialled: &str) -> Option<&T> {
         let dialled = Dialled::parse(dialled);
         let numbers = self.by_spelling.get(&dialled.spelling)?;
@@ -465,7 +468,7 @@ impl<T: Clone> NumberIndex<T> {
         found.map(|(_, value)| value)
     }
 
-    /// The values of all numbers that [clash](LineNumber::clashes_with) with this one.
+    /// Returns the values of all numbers that [clash](LineNumber::clashes_with) with this one.
     pub fn clashing(&self, number: &LineNumber) -> impl Iterator<Item = &T> {
         let numbers = number
             .bare

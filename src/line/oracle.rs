@@ -1,8 +1,7 @@
-//! The hours a second time, written to be plain instead of quick, to hold the real ones against.
+//! A second implementation of the hours, simple and slow, to test the real one against.
 //!
-//! Nothing is shared with them but the types they answer in: the days are typed off the notices once more, weekdays are
-//! counted from a known Monday, and a time zone is only ever asked what its clocks show at an instant, minute by
-//! minute, never the other way round.
+//! It shares only the result types: the days are copied from the notices again, weekdays are counted from a known
+//! Monday, and a time zone is only asked for the local time at an instant, minute by minute, never for the reverse.
 
 use super::calendar::{Calendar, Calendars, EMBEDDED};
 use super::hours::{Period, Phase, Schedule, Windows};
@@ -11,7 +10,7 @@ use chrono_tz::{Africa, America, Antarctica, Asia, Australia, Europe, Tz};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Off in the nation, month and day, by the notices of the State Council.
+/// Days off in the nation, month and day, by the notices of the State Council.
 const OFF: [(i32, &str); 3] = [
     (
         2024,
@@ -30,17 +29,17 @@ const OFF: [(i32, &str); 3] = [
     ),
 ];
 
-/// Worked instead.
+/// Weekend days worked in exchange.
 const WORKED: [(i32, &str); 3] = [
     (2024, "0204 0218 0407 0428 0511 0914 0929 1012"),
     (2025, "0126 0208 0427 0928 1011"),
     (2026, "0104 0214 0228 0509 0920 1010"),
 ];
 
-/// Off in Guangxi on top, 2024.
+/// Additional days off in Guangxi, 2024.
 const FESTIVAL: &str = "0411 0412";
 
-/// Zones whose clocks jump in 2024 to 2026: at night, over midnight, by half an hour, by two hours.
+/// Time zones whose clocks change in 2024 to 2026: at night, at midnight, by half an hour, by two hours.
 const JUMPING: [Tz; 8] = [
     Europe::Berlin,
     America::St_Johns,
@@ -70,38 +69,38 @@ fn worked_in_guangxi(date: NaiveDate) -> bool {
     listed(&WORKED, date) || !weekend(date)
 }
 
-/// What is written down for a line, as numbers.
+/// The configuration of a line, in plain numbers.
 #[derive(Clone, Debug)]
 struct Plain {
     timezone: Tz,
     worked: fn(NaiveDate) -> bool,
     inspection: (NaiveDate, NaiveDate),
     intake: (NaiveDate, NaiveDate),
-    /// Minutes after midnight.
+    /// Start and end, in minutes after midnight.
     windows: Vec<(u32, u32)>,
 }
 
-/// What the oracle says of the minute that starts `at` seconds after 1970.
+/// What the oracle says of the minute that starts at `at`, in seconds after 1970.
 #[derive(Debug)]
 struct Said {
     at: i64,
-    /// The day it belongs to.
+    /// The service day.
     day: NaiveDate,
     phase: Phase,
     reopens: Option<i64>,
 }
 
-/// The minutes of a day, in order: seconds after 1970, and the minute of the day that clocks show.
+/// The minutes of a day, in order: seconds after 1970, and the minute of the day in local time.
 type Minutes = Vec<(i64, u32)>;
 
 impl Plain {
-    /// The day and the minute of it that clocks show.
+    /// Returns the local date and minute of the day.
     fn shown(&self, at: i64) -> (NaiveDate, u32) {
         let shown = instant(at).with_timezone(&self.timezone).naive_local();
         (shown.date(), shown.hour() * 60 + shown.minute())
     }
 
-    /// Every minute of the days `from` to `to`. A line that opens again does so by the end of `to`.
+    /// Returns every minute of the days `from` to `to`. A reopening after `to` is not found.
     fn walk(&self, from: NaiveDate, to: NaiveDate) -> Vec<Said> {
         // Days begin up to 14 hours before or 12 after those of UTC.
         let mut at = seconds(from) - 86_400;
@@ -131,7 +130,7 @@ impl Plain {
         said
     }
 
-    /// Is there a window over midnight, and a minute of the day at which it has begun?
+    /// True if a window ends on the next day and has begun in one of these minutes.
     fn begins(&self, minutes: &Minutes) -> bool {
         let mut nights = self.windows.iter().filter(|(start, end)| start > end);
         nights.any(|(start, _)| minutes.iter().any(|(_, shown)| shown >= start))
@@ -141,7 +140,7 @@ impl Plain {
         date >= self.inspection.0 && date <= self.inspection.1
     }
 
-    /// The day before and whether a window over midnight began on it, when it was walked at all.
+    /// Appends the minutes of a day. `before` is the day before, and whether a window over midnight began on it.
     fn day(
         &self,
         date: NaiveDate,
@@ -150,7 +149,7 @@ impl Plain {
         said: &mut Vec<Said>,
     ) {
         let mut staffed = vec![false; minutes.len()];
-        // How many minutes belong to a window that began the day before.
+        // Number of minutes that belong to a window that began the day before.
         let mut night = 0;
         for (start, end) in &self.windows {
             // From the first minute that shows the start or later, to the last that shows less than the end.
@@ -206,7 +205,7 @@ impl Plain {
         }
     }
 
-    /// The real thing, configured alike.
+    /// Returns the real schedule with the same configuration.
     fn schedule(&self, calendars: Calendars) -> Schedule {
         let clock = |minute: &u32| format!("{:02}:{:02}", minute / 60, minute % 60);
         let windows = self.windows.iter();
@@ -221,7 +220,7 @@ impl Plain {
     }
 }
 
-/// Both must say the same of the first and the last second of a minute.
+/// Checks that both agree for the first and the last second of a minute.
 fn compare(line: &Schedule, said: &Said) {
     let reopens = said
         .reopens
@@ -259,7 +258,7 @@ fn guangxi() -> Calendars {
     )
 }
 
-/// A calendar that works every day, for clocks jump on Sundays.
+/// A calendar in which every day is worked, because clocks change on Sundays.
 fn every_day() -> Calendars {
     let mut text = String::new();
     for year in 2023..=2027 {
@@ -363,7 +362,7 @@ fn every_minute_of_the_days_clocks_jump() {
             .collect();
         assert_eq!(jumps.len(), 6, "{timezone}");
         for day in jumps {
-            // Clocks jump on this day or the next, by the place's own dates.
+            // By the place's own dates, clocks change on this day or the next.
             plain.inspection = (day, day + Days::new(1));
             let line = plain.schedule(calendars.clone());
             let said = plain.walk(day, day + Days::new(1));
@@ -374,7 +373,7 @@ fn every_minute_of_the_days_clocks_jump() {
 }
 
 prop_compose! {
-    /// Any line of a few days, anywhere.
+    /// Any line whose inspection lasts a few days, in any of the time zones.
     fn any_line()(
         zone in 0..=JUMPING.len(),
         first in 0_u64..1_080,
@@ -389,11 +388,11 @@ prop_compose! {
         let cuts: Vec<_> = cuts.into_iter().map(|quarter| (quarter * 15 + nudge).min(1_440)).collect();
         let mut windows: Vec<_> = cuts.windows(2).map(|w| (w[0], w[1])).collect();
         windows.retain(|(start, end)| start < end);
-        // Every other stretch, or touching ones where the nudge is even.
+        // Every other interval; or, if the nudge is even, all of them, which touch.
         if nudge % 2 == 1 {
             windows = windows.into_iter().step_by(2).collect();
         }
-        // From the last cut over midnight to the first one.
+        // A window over midnight, from the last cut to the first.
         let (first_cut, last_cut) = (cuts[0], cuts[cuts.len() - 1]);
         if night && 0 < first_cut && first_cut < last_cut && last_cut < 1_440 {
             windows.push((last_cut, first_cut));

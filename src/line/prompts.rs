@@ -1,4 +1,4 @@
-//! The words the line speaks: typed, embedded from `config/prompts/<language>.toml`, filled in here.
+//! The sentences the line speaks, embedded from `config/prompts/<language>.toml`.
 
 use super::dates::chinese;
 use super::spoken::Spoken;
@@ -6,7 +6,7 @@ use crate::base::wording::{Sentence, wording};
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-/// One thing to say, with its key and at most one blank.
+/// A sentence or part of one, with its key and at most one blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     id: &'static str,
@@ -19,7 +19,7 @@ impl Sentence for Prompt {
     }
 }
 
-/// The words as they stand in the file, with the blank.
+/// Dereferences to the text as written in the file, with the blank.
 impl Deref for Prompt {
     type Target = str;
 
@@ -29,12 +29,12 @@ impl Deref for Prompt {
 }
 
 impl Prompt {
-    /// The prompt, which has no blank.
+    /// Returns the prompt as spoken. It must not have a blank.
     pub fn say(&self) -> Spoken {
         Spoken::words(self.id, &self.text)
     }
 
-    /// The prompt with its blank filled: what stands before it, `value`, what stands behind it.
+    /// Returns the prompt with its blank filled: the part before it, `value`, and the part after it.
     pub fn fill(&self, value: Spoken) -> Spoken {
         let Some((before, after)) = self.around_blank() else {
             return self.say();
@@ -45,18 +45,18 @@ impl Prompt {
             .collect()
     }
 
-    /// The name of the blank, if there is one.
+    /// Returns the name of the blank, if there is one.
     pub fn blank(&self) -> Option<&str> {
         let (before, after) = self.around_blank()?;
         self.text
             .get(before.len() + 1..self.text.len() - after.len() - 1)
     }
 
-    /// Says it in other words, which have to have the same blank.
+    /// Replaces the text, which must have the same blank.
     ///
     /// # Errors
     ///
-    /// What would be right.
+    /// A message that says what would be right.
     pub fn reword(&mut self, words: String) -> Result<(), String> {
         if words.trim().is_empty() {
             return Err("callers hear these words; they cannot be empty".into());
@@ -80,7 +80,7 @@ impl Prompt {
         Ok(())
     }
 
-    /// The names of what is recorded of the prompt itself, in the order they are spoken.
+    /// Returns the ids of the sounds of the prompt itself, in the order they are spoken.
     pub fn sounds(&self) -> Vec<String> {
         let whole = self.fill(Spoken::default());
         whole.sounds().map(|sound| sound.id.clone()).collect()
@@ -94,8 +94,8 @@ impl Prompt {
 }
 
 wording! {
-    /// Everything the line can say in one language. One field a key of the file; a file that lacks one,
-    /// or has one too many, is an error.
+    /// Every sentence the line can say in one language, one field for each key of the file. A file with a missing or an
+    /// unknown key is an error.
     #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
     pub struct Prompts: Prompt {
     greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,
@@ -125,12 +125,13 @@ static EMBEDDED: LazyLock<Vec<(&'static str, Arc<Prompts>)>> = LazyLock::new(|| 
     .collect()
 });
 
-/// The languages the program can speak.
+/// Returns the languages with embedded prompts.
 pub fn languages() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(|(language, _)| *language)
 }
 
-/// The embedded prompts of a language; the first language's when there are none, so that a caller always hears something.
+/// Returns the embedded prompts of a language; those of the first language if there are none, so that there is always
+/// something to say.
 pub fn prompts(language: &str) -> &'static Arc<Prompts> {
     EMBEDDED
         .iter()
@@ -138,11 +139,10 @@ pub fn prompts(language: &str) -> &'static Arc<Prompts> {
         .map_or(&EMBEDDED[0].1, |(_, prompts)| prompts)
 }
 
-/// About how long `text` takes to speak, in seconds.
+/// Estimates how long `text` takes to speak, in seconds.
 ///
-/// Counted, not measured: Chinese at 4.5 syllables a second (what announcers and telephone voices keep to lie
-/// between 4 and 5), other languages at 2.6 words a second, each digit as one of those; 0.4 s for a full stop,
-/// 0.2 s for a comma.
+/// Counted, not measured: Chinese at 4.5 syllables a second (announcers and telephone voices speak 4 to 5), other
+/// languages at 2.6 words a second, each digit as one syllable or word; 0.4 s for a full stop, 0.2 s for a comma.
 pub fn speech_seconds(language: &str, text: &str) -> f64 {
     let mut seconds = 0.0;
     let mut in_word = false;

@@ -1,4 +1,4 @@
-//! Who answers the telephone: the roster of a line, in the order it is written.
+//! The roster of a line: who can be rung, in the order written in the configuration.
 
 use super::hours::{Schedule, Windows};
 use crate::base::hidden::Hidden;
@@ -6,37 +6,38 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 use std::str::FromStr;
 
-/// Callers listen to the ringing for so long at most, whoever is rung in that time.
+/// Maximum time that callers hear ringing, however many telephones are rung in it.
 pub const RING_IN_ALL: TimeDelta = TimeDelta::seconds(60);
 
-/// Somebody who can be rung.
+/// A person who can be rung.
 #[derive(Clone, Debug)]
 pub struct OnDuty {
-    /// Who it is, for the report; never spoken.
+    /// Name, for the report; never spoken.
     pub name: String,
-    /// Their telephone, in E.164: `+8613800000000`.
+    /// Telephone number, in E.164: `+8613800000000`.
     pub number: Hidden<String>,
-    /// The days they are on; every day when empty.
+    /// Days on duty; every day if empty.
     pub days: Vec<Day>,
-    /// The hours they are on; all hours the line is staffed when none.
+    /// Hours on duty; all staffed hours of the line if `None`.
     pub hours: Option<Windows>,
 }
 
-/// Days somebody is on duty.
+/// Days on which a person is on duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Day {
-    /// Every week, from the first weekday to the last, both included; past Sunday when the last comes before the first.
+    /// Every week, from the first weekday to the last, both included; wraps around Sunday if the last comes before the
+    /// first.
     Weekdays {
-        /// The first.
+        /// The first weekday.
         first: Weekday,
-        /// The last; the same as the first for a single day.
+        /// The last weekday; the same as the first for a single day.
         last: Weekday,
     },
-    /// Once, e.g. a Sunday that is worked.
+    /// One date, e.g. a Sunday that is worked.
     Date(NaiveDate),
 }
 
-/// Not a day.
+/// The text is not a day.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a day; write it like \"mon\", \"mon-fri\" or \"2024-04-07\"")]
 pub struct NoDay;
@@ -78,18 +79,18 @@ fn weekday(text: &str) -> Option<Weekday> {
     }
 }
 
-/// The roster and how it is rung.
+/// The roster, and how its telephones are rung.
 #[derive(Clone, Debug)]
 pub struct Roster {
     /// In the order they are rung.
     pub people: Vec<OnDuty>,
-    /// How long each telephone rings, in seconds.
+    /// Time that each telephone rings, in seconds.
     pub ring_seconds: u32,
-    /// How long a talk may last, in minutes.
+    /// Maximum length of a talk, in minutes.
     pub max_minutes: u32,
-    /// So many calls of the line may be with the roster at once, ringing or talking.
+    /// Maximum number of calls of the line with the roster at once, ringing or talking.
     pub at_once: u32,
-    /// The talk is recorded, and the caller told so before.
+    /// True if the talk is recorded; the caller is told so before.
     pub record: bool,
 }
 
@@ -106,15 +107,15 @@ impl Default for Roster {
 }
 
 impl Roster {
-    /// The first of those on duty at `now` from place `from` on: their place in the roster, counted from 0.
+    /// Returns the index of the first person on duty at `now`, from index `from` on.
     pub fn next(&self, schedule: &Schedule, now: DateTime<Utc>, from: usize) -> Option<usize> {
         let on = |person: &OnDuty| person.is_on(schedule, now);
         let found = self.people.iter().skip(from).position(on);
         found.map(|place| place + from)
     }
 
-    /// How long the next telephone may ring when the first one began at `since`, in seconds. Nothing when hardly
-    /// anybody could reach theirs in what is left.
+    /// Returns how long the next telephone may ring if the first began at `since`, in seconds. `None` if the remaining
+    /// time is too short to answer a telephone.
     pub fn ring_for(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<u32> {
         const TOO_SHORT: u32 = 5;
         let left = (since + RING_IN_ALL - now).num_seconds();
@@ -122,8 +123,8 @@ impl Roster {
         (left >= TOO_SHORT.min(self.ring_seconds)).then_some(left)
     }
 
-    /// When the line is staffed and nobody of the roster is on duty, from `from` to the end of the inspection: from and
-    /// to, in order.
+    /// Returns the times when the line is staffed and the roster has no person on duty, from `from` to the end of the
+    /// inspection: start and end, in order.
     pub fn gaps(&self, schedule: &Schedule, from: NaiveDate) -> Vec<(DateTime<Tz>, DateTime<Tz>)> {
         let timezone = schedule.timezone;
         let mut gaps: Vec<(DateTime<Tz>, DateTime<Tz>)> = Vec::new();
@@ -131,8 +132,8 @@ impl Roster {
         for day in schedule.days(first, schedule.inspection.to) {
             let staffed = day.windows.iter();
             for (start, end) in staffed.filter_map(|window| window.instants(day.date, timezone)) {
-                // Who is on changes at these instants only. A window may run into the next day, and a person's hours
-                // of the day before into this one.
+                // The people on duty change at these instants only. A window may extend into the next day, and a
+                // person's hours of the day before into this one.
                 let dates = [day.date.pred_opt(), Some(day.date), day.date.succ_opt()];
                 let mut changes: Vec<DateTime<Utc>> = dates
                     .into_iter()
@@ -164,8 +165,8 @@ impl Roster {
 }
 
 impl OnDuty {
-    /// Somebody with hours of their own is on in those that begin on one of their days; somebody without is on while
-    /// the line is staffed on one of their days. Hours after midnight belong to the day on which they began.
+    /// A person with hours of their own is on duty in those that begin on one of their days; a person without is on
+    /// duty while the line is staffed on one of their days. Hours after midnight belong to the day on which they began.
     fn is_on(&self, schedule: &Schedule, now: DateTime<Utc>) -> bool {
         let on_day = |date: NaiveDate| {
             self.days.is_empty() || self.days.iter().any(|day| day.contains(date))
@@ -181,7 +182,7 @@ impl OnDuty {
         })
     }
 
-    /// Their own hours that begin on a day, as instants; none when they are on whenever the line is staffed.
+    /// Returns their own hours that begin on a day, as instants; empty if they have none of their own.
     fn instants(
         &self,
         date: NaiveDate,

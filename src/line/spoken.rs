@@ -1,47 +1,47 @@
-//! What is said, in pieces: each a sound that can be recorded once and played wherever it is said.
+//! Spoken text in pieces, each of which can be recorded once and played wherever it occurs.
 //!
-//! A provider with a voice of its own gets the words, joined. One without gets a sound for each piece.
+//! A provider with a voice receives the joined words. One without receives a sound for each piece.
 
 use crate::base::hidden::Hidden;
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Display};
 
-/// What is said at once. [`Display`] and JSON give the words, joined.
+/// A text to say. [`Display`] and JSON give the joined words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spoken(Vec<Piece>);
 
-/// A piece of what is said.
+/// A piece of a spoken text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Words that can be recorded beforehand.
     Sound(Sound),
-    /// Punctuation and spaces between sounds. Nobody hears them.
+    /// Punctuation and spaces between sounds, which are silent.
     Mark(String),
-    /// What somebody wrote while the line was running. It can't be recorded beforehand, and nobody else is to see it.
+    /// Text written by a member at run time. It cannot be recorded beforehand, and must not appear in logs.
     Written(Hidden<String>),
 }
 
 /// Words that can be recorded beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sound {
-    /// What it is called, within its language: `greeting-1`, `month-4`, `fcg-5-box-1`.
+    /// Id within its language: `greeting-1`, `month-4`, `fcg-5-box-1`.
     pub id: String,
-    /// The words, as they are written.
+    /// The words, as written.
     pub words: String,
-    /// How they are spoken, where that is not how they are written: `2点` is spoken `两点`.
+    /// The words as pronounced, if that differs from how they are written: `2点` is pronounced `两点`.
     pub aloud: Option<String>,
 }
 
 impl Sound {
-    /// The words as they are to be read out.
+    /// Returns the words as they are to be read out.
     pub fn read_out(&self) -> &str {
         self.aloud.as_deref().unwrap_or(&self.words)
     }
 }
 
 impl Spoken {
-    /// Words that can be recorded beforehand, under this name. Spaces around them and punctuation before them are
-    /// marks; so is all of it when there is nothing in it to pronounce.
+    /// Words that can be recorded beforehand, with this id. Spaces around them and punctuation before them become
+    /// marks; so does the whole text if nothing in it can be pronounced.
     pub fn words(id: impl Into<String>, text: &str) -> Self {
         let Some(start) = text.find(char::is_alphanumeric) else {
             return Self::mark(text);
@@ -58,7 +58,7 @@ impl Spoken {
         spoken
     }
 
-    /// One sound that is spoken otherwise than it is written.
+    /// A sound that is pronounced otherwise than it is written.
     pub fn aloud(id: impl Into<String>, words: &str, aloud: &str) -> Self {
         Self(vec![Piece::Sound(Sound {
             id: id.into(),
@@ -75,17 +75,17 @@ impl Spoken {
         })
     }
 
-    /// What somebody wrote.
+    /// Text written by a member.
     pub fn written(text: impl Into<String>) -> Self {
         Self(vec![Piece::Written(Hidden::new(text.into()))])
     }
 
-    /// The pieces, in the order they are spoken.
+    /// Returns the pieces, in the order they are spoken.
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 
-    /// The sounds among them that can be recorded beforehand.
+    /// Returns the pieces that can be recorded beforehand.
     pub fn sounds(&self) -> impl Iterator<Item = &Sound> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Sound(sound) => Some(sound),
@@ -93,17 +93,17 @@ impl Spoken {
         })
     }
 
-    /// Is there nothing to say?
+    /// True if there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Says `more` behind it.
+    /// Appends `more`.
     pub fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }
 
-    /// One after the other, with `between` between each two.
+    /// Joins texts, with `between` between each two.
     pub fn join(all: impl IntoIterator<Item = Self>, between: &Self) -> Self {
         let mut joined = Self::default();
         for (n, spoken) in all.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The windows of a day, and which instants they are: wall-clock times on one side, instants on the other.
+//! The windows of a day, and their conversion from wall-clock times to instants.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// Why hours or a period are refused.
+/// Why hours or a period are rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HoursError {
     /// Not the form of a window.
@@ -17,10 +17,10 @@ pub enum HoursError {
         "the window {0} has no length; a whole day is \"00:00-24:00\", and \"22:00-06:00\" ends on the next day"
     )]
     NoLength(String),
-    /// Two windows share time.
+    /// Two windows overlap.
     #[error("the windows {0} and {1} overlap{night}", night = over_midnight(&[*_0, *_1]))]
     Overlap(Window, Window),
-    /// No window at all.
+    /// There is no window.
     #[error("there is no window; write at least one, like \"08:30-12:00\"")]
     Empty,
     /// A period ends before it starts.
@@ -35,7 +35,7 @@ pub enum HoursError {
 
 const DAY_MINUTES: u16 = 24 * 60;
 
-/// What is added where a window may not have been meant to end on the next day.
+/// Returns an addition to an error text if one of the windows ends on the next day, which may be a mistake.
 fn over_midnight(windows: &[Window]) -> String {
     let night = windows.iter().find(|window| window.ends_next_day());
     night.map_or_else(String::new, |night| {
@@ -43,12 +43,12 @@ fn over_midnight(windows: &[Window]) -> String {
     })
 }
 
-/// Signs that a Chinese keyboard or a word processor makes in the place of a colon.
+/// Characters that a Chinese keyboard or a word processor produces instead of a colon.
 const COLONS: &[char] = &['：', '∶', '︰', '﹕'];
 /// The same for a hyphen.
 const HYPHENS: &[char] = &['－', '–', '—', '―', '−', '‐', '‑', '～', '~', '〜', '至'];
 
-/// What would be right where a window was written with other signs than `:`, `-` and 0 to 9.
+/// Returns a hint that corrects a window written with other characters than `:`, `-` and 0 to 9.
 fn right_for(text: &str) -> String {
     let (mut digits, mut colon, mut hyphen, mut blank) = (None, None, None, None);
     let mut right = String::new();
@@ -85,22 +85,22 @@ fn right_for(text: &str) -> String {
     }
 }
 
-/// A time on the wall clock, to the minute: 00:00 to 24:00, which is the end of the day.
+/// A wall-clock time, to the minute: 00:00 to 24:00, which is the end of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(u16);
 
 impl WallTime {
-    /// The hour, 0 to 24.
+    /// Returns the hour, 0 to 24.
     pub fn hour(self) -> u16 {
         self.0 / 60
     }
 
-    /// The minute, 0 to 59.
+    /// Returns the minute, 0 to 59.
     pub fn minute(self) -> u16 {
         self.0 % 60
     }
 
-    /// Two digits, a colon, two digits; `None` for anything else.
+    /// Parses two digits, a colon, two digits; `None` for anything else.
     fn parse(text: &str) -> Option<Self> {
         let &[h1, h2, b':', m1, m2] = text.as_bytes() else {
             return None;
@@ -123,10 +123,10 @@ impl Serialize for WallTime {
     }
 }
 
-/// A stretch of time in which the line is staffed. It includes its first second and excludes its end.
+/// A time span in which the line is staffed. Its start is included, its end excluded.
 ///
-/// Written `08:30-12:00`; in JSON `["08:30","12:00"]`. One whose end is before its start, `22:00-06:00`, ends on the next
-/// day; all of it belongs to the day on which it starts. An end of `00:00` is read as `24:00`.
+/// Written `08:30-12:00`; in JSON `["08:30","12:00"]`. A window whose end is before its start, `22:00-06:00`, ends on
+/// the next day; all of it belongs to the day on which it starts. An end of `00:00` is read as `24:00`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     start: WallTime,
@@ -134,32 +134,32 @@ pub struct Window {
 }
 
 impl Window {
-    /// When it starts, 00:00 to 23:59.
+    /// Returns its start, 00:00 to 23:59.
     pub fn start(self) -> WallTime {
         self.start
     }
 
-    /// When it ends, 00:01 to 24:00; on the next day when that is before the start.
+    /// Returns its end, 00:01 to 24:00; on the next day if it is before the start.
     pub fn end(self) -> WallTime {
         self.end
     }
 
-    /// True when it ends on the day after the one on which it starts.
+    /// True if it ends on the day after the one on which it starts.
     pub fn ends_next_day(self) -> bool {
         self.end < self.start
     }
 
-    /// Its end in minutes after the midnight with which its day begins; up to 2,879.
+    /// Returns its end in minutes after the midnight at which its day begins; at most 2,879.
     fn end_minutes(self) -> u16 {
         self.end.0 + if self.ends_next_day() { DAY_MINUTES } else { 0 }
     }
 
-    /// The instants of the window that starts on `date` in `timezone`: from the first, to before the second. `None` when
-    /// clocks jump over all of it.
+    /// Returns the window that starts on `date` in `timezone` as instants: its start, and its end, which is excluded.
+    /// `None` if a change of the clocks skips all of it.
     ///
-    /// It goes from the earliest instant of that day at which clocks show its start or later to the last, of the day
-    /// on which it ends, at which they show less than its end. So a start that is skipped is the moment after the jump, and when an hour comes twice
-    /// both are inside.
+    /// It extends from the earliest instant of that day at which clocks show its start or later to the last instant, of
+    /// the day on which it ends, at which they show less than its end. So a skipped start is the instant after the gap,
+    /// and an hour that is repeated is included twice.
     pub(super) fn instants(
         self,
         date: NaiveDate,
@@ -181,12 +181,12 @@ impl Window {
     }
 }
 
-/// The wall-clock time `second` seconds (below 86,400) after midnight.
+/// Returns the wall-clock time `second` seconds (below 86,400) after midnight.
 fn at_second(date: NaiveDate, second: u32) -> Option<NaiveDateTime> {
     NaiveTime::from_num_seconds_from_midnight_opt(second, 0).map(|time| date.and_time(time))
 }
 
-/// The first instant after the gap in which the wall-clock time `skipped` lies.
+/// Returns the first instant after the gap that contains the wall-clock time `skipped`.
 fn after_gap(skipped: NaiveDateTime, timezone: Tz) -> Option<DateTime<Tz>> {
     GapInfo::new(&skipped, &timezone)?.end
 }
@@ -223,20 +223,20 @@ impl Serialize for Window {
     }
 }
 
-/// The windows of a working day: at least one, in order, none overlapping, also with those of the day before. One may
-/// start when another ends. Only the last one can end on the next day.
+/// The windows of a working day: at least one, in order, none overlapping another or one of the day before. A window
+/// may start when another ends. Only the last one can end on the next day.
 ///
-/// Read from a list of texts, `["08:30-12:00", "15:00-18:00"]`, in any order.
+/// Deserialized from a list of strings, `["08:30-12:00", "15:00-18:00"]`, in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct Windows(Vec<Window>);
 
 impl Windows {
-    /// Puts windows in order.
+    /// Sorts and checks windows.
     ///
     /// # Errors
     ///
-    /// [`HoursError::Overlap`] with the two that share time, [`HoursError::Empty`] when there is none.
+    /// [`HoursError::Overlap`] with two windows that overlap, [`HoursError::Empty`] if there is none.
     pub fn new(mut windows: Vec<Window>) -> Result<Self, HoursError> {
         windows.sort_unstable();
         if windows.is_empty() {
@@ -248,7 +248,7 @@ impl Windows {
         {
             return Err(HoursError::Overlap(w[0], w[1]));
         }
-        // Two working days may follow each other, so the last window must end before the first one of the next day.
+        // Two working days may be consecutive, so the last window must end before the first one of the next day.
         let (first, last) = (windows[0], windows[windows.len() - 1]);
         if last.end_minutes() > first.start.0 + DAY_MINUTES {
             return Err(HoursError::Overlap(last, first));
@@ -256,12 +256,12 @@ impl Windows {
         Ok(Self(windows))
     }
 
-    /// The windows, earliest first.
+    /// Returns the windows, earliest first.
     pub fn as_slice(&self) -> &[Window] {
         &self.0
     }
 
-    /// True when one of them ends on the next day.
+    /// True if one of them ends on the next day.
     pub fn end_next_day(&self) -> bool {
         self.0.last().is_some_and(|window| window.ends_next_day())
     }
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(windows(&[]), Err(HoursError::Empty));
     }
 
-    /// What a window comes to in instants of UTC on a night when clocks jump.
+    /// Formats the instants of a window, in UTC, on a day when clocks change.
     fn instants(timezone: Tz, date: &str, window: &str) -> Option<String> {
         let window: Window = window.parse().unwrap();
         let (start, end) = window.instants(date.parse().unwrap(), timezone)?;
@@ -426,7 +426,7 @@ mod tests {
                 "{window}"
             );
         }
-        // Midnight itself is skipped; and comes twice (24:00 becomes 23:00).
+        // Midnight is skipped on one day, and repeated on another (24:00 becomes 23:00).
         assert_eq!(
             instants(America::Santiago, "2024-09-08", "00:00-02:00").unwrap(),
             "08 04:00:00 08 05:00:00"
@@ -435,7 +435,7 @@ mod tests {
             instants(America::Santiago, "2024-04-06", "23:00-24:00").unwrap(),
             "07 02:00:00 07 04:00:00"
         );
-        // Samoa had no 30 December 2011 at all.
+        // Samoa had no 30 December 2011.
         assert_eq!(instants(Apia, "2011-12-30", "08:30-12:00"), None);
     }
 }

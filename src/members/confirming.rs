@@ -1,10 +1,10 @@
-//! Whose approval counts. A lead can add a second account for themselves and approve their own reply with it, or several
-//! that approve and confirm each other. So each account has an origin: the account that added it, or that one's origin;
-//! for a confirmed account and for the first lead the account itself. Accounts that the holder of a recovery key added
-//! have one origin together, which is no account.
+//! Which approvals of replies count. A lead could add a second account for themselves and approve their own reply with
+//! it, or several accounts that approve and confirm each other. Therefore each account has an origin: the origin of the
+//! account that added it. A confirmed account and the account of the first lead are their own origin. All accounts that
+//! were added with a recovery key have one common origin, which is not an account.
 //!
-//! Where author and approver have the same origin, the approval counts once the account of one of them is confirmed, by
-//! a member of another origin.
+//! If author and approver of a reply have the same origin, the approval counts once the account of one of them is
+//! confirmed by a member of another origin.
 
 use super::Maker;
 use super::MemberError;
@@ -17,10 +17,10 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use uuid::Uuid;
 
-/// A line with fewer members has no third one to ask.
+/// Minimum number of members on a line from which on a third one can confirm an account.
 pub const THREE: usize = 3;
 
-/// Where an account comes from.
+/// The origin of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// The account with this id.
@@ -29,10 +29,11 @@ enum Origin {
     Recovery,
 }
 
-/// The origin of an account. `all` are the members there are.
+/// Returns the origin of an account. `all` is the list of all members.
 fn origin(all: &[Member], of: &Member) -> Origin {
     let mut at = of;
-    // Each account is younger than its maker's, so this ends; a doctored table must not make it go on.
+    // The chain of makers ends, because each account is younger than its maker's. The loop is bounded so that it also
+    // ends if the table was manipulated.
     for _ in all {
         if at.confirmed_by.is_some() {
             break;
@@ -50,26 +51,26 @@ fn origin(all: &[Member], of: &Member) -> Origin {
     Origin::Member(at.id)
 }
 
-/// May `by` confirm the account of `member`? It is not confirmed, and the two have different origins. `all` are the
-/// members there are.
+/// True if `by` may confirm the account of `member`: it is not confirmed and is not the first lead's, and the two have
+/// different origins. `all` is the list of all members.
 pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
     let is_first = Maker::of(member) == Maker::Init;
     member.confirmed_by.is_none() && !is_first && origin(all, by) != origin(all, member)
 }
 
-/// Confirms that a member's account belongs to another person than the one who added it; in the trail of all their lines.
-/// False when it was confirmed already, and then nothing changes.
+/// Confirms that a member's account belongs to another person than the one who added it, and records that in the trail
+/// of all the member's lines. Returns false and changes nothing if the account is confirmed already.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoThird`].
+/// [`MemberError::NoThird`], [`MemberError::NoMember`] when one of the two does not exist.
 pub async fn confirm(
     tx: &mut WriteTx,
     clock: &Clock,
     by: &Member,
     member: &Member,
 ) -> Result<bool, MemberError> {
-    // Origins must not change between the check and the write.
+    // The members are locked so that no origin changes between the check and the write.
     members::lock(tx).await?;
     let all = members::list(tx).await?;
     let now = |of: &Member| all.iter().find(|member| member.id == of.id);
@@ -89,7 +90,7 @@ pub async fn confirm(
     Ok(changed)
 }
 
-/// Lets approvals of a line count without a third member, or ends that. False when it is so already, and then nothing
+/// Waives the confirmation by a third member for approvals of a line, or ends the waiver. Returns false if nothing
 /// changes.
 ///
 /// # Errors
@@ -116,8 +117,8 @@ pub async fn set_waiver(
     Ok(changed)
 }
 
-/// Ends the waiver of a line that has three members: it does not come back when one of them is locked out. Called after
-/// `actor` has let a member work on the line, with the members locked.
+/// Ends the waiver of a line that has three members or more, so that it does not come back when one of them is locked
+/// out. Called after `actor` has given a member access to the line, with the members locked.
 pub(super) async fn end_waiver_of_three(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -143,8 +144,8 @@ fn note_waiver(tx: &mut WriteTx, clock: &Clock, actor: &str, line: &str, waived:
     audit::append(tx, line, act);
 }
 
-/// The name of the lead who lets approvals of a line count without a third member; none when nobody does, or while the
-/// line has three members or more.
+/// Returns the name of the lead who waived the confirmation by a third member for approvals of a line. `None` if it is
+/// not waived, or while the line has three members or more.
 ///
 /// # Errors
 ///
@@ -162,12 +163,12 @@ pub async fn waived_by(tx: &mut ReadTx, line: &str) -> Result<Option<String>, St
 pub struct Judged {
     /// The reply.
     pub reply: Reply,
-    /// The name of the account that has to be confirmed before the approval counts; none where there is nothing to
-    /// confirm.
+    /// The name of the account that has to be confirmed before the approval counts; `None` if no account has to be
+    /// confirmed.
     pub unconfirmed: Option<String>,
 }
 
-/// The name of the account that has to be confirmed before the approval of this reply counts.
+/// Returns the name of the account that has to be confirmed before the approval of this reply counts.
 fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
     let approver = reply.approved_by.as_ref()?;
     let approver = all.iter().find(|member| &member.name == approver)?;
@@ -176,13 +177,13 @@ fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
     if from != origin(all, approver) {
         return None;
     }
-    // The approver's, unless the writer's account comes from it.
+    // The approver's account, unless it is the origin itself.
     let mut both = [approver, writer].into_iter();
     let own = both.find(|own| from != Origin::Member(own.id));
     own.map(|own| own.name.clone())
 }
 
-/// A report's replies in the order they were written.
+/// Returns a report's replies in the order they were written.
 ///
 /// # Errors
 ///
@@ -190,7 +191,7 @@ fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
 pub async fn replies_of(tx: &mut ReadTx, report: &Report) -> Result<Vec<Judged>, StoreError> {
     let replies = replies::of_report(tx, report.id).await?;
     let mut all = Vec::new();
-    // Members are read only where there is something to judge.
+    // Members are read only if a reply is approved.
     if replies.iter().any(|reply| reply.approved_by.is_some()) {
         all = members::list(tx).await?;
     }

@@ -1,5 +1,5 @@
-//! Passing on the keys of lines. They are opened and sealed on a thread for that, before the transaction in which they are
-//! written down; the transaction then looks whether they are still what was sealed.
+//! Passes on the keys of lines. Keys are opened and sealed on a blocking thread, before the transaction that stores
+//! them. The transaction then checks that they are still the keys that were sealed.
 
 use super::{MemberError, confirming, write_grant};
 use crate::base::clock::Clock;
@@ -10,17 +10,17 @@ use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Where a line key to be passed on comes from.
+/// The source of a line key that is passed on.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// From a lead who holds it.
+    /// A lead who holds the key.
     Member(&'a Member, &'a Identity),
-    /// From the recovery key on paper.
+    /// The recovery key on paper.
     Recovery(&'a Identity),
 }
 
 impl Source<'_> {
-    /// As whom the trail names it.
+    /// Returns the actor for the audit trail: the lead's name, or `recovery key`.
     fn actor(&self) -> &str {
         match self {
             Self::Member(member, _) => &member.name,
@@ -35,30 +35,30 @@ impl Source<'_> {
     }
 }
 
-/// The keys of some lines, of all epochs, sealed to one member. In the database they are only after [`grant`].
+/// The keys of some lines, of all epochs, sealed to one member. They are stored in the database only by [`grant`].
 pub struct SealedKeys {
     actor: String,
-    /// The lead who passes them on; none for a recovery key.
+    /// The lead who passes the keys on; `None` for a recovery key.
     from: Option<Uuid>,
-    /// The public key they are sealed to.
+    /// The public key that the line keys are sealed to.
     recipient: String,
-    /// By line, in the order in which the lines were asked for.
+    /// Keys by line, in the order in which the lines were given.
     of_lines: Vec<(String, Vec<SealedKey>)>,
 }
 
-/// A line key, and it sealed to the member.
+/// A line key, and its private half sealed to the member.
 struct SealedKey {
     key: LineKey,
     sealed: Vec<u8>,
 }
 
 impl SealedKeys {
-    /// As whom the trail names who passes them on.
+    /// Returns the actor for the audit trail: the name of the lead who passes the keys on, or `recovery key`.
     pub fn actor(&self) -> &str {
         &self.actor
     }
 
-    /// Whose keys they are.
+    /// Returns the lines the keys belong to.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.of_lines.iter().map(|(line, _)| line.as_str())
     }
@@ -109,7 +109,7 @@ pub async fn seal_keys(
     })
 }
 
-/// A line key as the source has it.
+/// A line key, sealed to the source.
 struct ToBeOpened {
     key: LineKey,
     sealed: Vec<u8>,
@@ -171,19 +171,20 @@ async fn to_be_opened(
     lines.iter().map(of_line).collect()
 }
 
-/// Writes down that a member holds these keys. Locks the members until the transaction ends.
+/// Stores that a member holds these keys. Locks the members until the transaction ends.
 ///
 /// # Errors
 ///
-/// [`MemberError::KeysChanged`] when a line's keys, or the member's, are not those that were sealed;
-/// [`MemberError::NotHeld`] when the lead does not hold one any more.
+/// [`MemberError::KeysChanged`] when the keys of a line, or the member's public key, are no longer those that were used
+/// for sealing; [`MemberError::NotHeld`] when the lead does not hold a key any more.
 pub async fn grant(
     tx: &mut WriteTx,
     clock: &Clock,
     keys: &SealedKeys,
     to: &Member,
 ) -> Result<(), MemberError> {
-    // Of two members who are given a line at once, the second one is seen to be the third member.
+    // Locked, so that of two members who are given a line at the same time, the second transaction counts the first
+    // member, and ends the waiver if the line has three.
     members::lock(tx).await?;
     let all = members::line_keys(tx).await?;
     for (line, sealed) in &keys.of_lines {

@@ -1,7 +1,8 @@
-//! Logging in, and who a token belongs to.
+//! Login, and authentication of tokens.
 //!
-//! A password is right when it opens the member's key. A login leaves a session: the token's hash, and the key
-//! wrapped under the token. So nobody's key is at rest, and any node serves any request.
+//! A password is right if it opens the member's key. A login creates a session, which consists of the token's hash and
+//! the member's key wrapped under the token. So no member's key is stored in the clear, and every node can serve every
+//! request.
 
 mod device;
 
@@ -23,52 +24,52 @@ use scoped_futures::ScopedFutureExt;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// How long a session lasts without a request.
+/// Time without a request after which a session ends.
 pub const IDLE: TimeDelta = TimeDelta::minutes(30);
-/// How long a session lasts at most.
+/// Maximum age of a session.
 pub const MAX_AGE: TimeDelta = TimeDelta::hours(12);
-/// A session's last use is written down no finer than this.
+/// Minimum time between two updates of a session's last use.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
 
-/// Somebody who is logged in, with their key.
+/// A logged-in member, with their key.
 pub struct Authenticated {
-    /// Who it is.
+    /// The member.
     pub member: Member,
-    /// Their key.
+    /// The member's key.
     pub identity: Identity,
-    /// The session.
+    /// The hash of the session's token.
     pub hash: [u8; 32],
 }
 
 /// Where a login comes from.
 pub struct Origin {
-    /// The client's address, as limits per source take it.
+    /// The client's address, as the key for limits per source.
     pub address: IpAddr,
     /// The device cookie the browser sent, if any. It is not verified yet.
     pub device: Option<Device>,
 }
 
-/// A login that succeeded.
+/// A successful login.
 pub struct LoggedIn {
     /// The token of the new session.
     pub token: Token,
     /// The member.
     pub member: Member,
-    /// For the browser to keep: it marks the next login from it as one of a known browser.
+    /// The device cookie for the browser. It marks the browser's next login as one from a known browser.
     pub device: Device,
 }
 
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Name or password wrong, or the member is disabled; the answer does not say which.
+    /// Name or password are wrong, or the member is locked out; the answer does not tell which.
     #[error("the name or the password is wrong")]
     Wrong,
-    /// Too many logins with this name, from this address, or in all. The password was not looked at.
+    /// Too many logins with this name, from this address, or in total. The password was not checked.
     #[error("too many logins at once")]
     TooMany,
-    /// Too many wrong passwords in a row were given in a session, which has ended. The password was not looked at, or was
-    /// the last wrong one.
+    /// Too many wrong passwords in a row in a session, which has ended. This password was the last wrong one or was not
+    /// checked.
     #[error("too many wrong passwords in this session; it has ended")]
     SessionOver,
     /// The database failed.
@@ -94,9 +95,9 @@ impl HoldsStoreError for LoginError {
     }
 }
 
-/// Logs a member in. Takes as long whether the name exists or not. After five wrong passwords in a row each next try at
-/// a name waits, up to five seconds, right or wrong; a browser that this member has logged in from before is counted by
-/// itself. A password that was looked at has waited at most 15 seconds for it.
+/// Logs a member in. An unknown name costs as much time as a known one. After five wrong passwords in a row, each
+/// further attempt at the name waits up to five seconds, with a right password too; a browser that this member has
+/// logged in from before is counted separately. A password that is checked has waited for at most 15 seconds.
 ///
 /// # Errors
 ///
@@ -130,7 +131,7 @@ pub async fn log_in(
     let (member_now, session) = (&member, &session);
     let begin_session = console.write(|tx| {
         async move {
-            // The password may have been changed, or the member disabled, while this login waited for its turn.
+            // The password may have been changed, or the member locked out, while this login waited.
             if rights::unchanged(tx, member_now).await?.is_none() {
                 return Err(LoginError::Wrong);
             }
@@ -157,13 +158,14 @@ pub async fn log_in(
     })
 }
 
-/// The key of a member who is logged in already, opened with their password. Wrong ones are slowed as those of a login
-/// are, and counted for the session alone: what fails elsewhere does not slow a member here. Seven wrong ones in a row end
-/// the session, so one that was stolen is of no use for guessing, and does not keep the member from their own forms.
+/// Opens the key of a member who is logged in already, with their password. Wrong passwords are slowed down like those
+/// of a login, but counted for this session only, so that failures elsewhere do not slow a member down here. Seven
+/// wrong ones in a row end the session: a stolen session cannot be used for guessing, and does not block the member's
+/// own forms.
 ///
 /// # Errors
 ///
-/// [`LoginError::Wrong`] only when the password was looked at.
+/// [`LoginError::Wrong`] is returned only if the password was checked.
 pub async fn is_right(
     service: &Service,
     member: &Member,
@@ -173,7 +175,7 @@ pub async fn is_right(
     let found = Some(member.clone());
     let proved = prove(service, Try::Session(session), found, password.into()).await;
     if matches!(proved, Err(LoginError::SessionOver)) {
-        // Again where the first time failed, and for the pages that are open.
+        // Repeated in case the deletion by the task in [`prove`] failed, and to notify open pages.
         end_session(&service.db.console, &session).await?;
         service.live.session_ended();
     }
@@ -185,7 +187,7 @@ async fn end_session(db: &Db, hash: &[u8; 32]) -> Result<(), StoreError> {
         .await
 }
 
-/// Opens the key of the member found under a name, once it is this try's turn.
+/// Waits for the attempt's turn, then opens the key of the member found under a name.
 async fn prove(
     service: &Service,
     attempt: Try<'_>,
@@ -200,10 +202,11 @@ async fn prove(
     let turn = service.logins.turn(attempt).await?;
     let (wrapped, disabled) = match &found {
         Some(member) => (member.wrapped.clone(), member.disabled),
+        // An unknown name costs as much time as a known one.
         None => (passwords::dummy().to_vec(), true),
     };
-    // A task of its own: a client that hangs up does not give its turn to its next try while this one still works, and what
-    // is wrong is counted all the same.
+    // Runs as a separate task, which goes on if the client disconnects: its turn is kept until the check ends, so that
+    // the client's next attempt has to wait, and a wrong password is counted in any case.
     let (db, wrong) = (
         service.db.console.clone(),
         service.metrics.logins_wrong.clone(),
@@ -233,7 +236,7 @@ async fn prove(
     }
 }
 
-/// Ends a session, if there is one, for all who use its token.
+/// Ends a session, if there is one, for all clients that use its token.
 ///
 /// # Errors
 ///
@@ -256,16 +259,17 @@ pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Who uses a session.
+/// How a session is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Somebody who does something: the session lasts longer for it.
+    /// An action of the member, which extends the session.
     Member,
-    /// A page that keeps itself fresh. Left open, it must not keep its session alive.
+    /// An automatic refresh of a page. It does not extend the session, so that an open page does not keep it alive.
     Page,
 }
 
-/// Who a token belongs to; nobody when it is unknown, too old, or its member disabled.
+/// Returns the member that a token belongs to; `None` if the token is unknown or the session has ended, or if the
+/// member is locked out.
 ///
 /// # Errors
 ///
@@ -302,7 +306,7 @@ pub async fn authenticate(
     }))
 }
 
-/// Does a session still last? Asking is not using it.
+/// True if a session still lasts. Does not extend it.
 ///
 /// # Errors
 ///
@@ -314,9 +318,10 @@ pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreErro
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
 
-/// A session from the future is over too: it was begun or used while a clock was wrong, and would last until then.
+/// True if a session is too old or was not used for too long. A session with a time in the future has ended too: it was
+/// created or used while a clock was wrong, and would otherwise last until that time.
 fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
-    /// What the clocks of two nodes may differ.
+    /// Maximum difference between the clocks of two nodes.
     const AHEAD: TimeDelta = TimeDelta::minutes(5);
     now - session.seen_at > IDLE
         || now - session.created_at > MAX_AGE

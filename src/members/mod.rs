@@ -1,14 +1,14 @@
-//! Who holds which key: the first lead, line keys, members, grants.
+//! Members and the keys they hold: the first lead, line keys, members, grants.
 //!
-//! Only who has a line key can pass it on, so everything but the first lead needs a password, or the line's
-//! recovery key.
+//! Only a holder of a line key can pass it on. So everything except the creation of the first lead requires a password,
+//! or the line's recovery key.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `name` | what may be a name, and which look alike |
+//! | `name` | the form of names, and which names look alike |
 //! | `giving` | passing on the keys of lines |
-//! | [`rights`] | who may lock whom out |
-//! | [`confirming`] | whose approval of a reply counts |
+//! | [`rights`] | which member may lock out which other one |
+//! | [`confirming`] | which approvals of replies count |
 
 pub mod confirming;
 mod giving;
@@ -30,32 +30,32 @@ use crate::vault::seal::{Identity, Recipient, seal_identity};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// Why keys could not be given.
+/// Why an operation on members or keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// Name or password wrong.
+    /// The name or the password is wrong.
     #[error("the password of {0} is wrong, or there is no such member")]
     WrongPassword(String),
-    /// No name for a member.
+    /// The name does not have the form of a member's name, or is reserved.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The name is taken.
+    /// Another member has this name.
     #[error("there is a member {0} already")]
     NameTaken(String),
-    /// The name could be taken for the other one.
+    /// The first name can be mistaken for the second one.
     #[error("{0} looks like the name of another member, {1}; choose a name that differs more")]
     LooksLike(String, String),
-    /// The member who acts is locked out, or no lead.
+    /// The acting member is locked out, is no lead, or has changed their password meanwhile.
     #[error("{0} is no lead, or locked out")]
     NoLead(String),
-    /// The member works on a line that is not the acting lead's.
+    /// The member works on a line whose key the acting lead does not hold.
     #[error(
         "{actor} does not hold the key of line {line}, so they neither lock {member} out nor let them back in"
     )]
     NotTheirs {
         /// The lead.
         actor: String,
-        /// Whom it is about.
+        /// The member to be locked out or let back in.
         member: String,
         /// The line.
         line: String,
@@ -66,35 +66,35 @@ pub enum MemberError {
     /// Without this member there would be no lead.
     #[error("{0} is the last lead; add another lead first")]
     LastLeadOfAll(String),
-    /// Without this member nobody could open a line's reports.
+    /// Without this member, no member could open a line's reports.
     #[error(
         "{0} is the last member who holds the key of line {1}; give it to another member first"
     )]
     LastHolder(String, String),
-    /// The member cannot confirm this account.
+    /// The first member cannot confirm the account of the second one.
     #[error(
         "{0} cannot confirm the account of {1}: that takes a member who does not come from the same account, by the chain of who added whom"
     )]
     NoThird(String, String),
-    /// With three members the confirmation cannot be waived.
+    /// The line has three members or more, so the confirmation cannot be waived.
     #[error("line {0} has three members or more; one of them confirms")]
     EnoughMembers(String),
     /// No such member.
     #[error("there is no member {0}")]
     NoMember(String),
-    /// Nobody can pass on what they don't have.
+    /// The member does not hold the line's key, so they cannot pass it on.
     #[error("{0} does not hold the key of line {1}, so they cannot pass it on")]
     NotHeld(String, String),
-    /// Keys were made or changed since they were sealed to the member.
+    /// The line's keys, or the member's key, have changed since the keys were sealed to the member.
     #[error("the keys of line {0} have changed meanwhile; try again")]
     KeysChanged(String),
     /// The line has no key yet.
     #[error("line {0} has no key yet; `dutyline init` makes it")]
     NoKey(String),
-    /// The recovery key is another line's.
+    /// The recovery key is not that of the line.
     #[error("this is not the recovery key of line {0}")]
     WrongRecovery(String),
-    /// This role works on no reports.
+    /// Members with this role do not work on reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
     NoReports(Role),
     /// No key could be derived from the password.
@@ -105,12 +105,12 @@ pub enum MemberError {
     Store(#[from] StoreError),
 }
 
-/// Finds a member and opens their key. No transaction is open while the password is stretched: on SQLite callers would wait
-/// for it, and Postgres ends a transaction that is idle for longer than 5 s.
+/// Finds a member and opens their key. No transaction is open while the key is derived from the password: on SQLite,
+/// calls would wait for it, and Postgres ends a transaction that is idle for longer than 5 s.
 ///
 /// # Errors
 ///
-/// [`MemberError::WrongPassword`], whichever of the two is wrong.
+/// [`MemberError::WrongPassword`], whether the name or the password is wrong.
 pub async fn unlock(
     db: &Db,
     name: &str,
@@ -129,7 +129,7 @@ pub async fn unlock(
     Ok((member, identity))
 }
 
-/// The member with this name, as it is written or as it would be stored.
+/// Returns the member with this name, in the given spelling or in its canonical form.
 ///
 /// # Errors
 ///
@@ -141,24 +141,24 @@ pub async fn find(tx: &mut ReadTx, name: &str) -> Result<Option<Member>, StoreEr
     }
 }
 
-/// The beginning of a member's id, to tell apart two whose names look alike.
+/// Returns the first eight digits of a member's id, which distinguish two members whose names look alike.
 pub fn short_id(id: Uuid) -> String {
     id.simple().to_string().chars().take(8).collect()
 }
 
-/// Where a new account comes from: see [`confirming`].
+/// The maker of an account: see [`confirming`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
-    /// From `init`: it is the first one, and comes from itself.
+    /// `init`, which created the first account. It is its own maker.
     Init,
-    /// From the holder of a recovery key.
+    /// The holder of a recovery key.
     Recovery,
-    /// From the member with this id.
+    /// The member with this id.
     Member(Uuid),
 }
 
 impl Maker {
-    /// Where the account of a member comes from.
+    /// Returns the maker of a member's account.
     pub fn of(member: &Member) -> Self {
         match member.made_by {
             Some(maker) if maker == member.id => Self::Init,
@@ -168,7 +168,8 @@ impl Maker {
     }
 }
 
-/// A new member with a fresh key, not in the database yet. Takes a good part of a second, for the password.
+/// Creates a member with a new key, without storing it. Takes a large part of a second, because a key is derived from
+/// the password.
 ///
 /// # Errors
 ///
@@ -197,13 +198,13 @@ pub async fn new_member(
     })
 }
 
-/// Writes down a new member.
+/// Stores a new member.
 ///
 /// # Errors
 ///
 /// [`MemberError::NameTaken`], [`MemberError::LooksLike`].
 pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
-    // Two names that look alike must not be added at once either.
+    // Locked, so that two names that look alike cannot be added at the same time.
     members::lock(tx).await?;
     let all = members::list(tx).await?;
     let alike =
@@ -220,7 +221,7 @@ pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<
     }
 }
 
-/// Writes down a new member and gives them lines; who added them is in the trail of each line.
+/// Stores a new member and gives them lines. The trail of each line records which member added them.
 ///
 /// # Errors
 ///
@@ -239,7 +240,8 @@ pub async fn add(
     grant(tx, clock, keys, member).await
 }
 
-/// Locks a member out and ends their sessions; in the trail of all their lines. One who is locked out stays so.
+/// Locks a member out, ends their sessions, and records that in the trail of all their lines. Returns false if the
+/// member was locked out already.
 ///
 /// # Errors
 ///
@@ -261,7 +263,8 @@ pub async fn disable(
     Ok(changed)
 }
 
-/// Lets a member who was locked out log in again; in the trail of all their lines. False when they were not locked out.
+/// Lets a member who was locked out log in again, and records that in the trail of all their lines. Returns false if
+/// the member was not locked out.
 ///
 /// # Errors
 ///
@@ -284,7 +287,7 @@ pub async fn enable(
     Ok(changed)
 }
 
-/// A link about a member.
+/// Returns a link about a member.
 fn about<'a>(clock: &Clock, actor: &'a str, action: Action, member: &'a Member) -> Act<'a> {
     Act {
         actor: Some(actor),
@@ -308,15 +311,15 @@ async fn note(
     Ok(())
 }
 
-/// A line's fresh key: what to print once, and never again.
+/// A new line key. The recovery key is shown once and not stored.
 pub struct NewLineKey {
-    /// The recovery key; to be kept on paper.
+    /// The recovery key, to be kept on paper.
     pub recovery: Identity,
     /// The line's public key, for pinning.
     pub recipient: Recipient,
 }
 
-/// Makes a line's first key and grants it to `lead`. `None` when the line has one already.
+/// Creates a line's first key and grants it to `lead`. Returns `None` if the line has a key already.
 ///
 /// # Errors
 ///
@@ -373,7 +376,7 @@ async fn give(
     Ok(())
 }
 
-/// Writes down that a member holds a line key, as it is sealed to them.
+/// Stores a line key that is sealed to a member, and records the grant in the line's trail.
 async fn write_grant(
     tx: &mut WriteTx,
     clock: &Clock,

@@ -1,12 +1,12 @@
-//! Members' names: what may be one, and which could be taken for another.
+//! Members' names: their form, and which names can be mistaken for another.
 //!
 //! | rule | why |
 //! |---|---|
-//! | 1 to 40 characters of Unicode's normal form KC, words apart by one space | one spelling of each name |
-//! | letters and digits of scripts in use (Unicode Technical Standard 39), and `-` `_` `.` `'` `’` `·` `・` | symbols and other spaces may have no ink |
-//! | a mark only after a letter of its own script, not twice in a row, at most 4 | a loose accent changes a name without being noticed |
+//! | 1 to 40 characters in Unicode's normal form KC, words separated by one space | each name has one spelling |
+//! | letters and digits of scripts in use (Unicode Technical Standard 39), and `-` `_` `.` `'` `’` `·` `・` | symbols and other spaces may be invisible |
+//! | a mark only after a letter of its own script, not twice in a row, at most 4 | an additional accent is easily overlooked |
 //! | at least one letter | `-` is no name |
-//! | no word for something else that acts, compared on letters | `system.` in the trail reads as the service |
+//! | no word for another actor, compared by letters | `system.` in the trail would be read as the service |
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -16,17 +16,18 @@ use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::general_security_profile::IdentifierType as Type;
 
-/// The longest name, in characters.
+/// Maximum number of characters of a name.
 const MAX_NAME_CHARS: usize = 40;
 
-/// The longest sequence of marks after one letter.
+/// Maximum number of marks after one letter.
 const MARKS: usize = 4;
 
-/// Punctuation of names. The last one divides syllables in Tibetan, and is allowed after a Tibetan letter only.
+/// Punctuation allowed in names. The last one separates syllables in Tibetan, and is allowed only after a Tibetan
+/// letter.
 const PUNCTUATION: [char; 8] = ['-', '_', '.', '\'', '’', '·', '・', '་'];
 
-/// What the trail and the pages call something that acts and is no member. A name whose letters are one of these words
-/// is refused.
+/// Words for actors in the trail and on pages that are not members. A name is refused if its letters are one of these
+/// words.
 const RESERVED: [&str; 8] = [
     "recovery",
     "caller",
@@ -38,7 +39,7 @@ const RESERVED: [&str; 8] = [
     "反映人",
 ];
 
-/// Words that no person's name contains. A name whose letters contain one of them is refused.
+/// Words that do not occur in names of persons. A name is refused if its letters contain one of them.
 const RESERVED_ANYWHERE: [&str; 8] = [
     "system",
     "dutyline",
@@ -50,30 +51,30 @@ const RESERVED_ANYWHERE: [&str; 8] = [
     "金鑰",
 ];
 
-/// A name a member may have. Its text follows these rules:
+/// A member's name. Its text follows these rules:
 ///
-/// - 1 to 40 characters in Unicode's normal form KC, words apart by one space;
+/// - 1 to 40 characters in Unicode's normal form KC, words separated by one space;
 /// - letters, digits, the marks of a letter's own script, and `-` `_` `.` `'` `’` `·` `・`;
 /// - at least one letter;
-/// - its letters are no word for something else that acts, such as `system`, in a spelling that looks like it either.
+/// - its letters are not, and do not look like, a word for another actor, such as `system`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberName(String);
 
-/// Why a text is no name.
+/// Why a text is not accepted as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Empty, too long, without a letter, or with a character that names do not have.
+    /// The text is empty, too long, without a letter, or contains a character that is not allowed in names.
     #[error(
         "a name has 1 to {MAX_NAME_CHARS} characters: letters and digits, also spaces and - _ . ' · , and at least one letter"
     )]
     Form,
-    /// It would read as something that is not a member.
+    /// The text reads as an actor that is not a member.
     #[error("this name stands for something else in the audit trail; choose another")]
     Reserved,
 }
 
 impl MemberName {
-    /// Reads a name as it was typed.
+    /// Parses a name as it was typed.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl MemberName {
         Ok(Self(name))
     }
 
-    /// The name.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -102,18 +103,18 @@ impl fmt::Display for MemberName {
     }
 }
 
-/// A name as it is stored: normal form KC (full-width letters become plain ones), no blanks at the ends, single
-/// blanks inside.
+/// Returns the stored form of a name: normal form KC (full-width letters become plain ones), without spaces at the
+/// ends, with single spaces inside.
 pub fn canonical(text: &str) -> String {
     let folded: String = text.nfkc().collect();
     let words: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
-/// Does the text have a letter, and only characters that names have? It is in normal form KC.
+/// True if the text, which is in normal form KC, has a letter and only characters that are allowed in names.
 fn is_plain(name: &str) -> bool {
     let mut has_letter = false;
-    // The script of the letter that marks may follow, the last mark after it, and how many there are.
+    // The script of the letter that marks may follow, the last mark after it, and the number of marks after it.
     let mut after: Option<Script> = None;
     let (mut last, mut marks) = (None, 0);
     for c in name.chars() {
@@ -140,13 +141,13 @@ fn is_plain(name: &str) -> bool {
     has_letter
 }
 
-/// The Chinese zero is a number without being a decimal digit to Unicode.
+/// True for decimal digits and for the Chinese zero, which Unicode does not classify as a decimal digit.
 fn is_digit(c: char) -> bool {
     c.general_category() == GeneralCategory::DecimalNumber || c == '〇'
 }
 
-/// Is this character one that texts of today are written with? Characters without ink, and those of dead scripts and of
-/// notations, are not. Mongolian is listed with the dead scripts by the standard.
+/// True if the character is used in texts of today. Excludes invisible characters, and those of historic scripts and of
+/// notations. The standard lists Mongolian with the historic scripts, so it is allowed here.
 fn is_in_use(c: char) -> bool {
     match c.identifier_type() {
         Some(
@@ -164,7 +165,7 @@ fn is_in_use(c: char) -> bool {
 fn is_reserved(name: &str) -> bool {
     let is_letter = |c: &char| c.general_category_group() == Group::Letter;
     let letters: String = name.chars().filter(is_letter).collect();
-    // Once without digits, for `system 2`, and once with digits that look like letters, for `5ystem`.
+    // Compared once without digits, for `system 2`, and once with digits that look like letters, for `5ystem`.
     [letters.as_str(), name].into_iter().any(|text| {
         let seen = folded(text);
         RESERVED.iter().any(|word| look_alike(word, text))
@@ -174,20 +175,20 @@ fn is_reserved(name: &str) -> bool {
     })
 }
 
-/// Could one name be taken for the other? Compared is how they look, without spaces and punctuation, with the case of
-/// letters and without: `I` looks like `l`, and `Li` is easily read as `li`.
+/// True if one name can be mistaken for the other. Compares their appearance without spaces and punctuation, both with
+/// the case as written and in lower case: `I` looks like `l`, and `Li` is easily read as `li`.
 pub fn look_alike(one: &str, other: &str) -> bool {
     let [one, other] = [folded(one), folded(other)];
     one.iter().zip(&other).any(|(one, other)| one == other)
 }
 
-/// How a name looks in the case it is written in, and in small letters.
+/// Returns the appearance of a name as written, and of the name in lower case.
 fn folded(name: &str) -> [String; 2] {
     [looks(name), looks(&name.to_lowercase())]
 }
 
-/// The skeleton of Unicode Technical Standard 39 without spaces and punctuation, in small letters, and with what
-/// the standard does not take for alike: `vv` and `w`, `cl` and `d`, `5` and `s`.
+/// Returns the skeleton of Unicode Technical Standard 39, without spaces and punctuation and in lower case, and with
+/// pairs unified that the standard does not treat as confusable: `vv` and `w`, `cl` and `d`, `5` and `s`.
 fn looks(name: &str) -> String {
     let kept = |c: &char| *c != ' ' && !PUNCTUATION.contains(c);
     let kept: String = name.chars().filter(kept).collect();
@@ -263,7 +264,7 @@ mod tests {
     #[test]
     fn only_letters_digits_their_marks_and_the_punctuation_of_names_are_in_a_name() {
         for text in [
-            // Characters without ink that are no spaces to Unicode.
+            // Invisible characters that Unicode does not classify as spaces.
             "a\u{2800}",
             "a\u{fffc}",
             "a\u{16fe4}",

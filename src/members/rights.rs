@@ -1,4 +1,4 @@
-//! Who may lock whom out.
+//! Rights to lock members out.
 
 use super::MemberError;
 use crate::report::role::Role;
@@ -6,7 +6,7 @@ use crate::store::members::{self, Member};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use uuid::Uuid;
 
-/// The lines a member has a key of, each once.
+/// Returns the lines a member has a key of, each once.
 ///
 /// # Errors
 ///
@@ -18,8 +18,9 @@ pub async fn lines_of(tx: &mut ReadTx, member: Uuid) -> Result<Vec<String>, Stor
     Ok(lines)
 }
 
-/// The member as the database has them now; none when they are disabled, or have another password than when `member` was
-/// read: what it proved counts no more. From here on no other transaction changes a member until this one ends.
+/// Returns the member's current row; `None` if they are locked out, or if their password was changed since `member` was
+/// read, so that proofs with the old one do not count any more. Locks the members: no other transaction changes one
+/// until this one ends.
 ///
 /// # Errors
 ///
@@ -30,20 +31,21 @@ pub async fn unchanged(tx: &mut WriteTx, member: &Member) -> Result<Option<Membe
     Ok(now.filter(|now| !now.disabled && now.wrapped == member.wrapped))
 }
 
-/// The lead who acts, as [`unchanged`]: of two leads who lock each other out at once, one finds themselves locked out
-/// here.
+/// Returns the acting lead's current row, with the members locked as by [`unchanged`]. Of two leads who lock each other
+/// out at the same time, the second one fails here.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`] when they are locked out or no lead any more, or when their password was changed since `actor`
-/// was read: what it proved counts no more.
+/// [`MemberError::NoLead`] when the member is locked out or no lead any more, or when their password was changed since
+/// `actor` was read.
 pub async fn acting(tx: &mut WriteTx, actor: &Member) -> Result<Member, MemberError> {
     let is_lead = |now: &Member| now.role == Role::Lead;
     let now = unchanged(tx, actor).await?.filter(is_lead);
     now.ok_or_else(|| MemberError::NoLead(actor.name.clone()))
 }
 
-/// Does `actor` hold the keys of all lines of `member`? Otherwise they neither lock them out nor let them back in.
+/// Checks that `actor` holds a key of every line of `member`. Otherwise they may neither lock them out nor let them
+/// back in.
 ///
 /// # Errors
 ///
@@ -66,7 +68,8 @@ pub async fn holds_all_of(
     Ok(())
 }
 
-/// Can each line, and the service, do without this member? To be asked after [`acting`] has locked the members.
+/// Checks that without this member each of their lines still has a holder of its key and, if the member is a lead, that
+/// each of their lines and the service still have a lead. Must be called after [`acting`] has locked the members.
 ///
 /// # Errors
 ///

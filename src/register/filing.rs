@@ -1,4 +1,4 @@
-//! Adding to a report: seal, store, and commit to it in the audit trail, in one transaction.
+//! Adds entries to a report: seals them, stores them, and commits to them in the audit trail, in one transaction.
 
 use crate::base::clock::{hour, random_id};
 use crate::report::entries::Body;
@@ -15,15 +15,15 @@ use uuid::Uuid;
 
 /// An entry to be added.
 pub struct NewEntry<'a> {
-    /// When it happened, line time, exactly. In the clear there will be only the hour, unless a member wrote it.
+    /// Exact time of the event, in line time. Only its hour is stored unsealed, unless a member wrote the entry.
     pub at: DateTime<Utc>,
-    /// Which member wrote it.
+    /// The name of the member who wrote it.
     pub by: Option<&'a str>,
-    /// What it says.
+    /// The content.
     pub body: Body,
 }
 
-/// A report that something is sealed to.
+/// A report that an entry is sealed to.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
     /// Its id.
@@ -54,11 +54,11 @@ impl<'a> From<&'a CallReport> for Target<'a> {
     }
 }
 
-/// Adds an entry to a report, sealed to the report's key. Gives the entry's id.
+/// Adds an entry to a report, sealed to the report's key. Returns the entry's id.
 ///
 /// # Errors
 ///
-/// When the database fails, or the report's key in it is none.
+/// When the database fails, or the report's key in it is not a valid public key.
 pub async fn add_entry(
     tx: &mut WriteTx,
     report: &Report,
@@ -67,7 +67,8 @@ pub async fn add_entry(
     add_entry_also(tx, report, new, &[]).await
 }
 
-/// The same, sealed to these too: whoever they belong to can open this entry, and nothing else of the report.
+/// Like [`add_entry`], and seals the entry to the keys in `also` too. Their owners can open this entry, and nothing
+/// else of the report.
 ///
 /// # Errors
 ///
@@ -89,7 +90,7 @@ pub async fn add_entry_also(
 ///
 /// # Errors
 ///
-/// When the report's key is none.
+/// When the report's key is not a valid public key.
 pub fn seal<'a>(
     target: impl Into<Target<'a>>,
     new: NewEntry<'_>,
@@ -122,7 +123,7 @@ pub fn seal<'a>(
     })
 }
 
-/// Adds a sealed entry to its report. `at` and `by` are in the clear from then on.
+/// Adds a sealed entry to its report. `at` and `by` are stored unsealed.
 ///
 /// # Errors
 ///
@@ -145,7 +146,7 @@ pub fn add_to_case(case: &mut Case, entry: EntryRow, at: DateTime<Utc>) {
     case.add_entry(entry);
 }
 
-/// The link that commits to an entry.
+/// Returns the link that commits to an entry.
 pub fn added<'a>(entry: &'a EntryRow, at: DateTime<Utc>, by: Option<&'a str>) -> Act<'a> {
     Act {
         actor: by,

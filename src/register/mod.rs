@@ -1,4 +1,4 @@
-//! The register of reports: makes a call a report, adds sealed entries to a report, and proves that its trail is whole.
+//! The register of reports: makes a call a report, adds sealed entries to a report, and verifies its audit trail.
 
 pub mod filing;
 pub mod opening;

@@ -1,4 +1,4 @@
-//! Makes a call a report, and adds what a caller says later to an earlier one.
+//! Makes a call a report, and adds to an earlier report.
 
 use super::filing;
 use crate::base::clock::hour;
@@ -10,7 +10,8 @@ use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Datelike, Utc};
 
-/// Something was added to an earlier report: the caller's entry is put into it, and a closed one goes back to the queue.
+/// Handles an addition to an earlier report: adds the caller's entry to it, and puts it back into the queue if it was
+/// closed.
 pub fn add_to(case: &mut Case, now: DateTime<Utc>) {
     let Some(earlier) = case.earlier.as_ref().map(|report| report.id) else {
         return;
@@ -40,14 +41,15 @@ pub fn add_to(case: &mut Case, now: DateTime<Utc>) {
     }
 }
 
-/// A recording came to light when its call was settled, and counted as one without a message.
+/// Corrects the count of calls without a message: a recording was found after its call was settled and counted as one
+/// of them.
 fn has_come_after_all(case: &mut Case) {
     if !case.own.is_report() {
         case.count_hour(0, -1);
     }
 }
 
-/// The first recording of a call makes it a report, with a reference and in the queue.
+/// Makes a call a report with a reference, and puts it into the queue, unless it is a report already.
 pub fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>) {
     if case.own.is_report() {
         return;
@@ -61,7 +63,7 @@ pub fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>) {
     };
     case.queue(year);
     case.count(&service.metrics.reports);
-    // Its reference, the link's detail, is known at the commit.
+    // The link's detail, the reference, is set at the commit.
     case.act(Act {
         report: Some(case.own.id),
         ..Act::new(hour(now), Action::ReportQueued)

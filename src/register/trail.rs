@@ -1,4 +1,4 @@
-//! Proves the audit trail whole, and everything sealed to be what the trail committed to.
+//! Verifies the audit trail, and that all sealed data is what the trail committed to.
 
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
@@ -12,35 +12,35 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// What was found on one line.
+/// Result of verifying one line.
 pub struct Proof {
-    /// How many links the chain has.
+    /// Number of links in the chain.
     pub links: i64,
-    /// The hash of the last one, to be kept elsewhere.
+    /// Hash of the last link, to be kept elsewhere.
     pub head: [u8; 32],
-    /// What is wrong, a sentence each. Empty when all is whole.
+    /// What is wrong, one sentence each. Empty when nothing is.
     pub wrong: Vec<String>,
 }
 
-/// What the trail committed to, by the id of the thing.
+/// What the trail committed to, by id.
 #[derive(Clone, Default)]
 struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
     report_keys: HashMap<Uuid, [u8; 32]>,
-    /// Of report keys and line keys: the public half, and for a report's the line key it is sealed to.
+    /// Of report keys and line keys: the public half. Of report keys also the id of the line key they are sealed to.
     public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
     /// Of entries and recordings: the report, and an entry's kind.
     places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
-    /// Of entries: who wrote them.
+    /// Of entries: the name of the member who wrote them.
     writers: HashMap<Uuid, Option<String>>,
-    /// Of replies: who found them right, and what it was they found right.
+    /// Of replies: the name of the member who approved them, and the digest of what was approved.
     approvals: HashMap<Uuid, (Option<String>, [u8; 32])>,
 }
 
 impl Committed {
-    /// Takes in the next link.
+    /// Adds the next link.
     fn add(&mut self, link: &Link) {
         match link.action {
             Action::CallAnswered => {
@@ -74,7 +74,7 @@ impl Committed {
                     self.entries.remove(&id);
                 }
             }
-            // These commit to nothing that is sealed.
+            // These commit to no sealed data.
             Action::ReportQueued
             | Action::TalkEnded
             | Action::RecordingLost
@@ -102,7 +102,7 @@ impl Committed {
         }
     }
 
-    /// Where an entry or a recording belongs, and who wrote it.
+    /// Stores the place and the writer of an entry or a recording.
     fn place(&mut self, link: &Link) {
         if let Some(id) = link.object {
             self.places.insert(id, (link.report, link.detail.clone()));
@@ -123,7 +123,7 @@ impl Committed {
         found.is_some_and(|(own, what)| *own == Some(report) && what.as_deref() == kind)
     }
 
-    /// Did this member, who has not written it, approve this very entry?
+    /// True if this member approved this entry as it is now, and another member wrote it.
     fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
         let digest = Sha256::digest(&entry.sealed).into();
         self.entries.get(&entry.id) == Some(&digest)
@@ -142,13 +142,13 @@ impl Committed {
     }
 }
 
-/// What the trail committed to of one report. What is opened must be that, all of that and nothing else: an age file
-/// says nothing about who made it, so without this an outsider could add to a report.
+/// What the trail committed to of one report. What is opened must match it exactly, with nothing added or missing: an
+/// age file does not say who made it, so without this check an outsider could add to a report.
 #[derive(Clone)]
 pub struct OfReport(Committed);
 
 impl OfReport {
-    /// Reads what the chain says of a report. Whether the chain itself is whole is [`verify`]'s matter.
+    /// Reads what the chain says of a report. [`verify`] checks the chain itself.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl OfReport {
         Ok(Self(committed))
     }
 
-    /// Is this the report's key, both halves of it?
+    /// True if this is the report's key, with both of its halves.
     pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
         self.0.report_keys.get(&report.id) == Some(&Sha256::digest(&key.sealed).into())
             && self
@@ -169,22 +169,22 @@ impl OfReport {
                 .has_public(report.id, &report.recipient, Some(key.sealed_to))
     }
 
-    /// Are these the report's entries, none changed, added or missing?
+    /// True if these are the report's entries, with none changed, added or missing.
     pub fn has_entries(&self, rows: &[EntryRow]) -> bool {
         rows.len() == self.0.entries.len() && rows.iter().all(|row| self.has_entry(row))
     }
 
-    /// Is this entry a reply of the report, none changed, which this member approved and somebody else wrote?
+    /// True if this entry is an unchanged reply of the report that this member approved and another member wrote.
     pub fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
         self.0.has_approval(entry, by)
     }
 
-    /// Is this one of the report's entries, as it was added?
+    /// True if this is one of the report's entries, as it was added.
     pub fn has_entry(&self, entry: &EntryRow) -> bool {
         self.0.entries.get(&entry.id) == Some(&Sha256::digest(&entry.sealed).into())
     }
 
-    /// Are these the report's recordings, as far as they are sealed, none added or missing?
+    /// True if the sealed ones of these are the report's sealed recordings, with none added or missing.
     pub fn has_recordings(&self, rows: &[RecordingRow]) -> bool {
         let mut sealed = rows
             .iter()
@@ -193,14 +193,14 @@ impl OfReport {
             && sealed.all(|row| self.0.recordings.contains_key(&row.id))
     }
 
-    /// Are these the digests of the recording's sealed file?
+    /// True if these are the digests of the recording's sealed file.
     pub fn has_recording(&self, id: Uuid, digests: &Digests) -> bool {
         self.0.recordings.get(&id) == Some(&digests.committed())
     }
 }
 
-/// Goes through a line's chain from its first link and compares every sealed thing with it. `expected` is a head
-/// kept elsewhere: number and hash of a link the chain must still have.
+/// Verifies a line's chain from its first link, and compares all sealed data with it. `expected` is a head that was
+/// kept elsewhere: number and hash of a link that the chain must still have.
 ///
 /// # Errors
 ///
@@ -218,7 +218,7 @@ pub async fn verify(
         wrong: Vec::new(),
     };
     let committed = walk(&mut tx, line, expected, &mut proof).await?;
-    // A line nothing ever happened on has neither links nor a head.
+    // A line without any act has neither links nor a head.
     let head = audit::head(&mut tx, line).await?;
     if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
         proof
@@ -267,14 +267,14 @@ async fn walk(
                     .push(format!("link {seq} is not the head kept elsewhere"));
             }
             proof.links = seq;
-            // Going on from what is stored finds every broken link, not only the first.
+            // Continues from the stored hash, so that every broken link is found and not only the first.
             proof.head = kept.as_slice().try_into().unwrap_or(hash);
             committed.add(&link);
         }
     }
 }
 
-/// Compares what is there with what was committed to: changed, added, missing.
+/// Compares what is stored with what was committed to: what was changed, added, or is missing.
 async fn things(
     tx: &mut ReadTx,
     blobs: &Blobs,
@@ -302,7 +302,7 @@ async fn things(
     }
     for report in reports::all_of_line(tx, line).await? {
         match report_things(tx, blobs, &report, &mut committed, proof).await {
-            // One row that cannot be read does not hide the others.
+            // One row that cannot be read must not hide the others.
             Err(error @ StoreError::Unreadable(_)) => {
                 proof.wrong.push(format!("report {}: {error}", report.id));
             }

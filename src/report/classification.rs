@@ -1,39 +1,39 @@
-//! How a report is classified: in or out of scope, which disciplines, which focuses.
+//! Classification of a report: in or out of scope, disciplines, focuses.
 
 use crate::line::Line;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What an inspector says a report is about. Sealed.
+/// Classification of a report by an inspector. Stored sealed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
-    /// Is it for this team?
+    /// Whether the report is in the scope of this team.
     pub scope: Scope,
-    /// The disciplines it is about, of the line's list.
+    /// The disciplines it is about, from the line's list.
     #[serde(default)]
     pub disciplines: Vec<String>,
-    /// The focuses it belongs to, of the line's list.
+    /// The focuses it belongs to, from the line's list.
     #[serde(default)]
     pub focuses: Vec<String>,
 }
 
-/// In or out of the line's scope. What is out is passed to the department in charge.
+/// In or out of the line's scope. Reports out of scope are passed to the department in charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// For this team.
     In,
-    /// For somebody else.
+    /// For another department.
     Out,
 }
 
 impl Classification {
-    /// Checks it against what the line knows.
+    /// Checks that the disciplines and focuses are the line's, each named once.
     ///
     /// # Errors
     ///
-    /// What would be right. Repeats nothing of what was sent.
+    /// A message that says what would be right. It does not repeat what was sent.
     pub fn check(&self, line: &Line) -> Result<(), String> {
         known("disciplines", &self.disciplines, &line.disciplines)?;
         known("focuses", &self.focuses, &line.focuses)

@@ -1,7 +1,8 @@
-//! What the entries of a report say, by their kind: the shapes in which they are sealed and opened.
+//! The bodies of a report's entries, by kind: the shapes in which they are sealed and opened.
 //!
-//! An entry is sealed as JSON that holds its kind and the version of its body's shape beside the body. A kind whose shape
-//! changes gets another version; what a version of this program cannot read it keeps as it is, see [`Content::Unknown`].
+//! An entry is sealed as JSON that holds its kind and the version of its body's shape beside the body. A kind whose
+//! shape changes gets a new version; a body that this version of the program cannot read is kept unchanged, see
+//! [`Content::Unknown`].
 
 use super::classification::Classification;
 use super::status::Outcome;
@@ -16,21 +17,21 @@ use uuid::Uuid;
 
 names! {
     "entries.kind";
-    /// What an entry says about its report.
+    /// Kind of an entry.
     #[derive(Serialize, Deserialize, ToSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum EntryKind {
         /// Who called: the number, or that it was withheld.
         Caller = "caller",
-        /// The call's exact times and how it went.
+        /// The call's exact times and its course.
         Call = "call",
-        /// Who of the roster took the call.
+        /// Who of the roster accepted the call.
         Talk = "talk",
-        /// The facts of a recording: true length, hashes, duration.
+        /// The facts of a recording: exact length, hashes, duration.
         Recording = "recording",
-        /// What a recording is among the takes: sent, replaced, added.
+        /// Which recordings were replaced by a later take.
         Take = "take",
-        /// What was said, written down.
+        /// A transcript of what was said.
         Transcript = "transcript",
         /// An inspector's note.
         Note = "note",
@@ -44,7 +45,7 @@ names! {
 }
 
 impl EntryKind {
-    /// The version of the shape that this program writes bodies of this kind in.
+    /// Returns the version of the shape in which this program writes bodies of this kind.
     pub const fn version(self) -> u32 {
         match self {
             Self::Caller
@@ -61,7 +62,7 @@ impl EntryKind {
     }
 }
 
-/// What an entry says. No `Debug`: it holds what callers and inspectors say.
+/// The body of an entry. Does not implement `Debug`, because it holds what callers and inspectors say.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Body {
@@ -88,7 +89,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// The kind of entry that says this.
+    /// Returns the kind of entry with this body.
     pub fn kind(&self) -> EntryKind {
         match self {
             Self::Caller(_) => EntryKind::Caller,
@@ -104,7 +105,7 @@ impl Body {
         }
     }
 
-    /// Reads a body of this kind, in the shape of [`EntryKind::version`].
+    /// Parses a body of this kind, in the shape of [`EntryKind::version`].
     fn read(kind: EntryKind, json: &str) -> serde_json::Result<Self> {
         Ok(match kind {
             EntryKind::Caller => Self::Caller(serde_json::from_str(json)?),
@@ -121,15 +122,15 @@ impl Body {
     }
 }
 
-/// The body of an entry, as it was opened. In JSON it is the body alone.
+/// The body of an opened entry. Serialized as the body alone.
 #[derive(Clone)]
 pub enum Content {
-    /// A body that this version reads.
+    /// A body that this version of the program reads.
     Known(Body),
-    /// A body that this version cannot read: a later one wrote it, or it is not in the shape that its version says.
-    /// Nothing of it is lost: exports and the API give it as it is.
+    /// A body that this version of the program cannot read: a later version wrote it, or it does not have the shape of
+    /// its version. It is kept in full: exports and the API return it unchanged.
     Unknown {
-        /// The version of its shape.
+        /// Version of its shape.
         version: u32,
         /// The body.
         json: Box<RawValue>,
@@ -137,7 +138,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Reads the body of an opened entry.
+    /// Parses the body of an opened entry.
     pub fn read(kind: EntryKind, version: u32, json: &RawValue) -> Self {
         let unknown = || Self::Unknown {
             version,
@@ -149,7 +150,7 @@ impl Content {
         Body::read(kind, json.get()).map_or_else(|_| unknown(), Self::Known)
     }
 
-    /// The version of its shape.
+    /// Returns the version of its shape.
     pub fn version(&self) -> u32 {
         match self {
             Self::Known(body) => body.kind().version(),
@@ -157,7 +158,7 @@ impl Content {
         }
     }
 
-    /// The body; none when this version cannot read it.
+    /// Returns the body; `None` if this version of the program cannot read it.
     pub fn known(&self) -> Option<&Body> {
         match self {
             Self::Known(body) => Some(body),
@@ -203,78 +204,79 @@ pub struct CallerBody {
     /// Their number; null when it was withheld.
     #[schema(required)]
     pub number: Option<String>,
-    /// The number was withheld.
+    /// True if the number was withheld.
     pub withheld: bool,
 }
 
-/// How a call went.
+/// The course of a call.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CallBody {
     /// When it was answered, line time in UTC.
     #[schema(value_type = String, format = DateTime)]
     pub answered_at: DateTime<Utc>,
-    /// What the line was then.
+    /// Phase of the line at that time.
     pub phase: Phase,
-    /// What was spoken, e.g. `zh-CN`.
+    /// Language spoken, e.g. `zh-CN`.
     #[schema(required)]
     pub language: Option<String>,
     /// How far the caller got.
     pub reached: Reached,
-    /// The caller was told a receipt.
+    /// True if the caller was told a receipt.
     pub receipt_spoken: bool,
-    /// The caller had the receipt already, and added to the report. Only said when it is so.
+    /// True if the caller already had a receipt and added to the report. Only present if true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub added: bool,
-    /// What was said, attempt by attempt.
+    /// The takes, in order.
     pub takes: Vec<Take>,
 }
 
-/// Who of the roster took the call; the entry's time is when.
+/// Who of the roster accepted the call, at the time of the entry.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TalkBody {
-    /// As the roster calls them.
+    /// Name, as written in the roster.
     pub on_duty: String,
-    /// The step of the conversation that rang them. A recording of the talk has the same.
+    /// The step of the conversation that rang them. A recording of the talk has the same number.
     pub step: u32,
-    /// The talk is recorded; the caller was told so.
+    /// True if the talk is recorded, which the caller was told.
     pub recorded: bool,
 }
 
 /// The facts of a recording.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecordingBody {
-    /// Its id.
+    /// Id of the recording.
     pub recording: Uuid,
-    /// The step of the conversation that recorded it; what was added in later calls has higher numbers, 10,000 apart.
+    /// The step of the conversation that recorded it; steps of later calls that added to the report are offset by
+    /// 10,000 each.
     pub step: i32,
-    /// Its true length.
+    /// Exact length in bytes, without padding.
     pub bytes: u64,
     /// SHA-256 of the audio, in hexadecimal.
     pub sha256: String,
-    /// How long it lasts, when its header tells.
+    /// Duration, if the header of the audio tells.
     #[schema(required)]
     pub milliseconds: Option<u64>,
-    /// What it is: `audio/wav`.
+    /// Media type: `audio/wav`.
     pub r#type: String,
-    /// How loud it is, in base64: a byte for the loudest sample of each of up to 600 equal pieces, 0 to 254. Empty when
-    /// the format does not tell.
+    /// Loudness, in base64: one byte for the loudest sample of each of up to 600 equal pieces, 0 to 254. Empty if the
+    /// format does not tell.
     pub peaks: String,
 }
 
-/// Something that was said again.
+/// Recordings that were replaced by a later take.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TakeBody {
-    /// The steps that recorded what is replaced.
+    /// The steps of the recordings that were replaced.
     pub replaced_steps: Vec<i32>,
-    /// The step that replaces it.
+    /// The step of the recording that replaces them.
     pub by_step: i32,
 }
 
-/// Words.
+/// Text.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TextBody {
-    /// The words.
+    /// The text.
     pub text: String,
 }
 

@@ -1,4 +1,4 @@
-//! Pure: what inspectors work on.
+//! Reports and their parts: what inspectors work on. Pure.
 
 pub mod classification;
 pub mod entries;

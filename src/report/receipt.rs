@@ -1,30 +1,30 @@
 //! Receipts: the twelve digits a caller is given to call back with.
 //!
-//! The last one is a check digit (H. Michael Damm, 2004), which catches every single wrong digit and every two
-//! neighbours swapped: the mistakes people make who type what they hear. It guards against those
-//! and against nobody else: whoever guesses a receipt also computes its check digit.
+//! The last one is a check digit (H. Michael Damm, 2004), which detects every single wrong digit and every swap of two
+//! neighbours: the common mistakes of typing digits that were heard. It is no protection against guessing: its
+//! computation is public.
 
 use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
-/// How many digits a receipt has, the check digit included.
+/// Number of digits in a receipt, the check digit included.
 pub const DIGITS: usize = 12;
 
-/// A receipt whose check digit is right. `Debug` shows nothing; zeroized on drop.
+/// A receipt with a correct check digit. `Debug` does not print it; zeroized on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receipt(Zeroizing<[u8; DIGITS]>);
 
-/// Not twelve digits, or the check digit is wrong. Never says what the digits were.
+/// Not twelve digits, or the check digit is wrong. Does not contain the digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a receipt: twelve digits, and the last one must fit the others")]
 pub struct WrongReceipt;
 
 impl Receipt {
-    /// The receipt of 16 random bytes.
+    /// Returns the receipt for 16 random bytes.
     ///
-    /// They are taken as a number modulo 10^11. 2^128 is not a multiple of that, so the lower remainders are likelier,
-    /// by less than one part in 2^91: nobody will ever see the difference.
+    /// They are read as a number and reduced modulo 10^11. 2^128 is not a multiple of that, so the lower remainders are
+    /// more likely, by less than one part in 2^91, which is negligible.
     pub fn from_random(random: [u8; 16]) -> Self {
         let mut rest = u128::from_be_bytes(random) % 10u128.pow(DIGITS as u32 - 1);
         let mut digits = Zeroizing::new([b'0'; DIGITS]);
@@ -36,7 +36,7 @@ impl Receipt {
         Self(digits)
     }
 
-    /// Reads a receipt as typed on a keypad or written down: white space and dashes between the digits do not matter.
+    /// Parses a receipt as typed on a keypad or written down; white space and dashes between the digits are ignored.
     pub fn parse(text: &str) -> Result<Self, WrongReceipt> {
         let mut digits = Zeroizing::new([0; DIGITS]);
         let mut count = 0;
@@ -47,19 +47,19 @@ impl Receipt {
             digits[count] = char as u8;
             count += 1;
         }
-        // The digits with their check digit behind them come to zero.
+        // The checksum of all twelve digits is zero.
         if count < DIGITS || damm(digits.as_slice()) != 0 {
             return Err(WrongReceipt);
         }
         Ok(Self(digits))
     }
 
-    /// The twelve digits.
+    /// Returns the twelve digits.
     pub fn digits(&self) -> &str {
         std::str::from_utf8(self.0.as_slice()).expect("digits are ASCII")
     }
 
-    /// The digits with spaces between them, so that a voice says them one by one.
+    /// Returns the digits separated by spaces, so that a voice says them one by one.
     pub fn spoken(&self) -> String {
         let mut spoken = String::with_capacity(2 * DIGITS);
         for digit in self.digits().chars() {
@@ -86,7 +86,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// The check digit of some ASCII digits; 0 when they end in their check digit.
+/// Returns the check digit of ASCII digits; 0 if the last one is the check digit of the others.
 fn damm(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |interim, digit| {
         QUASIGROUP[usize::from(interim)][usize::from(digit - b'0')]
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_check_digit_is_damms() {
-        // The example everybody gives: 572 has check digit 4.
+        // The usual example: 572 has check digit 4.
         assert_eq!(damm(b"572"), 4);
         assert_eq!(damm(b"5724"), 0);
     }
@@ -164,7 +164,7 @@ mod tests {
                 seen[at][usize::from(digit - b'0')] += 1;
             }
         }
-        // 1000 expected, standard deviation 30: ten deviations off does not happen.
+        // 1,000 expected, standard deviation 30: a deviation of ten times that does not occur.
         assert!(
             seen.iter()
                 .flatten()

@@ -1,14 +1,14 @@
-//! A report's public number.
+//! The public number of a report.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The public number of a report on its line, such as `2024-0017`: never used again.
+/// The public number of a report on its line, such as `2024-0017`. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
-    /// The year in which it became a report.
+    /// Year in which it became a report.
     pub year: i32,
-    /// Its number in that year, from 1.
+    /// Number in that year, from 1.
     pub number: i32,
 }
 
@@ -18,7 +18,7 @@ pub struct Reference {
 pub struct NoReference;
 
 impl fmt::Display for Reference {
-    /// The number with four digits at least.
+    /// Writes the number with at least four digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:04}", self.year, self.number)
     }
@@ -27,7 +27,7 @@ impl fmt::Display for Reference {
 impl FromStr for Reference {
     type Err = NoReference;
 
-    /// Reads it as [`fmt::Display`] writes it, and nothing else.
+    /// Parses exactly what [`fmt::Display`] writes.
     fn from_str(text: &str) -> Result<Self, NoReference> {
         let (year, number) = text.split_once('-').ok_or(NoReference)?;
         let read = Self {

@@ -1,4 +1,4 @@
-//! What a member is, and may do.
+//! Roles of members.
 
 use crate::base::names::names;
 
@@ -12,18 +12,18 @@ names! {
         Lead = "lead",
         /// Works on reports.
         Inspector = "inspector",
-        /// Reads the audit trail. Comes later.
+        /// Will read the audit trail. Not implemented yet.
         Auditor = "auditor",
-        /// Looks after the service. Comes later.
+        /// Will maintain the service. Not implemented yet.
         Operator = "operator",
     }
 }
 
 impl Role {
-    /// The roles that open reports and work on them.
+    /// The roles that may open reports and work on them.
     pub const ON_REPORTS: [Self; 2] = [Self::Lead, Self::Inspector];
 
-    /// May open reports and work on them.
+    /// True if the role may open reports and work on them.
     pub fn works_on_reports(self) -> bool {
         Self::ON_REPORTS.contains(&self)
     }

@@ -1,4 +1,4 @@
-//! A report's status, the moves between them, what came out, and how the report came in.
+//! Status of a report, the moves between statuses, its outcome, and its source.
 
 use crate::base::names::names;
 use serde::{Deserialize, Serialize};
@@ -6,47 +6,47 @@ use utoipa::ToSchema;
 
 names! {
     "reports.status";
-    /// Where a report is.
+    /// Status of a report.
     #[derive(Serialize, Deserialize, ToSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum Status {
-        /// It waits for somebody.
+        /// Waits for an inspector.
         Queued = "queued",
-        /// Somebody works on it.
+        /// An inspector works on it.
         Claimed = "claimed",
-        /// It is done with.
+        /// Closed with an outcome.
         Closed = "closed",
     }
 }
 
 names! {
     "reports.source";
-    /// How a report came in.
+    /// How a report was received.
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
     pub enum Source {
-        /// By a call.
+        /// From a call.
         Call = "call",
-        /// By a call in which the caller spoke with the duty inspector.
+        /// From a call in which the caller spoke with the duty inspector.
         Live = "live",
     }
 }
 
-/// What somebody does with a report.
+/// A change of a report's status by a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// Take it on.
+    /// Assigns it to the member.
     Claim,
-    /// Give it back to the queue.
+    /// Returns it to the queue.
     Release,
-    /// Be done with it.
+    /// Closes it.
     Close,
-    /// Put it back into the queue.
+    /// Returns a closed report to the queue.
     Reopen,
 }
 
 impl Move {
-    /// Its name in addresses.
+    /// Returns its name in URLs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claim => "claim",
@@ -56,7 +56,7 @@ impl Move {
         }
     }
 
-    /// The status it starts from, and the one it leads to. Any other move is refused.
+    /// Returns the status it starts from, and the one it leads to. Any other move is rejected.
     pub fn between(self) -> (Status, Status) {
         match self {
             Self::Claim => (Status::Queued, Status::Claimed),
@@ -67,23 +67,23 @@ impl Move {
     }
 }
 
-/// What came out of a closed report. Sealed, as it says something about the people in it.
+/// Outcome of a closed report. Stored sealed, because it says something about the people in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
     /// The team dealt with it.
     Handled {},
-    /// It was passed on.
+    /// It was referred to another authority.
     Referred {
-        /// To whom. Not only white space.
+        /// Where it was referred to. Not only white space.
         #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
         destination: String,
     },
-    /// There is nothing to be done.
+    /// No action is necessary.
     NoAction {},
-    /// It is the same as another one.
+    /// It is a duplicate of another report.
     Duplicate {
-        /// The other one's reference, when known.
+        /// Reference of the other report, if known.
         #[schema(max_length = 500)]
         of: Option<String>,
     },

@@ -1,34 +1,34 @@
-//! What a caller said, as a report keeps it: takes, and how far the call got.
+//! The takes of a call, and how far the call got, as stored in a report.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One attempt at saying it: one recording, or several when a long one was interrupted by the warning.
+/// One attempt at saying something: one recording, or several if a long one was interrupted by the warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Take {
     /// The steps that recorded it, in order of speaking.
     pub steps: Vec<u32>,
-    /// It was said again later.
+    /// True if a later take replaced it.
     pub replaced: bool,
 }
 
-/// How far a caller got.
+/// How far a call got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reached {
     /// The line answered.
     Greeting,
-    /// It told where an earlier report stands.
+    /// The caller was told the status of an earlier report.
     CalledBack,
-    /// The line asked the caller to speak.
+    /// The caller was asked to speak.
     Guidance,
     /// Something was recorded.
     Recording,
-    /// The duty inspector took the call.
+    /// The duty inspector accepted the call.
     Connected,
-    /// It was sent, and the receipt spoken.
+    /// The report was sent, and the receipt spoken.
     Receipt,
-    /// It was added to an earlier report.
+    /// Recordings were added to an earlier report.
     Added,
 }
 
@@ -44,7 +44,7 @@ impl Reached {
         Self::Added,
     ];
 
-    /// As it is written down.
+    /// Returns the name that is stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Greeting => "greeting",

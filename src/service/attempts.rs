@@ -1,11 +1,11 @@
-//! Slows guessing of passwords, and keeps those who guess from keeping others out.
+//! Slows down guessing of passwords, without letting those who guess keep members out.
 //!
-//! A try waits, in this order: for its turn at its name ([`name`]; wrong ones make the next one wait), for its
-//! turn at its source (one at a time), and for memory ([`passwords`](crate::vault::passwords) has the bound). The queue of a
-//! source that is full refuses the one that has waited longest, so a burst that came first does not refuse what comes after
-//! it. Browsers that have logged in before, and sessions, are counted by themselves and wait for none of the others.
+//! A try waits, in this order: for its turn at its name (`name`; wrong passwords delay the next try), for its turn at
+//! its source (one at a time), and for memory ([`passwords`](crate::vault::passwords) bounds it). A full queue of a
+//! source refuses the try that has waited longest, so that a burst that came first does not refuse later tries.
+//! Browsers that have logged in before, and sessions, are counted separately and do not wait for other tries.
 //!
-//! All of it is in memory, on each node by itself. A restart forgets, which costs a guesser more than it gives.
+//! All of it is in memory, on each node separately. A restart resets it, which costs a guesser more than it gives.
 
 mod name;
 
@@ -20,19 +20,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// A session ends after so many wrong passwords in a row: its cookie may be stolen.
+/// Number of wrong passwords in a row after which a session ends, because its cookie may be stolen.
 const MAX_IN_SESSION: u32 = 7;
-/// So many wait for their turn at one source.
+/// Maximum number of tries that wait for their turn at one source.
 const AT_SOURCE: usize = 8;
-/// So many sources wait for memory at once; so many known browsers and sessions.
+/// Maximum number of tries that wait for memory or use it: one for each source, and those of known browsers and
+/// sessions.
 const WAITING: (usize, usize) = (32, 16);
-/// A try that has waited so long is refused.
+/// Time after which a waiting try is refused.
 const PATIENCE: Duration = Duration::from_secs(14);
-/// From so many names or sources on, those without a try are forgotten before another one is remembered. Memory bounds
-/// the tries, some ten a second, so no more than some ten thousand names have one that counts.
+/// Number of names or sources from which on those without a try are forgotten before another one is remembered. Memory
+/// bounds the tries to about ten a second, so at most about ten thousand names have one that counts.
 const REMEMBERED: usize = 10_000;
 
-/// Why a password is not looked at.
+/// Why a password is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// Too many tries at this name, from this source, or in all.
@@ -48,13 +49,13 @@ pub enum Try<'a> {
     Name(&'a str, IpAddr),
     /// A login from a browser that is known.
     Device([u8; 16]),
-    /// A member who is logged in already, in the session with this hash. What is guessed in one session does not slow
-    /// the member in another one.
+    /// A member who is logged in, in the session with this hash. Guesses in one session do not slow the member down in
+    /// another one.
     Session([u8; 32]),
 }
 
 impl Try<'_> {
-    /// Whose turn at the memory it waits for.
+    /// Returns the queue for memory that the try waits in.
     pub fn lane(self) -> Lane {
         match self {
             Self::Name(..) => Lane::Anybody,
@@ -62,7 +63,8 @@ impl Try<'_> {
         }
     }
 
-    /// What wrong ones are counted by. Hashed, so that a long name takes no more memory than a short one.
+    /// Returns the key that wrong passwords are counted by. It is a hash, so that a long name needs no more memory than
+    /// a short one.
     fn key(self) -> [u8; 32] {
         let (kind, bytes): (u8, &[u8]) = match &self {
             Self::Name(name, _) => (0, name.as_bytes()),
@@ -83,7 +85,7 @@ pub struct Logins {
     sources: Mutex<HashMap<IpAddr, Arc<Queue>>>,
     anybody: Arc<Semaphore>,
     known: Arc<Semaphore>,
-    /// How often it is logged that a password was refused.
+    /// Bounds how often refused passwords are logged.
     pub refused: LogPace,
 }
 
@@ -99,7 +101,7 @@ impl Default for Logins {
     }
 }
 
-/// One try that may look at its password now. While it lasts, others at the same name and source wait.
+/// A try whose password may be checked now. While it exists, other tries at the same name and source wait.
 pub struct Turn {
     at_name: AtName,
     in_session: bool,
@@ -112,7 +114,8 @@ impl Logins {
     ///
     /// # Errors
     ///
-    /// [`Refused::TooMany`] when too many wait, or it has waited for 14 seconds; [`Refused::SessionOver`].
+    /// Returns [`Refused::TooMany`] when too many tries wait, or this one has waited for 14 seconds, and
+    /// [`Refused::SessionOver`] when the session has had too many wrong passwords.
     pub async fn turn(&self, attempt: Try<'_>) -> Result<Turn, Refused> {
         tokio::time::timeout(PATIENCE, self.wait(attempt))
             .await
@@ -127,7 +130,7 @@ impl Logins {
         };
         let in_session = matches!(attempt, Try::Session(_));
         let at_name = Arc::clone(&name).turn(address).await?;
-        // Those that waited while the last wrong one was counted.
+        // Refuses tries that waited while the last wrong password was counted.
         if in_session && name.wrong() >= MAX_IN_SESSION {
             return Err(Refused::SessionOver);
         }
@@ -154,7 +157,7 @@ impl Logins {
     }
 }
 
-/// What is kept under a key; new when there is nothing. One that is in use is never forgotten.
+/// Returns the value of a key, a new one when there is none. A value that is in use is never forgotten.
 fn remembered<K: Eq + Hash, V: Default>(
     all: &Mutex<HashMap<K, Arc<V>>>,
     key: K,
@@ -168,14 +171,14 @@ fn remembered<K: Eq + Hash, V: Default>(
 }
 
 impl Turn {
-    /// Counts how it ended. True when its session is over with it.
+    /// Counts the result of the try. Returns true if it ends the session.
     pub fn ends(&self, right: bool) -> bool {
         let wrong = self.at_name.ends(right);
         self.in_session && wrong >= MAX_IN_SESSION
     }
 }
 
-/// One at a time, in the order they came; of those who wait, only so many.
+/// A queue that lets one try through at a time, in order of arrival, with a bounded number of waiting tries.
 #[derive(Default)]
 struct Queue {
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -183,7 +186,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Waits for its turn. When more than `most` wait, the one who has waited longest is refused.
+    /// Waits for the turn. When more than `most` tries wait, the one that has waited longest is refused.
     async fn turn(&self, most: usize) -> Result<OwnedMutexGuard<()>, Refused> {
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
             return Ok(turn);
@@ -191,11 +194,11 @@ impl Queue {
         let (sender, refused) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
-            // What has its turn, or has hung up, does not wait any more.
+            // Tries that have their turn, or whose client has hung up, do not wait any more.
             waiting.retain(|other| !other.is_closed());
             waiting.push_back(sender);
             let over = waiting.len().saturating_sub(most);
-            // Dropping the sender tells its receiver.
+            // A receiver whose sender is dropped is refused.
             waiting.drain(..over);
         }
         tokio::select! {
@@ -214,12 +217,12 @@ mod tests {
     use super::*;
     use tokio::time::timeout;
 
-    /// Two waits of 5 seconds: that of the try that has its turn, and the own one.
+    /// Two waits of 5 seconds, of the try that has its turn and of the own one, and some margin.
     const AFTER_TWO: Duration = Duration::from_secs(12);
     const GUESSER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
 
-    /// Guesses without end; a try that is refused comes again at once.
+    /// Guesses without end; a try that is refused is repeated after 200 ms.
     async fn guesses(logins: Arc<Logins>, from: IpAddr) {
         loop {
             match logins.turn(Try::Name("li", from)).await {
@@ -271,7 +274,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_address_with_the_fewest_wrong_passwords_is_next() {
         let logins = Arc::new(Logins::default());
-        // Ten addresses that guess wait for most of a minute together.
+        // Ten addresses that guess wait for most of a minute in total.
         let guessers: Vec<_> = (10..20)
             .map(|n| IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, n)))
             .map(|from| tokio::spawn(guesses(Arc::clone(&logins), from)))

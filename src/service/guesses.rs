@@ -1,10 +1,12 @@
-//! Bounds how fast receipts can be guessed: for each number, and for each line. In memory, so on each node by itself.
+//! Bounds how fast receipts can be guessed: for each caller's number, and for each line. The bounds are in memory, so
+//! they apply to each node separately.
 //!
-//! Eleven free digits and some hundred reports: a million tries a day would find one in years. These bounds allow a line
-//! at most 43,230 in any day. A call takes three wrong ones besides.
+//! With eleven free digits and some hundred reports, a million tries a day would find a receipt in years. These bounds
+//! allow a line at most 43,230 tries in any day. In addition a call allows three wrong ones.
 //!
-//! Callers who are slower than others would find nothing left each time, so a call that was refused has another chance
-//! once it has waited a minute: the line's reserve, which only such calls take from. It is bounded too.
+//! While the bounds are used up, a caller who is slower than others would never get a try. So a call that was refused
+//! gets another chance once it has waited a minute: the line's reserve, which only such calls use. The reserve is
+//! bounded too.
 
 use crate::base::clock;
 use governor::clock::{Clock, Reference};
@@ -18,28 +20,28 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// After so long a call that was refused may take from the reserve.
+/// Time after which a call that was refused may use the reserve.
 const WAIT: Duration = Duration::from_secs(60);
-/// When a call that was refused is forgotten: no call is so long.
+/// Time after which a call is forgotten. No call is that long.
 const FORGET: Duration = Duration::from_secs(3 * 3600);
-/// After so many tries those who have not tried for long are forgotten.
+/// Number of tries after which calls and numbers without a recent try are removed.
 const TIDY: u32 = 1000;
 
-/// Of one number: so many at once, then one in so long.
+/// Bound for one number: burst, and time for each further try.
 const NUMBER: (u32, Duration) = (6, Duration::from_secs(30));
-/// Of all callers of a line without a number. They share it, so it is wider.
+/// Bound for all callers of a line without a number. They share it, so it is wider.
 const WITHHELD: (u32, Duration) = (12, Duration::from_secs(5));
-/// Of everybody on a line.
+/// Bound for all callers of a line together.
 const LINE: (u32, Duration) = (20, Duration::from_millis(2500));
-/// Of everybody on a line who was refused and has waited.
+/// Bound for all calls of a line that were refused and have waited.
 const RESERVE: (u32, Duration) = (10, Duration::from_secs(10));
 
-/// Whose try it is.
+/// What a try is counted by.
 #[derive(Clone, Debug)]
 pub struct Asker {
     /// The call.
     pub call: Uuid,
-    /// Its step: the same one may come in twice, and is one try.
+    /// The call's step. The same step may arrive twice, and is one try.
     pub step: u32,
     /// Its line.
     pub line: String,
@@ -47,7 +49,7 @@ pub struct Asker {
     pub number: Option<[u8; 32]>,
 }
 
-/// Machine time, which nothing shifts.
+/// The machine's monotonic time, which the service's clock does not shift.
 #[derive(Clone, Debug, Default)]
 pub struct SystemClock;
 
@@ -61,7 +63,7 @@ impl Clock for SystemClock {
 
 type Limiter<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// Who has tried how often.
+/// Counts of the tries.
 pub struct Guesses<C: Clock = SystemClock> {
     clock: C,
     numbers: Limiter<[u8; 32], C>,
@@ -81,7 +83,7 @@ struct Seen<I> {
 struct Last<I> {
     at: I,
     step: u32,
-    /// Since when it has been refused; none when it was not.
+    /// Time since which the call is refused; none if its last try was not.
     refused: Option<I>,
 }
 
@@ -102,7 +104,7 @@ fn limiter<K: Hash + Eq + Clone, C: Clock + Clone>(
 }
 
 impl<C: Clock + Clone> Guesses<C> {
-    /// Nobody has tried yet.
+    /// Makes the bounds without any try.
     pub fn new(clock: C) -> Self {
         Self {
             numbers: limiter(NUMBER, &clock),
@@ -117,7 +119,7 @@ impl<C: Clock + Clone> Guesses<C> {
         }
     }
 
-    /// May this one try now? It counts.
+    /// Counts a try, and returns true if it is allowed now.
     pub fn may(&self, asker: &Asker) -> bool {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +188,7 @@ mod tests {
         assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 6);
         assert!(guesses.may(&asker(Some(2))));
         assert!(guesses.may(&asker(None)));
-        // Whoever was refused is not set back by it.
+        // Tries that were refused do not count against the number.
         clock.advance(Duration::from_secs(30));
         assert_eq!(let_through(&guesses, 20, |_| asker(Some(1))), 1);
     }
@@ -220,7 +222,7 @@ mod tests {
         while tries() {}
         for _ in 0..59 {
             clock.advance(Duration::from_secs(1));
-            // Other calls take all there is.
+            // Other calls use up the line's tries.
             while guesses.may(&asker(None)) {}
             assert!(!tries());
         }
@@ -230,7 +232,7 @@ mod tests {
         assert!(!tries(), "once");
     }
 
-    /// However many calls are refused first, wait a minute and try then.
+    /// The bound holds however many calls are refused first, wait a minute and try then.
     #[test]
     fn calls_that_have_waited_share_a_bounded_reserve() {
         let clock = FakeRelativeClock::default();
@@ -239,7 +241,7 @@ mod tests {
         let mut waiting: Vec<_> = (0..150).map(|_| asker(None)).collect();
         assert!(waiting.iter().all(|asker| !guesses.may(asker)));
         clock.advance(WAIT);
-        // What is not the reserve's is used up by others.
+        // Other callers use up the tries that are not in the reserve.
         while guesses.may(&asker(None)) {}
         for n in 0..255 {
             guesses.may(&asker(Some(n)));
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(let_through, 10);
     }
 
-    /// The figure that `docs/line.md` gives: a day of calls that try as often as they can, forty at any time, with and without
+    /// The figure in `docs/line.md`: a day of calls that try as often as they can, forty at any time, with and without
     /// numbers, each for 100 seconds.
     #[test]
     fn no_day_has_more_tries_than_the_documents_say() {
@@ -272,7 +274,7 @@ mod tests {
             clock.advance(Duration::from_millis(2500));
         }
         assert!(let_through <= A_DAY, "{let_through}");
-        // It is the bound that is measured, not a lack of tries.
+        // Shows that the bound is measured, and not a lack of tries.
         assert!(let_through > A_DAY - 200, "{let_through}");
     }
 

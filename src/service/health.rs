@@ -1,4 +1,4 @@
-//! Whether this node can commit to its database, and what is logged while it cannot work.
+//! Checks whether this node can commit to its database, and logs while jobs wait for the folder of recordings.
 
 use crate::base::clock::{Clock, instant, random, random_id};
 use crate::store::{Db, StoreError, nodes};
@@ -10,26 +10,26 @@ use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
-/// How long a successful test write counts. Health checks may come more often than the disk should be written to.
+/// Time for which a successful test write counts. Health checks may come more often than the disk should be written to.
 const KEPT: Duration = Duration::from_secs(5);
-/// Bytes of a test write after a webhook has failed: on a full disk a write that fits into pages that are there succeeds
-/// while those of webhooks fail.
+/// Size in bytes of a test write after a webhook has failed. On a full disk a write that fits into existing pages
+/// succeeds while those of webhooks fail.
 const FILLER: usize = 32 * 1024;
-/// How often it is logged that the folder of recordings is missing.
+/// Minimum time between two log lines that the folder of recordings is missing.
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
-/// How long a test write may take.
+/// Maximum time of a test write.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Outcome of the webhooks' commits and of test writes.
+/// Results of the webhooks' commits and of test writes.
 #[derive(Debug)]
 pub struct Health {
     node: Uuid,
-    /// Webhooks that could not be committed since the start.
+    /// Number of webhooks that could not be committed since the start.
     failed: AtomicU64,
-    /// Value of `failed` when the youngest successful write began.
+    /// Value of `failed` when the latest successful write began.
     recovered: AtomicU64,
     last: Mutex<Option<TestWrite>>,
-    /// When it was logged last that the folder of recordings is missing.
+    /// Time of the last log line that the folder of recordings is missing.
     folder_logged: std::sync::Mutex<Option<Instant>>,
 }
 
@@ -57,28 +57,29 @@ impl Default for Health {
 }
 
 impl Health {
-    /// To be called before a write, and given to [`Health::succeeded`].
+    /// Returns the state before a write, to be passed to [`Health::succeeded`].
     pub fn begin(&self) -> Begun {
         Begun(self.failed.load(Ordering::SeqCst))
     }
 
-    /// A write was committed. Failures of before it began count no more.
+    /// Records that a write was committed. Failures before it began no longer count.
     pub fn succeeded(&self, begun: Begun) {
         self.recovered.fetch_max(begun.0, Ordering::SeqCst);
     }
 
-    /// A webhook could not be committed: the node is not ready until a write succeeds that begins after this.
+    /// Records that a webhook could not be committed: the node is not ready until a write succeeds that begins after
+    /// this.
     pub fn failed(&self) {
         self.failed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Writes to the node's own row, so that no row lock of another node is waited for, and takes the table locks that the
-    /// writes of a call take. The outcome is kept for 5 s, unless a webhook fails meanwhile. Only one such write runs at a time;
-    /// requests that wait for it share its outcome.
+    /// Writes to the node's own row, so that it waits for no row lock of another node, and acquires the table locks
+    /// that the writes of a call acquire. The result is kept for 5 s, unless a webhook fails meanwhile. Only one such
+    /// write runs at a time; requests that wait for it share its result.
     ///
     /// # Errors
     ///
-    /// What the database said, or that it did not answer within 2 s.
+    /// Returns the error of the database, or that it did not answer within 2 s.
     pub async fn check(&self, db: &Db, clock: &Clock) -> Result<(), String> {
         let asked = instant();
         let mut last = self.last.lock().await;

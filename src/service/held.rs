@@ -1,4 +1,4 @@
-//! Which lines a member works on, kept in memory: a member may hold the keys of thousands of lines.
+//! Lines that each member works on, kept in memory because a member may hold the keys of thousands of lines.
 
 use crate::config::Config;
 use crate::store::members;
@@ -6,15 +6,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// The lines whose keys a member holds. No private key is in here.
+/// The lines whose keys a member holds. It contains no private key.
 #[derive(Debug)]
 pub struct Held {
-    /// Of the grants that this was read from.
+    /// Version of the grants that this was read from.
     version: members::GrantsVersion,
     /// Ids of the line keys.
     keys: HashSet<Uuid>,
     lines: HashSet<String>,
-    /// Places of the lines in the configuration, in order. Lines that it does not have are left out.
+    /// Indexes of the lines in the configuration, in order. Lines that are not in it are left out.
     places: Vec<usize>,
 }
 
@@ -29,12 +29,12 @@ impl Held {
         self.keys.contains(&line_key)
     }
 
-    /// Places of the lines in the configuration, in order.
+    /// Returns the indexes of the lines in the configuration, in order.
     pub fn places(&self) -> &[usize] {
         &self.places
     }
 
-    /// The lines and keys of these grants.
+    /// Collects the lines and keys of these grants.
     pub fn new(
         version: members::GrantsVersion,
         grants: &[members::Grant],
@@ -53,19 +53,19 @@ impl Held {
     }
 }
 
-/// What members hold, by member, as it was when they were seen last.
+/// Lines held by each member, as last read.
 #[derive(Default)]
 pub struct HeldLines(Mutex<HashMap<Uuid, Arc<Held>>>);
 
 impl HeldLines {
-    /// What a member holds, unless the grants have changed since it was read.
+    /// Returns what a member holds, unless the grants have changed since it was read.
     pub fn get(&self, member: Uuid, version: members::GrantsVersion) -> Option<Arc<Held>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = kept.get(&member).filter(|held| held.version == version);
         held.cloned()
     }
 
-    /// Keeps what was read.
+    /// Keeps what was read for a member.
     pub fn keep(&self, member: Uuid, held: &Arc<Held>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(member, Arc::clone(held));

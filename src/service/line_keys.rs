@@ -1,4 +1,4 @@
-//! The lines' public keys in memory. Each batch compares them with the database by the key's id.
+//! Public keys of the lines, in memory. Each batch compares them with the database by the key's id.
 
 use crate::vault::seal::Recipient;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub struct LineKeys(RwLock<HashMap<String, (Uuid, Recipient)>>);
 
 impl LineKeys {
-    /// The key of a line, when it is kept.
+    /// Returns the key of a line, if it is kept.
     pub fn get(&self, line: &str) -> Option<(Uuid, Recipient)> {
         let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
         kept.get(line).cloned()
@@ -22,7 +22,7 @@ impl LineKeys {
         kept.insert(line.to_owned(), (id, recipient));
     }
 
-    /// Forgets the key of a line: it has another one.
+    /// Forgets the key of a line, because the line has another one.
     pub fn forget(&self, line: &str) {
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
         kept.remove(line);

@@ -1,13 +1,13 @@
-//! At most one log line of a kind a minute, for lines that requests from outside can cause.
+//! At most one log line a minute of each kind, for lines that requests from outside can cause.
 
 use crate::base::clock;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The shortest time between two lines of one kind.
+/// Minimum time between two lines of one kind.
 const APART: Duration = Duration::from_secs(60);
 
-/// Lets one line of a kind through a minute, and counts those it holds back.
+/// Allows one line of a kind each minute, and counts those that are held back.
 #[derive(Debug)]
 pub struct LogPace(Mutex<State>);
 
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl LogPace {
-    /// Nothing has been logged yet.
+    /// Makes a pace that allows the next line.
     pub const fn new() -> Self {
         Self(Mutex::new(State {
             last: None,
@@ -26,8 +26,8 @@ impl LogPace {
         }))
     }
 
-    /// If a line may be logged now: how many were held back since the last one. Else none, and this one is counted as
-    /// held back.
+    /// Returns the number of lines held back since the last one, if a line may be logged now. Otherwise returns none,
+    /// and counts this line as held back.
     pub fn due(&self) -> Option<u64> {
         self.due_at(clock::instant())
     }

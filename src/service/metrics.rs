@@ -1,8 +1,8 @@
 //! Counters and durations for operators, in Prometheus' data model. Each service has a registry of its own, so that two
-//! services in one process count apart.
+//! services in one process have separate counts.
 //!
-//! A label's value is always text of the program ([`Labelled::of`] takes `&'static str`): nothing a caller sends can become
-//! one.
+//! A label's value is always a text of the program ([`Labelled::of`] requires `&'static str`), so nothing that a caller
+//! sends can become one.
 
 use crate::report::takes::Reached;
 use crate::store::jobs::Kind;
@@ -14,38 +14,38 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use std::time::Instant;
 
-/// What every metric's name begins with, before an underscore.
+/// Prefix of every metric's name, before an underscore.
 pub const PREFIX: &str = "dutyline";
 /// The content type of [`text_of`]: Prometheus' text format, which every version of Prometheus reads.
 pub use prometheus_text::CONTENT_TYPE;
 
-/// Upper bounds in seconds for webhooks. They are answered within 2 s, whatever fails.
+/// Upper bounds of the buckets for webhooks, in seconds. A webhook is answered within 2 s, whatever fails.
 const WEBHOOK_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 ];
-/// Upper bounds in seconds for batches and their commits: from 0.1 ms, a commit on a disk with a cache that survives a loss of
-/// power.
+/// Upper bounds of the buckets for batches and their commits, in seconds. The lowest, 0.1 ms, is a commit on a disk
+/// with a cache that survives a loss of power.
 const BATCH_BUCKETS: [f64; 14] = [
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 ];
-/// Upper bounds in seconds for jobs: from 5 ms, a few statements, to 10 minutes, the download of a long recording over a slow
-/// connection.
+/// Upper bounds of the buckets for jobs, in seconds: from 5 ms, a few statements, to 10 minutes, the download of a long
+/// recording over a slow connection.
 const JOB_BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0,
 ];
 
-/// The metrics of one service that change as it works. Counts are since the start of the service.
+/// The metrics of one service that change as it works. They count from the start of the service.
 pub struct Metrics {
     registry: Registry,
     /// Webhooks with a valid signature.
     pub webhooks: Counter,
     /// Webhooks refused because of their signature or account.
     pub webhooks_refused: Counter,
-    /// Webhooks answered from configuration and clock alone, because the database failed or was too slow.
+    /// Webhooks that got the fallback answer, because the database failed or was too slow.
     pub webhooks_fallback: Counter,
     /// Calls answered.
     pub calls: Counter,
-    /// Calls that the duty inspector took.
+    /// Calls that the duty inspector accepted.
     pub calls_accepted: Counter,
     /// Calls to a number that no line has.
     pub calls_not_in_service: Counter,
@@ -67,7 +67,7 @@ pub struct Metrics {
     pub receipts_shared: Counter,
     /// Receipts not looked up because there was no time.
     pub receipts_late: Counter,
-    /// Keys that were not offered when they were pressed, and keys after the one that was waited for.
+    /// Keys that were not offered when they were pressed, and keys after the one that was expected.
     pub keys_unasked: Counter,
     /// Calls that are over and left no message, by how far they got.
     pub calls_without_message: Labelled<Counter>,
@@ -89,7 +89,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let of = &mut registry;
-        // The help texts are for operators; a full stop is added to each.
+        // The help texts are for operators; the encoder adds a full stop to each.
         Self {
             webhooks: counter(of, "webhooks", "Webhooks with a valid signature"),
             webhooks_refused: counter(
@@ -179,7 +179,7 @@ impl Default for Metrics {
                 of,
                 "batch_webhooks",
                 "Webhooks in a batch",
-                // 1 to 512, the largest batch.
+                // The buckets are 1, 2, 4 … 512, the largest batch.
                 Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             ),
             job_seconds: labelled(
@@ -196,21 +196,22 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// These metrics in Prometheus' text format, as [`CONTENT_TYPE`].
+    /// Returns these metrics in Prometheus' text format, as [`CONTENT_TYPE`].
     pub fn text(&self) -> String {
         text_of(&self.registry)
     }
 }
 
-/// A registry's metrics in Prometheus' text format 0.0.4. Texts of registries without a name in common may be put together.
+/// Returns a registry's metrics in Prometheus' text format 0.0.4. Texts of registries without a common name may be
+/// concatenated.
 pub fn text_of(registry: &Registry) -> String {
     let mut text = String::new();
-    // A String takes whatever is written to it, and no metric of this program fails to encode.
+    // Writing to a String does not fail, and no metric of this program fails to encode.
     let _ = prometheus_text::encode(&mut text, registry);
     text
 }
 
-/// The seconds since an instant.
+/// Returns the seconds since an instant.
 pub fn seconds_since(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64()
 }
@@ -218,15 +219,15 @@ pub fn seconds_since(begun: Instant) -> f64 {
 /// Metrics by the name and value of one label.
 type ByLabel<M> = Family<[(&'static str, &'static str); 1], M, fn() -> M>;
 
-/// Metrics of one name, told apart by one label.
+/// Metrics of one name with one label.
 pub struct Labelled<M> {
     label: &'static str,
     metrics: ByLabel<M>,
 }
 
 impl<M: Clone> Labelled<M> {
-    /// The metric with this value of the label. One that was not made with the others appears in the text from the first
-    /// time that it is asked for.
+    /// Returns the metric with this value of the label. A value that was not given at registration appears in the text
+    /// after its first use.
     pub fn of(&self, value: &'static str) -> M {
         self.metrics.get_or_create_owned(&[(self.label, value)])
     }
@@ -237,13 +238,14 @@ fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str
     metric
 }
 
-/// `_total` is appended to its name in the text.
+/// Registers a counter. `_total` is appended to its name in the text.
 fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     registered(registry, name, help, Counter::default())
 }
 
-/// Metrics for these values of a label, which are in the text from the start: what appears with its first event cannot be seen
-/// to grow (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
+/// Registers metrics for these values of a label. They are in the text from the start, because the growth of a metric
+/// that appears with its first event cannot be seen
+/// (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
 fn labelled<M>(
     registry: &mut Registry,
     name: &str,

@@ -1,4 +1,4 @@
-//! What every part of the running service has at hand.
+//! The running service: what all of its parts share.
 
 pub mod attempts;
 pub mod fetches;
@@ -32,39 +32,39 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-/// The running service: configuration, clock, database, keys, providers. Shared by webhooks, API and jobs.
+/// The running service: configuration, clock, database, keys and providers. Shared by webhooks, API and jobs.
 pub struct Service {
     /// The configuration.
     pub config: Config,
     /// Line time and system time.
     pub clock: Clock,
-    /// Waits for callers and before retries, for providers that hold a connection.
+    /// Timers for providers that hold a connection: waiting for callers, and before retries.
     pub timers: Arc<dyn Timers>,
-    /// The database, as webhooks, jobs and the console reach it.
+    /// The database, with separate connections for webhooks, jobs and the console.
     pub db: Databases,
-    /// Whether commits to the database succeed.
+    /// Health checks, and whether commits to the database succeed.
     pub health: Health,
     /// The service secret.
     pub secret: ServiceSecret,
-    /// Seals provider ids while they are needed.
+    /// Seals providers' ids while they are needed.
     pub sid_key: Key,
     /// Sealed recordings.
     pub blobs: Blobs,
-    /// What providers without a voice play.
+    /// Sounds that providers without a voice play.
     pub sounds: Arc<Sounds>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
-    /// Rung when there may be a job to do.
+    /// Notified when a job may be due.
     pub wake: Notify,
-    /// Counts the jobs somebody has finished working on, well or not; for whoever waits for one.
+    /// Number of jobs that the worker has finished, successfully or not; changes wake those who wait for one.
     pub worked: watch::Sender<u64>,
-    /// Slows guessing of passwords down.
+    /// Slows down guessing of passwords.
     pub logins: attempts::Logins,
-    /// Where receipts are worked out.
+    /// Derives receipts.
     pub receipts: ReceiptDeriver,
-    /// Slows guessing of receipts down.
+    /// Slows down guessing of receipts.
     pub guesses: guesses::Guesses,
-    /// Where webhooks wait for the commit under way.
+    /// The queue of webhooks that wait for a commit.
     pub batches: webhooks::Batches,
     /// The lines' public keys.
     pub line_keys: line_keys::LineKeys,
@@ -72,34 +72,35 @@ pub struct Service {
     pub held_lines: held::HeldLines,
     /// Bounds how often the address of a take is fetched.
     pub take_fetches: fetches::Fetches,
-    /// Tells pages what changes.
+    /// Notifies pages of changes.
     pub live: presence::Live,
     /// What each session has open.
     pub per_session: Arc<per_session::PerSession>,
-    /// How many recordings are being streamed to us.
+    /// Number of recordings being streamed to the service.
     pub arriving: watch::Sender<usize>,
-    /// The service stops: connections are to end.
+    /// True once the service stops: connections have to end.
     pub closing: watch::Sender<bool>,
-    /// How many files of the folder of recordings no row names, as housekeeping counted last.
+    /// Number of files in the folder of recordings that no row names, as last counted by housekeeping.
     pub unnamed_files: AtomicUsize,
-    /// What happened and how long it took, for operators.
+    /// Counters and durations for operators.
     pub metrics: metrics::Metrics,
-    /// What was told of refused webhooks.
+    /// Bounds how often refused webhooks are logged.
     pub refusals: refusals::Refusals,
-    /// How long callers on the line are kept waiting.
+    /// Maximum times for which callers on the line are kept waiting.
     pub patience: Patience,
-    /// How slowly a provider may send a recording.
+    /// Minimum speed at which a provider has to send a recording.
     pub slowest: Slowest,
-    /// Settling asks a provider for the recordings of so many calls at once.
+    /// Bounds the number of calls for whose recordings settling asks a provider at the same time.
     pub asking: Slots<String>,
 }
 
-/// How slowly a provider may send a recording: one that sends fewer bytes in this time is asked again later.
+/// Minimum speed of a provider that sends a recording. If it sends fewer bytes in this time, the job fails and is tried
+/// again later.
 #[derive(Clone, Copy, Debug)]
 pub struct Slowest {
-    /// So many bytes.
+    /// Number of bytes.
     pub bytes: u64,
-    /// In this time.
+    /// Time in which they have to arrive.
     pub time: Duration,
 }
 
@@ -113,17 +114,18 @@ impl Default for Slowest {
     }
 }
 
-/// How long callers on the line are kept waiting for what is slow, before they are answered without it: whoever waits
-/// on the other end has to hear something within 2 seconds.
+/// Maximum times for which callers on the line are kept waiting for something slow, before they are answered without
+/// it: a caller has to hear something within 2 seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For a webhook to be written down, all in all.
+    /// Maximum time to commit a webhook, in total.
     pub webhook: Duration,
-    /// For a receipt to be worked out, others before it included.
+    /// Maximum time to derive a receipt, queueing included.
     pub receipt: Duration,
-    /// For a take to be there when it is listened to; then the line goes on ("it has been recorded").
+    /// Maximum time until a take can be listened to; then the conversation goes on ("it has been recorded").
     pub take: Duration,
-    /// For the connection of a recording to be found out to have ended, when another one comes for the same recording.
+    /// Maximum time to find that the connection of a recording has ended, when another one arrives for the same
+    /// recording.
     pub stream: Duration,
 }
 
@@ -138,13 +140,13 @@ impl Default for Patience {
     }
 }
 
-/// A provider's name and one of its ids, sealed together while needed.
+/// A provider's name and one of its ids, sealed together while they are needed.
 pub struct ProviderRef {
     /// The provider's name in the configuration.
     pub provider: String,
-    /// Its id of a call or a recording.
+    /// The provider's id of a call or a recording.
     pub id: String,
-    /// The account that knows this id, as [`Provider::account`] said when it was sealed.
+    /// The account that knows this id: what [`Provider::account`] returned when it was sealed.
     pub account: String,
 }
 
@@ -161,9 +163,9 @@ pub enum Unaskable {
     OtherAccount {
         /// The provider's name in the configuration.
         provider: String,
-        /// The account and address under this name now.
+        /// The account and address configured under this name now.
         configured: String,
-        /// Those the id is of.
+        /// The account and address that the id belongs to.
         former: String,
     },
 }
@@ -188,12 +190,12 @@ impl Service {
         })
     }
 
-    /// The provider that knows an id.
+    /// Returns the provider that knows an id.
     ///
     /// # Errors
     ///
-    /// When it is not configured, or another account or address is configured under its name: what that one answers says
-    /// nothing about the id.
+    /// When the provider is not configured, or another account or address is configured under its name: that account's
+    /// answer would say nothing about the id.
     pub fn provider_that_knows(&self, id: &ProviderRef) -> Result<&Arc<dyn Provider>, Unaskable> {
         let provider = self
             .providers
@@ -210,26 +212,26 @@ impl Service {
         })
     }
 
-    /// The name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.
+    /// Returns the name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.
     pub fn provider_of(&self, sid: Option<&Vec<u8>>) -> String {
         sid.and_then(|sid| self.open_sid(sid))
             .map(|sid| sid.provider)
             .unwrap_or_default()
     }
 
-    /// Keyed hash of a provider's call id.
+    /// Returns the keyed hash of a provider's call id.
     pub fn call_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
         self.secret.lookup("call", &[provider, id])
     }
 
-    /// Keyed hash of a recording: its provider, its id there, and our id of the call that named it. Two calls that name one
-    /// recording of the provider have a recording each.
+    /// Returns the keyed hash of a recording: its provider, its id there, and the service's id of the call that named
+    /// it. Two calls that name one recording of the provider have a recording each.
     pub fn recording_lookup(&self, provider: &str, id: &str, call: Uuid) -> [u8; 32] {
         let call = call.to_string();
         self.secret.lookup("recording", &[provider, id, &call])
     }
 
-    /// Keyed hash of what a provider has under a recording's id, whichever calls named it.
+    /// Returns the keyed hash of a provider's recording id, the same for all calls that name it.
     pub fn source_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
         self.secret.lookup("recording source", &[provider, id])
     }

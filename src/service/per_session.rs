@@ -1,17 +1,18 @@
-//! What one session may have open at once, so that one browser or a stolen cookie cannot use up the service.
+//! Bounds what one session may have open at the same time, so that one browser or a stolen cookie cannot use up the
+//! service.
 
 use crate::vault::blobs::Reader;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many event streams a session may have open; another one is refused. A page has one.
+/// Maximum number of open event streams of a session; another one is refused. A page has one.
 pub const EVENT_STREAMS: usize = 8;
-/// So many recordings a session may have open; for another one the oldest is closed. A browser whose player still wants
-/// more of it asks for the range that is missing.
+/// Maximum number of open recordings of a session; for another one the oldest is closed. A browser whose player still
+/// needs more of the closed one requests the missing range.
 pub const RECORDINGS: usize = 4;
 
-/// What sessions have open. A session is named by the hash of its token.
+/// What each session has open. A session is identified by the hash of its token.
 #[derive(Default)]
 pub struct PerSession(Mutex<HashMap<[u8; 32], Open>>);
 
@@ -19,27 +20,27 @@ pub struct PerSession(Mutex<HashMap<[u8; 32], Open>>);
 #[derive(Default)]
 struct Open {
     event_streams: usize,
-    /// The oldest first.
+    /// Oldest first.
     recordings: VecDeque<Arc<Mutex<Slot>>>,
 }
 
 /// An open recording.
 enum Slot {
-    /// Nothing of it is being read.
+    /// No part of it is being read.
     Ready(Box<Reader>),
-    /// A piece of it is being read.
+    /// A part of it is being read.
     Reading,
     /// It was closed for a newer one.
     Closed,
 }
 
-/// A place for one event stream, given back when it is dropped.
+/// A place for one event stream, given back when this is dropped.
 pub struct EventStream {
     all: Arc<PerSession>,
     session: [u8; 32],
 }
 
-/// A recording a session has open, closed when it is dropped.
+/// A recording that a session has open, closed when this is dropped.
 pub struct OpenRecording {
     all: Arc<PerSession>,
     session: [u8; 32],
@@ -47,7 +48,7 @@ pub struct OpenRecording {
 }
 
 impl PerSession {
-    /// A place for another event stream; none when the session has [`EVENT_STREAMS`] already.
+    /// Returns a place for another event stream; none when the session has [`EVENT_STREAMS`] already.
     pub fn event_stream(self: &Arc<Self>, session: [u8; 32]) -> Option<EventStream> {
         self.change(session, |open| {
             let fits = open.event_streams < EVENT_STREAMS;
@@ -98,12 +99,11 @@ impl Drop for EventStream {
 }
 
 impl OpenRecording {
-    /// The audio from byte `start` up to, not including, byte `end`. A thread is taken for as long as this reads, and no
-    /// longer.
+    /// Returns the audio from byte `start` to `end`, without byte `end`. A thread is used only while this reads.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or was closed for a newer one.
+    /// When the recording cannot be read, or was closed for a newer one.
     pub async fn read(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let closed = || io::Error::other("closed for a newer recording of the same session");
         let mut reader = {

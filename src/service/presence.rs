@@ -1,4 +1,5 @@
-//! Who has which page open, and what wakes pages that follow a change. `desk/live.rs` tells them what has changed.
+//! Open pages and their members, and the channel that wakes pages when something changes. `desk/live.rs` says what has
+//! changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +7,29 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// How often the trails are looked at although no change was told: what another node told may be lost.
+/// Time between two reads of the trails without a notification, because notifications of other nodes may be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What everybody who follows is woken by.
+/// Value that wakes the pages that follow changes.
 #[derive(Clone, Default)]
 pub struct Seen {
-    /// The number of each line's last link.
+    /// Number of the last link of each line's trail.
     pub heads: Arc<BTreeMap<String, i64>>,
-    /// Somebody opened or left a report.
+    /// Incremented when a report is opened or left.
     pub presence: u64,
-    /// A session was ended here.
+    /// Incremented when a session is ended on this node.
     pub sessions: u64,
-    /// The service stops.
+    /// True once the service stops.
     pub closing: bool,
 }
 
-/// What the service keeps to tell what changes.
+/// State for notifying pages of changes.
 pub struct Live {
-    /// How often the trails are looked at although no change was told.
+    /// Time between two reads of the trails without a notification.
     pub poll_interval: Duration,
     /// Wakes the pages that follow.
     pub seen: watch::Sender<Seen>,
-    /// Who has which report open: a number for each page, and the member's name.
+    /// Open pages of each report: a number for each page, and the member's name.
     open: Mutex<HashMap<Uuid, Vec<(u64, String)>>>,
 }
 
@@ -43,12 +44,12 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Says that a session was ended, so that its other pages notice at once.
+    /// Notifies the other pages of a session that it was ended.
     pub fn session_ended(&self) {
         self.seen.send_modify(|seen| seen.sessions += 1);
     }
 
-    /// Changes who has which report open.
+    /// Changes the open pages of reports.
     pub fn pages<T>(&self, change: impl FnOnce(&mut HashMap<Uuid, Vec<(u64, String)>>) -> T) -> T {
         change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }

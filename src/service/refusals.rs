@@ -1,19 +1,20 @@
-//! Refused webhooks, told to operators: which check failed and at which address, at most one line a minute for each
-//! provider and check. Never a value, a number, a token or a body.
+//! Log lines about refused webhooks: which check failed and at which address, at most one line a minute for each
+//! provider and check. They never contain a value, a number, a token or a body.
 
 use crate::service::log_pace::LogPace;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The names of parameters in addresses made here. Others come from outside, and are not shown.
+/// Names of the parameters in addresses that the service makes. Other names come from outside, and are not shown.
 const PARAMETERS: [&str; 6] = ["call", "line", "step", "nothing", "recorded", "bodySHA256"];
 
-/// A pace for each provider and check: as many entries as there are of these, at most.
+/// A pace for each provider and check, which bounds the number of entries.
 #[derive(Default)]
 pub struct Refusals(Mutex<BTreeMap<(String, &'static str), LogPace>>);
 
 impl Refusals {
-    /// If a refusal is to be logged now: how many of its kind were held back since the last one that was.
+    /// Returns the number of refusals of this kind held back since the last one that was logged, if one may be logged
+    /// now.
     pub fn due(&self, provider: &str, check: &'static str) -> Option<u64> {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (provider.to_owned(), check);
@@ -21,11 +22,11 @@ impl Refusals {
     }
 }
 
-/// Hooks whose path holds ids and a token behind the hook's name.
+/// Hooks whose path has ids and a token after the hook's name.
 const WITH_TOKENS: [&str; 2] = ["/take/", "/listen/"];
 
-/// An address of ours without the values of its query, and cut before a token. Parameters that are not made here lose their
-/// names too.
+/// Returns an address of the service without the values of its query, and cut before a token. Parameters that the
+/// service does not make lose their names too.
 pub fn without_values(url: &str) -> String {
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, Some(query)),
@@ -46,7 +47,7 @@ pub fn without_values(url: &str) -> String {
             false => "…".to_owned(),
         }
     });
-    // A flood of names makes no flood of log.
+    // Bounds the log line when the query has very many parameters.
     let names: Vec<String> = names.take(2 * PARAMETERS.len()).collect();
     format!("{address}?{}", names.join("&"))
 }
@@ -77,7 +78,7 @@ mod tests {
         let refusals = Refusals::default();
         assert_eq!(refusals.due("twilio", "account"), Some(0));
         assert_eq!(refusals.due("twilio", "account"), None);
-        // Another check and another provider have a minute of their own.
+        // Another check and another provider each have a minute of their own.
         assert_eq!(refusals.due("twilio", "form"), Some(0));
         assert_eq!(refusals.due("telnyx", "account"), Some(0));
     }

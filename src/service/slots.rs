@@ -1,4 +1,4 @@
-//! Bounded numbers of things at once, each kind of thing for itself.
+//! Slots: a bounded number of things at the same time, separately for each key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ pub struct Slots<K> {
 }
 
 impl<K: Clone + Eq + Hash> Slots<K> {
-    /// As many for a key as `most` says, which must always say the same.
+    /// Makes slots. `most` is the number of slots of a key, and must always return the same for it.
     pub fn new(most: fn(&K) -> usize) -> Self {
         Self {
             most,
@@ -20,7 +20,7 @@ impl<K: Clone + Eq + Hash> Slots<K> {
         }
     }
 
-    /// Takes a slot of this key, if one is free. It is given back when the permit is dropped.
+    /// Acquires a slot of this key, if one is free. It is given back when the permit is dropped.
     pub fn take(&self, key: &K) -> Option<OwnedSemaphorePermit> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = match by_key.get(key) {

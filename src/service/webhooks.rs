@@ -1,4 +1,4 @@
-//! Webhooks that wait for their commit: what is known of each, and the queue they wait in. `conduct` prepares, decides and
+//! Webhooks that wait for their commit: the data of each, and the queue they wait in. `conduct` prepares, decides and
 //! writes them.
 
 use crate::base::clock::Times;
@@ -15,19 +15,19 @@ use tokio::sync::oneshot;
 use tracing::Span;
 use uuid::Uuid;
 
-/// Maximum number of batches written at the same time. On Postgres a batch spends most of its time on round trips to the server.
-/// Row locks keep webhooks of one call in order, as they do between nodes.
+/// Maximum number of batches written at the same time. On Postgres a batch spends most of its time on round trips to
+/// the server. Row locks keep webhooks of one call in order, as they do between nodes.
 const MAX_AT_ONCE: u32 = 3;
-/// What a webhook is answered.
+/// The answer to a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A script.
     Script(Rendered),
-    /// 204: it is noted.
+    /// 204, without a body.
     Noted,
 }
 
-/// What stands behind a receipt.
+/// Result of looking up a receipt.
 pub enum LookedUp {
     /// A report.
     Report(Box<Report>, Earlier),
@@ -37,99 +37,99 @@ pub enum LookedUp {
     Shared,
     /// There was no receipt to look up.
     NoReceipt,
-    /// Nobody looked: there were too many tries.
+    /// The receipt was not looked up, because there were too many tries.
     TooMany,
-    /// There was no time to look.
+    /// There was no time to look the receipt up.
     NoTime,
 }
 
 impl LookedUp {
-    /// As the conversation is told.
+    /// Returns the result for the conversation.
     pub fn found(&self) -> Found {
         match self {
             Self::Report(_, earlier) => Found::Report(earlier.clone()),
             Self::Nothing => Found::Nothing,
             Self::Shared => Found::Shared,
             Self::TooMany => Found::TooMany,
-            // Digits that are no receipt are told apart before anybody asks what stands behind them.
+            // The conversation checks whether the digits are a receipt before it uses this result.
             Self::NoTime | Self::NoReceipt => Found::NoTime,
         }
     }
 }
 
-/// A webhook that is ready to be decided.
+/// A webhook that is prepared to be decided.
 pub struct Prepared {
     /// The provider that sent it.
     pub provider: Arc<dyn Provider>,
-    /// Which of our addresses it came to.
+    /// The hook: which of the service's addresses it came to.
     pub hook: Hook,
-    /// What it says.
+    /// Its content.
     pub event: Event,
-    /// The call it is about.
+    /// What its call is found by.
     pub call: CallKey,
-    /// Keyed hash of the provider and its id of the call in the event.
+    /// Keyed hash of the provider's name and its id of the call in the event.
     pub lookup: [u8; 32],
     /// The key of the call in the event.
     pub key: Key,
     /// When it was prepared.
     pub times: Times,
-    /// What stands behind the receipt in the event, if there is one.
+    /// Result of looking up the receipt in the event.
     pub looked_up: LookedUp,
-    /// Who calls back, sealed to the report of that receipt.
+    /// The caller who calls back, sealed to the report of that receipt.
     pub addition: Option<SealedCaller>,
-    /// What a call needs that is not known yet.
+    /// A call prepared in case it is not known.
     pub opening: Option<Opening>,
     /// The span it was prepared in. It names the call if the address of the webhook does.
     pub span: Span,
 }
 
-/// A new call and its report, with all that is sealed.
+/// A new call and its report, with all sealed data.
 pub struct Opening {
-    /// It was spoken to: it has a state, and an answer to step 0.
+    /// The answer to step 0, if the call is spoken to; it then has a state too.
     pub answer: Option<Answered>,
-    /// The line key the report's key is sealed to.
+    /// The id of the line key that the report's key is sealed to.
     pub line_key: Uuid,
-    /// Its public half.
+    /// The public half of the line key.
     pub line_recipient: String,
-    /// The report, its key and its caller.
+    /// The report, its key and the caller's entry.
     pub new: NewReport,
     /// The call.
     pub call: Call,
 }
 
-/// The answer to the call itself.
+/// The answer to step 0.
 pub struct Answered {
-    /// As it is given.
+    /// The answer as it is given.
     pub rendered: Rendered,
-    /// As it is kept, under the call key.
+    /// The answer as it is stored, sealed under the call key.
     pub sealed: Vec<u8>,
 }
 
-/// What becomes of a webhook that was handed in.
+/// Result of a webhook that was queued.
 pub enum Outcome {
-    /// It is committed, and answered.
+    /// The webhook is committed. Holds its answer.
     Reply(Reply),
-    /// The call is not known: what it needs has to be made first, with a conversation when it is spoken to.
+    /// The call is not known: what it needs has to be prepared first, with a conversation if the flag is true.
     Open(Box<Prepared>, bool),
-    /// The provider has to be asked: see [`Decided::Stray`].
+    /// The provider has to be asked about the recording or the call; holds the answer to the webhook.
     Stray(Box<Prepared>, Reply),
 }
 
 /// A webhook that waits for its commit.
 pub struct Waiting {
-    /// What is known of it.
+    /// The prepared webhook.
     pub prepared: Box<Prepared>,
-    /// Where its outcome is sent. Closed when the client was answered meanwhile.
+    /// Sender of its result. Closed when the client was answered meanwhile.
     pub answer: oneshot::Sender<Result<Outcome, StoreError>>,
 }
 
-/// Where webhooks wait for the commits under way.
+/// The queue of webhooks that wait for the commits under way.
 pub struct Batches {
     queue: Mutex<Queue>,
     at_once: u32,
 }
 
-/// The webhooks that no task writes yet.
+/// Webhooks that no task writes yet.
 #[derive(Default)]
 pub struct Queue {
     /// In order of arrival.
@@ -139,16 +139,17 @@ pub struct Queue {
 }
 
 impl Batches {
-    /// An empty queue. `db` decides how many batches are written at the same time: one on SQLite, up to three on Postgres.
+    /// Makes an empty queue. `db` decides how many batches are written at the same time: one on SQLite, up to three on
+    /// Postgres.
     pub fn new(db: &Db) -> Self {
         Self {
             queue: Mutex::default(),
-            // Webhooks also read outside their batch (receipts, running calls): one connection stays free for that.
+            // Webhooks also read outside their batch (receipts, running calls): one connection is left free for that.
             at_once: db.writers().saturating_sub(1).clamp(1, MAX_AT_ONCE),
         }
     }
 
-    /// How many webhooks wait for the commits under way.
+    /// Number of webhooks that wait for the commits under way.
     pub fn waiting(&self) -> usize {
         self.queue().waiting.len()
     }
@@ -163,7 +164,7 @@ impl Batches {
         self.queue().busy
     }
 
-    /// The queue, locked. Never held across an `await`.
+    /// Returns the queue, locked. The lock is never held across an `await`.
     pub fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

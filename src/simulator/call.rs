@@ -1,6 +1,6 @@
-//! One call: a small state machine that carries out verbs in order until it has to wait for the caller, and goes on
-//! when the caller does something. Semantics are those of Twilio's TwiML reference; where that is silent, a comment
-//! says what was chosen.
+//! One call: a state machine that executes verbs in order until it has to wait for the caller, and continues when
+//! the caller acts. Semantics are those of Twilio's TwiML reference; where the reference does not define a case, a
+//! comment states the choice made here.
 
 use super::dial_verb::Dialled;
 use super::exchange::{CallError, Inner, PhoneView, SpeechEnd};
@@ -12,18 +12,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// The most audio `<Play>` takes.
+/// Maximum size of the audio that `<Play>` fetches, in bytes.
 const PLAY_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Something the caller hears.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Heard {
-    /// Words.
+    /// Synthesised speech.
     Say {
-        /// The words.
+        /// The text.
         say: String,
-        /// Their language tag.
+        /// Its language tag.
         language: String,
     },
     /// The beep before a recording; always `true`.
@@ -31,53 +31,54 @@ pub enum Heard {
         /// `true`.
         beep: bool,
     },
-    /// Audio from an address.
+    /// Audio fetched from a URL.
     Played {
-        /// How long it was, in seconds; 0 when it is no WAV.
+        /// Its duration, in seconds; 0 if it is not a WAV file.
         played: f64,
-        /// How many bytes it was.
+        /// Its size, in bytes.
         bytes: usize,
-        /// Which of the call's it was, from 1; the last one can be had from [`super::exchange::Exchange::played`].
+        /// Its number among the audio played in this call, from 1; the last one is available from
+        /// [`super::exchange::Exchange::played`].
         n: u32,
     },
-    /// Audio that could not be played: the caller hears nothing.
+    /// Audio that could not be fetched: the caller hears nothing.
     PlayFailed {
-        /// Why.
+        /// The reason.
         play_failed: String,
     },
 }
 
-/// What the line waits for, as the telephone is told.
+/// What the line waits for, as reported to the telephone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "for", rename_all = "lowercase")]
 pub enum WaitingFor {
     /// A key.
     Keys {
-        /// For so long.
+        /// Timeout, in seconds.
         seconds: u32,
     },
-    /// Speech: a recording runs.
+    /// Speech: a recording is running.
     Speech {
-        /// For so long at most.
+        /// Maximum length of the recording, in seconds.
         max_seconds: u32,
-        /// Whether something was said in it already.
+        /// True if speech was already received in this recording.
         spoken: bool,
     },
-    /// Somebody picking up: a telephone is rung.
+    /// The dialled telephone to answer.
     Ringing {
-        /// For so long.
+        /// Time it rings, in seconds.
         seconds: u32,
     },
-    /// The end of a talk with whoever was rung.
+    /// The end of the conversation with the called party.
     Talking {
-        /// For so long at most.
+        /// Maximum length of the conversation, in seconds.
         max_seconds: u32,
     },
     /// Nothing: the call is over.
     Nothing,
 }
 
-/// What the caller does.
+/// An action of the caller, or of the called party.
 pub(super) enum Deed {
     Dial,
     Press(String),
@@ -88,7 +89,7 @@ pub(super) enum Deed {
     },
     Silence,
     HangUp,
-    /// What whoever was rung does.
+    /// The called party hangs up.
     OtherHangsUp,
 }
 
@@ -111,24 +112,24 @@ pub(super) enum Waiting {
 /// A call, running or over.
 pub(super) struct Call {
     pub(super) sid: String,
-    /// The call it was rung for, when it is one that was rung.
+    /// The id of the inbound call; `None` if this call is itself inbound, `Some` for a leg started by `<Dial>`.
     pub(super) parent: Option<String>,
     pub(super) from: String,
     pub(super) to: String,
     pub(super) status: &'static str,
-    /// The address of the current document.
+    /// The URL of the current document.
     pub(super) document: String,
     pub(super) verbs: VecDeque<Verb>,
     pub(super) waiting: Waiting,
     pub(super) heard: Vec<Heard>,
     /// Simulated time, in milliseconds.
     pub(super) elapsed: u64,
-    /// Documents since the caller last did something.
+    /// Number of documents fetched since the caller's last action.
     pub(super) documents: u32,
     pub(super) recordings: u32,
-    /// The audio last played, and which of the call's it was.
+    /// The audio played last, and its number in the call.
     pub(super) played: Option<(u32, Bytes)>,
-    /// Callbacks to be sent after the end.
+    /// Callbacks to be sent after the end of the call.
     pub(super) late: Vec<Webhook>,
 }
 
@@ -164,7 +165,7 @@ impl Call {
         self.played = Some((n, audio));
     }
 
-    /// What was heard since the last view, and what is waited for.
+    /// Returns what was heard since the last view, and what the line waits for.
     pub(super) fn view(&mut self) -> PhoneView {
         PhoneView {
             id: self.sid.clone(),
@@ -188,7 +189,7 @@ impl Call {
         }
     }
 
-    /// As Twilio calls it.
+    /// The call's direction in Twilio's terms.
     pub(super) fn direction(&self) -> &'static str {
         match self.parent {
             None => "inbound",
@@ -197,7 +198,7 @@ impl Call {
     }
 
     pub(super) fn say(&mut self, text: String, language: String) {
-        // Nobody measures it: four characters a second.
+        // Speech is not synthesised here, so its duration is estimated: four characters a second.
         self.elapsed += text.chars().count() as u64 * 250;
         self.heard.push(Heard::Say {
             say: text,
@@ -251,7 +252,7 @@ impl Inner {
             Waiting::Speech { record, .. } if record.finish_on_key.contains(key) => {
                 return self.end_record(call, End::Key(key)).await;
             }
-            // A key in a talk is a sound to whoever was rung.
+            // During a conversation a key is only a tone for the called party.
             _ => false,
         };
         if ends {
@@ -282,7 +283,7 @@ impl Inner {
             Waiting::Ringing(_) | Waiting::Nothing => return Ok(()),
         };
         match end {
-            // The very bytes are kept all the same; only the count of seconds stops at the limit.
+            // The audio is kept whole; only the reported duration stops at the limit.
             _ if too_long => self.end_record(call, End::Limit).await,
             None => {}
             Some(SpeechEnd::Key) => self.press(call, '#').await,
@@ -307,17 +308,17 @@ impl Inner {
         }
     }
 
-    /// Carries out verbs until the caller is waited for or the call is over.
+    /// Executes verbs until the line waits for the caller or the call is over.
     pub(super) async fn advance(&self, call: &mut Call) {
         while matches!(call.waiting, Waiting::Nothing) && !call.is_over() {
             let Some(verb) = call.verbs.pop_front() else {
-                // Whoever was rung has heard it all, and is put together with the caller.
+                // The called party has heard its whole document and is connected to the caller by `picks_up`.
                 if call.parent.is_some() {
                     return;
                 }
                 return self.finish(call, "completed").await;
             };
-            // `Pause` as the first verb lets it ring, `Reject` does not pick up at all.
+            // With `Pause` as its first verb the call keeps ringing; `Reject` does not answer it at all.
             if !matches!(verb, Verb::Pause { .. } | Verb::Reject { .. }) {
                 self.set_status(call, "in-progress");
             }
@@ -334,7 +335,8 @@ impl Inner {
                 Verb::Redirect { url } => self.go_to(call, url, &[]).await,
                 Verb::Hangup => self.finish(call, "completed").await,
                 Verb::Reject { busy } if call.status == "ringing" => {
-                    // What a rejected call is called is not documented; somebody who did not pick up is "no-answer".
+                    // Twilio does not document the status of a rejected call; "no-answer" is chosen for one without
+                    // a busy signal.
                     let status = if busy { "busy" } else { "no-answer" };
                     self.finish(call, status).await;
                 }
@@ -360,13 +362,14 @@ impl Inner {
                     }),
                 }
             }
-            // The reader lets nothing else into a prompt.
+            // The reader admits only these three verbs as prompts.
             _ => {}
         }
     }
 
-    /// The keys are posted, or the call goes on with the next verb when there are none. The finishing key before any
-    /// other counts as none: older pages say so, the current one says only that it can't be relied upon.
+    /// Posts the keys, or continues with the next verb if there are none. A finishing key pressed before any other
+    /// key counts as none: older pages of the reference say so, the current one says only that it cannot be relied
+    /// upon.
     async fn end_gather(&self, call: &mut Call) {
         let waiting = std::mem::replace(&mut call.waiting, Waiting::Nothing);
         let Waiting::Keys { gather, pressed } = waiting else {
@@ -443,7 +446,7 @@ mod tests {
         let view = exchange.speak(&call, speech(), None).await.unwrap();
         assert_eq!((view.heard.len(), view.waiting), (0, waits(true)));
 
-        // A key that ends nothing is lost; `#` ends the recording; `1` answers what comes after it.
+        // The key `5` ends nothing and is lost; `#` ends the recording; `1` answers the next document's prompt.
         let view = exchange.press(&call, "5#1").await.unwrap();
         assert!(
             matches!(view.heard[0], Heard::Played { played, bytes, n: 1 } if played > 4.0 && bytes == SAMPLE.len())
@@ -485,7 +488,7 @@ mod tests {
         assert_eq!(exchange.troubles(), []);
         assert_eq!(exchange.sent().len(), 6);
 
-        // Nothing more happens on a call that is over.
+        // A call that is over ignores keys.
         let view = exchange.press(&call, "1").await.unwrap();
         assert_eq!((view.heard.len(), view.waiting), (0, WaitingFor::Nothing));
         exchange.hang_up(&call).await.unwrap();
@@ -502,7 +505,7 @@ mod tests {
         let view = exchange.dial("anonymous", "1").await.unwrap();
         let view = exchange.keep_silent(&view.id).await.unwrap();
         assert_eq!(view.waiting, WaitingFor::Keys { seconds: 5 });
-        // Speaking into a menu is silence to it.
+        // Speech during a menu counts as silence.
         exchange.speak(&view.id, speech(), None).await.unwrap();
         let told = service.told();
         assert_eq!(told[1].0, "/b");
@@ -523,9 +526,9 @@ mod tests {
             .iter()
             .filter_map(|(_, form)| form.get("Digits"))
             .collect();
-        // The limit, the timeout after a first key, the finishing key.
+        // Ended by the number of digits, by the timeout after a first key, by the finishing key.
         assert_eq!(digits, ["123", "4", "5"]);
-        // The finishing key alone is nothing: the document goes on, and is at its end.
+        // The finishing key alone counts as no input: the document continues and reaches its end.
         let view = exchange.press(&id, "#").await.unwrap();
         assert_eq!(view.waiting, WaitingFor::Nothing);
         assert_eq!(service.paths(), ["/hooks/sim/status"]);

@@ -1,33 +1,33 @@
-//! `<Dial>` and the `<Number>` in it, to a value.
+//! Parses `<Dial>` and its `<Number>`.
 
 use super::elements::Element;
 use super::twiml_reader::{RecordingCallback, recording_callback};
 
-/// The longest `timeout`, in seconds.
+/// Maximum `timeout`, in seconds.
 const MAX_RINGING: u32 = 600;
-/// The longest `timeLimit`, in seconds: four hours, which is the default too.
+/// Maximum `timeLimit`, in seconds: four hours, which is also the default.
 const MAX_TALK: u32 = 14_400;
 
-/// `<Dial>`: who is rung, what they hear first, and who is told what became of it.
+/// `<Dial>`: the number rung, the document played to it, and where the result is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
-    /// Whom to ring.
+    /// The number to ring.
     pub number: String,
-    /// The document whoever picks up hears before they are put together with the caller.
+    /// URL of the document played to the called party before it is connected to the caller.
     pub url: Option<String>,
-    /// Where it is posted how it went; `None`: the document goes on.
+    /// URL the result is posted to; `None`: the current document continues.
     pub action: Option<String>,
-    /// How long it rings, in seconds.
+    /// Time the telephone rings, in seconds.
     pub timeout: u32,
-    /// How long a talk may last, in seconds.
+    /// Maximum length of the conversation, in seconds.
     pub time_limit: u32,
-    /// The number whoever is rung sees; `None`: the caller's.
+    /// The number shown to the called party; `None`: the caller's.
     pub caller_id: Option<String>,
-    /// The talk is recorded, and these are told.
+    /// If set, the conversation is recorded and the recording's states are posted there.
     pub record: Option<RecordingCallback>,
 }
 
-/// Reads a `<Dial>` with the one `<Number>` this exchange rings.
+/// Parses a `<Dial>` with exactly one `<Number>`; this exchange rings only one.
 pub(super) fn dial(mut element: Element) -> Result<Dial, String> {
     element.ignore("method", &["POST"])?;
     element.ignore("trim", &["trim-silence", "do-not-trim"])?;

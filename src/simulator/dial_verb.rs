@@ -1,4 +1,4 @@
-//! `<Dial>`: a telephone is rung, hears a document of its own, and is put together with the caller.
+//! `<Dial>`: a telephone is rung, hears a document of its own, and is connected to the caller.
 
 use super::call::{Call, Deed, Waiting};
 use super::dial_reader::Dial;
@@ -10,31 +10,32 @@ use bytes::Bytes;
 /// What a telephone does when it is rung.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Answering {
-    /// It rings, and nobody picks up.
+    /// It rings unanswered.
     #[default]
     Nobody,
-    /// It is engaged.
+    /// It is busy.
     Busy,
-    /// It can't be reached.
+    /// It cannot be reached.
     Unreachable,
-    /// Somebody picks up, or a voicemail does, and presses these keys, one each time a key is waited for; then none.
+    /// A person or a voicemail answers and presses these keys, one each time the line waits for a key, and then
+    /// keeps silent.
     PicksUp {
         /// The keys. A voicemail presses none.
         keys: String,
     },
 }
 
-/// A telephone that was rung.
+/// A telephone that was rung by `<Dial>`.
 pub(super) struct Dialled {
     pub(super) dial: Dial,
-    /// Its own call.
+    /// Its own leg of the call.
     leg: Call,
-    /// What the caller has said to it.
+    /// What the caller has said during the conversation: the audio, and its duration in milliseconds.
     spoken: Option<(Bytes, u64)>,
 }
 
 impl Dialled {
-    /// The caller speaks. One piece of speech is all that is kept of a talk.
+    /// Stores what the caller says. A conversation keeps only one piece of speech.
     pub(super) fn hear(&mut self, audio: Bytes, millis: u64) -> Result<(), CallError> {
         if self.spoken.is_some() {
             return Err(CallError::AlreadySpoken);
@@ -45,23 +46,24 @@ impl Dialled {
 }
 
 impl Exchange {
-    /// From now on the telephone of this number does that when it is rung. Others are not answered.
+    /// Sets what the telephone of a number does when it is rung. Numbers without a setting ring unanswered.
     pub fn set_answering(&self, number: &str, answering: Answering) {
         lock(&self.inner.answering).insert(number.to_owned(), answering);
     }
 
-    /// Whoever was rung, and speaks with the caller, hangs up.
+    /// Hangs up on the called party's side of a conversation.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`], [`CallError::NotTalking`].
+    /// Returns [`CallError::Unknown`] or [`CallError::NotTalking`].
     pub async fn other_hangs_up(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::OtherHangsUp).await
     }
 }
 
 impl Inner {
-    /// Rings. Whoever does not pick up lets it ring until the caller has waited for as long as the document says.
+    /// Rings the number. With [`Answering::Nobody`] the call waits until the caller keeps silent for the document's
+    /// timeout.
     pub(super) async fn begin_dial(&self, call: &mut Call, dial: Dial) {
         let seen = dial.caller_id.clone().unwrap_or_else(|| call.from.clone());
         let wrong = if !is_e164(&dial.number) {
@@ -96,14 +98,14 @@ impl Inner {
         }
     }
 
-    /// Whoever was rung hears their document; unless it hangs up on them, they are put together with the caller.
+    /// Plays the document to the called party and connects it to the caller, unless the document hangs up.
     async fn picks_up(&self, call: &mut Call, mut dialled: Box<Dialled>, keys: &str) {
         let Dialled { dial, leg, .. } = &mut *dialled;
         self.set_status(leg, "in-progress");
         if let Some(url) = dial.url.clone() {
             leg.document.clone_from(&call.document);
             self.go_to(leg, url, &[]).await;
-            // The document is carried out as any call's is, which may ring: hence the boxes.
+            // Futures are boxed because `advance` can call `begin_dial`, which calls this function.
             Box::pin(self.advance(leg)).await;
             let mut keys = keys.chars();
             while !matches!(leg.waiting, Waiting::Nothing) {
@@ -121,7 +123,7 @@ impl Inner {
         }
     }
 
-    /// The caller has waited for as long as it may ring, or talked for as long as a talk may last.
+    /// Ends the ringing after its timeout, or the conversation after its time limit.
     pub(super) async fn time_dial_out(&self, call: &mut Call) {
         match std::mem::replace(&mut call.waiting, Waiting::Nothing) {
             Waiting::Ringing(dialled) => {
@@ -139,7 +141,7 @@ impl Inner {
         self.advance(call).await;
     }
 
-    /// Whoever was rung hangs up.
+    /// Ends the conversation because the called party hangs up.
     pub(super) async fn end_talk(&self, call: &mut Call) -> Result<(), CallError> {
         match std::mem::replace(&mut call.waiting, Waiting::Nothing) {
             Waiting::Talking(dialled) => {
@@ -154,8 +156,9 @@ impl Inner {
         }
     }
 
-    /// The caller hangs up. Twilio's reference does not say what becomes of a telephone that rings then; here it was
-    /// canceled, and the action is posted as after any other end.
+    /// Ends the ringing or the conversation because the caller hangs up. Twilio's reference does not define what
+    /// happens to a telephone that is ringing then; here its status is `canceled`, and the action is posted as
+    /// after any other end.
     pub(super) async fn leave_dial(&self, call: &mut Call) {
         self.set_status(call, "completed");
         match std::mem::replace(&mut call.waiting, Waiting::Nothing) {
@@ -166,14 +169,14 @@ impl Inner {
         self.finish(call, "completed").await;
     }
 
-    /// The end of a talk.
+    /// Ends a conversation and stores its recording, if the document asked for one.
     async fn end_bridge(&self, call: &mut Call, dialled: Box<Dialled>) {
         let recording = dialled.dial.record.as_ref().map(|told| {
             let (audio, millis) = dialled.spoken.clone().unzip();
             call.recordings += 1;
             let recording = Recording {
                 sid: sid("RE"),
-                // "This will always refer to the parent leg of a two-leg call."
+                // Twilio's reference: "This will always refer to the parent leg of a two-leg call."
                 call: call.sid.clone(),
                 source: "DialVerb",
                 number: call.recordings,
@@ -183,7 +186,7 @@ impl Inner {
                 asked_too_early: 0,
             };
             lock(&self.recordings).insert(recording.sid.clone(), recording.clone());
-            // As with `<Record>`, of which nothing was said there is no recording.
+            // As with `<Record>`: without speech there is no audio, and the state is `absent`.
             let state = match recording.audio {
                 Some(_) => "completed",
                 None => "absent",
@@ -200,13 +203,14 @@ impl Inner {
         self.send_if_any(callback).await;
     }
 
-    /// The end of a telephone's being rung, without a talk.
+    /// Ends a leg that was never connected to the caller.
     async fn end_dial(&self, call: &mut Call, dialled: Box<Dialled>, status: &'static str) {
         let form = vec![("DialBridged", "false".to_owned())];
         self.tell_action(call, dialled, status, form).await;
     }
 
-    /// Tells how it went and goes on with the answer; without an address to tell, the document goes on.
+    /// Posts the result to the action and continues with the answer; without an action the current document
+    /// continues.
     async fn tell_action(
         &self,
         call: &mut Call,
@@ -239,7 +243,7 @@ impl Inner {
         if !call.is_over() {
             return self.go_to(call, action, &form).await;
         }
-        // The caller is gone: the answer is nobody's.
+        // The caller has hung up, so the answer is discarded.
         if let Ok(url) = webhook::resolve(&call.document, &action) {
             let form = self.form(call, &form);
             let _ = self.send(self.webhook(&url, form)).await;
@@ -247,7 +251,7 @@ impl Inner {
     }
 }
 
-/// A plus and 8 to 15 digits. Twilio can't ring anything else.
+/// True for a plus sign and 8 to 15 digits, the only form Twilio can ring.
 fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
         (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! How a call comes to its next document, what it does when that fails, and how it ends.
+//! Fetching a call's next document, handling its failure, and ending a call.
 
 use super::call::{Call, Waiting};
 use super::exchange::{Inner, Trouble, lock, now};
@@ -7,13 +7,14 @@ use super::twiml_reader::{self, Verb};
 use super::webhook;
 use std::collections::VecDeque;
 
-/// Documents fetched without the caller doing anything: more is a loop.
+/// Maximum number of documents fetched without an action of the caller; more are considered a loop.
 const DOCUMENT_LIMIT: u32 = 50;
-/// What Twilio says when even the fallback fails.
+/// What Twilio says when the fallback fails too.
 const APPLICATION_ERROR: &str = "We are sorry, an application error has occurred. Goodbye.";
 
 impl Inner {
-    /// The fields every webhook of a call has, and `more`. Where a number is from is not known, and sent empty.
+    /// Returns the fields common to all webhooks of a call, followed by `more`. The geographic fields are sent
+    /// empty, because the location of a number is unknown.
     pub(super) fn form(&self, call: &Call, more: &[(&str, String)]) -> Vec<(String, String)> {
         let mut form = vec![
             ("CallSid", call.sid.as_str()),
@@ -47,9 +48,10 @@ impl Inner {
             .collect()
     }
 
-    /// Goes on with the document at `reference`; when that fails, once with the fallback; when that fails too, with an
-    /// apology and the end. Where the document for a telephone that was rung fails, Twilio's reference is silent; here
-    /// it is hung up, as nobody who heard nothing can have agreed to a talk.
+    /// Continues with the document at `reference`. If that fails, the fallback is fetched once; if that fails too,
+    /// an apology is said and the call ends. Twilio's reference does not define what happens when the document for
+    /// a dialled leg fails; here the leg is hung up, because a called party that heard nothing cannot have accepted
+    /// the call.
     pub(super) async fn go_to(&self, call: &mut Call, reference: String, more: &[(&str, String)]) {
         let failed = match webhook::resolve(&call.document, &reference) {
             Ok(url) => match self.document(call, url, more).await {
@@ -127,8 +129,8 @@ impl Inner {
         }
     }
 
-    /// The end: the status webhook, then what was held back till now. Of a telephone that was rung nobody is told: the
-    /// action says it.
+    /// Ends a call: posts the status webhook, then the callbacks held back until now. For a dialled leg no status
+    /// webhook is sent, because the action of its `<Dial>` reports the result.
     pub(super) async fn finish(&self, call: &mut Call, status: &'static str) {
         call.verbs.clear();
         call.waiting = Waiting::Nothing;
@@ -147,7 +149,7 @@ impl Inner {
                 call,
                 &[
                     ("CallDuration", seconds.to_string()),
-                    // Begun minutes, as they are paid.
+                    // Minutes, rounded up, as they are billed.
                     ("Duration", seconds.div_ceil(60).to_string()),
                     ("Timestamp", now()),
                     ("CallbackSource", "call-progress-events".to_owned()),
@@ -228,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_at_home() {
-        // A port that was free a moment ago.
+        // A port that was free when the listener was bound.
         let port = {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap().port()

@@ -1,13 +1,14 @@
-//! XML text to elements, and elements taken apart so that nothing in them is overlooked. Comments are skipped; a
-//! DOCTYPE, a processing instruction or an entity that XML does not have is an error.
+//! Parses XML text to elements. The readers remove each attribute and child they know and reject what is left, so
+//! that none is ignored by accident. Comments are skipped; a DOCTYPE, a processing instruction or an entity that
+//! XML does not define is an error.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-/// `<Response>`, a verb, a prompt in it: more cannot be right.
+/// Maximum depth of nesting. TwiML needs three levels: `<Response>`, a verb, a prompt or `<Number>` in it.
 const DEPTH_LIMIT: usize = 4;
 
-/// An element with everything in it.
+/// An element with its attributes, text and children.
 pub(super) struct Element {
     pub(super) name: String,
     attributes: Vec<(String, String)>,
@@ -15,7 +16,7 @@ pub(super) struct Element {
     pub(super) children: Vec<Element>,
 }
 
-/// The outermost element of a document.
+/// Returns the root element of a document.
 pub(super) fn elements(text: &str) -> Result<Element, String> {
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
@@ -33,7 +34,7 @@ pub(super) fn elements(text: &str) -> Result<Element, String> {
                 None
             }
             Event::Empty(start) => Some(element(&start)?),
-            // The reader has checked that the names fit.
+            // The reader has checked that the name matches the start tag.
             Event::End(_) => open.pop(),
             Event::Text(words) => {
                 add_text(&mut open, &words.xml10_content())?;
@@ -130,7 +131,7 @@ impl Element {
         }
     }
 
-    /// An attribute that changes nothing here, as long as it has one of the values it can have.
+    /// Removes an attribute that has no effect here; fails if it has a value other than `values`.
     pub(super) fn ignore(&mut self, name: &str, values: &[&str]) -> Result<(), String> {
         match self.take(name) {
             Some(value) if !values.contains(&value.as_str()) => Err(self.bad(name, &value)),
@@ -163,7 +164,7 @@ impl Element {
         }
     }
 
-    /// The text, which has to be there, and nothing else left.
+    /// Returns the text, trimmed; fails if it is empty or if an attribute or a child is left.
     pub(super) fn only_text(&self) -> Result<String, String> {
         match self.without_attributes()?.without_children()?.text.trim() {
             "" => Err(format!("<{}> is empty", self.name)),

@@ -1,7 +1,7 @@
-//! The exchange: its settings, what a caller can do on it, what it has sent, what it keeps.
+//! The exchange: its settings, the caller's actions on it, the webhooks it has sent, and its state.
 //!
-//! Everything is in memory. A call is carried on in a task of its own, so that a telephone that goes away in the middle
-//! of a request leaves it in order.
+//! All state is in memory. Each action on a call runs in a task of its own, so that a telephone that disconnects in
+//! the middle of a request leaves the call in a consistent state.
 
 use super::call::{Call, Deed, Heard, WaitingFor};
 use super::dial_verb::Answering;
@@ -17,65 +17,66 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many webhooks and troubles are remembered.
+/// Maximum number of webhooks and of troubles kept; older ones are dropped.
 const REMEMBERED: usize = 500;
 
-/// Where an exchange finds the service, and who it is to it.
+/// How the exchange reaches the service, and the account it uses.
 #[derive(Clone, Debug)]
 pub struct ExchangeSettings {
-    /// The account, `AC…` at Twilio.
+    /// The account id, `AC…` at Twilio.
     pub account: String,
-    /// What webhooks are signed with and what opens the REST side.
+    /// The token that signs webhooks and authenticates requests to the REST API.
     pub auth_token: Hidden<String>,
-    /// Where the service listens, e.g. `http://127.0.0.1:8080/hooks/simulator`. Calls go to `/call` there, the end of
-    /// a call to `/status`, what fails to `/fallback`.
+    /// Where the service listens, e.g. `http://127.0.0.1:8080/hooks/simulator`. Calls are posted to `/call` below
+    /// it, the end of a call to `/status`, errors to `/fallback`.
     pub hooks_url: String,
-    /// Where the REST side is, as it stands in the addresses of recordings.
+    /// Base URL of the REST API, used in the URLs of recordings.
     pub api_url: String,
-    /// The service's public URL: it stands for scheme, host and port of `hooks_url` in what is signed.
+    /// The service's public URL: it replaces scheme, host and port of `hooks_url` in the signed URL.
     pub public_url: String,
 }
 
-/// How a call stands, as the REST side tells it.
+/// The state of a call, as served by the REST API.
 #[derive(Clone, Debug)]
 pub struct CallFacts {
-    /// Who calls, as the telephone said it.
+    /// The caller's number, as given by the telephone.
     pub from: Hidden<String>,
-    /// What was dialled.
+    /// The number dialled.
     pub to: Hidden<String>,
-    /// Twilio's word: `ringing`, `in-progress`, `completed`, `busy`, `no-answer`.
+    /// Twilio's status: `ringing`, `in-progress`, `completed`, `busy`, `no-answer`, and for a dialled leg also
+    /// `failed` and `canceled`.
     pub status: &'static str,
-    /// Simulated seconds, once it is over.
+    /// Duration in simulated seconds, once the call is over.
     pub duration: Option<u32>,
     /// When it began (RFC 2822, UTC).
     pub started: String,
-    /// Twilio's word: `inbound`, or `outbound-dial` for one that was rung.
+    /// Twilio's direction: `inbound`, or `outbound-dial` for a leg started by `<Dial>`.
     pub direction: &'static str,
 }
 
-/// Something the service answered that could not be acted upon.
+/// An answer of the service that the exchange could not act upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Twilio's error code, e.g. 11200.
     pub code: u32,
-    /// The address, as signed.
+    /// The URL, as signed.
     pub url: String,
-    /// What was wrong, in a sentence.
+    /// What was wrong, as a sentence.
     pub reason: String,
 }
 
-/// What the caller has heard since the last time they did something, and what the line waits for now.
+/// What the caller has heard since the last action, and what the line waits for now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhoneView {
-    /// The call.
+    /// The call's id.
     pub id: String,
-    /// In order.
+    /// What was heard, in order.
     pub heard: Vec<Heard>,
-    /// What is next.
+    /// What the line waits for.
     pub waiting: WaitingFor,
 }
 
-/// What a caller can't do.
+/// Why an action of a caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// No call has this id.
@@ -87,16 +88,16 @@ pub enum CallError {
     /// Speech that is not WAV.
     #[error("speech has to be a WAV file")]
     NotWav,
-    /// A second piece of speech in one recording.
+    /// A second piece of speech in one recording or conversation.
     #[error(
         "something was said in this recording already: end it first, with a key, by silence or by hanging up"
     )]
     AlreadySpoken,
-    /// There is nobody on the other side to hang up.
-    #[error("the caller is not speaking with anybody")]
+    /// No conversation is running, so the called party cannot hang up.
+    #[error("no conversation is running on this call")]
     NotTalking,
-    /// The call's task broke: a bug of the exchange.
-    #[error("the exchange has dropped the call")]
+    /// The call's task panicked: a bug of the exchange.
+    #[error("the task of the call panicked")]
     Broken,
 }
 
@@ -104,15 +105,15 @@ pub enum CallError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SpeechEnd {
-    /// They press `#`.
+    /// The caller presses `#`.
     Key,
-    /// They keep silent.
+    /// The caller keeps silent.
     Silence,
-    /// They go on to the limit.
+    /// The caller speaks up to the limit.
     Limit,
 }
 
-/// A telephone exchange. Clones are the same exchange.
+/// A telephone exchange. Clones share the same state.
 #[derive(Clone)]
 pub struct Exchange {
     pub(super) inner: Arc<Inner>,
@@ -124,7 +125,7 @@ pub(super) struct Inner {
     pub(super) faults: Mutex<Faults>,
     pub(super) facts: Mutex<HashMap<String, CallFacts>>,
     pub(super) recordings: Mutex<BTreeMap<String, Recording>>,
-    /// By number; others are not answered.
+    /// By number; a number that is not listed rings unanswered.
     pub(super) answering: Mutex<HashMap<String, Answering>>,
     calls: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Call>>>>,
     sent: Mutex<VecDeque<Sent>>,
@@ -132,11 +133,11 @@ pub(super) struct Inner {
 }
 
 impl Exchange {
-    /// An exchange without calls and without faults.
+    /// Returns an exchange without calls and without faults.
     ///
     /// # Errors
     ///
-    /// A sentence when `hooks_url` is no address.
+    /// Returns a sentence when `hooks_url` is not a URL or the HTTP client cannot be built.
     pub fn new(settings: ExchangeSettings) -> Result<Self, String> {
         let outgoing = Outgoing::new(&settings.hooks_url, &settings.public_url)?;
         let inner = Inner {
@@ -155,16 +156,17 @@ impl Exchange {
         })
     }
 
-    /// From now on, these faults.
+    /// Replaces the faults, effective immediately.
     pub fn set_faults(&self, faults: Faults) {
         *lock(&self.inner.faults) = faults;
     }
 
-    /// Dials `to`, which is any text, as `from`; returns when the line waits for the caller, or the call is over.
+    /// Dials `to` (any text) from the number `from`; returns when the line waits for the caller or the call is
+    /// over.
     ///
     /// # Errors
     ///
-    /// [`CallError::Broken`] only.
+    /// Returns [`CallError::Broken`] only.
     pub async fn dial(&self, from: &str, to: &str) -> Result<PhoneView, CallError> {
         let call = Call::new(sid("CA"), from.to_owned(), to.to_owned());
         let id = call.sid.clone();
@@ -173,11 +175,11 @@ impl Exchange {
         self.carry_out(&id, Deed::Dial).await
     }
 
-    /// Presses keys, one after the other. Those pressed when nothing listens for them are lost.
+    /// Presses keys, one after the other. A key pressed while the line does not wait for one is lost.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`], [`CallError::NotAKey`].
+    /// Returns [`CallError::Unknown`] or [`CallError::NotAKey`].
     pub async fn press(&self, id: &str, keys: &str) -> Result<PhoneView, CallError> {
         if !keys.chars().all(crate::call::acts::is_key) {
             return Err(CallError::NotAKey);
@@ -185,12 +187,13 @@ impl Exchange {
         self.carry_out(id, Deed::Press(keys.to_owned())).await
     }
 
-    /// Speaks `audio`, a WAV file, and ends the recording when `end` says how; without, the recording goes on. While
-    /// keys are waited for it counts as silence. In a talk it is said to whoever was rung, and ends nothing.
+    /// Speaks `audio`, a WAV file, and ends the recording in the way given by `end`; with `None` the recording
+    /// continues. While the line waits for keys, speech counts as silence. During a conversation it is heard by the
+    /// called party and ends nothing.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`], [`CallError::NotWav`], [`CallError::AlreadySpoken`].
+    /// Returns [`CallError::Unknown`], [`CallError::NotWav`] or [`CallError::AlreadySpoken`].
     pub async fn speak(
         &self,
         id: &str,
@@ -201,27 +204,27 @@ impl Exchange {
         self.carry_out(id, Deed::Speak { audio, millis, end }).await
     }
 
-    /// Keeps silent until the line goes on by itself: until a telephone that rings is given up, or a talk has lasted as
-    /// long as it may.
+    /// Keeps silent until the line continues by itself: after the timeout of the current wait, of a ringing
+    /// telephone, or of a conversation.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`].
+    /// Returns [`CallError::Unknown`].
     pub async fn keep_silent(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::Silence).await
     }
 
-    /// Hangs up. On a call that is over it changes nothing.
+    /// Hangs up. Changes nothing on a call that is over.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unknown`].
+    /// Returns [`CallError::Unknown`].
     pub async fn hang_up(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::HangUp).await
     }
 
-    /// The `n`th audio played in a call, from 1, as [`Heard::Played`] counts them. Only the last one is kept, for as long
-    /// as the exchange lasts.
+    /// Returns the `n`th audio played in a call, from 1, as numbered by [`Heard::Played`]. Only the last one of
+    /// each call is kept, until the exchange is dropped.
     pub async fn played(&self, id: &str, n: u32) -> Option<Bytes> {
         let call = lock(&self.inner.calls).get(id).cloned()?;
         let call = call.lock().await;
@@ -241,38 +244,38 @@ impl Exchange {
         task.await.unwrap_or(Err(CallError::Broken))
     }
 
-    /// The last 500 webhooks, oldest first.
+    /// Returns the last 500 webhooks, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         lock(&self.inner.sent).iter().cloned().collect()
     }
 
-    /// What the service answered that could not be acted upon: the last 500, oldest first.
+    /// Returns the last 500 answers of the service that could not be acted upon, oldest first.
     pub fn troubles(&self) -> Vec<Trouble> {
         lock(&self.inner.troubles).iter().cloned().collect()
     }
 
-    /// Sends a webhook as it is, without the call knowing: a provider that repeats itself.
+    /// Sends a webhook unchanged and without recording it: a provider's retry.
     ///
     /// # Errors
     ///
-    /// A sentence when nothing usable came back.
+    /// Returns a sentence when no complete answer of at most 64 KiB was received.
     pub async fn deliver(&self, webhook: &Webhook) -> Result<Answer, String> {
         self.inner.outgoing.post(webhook).await
     }
 
-    /// A webhook with its signature, for tests that make up their own.
+    /// Returns a webhook with its signature, for tests that build their own form.
     pub fn webhook(&self, url: &str, form: Vec<(String, String)>) -> Webhook {
         self.inner.webhook(url, form)
     }
 
-    /// The recordings the exchange keeps of a call, in the order they were made.
+    /// Returns the stored recordings of a call, in the order they were made.
     pub fn recordings_of(&self, call: &str) -> Vec<Recording> {
         self.inner.recordings_of(call)
     }
 }
 
 impl Inner {
-    /// From now on the REST side knows the call.
+    /// Makes the call available through the REST API.
     pub(super) fn list(&self, call: &Call) {
         let facts = CallFacts {
             from: call.from.clone().into(),
@@ -293,7 +296,7 @@ impl Inner {
         }
     }
 
-    /// Sends a webhook, once or twice, and remembers it. The first answer counts.
+    /// Sends a webhook, twice if [`Faults::twice`] is set, and stores it. Returns the first answer.
     pub(super) async fn send(&self, webhook: Webhook) -> Result<Answer, String> {
         let twice = lock(&self.faults).twice;
         let first = self.outgoing.post(&webhook).await;
@@ -309,7 +312,7 @@ impl Inner {
         tracing::warn!(
             code = trouble.code,
             reason = trouble.reason,
-            "the simulated exchange can't act upon an answer"
+            "simulated exchange cannot act upon an answer"
         );
         remember(&self.troubles, trouble);
     }
@@ -338,7 +341,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Twilio's kind of id: two letters and 32 hexadecimal digits.
+/// Returns an id in Twilio's format: two letters and 32 hexadecimal digits.
 pub(super) fn sid(prefix: &str) -> String {
     let mut text = prefix.to_owned();
     for byte in clock::random::<16>() {
@@ -347,7 +350,7 @@ pub(super) fn sid(prefix: &str) -> String {
     text
 }
 
-/// Now, as Twilio writes it. System time: a provider knows nothing of line time.
+/// Returns the current time in Twilio's format. It is system time, because a provider has no line time.
 pub(super) fn now() -> String {
     Clock::system().system_now().to_rfc2822()
 }

@@ -1,28 +1,29 @@
-//! The far side of a simulated line: a telephone exchange that behaves as Twilio's documentation says Twilio
-//! behaves, and a telephone to call with. Written from that documentation alone and sharing nothing with
-//! `telephony`, so that each tests the other.
+//! The provider's side of a simulated line: a telephone exchange that follows Twilio's documentation, and a
+//! telephone to call with. Written from that documentation alone and sharing no code with `telephony`, so that each
+//! side tests the other.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | [`exchange`] | the exchange: its settings, what a caller can do, what it has sent |
-//! | [`call`] | one call: a small state machine that carries out verbs |
-//! | `record_verb` | the ways a recording ends, and who is told |
-//! | `documents` | how a call comes to its next document, and to its end |
-//! | [`dial_verb`] | a telephone is rung and put together with the caller |
-//! | [`twiml_reader`], [`dial_reader`] | TwiML to verbs, strictly |
-//! | `elements` | the XML under it |
-//! | [`webhook`] | one outgoing request as a value, and how it is sent |
+//! | [`exchange`] | the exchange: its settings, the caller's actions, the webhooks sent |
+//! | [`call`] | one call: a state machine that executes verbs |
+//! | `record_verb` | `<Record>`: how a recording ends, and the requests sent then |
+//! | `documents` | fetching a call's next document, and ending a call |
+//! | [`dial_verb`] | `<Dial>`: ringing a second telephone and connecting it to the caller |
+//! | [`twiml_reader`], [`dial_reader`] | strict parsing of TwiML to verbs |
+//! | `elements` | the XML layer below them |
+//! | [`webhook`] | one outgoing request as a value, and the client that sends it |
 //! | [`signer`] | the provider's side of `X-Twilio-Signature` |
-//! | [`faults`] | how to misbehave, for tests |
-//! | [`recordings`] | what callers said, in memory, and how long a WAV lasts |
-//! | [`rest`] | the REST side: recordings and calls served, recordings deleted |
+//! | [`faults`] | faults that tests can switch on |
+//! | [`recordings`] | recorded audio, in memory, and the duration of a WAV file |
+//! | [`twilio_api`] | the REST API: reads recordings and calls, deletes recordings |
 //! | [`phone_api`] | the telephone over HTTP, for a browser or a terminal |
 //! | [`phone_page`] | the telephone in the browser |
 //! | [`phone`] | the telephone in the terminal: `dutyline call` |
-//! | [`acts`] | what a caller does, as tokens: `1,speak,#,1` |
-//! | [`spoken`] | sentences, and the receipt in them |
+//! | [`spoken`] | splits spoken text into sentences and finds the receipt in it |
 //!
-//! Nothing here waits: silence is told by whoever holds the telephone, never by a timer.
+//! A caller's actions as tokens (`1,speak,#,1`) are parsed by [`crate::call::acts`].
+//!
+//! Calls run without timers: silence is an action of the telephone's user, not an elapsed time.
 
 pub mod call;
 pub mod dial_reader;
@@ -48,7 +49,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
 
-/// The telephone, page and API, at `/phone`: to be merged into the service's own router.
+/// Returns the telephone's page and API at `/phone`, to be merged into the service's router.
 #[expect(
     clippy::disallowed_methods,
     reason = "the far side has no inspectors, so its addresses have no policies"
@@ -60,8 +61,8 @@ pub fn telephone(exchange: exchange::Exchange) -> Router {
         .route("/phone/", get(async || Redirect::to("/phone")))
 }
 
-/// Somebody speaking Mandarin for 4.4 seconds: 8 kHz, mono, 16-bit PCM. A machine's voice:
-/// `espeak-ng -v cmn-latn-pinyin -s 210` of "wo3 xiang3 fan3ying4 shi2tang2 cai3gou4 mei2you3 zhao1biao1, jia4ge2
-/// bi3 shi4chang3 gao1 yi2 bei4." (我想反映食堂采购没有招标，价格比市场高一倍), then
+/// Sample speech: 4.4 seconds of Mandarin, 8 kHz, mono, 16-bit PCM. Synthesised by
+/// `espeak-ng -v cmn-latn-pinyin -s 210` from "wo3 xiang3 fan3ying4 shi2tang2 cai3gou4 mei2you3 zhao1biao1, jia4ge2
+/// bi3 shi4chang3 gao1 yi2 bei4." (我想反映食堂采购没有招标，价格比市场高一倍), then converted by
 /// `sox - -r 8000 -c 1 -b 16 -e signed-integer --norm=-3 sample.wav`.
 pub const SAMPLE: &[u8] = include_bytes!("sample.wav");

@@ -1,5 +1,5 @@
-//! The telephone in the terminal, `dutyline call`: prints what the line says, takes keys, speaks a sample. It talks to
-//! [`super::phone_api`] like any other telephone.
+//! The telephone in the terminal, `dutyline call`: prints what the line says, reads keys, speaks a sample. It uses
+//! [`super::phone_api`], as the page in the browser does.
 
 use super::call::{Heard, WaitingFor};
 use super::exchange::PhoneView;
@@ -15,18 +15,18 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Whom to call, and how.
+/// Options of a simulated call.
 #[derive(Clone, Debug)]
 pub struct CallOptions {
-    /// Where the demo listens.
+    /// Base URL of the demo.
     pub at: String,
-    /// The caller's number; withheld when there is none.
+    /// The caller's number; withheld if `None`.
     pub from: Option<String>,
     /// The number to dial.
     pub to: String,
-    /// What to do, as [`parse_script`] reads it; without it, lines are read from the keyboard.
+    /// The caller's actions, in the syntax of [`parse_script`]; if `None`, lines are read from the keyboard.
     pub script: Option<String>,
-    /// What to say instead of the sample.
+    /// WAV file to speak instead of the sample.
     pub wav: Option<PathBuf>,
 }
 
@@ -42,11 +42,12 @@ impl Default for CallOptions {
     }
 }
 
-/// Calls, and returns when the call is over.
+/// Makes a call and returns when it is over.
 ///
 /// # Errors
 ///
-/// A sentence for the person at the terminal: a script that can't be read, a file that is no WAV, nobody there.
+/// Returns a sentence for the terminal when the script cannot be parsed, the file is not a WAV file of at most 16
+/// MiB, or no demo answers at `options.at`.
 pub async fn run(options: CallOptions) -> Result<(), String> {
     let source = match &options.script {
         Some(script) => Source::Script(parse_script(script)?.into()),
@@ -57,17 +58,17 @@ pub async fn run(options: CallOptions) -> Result<(), String> {
     converse(&options, source, &mut out, colour).await
 }
 
-/// Where the caller's deeds come from.
+/// Where the caller's actions come from.
 enum Source {
     Script(VecDeque<Act>),
     Keyboard(VecDeque<Act>),
 }
 
-/// Why something was not done.
+/// Why an action was not carried out.
 enum Failure {
-    /// It can't be done now; the call goes on.
+    /// Refused in the current state; the call continues.
     Refused(String),
-    /// There is no going on.
+    /// The call cannot continue.
     Fatal(String),
 }
 
@@ -142,7 +143,7 @@ impl Source {
     }
 }
 
-/// What somebody who has never done this has to know now.
+/// Returns the keyboard help for what the line waits for.
 fn hint(waiting: WaitingFor) -> &'static str {
     match waiting {
         WaitingFor::Keys { .. } => {
@@ -164,7 +165,7 @@ fn hint(waiting: WaitingFor) -> &'static str {
     }
 }
 
-/// A line from the keyboard; `None` is the end of all lines.
+/// Parses a line from the keyboard; `None` is the end of input and hangs up.
 fn parse_line(line: &Option<String>) -> Result<Vec<Act>, String> {
     match line.as_deref().map(str::trim) {
         None | Some("h") => Ok(vec![Act::HangUp]),
@@ -212,7 +213,7 @@ impl Telephone {
                 audio.into()
             }
         };
-        // Fails when there is one already: just as well.
+        // Fails if a provider is already installed, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .no_proxy()
@@ -276,7 +277,7 @@ impl Telephone {
     }
 }
 
-/// Where the call is shown. Colour tells what the line says from what the telephone says.
+/// Terminal output. On a terminal, messages of the telephone are dimmed to distinguish them from the line's words.
 struct Screen<'a> {
     out: &'a mut (dyn Write + Send),
     colour: bool,

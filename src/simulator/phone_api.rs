@@ -1,19 +1,21 @@
-//! The telephone over HTTP, for [`super::phone_page`] or [`super::phone`]. To be nested at `/phone` of the demo's listener
-//! and nowhere else: who reaches it can call. What a page of another origin posts is refused with 403; a program that
-//! names no origin is let in.
+//! The telephone over HTTP, used by [`super::phone_page`] and [`super::phone`]. Nested at `/phone` by `dutyline
+//! demo` and `dutyline serve --allow-simulator` only, because any client that reaches it can place calls.
+//! Cross-origin requests that change something are refused with 403; a request without `Sec-Fetch-Site` and
+//! `Origin`, as programs send it, is admitted.
 //!
 //! | request | body |
 //! |---|---|
 //! | `POST /calls` | `{"from": "+86…", "to": "18877009155"}`; without `from` the number is withheld |
 //! | `POST /calls/{id}/keys` | `{"keys": "1"}`: pressed one after the other |
-//! | `POST /calls/{id}/speech`, `?end=key`, `?end=silence`, `?end=limit` | a WAV file of up to 16 MiB; without `end` the recording goes on |
+//! | `POST /calls/{id}/speech`, `?end=key`, `?end=silence`, `?end=limit` | a WAV file of up to 16 MiB; without `end` the recording continues |
 //! | `POST /calls/{id}/silence` | none |
 //! | `POST /calls/{id}/hangup` | none |
-//! | `GET /calls/{id}/played/{n}` | the audio heard as `{"played": seconds, "bytes", "n"}`; the last one of a call, 404 for others |
+//! | `GET /calls/{id}/played/{n}` | none; returns the audio heard as `{"played": seconds, "bytes", "n"}`: the last one of a call, 404 for others |
 //!
-//! Every other answer is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": "keys" | "speech" | "ringing" | "talking" | "nothing", …}}`. What
-//! can't be done is `application/problem+json` with a `title`: 400 for a key that is none, 404 for a call that is
-//! none, 409 for a second piece of speech in one recording, 415 for speech that is no WAV.
+//! Every other response is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": …, …}}`, where `for` is
+//! `"keys"`, `"speech"`, `"ringing"`, `"talking"` or `"nothing"`. Errors are `application/problem+json` with a
+//! `title`: 400 for an invalid key, 404 for an unknown call, 409 for a second piece of speech in one recording, 415
+//! for speech that is not a WAV file.
 
 use super::exchange::{CallError, Exchange, PhoneView, SpeechEnd};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -27,11 +29,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_http::csrf::CsrfLayer;
 
-/// The most a caller can say in one go.
+/// Maximum size of one piece of speech, in bytes.
 pub const SPEECH_LIMIT: usize = 16 * 1024 * 1024;
 const JSON_LIMIT: usize = 4 * 1024;
 
-/// The telephone's routes.
+/// Returns the telephone's routes.
 #[expect(
     clippy::disallowed_methods,
     reason = "the far side has no inspectors, so its addresses have no policies"
@@ -52,7 +54,7 @@ pub fn router(exchange: Exchange) -> Router {
         .with_state(exchange)
 }
 
-/// A refusal, as the telephone is told.
+/// A refused action, as an HTTP response.
 struct Problem(CallError);
 
 impl IntoResponse for Problem {

@@ -1,15 +1,15 @@
-//! The telephone in the browser: one page, a few modules, no build. It talks to [`super::phone_api`] like any other
-//! telephone; its style sheet comes on top of the console's, and its icon is the console's.
+//! The telephone in the browser: one page and a few modules, without a build step. It uses [`super::phone_api`], as
+//! the telephone in the terminal does; its style sheet extends the console's, and its icon is the console's.
 //!
-//! | file in `page/` | what it is |
+//! | file in `page/` | contents |
 //! |---|---|
 //! | `phone.html`, `phone.css` | the page |
-//! | `phone.js` | what is shown, and what the caller does |
+//! | `phone.js` | the display and the caller's actions |
 //! | `line.js` | the requests |
-//! | `voice.js` | what is to be heard: words, beeps, recordings |
-//! | `microphone.js` | a message from the microphone, as a WAV file |
-//! | `recorder.js`, `resampler.js` | its part on the audio thread: down to 8 kHz |
-//! | `words.js` | the page's words, in two languages |
+//! | `voice.js` | audio output: words, beeps, recordings |
+//! | `microphone.js` | records a message from the microphone as a WAV file |
+//! | `recorder.js`, `resampler.js` | its part on the audio thread: resampling to 8 kHz |
+//! | `words.js` | the page's texts, in two languages |
 
 use axum::Router;
 use axum::extract::{Path, Request};
@@ -22,12 +22,13 @@ const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Nothing but our own files, nothing inline, no frames; a recording that was fetched is played from memory.
+/// Allows only files of this origin, no inline content and no frames; a fetched recording is played from a `blob:`
+/// URL.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      media-src 'self' blob:; img-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// The page and its files, to be nested at `/phone`.
+/// Returns the routes of the page and its files, to be nested at `/phone`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the far side has no inspectors, so its addresses have no policies"
@@ -39,7 +40,7 @@ pub fn router() -> Router {
         .route("/sample.wav", get(sample))
 }
 
-/// Everything at `/phone`, with the headers of a page that uses the microphone.
+/// Adds the headers of a page that uses the microphone to all responses at `/phone`.
 pub fn guarded(phone: Router) -> Router {
     phone.layer(middleware::from_fn(guard_headers))
 }
@@ -115,7 +116,7 @@ mod tests {
         }
     }
 
-    /// The addresses of our own that a file names, in quotes.
+    /// Returns the paths on this origin that a file names, in quotes.
     fn named(text: &str) -> Vec<String> {
         text.split(['"', '\''])
             .filter_map(|part| match part.strip_prefix("./") {

@@ -1,4 +1,4 @@
-//! `<Record>`: how a recording begins, the ways it ends, and who is told in which order.
+//! `<Record>`: how a recording begins, how it ends, and the order of the requests sent at its end.
 
 use super::call::{Call, Heard, Waiting};
 use super::exchange::{Inner, lock, now, sid};
@@ -7,7 +7,7 @@ use super::recordings::{Recording, whole_seconds};
 use super::twiml_reader::{Record, RecordingCallback};
 use super::webhook::{self, Webhook};
 
-/// How a recording came to its end.
+/// What ended a recording.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Key(char),
@@ -94,7 +94,7 @@ impl Inner {
         if said && !action_lost {
             let action = record.action.unwrap_or_default();
             if end == End::HangUp {
-                // The caller is gone: the answer is nobody's.
+                // The caller has hung up, so the answer is discarded.
                 if let Ok(url) = webhook::resolve(&call.document, &action) {
                     let form = self.form(call, &form);
                     let _ = self.send(self.webhook(&url, form)).await;
@@ -111,8 +111,8 @@ impl Inner {
         }
     }
 
-    /// Sends a callback before the action, or keeps it until the call is over, as the faults say. What it gives back is
-    /// to be sent once the action was answered.
+    /// Sends a callback before the action, drops it, or keeps it until the call is over, depending on the faults.
+    /// Returns the callback if it is to be sent after the action was answered.
     pub(super) async fn callback_after_action(
         &self,
         call: &mut Call,
@@ -134,7 +134,7 @@ impl Inner {
         }
     }
 
-    /// The webhook that tells a recording's state, if the document asked for it.
+    /// Returns the webhook that reports a recording's state, if the document requested that state.
     pub(super) fn callback(
         &self,
         call: &Call,
@@ -151,7 +151,7 @@ impl Inner {
             "DialVerb" => "both",
             _ => "inbound",
         };
-        // As documented it has no From and no To.
+        // As documented, this request has neither From nor To.
         let mut form = vec![
             ("AccountSid", self.settings.account.clone()),
             ("CallSid", call.sid.clone()),
@@ -165,7 +165,7 @@ impl Inner {
             ("RecordingTrack", track.to_owned()),
         ];
         if state == "absent" {
-            // "Too short".
+            // Twilio's error 16101: the recording is too short.
             form.push(("ErrorCode", "16101".to_owned()));
         }
         let form = form.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
@@ -193,7 +193,7 @@ mod tests {
 
     const RECORD: &str = r##"<Record action="/took" finishOnKey="#" maxLength="60" playBeep="false" recordingStatusCallback="/state" recordingStatusCallbackEvent="completed absent"/><Redirect>/nothing</Redirect>"##;
 
-    /// A call that is being recorded, with what the service was told so far forgotten.
+    /// Starts a call that is being recorded, and discards the requests the service has received so far.
     async fn recording(faults: Faults) -> (Service, Exchange, String) {
         let service = Service::start().await;
         service.at("/hooks/sim/call", RECORD);
@@ -263,7 +263,7 @@ mod tests {
                 "" => exchange.keep_silent(&id).await,
                 keys => exchange.press(&id, keys).await,
             };
-            // The document went on with its next verb.
+            // The document continued with its next verb.
             assert_eq!(view.unwrap().waiting, WaitingFor::Keys { seconds: 5 });
             let told = service.told();
             let paths: Vec<_> = told.iter().map(|(path, _)| path.as_str()).collect();

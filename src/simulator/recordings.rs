@@ -1,31 +1,32 @@
-//! What callers said, kept in memory, and how long a WAV lasts.
+//! Recorded audio, kept in memory, and the duration of WAV files.
 
 use bytes::Bytes;
 
-/// One recording the exchange has made.
+/// One recording made by the exchange.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// `RE` and 32 hexadecimal digits.
     pub sid: String,
-    /// The call it was made in.
+    /// The id of the call it was made in.
     pub call: String,
-    /// The verb that made it, as Twilio calls it: `RecordVerb` or `DialVerb`.
+    /// The verb that made it, in Twilio's terms: `RecordVerb` or `DialVerb`.
     pub source: &'static str,
-    /// Which of the call's it is, from 1.
+    /// Its number in the call, from 1.
     pub number: u32,
-    /// The very bytes the caller spoke; `None` when nothing was said (Twilio calls such a recording `absent`).
+    /// The audio exactly as the caller sent it; `None` if nothing was said (Twilio's status `absent`).
     pub audio: Option<Bytes>,
-    /// Its length as the exchange counts it, in whole seconds.
+    /// Its duration as the exchange reports it, in whole seconds.
     pub seconds: u32,
-    /// When it began, as Twilio writes dates (RFC 2822, UTC).
+    /// When it began, in Twilio's date format (RFC 2822, UTC).
     pub started: String,
-    /// How many times it was asked for and answered "not there yet".
+    /// Number of requests for it that were answered 404 because of [`super::faults::Faults::not_yet`].
     pub asked_too_early: u32,
 }
 
-/// How long a WAV file lasts, in milliseconds; `None` when `bytes` is no WAV file with a format and data in it.
+/// Returns the duration of a WAV file, in milliseconds; `None` if `bytes` is not a WAV file with a format and a
+/// data chunk.
 ///
-/// A `data` chunk cut short counts as far as it goes.
+/// A truncated `data` chunk counts up to its end.
 pub fn wav_millis(bytes: &[u8]) -> Option<u64> {
     let chunk_length = |at: usize| -> Option<usize> {
         let four = bytes.get(at.checked_add(4)?..at.checked_add(8)?)?;
@@ -60,7 +61,7 @@ pub fn wav_millis(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Whole seconds as a provider counts them: at least one, as something was said.
+/// Converts to whole seconds as a provider counts them, rounded down, at least 1.
 pub fn whole_seconds(millis: u64) -> u32 {
     u32::try_from(millis / 1000).unwrap_or(u32::MAX).max(1)
 }

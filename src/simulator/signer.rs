@@ -1,6 +1,6 @@
-//! The provider's side of `X-Twilio-Signature`, after Twilio's "Webhooks security" page: the whole address, then the
-//! names and values of the form sorted by name and written one after the other without anything between, signed with
-//! HMAC-SHA1 under the account's auth token, in base64. A value given twice under one name counts once.
+//! The provider's side of `X-Twilio-Signature`, after Twilio's "Webhooks security" page: the full URL, then the
+//! names and values of the form, sorted by name and concatenated without separators, signed with HMAC-SHA1 under
+//! the account's auth token, in base64. A value given twice under one name counts once.
 
 use crate::base::hidden::Hidden;
 use base64::Engine;
@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use std::collections::BTreeSet;
 
-/// The signature of a POST of `form` to `url`, as it stands in the `X-Twilio-Signature` header.
+/// Returns the signature of a POST of `form` to `url`, as the value of the `X-Twilio-Signature` header.
 pub fn sign(auth_token: &Hidden<String>, url: &str, form: &[(String, String)]) -> String {
     let sorted: BTreeSet<(&str, &str)> = form
         .iter()
@@ -36,7 +36,7 @@ mod tests {
             .collect()
     }
 
-    /// From Twilio's documentation and the tests of its helper libraries (MIT).
+    /// Vectors from Twilio's documentation and the tests of its helper libraries (MIT).
     #[test]
     fn signs_as_the_helper_libraries_expect() {
         let cases = [

@@ -1,7 +1,7 @@
-//! What can be made of words that were spoken: sentences, and the receipt in them.
+//! Analysis of spoken text: its sentences, and the receipt in it.
 
-/// The sentences of a text, without the space between them. A full stop ends one only before a space or the end, so
-/// that numbers and addresses stay whole.
+/// Returns the sentences of a text, without the space between them. A full stop ends a sentence only before
+/// whitespace or the end of the text, so that numbers and addresses stay whole.
 pub fn sentences(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -11,7 +11,7 @@ pub fn sentences(text: &str) -> Vec<&str> {
         let ends = match character {
             '。' | '！' | '？' | '!' | '?' | '\n' => !next.is_some_and(closes),
             '.' => next.is_none_or(char::is_whitespace),
-            // A closing quotation mark ends a sentence that ended within it.
+            // A closing quotation mark or bracket belongs to a sentence that ended inside it.
             closing if closes(closing) => text[start..at].ends_with(['。', '！', '？', '!', '?']),
             _ => false,
         };
@@ -29,12 +29,13 @@ fn closes(character: char) -> bool {
     matches!(character, '”' | '’' | '」' | '』' | '》' | '）' | ')')
 }
 
-/// The receipt in a text: exactly twelve digits, each one space from the next. Given without the spaces.
+/// Returns the receipt in a text, without its spaces: exactly twelve digits, each separated from the next by one
+/// space.
 pub fn receipt(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_digit() && c != ' ')
         .find_map(|part| {
             let words: Vec<&str> = part.split(' ').collect();
-            // Two spaces make an empty word, a number of several digits a long one: neither is in a receipt.
+            // Two spaces yield an empty word, a number of several digits a longer one; neither occurs in a receipt.
             let mut runs = words.split(|word| word.len() != 1);
             runs.find(|run| run.len() == 12).map(<[&str]>::concat)
         })

@@ -1,5 +1,5 @@
-//! A service to call: a tiny one that answers each hook with the TwiML a test gives it, checks every signature in its
-//! own way and remembers what it was told.
+//! A minimal service to call: it answers each hook with the TwiML a test gives it, checks every signature with its
+//! own implementation and stores what it was posted.
 
 use super::exchange::{Exchange, ExchangeSettings, lock};
 use axum::Router;
@@ -16,12 +16,13 @@ pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const TOKEN: &str = "a token for tests";
 pub const PUBLIC: &str = "https://duty.example.org";
 
-/// What the service was posted: the path, and the form by name.
+/// A request posted to the service: the path, and the form by name.
 pub type Told = (String, HashMap<String, String>);
 
 #[derive(Clone, Default)]
 pub struct Service {
-    /// TwiML by path and query; `!500` for a failure, a WAV for paths that end in `.wav`. Every other path: 204.
+    /// TwiML by path and query; `!500` for a failure. A path that ends in `.wav` is answered with a WAV file, every
+    /// other path with 204.
     answers: Arc<Mutex<HashMap<String, String>>>,
     told: Arc<Mutex<Vec<Told>>>,
     pub origin: String,
@@ -39,7 +40,7 @@ impl Service {
         service
     }
 
-    /// The document at a path is what stands between `<Response>` and `</Response>`.
+    /// Sets the document at a path; `verbs` is the content of `<Response>`.
     pub fn at(&self, path: &str, verbs: &str) {
         let text = format!("<Response>{verbs}</Response>");
         self.raw(path, &text);
@@ -60,18 +61,18 @@ impl Service {
         .unwrap()
     }
 
-    /// What it was told since the last time.
+    /// Returns the requests received since the last call of this function.
     pub fn told(&self) -> Vec<Told> {
         std::mem::take(&mut lock(&self.told))
     }
 
-    /// The paths it was called at since the last time.
+    /// Returns the paths of the requests received since the last call of this function or of `told`.
     pub fn paths(&self) -> Vec<String> {
         self.told().into_iter().map(|(path, _)| path).collect()
     }
 }
 
-/// Where the exchange's telephone can be reached, at `/phone` as in the demo.
+/// Serves the exchange's telephone at `/phone`, as in the demo, and returns its URL.
 pub async fn phone_of(exchange: &Exchange) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -101,7 +102,7 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
     }
 }
 
-/// The signature once more, written another way: all of it joined, then hashed in one go.
+/// A second implementation of the signature, which joins all parts and then hashes them in one call.
 fn expected(url: &str, pairs: &[(String, String)]) -> String {
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();

@@ -1,5 +1,5 @@
-//! The REST side of the exchange: recordings and calls looked up, recordings deleted. Paths, fields and errors as in
-//! Twilio's API version 2010-04-01.
+//! The REST API of the exchange: reads recordings and calls, deletes recordings. Paths, fields and errors are those
+//! of Twilio's API version 2010-04-01.
 
 use super::exchange::{Exchange, Inner, lock};
 use super::faults::Serving;
@@ -24,16 +24,16 @@ use subtle::ConstantTimeEq;
 const ACCOUNT: &str = "/2010-04-01/Accounts/{account}";
 
 impl Exchange {
-    /// The REST side, behind basic authentication with account and token:
+    /// Returns the routes of the REST API, behind basic authentication with account and token:
     ///
     /// | request | answer |
     /// |---|---|
     /// | `GET /2010-04-01/Accounts/{account}/Recordings/{sid}.wav`, or without an extension | the audio |
-    /// | `GET …/Recordings/{sid}.json` | what is known of it |
-    /// | `DELETE …/Recordings/{sid}.json`, or without an extension | 204; 404 once it is gone |
+    /// | `GET …/Recordings/{sid}.json` | the recording's metadata |
+    /// | `DELETE …/Recordings/{sid}.json`, or without an extension | 204; 404 once it is deleted |
     /// | `GET …/Recordings.json` | the account's recordings, on one page |
-    /// | `GET …/Calls/{sid}.json` | how the call stands |
-    /// | `GET …/Calls/{sid}/Recordings.json` | its recordings, on one page |
+    /// | `GET …/Calls/{sid}.json` | the call's metadata and status |
+    /// | `GET …/Calls/{sid}/Recordings.json` | the call's recordings, on one page |
     #[expect(
         clippy::disallowed_methods,
         reason = "the far side has no inspectors, so its addresses have no policies"
@@ -130,11 +130,11 @@ async fn recording(
     }
 }
 
-/// Half of the bytes, then a failure that breaks the connection.
+/// Yields half of the bytes, then an error that breaks the connection.
 fn half(audio: Bytes) -> impl stream::Stream<Item = Result<Bytes, std::io::Error>> {
     let start = audio.slice(..audio.len() / 2);
     let break_off = async {
-        // The half has to be on its way first.
+        // Yields so that the first half is written before the connection breaks.
         tokio::task::yield_now().await;
         Err(std::io::Error::other("cut short on purpose"))
     };
@@ -208,7 +208,7 @@ async fn recordings_of_call(
     one_page(&uri, recordings)
 }
 
-/// One page with every item.
+/// Returns a list of recordings as a single page.
 fn one_page(uri: &str, recordings: Vec<Value>) -> Response {
     Json(json!({
         "recordings": recordings,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     impl Api {
-        /// An exchange with a call that left one recording and one empty one.
+        /// Starts an exchange with one call that has one recording with audio and one without.
         async fn start() -> Self {
             let service = Service::start().await;
             service.at(

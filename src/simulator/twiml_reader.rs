@@ -1,102 +1,103 @@
-//! TwiML text to verbs. Strict where Twilio is lenient: an element, an attribute or a value that this exchange would
-//! not act upon is an error with a sentence, because whoever wrote it should know.
+//! Parses TwiML text to verbs. Strict where Twilio is lenient: an element, an attribute or a value that this
+//! exchange would not act upon is an error with a sentence, so that the author of the document notices it.
 //!
-//! Defaults and nesting are those of Twilio's TwiML reference. Two levels: text to elements, elements to verbs.
+//! Defaults and nesting are those of Twilio's TwiML reference. Parsing has two levels: text to elements, elements
+//! to verbs.
 
 use super::dial_reader::{Dial, dial};
 use super::elements::{Element, elements};
 
-/// The most characters one `<Say>` may have (Twilio error 13520 otherwise).
+/// Maximum length of one `<Say>`, in characters (Twilio's error 13520).
 const SAY_LIMIT: usize = 4096;
 
-/// One thing to do on the line.
+/// One verb of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Speak.
+    /// Speak a text.
     Say {
-        /// The words.
+        /// The text.
         text: String,
         /// The language tag; Twilio's default is `en-US`.
         language: String,
     },
-    /// Play what is at an address.
+    /// Play audio from a URL.
     Play {
-        /// The address, as written.
+        /// The URL, as written.
         url: String,
     },
-    /// Say nothing for a while.
+    /// Wait in silence.
     Pause {
-        /// How long.
+        /// Duration of the pause, in seconds.
         seconds: u32,
     },
     /// Wait for keys.
     Gather(Gather),
     /// Record the caller.
     Record(Record),
-    /// Ring somebody and put them together with the caller.
+    /// Ring a telephone and connect it to the caller.
     Dial(Dial),
-    /// Go on with another document.
+    /// Continue with another document.
     Redirect {
-        /// Its address, as written.
+        /// Its URL, as written.
         url: String,
     },
     /// End the call.
     Hangup,
-    /// Refuse the call without answering it, when it is the first verb.
+    /// Refuse the call without answering it, if it is the first verb; otherwise end the call.
     Reject {
-        /// With a busy signal instead of a message.
+        /// True for a busy signal instead of a message.
         busy: bool,
     },
 }
 
-/// `<Gather>`: what is said while waiting, and what ends the wait.
+/// `<Gather>`: the prompts, and what ends the wait for keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gather {
-    /// `<Say>`, `<Play>` and `<Pause>` within it.
+    /// The `<Say>`, `<Play>` and `<Pause>` elements in it.
     pub prompts: Vec<Verb>,
-    /// Where the keys are posted; `None`: the address of the current document.
+    /// URL the keys are posted to; `None`: the URL of the current document.
     pub action: Option<String>,
-    /// After how many keys it ends; `None`: not by number.
+    /// Number of keys that ends it; `None`: no limit.
     pub num_digits: Option<u32>,
     /// The key that ends it and is not part of the digits.
     pub finish_on_key: Option<char>,
-    /// Seconds to wait for the next key.
+    /// Time to wait for the next key, in seconds.
     pub timeout: u32,
-    /// Post the action even when nothing was pressed.
+    /// True if the action is posted even when no key was pressed.
     pub action_on_empty_result: bool,
 }
 
-/// `<Record>`: what ends the recording, and who is told.
+/// `<Record>`: what ends the recording, and where it is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Where the recording is posted; `None`: the address of the current document.
+    /// URL the recording is posted to; `None`: the URL of the current document.
     pub action: Option<String>,
-    /// The keys any of which end it.
+    /// The keys, each of which ends it.
     pub finish_on_key: String,
-    /// The limit in seconds.
+    /// Maximum length, in seconds.
     pub max_length: u32,
-    /// Silence in seconds that ends it.
+    /// Silence that ends it, in seconds.
     pub timeout: u32,
-    /// Whether there is a beep before it.
+    /// True if a beep precedes it.
     pub play_beep: bool,
-    /// Who is told of its state.
+    /// Where its states are posted.
     pub callback: RecordingCallback,
 }
 
-/// Who is told of a recording's states, whatever verb made it.
+/// Where the states of a recording are posted, for both `<Record>` and `<Dial>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingCallback {
-    /// Where its state is posted.
+    /// URL the states are posted to; `None`: they are not posted.
     pub url: Option<String>,
-    /// Of `in-progress`, `completed`, `absent`: which states are posted.
+    /// The states that are posted, of `in-progress`, `completed` and `absent`.
     pub events: Vec<String>,
 }
 
-/// Reads a document: the verbs in `<Response>`, in order. Never panics.
+/// Parses a document and returns the verbs in `<Response>`, in order. Never panics.
 ///
 /// # Errors
 ///
-/// A sentence saying what is wrong.
+/// Returns a sentence that says what is wrong.
 pub fn read(text: &str) -> Result<Vec<Verb>, String> {
     let root = elements(text)?;
     if root.name != "Response" {
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Printed by npm twilio 6.2.0 (its `<Gather>` document, with an address of ours).
+    /// Generated by npm twilio 6.2.0 (its `<Gather>` document, with a URL of this test).
     #[test]
     fn reads_what_a_helper_library_prints() {
         let text = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Say language="cmn-CN" voice="Polly.Zhiyu-Neural">您好,这里是热线 &amp; &lt;值班&gt;&#12290;</Say><Gather input="dtmf" numDigits="1" timeout="8" finishOnKey="" actionOnEmptyResult="true" action="https://h.example/menu?c=1&amp;s=2" method="POST"><Play>https://h.example/a/menu.wav</Play></Gather><Redirect method="POST">https://h.example/none</Redirect></Response>"#;

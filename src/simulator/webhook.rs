@@ -1,85 +1,85 @@
 //! One outgoing request as a value, and the client that sends it.
 //!
-//! What is *signed* is the address the world knows, under the configured public URL; what is *connected to* is the
-//! service's listener. In life a reverse proxy stands between the two.
+//! The *signed* URL is the public one, below the configured public URL; the *connection* goes to the service's
+//! listener. In production a reverse proxy translates between the two.
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use std::fmt;
 use std::time::Duration;
 
-/// Twilio gives a webhook 15 seconds.
+/// Time after which a webhook fails: Twilio's limit, 15 seconds.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Twilio takes at most 64 KiB of TwiML.
+/// Maximum size of a TwiML document, in bytes: Twilio's limit, 64 KiB.
 const TWIML_LIMIT: usize = 64 * 1024;
 
-/// A form the exchange posts. Sending the same value again is what a provider's retry is.
+/// A form posted by the exchange. A provider's retry is the same value sent again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The address, as signed.
+    /// The URL, as signed.
     pub url: String,
     /// Names and values, in the order they are sent.
     pub form: Vec<(String, String)>,
-    /// The `X-Twilio-Signature`.
+    /// Value of the `X-Twilio-Signature` header.
     pub signature: String,
 }
 
 impl Webhook {
-    /// The value of a field, if the form has it.
+    /// Returns the value of a field, if the form has it.
     pub fn field(&self, name: &str) -> Option<&str> {
         let (_, value) = self.form.iter().find(|(n, _)| n == name)?;
         Some(value)
     }
 }
 
-/// Shows no address, number or key.
+/// Shows no URL, number or signature.
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").finish_non_exhaustive()
     }
 }
 
-/// What a webhook was answered.
+/// The answer to a webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The `Content-Type`, empty when there is none.
+    /// The `Content-Type`; empty if there is none.
     pub content_type: String,
     /// The body.
     pub body: String,
 }
 
-/// Shows the status only: bodies hold what is said to a caller.
+/// Shows the status only: bodies contain what is said to a caller.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({})", self.status)
     }
 }
 
-/// A webhook that went out, and what came back: one answer, or two when everything is sent twice.
+/// A webhook that was sent, and the answers: one, or two if [`super::faults::Faults::twice`] is set.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// What was sent.
     pub webhook: Webhook,
-    /// What came back; an error when nothing usable did.
+    /// The answers; an error if no complete answer was received.
     pub answers: Vec<Result<Answer, String>>,
 }
 
-/// Sends webhooks and fetches what is to be played.
+/// Sends webhooks and fetches audio to be played.
 pub(super) struct Outgoing {
     client: reqwest::Client,
     /// Scheme, host and port of the service's listener.
     listener: String,
-    /// Without a trailing slash.
+    /// The public URL, without a trailing slash.
     public_url: String,
-    /// The path of the hooks, the same on both.
+    /// Path of the hooks, the same below both URLs.
     hooks_path: String,
 }
 
 impl Outgoing {
     pub(super) fn new(hooks_url: &str, public_url: &str) -> Result<Self, String> {
-        // Fails when there is one already: just as well.
+        // Fails if a provider is already installed, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let hooks = reqwest::Url::parse(hooks_url)
             .map_err(|error| format!("the address of the hooks is none: {error}"))?;
@@ -98,12 +98,12 @@ impl Outgoing {
         })
     }
 
-    /// The public address of a hook.
+    /// Returns the public URL of a hook.
     pub(super) fn hook(&self, name: &str) -> String {
         format!("{}{}/{name}", self.public_url, self.hooks_path)
     }
 
-    /// Where to connect to for a public address.
+    /// Translates a public URL to one at the service's listener; other URLs are returned unchanged.
     fn address(&self, url: &str) -> String {
         match url.strip_prefix(&self.public_url) {
             Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => {
@@ -138,7 +138,8 @@ impl Outgoing {
         })
     }
 
-    /// Fetches audio to play: its type must say that it is audio.
+    /// Fetches audio to play; fails unless the response is successful, its `Content-Type` is `audio/…` and its body
+    /// has at most `limit` bytes.
     pub(super) async fn audio(&self, url: &str, limit: usize) -> Result<Bytes, String> {
         let response = self
             .client
@@ -158,7 +159,7 @@ impl Outgoing {
     }
 }
 
-/// The reason without the address, which may be secret.
+/// Returns the reason without the URL, which may contain secrets.
 fn unreachable_because(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "no answer in 15 seconds".to_owned()
@@ -189,8 +190,8 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<(String, 
     }
 }
 
-/// The address `reference` means in the document at `base`. An absolute one stays as it is written, letter for letter,
-/// because it is signed so; a fragment is never sent.
+/// Resolves `reference` against the document at `base`. An absolute URL is returned exactly as written, because the
+/// signature covers it byte by byte; a fragment is removed, because it is never sent.
 pub(super) fn resolve(base: &str, reference: &str) -> Result<String, String> {
     let reference = reference.split('#').next().unwrap_or_default();
     if reference.starts_with("http://") || reference.starts_with("https://") {

@@ -1,18 +1,18 @@
-//! The beep before a recording. A softswitch may have none installed, and would then record nothing at all.
+//! The beep before a recording. A softswitch may have no beep installed, and would then record nothing.
 
 use crate::audio::format::BYTES_PER_SECOND;
 use crate::audio::wav::header;
 use std::f64::consts::TAU;
 
-/// Its pitch, in hertz: what answering machines use.
+/// Pitch, in hertz, as answering machines use.
 const PITCH: f64 = 1000.0;
-/// How long it sounds, in milliseconds, and how long it swells and fades.
+/// Duration of the beep, and of its fade-in and fade-out, in milliseconds.
 const LENGTH: usize = 250;
 const EDGE: usize = 10;
-/// How loud it is: a quarter of the most.
+/// Amplitude: a quarter of the maximum.
 const LOUDNESS: f64 = 8192.0;
 
-/// A beep, as a telephone plays it: WAV, 8 kHz, mono, 16 bit.
+/// Returns the beep as a WAV file: 8 kHz, mono, 16 bit.
 pub fn wav() -> Vec<u8> {
     let samples = BYTES_PER_SECOND / 2 * LENGTH / 1000;
     let rate = (BYTES_PER_SECOND / 2) as f64;

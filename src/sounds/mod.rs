@@ -1,7 +1,8 @@
-//! Sounds for providers without a voice of their own.
+//! Sounds for providers without text-to-speech.
 //!
-//! Each sound of the [catalogue](crate::call::catalogue) is a recording of the operator's, or else a synthesized file,
-//! made once at the start. What an inspector wrote is synthesized when it is about to be heard, and rests nowhere.
+//! Each sound of the [catalogue](crate::call::catalogue) is either a recording of the operator or a synthesized
+//! file, made once at the start. A text written by an inspector is synthesized shortly before it is played and is
+//! not stored permanently.
 
 mod beep;
 mod passing;
@@ -26,14 +27,14 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-/// How long one sound of the catalogue may take to be made.
+/// Maximum time to synthesize one sound.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// So many are made at once.
+/// Maximum number of sounds of the catalogue synthesized concurrently.
 const AT_ONCE: usize = 4;
-/// The longest sound of a reply: 500 characters, read slowly.
+/// Maximum duration of the sound of a reply: 500 characters, read slowly.
 const MAX_REPLY: Duration = Duration::from_secs(300);
 
-/// What there is to play.
+/// The sounds that can be played.
 pub struct Sounds {
     synthesizers: BTreeMap<String, Synthesizer>,
     found: RwLock<Found>,
@@ -41,22 +42,22 @@ pub struct Sounds {
     beep: OnceLock<PathBuf>,
 }
 
-/// Files by language and name of the sound.
+/// Files by language and id of the sound.
 type Found = HashMap<String, HashMap<String, PathBuf>>;
 
-/// What came of filling the gaps.
+/// Result of [`Sounds::fill`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// Sounds there are.
+    /// Number of sounds available.
     pub there: usize,
-    /// Those among them that were synthesized just now.
+    /// Number of those that were synthesized in this run.
     pub made: usize,
-    /// Sounds there are not.
+    /// Number of sounds not available.
     pub missing: usize,
 }
 
 impl Sounds {
-    /// The sounds of a configuration. There are none until [`Sounds::fill`].
+    /// Creates the sounds of a configuration. None is available until [`Sounds::fill`] has run.
     pub fn new(settings: &PromptsConfig) -> Self {
         let commands = settings.synthesize.iter();
         Self {
@@ -69,8 +70,9 @@ impl Sounds {
         }
     }
 
-    /// Looks for every sound of a configuration, synthesizes those that are missing, and opens the folder of what
-    /// passes. A sound that cannot be had is left out when it is spoken: a line with a gap is better than none.
+    /// Looks up every sound of a configuration, synthesizes those that are missing, and opens the folder for
+    /// replies. A sound that is not available is left out when its sentence is spoken, because a line with a gap is
+    /// better than none.
     pub async fn fill(&self, config: &Config) -> Filled {
         if let Err(error) = self.passing.open() {
             let folder = self.passing.folder().display();
@@ -106,7 +108,7 @@ impl Sounds {
             }
         }
         filled.there = found.values().map(HashMap::len).sum();
-        // Whoever panicked with it had only read it.
+        // A poisoned lock is used all the same: readers cannot leave the map inconsistent.
         *self.found.write().unwrap_or_else(PoisonError::into_inner) = found;
         let Filled {
             there,
@@ -114,16 +116,16 @@ impl Sounds {
             missing,
         } = filled;
         if missing == 0 {
-            info!(there, made, "the sounds of the lines are there");
+            info!(there, made, "all sounds of the lines are available");
         } else {
             let why = complaint.unwrap_or_else(|| "not recorded".into());
-            error!(there, made, missing, %why, "callers will not hear everything: see `dutyline prompts check`");
+            error!(there, made, missing, %why, "sounds of the lines are missing; see `dutyline prompts check`");
         }
         filled
     }
 
-    /// Makes the sound of what somebody wrote, for this call to play. It may take its time: drop it when that is up.
-    /// False when there is no sound.
+    /// Synthesizes a text written by an inspector, for this call to play. It may take up to 30 seconds; drop the
+    /// future to give up earlier. Returns false if there is no sound.
     pub async fn let_pass(
         &self,
         call: Uuid,
@@ -140,7 +142,7 @@ impl Sounds {
         if !self.passing.is_open() {
             return false;
         }
-        // What the command complains of may hold the words: it is not logged.
+        // The command's error output may contain the text, so it is not logged.
         let Ok(sound) = synthesizer.speak(words, MAX_REPLY, PATIENCE).await else {
             warn!(%call, "a reply could not be synthesized");
             return false;
@@ -148,23 +150,23 @@ impl Sounds {
         match self.passing.keep(call, language, words, &sound, now) {
             Ok(()) => true,
             Err(error) => {
-                warn!(%call, %error, "the sound of a reply could not be kept");
+                warn!(%call, %error, "the sound of a reply could not be stored");
                 false
             }
         }
     }
 
-    /// Has what somebody wrote a sound now?
+    /// True if this text has a sound now.
     pub fn has(&self, language: &str, words: &str) -> bool {
         self.passing.file(language, words).is_some()
     }
 
-    /// The call is settled: what passed for it is removed.
+    /// Removes the sounds that only this call needed. Called when the call is settled.
     pub fn forget(&self, call: Uuid) {
         self.passing.forget(call);
     }
 
-    /// What was made to pass before `then` is removed: its calls are long over.
+    /// Removes the sounds that no call has requested since `then`: those calls are long over.
     pub fn forget_before(&self, then: DateTime<Utc>) {
         self.passing.forget_before(then);
     }
@@ -190,16 +192,17 @@ impl Voice for Sounds {
 }
 
 fn add(found: &mut Found, place: &Place, file: &Path) {
-    // The softswitch stands in another folder. Without a working folder of our own there is no better answer.
+    // The softswitch runs in another folder, so the path is made absolute. That fails only if the working folder is
+    // gone.
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let language = found.entry(place.language.clone()).or_default();
     language.insert(place.entry.sound.id.clone(), file);
 }
 
-/// A gap, and the file it was filled with; the error is none when there is nothing to fill it.
+/// A gap, and the file it was filled with; the error is `None` if no synthesizer is configured for it.
 type Made = (Place, Result<PathBuf, Option<String>>);
 
-/// Fills gaps, a few at a time. One whose making panicked is not among them.
+/// Fills gaps, at most `AT_ONCE` concurrently. A gap whose task panicked is left out of the result.
 async fn make_all(gaps: Vec<Place>) -> Vec<Made> {
     let mut gaps = gaps.into_iter();
     let mut making = JoinSet::new();
@@ -235,7 +238,7 @@ async fn make(place: Place) -> Made {
     (place, made.map(|()| file).map_err(Some))
 }
 
-/// Puts a sound into the cache, or a folder of it.
+/// Writes a sound into the cache and creates its folder if needed.
 fn keep(file: &Path, sound: &[u8]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         shared::make_folder(folder, shared::LISTED)?;
@@ -243,7 +246,7 @@ fn keep(file: &Path, sound: &[u8]) -> io::Result<()> {
     shared::put(file, sound)
 }
 
-/// What an operator should know of the folders, a sentence each.
+/// Returns what an operator should know about the folders, one sentence each.
 pub fn concerns(config: &Config) -> Vec<String> {
     let settings = &config.prompts;
     let mut concerns = Vec::new();

@@ -1,7 +1,8 @@
-//! Sounds of what inspectors wrote: they pass, in a folder that is in memory, while a call can hear them.
+//! Sounds of texts written by inspectors: they are kept only while a call can play them, in a folder that should be
+//! in memory.
 //!
-//! A file has a random name in a folder others cannot list, and is removed when the last call that may play it is
-//! settled.
+//! A file has a random name in a folder that other users cannot list, and is removed when the last call that may
+//! play it is settled.
 
 use super::shared::{self, UNLISTED};
 use crate::base::clock;
@@ -15,14 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
-/// The folder, and what is in it.
+/// The folder and its files.
 pub struct Passing {
     folder: PathBuf,
     open: AtomicBool,
     kept: Mutex<HashMap<Of, Kept>>,
 }
 
-/// What a sound is of: a hash of language and words, which are not kept.
+/// Key of a sound: a hash of language and text. The text itself is not kept.
 type Of = [u8; 32];
 
 struct Kept {
@@ -32,7 +33,7 @@ struct Kept {
 }
 
 impl Passing {
-    /// A folder that may not be there yet.
+    /// Creates the value; the folder need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -46,7 +47,7 @@ impl Passing {
         &self.folder
     }
 
-    /// Makes the folder, and empties it of what an earlier run has left in it.
+    /// Creates the folder and removes files left there by an earlier run.
     pub fn open(&self) -> io::Result<()> {
         shared::make_folder(&self.folder, UNLISTED)?;
         self.kept().clear();
@@ -63,18 +64,18 @@ impl Passing {
         Ok(())
     }
 
-    /// Can anything be kept in it?
+    /// True if the folder is open, so that sounds can be kept in it.
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
     }
 
-    /// The file of these words, if they have a sound now.
+    /// Returns the file with the sound of this text, if there is one now.
     pub fn file(&self, language: &str, words: &str) -> Option<PathBuf> {
         let kept = self.kept();
         kept.get(&of(language, words)).map(|kept| kept.file.clone())
     }
 
-    /// These words have a sound already; a call may play it from now on. False when they have none.
+    /// Registers a call for the existing sound of a text. Returns false if there is none.
     pub fn share(&self, call: Uuid, language: &str, words: &str, now: DateTime<Utc>) -> bool {
         match self.kept().get_mut(&of(language, words)) {
             Some(kept) => {
@@ -86,7 +87,7 @@ impl Passing {
         }
     }
 
-    /// Keeps the sound of these words for a call.
+    /// Stores the sound of a text for a call.
     pub fn keep(
         &self,
         call: Uuid,
@@ -95,7 +96,7 @@ impl Passing {
         sound: &[u8],
         now: DateTime<Utc>,
     ) -> io::Result<()> {
-        // Another call may have been faster.
+        // Another call may have stored the same text in the meantime.
         if self.share(call, language, words, now) {
             return Ok(());
         }
@@ -113,7 +114,7 @@ impl Passing {
         Ok(())
     }
 
-    /// A call plays nothing any more.
+    /// Unregisters a call from all sounds, and removes those that no call needs any more.
     pub fn forget(&self, call: Uuid) {
         self.kept().retain(|_, kept| {
             kept.calls.remove(&call);
@@ -125,7 +126,8 @@ impl Passing {
         });
     }
 
-    /// Nothing that was last kept before `then` is played any more, whoever has settled its calls.
+    /// Removes the sounds last registered before `then`. Their calls may have been settled by another node, which
+    /// does not call `forget` here.
     pub fn forget_before(&self, then: DateTime<Utc>) {
         self.kept().retain(|_, kept| {
             let needed = kept.latest >= then;
@@ -137,7 +139,7 @@ impl Passing {
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Of, Kept>> {
-        // Whoever panicked with it left it whole: nothing is done in it by halves.
+        // A poisoned lock is used all the same: every change to the map is a single operation.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,7 +154,7 @@ fn of(language: &str, words: &str) -> Of {
 
 fn remove(file: &Path) {
     if let Err(error) = fs::remove_file(file) {
-        tracing::error!(%error, "the sound of a reply is still there; it is removed at the next start");
+        tracing::error!(%error, "cannot remove the sound of a reply; it is removed at the next start");
     }
 }
 
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(earlier.file("zh-CN", "old"), None);
         assert!(earlier.file("zh-CN", "new").is_some());
         assert_eq!(files(&earlier), 1);
-        // Killed in the middle of writing, and somebody else's file.
+        // A file left by a process killed while writing, and a file of another program.
         fs::write(earlier.folder().join("0.1.part"), b"half").unwrap();
         fs::write(earlier.folder().join("README"), b"").unwrap();
         assert_eq!(files(&passing(folder.path())), 1);

@@ -6,21 +6,21 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder others can list.
+/// Mode of a folder that other users can list.
 pub const LISTED: u32 = 0o755;
-/// A folder in which others find only what they know the name of.
+/// Mode of a folder that other users cannot list, but in which they can open files by name.
 pub const UNLISTED: u32 = 0o711;
 
-/// How a file that is not finished ends.
+/// Extension of a file that is still being written.
 pub const UNFINISHED: &str = "part";
 
-/// Makes a folder, and those above it.
+/// Creates a folder and its ancestors, and sets its mode.
 pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir_all(path)?;
     permit(path, mode)
 }
 
-/// Puts a file in place, whole and on disk or not at all.
+/// Writes a file atomically: it is complete and on disk, or not there.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let random = u64::from_be_bytes(clock::random());
     let temporary = Temporary(path.with_extension(format!("{random:016x}.{UNFINISHED}")));
@@ -35,7 +35,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// The folders above a file that keep other users of the machine from it.
+/// Returns the ancestor folders of a file that other users of the machine cannot enter.
 pub fn barred(path: &Path) -> Vec<PathBuf> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let above = path.ancestors().skip(1);
@@ -45,7 +45,7 @@ pub fn barred(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Is this folder in memory alone, or will it be once it is made?
+/// True if this folder is on a tmpfs, or will be once it is created.
 #[cfg(target_os = "linux")]
 pub fn in_memory(folder: &Path) -> bool {
     /// From `linux/magic.h`.
@@ -66,12 +66,12 @@ struct Temporary(PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Renamed, most often.
+        // Fails if the file was renamed, which is the usual case.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Whatever the process was started with (umask), this is what others may do.
+/// Sets the mode explicitly, independent of the process's umask.
 #[cfg(unix)]
 fn permit(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -86,7 +86,7 @@ fn permit(_: &Path, _: u32) -> io::Result<()> {
 #[cfg(unix)]
 fn others_pass(folder: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    // One that is not there yet is made so that they can.
+    // A folder that does not exist yet will be created with a mode that lets other users in.
     fs::metadata(folder).map_or(true, |found| found.permissions().mode() & 0o001 != 0)
 }
 
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_cannot_be_put_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder in the way cannot be replaced by a file.
+        // A folder at the target path cannot be replaced by a file.
         let taken = folder.path().join("a.wav");
         fs::create_dir(&taken).unwrap();
         put(&taken, b"sound").unwrap_err();

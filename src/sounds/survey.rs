@@ -1,4 +1,4 @@
-//! Which sound stands where: recorded by the operator, synthesized, or not there.
+//! The state of each sound: recorded by the operator, synthesized, or missing.
 
 use super::synthesizer::Synthesizer;
 use crate::audio::format::{self, Wrong};
@@ -9,20 +9,20 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A sound of the catalogue, and where it is looked for.
+/// A sound of the catalogue, and the files it may be in.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The language.
     pub language: String,
-    /// The sound, and where it stands.
+    /// The sound, and a sentence that contains it.
     pub entry: Entry,
-    /// The operator's recording.
+    /// Path of the operator's recording.
     pub recording: PathBuf,
-    /// Where its gap is filled, when the language has a synthesizer.
+    /// Path of the synthesized file and its synthesizer, if the language has one.
     pub cached: Option<(PathBuf, Synthesizer)>,
 }
 
-/// Every sound of the configured lines, or of one language, in the order of the catalogue.
+/// Returns every sound of the configured lines, or of one language only, in the order of the catalogue.
 pub fn places(config: &Config, only: Option<&str>) -> Vec<Place> {
     let lines = || config.lines.iter().map(|entry| &entry.line);
     let settings = &config.prompts;
@@ -51,7 +51,7 @@ pub fn places(config: &Config, only: Option<&str>) -> Vec<Place> {
 }
 
 impl Place {
-    /// What there is to play: the recording, or else what was synthesized.
+    /// Returns the file to play: the recording, or else the synthesized file.
     pub fn sound(&self) -> Option<&Path> {
         match (self.recorded(), &self.cached) {
             (Ok(Some(_)), _) => Some(&self.recording),
@@ -62,17 +62,17 @@ impl Place {
         }
     }
 
-    /// How long the recording is, if there is one.
+    /// Returns the duration of the recording, if there is one.
     ///
     /// # Errors
     ///
-    /// What is wrong with the recording.
+    /// Returns what is wrong with the recording.
     pub fn recorded(&self) -> Result<Option<Duration>, Wrong> {
         format::look_at(&self.recording)
     }
 }
 
-/// Other words, or another command, are another file.
+/// Returns a name that is unique to this language, command and text.
 fn cache_name(language: &str, synthesizer: &Synthesizer, words: &str) -> String {
     let mut hash = Sha256::new();
     for part in [language, synthesizer.command(), words] {

@@ -1,4 +1,4 @@
-//! A command line of the operator's that speaks words.
+//! Text-to-speech by a command line of the operator.
 
 use crate::audio::format::{self, Wrong};
 use std::fmt;
@@ -8,33 +8,33 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
-/// How much of what a command complains about is kept.
+/// Maximum length of the kept part of a command's standard error, in bytes.
 const COMPLAINT: u64 = 500;
 
-/// A command line that reads words on standard input and writes a WAV to standard output.
+/// A command line that reads a text on standard input and writes a WAV file to standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synthesizer {
     command: String,
 }
 
-/// Why words were not spoken.
+/// Why a text was not synthesized.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthesisError {
-    /// There is no shell, or no room for another process.
+    /// The shell is missing, or no process could be started.
     #[error("the command cannot be run: {0}")]
     NotRun(#[from] io::Error),
-    /// It ended badly. What it complained of may hold the words.
+    /// The command failed. Its error output may contain the text.
     #[error("the command ended with {0}{1}")]
     Failed(ExitStatus, Complaint),
-    /// It took too long, and was killed.
+    /// The command exceeded the time limit and was killed.
     #[error("the command took longer than {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// What it wrote is no sound.
+    /// The command's output is not a usable WAV file.
     #[error("what the command wrote is not right: {0}")]
     Sound(#[from] Wrong),
 }
 
-/// What a command wrote to standard error, if anything, to stand behind how it ended.
+/// The command's standard error, for display after its exit status; may be empty.
 #[derive(Debug)]
 pub struct Complaint(String);
 
@@ -47,24 +47,24 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// All a command line has started, ended when nobody waits for it any more.
+/// The process group of a command line, killed when this is dropped before the command has ended.
 struct Group(Child);
 
 #[cfg(unix)]
 impl Drop for Group {
     fn drop(&mut self) {
-        // Of a pipeline only the shell is our child: the group is all of them. Once the shell was waited for it has no
-        // id any more, and then it has closed its output, and so have those it waited for.
+        // In a pipeline only the shell is a child of this process; its group contains the other commands too. Once
+        // the shell was waited for, `id` is `None`; by then the shell and the commands it waited for have ended.
         let id = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(rustix::process::Pid::from_raw) {
-            // They may be gone already.
+            // The group may have ended already.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
 }
 
 impl Synthesizer {
-    /// A synthesizer that is run by `/bin/sh -c`.
+    /// Creates a synthesizer; the command line is run by `/bin/sh -c`.
     pub fn new(command: impl Into<String>) -> Self {
         Self {
             command: command.into(),
@@ -76,14 +76,15 @@ impl Synthesizer {
         &self.command
     }
 
-    /// Speaks words of which the sound may be `longest` long, and may take `patience` to make; the sound as a file.
+    /// Synthesizes a text and returns the sound as a WAV file. The sound may last at most `longest`, and the
+    /// command may run for at most `patience`.
     ///
-    /// The words go to standard input: anybody on the machine sees arguments, and a shell would read something into
-    /// them. The environment is not passed on: it may hold secrets.
+    /// The text goes to standard input, because arguments are visible to all users of the machine and a shell would
+    /// interpret them. The environment is not passed on, because it may contain secrets.
     ///
     /// # Errors
     ///
-    /// When the command fails, takes too long, or writes no sound that a telephone can play.
+    /// When the command fails, exceeds the time limit, or writes no sound that a telephone can play.
     pub async fn speak(
         &self,
         words: &str,
@@ -119,7 +120,8 @@ impl Synthesizer {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         };
         let tell = async move {
-            // A command that reads none of it says so by what it writes, and by how it ends.
+            // A command that does not read its input is judged by its output and exit status, so a failed write is
+            // no error.
             let _ = stdin.write_all(words.as_bytes()).await;
             let _ = stdin.write_all(b"\n").await;
             Ok(())
@@ -137,7 +139,7 @@ impl Synthesizer {
             let mut kept = Vec::new();
             let mut bounded = stderr.take(COMPLAINT);
             bounded.read_to_end(&mut kept).await?;
-            // What follows is read as well, so that the command does not wait for it to be.
+            // The rest is read and discarded, so that the command does not block on a full pipe.
             tokio::io::copy(&mut bounded.into_inner(), &mut tokio::io::sink()).await?;
             Ok(Complaint(String::from_utf8_lossy(&kept).into_owned()))
         };
@@ -164,7 +166,7 @@ mod tests {
         spoken.map_err(|error| error.to_string())
     }
 
-    /// A file with a sound, and a command that writes it out once it has read all words.
+    /// Writes a WAV file and returns a command that prints it after it has read the whole text.
     fn sound(folder: &std::path::Path) -> String {
         let file = folder.join("sound.wav");
         std::fs::write(&file, tone(0.5)).unwrap();
@@ -223,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn secrets_in_the_environment_stay_here() {
-        // Cargo gives every test this one.
+        // Cargo sets this variable for every test.
         assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
         let seen = spoken("env >&2; exit 1", "words").await.unwrap_err();
         assert!(
@@ -232,14 +234,14 @@ mod tests {
         );
     }
 
-    /// Not the shell alone, but what it has started.
+    /// The shell and all processes it has started are killed.
     #[tokio::test]
     async fn what_takes_too_long_is_killed_with_all_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("held");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status();
         assert!(made.unwrap().success());
-        // The second of the pipeline holds the fifo open for writing until it is killed.
+        // The second command of the pipeline holds the fifo open for writing until it is killed.
         let command = format!(
             "true | (exec 9>'{}'; echo >&9; sleep 600) | cat",
             fifo.display()
@@ -250,7 +252,7 @@ mod tests {
             .speak("words", MAX_PIECE, Duration::from_millis(300))
             .await;
         assert!(matches!(spoken, Err(SynthesisError::TimedOut(_))));
-        // Read to the end: nobody holds it open any more.
+        // The fifo reaches its end only when no process holds it open for writing.
         let read = tokio::time::timeout(PATIENCE, reader).await;
         assert_eq!(read.expect("nothing is left of it").unwrap(), b"\n");
     }

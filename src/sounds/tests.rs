@@ -1,4 +1,4 @@
-//! A folder of the operator's, a command that speaks, and what a provider gets to play.
+//! The operator's folder, a synthesizer, and the files a provider plays.
 
 use super::*;
 use crate::audio::format::tests::tone;
@@ -9,8 +9,8 @@ use tempfile::TempDir;
 const CALL: Uuid = Uuid::from_bytes([7; 16]);
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-/// The default line in a folder of its own, with a command that speaks Chinese: half a second of a tone, whatever
-/// the words, once they are noted.
+/// Configures the default line in a folder of its own, with a command for Chinese that appends the text to a file
+/// and returns half a second of a tone.
 fn configured() -> (TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
@@ -28,7 +28,7 @@ fn record(config: &Config, id: &str, sound: &[u8]) {
     fs::write(path, sound).unwrap();
 }
 
-/// How often the command has spoken.
+/// Returns how often the command was run.
 fn spoken(folder: &TempDir) -> usize {
     let words = fs::read_to_string(folder.path().join("words"));
     words.unwrap_or_default().lines().count()
@@ -49,7 +49,7 @@ fn greeting() -> Spoken {
 async fn gaps_are_filled_once() {
     let (folder, config) = configured();
     record(&config, "greeting-1", &tone(1.0));
-    // In the wrong format: as good as none.
+    // A file in the wrong format counts as missing.
     record(&config, "greeting-2", b"ID3");
     let chinese = places(&config, Some("zh-CN")).len();
     let english = places(&config, Some("en")).len();

@@ -1,4 +1,4 @@
-//! Lines of which every page tells something, found without a look at each line.
+//! Lines with a notice on every page, found by one query for all lines.
 
 use super::statements::{run, statements};
 use super::{ReadTx, Result};
@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 statements! {
-    // Of two hours with twenty calls without a message one has ten: as the index of these hours says.
+    // Of two hours with twenty calls without a message together, one has at least ten. The index `call_hours_flooded`
+    // has the same condition.
     FLOODED = "SELECT DISTINCT line FROM call_hours WHERE hour >= $1 AND without_message >= 10";
     SHARED = "SELECT DISTINCT receipts.line FROM receipts JOIN reports ON reports.n = report WHERE shared AND (status IS NULL OR status <> $1)";
     WAIVED = "SELECT line FROM waivers";
@@ -17,22 +18,23 @@ statements! {
         AND seq > COALESCE((SELECT seq FROM changes_seen WHERE member = $1 AND changes_seen.line = audit.line), 0)";
 }
 
-/// Lines that may be flooded with calls: an hour from `since` on has ten or more without a message.
+/// Returns lines that may be flooded with calls: they have an hour from `since` on with ten or more calls without a
+/// message.
 pub async fn flooded(tx: &mut ReadTx, since: DateTime<Utc>) -> Result<Vec<String>> {
     lines(run!(tx, FLOODED, fetch_all, since))
 }
 
-/// Lines with a receipt that two callers were told, of a report that is not closed.
+/// Returns lines with a receipt that two callers were told and whose report is not closed.
 pub async fn shared_receipts(tx: &mut ReadTx) -> Result<Vec<String>> {
     lines(run!(tx, SHARED, fetch_all, Status::Closed))
 }
 
-/// Lines whose approvals count without a third member.
+/// Returns lines whose approvals count without a third member.
 pub async fn waived(tx: &mut ReadTx) -> Result<Vec<String>> {
     lines(run!(tx, WAIVED, fetch_all))
 }
 
-/// Lines with a change of members since then that this member has not put away.
+/// Returns lines with a change of members since then that this member has not put away.
 pub async fn changed(tx: &mut ReadTx, member: Uuid, since: DateTime<Utc>) -> Result<Vec<String>> {
     let granted = Action::Granted;
     lines(run!(tx, CHANGED, fetch_all, member, since, granted))

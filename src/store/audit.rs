@@ -1,4 +1,4 @@
-//! The audit trail: a hash chain per line. How links are hashed is [`crate::vault::chain`]'s business.
+//! The audit trail: a hash chain for each line. [`crate::vault::chain`] defines how links are hashed.
 
 use super::rows::{self, Groups, Rows, over_rows};
 use super::statements::{row, run, statements};
@@ -10,10 +10,11 @@ use sqlx::FromRow;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// What a transaction adds to the trail, by line and in the order it was said. Their numbers and hashes come at the commit.
+/// Links that a transaction adds to the trail, by line and in the order they were added. They get their numbers and
+/// hashes at the commit.
 pub(super) type Acts = BTreeMap<String, Vec<Link>>;
 
-/// Links in one statement at most: SQLite takes 32,766 values in one.
+/// Maximum number of links in one statement. SQLite allows 32,766 values in one.
 const AT_ONCE: usize = 1000;
 
 row! {
@@ -22,21 +23,21 @@ row! {
     pub struct LinkRow {
         /// The line.
         pub line: String,
-        /// Its number, from 1.
+        /// The link's number in its line's chain, from 1.
         pub seq: i64,
-        /// When; cut to the hour where a caller caused it.
+        /// Time of the act; cut to the hour if a caller caused it.
         pub at: DateTime<Utc>,
-        /// Which member.
+        /// The name of the member who acted; none if the service did.
         pub actor: Option<String>,
-        /// What was done.
+        /// The action.
         pub action: Action,
-        /// To which report.
+        /// The report that the action is about.
         pub report: Option<Uuid>,
-        /// To what else.
+        /// The id of what else the action is about.
         pub object: Option<Uuid>,
-        /// Hash of the sealed thing it commits to.
+        /// Hash of the sealed data that the link commits to.
         pub digest: Option<Vec<u8>>,
-        /// What else there is to say.
+        /// Further text.
         pub detail: Option<String>,
         /// The link's hash.
         pub hash: Vec<u8>,
@@ -45,9 +46,9 @@ row! {
 
 /// A link as `audit verify` reads it.
 pub struct StoredLink {
-    /// Its number.
+    /// The link's number.
     pub seq: i64,
-    /// The link; none when one of its columns holds what this version cannot read.
+    /// The link; none when one of its columns holds a value that this version cannot read.
     pub row: Option<LinkRow>,
 }
 
@@ -88,39 +89,39 @@ statements! {
 over_rows! {
     HEADS_OF = "WITH wanted (line) AS (", ["text"],
         ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line";
-    /// No report has the number 0: a link of one that is not there is refused.
+    /// A report id that no row has becomes 0, a number that no report has: the link is refused.
     INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
         ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea"],
         ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
         SELECT links.line, links.seq, links.at, links.actor, links.action,
         CASE WHEN links.report IS NOT NULL THEN COALESCE((SELECT n FROM reports WHERE id = links.report), 0) END,
         links.object, links.digest, links.detail, links.hash FROM links ORDER BY links.seq";
-    /// All of them are there, and locked.
+    /// Every head exists and is locked by this transaction.
     SET_HEADS = "INSERT INTO audit_heads (line, seq, hash)", ["text", "bigint", "bytea"],
         "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
 }
 
-/// What to write into the trail.
+/// An act to be written into the trail.
 #[derive(Clone)]
 pub struct Act<'a> {
-    /// When; for what a caller caused, the hour.
+    /// Time of the act; the hour if a caller caused it.
     pub at: DateTime<Utc>,
-    /// Which member; nobody when the service did it.
+    /// The name of the member who acted; none if the service did.
     pub actor: Option<&'a str>,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// To which report.
+    /// The report that the action is about.
     pub report: Option<Uuid>,
-    /// To what else.
+    /// The id of what else the action is about.
     pub object: Option<Uuid>,
-    /// Hash of the sealed thing it commits to.
+    /// Hash of the sealed data that the link commits to.
     pub digest: Option<[u8; 32]>,
-    /// What else there is to say.
+    /// Further text.
     pub detail: Option<&'a str>,
 }
 
 impl Act<'_> {
-    /// An act without actor, report, object, digest and detail: callers set those that apply.
+    /// Returns an act without actor, report, object, digest and detail. The function's caller sets those that apply.
     pub fn new(at: DateTime<Utc>, action: Action) -> Self {
         Self {
             at,
@@ -134,13 +135,13 @@ impl Act<'_> {
     }
 }
 
-/// Adds a link to a line's chain, at the commit: until then nothing waits for it, and nothing reads it.
+/// Adds a link to a line's chain. It is written at the commit; no statement of the transaction needs it before.
 pub fn append(tx: &mut WriteTx, line: &str, act: Act<'_>) {
     let link = link_of(line, act);
     tx.acts.entry(line.to_owned()).or_default().push(link);
 }
 
-/// A link as it is gathered: its number and hash come at the commit.
+/// Returns the link of an act. It gets its number and hash at the commit.
 pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
     Link {
         line: line.to_owned(),
@@ -155,8 +156,8 @@ pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
     }
 }
 
-/// Writes the links of a transaction. The heads are locked in order of line, so that there is one order of all links of
-/// a line, and no two transactions wait for each other.
+/// Writes the links of a transaction. Heads are locked in order of line, so that the links of a line have one order and
+/// no two transactions deadlock.
 pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     let acts = std::mem::take(&mut tx.acts);
     if acts.is_empty() {
@@ -166,7 +167,8 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     let lines: Vec<String> = acts.keys().cloned().collect();
     let mut heads = lock_heads(tx, &lines).await?;
     if heads.len() < lines.len() {
-        // The first links of a line. Another transaction may write its first ones now: both wait for one row.
+        // These are the first links of a line. Another transaction may write first links too: both insert the same row,
+        // and one waits for the other.
         for line in &lines {
             run!(tx, START, execute, line, &chain::genesis(line)[..])?;
         }
@@ -195,7 +197,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     rows::execute_last(tx, groups).await
 }
 
-/// The number and hash of the last link of each of these lines that has one, locked until the transaction ends.
+/// Returns the number and hash of the last link of each of these lines that has one, locked until the transaction ends.
 async fn lock_heads(
     tx: &mut WriteTx,
     lines: &[String],
@@ -230,7 +232,7 @@ fn rows_of_heads(ends: &[(String, i64, [u8; 32])]) -> Rows {
         .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())))
 }
 
-/// The number and hash of a line's last link.
+/// Returns the number and hash of a line's last link.
 pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
     let found: Option<(i64, Vec<u8>)> = run!(tx, HEAD_UNLOCKED, fetch_optional, line)?;
     found
@@ -243,28 +245,29 @@ fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
         .map_err(|_| StoreError::Unreadable("audit hash"))
 }
 
-/// A line's links after number `after`, in order, a thousand at most.
+/// Returns a line's links after number `after`, in order, at most 1,000.
 pub async fn links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<LinkRow>> {
     run!(tx, LINKS, fetch_all, line, after)
 }
 
-/// The same, for `audit verify`: a link that cannot be read does not hide the others.
+/// Like [`links`], for `audit verify`: a link that cannot be read does not hide the others.
 pub async fn stored_links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<StoredLink>> {
     run!(tx, LINKS, fetch_all, line, after)
 }
 
-/// The links about one report, in order.
+/// Returns the links about one report, in order.
 pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     run!(tx, OF_REPORT, fetch_all, line, report)
 }
 
-/// The links that commit to something sealed of one report, or say that it was purged, in order.
+/// Returns the links of one report that commit to sealed data, or say that it was purged, in order.
 pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let purged = Action::EntryPurged;
     run!(tx, COMMITTED, fetch_all, line, report, purged)
 }
 
-/// Links about who works on a line, the oldest first, a thousand at most: after number `after`, not before `since`.
+/// Returns links about who works on a line, oldest first, at most 1,000: those after number `after` and not before
+/// `since`.
 pub async fn of_members(
     tx: &mut ReadTx,
     line: &str,
@@ -277,38 +280,38 @@ pub async fn of_members(
     )
 }
 
-/// The number of a line's last link; 0 when it has none.
+/// Returns the number of a line's last link; 0 when it has none.
 pub async fn end(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, END, fetch_optional, line)?;
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
-/// The number of the last link of every line that has a trail.
+/// Returns the number of the last link of every line that has a trail.
 pub async fn heads(tx: &mut ReadTx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
 }
 
-/// The same of these lines.
+/// Like [`heads`], for these lines.
 pub async fn heads_of(tx: &mut ReadTx, lines: &[&str]) -> Result<Vec<(String, i64)>> {
     let asked = Rows::new(HEADS_OF).text(lines.iter().map(|line| Some((*line).to_owned())));
     let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, "").await?;
     Ok(rows.into_iter().map(|(line, seq, _)| (line, seq)).collect())
 }
 
-/// How many links all trails have.
+/// Returns the number of links of all trails.
 pub async fn total(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, TOTAL, fetch_optional)?;
     Ok(found.map_or(0, |(total,)| total))
 }
 
-/// Every line that has a trail.
+/// Returns every line that has a trail.
 pub async fn lines(tx: &mut ReadTx) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, LINES, fetch_all)?;
     Ok(found.into_iter().map(|(line,)| line).collect())
 }
 
 impl LinkRow {
-    /// The link as the chain hashes it; none when the row holds no hash where one belongs.
+    /// Returns the link in the form that the chain hashes; none when its digest does not have 32 bytes.
     pub fn link(&self) -> Option<Link> {
         let digest = match &self.digest {
             Some(digest) => Some(digest.as_slice().try_into().ok()?),

@@ -1,4 +1,4 @@
-//! Sealed files: where they are, how long, and what they are known by.
+//! Sealed files: the names of their objects, their padded sizes and their digests.
 
 use super::columns::{BlobKind, BlobState};
 use super::statements::{row, run, statements};
@@ -19,9 +19,9 @@ row! {
 /// A sealed file, as its row describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// The random name of its object.
+    /// The random name of the object.
     pub object: Uuid,
-    /// What it was sealed as.
+    /// Digests of the object as it was sealed.
     pub digests: Digests,
 }
 
@@ -51,7 +51,7 @@ impl BlobRow {
     }
 }
 
-/// Adds the row of a recording's sealed file, under the id `blob`. `super::reports::seal` refers to it.
+/// Adds the row of a recording's sealed file, under the id `blob`. `super::recordings::seal` then refers to it.
 pub(super) async fn insert(
     tx: &mut WriteTx,
     recording: Uuid,
@@ -74,17 +74,18 @@ pub(super) async fn insert(
     .map(drop)
 }
 
-/// The sealed file of a recording, if it has one.
+/// Returns the sealed file of a recording, if it has one.
 ///
 /// # Errors
 ///
-/// [`StoreError::Unreadable`] when the row holds no digest, or when the database fails.
+/// Returns [`StoreError::Unreadable`] when the row holds no valid digest. Also when the database fails.
 pub async fn of_recording(tx: &mut ReadTx, recording: Uuid) -> Result<Option<Blob>> {
     let found: Option<BlobRow> = run!(tx, OF_RECORDING, fetch_optional, recording)?;
     found.map(BlobRow::blob).transpose()
 }
 
-/// The sealed files of a report's recordings, by the id of the recording. One whose row holds no digest is left out.
+/// Returns the sealed files of a report's recordings, by the id of the recording. Rows without a valid digest are left
+/// out.
 ///
 /// # Errors
 ///
@@ -97,7 +98,7 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<HashMap<Uuid, Bl
         .collect())
 }
 
-/// The names of all objects that rows name.
+/// Returns the names of all objects that rows refer to.
 ///
 /// # Errors
 ///

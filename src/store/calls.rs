@@ -1,4 +1,4 @@
-//! Running calls, the answers they were given, and recordings of calls nobody knows.
+//! Calls and the answers given at their steps.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
@@ -6,50 +6,53 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 row! {
-    /// A call. What it is about is in `state`, under the call key.
+    /// A call. Its conversation is in `state`, sealed under the call key.
     #[derive(Clone)]
     pub struct Call {
-        /// Our id, in the addresses we hand out.
+        /// The service's own id, used in the addresses it gives to providers.
         pub id: Uuid,
-        /// Keyed hash of the provider and its id of the call.
+        /// Keyed hash of the provider's name and its id of the call.
         pub lookup: Vec<u8>,
         /// The line's id.
         pub line: String,
-        /// The report it becomes, or would have become.
+        /// The id of the report that the call becomes, or would have become.
         pub report: Uuid,
-        /// The provider's name and its id of the call, under the service secret; gone when settled.
+        /// The provider's name and its id of the call, sealed under the service secret; erased when the call is
+        /// settled.
         pub sid: Option<Vec<u8>>,
-        /// The conversation, under the call key; gone when settled.
+        /// State of the conversation, sealed under the call key; erased when the call is settled.
         pub state: Option<Vec<u8>>,
-        /// The provider said it is over.
+        /// True if the provider has said that the call is over.
         pub ended: bool,
-        /// Its receipt is computed and its state erased.
+        /// True if the call's receipt works and its state is erased.
         pub settled: bool,
-        /// The earlier report the caller has called back about.
+        /// The earlier report that the caller has called back about.
         pub addition_to: Option<Uuid>,
-        /// What this step and later ones record stands in that report.
+        /// First step whose recordings belong to that report.
         pub addition_from: Option<i32>,
-        /// What their numbers there are more than their steps.
+        /// What is added to a step to get the number of its recording in that report.
         pub addition_offset: Option<i32>,
-        /// Something was added to that report.
+        /// True if something was added to that report.
         pub added: bool,
-        /// The roster is rung, or one of it speaks with the caller.
+        /// True while the roster is rung, or a member of it speaks with the caller.
         pub at_duty: bool,
-        /// The step that rang whoever took the call, pressing their key; gone when settled.
+        /// The step that rang the duty inspector who accepted the call; erased when the call is settled.
         pub accepted_step: Option<i32>,
     }
 }
 
-/// Steps a call has at most, and by how much the numbers of calls that add to one report are apart.
+/// Maximum number of steps of a call. The numbers of recordings that several calls add to one report are offset by
+/// multiples of it.
 const STEPS: i32 = 10_000;
 
 impl Call {
-    /// The keyed hash it is found by; zeros when the row holds none.
+    /// Returns `lookup` as an array; zeros when the row does not hold 32 bytes.
     pub fn lookup_bytes(&self) -> [u8; 32] {
         self.lookup.as_slice().try_into().unwrap_or_default()
     }
 
-    /// Where what a step records stands: the report, and its number there.
+    /// Returns the report id and recording number for this step. Numbers in an earlier report are offset by 10,000 for
+    /// each call back.
     pub fn place_of(&self, step: u32) -> (Uuid, i32) {
         let step = i32::try_from(step).unwrap_or(STEPS).min(STEPS - 1);
         match (self.addition_to, self.addition_from, self.addition_offset) {
@@ -58,12 +61,12 @@ impl Call {
         }
     }
 
-    /// From step `from` on what the call records is added to an earlier report, about which so many calls have called back
-    /// before: each gets numbers of its own.
+    /// Adds what the call records from step `from` on to the report `earlier`. `called_back` is the number of calls
+    /// that have called back about it before; it gives each call a range of recording numbers of its own.
     ///
     /// # Errors
     ///
-    /// When there are no numbers left.
+    /// When no recording numbers are left.
     pub fn add_to(&mut self, earlier: Uuid, from: u32, called_back: i64) -> Result<()> {
         let offset = i32::try_from(called_back + 1)
             .ok()
@@ -76,25 +79,25 @@ impl Call {
         Ok(())
     }
 
-    /// Did whoever this step rang take the call?
+    /// True if the duty inspector rung by this step has accepted the call.
     pub fn is_accepted(&self, step: u32) -> bool {
         self.accepted_step
             .is_some_and(|taken| i64::from(taken) == i64::from(step))
     }
 
-    /// Was the recording of this number in the earlier report made in this call?
+    /// True if the recording with this number in the earlier report was made in this call.
     pub fn has_added(&self, number: i32) -> bool {
         self.addition_offset
             .is_some_and(|offset| (offset..offset + STEPS).contains(&number))
     }
 }
 
-/// The first entry of an addition: who called, sealed to the earlier report's key.
+/// The first entry of an addition: the caller, sealed to the earlier report's key.
 #[derive(Clone)]
 pub struct SealedCaller {
     /// The entry's id.
     pub entry: Uuid,
-    /// The entry.
+    /// The sealed entry.
     pub sealed: Vec<u8>,
 }
 
@@ -130,73 +133,68 @@ statements! {
     RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended";
 }
 
-/// The call with this keyed hash, locked until the transaction ends.
-pub async fn by_lookup(tx: &mut WriteTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
-    run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
-}
-
-/// The call with this id, locked until the transaction ends.
+/// Returns the call with this id, locked until the transaction ends.
 pub async fn by_id(tx: &mut WriteTx, id: Uuid) -> Result<Option<Call>> {
     run!(tx, BY_ID, fetch_optional, id)
 }
 
-/// The call with this id, just to look at.
+/// Returns the call with this id, not locked.
 pub async fn by_id_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<Call>> {
     run!(tx, BY_ID_UNLOCKED, fetch_optional, id)
 }
 
-/// The call with this keyed hash, just to look at.
+/// Returns the call with this keyed hash, not locked.
 pub async fn by_lookup_unlocked(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
     run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])
 }
 
-/// The calls of a line that have not ended, just to look at.
+/// Returns the calls of a line that have not ended and have a state, not locked.
 pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
     run!(tx, OF_LINE_RUNNING, fetch_all, line)
 }
 
-/// The call in which a report's recording of this number was made, locked until the transaction ends.
+/// Returns the call in which a report's recording with this number was made, locked until the transaction ends.
 pub async fn by_recording(tx: &mut WriteTx, report: Uuid, number: i32) -> Result<Option<Call>> {
     run!(tx, BY_RECORDING, fetch_optional, report, number)
 }
 
-/// Forgets who called back and added nothing, of calls that arrived before `before`.
+/// Erases the sealed caller of settled calls that called back without adding anything and arrived before `before`.
 pub async fn forget_callers(tx: &mut WriteTx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET_CALLERS, execute, before).map(drop)
 }
 
-/// How many calls have called back about a report.
+/// Returns the number of calls that have called back about a report.
 pub async fn called_back(tx: &mut ReadTx, report: Uuid) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, CALLS_BACK, fetch_optional, report)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Holds a line's roster until the transaction ends: who counts the calls that are with it and then adds one must be
-/// alone. SQLite has one writer anyway.
+/// Locks a line's roster until the transaction ends. A transaction that counts the calls with the roster and then adds
+/// one needs this lock, so that no other transaction does the same meanwhile. SQLite needs no lock: it has one writer.
 pub async fn lock_roster(tx: &mut ReadTx, line: &str) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK_ROSTER, fetch_optional, line)?;
     Ok(())
 }
 
-/// How many calls of a line are with the roster, ringing or speaking.
+/// Returns the number of a line's calls that ring the roster or speak with a member of it.
 pub async fn at_duty(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, AT_DUTY, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Erases everything about a call but that it was there.
+/// Marks a call as settled: deletes its answers and erases its state, its provider's id and the accepted step.
 pub async fn settle(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_STEPS, execute, id)?;
     run!(tx, SETTLE, execute, id).map(drop)
 }
 
-/// The answer a step was given, under the call key.
+/// Returns the answer given at a step, sealed under the call key.
 pub async fn step(tx: &mut ReadTx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
     Ok(found.map(|(answer,)| answer))
 }
 
-/// How many calls of a line are running.
+/// Returns the number of a line's calls that have not ended.
 pub async fn running(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, RUNNING, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))

@@ -1,5 +1,6 @@
-//! A call with all that a webhook of it may need and change: the *case*. Cases are loaded and written many at a time; what is
-//! decided in between needs no database. Jobs that change a call load and write its case by the same functions.
+//! The *case* of a call: its row with all data that a webhook about it may need and change. Cases are loaded and
+//! written many at a time; webhooks are decided in between without the database. Jobs that change a call load and write
+//! its case by the same functions.
 
 mod load;
 mod write;
@@ -21,84 +22,84 @@ use prometheus_client::metrics::counter::Counter;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// A report, as far as a call of it is concerned.
+/// The part of a report that its calls need.
 #[derive(Clone, Debug)]
 pub struct CallReport {
-    /// Its id.
+    /// The report's id.
     pub id: Uuid,
-    /// Its line.
+    /// The report's line.
     pub line: String,
-    /// The public half of its key.
+    /// The public half of the report's key.
     pub recipient: String,
-    /// None while it is only a call.
+    /// The report's status; none while it is only a call.
     pub status: Option<Status>,
-    /// The hour it arrived, line time.
+    /// The hour of arrival, in line time.
     pub received_hour: DateTime<Utc>,
 }
 
 impl CallReport {
-    /// Is it in the queue, or was it? False while it is only a call.
+    /// True if the report is or was in the queue; false while it is only a call.
     pub fn is_report(&self) -> bool {
         self.status.is_some()
     }
 }
 
-/// A call, and what stands about it.
+/// A call and the data that belongs to it.
 #[derive(Clone)]
 pub struct Case {
     /// The call.
     pub call: Call,
-    /// The report it becomes, or would have become.
+    /// The report that the call becomes, or would have become.
     pub own: CallReport,
-    /// The earlier report it adds to.
+    /// The earlier report that the call adds to.
     pub earlier: Option<CallReport>,
-    /// What was recorded for either report, when it was asked for.
+    /// Recordings of both reports, if they were asked for.
     pub recordings: Vec<RecordingRow>,
-    /// The answers of those steps that were asked for, under the call key.
+    /// Answers of the steps that were asked for, sealed under the call key.
     pub answers: BTreeMap<u32, Vec<u8>>,
-    /// Who called back, sealed to the earlier report, until something is added to it.
+    /// The caller who called back, sealed to the earlier report's key; present until something is added to that report.
     pub caller: Option<SealedCaller>,
-    /// What is to be written.
+    /// Changes to be written.
     pub changes: Changes,
 }
 
 /// A recording that a call names.
 #[derive(Clone)]
 pub struct NewRecording {
-    /// Its row, in the state `Announced`.
+    /// The row, in the state `Announced`.
     pub row: RecordingRow,
-    /// Keyed hash of provider and id there: the same for each call that names it.
+    /// Keyed hash of the provider's name and its id of the recording: the same for each call that names it.
     pub source: [u8; 32],
 }
 
-/// What becomes of a job.
+/// A change of a job.
 #[derive(Clone)]
 pub(super) enum JobChange {
-    /// It is there, unless there is one of its kind and subject already.
+    /// Enqueues the job, unless one of its kind and subject exists.
     Enqueue { provider: String, at: DateTime<Utc> },
-    /// It need not be done any more.
+    /// Removes the job.
     Cancel,
-    /// It is due now.
+    /// Makes the job due at `now`.
     Hasten { now: DateTime<Utc> },
 }
 
-/// What is to be written, gathered from one webhook or from many.
+/// Rows to be written, gathered from one webhook or from many.
 #[derive(Clone, Default)]
 pub struct Changes {
     pub(super) reports: Vec<NewReport>,
-    /// By id; the whole row each.
+    /// By id of the call; each value is the whole row.
     pub(super) calls: BTreeMap<Uuid, (Call, Option<SealedCaller>)>,
     pub(super) entries: Vec<EntryRow>,
     /// By the id of the call's report and the step.
     pub(super) answers: BTreeMap<(Uuid, u32), Vec<u8>>,
     pub(super) recordings: Vec<NewRecording>,
-    /// Recordings of which the provider made none after all.
+    /// Recordings that the provider announced and did not make.
     pub(super) absent: Vec<Uuid>,
-    /// Calls that become reports, with the year of their reference.
+    /// Calls that become reports: report id, line, and year of the reference.
     pub(super) queued: Vec<(Uuid, String, i32)>,
-    /// Reports that are `live`.
+    /// Reports whose source becomes `live`.
     pub(super) live: Vec<Uuid>,
-    /// Closed reports that go back to the queue.
+    /// Closed reports that go back to the queue: report id and line.
     pub(super) reopened: Vec<(Uuid, String)>,
     pub(super) jobs: BTreeMap<(Kind, Uuid), JobChange>,
     pub(super) acts: Acts,
@@ -106,19 +107,19 @@ pub struct Changes {
     pub(super) counted: Vec<Counter>,
 }
 
-/// A report that is only a call yet, and its key.
+/// A report that is only a call so far, and its key.
 #[derive(Clone)]
 pub struct NewReport {
     /// The report.
     pub report: CallReport,
-    /// Its private half, sealed to the line key.
+    /// The private half of its key, sealed to the line key.
     pub key: ReportKeyRow,
-    /// Who calls.
+    /// The entry with the caller.
     pub caller: EntryRow,
 }
 
 impl Changes {
-    /// True when there is nothing to write.
+    /// True if there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.reports.is_empty()
             && self.calls.is_empty()
@@ -134,7 +135,7 @@ impl Changes {
             && self.hours.is_empty()
     }
 
-    /// True when a job is enqueued that is due before `until`, or one is hastened.
+    /// True if a job is enqueued that is due before `until`, or a job is hastened.
     pub fn has_job_before(&self, until: DateTime<Utc>) -> bool {
         self.jobs.values().any(|change| match change {
             JobChange::Enqueue { at, .. } => *at < until,
@@ -143,12 +144,12 @@ impl Changes {
         })
     }
 
-    /// The calls that become reports, in the order of their references.
+    /// Returns the ids of the calls that become reports, in the order of their references.
     pub fn queued(&self) -> Vec<Uuid> {
         self.queued.iter().map(|(report, ..)| *report).collect()
     }
 
-    /// Adds what was decided after this.
+    /// Appends changes that were decided after these.
     pub fn append(&mut self, later: Self) {
         self.reports.extend(later.reports);
         self.calls.extend(later.calls);
@@ -175,7 +176,7 @@ impl Changes {
 
     fn change_job(&mut self, kind: Kind, subject: Uuid, change: JobChange) {
         match (self.jobs.get(&(kind, subject)), &change) {
-            // One that is enqueued here is due as soon as any.
+            // A job that is already enqueued by these changes keeps its due time.
             (
                 Some(JobChange::Enqueue { .. }),
                 JobChange::Enqueue { .. } | JobChange::Hasten { .. },
@@ -188,7 +189,7 @@ impl Changes {
 }
 
 impl Case {
-    /// A call that is not written yet, and its report.
+    /// Makes the case of a call that is not written yet, and of its report.
     pub fn new(call: Call, new: NewReport) -> Self {
         let own = new.report.clone();
         let mut case = Self {
@@ -205,7 +206,7 @@ impl Case {
         case
     }
 
-    /// The report with this id: the call's own, or the one it adds to.
+    /// Returns the report with this id, if it is the call's own or the one it adds to.
     pub fn report(&self, id: Uuid) -> Option<&CallReport> {
         let earlier = self.earlier.as_ref();
         std::iter::once(&self.own)
@@ -213,20 +214,20 @@ impl Case {
             .find(|report| report.id == id)
     }
 
-    /// The call's row is to be written as it stands now.
+    /// Queues the call's row to be written with its current values.
     pub fn call_changed(&mut self) {
         let row = (self.call.clone(), self.caller.clone());
         self.changes.calls.insert(self.call.id, row);
     }
 
-    /// Adds a link to the trail of the call's line, which is that of the earlier report too.
+    /// Adds a link to the trail of the call's line. An earlier report is of the same line.
     pub fn act(&mut self, act: Act<'_>) {
         let line = &self.call.line;
         let links = self.changes.acts.entry(line.clone()).or_default();
         links.push(link_of(line, act));
     }
 
-    /// Keeps the answer of a step, under the call key.
+    /// Keeps the answer of a step, sealed under the call key.
     pub fn keep_answer(&mut self, step: u32, sealed: Vec<u8>) {
         self.changes
             .answers
@@ -234,18 +235,19 @@ impl Case {
         self.answers.insert(step, sealed);
     }
 
-    /// Adds an entry to a report. The link that commits to it is written by whoever seals it.
+    /// Adds an entry to a report. The function's caller adds the link that commits to it.
     pub fn add_entry(&mut self, entry: EntryRow) {
         self.changes.entries.push(entry);
     }
 
-    /// Adds a recording that was not heard of before.
+    /// Adds a recording that is not known yet.
     pub fn add_recording(&mut self, new: NewRecording) {
         self.recordings.push(new.row.clone());
         self.changes.recordings.push(new);
     }
 
-    /// The provider made no such recording after all. Gives its id; none when there is no such recording that is announced.
+    /// Marks an announced recording as absent, because the provider made none. Returns its id; none when no announced
+    /// recording has this keyed hash.
     pub fn set_absent(&mut self, lookup: &[u8; 32]) -> Option<Uuid> {
         let mut rows = self.recordings.iter_mut();
         let row =
@@ -255,19 +257,19 @@ impl Case {
         Some(row.id)
     }
 
-    /// The call, which is none yet, becomes a report with the next reference of this year.
+    /// Makes the call a report with the next reference of this year.
     pub fn queue(&mut self, year: i32) {
         self.own.status = Some(Status::Queued);
         let queued = (self.own.id, self.own.line.clone(), year);
         self.changes.queued.push(queued);
     }
 
-    /// The report's caller speaks with the duty inspector.
+    /// Marks the report as `live`: its caller speaks with the duty inspector.
     pub fn set_live(&mut self) {
         self.changes.live.push(self.own.id);
     }
 
-    /// The earlier report goes back to the queue. False when it was not closed.
+    /// Puts the earlier report back into the queue. Returns false when it was not closed.
     pub fn reopen(&mut self) -> bool {
         let closed = |report: &&mut CallReport| report.status == Some(Status::Closed);
         let Some(earlier) = self.earlier.as_mut().filter(closed) else {
@@ -279,25 +281,25 @@ impl Case {
         true
     }
 
-    /// Enqueues a job for a provider.
+    /// Enqueues a job that asks a provider.
     pub fn enqueue(&mut self, kind: Kind, subject: Uuid, provider: &str, at: DateTime<Utc>) {
         let provider = provider.to_owned();
         let change = JobChange::Enqueue { provider, at };
         self.changes.change_job(kind, subject, change);
     }
 
-    /// A job need not be done any more.
+    /// Removes a job that need not be done any more.
     pub fn cancel(&mut self, kind: Kind, subject: Uuid) {
         self.changes.change_job(kind, subject, JobChange::Cancel);
     }
 
-    /// What a job waits for may have come.
+    /// Makes a job due at `now`, because what it waits for may have come.
     pub fn hasten(&mut self, kind: Kind, subject: Uuid, now: DateTime<Utc>) {
         self.changes
             .change_job(kind, subject, JobChange::Hasten { now });
     }
 
-    /// Counts a call that came in the report's hour, and calls of it without a message.
+    /// Adds to the line's counts of the report's hour: calls answered, and calls without a message.
     pub fn count_hour(&mut self, answered: i64, without_message: i64) {
         let hour = (self.own.line.clone(), self.own.received_hour);
         let count = self.changes.hours.entry(hour).or_default();
@@ -305,7 +307,7 @@ impl Case {
         count.1 += without_message;
     }
 
-    /// Counts one more for operators, once this is committed.
+    /// Increments an operators' counter after the commit.
     pub fn count(&mut self, counter: &Counter) {
         self.changes.counted.push(counter.clone());
     }

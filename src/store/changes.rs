@@ -1,9 +1,9 @@
-//! Tells those who follow a line that its trail has grown: within the process by a channel, to other nodes by NOTIFY of
+//! Notifies those who follow a line that its trail has grown: within the process by a channel, other nodes by NOTIFY of
 //! Postgres.
 //!
-//! NOTIFY is sent after the commit, in a transaction of its own: within one that writes, Postgres would let only one such
-//! transaction of the whole server commit at a time. What is told is only that something changed. Notifications get lost while
-//! a connection is broken, so that followers also look from time to time.
+//! NOTIFY is sent after the commit, in a transaction of its own: Postgres commits transactions that contain a NOTIFY
+//! one at a time for the whole server. A notification says only that something changed. Notifications are lost while a
+//! connection is broken, so followers also poll.
 
 use super::{Databases, Db, pools};
 use sqlx::postgres::{PgListener, PgPool};
@@ -12,24 +12,24 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-/// The channel of NOTIFY.
+/// Name of the channel of NOTIFY.
 const CHANNEL: &str = "dutyline_trail";
-/// Other nodes are told at most 20 times a second.
+/// Minimum time between two notifications to other nodes: at most 20 a second.
 const APART: Duration = Duration::from_millis(50);
-/// How soon listening is tried again when it fails.
+/// Time after which listening is tried again when it failed.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Counts commits that added to a trail.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Those of this process.
+    /// Commits of this process.
     own: Arc<watch::Sender<u64>>,
-    /// Those of this process, and what other nodes told.
+    /// Commits of this process, and notifications from other nodes.
     all: Arc<watch::Sender<u64>>,
 }
 
 impl Changes {
-    /// A transaction of this process that added to a trail is committed.
+    /// Counts a committed transaction of this process that added to a trail.
     pub(super) fn committed(&self) {
         self.own.send_modify(|count| *count += 1);
         self.told();
@@ -41,22 +41,23 @@ impl Changes {
 }
 
 impl Databases {
-    /// A value that changes when a trail may have grown, here or on another node.
+    /// Returns a value that changes when a trail may have grown, on this node or another one.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.console.shared_changes().all.subscribe()
     }
 
-    /// Tells other nodes of changes, and hears of theirs, until `stop` says so. Does nothing on SQLite, which has no other nodes.
+    /// Notifies other nodes of changes and receives their notifications, until `stop` is true. Does nothing on SQLite,
+    /// which has no other nodes.
     pub async fn exchange_changes(&self, mut stop: watch::Receiver<bool>) {
         let Db::Postgres { pool, changes } = &self.console else {
             return;
         };
-        // One connection listens for as long as the service runs, another one notifies.
+        // One connection listens for as long as the service runs, the other one notifies.
         let pool = &pools::beside(pool, 2);
         tokio::select! {
             () = tell(pool, changes) => {}
             () = listen(pool, changes) => {}
-            // An error means that the sender is gone.
+            // An error means that the sender is dropped: the service has ended.
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -64,7 +65,7 @@ impl Databases {
 
 async fn tell(pool: &PgPool, changes: &Changes) {
     let mut own = changes.own.subscribe();
-    // The sender is in `changes`.
+    // `changes` holds the sender, so this loop does not end by itself.
     while own.changed().await.is_ok() {
         let notify = sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL);
         if let Err(error) = notify.execute(pool).await {
@@ -85,7 +86,7 @@ async fn listen(pool: &PgPool, changes: &Changes) {
                 broken = true;
             }
         }
-        // Some may have been lost.
+        // Notifications may have been lost meanwhile.
         changes.told();
         tokio::time::sleep(AGAIN).await;
     }
@@ -94,7 +95,7 @@ async fn listen(pool: &PgPool, changes: &Changes) {
 async fn listen_once(pool: &PgPool, changes: &Changes) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
-    // None: the connection is lost.
+    // `None` means that the connection is lost.
     while listener.try_recv().await?.is_some() {
         changes.told();
     }

@@ -1,4 +1,4 @@
-//! Columns that hold the name of a variant: both databases read and write the enum itself.
+//! Columns that hold the name of an enum's variant. The enums themselves are bound and read on both databases.
 
 use super::{StoreError, jobs};
 use crate::base::names::{UnknownName, names};
@@ -13,24 +13,24 @@ use std::fmt;
 
 names! {
     "recordings.state";
-    /// What became of a recording.
+    /// State of a recording.
     #[derive(serde::Serialize)]
     #[serde(rename_all = "snake_case")]
     pub enum RecordingState {
-        /// The provider has it, or is making it; it is not here yet.
+        /// The provider has the recording, or is making it; it is not sealed yet.
         Announced = "announced",
-        /// It is sealed in the store of objects.
+        /// The recording is sealed in the folder of recordings.
         Sealed = "sealed",
-        /// The provider made none.
+        /// The provider made no recording.
         Absent = "absent",
-        /// The provider has none to give any more.
+        /// The recording was lost while it was streamed, or was given up.
         Lost = "lost",
     }
 }
 
 names! {
     "report_keys.holder";
-    /// What kind of key a report's private half is sealed to.
+    /// The kind of key that a report's private half is sealed to.
     pub enum Holder {
         /// A line key.
         Line = "line",
@@ -43,7 +43,7 @@ names! {
 
 names! {
     "blobs.kind";
-    /// What a sealed file is. Scans and packages come later.
+    /// The kind of a sealed file. Scans and packages come later.
     pub enum BlobKind {
         /// A recording of a call.
         Recording = "recording",
@@ -52,14 +52,14 @@ names! {
 
 names! {
     "blobs.state";
-    /// Whether the object of a sealed file is there.
+    /// State of a sealed file's object.
     pub enum BlobState {
-        /// It is in the store of objects.
+        /// The object is in the folder of recordings.
         Stored = "stored",
     }
 }
 
-/// Makes such enums types of a text column. A name that no variant has is [`StoreError::Unreadable`].
+/// Implements sqlx' traits of a text column for such enums. A name that no variant has is [`StoreError::Unreadable`].
 macro_rules! columns {
     ($($type:ty),* $(,)?) => {$(
         impl<DB: Database> Type<DB> for $type
@@ -113,18 +113,18 @@ columns!(
     jobs::Kind
 );
 
-/// The kind of a job as it is stored. A later version, on another node, may have enqueued jobs of kinds that this one
-/// does not know: they neither stop the queue nor are missing from its lists.
+/// The stored kind of a job. A later version on another node may have enqueued jobs of kinds that this version does not
+/// know: they neither stop the queue nor are missing from its lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StoredKind {
-    /// One of this version's.
+    /// A kind that this version knows.
     Known(jobs::Kind),
-    /// The name of another one.
+    /// The name of any other kind.
     Other(String),
 }
 
 impl StoredKind {
-    /// Its name.
+    /// Returns the name of the kind.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(kind) => kind.as_str(),
@@ -165,7 +165,7 @@ where
     }
 }
 
-/// The error for a value that is no name of its column's; none for any other error.
+/// Returns the error for a value that is no name of its column; none for any other error.
 pub(super) fn unknown_name(error: &sqlx::Error) -> Option<StoreError> {
     match error {
         sqlx::Error::ColumnDecode { source, .. } => {
@@ -183,14 +183,14 @@ mod tests {
     use serde::Serialize;
     use std::collections::BTreeSet;
 
-    /// The texts in quotes of a statement, or of the schema without its comments.
+    /// Returns the texts in quotes of a statement, or of the schema without its comments.
     fn literals(sql: &str) -> impl Iterator<Item = &str> {
         sql.lines()
             .map(|line| line.split("--").next().unwrap_or_default())
             .flat_map(|line| line.split('\'').skip(1).step_by(2))
     }
 
-    /// Names are bound from the enums. Those that stand in SQL are of partial indexes; a statement has to repeat them as
+    /// Names are bound from the enums. SQL contains only those of partial indexes: a statement has to repeat them as
     /// constants for the index to be used.
     #[test]
     fn no_statement_names_a_variant_but_those_of_partial_indexes() {

@@ -1,13 +1,14 @@
-//! One database, and the connections that webhooks, jobs and the console have to it.
+//! One database with separate connections for webhooks, jobs and the console.
 
 use super::{Db, Result};
 use crate::config::{Connections, DatabaseAddress};
 
-/// The database of a running service. On Postgres each field has a pool of its own: pages that use up the console's
-/// connections delay neither a webhook nor a job. On SQLite all three are the same: one writer and its readers.
+/// The database of a running service. On Postgres each field has a pool of its own, so that pages that use up the
+/// console's connections delay neither a webhook nor a job. On SQLite all three fields are the same: one writer and its
+/// readers.
 #[derive(Clone, Debug)]
 pub struct Databases {
-    /// For webhooks, whose callers wait, and for the test write of `GET /health/ready`.
+    /// For webhooks, which callers wait for, and for the test write of `GET /health/ready`.
     pub webhooks: Db,
     /// For jobs, housekeeping and metrics.
     pub jobs: Db,
@@ -20,7 +21,7 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// A sentence for the operator.
+    /// Returns a sentence for the operator.
     pub async fn open(
         address: &DatabaseAddress,
         connections: Connections,

@@ -1,4 +1,4 @@
-//! The installation: which service secret and which folder of recordings belong to this database.
+//! The installation: the service secret and the folder of recordings that belong to this database.
 
 use super::columns::RecordingState;
 use super::statements::{row, run, statements};
@@ -6,7 +6,7 @@ use super::{ReadTx, Result, WriteTx};
 use uuid::Uuid;
 
 row! {
-    /// What `init` wrote down when the database was set up.
+    /// Row that `init` writes when it sets up the database.
     pub struct Installation {
         /// Random id of the installation.
         pub id: Uuid,
@@ -21,16 +21,16 @@ statements! {
     A_SEALED_RECORDING = "SELECT id FROM recordings WHERE state = $1 LIMIT 1";
 }
 
-/// The installation; none before `init`.
+/// Returns the installation; none before `init`.
 pub async fn get(tx: &mut ReadTx) -> Result<Option<Installation>> {
     run!(tx, GET, fetch_optional)
 }
 
-/// Writes the installation down.
+/// Writes the row of the installation.
 ///
 /// # Errors
 ///
-/// [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one.
+/// Returns [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one already.
 pub async fn insert(tx: &mut WriteTx, installation: &Installation) -> Result<()> {
     run!(
         tx,
@@ -42,7 +42,7 @@ pub async fn insert(tx: &mut WriteTx, installation: &Installation) -> Result<()>
     .map(drop)
 }
 
-/// True when the database names a recording that is in the folder of recordings.
+/// True if the database names a recording that is sealed in the folder of recordings.
 pub async fn has_recordings(tx: &mut ReadTx) -> Result<bool> {
     let found: Option<(Uuid,)> = run!(
         tx,

@@ -1,5 +1,6 @@
-//! Work to be done after a webhook was answered. Enqueued in the transaction that causes it, claimed with a
-//! random lease token, acknowledged only with that token, removed when done. One that fails is tried again, for ever.
+//! Jobs: work to be done after a webhook was answered. A job is enqueued in the transaction that causes it, claimed
+//! with a random lease token, acknowledged only with that token, and removed when done. A job that fails is tried again
+//! without limit.
 
 use super::columns::StoredKind;
 use super::statements::{row, run, statements};
@@ -9,22 +10,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The queue is read at least this often. A job that is enqueued for a later time needs no announcement.
+/// Maximum time between two reads of the queue. The worker need not be woken for a job that is due later than that.
 pub const READ_EVERY: Duration = Duration::from_secs(1);
 
 names! {
     "jobs.kind";
-    /// What is to be done. `subject` of the job is the id of a recording, a call or a stray.
+    /// What a job does. Its `subject` is the id of a recording, a call or a stray.
     pub enum Kind {
-        /// Fetch a recording from the provider, and seal it.
+        /// Fetches a recording from the provider, and seals it.
         Fetch = "fetch",
-        /// Delete a recording at the provider, and prove that it is gone.
+        /// Deletes a recording at the provider, and checks that it is gone.
         Delete = "delete",
-        /// Compute a call's receipt and erase its state.
+        /// Derives a call's receipt, and erases the call's state.
         Settle = "settle",
-        /// Ask the provider whether a silent call is still there.
+        /// Asks the provider whether a silent call still runs.
         Watch = "watch",
-        /// Ask the provider which call and line a stray belongs to.
+        /// Asks the provider which call and line a stray belongs to.
         Stray = "stray",
     }
 }
@@ -33,46 +34,47 @@ row! {
     /// A claimed job.
     #[derive(Clone, Debug)]
     pub struct JobRow {
-        /// Its id.
+        /// The job's id.
         pub id: Uuid,
-        /// What is to be done.
+        /// What the job does.
         pub kind: Kind,
-        /// To what.
+        /// Id of the recording, call or stray.
         pub subject: Uuid,
-        /// Our id of the call that the subject is, or that made the recording it is; none for a stray.
+        /// Id of the call that is the subject, or in which the recording that is the subject was made; none for a
+        /// stray.
         pub call: Option<Uuid>,
-        /// How often it was tried, this time included.
+        /// Number of tries, including this one.
         pub attempts: i32,
-        /// How many of its tries failed, one after the other.
+        /// Number of failed tries in a row.
         pub failures: i32,
     }
 }
 
 row! {
-    /// A job as an operator sees it.
+    /// A job as operators see it.
     #[derive(Clone, Debug)]
     pub struct Listed {
-        /// Its id.
+        /// The job's id.
         pub id: Uuid,
-        /// What is to be done.
+        /// What the job does.
         pub kind: StoredKind,
-        /// The provider it waits for, as the configuration names it; empty where that is not known.
+        /// The provider that the job asks, as named in the configuration; empty when it is not known.
         pub provider: String,
-        /// When it is tried next, system time.
+        /// System time of the next try.
         pub run_after: DateTime<Utc>,
-        /// How many of its tries failed, one after the other.
+        /// Number of failed tries in a row.
         pub failures: i32,
-        /// The hour since which it keeps failing.
+        /// The hour since which the job keeps failing.
         pub failing_since: Option<DateTime<Utc>>,
-        /// Why its last try failed.
+        /// Why the last try failed.
         pub reason: Option<String>,
-        /// A node works on it.
+        /// True if a node works on the job.
         pub running: bool,
         /// The line of its call or recording.
         pub line: Option<String>,
-        /// The year of the reference of its report.
+        /// Year of its report's reference.
         pub year: Option<i32>,
-        /// The number of that reference.
+        /// Number of that reference.
         pub number: Option<i32>,
     }
 }
@@ -81,13 +83,13 @@ row! {
     /// Jobs of one kind that keep failing.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Failing {
-        /// What is to be done.
+        /// What the jobs do.
         pub kind: StoredKind,
-        /// How many.
+        /// Number of jobs.
         pub count: i64,
-        /// The hour since which the first of them fails.
+        /// The earliest hour since which one of them keeps failing.
         pub since: DateTime<Utc>,
-        /// Why one of them failed last.
+        /// Why the last try of one of them failed.
         pub reason: String,
     }
 }
@@ -133,15 +135,15 @@ statements! {
         LEFT JOIN reports ON reports.n = COALESCE(calls.report, recordings.report) ORDER BY kind, subject";
 }
 
-/// A job is put off no longer than this, the longest backoff with its jitter and some more. One that is due later was
-/// put off by a clock that has been put back since, and is due.
+/// Maximum delay of a job: the longest backoff with its jitter is 75 minutes, and some margin. A job that is due later
+/// than this was delayed by a clock that has been set back since, and counts as due.
 pub const MAX_WAIT: TimeDelta = TimeDelta::minutes(80);
-/// A lease runs out no later than this. One that does was given by a clock that has been put back since, and is over.
-/// A lease is 60 s; the rest is what the clocks of two nodes may differ.
+/// Maximum remaining time of a lease: a lease is 60 s, and the clocks of two nodes may differ by the rest. A longer one
+/// was given by a clock that has been set back since, and counts as expired.
 pub const MAX_LEASE: TimeDelta = TimeDelta::seconds(120);
 
-/// Enqueues a job that waits for no provider, or for one that is not known; one of the same kind for the same subject is
-/// enough. It must be due within [`MAX_WAIT`].
+/// Enqueues a job that asks no provider, or one that is not known. Does nothing when a job of this kind for this
+/// subject exists. The job must be due within [`MAX_WAIT`].
 pub async fn enqueue(
     tx: &mut WriteTx,
     id: Uuid,
@@ -152,8 +154,8 @@ pub async fn enqueue(
     enqueue_at(tx, id, kind, subject, "", run_after).await
 }
 
-/// The same for a job that asks a provider, named as in the configuration: it waits behind the jobs of that provider
-/// alone.
+/// Like [`enqueue`], for a job that asks a provider, named as in the configuration. It waits only for other jobs of
+/// that provider.
 pub async fn enqueue_at(
     tx: &mut WriteTx,
     id: Uuid,
@@ -165,13 +167,13 @@ pub async fn enqueue_at(
     run!(tx, ENQUEUE, execute, id, kind, subject, provider, run_after).map(drop)
 }
 
-/// Kinds and providers of which a job is due. `now` is system time.
+/// Returns the kinds and providers that have a due job. `now` is system time.
 pub async fn due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
     let (latest, longest) = (now + MAX_WAIT, now + MAX_LEASE);
     run!(tx, DUE, fetch_all, now, latest, longest)
 }
 
-/// Claims the job of this kind and provider that has waited longest, if one is due. `now` is system time.
+/// Claims the job of this kind and provider that has been due longest, if one is due. `now` is system time.
 pub async fn claim(
     tx: &mut WriteTx,
     kind: Kind,
@@ -195,17 +197,17 @@ pub async fn claim(
     )
 }
 
-/// Keeps a claimed job longer. False when the lease was lost.
+/// Extends the lease of a claimed job. Returns false when the lease was lost.
 pub async fn renew(tx: &mut WriteTx, id: Uuid, lease: Uuid, until: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, RENEW, execute, id, lease, until)? == 1)
 }
 
-/// The job is done. False when the lease was lost.
+/// Removes a job that is done. Returns false when the lease was lost.
 pub async fn done(tx: &mut WriteTx, id: Uuid, lease: Uuid) -> Result<bool> {
     Ok(run!(tx, DONE, execute, id, lease)? == 1)
 }
 
-/// Nothing is wrong with the job; it is to be done at this time.
+/// Gives back a job that has not failed and is to be tried at this time. Resets its failures.
 pub async fn put_off(
     tx: &mut WriteTx,
     id: Uuid,
@@ -215,8 +217,8 @@ pub async fn put_off(
     run!(tx, PUT_OFF, execute, id, lease, run_after).map(drop)
 }
 
-/// The job has failed, and is to be tried again at this time. `since`: people are to be told that it keeps failing,
-/// since this hour unless they are told already.
+/// Gives back a job that has failed and is to be tried again at this time. `since` is the hour since which it is
+/// reported as failing; an earlier hour that is stored already is kept.
 pub async fn fail(
     tx: &mut WriteTx,
     id: Uuid,
@@ -228,40 +230,41 @@ pub async fn fail(
     run!(tx, FAIL, execute, id, lease, run_after, reason, since).map(drop)
 }
 
-/// What the job waits for may have come: it is due now, and its backoff starts anew. One that is being worked on is left
-/// alone.
+/// Makes a job due now, because what it waits for may have come, and restarts its backoff. Leaves a job alone that a
+/// node works on.
 pub async fn hasten(tx: &mut WriteTx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
     run!(tx, HASTEN, execute, kind, subject, now).map(drop)
 }
 
-/// The same for the job with this id; false when there is none, or it is being worked on.
+/// Like [`hasten`], for the job with this id. Returns false when there is none, or a node works on it.
 pub async fn hasten_one(tx: &mut WriteTx, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, HASTEN_ONE, execute, id, now)? == 1)
 }
 
-/// The same for every job whose last try failed; gives their number.
+/// Like [`hasten`], for every job whose last try failed. Returns their number.
 pub async fn hasten_failed(tx: &mut WriteTx, now: DateTime<Utc>) -> Result<u64> {
     run!(tx, HASTEN_FAILED, execute, now)
 }
 
-/// The job need not be done any more.
+/// Removes a job that need not be done any more.
 pub async fn cancel(tx: &mut WriteTx, kind: Kind, subject: Uuid) -> Result<()> {
     run!(tx, CANCEL, execute, kind, subject).map(drop)
 }
 
-/// When the next job that is not being worked on is due, after `now`.
+/// Returns the time after `now` at which the next job that no node works on is due.
 pub async fn next_due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional, now)?;
     Ok(found.map(|(at,)| at))
 }
 
-/// How many jobs there are: kind, whether they keep failing, number.
+/// Returns the number of jobs by kind, and by whether they keep failing.
 pub async fn count(tx: &mut ReadTx) -> Result<Vec<(StoredKind, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
 }
 
-/// For each kind of which a job is due and is not being worked on, when the oldest of them was due. `now` is system time. Jobs
-/// that are due only because the clock was put back are left out: how long they have waited is not known.
+/// Returns, for each kind with a due job that no node works on, the time at which the oldest of them became due. `now`
+/// is system time. Jobs that count as due only because the clock was set back are left out: how long they have waited
+/// is not known.
 pub async fn oldest_due(
     tx: &mut ReadTx,
     now: DateTime<Utc>,
@@ -269,29 +272,29 @@ pub async fn oldest_due(
     run!(tx, OLDEST_DUE, fetch_all, now, now + MAX_LEASE)
 }
 
-/// How many jobs keep failing.
+/// Returns the number of jobs that keep failing.
 pub async fn count_failing(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// How many jobs for calls and recordings of a line keep failing.
+/// Returns the number of jobs for calls and recordings of a line that keep failing.
 pub async fn count_failing_of(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING_OF, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// The kind and the subject of a job, and why its last try failed.
+/// Returns the kind and subject of a job, and why its last try failed.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<(StoredKind, Uuid, Option<String>)>> {
     run!(tx, GET, fetch_optional, id)
 }
 
-/// The jobs that keep failing, added up by kind.
+/// Returns the jobs that keep failing, summed up by kind.
 pub async fn failing(tx: &mut ReadTx) -> Result<Vec<Failing>> {
     run!(tx, FAILING, fetch_all)
 }
 
-/// Every job.
+/// Returns all jobs.
 pub async fn list(tx: &mut ReadTx) -> Result<Vec<Listed>> {
     run!(tx, LIST, fetch_all)
 }

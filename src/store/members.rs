@@ -1,4 +1,4 @@
-//! Members, line keys, grants, sessions.
+//! Members, line keys, grants and sessions.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
@@ -8,23 +8,23 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 row! {
-    /// Somebody with a login.
+    /// A member: a person with a login.
     #[derive(Clone)]
     pub struct Member {
-        /// Their id.
+        /// The member's id.
         pub id: Uuid,
-        /// The name they log in with.
+        /// The name for logging in.
         pub name: String,
-        /// What they may do.
+        /// The role, which decides what the member may do.
         pub role: Role,
-        /// The public half of their key.
+        /// The public half of the member's key.
         pub recipient: String,
-        /// The private half, under their password.
+        /// The private half, encrypted under the password.
         pub wrapped: Vec<u8>,
-        /// They cannot log in any more.
+        /// True if the member cannot log in any more.
         pub disabled: bool,
-        /// The member who added them: themselves for the first lead, whom `init` makes; none where the holder of a
-        /// recovery key did.
+        /// The member who added this one. The first lead, whom `init` makes, is their own; none if the holder of a
+        /// recovery key added them.
         pub made_by: Option<Uuid>,
         /// The member who confirmed that the account belongs to another person than the one who added it.
         pub confirmed_by: Option<Uuid>,
@@ -39,17 +39,17 @@ row! {
         pub id: Uuid,
         /// The line.
         pub line: String,
-        /// 1, and one more each time somebody is taken off the line.
+        /// 1 for a line's first key. The key with the highest epoch is the line's current one.
         pub epoch: i32,
         /// The public half.
         pub recipient: String,
-        /// The private half, sealed to the recovery key.
+        /// The private half, sealed to the line's recovery key.
         pub recovery: Vec<u8>,
     }
 }
 
 row! {
-    /// A line key somebody holds.
+    /// A line key that a member holds.
     #[derive(Clone)]
     pub struct Grant {
         /// The line key.
@@ -62,23 +62,23 @@ row! {
 }
 
 row! {
-    /// Tells whether the grants of a member have changed.
+    /// Version of a member's grants. It differs when the grants have changed.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct GrantsVersion {
-        /// How often the program has changed them.
+        /// Number of times the program has changed the grants.
         granted: i64,
-        /// How many there are.
+        /// Number of grants.
         held: i64,
     }
 }
 
 row! {
-    /// A login.
+    /// A session: one login of a member.
     #[derive(Clone)]
     pub struct Session {
-        /// Whose it is.
+        /// The id of the member.
         pub member: Uuid,
-        /// Their private half, under the token.
+        /// The member's private half, encrypted under the session's token.
         pub wrapped: Vec<u8>,
         /// System time of the login.
         pub created_at: DateTime<Utc>,
@@ -124,11 +124,11 @@ statements! {
     DELETE_OLD_SESSIONS = "DELETE FROM sessions WHERE created_at < $1 OR seen_at < $2";
 }
 
-/// Writes down a new member.
+/// Adds a member.
 ///
 /// # Errors
 ///
-/// [`super::StoreError::Duplicate`] when the name is taken.
+/// Returns [`super::StoreError::Duplicate`] when the name is in use.
 pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
@@ -145,90 +145,92 @@ pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Re
     .map(drop)
 }
 
-/// The member with this name.
+/// Returns the member with this name.
 pub async fn by_name(tx: &mut ReadTx, name: &str) -> Result<Option<Member>> {
-    // Postgres takes no such text, not even to compare it; so nobody has such a name.
+    // Postgres refuses text with a NUL, even as a parameter of a comparison. No member has such a name.
     if name.contains('\0') {
         return Ok(None);
     }
     run!(tx, MEMBER_BY_NAME, fetch_optional, name)
 }
 
-/// The member with this id.
+/// Returns the member with this id.
 pub async fn by_id(tx: &mut ReadTx, id: Uuid) -> Result<Option<Member>> {
     run!(tx, MEMBER_BY_ID, fetch_optional, id)
 }
 
-/// All members, by name.
+/// Returns all members, by name.
 pub async fn list(tx: &mut ReadTx) -> Result<Vec<Member>> {
     run!(tx, MEMBERS, fetch_all)
 }
 
-/// A member's key is under another password from now on; all their sessions but the one with this hash end.
+/// Stores a member's key encrypted under another password, and ends all their sessions except the one with this hash.
 pub async fn set_wrapped(tx: &mut WriteTx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
     run!(tx, SET_WRAPPED, execute, id, wrapped)?;
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
-/// Lets no other transaction change or add a member until this one ends. Needs at least one member.
+/// Locks all members until the transaction ends: no other transaction can change or add one. Needs at least one member.
 pub async fn lock(tx: &mut WriteTx) -> Result<()> {
     let locked: Vec<(Uuid,)> = run!(tx, LOCK_MEMBERS, fetch_all)?;
     drop(locked);
     Ok(())
 }
 
-/// Locks a member out and ends their sessions; false when they were locked out already.
+/// Disables a member and ends their sessions. Returns false when they were disabled already.
 pub async fn disable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let changed = run!(tx, DISABLE, execute, id)? == 1;
     run!(tx, DELETE_SESSIONS_OF, execute, id)?;
     Ok(changed)
 }
 
-/// Lets a member log in again; false when they were not locked out.
+/// Lets a member log in again. Returns false when they were not disabled.
 pub async fn enable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     Ok(run!(tx, ENABLE, execute, id)? == 1)
 }
 
-/// Notes who confirmed a member's account; false when another member has already.
+/// Stores the member who confirmed an account. Returns false when it is confirmed already.
 pub async fn confirm(tx: &mut WriteTx, id: Uuid, by: Uuid) -> Result<bool> {
     Ok(run!(tx, CONFIRM, execute, id, by)? == 1)
 }
 
-/// The members who can open what comes in on a line now: they hold its latest key, work on reports and are not locked
-/// out. By name.
+/// Returns the members who can open what arrives on a line now, by name: they hold its latest key, work on reports and
+/// are not disabled.
 pub async fn holders(tx: &mut ReadTx, line: &str) -> Result<Vec<Member>> {
     let [lead, inspector] = Role::ON_REPORTS;
     run!(tx, HOLDERS, fetch_all, line, lead, inspector)
 }
 
-/// Notes that a line's approvals count without a third member; false when they do already.
+/// Stores that a line's approvals count without a third member, and the member who decided it. Returns false when it is
+/// stored already.
 pub async fn insert_waiver(tx: &mut WriteTx, line: &str, member: Uuid) -> Result<bool> {
     Ok(run!(tx, INSERT_WAIVER, execute, line, member)? == 1)
 }
 
-/// Ends that; false when it was not so.
+/// Removes that decision. Returns false when there is none.
 pub async fn delete_waiver(tx: &mut WriteTx, line: &str) -> Result<bool> {
     Ok(run!(tx, DELETE_WAIVER, execute, line)? == 1)
 }
 
-/// The name of the member who decided it; none when nobody has.
+/// Returns the name of the member who made that decision; none when there is none.
 pub async fn waiver(tx: &mut ReadTx, line: &str) -> Result<Option<String>> {
     let found: Option<(String,)> = run!(tx, WAIVER, fetch_optional, line)?;
     Ok(found.map(|(name,)| name))
 }
 
-/// The number of the last link of a line's trail that this member put away; 0 when there is none.
+/// Returns the number of the last link of a line's trail that this member has put away; 0 when there is none.
 pub async fn seen_up_to(tx: &mut ReadTx, member: Uuid, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SEEN_UP_TO, fetch_optional, member, line)?;
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
-/// Notes that a member put away a line's links up to this number. What was put away stays so.
+/// Stores that a member has put away a line's links up to this number. A lower number than the stored one has no
+/// effect.
 pub async fn set_seen(tx: &mut WriteTx, member: Uuid, line: &str, seq: i64) -> Result<()> {
     run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }
 
-/// Writes down a line key.
+/// Adds a line key.
 pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
@@ -244,24 +246,24 @@ pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>
     .map(drop)
 }
 
-/// The key new reports of a line are sealed to.
+/// Returns the key that new reports of a line are sealed to.
 pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
     run!(tx, CURRENT_KEY, fetch_optional, line)
 }
 
-/// The public half of each line's current key, by line.
+/// Returns the public half of each line's current key, by line.
 pub async fn current_keys(tx: &mut ReadTx) -> Result<HashMap<String, String>> {
     let keys: Vec<(String, String)> = run!(tx, CURRENT_KEYS, fetch_all)?;
-    // Of a line with several, the last one stays: that of the latest epoch.
+    // Of several keys of a line the map keeps the last one, which has the latest epoch.
     Ok(keys.into_iter().collect())
 }
 
-/// All line keys, by line and epoch.
+/// Returns all line keys, by line and epoch.
 pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
     run!(tx, LINE_KEYS, fetch_all)
 }
 
-/// Gives a member a line key.
+/// Grants a member a line key.
 pub async fn insert_grant(
     tx: &mut WriteTx,
     line_key: Uuid,
@@ -272,24 +274,24 @@ pub async fn insert_grant(
     run!(tx, COUNT_GRANT, execute, member).map(drop)
 }
 
-/// A member's line key, sealed to the member.
+/// Returns a line key's private half, sealed to the member who holds it.
 pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, GRANT, fetch_optional, line_key, member)?;
     Ok(found.map(|(sealed,)| sealed))
 }
 
-/// How often the grants of a member were changed, and how many there are. While both stay, the grants stay.
+/// Returns the version of a member's grants. While it stays the same, the grants do too.
 pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersion> {
     let found: Option<GrantsVersion> = run!(tx, GRANTS_VERSION, fetch_optional, member)?;
     found.ok_or(StoreError::Unreadable("member"))
 }
 
-/// The line keys a member holds.
+/// Returns the line keys that a member holds.
 pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
     run!(tx, GRANTS, fetch_all, member)
 }
 
-/// Writes down a login.
+/// Adds a session.
 pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session) -> Result<()> {
     run!(
         tx,
@@ -303,22 +305,22 @@ pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session
     .map(drop)
 }
 
-/// The login of a token, by its hash, however old.
+/// Returns the session with this hash of a token, however old.
 pub async fn session(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     run!(tx, SESSION, fetch_optional, &hash[..])
 }
 
-/// Notes that a login was used.
+/// Stores the time at which a session was used.
 pub async fn touch_session(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
     run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
 }
 
-/// Ends a login.
+/// Ends a session.
 pub async fn delete_session(tx: &mut WriteTx, hash: &[u8; 32]) -> Result<()> {
     run!(tx, DELETE_SESSION, execute, &hash[..]).map(drop)
 }
 
-/// Forgets logins made before `created`, or not used since `seen`.
+/// Removes sessions made before `created`, or not used since `seen`.
 pub async fn delete_old_sessions(
     tx: &mut WriteTx,
     created: DateTime<Utc>,

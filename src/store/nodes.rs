@@ -1,4 +1,4 @@
-//! Nodes at work: one row for each running process.
+//! Running nodes: one row for each process.
 
 use super::statements::{run, statements};
 use super::{Result, Sql, WriteTx};
@@ -44,7 +44,8 @@ const WRITTEN_BY_CALLS: [Sql; 15] = [
     LOCK_HEADS,
 ];
 
-/// Writes that a node was at work at `at` (system time), and bytes that need room.
+/// Writes that a node was running at `at` (system time), with `filler`: bytes that make the write need space on the
+/// disk.
 pub async fn seen(
     tx: &mut WriteTx,
     node: Uuid,
@@ -54,8 +55,9 @@ pub async fn seen(
     run!(tx, SEEN, execute, node, at, filler).map(drop)
 }
 
-/// Takes the lock that a write takes on each table that a call writes to, until the transaction ends. On Postgres this waits
-/// while another session holds a table against writes, as `LOCK TABLE`, `ALTER TABLE` and `CREATE INDEX` do.
+/// Acquires, until the transaction ends, the lock that a write acquires on each table that a call writes to. On
+/// Postgres this waits while another session locks a table against writes, as `LOCK TABLE`, `ALTER TABLE` and `CREATE
+/// INDEX` do.
 pub async fn lock_as_calls(tx: &mut WriteTx) -> Result<()> {
     for statement in WRITTEN_BY_CALLS {
         run!(tx, statement, execute)?;

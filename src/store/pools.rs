@@ -1,4 +1,4 @@
-//! Connection pools: how many connections, and which of them may be used again.
+//! Connection pools: their size, and the check before a connection is used again.
 
 use super::{ACQUIRE, StoreError};
 use crate::base::clock::instant;
@@ -11,37 +11,37 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-/// When SQLite last reported that it could not read or write the file it has open.
+/// Time at which SQLite last reported that it could not read or write the open file.
 static LAST_FAULT: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// SQLite's primary result code for a failed read, write or sync of the file (`SQLITE_IOERR`).
 const IOERR: i32 = 10;
-/// `SQLITE_IOERR_SHMSIZE`: the shared memory file cannot grow, because the disk is full. The connection is as good as
-/// before.
+/// `SQLITE_IOERR_SHMSIZE`: the shared memory file cannot grow, because the disk is full. The connection stays usable.
 const IOERR_SHMSIZE: i32 = 4874;
 /// `SQLITE_READONLY_DBMOVED`: the file was moved or replaced since it was opened.
 const READONLY_DBMOVED: i32 = 1032;
 
-/// Options of a pool of SQLite connections that closes connections which cannot begin a transaction any more.
+/// Options of a pool of SQLite connections. The pool closes connections that cannot begin a transaction any more.
 ///
-/// After `SQLITE_FULL`, `SQLITE_IOERR`, `SQLITE_NOMEM` and `SQLITE_INTERRUPT` SQLite may have rolled the transaction back by
-/// itself. The ROLLBACK that sqlx sends then fails, and sqlx counts the transaction as open for as long as the connection
-/// lives: every later `BEGIN IMMEDIATE` on it is refused.
+/// After `SQLITE_FULL`, `SQLITE_IOERR`, `SQLITE_NOMEM` and `SQLITE_INTERRUPT` SQLite may have rolled the transaction
+/// back by itself. The ROLLBACK that sqlx sends then fails, and sqlx counts the transaction as open for as long as the
+/// connection lives: every later `BEGIN IMMEDIATE` on it is refused.
 pub(super) fn sqlite(max: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(max)
         .acquire_timeout(ACQUIRE)
-        // Dropping a transaction only queues its ROLLBACK. The pool pings a connection that is returned, and the answer comes after
-        // the ROLLBACK was run, so a second ping before each transaction would add a trip and no information.
+        // Dropping a transaction only queues its ROLLBACK. The pool pings a connection that is returned, and the ping
+        // is answered after the ROLLBACK has run, so a second ping before each transaction would add a round trip and
+        // no information.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(async move { Ok(is_sound(connection, &meta)) }))
 }
 
-/// Settings of every Postgres session. Where the operator's address sets one of them, these win.
+/// Settings of every Postgres session. They override those in the operator's address.
 ///
-/// A node that hangs in a transaction keeps the rows it has locked. The server ends the transaction after 5 s without a
-/// statement, and after about 25 s without any answer from the node's machine; other nodes wait at most 3 s for one lock, so
-/// that their connections are not all used up meanwhile.
+/// A node that hangs in a transaction keeps its rows locked. The server ends the transaction after 5 s without a
+/// statement, and after about 25 s without an answer from the node's machine; other nodes wait at most 3 s for one
+/// lock, so that not all of their connections are used up meanwhile.
 const POSTGRES_SETTINGS: [(&str, &str); 9] = [
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "5s"),
@@ -51,15 +51,17 @@ const POSTGRES_SETTINGS: [(&str, &str); 9] = [
     ("tcp_user_timeout", "25s"),
     // A webhook is answered after the commit is on the disk.
     ("synchronous_commit", "on"),
-    // No statement has a better plan for some values than for others, and to plan takes longer than to run most of them.
+    // No statement has a better plan for some values than for others, and planning takes longer than running most of
+    // them.
     ("plan_cache_mode", "force_generic_plan"),
-    // A generic plan counts a LIMIT as a tenth of the rows. From some 500,000 reports on that estimate makes the server compile the
-    // query of a page for 10 ms, which then runs for 0.2 ms.
+    // A generic plan estimates a LIMIT as a tenth of the rows. From about 500,000 reports on, that estimate makes the
+    // server compile the query of a page for 10 ms, and the query then runs for 0.2 ms.
     ("jit", "off"),
 ];
 
-/// A connection that was idle for longer is pinged before a transaction begins on it, because the server may have restarted. Below
-/// that the ping is left out, which saves a trip; [`begin`] replaces a connection that turns out to be lost.
+/// Idle time after which a connection is pinged before a transaction begins on it, because the server may have
+/// restarted. A connection that was idle for less is not pinged, which saves a round trip; [`begin`] replaces it if it
+/// is lost.
 const TRIED_AFTER: Duration = Duration::from_millis(100);
 
 /// Options of a pool of Postgres connections.
@@ -78,22 +80,23 @@ pub(super) fn postgres(max: u32) -> PgPoolOptions {
         })
 }
 
-/// Begins a transaction on a Postgres connection with this statement. Dropped before it is there, the transaction is ended:
-/// that is done by a task, which goes on.
+/// Begins a transaction on a Postgres connection with this statement. A task of its own does it: when the returned
+/// future is dropped early, the task goes on and ends the transaction.
 ///
-/// sqlx 0.9.0 itself would forget a transaction whose beginning was dropped half-way, and lend the connection to others
-/// with that transaction open (<https://github.com/transact-rs/sqlx/issues/4393>).
+/// sqlx 0.9.0 itself would lose track of a transaction whose beginning was dropped half-way, and lend the connection
+/// with that transaction still open (<https://github.com/transact-rs/sqlx/issues/4393>).
 pub(super) async fn begin(
     pool: &PgPool,
     statement: &'static str,
 ) -> Result<Transaction<'static, Postgres>, Error> {
-    // After a restart of the server each connection in the pool may be dead. Nothing was sent on them yet, so trying again is safe.
+    // After a restart of the server every connection in the pool may be lost. No statement of the transaction was sent
+    // on them, so trying again is safe.
     let mut old = pool.size();
     loop {
         let pool = pool.clone();
         let begun = async move { pool.begin_with(statement).await };
         let begun = tokio::spawn(begun.in_current_span());
-        // A panic, or a runtime that is being shut down.
+        // An error of the task is a panic, or a runtime that is being shut down.
         match begun.await.unwrap_or(Err(Error::WorkerCrashed)) {
             Err(error) if old > 0 && is_of_connection(&error) => old -= 1,
             begun => return begun,
@@ -111,14 +114,14 @@ fn is_of_connection(error: &Error) -> bool {
     }
 }
 
-/// What a pool says when it has none to give.
+/// Error text for a pool whose connections are all in use.
 const ALL_IN_USE: &str = "all connections of this pool are in use";
-/// How long a connection made to learn a reason may take.
+/// Maximum time for connecting to find out why a pool has no connection.
 const PROBE: Duration = Duration::from_secs(1);
-/// Connections made at a time to learn a reason, of the whole process: they come on top of the pools'.
+/// Maximum number of such connections of the whole process at the same time. They come on top of those of the pools.
 static PROBES: Semaphore = Semaphore::const_new(1);
 
-/// A timeout of an SQLite pool, with its reason.
+/// Adds the reason to a timeout of an SQLite pool.
 pub(super) fn explained_sqlite<T>(begun: Result<T, Error>) -> super::Result<T> {
     begun.map_err(|error| match error {
         Error::PoolTimedOut => StoreError::NoConnection(ALL_IN_USE.to_owned()),
@@ -126,8 +129,8 @@ pub(super) fn explained_sqlite<T>(begun: Result<T, Error>) -> super::Result<T> {
     })
 }
 
-/// A timeout of a Postgres pool, with its reason. The pool tries again when a connection is refused or the server has no
-/// room for one, and does not tell afterwards; so one more connection is made beside it.
+/// Adds the reason to a timeout of a Postgres pool. The pool tries again when a connection is refused or the server has
+/// no room for one, and does not return that error; so one more connection is made outside it.
 pub(super) async fn explained_postgres<T>(
     pool: &PgPool,
     begun: Result<T, Error>,
@@ -139,14 +142,14 @@ pub(super) async fn explained_postgres<T>(
 }
 
 async fn why_none(pool: &PgPool) -> String {
-    // Another request is learning the reason: it is in that one's error.
+    // Another request is finding out the reason, which is in that request's error.
     let Ok(_one) = PROBES.try_acquire() else {
         return "all connections of this pool are in use, or none can be made".to_owned();
     };
     let options = pool.connect_options();
     match tokio::time::timeout(PROBE, PgConnection::connect_with(&options)).await {
         Ok(Ok(connection)) => {
-            // It was made for this alone; an error in closing it says nothing.
+            // The connection was made only for this; an error in closing it has no meaning.
             let _ = connection.close().await;
             ALL_IN_USE.to_owned()
         }
@@ -155,18 +158,18 @@ async fn why_none(pool: &PgPool) -> String {
     }
 }
 
-/// Another pool of the same database, of at most `connections` connections, made when they are needed.
+/// Returns another pool of the same database, of at most `connections` connections, made when they are needed.
 pub(super) fn beside(pool: &PgPool, connections: u32) -> PgPool {
     let options = PgConnectOptions::clone(&pool.connect_options());
     postgres(connections).connect_lazy_with(options)
 }
 
-/// An address of the configuration with the settings that every session needs.
+/// Adds the settings of every session to an address of the configuration.
 pub(super) fn with_settings(address: PgConnectOptions) -> PgConnectOptions {
     address.options(POSTGRES_SETTINGS)
 }
 
-/// False when the connection is still in a transaction, or was open already when the file last failed: its file
+/// False if the connection is still in a transaction, or was already open when the file last failed: its file
 /// descriptors may belong to a file system that is gone.
 fn is_sound(connection: &SqliteConnection, meta: &PoolConnectionMetadata) -> bool {
     let last = LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,7 +177,7 @@ fn is_sound(connection: &SqliteConnection, meta: &PoolConnectionMetadata) -> boo
     !saw_fault && !connection.is_in_transaction()
 }
 
-/// Remembers an error after which connections to an SQLite file have to be opened anew.
+/// Records an error after which connections to an SQLite file have to be opened anew.
 pub(super) fn note(error: &Error) {
     let Error::Database(error) = error else {
         return;
@@ -190,7 +193,7 @@ fn remember_fault() {
     *LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(instant());
 }
 
-/// Whether an extended result code of SQLite says that the open file cannot be used.
+/// True if an extended result code of SQLite means that the open file cannot be used.
 fn is_fault(code: i32) -> bool {
     (code & 0xff == IOERR && code != IOERR_SHMSIZE) || code == READONLY_DBMOVED
 }
@@ -224,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_timeout_names_the_connections_last_error() {
-        // Nothing listens there any more.
+        // The port is closed: connecting is refused.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);

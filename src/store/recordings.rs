@@ -1,4 +1,4 @@
-//! Recordings of calls: announced by a provider, sealed here, deleted there.
+//! Recordings of calls: announced by a provider, sealed by the service, then deleted at the provider.
 
 use super::columns::RecordingState;
 use super::statements::{row, run, statements};
@@ -7,24 +7,25 @@ use crate::vault::blobs::Stored;
 use uuid::Uuid;
 
 row! {
-    /// A recording, announced by the provider, perhaps here by now.
+    /// A recording that a provider announced or streams, sealed or not.
     #[derive(Clone)]
     pub struct RecordingRow {
-        /// Its id.
+        /// The service's own id.
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
-        /// Keyed hash of its provider, its id there, and our id of the call that named it.
+        /// Keyed hash of the provider's name, its id of the recording, and the service's id of the call that named it.
         pub lookup: Vec<u8>,
-        /// The provider's name and its id of the recording, under the service secret; gone when deleted there.
+        /// The provider's name and its id of the recording, sealed under the service secret; erased when the recording
+        /// is deleted there or given up.
         pub sid: Option<Vec<u8>>,
         /// The step that recorded it.
         pub step: i32,
-        /// What became of it.
+        /// State of the recording.
         pub state: RecordingState,
-        /// Proven gone at the provider.
+        /// True if the recording is proven to be gone at the provider.
         pub deleted: bool,
-        /// What became of one that was streamed to us, under the service secret; gone when the call is settled.
+        /// Outcome of a recording that was streamed to the service, sealed under the service secret; erased with `sid`.
         pub outcome: Option<Vec<u8>>,
     }
 }
@@ -51,17 +52,17 @@ statements! {
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
 }
 
-/// What is stored of a recording that a call names.
+/// Identifiers that are stored of a recording that a call names.
 pub struct Announced<'a> {
-    /// Keyed hash of provider, id there, and call: names the recording.
+    /// Keyed hash of the provider's name, its id of the recording, and the call: identifies the row.
     pub lookup: &'a [u8; 32],
-    /// Keyed hash of provider and id there: the same for each call that names it.
+    /// Keyed hash of the provider's name and its id of the recording: the same for each call that names it.
     pub source: &'a [u8; 32],
-    /// Both in full, under the service secret.
+    /// The provider's name and its id of the recording, sealed under the service secret.
     pub sid: &'a [u8],
 }
 
-/// Adds a recording that the provider has; false when this call named it before.
+/// Adds a recording that the provider has. Returns false when this call has named it before.
 pub async fn announce(
     tx: &mut WriteTx,
     id: Uuid,
@@ -83,40 +84,41 @@ pub async fn announce(
     )? == 1)
 }
 
-/// A recording that is this one at the provider, if any call has named it.
+/// Returns the id of a recording that any call has named and that is this one at the provider.
 pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid>> {
     let found: Option<(Uuid,)> = run!(tx, BY_SOURCE, fetch_optional, &source[..])?;
     Ok(found.map(|(id,)| id))
 }
 
-/// The recordings of other calls that are the same one at the provider, not locked.
+/// Returns the recordings of other calls that are the same one at the provider, not locked.
 pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, OF_SAME_SOURCE, fetch_all, id)
 }
 
-/// A recording of which nothing came is expected after all; false when it is not `absent`.
+/// Changes a recording from `Absent` to `Announced`, because it arrives after all. Returns false when it is not
+/// `Absent`.
 pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let [from, to] = [RecordingState::Absent, RecordingState::Announced];
     Ok(run!(tx, BEGIN_AGAIN, execute, id, to, from)? == 1)
 }
 
-/// A recording, not locked.
+/// Returns a recording, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
     run!(tx, GET, fetch_optional, id)
 }
 
-/// The recording with this keyed hash of the provider's id.
+/// Returns the recording with this keyed hash of provider, recording and call.
 pub async fn by_lookup(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<RecordingRow>> {
     run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
 }
 
-/// A report's recordings in order of speaking.
+/// Returns a report's recordings in the order they were spoken.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, OF_REPORT, fetch_all, report)
 }
 
-/// The recording is sealed in our store, as `stored`; `blob` becomes the id of its row there. False when the recording was not
-/// expected any more: then nothing was written.
+/// Marks a recording as sealed and adds the row of its sealed file, as `stored`, under the id `blob`. Returns false,
+/// and writes nothing, when the recording is neither `Announced` nor `Lost`.
 ///
 /// # Errors
 ///
@@ -139,23 +141,24 @@ pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Re
     Ok(true)
 }
 
-/// The recording will not come: `Absent` (the provider made none) or `Lost` (while it was streamed to us).
+/// Changes an announced recording that will not come to `Absent` (the provider made none) or `Lost`. Returns false when
+/// it is not `Announced`.
 pub async fn give_up(tx: &mut WriteTx, id: Uuid, state: RecordingState) -> Result<bool> {
     let before = RecordingState::Announced;
     Ok(run!(tx, SET_STATE, execute, id, state, before)? == 1)
 }
 
-/// What became of a recording that was streamed to us.
+/// Stores the outcome of a recording that was streamed to the service.
 pub async fn set_outcome(tx: &mut WriteTx, id: Uuid, outcome: &[u8]) -> Result<()> {
     run!(tx, SET_OUTCOME, execute, id, outcome).map(drop)
 }
 
-/// The recording is proven gone at the provider; its id there is forgotten.
+/// Marks a recording as proven to be gone at the provider, and erases its id there.
 pub async fn set_deleted(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, SET_DELETED, execute, id).map(drop)
 }
 
-/// Forgets which recording of the provider it was: there is none.
+/// Erases the provider's id of a recording that the provider does not have, or that was given up.
 pub async fn forget_source(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }

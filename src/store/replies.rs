@@ -1,4 +1,4 @@
-//! Replies: who wrote them, and who has seen them besides. What they say is an entry.
+//! Authors and approvals of replies. The text of a reply is an entry.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
@@ -8,11 +8,11 @@ row! {
     /// A reply to a caller.
     #[derive(Clone, Debug)]
     pub struct Reply {
-        /// Its entry.
+        /// The id of its entry.
         pub entry: Uuid,
-        /// Who wrote it.
+        /// The member who wrote it.
         pub author: Uuid,
-        /// The name of whoever else found it right; none until then, and then nobody hears it.
+        /// The name of the other member who approved it. A reply without approval is not read to a caller.
         pub approved_by: Option<String>,
     }
 }
@@ -26,17 +26,17 @@ statements! {
     APPROVE = "UPDATE replies SET approved_by = $2 WHERE entry = $1 AND approved_by IS NULL";
 }
 
-/// Writes down whose a reply is.
+/// Stores the author of a reply.
 pub async fn insert(tx: &mut WriteTx, entry: Uuid, report: Uuid, author: Uuid) -> Result<()> {
     run!(tx, INSERT, execute, entry, report, author).map(drop)
 }
 
-/// A report's replies in the order they were written.
+/// Returns a report's replies in the order they were written.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<Reply>> {
     run!(tx, OF_REPORT, fetch_all, report)
 }
 
-/// Notes who found a reply right; false when somebody has already.
+/// Stores the member who approved a reply. Returns false when it is approved already.
 pub async fn approve(tx: &mut WriteTx, entry: Uuid, member: Uuid) -> Result<bool> {
     Ok(run!(tx, APPROVE, execute, entry, member)? == 1)
 }

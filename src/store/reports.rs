@@ -11,10 +11,10 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// What the queue shows of a report.
+/// A report, or a call that is not one yet, as the queue shows it.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Its place in the order of arrival, over all lines. Never shown.
+    /// Its number in the order of arrival, over all lines. Never shown.
     pub n: i64,
     /// Its id.
     pub id: Uuid,
@@ -22,19 +22,19 @@ pub struct Report {
     pub line: String,
     /// The public half of its key.
     pub recipient: String,
-    /// How it came in.
+    /// How it arrived.
     pub source: Source,
-    /// None while it is only a call.
+    /// Its status; none while it is only a call.
     pub status: Option<Status>,
     /// Its public number, e.g. `2024-0017`.
     pub reference: Option<String>,
-    /// Whose it is.
+    /// The id of the member who has claimed it.
     pub assignee: Option<Uuid>,
-    /// The name of whoever's it is.
+    /// The name of that member.
     pub assignee_name: Option<String>,
-    /// The hour it arrived, line time.
+    /// The hour of arrival, in line time.
     pub received_hour: DateTime<Utc>,
-    /// Its caller speaks with the duty inspector right now.
+    /// True while its caller speaks with the duty inspector.
     pub live: bool,
 }
 
@@ -75,39 +75,39 @@ row! {
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
-        /// What kind of entry.
+        /// The kind of entry.
         pub kind: EntryKind,
-        /// The sealed piece.
+        /// The sealed entry.
         pub sealed: Vec<u8>,
     }
 }
 
 row! {
-    /// Who called in an abandoned call.
+    /// A caller entry of a call that did not become a report.
     #[derive(Clone)]
     pub struct OldEntry {
-        /// Its place in the order of arrival.
+        /// Its number in the order of arrival.
         pub n: i64,
         /// Its id.
         pub id: Uuid,
         /// Its report.
         pub report: Uuid,
-        /// What kind of entry.
+        /// The kind of entry.
         pub kind: EntryKind,
     }
 }
 
 row! {
-    /// A report's private half, sealed to a line key or a member.
+    /// The private half of a report's key, sealed to a line key, a member's key or a recovery key.
     #[derive(Clone)]
     pub struct ReportKeyRow {
         /// The report.
         pub report: Uuid,
-        /// What kind of key it is sealed to.
+        /// The kind of key it is sealed to.
         pub holder: Holder,
-        /// Which one.
+        /// The id of that key or member.
         pub sealed_to: Uuid,
-        /// The sealed half.
+        /// The sealed private half.
         pub sealed: Vec<u8>,
     }
 }
@@ -177,37 +177,37 @@ statements! {
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
 }
 
-/// The sealed private halves of a report's key.
+/// Returns the sealed private halves of a report's key.
 pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
     run!(tx, KEY, fetch_all, report)
 }
 
-/// A report, or a call on its way to one.
+/// Returns a report, or a call that may become one.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Report>> {
     run!(tx, GET, fetch_optional, id)
 }
 
-/// Everything of a line, abandoned calls included.
+/// Returns all reports of a line, and all calls that did not become one.
 pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Report>> {
     run!(tx, ALL_OF_LINE, fetch_all, line)
 }
 
-/// Which reports are listed.
+/// Filter and range of a list of reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
-    /// Of this line; of every line when none.
+    /// The line; all lines when none.
     pub line: Option<&'a str>,
-    /// With this status; with any when none.
+    /// The status; any status when none.
     pub status: Option<Status>,
-    /// Claimed by this member; by anybody or nobody when none.
+    /// The member who claimed them; when none, reports are listed whether claimed or not.
     pub assignee: Option<Uuid>,
-    /// That arrived after the one with this number.
+    /// The number (`n`) that the listed reports come after.
     pub after: i64,
-    /// So many at most.
+    /// Maximum number of reports.
     pub limit: i64,
 }
 
-/// Reports in order of arrival.
+/// Returns reports in order of arrival.
 pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     let Listed {
         line,
@@ -228,7 +228,7 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     }
 }
 
-/// The report with this reference on a line.
+/// Returns the id of the report with this reference on a line.
 pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Result<Option<Uuid>> {
     let Ok(Reference { year, number }) = reference.parse() else {
         return Ok(None);
@@ -237,8 +237,8 @@ pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Resul
     Ok(found.map(|(id,)| id))
 }
 
-/// Calls that ended without a recording, and added nothing to an earlier report, the newest first: those that arrived before
-/// the one with the number `before`.
+/// Returns settled calls that did not become a report and added nothing to an earlier one, newest first, at most
+/// `limit`: those that arrived before the one with the number `before`.
 pub async fn abandoned(
     tx: &mut ReadTx,
     line: &str,
@@ -248,19 +248,19 @@ pub async fn abandoned(
     run!(tx, ABANDONED, fetch_all, line, before, limit)
 }
 
-/// How many reports of a line have which status.
+/// Returns the number of a line's reports by status.
 pub async fn count(tx: &mut ReadTx, line: &str) -> Result<Vec<(Status, i64)>> {
     run!(tx, COUNT, fetch_all, line)
 }
 
-/// Takes the next `count` numbers of a line's reports of a year; gives the last of them.
+/// Assigns the next `count` numbers of a line's reports of a year, and returns the last of them.
 pub async fn assign_numbers(tx: &mut WriteTx, line: &str, year: i32, count: i32) -> Result<i32> {
     let found: Option<(i32,)> = run!(tx, ASSIGN_NUMBERS, fetch_optional, line, year, count)?;
     let (last,) = found.ok_or(StoreError::Unreadable("report number"))?;
     Ok(last)
 }
 
-/// Moves a report from one status to another; false when it was not in `from`.
+/// Changes a report's status and assignee. Returns false when its status is not `from`.
 pub async fn change_status(
     tx: &mut WriteTx,
     id: Uuid,
@@ -277,19 +277,19 @@ pub async fn change_status(
     Ok(true)
 }
 
-/// A report's entries in the order they were added.
+/// Returns a report's entries in the order they were added.
 pub async fn entries(tx: &mut ReadTx, report: Uuid) -> Result<Vec<EntryRow>> {
     run!(tx, ENTRIES, fetch_all, report)
 }
 
-/// Holds a report until the transaction ends. Rows that refer to it can be added meanwhile: what is written at a commit, behind
-/// the head of the trail, does so.
+/// Locks a report until the transaction ends. Other transactions can still add rows that refer to it: a commit does so
+/// after it has locked the head of the trail.
 pub async fn lock(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, id)?;
     Ok(())
 }
 
-/// Adds an entry at the end of its report. Locks the report, so that there is one order of its entries.
+/// Adds an entry at the end of its report. Locks the report, so that its entries have one order.
 pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
     lock(tx, entry.report).await?;
     run!(
@@ -304,7 +304,7 @@ pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
     .map(drop)
 }
 
-/// Adds to the kept counts of reports, in order of line and status.
+/// Returns the statement that adds to the kept counts of reports, in order of line and status.
 pub(super) fn rows_of_counts(counts: BTreeMap<(String, Status), i64>) -> Rows {
     Rows::new(COUNTS)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
@@ -312,8 +312,8 @@ pub(super) fn rows_of_counts(counts: BTreeMap<(String, Status), i64>) -> Rows {
         .integer(counts.values().copied().map(Some))
 }
 
-/// Makes a receipt work. If another report has the same one, it opens neither report from then on, and that report's id
-/// is returned.
+/// Stores a receipt. If another report has the same receipt, it opens neither report from then on, and the id of that
+/// report is returned.
 pub async fn insert_receipt(
     tx: &mut WriteTx,
     lookup: &[u8; 32],
@@ -337,30 +337,30 @@ pub async fn insert_receipt(
     Ok(found.map(|(other, _)| other))
 }
 
-/// How many receipts of a line were told to two callers, and belong to a report that is not closed.
+/// Returns the number of a line's receipts that two callers were told and that belong to a report that is not closed.
 pub async fn shared_receipts(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line, Status::Closed)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// The public halves of a report's receipts: who has one of them opens what is sealed to it. A shared one is not among
-/// them.
+/// Returns the public halves of a report's receipts. The owner of a receipt can open what is sealed to its public half.
+/// Shared receipts are left out.
 pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
     Ok(found.into_iter().map(|(recipient,)| recipient).collect())
 }
 
-/// What a receipt opens.
+/// Result of looking up a receipt.
 pub enum ByReceipt {
-    /// This report.
+    /// The receipt opens this report.
     Report(Box<Report>),
-    /// Nothing any more: two callers were told it.
+    /// The receipt opens no report, because two callers were told it.
     Shared,
-    /// Nothing: there is no such receipt on the line.
+    /// The line has no such receipt.
     Nothing,
 }
 
-/// What a receipt of a line opens.
+/// Looks up a receipt of a line.
 pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
     let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
     let report = match found {
@@ -373,8 +373,8 @@ pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Resul
     }))
 }
 
-/// Caller entries of abandoned calls that arrived before `before`, in order of arrival: a hundred at most, after the one
-/// with the number `after`.
+/// Returns caller entries of calls that did not become a report and arrived before `before`, in order of arrival: at
+/// most 100, those after the entry with the number `after`.
 pub async fn old_caller_entries(
     tx: &mut ReadTx,
     before: DateTime<Utc>,
@@ -383,7 +383,7 @@ pub async fn old_caller_entries(
     run!(tx, OLD_CALLER_ENTRIES, fetch_all, before, after)
 }
 
-/// Removes an entry. Only the purge of abandoned calls does; everything else only ever adds.
+/// Removes an entry. Only the purge of abandoned calls removes entries; all other code only adds them.
 pub async fn delete_entry(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_ENTRY, execute, id).map(drop)
 }

@@ -1,8 +1,8 @@
-//! Many rows in one statement. Statements of a fixed text are [`super::statements`]' business.
+//! Statements over many rows of values. Statements with a fixed text are in [`super::statements`].
 //!
-//! SQLite takes the rows as `VALUES (?, ?), (?, ?)`, and several statements as one query, which is one trip to its
-//! thread. Postgres takes a column as an array, so that the text of a statement is the same for any number of rows and
-//! is prepared once; statements that do not depend on each other are one statement with data-modifying `WITH` there.
+//! SQLite gets the rows as `VALUES (?, ?), (?, ?)`, and several statements as one query, which is one round trip to its
+//! thread. Postgres gets each column as an array, so that a statement has the same text for any number of rows and is
+//! prepared once; statements that do not depend on each other are one statement with data-modifying `WITH`.
 
 use super::{On, ReadTx, Result, WriteTx};
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-/// A statement over rows of values: its text is `before`, the rows, `after`.
+/// A statement over rows of values. Its text is `before`, the rows, `after`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Over {
     /// The name of the constant.
@@ -33,7 +33,8 @@ macro_rules! over_rows {
 pub(super) use over_rows;
 
 impl Over {
-    /// In `before` and `after` the rows stand where a query may: `INSERT INTO t (a, b)`, or `WITH w (a, b) AS (`.
+    /// Makes a statement. In its text the rows follow `before` where SQL allows a query: `INSERT INTO t (a, b)`, or
+    /// `WITH w (a, b) AS (`.
     pub(super) const fn new(
         name: &'static str,
         before: &'static str,
@@ -48,19 +49,19 @@ impl Over {
         }
     }
 
-    /// Its text for so many rows.
+    /// Returns the text for this number of rows.
     pub(super) fn sqlite(&self, rows: usize) -> String {
         let row = vec!["?"; self.types.len()].join(", ");
         let rows = vec![format!("({row})"); rows].join(", ");
         format!("{} VALUES {rows} {}", self.before, self.after)
     }
 
-    /// Its text for any number of rows.
+    /// Returns the text, which is the same for any number of rows.
     pub(super) fn postgres(&self) -> String {
         self.postgres_from(1)
     }
 
-    /// The same with parameters that are numbered from `first`.
+    /// Like [`Over::postgres`], with parameters numbered from `first`.
     fn postgres_from(&self, first: usize) -> String {
         let array = |(n, name): (usize, &&str)| format!("${n}::{name}[]");
         let arrays: Vec<String> = (first..).zip(self.types).map(array).collect();
@@ -72,7 +73,7 @@ impl Over {
     }
 }
 
-/// The values of one column, one a row.
+/// The values of one column, one for each row.
 #[derive(Debug)]
 enum Column {
     Uuid(Vec<Option<Uuid>>),
@@ -119,7 +120,7 @@ macro_rules! column {
 }
 
 impl Rows {
-    /// A statement without rows yet. Its columns are added in the order in which it names them.
+    /// Makes a statement without rows. Its columns are added in the order in which the statement names them.
     pub(super) fn new(over: Over) -> Self {
         Self {
             over,
@@ -187,25 +188,25 @@ impl Rows {
     }
 }
 
-/// Statements that run one after the other, in groups. No statement of a group reads or changes a row that another one of the
-/// same group writes: Postgres runs a group as one statement, in which none sees what the others write and their order is
-/// undefined (<https://www.postgresql.org/docs/15/queries-with.html#QUERIES-WITH-MODIFYING>).
+/// Statements that run one after the other, in groups. No statement of a group reads or changes a row that another
+/// statement of the group writes: Postgres runs a group as one statement, in which none sees what the others write and
+/// their order is undefined (<https://www.postgresql.org/docs/15/queries-with.html#QUERIES-WITH-MODIFYING>).
 pub(super) type Groups = Vec<Vec<Rows>>;
 
-/// Runs these statements as the last ones before the commit. On SQLite they are one trip to its thread, together
-/// with all others that come last; nothing that is read in this transaction may depend on them.
+/// Runs these statements as the last ones before the commit. On SQLite they run in one round trip to its thread,
+/// together with all others that come last; nothing that this transaction reads may depend on them.
 pub(super) async fn execute_last(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     match &tx.on {
         On::Sqlite(_) => {
             tx.last.extend(groups);
             Ok(())
         }
-        // Rows have to be locked in the order of the groups.
+        // Rows have to be locked in the order of the groups, so the statements are not delayed.
         On::Postgres(_) => execute(tx, groups).await,
     }
 }
 
-/// Runs these statements; those without rows are left out. SQLite runs all of them as one query, Postgres each group.
+/// Runs these statements, without those that have no rows. SQLite runs all of them as one query, Postgres each group.
 pub(super) async fn execute(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     let groups = groups.into_iter().map(|group| {
         let with_rows = group.into_iter().filter(|rows| rows.len() > 0);
@@ -223,7 +224,7 @@ pub(super) async fn execute(tx: &mut WriteTx, groups: Groups) -> Result<()> {
                 return Ok(());
             }
             let sql = AssertSqlSafe(texts.join("; "));
-            // Its text depends on the numbers of rows, so that it would not be used again.
+            // The text depends on the numbers of rows, so a prepared statement would not be used again.
             let query = sqlx::query_with(sql, arguments).persistent(false);
             query.execute(&mut **tx).await?;
         }
@@ -242,7 +243,7 @@ pub(super) async fn execute(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     Ok(())
 }
 
-/// The text of a group for Postgres.
+/// Returns the text of a group for Postgres.
 fn as_one(group: &[Rows]) -> String {
     if let [alone] = group {
         return alone.over.postgres();
@@ -256,7 +257,8 @@ fn as_one(group: &[Rows]) -> String {
     format!("WITH {} SELECT 1", parts.join(", "))
 }
 
-/// Runs a statement that gives rows; `postgres` is added to its text there. Without rows to ask for there are none.
+/// Runs a statement that returns rows; `postgres` is appended to its text on Postgres. Returns nothing, without a
+/// query, when `asked` has no rows.
 pub(super) async fn fetch<R>(tx: &mut ReadTx, asked: Rows, postgres: &str) -> Result<Vec<R>>
 where
     R: Send

@@ -1,16 +1,16 @@
--- The tables, for SQLite and Postgres alike. Two types differ, and are put in where the schema is applied:
+-- The tables, for both SQLite and Postgres. Two types differ, and are replaced when the schema is applied:
 -- `NUMBERED` is a primary key that the database counts up, in order of arrival; `NUMBER_KEY` is one that refers to such a key.
 --
--- Numbers never leave the database: what has an address has a random id besides. They append, so that a webhook changes the
--- last page of each table and index and not a random one. They tell in which order reports arrived; the place of a row on
--- the disk tells that as well.
+-- Numbers never leave the database: rows with an address also have a random id. They append: a webhook changes the
+-- last page of each table and index, not a random one. They show the order in which reports arrived, as does a row's place
+-- on the disk.
 --
--- What is in the clear here is all that is in the clear (docs/security.md): ids, line, reference, status, assignee,
--- source, the hour of arrival, the order of arrival, padded size. Columns named `sealed`, `wrapped`, `state`, `answer`, `sid`,
+-- Everything that is stored unencrypted is in these tables (docs/security.md): ids, line, reference, status, assignee,
+-- source, hour of arrival, order of arrival, padded size. Columns named `sealed`, `wrapped`, `state`, `answer`, `sid`,
 -- `outcome` hold ciphertext.
 --
--- `mac` and `link` stand beside what says or chooses a key or a right: a MAC under the service secret over the row, and the
--- number of the link of the trail that set it.
+-- `mac` and `link` are in rows that hold or choose a key or a right: a MAC of the row under the service secret, and the
+-- number of the link of the trail that set the row.
 
 CREATE TABLE line_keys (
     id                 UUID PRIMARY KEY,
@@ -31,18 +31,18 @@ CREATE TABLE members (
     role         TEXT NOT NULL,            -- lead, inspector, auditor, operator
     recipient    TEXT NOT NULL,
     verifying    BYTEA,                    -- the public half of the key that signs links
-    wrapped      BYTEA NOT NULL,           -- the private half under the password
+    wrapped      BYTEA NOT NULL,           -- the private half, encrypted under the password
     totp         BYTEA,                    -- sealed to the member; second factors come later
     disabled     BOOLEAN NOT NULL,
-    made_by      UUID REFERENCES members (id), -- the member itself: the first lead; none: a recovery key added them
-    confirmed_by UUID REFERENCES members (id), -- a member who does not come from the same one
+    made_by      UUID REFERENCES members (id), -- the first lead: their own id; NULL: added with a recovery key
+    confirmed_by UUID REFERENCES members (id), -- a member who was not added by the same one
     created_at   TIMESTAMPTZ NOT NULL,
-    granted      BIGINT NOT NULL DEFAULT 0, -- how often grants of the member were changed
+    granted      BIGINT NOT NULL DEFAULT 0, -- number of changes of the member's grants
     mac          BYTEA,
     link         BIGINT
 );
 
--- Lines whose approvals count without a third member, while they have fewer than three.
+-- Lines whose approvals count without a third member, while they have fewer than three members.
 CREATE TABLE waivers (
     line   TEXT PRIMARY KEY,
     member UUID NOT NULL REFERENCES members (id)
@@ -61,13 +61,13 @@ CREATE INDEX grants_by_member ON grants (member);
 CREATE TABLE sessions (
     hash       BYTEA PRIMARY KEY,          -- SHA-256 of the token
     member     UUID NOT NULL REFERENCES members (id),
-    wrapped    BYTEA NOT NULL,             -- the member's private half under the token
+    wrapped    BYTEA NOT NULL,             -- the member's private half, encrypted under the token
     created_at TIMESTAMPTZ NOT NULL,       -- system time, as seen_at
     seen_at    TIMESTAMPTZ NOT NULL
 );
 CREATE INDEX sessions_by_member ON sessions (member);
 
--- Changes of members are shown to a line's leads until they put them away.
+-- Changes of members are shown to each of a line's leads until that lead puts them away.
 CREATE TABLE changes_seen (
     member UUID NOT NULL REFERENCES members (id),
     line   TEXT NOT NULL,
@@ -75,8 +75,8 @@ CREATE TABLE changes_seen (
     PRIMARY KEY (member, line)
 );
 
--- A report from the answer on; `status` and its reference (`year` and `number`) come when it becomes one: a row without is a
--- call that runs, or was abandoned.
+-- Made when a call is answered. `status` and the reference (`year`, `number`) are set when it becomes a report: a row
+-- without them is a call that runs, or was abandoned.
 CREATE TABLE reports (
     n             NUMBERED,
     id            UUID NOT NULL UNIQUE,
@@ -104,7 +104,7 @@ CREATE TABLE report_numbers (
     PRIMARY KEY (line, year)
 );
 
--- How many reports of a line have which status, kept so that no page has to count them.
+-- Number of reports by line and status, kept so that no page has to count them.
 CREATE TABLE report_counts (
     line   TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -116,7 +116,7 @@ CREATE TABLE report_counts (
 CREATE TABLE report_keys (
     report    BIGINT NOT NULL REFERENCES reports (n),
     epoch     INTEGER NOT NULL,
-    holder    TEXT NOT NULL,               -- line, member, recovery: what `sealed_to` is the id of
+    holder    TEXT NOT NULL,               -- line, member, recovery: the kind of key that `sealed_to` is the id of
     sealed_to UUID NOT NULL,
     sealed    BYTEA NOT NULL,
     mac       BYTEA,
@@ -138,11 +138,11 @@ CREATE TABLE replies (
     entry       UUID PRIMARY KEY REFERENCES entries (id),
     report      BIGINT NOT NULL REFERENCES reports (n),
     author      UUID NOT NULL REFERENCES members (id),
-    approved_by UUID REFERENCES members (id)     -- not the author; nobody hears it before
+    approved_by UUID REFERENCES members (id)     -- not the author; until it is set, no caller hears the reply
 );
 CREATE INDEX replies_by_report ON replies (report);
 
--- Every sealed file. Its object is never changed: what is sealed again is another one.
+-- Sealed files. An object is never changed: sealing again makes another object.
 CREATE TABLE blobs (
     n             NUMBERED,
     id            UUID NOT NULL UNIQUE,
@@ -152,7 +152,7 @@ CREATE TABLE blobs (
     padded        BIGINT NOT NULL,         -- padded size in bytes
     sha256        BYTEA NOT NULL,          -- of the sealed object
     header_sha256 BYTEA NOT NULL,          -- of its age header, with the nonce
-    object        UUID NOT NULL UNIQUE     -- `{object}.age` in the store of objects
+    object        UUID NOT NULL UNIQUE     -- `{object}.age` in the folder of recordings
 );
 CREATE INDEX blobs_by_report ON blobs (report);
 
@@ -160,41 +160,41 @@ CREATE TABLE recordings (
     n       NUMBERED,
     id      UUID NOT NULL UNIQUE,
     report  BIGINT NOT NULL REFERENCES reports (n),
-    lookup  BYTEA NOT NULL UNIQUE,         -- keyed hash of provider, its id, and the call that named it
-    source  BYTEA,                         -- keyed hash of provider and its id: two calls may name one recording
-    sid     BYTEA,                         -- the provider's name and id; erased when it is deleted there
-    step    INTEGER NOT NULL,              -- the step that recorded it: the order of speaking
+    lookup  BYTEA NOT NULL UNIQUE,         -- keyed hash of the provider, its id, and the call that named it
+    source  BYTEA,                         -- keyed hash of the provider and its id: two calls may name one recording
+    sid     BYTEA,                         -- the provider's name and its id; erased when deleted there or given up
+    step    INTEGER NOT NULL,              -- the step that recorded it, which is the order of speaking
     state   TEXT NOT NULL,                 -- announced, sealed, absent, lost
     blob    BIGINT REFERENCES blobs (n),   -- when sealed
-    outcome BYTEA,                         -- how one that was streamed ended, under the service secret; erased when settled
-    deleted BOOLEAN NOT NULL               -- proven gone at the provider
+    outcome BYTEA,                         -- of a streamed recording, under the service secret; erased with `sid`
+    deleted BOOLEAN NOT NULL               -- proven to be gone at the provider
 );
 CREATE INDEX recordings_by_report ON recordings (report);
 CREATE INDEX recordings_by_source ON recordings (source);
 CREATE INDEX recordings_by_blob ON recordings (blob) WHERE blob IS NOT NULL;
 
--- A call, by the number of its report.
+-- Calls. The key is the number of the call's report.
 CREATE TABLE calls (
     report          NUMBER_KEY REFERENCES reports (n),
     id              UUID NOT NULL UNIQUE,
-    lookup          BYTEA NOT NULL UNIQUE, -- keyed hash of provider and its id
+    lookup          BYTEA NOT NULL UNIQUE, -- keyed hash of the provider and its id
     line            TEXT NOT NULL,
-    sid             BYTEA,                 -- the provider's name and id; erased when the call is settled
+    sid             BYTEA,                 -- the provider's name and its id; erased when the call is settled
     state           BYTEA,                 -- under the call key; erased when the call is settled
     ended           BOOLEAN NOT NULL,
     settled         BOOLEAN NOT NULL,
     addition_to     BIGINT REFERENCES reports (n), -- the earlier report that it adds to
-    addition_from   INTEGER,               -- recordings of this step and later ones stand there,
-    addition_offset INTEGER,               -- numbered by their step and this
-    addition_entry  UUID,                  -- who called, for the earlier report if anything is added:
-    addition_caller BYTEA,                 -- sealed to its key
+    addition_from   INTEGER,               -- recordings of this step and later ones belong to it,
+    addition_offset INTEGER,               -- with their step plus this as their number
+    addition_entry  UUID,                  -- the entry with the caller, for the earlier report if anything is added:
+    addition_caller BYTEA,                 -- its id and its content, sealed to that report's key
     added           BOOLEAN NOT NULL,
-    at_duty         BOOLEAN NOT NULL,      -- the roster is rung, or one of it speaks with the caller
-    accepted_step      INTEGER                -- the step that rang whoever took the call
+    at_duty         BOOLEAN NOT NULL,      -- the roster is rung, or a member of it speaks with the caller
+    accepted_step      INTEGER                -- the step that rang the duty inspector who accepted the call
 );
 CREATE INDEX calls_by_addition ON calls (addition_to) WHERE addition_to IS NOT NULL;
 CREATE INDEX calls_running ON calls (line) WHERE NOT ended;
--- Whether a caller of the queue's reports speaks with the roster: Postgres would read all calls for it.
+-- For whether the caller of a report speaks with the roster: without it Postgres would read all calls.
 CREATE INDEX calls_at_duty ON calls (report) WHERE at_duty;
 CREATE INDEX calls_with_caller ON calls (report) WHERE addition_caller IS NOT NULL;
 
@@ -205,14 +205,14 @@ CREATE TABLE steps (
     PRIMARY KEY (call, step)
 );
 
--- Recordings whose line is not known, and calls that are over and that no row is of: kept by their id until a job has asked the
+-- Recordings whose line is not known, and ended calls without a row in `calls`: kept until a job has asked the
 -- provider.
 CREATE TABLE strays (
     id         UUID PRIMARY KEY,
     lookup     BYTEA NOT NULL UNIQUE,
-    sid        BYTEA NOT NULL,             -- the provider's name and id of the recording, or of the call
-    call       BYTEA,                      -- the provider's name and id of the recording's call, where it is known
-    whole_call BOOLEAN NOT NULL,           -- it is a call: which recordings it has is to be asked
+    sid        BYTEA NOT NULL,             -- the provider's name and its id of the recording, or of the call
+    call       BYTEA,                      -- the provider's name and its id of the recording's call, if it is known
+    whole_call BOOLEAN NOT NULL,           -- true: a call whose recordings are to be asked for
     hour       TIMESTAMPTZ NOT NULL
 );
 
@@ -220,8 +220,8 @@ CREATE TABLE receipts (
     lookup    BYTEA PRIMARY KEY,
     line      TEXT NOT NULL,
     report    BIGINT NOT NULL REFERENCES reports (n),
-    recipient TEXT NOT NULL,               -- replies are sealed to it too
-    shared    BOOLEAN NOT NULL             -- two calls were told it: it opens no report
+    recipient TEXT NOT NULL,               -- replies are sealed to this key too
+    shared    BOOLEAN NOT NULL             -- two callers were told it: it opens no report
 );
 CREATE INDEX receipts_by_report ON receipts (report);
 CREATE INDEX receipts_shared ON receipts (line, report) WHERE shared;
@@ -230,22 +230,22 @@ CREATE TABLE jobs (
     id            UUID PRIMARY KEY,
     kind          TEXT NOT NULL,
     subject       UUID NOT NULL,           -- a call, a recording or a stray
-    provider      TEXT NOT NULL,           -- as the configuration names it; a slow one keeps only its own jobs waiting
+    provider      TEXT NOT NULL,           -- as named in the configuration; a slow one delays only its own jobs
     run_after     TIMESTAMPTZ NOT NULL,    -- system time, as lease_until
     attempts      INTEGER NOT NULL,
     lease         UUID,
     lease_until   TIMESTAMPTZ,
-    failures      INTEGER NOT NULL DEFAULT 0, -- tries that failed, one after the other
+    failures      INTEGER NOT NULL DEFAULT 0, -- failed tries in a row
     reason        TEXT,                    -- why the last one failed
-    failing_since TIMESTAMPTZ,             -- people are told since this hour
+    failing_since TIMESTAMPTZ,             -- reported as failing since this hour
     UNIQUE (kind, subject)
 );
 CREATE INDEX jobs_by_time ON jobs (kind, provider, run_after);
 CREATE INDEX jobs_by_due ON jobs (run_after);
 CREATE INDEX jobs_failing ON jobs (kind) WHERE failing_since IS NOT NULL;
 
--- How many calls came in which hour, and how many of them left no message: what the rows of reports and calls tell,
--- added up, so that no page has to count them.
+-- Number of calls by line and hour, and how many of them left no message: sums over the rows of reports and calls,
+-- kept so that no page has to count them.
 CREATE TABLE call_hours (
     line            TEXT NOT NULL,
     hour            TIMESTAMPTZ NOT NULL,  -- line time, as reports.received_hour
@@ -258,16 +258,16 @@ CREATE INDEX call_hours_flooded ON call_hours (hour) WHERE without_message >= 10
 CREATE TABLE audit (
     line      TEXT NOT NULL,
     seq       BIGINT NOT NULL,
-    at        TIMESTAMPTZ NOT NULL,        -- cut to the hour where a caller caused it
+    at        TIMESTAMPTZ NOT NULL,        -- cut to the hour if a caller caused it
     actor     TEXT,
     action    TEXT NOT NULL,
     report    BIGINT REFERENCES reports (n),
     object    UUID,
-    digest    BYTEA,                       -- of the sealed thing this link commits to
+    digest    BYTEA,                       -- of the sealed data that the link commits to
     detail    TEXT,
     hash      BYTEA NOT NULL,
     mac       BYTEA,                       -- of the hash, under the service secret
-    signature BYTEA,                       -- of the hash, by the member who caused it
+    signature BYTEA,                       -- over the hash, by the member who caused it
     signer    UUID,
     PRIMARY KEY (line, seq)
 );
@@ -282,14 +282,14 @@ CREATE TABLE audit_heads (
     hash BYTEA NOT NULL
 );
 
--- Nodes at work, one row each. `GET /health/ready` writes to its own node's row, to learn whether a commit gets through.
+-- Running nodes, one row each. `GET /health/ready` writes to its own node's row, to learn whether a commit succeeds.
 CREATE TABLE nodes (
     id      UUID PRIMARY KEY,              -- drawn when the process starts
     seen_at TIMESTAMPTZ NOT NULL,          -- system time
-    filler  BYTEA                          -- random bytes, so that a write needs room
+    filler  BYTEA                          -- random bytes, so that a write needs space
 );
 
--- The installation that `dutyline init` set up: one row.
+-- The installation that `dutyline init` set up: a single row.
 CREATE TABLE installation (
     only_row  INTEGER PRIMARY KEY CHECK (only_row = 1),
     id        UUID NOT NULL,               -- also in the marker file of the folder of recordings

@@ -1,13 +1,14 @@
-//! The two macros everything in the store is made with: `statements!` declares SQL, `run!` runs it on either database.
+//! The macros that the store is built with: `statements!` declares SQL, `run!` runs it on either database, `row!`
+//! declares a row.
 
-/// One statement. The two texts are the same but for a suffix, such as `FOR UPDATE`, that SQLite neither has nor needs.
+/// One statement. Its two texts differ only by a part, such as `FOR UPDATE`, that SQLite neither has nor needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql {
     /// The name of the constant.
     pub name: &'static str,
-    /// As SQLite runs it.
+    /// Text for SQLite.
     pub sqlite: &'static str,
-    /// As Postgres runs it.
+    /// Text for Postgres.
     pub postgres: &'static str,
 }
 
@@ -15,13 +16,13 @@ pub struct Sql {
 pub struct Text {
     /// The name of the constant.
     pub name: &'static str,
-    /// As SQLite runs it; one over rows as for one row.
+    /// Text for SQLite; a statement over rows has the text for one row.
     pub sqlite: String,
-    /// As Postgres runs it.
+    /// Text for Postgres.
     pub postgres: String,
 }
 
-/// Every statement of the store, for the tests that prepare them and look at their plans.
+/// Returns every statement of the store, for the tests that prepare them and check their plans.
 pub fn all() -> Vec<Text> {
     let fixed = [
         super::attention::STATEMENTS,
@@ -58,8 +59,8 @@ pub fn all() -> Vec<Text> {
     fixed.chain(over_rows).collect()
 }
 
-/// Declares statements as constants, and `STATEMENTS`, the list of all of them.
-/// A text marked `postgres:` stands there for Postgres alone; the SQL may go on behind it.
+/// Declares statements as constants, and `STATEMENTS`, the list of all of them. A text marked `postgres:` is part of
+/// the statement only on Postgres; the SQL may continue after it.
 macro_rules! statements {
     ($($name:ident = $sql:literal $(, postgres: $only:literal $(, $rest:literal)?)?;)*) => {
         $(const $name: $crate::store::Sql = $crate::store::Sql {
@@ -71,8 +72,8 @@ macro_rules! statements {
     };
 }
 
-/// Runs a statement in a transaction: `run!(tx, STATEMENT, execute, a, b)`, `fetch_all`, `fetch_optional`.
-/// `execute` gives the number of rows, the others rows of the type they are assigned to.
+/// Runs a statement in a transaction: `run!(tx, STATEMENT, execute, a, b)`, `fetch_all`, `fetch_optional`. `execute`
+/// returns the number of rows, the others return rows of the type they are assigned to.
 macro_rules! run {
     ($tx:expr, $sql:expr, execute $(, $arg:expr)* $(,)?) => {
         match &mut $tx.on {
@@ -94,7 +95,7 @@ macro_rules! run {
     };
 }
 
-/// A struct that is a row of either database, its fields the columns.
+/// Declares a struct that is a row of either database. Its fields are the columns.
 macro_rules! row {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*

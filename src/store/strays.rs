@@ -1,5 +1,5 @@
-//! Strays: recordings that a provider told of without saying which line they are for, and calls that are over and that the
-//! service never answered, whose recordings have to be asked for.
+//! Strays: recordings that a provider named without saying which line they are for, and calls that ended and that the
+//! service never answered, whose recordings a job asks the provider for.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
@@ -7,17 +7,17 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 row! {
-    /// A recording that is kept by its id until it is known which call and line it belongs to; or a call that is kept by its
-    /// id until the provider has said which recordings it has.
+    /// A recording whose call and line are not known yet, or a call whose recordings the provider has not listed yet.
     #[derive(Clone)]
     pub struct Stray {
-        /// Our id of it.
+        /// The service's own id of the stray.
         pub id: Uuid,
-        /// The provider's name and its id of the recording, or of the call, under the service secret.
+        /// The provider's name and its id of the recording or call, sealed under the service secret.
         pub sid: Vec<u8>,
-        /// The provider's name and its id of the call, under the service secret, when the webhook named it.
+        /// The provider's name and its id of the recording's call, sealed under the service secret, if the webhook
+        /// named it.
         pub call: Option<Vec<u8>>,
-        /// It is a call, and not a recording.
+        /// True if the stray is a call, false if it is a recording.
         pub whole_call: bool,
     }
 }
@@ -30,8 +30,8 @@ statements! {
     COUNT = "SELECT COUNT(*) FROM strays WHERE NOT whole_call";
 }
 
-/// Keeps a recording or a call. `lookup` is the keyed hash of its provider and its id there. False when it is kept already,
-/// or is a recording of a known call.
+/// Stores a recording or a call. `lookup` is the keyed hash of the provider's name and its id there. Returns false when
+/// it is stored already, or is a recording of a known call.
 pub async fn insert(
     tx: &mut WriteTx,
     stray: &Stray,
@@ -55,7 +55,7 @@ pub async fn insert(
     )? == 1)
 }
 
-/// The stray with this id, just to look at.
+/// Returns the stray with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Stray>> {
     run!(tx, GET, fetch_optional, id)
 }
@@ -65,7 +65,7 @@ pub async fn delete(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE, execute, id).map(drop)
 }
 
-/// How many recordings there are among them.
+/// Returns the number of strays that are recordings.
 pub async fn count(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))

@@ -1,4 +1,5 @@
-//! The order in which transactions get SQLite's only writer. Webhooks go first, because a caller waits for each of them.
+//! The order in which transactions get SQLite's only writer. Webhooks go first, because a caller waits for each of
+//! them.
 
 use super::{ACQUIRE, Result, StoreError};
 use std::pin::pin;
@@ -12,8 +13,8 @@ const ASIDE: Duration = Duration::from_millis(25);
 /// Maximum delay in all, from asking for the turn. After it a transaction begins even while webhooks are waiting.
 const ASIDE_AT_MOST: Duration = Duration::from_secs(1);
 
-/// The queue for SQLite's writer. It lets one transaction of a job or a member through at a time, so that a webhook waits for at
-/// most one of them.
+/// The queue for SQLite's writer. It lets one transaction of a job or a member through at a time, so that a webhook
+/// waits for at most one of them.
 #[derive(Clone, Debug)]
 pub struct Turns {
     turn: Arc<Semaphore>,
@@ -52,7 +53,7 @@ impl Turns {
         let mut ahead = self.ahead.subscribe();
         tokio::select! {
             _ = ahead.wait_for(|ahead| *ahead == 0) => {}
-            // A flood of webhooks must not stop jobs and members.
+            // Webhooks that keep coming must not stop jobs and members.
             () = sleep(ASIDE) => {}
             () = &mut patience => {}
         }
@@ -60,7 +61,7 @@ impl Turns {
     }
 }
 
-/// Webhooks are waiting or being written for as long as this value lives.
+/// Exists while webhooks are waiting or being written.
 #[derive(Debug)]
 pub struct Ahead(Arc<watch::Sender<usize>>);
 
@@ -74,7 +75,7 @@ impl Drop for Ahead {
 mod tests {
     use super::*;
 
-    /// True when the turn comes within this time.
+    /// True if the turn comes within this time.
     async fn comes_within(turns: &Turns, time: Duration) -> bool {
         timeout(time, turns.take()).await.is_ok()
     }

@@ -1,9 +1,9 @@
-//! Transactions. One that reads is another type than one that writes, so that a function that changes rows cannot be given
-//! the former.
+//! Transactions. Transactions that only read and transactions that write have different types, so that a function that
+//! changes rows cannot be given one that only reads.
 //!
-//! What members do runs as a closure in [`Db::read`] or [`Db::write`]. The latter commits, and runs the closure again when the
-//! database says that another transaction was first. Nothing slow belongs into a closure: nothing is sealed or
-//! opened there, and no provider is asked. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
+//! Acts of members run as a closure in [`Db::read`] or [`Db::write`]. The latter commits, and runs the closure again
+//! when the database reports that another transaction was first. A closure must not do anything slow: it does not seal
+//! or open anything and asks no provider. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
 //! [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
@@ -20,13 +20,13 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// How Postgres begins a transaction that reads. It locks no row that another node waits for, and an export writes files
-/// between two statements: it may be idle for longer than one that writes.
+/// Statements that begin a transaction that reads, on Postgres. It locks no row that another node waits for, and an
+/// export writes files between two statements, so it may be idle for longer than a transaction that writes.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL idle_in_transaction_session_timeout = '10min'";
-/// How a transaction that writes is begun: on Postgres and on SQLite. SQLite takes its write lock at once, since a deferred
-/// transaction fails under load, and every beginning says how the connection's commits are written: nothing has to be put
-/// back afterwards.
+/// Statements that begin a transaction that writes, on Postgres and on SQLite. SQLite acquires its write lock at once,
+/// because a deferred transaction fails under load. Each beginning sets how the connection's commits are written, so
+/// nothing has to be reset afterwards.
 struct Begin {
     postgres: &'static str,
     sqlite: &'static str,
@@ -37,13 +37,14 @@ const FLUSHED: Begin = Begin {
     postgres: "BEGIN",
     sqlite: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
 };
-/// The commit is on the disk some time after it returned. Transactions stay whole, and on the disk in their order
-/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>, <https://www.postgresql.org/docs/15/wal-async-commit.html>).
+/// The commit is on the disk some time after it returns. Transactions stay atomic, and reach the disk in their order
+/// (<https://www.sqlite.org/pragma.html#pragma_synchronous>,
+/// <https://www.postgresql.org/docs/15/wal-async-commit.html>).
 const UNFLUSHED: Begin = Begin {
     postgres: "BEGIN; SET LOCAL synchronous_commit = off",
     sqlite: "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
 };
-/// How often a closure is run when other transactions are first.
+/// Maximum number of times that a closure is run when other transactions are first.
 const TRIES: usize = 5;
 
 /// A transaction that reads, on either database. It sees the database as it was at its first statement.
@@ -56,30 +57,31 @@ pub struct ReadTx {
 #[derive(Debug)]
 pub struct WriteTx {
     read: ReadTx,
-    /// On SQLite, for as long as it is open: see `begin_in_turn`. Behind the transaction, which is dropped first.
+    /// The turn at SQLite's writer, held while the transaction is open: see `begin_in_turn`. Declared after the
+    /// transaction, so that it is dropped after it.
     turn: Option<OwnedSemaphorePermit>,
-    /// Told of the commit when it adds to a trail.
+    /// Notified of the commit if it adds to a trail.
     changes: Changes,
-    /// A link of a trail was written.
+    /// True if a link of a trail was written.
     pub(super) has_links: bool,
     /// Links of the trail, written at the commit.
     pub(super) acts: audit::Acts,
-    /// Calls counted by the hour, written at the commit.
+    /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
-    /// Reports counted by line and status, written at the commit.
+    /// Changes of the counts of reports by line and status, written at the commit.
     statuses: BTreeMap<(String, Status), i64>,
     /// Statements that are run last: see [`rows::execute_last`].
     pub(super) last: Groups,
-    /// Operators' counters to be raised after the commit.
+    /// Operators' counters to be incremented after the commit.
     pub(super) counted: Vec<Counter>,
 }
 
-/// The transaction of the database.
+/// The database's own transaction.
 #[derive(Debug)]
 pub enum On {
-    /// On SQLite.
+    /// A transaction on SQLite.
     Sqlite(Transaction<'static, Sqlite>),
-    /// On Postgres.
+    /// A transaction on Postgres.
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -98,19 +100,19 @@ impl DerefMut for WriteTx {
 }
 
 impl ReadTx {
-    /// The transaction of the database, for statements that are not the store's.
+    /// Returns the database's own transaction, for statements outside the store.
     pub fn on(&mut self) -> &mut On {
         &mut self.on
     }
 }
 
-/// What a closure returns: `async move { … }.scope_boxed()`. It may borrow from its transaction and from its surroundings. (An
-/// async closure could not be shown to be `Send`: <https://github.com/rust-lang/rust/issues/110338>.)
+/// Return type of a closure: `async move { … }.scope_boxed()`. It may borrow from its transaction and from its
+/// environment. (An async closure cannot be proven to be `Send`: <https://github.com/rust-lang/rust/issues/110338>.)
 pub type Work<'env, 'tx, T, E> = ScopedBoxFuture<'env, 'tx, std::result::Result<T, E>>;
 
-/// An error of a closure, which may be the database's.
+/// An error of a closure, which may be an error of the database.
 pub trait HoldsStoreError: From<StoreError> {
-    /// The error of the database, if it is one.
+    /// Returns the error of the database, if it is one.
     fn store_error(&self) -> Option<&StoreError>;
 }
 
@@ -121,11 +123,11 @@ impl HoldsStoreError for StoreError {
 }
 
 impl Db {
-    /// Runs `work` in a transaction that only reads. Such a one waits for no other transaction, so that none can be first.
+    /// Runs `work` in a transaction that only reads. It waits for no other transaction, so it never has to run again.
     ///
     /// # Errors
     ///
-    /// That of the closure, or the database's.
+    /// Returns the error of the closure or of the database.
     pub async fn read<'env, T, E>(
         &self,
         work: impl for<'tx> FnOnce(&'tx mut ReadTx) -> Work<'env, 'tx, T, E> + Send,
@@ -138,12 +140,12 @@ impl Db {
         work(&mut tx).await
     }
 
-    /// Runs `work` in a transaction, and commits it. The closure runs again when another transaction was first (a deadlock or
-    /// a serialization failure of Postgres); whatever else it fails with rolls the transaction back and is returned.
+    /// Runs `work` in a transaction, and commits it. The closure runs again when another transaction was first (a
+    /// deadlock or a serialization failure of Postgres). Any other error rolls the transaction back and is returned.
     ///
     /// # Errors
     ///
-    /// That of the closure, or the database's; then nothing was changed.
+    /// Returns the error of the closure or of the database; then nothing was changed.
     pub async fn write<'env, T, E>(
         &self,
         mut work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
@@ -167,7 +169,7 @@ impl Db {
         }
     }
 
-    /// A transaction that writes. On SQLite it holds the write lock from the start.
+    /// Begins a transaction that writes. On SQLite it holds the write lock from the start.
     ///
     /// # Errors
     ///
@@ -176,9 +178,9 @@ impl Db {
         self.begin_in_turn(FLUSHED).await
     }
 
-    /// The same for what is only done again when it is lost, as a job is that somebody has claimed: the commit does not wait for
-    /// the disk. What a crash of the machine loses of these is never half a transaction, nor a flushed one, nor one before
-    /// a flushed one. A crash of the program loses nothing.
+    /// Like [`Db::begin`], for a change that is made again if it is lost, such as the claim of a job: the commit does
+    /// not wait for the disk. A crash of the machine may lose such transactions, but never a part of one, a flushed
+    /// one, or one that was committed before a flushed one. A crash of the program loses nothing.
     ///
     /// # Errors
     ///
@@ -187,8 +189,9 @@ impl Db {
         self.begin_in_turn(UNFLUSHED).await
     }
 
-    /// Announces that webhooks are waiting or being written, until the returned value is dropped. On SQLite the transactions of
-    /// jobs and members are delayed meanwhile (`store/turns.rs`). None on Postgres, which has no single writer.
+    /// Announces that webhooks are waiting or being written, until the returned value is dropped. On SQLite
+    /// transactions of jobs and members are delayed meanwhile (`store/turns.rs`). Returns `None` on Postgres, which has
+    /// no single writer.
     pub fn go_ahead(&self) -> Option<Ahead> {
         match self {
             Self::Sqlite { turns, .. } => Some(turns.go_ahead()),
@@ -196,7 +199,8 @@ impl Db {
         }
     }
 
-    /// The same as [`Db::begin`] for webhooks, whose callers wait: ahead of every other transaction that has not begun yet.
+    /// Like [`Db::begin`], for webhooks, which callers wait for: it begins before every other transaction that has not
+    /// begun yet.
     ///
     /// # Errors
     ///
@@ -229,9 +233,9 @@ impl Db {
         Ok(WriteTx::new(on, self.shared_changes().clone()))
     }
 
-    /// A transaction that only reads, and sees the database as it was at its first statement: SQLite's write-ahead log gives
-    /// that by itself. Two tables that are compared would otherwise differ by a commit in between, and
-    /// [`crate::register::trail::verify`] would report tampering where there is none.
+    /// Begins a transaction that only reads, and sees the database as it was at its first statement. SQLite's
+    /// write-ahead log does that by itself. Otherwise two tables that are compared could differ by a commit in between,
+    /// and [`crate::register::trail::verify`] would report tampering where there is none.
     ///
     /// # Errors
     ///
@@ -265,21 +269,21 @@ impl WriteTx {
         }
     }
 
-    /// Counts one more for operators, once this is committed.
+    /// Increments an operators' counter after the commit.
     pub fn count(&mut self, counter: &Counter) {
         self.counted.push(counter.clone());
     }
 
-    /// Counts reports of a line that have got a status, or lost it, at the commit.
+    /// Adds `by` to the kept count of a line's reports with a status, at the commit.
     pub(super) fn count_status(&mut self, line: &str, status: Status, by: i64) {
         let key = (line.to_owned(), status);
         *self.statuses.entry(key).or_default() += by;
     }
 
-    /// Writes what was gathered for the commit: the last statements before it.
+    /// Writes what was gathered for the commit. These are the last statements before it.
     ///
-    /// The rows that every call of a line changes are locked here and for as short as can be, in one order: the line's
-    /// counts of calls and of reports, then the heads of the trail in order of line.
+    /// Rows that every call of a line changes are locked here, as late as possible and in one order: the line's counts
+    /// of calls and of reports, then the heads of the trail in order of line.
     ///
     /// # Errors
     ///
@@ -297,7 +301,7 @@ impl WriteTx {
     ///
     /// # Errors
     ///
-    /// When it could not be committed; then nothing in it happened.
+    /// When the transaction could not be committed; then nothing was changed.
     pub async fn commit(mut self) -> Result<()> {
         self.write_gathered().await?;
         match self.read.on {

@@ -1,17 +1,17 @@
 //! Asterisk, on the operator's own premises.
 //!
-//! Asterisk dials our WebSocket and tells everything that happens on its channels; what is to be done goes back over
-//! the same socket. Recordings are fetched and deleted over HTTP, at addresses made from the configuration and a name
-//! made here. It has no voice: what is said is a row of sounds.
+//! Asterisk connects to the service's WebSocket and sends an event for everything that happens on its channels;
+//! commands go back over the same socket. Recordings are fetched and deleted over HTTP, at addresses built from the
+//! configuration and from a name chosen here. Asterisk has no text-to-speech: spoken text is a sequence of sound files.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
 //! | [`program`] | a script as the switch performs it |
-//! | [`performance`] | one call being carried on, pure |
-//! | [`message`] | what goes over the socket |
-//! | [`socket`] | a connection: what happened to whom, what is asked of the conversation |
-//! | `rest` | recordings and channels over HTTP |
-//! | `look` | what an operator should know before the first call |
+//! | [`performance`] | the state of one running call, without I/O |
+//! | [`message`] | the messages on the socket |
+//! | [`socket`] | one connection: dispatches events to calls, and their questions to the conversation |
+//! | `ari` | recordings and channels over HTTP |
+//! | `look` | checks for an operator before the first call |
 
 mod ari;
 mod look;
@@ -41,48 +41,49 @@ use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 
-/// The name of our application at Asterisk: `Stasis(dutyline,…)` in its dialplan.
+/// The name of this application at Asterisk: `Stasis(dutyline,…)` in its dialplan.
 pub const APPLICATION: &str = "dutyline";
-/// The WebSocket subprotocol that Asterisk speaks.
+/// The WebSocket subprotocol that Asterisk uses.
 const PROTOCOL: &str = "ari";
-/// What a channel is started with that we rang ourselves.
+/// First application argument of a channel that this service originated.
 const RUNG: &str = "rung";
-/// What a program is kept as.
+/// Content type of a program, which is stored as the answer to a step.
 const CONTENT_TYPE: &str = "application/json";
 
-/// What is configured of an Asterisk.
+/// Configuration of an Asterisk.
 #[derive(Clone, Debug)]
 pub struct AsteriskSettings {
     /// The provider's name in the configuration: the `{name}` of `/hooks/{name}/ari`.
     pub name: String,
-    /// Whom it calls itself at our socket.
+    /// User name that Asterisk presents when it connects to this service's socket.
     pub username: String,
-    /// With this password; two while it is being replaced.
+    /// Password for that user name; two while it is being replaced.
     pub passwords: Vec<Hidden<String>>,
-    /// Its HTTP address, with or without `/ari` at the end.
+    /// HTTP address of Asterisk, with or without `/ari` at the end.
     pub api_url: String,
-    /// Whom we call ourselves there.
+    /// User name for Asterisk's HTTP address.
     pub api_username: String,
-    /// With this password.
+    /// Password for that user name.
     pub api_password: Hidden<String>,
-    /// How a number of the roster is dialled: an endpoint with `{number}` in it.
+    /// Endpoint that dials a roster member, with `{number}` in place of the number. Without one no member can be
+    /// dialled.
     pub dial: Option<String>,
 }
 
 /// An Asterisk.
 pub struct Asterisk {
     settings: AsteriskSettings,
-    /// What it presents at our socket, in base64: the current one first.
+    /// Credentials that Asterisk may present at this service's socket, in base64; the current ones first.
     credentials: Vec<Hidden<String>>,
     api_url: String,
     client: reqwest::Client,
     voice: Arc<dyn Voice>,
-    /// Counts its connections: the newest one is it.
+    /// Number of connections so far. Only the newest connection is in use.
     connection: watch::Sender<u64>,
 }
 
 impl Asterisk {
-    /// An Asterisk whose HTTP address is reached with `client`, and which speaks with `voice`.
+    /// Creates an Asterisk that is reached over HTTP with `client`, and that plays the sound files of `voice`.
     pub fn new(settings: AsteriskSettings, client: reqwest::Client, voice: Arc<dyn Voice>) -> Self {
         let credentials = settings
             .passwords
@@ -112,7 +113,7 @@ impl Asterisk {
     }
 }
 
-/// May this stand in an address, and in a recording's name, as a channel?
+/// True if `id` is a channel id that may be used in an address and in a recording's name.
 fn is_channel(id: &str) -> bool {
     is_id(id) && !id.starts_with('.')
 }
@@ -145,7 +146,7 @@ impl Provider for Asterisk {
         }
     }
 
-    /// HTTP's Basic scheme (RFC 7617), on the request that opens the socket.
+    /// HTTP Basic authentication (RFC 7617) of the request that opens the socket.
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused> {
         let mut headers = request.headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (headers.next(), headers.next()) else {
@@ -169,12 +170,12 @@ impl Provider for Asterisk {
         }
     }
 
-    /// Nothing comes as a webhook.
+    /// Asterisk sends no webhooks.
     fn signature_headers(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Nothing comes as a webhook: what does come as one tells of nothing.
+    /// Asterisk sends no webhooks; a request that arrives as one is an event without content.
     fn parse(&self, _: &RawRequest) -> Result<Event, Refused> {
         Ok(Event::nothing())
     }
@@ -195,7 +196,7 @@ impl Provider for Asterisk {
         })
     }
 
-    /// The name of what is recorded says which number was dialled.
+    /// The line is not needed: the recording's name contains the number dialled.
     fn render_fallback(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&self.writer().fallback(script))
     }

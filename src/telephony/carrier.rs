@@ -1,5 +1,5 @@
-//! A provider that posts forms, is answered in TwiML or a dialect of it, and keeps recordings behind a REST API in
-//! Twilio's shape. What those of this kind have in common; what they differ in is one file each beside this one.
+//! A provider that posts forms, is answered in TwiML or a dialect of it, and has a REST API in Twilio's shape. This
+//! module has what such providers have in common; each provider's differences are in a file of its own beside this one.
 
 pub(super) mod account;
 pub(super) mod media;
@@ -20,38 +20,39 @@ use reqwest::Url;
 
 pub use self::media::Media;
 
-/// Why settings are not taken. A sentence for the operator.
+/// Why settings are rejected: a sentence for the operator.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadSettings {
-    /// No account, or one with characters no id has.
+    /// The account is missing or has characters that no account id has.
     #[error("the account is missing, or is not an account id")]
     Account,
-    /// No secret, an empty one, or more than two.
+    /// There is no secret, an empty one, or more than two.
     #[error("there must be one secret, or two while one is being replaced")]
     Secrets,
-    /// Not a public key.
-    #[error("the public key is none: it is 32 bytes in base64")]
+    /// The public key is not valid.
+    #[error("the public key is not valid: it must be 32 bytes in base64")]
     PublicKey,
-    /// Not an address requests can go to.
+    /// The REST address must not be used for requests.
     #[error(
         "the REST address must be https://…, or http:// on this machine, without a user, a query or a fragment"
     )]
     ApiUrl,
-    /// The simulated provider is only ever reached on the machine itself.
+    /// The simulated provider must be on this machine.
     #[error("the simulated provider must be at http:// on this machine")]
     NotLoopback,
 }
 
-/// How a provider proves that a webhook is its own.
+/// How a provider signs its webhooks.
 pub(super) trait Signed: Send + Sync {
-    /// Does the signature fit? On the raw bytes, in constant time. Without one, with two, or without a secret: no.
+    /// True if the signature is valid. Checked on the raw bytes, in constant time. False without a signature, with two,
+    /// or without a configured secret.
     fn fits(&self, request: &RawRequest) -> bool;
 
     /// See [`Provider::signature_headers`].
     fn headers(&self) -> &'static [&'static str];
 
-    /// Why a request that does not fit doesn't. Looks at nothing secret, and is asked after the signature was checked, so
-    /// that how long the check takes is the same.
+    /// Returns why an invalid request is invalid. Reads no secret, and is called after the signature was checked, so
+    /// that the time the check takes does not depend on it.
     fn why(&self, request: &RawRequest) -> Refused;
 }
 
@@ -65,7 +66,7 @@ pub struct Carrier {
     pub(super) fallback: FallbackLinks,
 }
 
-/// Marks the fallback's address where it is the action of a recording that was asked for bluntly.
+/// Query parameter of the fallback address where it is the action of a recording that a fallback answer asked for.
 const RECORDED: &str = "recorded=1";
 
 fn is_after_recording(url: &str) -> bool {
@@ -74,7 +75,7 @@ fn is_after_recording(url: &str) -> bool {
     })
 }
 
-/// Where a blunt answer to the provider `name` comes back to.
+/// Builds the addresses that a fallback answer to the provider `name` refers to.
 pub(super) fn fallback_links(public_url: &str, name: &str) -> FallbackLinks {
     let hooks = format!("{}/hooks/{name}", public_url.trim_end_matches('/'));
     FallbackLinks {
@@ -83,7 +84,7 @@ pub(super) fn fallback_links(public_url: &str, name: &str) -> FallbackLinks {
     }
 }
 
-/// One secret, or two while one is being replaced; none is empty.
+/// Accepts one secret, or two while one is being replaced, none of them empty.
 pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>, BadSettings> {
     let usable = matches!(given.len(), 1 | 2) && given.iter().all(|one| !one.expose().is_empty());
     if usable {
@@ -93,12 +94,12 @@ pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>,
     }
 }
 
-/// The secrets as a signature's function takes them.
+/// The secrets as the signature functions expect them.
 pub(super) fn shown(secrets: &[Hidden<String>]) -> Vec<&str> {
     secrets.iter().map(|one| one.expose().as_str()).collect()
 }
 
-/// A REST address that may be asked, without a trailing slash.
+/// Checks a REST address that requests may be sent to, and returns it without a trailing slash.
 pub(super) fn api_url(given: &str) -> Result<String, BadSettings> {
     let url = Url::parse(given).map_err(|_| BadSettings::ApiUrl)?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
@@ -109,7 +110,7 @@ pub(super) fn api_url(given: &str) -> Result<String, BadSettings> {
     Ok(given.trim_end_matches('/').to_owned())
 }
 
-/// Does an address lead to this very machine, without asking a name server?
+/// True if an address is on this machine, as far as can be told without DNS.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -119,7 +120,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The one value of a header; none when it is missing, given twice, or no text.
+/// Returns the only value of a header; `None` when it is missing, given twice, or not text.
 pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str> {
     let mut values = request.headers.get_all(header).iter();
     let (Some(only), None) = (values.next(), values.next()) else {
@@ -128,7 +129,7 @@ pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str>
     only.to_str().ok()
 }
 
-/// A header is missing, or comes twice: there is no signature. With one of each it is wrong.
+/// [`Refused::Unsigned`] if one of the headers is missing or given twice, else [`Refused::Forged`].
 pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refused {
     match headers.iter().all(|header| only(request, header).is_some()) {
         true => Refused::Forged,
@@ -136,8 +137,8 @@ pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refuse
     }
 }
 
-/// The body's fields as a signature over a form covers them, or `None` when the body is something else. A request
-/// without a body (a take being fetched to be played) is signed like a form without fields.
+/// The body's fields as a signature over a form covers them, or `None` when the body is not a form. A request without a
+/// body (a take fetched for playback) is signed like a form without fields.
 pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
     let form = webhook::is_form(&request.headers) || request.body.is_empty();
     form.then(|| decode_lenient(&request.body))
@@ -176,7 +177,8 @@ impl Provider for Carrier {
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         let mut event = webhook::event(request, &self.account.id)?;
-        // Whoever asks the action also when nothing was recorded would otherwise be asked to record again, and again.
+        // Some providers request the action also when nothing was recorded. Without this the caller would be asked to
+        // record in a loop.
         if event.recording.is_none() && is_after_recording(&request.url) {
             event.unnamed.get_or_insert(RecordingOutcome::Absent);
         }
@@ -208,7 +210,7 @@ impl Provider for Carrier {
         Box::pin(async move {
             match self.capabilities.deletes {
                 true => self.account.delete_recording(id).await,
-                // Asked to, it would say that it knows no such thing: that would prove too much.
+                // Such a provider would answer 404, which would wrongly be counted as a deletion.
                 false => Err(ProviderError::Unsupported),
             }
         })

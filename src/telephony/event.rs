@@ -1,4 +1,4 @@
-//! What a webhook says, whichever provider sent it, and which of our addresses it came to.
+//! The content of a webhook, independent of the provider, and the address of this service that it came to.
 
 use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
@@ -6,33 +6,33 @@ use crate::line::number::Caller;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A call's id at its provider: an opaque string. In our database only its keyed hash is kept.
+/// A call's id at its provider: an opaque string. The database stores only its keyed hash.
 pub type ProviderCallId = Hidden<String>;
 /// A recording's id at its provider: an opaque string.
 pub type ProviderRecordingId = Hidden<String>;
 
-/// What a webhook says, whoever sent it.
+/// The content of a webhook, independent of the provider.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The call it is about; empty when the webhook does not name one that can be read.
+    /// The call; empty when the webhook names none, or none that can be read.
     pub call: ProviderCallId,
-    /// The number that was dialled, as the provider writes it; empty when the webhook doesn't say.
+    /// The number dialled, as the provider writes it; empty when the webhook does not say.
     pub to: Hidden<String>,
-    /// Who calls.
+    /// The caller's number.
     pub from: Caller,
-    /// Keys pressed: `None` when the webhook has no such field, empty when nothing was pressed in time. Keys that ended a
-    /// recording are not among them.
+    /// Keys pressed: `None` when the webhook has no such field, empty when no key was pressed in time. The key that
+    /// ended a recording is not included.
     pub keys: Option<Hidden<String>>,
-    /// The call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
+    /// True if the call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
     pub ended: bool,
-    /// A recording the webhook speaks of, whatever kind of webhook it is.
+    /// The recording the webhook reports, whatever kind of webhook it is.
     pub recording: Option<RecordingFact>,
-    /// What became of a recording whose id the webhook does not say: another one will.
+    /// Outcome of a recording whose id is not in the webhook; a later webhook has the id.
     pub unnamed: Option<RecordingOutcome>,
 }
 
 impl Event {
-    /// An event that says nothing, not even which call it is about.
+    /// An event without content, not even a call.
     pub fn nothing() -> Self {
         Self {
             call: Hidden::default(),
@@ -45,67 +45,67 @@ impl Event {
         }
     }
 
-    /// Does it say which call it is about?
+    /// True if the event names its call.
     pub fn names_a_call(&self) -> bool {
         !self.call.expose().is_empty()
     }
 
-    /// It tells that something was recorded, whether it says which recording that is or not.
+    /// True if the event reports a recording, whether it names the recording's id or not.
     pub fn tells_of_recording(&self) -> bool {
         let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
         self.recording.is_some() || self.unnamed.as_ref().is_some_and(unnamed)
     }
 }
 
-/// What a provider says of one recording.
+/// What a provider reports about one recording.
 #[derive(Clone, Debug)]
 pub struct RecordingFact {
-    /// Its id at the provider.
+    /// The recording's id at the provider.
     pub id: ProviderRecordingId,
-    /// What became of it.
+    /// The recording's outcome.
     pub outcome: RecordingOutcome,
 }
 
-/// What became of a recording at the provider.
+/// Outcome of a recording at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordingOutcome {
-    /// It is there, complete. Seconds as the provider counts them, when it says; how it ended as far as the webhook tells.
+    /// The recording exists and is complete.
     Completed {
-        /// Whole seconds, when the webhook says.
+        /// Duration in whole seconds as the provider counts them, if the webhook says.
         seconds: Option<u32>,
-        /// How it ended: the action webhook knows, a callback may not.
+        /// How the recording ended, if the webhook says: the action webhook does, a callback may not.
         end: Option<RecordingEnd>,
     },
-    /// There is one, and as far as the provider can tell nobody spoke in it. It is kept, and makes no report: whoever
-    /// can only whisper loses nothing, and silence does not fill the queue.
+    /// The recording exists, and as far as the provider can tell it has no speech. It is kept but makes no report, so a
+    /// caller who can only whisper loses nothing, and silent calls do not fill the queue.
     Silent,
-    /// The provider made none (nothing was said, or it failed).
+    /// The provider made no recording (nothing was said, or recording failed).
     Absent,
 }
 
-/// Which address of ours a webhook came to, or what a provider that holds a connection would have sent there.
+/// The address of this service that a webhook came to, or the equivalent for a provider that holds a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hook {
-    /// A call comes in.
+    /// A new call.
     Call,
     /// The answer to a step.
     Step(StepRef),
-    /// A part of what is said before a step is over; with a key it is the answer to the step already.
+    /// One part of the text before a step was spoken; if a key was pressed, this is already the answer to the step.
     Said(StepRef),
-    /// The call's standing changed.
+    /// The status of the call changed.
     Status,
-    /// What became of a recording; with the step that recorded it when we handed out the address.
+    /// The outcome of a recording; with the step that recorded it if the address was one of this service's links.
     Recording(Option<StepRef>),
-    /// Whoever was rung has picked up: what do they hear? The step is the one that awaits the end of the talk.
+    /// The called inspector answered: asks what to play. The step is the one that awaits the end of the talk.
     Whisper(StepRef),
-    /// Whoever was rung has pressed a key, or none.
+    /// The called inspector pressed a key, or none.
     Accepted(StepRef),
-    /// Something of ours failed, and the provider asks again elsewhere.
+    /// A request to this service failed, and the provider uses its fallback address.
     Fallback,
 }
 
 impl Hook {
-    /// What [`Hook::kind`] gives.
+    /// All values of [`Hook::kind`].
     pub const KINDS: [&str; 7] = [
         "call",
         "step",
@@ -116,7 +116,7 @@ impl Hook {
         "fallback",
     ];
 
-    /// What it is about, as its address names it.
+    /// The kind of webhook, as its address names it.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Call => "call",
@@ -129,7 +129,7 @@ impl Hook {
         }
     }
 
-    /// Our id of the call that its address names; none when it names no call.
+    /// Returns this service's id of the call in the address; `None` when the address names no call.
     pub fn call(&self) -> Option<Uuid> {
         match self {
             Self::Step(at)
@@ -142,16 +142,16 @@ impl Hook {
     }
 }
 
-/// What every address we hand out carries: [`Links`] make it.
+/// The parameters of every address handed out to a provider; [`Links`](super::Links) builds the addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {
-    /// Our id of the call.
+    /// This service's id of the call.
     pub call: Uuid,
-    /// The line.
+    /// The line's id.
     pub line: String,
-    /// The step this is the answer to.
+    /// Number of the step that the request answers.
     pub step: u32,
-    /// `1` where the provider goes on because a recording came to nothing.
+    /// `1` if the provider continues because nothing was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<String>,
 }

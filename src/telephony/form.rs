@@ -1,40 +1,41 @@
 //! The form of a webhook: `application/x-www-form-urlencoded`.
 //!
-//! Percent escapes are decoded as the URL standard says: one that is broken stays as it is. [`decode_lenient`] gives all
-//! fields for the signature, [`Form`] single fields for what is acted upon. Neither fails: a request with a right
-//! signature is answered, whatever is in the fields that are not needed.
+//! Percent escapes are decoded as in the URL standard: an invalid one stays as it is. [`decode_lenient`] returns all
+//! fields, for the signature; [`Form`] returns single fields, for use. Neither fails, because a request with a valid
+//! signature is answered whatever is in the fields that are not needed.
 
 use bytes::Bytes;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The fields of any bytes, for the signature only: a bad percent escape stays as it is, what is not UTF-8 is replaced.
+/// Decodes all fields of any bytes, for the signature only. An invalid percent escape stays as it is; bytes that are
+/// not UTF-8 are replaced.
 pub fn decode_lenient(body: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// A form whose fields are decoded one by one, when they are asked for. Its `Debug` shows its length, and nothing of
-/// what is in it.
+/// A form whose fields are decoded one by one, when requested. Its `Debug` output has its length, and none of its
+/// content.
 pub struct Form {
     body: Bytes,
 }
 
 impl Form {
-    /// The form in a request's body.
+    /// Creates a form from a request's body.
     pub fn new(body: Bytes) -> Self {
         Self { body }
     }
 
-    /// The value of a field, or `None` when there is no such field, or none that can be read: its value is not UTF-8, has
-    /// a control character in it, or the field is there several times with different values.
+    /// Returns the value of a field. `None` when there is no such field, when its value is not UTF-8 or has a control
+    /// character in it, or when the field is given several times with different values.
     pub fn get(&self, name: &str) -> Option<String> {
         let value = String::from_utf8(self.value(name)?).ok()?;
         (!value.contains(char::is_control)).then_some(value)
     }
 
-    /// The value of a field for a reader who can do with a part of it: what is not UTF-8 is replaced by U+FFFD. `None`
-    /// when there is no such field, or it is there several times with different values.
+    /// Returns the value of a field where part of it is still useful: bytes that are not UTF-8 are replaced by U+FFFD.
+    /// `None` when there is no such field, or when it is given several times with different values.
     pub fn get_lossy(&self, name: &str) -> Option<String> {
         let value = self.value(name)?;
         Some(String::from_utf8_lossy(&value).into_owned())

@@ -1,7 +1,7 @@
-//! What every provider's REST API is asked with: clients, bounds, errors in our own words.
+//! HTTP clients for the providers' REST APIs, with limits and with errors that are safe to log.
 //!
-//! An answer is believed only as far as it was asked for: no redirects, no compression, bounded in time and size.
-//! The errors of the library hold addresses, and addresses hold ids: none of them gets out of here.
+//! Requests follow no redirects and accept no compression; answers are limited in time and size. The errors of
+//! `reqwest` contain addresses, and addresses contain ids, so no error of `reqwest` leaves this module.
 
 use super::{Download, ProviderError};
 use crate::base::clock::Clock;
@@ -14,24 +14,24 @@ use serde_json::Value;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The longest JSON answer read, in bytes.
+/// Maximum length of a JSON answer, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
-/// The longest time a provider may ask to be left alone.
+/// Maximum time to wait that is accepted from a provider's `Retry-After`.
 const MAX_RETRY: Duration = Duration::from_secs(3600);
 
-/// How long a provider's REST API may take.
+/// Time limits for requests to a provider's REST API.
 #[derive(Clone, Copy, Debug)]
 pub struct RestTimeouts {
-    /// Until a connection stands.
+    /// Maximum time to connect.
     pub connect: Duration,
-    /// Without a byte, for the first one as for any other.
+    /// Maximum time without receiving a byte, before the first one and between any two.
     pub silence: Duration,
-    /// For everything, body and all.
+    /// Maximum time for the whole request, including the body.
     pub total: Duration,
 }
 
 impl Default for RestTimeouts {
-    /// 5 and 15 seconds, and 5 minutes: 64 MiB in that time are 1.8 Mbit/s.
+    /// 5 seconds, 15 seconds and 5 minutes. 64 MiB in 5 minutes are 1.8 Mbit/s.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -41,29 +41,29 @@ impl Default for RestTimeouts {
     }
 }
 
-/// The client for providers' REST APIs, with the usual times.
+/// Creates a client for providers' REST APIs, with the default time limits.
 ///
 /// # Errors
 ///
-/// When this machine has no certificates to check a provider's against.
+/// When this machine has no CA certificates to verify a provider with.
 pub fn rest_client() -> Result<reqwest::Client, ProviderError> {
     rest_client_with(RestTimeouts::default())
 }
 
-/// The client for providers' REST APIs: follows no redirects, takes no proxy from the environment.
+/// Creates a client for providers' REST APIs: follows no redirects, uses no proxy from the environment.
 ///
 /// # Errors
 ///
-/// When this machine has no certificates to check a provider's against.
+/// When this machine has no CA certificates to verify a provider with.
 pub fn rest_client_with(timeouts: RestTimeouts) -> Result<reqwest::Client, ProviderError> {
     built(builder(timeouts))
 }
 
-/// The same for a provider on this very machine, over plain HTTP: trusts no certificate, and so needs none.
+/// Creates a client for a provider on this machine, over plain HTTP: trusts no certificate, and so needs none.
 ///
 /// # Errors
 ///
-/// None that is known of.
+/// None known.
 pub fn loopback_client() -> Result<reqwest::Client, ProviderError> {
     loopback_client_with(RestTimeouts::default())
 }
@@ -74,20 +74,21 @@ pub(super) fn loopback_client_with(
     built(builder(timeouts).tls_certs_only([]))
 }
 
-/// The client for addresses that a provider hands out: over HTTPS, and only to public addresses. One for a stand-in on
-/// this machine asks this machine only, as its callers see to.
+/// Creates a client for addresses that a provider hands out: over HTTPS, and only to public addresses. With `local`,
+/// for a stand-in on this machine, the callers of this function restrict the addresses to this machine.
 pub(super) fn media_client(local: bool) -> Result<reqwest::Client, ProviderError> {
     match local {
         true => loopback_client(),
-        false => built(
-            builder(RestTimeouts::default())
-                .https_only(true)
-                .dns_resolver(PublicAddresses),
-        ),
+        false => built(public_only(builder(RestTimeouts::default()))),
     }
 }
 
-/// Knows the names of public addresses only: what is connected to is what was looked at.
+fn public_only(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder.https_only(true).dns_resolver(PublicAddresses)
+}
+
+/// Resolves names to public addresses only. The address checked is the address connected to, so a second DNS answer
+/// cannot evade the check.
 struct PublicAddresses;
 
 impl Resolve for PublicAddresses {
@@ -103,8 +104,8 @@ impl Resolve for PublicAddresses {
     }
 }
 
-/// Is it an address of the public Internet, after IANA's registries of special-purpose addresses? An IPv6 address that
-/// stands for an IPv4 one is not.
+/// True if an address belongs to the public Internet, according to IANA's registries of special-purpose addresses.
+/// False for an IPv6 address that stands for an IPv4 one.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -121,8 +122,8 @@ fn is_public(address: IpAddr) -> bool {
                 || (a == 192 && b == 88 && c == 99)
                 || (a == 198 && (b == 18 || b == 19)))
         }
-        // Only what is given out to be reached from anywhere (2000::/3), without what stands for something else in it:
-        // 2001::/23 (protocols, Teredo, benchmarks), documentation, 6to4.
+        // Only globally routed addresses (2000::/3), except those in it that stand for something else: 2001::/23
+        // (protocols, Teredo, benchmarks), documentation, 6to4.
         IpAddr::V6(v6) => {
             let [a, b, ..] = v6.segments();
             (0x2000..0x4000).contains(&a)
@@ -134,7 +135,7 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 fn builder(timeouts: RestTimeouts) -> reqwest::ClientBuilder {
-    // The second time it is there already, which is as good.
+    // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .redirect(redirect::Policy::none())
@@ -151,14 +152,14 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ProviderErr
         .map_err(|_| failed("no client could be made; are there CA certificates on this machine?"))
 }
 
-/// May `id` stand in an address? What else it may hold is the provider's matter: ids are opaque.
+/// True if `id` may be put into an address. Other properties of an id are not checked, because ids are opaque.
 pub(crate) fn is_id(id: &str) -> bool {
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     !id.is_empty() && id.len() <= 128 && id.bytes().all(usual) && id != "." && !id.contains("..")
 }
 
-/// An id to be put into an address. One that can't be is an error, not a [`ProviderError::NotFound`]: that would
-/// prove a recording deleted which was never asked for.
+/// Checks an id that is to be put into an address. An unusable id is not reported as [`ProviderError::NotFound`],
+/// because that could count as proof that a recording was deleted, although no request was made.
 pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
     if is_id(id) {
         Ok(id)
@@ -167,7 +168,7 @@ pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
     }
 }
 
-/// The body of an answer with status 200, which is a recording.
+/// Returns the body of an answer with status 200, which is a recording.
 pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
     if answer.status() != StatusCode::OK {
         return Err(refused(&answer));
@@ -184,7 +185,7 @@ pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
     })
 }
 
-/// A JSON answer with status 200, bounded in size.
+/// Reads a JSON answer with status 200, limited in size.
 pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
     if answer.status() != StatusCode::OK {
         return Err(refused(&answer));
@@ -199,7 +200,8 @@ pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
     super::json::read(&body).map_err(|_| failed("the answer is not JSON"))
 }
 
-/// Compressed, though nobody asked for it: the bytes would not be those of the recording.
+/// True if `Content-Encoding` is not `identity`. No request asks for compression; the bytes would not be the
+/// recording's.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
@@ -207,7 +209,7 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|encoding| encoding != "identity")
 }
 
-/// Why an answer is none, with the time its `Retry-After` asks for.
+/// Returns why an answer is not a success, with the time from its `Retry-After`, if any.
 pub(super) fn refused(answer: &Response) -> ProviderError {
     let busy = [
         StatusCode::TOO_MANY_REQUESTS,
@@ -223,11 +225,11 @@ pub(super) fn refused(answer: &Response) -> ProviderError {
     }
 }
 
-/// What `Retry-After` asks for: seconds, or a date. [`MAX_RETRY`] at most; none when it cannot be read.
+/// Parses `Retry-After`: seconds or a date, limited to [`MAX_RETRY`]. `None` when it cannot be read.
 fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     let value = value.trim();
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than a number holds are many.
+        // A number of seconds that does not fit in 64 bits exceeds the maximum.
         value.parse().map_or(MAX_RETRY, Duration::from_secs)
     } else {
         let at: DateTime<Utc> = httpdate::parse_http_date(value).ok()?.into();
@@ -332,9 +334,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_home_is_not_known() {
-        let client = media_client(false);
-        // Without certificates on this machine there is no client, and nothing is asked.
-        let Ok(client) = client else { return };
+        // Trusts no certificate, so that the test needs none on its machine. The name is refused before any would be
+        // presented.
+        let builder = public_only(builder(RestTimeouts::default())).tls_certs_only([]);
+        let client = built(builder).unwrap();
         let error = client.get("https://localhost/").send().await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
         assert!(

@@ -1,16 +1,17 @@
-//! jambonz, which anybody can run themselves.
+//! jambonz, an open-source telephony platform that can be self-hosted.
 //!
-//! Webhooks are JSON signed with the account's webhook secret; scripts are JSON verbs. It has no verb that records:
-//! what a caller says is streamed to a WebSocket of ours as it is spoken, and sealed as it arrives. So no recording
-//! ever rests there, and none can be made while nothing can be written down.
+//! Webhooks are JSON signed with the account's webhook secret; scripts are JSON verbs. Recordings are not made at
+//! jambonz: what a caller says is streamed to a WebSocket of this service as it is spoken, and sealed as it arrives. So
+//! no recording is ever stored at jambonz, and none can be made while the database cannot be written.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | [`verbs`] | a script in jambonz's language |
-//! | [`webhook`] | what a webhook says |
-//! | [`listening`] | the audio as it comes in, pure |
-//! | `copies` | what was said in calls that run, for whoever wants to hear it again |
-//! | `rest` | how a call stands, which there were |
+//! | [`verbs`] | scripts as jambonz verbs |
+//! | [`webhook`] | parsing of webhooks |
+//! | `calls_api` | the REST API for calls: status and lists |
+//!
+//! The audio is received by [`listening`](super::streams::listening); copies for callers who listen to their recording
+//! during the call are kept by `streams::copies`.
 
 mod calls_api;
 pub mod verbs;
@@ -40,27 +41,27 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// The header a webhook's signature stands in.
+/// The header of a webhook's signature.
 pub const SIGNATURE: &str = "jambonz-signature";
-/// What a document is sent as: with another type jambonz does not read it.
+/// Content type of an answer. jambonz does not read an answer of any other type.
 const CONTENT_TYPE: &str = "application/json";
 
-/// What is configured of an account at jambonz.
+/// Configuration of an account at jambonz.
 #[derive(Clone, Debug)]
 pub struct JambonzSettings {
     /// The provider's name in the configuration: the `{provider}` of `/hooks/{provider}/…`.
     pub name: String,
     /// The account's id.
     pub account: String,
-    /// The key of its REST API.
+    /// The key of the REST API.
     pub api_key: Hidden<String>,
-    /// What it signs webhooks with; two while the secret is being replaced.
+    /// The secrets that webhooks are signed with; two while one is being replaced.
     pub webhook_secrets: Vec<Hidden<String>>,
     /// The REST address, with or without `/v1` at the end.
     pub api_url: String,
 }
 
-/// The WebSocket subprotocols that jambonz speaks: its own, and the former name of the module it uses.
+/// The WebSocket subprotocols that jambonz uses: its own, and the former name of the module it uses.
 const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
 
 /// An account at jambonz.
@@ -75,11 +76,11 @@ pub struct Jambonz {
 }
 
 impl Jambonz {
-    /// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+    /// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
     ///
     /// # Errors
     ///
-    /// When the settings cannot work, or would be unsafe.
+    /// When the settings are invalid or unsafe.
     pub fn new(settings: JambonzSettings, client: reqwest::Client) -> Result<Self, BadSettings> {
         if !is_id(&settings.account) {
             return Err(BadSettings::Account);
@@ -122,7 +123,7 @@ impl Provider for Jambonz {
             speaks_while_recording: false,
             has_voice: true,
             asks_who_picks_up: true,
-            // Not jambonz does, but who listens to it here.
+            // Silence is detected here, in the audio received, and not by jambonz.
             hears_silence: true,
             knows_silence: true,
             deletes: true,
@@ -164,7 +165,7 @@ impl Provider for Jambonz {
         rendered(&verbs::fallback_document(script))
     }
 
-    /// The copy in memory: of a call that runs, in the process that heard it.
+    /// Returns the copy in memory. There is one only during the call, and only in the process that received the audio.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
         let found = self.copies.get(id).ok_or(ProviderError::NotFound);
         Box::pin(async move {
@@ -176,7 +177,7 @@ impl Provider for Jambonz {
         })
     }
 
-    /// Nothing rests at jambonz: what goes is the copy in memory.
+    /// Removes the copy in memory. Nothing is stored at jambonz.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
         let gone = match self.copies.remove(id) {
             true => Ok(()),
@@ -201,7 +202,7 @@ impl Provider for Jambonz {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Calls only: no recording rests there.
+    /// Lists calls only, because no recordings are stored at jambonz.
     fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>> {
         Box::pin(self.list_calls(since))
     }

@@ -1,8 +1,8 @@
-//! JSON from a provider, read so that a text that is broken in one place is not lost as a whole.
+//! Reads JSON from a provider, so that an error in one string does not make the whole text unreadable.
 //!
-//! Bytes that are not UTF-8, and `\u` escapes of half a surrogate pair (JavaScript writes them where a text was cut in the
-//! middle of a character), become U+FFFD before the JSON is parsed. A text with U+FFFD in it is not what was sent:
-//! [`Fields::get`] does not give it, because two ids that differ only there would be taken for one.
+//! Bytes that are not UTF-8, and `\u` escapes of half a surrogate pair (JavaScript writes them where a text was cut
+//! within a character), become U+FFFD before the JSON is parsed. A string with U+FFFD in it is not what was sent:
+//! [`Fields::get`] does not return it, because two ids that differ only there would be considered equal.
 
 use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
@@ -11,54 +11,56 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
-/// What stands for what could not be read.
+/// Replacement for what could not be read.
 const REPLACED: char = char::REPLACEMENT_CHARACTER;
 
-/// Reads a whole JSON text.
+/// Parses a whole JSON text.
 ///
 /// # Errors
 ///
-/// When it is not JSON, apart from what is replaced.
+/// When the text is not JSON, apart from what is replaced.
 pub fn read(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_str(&mended(text))
 }
 
-/// The fields of a JSON object, each of which is parsed when it is asked for.
+/// The fields of a JSON object, each parsed when requested.
 pub struct Fields {
     fields: HashMap<String, Box<RawValue>>,
     is_broken: bool,
 }
 
 impl Fields {
-    /// The fields of a JSON object; those before the broken place where it is no JSON; none of another value.
+    /// Reads the fields of a JSON object. Of invalid JSON, the fields before the error are read; a value that is not an
+    /// object has none.
     pub fn new(text: &[u8]) -> Self {
         let text = mended(text);
         let mut fields = HashMap::new();
         let mut reader = serde_json::Deserializer::from_str(&text);
-        // Its errors are those of the fields, and those of another value.
+        // The errors are ignored: `is_broken` below tells of invalid JSON, and a value that is not an object has no
+        // fields.
         let _ = reader.deserialize_map(FieldsInto(&mut fields));
         let is_broken = serde_json::from_str::<&RawValue>(&text).is_err();
         Self { fields, is_broken }
     }
 
-    /// Is the text no JSON? Then fields may be missing that were meant to be there.
+    /// True if the text is not valid JSON. Fields that were sent may then be missing.
     pub fn is_broken(&self) -> bool {
         self.is_broken
     }
 
-    /// Is there such a field, whatever it holds?
+    /// True if there is a field of this name, whatever its value.
     pub fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// A field that is a text, or a number, as a text of at most `longest` characters. `None` when there is no such
-    /// field, it is `null` or something else, is longer, or cannot be read as it was sent.
+    /// Returns a string or number field as text of at most `longest` characters. `None` when there is no such field, or
+    /// when it is `null` or of another type, is longer, or has U+FFFD in it.
     pub fn get(&self, name: &str, longest: usize) -> Option<String> {
         let text = self.get_lossy(name)?;
         (text.chars().count() <= longest && !text.contains(REPLACED)).then_some(text)
     }
 
-    /// A field that is a text, or a number, as a text, with U+FFFD for what could not be read.
+    /// Returns a string or number field as text, with U+FFFD for what could not be read.
     pub fn get_lossy(&self, name: &str) -> Option<String> {
         match Value::deserialize(&**self.fields.get(name)?).ok()? {
             Value::String(text) => Some(text),
@@ -68,7 +70,7 @@ impl Fields {
     }
 }
 
-/// Reads the fields of an object into a map, which keeps what was read before an error.
+/// Reads the fields of an object into a map, which keeps the fields read before an error.
 struct FieldsInto<'a>(&'a mut HashMap<String, Box<RawValue>>);
 
 impl<'de> Visitor<'de> for FieldsInto<'_> {
@@ -86,7 +88,7 @@ impl<'de> Visitor<'de> for FieldsInto<'_> {
     }
 }
 
-/// The text with U+FFFD for bytes that are not UTF-8 and for escapes of half a surrogate pair, without a byte order mark.
+/// Replaces bytes that are not UTF-8 and escapes of half a surrogate pair by U+FFFD, and removes a byte order mark.
 fn mended(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut rest = text.trim_start_matches('\u{feff}');
@@ -101,7 +103,7 @@ fn mended(text: &[u8]) -> String {
                 rest = &escape[6..];
                 continue;
             }
-            // A backslash and what it escapes, which may be another backslash.
+            // A backslash and the character it escapes, which may be another backslash.
             _ => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
         };
         mended.push_str(&escape[..taken]);
@@ -111,7 +113,7 @@ fn mended(text: &[u8]) -> String {
     mended
 }
 
-/// The UTF-16 code unit of the escape `\uXXXX` that a text begins with.
+/// Returns the UTF-16 code unit of the escape `\uXXXX` at the start of a text.
 fn unit(escape: &str) -> Option<u32> {
     let digits = escape.strip_prefix("\\u")?.get(..4)?;
     let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

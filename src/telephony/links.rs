@@ -1,4 +1,4 @@
-//! The addresses that a script hands out to a provider.
+//! The addresses in a script that a provider requests.
 
 use crate::base::hidden::Hidden;
 use base64::Engine;
@@ -8,27 +8,28 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// Where a script's answers go: all addresses are absolute and carry call, line and step.
+/// The addresses for the answers to a script. All are absolute and have call, line and step as parameters.
 #[derive(Clone, Debug)]
 pub struct Links {
     /// The configured public URL, without a trailing slash.
     pub public_url: String,
     /// The provider's name in the configuration: the `{provider}` of `/hooks/{provider}/…`.
     pub provider: String,
-    /// Our id of the call.
+    /// This service's id of the call.
     pub call: Uuid,
     /// The line's id.
     pub line: String,
-    /// The number of the step the answer to this script will be.
+    /// Number of the step that the answer to this script will be.
     pub step: u32,
-    /// What the tokens of takes' addresses are made with ([`take_token`]): of the call and this step, 32 bytes in base64url.
+    /// Key for the tokens in the addresses of takes ([`take_token`]); derived from the call and this step, 32 bytes in
+    /// base64url.
     pub take_key: Hidden<String>,
-    /// The same for the addresses what is said is streamed to: whoever gets to see where a take is played from learns
-    /// nothing of those.
+    /// Key for the addresses that speech is streamed to. Separate from `take_key`, so that a party who sees the address
+    /// of a take learns nothing about those addresses.
     pub stream_key: Hidden<String>,
-    /// What whoever is rung sees: the line's own number in E.164, never the caller's.
+    /// Number shown to a called inspector: the line's own number in E.164, never the caller's.
     pub line_number: String,
-    /// The line's first language: what an account speaks unless told otherwise.
+    /// The line's first language, which the provider's application speaks unless told otherwise.
     pub language: String,
 }
 
@@ -45,32 +46,32 @@ impl Links {
         self.at("step", "")
     }
 
-    /// Where it is posted that a part of what is said is over, and with which key.
+    /// Where the provider reports that one part of the text was spoken, and the key pressed, if any.
     pub fn said(&self) -> String {
         self.at("said", "")
     }
 
-    /// Where the provider goes on when a recording came to nothing.
+    /// Where the provider continues when nothing was recorded.
     pub fn nothing(&self) -> String {
         self.at("step", "&nothing=1")
     }
 
-    /// Where the provider tells what became of a recording.
+    /// Where the provider reports the outcome of a recording.
     pub fn recording(&self) -> String {
         self.at("recording", "")
     }
 
-    /// Where the provider asks what whoever was rung is to hear before the caller does.
+    /// Where the provider requests what the called inspector hears before being connected.
     pub fn whisper(&self) -> String {
         self.at("whisper", "")
     }
 
-    /// Where the key of whoever was rung is posted.
+    /// Where the called inspector's key is posted.
     pub fn accepted(&self) -> String {
         self.at("accepted", "")
     }
 
-    /// The unguessable address of a take, by the step that recorded it. It holds while the call is at `step`.
+    /// The unguessable address of the take recorded by step `take`. Valid while the call is at `step`.
     pub fn take(&self, take: u32) -> String {
         format!(
             "{}/hooks/{}/take/{}/{take}/{}",
@@ -82,9 +83,9 @@ impl Links {
     }
 }
 
-/// What makes the address of a take unguessable: an HMAC-SHA256 over the step that recorded it, in base64url.
+/// The token that makes the address of a take unguessable: an HMAC-SHA256 over the step that recorded it, in base64url.
 pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
-    // An HMAC takes a key of any length.
+    // An HMAC accepts a key of any length, so this does not fail.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(take_key.expose().as_bytes()) else {
         return String::new();
     };
@@ -92,18 +93,18 @@ pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
-/// The line a fallback answer is of, as the query of its addresses names it. The key is made of the service secret: who
-/// does not have it cannot name a line.
+/// The line that a fallback answer is for, as the query of its addresses names it. The key is derived from the service
+/// secret, so only this service can name a line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FallbackLine {
     /// The line's id.
     pub line: String,
-    /// What proves that we named it.
+    /// Proof that this service made the address.
     pub key: String,
 }
 
 impl FallbackLine {
-    /// As the end of a query: `line=…&key=…`.
+    /// The query parameters: `line=…&key=…`.
     pub fn query(&self) -> String {
         form_urlencoded::Serializer::new(String::new())
             .append_pair("line", &self.line)

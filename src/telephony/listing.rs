@@ -1,57 +1,57 @@
-//! What a provider answers when it is asked about calls and recordings.
+//! Answers of a provider to requests about calls and recordings.
 
 use super::{ProviderCallId, ProviderRecordingId};
 use crate::base::hidden::Hidden;
 use crate::line::number::Caller;
 use chrono::{DateTime, Utc};
 
-/// What a provider has, as it lists it.
+/// The calls and recordings a provider lists.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Calls, those that are running included.
+    /// Calls, including those still running.
     pub calls: Vec<ListedCall>,
-    /// Recordings that are there, or will be.
+    /// Recordings that exist or are being made.
     pub recordings: Vec<ListedRecording>,
 }
 
-/// A call, as its provider lists it.
+/// A call in a provider's list.
 #[derive(Clone, Debug)]
 pub struct ListedCall {
-    /// Its id.
+    /// The call's id.
     pub id: ProviderCallId,
-    /// The number that was dialled, as the provider writes it; empty when the list doesn't say.
+    /// The number dialled, as the provider writes it; empty when the list does not say.
     pub to: Hidden<String>,
-    /// It is over.
+    /// True if the call is over.
     pub ended: bool,
-    /// When it began, when the list says.
+    /// When the call began, if the list says.
     pub began: Option<DateTime<Utc>>,
 }
 
-/// A recording, as its provider lists it.
+/// A recording in a provider's list.
 #[derive(Clone, Debug)]
 pub struct ListedRecording {
-    /// Its id.
+    /// The recording's id.
     pub id: ProviderRecordingId,
-    /// The call it was made in, when the list says.
+    /// The call it was made in, if the list says.
     pub call: Option<ProviderCallId>,
-    /// When it was made, when the list says.
+    /// When it was made, if the list says.
     pub made: Option<DateTime<Utc>>,
 }
 
-/// What a provider answers when asked about a call.
+/// The status of a call, as its provider reports it.
 #[derive(Clone, Debug)]
 pub struct CallStanding {
-    /// The call is over.
+    /// True if the call is over.
     pub ended: bool,
 }
 
-/// Where a recording comes from, as its provider says when asked.
+/// The origin of a recording, as its provider reports it.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// The call it was made in.
     pub call: ProviderCallId,
     /// The number that was dialled, as the provider writes it.
     pub to: Hidden<String>,
-    /// Who called.
+    /// The caller's number.
     pub from: Caller,
 }

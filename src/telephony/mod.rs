@@ -1,8 +1,8 @@
-//! Who carries the call. One trait, one file a provider; nothing outside this folder names one.
+//! The provider port: one trait, one file per provider. No module outside this folder names a provider.
 //!
-//! A provider calls us over HTTP (a *webhook*), we answer with a script in its language, and we call its
-//! REST API to fetch and delete recordings. In the order of a request: [`Provider::authenticate`] on the raw
-//! bytes, [`Provider::parse`] to an [`Event`], and at the end [`Provider::render`].
+//! A provider calls the service over HTTP (a *webhook*); the service answers with a script in the provider's language,
+//! and calls the provider's REST API to fetch and delete recordings. In the order of a request:
+//! [`Provider::authenticate`] on the raw bytes, [`Provider::parse`] to an [`Event`], and finally [`Provider::render`].
 
 pub mod asterisk;
 pub mod carrier;
@@ -44,16 +44,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A webhook as it came in, before anything is believed.
+/// A webhook as received, before its signature is checked.
 #[derive(Clone, Debug)]
 pub struct RawRequest {
-    /// The whole address the provider called, made from the configured public URL and the path and query of the request.
+    /// The whole address the provider called, built from the configured public URL and the path and query of the
+    /// request.
     pub url: String,
     /// All headers.
     pub headers: HeaderMap,
     /// The body, at most 64 KiB.
     pub body: Bytes,
-    /// When it came, in system time: some signatures hold for minutes only.
+    /// Time of receipt, in system time. Some signatures are valid for minutes only.
     pub at: DateTime<Utc>,
 }
 
@@ -66,78 +67,82 @@ pub struct Rendered {
     pub body: String,
 }
 
-/// A recording on its way from the provider.
+/// A recording being fetched from the provider.
 pub struct Download {
-    /// What the provider says the length is, in bytes.
+    /// Length announced by the provider, in bytes.
     pub length: Option<u64>,
-    /// The bytes. An error in it means the rest did not come.
+    /// The bytes. An error in the stream means that the remaining bytes were not received.
     pub body: BoxStream<'static, Result<Bytes, ProviderError>>,
 }
 
-/// Why a request to a provider's REST API came to nothing.
+/// Why a request to a provider's REST API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// 404: not there yet, or not there any more.
-    #[error("the provider has no such thing")]
+    /// 404: does not exist yet, or does not exist any more.
+    #[error("the provider does not have what was requested")]
     NotFound,
-    /// The provider refuses our credentials (401, 403).
-    #[error("the provider refuses the configured account or token")]
+    /// The provider rejected the configured credentials (401, 403).
+    #[error("the provider rejects the configured account or token")]
     Denied,
-    /// The provider has no such request.
-    #[error("the provider cannot do that")]
+    /// The provider's API has no such request.
+    #[error("the provider does not support this request")]
     Unsupported,
-    /// The provider answered 429 or 503 and asks not to be asked again before this time has passed: an hour at most.
-    #[error("the provider asks to be left alone for {} s", .0.as_secs())]
+    /// The provider answered 429 or 503 and asks for no further request before this time has passed (at most one hour).
+    #[error("the provider asks for no further request for {} s", .0.as_secs())]
     Busy(Duration),
-    /// Anything else: unreachable, cut short, an error status. Safe to log: holds no address and no body.
+    /// Any other failure: unreachable, cut short, an error status. Safe to log: contains no address and no body.
     #[error("the provider answered badly: {0}")]
     Failed(String),
 }
 
-/// Something found when a provider was looked at, for an operator.
+/// One result of checking a provider, for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It is as it should be.
+    /// As it should be.
     Good(String),
-    /// It may be meant so.
+    /// Unusual, but may be intended.
     Odd(String),
-    /// Calls will not work like this.
+    /// Calls will fail with this configuration.
     Bad(String),
 }
 
-/// What a provider cannot do; the flow copes.
+/// What a provider can and cannot do. The conversation adapts to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// It can speak into a running recording. Where it can't, a long recording is made in two, with the warning between.
+    /// True if the provider can speak into a running recording. If false, a long recording is made as two, with the
+    /// warning between them.
     pub speaks_while_recording: bool,
-    /// It speaks words. One that can't plays sounds, which a [`Voice`] has.
+    /// True if the provider has text-to-speech. If false, it plays sound files, which a [`Voice`] supplies.
     pub has_voice: bool,
-    /// It lets whoever is rung press a key before they hear the caller. Where it can't, a voicemail would swallow the
-    /// caller: nobody is rung, and the duty inspector is not offered.
+    /// True if the called inspector can be asked for a key before being connected to the caller. If false, a voicemail
+    /// could answer the call, so no inspector is dialled and the option is not offered.
     pub asks_who_picks_up: bool,
-    /// It ends a recording when nobody speaks any more. Where it can't, `#`, the limit and hanging up end one.
+    /// True if the provider ends a recording on silence. If false, a recording ends on `#`, at the limit or when the
+    /// caller hangs up.
     pub hears_silence: bool,
-    /// It tells a recording in which nobody spoke from one in which somebody did. Where it can't, a silent caller leaves
-    /// a report like any other.
+    /// True if the provider tells a recording with speech from one without. If false, a silent caller leaves a report
+    /// like any other.
     pub knows_silence: bool,
-    /// It deletes a recording when asked to. Where it can't, it keeps them as long as the account says there.
+    /// True if the provider deletes a recording on request. If false, recordings stay as long as the account's settings
+    /// say.
     pub deletes: bool,
-    /// It records nothing: what a caller says is streamed to us as it is spoken. What became of it is known here, not
-    /// there, and while nothing can be written down no recording may be offered.
+    /// True if the provider makes no recordings itself and streams the audio to this service as it is spoken. The
+    /// outcome of a recording is then known here, not at the provider, and no recording may be offered while the
+    /// database cannot be written.
     pub streams_recordings: bool,
 }
 
-/// The sounds of what is said, for a provider without a voice of its own.
+/// Sound files for spoken text, for a provider without text-to-speech.
 pub trait Voice: Send + Sync {
-    /// Files to play one after the other: absolute paths, without the extension `.wav`. Pieces without a sound are
-    /// left out.
+    /// Files to play one after the other: absolute paths, without the extension `.wav`. Pieces without a file are left
+    /// out.
     fn files(&self, language: &str, text: &Spoken) -> Vec<PathBuf>;
 
     /// The beep before a recording, in the same form.
     fn beep(&self) -> Option<PathBuf>;
 }
 
-/// No sounds at all: where nothing is said to anybody.
+/// A [`Voice`] without any files, where nothing is played.
 pub struct Mute;
 
 impl Voice for Mute {
@@ -150,81 +155,85 @@ impl Voice for Mute {
     }
 }
 
-/// A carrier of calls.
+/// A telephony provider.
 pub trait Provider: Send + Sync {
-    /// Its name in the configuration.
+    /// The provider's name in the configuration.
     fn name(&self) -> &str;
 
-    /// The account and address that its ids of calls and recordings are of, in words for an operator. Ids of another
-    /// account say nothing here, and its 404 says nothing about them.
+    /// The account and address that ids of calls and recordings belong to, in words for an operator. Ids of another
+    /// account are unknown to this one, so its 404 proves nothing about them.
     fn account(&self) -> String;
 
-    /// What it can and can't do.
+    /// What the provider can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Is this really from the provider? On the raw bytes, in constant time, before anything is believed.
+    /// Checks that the request is from the provider: on the raw bytes, in constant time, before any of it is used.
     fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
 
-    /// The headers that a signature of the provider stands in. A request with none of them is not signed.
+    /// The headers that can carry the provider's signature. A request with none of them is unsigned.
     fn signature_headers(&self) -> &'static [&'static str];
 
-    /// What an authenticated webhook says. A field that is missing or cannot be read is left out of the event: a request
-    /// with a right signature is answered, whatever it holds.
+    /// Parses an authenticated webhook. A field that is missing or cannot be read is left out of the event, because a
+    /// request with a valid signature is always answered.
     ///
     /// # Errors
     ///
-    /// [`Refused::OtherAccount`] when it does not name the configured account.
+    /// [`Refused::OtherAccount`] when the request does not name the configured account.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
-    /// A script in the provider's language.
+    /// Renders a script in the provider's language.
     fn render(&self, script: &Script, links: &Links) -> Rendered;
 
-    /// What whoever was rung hears before the caller does; the key they press goes to [`Links::taken`].
+    /// Renders the script that the called inspector hears before being connected; the key pressed goes to
+    /// [`Links::accepted`].
     fn render_whisper(&self, script: &Script, links: &Links) -> Rendered;
 
-    /// What becomes of a telephone that was rung: it is put together with the caller, or hung up.
+    /// Renders the answer to the called inspector's key: connect to the caller if `taken` (the call was accepted), else
+    /// hang up.
     fn render_accepted(&self, taken: bool) -> Rendered;
 
-    /// What to answer when there is no call to speak of (database down, a number no line has): the same, without steps;
-    /// a recording is left with the provider. Once it has ended the provider comes back to `/hooks/{provider}/fallback`
-    /// with the recording in the event: that must be answered with a goodbye, or the caller is asked to speak again
-    /// and again. What a script says after its [`Record`](crate::call::script::Verb::Record) is heard when nothing was
-    /// recorded. `line` is the line it is an answer of, for the addresses in it, where it may record.
+    /// Renders the answer when no call can be looked up (database down, number of no line): like [`Self::render`],
+    /// without steps; a recording is left with the provider. When the recording has ended, the provider requests
+    /// `/hooks/{provider}/fallback` with the recording in the event. That request must be answered with a goodbye, or
+    /// the caller is asked to speak in a loop. The part of the script after its
+    /// [`Record`](crate::call::script::Verb::Record) is heard when nothing was recorded. `line` is the line the answer
+    /// is for, to be named in its addresses, where the line may record.
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered;
 
     /// Fetches a recording, as WAV.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
 
-    /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that it is gone:
-    /// it may be deleted at another address than it is fetched from. [`Self::is_gone`] does.
+    /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that the
+    /// recording is gone, because it may be fetched from a different address than it is deleted at. [`Self::is_gone`]
+    /// proves it.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
 
-    /// True when the address that a recording is fetched from answers that it does not exist, and the account itself
-    /// answers right after that. That the provider is only not ready to serve it is no such answer.
+    /// True if the address a recording is fetched from answers that the recording does not exist, and the account
+    /// itself answers right after that. An answer that the recording is not ready yet does not count.
     ///
     /// # Errors
     ///
-    /// When the provider says neither.
+    /// When neither can be established.
     fn is_gone<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, ProviderError>>;
 
-    /// How a call stands.
+    /// Asks whether a call has ended.
     fn ask<'a>(&'a self, call: &'a str) -> BoxFuture<'a, Result<CallStanding, ProviderError>>;
 
-    /// The ids of the recordings the provider has of a call.
+    /// Returns the ids of the recordings that the provider has of a call.
     ///
     /// # Errors
     ///
-    /// When the list cannot be read, [`ProviderError::NotFound`] included: then it is not known what the provider has.
+    /// When the list cannot be read, [`ProviderError::NotFound`] included: it is then unknown which recordings exist.
     fn recordings_of<'a>(
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
 
-    /// Which call a recording was made in, and which number was dialled. `call` is the call's id where that is known.
+    /// Returns the call a recording was made in, and the number dialled. `call` is the call's id where it is known.
     ///
     /// # Errors
     ///
-    /// [`ProviderError::Unsupported`] where the provider cannot be asked.
+    /// [`ProviderError::Unsupported`] when the provider has no such request.
     fn origin<'a>(
         &'a self,
         recording: &'a str,
@@ -234,22 +243,23 @@ pub trait Provider: Send + Sync {
         Box::pin(std::future::ready(Err(ProviderError::Unsupported)))
     }
 
-    /// Calls and recordings since a time: what to compare with what was heard of.
+    /// Lists calls and recordings since a time, to be compared with those that webhooks reported.
     ///
     /// # Errors
     ///
-    /// [`ProviderError::Unsupported`] where the provider lists nothing.
+    /// [`ProviderError::Unsupported`] when the provider has no such lists.
     fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>>;
 
-    /// Looks whether it can be worked with: address, account, secret, and where it has to find us.
+    /// Checks that the provider can be used: address, account and secret; reports the addresses to enter at the
+    /// provider.
     fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>>;
 
-    /// The switch behind it, when it holds a connection to us.
+    /// The provider as a [`Switch`], if it holds a connection to this service.
     fn switch(self: Arc<Self>) -> Option<Arc<dyn Switch>> {
         None
     }
 
-    /// The account behind it, when what is recorded is streamed to us.
+    /// The provider as [`Streams`], if it streams recordings to this service.
     fn streams(self: Arc<Self>) -> Option<Arc<dyn Streams>> {
         None
     }

@@ -1,17 +1,17 @@
-//! Why a webhook is refused: for the log, never for the answer.
+//! Why a webhook is refused. For the log, never for the answer.
 
 use std::fmt;
 
-/// Why a webhook is refused before it is believed.
+/// Why a webhook is refused before its content is used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
-    /// No signature or password, or more than one header of its name: 403.
+    /// No signature or password, or more than one header of that name: 403.
     Unsigned,
-    /// A signature whose timestamp is more than 300 seconds from this system's clock, or is none: 403.
+    /// A signature whose timestamp is more than 300 seconds from system time, or is not a timestamp: 403.
     Stale,
-    /// A signature or a password that does not fit: 403.
+    /// A signature or password that is not valid: 403.
     Forged,
-    /// Signed, and about another account than the configured one: 403.
+    /// A valid signature, but an account other than the configured one: 403.
     OtherAccount,
 }
 

@@ -1,7 +1,7 @@
 //! SignalWire's Compatibility API: cXML, a dialect of TwiML.
 //!
-//! Webhooks are signed with the project's signing key, which is not the token of its REST API. It reads an answer for
-//! 5 seconds, asks no action twice, and carries out nothing behind a `Record`.
+//! Webhooks are signed with the project's signing key, which is not the token of its REST API. SignalWire waits 5
+//! seconds for an answer, does not repeat a request for an action, and does not execute verbs after a `Record`.
 
 use super::carrier::account::{Account, Credentials, Sound, Spelling};
 use super::carrier::{
@@ -12,28 +12,28 @@ use super::signature::signalwire_fits;
 use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::base::hidden::Hidden;
 
-/// What is configured of a project at SignalWire.
+/// Configuration of a project at SignalWire.
 #[derive(Clone, Debug)]
 pub struct SignalWireSettings {
     /// The provider's name in the configuration.
     pub name: String,
     /// The project's id, a UUID.
     pub account: String,
-    /// The token of its REST API; two while it is being replaced.
+    /// The token of the REST API; two while it is being replaced.
     pub auth_tokens: Vec<Hidden<String>>,
     /// The key webhooks are signed with; two while it is being replaced.
     pub signing_keys: Vec<Hidden<String>>,
     /// The space's address, `https://{space}.signalwire.com`.
     pub api_url: String,
-    /// Our own address as the provider knows it.
+    /// Public URL of this service, as entered at the provider.
     pub public_url: String,
 }
 
-/// A project to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates a project that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
-/// When the settings cannot work, or would be unsafe.
+/// When the settings are invalid or unsafe.
 pub fn provider(
     settings: SignalWireSettings,
     client: reqwest::Client,
@@ -51,7 +51,7 @@ pub fn provider(
             has_voice: true,
             asks_who_picks_up: true,
             hears_silence: true,
-            // Whole recordings are asked for, and a whole one of silence is one.
+            // Recordings are requested untrimmed, and an untrimmed recording of silence exists like any other.
             knows_silence: false,
             deletes: true,
             streams_recordings: false,
@@ -61,7 +61,7 @@ pub fn provider(
             path: format!("/api/laml/2010-04-01/Accounts/{}", settings.account),
             id: settings.account,
             credentials: Credentials::Basic(secrets(settings.auth_tokens)?),
-            // Its OpenAPI description has no endings, and no list below a call.
+            // Its OpenAPI description has no suffixes, and no list of recordings below a call.
             spelling: Spelling {
                 call: "",
                 calls: "",
@@ -76,7 +76,7 @@ pub fn provider(
     })
 }
 
-/// Where the signature stands: under its own name, or under Twilio's.
+/// Headers that can carry the signature: SignalWire's own, and Twilio's.
 const SIGNATURES: [&str; 2] = ["x-signalwire-signature", "x-twilio-signature"];
 
 struct SigningKeys(Vec<Hidden<String>>);
@@ -86,7 +86,7 @@ impl Signed for SigningKeys {
         &SIGNATURES
     }
 
-    /// Under its own name, or under Twilio's; under both it has to be the same one.
+    /// The signature may be in either header; if both are present, they must be equal.
     fn fits(&self, request: &RawRequest) -> bool {
         let mut given = SIGNATURES
             .iter()

@@ -1,17 +1,17 @@
-//! Signatures of webhooks, as pure functions: one file a scheme.
+//! Signatures of webhooks, as pure functions: one file per scheme.
 //!
 //! | scheme | what is signed | how |
 //! |---|---|---|
-//! | `twilio` | the address and the fields of the form, or the hash of the body | HMAC-SHA1 in base64, or with a key of its own HMAC-SHA256 |
+//! | `twilio` | the address and the fields of the form, or the hash of the body | HMAC-SHA1 in base64, or HMAC-SHA256 with a shared key |
 //! | `signalwire` | the address and the body, or as Twilio does | HMAC-SHA1 in hexadecimal, or in base64 |
 //! | `somleng` | the address and the fields of the form | HMAC-SHA1 in base64 |
 //! | `telnyx` | a timestamp and the body | Ed25519 in base64 |
 //! | `jambonz` | a timestamp and the body | HMAC-SHA256 in hexadecimal |
 //!
-//! What holds for all of them: several secrets may be given while one is being replaced, and all are tried whatever
-//! the outcome; an empty secret fits nothing, and no secret fits nothing; comparisons are in constant time; no input
-//! makes them panic. Who signs nothing but a timestamp beside the body must be heard within [`WINDOW`]; the address is
-//! not covered there, so such a request is worth something at any address of ours until then.
+//! Common to all: several secrets may be given while one is being replaced, and all are tried whatever the result; an
+//! empty secret and an empty list of secrets match nothing; comparisons are in constant time; no input causes a panic.
+//! A scheme that signs only a timestamp and the body requires the timestamp to be within [`WINDOW`]. It does not cover
+//! the address, so until then such a request is valid at any address of this service.
 
 mod jambonz;
 mod signalwire;
@@ -34,10 +34,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// How far a signed timestamp may be from the system's time, in seconds, either way.
+/// Maximum difference between a signed timestamp and system time, in seconds, in either direction.
 pub const WINDOW: u64 = 300;
 
-/// The hashes an HMAC is made with.
+/// The hash functions of the HMACs.
 #[derive(Clone, Copy)]
 enum Hash {
     Sha1,
@@ -67,7 +67,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Is `signature` what is expected under one of `secrets`? Each is tried.
+/// True if `signature` equals what is expected under one of `secrets`. Every secret is tried.
 fn fits_one(secrets: &[&str], signature: &str, expected: impl Fn(&str) -> String) -> Choice {
     let mut fits = Choice::from(0);
     for secret in secrets {
@@ -77,8 +77,8 @@ fn fits_one(secrets: &[&str], signature: &str, expected: impl Fn(&str) -> String
     fits
 }
 
-/// Is the one `bodySHA256` of the address's query the body's hash, in hexadecimal? `None` when the query has none.
-/// Several fit nothing.
+/// True if the only `bodySHA256` in the address's query is the hash of the body, in hexadecimal. `None` when the query
+/// has none; false when it has several.
 fn body_hash_fits(url: &str, body: &[u8]) -> Option<Choice> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -92,7 +92,7 @@ fn body_hash_fits(url: &str, body: &[u8]) -> Option<Choice> {
     Some(only & actual.as_bytes().ct_eq(claimed.as_bytes()))
 }
 
-/// A timestamp in seconds since 1970, when it is plain digits.
+/// Parses a timestamp in seconds since 1970, if it consists of digits only (at most 12).
 fn seconds(timestamp: &str) -> Option<i64> {
     let plain =
         (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|byte| byte.is_ascii_digit());
@@ -103,12 +103,12 @@ fn is_fresh(timestamp: &str, now_unix: i64) -> bool {
     seconds(timestamp).is_some_and(|at| at.abs_diff(now_unix) <= WINDOW)
 }
 
-/// An address, cut around its port.
+/// An address, split around its port.
 struct Address<'a> {
     scheme: &'a str,
-    /// With the user that may stand before an `@`.
+    /// Includes the user that may precede an `@`.
     host: &'a str,
-    /// What follows the colon, when there is one.
+    /// The text after the colon, if there is one.
     port: Option<&'a str>,
     tail: &'a str,
 }
@@ -119,7 +119,7 @@ impl<'a> Address<'a> {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(end);
         let host_start = authority.rfind('@').map_or(0, |at| at + 1);
-        // An IPv6 address has colons of its own, inside brackets.
+        // An IPv6 address has colons within its brackets.
         let name_end = authority[host_start..]
             .rfind(']')
             .map_or(host_start, |bracket| host_start + bracket + 1);

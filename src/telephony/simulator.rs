@@ -1,15 +1,16 @@
-//! The simulated provider: speaks Twilio's dialect, on this machine only.
+//! The simulated provider: uses Twilio's dialect, on this machine only.
 
 use super::carrier::{BadSettings, Carrier, is_loopback};
 use super::twilio::{self, TwilioSettings};
 use reqwest::Url;
 
-/// The provider of a simulated line. Everything about it is Twilio's, but where it is; `client` may be
+/// Creates the provider of a simulated line. It differs from Twilio only in its address; `client` may be
 /// [`loopback_client`](super::http_client::loopback_client), which needs no certificates.
 ///
 /// # Errors
 ///
-/// [`BadSettings::NotLoopback`] when its REST address is not `http://` on this machine, and what [`twilio::provider`] refuses.
+/// [`BadSettings::NotLoopback`] when the REST address is not `http://` on this machine, and the errors of
+/// [`twilio::provider`].
 pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     let api = Url::parse(&settings.api_url).map_err(|_| BadSettings::ApiUrl)?;
     if api.scheme() != "http" || !is_loopback(&api) {

@@ -1,7 +1,7 @@
-//! Somleng, an open-source exchange in Twilio's likeness: its dialect of TwiML, with less in it.
+//! Somleng, an open-source exchange modelled on Twilio: a dialect of TwiML with fewer features.
 //!
-//! Nobody can be asked anything before a dialled call is put through, so nobody of the roster is rung. A recording's
-//! action carries its address and how long it is. Its API has no way to delete a recording.
+//! Somleng cannot ask the called party anything before connecting a dialled call, so no roster member is dialled. The
+//! action of a recording has the recording's address and duration. Its API cannot delete a recording.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -13,7 +13,7 @@ use super::signature::somleng_fits;
 use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::base::hidden::Hidden;
 
-/// What is configured of an account at Somleng.
+/// Configuration of an account at Somleng.
 pub struct SomlengSettings {
     /// The provider's name in the configuration.
     pub name: String,
@@ -21,19 +21,19 @@ pub struct SomlengSettings {
     pub account: String,
     /// The account's auth token; two while it is being replaced.
     pub auth_tokens: Vec<Hidden<String>>,
-    /// The REST address, `https://api.somleng.org` in life.
+    /// The REST address, in production `https://api.somleng.org`.
     pub api_url: String,
-    /// Where a recording may be when the API says that it is elsewhere; `None` where it has to be at the API.
+    /// Hosts that a recording may be redirected to; `None` if the audio has to be at the API's own address.
     pub media: Option<Media>,
-    /// Our own address as the provider knows it.
+    /// Public URL of this service, as entered at the provider.
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
-/// When the settings cannot work, or would be unsafe.
+/// When the settings are invalid or unsafe.
 pub fn provider(
     settings: SomlengSettings,
     client: reqwest::Client,

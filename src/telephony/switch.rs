@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A provider that holds a connection to this service, over which all its calls are carried on.
+/// A provider that holds a connection to this service, over which all its calls are controlled.
 pub trait Switch: Provider {
     /// The WebSocket subprotocol that it speaks.
     fn protocol(&self) -> &'static str;
@@ -15,8 +15,8 @@ pub trait Switch: Provider {
     /// Maximum size of a message from it, in bytes.
     fn max_message(&self) -> usize;
 
-    /// Carries on the calls of one connection until it ends, or a newer one of the same switch takes its place. `frames` are
-    /// the texts that come in, `out` accepts those that go out.
+    /// Controls the calls of one connection until it ends or a newer connection of the same switch replaces it.
+    /// `frames` are the text frames received, `out` accepts the frames to send.
     fn carry(
         self: Arc<Self>,
         conductor: Arc<dyn Conductor>,
@@ -25,34 +25,34 @@ pub trait Switch: Provider {
     ) -> BoxFuture<'static, ()>;
 }
 
-/// What came of something that was conducted.
+/// The result of handing an event to the conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conducted {
-    /// A script.
+    /// A script to perform.
     Script(Rendered),
-    /// A script made from configuration and clock alone: what the event told may not have been written down.
+    /// A script made from configuration and clock alone: the event may not have been stored.
     Fallback(Rendered),
-    /// It is noted.
+    /// The event was stored and needs no answer.
     Noted,
-    /// It could not be written down, and is not acknowledged.
+    /// The event could not be stored, and is not acknowledged.
     Unavailable,
 }
 
-/// A call that has not ended, as far as is written down.
+/// A call that has not ended, according to the database.
 #[derive(Clone, Debug)]
 pub struct Running {
-    /// Its id at the provider.
+    /// The call's id at the provider.
     pub id: ProviderCallId,
-    /// What it was answered last.
+    /// The last answer given to the call.
     pub answer: Rendered,
 }
 
 /// The conversation, for a provider that holds a connection instead of sending webhooks.
 pub trait Conductor: Send + Sync {
-    /// Takes in what happened, as a webhook of that kind would have told it.
+    /// Processes an event, as if a webhook of that kind had reported it.
     fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted>;
 
-    /// The provider's calls that have not ended. An error when the database does not answer.
+    /// Returns the provider's calls that have not ended.
     fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>>;
 
     /// Waits for an event, such as a key, at most this long.

@@ -1,7 +1,8 @@
 //! Telnyx: TeXML, a dialect of TwiML.
 //!
-//! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account shows, and hold for 5
-//! minutes of system time. The address of a recording holds for 10: a fresh one is asked for, and asked at once.
+//! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account's portal shows; a
+//! signature is valid for 5 minutes of system time. The address of a recording is valid for 10 minutes, so a fresh one
+//! is requested each time and used at once.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -12,29 +13,29 @@ use super::signature::{TelnyxKey, telnyx_fits, telnyx_is_fresh, telnyx_public_ke
 use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::base::hidden::Hidden;
 
-/// What is configured of an account at Telnyx.
+/// Configuration of an account at Telnyx.
 pub struct TelnyxSettings {
     /// The provider's name in the configuration.
     pub name: String,
     /// The account's id (`AccountSid` of its webhooks), a UUID.
     pub account: String,
-    /// The key of its API.
+    /// The key of the REST API.
     pub api_key: Hidden<String>,
-    /// The public keys its webhooks are signed with, in base64: one, or two while one is being replaced.
+    /// The public keys that webhooks are signed with, in base64: one, or two while one is being replaced.
     pub public_keys: Vec<String>,
-    /// The REST address, `https://api.telnyx.com` in life.
+    /// The REST address, in production `https://api.telnyx.com`.
     pub api_url: String,
-    /// Where recordings may be.
+    /// The hosts that recordings may be fetched from.
     pub media: Media,
-    /// Our own address as the provider knows it.
+    /// Public URL of this service, as entered at the provider.
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
-/// When the settings cannot work, or would be unsafe.
+/// When the settings are invalid or unsafe.
 pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     if !is_id(&settings.account) {
         return Err(BadSettings::Account);
@@ -59,7 +60,7 @@ pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Car
         capabilities: Capabilities {
             speaks_while_recording: false,
             has_voice: true,
-            // Its pages list no address a dialled number could be asked at.
+            // Telnyx documents no URL on a dialled number that could ask the called party for a key.
             asks_who_picks_up: false,
             hears_silence: false,
             knows_silence: false,

@@ -1,7 +1,7 @@
-//! Twilio, and whoever speaks its dialect to the letter.
+//! Twilio, and providers that implement its dialect exactly.
 //!
 //! Webhooks are forms signed with the account's auth token; scripts are TwiML; recordings are fetched and deleted over
-//! the REST API of 2010-04-01.
+//! version 2010-04-01 of the REST API.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -13,7 +13,7 @@ use super::signature::{SignedBody, twilio_settings_fits, twilio_signature_fits};
 use super::{Capabilities, RawRequest, Refused, twiml};
 use crate::base::hidden::Hidden;
 
-/// What is configured of an account at Twilio.
+/// Configuration of an account at Twilio.
 #[derive(Clone, Debug)]
 pub struct TwilioSettings {
     /// The provider's name in the configuration: the `{provider}` of `/hooks/{provider}/…`.
@@ -22,20 +22,20 @@ pub struct TwilioSettings {
     pub account: String,
     /// The account's auth token; two while it is being rotated, the one in use first.
     pub auth_tokens: Vec<Hidden<String>>,
-    /// The secrets of shared keys (`webhooks_sharedkey_…`), where the account has its webhooks signed with one: two while
-    /// one is being replaced, none where it doesn't.
+    /// The secrets of shared keys (`webhooks_sharedkey_…`), if the account has its webhooks signed with one: two while
+    /// one is being replaced, none otherwise.
     pub signing_keys: Vec<Hidden<String>>,
-    /// The REST address, `https://api.twilio.com` in life.
+    /// The REST address, in production `https://api.twilio.com`.
     pub api_url: String,
-    /// Our own address as the provider knows it, without a trailing slash.
+    /// Public URL of this service, as entered at the provider, without a trailing slash.
     pub public_url: String,
 }
 
-/// An account to be reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
 ///
 /// # Errors
 ///
-/// When the settings cannot work, or would be unsafe.
+/// When the settings are invalid or unsafe.
 pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     if !is_id(&settings.account) {
         return Err(BadSettings::Account);
@@ -86,7 +86,7 @@ struct Keys {
     shared: Vec<Hidden<String>>,
 }
 
-/// Says that it was a shared key that signed, and how.
+/// Header that is present when a shared key signed the request; it names the key and the algorithm.
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 
 impl Signed for Keys {

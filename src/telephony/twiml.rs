@@ -1,7 +1,8 @@
-//! Scripts in TwiML, Twilio's language for a call, and in the dialects of those who speak it too.
+//! Scripts in TwiML, Twilio's markup for calls, and in the dialects of other providers.
 //!
-//! Only verbs and attributes that the provider's own pages list are used, always in the same order, so that the same
-//! script gives the same bytes. What is said straight before a `Gather` stands inside it: only there a key interrupts.
+//! Only verbs and attributes that the provider documents are used, always in the same order, so that the same script
+//! gives the same bytes. What is said immediately before a `Gather` is nested in it, because a key interrupts only
+//! there.
 
 mod dialect;
 mod tongue;
@@ -17,20 +18,20 @@ use std::fmt::Write;
 /// The `Content-Type` of a TwiML document.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
-/// Characters one `Say` holds. Twilio takes 4,096; beyond that it says nothing at all.
+/// Maximum length of one `Say`, in characters. Twilio accepts 4,096 and says nothing at all of a longer text.
 const MAX_SAY: usize = 2000;
 
-/// Where a document without a call of ours sends its answers.
+/// The addresses in a document that belongs to no call in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FallbackLinks {
-    /// Where the provider goes on when a recording has ended. It has a query.
+    /// Where the provider continues when a recording has ended. It has a query.
     pub recorded: String,
-    /// Where it tells what became of a recording. It has none.
+    /// Where the provider reports the outcome of a recording. It has no query.
     pub recording: String,
 }
 
 impl FallbackLinks {
-    /// The same with the line in each address, where there is one.
+    /// The same addresses with the line as parameters, if there is one.
     pub fn of_line(&self, line: Option<&FallbackLine>) -> Self {
         let Some(line) = line else {
             return self.clone();
@@ -43,10 +44,10 @@ impl FallbackLinks {
     }
 }
 
-/// A script of a running call.
+/// The document of a script in a running call.
 ///
-/// Where the provider asks no action on an empty recording and goes on with the next verb, a `Redirect` stands behind a
-/// `Record`; likewise behind a `Gather`. Verbs behind one that ends the script are not written.
+/// If the provider requests no action after an empty recording and continues with the next verb, a `Redirect` follows
+/// the `Record`; likewise for a `Gather`. Verbs after one that ends the script are left out.
 pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> String {
     let mut twiml = Twiml::new(dialect);
     let mut spoken = Vec::new();
@@ -103,7 +104,7 @@ pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> St
     twiml.done()
 }
 
-/// What whoever was rung hears. Whichever key they press, or none, is posted to [`Links::taken`].
+/// The document for the called inspector. The key pressed, or none, is posted to [`Links::accepted`].
 pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> String {
     let mut twiml = Twiml::new(dialect);
     let mut spoken = Vec::new();
@@ -122,7 +123,8 @@ pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> Str
     twiml.done()
 }
 
-/// The answer to the key of whoever was rung. A document that does nothing lets Twilio put the two together.
+/// The answer to the called inspector's key. After a document without verbs Twilio connects the inspector to the
+/// caller.
 pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
     let mut twiml = Twiml::new(dialect);
     if !taken {
@@ -131,13 +133,14 @@ pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
     twiml.done()
 }
 
-/// A script where there is no call to come back to: the database is down, or the number is no line's.
+/// The document of a script where there is no call in the database: the database is down, or the number belongs to no
+/// line.
 ///
-/// It deviates where an answer would have to be remembered. A `Gather` is left out, its words are said and the call
-/// goes on. Takes can't be played. And behind a `Record` stands no `Redirect`: it could only lead back to this very
-/// document, and a caller who says nothing would hear it for ever. Instead what the script says after the `Record`
-/// is said, then the call ends. A recording that did come about is posted to [`FallbackLinks::recorded`], which must
-/// answer it with a goodbye, not with the same document. The document always ends with `Hangup`.
+/// It differs where an answer would have to be stored. A `Gather` is left out: its text is said and the script
+/// continues. Takes cannot be played. No `Redirect` follows a `Record`, because it could only lead to this document
+/// again, and a caller who says nothing would hear it in a loop. Instead the text after the `Record` is said, and the
+/// call ends. A recording that was made is posted to [`FallbackLinks::recorded`], which must answer with a goodbye, not
+/// with the same document. The document always ends with `Hangup`.
 pub fn fallback_document(
     dialect: &'static Dialect,
     script: &Script,
@@ -186,7 +189,7 @@ impl Twiml {
         self.text
     }
 
-    /// An address the provider is to ask.
+    /// An address that the provider will request, with the dialect's overrides.
     fn ask(&self, url: &str) -> String {
         format!("{url}{}", self.dialect.overrides)
     }
@@ -205,7 +208,7 @@ impl Twiml {
         let _ = write!(self.text, ">{}</{name}>", partial_escape(text));
     }
 
-    /// `finish` ends it besides the last of `digits`; what was pressed is posted without it.
+    /// Input ends with the last of `digits`, or with the key `finish`, which is not posted.
     fn open_gather(&mut self, digits: u32, finish: &str, seconds: u32, action: &str) {
         let (digits, seconds) = (digits.max(1).to_string(), seconds.max(1).to_string());
         let action = self.ask(action);
@@ -236,7 +239,8 @@ impl Twiml {
     }
 
     fn record(&mut self, max_seconds: u32, silence_seconds: u32, action: &str, callback: &str) {
-        // Twilio wants more than one second, and nobody wants more than the shortest limit of a call.
+        // Twilio requires more than 1 second. 14,400 seconds is the shortest maximum duration of a call, so more is not
+        // needed.
         let most = max_seconds.clamp(2, 14_400).to_string();
         let silence = match self.dialect.hears_silence {
             true => silence_seconds.max(1).to_string(),
@@ -261,9 +265,10 @@ impl Twiml {
         self.text.push_str("/>");
     }
 
-    /// Whoever is rung sees the line's number: without one Twilio shows them the caller's.
+    /// The called inspector sees the line's number; without `callerId` Twilio would show the caller's.
     ///
-    /// Written for a provider that lets whoever was rung be asked first; nobody is rung over any other.
+    /// Used only for a provider that can ask the called inspector for a key first; no inspector is dialled over any
+    /// other.
     fn dial(
         &mut self,
         number: &str,
@@ -322,13 +327,13 @@ impl Twiml {
     }
 }
 
-/// A number of seconds, as near as the provider allows.
+/// Limits a number of seconds to the range the provider allows.
 fn within(seconds: u32, (least, most): (u32, u32)) -> u32 {
     seconds.clamp(least, most)
 }
 
-/// The words without what XML forbids, what isn't spoken, and what makes a log or a page read otherwise than it is:
-/// control characters, non-characters, marks of writing direction. Line breaks and tabs become spaces.
+/// Removes the characters that XML forbids, that are not spoken, or that change how a log or a page is read: control
+/// characters, non-characters, marks of writing direction. Line breaks and tabs become spaces.
 pub(super) fn sayable(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
@@ -345,7 +350,8 @@ pub(super) fn sayable(text: &str) -> String {
         .collect()
 }
 
-/// Pieces short enough for one `Say`, cut behind the end of a sentence where there is one. No empty ones.
+/// Splits a text into pieces short enough for one `Say`, at the end of a sentence where there is one. No piece is
+/// empty.
 pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim();

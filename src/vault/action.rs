@@ -1,13 +1,13 @@
-//! What a link of the audit trail says was done.
+//! The actions recorded in the audit trail.
 
 use crate::base::names::names;
 
 names! {
     "audit.action";
-    /// What was done. [`crate::vault::chain`] hashes the name, so that a name is never changed.
+    /// An audited action. [`crate::vault::chain`] hashes the name, so a name must never change.
     ///
-    /// Every place that has to do something about an action matches it without a wildcard: a new variant does not compile
-    /// until `audit verify`, live updates and the console say what they do about it.
+    /// Every function that depends on the action matches it without a wildcard: a new variant does not compile until
+    /// `audit verify`, live updates and the console handle it.
     pub enum Action {
         /// A call was answered. Commits to the report's key.
         CallAnswered = "call_answered",
@@ -17,15 +17,15 @@ names! {
         TalkEnded = "talk_ended",
         /// A recording was sealed. Commits to its file.
         RecordingSealed = "recording_sealed",
-        /// A recording that was streamed did not arrive.
+        /// A streamed recording did not arrive.
         RecordingLost = "recording_lost",
-        /// A member gave up fetching a recording that the provider has no more.
+        /// A member gave up fetching a recording that the provider no longer has.
         RecordingGivenUp = "recording_given_up",
         /// Two callers were told the same receipt; the object is the other report.
         ReceiptShared = "receipt_shared",
         /// An entry was added; the detail is its kind. Commits to the sealed entry.
         EntryAdded = "entry_added",
-        /// An entry was deleted after its time; the detail is its kind.
+        /// An entry was deleted after its retention period; the detail is its kind.
         EntryPurged = "entry_purged",
         /// A member opened a report.
         ReportOpened = "report_opened",
@@ -39,33 +39,33 @@ names! {
         ReplyApproved = "reply_approved",
         /// A member claimed a report.
         Claim = "claim",
-        /// A member gave a report back to the queue.
+        /// A member returned a report to the queue.
         Release = "release",
         /// A member closed a report.
         Close = "close",
-        /// A report went back to the queue.
+        /// A report was returned to the queue.
         Reopen = "reopen",
         /// A member logged in.
         Login = "login",
         /// A member changed their password.
         PasswordChanged = "password_changed",
-        /// A line's key was made. Commits to its private half, sealed to the recovery key.
+        /// A line's key pair was generated. Commits to its private half, sealed to the recovery key.
         LineKeyMade = "line_key_made",
         /// An account was added.
         MemberAdded = "member_added",
-        /// A member was given the line.
+        /// A member was given access to the line.
         Granted = "granted",
-        /// A member was locked out.
+        /// A member's account was disabled.
         MemberDisabled = "member_disabled",
-        /// A member was let in again.
+        /// A member's account was enabled again.
         MemberEnabled = "member_enabled",
-        /// A member confirmed another one's account.
+        /// A member confirmed another member's account.
         MemberConfirmed = "member_confirmed",
         /// Approvals count without a third member.
         ConfirmationWaived = "confirmation_waived",
-        /// Approvals need a third member again.
+        /// Approvals require a third member again.
         ConfirmationRequired = "confirmation_required",
-        /// The line was exported as it is sealed.
+        /// The line was exported in sealed form.
         ExportSealed = "export_sealed",
         /// The line was exported, opened with its recovery key.
         ExportOpened = "export_opened",
@@ -73,7 +73,7 @@ names! {
 }
 
 impl Action {
-    /// The actions that change who works on a line.
+    /// The actions that change which members work on a line.
     pub const ABOUT_MEMBERS: [Self; 7] = [
         Self::MemberAdded,
         Self::Granted,

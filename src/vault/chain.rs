@@ -1,9 +1,9 @@
-//! The audit hash chain of a line: each entry's hash covers the one before it. Pure.
+//! The audit hash chain of a line: each entry's hash covers the previous one. Pure.
 //!
-//! Who holds one hash, printed or sent elsewhere, can prove that nothing up to it was changed, removed, added
-//! or put in another order.
+//! With one hash that was printed or sent elsewhere, its holder can prove that no entry up to it was changed, removed,
+//! added or reordered.
 //!
-//! `hash` is SHA-256 over these, one after the other:
+//! `hash` is SHA-256 over the concatenation of:
 //!
 //! | what | how |
 //! |---|---|
@@ -18,8 +18,8 @@
 //! | digest | optional 32 bytes |
 //! | detail | optional text |
 //!
-//! *text* is its length in bytes (u64, big-endian) and then its UTF-8; *optional* is a byte 0 for nothing, or a
-//! byte 1 and then the thing. So no two links have the same encoding.
+//! *text* is its length in bytes (u64, big-endian) and then its UTF-8; *optional* is a byte 0 for nothing, or a byte 1
+//! and then the value. So no two links have the same encoding.
 
 use super::action::Action;
 use chrono::{DateTime, Utc};
@@ -27,31 +27,31 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use uuid::Uuid;
 
-/// One audit entry, as the chain sees it.
+/// One audit entry, as hashed in the chain.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link {
     /// The line's id.
     pub line: String,
     /// Its number in the line's chain.
     pub seq: i64,
-    /// When. Counts to the microsecond, which is what both databases keep.
+    /// Time. Hashed in microseconds, the precision of both databases.
     pub at: DateTime<Utc>,
-    /// Which member; nobody when the service did it.
+    /// Name of the member; `None` for an action of the service.
     pub actor: Option<String>,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// To which report.
+    /// The report it concerns.
     pub report: Option<Uuid>,
-    /// To what else: an entry, a recording, a member.
+    /// Another object it concerns: an entry, a recording, a member.
     pub object: Option<Uuid>,
-    /// Hash of the sealed thing it commits to.
+    /// Hash of the sealed data it commits to.
     pub digest: Option<[u8; 32]>,
-    /// What else there is to say.
+    /// Further details.
     pub detail: Option<String>,
 }
 
 impl fmt::Debug for Link {
-    /// Leaves out who it was and what is said about it.
+    /// Omits the actor and everything said about it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("line", &self.line)
@@ -61,8 +61,8 @@ impl fmt::Debug for Link {
     }
 }
 
-/// What stands before the first link of a line. Another one per line, so that one line's chain is never
-/// taken for another's.
+/// Returns the hash that precedes the first link of a line. Different for each line, so that one line's chain cannot be
+/// presented as another's.
 pub fn genesis(line: &str) -> [u8; 32] {
     let mut hasher = Sha256::new();
     text(&mut hasher, "dutyline audit genesis v1");
@@ -70,9 +70,9 @@ pub fn genesis(line: &str) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// The hash of `link` after the link whose hash is `previous`.
+/// Returns the hash of `link`, which follows the link whose hash is `previous`.
 pub fn hash(previous: &[u8; 32], link: &Link) -> [u8; 32] {
-    // Taken apart so that a field added later cannot be left out here.
+    // Destructured so that a field added later cannot be omitted here.
     let Link {
         line,
         seq,

@@ -1,7 +1,7 @@
 //! Sealed entries: the pieces of a report. Entries are only ever added.
 //!
-//! An entry's plaintext names its line, report, entry and kind. So a row of the database that was
-//! moved, swapped or given another label is refused on opening, never shown as something it is not.
+//! The plaintext of an entry names its line, report, entry and kind. So a database row that was moved, swapped or
+//! relabelled is rejected on opening, and never shown as another entry.
 
 pub use crate::report::entries::EntryKind;
 
@@ -16,11 +16,11 @@ use std::fmt;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// The plaintext is a multiple of this many bytes, so that its size says little. A note and a
-/// classification look alike; only long transcripts and notes stand out.
+/// The plaintext is padded to a multiple of this many bytes, so that its size reveals little: a note and a
+/// classification have the same size; only long transcripts and notes differ.
 pub const PADDING: usize = 256;
 
-/// Where an entry belongs. In the clear in the database, and again inside the sealed entry.
+/// The place an entry belongs to. In the clear in the database, and again inside the sealed entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The line's id.
@@ -29,25 +29,25 @@ pub struct Address {
     pub report: Uuid,
     /// The entry's own id.
     pub entry: Uuid,
-    /// What kind of entry it is.
+    /// The kind of entry.
     pub kind: EntryKind,
 }
 
-/// One piece of a report, open.
+/// One piece of a report, opened.
 #[derive(Clone, PartialEq)]
 pub struct Entry {
-    /// Where it belongs.
+    /// The place it belongs to.
     pub address: Address,
-    /// When it happened, exactly; in the clear there is only the hour.
+    /// Exact time; the database has only the hour in the clear.
     pub at: DateTime<Utc>,
-    /// Which member wrote it; nobody when the service did.
+    /// Name of the member who wrote it; `None` if the service did.
     pub by: Option<String>,
-    /// What it says.
+    /// Its content.
     pub body: Content,
 }
 
 impl fmt::Debug for Entry {
-    /// Shows where it belongs and nothing it says.
+    /// Shows the address and nothing of the content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("address", &self.address)
@@ -55,7 +55,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Something sealed and the hash the audit chain commits to.
+/// Sealed data, and the hash that the audit chain commits to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedThing {
     /// The age file.
@@ -64,8 +64,8 @@ pub struct SealedThing {
     pub sha256: [u8; 32],
 }
 
-/// The plaintext. One flat object that can be read once stock `age` has opened it. `body` is a [`Content`] when it is
-/// written, and JSON that is still to be read when it is opened.
+/// The plaintext: a flat JSON object that is readable after stock `age` has opened it. `body` is a [`Content`] when
+/// written, and unparsed JSON when opened.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plain<'a, B> {
@@ -73,7 +73,7 @@ struct Plain<'a, B> {
     report: Uuid,
     entry: Uuid,
     kind: EntryKind,
-    /// Of the shape of the body.
+    /// Version of the shape of the body.
     version: u32,
     at: DateTime<Utc>,
     by: Option<Cow<'a, str>>,
@@ -85,7 +85,7 @@ pub fn seal_entry(entry: &Entry, to: &Recipient) -> SealedThing {
     seal_entry_to(entry, &[to])
 }
 
-/// Seals an entry to its report's key and to others: each opens it.
+/// Seals an entry to its report's key and to others: each of them opens it.
 pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
     let address = &entry.address;
     let plain = Plain {
@@ -98,7 +98,7 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
         by: entry.by.as_deref().map(Cow::Borrowed),
         body: &entry.body,
     };
-    // Room for nearly every entry: a buffer that grows leaves copies behind that nobody zeroizes.
+    // Large enough for nearly every entry: a buffer that is reallocated leaves copies that are not zeroized.
     let mut text = Zeroizing::new(Vec::with_capacity(16 * 1024));
     serde_json::to_writer(&mut *text, &plain).expect("an entry is always JSON");
     let padded = text.len().next_multiple_of(PADDING);
@@ -112,7 +112,7 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
 ///
 /// # Errors
 ///
-/// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is no entry at all.
+/// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is not an entry.
 pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<Entry, OpenError> {
     let text = seal::open(sealed, with)?;
     let plain: Plain<&RawValue> =
@@ -254,7 +254,7 @@ mod tests {
         );
     }
 
-    /// An entry that a later version wrote is kept as it is, whatever is in it.
+    /// An entry that a later version wrote is kept unchanged, whatever its content.
     #[test]
     fn a_body_of_another_version_is_kept_as_it_is() {
         let key = Identity::generate();
@@ -263,7 +263,7 @@ mod tests {
             (2, r#"{"text":"x","language":"en"}"#),
             (2, r#"{"text":"x"}"#),
             (0, "null"),
-            // In another shape than version 1 has.
+            // Not in the shape of version 1.
             (1, r#"{"words":"x"}"#),
             (1, r#"[{"text" : 1.50}]"#),
         ] {

@@ -1,19 +1,19 @@
-//! Keys, sealing, sealed recordings. The service can write what it cannot read.
+//! Keys, sealing, sealed recordings. The service can seal data that it cannot open.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`seal`] | the one sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
-//! | [`entry`] | sealed entries of a report, which name where they belong |
-//! | [`blobs`] | sealed recordings in a store of objects, written and read as streams |
-//! | [`secret`] | the service secret and the symmetric keys that come out of it |
+//! | [`seal`] | the only sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
+//! | [`entry`] | sealed entries of a report, which name the place they belong to |
+//! | [`blobs`] | sealed recordings in an object store, written and read as streams |
+//! | [`secret`] | the service secret and the symmetric keys derived from it |
 //! | [`passwords`] | a member's identity, wrapped under the password |
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
-//! | [`receipts`] | what a caller's receipt opens |
-//! | [`action`] | what a link of the audit trail says was done |
+//! | [`receipts`] | the keys derived from a caller's receipt |
+//! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
-//! Nothing here knows the database or the clock: times are parameters, and random numbers come from
-//! [`crate::base::clock`]. [`passwords`] and [`receipts`] take their work off the calling thread; everything else blocks, and
+//! These modules do not use the database or the clock: times are parameters, and random numbers come from
+//! [`crate::base::clock`]. [`passwords`] and [`receipts`] run their work on other threads; everything else blocks, and
 //! asynchronous callers use `spawn_blocking`.
 
 pub mod action;

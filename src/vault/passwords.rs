@@ -1,7 +1,7 @@
-//! A member's identity, wrapped under the password. A password is right when it opens the identity;
-//! there is no second hash of it anywhere.
+//! A member's identity, wrapped under the password. A password is correct if it opens the identity; no other hash of it
+//! is stored.
 //!
-//! A wrapped identity is, in this order (numbers big-endian):
+//! A wrapped identity consists of, in this order (numbers big-endian):
 //!
 //! | bytes | what |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | 4 | lanes |
 //! | 16 | salt |
 //! | 24 | nonce |
-//! | 75 + 16 | XChaCha20-Poly1305 of the line `AGE-SECRET-KEY-1…`, with everything before the nonce as associated data |
+//! | 75 + 16 | XChaCha20-Poly1305 of the line `AGE-SECRET-KEY-1…`; associated data: everything before the nonce |
 
 mod common;
 mod typed;
@@ -26,12 +26,12 @@ use std::sync::OnceLock;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// The password does not open it, or it is not something [`wrap`] made. A login must not tell these apart.
+/// The password does not open it, or it was not made by [`wrap`]. A login must not distinguish the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the name or the password is wrong")]
 pub struct WrongPassword;
 
-/// What opening costs. Stored with each wrapped identity, so that it can be raised for new ones.
+/// Argon2id parameters. Stored with each wrapped identity, so that they can be raised for new ones.
 #[derive(Clone, Copy)]
 struct Cost {
     kib: u32,
@@ -39,15 +39,15 @@ struct Cost {
     lanes: u32,
 }
 
-/// RFC 9106, section 4, the second recommended option with one lane instead of four: logins are
-/// rare, and a small machine has one core to spare.
+/// RFC 9106, section 4, the second recommended option, with one lane instead of four: logins are rare, and a small
+/// machine has one core to spare.
 const COST: Cost = Cost {
     kib: 64 * 1024,
     passes: 3,
     lanes: 1,
 };
 
-/// No stored value may ask for more: a doctored row must not take the machine down.
+/// Upper bounds for stored parameters: a manipulated row must not exhaust the machine.
 const MAX_COST: Cost = Cost {
     kib: 256 * 1024,
     passes: 10,
@@ -57,20 +57,20 @@ const MAX_COST: Cost = Cost {
 const VERSION: u8 = 1;
 const SALT: usize = 16;
 const HEAD: usize = 1 + 3 * 4 + SALT;
-/// Nonce, the identity's line of 75 bytes, tag.
+/// Length of the nonce, the identity's line of 75 bytes and the tag.
 const BODY: usize = 24 + 75 + 16;
 
-/// Argon2 takes 64 MiB each time. So many derivations run at once in this process, whoever asks and whether or not
-/// they still wait for the result.
+/// Each derivation with Argon2 uses 64 MiB. The permits bound how many run at once in this process, including those
+/// whose caller no longer waits for the result.
 static FOR_ANYBODY: Semaphore = Semaphore::const_new(2);
 static FOR_KNOWN: Semaphore = Semaphore::const_new(1);
 
-/// Whose turn a derivation waits for. The two do not wait for each other.
+/// The queue in which a derivation waits. The two are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Logins from anywhere: two at once.
+    /// Logins from any client: two at once.
     Anybody,
-    /// Members who have proven who they are before, and new passwords: one at once.
+    /// Members who proved their identity before, and new passwords: one at once.
     Known,
 }
 
@@ -79,8 +79,8 @@ pub enum Lane {
 #[error("the thread that derived a key from the password has stopped")]
 pub struct Stopped;
 
-/// Wraps an identity under a password. Takes a good part of a second and 64 MiB, off the threads that answer requests,
-/// once it is its turn.
+/// Wraps an identity under a password. Waits for its turn, then takes a large part of a second and 64 MiB, outside the
+/// threads that answer requests.
 ///
 /// # Errors
 ///
@@ -92,7 +92,7 @@ pub async fn wrap(identity: Identity, password: NewPassword) -> Result<Vec<u8>, 
     .await
 }
 
-/// Opens a wrapped identity. Costs what its parameters say, within bounds; waits for its turn as [`wrap`] does.
+/// Opens a wrapped identity. Costs what its parameters say, up to the maximum; waits for its turn like [`wrap`].
 ///
 /// # Errors
 ///
@@ -107,8 +107,8 @@ pub async fn unwrap(
         .map_err(|Stopped| WrongPassword)?
 }
 
-/// Runs `work` on a blocking thread, in its turn. The permit goes with the work: a caller that is dropped while it runs
-/// does not give the memory to the next one.
+/// Runs `work` on a blocking thread, in its turn. The permit is moved into the work: when the caller is dropped while
+/// it runs, the memory is not released to the next one early.
 async fn bounded<T: Send + 'static>(
     lane: Lane,
     work: impl FnOnce() -> T + Send + 'static,
@@ -141,10 +141,10 @@ fn unwrap_now(wrapped: &[u8], password: &Password) -> Result<Identity, WrongPass
     seal::read_identity_line(&line).map_err(|_| WrongPassword)
 }
 
-/// Something that looks wrapped and no password opens, one for the life of the process. A login with
-/// an unknown name tries this one, so that it takes as long as one with a known name.
+/// Returns a value that has the form of a wrapped identity and that no password opens, one for the life of the process.
+/// A login with an unknown name opens it, so that it takes as long as one with a known name.
 ///
-/// Noise instead of ciphertext: making it costs nothing, so the first unknown name is no slower than the others.
+/// The ciphertext is random bytes: generating it costs nothing, so the first unknown name is no slower than the others.
 pub fn dummy() -> &'static [u8] {
     static DUMMY: OnceLock<Vec<u8>> = OnceLock::new();
     DUMMY.get_or_init(|| {
@@ -154,7 +154,7 @@ pub fn dummy() -> &'static [u8] {
     })
 }
 
-/// Version, cost and a new salt.
+/// Returns version, cost and a new salt.
 fn head(cost: Cost) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD + BODY);
     head.push(VERSION);
@@ -165,7 +165,7 @@ fn head(cost: Cost) -> Vec<u8> {
     head
 }
 
-/// The key of a password, at the cost and with the salt of a stored head.
+/// Derives the key from a password, with the cost and salt of a stored head.
 fn stretch(head: &[u8], password: &Password) -> Result<Key, WrongPassword> {
     let (&[version], rest) = head.split_first_chunk().ok_or(WrongPassword)?;
     let mut salt = rest;
@@ -226,7 +226,7 @@ mod tests {
             unwrap(&wrapped, "correct horse").unwrap_err(),
             WrongPassword
         );
-        // The dummy must cost the same and look the same.
+        // The dummy must have the same cost and the same form.
         assert_eq!(dummy()[..13], wrapped[..13]);
         assert_eq!(dummy().len(), wrapped.len());
         assert_eq!(dummy(), dummy());

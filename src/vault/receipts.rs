@@ -1,8 +1,8 @@
-//! What a caller's receipt opens: a reply sealed to an identity that comes out of its digits.
+//! Keys derived from a caller's receipt: replies are sealed to an identity derived from its digits.
 //!
-//! Eleven free digits are few. What keeps them from being searched is the service secret, which is not in the
-//! database, and Argon2id, which makes each guess cost 19 MiB and some milliseconds to who has both. Who has
-//! both can search all the same.
+//! A receipt has only eleven free digits. A search is made harder by the service secret, which is not in the database,
+//! and by Argon2id, which makes each guess cost 19 MiB and some milliseconds to an attacker who has both. An attacker
+//! who has both can still search all receipts.
 
 use super::seal::Identity;
 use super::secret::Key;
@@ -15,12 +15,12 @@ use std::{fmt, io, thread};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-/// The label of the key a [`ReceiptDeriver`] takes: `secret.derive(receipts::LABEL)`.
+/// The label of the key that a [`ReceiptDeriver`] uses: `secret.derive(receipts::LABEL)`.
 pub const LABEL: &str = "receipts";
 
-/// Derives receipts, on two threads of its own: one for callers who wait, one for jobs. Each takes one at a time, in the
-/// order they came, and keeps its 19 MiB. Neither is one of tokio's blocking threads, whose number grows with the load:
-/// each of them would keep its memory, and callers on the line need the processors.
+/// Derives keys from receipts, on two threads of its own: one for waiting callers, one for jobs. Each processes one
+/// request at a time, in order of arrival, and keeps its 19 MiB. They are not threads of tokio's blocking pool, which
+/// grows with the load: each of those would keep its memory, and calls in progress need the processors.
 pub struct ReceiptDeriver {
     typed: Worker,
     settled: Worker,
@@ -32,11 +32,11 @@ pub struct ReceiptDeriver {
 pub struct Stopped;
 
 impl ReceiptDeriver {
-    /// Starts the threads. They end when it is dropped.
+    /// Starts the threads. They end when the value is dropped.
     ///
     /// # Errors
     ///
-    /// When the operating system starts no thread.
+    /// When the operating system cannot start a thread.
     pub fn start() -> io::Result<Self> {
         Ok(Self {
             typed: Worker::start("receipts-typed", || ())?,
@@ -44,13 +44,14 @@ impl ReceiptDeriver {
         })
     }
 
-    /// Derives the lookup and the identity of a receipt on a line, the same every time, for a caller who waits. `key`
-    /// is the service secret's under [`LABEL`]. Takes tens of milliseconds, off the threads that answer webhooks, and
-    /// 19 MiB (OWASP's minimum for Argon2id: 19 MiB, 2 passes). Not begun when the future is dropped before its turn.
+    /// Derives the lookup and the identity of a receipt on a line, deterministically, for a waiting caller. `key` is
+    /// derived from the service secret with [`LABEL`]. Takes tens of milliseconds, outside the threads that answer
+    /// webhooks, and 19 MiB (OWASP's minimum for Argon2id: 19 MiB, 2 passes). Skipped if the future is dropped before
+    /// its turn.
     ///
     /// # Errors
     ///
-    /// [`Stopped`].
+    /// [`Stopped`] when the derivation panicked or the thread has ended.
     pub async fn derive(
         &self,
         receipt: Receipt,
@@ -61,8 +62,8 @@ impl ReceiptDeriver {
         self.typed.run(work).await
     }
 
-    /// The same for a job, at the lowest priority: many calls that end at once take no processor from those who call,
-    /// and do not keep those waiting who call back.
+    /// The same for a job, at the lowest priority: many calls that end at once neither take processor time from calls
+    /// in progress, nor delay callers who call back.
     ///
     /// # Errors
     ///
@@ -78,20 +79,20 @@ impl ReceiptDeriver {
     }
 }
 
-/// The lowest priority there is (nice 19) for the calling thread. On Linux the priority is the thread's; elsewhere it
-/// would be the whole process's, so nothing is changed there.
+/// Sets the lowest priority (nice 19) for the calling thread. On Linux the priority belongs to the thread; elsewhere it
+/// would be that of the whole process, so nothing is changed there.
 fn yield_to_callers() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        tracing::warn!(%error, "the thread that derives receipts keeps its normal priority");
+        tracing::warn!(%error, "cannot lower the priority of the receipt deriver thread");
     }
 }
 
-/// What Argon2 works in.
+/// Memory for Argon2.
 type Scratch = Vec<Block>;
 type Task = Box<dyn FnOnce(&mut Scratch) + Send>;
 
-/// A thread that does one task after the other.
+/// A thread that runs one task after the other.
 struct Worker {
     tasks: mpsc::Sender<Task>,
 }
@@ -103,7 +104,7 @@ impl Worker {
             first();
             let mut scratch = Scratch::new();
             for task in waiting {
-                // One that panics has dropped its end of the channel, and whoever waits is told.
+                // A task that panics drops its end of the channel, and its caller gets `Stopped`.
                 let _ = catch_unwind(AssertUnwindSafe(|| task(&mut scratch)));
             }
         };
@@ -118,7 +119,7 @@ impl Worker {
         let (done, result) = oneshot::channel();
         let task = move |scratch: &mut Scratch| {
             if !done.is_closed() {
-                // The receiver may be gone by now.
+                // The receiver may have been dropped by now.
                 let _ = done.send(work(scratch));
             }
         };
@@ -127,9 +128,9 @@ impl Worker {
     }
 }
 
-/// What comes out of a receipt.
+/// The values derived from a receipt.
 pub struct Derived {
-    /// What the database keeps to find the report again.
+    /// Stored in the database, to find the report by its receipt.
     pub lookup: [u8; 32],
     /// Opens the replies; only its public half is stored.
     pub identity: Identity,
@@ -142,7 +143,7 @@ impl fmt::Debug for Derived {
 }
 
 fn derive(scratch: &mut Vec<Block>, receipt: &Receipt, line: &str, key: &Key) -> Derived {
-    // Hashed because a line's id may be shorter than the 8 bytes Argon2 wants of a salt.
+    // Hashed because a line's id may be shorter than the 8 bytes that Argon2 requires of a salt.
     let salt = Sha256::new()
         .chain_update("dutyline receipt v1\0")
         .chain_update(line)
@@ -160,7 +161,7 @@ fn derive(scratch: &mut Vec<Block>, receipt: &Receipt, line: &str, key: &Key) ->
         )
         .expect("the lengths are within bounds");
     scratch.fill(Block::default());
-    // Apart, so that the lookup, which is stored, tells nothing of the seed.
+    // Derived separately, so that the lookup, which is stored, reveals nothing about the seed.
     let out = Key::new(*out);
     Derived {
         lookup: *out.derive("receipt lookup").bytes(),

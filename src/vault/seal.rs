@@ -1,8 +1,8 @@
-//! The one sealing primitive: age files to X25519 recipients.
+//! The only sealing primitive: age files to X25519 recipients.
 //!
-//! age and nothing of our own, so that in an emergency a key on paper and a stock `age` command are
-//! enough. Format: <https://c2sp.org/age>. An age file is authenticated but not signed: whoever has the
-//! recipient can make one. What stops a forged entry is the audit chain, not this.
+//! The format is plain age (<https://c2sp.org/age>), so that in an emergency a key on paper and a stock `age` command
+//! are enough. An age file is authenticated but not signed: anyone who has the recipient can create one. A forged entry
+//! is detected by the audit chain, not here.
 
 use crate::base::clock;
 use crate::base::hidden::Hidden;
@@ -14,22 +14,22 @@ use std::io::{self, BufRead, Read, Write};
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
-/// Why something sealed was not opened. Says nothing of what is inside.
+/// Why sealed data was not opened. Contains nothing of the plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is nothing sealed here")]
     Missing,
-    /// It does not begin like something we sealed.
+    /// It does not begin like a sealed file.
     #[error("this is not a sealed file, or its header is damaged")]
     NotSealed,
-    /// It is sealed, but to somebody else.
+    /// It is sealed, but not to this key.
     #[error("this key does not open it")]
     WrongKey,
-    /// The key fits and the content has been changed or cut off.
+    /// The key fits, but the content was changed or cut off.
     #[error("the sealed content was changed, cut off or damaged")]
     Damaged,
-    /// It opens, but is not what it was opened as; the word says what differs.
+    /// It opens, but belongs elsewhere; the word says which part of the place differs.
     #[error("the sealed content belongs to another {0}")]
     Misplaced(&'static str),
     /// The operating system could not read it.
@@ -38,7 +38,7 @@ pub enum OpenError {
 }
 
 impl From<io::Error> for OpenError {
-    /// age reports a broken stream as an error of reading; those kinds mean the content, not the disk.
+    /// age reports a broken stream as a read error; those kinds are about the content, not the disk.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
@@ -48,13 +48,13 @@ impl From<io::Error> for OpenError {
     }
 }
 
-/// A text that is not a key of the kind asked for. Never says what the text was.
+/// The text is not a key of the expected kind. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyTextError {
     /// Not `age1…`.
     #[error("not an age recipient (\"age1\" and 58 more letters and digits)")]
     Recipient,
-    /// `age1…`, but a point everybody knows the secret of.
+    /// `age1…`, but a point of low order, whose shared secret is publicly known.
     #[error("this age recipient is not a usable public key")]
     WeakRecipient,
     /// Not `AGE-SECRET-KEY-1…`.
@@ -62,15 +62,15 @@ pub enum KeyTextError {
     Identity,
 }
 
-/// The public half of a key pair: one can seal to it. Text: `age1…`.
+/// The public half of a key pair, to which data is sealed. Text form: `age1…`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Recipient(x25519::Recipient);
 
 impl FromStr for Recipient {
     type Err = KeyTextError;
 
-    /// Reads `age1…`. Points of low order are refused: age panics when asked to seal to one, and a
-    /// pinned key in a configuration must not be able to stop the line.
+    /// Parses `age1…`. Points of low order are rejected: age panics when it seals to one, and a key in the
+    /// configuration must not be able to stop the line.
     fn from_str(text: &str) -> Result<Self, KeyTextError> {
         let key = x25519::Recipient::from_str(text).map_err(|_| KeyTextError::Recipient)?;
         let (_, mut point) = bech32::decode(text).map_err(|_| KeyTextError::Recipient)?;
@@ -84,8 +84,8 @@ impl FromStr for Recipient {
     }
 }
 
-/// The u-coordinates of low order on Curve25519, in the encodings below 2^255: multiplying any of them by any
-/// secret gives zero. Source: <https://cr.yp.to/ecdh.html#validate>.
+/// The u-coordinates of low order on Curve25519, in the encodings below 2^255: their product with any secret is zero.
+/// Source: <https://cr.yp.to/ecdh.html#validate>.
 const LOW_ORDER: [[u8; 32]; 7] = {
     const fn tail(first: u8, middle: u8, last: u8) -> [u8; 32] {
         let mut point = [middle; 32];
@@ -124,19 +124,19 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// The private half of a key pair: it opens what was sealed to its [`Recipient`]. Zeroized on drop.
+/// The private half of a key pair, which opens what was sealed to its [`Recipient`]. Zeroized on drop.
 #[derive(Clone)]
 pub struct Identity(x25519::Identity);
 
 impl Identity {
-    /// A new key pair.
+    /// Generates a key pair.
     pub fn generate() -> Self {
         Self::from_seed(*Zeroizing::new(clock::random()))
     }
 
-    /// The key pair of 32 secret bytes; the same bytes always give the same pair.
+    /// Returns the key pair for 32 secret bytes; the same bytes always give the same pair.
     ///
-    /// age's library takes an identity only as text, so the bytes go through its text form.
+    /// age's library constructs an identity only from text, so the bytes are converted to text first.
     pub fn from_seed(seed: [u8; 32]) -> Self {
         let seed = Zeroizing::new(seed);
         let text = Zeroizing::new(
@@ -147,12 +147,12 @@ impl Identity {
             .expect("32 bytes under age's prefix are an identity")
     }
 
-    /// The half one can give away.
+    /// Returns the public half.
     pub fn recipient(&self) -> Recipient {
         Recipient(self.0.to_public())
     }
 
-    /// `AGE-SECRET-KEY-1…`.
+    /// Returns the text form, `AGE-SECRET-KEY-1…`.
     pub fn to_secret(&self) -> Hidden<Zeroizing<String>> {
         let text = self.0.to_string();
         Hidden::new(Zeroizing::new(text.expose_secret().to_owned()))
@@ -164,7 +164,7 @@ const SECRET_PREFIX: bech32::Hrp = bech32::Hrp::parse_unchecked("AGE-SECRET-KEY-
 impl FromStr for Identity {
     type Err = KeyTextError;
 
-    /// Reads `AGE-SECRET-KEY-1…`; white space around it does not matter (it is typed off paper).
+    /// Parses `AGE-SECRET-KEY-1…`; white space around it is ignored, because it may be typed from paper.
     fn from_str(text: &str) -> Result<Self, KeyTextError> {
         text.trim()
             .parse()
@@ -179,13 +179,13 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Seals `plain` so that any one of the recipients' identities opens it.
+/// Seals `plain` so that each of the recipients' identities opens it.
 ///
 /// # Panics
 ///
-/// Without a recipient: nobody could ever open it.
+/// Without a recipient, because the result could never be opened.
 pub fn seal(plain: &[u8], to: &[&Recipient]) -> Vec<u8> {
-    // A header with one recipient is some 200 bytes.
+    // A header with one recipient has about 200 bytes.
     let sealed = Vec::with_capacity(plain.len() + plain.len() / 4096 + 256 * (to.len() + 1));
     sealing(to, sealed)
         .and_then(|mut stream| {
@@ -195,17 +195,16 @@ pub fn seal(plain: &[u8], to: &[&Recipient]) -> Vec<u8> {
         .expect("writing to memory does not fail")
 }
 
-/// Opens what was sealed to `identity`, all of it or nothing.
+/// Opens data sealed to `identity`, all of it or nothing.
 pub fn open(sealed: &[u8], identity: &Identity) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let mut stream = opening(sealed, identity)?;
-    // The whole length at once: a buffer that grows leaves copies behind that nobody zeroizes.
+    // Allocated at full length: a buffer that is reallocated leaves copies that are not zeroized.
     let mut plain = Zeroizing::new(Vec::with_capacity(sealed.len()));
     stream.read_to_end(&mut plain)?;
     Ok(plain)
 }
 
-/// The same as [`seal`], as a stream: what is written comes out sealed at `out`, and is only complete
-/// after `finish`.
+/// The same as [`seal`], as a stream: data written to it is sealed into `out`, and is only complete after `finish`.
 pub(super) fn sealing<W: Write>(to: &[&Recipient], out: W) -> io::Result<StreamWriter<W>> {
     age::Encryptor::with_recipients(to.iter().map(|one| &one.0 as &dyn age::Recipient))
         .expect("there is a recipient, and X25519 ones never conflict")
@@ -229,8 +228,8 @@ pub(super) fn opening<R: BufRead>(
         })
 }
 
-/// Seals the private half of a key pair to others. The plaintext is exactly the line `AGE-SECRET-KEY-1…`
-/// and a newline, so that what stock `age` opens it to is an identity file for the next `age -d -i`.
+/// Seals the private half of a key pair to others. The plaintext is exactly the line `AGE-SECRET-KEY-1…` and a newline,
+/// so that stock `age` opens it to an identity file for the next `age -d -i`.
 ///
 /// # Panics
 ///
@@ -244,7 +243,7 @@ pub fn open_identity(sealed: &[u8], with: &Identity) -> Result<Identity, OpenErr
     read_identity_line(&open(sealed, with)?)
 }
 
-/// `AGE-SECRET-KEY-1…` and a newline.
+/// Returns `AGE-SECRET-KEY-1…` and a newline.
 pub(super) fn identity_line(identity: &Identity) -> Zeroizing<String> {
     let secret = identity.to_secret();
     let mut line = Zeroizing::new(String::with_capacity(secret.expose().len() + 1));
@@ -253,7 +252,7 @@ pub(super) fn identity_line(identity: &Identity) -> Zeroizing<String> {
     line
 }
 
-/// The other way round.
+/// Parses what [`identity_line`] returns.
 pub(super) fn read_identity_line(line: &[u8]) -> Result<Identity, OpenError> {
     std::str::from_utf8(line)
         .ok()
@@ -268,7 +267,7 @@ mod tests {
     use crate::vault::stock;
     use proptest::prelude::*;
 
-    // Made with age-keygen 1.1.1 and an independent bech32: the bytes 0, 1, … 31.
+    // Generated with age-keygen 1.1.1 and an independent bech32: the bytes 0, 1, … 31.
     const SECRET: &str =
         "AGE-SECRET-KEY-1QQQSYQCYQ5RQWZQFPG9SCRGWPUGPZYSNZS23V9CCRYDPK8QARC0SWRYDWG";
     const PUBLIC: &str = "age13aqvttdk3ujkyjh9kg2w5an6dmy5mq5a84a4uxk3hfhnugfc9p0sy5p2wh";
@@ -415,7 +414,7 @@ mod tests {
             let key = fixed();
             let sealed = seal(&plain, &[&key.recipient()]);
             prop_assert!(open(&sealed, &key).unwrap().as_slice() == plain.as_slice());
-            // Not a fixed length: age puts a stanza of random length in, which everybody must ignore.
+            // Not a fixed length: age adds a stanza of random length, which readers must ignore.
             let header = sealed.len() - plain.len() - 16 * plain.len().div_ceil(65536);
             for kept in 0..chunks {
                 let cut = &sealed[..header + kept * (65536 + 16)];

@@ -1,8 +1,8 @@
-//! The service secret, and the symmetric keys that come out of it.
+//! The service secret, and the symmetric keys derived from it.
 //!
-//! The secret lies in a file beside, never in, the database: a stolen database alone can neither look up
-//! a provider's ids nor open the state of a running call. Each use has its own label, so that no key
-//! serves two ends.
+//! The secret is in a file beside the database, never in it: with a stolen database alone, an attacker can neither look
+//! up a provider's ids nor open the state of a call in progress. Each use has its own label, so that no key has two
+//! uses.
 
 use super::seal::OpenError;
 use crate::base::clock;
@@ -24,15 +24,15 @@ use zeroize::Zeroizing;
 /// Why there is no service secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// `create` found something there. Another secret would make everything sealed under the old one unreadable.
+    /// `create` found an existing file. Another secret would make everything sealed under the old one unreadable.
     #[error("{0} is there already; a service secret is made once and never replaced")]
     Exists(PathBuf),
-    /// `load` found nothing there.
+    /// `load` found no file.
     #[error(
         "{0} is missing; is its file system mounted? For a new line, `dutyline init` makes it; every node needs the same one"
     )]
     Missing(PathBuf),
-    /// Something is there, but not 32 bytes in base64.
+    /// The file exists, but does not hold 32 bytes in base64.
     #[error("{0} is not a service secret: one line of base64 for 32 bytes was expected")]
     Malformed(PathBuf),
     /// Other users of the machine can read or change it.
@@ -40,26 +40,26 @@ pub enum SecretError {
         "other users of this machine can get at {path} (mode {mode:o}), and with it at what the service knows of running calls; run `chmod 600 {path}`"
     )]
     Exposed {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("{path}: {source}")]
     Io {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
 }
 
-/// 32 bytes made once by `init`; the same on every node. Zeroized on drop.
+/// 32 random bytes, generated once by `init`; the same on every node. Zeroized on drop.
 pub struct ServiceSecret(Key);
 
 impl ServiceSecret {
-    /// Makes the secret and writes it where only the service's own user can read it. When this returns, it is on disk.
+    /// Generates the secret and writes it with mode 0600. When this returns, it is on stable storage.
     pub fn create(path: &Path) -> Result<Self, SecretError> {
         let failed = |source: io::Error| SecretError::Io {
             path: path.to_owned(),
@@ -76,14 +76,14 @@ impl ServiceSecret {
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_folder_of(path))
             .map_err(|error| {
-                // Half a secret must not be what the next `init` finds "there already".
+                // An incomplete file must not be what the next `init` reports as existing.
                 let _ = fs::remove_file(path);
                 failed(error)
             })?;
         Ok(Self(Key(bytes)))
     }
 
-    /// Reads the secret. One that other users of the machine can read is refused.
+    /// Reads the secret. Rejected if other users of the machine can read the file.
     ///
     /// # Errors
     ///
@@ -107,13 +107,13 @@ impl ServiceSecret {
         Ok(Self(Key::new(bytes)))
     }
 
-    /// The key for one use.
+    /// Derives the key for one use.
     pub fn derive(&self, label: &str) -> Key {
         self.0.expand("key", &[label])
     }
 
-    /// A keyed hash: what the database keeps instead of an id it must not know. The same label and parts
-    /// always give the same hash; `["ab", "c"]` and `["a", "bc"]` differ.
+    /// Returns a keyed hash, which the database stores in place of an id that must not be readable there. The same label
+    /// and parts always give the same hash; `["ab", "c"]` and `["a", "bc"]` differ.
     pub fn lookup(&self, label: &str, parts: &[&str]) -> [u8; 32] {
         let key = self.0.expand("lookup", &[label]);
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.bytes())
@@ -122,7 +122,7 @@ impl ServiceSecret {
         mac.finalize().into_bytes().into()
     }
 
-    /// The key the state and last answers of a running call are stored under.
+    /// Derives the key under which the state and last answers of a call are stored.
     pub fn call_key(&self, provider: &str, call_id: &str) -> Key {
         self.0.expand("call", &[provider, call_id])
     }
@@ -134,8 +134,8 @@ impl fmt::Debug for ServiceSecret {
     }
 }
 
-/// Refuses a file that its group or others can read or change. One that belongs to another user, as a service manager
-/// hands it out, may be readable by its group: that is how the service reads it.
+/// Rejects a file that its group or others can read or change. A file that belongs to another user, as provided by a
+/// service manager, may be readable by its group, because that is how the service reads it.
 #[cfg(unix)]
 fn private(path: &Path) -> Result<(), SecretError> {
     use std::os::unix::fs::MetadataExt;
@@ -160,7 +160,7 @@ fn private(_: &Path) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// Every part after its length (u64, big-endian), so that no two lists of parts give the same bytes.
+/// Concatenates the parts, each after its length (u64, big-endian), so that different lists give different bytes.
 fn unambiguous(parts: &[&str]) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::new());
     for part in parts {
@@ -175,18 +175,18 @@ fn unambiguous(parts: &[&str]) -> Zeroizing<Vec<u8>> {
 pub struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
-    /// Takes 32 bytes nobody can guess.
+    /// Creates a key from 32 bytes that cannot be guessed.
     pub(super) fn new(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes themselves, for the other rooms of the vault.
+    /// Returns the bytes, for the other modules of the vault.
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Seals `plain` (XChaCha20-Poly1305, a random nonce in front). `aad` is not stored but must be the same on opening:
-    /// it ties the sealed bytes to their place.
+    /// Seals `plain` with XChaCha20-Poly1305 and prepends a random nonce. `aad` is not stored but must be the same on
+    /// opening: it binds the sealed bytes to their place.
     pub fn seal(&self, plain: &[u8], aad: &[u8]) -> Vec<u8> {
         let nonce = clock::random::<NONCE>();
         let sealed = self
@@ -200,8 +200,8 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`OpenError::NotSealed`] when it is too short, else [`OpenError::WrongKey`]: another key, another `aad` and changed bytes
-    /// cannot be told apart.
+    /// [`OpenError::NotSealed`] when it is too short, otherwise [`OpenError::WrongKey`]: another key, another `aad` and
+    /// changed bytes cannot be distinguished.
     pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (nonce, msg) = sealed
             .split_first_chunk::<NONCE>()
@@ -212,12 +212,12 @@ impl Key {
             .map_err(|_| OpenError::WrongKey)
     }
 
-    /// A key for one use, out of this one.
+    /// Derives a key for one use from this one.
     pub fn derive(&self, label: &str) -> Self {
         self.expand("key", &[label])
     }
 
-    /// The key as text for an address nobody can guess.
+    /// Returns the key as text, for URLs that cannot be guessed.
     pub fn bytes_base64url(&self) -> Hidden<String> {
         Hidden::new(URL_SAFE_NO_PAD.encode(*self.0))
     }
@@ -226,8 +226,8 @@ impl Key {
         XChaCha20Poly1305::new(self.0.as_slice().into())
     }
 
-    /// HKDF-SHA256 without a salt (the key is uniformly random already); the info says the program, what the
-    /// key is for, and the parts.
+    /// HKDF-SHA256 without a salt, because the key is uniformly random already; the info holds the program, the use of
+    /// the key, and the parts.
     fn expand(&self, what: &str, parts: &[&str]) -> Self {
         let mut info = unambiguous(&["dutyline v1", what]);
         info.extend_from_slice(&unambiguous(parts));
@@ -239,7 +239,7 @@ impl Key {
     }
 }
 
-/// Bytes of the nonce: long enough to be drawn at random for every message.
+/// Length of the nonce, in bytes: long enough to draw it at random for every message.
 const NONCE: usize = 24;
 
 impl fmt::Debug for Key {
@@ -326,7 +326,7 @@ mod tests {
         ));
     }
 
-    /// Every lookup in a database depends on these; they must not change with a dependency. Computed with Python's hmac.
+    /// Every lookup in a database depends on these, so no dependency may change them. Computed with Python's hmac.
     #[test]
     fn derivations_are_stable() {
         let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };

@@ -1,5 +1,5 @@
-//! Session tokens. The browser has the token; the database has its hash and the member's identity wrapped
-//! under it. So any node can serve any request, and nobody's key is at rest.
+//! Session tokens. The browser has the token; the database has its hash and the member's identity wrapped under it. So
+//! every node can serve every request, and no member's key is stored in the clear.
 
 use super::seal::{self, Identity, OpenError};
 use super::secret::Key;
@@ -12,32 +12,32 @@ use std::fmt;
 use std::str::FromStr;
 use zeroize::Zeroizing;
 
-/// A session's token: 32 random bytes, as text 43 characters of base64url. Zeroized on drop.
+/// A session token: 32 random bytes, written as 43 characters of base64url. Zeroized on drop.
 pub struct Token(Key);
 
-/// A text that is no token. Never says what the text was.
+/// The text is not a token. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a session token")]
 pub struct WrongToken;
 
 impl Token {
-    /// A new token.
+    /// Returns a new token.
     pub fn generate() -> Self {
         Self(Key::new(*Zeroizing::new(clock::random())))
     }
 
-    /// The text for the cookie or the API's answer.
+    /// Returns the text for the cookie or the API's answer.
     pub fn text(&self) -> Hidden<String> {
         self.0.bytes_base64url()
     }
 
-    /// SHA-256 of the token: what the database keeps and looks it up by. The token is random enough to need
-    /// no slow hash.
+    /// Returns SHA-256 of the token, under which the database stores the session. The token is random enough that no
+    /// slow hash is needed.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.bytes()).into()
     }
 
-    /// The member's identity, wrapped so that only this token opens it.
+    /// Wraps the member's identity so that only this token opens it.
     pub fn wrap(&self, identity: &Identity) -> Vec<u8> {
         self.wrapping_key()
             .seal(seal::identity_line(identity).as_bytes(), &[])
@@ -48,7 +48,7 @@ impl Token {
         seal::read_identity_line(&self.wrapping_key().open(wrapped, &[])?)
     }
 
-    /// Not the token itself, and nothing its hash tells.
+    /// Derives the wrapping key. It differs from the token and cannot be computed from the token's hash.
     fn wrapping_key(&self) -> Key {
         self.0.derive("session identity")
     }
@@ -125,7 +125,7 @@ mod tests {
             format!("{right}="),
             format!(" {}", &right[1..]),
             format!("{}+", &right[1..]),
-            format!("{}B", &right[1..]), // bits nobody reads: another text for the same bytes
+            format!("{}B", &right[1..]), // unused bits set: another text for the same bytes
         ] {
             assert_eq!(text.parse::<Token>().unwrap_err(), WrongToken);
         }

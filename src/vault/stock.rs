@@ -1,9 +1,9 @@
-//! Stock `age`, for the tests that prove what we seal needs nothing of ours to be opened.
+//! The stock `age` command, for tests that sealed data can be opened without this program.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What `age -d -i IDENTITY_FILE SEALED_FILE` prints.
+/// Returns the output of `age -d -i IDENTITY_FILE SEALED_FILE`.
 pub fn age_opens(sealed: &Path, identity_file: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let identity = folder.path().join("identity");
@@ -23,7 +23,7 @@ pub fn age_opens(sealed: &Path, identity_file: &[u8]) -> Vec<u8> {
     out.stdout
 }
 
-/// The same for something sealed in memory.
+/// The same for data sealed in memory.
 pub fn age_opens_bytes(sealed: &[u8], identity_file: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sealed.age");

@@ -1,4 +1,4 @@
-//! The socket an Asterisk dials: credentials first, then one connection that carries all its calls.
+//! The WebSocket that an Asterisk opens: its credentials are checked first, then one connection carries all its calls.
 
 use super::hooks::{conducted, refuse};
 use crate::base::clock::instant;
@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// `GET /hooks/{provider}/ari`. An Asterisk with the configured credentials; another one is refused before the upgrade:
-/// one that is closed after it comes back at once, hundreds of times a second.
+/// `GET /hooks/{provider}/ari`. An Asterisk with the configured credentials. A request with other credentials is
+/// refused before the upgrade, because an Asterisk whose connection is closed after the upgrade reconnects at once,
+/// hundreds of times per second.
 pub(super) async fn ari(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -61,20 +62,20 @@ pub(super) async fn ari(
                         break;
                     }
                 }
-                // It may be gone already.
+                // The result is ignored: the connection may be closed already.
                 let _ = sink.close().await;
             };
             let reading = switch.carry(conductor, texts(incoming).boxed(), out);
             let carried = async { tokio::join!(reading, writing) };
             tokio::select! {
                 _ = carried => {}
-                // An error means that whoever could say so is gone.
+                // An error means that the sender was dropped.
                 _ = closing.wait_for(|closing| *closing) => {}
             }
         })
 }
 
-/// The texts that come in, until the connection ends.
+/// Returns the text messages of a connection, until it ends.
 fn texts(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = String> {
     incoming
         .take_while(|frame| {
@@ -87,7 +88,7 @@ fn texts(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item =
         })
 }
 
-/// The conversation, as the connection asks it.
+/// The conversation, as the provider's connection calls it.
 struct Conversation {
     service: Arc<Service>,
     provider: Arc<dyn Provider>,

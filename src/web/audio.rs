@@ -1,4 +1,4 @@
-//! A recording as an HTTP answer, with ranges.
+//! Recordings as HTTP responses, with ranges.
 
 use crate::desk::{DeskError, Inspector, opened};
 use crate::service::Service;
@@ -10,11 +10,11 @@ use futures_util::stream;
 use std::io;
 use uuid::Uuid;
 
-/// How much is opened at a time, in bytes: as much as is sealed as one piece.
+/// Size of a piece that is opened at a time, in bytes: the size in which recordings are sealed.
 const PIECE: u64 = 64 * 1024;
 
-/// The very bytes the provider served; of a range only what it covers is opened. Members of the line; each listening is
-/// in the trail before the first byte is out.
+/// Responds with the bytes the provider served; of a range, only the covered pieces are opened. Members of the line;
+/// the opening is recorded in the trail before the first byte is sent.
 pub(super) async fn respond(
     service: &Service,
     inspector: &Inspector,
@@ -31,7 +31,8 @@ pub(super) async fn respond(
     let reader = found.listen(service, inspector).await?;
     let recording = service.per_session.recording(inspector.session(), reader);
     let (start, end) = range.unwrap_or((0, length));
-    // Each piece is read when the one before it has been sent: a player that is paused holds a file, and no thread.
+    // Each piece is read after the one before it has been sent, so that a paused player holds an open file but no
+    // thread.
     let body = stream::try_unfold((recording, start), move |(recording, at)| async move {
         if at == end {
             return Ok(None);
@@ -59,9 +60,10 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// The one range asked for, as start and end (exclusive). No range, several, or another unit: the whole
-/// (RFC 9110, 14.2 allows to ignore it). A range that begins behind the end is an error; its answer does not tell the
-/// length (RFC 9110, 15.5.17 would), because nothing is opened then and nothing is in the trail.
+/// Returns the requested range as start and end (exclusive). `None`, which means the whole recording, if there is no
+/// range, several ranges or another unit (RFC 9110, 14.2 allows to ignore the header). A range that begins after the
+/// end is an error. The response to it does not tell the length (RFC 9110, 15.5.17 would), because the recording is not
+/// opened then and nothing is recorded in the trail.
 fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
     let Some(ranges) = headers
         .get(header::RANGE)

@@ -1,4 +1,4 @@
-//! Webhooks: limit, signature, meaning, commit, answer, in this order.
+//! Webhooks. In this order: body limit, signature, parsing, commit, response.
 
 use super::BODY_LIMIT;
 use crate::audio::wav::header as header_of;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument, error, error_span, warn};
 use uuid::Uuid;
 
-/// The largest recording that is played back.
+/// Maximum size of a recording that is played back, in bytes.
 const LARGEST_TAKE: usize = 64 * 1024 * 1024;
 
 type App = State<Arc<Service>>;
@@ -77,7 +77,7 @@ fn step_ref(uri: &Uri) -> Option<StepRef> {
     Query::try_from_uri(uri).ok().map(|Query(step)| step)
 }
 
-/// The step an address of ours names; an address that was not made here is an unknown step.
+/// Returns the step that our address names. An address that this service did not make gives an unknown step.
 fn step_meant(uri: &Uri) -> StepRef {
     step_ref(uri).unwrap_or_else(|| StepRef {
         call: Uuid::nil(),
@@ -118,7 +118,7 @@ async fn webhook(
     }
 }
 
-/// A request as its signature covers it, and its address as it came in.
+/// Returns a request as its signature covers it, and its address as received.
 async fn raw_request(
     service: &Service,
     provider: &str,
@@ -141,7 +141,8 @@ async fn raw_request(
     Ok((raw, parts.uri))
 }
 
-/// The event with the number of the line that our address names, where the webhook names no line's number.
+/// Sets the called number of an event to that of the line that our address names, if the webhook does not name the
+/// number of a line.
 fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> Event {
     if service.config.line_dialled(event.to.expose()).is_none()
         && let Some(line) = conduct::line_of_fallback(service, provider, uri)
@@ -151,10 +152,10 @@ fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> 
     event
 }
 
-/// What came of something a provider told: written down first, answered then. Where it cannot be written down in time,
-/// what is said comes from configuration and clock alone. The webhook was read at `begun`.
+/// Conducts an event of a provider: commits it, then returns the response. If it cannot be committed in time, the
+/// response is the fallback answer, made from configuration and clock alone. `begun` is when the webhook was read.
 ///
-/// Log lines written meanwhile carry the kind of the webhook and our id of the call that its address names.
+/// Log lines of this time have the kind of the webhook and our id of the call that the address names as fields.
 pub(super) async fn conducted(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -165,7 +166,7 @@ pub(super) async fn conducted(
     let metrics = &service.metrics;
     metrics.webhooks.inc();
     metrics.webhooks_by_kind.of(hook.kind()).inc();
-    // At the level of errors, so that whatever is logged within is logged with it.
+    // At the level of errors, so that the span is enabled for every line that is logged in it.
     let span = match hook.call() {
         Some(call) => error_span!("webhook", hook = hook.kind(), %call),
         None => error_span!("webhook", hook = hook.kind()),
@@ -186,7 +187,7 @@ async fn written_down(
 ) -> Conducted {
     let answered;
     let hook = match hook {
-        // Nobody has answered anything yet: the provider goes on with what else is said.
+        // No key was pressed yet, so the step has no answer: the provider goes on with the rest of the prompt.
         Hook::Said(_) if event.keys.is_none() && !event.ended => return Conducted::Noted,
         Hook::Said(at) => {
             answered = Hook::Step(at.clone());
@@ -194,6 +195,7 @@ async fn written_down(
         }
         hook => hook,
     };
+    // The addresses of these two kinds name the call.
     let of_known_call =
         event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Accepted(_));
     let begun = service.health.begin();
@@ -227,7 +229,7 @@ async fn written_down(
     fallback_answer(service, provider.as_ref(), hook, event)
 }
 
-/// Refuses a webhook: why is for the operator's log, and outside nothing is said.
+/// Refuses a webhook. The reason is logged for the operator; the response does not tell it.
 pub(super) fn refuse(
     service: &Service,
     provider: &str,
@@ -244,7 +246,7 @@ pub(super) fn refuse(
     }
 }
 
-/// The first refusal of each kind in a minute, in the log. `url` is the address as it is built here, without values.
+/// Logs a refusal: the first one per minute, provider and check. `url` is the address as built here, without values.
 pub(super) fn tell(
     service: &Service,
     provider: &str,
@@ -255,15 +257,15 @@ pub(super) fn tell(
     security_log::webhook_refused(&service.refusals, provider, check, url, advice);
 }
 
-/// The name in the address is from outside, and is not shown.
+/// Logs a webhook for an unknown provider. The name in the address is not logged, because it comes from outside.
 fn unknown_provider(service: &Service) {
     let url = format!("{}/hooks/…", service.config.public_url);
     let advice = "no provider of this name is configured; compare the address entered at the provider with `dutyline check --webhook /hooks/NAME/call`";
     tell(service, "", "provider", &url, advice);
 }
 
-/// What is answered when nothing can be written down: the phase's words from configuration and clock alone.
-/// A callback is not acknowledged: nothing of it was kept.
+/// Returns the response if nothing can be committed: the phase's words, from configuration and clock alone. A callback
+/// without a script is not acknowledged, because nothing of it was stored.
 fn fallback_answer(
     service: &Service,
     provider: &dyn Provider,
@@ -274,7 +276,7 @@ fn fallback_answer(
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
         return Conducted::Unavailable;
     }
-    // Whoever was rung is let go: nothing could be written down of what they take.
+    // The duty inspector's call is released, because their acceptance could not be stored.
     if matches!(hook, Hook::Whisper(_) | Hook::Accepted(_)) {
         return Conducted::Fallback(provider.render_accepted(false));
     }
@@ -285,7 +287,7 @@ fn fallback_answer(
     let Some(line) = named.or_else(|| service.config.line_called(event.to.expose())) else {
         return Conducted::Fallback(conduct::not_in_service(service, provider));
     };
-    // Whoever has just spoken is thanked, and not asked to say it all again.
+    // A caller who has just left a recording is thanked instead of being asked to say it again.
     let said = if event.recording.is_some() || event.unnamed.is_some() {
         flow::goodbye(line, 0)
     } else {
@@ -304,8 +306,9 @@ fn script(rendered: Rendered) -> Response {
         .into_response()
 }
 
-/// "Listen": the provider's own copy, through memory. Not there in time, and the line goes on: what is said next
-/// is that it has been recorded. A signature must be right where there is one, and where the configuration requires it.
+/// `GET` and `POST /hooks/{provider}/take/…`. Plays a take back to the caller: fetches the provider's copy into memory.
+/// If it is not available in time, silence is played and the call goes on. A signature must be right if there is one,
+/// and is required if the configuration says so.
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
@@ -346,14 +349,15 @@ pub(super) async fn take(
     match tokio::time::timeout(service.patience.take, played).await {
         Ok(Ok(response)) => response,
         Ok(Err(reason)) => {
-            warn!(reason, "a take could not be played");
+            warn!(reason, "take not played back; silence sent");
             silence()
         }
         Err(_) => silence(),
     }
 }
 
-/// The whole recording. One that is not there yet is asked for again until the time is up.
+/// Fetches the whole recording. While the provider does not have it, the request is repeated every 250 ms; the caller
+/// of this function limits the time.
 async fn copy(provider: &dyn Provider, id: &str) -> Result<Vec<u8>, ProviderError> {
     loop {
         match provider.fetch(id).await {
@@ -377,7 +381,7 @@ fn wav(audio: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "audio/wav")], Body::from(audio)).into_response()
 }
 
-/// A tenth of a second of silence, so that the provider's player goes on instead of playing an error.
+/// Returns a tenth of a second of silence, so that the provider's player goes on instead of playing an error.
 fn silence() -> Response {
     const BYTES: u32 = 1600;
     let mut audio = header_of(BYTES).to_vec();

@@ -1,4 +1,4 @@
-//! The socket a recording is streamed to: let in before the upgrade, then one recording, then the end.
+//! The WebSocket that a recording is streamed to: checked before the upgrade, then one recording per connection.
 
 use super::hooks::tell;
 use crate::conduct::{self, Arriving};
@@ -18,10 +18,10 @@ use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
 use tracing::{Instrument, error, error_span, warn};
 
-/// So many messages that are no audio are let pass: there is one, about the call, and it is not looked at.
+/// Maximum number of text messages per connection. Providers send one, with data of the call, which is ignored.
 const MAX_TEXTS: usize = 100;
 
-/// What stands in the address.
+/// The variable parts of the address.
 #[derive(serde::Deserialize)]
 pub(super) struct Address {
     provider: String,
@@ -43,8 +43,8 @@ impl Address {
     }
 }
 
-/// A recording that is written down as begun and waits for its connection. Dropped before that, because the client has
-/// gone or the upgrade failed, it is written down as one of which nothing came: the next connection can begin it.
+/// A recording that is stored as begun and waits for its connection. If it is dropped before that, because the client
+/// has disconnected or the upgrade failed, it is stored as one without audio, so that the next connection can begin it.
 struct Begun {
     service: Arc<Service>,
     arriving: Option<Arriving>,
@@ -72,16 +72,16 @@ impl Drop for Begun {
         tokio::spawn(async move {
             let recording = arriving.recording.id;
             match conduct::nothing_came(&service, recording).await {
-                Ok(()) => warn!(%recording, "the connection of a recording was not upgraded"),
+                Ok(()) => warn!(%recording, "audio stream not upgraded; recording marked absent"),
                 Err(error) => {
-                    warn!(%recording, %error, "the connection of a recording was not upgraded, and that is not written down")
+                    warn!(%recording, %error, "audio stream not upgraded; recording could not be marked absent")
                 }
             }
         });
     }
 }
 
-/// `GET /hooks/{provider}/listen/…`. With the key in the address, and while the call waits for it.
+/// `GET /hooks/{provider}/listen/…`. A provider with the key in the address, while the call waits for the recording.
 pub(super) async fn listen(
     State(service): State<Arc<Service>>,
     Path(address): Path<Address>,
@@ -90,7 +90,7 @@ pub(super) async fn listen(
 ) -> Response {
     let provider = service.providers.get(&address.provider).cloned();
     let provider = provider.and_then(Provider::streams);
-    // One that was not made here is missing, like one with another key.
+    // An address that this service did not make is answered like one with a wrong key.
     let (Some(provider), Some(stream)) = (provider, address.stream()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -110,7 +110,7 @@ pub(super) async fn listen(
             Ok(upgrade) => upgrade,
             Err(rejection) => return Ok(Err(rejection.into_response())),
         };
-        // A task of its own: it goes on when the client is gone, so that what it writes down is undone by its result.
+        // A separate task, which goes on if the client disconnects: its result, when dropped, undoes what it stored.
         let beginning = tokio::spawn({
             let (service, name, stream) = (Arc::clone(&service), name.clone(), stream.clone());
             async move {
@@ -129,11 +129,11 @@ pub(super) async fn listen(
     let begun = match tokio::time::timeout(service.patience.webhook, begin).await {
         Ok(Ok(begun)) => begun,
         Ok(Err::<_, StoreError>(reason)) => {
-            error!(%reason, "a recording could not be begun");
+            error!(%reason, "recording not started");
             Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
         }
         Err(_) => {
-            error!("a recording could not be begun in time");
+            error!("recording not started in time");
             Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
         }
     };
@@ -151,12 +151,13 @@ pub(super) async fn listen(
             receive(service, provider, stream, begun, audio(incoming))
                 .instrument(span)
                 .await;
-            // It is written down: now the provider may ask what comes next. The socket may be gone already.
+            // The audio is stored: closing the socket lets the provider request the next step. It may be closed
+            // already.
             let _ = sink.close().await;
         })
 }
 
-/// The audio that comes in, until the connection ends.
+/// Returns the audio of a connection, until it ends or has sent more than [`MAX_TEXTS`] text messages.
 fn audio(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = Bytes> {
     incoming
         .scan(0, |texts, frame| {

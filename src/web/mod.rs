@@ -1,5 +1,5 @@
-//! The only router: every address, limit and header is to be seen here. The API's addresses are in `api`, where they
-//! are described too.
+//! The only router: every address, limit and header is defined here, except the API's addresses, which are in `api`
+//! with their descriptions.
 
 mod api;
 mod ari;
@@ -23,10 +23,10 @@ use axum::response::Response;
 use policy::Routes;
 use std::sync::Arc;
 
-/// The largest body of any request, in bytes.
+/// Maximum size of the body of a request, in bytes. `console::NOTE_LIMIT` is the only exception.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// Webhooks and the API.
+/// Returns the router of the main listener: webhooks, the API and the console.
 pub fn router(service: Arc<Service>) -> Router {
     let (api, _) = api::router().split_for_parts();
     let api = api
@@ -37,14 +37,15 @@ pub fn router(service: Arc<Service>) -> Router {
         .nest("/api/v1", api)
         .merge(console::router(&service))
         .merge(beside_the_api().router())
-        // Named, so that the layers below cover it and merging another router does not put a bare one in its place.
+        // A named fallback, so that the layers below cover it and merging another router does not replace it by a bare
+        // one.
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(guard_headers))
         .with_state(service)
 }
 
-/// What providers post, and fetch.
+/// Addresses that providers post to and fetch from.
 fn webhooks() -> Routes {
     use Policy::{Key, Provider, Switch};
     Routes::new()
@@ -62,18 +63,18 @@ fn webhooks() -> Routes {
         .post(TAKE, Key, hooks::take)
 }
 
-/// Where a provider gets what the caller said, to play it back.
+/// Address from which a provider fetches a take, to play it back to the caller.
 const TAKE: &str = "/hooks/{provider}/take/{call}/{step}/{key}";
 
-/// The one address below the API's that is not nested there.
+/// The one address below `/api/v1` that is not in the nested router.
 fn beside_the_api() -> Routes {
     Routes::new().any("/api/v1/", Policy::Anybody, api::not_found)
 }
 
-/// Where a provider that records nothing streams what the caller says.
+/// Address to which a provider that records nothing streams the caller's audio.
 const LISTEN: &str = "/hooks/{provider}/listen/{call}/{step}/{max_seconds}/{silence_seconds}/{key}";
 
-/// Every address of both listeners, and who may use it.
+/// Returns every address of both listeners, with its policy.
 pub fn table() -> Vec<Route> {
     let mut table = webhooks().table();
     table.extend(api::table());
@@ -83,7 +84,7 @@ pub fn table() -> Vec<Route> {
     table
 }
 
-/// Health and metrics, on a listener of their own.
+/// Returns the router of the operators' listener: health and metrics.
 pub fn ops_router(service: Arc<Service>) -> Router {
     operators().router().with_state(service)
 }
@@ -96,7 +97,8 @@ fn operators() -> Routes {
         .get("/metrics", Operator, ops::metrics)
 }
 
-/// Nothing this service answers belongs into a cache, a frame or a guess at its type, or needs a microphone.
+/// Adds security headers to every response: no caching, no framing, no guessing of content types, no microphone, camera
+/// or location.
 async fn guard_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! Health and metrics, for operators.
+//! Health and metrics, for operators. They are served on the operators' listener.
 
 use crate::desk::flood;
 use crate::service::Service;
@@ -15,17 +15,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::warn;
 
-/// How long the folder of recordings may take to be looked at.
+/// Maximum time to check the folder of recordings.
 const FOLDER_LIMIT: Duration = Duration::from_secs(2);
 
 type App = State<Arc<Service>>;
 
-/// The process answers.
+/// `GET /health/live`. Operators; the process answers.
 pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// The node can do its work: it can commit to the database, and the folder of recordings is the installation's.
+/// `GET /health/ready`. Operators; 200 if the node can commit to the database and the folder of recordings is that of
+/// this installation, else 503.
 pub(super) async fn ready(State(service): App) -> Response {
     if let Err(error) = service
         .health
@@ -40,7 +41,7 @@ pub(super) async fn ready(State(service): App) -> Response {
     match tokio::time::timeout(FOLDER_LIMIT, folder).await {
         Ok(Ok(Ok(()))) => {}
         answer => {
-            // A network file system whose server is gone does not answer at all.
+            // Nothing is logged on a timeout: a network file system whose server is gone does not answer at all.
             if let Ok(Ok(Err(error))) = answer {
                 service.health.folder_is_missing(&error);
             }
@@ -54,7 +55,8 @@ pub(super) async fn ready(State(service): App) -> Response {
     "ready\n".into_response()
 }
 
-/// What the service has counted and timed, and what the database holds now, in Prometheus' text format.
+/// `GET /metrics`. Operators; the counters and timings of this process and the current numbers from the database, in
+/// Prometheus' text format.
 pub(super) async fn metrics(State(service): App) -> Response {
     match held(&service).await {
         Ok(held) => {
@@ -68,7 +70,8 @@ pub(super) async fn metrics(State(service): App) -> Response {
     }
 }
 
-/// What the database holds now, read for one request: a registry of its own, so that no value of an earlier request stays.
+/// Reads the current numbers from the database into a registry of this request, so that no value of an earlier request
+/// remains.
 async fn held(service: &Service) -> Result<Registry, StoreError> {
     let mut held = Registry::with_prefix(PREFIX);
     let mut tx = service.db.jobs.begin_read().await?;
@@ -127,7 +130,7 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     Ok(held)
 }
 
-/// Gauges of one name. Labels are ids of lines, kinds and states, never anything of a call.
+/// A family of gauges. Labels are ids of lines, kinds and states, never data of a call.
 type Gauges = Family<Vec<(&'static str, String)>, Gauge>;
 
 fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {

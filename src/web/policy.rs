@@ -1,6 +1,6 @@
-//! Who may use which address. There is no way to add one without saying so: the routers are made of [`Routes`], and the
-//! lints refuse `Router::route` elsewhere. A test tries every route of [`super::table`] as everybody, on their own
-//! things and on others'.
+//! Access policies of addresses. No address can be added without a policy: the routers are made of [`Routes`], and the
+//! lints refuse `Router::route` elsewhere. A test requests every route of [`super::table`] as each kind of client, with
+//! the client's own objects and with those of others.
 
 use crate::service::Service;
 use axum::Router;
@@ -10,42 +10,41 @@ use axum::http::Method;
 use axum::routing::{MethodRouter, any, get, post};
 use std::sync::Arc;
 
-/// Who may.
+/// Clients that may use an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Anybody: it holds nothing of anybody.
+    /// Every client: the response contains no data of callers or members.
     Anybody,
-    /// Providers: what they send is signed, and is refused before it is read otherwise.
+    /// Providers: requests are signed; others are refused before their contents are read.
     Provider,
-    /// Providers that hold a connection, with their credentials; for another provider it is missing.
+    /// Providers that hold a connection, with their credentials; 404 for other providers.
     Switch,
-    /// Whoever has the key that stands in the address; with another one it is missing.
+    /// Clients with the key in the address; 404 with another key.
     Key,
-    /// Whoever is logged in, whatever their role: it concerns their session alone.
+    /// Logged-in clients of any role: it concerns only their session.
     Session,
-    /// Members whose role works on reports; they see what is on their lines.
+    /// Members whose role works on reports; they see the data of their lines.
     Inspector,
-    /// The same, and the line or report in the address must be theirs: a foreign one is missing.
+    /// Like `Inspector`, and the line or report in the address must be theirs; else 404.
     OwnLine,
     /// Leads.
     Lead,
-    /// Members whose role works on reports, and the member in the address must share a line with them: a foreign one is
-    /// missing.
+    /// Like `Inspector`, and the member in the address must share a line with them; else 404.
     Colleague,
-    /// Leads, and the member in the address must share a line with them: a foreign one is missing.
+    /// Leads, and the member in the address must share a line with them; else 404.
     OwnMember,
-    /// Whoever reaches the operators' listener.
+    /// Clients that reach the operators' listener.
     Operator,
 }
 
-/// An address and who may use it.
+/// An address with its policy.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The method; none when every method is answered the same.
+    /// The method; `None` if all methods have the same handler.
     pub method: Option<Method>,
-    /// The address, with what is variable in braces.
+    /// The path, with its variable parts in braces.
     pub path: String,
-    /// Who may.
+    /// The policy.
     pub policy: Policy,
 }
 
@@ -56,7 +55,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// None yet.
+    /// Creates an empty set of routes.
     pub fn new() -> Self {
         Self {
             router: Router::new(),
@@ -64,7 +63,7 @@ impl Routes {
         }
     }
 
-    /// What `GET` at `path` does.
+    /// Adds a handler for `GET` at `path`.
     pub fn get<H, T>(self, path: &str, policy: Policy, handler: H) -> Self
     where
         H: Handler<T, Arc<Service>>,
@@ -73,7 +72,7 @@ impl Routes {
         self.add(Some(Method::GET), path, policy, get(handler))
     }
 
-    /// What `POST` at `path` does.
+    /// Adds a handler for `POST` at `path`.
     pub fn post<H, T>(self, path: &str, policy: Policy, handler: H) -> Self
     where
         H: Handler<T, Arc<Service>>,
@@ -82,7 +81,7 @@ impl Routes {
         self.add(Some(Method::POST), path, policy, post(handler))
     }
 
-    /// What `POST` at `path` does, with a body of up to `limit` bytes.
+    /// Adds a handler for `POST` at `path` with a body of up to `limit` bytes.
     pub fn post_up_to<H, T>(self, limit: usize, path: &str, policy: Policy, handler: H) -> Self
     where
         H: Handler<T, Arc<Service>>,
@@ -92,7 +91,7 @@ impl Routes {
         self.add(Some(Method::POST), path, policy, route)
     }
 
-    /// What every method at `path` does.
+    /// Adds a handler for all methods at `path`.
     pub fn any<H, T>(self, path: &str, policy: Policy, handler: H) -> Self
     where
         H: Handler<T, Arc<Service>>,
@@ -121,12 +120,12 @@ impl Routes {
         self
     }
 
-    /// The router.
+    /// Returns the router.
     pub fn router(self) -> Router<Arc<Service>> {
         self.router
     }
 
-    /// The addresses and who may use them.
+    /// Returns the addresses with their policies.
     pub fn table(self) -> Vec<Route> {
         self.table
     }

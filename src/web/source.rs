@@ -1,4 +1,4 @@
-//! The address a request came from, behind the reverse proxies that the configuration lists.
+//! The client's address of a request, behind the reverse proxies that the configuration lists.
 
 use crate::service::Service;
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -9,22 +9,22 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tracing::error;
 
-/// Each proxy appends the address its own client connected from.
+/// The header to which each proxy appends the address of its own client.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The part of an IPv6 address that one client is commonly assigned as a whole, in bits.
+/// Number of leading bits of an IPv6 address that are commonly assigned to one client as a whole.
 const IPV6_NETWORK: u32 = 64;
 
-/// The client's address: the right-most one of `X-Forwarded-For` that is not in `[server] trusted_proxies`, or the peer
-/// of the connection where the peer is no trusted proxy or no such address is given. An IPv4 address that arrives mapped
+/// The client's address: the right-most one of `X-Forwarded-For` that is not in `[server] trusted_proxies`. If the peer
+/// of the connection is no trusted proxy, or there is no such address, it is the peer's. An IPv4 address that is mapped
 /// into IPv6 is given as IPv4.
 ///
-/// Needs the listener's [`ConnectInfo`]; without it the request is answered 500.
+/// Requires the listener's [`ConnectInfo`]; without it the request is answered with 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// The key for limits per source: the address itself, of IPv6 the first 64 bits, because one client can use any
-    /// address of its network.
+    /// Returns the key for limits per source: an IPv4 address itself, of an IPv6 address the first 64 bits, because one
+    /// client can use all addresses of its network.
     pub fn limit_key(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
@@ -61,13 +61,13 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         return peer;
     }
     for value in headers.get_all(FORWARDED_FOR).iter().rev() {
-        // A value that is no ASCII text has no address at its right end.
+        // A value that is not ASCII text has no readable address at its right end.
         let value = value.to_str().unwrap_or("?");
         for hop in value.rsplit(',') {
             match address(hop.trim()) {
                 Some(address) if is_trusted(address) => {}
                 Some(address) => return address,
-                // A trusted proxy does not name its client by address: nothing to the left of that can be trusted.
+                // A trusted proxy did not name its client by address, so nothing to the left can be trusted.
                 None => return peer,
             }
         }
@@ -75,7 +75,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     peer
 }
 
-/// An address as proxies write it: some add the port, some put IPv6 in brackets.
+/// Parses an address as proxies write it: some add the port, some put IPv6 in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());

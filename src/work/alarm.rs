@@ -1,4 +1,4 @@
-//! Tells operators, in the log, which jobs keep failing: from the first minutes, and then every hour.
+//! Logs which jobs keep failing: within the first minutes, and then every hour.
 
 use crate::service::Service;
 use crate::store::columns::StoredKind;
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::warn;
 
-/// How often it is looked.
+/// Time between two checks.
 const EVERY: Duration = Duration::from_secs(60);
-/// How often the same thing is told.
+/// Time after which jobs of the same kind are reported again.
 const AGAIN: Duration = Duration::from_secs(3600);
 
-/// Kinds of jobs, and when it was last told that they keep failing.
+/// Kinds of jobs that were reported as failing, each with the time of the last report.
 #[derive(Default)]
 pub struct Told(HashMap<StoredKind, Instant>);
 
-/// Looks every minute until `stop` says so.
+/// Checks every minute until `stop` is true.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let mut told = Told::default();
     while !*stop.borrow() {
@@ -32,8 +32,8 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Writes a warning for each kind of which jobs keep failing, unless that was done in the last hour; gives the number of
-/// lines.
+/// Logs a warning for each kind with jobs that keep failing, unless that was done in the last hour. Returns the number
+/// of lines.
 ///
 /// # Errors
 ///

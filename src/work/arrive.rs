@@ -1,5 +1,5 @@
-//! Takes in a recording while it is spoken: from the socket through the cipher to disk, written down when it ends,
-//! however it ends. Nothing of it rests anywhere else.
+//! Receives a recording while it is spoken: its audio is sealed on its way from the socket to the disk, and stored in
+//! the database when it ends, however it ends. Unsealed audio is stored nowhere.
 
 use super::Unfinished;
 use super::sealed::{PEAKS, Sound, read_back, write_down, write_down_lost};
@@ -22,23 +22,23 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-/// Frames that may wait for the disk.
+/// Maximum number of frames that wait for the disk.
 const WAITING: usize = 256;
-/// So many bytes are sealed at a time: as much as the cipher seals as one piece, four seconds of audio.
+/// Number of bytes that are sealed at a time: the size of one piece of the cipher, four seconds of audio.
 const BATCH: usize = 64 * 1024;
-/// How long a stream may send nothing, beyond the silence that ends it.
+/// Maximum time without a frame, in addition to the silence that ends the stream.
 const NO_FRAME: Duration = Duration::from_secs(5);
-/// The same where no silence ends it: a talk that is on hold.
+/// Maximum time without a frame where no silence ends the stream: a talk may be on hold.
 const ON_HOLD: Duration = Duration::from_secs(60);
-/// What a stream may take beyond its limit, all in all.
+/// Maximum total time of a stream beyond its limit.
 const BEYOND: Duration = Duration::from_secs(30);
-/// How often it is tried to write down what is on disk when the service is being stopped, with pauses that grow. Else it
-/// is tried for as long as it lives: the recording is whole, and here alone.
+/// Number of tries after which storing a recording that is on disk is given up if the service is being stopped. The
+/// pauses between them grow. Otherwise the tries have no limit: the recording is complete, and this is the only copy.
 const TRIES: u32 = 10;
-/// No call lasts that long: a copy of what was said in one is needed no more.
+/// Time after which the copy in memory of a recording is removed. No call is that long.
 const MAX_CALL: Duration = Duration::from_secs(3 * 3600);
 
-/// Counts a stream as long as it is there: whoever stops the service waits for it.
+/// Counts a stream while this value exists: stopping the service waits for it.
 struct Counted(Arc<Service>);
 
 impl Counted {
@@ -54,8 +54,8 @@ impl Drop for Counted {
     }
 }
 
-/// Takes in what comes, until it ends or is enough. When this returns it is written down, or it is written down that it
-/// was lost.
+/// Receives a stream until it ends or its limits are reached. When this returns, the recording is stored, or stored as
+/// lost.
 pub async fn receive(
     service: Arc<Service>,
     provider: Arc<dyn Streams>,
@@ -65,15 +65,15 @@ pub async fn receive(
 ) {
     let _counted = Counted::new(&service);
     if let Err(reason) = sealed(&service, &provider, &stream, &begun, frames).await {
-        error!(recording = %begun.recording.id, %reason, "a recording was lost while it was streamed");
+        error!(recording = %begun.recording.id, %reason, "recording lost while it was streamed");
         let lost = async {
             let mut tx = service.db.jobs.begin().await?;
             write_down_lost(&service, &mut tx, begun.recording.id).await?;
             tx.commit().await
         };
         if let Err(error) = lost.await {
-            // When the call is settled it is found out.
-            warn!(%error, "that a recording was lost could not be written down");
+            // Settling the call finds out that the recording is lost.
+            warn!(%error, "loss of a recording could not be stored");
         }
     }
     service.wake.notify_one();
@@ -110,7 +110,7 @@ async fn sealed(
         let frame = tokio::select! {
             frame = tokio::time::timeout(quiet, frames.next()) => frame,
             () = &mut all => break Some(Enough::Limit),
-            // An error means that whoever could say so is gone.
+            // An error means that the sender is dropped: the service has ended.
             _ = closing.wait_for(|closing| *closing) => break None,
         };
         let frame = match frame {
@@ -121,7 +121,7 @@ async fn sealed(
         let (kept, enough) = listening.frame(&frame);
         let kept = frame.slice(..kept);
         copy.write(&kept);
-        // An empty one would say that this is all. That nobody takes it means that sealing has failed.
+        // An empty chunk would mean the end. An error of `send` means that sealing has failed.
         if !kept.is_empty() && sender.send(kept).await.is_err() {
             break enough;
         }
@@ -135,7 +135,7 @@ async fn sealed(
     let heard = listening.heard();
     if heard == Heard::Nothing {
         drop(sender);
-        // It leaves nothing behind.
+        // Without the last, empty chunk the file is not kept.
         let _ = sealing.await;
         return Ok(conduct::nothing_came(service, begun.recording.id).await?);
     }
@@ -148,7 +148,7 @@ async fn sealed(
     let (stored, peaks) = sealing.await??;
     read_back(service, &stored).await?;
     if let Some(telling) = telling {
-        // What came of it is seen when all is written down.
+        // An error of this task does not matter: `written_down` makes the call a report if the task did not.
         let _ = telling.await;
     }
     let outcome = Outcome {
@@ -169,17 +169,17 @@ async fn sealed(
     Ok(())
 }
 
-/// Seals what comes, behind a header that says "until the end": it is written before anybody knows how long it gets. An
-/// empty chunk says that all has come; a closed channel alone says that nothing of it is to be kept.
+/// Seals chunks, after a WAV header that says "until the end": the header is written before the length is known. An
+/// empty chunk is the end; when the channel closes without one, nothing is kept.
 ///
-/// A thread is taken for each batch, and none while the caller speaks: as many as there are would otherwise be held by
-/// as many callers.
+/// Uses a blocking thread for each batch, and none while waiting for the caller to speak: otherwise as many callers as
+/// there are threads would hold all of them.
 async fn seal(
     writer: Writer,
     mut chunks: mpsc::Receiver<Bytes>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<(Stored, Vec<u8>), Unfinished> {
-    // How much may come is bounded before it gets here.
+    // The length is bounded before the chunks get here.
     let checker = WavCheck::new(u64::MAX, None);
     let mut sealing = Sealing { writer, checker };
     let mut batch = header(UNTIL_THE_END).to_vec();
@@ -213,12 +213,12 @@ impl Sealing {
     }
 
     fn finish(self, at: chrono::DateTime<chrono::Utc>) -> Result<(Stored, Vec<u8>), Unfinished> {
-        // The only copy of what was said: the file stays, whatever becomes of the row that names it.
+        // This is the only copy of what was said: the file stays, whether or not a row comes to name it.
         Ok((self.writer.finish(at)?.keep(), self.checker.peaks(PEAKS)))
     }
 }
 
-/// The first words make a report, at once: the caller may be cut off in the next moment.
+/// Makes the call a report with the first words, at once: the call may be cut off at any moment.
 fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
     let (service, stream) = (Arc::clone(service), stream.clone());
     tokio::spawn(async move {
@@ -228,12 +228,13 @@ fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
             tx.commit().await
         };
         if let Err(error) = told.await {
-            warn!(%error, "that somebody speaks could not be written down; it is tried again at the end");
+            warn!(%error, "speech in a recording could not be stored; trying again when the recording ends");
         }
     })
 }
 
-/// The process that takes a recording in may not be the one that is told to forget it.
+/// Removes the copy in memory after some time, because another process may be the one that settles the call and removes
+/// it.
 fn forget_later(provider: &Arc<dyn Streams>, recording: &str) {
     let (provider, recording) = (Arc::downgrade(provider), recording.to_owned());
     tokio::spawn(async move {
@@ -275,7 +276,7 @@ async fn written_down(
                 break;
             }
             Err(error) if tried < TRIES || !*service.closing.borrow() => {
-                warn!(%error, "a recording is on disk and could not be written down; it is tried again");
+                warn!(%error, "sealed recording could not be stored in the database; trying again");
                 tokio::time::sleep(Duration::from_millis(250 << tried.min(6))).await;
             }
             Err(error) => return Err(error.into()),

@@ -1,4 +1,5 @@
-//! Deletes a recording at the provider: only what can be read back here, only after the call, and until it is proven.
+//! Deletes a recording at the provider: only after the call, only if the sealed copy can be read back, and until the
+//! deletion is proven.
 
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
@@ -11,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use tracing::error;
 
-/// How long a deletion waits for another call to have fetched the same recording.
+/// Time for which a deletion is delayed while another call has to fetch the same recording.
 const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
@@ -31,7 +32,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         let mut tx = service.db.jobs.begin_read().await?;
         let others = recordings::of_same_source(&mut tx, recording.id).await?;
         drop(tx);
-        // The other call's copy may have to be fetched yet.
+        // The other call's copy may still have to be fetched.
         if others.iter().any(is_needed) {
             return Err(Unfinished::Later(NEEDED));
         }
@@ -43,27 +44,28 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         }
         let streams = |provider: &&Arc<dyn Provider>| provider.capabilities().streams_recordings;
         let provider = match service.providers.get(&source.provider).filter(streams) {
-            // Nothing rests there, at whatever account.
+            // A provider that streams keeps no recording, whatever its account.
             Some(streaming) => streaming,
             None => service.provider_that_knows(&source)?,
         };
         if !provider.capabilities().deletes {
-            // It stays there as long as the account keeps recordings, and nobody is told otherwise.
+            // The recording stays at the provider for as long as the account keeps recordings; it is not marked as
+            // deleted.
             let mut tx = service.db.jobs.begin_unflushed().await?;
             job.done(&mut tx).await?;
             return Ok(tx.commit().await?);
         }
         prove_gone(provider.as_ref(), &source.id).await?;
     }
-    // Lost, it is proven once more.
+    // If this commit is lost, the deletion is proven once more.
     let mut tx = service.db.jobs.begin_unflushed().await?;
     recordings::set_deleted(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
-/// Does a recording still have to be fetched? One that was lost may be fetched after all, unless a lead has given it up: then
-/// its id is forgotten.
+/// True if a recording still has to be fetched. A lost one may be fetched after all, unless a lead has given it up:
+/// then its id is erased.
 fn is_needed(recording: &RecordingRow) -> bool {
     !recording.deleted
         && recording.sid.is_some()
@@ -78,13 +80,13 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
         return Ok(());
     }
     service.metrics.recordings_damaged.inc();
-    error!(recording = %recording.id, "our copy is not as it was sealed; the provider's is kept");
+    error!(recording = %recording.id, "sealed recording differs from what was sealed; not deleted at the provider");
     Err(Unfinished::Failed(
         "our copy is not as it was sealed".into(),
     ))
 }
 
-/// Is our file there, and as it was sealed?
+/// True if the sealed file exists and is as it was sealed.
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
     let Some(blob) = blobs::of_recording(&mut tx, recording.id).await? else {
@@ -107,8 +109,8 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
     }
 }
 
-/// Has it deleted. Proof is that it cannot be fetched any more where it was fetched from; what the request to delete it was
-/// answered is not.
+/// Deletes the recording and proves it. The proof is that it cannot be fetched any more from where it was fetched; the
+/// response to the deletion is no proof.
 async fn prove_gone(provider: &dyn Provider, id: &str) -> Result<(), Unfinished> {
     match provider.delete(id).await {
         Ok(()) | Err(ProviderError::NotFound) => {}

@@ -1,4 +1,4 @@
-//! Fetches a recording: streamed from the provider through the cipher to disk, checked on the way, read back.
+//! Fetches a recording: it is sealed on its way from the provider to the disk, checked meanwhile, and read back.
 
 use super::sealed::{PEAKS, Sound, read_back, write_down};
 use super::{Claimed, Unfinished, own_folder, unreadable};
@@ -60,7 +60,8 @@ async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished
     Ok(tx.commit().await?)
 }
 
-/// From the provider through the checker and the cipher to disk. Whatever is not a whole WAV leaves nothing behind.
+/// Downloads from the provider through the checker and the cipher to disk. If it is not a complete WAV file, nothing is
+/// kept.
 async fn download(
     service: &Arc<Service>,
     source: &ProviderRef,
@@ -90,7 +91,7 @@ async fn download(
     let sealing = tokio::task::spawn_blocking(move || {
         let mut checker = WavCheck::new(LARGEST, length);
         while let Some(chunk) = chunks.blocking_recv() {
-            // An empty chunk says that all has come; a closed channel alone says that it has not.
+            // An empty chunk means that the body is complete; a closed channel alone means that it is not.
             if chunk.is_empty() {
                 let peaks = checker.peaks(PEAKS);
                 let wav = checker
@@ -139,39 +140,39 @@ async fn commit(
     sound: &Sound,
 ) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin().await?;
-    // Up to the commit an error means that no row names the file: it is removed.
+    // Until the commit an error means that no row names the file: it is removed.
     let stored = *finished.stored();
     let there = write_down(service, &mut tx, recording, report, &stored, sound).await?;
-    // The job last, after the call and the recording: webhooks lock them in that order too.
+    // The job comes last, after the call and the recording: webhooks lock them in that order too.
     job.done(&mut tx).await?;
     if !there {
-        // The provider said meanwhile that there is none: nothing will refer to the file.
+        // The provider has said meanwhile that there is no recording: no row will refer to the file.
         return Ok(tx.commit().await?);
     }
-    // A commit that fails may have been made all the same.
+    // A commit that returns an error may have succeeded all the same.
     finished.keep();
     tx.commit().await?;
     service.metrics.recordings_sealed.inc();
     Ok(())
 }
 
-/// Whether a recording was given up.
+/// Result of giving up a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// It counts as lost.
+    /// The recording counts as lost.
     Yes,
     /// There is no such job, or its recording is of a line that the lead holds no key of.
     NoSuchJob,
-    /// The last try did not show that the provider has it no more.
+    /// The last try did not show that the provider no longer has the recording.
     MayBeThere,
 }
 
-/// Gives up a recording that the provider does not have any more, or may have (`anyway`); `job` fetches it. It counts as lost,
-/// with a link in the trail that names the lead and, as for all that a member does, the exact time.
+/// Gives up a recording that the provider no longer has or, with `anyway`, may have. `job` is the job that fetches it.
+/// The recording counts as lost. A link in the trail names the lead and, as for all acts of members, the exact time.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`], or when the database fails.
+/// Returns [`MemberError::NoLead`] when the member is no lead. Also when the database fails.
 pub async fn give_up(
     db: &Db,
     clock: &Clock,
@@ -202,7 +203,7 @@ pub async fn give_up(
     if !recordings::give_up(&mut tx, recording, RecordingState::Lost).await? {
         return Ok(GivenUp::NoSuchJob);
     }
-    // Another call that named the same recording does not wait for this one.
+    // Another call that named the same recording does not have to wait for this one.
     recordings::forget_source(&mut tx, recording).await?;
     let act = Act {
         actor: Some(&lead.name),

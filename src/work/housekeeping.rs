@@ -1,5 +1,5 @@
-//! What is thrown away in time: callers' numbers of abandoned calls, old sessions, what SQLite's log still holds, the
-//! sound of a reply whose call nobody here has settled. And what is counted in time: files no row names.
+//! Removes what has expired: callers' numbers of abandoned calls, old sessions, old values in SQLite's log, and sounds
+//! of replies whose calls another node has settled. Counts files that no row names.
 
 use crate::base::clock::hour;
 use crate::members::login;
@@ -15,16 +15,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-/// How long the caller of an abandoned call is remembered.
+/// Number of days for which the caller of an abandoned call is kept.
 const ABANDONED_DAYS: i64 = 30;
-/// No call lasts that long: what one needed to be said is needed no more.
+/// Time after which sounds made for a call are removed. No call is that long.
 const MAX_CALL: TimeDelta = TimeDelta::hours(3);
-/// How long the row of a node is kept that is not checked any more.
+/// Time for which the row of a node is kept after its last health check.
 const NODES_KEPT: TimeDelta = TimeDelta::days(1);
-/// How often it is done.
+/// Time between two runs.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Tidies up now and every hour until `stop` says so.
+/// Runs now and every hour until `stop` is true.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = tidy(&service).await {
@@ -40,14 +40,14 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// How often SQLite's log is copied into the database. Left to the commits, some webhooks would wait for it.
+/// Time between two copies of SQLite's log into the database. If commits did it, some webhooks would wait for it.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 
-/// Copies SQLite's log into the database until `stop` says so.
+/// Copies SQLite's log into the database until `stop` is true.
 pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = service.db.jobs.checkpoint().await {
-            // Commits do it then, once the log is long.
+            // Commits copy it themselves once the log is long.
             debug!(%error, "SQLite's log was not copied into the database");
         }
         tokio::select! {
@@ -57,10 +57,10 @@ pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>)
     }
 }
 
-/// A file younger than this may be named by a row any moment: it is not counted.
+/// Age below which a file is not counted, because a row may still come to name it.
 pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
 
-/// The files of the folder of recordings that no row names, but for those of the last hour before `now`.
+/// Returns the files in the folder of recordings that no row names, except those of the last hour before `now`.
 ///
 /// # Errors
 ///
@@ -76,7 +76,7 @@ pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<U
         .map_err(|error| format!("the folder of recordings: {error}"))
 }
 
-/// Counts those files, for the metrics, and logs when there are any.
+/// Counts those files for the metrics, and logs a warning when there are any.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), 
     Ok(())
 }
 
-/// Throws away what is due.
+/// Removes what has expired.
 ///
 /// # Errors
 ///
@@ -110,7 +110,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let mut tx = service.db.jobs.begin().await?;
     calls::forget_callers(&mut tx, before).await?;
     tx.commit().await?;
-    // A hundred at a time, and each row looked at once: whoever calls meanwhile waits for a hundred at most.
+    // A hundred rows in each transaction, so that a webhook waits for at most a hundred of them.
     let mut after = 0;
     loop {
         let mut tx = service.db.jobs.begin().await?;

@@ -1,8 +1,9 @@
-//! What is done after a webhook was answered. One file a job kind; [`runner`] claims and retries.
+//! Jobs: the work after a webhook was answered. Each kind of job has a file; [`runner`] claims jobs and tries them
+//! again.
 //!
-//! A recording's way: *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the
-//! provider once the call is over, and proven gone. A call's way: `watch`ed while it runs → `settle`d when over. A
-//! recording whose line is not known is a `stray` until the provider names its call.
+//! A recording is *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the provider once the
+//! call is over, and proven to be gone. A call is `watch`ed while it runs → `settle`d when it is over. A recording
+//! whose line is not known is a `stray` until the provider names its call.
 
 pub mod alarm;
 pub mod arrive;
@@ -26,7 +27,7 @@ use chrono::TimeDelta;
 use std::fmt;
 use uuid::Uuid;
 
-/// A job somebody works on.
+/// A job that this node has claimed.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimed {
     row: JobRow,
@@ -34,7 +35,8 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    /// Acknowledges the job in the transaction that does it. If somebody else has it by now, nothing of it counts.
+    /// Acknowledges the job in the transaction of its work. If the lease was lost, the error makes the transaction roll
+    /// back.
     async fn done(&self, tx: &mut WriteTx) -> Result<(), Unfinished> {
         if jobs::done(tx, self.row.id, self.lease).await? {
             Ok(())
@@ -44,19 +46,20 @@ impl Claimed {
     }
 }
 
-/// Why a job is not done yet.
+/// Why a job is not done.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// It is to be tried again, sooner or later as it has failed often before. The reason holds nothing secret.
+    /// The job failed and is tried again, after a time that grows with the number of failures. The reason must not
+    /// contain a secret.
     Failed(String),
-    /// The same, but not before this time has passed: the provider asked for it.
+    /// The job failed and is tried again, not before this time has passed: the provider asked for it.
     Busy(String, TimeDelta),
-    /// Nothing is wrong; it is just not time yet.
+    /// The job has not failed; it is to be tried again after this time.
     Later(TimeDelta),
-    /// The folder of recordings is not there, or not the installation's own: people are told at once, and it is tried again
-    /// after [`WAIT_FOR_FOLDER`], however often it has failed.
+    /// The folder of recordings is missing, or is not the installation's own. The job is reported as failing at once,
+    /// and tried again after [`WAIT_FOR_FOLDER`], however often it has failed.
     NoFolder(String),
-    /// The lease was lost, or could not be renewed: another worker may be at it.
+    /// The lease was lost, or could not be renewed: another worker may have the job.
     LeaseLost,
 }
 
@@ -114,11 +117,11 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// How long a job waits for the folder of recordings.
+/// Time after which a job that needs the folder of recordings is tried again.
 const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
 
-/// Fails the job unless the folder of recordings is the installation's own: nothing may be sealed into another folder, and
-/// nothing deleted at the provider on the strength of what is there.
+/// Fails the job unless the folder of recordings is the installation's own. Nothing may be sealed into another folder,
+/// and nothing may be deleted at the provider because of what another folder contains.
 async fn own_folder(service: &Service) -> Result<(), Unfinished> {
     let blobs = service.blobs.clone();
     match tokio::task::spawn_blocking(move || blobs.check_marker()).await? {
@@ -134,7 +137,7 @@ fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
 }
 
-/// Bytes as hex digits.
+/// Returns bytes as hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,21 +1,21 @@
-//! How long to wait between tries: 1, 2, 4, 8 s … up to a quarter of an hour for a day, then an hour; with jitter, so
-//! that jobs that failed together are not tried together.
+//! Time between the tries of a job: 1, 2, 4, 8 s … up to 15 minutes for a day, then an hour. Jitter keeps jobs that
+//! failed together from being tried together.
 
 use crate::base::clock::random;
 use chrono::TimeDelta;
 
-/// The longest wait on the first day, in seconds.
+/// Maximum wait on the first day, in seconds.
 const FIRST_DAY: i64 = 900;
-/// After so many failures, a day after the first, a try an hour has to do.
+/// Number of failures, a day after the first one, from which on a job is tried once an hour.
 const DAY: i32 = 106;
-/// The wait after the first day, and the most a provider may ask for.
+/// The wait after the first day, and the maximum wait that a provider may ask for.
 pub const HOUR: TimeDelta = TimeDelta::hours(1);
-/// After so many failures in a row, 127 s after the first, people are told.
+/// Number of failures in a row, 127 s after the first one, from which on a job is reported as failing.
 const TOLD: i32 = 8;
-/// A wait as long as this is told at once.
+/// Wait from which on a job is reported as failing after any number of failures.
 const TOLD_WAIT: TimeDelta = TimeDelta::minutes(3);
 
-/// How long to wait after the `failures`th failure in a row (from 1); a quarter longer at most.
+/// Returns the wait after the `failures`th failure in a row (from 1), with jitter of up to a quarter.
 pub fn wait(failures: i32) -> TimeDelta {
     let exponent = u32::try_from(failures.max(1) - 1).unwrap_or(0).min(30);
     with_jitter(match failures {
@@ -24,13 +24,13 @@ pub fn wait(failures: i32) -> TimeDelta {
     })
 }
 
-/// A time, or up to a quarter more.
+/// Adds a random part of up to a quarter to a time.
 pub fn with_jitter(time: TimeDelta) -> TimeDelta {
     let part = i64::from(u16::from_be_bytes(random()));
     time + TimeDelta::milliseconds(time.num_milliseconds() * part / (4 * i64::from(u16::MAX)))
 }
 
-/// Are people to be told of a job that has failed so often in a row and now waits so long?
+/// True if a job that has failed this often in a row and now waits this long is reported as failing.
 pub fn is_told(failures: i32, wait: TimeDelta) -> bool {
     failures >= TOLD || wait >= TOLD_WAIT
 }

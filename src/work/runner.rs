@@ -1,4 +1,4 @@
-//! Claims jobs, does them, tries them again for as long as they fail.
+//! Claims jobs, does them, and tries them again while they fail.
 
 use super::{
     Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
@@ -17,34 +17,36 @@ use tokio::sync::{OwnedSemaphorePermit, watch as channel};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, debug, error, error_span, warn};
 
-/// How long a claimed job is ours.
+/// Time for which a claimed job belongs to this worker.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// When it is renewed.
+/// Time after which the lease is renewed.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
-/// How long claiming or renewing may take.
+/// Maximum time of claiming or renewing.
 const RENEW_WITHIN: Duration = Duration::from_secs(5);
-/// How soon renewing is tried again when it fails.
+/// Time after which renewing is tried again when it failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
-/// How soon a job's outcome is written again when that fails.
+/// Time after which a job's result is written again when that failed.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
-/// After so long without a renewal the work is given up: with what claiming or renewing took, before the lease runs out.
+/// Time without a renewal after which the work is given up. Together with the time that claiming or renewing took it is
+/// shorter than the lease.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
-/// Maximum time until the queue is read again: other nodes enqueue jobs without waking this one.
+/// Maximum time until the queue is read again, because other nodes enqueue jobs without waking this one.
 const NAP: Duration = jobs::READ_EVERY;
 
-/// A kind of job, and the provider it asks: each has slots of its own, so that what is slow keeps nothing else waiting.
+/// A kind of job, and the provider it asks. Each lane has slots of its own, so that slow jobs do not delay those of
+/// other lanes.
 type Lane = (Kind, String);
 
-/// How many jobs of a kind and a provider run at once.
+/// Returns the maximum number of jobs of a lane that run at the same time.
 fn slots_of((kind, _): &Lane) -> usize {
     match kind {
-        // Callers wait for their receipts. A few of them may ask the provider meanwhile (see `settle`).
+        // Callers wait for their receipts. Some of these jobs may ask the provider meanwhile (see `settle`).
         Kind::Settle => 8,
         _ => 4,
     }
 }
 
-/// Works until `stop` says so; then waits for the jobs it has begun.
+/// Works until `stop` is true; then waits for the jobs it has begun.
 pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let alarm = tokio::spawn(alarm::run(Arc::clone(&service), stop.clone()));
     let slots = Slots::new(slots_of);
@@ -73,30 +75,31 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let _ = alarm.await;
 }
 
-/// Whether any job was begun.
+/// True if any job was begun.
 enum Begun {
     Some,
-    /// None: no job is due, or those that are wait for a slot.
+    /// No job was begun: none is due, or those that are due wait for a slot.
     None {
-        /// When the next one is due.
+        /// Time at which the next job is due.
         next: Option<DateTime<Utc>>,
     },
 }
 
-/// Begins one job of each kind and provider that has one due and a free slot.
+/// Begins one job of each kind and provider that has a due job and a free slot.
 async fn begin_due(
     service: &Arc<Service>,
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
 ) -> Result<Begun, StoreError> {
-    // Both in one transaction, since every trip to the database counts here: this runs several times for each call.
+    // Both reads are in one transaction, because every round trip to the database counts: this runs several times for
+    // each call.
     let mut tx = service.db.jobs.begin_read().await?;
     let due = jobs::due(&mut tx, now).await?;
     let next = jobs::next_due(&mut tx, now).await?;
     drop(tx);
     let mut begun = false;
     for (kind, provider) in due {
-        // Another version's: it is that one's to do.
+        // The job is of a kind of another version, and left to it.
         let StoredKind::Known(kind) = kind else {
             continue;
         };
@@ -117,7 +120,7 @@ async fn begin_due(
 
 fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphorePermit) {
     let service = Arc::clone(service);
-    // At the level of errors, so that whatever is logged within is logged with it.
+    // The span has the level of errors, so that it is present on log lines of any level.
     let span = match job.row.call {
         Some(call) => error_span!("job", %kind, %call),
         None => error_span!("job", %kind),
@@ -130,7 +133,8 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
     });
 }
 
-/// How long to sleep: until the next job is due, at most [`NAP`]. What is due already is begun when a slot is given back.
+/// Returns the time to sleep: until the next job is due, at most [`NAP`]. Jobs that are due already begin when a slot
+/// is given back.
 fn nap(service: &Service, next: Option<DateTime<Utc>>) -> Duration {
     match next {
         Some(at) => (at - service.clock.system_now())
@@ -148,7 +152,7 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
     let mut tx = service.db.jobs.begin_unflushed().await?;
     let row = jobs::claim(&mut tx, *kind, provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
-    // Too much of the lease is gone to rely on it: it runs out, and the job is claimed again.
+    // Too much of the lease has passed to rely on it: it expires, and the job is claimed again.
     if begun.elapsed() > RENEW_WITHIN {
         return Ok(None);
     }
@@ -165,7 +169,7 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     seconds.observe(seconds_since(begun));
     match result {
         Ok(()) => {
-            // Not above debug: a log line has an exact time, and that is sealed.
+            // Not above debug, because a log line has an exact time, which is sealed data.
             debug!(job = %kind, subject = %job.row.subject, "job done");
         }
         Err(Unfinished::LeaseLost) => {}
@@ -178,8 +182,8 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     }
 }
 
-/// Writes down that a job is to be tried again. Where the database does not take that, as on a full disk, it is tried again
-/// until the lease runs out: the job would wait for that otherwise.
+/// Writes that a job is to be tried again. If the database refuses that, as on a full disk, it is written again until
+/// the lease expires: otherwise the job would wait that long.
 async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinished) {
     let mut closing = service.closing.subscribe();
     let writing = async {
@@ -191,7 +195,7 @@ async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinis
             };
             let Err(error) = written else { return };
             if !told {
-                warn!(job = %kind, %error, "a job's outcome cannot be written down; trying again");
+                warn!(job = %kind, %error, "job result cannot be stored; trying again");
                 told = true;
             }
             tokio::time::sleep(WRITE_AGAIN).await;
@@ -199,12 +203,13 @@ async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinis
     };
     tokio::select! {
         _ = tokio::time::timeout(GIVE_UP_AFTER, writing) => {}
-        // The service stops: the job is claimed again when the lease has run out.
+        // The service stops: the job is claimed again when the lease has expired.
         _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 
-/// Does a job, in a task of its own: one that panics has failed like any other. The task ends with this future.
+/// Does a job in a task of its own, so that a job that panics has failed like any other. The task is aborted when this
+/// future is dropped.
 async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<(), Unfinished> {
     let (service, job) = (Arc::clone(service), job.clone());
     let mut task = JoinSet::new();
@@ -221,13 +226,14 @@ async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<
     match task.join_next().await {
         Some(Ok(result)) => result,
         Some(Err(_)) | None => {
-            error!(job = %kind, "a job panicked");
+            error!(job = %kind, "job panicked");
             Err(Unfinished::Failed("the program failed (a panic)".into()))
         }
     }
 }
 
-/// Renews the lease with `renew` (false when it is lost); returns when it is lost, or could not be renewed in time.
+/// Renews the lease with `renew`, which returns false when the lease is lost. Returns when the lease is lost, or could
+/// not be renewed in time.
 async fn keep_lease<F>(mut renew: impl FnMut() -> F)
 where
     F: Future<Output = Result<bool, StoreError>>,
@@ -263,7 +269,7 @@ async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<()
     tx.commit().await
 }
 
-/// Puts a job back that has failed: it is tried again after its backoff, or when the provider wants to be asked again.
+/// Gives back a job that has failed: it is tried again after its backoff, or later if the provider asked for that.
 async fn fail(
     service: &Service,
     kind: Kind,
@@ -284,7 +290,7 @@ async fn fail(
         _ => (wait, pace::is_told(failures, wait)),
     };
     let now = service.clock.system_now();
-    // To the hour: a job's first tries tell when its call came.
+    // Cut to the hour, because a job's first tries show when its call came.
     let since = told.then(|| hour(now));
     let mut tx = service.db.jobs.begin_unflushed().await?;
     let reason = reason.to_string();

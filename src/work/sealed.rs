@@ -1,4 +1,4 @@
-//! A recording that was sealed: read back, and written down. The same for one that was fetched and one that was streamed.
+//! Reads back and stores a sealed recording, whether it was fetched or streamed.
 
 use super::{Unfinished, hex};
 use crate::base::clock::{hour, random_id};
@@ -17,18 +17,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
-/// A player's picture of a recording has at most so many pieces.
+/// Maximum number of values in the waveform that a player shows.
 pub(super) const PEAKS: usize = 600;
 
-/// What is sealed about a recording beside its bytes.
+/// What is sealed about a recording besides its bytes.
 pub(super) struct Sound {
-    /// How long it sounds, when that is known.
+    /// Length in milliseconds, if it is known.
     pub milliseconds: Option<u64>,
     /// Loudness, see [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks).
     pub peaks: Vec<u8>,
 }
 
-/// What was written must be what is on disk now, before anything relies on it.
+/// Checks that the file on disk is what was written, before anything relies on it.
 pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), Unfinished> {
     let (blobs, object) = (service.blobs.clone(), stored.object);
     let digests = tokio::task::spawn_blocking(move || blobs.digests(object)).await??;
@@ -41,8 +41,8 @@ pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), 
     }
 }
 
-/// Writes down that it is there, with what is known of it; once the call is over it is deleted at the provider. False
-/// when nobody waits for it any more.
+/// Stores that the recording is sealed, with what is known of it. If its call is settled or not known, also enqueues
+/// the job that deletes it at the provider. Returns false when the recording is not expected any more.
 pub(super) async fn write_down(
     service: &Service,
     tx: &mut WriteTx,
@@ -95,7 +95,7 @@ pub(super) async fn write_down(
     Ok(true)
 }
 
-/// Writes down that it will not come. That belongs into the trail too: pages that wait for it learn it from there.
+/// Stores that the recording is lost, and adds a link about it, which updates pages that wait for the recording.
 pub(super) async fn write_down_lost(
     service: &Service,
     tx: &mut WriteTx,

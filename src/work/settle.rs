@@ -1,4 +1,4 @@
-//! Settles a call that is over: looks for a recording nobody told us about, writes down how the call went, makes the
+//! Settles a call that is over: asks for recordings that no webhook has named, writes how the call went, makes the
 //! receipt work, and erases everything else.
 
 use super::sealed::write_down_lost;
@@ -28,17 +28,18 @@ use std::time::Duration;
 use tracing::error;
 use uuid::Uuid;
 
-/// After so many failed tries, the first day's and then one an hour for 30 days, a call is settled without the provider's word
-/// on its recordings: until then its state stays readable for the running service.
+/// Number of failed tries, those of the first day and then one an hour for 30 days, after which a call is settled
+/// without the provider's list of its recordings. Until then its state stays readable for the running service.
 const PATIENCE: i32 = 110 + 30 * 24;
-/// How long a provider may take to list a call's recordings.
+/// Maximum time for a provider to list a call's recordings.
 const LISTED_WITHIN: Duration = Duration::from_secs(20);
-/// So many tries (about 20 seconds) what is still being streamed to us may hold it up; then whoever took it in is gone, or
-/// so it seems: one that comes to its end after all is written down after all.
+/// Number of tries (about 20 seconds) for which a recording that is still being streamed delays settling. After that
+/// the node that receives it counts as gone. A recording that ends later is stored all the same.
 const STREAMED: i32 = 9;
 
-/// Of so many calls a provider is asked for the recordings at once: fewer than calls are settled at once, so that a
-/// provider that does not answer holds up only the calls it is asked about.
+/// Returns the maximum number of calls for whose recordings a provider is asked at the same time. It is smaller than
+/// the number of calls settled at the same time, so that a provider that does not answer delays only the calls it is
+/// asked about.
 pub fn most_asks(_provider: &String) -> usize {
     4
 }
@@ -68,13 +69,13 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         _ => None,
     };
     let mut tx = service.db.jobs.begin().await?;
-    // The call before its job, as webhooks take them.
+    // The call is locked before its job, as webhooks lock them.
     let case = cases::of_call(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     if let Some(case) = case
         && !case.call.settled
     {
-        // As it is now: the conversation may have gone on while the provider was asked.
+        // The state is opened again: the conversation may have gone on while the provider was asked.
         let state = open_state(service, &case.call).map(|(_, state)| state);
         if receipt.is_none() && state.as_ref().is_some_and(|state| state.receipt_spoken) {
             return Err(Unfinished::Later(TimeDelta::milliseconds(200)));
@@ -86,7 +87,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(())
 }
 
-/// The recordings that stand in the reports of a call: its own, and the earlier one.
+/// Returns the recordings in the reports of a call: its own, and the earlier one.
 async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
     let mut rows = recordings::of_report(tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
@@ -95,8 +96,8 @@ async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>
     Ok(rows)
 }
 
-/// Recordings that were made, or may have been, and of which no webhook said which they are: the call's sid and the
-/// steps, in order of speaking. `rows` are the recordings of the call's reports.
+/// Returns the provider's id of the call, and the steps that were or may have been recorded and that have no recording
+/// yet, in order of speaking; none when there is no such step. `rows` are the recordings of the call's reports.
 fn unheard_recordings(
     service: &Service,
     call: &Call,
@@ -113,8 +114,8 @@ fn unheard_recordings(
     (!steps.is_empty()).then_some((sid, steps))
 }
 
-/// The step whose recording may not have been told of: the call ended while it ran, or it is of a talk, of which the
-/// end of the talk says nothing.
+/// Returns the step whose recording may not have been named: the call ended while it ran, or it is that of a talk,
+/// which the webhook about the end of the talk does not name.
 fn recorded_last(service: &Service, call: &Call, state: &State) -> Option<u32> {
     if matches!(state.place, Place::Recording { .. }) {
         return Some(state.step);
@@ -150,7 +151,7 @@ async fn look_for_recordings(
             let Some(mut case) = cases::of_call(&mut tx, call).await? else {
                 return Ok(());
             };
-            // As it is now: a webhook may have named some while the provider was asked.
+            // Computed again: a webhook may have named some while the provider was asked.
             let unheard = unheard_recordings(service, &case.call, &case.recordings);
             let steps = unheard.map(|(_, steps)| steps).unwrap_or_default();
             let mut steps = steps.into_iter().peekable();
@@ -160,7 +161,7 @@ async fn look_for_recordings(
                 if case.recordings.iter().any(|row| row.lookup == lookup) {
                     continue;
                 }
-                // In the order they were made; what is left over is of the last one.
+                // The recordings are in the order in which they were made. Those left over belong to the last step.
                 let Some(&step) = steps.peek() else { break };
                 let source = service.source_lookup(&sid.provider, id);
                 let other = recordings::by_source(&mut tx, &source).await?;
@@ -175,17 +176,18 @@ async fn look_for_recordings(
     }
 }
 
-/// A recording that the provider has not named may be all that is left of what a caller said, and settling forgets the id it
-/// is found by: the job is tried again for as long as the provider may have it.
+/// Returns `reason` until [`PATIENCE`] is reached, so that the job is tried again for as long as the provider may have
+/// the recordings. A recording that the provider has not named may be all that is left of what a caller said, and
+/// settling erases the id it is found by.
 fn without_word(job: &Claimed, reason: Unfinished) -> Result<(), Unfinished> {
     if job.row.failures < PATIENCE {
         return Err(reason);
     }
-    error!(%reason, "settled without the provider's word on its recordings");
+    error!(%reason, "call settled without the provider's list of its recordings");
     Ok(())
 }
 
-/// What a caller said last may still be on its way to the disk when the call is over.
+/// Delays settling while a recording is still being streamed to the disk.
 async fn wait_for_what_arrives(
     service: &Service,
     job: &Claimed,
@@ -207,7 +209,7 @@ async fn wait_for_what_arrives(
         return Err(Unfinished::Later(TimeDelta::milliseconds(200 * seconds)));
     }
     let mut tx = service.db.jobs.begin().await?;
-    // The call first, as whoever takes a recording in does.
+    // The call first, as in storing a streamed recording.
     calls::by_id(&mut tx, call.id).await?;
     for row in rows {
         write_down_lost(service, &mut tx, row.id).await?;
@@ -239,8 +241,8 @@ async fn settle(
     receipt: Option<Derived>,
 ) -> Result<(), StoreError> {
     let call = case.call.clone();
-    // A recording may be being sealed at this moment. Whoever comes second sees what the first one did, and has it
-    // deleted at the provider.
+    // A recording may be being sealed at this moment. The transaction that comes second sees what the first one did,
+    // and enqueues the deletion at the provider.
     reports::lock(tx, call.report).await?;
     let report = reports::get(tx, call.report)
         .await?
@@ -267,7 +269,7 @@ async fn settle(
             write_call_entry(service, tx, call, earlier, state).await?;
         }
     }
-    // What was said may be named only after this: its receipt was spoken, and has to work then.
+    // Recordings may be named only after this. The receipt was spoken and has to work for them.
     let comes = |state: &State| !state.takes.is_empty();
     let comes = report.reference.is_some() || state.as_ref().is_some_and(comes);
     if let (Some(derived), true) = (receipt, comes) {
@@ -281,7 +283,7 @@ async fn settle(
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
     let mut recordings = recordings::of_report(tx, call.report).await?;
-    // What was too faint to add anything stands there too.
+    // Recordings too faint to add anything also belong to that report.
     if let Some(earlier) = call.addition_to {
         let all = recordings::of_report(tx, earlier).await?;
         recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
@@ -292,7 +294,7 @@ async fn settle(
             let provider = service.provider_of(recording.sid.as_ref());
             jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
-            // It rests nowhere: nothing needs its id any more.
+            // The provider keeps no copy, so the id is not needed any more.
             recordings::forget_source(tx, recording.id).await?;
         }
     }
@@ -305,8 +307,9 @@ async fn settle(
     Ok(())
 }
 
-/// The digits were spoken before anything could be looked up under them, so two callers have the same receipt: chance,
-/// one call in a hundred million on a line with a thousand reports. The receipt opens neither report from then on.
+/// Handles two callers with the same receipt: the digits were spoken before anything could be looked up under them. The
+/// probability is one call in a hundred million on a line with a thousand reports. The receipt opens neither report
+/// from then on.
 async fn receipt_is_shared(
     service: &Service,
     tx: &mut WriteTx,
@@ -326,7 +329,7 @@ async fn receipt_is_shared(
     Ok(())
 }
 
-/// The takes that stand in a report, numbered as its recordings are.
+/// Returns the takes that belong to a report, with its recording numbers.
 fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
     takes
         .iter()
@@ -346,7 +349,7 @@ fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
         .collect()
 }
 
-/// How the call went, sealed: phase, language, how far the caller got, when exactly.
+/// Adds a sealed entry about the course of the call: phase, language, how far the caller got, and the exact time.
 async fn write_call_entry(
     service: &Service,
     tx: &mut WriteTx,
@@ -368,7 +371,7 @@ async fn write_call_entry(
                 answered_at: state.answered_at,
                 phase: state.phase,
                 language: language.cloned(),
-                // Whoever hangs up in a talk is gone before the conversation knows of it.
+                // A caller who hangs up during the talk has gone before the conversation learns that it was connected.
                 reached: match call.accepted_step {
                     Some(_) if report.id == call.report => state.reached.max(Reached::Connected),
                     _ => state.reached,

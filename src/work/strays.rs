@@ -1,8 +1,9 @@
-//! Settles a stray: asks the provider which call the recording belongs to and which number was dialled, and makes it a
-//! report of that line. Of a call that is over and was never answered here it asks for the recordings first.
+//! Settles a stray: asks the provider which call the recording belongs to and which number was dialled, and adds the
+//! recording to a report of that line. If the stray is a call that is over and that the service never answered, it
+//! first asks for the call's recordings.
 //!
-//! It stays a stray while the provider does not say so, or names a number that no line has; where the provider cannot
-//! be asked, for good. Strays are shown to leads, in the metrics and by `dutyline check`.
+//! A stray stays one while the provider does not say so, or names a number that no line has; if the provider cannot be
+//! asked, it stays one for good. Strays are shown to leads, in the metrics and by `dutyline check`.
 
 use super::{Claimed, Unfinished, unreadable};
 use crate::conduct::{Hook, conduct};
@@ -37,30 +38,30 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         match settle(service, provider, recording, call.as_deref()).await? {
             Settled::Yes => {}
             Settled::CannotBeAsked => {
-                warn!(stray = %id, provider = source.provider, "stray recording stays: this provider cannot be asked for its call");
+                warn!(stray = %id, provider = source.provider, "stray recording kept: the provider cannot be asked for its call");
                 return finish(service, job).await;
             }
         }
     }
-    // Lost, what it did is done once more, and changes nothing.
+    // If this commit is lost, the work is done once more, and changes nothing.
     let mut tx = service.db.jobs.begin_unflushed().await?;
     strays::delete(&mut tx, id).await?;
     job.done(&mut tx).await?;
     tx.commit().await?;
-    // Not above debug: a log line has an exact time, and that of a call is sealed.
+    // Not above debug, because a log line has an exact time, and that of a call is sealed data.
     debug!(stray = %id, "stray settled");
     Ok(())
 }
 
-/// Whether a recording was settled.
+/// Result of settling one recording.
 enum Settled {
-    /// It is a recording of a call now.
+    /// The recording belongs to a call now.
     Yes,
-    /// The provider has no way to ask for its call.
+    /// The provider has no way to ask for a recording's call.
     CannotBeAsked,
 }
 
-/// Makes a recording one of its call, as the provider names it.
+/// Adds a recording to its call, as the provider names it.
 async fn settle(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -76,7 +77,7 @@ async fn settle(
             "the provider says that the call was to a number that no line has".into(),
         ));
     }
-    // As if its callback had said all this: a known call gets the recording, an unknown one becomes a report.
+    // Handled like a webhook with all of this: a known call gets the recording, an unknown one becomes a report.
     let event = Event {
         call: origin.call,
         to: origin.to,

@@ -1,4 +1,4 @@
-//! Asks the provider about a call that has been silent: the word that it is over may have been lost.
+//! Asks the provider about a call that has been silent, because the webhook about its end may have been lost.
 
 use super::{Claimed, Unfinished};
 use crate::conduct::{commit, end_call, open_state};
@@ -7,9 +7,9 @@ use crate::store::{calls, cases};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
-/// How often a running call is asked about.
+/// Time between two questions about a running call.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
-/// After so many times, two hours after the answer, a call is over whatever the provider says.
+/// Number of tries, two hours after the answer, after which a call counts as over whatever the provider says.
 const MAX_ATTEMPTS: i32 = 12;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
@@ -24,7 +24,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             return Err(Unfinished::Later(EVERY));
         }
         let mut tx = service.db.jobs.begin().await?;
-        // The call before its job, as webhooks take them: in another order the two would wait for each other.
+        // The call is locked before its job, as webhooks lock them: in another order the two could deadlock.
         let case = cases::of_call(&mut tx, call.id).await?;
         job.done(&mut tx).await?;
         if let Some(mut case) = case {
@@ -38,7 +38,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// Does the provider say the call is over? A provider that does not answer is asked again later.
+/// True if the provider says that the call is over. A provider that does not answer is asked again later.
 async fn asked(service: &Service, call: &calls::Call) -> bool {
     let Some((sid, _)) = open_state(service, call) else {
         return false;

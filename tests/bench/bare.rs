@@ -1,5 +1,5 @@
-//! The yardstick: what the database does on this machine without the service, opened as the service opens it. And how
-//! many transactions it has committed.
+//! The yardstick: the throughput of the database on this machine without the service, opened as the service opens it;
+//! and the number of transactions it has committed.
 
 use super::Spread;
 use super::databases::Database;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const FOR: Duration = Duration::from_secs(2);
-/// About what a webhook writes.
+/// About the size of a webhook's rows, in bytes.
 const ROW: [u8; 1024] = [7; 1024];
 
 fn sqlite_file(folder: &Path) -> PathBuf {
@@ -51,7 +51,7 @@ async fn run(db: &Db, statement: &'static str, row: Option<&[u8]>) {
     tx.commit().await.expect("a commit");
 }
 
-/// Transactions that write one row, from one task and from sixteen.
+/// Measures transactions that write one row, from one task and from sixteen.
 pub async fn commits(database: &Database, folder: &Path) -> [Spread; 2] {
     let db = Arc::new(open(database, folder).await);
     run(&db, "CREATE TABLE bare (content BYTEA NOT NULL)", None).await;
@@ -85,7 +85,7 @@ async fn commits_at_once(db: &Arc<Db>, at_once: usize) -> Spread {
     Spread::of(times, start.elapsed())
 }
 
-/// How a commit is kept safe, in words.
+/// Describes the durability of a commit.
 pub async fn durability(database: &Database) -> String {
     match database {
         Database::Sqlite => " (write-ahead log, synchronous = full)".to_owned(),
@@ -105,10 +105,10 @@ pub async fn durability(database: &Database) -> String {
     }
 }
 
-/// How many transactions that wrote something the database has seen.
+/// Returns the number of transactions that have written to the database.
 pub async fn count(database: &Database, folder: &Path) -> u64 {
     match database {
-        // "iChange" in the header of the write-ahead log's index: one more with each transaction.
+        // "iChange" in the header of the write-ahead log's index: incremented with each transaction.
         Database::Sqlite => {
             let index = sqlite_file(folder).with_extension("db-shm");
             let index = std::fs::read(index).expect("the index of the write-ahead log");
@@ -124,7 +124,7 @@ pub async fn count(database: &Database, folder: &Path) -> u64 {
     }
 }
 
-/// How large the database is, in bytes.
+/// Returns the size of the database, in bytes.
 pub async fn size(database: &Database, folder: &Path) -> f64 {
     match database {
         Database::Sqlite => {

@@ -1,4 +1,4 @@
-//! A provider's webhooks over one connection kept alive, and how long each answer took.
+//! A provider's webhooks over one persistent connection, with the time each answer took.
 
 use dutyline::base::hidden::Hidden;
 use dutyline::simulator::signer;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::served::{ACCOUNT, PUBLIC, TOKEN};
 
-/// Every call and recording has its own id.
+/// Number of the next call; every call and recording has its own id.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// An answer with everything a whole call asks for, for the programs the service is compared with.
+/// An answer with everything a whole call requests, for the programs the service is compared with.
 pub const ANSWER: &str = concat!(
     r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#,
     r#"<Gather action="https://duty.example.org/hooks/twilio/step?call=1&amp;step=1" numDigits="1">"#,
@@ -22,12 +22,12 @@ pub const ANSWER: &str = concat!(
     r#"<Hangup/></Response>"#,
 );
 
-/// What is done in a call.
+/// The course of a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A note is left and sent: six webhooks.
     Whole,
-    /// The call comes in and is over, and nothing was said: two webhooks.
+    /// The call comes in and ends, and nothing is said: two webhooks.
     Silent,
     /// The call comes in and two wrong keys are pressed: three webhooks that leave no job behind.
     Pressing,
@@ -58,13 +58,13 @@ impl Caller {
         }
     }
 
-    /// From `first` on sends a webhook every `every`, and counts from that time how long an answer took: what waits
-    /// behind a slow answer is late too.
+    /// Sends a webhook every `every` from `first` on, and measures answers from the scheduled time: a webhook delayed
+    /// by a slow answer counts as late too.
     pub fn pace(&mut self, first: Instant, every: Duration) {
         self.pace = Some(Pace { next: first, every });
     }
 
-    /// One call, and how long each of its webhooks took.
+    /// Makes one call. Returns the time each of its webhooks took.
     pub fn call(&mut self, kind: Kind) -> Vec<Duration> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut call = Call {
@@ -96,7 +96,7 @@ impl Caller {
         call.times
     }
 
-    /// Somebody who is logged in looks at an address of the API or the console.
+    /// Requests a path of the API or the console with a session's token.
     pub fn look(&mut self, path: &str, token: &str) -> (u16, String) {
         let session = format!("Authorization: Bearer {token}\r\nCookie: __Host-dutyline={token}");
         self.request(&format!("GET {path} HTTP/1.1\r\n{session}"), "")
@@ -137,9 +137,9 @@ struct Call<'a> {
     times: Vec<Duration>,
 }
 
-/// The last address that stands behind `attribute`, or nothing; without its fragment, which tells the provider how often to try
-/// and is not sent. Searched as text: a driver that parses XML would take
-/// the processor from the program it measures.
+/// Returns the last address after `attribute`, or an empty string. Its fragment is removed, because it tells the
+/// provider how often to try and is not sent. The text is searched without an XML parser, which would take processor
+/// time from the measured program.
 fn address(answer: &str, attribute: &str) -> String {
     let found = answer.rsplit_once(attribute);
     let text = found.and_then(|(_, rest)| rest.split_once('"'));
@@ -147,7 +147,7 @@ fn address(answer: &str, attribute: &str) -> String {
     text.map_or(String::new(), |text| text.replace("&amp;", "&"))
 }
 
-/// What a script waits for.
+/// The addresses that a script's answer names.
 #[derive(Default)]
 struct Next {
     action: String,

@@ -1,10 +1,10 @@
-//! `cargo bench`: whole signed calls against the built program, beside what the bare database can do on this machine.
+//! `cargo bench`: whole signed calls against the built program, compared with the bare database on this machine.
 //!
 //! A call is six webhooks: it comes in, `1` is pressed, a note is spoken and ended with `#`, the recording is reported,
-//! `1` sends it, the call is over. The provider's REST side is a stand-in in this process, so fetching, sealing,
-//! deleting and settling go on beside the calls as they do in life.
+//! `1` sends it, the call is over. The provider's REST side is a stand-in in this process, so that fetching, sealing,
+//! deleting and settling run beside the calls as in production.
 //!
-//! Then the service beside two programs that do less: see [`race`]. Then a flood: see [`flood`].
+//! Then the service is compared with two programs that do less: see [`race`]. Then a flood: see [`flood`].
 //!
 //! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server (`tests/run --bench` starts one).
 
@@ -31,11 +31,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long calls come in, for each number at once.
+/// Time during which calls come in, for each number of callers.
 const LOAD: Duration = Duration::from_secs(5);
-/// How long the jobs may go on afterwards.
+/// Maximum time for the jobs afterwards.
 const DRAIN: Duration = Duration::from_secs(15);
-/// Webhooks of a whole call.
+/// Number of webhooks of a whole call.
 const WEBHOOKS: usize = 6;
 
 fn main() {
@@ -56,15 +56,15 @@ fn main() {
         .expect("a runtime");
     let api_url = runtime.block_on(provider::start());
     println!("dutyline {} on {}", env!("CARGO_PKG_VERSION"), machine());
-    // `cargo bench -- race` measures the service beside programs that do less, and nothing else; with `postgres`, on that
-    // alone; with loads such as `200/s` or `64 callers`, under those alone.
+    // `cargo bench -- race` runs only the comparison with programs that do less; with `postgres`, only on Postgres;
+    // with loads such as `200/s` or `64 callers`, only under those.
     let asked = |name: &str| arguments.iter().any(|argument| argument == name);
     let mut databases = Vec::new();
     if !asked("postgres") {
         databases.push(("SQLite", [(); 5].map(|()| Database::sqlite())));
     }
     if std::env::var_os("DUTYLINE_TEST_POSTGRES").is_some() {
-        let five = [(); 5].map(|()| runtime.block_on(Database::postgres()));
+        let five = [(); 5].map(|()| runtime.block_on(Database::postgres_with("")));
         databases.push(("Postgres", five));
     }
     for (name, [bare, served, flooded, raced, durable]) in databases {
@@ -151,7 +151,7 @@ fn measure(
     );
 }
 
-/// Whole calls from `at_once` callers: how many there were, and how long their webhooks took.
+/// Makes whole calls from `at_once` callers. Returns the number of calls, and the times of their webhooks.
 fn load(served: &Served, at_once: usize) -> (f64, Spread) {
     let calls = AtomicU64::new(0);
     let end = Instant::now() + LOAD;
@@ -178,7 +178,7 @@ fn load(served: &Served, at_once: usize) -> (f64, Spread) {
     (calls as f64, Spread::of(times, took))
 }
 
-/// Waits until no job is left, or for as long as it may take.
+/// Waits until no job is left, for `within` at most.
 fn drain(served: &Served, within: Duration) -> (f64, f64) {
     let start = Instant::now();
     loop {
@@ -191,7 +191,7 @@ fn drain(served: &Served, within: Duration) -> (f64, f64) {
     }
 }
 
-/// How long things took.
+/// Statistics of measured times.
 #[derive(Clone, Copy)]
 pub struct Spread {
     count: usize,
@@ -201,7 +201,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of things done in `took` altogether.
+    /// Computes the statistics of operations that took `took` altogether.
     pub fn of(mut times: Vec<Duration>, took: Duration) -> Self {
         times.sort_unstable();
         let at = |share: usize| millis(times[times.len() * share / 100]);

@@ -1,5 +1,5 @@
-//! A flood: ten thousand calls in which nothing is said, from one number, while some call to speak and inspectors look at
-//! the queue. What these wait is measured before it and during it, in the same run.
+//! A flood: ten thousand calls in which nothing is said, from one number, while some callers speak and members open the
+//! queue. The waiting times of these are measured before and during the flood, in the same run.
 
 use super::caller::{Caller, Kind};
 use super::databases::Database;
@@ -9,18 +9,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Calls in which nothing is said.
+/// Number of calls in which nothing is said.
 const CALLS: u64 = 10_000;
-/// How many of them come in at once.
+/// Number of them at once.
 const AT_ONCE: usize = 8;
-/// How long is measured before the flood.
+/// Length of the measurement before the flood.
 const BEFORE: Duration = Duration::from_secs(10);
-/// How long somebody who speaks, or looks at the queue, waits before they do it again.
+/// Pause of a caller who speaks, or of a member who opens the queue, before the next time.
 const BREATH: Duration = Duration::from_millis(100);
-/// How long the jobs may go on afterwards.
+/// Maximum time for the jobs afterwards.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// What those who are not the flood had to wait for.
+/// Waiting times of requests that are not part of the flood.
 struct Waits {
     webhooks: Spread,
     console: Spread,
@@ -35,8 +35,7 @@ pub fn measure(runtime: &tokio::runtime::Runtime, database: &Database, folder: &
         std::thread::sleep(BEFORE);
         done.store(true, Ordering::Relaxed);
     });
-    // Not the most there ever was: logging in takes more than any call.
-    // Not the most there ever was: that is logging in.
+    // The current memory, not its peak: a login needs more than any call.
     let (before, memory) = (size(), served.memory("VmRSS"));
     let start = Instant::now();
     let flood = wait(&served, &token, |done| {
@@ -96,7 +95,7 @@ pub fn measure(runtime: &tokio::runtime::Runtime, database: &Database, folder: &
     );
 }
 
-/// Silent calls until there were enough.
+/// Makes silent calls until there are enough.
 fn pour(served: &Served) {
     let calls = AtomicU64::new(0);
     let caller = || {
@@ -108,8 +107,7 @@ fn pour(served: &Served) {
     std::thread::scope(|scope| (0..AT_ONCE).for_each(|_| drop(scope.spawn(caller))));
 }
 
-/// Somebody speaks, somebody looks at the queue and somebody lists it, again and again while `meanwhile` goes on, and once
-/// at least.
+/// Leaves notes, opens the queue and lists reports, again and again while `meanwhile` runs, and at least once.
 fn wait(served: &Served, token: &str, meanwhile: impl FnOnce(&AtomicBool) + Send) -> Waits {
     let done = AtomicBool::new(false);
     let repeat = |act: &dyn Fn(&mut Caller) -> Vec<Duration>| {

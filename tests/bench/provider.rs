@@ -1,4 +1,4 @@
-//! The provider's REST side: it has every recording, until that is deleted.
+//! The provider's REST API: it has every recording until that is deleted.
 
 use axum::Router;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 type Deleted = Arc<Mutex<HashSet<String>>>;
 
-/// Serves it on this machine, and tells where.
+/// Serves it on this machine, and returns its address.
 pub async fn start() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -30,7 +30,7 @@ async fn answer(State(deleted): State<Deleted>, method: Method, uri: Uri) -> Res
         (Method::GET, Some((id, "wav"))) if recording && !is_deleted(id) => {
             ([("Content-Type", "audio/wav")], dutyline::simulator::SAMPLE).into_response()
         }
-        // The account is there, whatever has become of its recordings.
+        // The account exists, whatever has become of its recordings.
         (Method::GET, Some((list, "json"))) if list.ends_with("/Recordings") => (
             [("Content-Type", "application/json")],
             r#"{"recordings": []}"#,

@@ -1,5 +1,6 @@
-//! The service beside two programs that do less: see [`super::yardsticks`]. All of them are measured in turn, three
-//! rounds in one run, and the median of the rounds is printed: this machine's speed changes from minute to minute.
+//! Compares the service with two programs that do less: see [`super::yardsticks`]. All are measured in turn, in three
+//! rounds of one run, and the median of the rounds is printed, because this machine's speed changes from minute to
+//! minute.
 
 use super::bare;
 use super::caller::{Caller, Kind};
@@ -12,36 +13,36 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long each program is measured in each round.
+/// Length of a measurement of each program in each round.
 const FOR: Duration = Duration::from_secs(3);
-/// How long the jobs of a load may go on after it: a receipt takes some 25 ms, one after the other.
+/// Maximum time for the jobs of a load after it: a receipt takes about 25 ms, one after the other.
 const UNTIL_ALL_IS_DONE: Duration = Duration::from_secs(300);
-/// How often everything is measured.
+/// Number of rounds.
 const ROUNDS: usize = 3;
-/// Callers of the programs the service is compared with.
+/// Number of callers of the programs that the service is compared with.
 const MANY: usize = 64;
-/// Callers that share a steady rate.
+/// Number of callers that share a steady rate.
 const STEADY: usize = 32;
 
-/// How webhooks come in.
+/// The arrival of webhooks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Load {
-    /// So many callers, each with its next webhook as soon as the last one is answered.
+    /// This many callers, each sending its next webhook as soon as the last one is answered.
     Callers(usize),
-    /// So many webhooks a second, whatever the answers take.
+    /// This many webhooks a second, whatever the answers take.
     Steady(u32),
 }
 
-/// One measurement.
+/// The results of one measurement.
 struct Figures {
     spread: Spread,
-    /// Processor time a webhook, in microseconds; for the service that of its jobs too.
+    /// Processor time per webhook, in microseconds; for the service including its jobs.
     cpu: f64,
-    /// Transactions a webhook, those of jobs too; none where it is not known.
+    /// Transactions per webhook, including those of jobs; `None` where unknown.
     commits: Option<f64>,
 }
 
-/// The loads the service is measured under. Those that leave the most to be done come last.
+/// The loads on the service. Those that leave the most jobs come last.
 const LOADS: [Load; 6] = [
     Load::Steady(200),
     Load::Steady(1000),
@@ -61,7 +62,7 @@ impl fmt::Display for Load {
     }
 }
 
-/// Measures and prints. Of the loads on the service those named in `asked`, or all when it names none.
+/// Measures and prints. Runs only the loads on the service that `asked` names, or all when it names none.
 pub fn measure(
     runtime: &tokio::runtime::Runtime,
     [served, durable]: [&Database; 2],
@@ -80,7 +81,7 @@ pub fn measure(
     let smallest = Yardstick::durable(durable, durable_folder);
     let mut constants = Vec::new();
     let mut smallests = Vec::new();
-    // How long the disk takes for one commit: no service answers sooner.
+    // The time of one commit on this disk: no service answers sooner.
     let mut alone = Vec::new();
     let mut services: Vec<Vec<Figures>> = loads.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
@@ -94,7 +95,7 @@ pub fn measure(
             let cpu = || cpu_time(service.id());
             let commits = || Some(runtime.block_on(bare::count(served, served_folder)));
             of_load.push(figures(service.address, load, &cpu, &commits));
-            // What one load leaves to be done must not be measured with the next one.
+            // The jobs left by one load must not be measured with the next one.
             drain(&service, UNTIL_ALL_IS_DONE);
         }
     }

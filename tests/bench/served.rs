@@ -1,4 +1,4 @@
-//! The built program as a process of its own.
+//! The built program in its own process.
 
 use super::caller::Caller;
 use super::databases::Database;
@@ -13,13 +13,13 @@ pub const TOKEN: &str = "test-token-of-the-provider";
 pub const PUBLIC: &str = "https://duty.example.org";
 const OPEN: &str = "2024-03-06T09:00:00+08:00";
 
-/// A running service; killed when dropped.
+/// A running service, killed when dropped.
 pub struct Served {
     process: Child,
-    /// Where webhooks go.
+    /// Address of the webhooks.
     pub address: SocketAddr,
     ops: SocketAddr,
-    /// From the start of the process to the first line that says where it listens.
+    /// Time from the start of the process to the first line that names its address.
     pub took: Duration,
 }
 
@@ -40,7 +40,7 @@ impl Served {
         Self::init_lines(database, folder, api_url, lines);
     }
 
-    /// The same with these lines, as the configuration writes them.
+    /// Like `init`, with these lines, as the configuration has them.
     pub fn init_lines(database: &Database, folder: &Path, api_url: &str, lines: &str) {
         let configuration = format!(
             r#"
@@ -75,7 +75,7 @@ api_url = "{api_url}"
         );
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts the service, and waits until it listens.
     pub fn start(folder: &Path) -> Self {
         let start = Instant::now();
         let mut process = program(folder, &["serve", "--clock", OPEN])
@@ -107,12 +107,12 @@ api_url = "{api_url}"
         served
     }
 
-    /// The process's id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Logs the lead in, and gives the session's token.
+    /// Logs the lead in, and returns the session's token.
     pub fn log_in(&self) -> String {
         let head = "POST /api/v1/session HTTP/1.1\r\nContent-Type: application/json";
         let who = r#"{"name":"wang","password":"seven herons over grey water"}"#;
@@ -125,12 +125,12 @@ api_url = "{api_url}"
         Caller::dial(self.ops).request(&format!("GET {path} HTTP/1.1"), "")
     }
 
-    /// The value of a metric.
+    /// Returns the value of a metric.
     pub fn metric(&self, name: &str) -> f64 {
         self.sum(&format!("dutyline_{name}"))
     }
 
-    /// How many jobs there are to do, without the watch over a running call.
+    /// Returns the number of jobs, without `watch` jobs of running calls.
     pub fn waiting_jobs(&self) -> f64 {
         let watches = "dutyline_jobs{kind=\"watch\"";
         self.sum("dutyline_jobs{") - self.sum(watches)
@@ -143,7 +143,7 @@ api_url = "{api_url}"
         values.sum()
     }
 
-    /// A figure of the kernel's about its memory, in MB.
+    /// Returns a value of the kernel about the process's memory, in MB.
     pub fn memory(&self, name: &str) -> f64 {
         let file = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(file).expect("Linux tells");
@@ -156,11 +156,11 @@ api_url = "{api_url}"
     }
 }
 
-/// Processor time a process has used so far, all its threads together.
+/// Returns the processor time a process has used so far, in all its threads.
 pub fn cpu_time(process: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux tells");
-    // Behind the name in parentheses, which may hold anything: user and system time are the 12th and 13th field there,
-    // in hundredths of a second (proc(5); `sysconf(_SC_CLK_TCK)` is 100 on Linux).
+    // Behind the name in parentheses, which may contain any character, user and system time are the 12th and 13th
+    // field, in hundredths of a second (proc(5); `sysconf(_SC_CLK_TCK)` is 100 on Linux).
     let (_, fields) = stat.rsplit_once(')').expect("a name");
     let ticks = fields.split_whitespace().skip(11).take(2);
     let ticks: u64 = ticks
@@ -171,7 +171,7 @@ pub fn cpu_time(process: u32) -> Duration {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself, which shows elsewhere.
+        // The process may have ended by itself, which is reported elsewhere.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

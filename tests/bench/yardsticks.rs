@@ -1,5 +1,5 @@
-//! Two programs to compare the service with, each a process of its own: this benchmark's binary, started again with
-//! `--yardstick`. They take the same signed webhooks and give an answer of about the same size.
+//! Two programs to compare the service with, each in its own process: this benchmark's binary, started with
+//! `--yardstick`. They accept the same signed webhooks and give an answer of about the same size.
 //!
 //! | name | what it does for a webhook |
 //! |---|---|
@@ -28,25 +28,25 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, oneshot};
 
-/// About what a webhook of the service writes, in bytes.
+/// About the size of a webhook's rows in the service, in bytes.
 const ROW: usize = 1024;
-/// Webhooks in one commit, at most.
+/// Maximum number of webhooks in one commit.
 const BATCH: usize = 512;
 
-/// A yardstick that runs; killed when dropped.
+/// A running yardstick, killed when dropped.
 pub struct Yardstick {
     process: Child,
-    /// Where its webhooks go.
+    /// Address of its webhooks.
     pub address: SocketAddr,
 }
 
 impl Yardstick {
-    /// axum with a constant answer.
+    /// Starts axum with a constant answer.
     pub fn constant() -> Self {
         Self::start(&["constant"])
     }
 
-    /// The smallest durable program, over a database in `folder` or on the test server.
+    /// Starts the smallest durable program, with a database in `folder` or on the test server.
     pub fn durable(database: &Database, folder: &Path) -> Self {
         let address = match database {
             Database::Sqlite => folder.join("durable.db").display().to_string(),
@@ -73,7 +73,7 @@ impl Yardstick {
         Self { process, address }
     }
 
-    /// Processor time it has used so far.
+    /// Returns the processor time it has used so far.
     pub fn cpu(&self) -> Duration {
         cpu_time(self.process.id())
     }
@@ -94,7 +94,7 @@ struct Waiting {
 
 /// Serves a yardstick until the process is killed.
 pub fn serve(arguments: &[String]) {
-    // As the service is run: two worker threads on two cores.
+    // Like the service: two worker threads on two cores.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -147,7 +147,7 @@ async fn durable(
     answer()
 }
 
-/// Writes what waits, one commit for all of it, in a task of its own.
+/// Writes the waiting rows, all in one commit, in a separate task.
 async fn write(address: &str, mut waiting: mpsc::Receiver<Waiting>) {
     if address.starts_with("postgres") {
         let pool = PgPoolOptions::new()
@@ -203,7 +203,7 @@ async fn write(address: &str, mut waiting: mpsc::Receiver<Waiting>) {
 
 fn answer_all(batch: &mut Vec<Waiting>) {
     for one in batch.drain(..) {
-        // The request may be gone.
+        // The request may have been cancelled.
         let _ = one.committed.send(());
     }
 }

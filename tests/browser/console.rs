@@ -1,11 +1,11 @@
-//! The console, used as an inspector does: a report from the telephone to its end, two who want the same one, and what
-//! stays as it is while the page around it changes.
+//! The console as inspectors use it: a report from the call to its closing, two inspectors who want the same one, and
+//! inputs that stay unchanged while the page around them is updated.
 
 use super::Window;
 use super::office::{LI, office, tone};
 use serde_json::json;
 
-/// Of which the texts below must be the only markup.
+/// Elements that could only come from the texts below, if these were not escaped.
 const STRANGERS: &str = "return [...document.querySelectorAll('body *')].filter((it) =>
     it.matches('script, img, iframe, style, link, meta, base, math, details[open], [hx-get]:not(main), [onerror], [onload], [onmouseover]')
     || (it.matches('svg') && !it.closest('.track'))).map((it) => it.outerHTML);";
@@ -57,7 +57,7 @@ async fn a_report_from_the_telephone_to_its_end() {
     }
     window.follow("#classification-form button").await;
     window.wait_for("li.classification").await;
-    // What was saved is what the form begins with.
+    // The form starts with the saved values.
     window
         .wait_for("[name=discipline][value=廉洁纪律]:checked")
         .await;
@@ -98,7 +98,7 @@ async fn of_two_who_claim_one_is_told_that_it_is_gone() {
     for window in [&lead, &li] {
         window.goto(&format!("{}{at}", line.url)).await;
         window.wait_for("button[data-key=c]").await;
-        // Neither hears of the other before pressing it.
+        // Neither page receives the other's change before its key is pressed.
         window
             .script("document.getElementById('live').remove();")
             .await;
@@ -150,7 +150,7 @@ async fn what_somebody_is_at_stays_while_the_page_changes() {
             .unwrap()[..]
     );
 
-    // Another looks, writes, and takes it.
+    // Another inspector opens the report, writes a note, and claims it.
     let page = li.get(&at).await.ok();
     let present = li.follow(&page).await;
     window.wait_for_text("others", "li").await;
@@ -177,7 +177,7 @@ async fn what_somebody_is_at_stays_while_the_page_changes() {
         ))
         .await;
 
-    // Where it is, more can be written.
+    // More can be written at the same position.
     window.keys("又").await;
     window.keys("\u{e009}\u{e007}").await;
     window.note_saved().await;
@@ -225,7 +225,7 @@ async fn what_is_written_never_becomes_part_of_the_page() {
     assert_eq!(window.script(shown).await, json!(expected));
     assert_eq!(window.script(STRANGERS).await, own);
 
-    // Also when it comes by itself, with a name, into a page that is open.
+    // Also when it arrives by itself, with a name, in an open page.
     for payload in payloads {
         li.post(&format!("{at}/note"), &[("text", payload)]).await;
     }
@@ -278,10 +278,10 @@ async fn a_banner_keeps_the_focus_while_the_page_renews_itself() {
     line.finish().await;
 }
 
-/// What is written and not saved is not thrown away by a form that is about something else.
+/// An unsaved text is not discarded by a form for something else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unsaved_note_is_left_only_after_a_question() {
-    /// Notes whether the page would have asked; the driver answers such a question itself.
+    /// Records whether the page would have asked; the driver answers such a question itself.
     const LISTEN: &str = "addEventListener('beforeunload', (event) => { localStorage.asked = event.defaultPrevented; });";
     let line = office().await;
     let window = Window::open().await;
@@ -330,7 +330,7 @@ async fn an_unsaved_note_is_left_only_after_a_question() {
     line.finish().await;
 }
 
-/// A click on the picture of the sound goes there, also when nothing of the recording has been loaded yet.
+/// A click on the waveform seeks to that position, even before any of the recording is loaded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_click_on_the_wave_counts() {
     let line = office().await;

@@ -1,4 +1,4 @@
-//! ChromeDriver: one for each test, on a port of its own, with a folder for everything it and its browser write.
+//! ChromeDriver: one for each test, on its own port, with a folder for everything it and its browser write.
 
 use crate::support::DEADLINE;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,10 +17,10 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts it; ready when this returns.
+    /// Starts it, and waits until it is ready.
     ///
-    /// It takes a free port of IPv4 and then wants the same one of IPv6; when that is somebody else's it ends, and is
-    /// started once more.
+    /// ChromeDriver binds a free port of IPv4 and then the same one of IPv6; if that is in use, it ends, and is started
+    /// again.
     pub async fn start() -> Self {
         let mut said = String::new();
         for _ in 0..5 {
@@ -63,18 +63,18 @@ impl Driver {
         }
     }
 
-    /// Where it listens.
+    /// Returns its base address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A folder that goes with it.
+    /// Returns a folder that is removed with it.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
-/// The port it says it listens on; what it says instead, when it ends without.
+/// Returns the port that its output names; if it ends without one, its output.
 fn port(mut output: BufReader<ChildStdout>) -> Result<(u16, BufReader<ChildStdout>), String> {
     let mut said = String::new();
     loop {
@@ -93,7 +93,7 @@ fn port(mut output: BufReader<ChildStdout>) -> Result<(u16, BufReader<ChildStdou
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Killed, it would leave its browser behind: it is asked to end both. Its answer comes when the browser is gone.
+        // Killed, it would leave its browser behind, so it is asked to end both. It answers when the browser has ended.
         let asked = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).and_then(|mut stream| {
             stream.set_read_timeout(Some(DEADLINE))?;
             stream.write_all(

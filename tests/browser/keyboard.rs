@@ -12,7 +12,7 @@ const LEFT: &str = "\u{e012}";
 const RIGHT: &str = "\u{e014}";
 const CONTROL: &str = "\u{e009}";
 
-/// Notes what gets the focus, and whether that can be seen. A group of radio buttons is one stop.
+/// Records which elements get the focus, and whether it is visible. A group of radio buttons is one stop.
 const WATCH: &str = "window.stops = new Set();
     window.unseen = [];
     window.stop = (it) => it.type === 'radio' ? it.form.id + it.name : it;
@@ -26,10 +26,10 @@ const WATCH: &str = "window.stops = new Set();
       const style = getComputedStyle(seen);
       if (style.outlineStyle === 'none' || parseFloat(style.outlineWidth) < 2) window.unseen.push(target.outerHTML);
     });";
-/// What the focus has never been on, of all that can be worked with.
+/// Controls that never had the focus.
 const MISSED: &str = "return window.all().filter((it) => !window.stops.has(window.stop(it))).map((it) => it.outerHTML);";
 
-/// Tab leads to everything, through each part of a date on the page, and it can be seen where it leads.
+/// Checks that Tab reaches every control, through each part of a date on the page, and that the focus is visible.
 async fn tab_reaches_everything(window: &Window, page: &str) {
     window.script(WATCH).await;
     let stops = window
@@ -79,7 +79,7 @@ async fn from_signing_in_to_a_saved_note() {
     }
     window.keys("?").await;
     window.wait_for("#keys[open]").await;
-    // Keys belong to what lies on top.
+    // Keys go to the topmost dialog.
     window.keys("n").await;
     window.keys(ESCAPE).await;
     window.wait_for("#keys:not([open])").await;

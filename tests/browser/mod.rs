@@ -1,17 +1,17 @@
-//! Pages in a real browser: Debian's Chromium without a window, told what to do over WebDriver.
+//! Pages in a real browser: Debian's headless Chromium, controlled over WebDriver.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
 //! | [`driver`] | the program that starts browsers |
-//! | [`window`] | a browser's window: what a person does and sees in it |
-//! | [`office`] | a line, and people at its console |
+//! | [`window`] | a browser's window: a person's actions and what is visible |
+//! | [`office`] | a line, and members at its console |
 //! | `phone` | the simulated telephone |
-//! | `console` | reports, from the telephone to their end |
+//! | `console` | reports, from the call to their closing |
 //! | `keyboard` | the console without a mouse |
-//! | `pages` | every page of the console, to be looked at |
+//! | `pages` | the appearance of every page of the console |
 //! | `sessions` | the console while sessions end and connections break |
 //!
-//! With `DUTYLINE_SCREENSHOTS=DIR` pictures of the pages are put there, for whoever wants to look.
+//! `DUTYLINE_SCREENSHOTS=DIR` writes pictures of the pages to that folder.
 
 mod console;
 mod driver;

@@ -1,4 +1,4 @@
-//! An office with the console: a line, what callers have left on it, and inspectors in their browsers.
+//! An office with the console: a line, reports on it, and inspectors in their browsers.
 
 use super::Window;
 use crate::support::console::Desk;
@@ -6,23 +6,23 @@ use crate::support::{Database, LEAD, NUMBER, OPEN, TestLine};
 use bytes::Bytes;
 use dutyline::report::role::Role;
 
-/// Another inspector.
+/// Name and password of another inspector.
 pub const LI: (&str, &str) = ("li", "a long password");
-/// What callers press and say is not the console's concern: a number to call from.
+/// Number of the caller. The keys pressed and the words spoken do not matter to the console.
 const CALLER: &str = "+8613800138000";
 
-/// A line whose console is opened over plain http, as that of the demo.
+/// Starts a line whose console is opened over plain HTTP, like the demo's.
 pub async fn office() -> TestLine {
     office_with(std::convert::identity).await
 }
 
-/// The same, with the configuration as `change` makes it.
+/// Starts such a line with the configuration modified by `change`.
 pub async fn office_with(change: fn(String) -> String) -> TestLine {
     let plain = |toml: String| change(toml.replace("https://duty.example.org", "http://127.0.0.1"));
     TestLine::with(Database::sqlite(), OPEN, plain).await
 }
 
-/// A recording of this many seconds: a tone that can be told from silence.
+/// Returns a recording of this many seconds: a tone, unlike silence.
 pub fn tone(seconds: u32) -> Bytes {
     let samples = (0..seconds * 8_000).map(|i| if i % 20 < 10 { 3_000i16 } else { -3_000 });
     let sound: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
@@ -35,14 +35,14 @@ pub fn tone(seconds: u32) -> Bytes {
 }
 
 impl TestLine {
-    /// Somebody leaves a report; once it can be heard, where its page is.
+    /// Leaves a report. Once it can be heard, returns the path of its page.
     pub async fn reported(&self, said: &Bytes) -> String {
         self.leave(CALLER, NUMBER, said).await;
         self.idle().await;
         self.newest().await
     }
 
-    /// Where the page of the newest report is.
+    /// Returns the path of the newest report's page.
     pub async fn newest(&self) -> String {
         let all = self.lead().await.reports().await;
         let newest = all
@@ -52,7 +52,7 @@ impl TestLine {
         format!("/console/reports/{id}")
     }
 
-    /// Makes the other inspector, who is at a desk of their own.
+    /// Creates the other inspector, with a separate console session.
     pub async fn li(&self) -> Desk {
         self.make_member(LI.0, Role::Inspector, LI.1, &["fcg-5"])
             .await;
@@ -61,7 +61,7 @@ impl TestLine {
 }
 
 impl Window {
-    /// Signs somebody in at the console, and sees the queue.
+    /// Signs a member in at the console, and waits for the queue.
     pub async fn sign_in(&self, url: &str, (name, password): (&str, &str)) {
         self.goto(&format!("{url}/console/sign-in")).await;
         self.write("input[name=name]", name).await;
@@ -75,31 +75,31 @@ impl Window {
         self.sign_in(url, LEAD).await;
     }
 
-    /// Plays the first recording, and sees to it that it is heard.
+    /// Plays the first recording, and checks that it is playing.
     pub async fn play(&self) {
         self.wait_for(".player[data-ready]").await;
         let listen = "const audio = document.querySelector('audio');
             window.played = new Promise((done) => audio.addEventListener('playing', () => done(true), { once: true }));";
         self.script(listen).await;
-        // A real click: browsers play nothing that nobody asked for.
+        // A real click: browsers play no sound without a user's action.
         self.click(".play").await;
         assert_eq!(self.script("return window.played;").await, true);
     }
 
-    /// Writes a note and saves it; the page stays, and its field is empty then.
+    /// Writes a note and saves it; the page stays, and its field is empty afterwards.
     pub async fn save_note(&self, text: &str) {
         self.write("#note-form textarea", text).await;
         self.click("#note-form button").await;
         self.note_saved().await;
     }
 
-    /// Waits until the note that was written is saved.
+    /// Waits until the note is saved.
     pub async fn note_saved(&self) {
         self.until("return document.querySelector('#note-form textarea').value === '';")
             .await;
     }
 
-    /// Ends the browser. Of what the browser had to say, only `expected` is in order: a part of each line.
+    /// Ends the browser. Its log may only have lines that contain one of `expected`.
     pub async fn finish_with(self, expected: &[&str]) {
         let log = self.log().await;
         let known = |line: &&String| expected.iter().any(|part| line.contains(part));

@@ -1,6 +1,5 @@
-//! Every page of the console in every state: nothing cut off, nothing over anything else, nothing that shuts somebody
-//! out. What axe-core finds is found by it, so its tests have `axe` in their names; `DUTYLINE_TEST_AXE` names its
-//! `axe.min.js`.
+//! Every page of the console in every state: no text cut off, no overlapping controls, no barriers. Tests that use
+//! axe-core have `axe` in their names; `DUTYLINE_TEST_AXE` names its `axe.min.js`.
 
 use super::Window;
 use super::office::{office_with, tone};
@@ -11,7 +10,7 @@ use crate::support::{LEAD, NUMBER, TestLine};
 use dutyline::simulator::faults::Faults;
 use dutyline::store::members;
 
-/// Controls that lie over each other. A line of text that wraps is several boxes.
+/// Controls that overlap. A line of text that wraps has several boxes.
 const OVERLAPS: &str = "const top = document.querySelector('dialog[open]') ?? document;
     const all = [...top.querySelectorAll('a, button, input, select, textarea, summary')]
       .filter((it) => it.checkVisibility({ visibilityProperty: true }))
@@ -25,17 +24,17 @@ const OVERLAPS: &str = "const top = document.querySelector('dialog[open]') ?? do
       if (wide > 1 && high > 1) found.push(a.it.outerHTML + b.it.outerHTML);
     }
     return found;";
-/// What is serious or worse.
+/// Violations that are serious or worse.
 const AXE: &str = "return axe.run(document, { resultTypes: ['violations'], preload: false }).then(({ violations }) => violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html + ' ' + node.failureSummary).join('; ')));";
 
-/// What is done with each page once it is there.
+/// The check applied to each page.
 trait Eye {
     async fn on(&self, window: &Window, state: &str);
 }
 
-/// Looks at it in all sizes.
+/// Checks a page in all sizes.
 struct Sizes(&'static str);
 
 impl Eye for Sizes {
@@ -56,7 +55,7 @@ impl Eye for Sizes {
     }
 }
 
-/// Asks axe-core, in light and dark.
+/// Checks a page with axe-core, in light and dark.
 struct Axe(String);
 
 impl Axe {
@@ -71,7 +70,7 @@ impl Axe {
 impl Eye for Axe {
     async fn on(&self, window: &Window, state: &str) {
         if window.script("return window.axe === undefined;").await == true {
-            // For this page, and for all that come into this tab.
+            // For this page, and for all further pages of this tab.
             let source = serde_json::json!({ "source": self.0 });
             window
                 .devtools("Page.addScriptToEvaluateOnNewDocument", source)
@@ -129,7 +128,7 @@ impl<E: Eye> Tour<E> {
         self.window.goto(&format!("{}{path}", self.url())).await;
     }
 
-    /// Looks at the page as it is.
+    /// Checks the page as it is.
     async fn see(&self, state: &str) {
         self.eye.on(&self.window, state).await;
     }
@@ -140,7 +139,7 @@ impl<E: Eye> Tour<E> {
     }
 
     async fn finish(self) {
-        // Refusals are among what is looked at.
+        // Some of the pages are refusals.
         self.window
             .finish_with(&[
                 "the server responded with a status",
@@ -154,7 +153,7 @@ impl<E: Eye> Tour<E> {
     }
 }
 
-/// Where nobody is in yet, and the queue.
+/// The pages without a session, and the queue.
 async fn the_queue(language: &str, eye: impl Eye) {
     let tour = Tour::begin(language, eye).await;
     tour.see("sign-in").await;
@@ -234,7 +233,7 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.see_at(&at, "report-closed").await;
     tour.see_at(&format!("{at}/trail"), "trail").await;
 
-    // One whose recording is still to be fetched, and then is given up.
+    // A report whose recording cannot be fetched yet, and then is given up.
     tour.line.exchange.set_faults(Faults {
         not_yet: u32::MAX,
         ..Faults::default()
@@ -256,7 +255,7 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.see_at("/console/", "queue-warned").await;
     tour.line.forget_jobs().await;
 
-    // The session ends while something is written.
+    // The session ends while a text is being written.
     tour.goto(&at).await;
     tour.window
         .write("#note-form textarea", "没有保存的一句话")
@@ -273,14 +272,14 @@ async fn a_report(language: &str, eye: impl Eye) {
     tour.finish().await;
 }
 
-/// A caller is on the telephone, and what they say is written down.
+/// A caller is on the telephone, and notes are taken.
 async fn a_talk(language: &str, eye: impl Eye) {
     let tour = Tour::begin(language, eye).await;
     tour.window.sign_in_lead(&tour.url()).await;
     tour.line.reported(&tone(2)).await;
     tour.goto("/console/").await;
     let mut caller = connected(&tour.line).await;
-    // The page that is open shows it by itself.
+    // The open page shows the call without a reload.
     tour.window.wait_for("tbody .live").await;
     tour.see("queue-live").await;
     tour.goto(&tour.line.newest().await).await;
@@ -297,7 +296,7 @@ async fn a_talk(language: &str, eye: impl Eye) {
     tour.finish().await;
 }
 
-/// Everything else.
+/// All other pages.
 async fn the_rest(language: &str, eye: impl Eye) {
     let tour = Tour::begin(language, eye).await;
     tour.window.sign_in_lead(&tour.url()).await;
@@ -312,7 +311,7 @@ async fn the_rest(language: &str, eye: impl Eye) {
         "hear-closed",
     )
     .await;
-    // Alone on the line, then with a member who was added in the console and one who was locked out.
+    // Alone on the line, then with a member added in the console and a disabled one.
     tour.goto("/console/members").await;
     tour.window.click("summary").await;
     tour.see("members-few").await;
@@ -339,7 +338,7 @@ async fn the_rest(language: &str, eye: impl Eye) {
     tour.see("members").await;
     tour.see_at("/console/help", "help").await;
     tour.see_at("/console/none", "missing").await;
-    // The row of a recording was tampered with.
+    // The row of a recording is tampered with.
     let at = tour.line.reported(&tone(2)).await;
     run(tour.line.db(), "UPDATE recordings SET state = 'lost'", &[]).await;
     tour.see_at(&at, "failed").await;

@@ -1,4 +1,4 @@
-//! The simulated telephone, used as somebody would who has never seen it.
+//! The simulated telephone, as a first-time user operates it.
 
 use super::Window;
 use crate::duty::{FIRST, answers, roster};
@@ -53,7 +53,7 @@ impl Caller {
         self.at("spoken").await;
     }
 
-    /// The receipt on the page, which the line has said twice.
+    /// Returns the receipt on the page, after checking that the line has said it twice.
     async fn receipt(&self) -> String {
         let shown = self.window.text("#receipt-digits").await;
         let receipt = shown.replace(' ', "");
@@ -65,7 +65,7 @@ impl Caller {
         receipt
     }
 
-    /// The only report, and the recording in it.
+    /// Returns the only report, and its recording.
     async fn report(&self) -> (Value, bytes::Bytes) {
         self.line.idle().await;
         let lead = self.line.lead().await;
@@ -126,7 +126,7 @@ async fn a_report_from_dialling_to_the_receipt() {
 async fn while_the_roster_is_rung_and_somebody_speaks() {
     let line = TestLine::with(Database::sqlite(), OPEN, roster).await;
     let caller = Caller::at_line(line, Window::open().await).await;
-    // Nobody picks up: both telephones are given up, then a report is asked for.
+    // No inspector answers: both telephones are given up, then a report is asked for.
     caller.dial().await;
     caller.press('2').await;
     caller.at("rung").await;
@@ -136,7 +136,7 @@ async fn while_the_roster_is_rung_and_somebody_speaks() {
     caller.at("speech").await;
     caller.window.click("#hangup").await;
     caller.at("over").await;
-    // Somebody does.
+    // The first inspector answers.
     answers(&caller.line, FIRST, "1");
     caller.dial().await;
     caller.press('2').await;
@@ -177,7 +177,7 @@ async fn listening_plays_what_was_said() {
     caller.finish().await;
 }
 
-/// A script that may wait.
+/// Wraps a script in an async function, so that it may await.
 fn promised(script: &str) -> String {
     format!("return (async () => {{ {script} }})();")
 }
@@ -218,7 +218,7 @@ async fn a_report_through_the_microphone() {
     caller.finish().await;
 }
 
-/// The root mean square of a recording's samples.
+/// Returns the root mean square of a recording's samples.
 fn loudness(wav: &[u8]) -> f64 {
     let squares: Vec<f64> = wav[44..]
         .chunks_exact(2)
@@ -230,7 +230,8 @@ fn loudness(wav: &[u8]) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_telephone_cannot_carry_is_taken_out() {
     let caller = Caller::new(Window::open().await).await;
-    // Tones of a given pitch, from a microphone's rate to the telephone's: how loud, and how many samples.
+    // Tones of a given pitch, converted from a microphone's rate to the telephone's: their loudness, and the number of
+    // samples.
     let tones = "const { Resampler } = await import('/phone/assets/resampler.js');
         const results = [];
         for (const rate of [44100, 48000, 16000]) {
@@ -291,15 +292,15 @@ async fn a_microphone_that_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_keyboard_alone() {
     let caller = Caller::new(Window::open().await).await;
-    // Silent, other language, number, caller: then Enter dials.
+    // Tab order: silence, other language, number, caller; in the last one Enter dials.
     let tab = "\u{e004}";
     caller.window.keys(&tab.repeat(3)).await;
     assert_eq!(focused(&caller.window).await, "to");
-    // A digit in a field is the field's.
+    // A digit typed in a field belongs to the field.
     caller.window.keys(tab).await;
     caller.window.keys("13800138000\u{e007}").await;
     caller.at("keys").await;
-    // What had the focus is gone: it is where the call is told of, not lost.
+    // The focused element is gone: the focus moves to the state of the call.
     assert_eq!(focused(&caller.window).await, "state");
     caller.window.keys("1").await;
     caller.at("speech").await;
@@ -334,7 +335,7 @@ async fn in_the_other_language() {
     caller.window.click("#language").await;
     caller.window.wait_for("html[lang=en]").await;
     assert_eq!(caller.window.text("#state").await, "Press a key");
-    // What was said stays as it was said; who said it is translated.
+    // Spoken words stay in their language; the speaker's label is translated.
     let first = caller.window.text("#transcript li").await;
     assert!(first.contains("dials 18877009155"), "{first}");
     let said = caller.window.text("#transcript").await;
@@ -342,13 +343,13 @@ async fn in_the_other_language() {
     let every = "return [...document.querySelectorAll('[data-word], [data-label]')]
         .filter((it) => /[\\u4e00-\\u9fff]/.test(it.textContent + it.ariaLabel)).length;";
     assert_eq!(caller.window.script(every).await, 0);
-    // The line has a key of its own for that.
+    // The line has its own key for that.
     caller.press('9').await;
     caller.window.wait_for_text("transcript", "press 1").await;
     caller.window.look((375, 812), false).await;
     caller.window.picture("375-light-english").await;
     caller.open().await;
-    // Leaving the page put the receiver down.
+    // Leaving the page hung up.
     caller.over(1).await;
     caller.window.wait_for("html[lang=en]").await;
     caller.window.click("#language").await;
@@ -356,8 +357,8 @@ async fn in_the_other_language() {
     caller.finish().await;
 }
 
-/// What stands where in a state, with the sign that the line speaks and without it. The sign goes when the line has said
-/// what it says, at the moment at which somebody presses a button.
+/// The positions of the buttons in a state, with the sign that the line is speaking and without it. The sign disappears
+/// when the line has finished, possibly at the moment of a click.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn buttons_stay_where_they_are_when_the_line_falls_silent() {
     let caller = Caller::new(Window::open().await).await;
@@ -395,7 +396,7 @@ async fn buttons_stay_where_they_are_when_the_line_falls_silent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_speaks_unless_it_is_muted() {
     let caller = Caller::new(Window::open().await).await;
-    // This machine has no voices: one that speaks Chinese at once.
+    // This machine has no voices: install one that speaks Chinese at once.
     let voice = "window.spoken = [];
         Object.defineProperty(window, 'speechSynthesis', { value: {
           getVoices: () => [{ lang: 'zh-CN' }],
@@ -428,7 +429,7 @@ async fn it_speaks_unless_it_is_muted() {
     caller.finish().await;
 }
 
-/// From now on, nothing reaches the line, or everything does.
+/// Disconnects the browser from the line, or connects it again.
 async fn cut_off(window: &Window, offline: bool) {
     window.devtools("Network.enable", json!({})).await;
     let conditions = json!({
@@ -479,13 +480,13 @@ async fn what_goes_wrong_is_told() {
     caller.press('1').await;
     caller.at("speech").await;
     caller.window.wait_for("#problem[hidden]").await;
-    // The receiver can be put down whatever the line hears of it.
+    // The caller can hang up even if the line cannot be reached.
     cut_off(&caller.window, true).await;
     caller.window.click("#hangup").await;
     caller.at("over").await;
     cut_off(&caller.window, false).await;
 
-    // The line does not know the call: the demo was started again.
+    // The line does not know the call, as after a restart of the demo.
     caller.dial().await;
     let unknown = "const { Call } = await import('/phone/assets/line.js');
         Call.prototype.press = () => new Call('/phone/calls/CA0').silence();";

@@ -5,10 +5,10 @@ use super::office::{LI, office, tone};
 use crate::support::proxy::{Network, Proxy};
 use crate::support::{LEAD, TestLine};
 
-/// The language a page is in.
+/// The language of a page.
 const LANGUAGE: &str = "return document.documentElement.lang;";
 
-/// A browser with a report open in its first tab, something written and not saved there, and a second tab at the queue.
+/// Opens a browser with a report and an unsaved text in its first tab, and the queue in a second one.
 async fn with_a_draft(line: &TestLine, at: &str) -> (Window, [fantoccini::wd::WindowHandle; 2]) {
     let window = Window::open().await;
     window.sign_in_lead(&line.url).await;
@@ -22,7 +22,7 @@ async fn with_a_draft(line: &TestLine, at: &str) -> (Window, [fantoccini::wd::Wi
     (window, [first, second])
 }
 
-/// The page shows a curtain and nothing of the report, and still has what was written.
+/// Checks that the page shows a cover and nothing of the report, and still has the unsaved text.
 async fn is_covered(window: &Window) {
     window.wait_for("#ended[open]").await;
     let seen = window.text("body").await;
@@ -48,7 +48,7 @@ async fn what_was_written_outlasts_the_session() {
 
     window.to_tab(first.clone()).await;
     is_covered(&window).await;
-    // Neither a key nor the button opens the curtain while nobody is signed in.
+    // Without a session neither a key nor the button removes the cover.
     window.keys("\u{e00c}").await;
     window.script("window.told = new Promise((done) => { const own = window.fetch;
         window.fetch = async (...all) => { const answer = await own(...all); setTimeout(() => done(true)); return answer; }; });").await;
@@ -64,7 +64,7 @@ async fn what_was_written_outlasts_the_session() {
     window.to_tab(first).await;
     window.click("#resume").await;
     window.wait_for("#ended:not([open])").await;
-    // What others do is shown again.
+    // Other members' changes are shown again.
     let li = line.li().await;
     li.post(&format!("{at}/note"), &[("text", "另一个人的记录")])
         .await;

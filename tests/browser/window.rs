@@ -1,4 +1,4 @@
-//! A browser's window: what a person does and sees in it.
+//! A browser's window: a person's actions and what is visible.
 
 use super::driver::Driver;
 use crate::support::DEADLINE;
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where pictures go, if anywhere.
+/// Environment variable with the folder for pictures.
 const SCREENSHOTS: &str = "DUTYLINE_SCREENSHOTS";
-/// A breath between two looks at a page.
+/// Pause between two polls of a page.
 const BREATH: Duration = Duration::from_millis(20);
-/// Alone on this machine, with a microphone that needs nobody's leave.
+/// Isolated on this machine, with a microphone that needs no permission.
 const ARGUMENTS: [&str; 13] = [
     "--headless=new",
     "--no-sandbox",
@@ -34,7 +34,7 @@ const ARGUMENTS: [&str; 13] = [
     "--use-fake-ui-for-media-stream",
 ];
 
-/// A browser with a profile of its own, and its only window.
+/// A browser with its own profile, and its only window.
 pub struct Window {
     client: Client,
     // Dropped after the client: the browser ends with it.
@@ -42,12 +42,12 @@ pub struct Window {
 }
 
 impl Window {
-    /// A browser that prefers Chinese.
+    /// Opens a browser that prefers Chinese.
     pub async fn open() -> Self {
         Self::with(Driver::start().await, None).await
     }
 
-    /// A browser whose microphone hears this WAV file once, then silence.
+    /// Opens a browser whose microphone plays this WAV file once, then silence.
     pub async fn hearing(wav: &[u8]) -> Self {
         let driver = Driver::start().await;
         let file = driver.folder().join("heard.wav");
@@ -94,18 +94,18 @@ impl Window {
         self.client.goto(url).await.expect("the page opens");
     }
 
-    /// The element a CSS selector names, once it is there.
+    /// Waits for the element that a CSS selector names, and returns it.
     pub async fn wait_for(&self, css: &str) -> Element {
         self.wait(Locator::Css(css)).await
     }
 
-    /// Waits until an element the CSS id names has this text in it.
+    /// Waits until the element with this id contains this text.
     pub async fn wait_for_text(&self, id: &str, text: &str) {
         let path = format!("//*[@id='{id}'][contains(., '{text}')]");
         self.wait(Locator::XPath(&path)).await;
     }
 
-    /// Waits until an XPath finds something.
+    /// Waits until an XPath finds an element.
     pub async fn wait_for_path(&self, path: &str) {
         self.wait(Locator::XPath(path)).await;
     }
@@ -122,10 +122,10 @@ impl Window {
         }
     }
 
-    /// Waits until a script gives back `true`.
+    /// Waits until a script returns `true`.
     pub async fn until(&self, script: &str) {
         let wait = async {
-            // Between two pages there is none to ask.
+            // Fails between two pages, when none is loaded.
             while !matches!(
                 self.client.execute(script, vec![]).await,
                 Ok(Value::Bool(true))
@@ -139,7 +139,7 @@ impl Window {
         }
     }
 
-    /// Opens another tab and goes on in it. Gives the one before.
+    /// Opens another tab and switches to it. Returns the previous one.
     pub async fn new_tab(&self) -> WindowHandle {
         let before = self.client.window().await.expect("a tab");
         let new = self.client.new_window(true).await.expect("another tab");
@@ -147,12 +147,12 @@ impl Window {
         before
     }
 
-    /// Goes on in this tab.
+    /// Switches to this tab.
     pub async fn to_tab(&self, tab: WindowHandle) {
         self.client.switch_to_window(tab).await.expect("the tab");
     }
 
-    /// Goes on in the tab that a page has opened by itself, besides those known.
+    /// Switches to the tab that a page has opened, besides the known ones.
     pub async fn to_opened_tab(&self, known: &[&WindowHandle]) {
         let find = async {
             loop {
@@ -167,25 +167,25 @@ impl Window {
         self.to_tab(new.expect("a tab is opened")).await;
     }
 
-    /// The tab it is in.
+    /// Returns the current tab.
     pub async fn tab(&self) -> WindowHandle {
         self.client.window().await.expect("a tab")
     }
 
-    /// Writes into the field a CSS selector names, behind what is there.
+    /// Types into the field that a CSS selector names, after its text.
     pub async fn write(&self, css: &str, text: &str) {
         let field = self.wait_for(css).await;
         let written = field.send_keys(text).await;
         written.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// The page's address behind the host.
+    /// Returns the path of the page's address.
     pub async fn path(&self) -> String {
         let url = self.client.current_url().await.expect("an address");
         url.path().to_owned()
     }
 
-    /// Clicks what a CSS selector names.
+    /// Clicks the element that a CSS selector names.
     pub async fn click(&self, css: &str) {
         let element = self.wait_for(css).await;
         self.until_still(css, &element).await;
@@ -193,12 +193,12 @@ impl Window {
         clicked.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Waits until an element stands still: the driver looks where it is, and clicks there a moment later.
+    /// Waits until an element stops moving, because the driver reads its position and clicks there a moment later.
     async fn until_still(&self, css: &str, element: &Element) {
         let still = async {
             let mut before = None;
             loop {
-                // One that is being replaced has no place; the click will say so.
+                // An element that is being replaced has no position; the click will fail.
                 let now = element.rectangle().await.ok();
                 if now == before {
                     return;
@@ -211,52 +211,52 @@ impl Window {
         assert!(waited.is_ok(), "{css} does not stand still");
     }
 
-    /// Clicks what leads to another page, and waits until that is there: the page before may already show the same.
+    /// Clicks a link to another page, and waits until that is loaded, because the page before may look the same.
     pub async fn follow(&self, css: &str) {
         self.script("window.before = true;").await;
         self.click(css).await;
         self.arrived().await;
     }
 
-    /// Waits until another page is there than the one that was marked as the one before.
+    /// Waits until the page is not the one marked as the previous one.
     async fn arrived(&self) {
         let arrived = "return window.before === undefined && document.readyState === 'complete';";
         self.until(arrived).await;
     }
 
-    /// Types what leads to another page, and waits until that is there.
+    /// Types keys that lead to another page, and waits until that is loaded.
     pub async fn keys_follow(&self, keys: &str) {
         self.script("window.before = true;").await;
         self.keys(keys).await;
         self.arrived().await;
     }
 
-    /// Types on the keyboard, wherever the focus is.
+    /// Types on the keyboard, into the focused element.
     pub async fn keys(&self, keys: &str) {
         let focused = self.client.active_element().await.expect("a page");
         focused.send_keys(keys).await.expect("a keyboard");
     }
 
-    /// The visible text of what a CSS selector names.
+    /// Returns the visible text of the element that a CSS selector names.
     pub async fn text(&self, css: &str) -> String {
         let element = self.client.find(Locator::Css(css)).await;
         let text = element.expect(css).text().await;
         text.expect("a text")
     }
 
-    /// What a script gives back: its own `return`, or what its promise comes to.
+    /// Runs a script. Returns its `return` value, or the value of its promise.
     pub async fn script(&self, script: &str) -> Value {
         let result = self.client.execute(script, vec![]).await;
         result.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// From now on, a page this large, and dark or light.
+    /// Sets the size of the page, and dark or light.
     pub async fn look(&self, (width, height): (u32, u32), dark: bool) {
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await;
-        // They take room on some systems and none on others.
+        // Scroll bars take room on some systems and none on others.
         self.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true}))
             .await;
         let scheme = if dark { "dark" } else { "light" };
@@ -264,7 +264,7 @@ impl Window {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
-    /// A command of Chromium's own.
+    /// Sends a command of Chromium's own protocol.
     pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         self.command(
             "goog/cdp/execute",
@@ -278,7 +278,8 @@ impl Window {
         result.unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// Makes a picture of the whole page, where pictures are wanted. Wanted or not, nothing may be cut off at the side.
+    /// Takes a picture of the whole page, if pictures are wanted. In any case checks that nothing is cut off at the
+    /// side.
     pub async fn picture(&self, name: &str) {
         let sizes =
             "const page = document.documentElement; return [page.scrollWidth, page.clientWidth];";
@@ -295,7 +296,7 @@ impl Window {
         std::fs::write(folder.join(format!("{name}.png")), picture).expect("a file");
     }
 
-    /// What the browser has logged since the last time: errors, broken rules of the page's policy, the page's own words.
+    /// Returns the browser's log since the last call: errors, violations of the page's policy, the page's own messages.
     pub async fn log(&self) -> Vec<String> {
         let log = self.command("se/log", json!({"type": "browser"})).await;
         let lines = log.as_array().expect("a list");
@@ -305,14 +306,14 @@ impl Window {
             .collect()
     }
 
-    /// Ends the browser. It must have had nothing to complain of.
+    /// Ends the browser, after checking that its log is empty.
     pub async fn finish(self) {
         assert_eq!(self.log().await, [""; 0]);
         self.client.clone().close().await.expect("the browser ends");
     }
 }
 
-/// A command of ChromeDriver's that is not in the standard.
+/// A command of ChromeDriver that is not in the standard.
 #[derive(Debug)]
 struct Command {
     path: &'static str,

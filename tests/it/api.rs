@@ -1,4 +1,4 @@
-//! The API's contract, address by address.
+//! The API's contract, endpoint by endpoint.
 
 mod lists;
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "k3v9-nobody-repeats-this";
 
-/// A problem as RFC 9457 has it, that repeats nothing.
+/// Checks that an answer is a problem document (RFC 9457) that repeats nothing of the request.
 fn assert_problem(answer: &Answer, status: StatusCode, what: &str) -> Value {
     assert_eq!(answer.status, status, "{what}: {}", answer.text());
     assert_headers(answer, what);
@@ -50,7 +50,7 @@ fn assert_headers(answer: &Answer, what: &str) {
     }
 }
 
-/// The keys of an object, in order.
+/// Returns the keys of an object, in order.
 fn keys(value: &Value) -> Vec<&str> {
     value
         .as_object()
@@ -60,7 +60,7 @@ fn keys(value: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// RFC 3339 in UTC, to the microsecond.
+/// Checks that a value is an RFC 3339 time in UTC with microseconds.
 fn assert_time(value: &Value) {
     let text = value.as_str().expect("a time");
     let shape: String = text
@@ -71,7 +71,7 @@ fn assert_time(value: &Value) {
     chrono::DateTime::parse_from_rfc3339(text).expect("RFC 3339");
 }
 
-/// The only report of a line that has one without audio.
+/// Makes a report without audio, the only one of its line. Returns the lead and the report's id.
 async fn one_report(line: &TestLine) -> (Api, String) {
     line.report_without_audio("CA1", NUMBER).await;
     line.idle().await;
@@ -87,7 +87,7 @@ on_both! {
         line.exchange.press(&call.id, "1").await.unwrap();
         let speech = bytes::Bytes::from_static(SAMPLE);
         line.exchange.speak(&call.id, speech, Some(SpeechEnd::Key)).await.unwrap();
-        // It is there to be worked on before its recording is.
+        // The report can be worked on before its recording can.
         let lead = line.lead().await;
         let early = lead.only_report().await;
         let id = early["id"].as_str().unwrap().to_owned();
@@ -151,7 +151,8 @@ on_both! {
         for range in [format!("bytes={whole}-"), "bytes=99999999-".to_owned(), "bytes=-0".to_owned()] {
             let answer = ranged(&range).await;
             assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
-            // The length is told with the report or the recording, which leaves a link in the trail; this leaves none.
+            // Reports and recordings state the length, and reading them leaves a link in the trail. This answer leaves
+            // none, so it must not state it.
             assert!(!answer.headers.contains_key("content-range"), "{range}");
             assert!(!answer.text().contains(&whole.to_string()), "{range}");
             assert_headers(&answer, &range);
@@ -174,7 +175,7 @@ on_both! {
     }
 
     async fn a_recording_is_not_there_until_it_is_sealed(line: TestLine) {
-        // Announced by the provider, which does not serve it: it stays announced until the provider takes it back.
+        // Announced by the provider, which does not serve it: it stays announced until the provider reports it absent.
         let fields = |state: &str| {
             let state = [("RecordingSid", "RE7"), ("RecordingStatus", state)];
             call_form("CA7", &state)
@@ -199,7 +200,8 @@ on_both! {
             "close" => api.post(&at(step), json!({ "outcome": "handled" })).await,
             _ => api.act(&at(step)).await,
         };
-        // How to get there from the queue, what is allowed there, and where it leads.
+        // For each status: the actions that lead to it from the queue, and the actions allowed there with their
+        // results.
         type From = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
         let table: [From; 3] = [
             ("queued", &[], &[("claim", "claimed")]),
@@ -235,7 +237,7 @@ on_both! {
             }
         }
 
-        // What somebody has claimed is theirs; a lead may take it away.
+        // A report claimed by one member cannot be moved by another; a lead may release it.
         make(&lead, "claim").await.ok();
         for step in ["release", "close", "claim"] {
             assert_problem(&make(&li, step).await, StatusCode::CONFLICT, step);
@@ -245,7 +247,7 @@ on_both! {
         assert_eq!(make(&li, "claim").await.ok()["assignee"], "li");
         make(&lead, "release").await.ok();
 
-        // Two at once: one has it, the other is told so.
+        // Two claims at once: one succeeds, the other is refused.
         let (one, other) = tokio::join!(make(&lead, "claim"), make(&li, "claim"));
         let mut statuses = [one.status, other.status];
         statuses.sort();
@@ -329,7 +331,7 @@ on_both! {
             assert_eq!(entry["kind"], "classification");
             assert_eq!(entry["body"], body);
         }
-        // A closed report is classified no more.
+        // A closed report can no longer be classified.
         lead.act(&format!("/reports/{id}/claim")).await.ok();
         lead.post(&format!("/reports/{id}/close"), json!({ "outcome": "handled" })).await.ok();
         let answer = lead.post(&at, json!({ "scope": "in" })).await;
@@ -359,7 +361,7 @@ on_both! {
             assert_eq!(entry["body"]["text"], text);
             assert_eq!((&entry["kind"], &entry["by"]), (&json!("note"), &json!(LEAD.0)));
         }
-        // Also on a report that is closed: what becomes known later belongs to it.
+        // A closed report accepts notes too, because later findings belong to it.
         lead.act(&format!("/reports/{id}/claim")).await.ok();
         lead.post(&format!("/reports/{id}/close"), json!({ "outcome": "handled" })).await.ok();
         assert_eq!(lead.post(&at, json!({ "text": "后记" })).await.status, StatusCode::CREATED);
@@ -432,13 +434,13 @@ on_both! {
     }
 
     async fn abandoned_calls_say_how_far_they_got(line: TestLine) {
-        // Hung up in the menu; asked to speak and silent; to a number that hides itself.
+        // Hung up in the menu; asked to speak and silent; hung up on a number that conceals itself.
         let menu = line.exchange.dial("+8613800138001", NUMBER).await.unwrap();
         line.exchange.hang_up(&menu.id).await.unwrap();
         let guided = line.exchange.dial("+8613800138002", NUMBER).await.unwrap();
         line.exchange.press(&guided.id, "91").await.unwrap();
         line.exchange.hang_up(&guided.id).await.unwrap();
-        // One that runs, and one that became a report, are none.
+        // A running call and one that became a report are not abandoned.
         line.exchange.dial("+8613800138003", NUMBER).await.unwrap();
         line.report_without_audio("CA9", NUMBER).await;
         line.idle().await;
@@ -464,7 +466,7 @@ on_both! {
             assert_eq!(how["body"]["receipt_spoken"], false);
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             got.push((text(&caller["body"]["number"]), text(&how["body"]["reached"]), text(&how["body"]["language"])));
-            // They are no reports: not even by their id.
+            // An abandoned call cannot be opened or claimed as a report by its id.
             let id = call["id"].as_str().unwrap();
             assert_problem(&lead.get(&format!("/reports/{id}")).await, StatusCode::NOT_FOUND, "no report");
             assert_problem(&lead.act(&format!("/reports/{id}/claim")).await, StatusCode::NOT_FOUND, "no report");
@@ -522,14 +524,14 @@ on_both! {
             }
             assert_problem(&api.act(&format!("/reports/{id}/claim")).await, StatusCode::FORBIDDEN, "claim");
         }
-        // An inspector nobody has given a key sees nothing, as if there were nothing.
+        // An inspector without any line's key sees nothing, as if no line existed.
         let api = line.member("new", Role::Inspector, &[]).await;
         assert_eq!(api.get("/reports").await.ok(), json!({ "reports": [], "next": null }));
         assert_eq!(api.get("/lines").await.ok(), json!({ "lines": [] }));
         assert_problem(&api.get(&format!("/reports/{id}")).await, StatusCode::NOT_FOUND, "no key");
     }
 
-    /// A job that keeps failing counts for the line of its call or recording alone.
+    /// A job that keeps failing is counted only for the line of its call or recording.
     async fn jobs_that_keep_failing_are_counted_for_their_line(line: TestLine = two_lines) {
         let caller = "+8613800138000";
         let call = line.exchange.dial(caller, OTHER_NUMBER).await.unwrap().id;

@@ -1,11 +1,11 @@
-//! Calls over an Asterisk: the stand-in dials our socket and does what it is told.
+//! Calls over Asterisk: the stand-in connects to the service's WebSocket and executes its requests.
 
 use crate::support::pbx::{Faults, Pbx, Waiting};
 use crate::support::{DEADLINE, Database, NUMBER, OPEN, TOKEN, TestLine, pause, sql, wav};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// A test on SQLite and on Postgres, with a connected stand-in.
+/// Declares a test on SQLite and on Postgres, with a connected stand-in.
 macro_rules! on_both_with_pbx {
     ($(async fn $name:ident($line:ident, $pbx:ident) $body:block)*) => {
         $(mod $name {
@@ -39,7 +39,7 @@ fn speech(n: u8) -> Bytes {
     wav(&[n, 1, n, 2])
 }
 
-/// A fifth of a second, which is what Asterisk leaves of a recording in which nobody spoke.
+/// Returns a fifth of a second of audio, which is what Asterisk leaves of a recording without speech.
 fn breath() -> Bytes {
     const BYTES: u32 = 3200;
     let mut wav = wav(b"ab").slice(..44 + BYTES as usize).to_vec();
@@ -48,7 +48,7 @@ fn breath() -> Bytes {
     wav.into()
 }
 
-/// The one report there is, with what was said in it.
+/// Checks that there is one report with these recordings, and returns it.
 async fn report(line: &TestLine, said: &[Bytes]) -> Value {
     line.until_reports(1).await;
     let lead = line.lead().await;
@@ -100,7 +100,7 @@ on_both_with_pbx! {
         pbx.keep_silent(&call).await;
         pbx.keep_silent(&call).await;
         assert_eq!(pbx.waits(&call).await, Waiting::Speech(240));
-        // A breath: too short to be anything.
+        // A fifth of a second: too short to count as speech.
         let breath = breath();
         pbx.speak(&call, breath.clone(), false).await;
         assert_eq!(pbx.waits(&call).await, Waiting::Speech(240), "asked once more");
@@ -191,7 +191,7 @@ on_both_with_pbx! {
         pbx.press(&gone, '1').await;
         let menu = pbx.call(CALLER, NUMBER).await;
         pbx.disconnect();
-        // What happens meanwhile nobody hears of.
+        // Events during the disconnection are lost.
         let name = pbx.recording(&spoken).unwrap();
         pbx.finish_recording(&name, speech(6));
         pbx.hang_up(&gone, Some(speech(7)));
@@ -219,7 +219,8 @@ on_both_with_pbx! {
         pbx.press(&call, '2').await;
         let leg = pbx.pick_up(&call).await;
         pbx.press_there(&call, &leg, '1').await;
-        // Somebody else is rung at that moment, and for nobody any more afterwards.
+        // Another caller's inspector is ringing when the connection breaks; that leg no longer belongs to a call
+        // afterwards.
         let other = pbx.call(CALLER, NUMBER).await;
         pbx.press(&other, '2').await;
         pbx.disconnect();
@@ -258,7 +259,7 @@ on_both_with_pbx! {
         pbx.until_looked().await;
         pbx.leave_behind(&name, speech(8));
         sql::run(line.db(), "ALTER TABLE recordings RENAME TO recordings_away", &[]).await;
-        // No call knows of it: only this event tells of it.
+        // The service knows no call of this recording: only this event announces it.
         pbx.finish_recording(&name, speech(8));
         // Longer than the first pauses between attempts, which are 1, 2, 4 and 8 s.
         until_refused(line, 8).await;
@@ -272,18 +273,18 @@ on_both_with_pbx! {
         pbx.press(&call, '1').await;
         sql::run(line.db(), "ALTER TABLE recordings RENAME TO recordings_away", &[]).await;
         pbx.speak(&call, speech(8), true).await;
-        // The answer, and the first look.
+        // The answer, and the first listing of recordings.
         until_refused(line, 2).await;
         sql::run(line.db(), "ALTER TABLE recordings_away RENAME TO recordings", &[]).await;
         until_noted(line).await;
-        // The next connection finds that the call has ended.
+        // On the next connection the service finds that the call has ended.
         pbx.disconnect();
         pbx.dial_service(&line.url, TOKEN).await.unwrap();
         report(line, &[speech(8)]).await;
     }
 }
 
-/// Waits until a recording is written down.
+/// Waits until a recording is stored in the database.
 async fn until_noted(line: &TestLine) {
     let noted = async {
         while sql::number(line.db(), "SELECT count(*) FROM recordings").await == 0 {
@@ -294,7 +295,7 @@ async fn until_noted(line: &TestLine) {
     assert!(waited.is_ok(), "no recording was noted");
 }
 
-/// Waits until at least `count` webhooks could not be written down.
+/// Waits until at least `count` webhooks could not be stored.
 async fn until_refused(line: &TestLine, count: u64) {
     let refused = async {
         while line.counter("webhooks_fallback").await < count {

@@ -1,4 +1,4 @@
-//! Webhooks that are written together, and what else is written at the same time.
+//! Webhooks that are written in one batch, and what else is written at the same time.
 
 use crate::duty::{BUSY, one_at_once};
 use crate::support::altered::Altered;
@@ -51,7 +51,7 @@ fn document(reply: Reply) -> String {
     }
 }
 
-/// A webhook about a call to this number, with a recording when something became of one.
+/// Returns a webhook about a call to this number, with the outcome of a recording if one is given.
 fn event(call: &str, to: &str, recorded: Option<RecordingOutcome>) -> Event {
     Event {
         call: call.to_owned().into(),
@@ -94,7 +94,8 @@ on_both! {
                 sqlx::query(sqlx::AssertSqlSafe(refuses)).execute(pool).await.map(drop).unwrap();
             }
         }
-        // The first ones wait for what this transaction holds, and the others for the first ones: they are one batch.
+        // The first webhooks wait for the lock this transaction holds, and the others for the first ones: they form one
+        // batch.
         let mut held = line.db().begin().await.unwrap();
         hold_the_trail(&mut held).await;
         let first = as_many_as_are_written_at_once(line).await;
@@ -149,7 +150,8 @@ on_both! {
         line.forget_jobs().await;
     }
 
-    /// A provider may send more keys than were asked for: the first counts, also where the roster is counted.
+    /// A provider may send more keys than were asked for: the first counts, also where the number of calls on the
+    /// roster is limited.
     async fn a_busy_roster_is_busy_for_several_keys(line: TestLine = one_at_once) {
         let service = line.service();
         let mut answers = Vec::new();
@@ -168,7 +170,7 @@ on_both! {
     }
 }
 
-/// Calls that are each written alone, and wait for what the test holds: the next webhooks wait for these, together.
+/// Posts calls that are each written alone and wait for the test's lock: the webhooks after them wait together.
 async fn as_many_as_are_written_at_once(line: &TestLine) -> Vec<Answer> {
     let service = line.service();
     let batches = &service.batches;
@@ -183,7 +185,7 @@ async fn as_many_as_are_written_at_once(line: &TestLine) -> Vec<Answer> {
     answers
 }
 
-/// Holds what every webhook of a line writes last. On SQLite the transaction holds everything.
+/// Locks the rows that every webhook of a line writes last. On SQLite the transaction locks the whole database.
 async fn hold_the_trail(tx: &mut dutyline::store::WriteTx) {
     if let dutyline::store::On::Postgres(tx) = tx.on() {
         let hold = sqlx::query("UPDATE audit_heads SET seq = seq");
@@ -191,7 +193,7 @@ async fn hold_the_trail(tx: &mut dutyline::store::WriteTx) {
     }
 }
 
-/// A job that writes down a recording, and a webhook that says there is none, lock what they share in one order. Only on
+/// A job that stores a recording and a webhook that reports it absent lock the rows they share in one order. Only on
 /// Postgres: SQLite has one writer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgres() {
@@ -211,7 +213,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
     let call = calls::by_recording(&mut tx, report, recording.step).await;
     let call = call.unwrap().unwrap().id;
     drop(tx);
-    // A webhook has locked the call. Meanwhile the recording is fetched once more, and the job waits.
+    // A webhook has locked the call. Meanwhile the recording is fetched again, and the job waits.
     let mut webhook = line.db().begin().await.unwrap();
     calls::by_id(&mut webhook, call).await.unwrap();
     let mut tx = line.db().begin().await.unwrap();
@@ -244,7 +246,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
     line.finish().await;
 }
 
-/// The only recording of a report, once it is sealed.
+/// Waits until the only recording of a report is sealed, and returns it.
 async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
     loop {
         let mut tx = db.begin_read().await.unwrap();
@@ -259,8 +261,8 @@ async fn sealed(db: &Db, report: Uuid) -> RecordingRow {
     }
 }
 
-/// A call that another node writes while the locks of a batch are taken is not locked, and is not decided over: the batch is
-/// run again, or the webhook prepared anew. Only on Postgres: SQLite has one writer.
+/// A call that another node inserts while a batch waits for its locks is not locked and must not be decided on: the
+/// batch is run again, or the webhook prepared anew. Only on Postgres: SQLite has one writer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres() {
     let line = TestLine::open(Database::postgres().await).await;
@@ -322,7 +324,7 @@ async fn another_node_is_told_that_a_trail_has_grown_postgres() {
     line.finish().await;
 }
 
-/// Every webhook goes to one of two nodes, some to both at once, and a recording may be told of before its call.
+/// Every webhook goes to one of two nodes, some to both at once, and a recording may be announced before its call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_that_share_calls_number_each_once_postgres() {
     const CALLS: usize = 40;
@@ -347,7 +349,8 @@ async fn two_nodes_that_share_calls_number_each_once_postgres() {
                 (Hook::Recording(None), there()),
                 (Hook::Status, None),
             ];
-            // In this order, or the recording first: then the call was answered bluntly, and is no conversation.
+            // In this order, or the recording first: then the call received the fallback answer, and has no
+            // conversation.
             if choices[0].is_multiple_of(4) {
                 events.swap(0, 1);
             }

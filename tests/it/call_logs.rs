@@ -1,4 +1,4 @@
-//! What is logged of a call, and that it can be found by our own id of the call.
+//! The log lines of a call, which can be found by the service's own id of the call.
 
 use crate::support::hooks::call_form;
 use crate::support::{LINES, NUMBER, TestLine, logs, on_both, speech, sql, words};
@@ -8,7 +8,7 @@ use dutyline::store::calls::{self, Call};
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-/// The only call that has not ended.
+/// Returns the only running call.
 async fn running(line: &TestLine) -> Call {
     let mut tx = line.db().begin_read().await.unwrap();
     let mut calls = calls::of_line_running(&mut tx, LINES[0]).await.unwrap();
@@ -16,7 +16,7 @@ async fn running(line: &TestLine) -> Call {
     calls.remove(0)
 }
 
-/// The lines that carry the id of a call in a field of its own.
+/// Returns the log lines that have the call's id in their `call` field.
 fn about(call: Uuid) -> Vec<String> {
     let field = format!("call={call}");
     let log = logs::all();
@@ -35,9 +35,9 @@ on_both! {
         let provider_id = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
         let call = running(line).await;
         let state = call.state.clone().unwrap();
-        // The state is damaged: webhooks of the call cannot be decided until it is put back.
+        // With a damaged state, webhooks of the call cannot be decided until it is restored.
         set_state(line, call.id, b"damaged").await;
-        // The address of this one names the call.
+        // The address of this webhook contains the call's id.
         line.exchange.press(&provider_id, "1").await.unwrap();
         let lines = about(call.id);
         let logged = |lines: &[String], kind: &str, words: &str| {
@@ -46,7 +46,7 @@ on_both! {
         };
         assert_eq!(logged(&lines, "step", "cannot be decided"), 1, "{lines:#?}");
         assert_eq!(logged(&lines, "step", "could not be written down"), 1, "{lines:#?}");
-        // The address of this one does not: the call is known once it is loaded.
+        // The address of this webhook does not: the call is known only once it is loaded.
         let noted = call_form(&provider_id, &[("CallStatus", "in-progress")]);
         let answer = line.hook("/hooks/twilio/status", &noted).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -73,7 +73,7 @@ on_both! {
             let of_job = |line: &&String| line.contains("job done") && line.contains(&format!("kind={kind}"));
             assert_eq!(lines.iter().filter(of_job).count(), 1, "{kind}: {lines:#?}");
         }
-        // A log line has an exact time, and that of a call is sealed.
+        // A log line has an exact time, which for a call must be sealed.
         let above_debug = |line: &&String| ["ERROR", "WARN", "INFO"].iter().any(|level| line.contains(level));
         assert_eq!(lines.iter().find(above_debug), None, "a normal call is not logged above debug");
         assert!(!logs::all().contains(&provider_id), "the provider's id is not logged");

@@ -1,4 +1,4 @@
-//! Calling back with the receipt: where the report stands, adding to it. The provider sends every webhook twice.
+//! Calls back with a receipt: status of the report, and additions to it. The provider sends every webhook twice.
 
 mod replies;
 
@@ -24,11 +24,11 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Who leaves a report, and who calls back about it.
+/// Numbers of the caller who leaves a report and of one who calls back about it.
 const FIRST: &str = "+8613800138000";
 const SECOND: &str = "+8613900139000";
 
-/// Somebody leaves a report on `to`. Gives the receipt, which works once the call is settled.
+/// Leaves a report on `to`. Returns the receipt, which is valid once the call is settled.
 async fn leave_at(line: &TestLine, to: &str, said: &Bytes) -> String {
     let mut caller = Caller::dial_from(line, FIRST, to, Faults::default()).await;
     caller.press("1").await;
@@ -42,7 +42,7 @@ async fn leave(line: &TestLine, said: &Bytes) -> String {
     leave_at(line, NUMBER, said).await
 }
 
-/// Somebody calls back with a receipt. Gives what they are told.
+/// Calls back with a receipt. Returns the words heard.
 async fn call_back<'a>(line: &'a TestLine, from: &str, receipt: &str) -> (Caller<'a>, String) {
     let mut caller = Caller::dial_from(line, from, NUMBER, Faults::default()).await;
     caller.press("4").await;
@@ -50,7 +50,7 @@ async fn call_back<'a>(line: &'a TestLine, from: &str, receipt: &str) -> (Caller
     (caller, words)
 }
 
-/// Calls back, hears what there is, and hangs up.
+/// Calls back, returns the words heard, and hangs up.
 async fn asks(line: &TestLine, from: &str, receipt: &str) -> String {
     let (mut caller, words) = call_back(line, from, receipt).await;
     caller.hang_up().await;
@@ -63,7 +63,7 @@ fn of_kind(report: &Value, kind: &str) -> Vec<Value> {
     found.map(|entry| entry["body"].clone()).collect()
 }
 
-/// Is this what can be heard in a report, in order of speaking, all of it sealed and gone at the provider?
+/// Checks that a report's recordings are these, in order of speaking, all sealed and deleted at the provider.
 async fn is_heard(lead: &Api, report: &Value, said: &[&Bytes]) {
     let recordings = report["recordings"].as_array().unwrap();
     assert_eq!(recordings.len(), said.len(), "{recordings:?}");
@@ -75,7 +75,7 @@ async fn is_heard(lead: &Api, report: &Value, said: &[&Bytes]) {
     }
 }
 
-/// One report with these recordings, nothing abandoned, and the trail whole.
+/// Checks that there is one report with these recordings, no abandoned call, and an intact trail.
 async fn one_report(line: &TestLine, said: &[&Bytes]) -> Value {
     line.idle().await;
     let lead = line.lead().await;
@@ -97,10 +97,10 @@ async fn is_whole(line: &TestLine) {
 const QUEUED: &str = "您反映的问题已经登记，正在等待办理。";
 const MISTYPED: &str = "您输入的回执号有误。";
 const UNKNOWN: &str = "没有查到这个回执号。";
-/// A receipt nobody was given.
+/// A receipt that was never given out.
 const NOBODYS: &str = "000000000000";
 
-/// What there was no time for was not wrong, however often.
+/// A receipt that could not be derived in time does not count as a wrong try, however often it is typed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_nobody_had_time_for_is_asked_for_again() {
     let hurried = Patience {
@@ -147,7 +147,7 @@ on_both! {
         assert_eq!((&calls[1]["added"], &calls[1]["reached"]), (&json!(true), &json!("added")));
         assert_eq!(calls[1]["receipt_spoken"], false);
 
-        // The old receipt goes on working, for whoever has it, number or not.
+        // The old receipt stays valid for every caller who has it, with or without a number.
         let (mut caller, words) = call_back(line, "anonymous", &receipt).await;
         assert!(words.starts_with(QUEUED), "{words}");
         caller.press("1").await;
@@ -172,7 +172,7 @@ on_both! {
         assert_eq!(of_kind(&report, "call")[1]["reached"], "recording");
     }
 
-    /// Said again in an addition: only that is replaced, and it stands last.
+    /// Repeating an addition replaces only that addition, which comes last in the report.
     async fn saying_an_addition_again(line: TestLine) {
         let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
         let receipt = leave(line, &first).await;
@@ -201,7 +201,7 @@ on_both! {
         assert_eq!(of_kind(&report, "caller")[1]["number"], SECOND);
     }
 
-    /// The line drops, and the callback comes when the call is over and perhaps settled.
+    /// The connection drops, and the callback arrives when the call is over and perhaps settled.
     async fn an_addition_told_of_late_is_kept(line: TestLine) {
         let [first, second] = [b"first", b"secnd"].map(|word| wav(word));
         let receipt = leave(line, &first).await;
@@ -259,7 +259,7 @@ on_both! {
         assert_eq!(reopened.len(), 1);
         assert_eq!(reopened[0].actor, None, "nobody did: the service does");
         drop(tx);
-        // Who only asked is a call without a message; it says how far they got.
+        // A caller who only asked leaves a call without a message, which says how far the caller got.
         let calls = lead.get("/abandoned").await.ok()["calls"].clone();
         assert_eq!(calls.as_array().unwrap().len(), 1, "{calls}");
         assert_eq!(of_kind(&calls[0], "call")[0]["reached"], "called_back");
@@ -318,7 +318,7 @@ on_both! {
         assert_eq!(of_kind(&report, "caller").len(), 1, "and nobody is named in the report for it");
     }
 
-    /// The second caller's receipt is made the first one's before the second call is settled.
+    /// The second call's receipt is set on the first report too, before the second call is settled.
     async fn a_receipt_that_two_callers_were_told_opens_neither_report(line: TestLine) {
         let [first, second, third] = [b"first", b"secnd", b"third"].map(|word| wav(word));
         leave(line, &first).await;
@@ -352,7 +352,7 @@ on_both! {
         let page = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await.get("/console/").await.ok();
         assert!(page.contains("有1个回执号重号，已停用"), "the lead is told");
 
-        // Who types it leaves a report instead, with a receipt that works.
+        // A caller who types it leaves a report instead, with a valid receipt.
         let (mut caller, words) = call_back(line, FIRST, &receipt).await;
         assert!(words.starts_with("这个回执号已停用"), "{words}");
         assert!(caller.may_speak().is_some());
@@ -391,7 +391,7 @@ on_both! {
             assert!(words.starts_with("查询次数过多，请1分钟后再试。"), "{words}");
             caller.hang_up().await;
         }
-        // Whoever calls from elsewhere is not kept from it.
+        // A caller from another number is not blocked.
         let (mut caller, words) = call_back(line, FIRST, &receipt).await;
         assert!(words.starts_with(QUEUED), "{words}");
         caller.hang_up().await;

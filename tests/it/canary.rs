@@ -1,8 +1,8 @@
-//! Canaries: every field a caller or an inspector can fill is filled with something that is nowhere else, the calls are
-//! settled, and then everything the service has left anywhere is searched for it, in every form it could have.
+//! Canaries: every field that a caller or an inspector can fill is filled with a unique value, the calls are settled,
+//! and everything the service has left is searched for these values in every form they could have.
 //!
-//! The service is the real program in a process of its own, so that what it prints and what it leaves in the folder
-//! for temporary files is seen as well. The provider is played by the test: it chooses the ids.
+//! The service is the compiled program in its own process, so that its output and its files in the temporary folder are
+//! searched as well. The test plays the provider, and so chooses the ids.
 
 mod house;
 mod needles;
@@ -20,9 +20,9 @@ use serde_json::json;
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The line's clock: within the hour, so that a time cut to the hour is told from an exact one.
+/// Start of the line's clock: within the hour, so that an exact time differs from one truncated to the hour.
 const CLOCK: &str = "2024-03-06T09:17:23+08:00";
-/// The start of that hour, in seconds since 1970.
+/// Start of that hour, in seconds since 1970.
 const HOUR: u64 = 1_709_686_800;
 
 const CALLER: &str = "13974620581";
@@ -158,7 +158,7 @@ async fn nothing_is_left_in_the_clear(database: Database) {
     house.stop().await;
     needles.search("after it stopped", &house.everything(&database).await);
 
-    // The same search sees what is put where the service puts things.
+    // The same search finds values planted where the service writes.
     fs::write(
         house.data().join("recordings/planted"),
         format!("x{CALLER}"),
@@ -172,7 +172,7 @@ async fn nothing_is_left_in_the_clear(database: Database) {
     database.remove().await;
 }
 
-/// SQLite's log keeps what rows held before, exact times of finished jobs among them, until it is emptied.
+/// SQLite's write-ahead log keeps former contents of rows, such as exact times of finished jobs, until it is truncated.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_rows_do_not_stay_in_sqlites_log() {
     let line = TestLine::with(Database::sqlite(), OPEN, |toml| toml).await;
@@ -180,7 +180,7 @@ async fn old_rows_do_not_stay_in_sqlites_log() {
     line.idle().await;
     let log = line.path().join("data/dutyline.db-wal");
     assert!(fs::metadata(&log).unwrap().len() > 0);
-    // Somebody may be reading just then; in life the next hour comes.
+    // A reader may prevent the truncation at that moment; in production the next hour's run does it.
     for _ in 0..100 {
         housekeeping::tidy(line.service()).await.unwrap();
         if fs::metadata(&log).unwrap().len() == 0 {
@@ -192,7 +192,8 @@ async fn old_rows_do_not_stay_in_sqlites_log() {
     line.finish().await;
 }
 
-/// The whole conversation: a key nobody offered, a take, listening to it, another take, the receipt. Gives the receipt.
+/// The whole conversation: a key that the menu does not offer, a take, its playback, another take, the receipt. Returns
+/// the receipt.
 async fn call_and_say(house: &House, provider: &Provider) -> String {
     provider.record(FIRST_TAKE, wav(AUDIO));
     provider.record(SECOND_TAKE, wav(AUDIO));
@@ -240,7 +241,7 @@ async fn call_and_say(house: &House, provider: &Provider) -> String {
     spoken::receipt(&goodbye.0).expect("a receipt")
 }
 
-/// Somebody writes a reply, and somebody else approves it. Gives the tokens of their sessions, which go on.
+/// One member writes a reply, and another approves it. Returns the tokens of their sessions, which stay open.
 async fn reply(house: &House) -> Vec<String> {
     fs::write(house.folder.path().join("li"), LI_PASSWORD).unwrap();
     let output = house
@@ -272,7 +273,7 @@ async fn reply(house: &House) -> Vec<String> {
     let waived = desk.post("/console/members/waiver", &waive).await;
     assert_eq!(waived.status, 303, "{}", waived.text());
     house.saw_headers(&waived.headers);
-    // The first report has a receipt; nobody has spoken to whoever left the other one.
+    // The first report has a receipt; the caller of the other one received none.
     for report in lead.reports().await {
         let path = |step: &str| format!("/reports/{}/{step}", report["id"].as_str().unwrap());
         let answer = li.post(&path("reply"), json!({ "text": REPLY })).await;
@@ -289,7 +290,7 @@ async fn reply(house: &House) -> Vec<String> {
     vec![lead.token().to_owned(), li.token().to_owned()]
 }
 
-/// Somebody types what is no receipt, then the receipt, hears the reply, and adds something.
+/// A caller types an invalid receipt, then the receipt, hears the reply, and records an addition.
 async fn call_back(house: &House, provider: &Provider, receipt: &str) {
     provider.record(ADDED_TAKE, wav(AUDIO));
     let caller = Caller {
@@ -315,7 +316,7 @@ async fn call_back(house: &House, provider: &Provider, receipt: &str) {
         .await;
 }
 
-/// Somebody speaks to the duty inspector, and hangs up.
+/// A caller is connected with the duty inspector, and hangs up.
 async fn talk(house: &House) {
     let caller = Caller {
         house,
@@ -352,7 +353,7 @@ async fn other_calls(house: &House, provider: &Provider) {
             &[("CallStatus", "completed"), ("Digits", "hangup")],
         )
         .await;
-    // A number no line has, and a recording of a call nobody has heard of.
+    // A number of no line, and a recording of an unknown call.
     caller
         .says(
             "/hooks/twilio/call",
@@ -366,7 +367,7 @@ async fn other_calls(house: &House, provider: &Provider) {
         ("RecordingStatus", "completed"),
     ];
     caller.says("/hooks/twilio/recording", &stray).await;
-    // Signed by somebody else, and signed without a call in it.
+    // A webhook with a forged signature, and a signed one without a call.
     let form = caller.form(&[("To", NUMBER)]);
     assert_eq!(
         house.post("/hooks/twilio/call", &form, "forged").await.0,
@@ -383,7 +384,7 @@ async fn other_calls(house: &House, provider: &Provider) {
     );
 }
 
-/// What inspectors, and others, do. Gives the tokens: of a session that ended, and of one that goes on.
+/// Requests of inspectors and strangers. Returns the tokens of a closed session and of an open one.
 async fn inspect(house: &House) -> Vec<String> {
     let anybody = Api::anybody(&house.url);
     for (name, password) in [(WRONG_NAME, WRONG_PASSWORD), (LEAD.0, WRONG_PASSWORD)] {
@@ -406,11 +407,11 @@ async fn inspect(house: &House) -> Vec<String> {
             .get(&format!("/reports/{}", report["id"].as_str().unwrap()))
             .await;
         let recordings = opened.json()["recordings"].as_array().unwrap().len() as u64;
-        // The canaries did go in, and come out for whoever may see them.
+        // The canaries were stored, and members with access can read them.
         for n in 1..=recordings {
             assert_eq!(first.recording(&opened.json(), n).await, wav(AUDIO));
         }
-        // Two takes, and what was added.
+        // Two takes and an addition.
         if recordings == 3 {
             assert!(opened.json().to_string().contains(CALLER));
             assert!(opened.json().to_string().contains(THIRD_CALLER));
@@ -469,7 +470,7 @@ async fn inspect(house: &House) -> Vec<String> {
     vec![ended, api.token().to_owned()]
 }
 
-/// What callers cause carries no time finer than the hour: rows, and the files of recordings.
+/// Rows and files caused by callers contain no time finer than the hour.
 async fn exact_times_are_sealed(house: &House, database: &Database) {
     let mut seen = std::collections::BTreeMap::new();
     for cell in dump(house, database)
@@ -477,7 +478,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
         .iter()
         .filter(|cell| cell.is_time)
     {
-        // Members' own doing: when they were made, when they logged in, what they did.
+        // Times of members' own actions: creation, logins, work on reports.
         let members = matches!(
             &*cell.table,
             "members" | "sessions" | "line_keys" | "_sqlx_migrations"
@@ -502,7 +503,7 @@ async fn exact_times_are_sealed(house: &House, database: &Database) {
     let mut files = 0;
     for item in fs::read_dir(house.data().join("recordings")).unwrap() {
         let item = item.unwrap();
-        // Made by `init`, before anybody called.
+        // Written by `init`, before any call.
         if item.file_name() == dutyline::vault::blobs::MARKER {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The same caller stories over every carrier: same story, same report. The table of them is printed.
+//! The same callers' stories over every carrier must lead to the same reports. A table of the results is printed.
 
 mod phone;
 mod stories;
@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use stories::{STORIES, Story};
 
-/// Who carries the calls.
+/// The provider that carries the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carrier {
     Twilio,
@@ -51,10 +51,10 @@ impl Carrier {
     }
 }
 
-/// What becomes of a story that a provider cannot carry as the others do.
+/// The different result of a story that a provider cannot carry as the others do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Otherwise {
-    /// Silence is a recording like any other there.
+    /// Silence is a recording like any other at this provider.
     SilenceReported,
     /// The duty inspector is not offered.
     NobodyRung,
@@ -69,7 +69,7 @@ impl Otherwise {
     }
 }
 
-/// What cannot be as everywhere, as the provider's capabilities say.
+/// Returns the different result that the provider's capabilities lead to, if any.
 fn otherwise(story: &Story, can: Capabilities) -> Option<Otherwise> {
     if story.rings() && !can.asks_who_picks_up {
         Some(Otherwise::NobodyRung)
@@ -80,7 +80,7 @@ fn otherwise(story: &Story, can: Capabilities) -> Option<Otherwise> {
     }
 }
 
-/// Two people of a roster, for every carrier.
+/// Numbers of the two people on the roster, for every carrier.
 pub const ROSTER: [&str; 2] = ["+8613800000001", "+8613800000002"];
 
 fn with_roster(toml: &str) -> String {
@@ -90,7 +90,7 @@ fn with_roster(toml: &str) -> String {
     )
 }
 
-/// Plays a story on a line of its own. What the inspectors then have of it, and what had to be otherwise.
+/// Plays a story on its own line. Returns the inspectors' view of it, and the different result, if any.
 async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
     let database = Database::sqlite();
     let (mut pbx, mut server) = (None, None);
@@ -154,7 +154,7 @@ async fn play(story: &Story, carrier: Carrier) -> (Value, Option<Otherwise>) {
     (found, otherwise)
 }
 
-/// All there is of reports and calls, without what differs from run to run.
+/// Returns all reports and calls, without values that differ from run to run.
 async fn found(line: &TestLine, carrier: Carrier, can: Capabilities) -> Value {
     let lead = line.lead().await;
     let mut reports = Vec::new();
@@ -195,9 +195,9 @@ async fn found(line: &TestLine, carrier: Carrier, can: Capabilities) -> Value {
     json!({"reports": reports, "abandoned": abandoned})
 }
 
-/// What was said in a recording that was streamed. It differs from one that a provider made in two things, and in them
-/// alone: its header says "until the end" instead of a length, and the silence that ended it, if that is what did, is in
-/// it, for it was there before anybody knew that nothing more would be said.
+/// Returns the number of the speech in a streamed recording. Such a recording differs from one that a provider made in
+/// two things only: its header says "until the end" instead of a length, and it contains the silence that ended it, if
+/// silence did, because that was streamed before the end was known.
 fn streamed(audio: &[u8]) -> u8 {
     let (own_header, sound) = audio.split_at(44);
     assert_eq!(own_header, header(UNTIL_THE_END));
@@ -213,7 +213,7 @@ fn streamed(audio: &[u8]) -> u8 {
     said
 }
 
-/// What is written down of a recording is right; it is put as if another carrier had made it.
+/// Checks the stored facts of a streamed recording, then replaces them by those another carrier would have caused.
 fn as_recorded_elsewhere(report: &mut Value, audio: &[u8], elsewhere: &[u8]) {
     let own = facts(audio);
     let entries = report["entries"].as_array_mut().unwrap().iter_mut();
@@ -228,7 +228,7 @@ fn as_recorded_elsewhere(report: &mut Value, audio: &[u8], elsewhere: &[u8]) {
     }
 }
 
-/// What an entry has to say of a recording.
+/// Returns the facts that an entry has of a recording.
 fn facts(audio: &[u8]) -> Value {
     let mut check = WavCheck::new(LARGEST, Some(audio.len() as u64));
     check.feed(audio).unwrap();
@@ -291,7 +291,7 @@ async fn same_story_same_report() {
     table.push_str(
         "\n* over jambonz a recording's header gives no length, and the silence that ended it is in it; see `streamed`.\n",
     );
-    // Not `println!`, which is kept from whoever runs the tests.
+    // Not `println!`, whose output the test harness captures.
     writeln!(std::io::stdout(), "{table}").expect("a place to print to");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(STORIES.len() >= 12);

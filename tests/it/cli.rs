@@ -1,18 +1,18 @@
-//! The command line as somebody types it: the real program in an empty folder.
+//! The command line: the compiled program in an empty folder.
 
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// The program, in a folder, with nothing of this machine's but what it needs to start.
+/// Returns a command that runs the program in a folder, with an empty environment.
 pub fn dutyline(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
     command.current_dir(folder).env_clear();
     command
 }
 
-/// Runs it in an empty folder, and checks that the folder stays empty.
+/// Runs the program in an empty folder, and checks that the folder stays empty.
 fn run(arguments: &[&str]) -> Output {
     let folder = TempDir::new().unwrap();
     let output = dutyline(folder.path()).args(arguments).output().unwrap();
@@ -33,7 +33,7 @@ fn json_of(arguments: &[&str]) -> Value {
     serde_json::from_str(&printed(arguments)).unwrap()
 }
 
-/// What it says when it refuses, with exit code 2.
+/// Returns the error of a command that must be refused with exit code 2.
 fn refused(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}");
@@ -93,7 +93,7 @@ fn hear_goes_on_as_the_caller_does() {
     zh-CN 感谢您的来电，再见。
           (hangs up)
     ");
-    // A script that goes on after the end is not an error: the end is the end.
+    // Keys after the end of the call are ignored, without an error.
     let text = printed(&["hear", "--at", "2024-04-04T09:00", "--keys", "hangup,3"]);
     assert!(text.ends_with("> hangup\n"), "{text}");
 }
@@ -210,7 +210,7 @@ fn hear_reads_times_with_and_without_an_offset() {
     assert!(error.contains("shout"), "{error}");
 }
 
-/// The embedded configuration with a second line behind it.
+/// Writes the embedded configuration with a second line appended.
 fn two_lines(folder: &Path) -> String {
     let text = dutyline::config::EMBEDDED;
     let line = &text[text.find("[[line]]").unwrap()..text.find("[line.translations").unwrap()];

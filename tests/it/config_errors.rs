@@ -1,4 +1,4 @@
-//! What an operator is told who got something wrong. The real program, with its exit code and what it says.
+//! Errors shown to an operator whose configuration or command is wrong: the compiled program's exit code and output.
 
 mod accepted;
 mod all_at_once;
@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Stands where a secret may stand by mistake; it may not be shown.
+/// Put where a secret may be written by mistake; it may not be shown.
 const SECRET: &str = "hunter2-expected-secret";
 
 fn dutyline(folder: &Path, arguments: &[&str]) -> Output {
@@ -28,14 +28,14 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-/// A configuration that works, in a folder of its own.
+/// Returns a valid configuration and its folder.
 fn sound() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let toml = configuration("sqlite:data/dutyline.db", "http://127.0.0.1:9");
     (folder, toml)
 }
 
-/// Writes a configuration that only its owner can read: it has a token in it.
+/// Writes a configuration that only its owner can read, because it contains a token.
 fn write_private(folder: &Path, toml: &str) {
     let file = folder.join("line.toml");
     std::fs::write(&file, toml).unwrap();
@@ -48,7 +48,7 @@ fn serve(folder: &Path, toml: &str) -> Output {
     dutyline(folder, &["serve", "--config", "line.toml"])
 }
 
-/// One mistake: `find` is replaced by `put`, and the error names the line where `at` stands, and `key`.
+/// One mistake: `find` is replaced by `put`, and the error names the line that contains `at`, and `key`.
 struct Mistake {
     what: &'static str,
     find: &'static str,
@@ -72,21 +72,21 @@ hours = ["08:30-12:00"]
 [[line]]
 id       = "fcg-5""#;
 
-/// Mistakes of which several lines are told, because they are several.
+/// Mistakes that cause more than one error.
 const SEVERAL: &[&str] = &[
     "a key of another kind of provider",
     "an unknown table",
     "a calendar file that does not exist",
 ];
 
-/// Makes a mistake, and says what is wrong with what is told about it.
+/// Makes a mistake. Returns what is wrong with the errors shown for it.
 fn make(mistake: &Mistake, folder: &Path, sound: &str) -> Result<(), String> {
     let what = mistake.what;
     let (before, after) = sound
         .split_once(mistake.find)
         .unwrap_or_else(|| panic!("{what}: {} is in the configuration", mistake.find));
     let toml = format!("{before}{}{after}", mistake.put);
-    // The first place from the mistake on; a mistake that is an absence is told where its table begins.
+    // The first place from the mistake on; a missing entry is reported at the start of its table.
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     let at = match toml[start..].find(mistake.at) {
         Some(at) if !mistake.put.is_empty() => start + at,
@@ -96,7 +96,7 @@ fn make(mistake: &Mistake, folder: &Path, sound: &str) -> Result<(), String> {
     let expected = format!("dutyline: line.toml:{line}: {}: ", mistake.key);
     let output = serve(folder, &toml);
     let told = stderr(&output);
-    // A mistake may have consequences, each told by itself; what is told first or later is not compared.
+    // A mistake may cause further errors; their order is not compared.
     let lines = told.lines().count();
     let right = output.status.code() == Some(2)
         && output.stdout.is_empty()
@@ -147,7 +147,7 @@ fn a_file_that_cannot_be_read_is_named() {
     }
 }
 
-/// Exit code 1, one sentence, nothing on standard output.
+/// Checks for exit code 1, one sentence, and an empty standard output.
 fn assert_failed(output: &Output, says: &str) {
     let told = stderr(output);
     assert_eq!(output.status.code(), Some(1), "{told}");
@@ -178,10 +178,10 @@ fn init(folder: &Path, toml: &str) -> Output {
 fn what_is_missing_outside_the_configuration_is_one_sentence() {
     let (folder, toml) = sound();
     let folder = folder.path();
-    // Nothing was made yet.
+    // `init` has not been run yet.
     assert_failed(&serve(folder, &toml), "`dutyline init`");
 
-    // A data folder below a file: nobody can write there, not even root.
+    // A data folder below a file: not even root can write there.
     std::fs::write(folder.join("file"), "").unwrap();
     assert_failed(
         &init(folder, &toml.replace("data/", "file/data/")),
@@ -201,7 +201,7 @@ fn what_is_missing_outside_the_configuration_is_one_sentence() {
         assert_failed(&serve(folder, &toml), says);
     }
 
-    // A port somebody else has.
+    // A port that is in use.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for key in ["\nlisten     = \"", "\nops_listen = \""] {
@@ -210,7 +210,7 @@ fn what_is_missing_outside_the_configuration_is_one_sentence() {
         assert_failed(&serve(folder, &toml), &format!("{address} is taken"));
     }
 
-    // A line nobody made a key for.
+    // A line without a key.
     let second = SECOND_LINE.replace("+86 188 7700 9155", "13977100002");
     let toml = toml.replace("[[line]]\nid       = \"fcg-5\"", &second);
     assert_failed(&serve(folder, &toml), "line second has no key yet");
@@ -237,7 +237,7 @@ fn the_configuration_is_named_before_or_after_the_command() {
         let heard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(heard["line"], "another", "{arguments:?}");
     }
-    // Without a name: dutyline.toml of the working folder, or else the embedded one.
+    // Without `--config`: dutyline.toml of the working folder, or else the embedded configuration.
     let output = dutyline(folder, &[&["hear"][..], &at[..]].concat());
     let heard: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(heard["line"], "fcg-5");
@@ -247,7 +247,7 @@ fn the_configuration_is_named_before_or_after_the_command() {
     assert_eq!(heard["line"], "another");
 }
 
-/// A year the calendar does not know is no error, and no secret either: `check` says it, and so does the log of `serve`.
+/// A year missing from the calendar is a warning of `check` and in the log of `serve`, not an error.
 #[test]
 fn a_year_without_a_calendar_is_warned_about() {
     let (folder, toml) = sound();
@@ -259,7 +259,7 @@ fn a_year_without_a_calendar_is_warned_about() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains(&format!("! {warning}")), "{told}");
 
-    // The port is taken, so that the service ends by itself; what it says before is in the log.
+    // The port is in use, so that the service ends by itself; its warnings before that are in the log.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let toml = toml.replace(

@@ -1,4 +1,4 @@
-//! Which members can confirm whose account, and when a line does without that.
+//! Which members can confirm which account, and when a line needs no confirmation.
 
 use crate::support::console::Desk;
 use crate::support::{LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const PASSWORD: &str = "a long password";
 
-/// A member whom the first lead adds in the console, signed in.
+/// Adds a member in the console as the first lead, and signs them in.
 async fn added(line: &TestLine, name: &str) -> Desk {
     let form = [
         ("name", name),
@@ -23,7 +23,7 @@ async fn added(line: &TestLine, name: &str) -> Desk {
     Desk::sign_in(&line.url, name, PASSWORD).await
 }
 
-/// A member whom the holder of the recovery key adds on the command line, signed in.
+/// Adds a member on the command line with the recovery key, and signs them in.
 async fn added_with_recovery_key(line: &TestLine, name: &str) -> Desk {
     let key = line.keys[0].1.recovery.to_secret();
     std::fs::write(line.path().join("paper"), key.expose().as_str()).unwrap();
@@ -41,7 +41,7 @@ async fn path(line: &TestLine, name: &str, act: &str) -> String {
     format!("/console/members/{}/{act}", member.id)
 }
 
-/// What confirming the account of `name` at this desk is answered with. The page offers it where it is possible.
+/// True if this desk can confirm the account of `name`. Checks that the page offers it exactly then.
 async fn confirms(line: &TestLine, desk: &Desk, name: &str) -> bool {
     let path = path(line, name, "confirm").await;
     let offered = desk.get("/console/members").await.ok().contains(&path);
@@ -50,7 +50,8 @@ async fn confirms(line: &TestLine, desk: &Desk, name: &str) -> bool {
     offered
 }
 
-/// A report with a reply that `writer` wrote and `approver` approved; the account that has to be confirmed, if any.
+/// Makes a report with a reply that `writer` wrote and `approver` approved. Returns the account that has to be
+/// confirmed, if any.
 async fn waits_for(line: &TestLine, writer: &Desk, approver: &Desk) -> Option<String> {
     line.leave("+8613800138001", NUMBER, &wav(b"said")).await;
     line.idle().await;
@@ -92,7 +93,7 @@ on_both! {
         }
         assert!(confirms(line, &zhao, "li").await);
         assert_eq!(waits_for(line, &wang, &li).await, None);
-        // An account that is confirmed belongs to a person of its own, who confirms others.
+        // A confirmed account belongs to another person, who can confirm others.
         assert_eq!(waits_for(line, &wang, &chen).await.as_deref(), Some("chen"));
         assert!(confirms(line, &li, "chen").await);
         assert_eq!(waits_for(line, &wang, &chen).await, None);
@@ -126,11 +127,11 @@ on_both! {
         };
         ok("/console/members/waiver", &waive).await;
         assert_eq!(waits_for(line, &wang, &li).await, None);
-        // The third is given the line, and locked out again.
+        // The third member is given the line, and disabled again.
         added(line, "chen").await;
         ok(&path(line, "chen", "disable").await, &own).await;
         assert_eq!(waits_for(line, &wang, &li).await.as_deref(), Some("li"), "given a line");
-        // The third comes back, and is locked out again.
+        // The third member is enabled, and disabled again.
         ok("/console/members/waiver", &waive).await;
         assert_eq!(waits_for(line, &wang, &li).await, None);
         for act in ["enable", "disable"] {

@@ -1,4 +1,4 @@
-//! The console over HTTP: who gets which page, what is shown as text, what pages are told.
+//! The console over HTTP: access to pages, escaping of texts, and events sent to open pages.
 
 use crate::support::console::{Desk, PageAnswer};
 use crate::support::{DEADLINE, LEAD, NUMBER, TestLine, on_both, pause, two_lines, wav};
@@ -20,7 +20,7 @@ const PAGES: [&str; 8] = [
     "/console/?status=closed&mine=1",
 ];
 
-/// Leaves a report and gives its id.
+/// Leaves a report and returns its id.
 async fn report(line: &TestLine, said: &str) -> String {
     line.leave("+8613800138000", NUMBER, &wav(said.as_bytes()))
         .await;
@@ -41,7 +41,7 @@ fn assert_guarded(page: &PageAnswer, what: &str) {
     assert!(!policy.contains("unsafe"), "{what}: {policy}");
 }
 
-/// A page's text between its tags, with the entities askama writes undone: what people read.
+/// Returns a page's text between its tags with askama's entities decoded: what people read.
 fn seen(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;
@@ -134,7 +134,7 @@ on_both! {
             assert_eq!(page.status.as_u16(), status, "{path}");
             assert_guarded(&page, path);
         }
-        // Nobody is shown anything but the way in.
+        // Without a session every page leads to the sign-in page.
         let anybody = Desk::anybody(&line.url);
         for path in PAGES.into_iter().chain(about.iter().map(String::as_str)) {
             let page = anybody.get(path).await;
@@ -157,7 +157,7 @@ on_both! {
         let ranged = desk.any(Method::GET, &format!("{at}/recordings/1"), &[("range", "bytes=100-199")], &[]).await;
         assert_eq!((ranged.status, &ranged.body), (StatusCode::PARTIAL_CONTENT, &wav(b"said").slice(100..200)));
 
-        // What is wrong is said on the page itself, with what was written.
+        // An error is shown on the page itself, with the submitted text.
         let refused = desk.post(&format!("{at}/note"), &[("text", " \r\n ")]).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.text().contains("记录不能为空。"));
@@ -209,7 +209,7 @@ on_both! {
         assert_eq!(statuses, [303, 409, 409, 409]);
         let lost = answers.iter().find(|answer| answer.status == StatusCode::CONFLICT).unwrap();
         assert!(lost.text().contains("这件反映的状态已经改变"), "{}", lost.text());
-        // Whoever does not have it can't close it; a lead can give it back.
+        // A member who has not claimed the report cannot close it; a lead can release it.
         let api = line.lead().await;
         let has = api.reports().await[0]["assignee"].as_str().unwrap().to_owned();
         let other = ["li", "zhao"].into_iter().find(|name| *name != has).unwrap();
@@ -224,7 +224,7 @@ on_both! {
         let id = report(line, "said").await;
         let desk = line.desk().await;
         let at = format!("/console/reports/{id}");
-        // One note each, and all that a destination, a duplicate's reference and a member's name can hold.
+        // One note for each payload, and the longest destination, duplicate's reference and member's name.
         for payload in PAYLOADS {
             let done = desk.post(&format!("{at}/note"), &[("text", payload)]).await;
             assert_eq!(done.status, StatusCode::SEE_OTHER, "{payload:?}");
@@ -254,12 +254,12 @@ on_both! {
             assert!(text.contains(&clean(payload)) || text.contains(payload), "{payload:?}");
         }
         assert_eq!(page.matches("<script").count(), 3);
-        // A draft that is refused comes back into its field, as text.
+        // A refused draft is returned in its field, as text.
         let long = "<b>\"'</textarea>".repeat(1_000);
         let refused = desk.post(&format!("{at}/note"), &[("text", &long)]).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(seen(&refused.text()).contains(&long));
-        // No name holds such a text, but a row of the database may.
+        // No valid name contains such a text, but a row of the database may.
         for payload in PAYLOADS {
             assert!(MemberName::parse(payload).is_err(), "{payload:?}");
             line.write_member(payload, &["fcg-5"]).await;
@@ -297,7 +297,7 @@ on_both! {
         assert_eq!(line.lead().await.reports().await[0]["status"], "queued");
         let own = desk.any(Method::POST, &path, &[("sec-fetch-site", "same-origin")], &[]).await;
         assert_eq!(own.status, StatusCode::SEE_OTHER);
-        // Nor lead anybody elsewhere.
+        // The form does not redirect to another origin.
         for back in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
             let answer = desk.post("/console/language", &[("back", back)]).await;
             assert_eq!(answer.location(), "/console/", "{back}");
@@ -324,7 +324,7 @@ on_both! {
         let member = member.split('"').next().unwrap();
         let own = desk.get(&format!("/console/session?member={member}")).await;
         assert_eq!(own.status, StatusCode::NO_CONTENT);
-        // A page somebody else had open is not for this member.
+        // A page opened by another member does not belong to this session.
         assert_eq!(desk.get("/console/session?member=none").await.status, StatusCode::CONFLICT);
         let out = desk.post("/console/sign-out", &[]).await;
         assert_eq!(out.location(), "/console/sign-in?out=1");
@@ -399,11 +399,11 @@ on_both! {
         }
         let ninth = desk.get("/console/events").await;
         assert_eq!(ninth.status, StatusCode::TOO_MANY_REQUESTS);
-        // Another session of the same member has its own.
+        // Another session of the same member has its own limit.
         let other = line.desk().await;
         let page = other.get("/console/").await.ok();
         drop(other.follow(&page).await);
-        // A page that was closed gives its place back, once that has been noticed.
+        // Closing a page frees its place, once the server has noticed it.
         drop(open.pop());
         let again = async {
             while desk.status_of("/console/events").await != StatusCode::OK {
@@ -422,23 +422,23 @@ on_both! {
         let mut queue = lead.follow(&lead.get("/console/").await.ok()).await;
         let mut open = lead.follow(&lead.get(&at).await.ok()).await;
 
-        // Looking changes nothing; that somebody has it open is told.
+        // Opening a report sends no change, but the other member's presence.
         let page = li.get(&at).await.ok();
         let theirs = li.follow(&page).await;
         assert_eq!(open.next().await.unwrap(), ("present".into(), "[\"li\"]".into()));
         drop(theirs);
         assert_eq!(open.next().await.unwrap(), ("present".into(), "[]".into()));
-        // Another report is the queue's news, not this one's.
+        // Another report is news for the queue, not for this report's page.
         report(line, "another").await;
         assert_eq!(queue.next().await.unwrap().0, "changed");
         assert_eq!(li.post(&format!("{at}/note"), &[("text", "x")]).await.status, StatusCode::SEE_OTHER);
         assert_eq!(open.next().await.unwrap().0, "changed");
-        // What happened between a page and its following is told first.
+        // Changes between the rendering of a page and its connection are sent first.
         let page = lead.get(&at).await.ok();
         assert_eq!(li.post(&format!("{at}/claim"), &[]).await.status, StatusCode::SEE_OTHER);
         let mut late = lead.follow(&page).await;
         assert_eq!(late.next().await.unwrap().0, "changed");
-        // An opening is no news to a page that was interrupted.
+        // An opening is not sent to a page whose connection was interrupted.
         let page = lead.get(&at).await.ok();
         li.get(&at).await.ok();
         let mut interrupted = lead.follow(&page).await;
@@ -454,7 +454,7 @@ on_both! {
         line.make_member("zhao", Role::Lead, "a long password", &["fcg-6"]).await;
         let li = Desk::sign_in(&line.url, "li", "a long password").await;
         let zhao = Desk::sign_in(&line.url, "zhao", "a long password").await;
-        // An inspector sees whom they share a line with, and changes nothing.
+        // An inspector sees the members of shared lines, and can change nothing.
         let page = li.get("/console/members").await.ok();
         assert!(page.contains("wang") && !page.contains("zhao") && !page.contains("own_password"));
         let own = ("own_password", "a long password");
@@ -476,7 +476,7 @@ on_both! {
             assert!(refused.text().contains(words), "{words}: {}", seen(&refused.text()));
             assert!(!refused.text().contains("chen's first"), "a password is never shown again");
         }
-        // Nobody gives what they don't have, and a foreign line looks like none.
+        // A member cannot give a line they do not hold, and such a line looks like one that does not exist.
         let mut foreign = form;
         foreign[3].1 = "fcg-5";
         assert_eq!(zhao.post("/console/members", &foreign).await.status, StatusCode::NOT_FOUND);
@@ -485,7 +485,7 @@ on_both! {
         let mut told = chen.follow(&chen.get("/console/").await.ok()).await;
         let page = seen(&zhao.get("/console/members").await.ok());
         assert!(page.contains("chen") && page.contains("zhao"));
-        // Of the other line's members this lead sees nothing, and can do nothing to them.
+        // This lead neither sees the other line's members nor can change them.
         assert!(!page.contains("li\n") && !page.contains(" li "), "{page}");
         let mut tx = line.db().begin_read().await.unwrap();
         let id = async |tx: &mut _, name: &str| dutyline::store::members::by_name(tx, name).await.unwrap().unwrap().id;
@@ -496,12 +496,12 @@ on_both! {
         }
         let oneself = zhao.post(&format!("/console/members/{zhao_id}/disable"), &[own]).await;
         assert_eq!(oneself.status, StatusCode::UNPROCESSABLE_ENTITY);
-        // The lead of both lines gives chen the other one; locked out, chen's open page is told.
+        // The lead of both lines gives chen the other one; when chen is disabled, chen's open page receives an event.
         let lead = line.desk().await;
         let given = lead.post(&format!("/console/members/{chen_id}/line"), &[("line", "fcg-5"), ("own_password", LEAD.1)]).await;
         assert_eq!(given.status, StatusCode::SEE_OTHER);
         assert!(chen.get("/console/").await.ok().contains("fcg-5"));
-        // Who holds one of chen's two lines does not lock chen out.
+        // A lead who holds one of chen's two lines cannot disable chen.
         let out = zhao.post(&format!("/console/members/{chen_id}/disable"), &[own]).await;
         assert_eq!(out.status, StatusCode::CONFLICT);
         let out = lead.post(&format!("/console/members/{chen_id}/disable"), &[("own_password", LEAD.1)]).await;

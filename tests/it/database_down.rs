@@ -1,7 +1,7 @@
-//! The database goes away in the middle of a call, and comes back.
+//! The database becomes unavailable in the middle of a call, and comes back.
 //!
-//! On Postgres the network between is stalled or cut; on SQLite somebody else holds the write lock for longer than a
-//! caller can be kept waiting, which is what a stuck backup does.
+//! On Postgres the network is stalled or cut; on SQLite another connection holds the write lock for longer than a
+//! caller can be kept waiting, as a stuck backup does.
 
 use crate::duty::roster;
 use crate::support::hooks::{address_in, call_form, path_of};
@@ -27,10 +27,10 @@ const GOODBYE: &str = "感谢您的来电，再见";
 const AFTER_HOURS: &str = "现在不是值班时间";
 const REVIEW: &str = "提交留言请按1";
 const CALLER: &str = "+8613800138123";
-/// Replies come within this, whatever happens behind.
+/// Maximum time until a reply, whatever the state of the database.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How the database goes away.
+/// How the database becomes unavailable.
 #[derive(Clone, Copy)]
 enum Way {
     Stalled,
@@ -38,7 +38,7 @@ enum Way {
     Locked,
 }
 
-/// A line whose database can go away.
+/// A line whose database can become unavailable.
 struct Fragile {
     line: TestLine,
     way: Way,
@@ -51,7 +51,7 @@ impl Fragile {
         Self::with(way, at, |toml| toml).await
     }
 
-    /// With the configuration as `change` makes it.
+    /// Starts a line with the configuration modified by `change`.
     async fn with(way: Way, at: &str, change: fn(String) -> String) -> Self {
         logs::keep();
         let real = Patience::default();
@@ -105,12 +105,12 @@ impl Fragile {
             sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
             lock.close().await.unwrap();
         }
-        // A pool may still have to find out which of its connections are dead.
+        // The pool may first have to detect which of its connections are dead.
         let ready = self.line.ready().await;
         assert_eq!(ready, StatusCode::OK, "it comes back by itself");
     }
 
-    /// What a hook answers while the database is away: in time, whatever it says.
+    /// Posts a webhook while the database is unavailable, and checks that any answer comes in time.
     async fn in_time(&self, path: &str, fields: &crate::support::hooks::Form) -> Answer {
         let asked = instant();
         let answer = self.line.hook(path, fields).await;
@@ -125,7 +125,7 @@ impl Fragile {
         self.line.exchange.speak(call, speech, end).await.unwrap()
     }
 
-    /// The last webhook that went out to an address with `part` in it, and its status.
+    /// Returns the last webhook sent to an address that contains `part`, and the status of its answer.
     fn last_sent(&self, part: &str) -> (Webhook, u16) {
         let sent = self.line.exchange.sent();
         let sent = sent
@@ -137,7 +137,7 @@ impl Fragile {
         (sent.webhook.clone(), answer.status)
     }
 
-    /// Sends the callbacks again that were not acknowledged, as a provider that was told 503 does.
+    /// Sends the callbacks again that were answered with 503, as a provider does.
     async fn send_again(&self) {
         for sent in self.line.exchange.sent() {
             let refused = matches!(&sent.answers[0], Ok(answer) if answer.status == 503);
@@ -160,7 +160,7 @@ fn said(view: &PhoneView) -> String {
     serde_json::to_string(&view.heard).unwrap()
 }
 
-/// Declares a test for each way the database can go away.
+/// Declares a test for each way in which the database can become unavailable.
 macro_rules! each_way {
     ($(#[$meta:meta])* async fn $name:ident($at:expr, $line:ident: Fragile $(= $change:ident)?) $body:block) => {
         mod $name {
@@ -190,7 +190,7 @@ macro_rules! each_way {
 }
 
 each_way! {
-    /// Everything of a call but its first answer falls into the outage.
+    /// Everything of a call except its first answer falls into the outage.
     async fn what_was_said_during_an_outage_becomes_a_report(OPEN, fragile: Fragile) {
         let call = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
         fragile.line.idle().await;
@@ -204,13 +204,13 @@ each_way! {
         assert!(text.contains(GREETING) && text.contains(GUIDANCE), "the phase's words: {text}");
         assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "and a recording");
 
-        // Each callback by itself: not acknowledged, in time.
+        // Each callback by itself is answered in time, and not acknowledged.
         let recording = [("RecordingSid", "RE1"), ("RecordingStatus", "completed")];
         let answer = fragile.in_time("/hooks/twilio/recording", &call_form(&call.id, &recording)).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.body.is_empty());
 
-        // The action of the recording, its callback and the end of the call, all unheard.
+        // The action of the recording, its callback and the end of the call are all lost.
         let heard = fragile.speak(&call.id).await;
         assert!(said(&heard).contains(GOODBYE), "whoever has spoken is not asked again");
         assert_eq!(heard.waiting, WaitingFor::Nothing);
@@ -233,7 +233,7 @@ each_way! {
 }
 
 each_way! {
-    /// The caller is still speaking when the database comes back: the call goes on as if nothing had been.
+    /// The caller is still speaking when the database comes back: the call goes on as without an outage.
     async fn a_call_goes_on_when_the_database_is_back(OPEN, fragile: Fragile) {
         let call = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
         fragile.goes_away().await;
@@ -254,7 +254,7 @@ each_way! {
 }
 
 each_way! {
-    /// A call that begins while the database is away: nobody here knows it, and its recording is not lost.
+    /// A call that begins during the outage is unknown to the service, and its recording is not lost.
     async fn a_call_that_begins_in_an_outage_becomes_a_report(OPEN, fragile: Fragile) {
         let rows = fragile.line.rows().await;
         fragile.goes_away().await;
@@ -263,7 +263,7 @@ each_way! {
         assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
         assert!(said(&heard).contains(GUIDANCE), "{heard:?}");
         assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
-        // To a number nobody has, also now.
+        // A number of no line is recognised during the outage too.
         let nobody = fragile.in_time("/hooks/twilio/call", &call_form("CAnobody", &[("To", "1")])).await;
         assert!(nobody.text().contains("未开通") && !nobody.text().contains("<Record"));
 
@@ -271,7 +271,7 @@ each_way! {
         assert_eq!(fragile.line.rows().await, rows, "nothing of it is here");
         let heard = fragile.speak(&heard.id).await;
         assert!(said(&heard).contains(GOODBYE), "{heard:?}");
-        // The action, its callback, the end of the call: one report.
+        // The action, its callback and the end of the call lead to one report.
         let (action, status) = fragile.last_sent("/fallback");
         assert_eq!((status, fragile.last_sent("/recording").1, fragile.last_sent("/status").1), (200, 204, 204));
         fragile.line.exchange.deliver(&action).await.unwrap();
@@ -286,7 +286,7 @@ each_way! {
 }
 
 each_way! {
-    /// The callback of a recording does not say which number was dialled, and all else falls into the outage.
+    /// The callback of a recording does not contain the dialled number, and everything else falls into the outage.
     async fn what_is_spoken_in_an_outage_is_of_the_line_that_was_dialled(OPEN, fragile: Fragile = two_lines) {
         fragile.goes_away().await;
         let heard = fragile.line.exchange.dial(CALLER, OTHER_NUMBER).await.unwrap();
@@ -311,7 +311,7 @@ each_way! {
 }
 
 each_way! {
-    /// Where no report is taken, none is taken in an outage either.
+    /// A closed line accepts no report during an outage either.
     async fn a_closed_line_says_so_in_an_outage("2024-03-06T20:00:00+08:00", fragile: Fragile) {
         fragile.goes_away().await;
         let heard = fragile.line.exchange.dial(CALLER, NUMBER).await.unwrap();
@@ -320,13 +320,13 @@ each_way! {
         assert_eq!(heard.waiting, WaitingFor::Nothing, "and no recording");
         let answer = fragile.in_time("/hooks/twilio/fallback", &call_form("CAother", &[])).await;
         assert!(answer.text().contains(AFTER_HOURS) && !answer.text().contains("<Record"));
-        // A take can't be looked up: silence, so that the call goes on.
+        // A take cannot be looked up: the answer is silence, so that the call goes on.
         let take = format!("/hooks/twilio/take/{}/1/{}", uuid::Uuid::nil(), "A".repeat(43));
         let asked = instant();
         let answer = fragile.line.request(reqwest::Method::GET, &take, &[], Vec::new()).await;
         assert!(asked.elapsed() < LIMIT);
         match fragile.way {
-            // Who only reads is not held up by a lock.
+            // Readers are not held up by the write lock.
             Way::Locked => assert_eq!(answer.status, StatusCode::NOT_FOUND),
             _ => assert!(answer.body.starts_with(b"RIFF")),
         }
@@ -337,7 +337,7 @@ each_way! {
 }
 
 each_way! {
-    /// Whoever is rung during an outage is let go, as nothing could be written down of what they take; the caller is
+    /// An inspector rung during an outage is hung up on, because the acceptance could not be stored; the caller is
     /// asked for a report.
     async fn nobody_takes_a_call_in_an_outage(OPEN, fragile: Fragile = roster) {
         let exchange = fragile.line.exchange.clone();
@@ -354,13 +354,13 @@ each_way! {
             assert_eq!(answer.status, StatusCode::OK);
             assert!(answer.text().ends_with("<Response><Hangup/></Response>"), "{}", answer.text());
         }
-        // The telephone is given up, and what comes next is not known here.
+        // The inspector's leg is given up, and without the database the next step is not known.
         let asked = instant();
         let heard = exchange.keep_silent(&call.id).await.unwrap();
         assert!(asked.elapsed() < LIMIT, "{:?}", asked.elapsed());
         assert!(said(&heard).contains(GUIDANCE), "{heard:?}");
         assert!(matches!(heard.waiting, WaitingFor::Speech { .. }), "{heard:?}");
-        // So says the address the provider asks when all else fails.
+        // The provider's fallback address answers the same.
         let fallback = fragile.in_time("/hooks/twilio/fallback", &call_form(&call.id, &[])).await;
         assert!(fallback.text().contains(GUIDANCE) && fallback.text().contains("<Record "));
 
@@ -379,7 +379,8 @@ each_way! {
     }
 }
 
-/// The step is committed, and nobody here hears of it: the caller gets the blunt answer to a step that was taken.
+/// The step is committed and the service does not learn of it: the caller gets the fallback answer to a step that was
+/// stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_nobody_heard_of_postgres() {
     let mut fragile = Fragile::open(Way::Stalled, OPEN).await;

@@ -1,4 +1,4 @@
-//! `dutyline demo` and `dutyline call` as a newcomer uses them: real processes, the printed commands, Ctrl-C.
+//! `dutyline demo` and `dutyline call` as a newcomer uses them: processes, the printed commands, Ctrl-C.
 
 use crate::cli::dutyline;
 use crate::support::{Api, client, ended};
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 /// The last line a demo prints before it waits.
 const READY: &str = "Ctrl-C ends it.";
-/// A machine under load, a build without optimisation: generous. What is promised is 2 seconds.
+/// Maximum time of a start. The promise is 2 seconds; this allows for a loaded machine and an unoptimised build.
 const LONG: Duration = Duration::from_secs(10);
 
-/// A running demo. What it keeps for itself goes into `temporary`.
+/// A running demo. Its own files go into `temporary`.
 struct Demo {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -60,7 +60,7 @@ impl Demo {
         }
     }
 
-    /// What stands behind a word of the greeting.
+    /// Returns the value that the greeting prints after `word`.
     fn told(&self, word: &str) -> &str {
         let line = self
             .greeting
@@ -81,7 +81,7 @@ impl Demo {
         Api::log_in(self.url(), self.told("name "), self.told("password ")).await
     }
 
-    /// `dutyline call` with a script: what it prints.
+    /// Runs `dutyline call` with a script, and returns its output.
     fn call(&self, script: &str) -> String {
         let output = dutyline(self.temporary.path())
             .args(["call", "--at", self.url(), "--script", script])
@@ -95,7 +95,7 @@ impl Demo {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Presses Ctrl-C and waits for the end.
+    /// Sends SIGINT (Ctrl-C) and waits for the end.
     async fn interrupt(mut self) -> (ExitStatus, TempDir) {
         let pid = self.child.id().to_string();
         assert!(
@@ -116,7 +116,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It has ended already, unless a test failed.
+        // The process has ended already, unless a test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -126,7 +126,7 @@ fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
 }
 
-/// The only report, once its recording can be heard. Jobs are at work in the other process; each round asks anew.
+/// Waits until the only report's recording can be heard. The jobs run in the other process, so the report is polled.
 async fn report_with_its_recording(api: &Api) -> Value {
     let begun = instant();
     loop {
@@ -155,7 +155,7 @@ async fn from_the_first_command_to_the_callers_voice() {
             .contains(&format!("call --at {}\n", demo.url()))
     );
 
-    // What it says to open, opened.
+    // Opens the addresses that the greeting names.
     let open = async |word: &str| {
         let url = demo.told(word).split_whitespace().next().unwrap();
         assert!(url.starts_with(demo.url()), "{url}");
@@ -197,7 +197,7 @@ async fn from_the_first_command_to_the_callers_voice() {
     let api = demo.log_in().await;
     let report = report_with_its_recording(&api).await;
 
-    // What it says to type, typed.
+    // Runs the commands that the greeting prints.
     let commands = ["TOKEN=", "REPORT=", "curl "];
     let typed: Vec<&str> = demo
         .greeting

@@ -1,4 +1,4 @@
-//! What inspectors do at the desk, where two do it at once, and what pages show of what they do not know.
+//! Inspectors' actions at the desk, also when two act at once, and pages for unknown content.
 
 use crate::support::console::Desk;
 use crate::support::{
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 const PASSWORD: &str = "a long password";
 
-/// A report was left on a line of this number. Gives its id.
+/// Leaves a report on the line of this number. Returns its id.
 async fn left(line: &TestLine, number: &str) -> Uuid {
     let before = line.lead().await.reports().await;
     line.leave("+8613800138001", number, &wav(b"said")).await;
@@ -77,7 +77,7 @@ on_both! {
         let lead = line.lead().await;
         let close = format!("/reports/{id}/close");
         lead.act(&format!("/reports/{id}/claim")).await.ok();
-        // None there, itself, one that only the other line has, none at all.
+        // A reference that does not exist, the report's own, one that only the other line has, and no reference at all.
         for of in ["2024-0099", "2024-0001", "2024-0003", "anything"] {
             let answer = lead.post(&close, json!({ "outcome": "duplicate", "of": of })).await;
             assert_eq!(answer.status, StatusCode::CONFLICT, "{of}");
@@ -92,7 +92,7 @@ on_both! {
     }
 
     async fn claiming_the_next_takes_the_longest_waiting_of_all_lines(line: TestLine = two_lines) {
-        // The line that comes first in the configuration has the one that came last.
+        // The line that comes first in the configuration has the report that arrived last.
         let mut waiting = Vec::new();
         for number in [OTHER_NUMBER, NUMBER, OTHER_NUMBER] {
             waiting.push(left(line, number).await);
@@ -131,7 +131,7 @@ on_both! {
         }
         tx.commit().await.unwrap();
         let page = line.desk().await.speaking("en").get(&format!("/console/reports/{id}/trail")).await.ok();
-        // Those without a kind are of the time when only numbers were deleted.
+        // Deletions without a kind date from the time when only numbers were deleted.
         assert_eq!(page.matches("Number deleted after its time").count(), 2, "{page}");
         assert!(page.contains("Deleted · Note"), "{page}");
     }
@@ -150,7 +150,7 @@ on_both! {
                 assert!(page.contains(part), "{status}: {part} is not in {page}");
             }
         }
-        // Who is not signed in has no frame, and learns nothing.
+        // Without a session the page has no frame, and discloses nothing.
         let page = Desk::anybody(&line.url).get("/console/none").await;
         assert_eq!(page.status, StatusCode::NOT_FOUND);
         assert!(!page.text().contains("<nav"));
@@ -165,7 +165,7 @@ on_both! {
                 assert_eq!(to(&answer), (StatusCode::TEMPORARY_REDIRECT, format!("https://duty.example.org{path}")), "{headers:?}");
             }
         }
-        // Behind the proxy, with its own name or not, and at this machine nothing changes.
+        // Behind the proxy, with its own name or another, and on this machine nothing changes.
         for headers in [
             &[("x-forwarded-proto", "https"), ("host", "10.1.2.3:8080")][..],
             &[("host", "duty.example.org")],

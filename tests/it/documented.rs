@@ -1,5 +1,5 @@
-//! Providers that know only the addresses their documentation lists: what is deleted there is gone, and what nobody told
-//! of is found.
+//! Providers limited to the addresses that their documentation lists: deletion works, and recordings without a callback
+//! are found.
 
 use crate::support::accents::Accent;
 use crate::support::{Database, NUMBER, OPEN, TestLine};
@@ -10,7 +10,7 @@ use dutyline::simulator::faults::{Callbacks, Faults};
 
 const CALLER: &str = "+8613800138000";
 
-/// A call of a caller who begins a report and speaks.
+/// Makes a call whose caller begins a report and speaks.
 async fn speak(line: &TestLine) -> String {
     let call = line.exchange.dial(CALLER, NUMBER).await.unwrap().id;
     line.exchange.press(&call, "1").await.unwrap();
@@ -35,7 +35,7 @@ async fn is_gone_where_it_was_fetched(accent: Accent) {
 
 async fn is_found_where_it_is_listed(accent: Accent) {
     let line = TestLine::over(accent, Database::sqlite(), OPEN, |toml| toml).await;
-    // Another call's recordings are none of this one's.
+    // Another call's recordings must not be attributed to this one.
     let other = speak(&line).await;
     line.exchange.set_faults(Faults {
         callbacks: Callbacks::Never,

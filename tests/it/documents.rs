@@ -1,11 +1,11 @@
-//! The documents: every link and path in them leads somewhere, and every command and flag in them is one.
+//! The documents: every link and path in them exists, and every command and flag in them is valid.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The documents at the top, and everything under `docs`: path from the top and text.
+/// Returns path and text of the documents at the repository's root and of everything under `docs`.
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths: Vec<PathBuf> = [
         "README.md",
@@ -53,7 +53,7 @@ fn parts(text: &str) -> (String, Vec<String>) {
     (prose, shell.lines().map(str::to_owned).collect())
 }
 
-/// What stands between backquotes, on one line or over the end of one.
+/// Returns the texts between backquotes, on one line or across a line break.
 fn code(prose: &str) -> Vec<String> {
     let spans = prose.split('`').skip(1).step_by(2);
     spans
@@ -61,7 +61,7 @@ fn code(prose: &str) -> Vec<String> {
         .collect()
 }
 
-/// The name by which a heading is linked to.
+/// Returns the anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept.chars().filter_map(|char| match char {
@@ -79,7 +79,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is wrong in the documents. `check` gives what it looked at in one of them, each with whether it is right.
+/// Returns what is wrong in the documents. `check` returns the items of one document, each with whether it is right.
 fn wrong(at_least: usize, check: impl Fn(&Path, &str) -> Vec<(String, bool)>) -> Vec<String> {
     let documents = documents();
     let looked_at: Vec<(&Path, String, bool)> = documents
@@ -139,7 +139,7 @@ fn every_path_in_the_documents_is_there() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// What a command line gives to the program; none when it runs another one.
+/// Returns the arguments that a command line passes to the program; `None` when it runs another one.
 fn arguments(line: &str) -> Option<Vec<&str>> {
     let line = line.split(" #").next().unwrap().trim();
     let rest = ["dutyline ", "cargo run --release -- "]
@@ -148,7 +148,7 @@ fn arguments(line: &str) -> Option<Vec<&str>> {
     Some(rest.split_whitespace().collect())
 }
 
-/// The help of a command, or of a command of a command; none when there is no such command.
+/// Returns the help of a command or subcommand; `None` when there is no such command.
 fn help(command: &[&str]) -> Option<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_dutyline"))
         .arg("help")
@@ -159,7 +159,7 @@ fn help(command: &[&str]) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// What is wrong with the arguments of a command line, if anything is.
+/// Returns what is wrong with the arguments of a command line, if anything.
 fn fault(arguments: &[&str]) -> Option<String> {
     let words = arguments
         .iter()
@@ -169,7 +169,7 @@ fn fault(arguments: &[&str]) -> Option<String> {
         })
         .take_while(|word| !word.starts_with('-'))
         .count();
-    // Without a command there is only the program's own help.
+    // Without a command only the program's own help exists.
     let counts = words.min(1)..=words.min(2);
     let found = counts.rev().find_map(|count| help(&arguments[..count]));
     let Some(help) = found else {

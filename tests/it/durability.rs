@@ -1,4 +1,4 @@
-//! What the service asks of a Postgres server: commits on the disk, and no node that stops the others.
+//! Requirements on a Postgres server: durable commits, and no node that stops the others.
 
 use crate::support::{Binary, Database, NUMBER, OPEN, OwnPostgres, TestLine};
 use dutyline::base::clock::instant;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 const CALLER: &str = "+8613800138123";
 
-/// A server that does not write commits to the disk is refused by `serve` and found by `check`; with a shifted clock the
-/// line is not for real callers, and it is a warning.
+/// A server that does not flush commits to the disk is refused by `serve` and reported by `check`. With a shifted clock
+/// the line is not for real callers, and it is only a warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_refuses_a_postgres_without_fsync_own_postgres() {
     let server = OwnPostgres::start(&["fsync=off"]);
@@ -29,8 +29,8 @@ async fn serve_refuses_a_postgres_without_fsync_own_postgres() {
     }
 }
 
-/// A node that holds locks on rows and does nothing more. The other node answers callers again within seconds, and says all the
-/// while that it is ready.
+/// A node holds row locks and then does nothing. The other node answers callers again within seconds, and stays ready
+/// all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_hangs_in_a_transaction_does_not_stop_the_others_postgres() {
     let patience = Patience::default();
@@ -42,7 +42,7 @@ async fn a_node_that_hangs_in_a_transaction_does_not_stop_the_others_postgres() 
     let On::Postgres(tx) = hanging.on() else {
         panic!("Postgres");
     };
-    // The rows a node locks when it commits a webhook: no call can be written down while they are locked.
+    // The rows a node locks when it commits a webhook: no call can be stored while they are locked.
     let locked = sqlx::raw_sql("UPDATE audit_heads SET seq = seq")
         .execute(&mut **tx)
         .await
@@ -67,13 +67,13 @@ async fn a_node_that_hangs_in_a_transaction_does_not_stop_the_others_postgres() 
             begun.elapsed()
         );
     }
-    // Its transaction was ended; nothing of it counts.
+    // Postgres ended the node's transaction, so that it has no effect.
     assert!(hanging.commit().await.is_err());
     other.close().await;
     line.finish().await;
 }
 
-/// An operator's address cannot turn off what the promise to callers rests on.
+/// An operator's database address cannot turn off synchronous commits, on which the promises to callers depend.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_session_waits_for_the_disk_postgres() {
     let line = TestLine::with(Database::postgres().await, OPEN, |toml| {
@@ -100,7 +100,7 @@ async fn every_session_waits_for_the_disk_postgres() {
     line.finish().await;
 }
 
-/// How the connection of a transaction writes its commits.
+/// Returns how the transaction's connection flushes commits.
 async fn flushes(tx: &mut WriteTx) -> String {
     match tx.on() {
         On::Sqlite(tx) => {
@@ -115,7 +115,7 @@ async fn flushes(tx: &mut WriteTx) -> String {
     }
 }
 
-/// `flushed` and `unflushed` as the database says it.
+/// `flushed` and `unflushed` are the levels as the database reports them.
 async fn only_what_may_be_lost_is_not_waited_for(line: &TestLine, flushed: &str, unflushed: &str) {
     let db = &line.service().db.webhooks;
     for _ in 0..2 {
@@ -141,7 +141,7 @@ async fn only_what_may_be_lost_is_not_waited_for(line: &TestLine, flushed: &str,
     }
 }
 
-/// Levels as <https://www.sqlite.org/pragma.html#pragma_synchronous> numbers them.
+/// Levels as numbered in <https://www.sqlite.org/pragma.html#pragma_synchronous>.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_waits_for_the_disk_unless_it_may_be_lost_sqlite() {
     let line = TestLine::with(Database::sqlite(), OPEN, |toml| toml).await;

@@ -1,5 +1,5 @@
-//! Speaking to the duty inspector: who is rung, who takes the call, and what inspectors see of it. The provider sends
-//! every webhook twice throughout.
+//! Conversations with the duty inspector: who is rung, who accepts the call, and what inspectors see of it. The
+//! provider sends every webhook twice.
 
 mod at_once;
 mod nobody;
@@ -13,7 +13,7 @@ use dutyline::simulator::dial_verb::Answering;
 use dutyline::simulator::webhook::Webhook;
 use serde_json::{Value, json};
 
-/// The telephones of the roster, in its order.
+/// Telephone numbers of the roster, in its order.
 pub const FIRST: &str = "+8613800000001";
 const SECOND: &str = "+8613800000002";
 
@@ -23,7 +23,7 @@ const ABSENT: &str = "值班人员暂时无法接听，请您留言。";
 pub const BUSY: &str = "值班人员正在通话，请您留言。";
 const RECEIPT: &str = "您的回执号是：";
 
-/// The configuration with a roster of two, and `more` for the line itself.
+/// Returns the configuration with a roster of two, and `more` for the line itself.
 fn with_roster(toml: &str, more: &str, days: &str) -> String {
     let roster = format!(
         r#"[[line.roster]]
@@ -42,36 +42,36 @@ number = "{SECOND}"
     changed
 }
 
-/// Two on duty at any time.
+/// Two people on duty at any time.
 pub fn roster(toml: String) -> String {
     with_roster(&toml, "", "")
 }
 
-/// Only one caller may be with the roster.
+/// Only one call may be with the roster at a time.
 pub fn one_at_once(toml: String) -> String {
     with_roster(&toml, "[line.dial]\nat_once = 1", "")
 }
 
-/// Nobody is on duty on the day of the test, a Wednesday.
+/// The roster excludes the day of the test, a Wednesday.
 fn off_duty(toml: String) -> String {
     with_roster(&toml, "", "days = [\"thu-tue\"]")
 }
 
-/// Talks are recorded.
+/// Conversations are recorded.
 pub fn recorded(toml: String) -> String {
     let changed = toml.replace("record_live = false", "record_live = true");
     assert_ne!(changed, toml);
     roster(changed)
 }
 
-/// Whoever answers this telephone presses these keys.
+/// Makes the telephone with this number answer and press these keys.
 pub fn answers(line: &TestLine, number: &str, keys: &str) {
     let keys = keys.to_owned();
     let answering = Answering::PicksUp { keys };
     line.exchange.set_answering(number, answering);
 }
 
-/// Somebody calls, and the first one of the roster takes the call.
+/// Makes a call that the first inspector of the roster accepts.
 pub async fn connected(line: &TestLine) -> Caller<'_> {
     answers(line, FIRST, "1");
     let mut caller = Caller::dial(line).await;
@@ -80,31 +80,31 @@ pub async fn connected(line: &TestLine) -> Caller<'_> {
     caller
 }
 
-/// The caller speaks with somebody.
+/// True if the caller is connected with an inspector.
 fn is_talking(caller: &Caller<'_>) -> bool {
     matches!(caller.view.waiting, WaitingFor::Talking { .. })
 }
 
-/// The entries of a kind.
+/// Returns the entries of a kind.
 fn entries<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = report["entries"].as_array().unwrap();
     all.iter().filter(|entry| entry["kind"] == kind).collect()
 }
 
-/// What the one entry of a kind says.
+/// Returns the body of the only entry of a kind.
 fn only<'a>(report: &'a Value, kind: &str) -> &'a Value {
     let found = entries(report, kind);
     assert_eq!(found.len(), 1, "one {kind} in {report}");
     &found[0]["body"]
 }
 
-/// The webhooks sent to an address with `part` in it, in order.
+/// Returns the webhooks sent to an address that contains `part`, in order.
 fn sent_to(line: &TestLine, part: &str) -> Vec<Webhook> {
     let sent = line.exchange.sent().into_iter().map(|sent| sent.webhook);
     sent.filter(|webhook| webhook.url.contains(part)).collect()
 }
 
-/// The telephones that were rung, in order, as the documents name them.
+/// Returns the numbers that were rung, in order, as the documents name them.
 fn rung(line: &TestLine) -> Vec<String> {
     let documents = line.exchange.sent().into_iter();
     documents
@@ -117,8 +117,8 @@ fn rung(line: &TestLine) -> Vec<String> {
         .collect()
 }
 
-/// Whatever was answered: twice the same, nobody but the roster is rung, they see the line's number, and the caller's
-/// stands nowhere.
+/// Checks all answers: both copies of a webhook have the same one, only the roster is rung, its telephones show the
+/// line's number, and the caller's number appears nowhere.
 fn assert_discreet(line: &TestLine) {
     for sent in line.exchange.sent() {
         let [first, second] = &sent.answers[..] else {
@@ -135,7 +135,7 @@ fn assert_discreet(line: &TestLine) {
     }
 }
 
-/// The caller was asked for a report, leaves one, and it is one like any other.
+/// Checks that the caller is asked for a report, and leaves one, which is like any other.
 async fn leaves_a_report(line: &TestLine, caller: &mut Caller<'_>) {
     assert!(caller.may_speak().is_some(), "{:?}", caller.view);
     caller
@@ -154,7 +154,7 @@ async fn leaves_a_report(line: &TestLine, caller: &mut Caller<'_>) {
     assert_discreet(line);
 }
 
-/// How many calls are with the roster, as the API says it.
+/// Returns the number of calls with the roster, from the API.
 async fn with_roster_now(line: &TestLine) -> Value {
     let lead = line.lead().await;
     lead.get("/lines/fcg-5").await.ok()["calls_with_roster"].clone()

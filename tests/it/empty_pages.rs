@@ -1,10 +1,10 @@
-//! What a browser is shown for a request that no page answers: the frame of the other pages, and a sentence.
+//! Pages for requests that no page answers: the frame of the other pages, and a sentence.
 
 use crate::support::console::{Desk, PageAnswer};
 use crate::support::{LEAD, NUMBER, TestLine, on_both, wav};
 use reqwest::{Method, StatusCode};
 
-/// Addresses that only take a posted form, below a report or a member.
+/// Addresses that only accept a posted form, below a report or a member.
 const POSTED: [&str; 13] = [
     "/console/sign-out",
     "/console/language",
@@ -28,7 +28,7 @@ const SHOWN: [&str; 4] = [
     "/console/help",
 ];
 
-/// It is a page with the frame of a member, and says this.
+/// Checks that a page has a member's frame and contains this sentence.
 fn assert_framed(page: &PageAnswer, status: StatusCode, sentence: &str, what: &str) {
     assert_eq!(page.status, status, "{what}");
     let html = page.text();
@@ -62,11 +62,11 @@ on_both! {
                 let page = desk.post(path, &[]).await;
                 assert_framed(&page, StatusCode::METHOD_NOT_ALLOWED, sentence, path);
             }
-            // A script gets no page.
+            // A request by a script is answered without a page.
             let script = desk.any(Method::GET, POSTED[0], &[("hx-request", "true")], &[]).await;
             assert_eq!((script.status, script.body.len()), (StatusCode::METHOD_NOT_ALLOWED, 0));
         }
-        // Without a session: the same sentence, in a page by itself.
+        // Without a session: the same sentence, in a page without a frame.
         let page = Desk::anybody(&line.url).get(POSTED[0]).await;
         assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED);
         assert!(page.text().contains("此地址不支持这种访问方式"));
@@ -102,7 +102,7 @@ on_both! {
     async fn a_request_that_cannot_be_read_keeps_the_frame(line: TestLine) {
         for language in ["zh-CN", "en"] {
             let desk = line.desk().await.speaking(language);
-            // As a page that does not exist.
+            // The same answer as for a page that does not exist.
             let missing = desk.get("/console/none").await.text();
             let (_, sentence) = missing.split_once("<h1>").unwrap();
             let (sentence, _) = sentence.split_once("</section>").unwrap();

@@ -1,15 +1,16 @@
-//! What callers can write themselves, their number and their name: escaped or not at all, wherever it goes.
+//! Texts that callers can choose, their number and their name, are escaped or omitted wherever they go.
 
 use crate::support::pbx::{Faults, Pbx};
 use crate::support::{Database, NUMBER, OPEN, TestLine, logs, speech};
 use dutyline::simulator::exchange::SpeechEnd;
 
-/// A number no telephone has, as somebody with a telephone of their own may present it. `mark` tells it from others.
+/// Returns a caller's number that no telephone has, as a caller with a SIP client may present it. `mark` makes it
+/// unique.
 fn presented(mark: &str) -> String {
     format!(r#""><script>{mark}</script>&'{mark}]]>"#)
 }
 
-/// The inspectors' pages show it as it is written, and nothing else does.
+/// Checks that the number appears in the inspectors' pages as text, and nowhere else.
 async fn is_only_text(line: &TestLine, mark: &str, sent: &[String]) {
     for text in sent {
         assert!(!text.contains(mark), "{text}");
@@ -65,7 +66,7 @@ async fn over_the_socket() {
     let line = pbx.line(Database::sqlite(), OPEN).await;
     pbx.set_faults(Faults::default());
     let call = pbx.call(&presented(mark), NUMBER).await;
-    // Whoever is rung is not told who calls either.
+    // The rung inspectors do not see the caller's number either.
     pbx.press(&call, '2').await;
     pbx.nobody_picks_up(&call).await;
     pbx.nobody_picks_up(&call).await;

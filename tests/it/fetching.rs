@@ -1,5 +1,5 @@
-//! Fetching, sealing, deleting: what is not a whole recording is never taken for one, and nothing is deleted at the
-//! provider that cannot be read back here.
+//! Fetching, sealing and deleting recordings: an incomplete recording is never stored as a whole one, and nothing is
+//! deleted at the provider that cannot be read back here.
 
 use crate::support::queue::{self, Job};
 use crate::support::sql::change;
@@ -12,7 +12,7 @@ use dutyline::register::trail;
 use dutyline::service::Service;
 use serde_json::Value;
 
-/// A running line, and a provider that does as it is told.
+/// A running line, and a provider controlled by the test.
 struct Scene {
     line: TestLine,
     twilio: StandIn,
@@ -52,7 +52,7 @@ impl Scene {
         }
     }
 
-    /// A call in which something is recorded, for which the provider serves something else until it is told not to.
+    /// Makes a call with a recording, for which the provider serves `serving` until told otherwise.
     async fn record(&mut self, serving: Option<Serving>) {
         let menu = self.send(&self.story.incoming()).await;
         let key = self.story.key(menu.address("Gather", "action"), "1");
@@ -70,7 +70,7 @@ impl Scene {
         answer
     }
 
-    /// The only job of a kind, once it has been tried so often and nobody is at it.
+    /// Waits until the only job of a kind has been tried `attempts` times and is not leased, and returns it.
     async fn tried(&self, kind: &str, attempts: i32) -> Job {
         let service = self.line.service();
         let mut worked = service.worked.subscribe();
@@ -91,13 +91,13 @@ impl Scene {
         job.unwrap_or_else(|_| panic!("no {kind} tried {attempts} times"))
     }
 
-    /// From now on the provider serves the recording.
+    /// Makes the provider serve the recording from now on.
     async fn mend(&self) {
         self.twilio.serve(&self.story, None);
         self.hurry("fetch").await;
     }
 
-    /// Does not wait until a job's next try is due.
+    /// Makes the jobs of a kind due at once.
     async fn hurry(&self, kind: &str) {
         queue::make_due(self.line.db(), kind).await;
         self.line.service().wake.notify_one();
@@ -107,7 +107,8 @@ impl Scene {
         self.lead.only_report().await["recordings"][0].clone()
     }
 
-    /// Nothing of a recording is there: no file, nothing to listen to; and the provider still has its copy.
+    /// Checks that nothing of a recording is stored, neither a file nor audio to play, and that the provider still has
+    /// its copy.
     async fn nothing_is_there(&self) {
         let report = self.lead.only_report().await;
         assert_eq!(report["recordings"][0]["state"], "announced");
@@ -120,7 +121,7 @@ impl Scene {
             "{files:?}"
         );
         assert!(!self.twilio.is_gone(&self.story));
-        // What was begun is removed by whoever was writing it, soon after the job was put back.
+        // A partial file is removed by the task that wrote it, soon after the job was put back.
         let cleaned = async {
             while !names(&self.line.recordings()).is_empty() {
                 pause().await;
@@ -131,7 +132,7 @@ impl Scene {
             .expect("nothing is left behind");
     }
 
-    /// The recording is there, whole; and once the call is over, it is proven gone at the provider.
+    /// Checks that the whole recording is stored; and once the call is over, that it is proven deleted at the provider.
     async fn all_is_well(self) {
         self.line.idle().await;
         let report = self.lead.only_report().await;
@@ -151,7 +152,7 @@ impl Scene {
         self.line.finish().await;
     }
 
-    /// What is wrong with the audit trail and what it commits to.
+    /// Returns what is wrong with the audit trail and what it commits to.
     async fn trail(&self) -> Vec<String> {
         let service = self.line.service();
         let proof = trail::verify(&service.db.console, &service.blobs, "fcg-5", None).await;
@@ -159,8 +160,8 @@ impl Scene {
     }
 }
 
-/// Declares a test on both databases. The body gets a `Scene`, and ends it; `scene: Scene = slow` prepares the service
-/// first.
+/// Declares a test on both databases. The body receives a `Scene`, and ends it; `scene: Scene = slow` prepares the
+/// service first.
 macro_rules! on_both_scenes {
     ($(async fn $name:ident($scene:ident: Scene $(= $prepare:expr)?) $body:block)*) => {
         $(mod $name {
@@ -191,7 +192,7 @@ mod panicking;
 mod slots;
 mod unnamed;
 
-/// A bad answer, once or more often, then the audio.
+/// Serves a bad answer, once or more often, then the audio.
 async fn after(mut scene: Scene, serving: Serving) {
     scene.record(Some(serving)).await;
     let job = scene.tried("fetch", 1).await;
@@ -211,7 +212,7 @@ on_both_scenes! {
     }
 
     async fn a_recording_that_lacks_its_end_is_none(scene: Scene) {
-        // Whole as far as HTTP goes: only the header knows that there should be more.
+        // Complete for HTTP: only the WAV header says that more should follow.
         let most = speech().slice(..speech().len() - 1000);
         after(scene, Serving::Other("audio/x-wav", most)).await;
     }
@@ -246,7 +247,7 @@ on_both_scenes! {
             attempts = job.attempts;
             let wait = TimeDelta::seconds(1 << (attempts - 1));
             let (least, most) = (job.run_after - clock.system_now(), job.run_after - before);
-            // With jitter: up to a quarter longer.
+            // Jitter adds up to a quarter.
             assert!(least <= wait * 5 / 4 && wait <= most, "{wait}: {least} to {most}");
             // The next try may begin by itself from the moment this one was seen.
             before = asked;
@@ -316,14 +317,14 @@ on_both_scenes! {
         assert!(scene.line.service().metrics.recordings_damaged.get() >= 1, "told");
         assert_eq!(scene.trail().await.len(), 1, "the trail tells, too");
 
-        // As when it was lost altogether.
+        // The same when the file is missing altogether.
         std::fs::remove_file(&file).unwrap();
         scene.hurry("delete").await;
         scene.tried("delete", job.attempts + 1).await;
         assert_eq!(scene.twilio.deletions(&scene.story), [0u16; 0]);
         assert!(scene.line.service().metrics.recordings_damaged.get() >= 2, "told");
 
-        // Put back from a copy it is as good as before.
+        // A file restored from a copy is valid again.
         std::fs::write(&file, whole).unwrap();
         scene.hurry("delete").await;
         scene.line.idle().await;

@@ -1,5 +1,5 @@
-//! Floods: very many calls in which nothing is said, one caller who dials again and again, keys nobody asked for. Whoever
-//! speaks gets through, and those on duty see what goes on.
+//! Floods: many calls in which nothing is said, one caller who dials again and again, superfluous keys. Callers who
+//! speak get through, and members see the flood.
 
 use crate::support::hooks::{address_in, call_form, path_of};
 use crate::support::{Api, Database, LINES, NUMBER, TestLine, configuration, on_both, wav};
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use sqlx::SqlSafeStr;
 use std::collections::BTreeSet;
 
-/// Who dials again and again.
+/// Number of the caller who dials again and again.
 const FLOODER: &str = "+8613800138000";
 const SPEAKER: &str = "+8613900139000";
 const CALL: &str = "/hooks/twilio/call";
 const STATUS: &str = "/hooks/twilio/status";
-/// Calls in which nothing is said: two pages and a bit.
+/// Number of calls in which nothing is said: more than two pages.
 const SILENT: u64 = 120;
 
 impl TestLine {
-    /// A call comes in, these keys are pressed in its menu, and it is over.
+    /// Makes a call in which these keys are pressed in the menu, and which then ends.
     async fn silent_call(&self, number: u64, keys: &str) {
         let call = format!("CA{number:032}");
         let answer = self
@@ -35,14 +35,14 @@ impl TestLine {
         assert_eq!(self.hook(STATUS, &over).await.status, 204);
     }
 
-    /// The latest calls of the default line, as it tells of them.
+    /// Returns the latest calls of the default line, from the API.
     async fn recent_calls(&self) -> Value {
         let line = self.lead().await.get("/lines/fcg-5").await.ok();
         line["recent_calls"].clone()
     }
 }
 
-/// Every page of calls without a message: how many are on each, and all ids.
+/// Returns the sizes of all pages of calls without a message, and all ids.
 async fn pages(lead: &Api) -> (Vec<usize>, BTreeSet<String>) {
     let (mut sizes, mut ids) = (Vec::new(), BTreeSet::new());
     let mut cursor = String::new();
@@ -93,7 +93,7 @@ on_both! {
             assert!(metrics.lines().any(|line| line == expected), "{expected}\n{metrics}");
         }
 
-        // Nothing was opened for that; each call is opened once somebody looks at its page.
+        // Counting opened no call; each call is opened when its page is requested.
         assert_eq!(openings(line).await, 0);
         let (sizes, ids) = pages(&lead).await;
         assert_eq!((sizes.as_slice(), ids.len() as u64), ([50, 50, 20].as_slice(), SILENT));
@@ -123,7 +123,7 @@ on_both! {
         assert_eq!(sizes, [1]);
     }
 
-    /// Hundreds of keys where one is waited for, ten thousand where a receipt is, some while a recording runs.
+    /// Hundreds of keys where one is expected, ten thousand where a receipt is, some during a recording.
     async fn keys_without_end_lose_nothing(line: TestLine) {
         let long = "7".repeat(10_000);
         let call = format!("CA{:032}", 1);
@@ -152,12 +152,12 @@ on_both! {
         assert_eq!(line.lead().await.reports().await.len(), 1);
         assert_eq!(line.counter("keys_unasked").await, 3);
         assert_eq!(line.counter("webhooks_fallback").await, 0);
-        // The provider of these tests has no such recording.
+        // The provider of this test has no such recording.
         line.forget_jobs().await;
     }
 }
 
-/// How often calls without a message were looked at.
+/// Returns the number of openings of calls without a message.
 async fn openings(line: &TestLine) -> usize {
     let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
@@ -168,8 +168,8 @@ async fn openings(line: &TestLine) -> usize {
         .count()
 }
 
-/// What reads a whole table, or sorts what it found, takes the longer the more calls there were. Those here read tables
-/// of a few rows, or sort what one report has.
+/// A statement that reads a whole table or sorts its result takes longer the more calls there are. Those listed here
+/// read tables of a few rows, or sort the rows of one report.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_reads_every_call() {
     let folder = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ async fn no_statement_reads_every_call() {
             .fetch_all(reader)
             .await
             .unwrap();
-        // The rows that the statement itself brings.
+        // The rows that the statement itself contains.
         let brought = statement.sqlite.strip_prefix("WITH ");
         let brought = brought.and_then(|rest| rest.split(' ').next());
         let brought = brought.map(|name| format!("SCAN {name}"));
@@ -200,7 +200,7 @@ async fn no_statement_reads_every_call() {
             let index_of_line = step.starts_with("SEARCH audit ")
                 && !step.contains("line=? AND")
                 && !step.contains("(report=?");
-            // It reads no row: its condition is never true.
+            // Reads no row: its condition is never true.
             let locks = statement.sqlite.ends_with("WHERE 1 = 0");
             let scan = step.starts_with("SCAN ") && step != "SCAN CONSTANT ROW" && !locks;
             if scan || step.starts_with("USE TEMP B-TREE") || index_of_line {

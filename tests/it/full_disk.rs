@@ -1,4 +1,4 @@
-//! The disk is full when a webhook comes, and has room again afterwards: the next call is a whole call.
+//! The disk is full when a webhook arrives, and has room again afterwards: the next call succeeds.
 
 use crate::support::small_disk::SmallDisk;
 use crate::support::{DEADLINE, Database, NUMBER, OPEN, OwnPostgres, TestLine, queue};
@@ -11,10 +11,10 @@ use reqwest::StatusCode;
 use std::time::Duration;
 
 const CALLER: &str = "+8613800138123";
-/// Within this after there is room again a whole call is answered.
+/// Time within which a whole call succeeds after room is made.
 const SOON: Duration = Duration::from_secs(5);
 
-/// A call in which a report is left: dial, key, speech, key.
+/// Makes a call in which a report is left: dial, key, speech, key.
 async fn whole_call(line: &TestLine) {
     let exchange = &line.exchange;
     let call = exchange.dial(CALLER, NUMBER).await.unwrap();
@@ -31,14 +31,14 @@ async fn whole_call(line: &TestLine) {
     exchange.press(&call.id, "1").await.unwrap();
 }
 
-/// Calls until one cannot be written down; then room is made, and the next call leaves a report.
+/// Makes calls until one cannot be stored; then makes room, and checks that the next call leaves a report.
 async fn goes_on_after(
     line: TestLine,
     fill: impl AsyncFn(&TestLine),
     free: impl AsyncFnOnce(&TestLine),
 ) {
     assert_eq!(line.ready().await, StatusCode::OK);
-    // A call or two may still fit into pages that are there.
+    // A call or two may still fit into allocated pages.
     for _ in 0..40 {
         fill(&line).await;
         line.exchange.dial(CALLER, NUMBER).await.unwrap();
@@ -61,7 +61,7 @@ async fn goes_on_after(
     line.finish().await;
 }
 
-/// The same, and while the disk is full the node says that it is not ready.
+/// Does the same, and checks that the node is not ready while the disk is full.
 async fn on_small_disk(line: TestLine, disk: &SmallDisk) {
     let free = async |line: &TestLine| {
         assert_eq!(line.ready().await, StatusCode::SERVICE_UNAVAILABLE);
@@ -73,7 +73,7 @@ async fn on_small_disk(line: TestLine, disk: &SmallDisk) {
 mod a_full_disk_does_not_end_the_line {
     use super::*;
 
-    /// The folder with the database is a file system that is really full.
+    /// The folder of the database is a file system that is really full.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn small_disk() {
         let disk = SmallDisk::mount(8);
@@ -91,7 +91,7 @@ mod a_full_disk_does_not_end_the_line {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn page_limit() {
         let line = TestLine::open(Database::sqlite()).await;
-        // SQLite makes it the number of pages there are.
+        // SQLite raises it to the current number of pages.
         let fill = async |line: &TestLine| limit_pages(line, "PRAGMA max_page_count = 1").await;
         let free =
             async |line: &TestLine| limit_pages(line, "PRAGMA max_page_count = 1000000").await;
@@ -110,8 +110,8 @@ mod a_full_disk_does_not_end_the_line {
     }
 }
 
-/// The folder of recordings alone is full: calls go on, what was recorded stays at the provider, and is fetched when
-/// there is room.
+/// Only the folder of recordings is full: calls go on, recordings stay at the provider, and are fetched when there is
+/// room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_folder_of_recordings_does_not_stop_calls_small_disk() {
     let disk = SmallDisk::mount(8);
@@ -141,17 +141,17 @@ async fn a_full_folder_of_recordings_does_not_stop_calls_small_disk() {
     line.finish().await;
 }
 
-/// A job was claimed before the disk was full, and failed on it: it is tried again when there is room, and does not wait for
-/// its lease to run out.
+/// A job that was claimed before the disk was full and failed because of it is tried again when there is room, without
+/// waiting for the end of its lease.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_failed_on_a_full_disk_is_tried_again_when_there_is_room() {
-    // As a disk does that has room for a claim alone: a job can neither be removed nor put back.
+    // Like a disk with room for a claim alone: a job can neither be removed nor put back.
     const FULL: &str = "CREATE TRIGGER full_1 BEFORE DELETE ON jobs BEGIN SELECT RAISE(ABORT, 'full'); END;
         CREATE TRIGGER full_2 BEFORE UPDATE ON jobs WHEN NEW.lease IS NULL BEGIN SELECT RAISE(ABORT, 'full'); END;";
     const ROOM: &str = "DROP TRIGGER full_1; DROP TRIGGER full_2;";
     let line = TestLine::open(Database::sqlite()).await;
     let call = line.exchange.dial(CALLER, NUMBER).await.unwrap().id;
-    // The watch over the call is taken away by the webhook that ends it.
+    // The webhook that ends the call would delete its `watch` job.
     line.forget_jobs_of("watch").await;
     let Db::Sqlite { writer, .. } = line.db() else {
         panic!("SQLite");
@@ -192,7 +192,7 @@ async fn tried(line: &TestLine, kind: &str) {
     waited.unwrap_or_else(|_| panic!("no {kind} has failed"));
 }
 
-/// Postgres keeps a connection that met a full disk usable; so does the pool.
+/// Postgres keeps a connection usable after a full disk, and so does the pool.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_with_a_full_disk_recovers_small_disk_own_postgres() {
     let disk = SmallDisk::mount(64);

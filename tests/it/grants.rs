@@ -1,4 +1,4 @@
-//! Who sees what: two lines in one configuration are apart in everything, and what opens ends when it should.
+//! Access: two lines in one configuration are separate in everything, and access ends when it should.
 
 use crate::support::sql::{change, run};
 use crate::support::{
@@ -14,10 +14,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "a long password";
-/// An id no report has.
+/// An id of no report.
 const NOBODYS: &str = "7f2c1a52-6a0e-4d8e-9a54-0c3b8e6f1d20";
 
-/// Two lines, a member each, on each a report, a claimed one, and an abandoned call.
+/// Two lines, each with a member, a report, a claimed report and an abandoned call.
 struct Two {
     members: [Api; 2],
     reports: [Vec<Value>; 2],
@@ -52,7 +52,7 @@ fn id(report: &Value) -> &str {
     report["id"].as_str().unwrap()
 }
 
-/// Everything but the date, which a proxy would set anyway.
+/// Compares everything but the date, which a proxy would set anyway.
 fn same(a: &Answer, b: &Answer) {
     assert_eq!(a.status, b.status);
     let headers = |answer: &Answer| {
@@ -64,7 +64,7 @@ fn same(a: &Answer, b: &Answer) {
     assert_eq!(a.body, b.body);
 }
 
-/// Every request there is about one report.
+/// Returns every request about one report.
 fn requests(id: &str) -> Vec<(Method, String, Option<Value>)> {
     let classification = json!({ "scope": "out" });
     let mut requests = vec![
@@ -123,7 +123,7 @@ on_both! {
             assert_eq!(calls["calls"][0]["line"], LINES[own]);
             assert_eq!(calls["calls"][0]["entries"][0]["body"]["number"], format!("+861380013801{own}"));
         }
-        // The first lead has both, one after the other, and can ask for one.
+        // The first lead sees both lines, one after the other, and can filter by one.
         let lead = line.lead().await;
         assert_eq!(lead.reports().await, [&reports[0][..], &reports[1][..]].concat());
         for (own, reports) in LINES.iter().zip(&reports) {
@@ -131,7 +131,7 @@ on_both! {
             assert_eq!(page["reports"], json!(reports));
             assert_eq!(lead.get(&format!("/abandoned?line={own}")).await.ok()["calls"].as_array().unwrap().len(), 1);
         }
-        // What members did stands in their own line's trail, and nowhere else.
+        // Members' actions appear in the trail of their own line only.
         for (own, name, other) in [(0, "li", "zhao"), (1, "zhao", "li")] {
             let actions = actions(line, LINES[own]).await;
             let by = |name: &str| actions.iter().any(|(_, actor)| actor.as_deref() == Some(name));
@@ -160,18 +160,19 @@ on_both! {
         ] {
             same(&members[0].get(&foreign).await, &members[0].get(missing).await);
         }
-        // A cursor of the other line leads nowhere, as one that was never given.
+        // A cursor of the other line is answered like one that was never issued.
         use base64::Engine;
         let cursor = |line: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{line}/2024-0001"));
         let [foreign, missing] = [LINES[1], "none"].map(|line| format!("/reports?cursor={}", cursor(line)));
         same(&members[0].get(&foreign).await, &members[0].get(&missing).await);
         assert_eq!(actions(line, LINES[1]).await, before, "and it leaves nothing in the other line's trail");
-        // Not even a status has changed, and nothing was added.
+        // No status has changed, and nothing was added.
         assert_eq!(members[1].reports().await, reports[1]);
     }
 
     async fn a_grant_that_was_not_given_opens_nothing(line: TestLine = two_lines) {
-        // Whoever can write to the database can't give a line away: the grant has to be sealed by somebody who has it.
+        // An attacker who can write to the database cannot give a line away: a grant has to be sealed by a member who
+        // holds it.
         let Two { members, reports } = two(line).await;
         let sql = "INSERT INTO grants (line_key, member, sealed)
             SELECT line_keys.id, members.id, own.sealed FROM line_keys, members, grants own
@@ -186,7 +187,7 @@ on_both! {
                 assert!(!text.contains("+86"), "{text}");
             }
         }
-        // The lead's own grant for the other line, put under li's name, does not open with li's key.
+        // The lead's own grant for the other line, stored for li, does not open with li's key.
         run(line.db(), "DELETE FROM grants WHERE member = (SELECT id FROM members WHERE name = 'li')", &[]).await;
         let sql = "INSERT INTO grants (line_key, member, sealed)
             SELECT own.line_key, li.id, own.sealed FROM grants own
@@ -220,7 +221,7 @@ on_both! {
         let (disabled, nobody) = (login("li").await, login("nobody").await);
         assert_eq!(disabled.status, StatusCode::UNAUTHORIZED);
         same(&disabled, &nobody);
-        // Put back behind the program's back, the sessions are gone all the same.
+        // Enabled again directly in the database, the member still has no session.
         change(line.db(), "UPDATE members SET disabled = FALSE WHERE name = $1", &["li".into()]).await;
         same(&li.get("/reports").await, &stranger);
     }
@@ -245,7 +246,7 @@ on_both! {
                 assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
             }
         }
-        // An inspector who is made an auditor stops at once, whatever key they hold.
+        // An inspector who is made an auditor loses access at once, whatever key they hold.
         line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
         let li = Api::log_in(&line.url, "li", PASSWORD).await;
         li.only_report().await;
@@ -270,12 +271,12 @@ on_both! {
             let sql = "UPDATE sessions SET created_at = $2, seen_at = $3 WHERE hash = $1";
             change(line.db(), sql, &[hash[..].into(), (now - made).into(), (now - seen).into()]).await;
             let expected = if lasts { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-            // Asked twice: a request that comes too late does not bring it back.
+            // Two requests: one that comes too late does not restore the session.
             for _ in 0..2 {
                 assert_eq!(lead.get("/reports").await.status, expected, "made {made}, seen {seen} ago");
             }
         }
-        // A request within the half hour starts it anew, and the twelve hours go on.
+        // A request within half an hour restarts the half hour, but not the twelve hours.
         let lead = line.lead().await;
         let hash = lead.token().parse::<Token>().unwrap().hash();
         let now = clock.system_now();
@@ -296,7 +297,7 @@ on_both! {
         assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
         same(&one.get("/reports").await, &stranger);
         other.get("/reports").await.ok();
-        // What is no token, or nearly one, is as good as none.
+        // An invalid token, or nearly valid one, is answered like none.
         let token = other.token();
         let last = if token.ends_with('A') { "E" } else { "A" };
         for (scheme, token) in [
@@ -310,7 +311,7 @@ on_both! {
             let answer = line.anybody().request(Method::GET, "/reports", &[("authorization", &header)], None).await;
             same(&answer, &stranger);
         }
-        // A wrong password is told from a wrong name by nobody.
+        // A wrong password cannot be distinguished from a wrong name.
         let wrong = |name: &str| line.anybody().post_owned("/session", json!({ "name": name, "password": PASSWORD }));
         same(&wrong(LEAD.0).await, &wrong("nobody").await);
         assert_eq!(wrong(LEAD.0).await.status, StatusCode::UNAUTHORIZED);
@@ -332,7 +333,7 @@ on_both! {
             assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
             assert!(wrote(&output).contains(says), "{}", wrote(&output));
         }
-        // Both lines at once, of which they have one: neither is given.
+        // Both lines at once, of which the member holds one: neither is given.
         let both = ["member", "grant", "li", "--line", LINES[1], "--line", LINES[0], "--as", "sun", "--as-password-file", "sun"];
         assert_eq!(line.cli(&both).await.status.code(), Some(1));
         let li = Api::log_in(&line.url, "li", PASSWORD).await;

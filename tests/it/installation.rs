@@ -1,4 +1,4 @@
-//! What belongs together: the database, the service secret, the folder of recordings, and the recovery keys that were shown.
+//! The parts of an installation: database, service secret, folder of recordings, and the recovery keys that were shown.
 
 use crate::cli::dutyline;
 use crate::support::queue::Job;
@@ -15,7 +15,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A job of this kind keeps failing, which `check` and the metrics say; it is tried again within a minute.
+/// Waits until a job of this kind keeps failing; checks that `check` and the metrics say so and that it is retried
+/// within a minute.
 async fn keeps_failing(binary: &Binary, kind: &str) {
     let has_failed = |job: &Job| job.lease_until.is_none() && job.failures > 0;
     let jobs = binary.until_jobs(kind, |jobs| jobs.iter().any(has_failed));
@@ -40,8 +41,8 @@ async fn done_at_last(binary: &Binary, kind: &str) {
     binary.quiet().await;
 }
 
-/// The file system with the recordings is not mounted: there is nothing at its path, then an empty mount point. Calls go on,
-/// nothing is sealed there, and nothing is deleted at the provider.
+/// The file system with the recordings is not mounted: its path does not exist, then is an empty mount point. Calls go
+/// on, nothing is sealed there, and nothing is deleted at the provider.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_mount_is_not_filled() {
     let twilio = StandIn::start().await;
@@ -69,7 +70,7 @@ async fn a_missing_mount_is_not_filled() {
     done_at_last(&binary, "fetch").await;
     assert_eq!(binary.files().len(), 1);
 
-    // It is gone again when the call ends: what is not there is not taken for damaged.
+    // The folder is missing again when the call ends: a missing recording is not counted as damaged.
     fs::rename(&folder, &elsewhere).unwrap();
     fs::create_dir(&folder).unwrap();
     binary.send(&story.status()).await;
@@ -81,7 +82,7 @@ async fn a_missing_mount_is_not_filled() {
             .await
             .contains("dutyline_recordings_damaged_total 0")
     );
-    // Neither are recordings missing for a command, or put there by `init`.
+    // Commands do not report the recordings as missing either, and `init` does not write to the mount point.
     let verified = binary.try_run(&["audit", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
     assert!(
@@ -109,7 +110,7 @@ fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A folder with a configuration and the lead's password.
+/// Makes a folder with a configuration and the lead's password.
 fn folder(toml: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("dutyline.toml"), toml).unwrap();
@@ -121,7 +122,7 @@ fn on_sqlite() -> String {
     configuration("sqlite:data/dutyline.db", "http://127.0.0.1:9")
 }
 
-/// Runs a command that has to end by itself, within 30 s.
+/// Runs a command that has to end by itself within 30 s.
 fn ended(folder: &Path, arguments: &[&str]) -> Output {
     let program = dutyline(folder);
     let mut command = Command::new("timeout");
@@ -158,7 +159,7 @@ fn a_service_key_of_another_installation_is_refused() {
             "{said}"
         );
     }
-    // A lost one is not made anew.
+    // A lost service secret is not made anew.
     fs::remove_file(&key).unwrap();
     let refused = ended(one.path(), &INIT);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
@@ -169,13 +170,13 @@ fn a_service_key_of_another_installation_is_refused() {
     assert!(again.status.success(), "{again:?}");
 }
 
-/// Where to write that nobody reads.
+/// Returns a pipe whose reading end is closed.
 fn closed_pipe() -> Stdio {
     let (_, writer) = std::io::pipe().unwrap();
     writer.into()
 }
 
-/// Where every write fails.
+/// Returns a file on which every write fails.
 fn full() -> Stdio {
     File::options()
         .write(true)
@@ -187,7 +188,7 @@ fn full() -> Stdio {
 #[test]
 fn recovery_keys_that_could_not_be_shown_were_not_made() {
     let folder = folder(&on_sqlite());
-    // A standard output that is closed is /dev/null to the program.
+    // A closed standard output is /dev/null to the program.
     for out in [closed_pipe(), full(), Stdio::null()] {
         let mut command = dutyline(folder.path());
         let unread = command.args(INIT).stdout(out).stderr(Stdio::piped());
@@ -201,7 +202,7 @@ fn recovery_keys_that_could_not_be_shown_were_not_made() {
     assert_eq!(recovery_keys(&ended(folder.path(), &INIT)), 0);
 }
 
-/// `dutyline hours | head -1` ends as if all had been read; a disk that is full is said.
+/// `dutyline hours | head -1` ends as if everything had been read; a full disk is reported.
 #[test]
 fn no_command_panics_when_its_output_is_closed() {
     let folder = folder(&on_sqlite());
@@ -233,7 +234,7 @@ fn no_command_panics_when_its_output_is_closed() {
             "{full:?}"
         );
     }
-    // What it finds decides, whoever reads it.
+    // The exit code depends on the findings, even when nothing reads the output.
     let mut check = dutyline(folder.path());
     check
         .arg("check")
@@ -242,7 +243,7 @@ fn no_command_panics_when_its_output_is_closed() {
     assert_eq!(check.status().unwrap().code(), Some(1));
 }
 
-/// The file system with the database is not mounted: its mount point is an empty folder, or is not there either.
+/// The file system with the database is not mounted: its mount point is an empty folder, or does not exist.
 #[test]
 fn only_init_makes_a_database_file() {
     let toml = on_sqlite().replace("data/dutyline.db", "mount/dutyline.db");
@@ -349,7 +350,7 @@ fn what_others_could_get_at_is_refused_or_named() {
         mode(file, bits);
     }
     let checked = stdout(&ended(folder, &["check"]));
-    // The start says the same; then it fails, for want of the second line's key.
+    // `serve` prints the same; then it fails, because the second line has no key.
     fs::write(folder.join("dutyline.toml"), with_second_line(toml)).unwrap();
     let started = stderr(&ended(folder, &["serve"]));
     for said in [checked, started] {
@@ -406,7 +407,7 @@ fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
         );
         assert!(!checked.contains("hunter2"), "{checked}");
     }
-    // The start says the same; then it fails, for want of the second line's key.
+    // `serve` prints the same; then it fails, because the second line has no key.
     let toml = with_second_line(on_sqlite());
     fs::write(&file, on_sqlite()).unwrap();
     assert!(ended(folder, &INIT).status.success());
@@ -416,13 +417,14 @@ fn a_configuration_that_holds_a_secret_and_others_can_read_is_named() {
     assert!(started.contains(sentence), "{started}");
 }
 
-/// Where the folder of recordings has no marker, `init` names the id that belongs there, and keeps to it when it is run again.
+/// Where the folder of recordings has no marker, `init` prints the id that belongs there, and keeps it when it is run
+/// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_id_that_init_names_is_the_installation_s() {
     let line = TestLine::open(Database::sqlite()).await;
     line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
-    // A database with recordings that was not set up as an installation yet.
+    // A database with recordings that has no installation id yet.
     sql::run(line.db(), "DELETE FROM installation", &[]).await;
     let marker = line.recordings().join(MARKER);
     fs::remove_file(&marker).unwrap();

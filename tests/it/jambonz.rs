@@ -1,4 +1,4 @@
-//! Calls that come over jambonz: who may stream, what is kept of what is said however it ends, what is told too late.
+//! Calls over jambonz: authentication of streams, recordings kept however a stream ends, late webhooks.
 
 mod packages;
 
@@ -16,14 +16,15 @@ use std::path::Path;
 use std::time::Duration;
 
 const CALLER: &str = "+8613800138000";
-/// A second connection for a recording is refused at once.
+/// Limits under which a second connection for a recording is refused at once.
 const NOT_WAITING: Patience = Patience {
     stream: Duration::ZERO,
     ..PATIENT
 };
 const HOOKS: &str = "https://duty.example.org/hooks/jambonz";
 
-/// Tests on both databases, of a line and a stand-in for jambonz. `with patience` says how long callers are kept waiting.
+/// Declares tests on both databases with a line and a stand-in for jambonz. `with patience` sets how long callers are
+/// kept waiting.
 macro_rules! on_both {
     (@patience) => { PATIENT };
     (@patience $patience:expr) => { $patience };
@@ -56,7 +57,7 @@ macro_rules! on_both {
     };
 }
 
-/// Dials, and goes on to where the caller may speak.
+/// Dials, and goes on until the caller may speak.
 async fn speaking(server: &FeatureServer) -> String {
     let call = server.dial(CALLER).await;
     server.press(&call, "1").await;
@@ -64,13 +65,13 @@ async fn speaking(server: &FeatureServer) -> String {
     call
 }
 
-/// The recordings of the only report.
+/// Returns the recordings of the only report.
 async fn recordings(line: &TestLine) -> Vec<Value> {
     let report = line.lead().await.only_report().await;
     report["recordings"].as_array().unwrap().clone()
 }
 
-/// Neither what was said nor who said it is to be read in any file, not while it is being said either.
+/// Checks that neither the speech nor the caller's number is readable in any file, also during the recording.
 fn nothing_in_the_clear(line: &TestLine, audio: &[u8]) {
     let mut folders = vec![line.path().to_owned()];
     let mut files = 0;
@@ -92,7 +93,7 @@ fn nothing_in_the_clear(line: &TestLine, audio: &[u8]) {
     assert!(files > 2, "the database and a recording are among them");
 }
 
-/// What was said, as it is served: behind a header that was written before anybody knew how long it gets.
+/// Returns a recording as it is served: with the header written before its length was known.
 fn served(audio: &[u8]) -> Vec<u8> {
     [&header(UNTIL_THE_END)[..], &audio[44..]].concat()
 }
@@ -214,7 +215,7 @@ on_both! {
         assert_eq!(server.connect(&listen).await.map(drop), Err(404), "no call is known");
     }
 
-    /// The connection breaks before the caller has said anything, or before it stands: the next one is let in.
+    /// The connection breaks before the caller has spoken, or before the upgrade is finished: the next one is accepted.
     async fn a_stream_whose_upgrade_failed_is_let_in_again(line, server) {
         let call = speaking(&server).await;
         let listen = server.verb(&call);
@@ -294,7 +295,7 @@ on_both! {
         let listen = server.verb(&call);
         server.say(&call, &speech(10)).await;
         server.close(&call).await;
-        // The webhook did not get through: the verb behind it asks for the same step, and knows of nothing.
+        // The webhook was lost: the verb after it requests the same step again, without any result.
         server.end(&call, &listen, json!({})).await;
         assert_eq!(server.waits(&call), Waiting::Keys, "to the review");
         server.hang_up(&call, None).await;
@@ -317,7 +318,7 @@ on_both! {
     }
 }
 
-/// What is signed wrongly, too late or for another account, and what is asked for as nothing may be.
+/// Webhooks with a wrong signature, an old one or another account, and invalid requests.
 #[tokio::test]
 async fn forged_webhooks_are_refused() {
     let server = FeatureServer::start().await;
@@ -362,7 +363,7 @@ async fn forged_webhooks_are_refused() {
     line.finish().await;
 }
 
-/// The other telephone of a call ends, or does anything else: the caller's call goes on.
+/// The inspector's leg ends, or does anything else: the caller's call goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_telephone_ends_no_call() {
     let server = FeatureServer::start().await;
@@ -385,7 +386,7 @@ async fn the_other_telephone_ends_no_call() {
     line.finish().await;
 }
 
-/// What was begun by a process that is gone: the caller is asked to say it again, and inspectors see that something was.
+/// A recording of a process that was killed: the caller is asked to repeat it, and inspectors see that one was lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_in_mid_word_is_said_and_shown() {
     let server = FeatureServer::start().await;
@@ -430,7 +431,7 @@ async fn what_was_lost_in_mid_word_is_said_and_shown() {
     binary.finish().await;
 }
 
-/// The service is told to stop while somebody speaks: what was said so far is written down first.
+/// The service is told to stop while a caller speaks: what was said so far is stored first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_while_the_service_stops_is_kept() {
     let server = FeatureServer::start().await;
@@ -454,7 +455,7 @@ async fn what_is_said_while_the_service_stops_is_kept() {
     line.finish().await;
 }
 
-/// There are fewer threads for what blocks than callers who speak: what blocks is done all the same.
+/// With fewer blocking threads than speaking callers, blocking work is still done.
 #[test]
 fn callers_who_speak_hold_no_threads() {
     const THREADS: usize = 4;
@@ -487,7 +488,8 @@ fn callers_who_speak_hold_no_threads() {
     });
 }
 
-/// The database is down when somebody calls: they are told to call again soon, and are not asked to say what would be lost.
+/// The database is down when a call begins: the caller is told to call again soon, and not asked to say what would be
+/// lost.
 #[test]
 fn nothing_is_asked_for_that_would_be_lost() {
     let config =

@@ -1,6 +1,8 @@
-//! Killed between any two steps, and every webhook sent twice: one report, with the very bytes that were said.
+//! The program is killed between any two steps, and every webhook is sent twice: the result is one report, with the
+//! same bytes that were said.
 //!
-//! The program itself is driven over HTTP by a stand-in for Twilio that was written from Twilio's documentation alone.
+//! The compiled program is driven over HTTP by a stand-in for Twilio that was written from Twilio's documentation
+//! alone.
 
 mod addition;
 mod at_once;
@@ -15,7 +17,7 @@ use crate::support::{Api, Binary, DEADLINE, Database, pause};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-/// The program, its provider, and an inspector who logged in before anything happened.
+/// The program, its provider, and a lead who logged in before anything happened.
 pub struct Scene {
     pub binary: Binary,
     pub twilio: StandIn,
@@ -23,7 +25,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// With the configuration as `change` makes it.
+    /// Starts the program with the configuration modified by `change`.
     pub async fn open(database: Database, change: impl FnOnce(String) -> String) -> Self {
         let twilio = StandIn::start().await;
         let binary = Binary::start(database, &twilio.url, change).await;
@@ -35,10 +37,10 @@ impl Scene {
         }
     }
 
-    /// Sends a webhook; all answers, of however many at once, must be the same.
+    /// Sends a webhook `times` times at once; all answers must be the same.
     ///
-    /// The program gives its database a second and a half, then answers without it. Where a machine has too much else
-    /// to do for that, it is asked again, as a provider would.
+    /// The program waits a second and a half for its database, then answers without it. On a machine too busy for that,
+    /// the webhook is sent again, as a provider would.
     pub async fn send_at_once(&self, webhook: &Webhook, times: usize) -> Answered {
         for _ in 0..20 {
             let too_slow = self.too_slow();
@@ -58,7 +60,8 @@ impl Scene {
         panic!("this machine is too slow: {}", self.binary.log());
     }
 
-    /// How often the database was too slow for a webhook. Any other failure of it is none a test may overlook.
+    /// Returns how often the database was too slow for a webhook. Other failures are not counted, because no test may
+    /// overlook them.
     fn too_slow(&self) -> usize {
         self.binary
             .log()
@@ -66,7 +69,7 @@ impl Scene {
             .count()
     }
 
-    /// Sends a webhook, once.
+    /// Sends a webhook once.
     pub async fn send(&self, webhook: &Webhook) -> Answered {
         self.send_at_once(webhook, 1).await
     }
@@ -80,13 +83,14 @@ impl Scene {
         first
     }
 
-    /// Sends a webhook, kills the program while it is at it, or has just answered, starts it and sends the webhook
-    /// again. If there was an answer the first time, it is the same.
+    /// Sends a webhook, kills the program while it processes it or has just answered, starts it and sends the webhook
+    /// again. If the first one was answered, the second answer is the same.
     pub async fn kill_while_sending(&mut self, webhook: &Webhook) -> Answered {
         let (client, at) = (self.binary.client.clone(), self.binary.url.clone());
         let (sent, too_slow) = (webhook.clone(), self.too_slow());
         let first = tokio::spawn(async move { sent.post(&client, &at).await });
-        // Whether it has got as far as the database by then is left to chance; either way it must come out right.
+        // Whether the webhook has reached the database by then is left to chance; the result must be right in both
+        // cases.
         tokio::task::yield_now().await;
         self.binary.kill().await;
         let first = first.await.expect("the first was sent");
@@ -103,12 +107,12 @@ impl Scene {
         self.binary.serve_again().await;
     }
 
-    /// An inspector's view, at where the program listens now.
+    /// Returns the lead's client at the program's current address.
     pub fn lead(&self) -> Api {
         self.lead.moved(&self.binary.url)
     }
 
-    /// Waits until the provider has been asked about the call, and its recording is gone there.
+    /// Waits until the provider has been asked about the call, and its recording is deleted there.
     pub async fn gone_at_provider(&self, story: &Story) {
         let waiting = async {
             while !self.twilio.is_proven_gone(story) {
@@ -119,8 +123,8 @@ impl Scene {
         waited.unwrap_or_else(|_| panic!("still there; {}", self.binary.log()));
     }
 
-    /// Does one report come of the call, with the bytes that were said, once everywhere, and the recording proven gone
-    /// at the provider? Ends the scene.
+    /// Checks that the call led to one report, with the bytes that were said stored once, and the recording proven
+    /// deleted at the provider. Ends the scene.
     pub async fn one_report(self, story: &Story) -> Value {
         self.binary.quiet().await;
         let report = self.lead().only_report().await;
@@ -151,7 +155,7 @@ impl Scene {
     }
 }
 
-/// Declares a test on both databases. The body gets a `Scene`, and ends it; `scene: Scene = roster` changes the
+/// Declares a test on both databases. The body receives a `Scene`, and ends it; `scene: Scene = roster` changes the
 /// configuration first.
 macro_rules! on_both_scenes {
     ($($(#[$meta:meta])* async fn $name:ident($scene:ident: Scene $(= $change:ident)?) $body:block)*) => {

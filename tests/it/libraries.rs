@@ -1,19 +1,19 @@
-//! Signatures against the providers' own libraries, both ways: what they sign fits here, what is signed here they take,
-//! and what was changed neither takes.
+//! Signatures compared with the providers' own libraries: what they sign is accepted here, what is signed here they
+//! accept, and what was changed neither accepts.
 //!
-//! The libraries are in a folder that `DUTYLINE_TEST_SIGNATURES` names; `tests/signatures` has what goes into it, and a
-//! script for each that is asked over its standard input.
+//! The libraries are in a folder that `DUTYLINE_TEST_SIGNATURES` names; `tests/signatures` has the list of them, and
+//! for each a script that answers questions on its standard input.
 //!
-//! Where they judge otherwise than we do:
+//! Where a library decides differently from this program:
 //!
-//! | library | what it does | what we do |
+//! | library | what it does | what this program does |
 //! |---|---|---|
-//! | `twilio` for Node | sorts names and values by UTF-16 units | by characters, as Twilio's other libraries; other only where emoji meet U+E000 to U+FFFF |
+//! | `twilio` for Node | sorts names and values by UTF-16 units | by characters, as Twilio's other libraries; different only where emoji meet U+E000 to U+FFFF |
 //! | `twilio` for Node | tries the address as `new URL()` writes it | only the query as a browser writes it |
-//! | `twilio`, both | takes settings without an algorithm for SHA-1 | refuse them |
-//! | `signalwire-sdk` | takes a signature over the address alone for any body | only for an empty one |
-//! | `telnyx` | skips what is no base64 in a signature | refuse it |
-//! | `@jambonz/node-client` | takes a time in the future | refuse it from 301 seconds on |
+//! | `twilio`, both | accepts settings without an algorithm for SHA-1 | refuses them |
+//! | `signalwire-sdk` | accepts a signature over the address alone for any body | only for an empty one |
+//! | `telnyx` | skips what is no base64 in a signature | refuses it |
+//! | `@jambonz/node-client` | accepts a time in the future | refuses it from 301 seconds on |
 
 mod asked;
 mod library;
@@ -24,7 +24,7 @@ use library::Library;
 
 const ROUNDS: u64 = 300;
 
-/// Both ways, in the right order, and changed.
+/// Compares both directions, with requests as they are and with changed ones.
 fn compare(library: &mut Library, scheme: Scheme, shapes: &[Shape]) {
     let mut tampered = 0;
     for round in 0..ROUNDS {
@@ -71,14 +71,14 @@ fn twilio_s_libraries_take_settings_without_an_algorithm() {
         asked.settings = Some("key=webhooks_sharedkey_1".into());
         assert!(library.takes(&asked, &signature));
         assert!(!Scheme::Twilio.takes(&asked, &signature));
-        // What neither knows neither takes.
+        // An algorithm unknown to both is refused by both.
         asked.settings = Some("key=webhooks_sharedkey_1,algorithm=HMAC_SHA512".into());
         assert!(!library.takes(&asked, &signature));
         assert!(!Scheme::Twilio.takes(&asked, &signature));
     }
 }
 
-/// Somleng has none of its own: its customers use Twilio's.
+/// Somleng has no library: its customers use Twilio's.
 #[test]
 fn twilio_s_libraries_judge_somleng_s_requests_as_we_do() {
     for mut library in [Library::python("twilio"), Library::node("twilio")] {
@@ -108,7 +108,7 @@ fn signalwire_s_library_takes_a_hash_in_the_address() {
             url: hashed(&asked.url, &body),
             ..asked
         };
-        // Signed as if there were no body: its hash stands for it.
+        // Signed as if there were no body, which its hash represents.
         let bare = Asked {
             body: None,
             fields: Vec::new(),
@@ -181,7 +181,7 @@ fn jambonz_s_library_judges_as_we_do() {
         assert_eq!(Scheme::Jambonz.takes(&asked, &signature), off.abs() <= 300);
         assert_eq!(library.takes(&asked, &signature), off >= -300);
     }
-    // Two secrets while one is replaced: one signature that fits is enough.
+    // Two secrets during a rotation: one valid signature is enough.
     let asked = Asked::draw(Shape::Timed, &mut Dice::of(2));
     let both = format!("{},v1={}", Scheme::Jambonz.sign(&asked), "0".repeat(64));
     assert!(Scheme::Jambonz.takes(&asked, &both));

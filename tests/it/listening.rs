@@ -1,4 +1,4 @@
-//! Listening to recordings: what is open at once, and what it holds.
+//! Playing recordings: the number open at once, and the resources they hold.
 
 use crate::support::{Api, DEADLINE, Database, LEAD, NUMBER, TestLine};
 use dutyline::simulator::exchange::SpeechEnd;
@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// So many recordings one session may have open; the oldest one is closed for another.
+/// Maximum number of recordings open in one session; a further one closes the oldest.
 const OPEN_AT_ONCE: usize = 4;
-/// So many threads there are for what blocks: fewer than players that are paused.
+/// Number of threads for blocking work: fewer than paused players.
 const THREADS: usize = 6;
 
-/// A WAV file of five minutes, longer than what sockets hold.
+/// Returns a WAV file of five minutes, larger than the sockets' buffers.
 fn long() -> bytes::Bytes {
     const BYTES: u32 = 300 * 16_000;
     let mut wav = dutyline::audio::wav::header(BYTES).to_vec();
@@ -19,7 +19,7 @@ fn long() -> bytes::Bytes {
     wav.into()
 }
 
-/// A player that has asked for a recording and reads nothing of it.
+/// Starts a player that has requested a recording and reads nothing of it.
 async fn paused(line: &TestLine, token: &str, path: &str) -> TcpStream {
     let at: SocketAddr = line.url.strip_prefix("http://").unwrap().parse().unwrap();
     let mut stream = TcpStream::connect(at).await.unwrap();
@@ -27,7 +27,7 @@ async fn paused(line: &TestLine, token: &str, path: &str) -> TcpStream {
         "GET /api/v1{path} HTTP/1.1\r\nHost: duty\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    // The head is there: the recording is open.
+    // The head has arrived: the recording is open.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let byte = tokio::time::timeout(DEADLINE, stream.read_u8()).await;
@@ -41,7 +41,7 @@ async fn paused(line: &TestLine, token: &str, path: &str) -> TcpStream {
     stream
 }
 
-/// All of the recording that is still to be had.
+/// Returns what can still be read of the recording.
 async fn rest(mut player: TcpStream) -> Vec<u8> {
     let mut audio = Vec::new();
     let read = player.read_to_end(&mut audio);
@@ -76,18 +76,18 @@ fn paused_players_hold_no_threads() {
         for _ in 0..2 * THREADS {
             players.push(paused(&line, lead.token(), &path).await);
         }
-        // What blocks is still done: another login, which works a password out.
+        // Blocking work is still done: another login, which derives a key from a password.
         let login = Api::log_in(&line.url, LEAD.0, LEAD.1);
         let other = tokio::time::timeout(DEADLINE, login).await;
         let other = other.expect("a login in time");
 
-        // The newest players go on where they were; the ones before them were closed, and may ask again.
+        // The newest players continue; the ones before them were closed, and may request it again.
         for (n, player) in players.into_iter().rev().enumerate() {
             let audio = rest(player).await;
             let is_whole = audio[..] == long()[..];
             assert_eq!(is_whole, n < OPEN_AT_ONCE, "{n}: {} bytes", audio.len());
         }
-        // Of another session none was closed, and one that was read to its end takes no place.
+        // Recordings of another session stay open, and one read to its end frees its place.
         for _ in 0..=OPEN_AT_ONCE {
             assert_eq!(other.get(&path).await.body, long());
         }

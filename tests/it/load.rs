@@ -1,4 +1,4 @@
-//! The load generator of `tests/load` makes what the program would have made.
+//! The rows that the load generator of `tests/load` writes are like the program's own.
 
 #[path = "../load/bulk.rs"]
 mod bulk;
@@ -24,13 +24,13 @@ on_both! {
             assert_eq!(proof.wrong, Vec::<String>::new());
             assert!(proof.links > 100 * 6);
         }
-        // Opened with the line's key, as any other.
+        // They can be opened with the line's key, like any other.
         let queued = all.iter().filter(|report| report["status"] == "queued");
         for report in queued {
             let claim = format!("/reports/{}/claim", report["id"].as_str().unwrap());
             assert_eq!(lead.act(&claim).await.status, StatusCode::OK);
         }
-        // The next call is numbered after them.
+        // The next call's number follows theirs.
         let call = crate::support::wav(b"said");
         line.leave("+8613800138000", crate::support::NUMBER, &call).await;
         line.idle().await;

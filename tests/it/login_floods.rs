@@ -1,4 +1,4 @@
-//! Many logins at once: what they cost, and who gets in beside them.
+//! Many logins at once: their cost, and who is served besides them.
 
 use crate::support::console::Desk;
 use crate::support::sql::run;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// What one Argon2 takes, in KiB.
+/// Memory of one Argon2 computation, in KiB.
 const ARGON2_KIB: u64 = 64 * 1024;
 
 async fn sign_in(desk: &Desk, name: &str, password: &str) -> (StatusCode, Duration) {
@@ -22,7 +22,7 @@ async fn sign_in(desk: &Desk, name: &str, password: &str) -> (StatusCode, Durati
     (answer.status, began.elapsed())
 }
 
-/// Clients that hang up leave their Argon2 behind. The permit stays with it, so the next ones wait.
+/// A client that hangs up leaves its Argon2 computation running. It keeps its permit, so that the next ones wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logins_whose_client_hangs_up_stay_within_the_bound_of_memory() {
     let line = Binary::start(Database::sqlite(), "http://127.0.0.1:9", |toml| toml).await;
@@ -40,16 +40,16 @@ async fn logins_whose_client_hangs_up_stay_within_the_bound_of_memory() {
             pause().await;
         }
     }
-    // One more, in its turn: those before it have begun by now, or never will.
+    // One more, in its turn: those before it have started by now, or never will.
     let (status, _) = sign_in(&Desk::anybody(&line.url), "nobody", "a wrong password").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     let most = line.status("VmHWM") - before;
-    // Three at once at most, and one for what else a login takes.
+    // At most three at once, and one for what else a login needs.
     assert!(most < 4 * ARGON2_KIB, "{} MiB more", most / 1024);
     line.finish().await;
 }
 
-/// An office is one address: what a guesser sends from it does not keep its members out.
+/// An office shares one address: guesses from it must not lock its members out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_password_gets_in_beside_many_wrong_ones_from_its_address() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -62,12 +62,12 @@ async fn a_right_password_gets_in_beside_many_wrong_ones_from_its_address() {
             })
         })
         .collect();
-    // Once they have all come in: the queue is full, and those it has no place for are refused.
+    // Once all have arrived: the queue is full, and those without a place are refused.
     let mut answered = Vec::new();
     while answered.len() < 290 {
         answered.push(wrong.next().await.unwrap().unwrap().0);
     }
-    // On a machine that is busy otherwise it may be refused after its 14 seconds; then the others were, too.
+    // On a busy machine the login may be refused after its 14 seconds; then the others were, too.
     let mut tries = 1;
     while sign_in(&desk, LEAD.0, LEAD.1).await.0 != StatusCode::SEE_OTHER {
         tries += 1;
@@ -84,7 +84,7 @@ async fn a_right_password_gets_in_beside_many_wrong_ones_from_its_address() {
     line.finish().await;
 }
 
-/// Guesses at a member's name slow that name down for strangers. The waits are real time.
+/// Guesses at a member's name slow logins with that name down for unknown browsers. The waits are real time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_has_logged_in_before_does_not_wait_behind_guesses_at_its_name() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -99,12 +99,12 @@ async fn a_browser_that_has_logged_in_before_does_not_wait_behind_guesses_at_its
             StatusCode::UNAUTHORIZED
         );
     }
-    // The next stranger waits 4 seconds, and so does a browser that another member is known by.
+    // The next unknown browser waits 4 seconds, and so does one known for another member.
     let slowed = Duration::from_secs(4);
     let mut both = FuturesUnordered::new();
     both.push(sign_in(&stranger, "li", "a wrong password"));
     both.push(sign_in(&known, "li", "a long password"));
-    // Each needs as much of the processor, so the order is certain however busy the machine is.
+    // Both need the same processor time, so the order is certain however busy the machine is.
     let (status, _) = both.next().await.unwrap();
     assert_eq!(status, StatusCode::SEE_OTHER, "the known browser is first");
     let (status, waited) = both.next().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_browser_that_has_logged_in_before_does_not_wait_behind_guesses_at_its
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(waited >= slowed, "{waited:?}");
 
-    // Wrong ones from the known browser are counted there.
+    // Wrong passwords from the known browser are counted for that browser.
     for _ in 0..6 {
         assert_eq!(
             sign_in(&known, "li", "a wrong password").await.0,
@@ -124,7 +124,7 @@ async fn a_browser_that_has_logged_in_before_does_not_wait_behind_guesses_at_its
     let (_, waited) = sign_in(&known, "li", "a long password").await;
     assert!(waited >= Duration::from_secs(2), "{waited:?}");
 
-    // A new password makes it a stranger.
+    // A new password makes the browser unknown.
     let form = [
         ("old", "a long password"),
         ("new", "another long one"),
@@ -159,7 +159,7 @@ async fn a_member_who_is_slowed_is_not_told_that_the_old_password_is_wrong() {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(wrong.text().contains("现在的密码不正确"));
     }
-    // Guesses of strangers at the name do not count here, nor these there.
+    // Guesses by unknown browsers and those in this session are counted apart.
     let (status, _) = sign_in(&Desk::anybody(&line.url), "li", "a long password").await;
     assert_eq!(status, StatusCode::SEE_OTHER);
     let mut many: FuturesUnordered<_> = (0..12).map(|_| change("a long password")).collect();
@@ -170,7 +170,7 @@ async fn a_member_who_is_slowed_is_not_told_that_the_old_password_is_wrong() {
     line.finish().await;
 }
 
-/// Whoever has stolen a session guesses the password in the console's forms. The waits are real time.
+/// An attacker with a stolen session guesses the password in the console's forms. The waits are real time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_passwords_in_a_stolen_session_end_it_and_slow_no_other() {
     logs::keep();
@@ -187,7 +187,7 @@ async fn wrong_passwords_in_a_stolen_session_end_it_and_slow_no_other() {
     for _ in 0..6 {
         assert_eq!(guess().await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
-    // The seventh waits 2 seconds. The lead does not, in a session of their own.
+    // The seventh guess waits 2 seconds. The lead, in another session, does not.
     let mut both = FuturesUnordered::new();
     let lead = async {
         let form = [("line", "fcg-5"), ("waive", "1"), ("own_password", LEAD.1)];
@@ -213,7 +213,7 @@ async fn wrong_passwords_in_a_stolen_session_end_it_and_slow_no_other() {
     line.finish().await;
 }
 
-/// The row of a session that is over could not be deleted: it is when its cookie is used for the next try.
+/// The row of an ended session could not be deleted: it is deleted when its cookie is used again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_over_ends_when_the_database_goes_again() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -256,7 +256,7 @@ async fn a_login_that_waits_while_the_password_is_changed_does_not_get_in_with_t
         desk.post("/console/password", &form)
     );
     assert_eq!(changed.status, StatusCode::OK, "{}", changed.text());
-    // On a machine so busy that the login was first, the change has ended its session.
+    // On a machine so busy that the login was first, the change of password has ended its session.
     assert_eq!(desk.get("/console/").await.status, StatusCode::OK);
     if login.status == StatusCode::SEE_OTHER {
         let mut late = stranger.clone();

@@ -1,4 +1,4 @@
-//! Logging in, and guessing.
+//! Logins and guessing.
 
 use crate::support::sql::change;
 use crate::support::{Answer, Api, Database, LEAD, TestLine, logs, on_both};
@@ -31,7 +31,7 @@ on_both! {
     async fn a_session_from_the_future_is_over(line: TestLine) {
         let lead = line.lead().await;
         assert_eq!(lead.get("/reports").await.status, StatusCode::OK);
-        // As a clock that was 399 days ahead when they logged in has written it.
+        // As written by a clock that was 399 days ahead at the login.
         let far = line.service().clock.system_now() + chrono::TimeDelta::days(399);
         let seen = "UPDATE sessions SET created_at = $1, seen_at = $1";
         change(line.db(), seen, &[far.into()]).await;
@@ -89,7 +89,7 @@ on_both! {
             assert_eq!(answer.headers["content-type"], "application/problem+json");
             assert!(!answer.text().contains("wang") && !answer.text().contains("admin"));
         }
-        // A second factor may be sent already.
+        // A client may already send a second factor, which is ignored.
         let (name, password) = LEAD;
         let code = json!({ "name": name, "password": password, "code": "123456" });
         assert_eq!(anybody.post("/session", code).await.status, StatusCode::OK);
@@ -142,13 +142,13 @@ on_both! {
     }
 }
 
-/// The middle one of five.
+/// Returns the median of five times.
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
 
-/// Three tries after the sixth wrong one would wait 2, 4 and 8 seconds: a bound no busy machine comes near.
+/// Three tries after the sixth wrong one would wait 2, 4 and 8 seconds: a limit that no busy machine comes near.
 const SLOWED: Duration = Duration::from_secs(2 + 4 + 8);
 
 async fn three_tries(api: &Api, name: &str) -> Duration {
@@ -159,10 +159,10 @@ async fn three_tries(api: &Api, name: &str) -> Duration {
     asked.elapsed()
 }
 
-/// All of a login's time is Argon2: left out for a name nobody has, the answer comes some fifty times as fast. That,
-/// and no finer thing, a test on a busy machine can tell; so the bound is wide, and what is compared are medians of
-/// tries that alternate. Five are free; from the sixth on guessing is slowed, alike for both, and a right password is
-/// slowed once more and then free again. The waits are real time, so all of it is one test.
+/// Nearly all of a login's time is Argon2: without it, the answer for an unknown name would come about fifty times as
+/// fast. A test on a busy machine can detect only such a difference, so the limit is wide, and medians of alternating
+/// tries are compared. Five wrong tries are free; from the sixth on guessing is slowed, for both names alike, and a
+/// right password is slowed once more and then free again. The waits are real time, so all of it is one test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guessing_takes_as_long_at_a_name_nobody_has_and_is_slowed() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -189,14 +189,14 @@ async fn guessing_takes_as_long_at_a_name_nobody_has_and_is_slowed() {
         assert_wrong(&answer);
         assert!(time >= Duration::from_secs(1), "the sixth waits: {time:?}");
     }
-    // Another name is as quick as ever: what is slowed is the guessing at one.
+    // Another name is not slowed: only guesses at the same name are.
     assert!(three_tries(&anybody, "somebody-else").await < SLOWED);
 
     let (answer, time) = log_in(&anybody, LEAD.0, LEAD.1).await;
     let answer: Value = answer.ok();
     assert!(answer["token"].is_string(), "the right one still works");
     assert!(time >= Duration::from_secs(2), "after its wait: {time:?}");
-    // And five are free again.
+    // Five tries are free again.
     assert!(three_tries(&anybody, LEAD.0).await < SLOWED);
     line.finish().await;
 }

@@ -1,12 +1,16 @@
 //! The integration tests: the real service on port 0, real databases, a provider that follows Twilio's documentation.
 //!
-//! Tests made with `on_both!` run on SQLite and on Postgres; those on Postgres have `postgres` in their name and need
-//! `DUTYLINE_TEST_POSTGRES`, the address of a server where databases can be made (`tests/run` starts one). Those with
-//! `schemathesis` in their name need that program, on the path or named by `DUTYLINE_TEST_SCHEMATHESIS`; those with `axe`
-//! need the file that `DUTYLINE_TEST_AXE` names, those with `jambonz_packages` node and the packages in the folder
-//! `DUTYLINE_TEST_JAMBONZ`, those in `libraries` the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names,
-//! those with `small_disk` need root, to mount a file system, those with `own_postgres` the programs of a Postgres server,
-//! and those in `sip` the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
+//! Tests made with `on_both!` run on SQLite and on Postgres. Some tests have requirements:
+//!
+//! - Those on Postgres have `postgres` in their name and need `DUTYLINE_TEST_POSTGRES`, the address of a server where
+//!   databases can be created (`tests/run` starts one).
+//! - Those with `schemathesis` in their name need that program, on the path or named by `DUTYLINE_TEST_SCHEMATHESIS`.
+//! - Those with `axe` need the file that `DUTYLINE_TEST_AXE` names.
+//! - Those with `jambonz_packages` need node and the packages in the folder `DUTYLINE_TEST_JAMBONZ`.
+//! - Those in `libraries` need the providers' libraries in the folder that `DUTYLINE_TEST_SIGNATURES` names.
+//! - Those with `small_disk` need root, to mount a file system.
+//! - Those with `own_postgres` need the programs of a Postgres server.
+//! - Those in `sip` need the Asterisk in the folder `DUTYLINE_TEST_ASTERISK` names.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! The main job: a caller leaves a note, an inspector hears it and closes the report.
+//! The main use: a caller leaves a note, an inspector hears it and closes the report.
 
 use crate::support::{LEAD, NUMBER, TestLine, on_both};
 use dutyline::simulator::SAMPLE;

@@ -1,4 +1,4 @@
-//! A member with more lines than a page can tell of.
+//! A member with more lines than a page shows details of.
 
 use crate::support::sql::change;
 use crate::support::{TestLine, on_both, wav};
@@ -19,7 +19,7 @@ fn twenty(toml: String) -> String {
     std::iter::once(toml.clone()).chain(others).collect()
 }
 
-/// The numbers of the lines that a page tells of.
+/// Returns the numbers of the lines in a page's banners.
 fn told_of(page: &str) -> Vec<String> {
     let banners = page.split("<strong>").skip(1);
     let numbers = banners.filter_map(|banner| banner.split_once(' '));
@@ -45,14 +45,14 @@ on_both! {
         assert!(chosen.contains("<span class=\"count\">1</span>"), "{chosen}");
         assert_eq!(desk.get("/console/?line=line-20").await.status, StatusCode::NOT_FOUND);
 
-        // A flood shows on every page.
+        // A flood is shown on every page.
         let flood = "INSERT INTO call_hours (line, hour, answered, without_message)
             SELECT $1, hour, 30, 30 FROM call_hours WHERE line = $2";
         change(line.db(), flood, &["line-5".into(), "line-3".into()]).await;
         assert_eq!(told_of(&desk.get("/console/").await.ok()), [number(5)]);
         assert_eq!(told_of(&desk.get("/console/?line=line-3").await.ok()), [number(3), number(5)]);
 
-        // What has waited longest on any of them.
+        // Claims the report that has waited longest on any line.
         for _ in 0..2 {
             let claimed = desk.post("/console/claim-next", &[("line", "")]).await;
             assert!(claimed.location().starts_with("/console/reports/"), "{}", claimed.location());

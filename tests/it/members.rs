@@ -1,4 +1,4 @@
-//! Members: their names, who may lock out whom, what asks for the password again, and whose approval counts.
+//! Members: their names, who may disable whom, which actions ask for the password again, and whose approval counts.
 
 use crate::support::console::Desk;
 use crate::support::{
@@ -14,14 +14,14 @@ use reqwest::StatusCode;
 
 const PASSWORD: &str = "a long password";
 
-/// The id of the member with this name.
+/// Returns the id of the member with this name.
 async fn id(line: &TestLine, name: &str) -> String {
     let mut tx = line.db().begin_read().await.unwrap();
     let member = members::by_name(&mut tx, name).await.unwrap();
     member.expect("a member").id.to_string()
 }
 
-/// Can this member log in?
+/// True if this member can log in.
 async fn gets_in(line: &TestLine, name: &str, password: &str) -> bool {
     let form = [("name", name), ("password", password)];
     let answer = Desk::anybody(&line.url)
@@ -30,7 +30,7 @@ async fn gets_in(line: &TestLine, name: &str, password: &str) -> bool {
     answer.status == StatusCode::SEE_OTHER
 }
 
-/// The form that adds a member to the first line.
+/// Returns the form that adds a member to the first line.
 fn new<'a>(name: &'a str, role: &'a str, own: &'a str) -> [(&'a str, &'a str); 5] {
     [
         ("name", name),
@@ -41,10 +41,10 @@ fn new<'a>(name: &'a str, role: &'a str, own: &'a str) -> [(&'a str, &'a str); 5
     ]
 }
 
-/// Actor, action and detail.
+/// Actor, action and detail of a link.
 type Link = (Option<String>, Action, Option<String>);
 
-/// Every link of a line.
+/// Returns every link of a line's trail.
 async fn links(line: &TestLine, id: &str) -> Vec<Link> {
     let mut tx = line.db().begin_read().await.unwrap();
     let links = audit::links(&mut tx, id, 0).await.unwrap();
@@ -80,7 +80,7 @@ on_both! {
         let both = tokio::join!(change(first), change(second));
         let in_first = gets_in(line, LEAD.0, first).await;
         assert!(in_first != gets_in(line, LEAD.0, second).await);
-        // The other one was told so, or had no session any more.
+        // The other change was refused, or its session had ended.
         assert!((both.0 == StatusCode::OK) == in_first, "{both:?}");
         assert!((both.1 == StatusCode::OK) != in_first, "{both:?}");
     }
@@ -109,7 +109,7 @@ on_both! {
         let member = new_member(&name, Role::Inspector, chosen(PASSWORD), maker).await.unwrap();
         let keys = line.sealed_keys(&member, &LINES[..1]).await;
 
-        // The line gets another key meanwhile: the member would miss it.
+        // The line gets another key meanwhile, which the member would not receive.
         let mut tx = db.begin().await.unwrap();
         let key = members::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
         let next = members::LineKey { id: random_id(), epoch: 2, ..key };
@@ -139,7 +139,7 @@ on_both! {
     }
 
     async fn a_lead_locks_out_only_members_all_of_whose_lines_they_hold(line: TestLine = two_lines) {
-        // zhao leads the second line, li works on both: for the first line nobody but wang and li has the key.
+        // zhao leads the second line, li works on both: only wang and li hold the first line's key.
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES[1..]).await;
         line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
         let zhao = Desk::sign_in(&line.url, "zhao", PASSWORD).await.speaking("en");
@@ -150,7 +150,7 @@ on_both! {
             assert!(refused.text().contains("also works on a line that is not yours"), "{}", refused.text());
         }
         assert!(gets_in(line, "li", PASSWORD).await && gets_in(line, LEAD.0, LEAD.1).await);
-        // The command line holds to the same rule.
+        // The same rule holds on the command line.
         on_paper(line, 0);
         let zhao = ["member", "disable", "li", "--as", "zhao", "--as-password-file", "new.txt"];
         let output = line.cli(&zhao).await;
@@ -167,7 +167,7 @@ on_both! {
         let output = line.cli(&[&disable(LEAD.0)[..], &AS_LEAD].concat()).await;
         assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
         assert!(wrote(&output).contains("wang is the last lead of line fcg-5"), "{}", wrote(&output));
-        // An inspector with the key is no lead, and a lead who is locked out is none either.
+        // Neither an inspector with the key nor a disabled lead counts as a lead.
         line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
         line.make_member("zhao", Role::Lead, PASSWORD, &LINES).await;
         let output = line.cli(&[&disable("zhao")[..], &AS_LEAD].concat()).await;
@@ -222,12 +222,12 @@ on_both! {
             let output = line.cli(&[&add[..], &AS_LEAD].concat()).await;
             assert!(!output.status.success(), "{name:?}: {}", wrote(&output));
         }
-        // Words for roles are names, and so is what only looks unusual.
+        // Names of roles are valid names, and so are merely unusual ones.
         for name in ["lead", "inspector", "auditor", "买买提·艾力", "O'Brien 2"] {
             let answer = desk.post("/console/members", &new(name, "inspector", LEAD.1)).await;
             assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}: {}", answer.text());
         }
-        // It is kept as it is compared, and found however it is typed.
+        // The name is stored in its compared form, and found however it is typed.
         let answer = desk.post("/console/members", &new("ｃｈｅｎ", "inspector", LEAD.1)).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         assert!(gets_in(line, "chen", PASSWORD).await && gets_in(line, "ｃｈｅｎ", PASSWORD).await);
@@ -276,7 +276,7 @@ on_both! {
                 assert_eq!(desk.get(page).await.ok().contains(told), sees, "{page}");
             }
         }
-        // Whoever has seen it puts it away, for themselves and no other; what comes later is shown.
+        // A member dismisses the notice for themselves alone; later changes are shown.
         let page = zhao.get("/console/").await.ok();
         let (_, seen) = page.split_once("name=\"seen\" value=\"").expect("a form to put it away");
         let seen = seen.split('"').next().unwrap();
@@ -285,7 +285,7 @@ on_both! {
         let page = zhao.get("/console/").await.ok();
         assert!(!page.contains("name=\"seen\""), "nothing of it is left: {page}");
         assert!(wang.get("/console/").await.ok().contains(told));
-        // Nothing that is still to come can be put away.
+        // Future changes cannot be dismissed.
         let far = format!("{}:{}", LINES[0], i64::MAX);
         zhao.post("/console/members/seen", &[("seen", &far)]).await;
         let path = format!("/console/members/{}/disable", id(line, "chen").await);
@@ -307,7 +307,7 @@ on_both! {
             let (_, seen) = page.split_once("name=\"seen\" value=\"").expect("a form to put it away");
             seen.split('"').next().unwrap().to_owned()
         };
-        // Twenty at once, the older ones first, and how many come after them.
+        // Twenty at once, the older ones first, and the number of the rest.
         let page = desk.get("/console/").await.ok();
         let shown = |of: std::ops::Range<usize>| (0..names.len()).map(|n| of.contains(&n)).collect::<Vec<_>>();
         assert_eq!(told(&page), shown(0..20));

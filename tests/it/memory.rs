@@ -1,7 +1,7 @@
-//! What is left of callers in the memory of the running program, once their calls are settled and nobody is logged in.
+//! What is left of callers in the memory of the running program, once their calls are settled and no member is logged
+//! in.
 //!
-//! Reads `/proc/PID/mem`, which takes root: the program lets nobody else. Who runs the tests as somebody else skips
-//! `memory`.
+//! Reads `/proc/PID/mem`, which the program allows only to root. Other users have to skip `memory`.
 
 use crate::support::{Binary, DEADLINE, Database, TOKEN, pause};
 use dutyline::app;
@@ -13,15 +13,15 @@ use std::os::unix::fs::FileExt;
 use tokio::sync::watch;
 
 const CALLS: usize = 20;
-/// Stands in each recording.
+/// Text contained in each recording.
 const SAID: &[u8] = b"what the caller said";
 
-/// A number of a caller, with digits that stand nowhere else.
+/// Returns a caller's number whose digits appear nowhere else.
 fn number(call: usize) -> String {
     format!("+86139{:08}", 70_415_926 + call * 1_357_911)
 }
 
-/// A writable part of the program's memory.
+/// A writable region of the program's memory.
 struct Region {
     from: u64,
     to: u64,
@@ -45,7 +45,7 @@ fn regions(pid: u32) -> Vec<Region> {
     regions.collect()
 }
 
-/// The stack pointer of each thread, by the thread's name.
+/// Returns the stack pointer of each thread with the thread's name.
 fn stacks(pid: u32) -> Vec<(u64, String)> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let threads = tasks.filter_map(|task| {
@@ -59,7 +59,7 @@ fn stacks(pid: u32) -> Vec<(u64, String)> {
     threads.collect()
 }
 
-/// Where `needles` stand: how often, by kind of region.
+/// Returns how often `needles` were found, by kind of region.
 fn found(pid: u32, needles: &[Vec<u8>]) -> BTreeMap<String, usize> {
     let memory = File::open(format!("/proc/{pid}/mem")).expect("the memory: run as root");
     let stacks = stacks(pid);
@@ -77,7 +77,7 @@ fn found(pid: u32, needles: &[Vec<u8>]) -> BTreeMap<String, usize> {
         }
         let mut count = 0;
         for (at, byte) in bytes.iter().enumerate() {
-            // This is not optimised, and the memory is some hundred megabytes.
+            // A cheap test first: this build is not optimised, and the memory is some hundred megabytes.
             if starts[usize::from(*byte)]
                 && needles.iter().any(|needle| bytes[at..].starts_with(needle))
             {
@@ -140,7 +140,7 @@ async fn nothing_of_a_settled_call_is_left_in_memory() {
         exchange.speak(&view.id, said.clone(), key).await.unwrap();
         exchange.press(&view.id, "1").await.unwrap();
     }
-    // A running call is watched over; a settled one is not.
+    // A running call has a `watch` job; a settled one does not.
     let settled = async {
         while line.metrics().await.contains(r#"dutyline_jobs{"#) {
             pause().await;
@@ -160,7 +160,7 @@ async fn nothing_of_a_settled_call_is_left_in_memory() {
         .map(|call| number(call).as_bytes()[3..].to_vec())
         .collect();
     needles.push(SAID.to_vec());
-    // A needle that is there, so that finding none means something.
+    // A text that is there, to prove that the search finds anything.
     let there = found(pid, &[b"https://duty.example.org".to_vec()]);
     assert!(
         there.keys().any(|kind| kind.starts_with("heap")),

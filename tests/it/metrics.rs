@@ -1,4 +1,4 @@
-//! What operators read at `/metrics`.
+//! The metrics that operators read at `/metrics`.
 
 use crate::support::exposition::{self, Metric};
 use crate::support::{ACCOUNT, Database, NUMBER, TestLine, client, on_both, sql, wav};
@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// These count what goes wrong, or what this call has nothing of.
+/// Counters that stay at zero in this call.
 const STILL: &[&str] = &[
     "calls_not_in_service",
     "calls_accepted",
@@ -27,7 +27,7 @@ const STILL: &[&str] = &[
     "webhooks_refused",
 ];
 
-/// The counters and their values, each with its label.
+/// Returns the counters and their values, each with its label.
 async fn counters(line: &TestLine) -> BTreeMap<String, u64> {
     let text = line.metrics().await;
     let lines = text
@@ -42,7 +42,7 @@ async fn counters(line: &TestLine) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Every metric and its type. Monitoring outside of this repository knows them by these names.
+/// Every metric and its type. Monitoring outside this repository depends on these names.
 const METRICS: &[(&str, &str)] = &[
     ("dutyline_batch_commit_seconds", "histogram"),
     ("dutyline_batch_seconds", "histogram"),
@@ -76,12 +76,12 @@ const METRICS: &[(&str, &str)] = &[
     ("dutyline_webhooks_total", "counter"),
 ];
 
-/// The metrics, read as Prometheus reads them.
+/// Returns the metrics, parsed as Prometheus does.
 async fn scraped(line: &TestLine) -> BTreeMap<String, Metric> {
     exposition::parse(&line.metrics().await)
 }
 
-/// How many observations a histogram has, by its labels.
+/// Returns the number of observations of a histogram, by its labels.
 fn counts<'a>(metrics: &'a BTreeMap<String, Metric>, name: &str) -> BTreeMap<&'a str, u64> {
     let start = format!("{name}_count");
     let metric = metrics.get(name);
@@ -91,7 +91,7 @@ fn counts<'a>(metrics: &'a BTreeMap<String, Metric>, name: &str) -> BTreeMap<&'a
     metric.samples.iter().filter_map(of).collect()
 }
 
-/// A whole call that leaves a message, settled.
+/// Makes a whole call that leaves a message, and waits until it is settled.
 async fn call_and_leave_a_message(line: &TestLine) {
     line.leave("+8613800138000", NUMBER, &wav(b"said")).await;
     line.until_reports(1).await;
@@ -107,7 +107,7 @@ on_both! {
         for name in STILL {
             assert!(counters.contains_key(*name), "{name} is a counter");
         }
-        // As many by kind as altogether.
+        // The counts by kind add up to the total.
         let by_kind = |(name, value): &(&String, &u64)| (name.starts_with("webhooks_by_kind{") && **value > 0).then_some(**value);
         let kinds: Vec<u64> = counters.iter().filter_map(|counter| by_kind(&counter)).collect();
         assert_eq!(kinds.len(), 4, "call, step, recording and status: {counters:?}");
@@ -166,7 +166,7 @@ on_both! {
         let silent = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
         line.exchange.hang_up(&silent).await.unwrap();
         line.until_abandoned(1).await;
-        // A running call is watched over by a job.
+        // A running call has a `watch` job.
         let call = line.exchange.dial("+8613800138000", NUMBER).await.unwrap().id;
         let answer = client().get(format!("{}/metrics", line.ops_url)).send().await.unwrap();
         assert_eq!(answer.headers()[CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
@@ -201,7 +201,7 @@ on_both! {
             VALUES ($1, $2, $3, '', $4, 0, $5, $6)";
         let now = line.service().clock.system_now();
         let (late, later) = (now - TimeDelta::seconds(90), now + TimeDelta::seconds(60));
-        // Kinds of another version's jobs, which this version does not begin.
+        // Kinds of another version's jobs, which this version does not claim.
         for (kind, run_after, lease_until) in [
             ("due", late, late),
             ("due", now, late),
@@ -255,7 +255,7 @@ on_both! {
     }
 }
 
-/// Each service in a process has a registry of its own.
+/// Each service in a process has its own registry.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_services_in_one_process_count_apart() {
     let busy = TestLine::open(Database::sqlite()).await;

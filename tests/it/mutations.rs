@@ -1,7 +1,7 @@
-//! Requests that a provider signed, changed: none is taken for its own.
+//! Changed versions of requests that a provider signed: all are refused.
 //!
-//! A change counts when what is signed is another thing after it; that is judged by [`requests::Scheme::same`], which
-//! shares no code with the checks.
+//! A mutant counts only if the change affects what is signed; [`requests::Scheme::same`] decides that, and shares no
+//! code with the checks.
 
 mod mutants;
 mod requests;
@@ -12,7 +12,7 @@ use super::support::dice::Dice;
 use mutants::mutate;
 use requests::{NOW, Scheme};
 
-/// In each scheme. 100,100 in all.
+/// Number of mutants in each scheme: 100,100 in all.
 const EACH: usize = 14_300;
 
 #[test]
@@ -25,7 +25,7 @@ fn no_changed_request_is_taken_in_any_scheme() {
             let signed = scheme.signed(NOW, &mut dice);
             let other = scheme.signed(NOW, &mut dice);
             assert!(scheme.takes(&signed), "{scheme:?}: {signed:?}");
-            // Making a signed request costs more than changing one.
+            // Signing a request costs more than changing one.
             for _ in 0..20 {
                 let mutant = mutate(&signed, &other, &mut dice);
                 if scheme.same(&signed, &mutant) || scheme.same(&other, &mutant) {
@@ -39,7 +39,7 @@ fn no_changed_request_is_taken_in_any_scheme() {
                 }
             }
         }
-        // Were most changes no changes, little would be shown. Where the address is not signed many are none.
+        // If most mutants were unchanged, the test would prove little. Where the address is not signed, many are.
         assert!(unchanged < refused, "{scheme:?}: {unchanged} unchanged");
         counts.push(format!(
             "{scheme:?}: {refused} refused, {unchanged} unchanged"

@@ -1,4 +1,4 @@
-//! What the API says about itself, and whether it is true.
+//! The API's description of itself, compared with its behaviour.
 
 use crate::support::{Database, LINES, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::report::role::Role;
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 
-/// The description, as anybody gets it.
+/// Returns the description, as served without a session.
 async fn description(line: &TestLine) -> Value {
     let answer = line.anybody().get("/openapi.json").await;
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -25,7 +25,7 @@ async fn it_changes_only_on_purpose() {
     line.finish().await;
 }
 
-/// A router shows its addresses only for debugging: should that look different one day, this fails.
+/// A router lists its paths only in its `Debug` output: this fails if that format changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_address_is_described_and_no_other() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -36,12 +36,12 @@ async fn every_address_is_described_and_no_other() {
         .split('"')
         .filter_map(|text| text.strip_prefix("/api/v1"))
         .collect();
-    // What is answered with "there is no such thing here".
+    // Routes of the fallback that answers 404.
     served.retain(|path| !["", "/", "/{*__private__axum_fallback}"].contains(path));
     let paths: BTreeSet<&str> = described.keys().map(String::as_str).collect();
     assert_eq!(served, paths);
 
-    // An address tells what it does when asked for something it does not.
+    // An unknown method is answered with the allowed ones.
     let other = Method::from_bytes(b"MKCOL").unwrap();
     for (path, item) in described {
         let methods = item.as_object().expect("operations").keys();
@@ -69,7 +69,7 @@ on_both! {
         let reports = lead.reports().await;
         let ids = reports.iter().map(|report| report["id"].to_string());
         let config = CONFIG.replace("\"REPORTS\"", &ids.collect::<Vec<_>>().join(", "));
-        // What somebody else wrote may be approved, what one wrote oneself not.
+        // A reply of another member may be approved, one's own may not.
         let li = line.member("li", Role::Inspector, &LINES[..1]).await;
         let mut replies = Vec::new();
         for (report, author) in reports.iter().zip([&li, &lead]) {
@@ -79,7 +79,7 @@ on_both! {
         }
         let config = config.replace("\"REPLIES\"", &replies.join(", "));
         std::fs::write(line.path().join("schemathesis.toml"), config).unwrap();
-        // Logging in and out has a login of its own: it is not one any more afterwards.
+        // The operations that begin and end sessions get a separate login, which is invalid afterwards.
         let session = ["session_begin", "session_end"];
         let others = session.map(|id| format!("--exclude-operation-id={id}"));
         schemathesis(line, lead.token(), &others).await;
@@ -88,16 +88,16 @@ on_both! {
     }
 }
 
-/// How schemathesis is run.
+/// Configuration of schemathesis.
 const CONFIG: &str = include_str!("../schemathesis.toml");
 
-/// Runs schemathesis on the line as somebody who is logged in.
+/// Runs schemathesis on the line with a session's token.
 async fn schemathesis(line: &TestLine, token: &str, which: &[String]) {
     let program = std::env::var_os("DUTYLINE_TEST_SCHEMATHESIS");
     let mut command = Command::new(program.unwrap_or("schemathesis".into()));
     command
         .current_dir(line.path())
-        // Whatever else is asked through a proxy here.
+        // Not through the proxy that other requests on this machine may use.
         .env("NO_PROXY", "127.0.0.1")
         .args(["--no-color", "--config-file", "schemathesis.toml", "run"])
         .arg(format!("{}/api/v1/openapi.json", line.url))

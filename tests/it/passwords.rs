@@ -1,4 +1,4 @@
-//! Passwords: what is the same one however it was typed, and which are refused where one is set.
+//! Passwords: equality of spellings, and the ones refused when a password is set.
 
 use crate::support::console::Desk;
 use crate::support::{Api, LEAD, TOKEN, TestLine, configuration, on_both, wrote};
@@ -7,8 +7,8 @@ use dutyline::report::role::Role;
 use reqwest::StatusCode;
 use serde_json::json;
 
-/// A password with a composed letter, and spellings a keyboard, an input method or an editor makes of it: decomposed,
-/// full-width, after a byte order mark, with line ends.
+/// A password with a composed letter, and spellings that a keyboard, an input method or an editor makes of it:
+/// decomposed, full-width, after a byte order mark, with line ends.
 const PLAIN: &str = "Lärche 4711 über";
 const SPELLINGS: [&str; 5] = [
     PLAIN,
@@ -20,7 +20,7 @@ const SPELLINGS: [&str; 5] = [
 
 on_both! {
     async fn a_password_is_the_same_however_it_was_typed(line: TestLine) {
-        // Set at each door in a spelling of its own.
+        // Set in each interface in another spelling.
         line.make_member("harness", Role::Lead, SPELLINGS[1], &["fcg-5"]).await;
         let lead = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
         let form = [("name", "console"), ("password", SPELLINGS[2]), ("role", "lead"), ("line", "fcg-5"), ("own_password", LEAD.1)];
@@ -83,7 +83,7 @@ on_both! {
                 assert!(!wrote(&output).contains(password), "a password is never shown");
             }
         }
-        // What Windows' editor calls Unicode is told as what it is.
+        // The encoding that Windows' editor calls Unicode is named in the error.
         let utf16: Vec<u8> = "\u{feff}a long password".encode_utf16().flat_map(u16::to_le_bytes).collect();
         std::fs::write(line.path().join("utf16"), utf16).unwrap();
         let output = line.cli(&["init", "--lead", LEAD.0, "--password-file", "utf16"]).await;
@@ -92,7 +92,7 @@ on_both! {
     }
 }
 
-/// An editor's line end, a blank or a byte order mark would make every signature wrong, and nothing would say why.
+/// An editor's line end, a blank or a byte order mark would invalidate every signature without an explanation.
 #[test]
 fn white_space_around_a_token_in_a_file_is_not_part_of_it() {
     let folder = tempfile::tempdir().unwrap();

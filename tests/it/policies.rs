@@ -1,4 +1,4 @@
-//! Every route, as everybody, on their own things and on others': the router says who may, and this is tried.
+//! Every route is requested by every kind of client, on own and foreign things, and compared with the router's policy.
 
 use crate::support::console::Desk;
 use crate::support::{
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const PASSWORD: &str = "a long password";
-/// An id nothing has.
+/// An id of nothing.
 const NOBODYS: &str = "7f2c1a52-6a0e-4d8e-9a54-0c3b8e6f1d20";
 
-/// Somebody who tries.
+/// The client that makes the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
     Nobody,
@@ -24,7 +24,7 @@ enum Who {
     Lead,
 }
 
-/// Whose thing it is tried on.
+/// The owner of the thing that is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Own,
@@ -32,10 +32,10 @@ enum Whose {
     None,
 }
 
-/// What comes of it.
+/// The result of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Let in, whatever is then said of the request itself.
+    /// Authorised, whatever the answer to the request itself.
     In,
     LogIn,
     Forbidden,
@@ -51,7 +51,7 @@ fn expected(policy: Policy, who: Who, whose: Whose) -> Outcome {
     match (policy, who) {
         (Policy::Anybody, _) => In,
         (Policy::Provider, _) => Forbidden,
-        // Nobody here has a key, nor reaches the operators' listener, and the provider holds no connection.
+        // No client here has a key or reaches the operators' listener, and the provider has no connection.
         (Policy::Key | Policy::Switch | Policy::Operator, _) => Missing,
         (_, Who::Nobody) => LogIn,
         (Policy::Session, _) => In,
@@ -74,14 +74,14 @@ fn outcome(status: StatusCode, location: Option<&str>) -> Outcome {
     }
 }
 
-/// Two lines with a report, an inspector and a lead each; all is tried as those of the first.
+/// Two lines, each with a report, an inspector and a lead; the requests come from members of the first.
 struct Place {
     line: TestLine,
     /// An own report and a foreign one.
     reports: [String; 2],
-    /// A reply in each, which somebody else wrote.
+    /// A reply in each, written by another member.
     replies: [String; 2],
-    /// An own member and a foreign one, whom nobody else needs.
+    /// An own member and a foreign one, whom no other request needs.
     members: [String; 2],
 }
 
@@ -133,7 +133,7 @@ impl Place {
         }
     }
 
-    /// The address with things of `whose` in it.
+    /// Returns the route's address with ids of things of `whose`.
     fn address(&self, route: &Route, whose: Whose) -> String {
         let pick = |things: [&str; 2]| match whose {
             Whose::Own => things[0].to_owned(),
@@ -159,7 +159,7 @@ impl Place {
     }
 }
 
-/// A body the route reads: without one nobody gets as far as whose thing it is.
+/// Adds a body that the route can parse: without one no request reaches the check of the owner.
 fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
     let form = |text: &'static str| {
         let kind = ("content-type", "application/x-www-form-urlencoded");
@@ -221,12 +221,12 @@ async fn every_route_lets_in_whom_its_policy_says() {
                 let location = location.and_then(|value| value.to_str().ok());
                 let got = outcome(answer.status(), location);
                 let wanted = if route.path == "/console/{*none}" || route.path == "/api/v1/" {
-                    // What is no address is missing for everybody.
+                    // An address that does not exist is missing for every client.
                     Outcome::Missing
                 } else {
                     expected(route.policy, who, *whose)
                 };
-                // A taken-away answer is not waited for: pages are told news for as long as they like.
+                // The body is not read: an event stream does not end.
                 drop(answer);
                 tried += 1;
                 if got != wanted {
@@ -247,7 +247,7 @@ async fn every_route_lets_in_whom_its_policy_says() {
     place.line.finish().await;
 }
 
-/// A router shows its addresses only for debugging: should that look different one day, this fails.
+/// A router lists its paths only in its `Debug` output: this fails if that format changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_has_every_address_the_router_has() {
     let line = TestLine::open(Database::sqlite()).await;
@@ -264,7 +264,7 @@ async fn the_table_has_every_address_the_router_has() {
                 .map(str::to_owned),
         );
     }
-    // Where the API is nested, and the fallback of what is nested there.
+    // The prefix at which the API is nested, and the fallback nested there.
     served.retain(|path| path != "/" && path != "/api/v1");
     let table: BTreeSet<String> = web::table().into_iter().map(|route| route.path).collect();
     assert_eq!(served, table);

@@ -1,4 +1,4 @@
-//! On Postgres webhooks, jobs and the console have connections of their own.
+//! On Postgres, webhooks, jobs and the console have separate connections.
 
 use crate::support::{Database, NUMBER, TestLine, wav};
 use dutyline::service::Patience;
@@ -12,13 +12,13 @@ fn with_few(toml: String) -> String {
     toml.replacen("[[provider]]", FEW, 1)
 }
 
-/// Takes all connections of a pool.
+/// Acquires all connections of a pool.
 async fn all_of(db: &Db) -> Vec<WriteTx> {
     vec![db.begin().await.unwrap(), db.begin().await.unwrap()]
 }
 
-/// A call is answered from the database, its jobs are done, and the node stays ready, while the console has no
-/// connection left.
+/// A call is answered from the database, its jobs are done, and the node stays ready, while the console has no free
+/// connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_console_without_connections_delays_neither_webhooks_nor_jobs_postgres() {
     let patience = Patience::default();
@@ -50,8 +50,8 @@ async fn an_error_names_why_there_is_no_connection_postgres() {
     line.finish().await;
 }
 
-/// Whoever waits for a transaction may go away at any moment: a browser that hangs up, a webhook that has taken too long.
-/// The connection that was about to begin it is used again, by one that writes.
+/// The beginning of a transaction may be cancelled at any moment: by a browser that hangs up, by a webhook that has
+/// timed out. The connection that was about to begin it is reused for a transaction that writes.
 async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open(database: Database) {
     let line = TestLine::with(database, crate::support::OPEN, |toml| toml).await;
     let db = line.service().db.console.clone();
@@ -85,7 +85,7 @@ async fn a_transaction_that_nobody_waits_for_any_more_leaves_none_open_postgres(
     a_transaction_that_nobody_waits_for_any_more_leaves_none_open(database).await;
 }
 
-/// The server may end connections that were used a moment ago: whoever begins a transaction then gets another one.
+/// The server may end connections that were used a moment ago: the beginning of a transaction then uses another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_the_server_ended_are_not_noticed_postgres() {
     let database = Database::postgres().await;

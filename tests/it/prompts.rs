@@ -1,5 +1,5 @@
-//! What the lines say, for whoever records it, and what speaks where nobody has: the real program, and the real
-//! espeak-ng where it is installed.
+//! The list of a line's texts for recording them, and the synthesised speech for texts without a recording: the
+//! compiled program, and espeak-ng where it is installed.
 
 use crate::cli::dutyline;
 use dutyline::audio::wav::WavCheck;
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Runs it in a folder: the exit code, what it printed, what it complained of.
+/// Runs the program in a folder. Returns the exit code, standard output and standard error.
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let output = dutyline(folder).args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -21,7 +21,7 @@ fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     (code, text(output.stdout), text(output.stderr))
 }
 
-/// A folder with the default line and these lines under `[prompts]`.
+/// Makes a folder with the default line and these lines under `[prompts]`.
 fn configured(prompts: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     let toml = format!("{EMBEDDED}\n[prompts]\n{prompts}\n");
@@ -35,7 +35,7 @@ fn write(folder: &TempDir, name: &str, content: &[u8]) {
     fs::write(path, content).unwrap();
 }
 
-/// A second of silence in a format.
+/// Returns a second of silence in a format.
 fn wav(rate: u32, channels: u16, bits: u16) -> Vec<u8> {
     let frame = channels * bits / 8;
     let bytes = rate * u32::from(frame);
@@ -255,7 +255,7 @@ fn a_mistake_is_told_by_file_line_and_key() {
     }
 }
 
-/// The command line the default configuration recommends for a language.
+/// Returns the setting that the default configuration recommends for a language.
 fn recommended(language: &str) -> String {
     let start = format!("# synthesize.{language} ");
     let line = EMBEDDED.lines().find(|line| line.starts_with(&start));
@@ -264,7 +264,7 @@ fn recommended(language: &str) -> String {
         .to_owned()
 }
 
-/// How long a file sounds, in seconds, and its loudest tenth of a second.
+/// Returns the length of a file, in seconds, and its peak.
 fn sounds_for(file: &Path) -> (f64, u8) {
     let bytes = fs::read(format!("{}.wav", file.display())).unwrap();
     let mut check = WavCheck::new(bytes.len() as u64, Some(bytes.len() as u64));
@@ -274,8 +274,8 @@ fn sounds_for(file: &Path) -> (f64, u8) {
     (milliseconds as f64 / 1000.0, loudest)
 }
 
-/// As the configuration recommends it. A voice that spelled the characters out, or said nothing, would take too long or
-/// too little: Chinese has about four syllables a second, one a character.
+/// Speech as the default configuration recommends it. A voice that spelled the characters out, or was silent, would
+/// take too long or too little: Chinese has about four syllables a second, one per character.
 #[tokio::test]
 async fn espeak_speaks_all_of_the_line() {
     let folder = configured(&format!(
@@ -303,7 +303,7 @@ async fn espeak_speaks_all_of_the_line() {
         seconds.insert((place.language.as_str(), words), lasts);
     }
 
-    // A greeting is as long as its pieces, and a receipt as its words and twelve digits.
+    // A greeting is as long as its pieces.
     let line = &config.lines[0].line;
     let at = line
         .schedule

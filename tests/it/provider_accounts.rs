@@ -1,4 +1,4 @@
-//! The account behind a provider's name changes while something is still to be done at the former one.
+//! The account of a configured provider changes while work is left at the former one.
 
 use crate::support::queue::Job;
 use crate::support::standin::StandIn;
@@ -6,7 +6,7 @@ use crate::support::webhooks::Story;
 use crate::support::{Binary, Database, each_database};
 use std::fs;
 
-/// Kills the service, exchanges the provider's address and serves again.
+/// Kills the service, replaces the provider's address and serves again.
 async fn moved(binary: &mut Binary, from: &str, to: &str) {
     binary.kill().await;
     let file = binary.path().join("dutyline.toml");

@@ -1,4 +1,4 @@
-//! When a node says that it is not ready.
+//! Conditions under which a node is not ready.
 
 use crate::support::{Database, NUMBER, TestLine, wav};
 use reqwest::StatusCode;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
-/// A line on Postgres, and a session beside it on the same database.
+/// Starts a line on Postgres, and opens another session on the same database.
 async fn with_other_session() -> (TestLine, PgConnection) {
     let database = Database::postgres().await;
     let address = database.address(Path::new("/"));
@@ -17,8 +17,8 @@ async fn with_other_session() -> (TestLine, PgConnection) {
     (line, options.connect().await.unwrap())
 }
 
-/// Another session holds a lock on a table that every webhook of a call writes to, as `ALTER TABLE` and
-/// `CREATE INDEX` do.
+/// Another session holds a lock on a table that every webhook of a call writes to, as `ALTER TABLE` and `CREATE INDEX`
+/// do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
     let (line, mut other) = with_other_session().await;
@@ -43,8 +43,8 @@ async fn a_node_whose_webhooks_cannot_write_a_table_is_not_ready_postgres() {
     line.finish().await;
 }
 
-/// Notes the name of each table that a statement writes to, whether it changes a row or not. Sessions that are over are deleted
-/// by housekeeping, at any time.
+/// Records the name of each table that a statement writes to, whether it changes a row or not. Ended sessions are
+/// excluded, because housekeeping may delete them at any time.
 const NOTE_WRITES: &str = "
 CREATE TABLE written (name TEXT NOT NULL);
 CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -68,7 +68,7 @@ async fn written(connection: &mut PgConnection) -> BTreeSet<String> {
     names.into_iter().collect()
 }
 
-/// Readiness tries every table that a call and its jobs write to.
+/// Readiness tests every table that a call and its jobs write to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_tries_every_table_that_a_call_writes_to_postgres() {
     let (line, mut other) = with_other_session().await;

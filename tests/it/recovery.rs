@@ -1,5 +1,5 @@
-//! In an emergency: everything of a line is opened with its recovery key alone, by the program and by Debian's stock
-//! `age`; and a line whose members are gone is given to another one.
+//! Recovery: everything of a line can be opened with its recovery key alone, by the program and by Debian's `age`; and
+//! a line whose members are gone can be given to another member.
 
 use crate::duty::{connected, roster};
 use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote};
@@ -19,8 +19,8 @@ use std::path::Path;
 use std::process::Command;
 use uuid::Uuid;
 
-/// "Recovery by hand" of the documents, letter for letter. `recovery.txt` holds the line that `dutyline init` printed,
-/// `sealed` is what `dutyline export --sealed sealed` wrote, the line is fcg-5.
+/// Returns the commands of "Recovery by hand" in the documents. `recovery.txt` holds the line that `dutyline init`
+/// printed, `sealed` is what `dutyline export --sealed sealed` wrote, the line is fcg-5.
 fn by_hand() -> &'static str {
     let document = include_str!("../../docs/security.md");
     let from_there = &document[document.find("umask 077").unwrap()..];
@@ -29,11 +29,11 @@ fn by_hand() -> &'static str {
 
 const ABANDONED: &str = "+8613800138009";
 
-/// A line with everything a line can have, and what must come out again.
+/// The contents of a line with every kind of entry, as an export must restore them.
 struct Expected {
-    /// By folder: `2024-0001`, `call-…`; and by entry: the body and who wrote it.
+    /// Entries by folder (`2024-0001`, `call-…`) and id: the body and its author.
     entries: BTreeMap<String, BTreeMap<Uuid, (EntryKind, Value, Value)>>,
-    /// By recording.
+    /// Audio by recording.
     said: BTreeMap<Uuid, bytes::Bytes>,
 }
 
@@ -56,7 +56,7 @@ async fn fill(line: &TestLine) -> Expected {
     lead.post(&path("/classification"), classification)
         .await
         .ok();
-    // Kinds nothing makes yet, so that those to come are covered too.
+    // Kinds that are not in use yet, so that future ones are covered too.
     let mut tx = line.db().begin().await.unwrap();
     let id = all[0]["id"].as_str().unwrap().parse().unwrap();
     let report = reports::get(&mut tx, id).await.unwrap().unwrap();
@@ -103,7 +103,7 @@ impl Expected {
         self.entries.insert(folder, entries.collect());
     }
 
-    /// Nothing is compared with nothing: every kind there is, and what callers did say.
+    /// Checks that the expected contents are not empty: every kind of entry, and the callers' audio.
     fn check(&self, said: [bytes::Bytes; 3]) {
         let kinds: BTreeSet<_> = self
             .entries
@@ -120,7 +120,7 @@ impl Expected {
         );
     }
 
-    /// Every entry and recording lies opened in `folder`, and nothing else does but the clear `report.json`.
+    /// Checks that `folder` holds every entry and recording opened, and besides them only the clear `report.json`.
     fn is_in(&self, folder: &Path) {
         let folders: BTreeSet<_> = subfolders(folder).into_iter().collect();
         assert_eq!(folders, self.entries.keys().cloned().collect());
@@ -180,7 +180,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         .collect()
 }
 
-/// Writes down what `init` printed, as somebody would who copies the whole line.
+/// Writes the whole line that `init` printed into a file, as an operator would copy it.
 fn on_paper(line: &TestLine, id: &str, file: &str) {
     let key = &line
         .keys
@@ -205,14 +205,14 @@ on_both! {
         let output = line.cli(&["export", "--sealed", "sealed"]).await;
         assert!(output.status.success(), "{}", wrote(&output));
         assert!(wrote(&output).contains("fcg-5: 4 reports and calls written to sealed/fcg-5"), "{}", wrote(&output));
-        // Sealed means sealed: no word of it is to be read before the key comes.
+        // The sealed export contains no readable text except `report.json`.
         for folder in subfolders(&line.path().join("sealed/fcg-5")) {
             for path in files(&line.path().join("sealed/fcg-5").join(folder)) {
                 let sealed = path.extension().unwrap() == "age";
                 assert!(sealed || path.ends_with("report.json"), "{path:?}");
             }
         }
-        // age reads an identity file: a key, or a comment, on each line.
+        // age reads an identity file, which has a key or a comment on each line.
         let key = line.keys[0].1.recovery.to_secret();
         std::fs::write(line.path().join("recovery.txt"), format!("{}\n", key.expose().as_str())).unwrap();
         let folder = line.path().to_owned();
@@ -234,13 +234,13 @@ on_both! {
         expected.is_in(&line.path().join("opened/fcg-5"));
         assert_eq!(links(line).await.last(), Some(&Action::ExportOpened));
 
-        // Never into a folder that is there.
+        // An export does not write into an existing folder.
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
         assert_eq!(output.status.code(), Some(2), "{}", wrote(&output));
         assert!(wrote(&output).contains("opened is there already; name a new folder"), "{}", wrote(&output));
     }
 
-    // What a later version wrote is refused by no page, and comes out again as it was sealed.
+    // Pages accept an entry of a later version, and the export restores it as it was sealed.
     async fn an_entry_of_a_later_version_is_kept(line: TestLine) {
         const LATER: &str = r#"{"words":["后来的版本"],"text":17}"#;
         line.leave("+8613800138001", NUMBER, &wav(b"said")).await;
@@ -274,7 +274,7 @@ on_both! {
         let shown = lead.only_report().await;
         let last = shown["entries"].as_array().unwrap().last().unwrap();
         assert_eq!(last["body"], serde_json::from_str::<Value>(LATER).unwrap());
-        // The rest of the report is there.
+        // The rest of the report is shown.
         assert_eq!(lead.recording(&shown, 1).await, wav(b"said"));
         on_paper(line, LINES[0], "recovery.txt");
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
@@ -328,7 +328,7 @@ on_both! {
         let output = line.cli(&grant).await;
         assert!(output.status.success(), "{}", wrote(&output));
         assert_eq!(wrote(&output), "li works on fcg-5\n");
-        // At once, in the session that is open.
+        // Effective at once, in the open session.
         let report = li.only_report().await;
         assert_eq!(report["line"], "fcg-5");
         assert_eq!(li.recording(&report, 1).await, wav(b"said before li came"));

@@ -1,4 +1,4 @@
-//! Why a webhook is refused: in the log, once a minute for each provider and check, and nowhere else.
+//! The reason for refusing a webhook is in the log, once a minute for each provider and check, and nowhere else.
 
 use crate::support::Binary;
 use crate::support::Database;
@@ -9,7 +9,7 @@ use dutyline::telephony::signature::jambonz_sign;
 use reqwest::header::HeaderMap;
 use std::process::Command;
 
-/// Stands wherever a request can bring something, and may not be logged.
+/// Text put wherever a request has content, which may not be logged.
 const MARK: &str = "13977123456";
 
 const PROVIDERS: &str = r#"
@@ -61,7 +61,8 @@ fn with_providers(toml: String) -> String {
     toml.replacen("[[line]]\nid       = \"fcg-5\"", PROVIDERS.trim_start(), 1)
 }
 
-/// Posts, or opens the socket where there is one: the status, with nothing said.
+/// Posts a request, or opens the WebSocket of that provider. Returns the status, and checks that the answer explains
+/// nothing.
 async fn send(binary: &Binary, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
     let url = format!("{}{path}", binary.url);
     let request = match path.contains("/ari") {
@@ -315,7 +316,7 @@ fn check_webhook(folder: &tempfile::TempDir, path: &str) -> (Option<i32>, String
 fn check_prints_the_address_whose_signature_is_checked() {
     let folder = tempfile::tempdir().unwrap();
     let toml = crate::support::configuration("sqlite:data/dutyline.db", "http://127.0.0.1:9");
-    // A path of its own, and a slash at the end that is not doubled.
+    // An address with a path, and a final slash that must not be doubled.
     let toml = with_providers(toml).replace(
         "\"https://duty.example.org\"",
         "\"https://duty.example.org/line/\"",

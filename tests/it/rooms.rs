@@ -1,10 +1,9 @@
-//! The rooms of the house: a room uses those below it and none above it, no file lies beside them, and every file can be read
-//! in one sitting.
+//! The rooms: a room uses those below it and none above it, no file lies beside them, and every file is short.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the top down, as `src/lib.rs` lists them.
+/// From the top down, in the order of `src/lib.rs`.
 const ROOMS: [&str; 20] = [
     "cli",
     "app",
@@ -32,7 +31,7 @@ fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every Rust file under a folder: its path and its text.
+/// Returns path and text of every Rust file under a folder.
 fn files_under(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -47,7 +46,7 @@ fn files_under(folder: &Path) -> Vec<(PathBuf, String)> {
     files
 }
 
-/// Unit tests may build a whole service, whatever room they are of.
+/// True for unit tests, which may build a whole service in any room.
 fn is_test(path: &Path) -> bool {
     let names = path.iter().filter_map(|name| name.to_str());
     names
@@ -55,7 +54,8 @@ fn is_test(path: &Path) -> bool {
         .any(|name| name == "tests" || name.ends_with("tests.rs") || name == "testing.rs")
 }
 
-/// The rooms that a text names: what follows `crate::`, also in braces. Comments and a test module at the end are left out.
+/// Returns the rooms that a text names: what follows `crate::`, also in braces. Comments and a test module at the end
+/// are left out.
 fn rooms_named(text: &str) -> Vec<String> {
     let code = text.split("mod tests {").next().unwrap();
     let without_comments = code.lines().map(|line| line.split("//").next().unwrap());
@@ -157,4 +157,22 @@ fn every_file_can_be_read_in_one_sitting() {
     assert!(*longest <= 600, "{} has {longest} lines", path.display());
     let (median, _) = lines[lines.len() / 2];
     assert!(median <= 170, "the median file has {median} lines");
+}
+
+#[test]
+fn comments_name_what_they_mean() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["src", "tests"].map(|folder| files_under(&top.join(folder)));
+    let vague = ["whoever", "nobody", "somebody"];
+    let mut found: Vec<String> = Vec::new();
+    for (path, text) in files.into_iter().flatten() {
+        let comments = text.lines().filter_map(|line| line.split_once("//"));
+        for (_, comment) in comments {
+            let comment = comment.to_lowercase();
+            if vague.iter().any(|word| comment.contains(word)) {
+                found.push(format!("{}: {comment}", path.display()));
+            }
+        }
+    }
+    assert!(found.len() < 60, "{} comments: {found:#?}", found.len());
 }

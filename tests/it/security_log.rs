@@ -1,4 +1,5 @@
-//! What the log tells of attempts and of changes of rights: never a name that was typed, a number or a password.
+//! Log lines about login attempts and changes of rights, which never contain a name that was typed, a number or a
+//! password.
 
 use crate::support::console::Desk;
 use crate::support::hooks::{FORM, SIGNATURE, call_form, encode};
@@ -9,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-/// The lines about security that name this member.
+/// Returns the security log lines that name this member.
 fn about(member: Uuid) -> String {
     let log = logs::all();
     let lines = log.lines().filter(|line| line.contains(" security: "));
@@ -72,7 +73,8 @@ on_both! {
         let headers = [FORM, (SIGNATURE, typed)];
         let answer = line.request(Method::POST, "/hooks/twilio/call", &headers, encode(&fields)).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        // Other tests of this process cause such lines as well, and they are a minute apart: one of each kind is there.
+        // Other tests of this process cause such lines too, and each kind is logged once a minute: one of each kind is
+        // there.
         let log = logs::all();
         assert!(log.contains(" security: name or password refused"));
         assert!(log.contains(" security: webhook refused"));

@@ -1,5 +1,5 @@
-//! What the fuzz targets check (`tests/fuzz`), for their seeds: so the targets stay buildable, and what fuzzing once
-//! found stays mended, without a fuzzer.
+//! Runs the properties of the fuzz targets (`tests/fuzz`) on their seeds, so that the targets stay buildable and faults
+//! found by fuzzing stay fixed without a fuzzer.
 
 use std::path::Path;
 

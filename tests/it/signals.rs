@@ -1,4 +1,4 @@
-//! What the service manager, or a terminal, may send.
+//! Signals of the service manager or of a terminal.
 #![cfg(unix)]
 
 use crate::support::{Binary, DEADLINE, Database, pause};
@@ -22,13 +22,13 @@ async fn a_hang_up_of_the_terminal_does_not_end_the_line() {
     let url = format!("{}/health/live", binary.ops_url);
     let answer = binary.client.get(url).send().await.expect("an answer");
     assert!(answer.status().is_success());
-    // It still ends when it is told to.
+    // SIGTERM still ends it.
     binary.signal("TERM");
     binary.ended().await;
     binary.finish().await;
 }
 
-/// The signal comes while the configuration is read: nothing of the service is there yet.
+/// The signal arrives while the configuration is read: nothing of the service runs yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hang_up_while_it_starts_does_not_end_the_line() {
     let binary = Binary::start(Database::sqlite(), "http://127.0.0.1:9", |toml| toml).await;
@@ -56,7 +56,7 @@ async fn a_hang_up_while_it_starts_does_not_end_the_line() {
             .args(["-HUP", &child.id().expect("it runs").to_string()])
             .status();
         assert!(kill.expect("kill").success());
-        // It goes on to read, and ends by itself because this is no configuration.
+        // The program goes on reading, and ends by itself because the text is no valid configuration.
         let wrote = std::io::Write::write_all(&mut writing, b"[serve]\n");
         drop(writing);
         let ended = timeout(DEADLINE, child.wait()).await;

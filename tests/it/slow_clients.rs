@@ -1,4 +1,4 @@
-//! Clients that are slow, silent, or too many: none of them keeps a webhook from being answered.
+//! Slow, silent or too many clients: none of them prevents a webhook from being answered.
 
 use crate::support::hooks::{FORM, SIGNATURE, call_form, encode, signature};
 use crate::support::{DEADLINE, Database, TOKEN, TestLine};
@@ -22,12 +22,12 @@ const HALF_A_HEAD: &str = "POST /hooks/twilio/call HTTP/1.1\r\nHost: duty\r\nX-S
 const HALF_A_REQUEST: &str =
     "POST /hooks/twilio/call HTTP/1.1\r\nHost: duty\r\nContent-Length: 10\r\n\r\nHalf";
 const CALL: &str = "/hooks/twilio/call";
-/// Long enough for nothing to end by itself in a test.
+/// A limit that is not reached in a test.
 const NEVER: Duration = Duration::from_secs(3600);
-/// Short enough to be waited for.
+/// A limit short enough to wait for.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// A server with limits of its own.
+/// A server with its own limits.
 struct Served {
     at: SocketAddr,
     stop: watch::Sender<bool>,
@@ -43,7 +43,7 @@ impl Served {
         Self { at, stop, task }
     }
 
-    /// A connection that has sent this, and perhaps no more.
+    /// Connects and sends this text.
     async fn send(&self, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.at).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
@@ -56,7 +56,7 @@ impl Served {
     }
 }
 
-/// Nothing ends by itself, for a process that may have so many files open.
+/// Returns limits that are not reached, for a process that may open this many files.
 fn patient(descriptors: usize) -> Limits {
     Limits {
         head: NEVER,
@@ -67,18 +67,18 @@ fn patient(descriptors: usize) -> Limits {
     }
 }
 
-/// What comes until the connection ends.
+/// Returns everything received until the connection ends.
 async fn all(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let read = stream.read_to_end(&mut text);
-    // An error is an end as well: a connection is reset where something was not read.
+    // An error is an end as well: a connection is reset where data was not read.
     let _ = tokio::time::timeout(DEADLINE, read)
         .await
         .expect("the connection ends");
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The first line of what comes.
+/// Returns the first line received.
 async fn status(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     while !text.ends_with(b"\r\n") {
@@ -88,12 +88,12 @@ async fn status(stream: &mut TcpStream) -> String {
     String::from_utf8(text).unwrap().trim_end().to_owned()
 }
 
-/// A request that is whole, as text.
+/// Returns the text of a complete request.
 fn whole(method: &str, path: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: duty\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// A signed webhook about a new call, whole, as text.
+/// Returns the text of a complete signed webhook of a new call.
 fn webhook(call: &str) -> String {
     let fields = call_form(call, &[]);
     let body = encode(&fields);
@@ -117,14 +117,14 @@ async fn half_requests_do_not_silence_the_line() {
         for _ in 0..30 {
             halves.push(served.send(half).await);
         }
-        // Ten at most are kept, the newest ones.
+        // At most ten are kept, the newest ones.
         for oldest in &mut halves[..20] {
             assert_eq!(all(oldest).await, "", "{half:?}");
         }
         let mut real = served.send(&webhook(&format!("CA{}", half.len()))).await;
         assert_eq!(status(&mut real).await, "HTTP/1.1 200 OK", "{half:?}");
     }
-    // One that is slow, and not too slow, is answered.
+    // A client that is slow, but within the limits, is answered.
     let mut slow = served.send(HALF_A_HEAD).await;
     slow.write_all(b"1\r\nContent-Length: 0\r\n\r\n")
         .await
@@ -136,7 +136,7 @@ async fn half_requests_do_not_silence_the_line() {
     line.finish().await;
 }
 
-/// A whole answer with `Content-Length`; the connection stays open.
+/// Returns a complete answer with `Content-Length`; the connection stays open.
 async fn answered(stream: &mut TcpStream) -> String {
     let mut head = status(stream).await;
     head.push_str("\r\n");
@@ -153,7 +153,7 @@ async fn answered(stream: &mut TcpStream) -> String {
     head
 }
 
-/// A provider keeps its connections open between two webhooks. Half requests of others do not close them.
+/// A provider keeps its connections open between two webhooks. Incomplete requests of other clients do not close them.
 #[tokio::test]
 async fn half_requests_do_not_close_connections_between_two_webhooks() {
     let (answering, _) = watch::channel(0);
@@ -202,7 +202,8 @@ async fn connections_between_two_requests_make_room_for_new_ones() {
     served.end().await;
 }
 
-/// Four addresses: one answers at once, one never, one with the length of what was sent, one without end.
+/// Returns a router with four addresses: one answers at once, one never, one with the length of the request's body, one
+/// without end.
 #[expect(clippy::disallowed_methods, reason = "addresses of the test alone")]
 fn router(answering: watch::Sender<usize>) -> Router {
     let endless = async move || {
@@ -221,7 +222,7 @@ fn router(answering: watch::Sender<usize>) -> Router {
         .route(CALL, post(async |body: Bytes| body.len().to_string()))
 }
 
-/// Counts an answer as over when it goes.
+/// Counts an answer as finished when dropped.
 struct Counted(watch::Sender<usize>);
 
 impl Drop for Counted {
@@ -240,7 +241,7 @@ async fn a_client_that_keeps_the_server_waiting_is_let_go() {
     let served = Served::start(router(answering.clone()), limits).await;
     assert_eq!(all(&mut served.send("").await).await, "", "nothing at all");
     assert_eq!(all(&mut served.send(HALF_A_HEAD).await).await, "");
-    // The second request of a connection as well.
+    // The second request of a connection too.
     let mut again = served.send(&whole("POST", CALL)).await;
     assert_eq!(status(&mut again).await, "HTTP/1.1 200 OK");
     again.write_all(HALF_A_HEAD.as_bytes()).await.unwrap();
@@ -290,13 +291,13 @@ async fn other_requests_leave_room_for_webhooks() {
     for _ in 0..2 {
         kept.push(served.send(&whole("GET", "/never")).await);
     }
-    // They are taken in when a third one finds no room.
+    // Both have been accepted when a third one finds no room.
     loop {
         let mut third = served.send(&whole("GET", "/")).await;
         if status(&mut third).await == "HTTP/1.1 503 Service Unavailable" {
             let rest = all(&mut third).await;
             assert!(rest.contains("retry-after: 1"), "{rest}");
-            // A browser shows this.
+            // A browser shows this text.
             assert!(
                 rest.contains("系统繁忙") && rest.contains("try again"),
                 "{rest}"
@@ -309,7 +310,7 @@ async fn other_requests_leave_room_for_webhooks() {
         assert_eq!(status(&mut webhook).await, "HTTP/1.1 200 OK");
         kept.push(webhook);
     }
-    // Those who hang up give their room back.
+    // A client that disconnects frees its place.
     drop(kept);
     loop {
         let mut next = served.send(&whole("GET", "/")).await;

@@ -1,4 +1,4 @@
-//! From which address a request came, behind proxies.
+//! The client's address of a request that came through proxies.
 
 use crate::support::{Database, TestLine};
 use axum::Router;
@@ -17,7 +17,8 @@ fn behind_a_proxy(toml: String) -> String {
     )
 }
 
-/// What the service takes for the client's address when a request over loopback has these `X-Forwarded-For`.
+/// Returns the client's address that the service derives from these `X-Forwarded-For` headers of a request over
+/// loopback.
 async fn seen(line: &TestLine, forwarded: &[&str]) -> String {
     #[expect(clippy::disallowed_methods, reason = "an address of the test alone")]
     let router = Router::new()

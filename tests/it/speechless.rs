@@ -1,4 +1,4 @@
-//! A reply, told by a provider that has no voice: as the sound of it, or as the word that there is one.
+//! A reply for a caller of a provider without a voice: played as a sound, or announced to exist.
 
 use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const REPLY: &str = "已经转交有关部门。";
 const TOLD: &str = "您反映的问题已有答复，请在值班时间来电，由值班人员告知您。";
 
-/// A call that comes in by such a provider.
+/// A call over such a provider.
 struct Call<'a> {
     line: &'a TestLine,
     provider: Arc<dyn Provider>,
@@ -34,7 +34,7 @@ impl<'a> Call<'a> {
         call
     }
 
-    /// Presses keys; what is said to it.
+    /// Presses keys, and returns the words of the answer.
     async fn presses(&mut self, keys: &str) -> String {
         let at = self.at.clone().expect("a step is awaited");
         self.tells(Hook::Step(at), Some(keys), false).await
@@ -64,7 +64,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Somebody leaves a report, and is replied to. The receipt.
+/// Leaves a report and approves a reply to it. Returns the receipt.
 async fn replied(line: &TestLine) -> String {
     let call = line.exchange.dial("+8613800138000", NUMBER).await.unwrap();
     line.exchange.press(&call.id, "1").await.unwrap();
@@ -84,7 +84,7 @@ async fn replied(line: &TestLine) -> String {
     receipt
 }
 
-/// A command that says a second of something, whatever the words.
+/// Returns the configuration with a command that synthesises a second of silence for any words.
 fn speaking(toml: String) -> String {
     let seconds = "head -c 16000 /dev/zero";
     let header = r"RIFF\\244\\076\\000\\000WAVEfmt \\020\\000\\000\\000\\001\\000\\001\\000\\100\\037\\000\\000\\200\\076\\000\\000\\002\\000\\020\\000data\\200\\076\\000\\000";
@@ -93,7 +93,7 @@ fn speaking(toml: String) -> String {
     )
 }
 
-/// How many sounds of replies there are.
+/// Returns the number of sounds of replies.
 fn passing(line: &TestLine) -> usize {
     std::fs::read_dir(line.path().join("passing"))
         .unwrap()
@@ -112,7 +112,7 @@ on_both! {
         assert_eq!(passing(line), 1);
         assert!(call.presses("2").await.contains(REPLY), "once more");
 
-        // Its sound is lost in the middle of the call: it is not passed over in silence.
+        // Its sound is lost in the middle of the call: the caller is told that there is a reply.
         let id = call.at.as_ref().unwrap().call;
         line.service().sounds.forget(id);
         let heard = call.presses("2").await;

@@ -1,4 +1,4 @@
-//! The store on both databases: statements, the job queue, references, two who want the same.
+//! The store on both databases: statements, the job queue, references, concurrent transactions.
 
 use crate::support::{Api, Database, TestLine, configuration, on_both, sql};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -82,7 +82,7 @@ async fn enqueue(db: &Db, at: DateTime<Utc>) {
     tx.commit().await.unwrap();
 }
 
-/// Claims a job at a time, for a minute.
+/// Claims a job as of a time, for a minute.
 async fn claim(db: &Db, lease: Uuid, at: DateTime<Utc>) -> Option<JobRow> {
     let mut tx = db.begin().await.unwrap();
     let row = jobs::claim(&mut tx, Kind::Fetch, "", lease, at, at + MINUTE)
@@ -163,7 +163,7 @@ on_both_databases! {
         }
     }
 
-    // Each enum is what the database reads and writes; any other text is an error that names the column.
+    // The database reads and writes each enum's names; any other text is an error that names the column.
     async fn columns_of_names_hold_names(db: &Db) {
         const SQL: &str = "SELECT CAST($1 AS TEXT)";
         macro_rules! read {
@@ -327,7 +327,7 @@ on_both_databases! {
     }
 }
 
-/// A database with other tables than these.
+/// A database whose tables differ from this version's.
 #[tokio::test]
 async fn a_database_of_another_version_is_refused_in_a_sentence() {
     for changed in [
@@ -349,7 +349,7 @@ async fn a_database_of_another_version_is_refused_in_a_sentence() {
     }
 }
 
-/// The references there are, sorted.
+/// Returns the references of all reports, sorted.
 async fn references(lead: &Api) -> Vec<String> {
     let reports = lead.reports().await;
     let reference = |report: &serde_json::Value| report["reference"].as_str().unwrap().to_owned();
@@ -358,12 +358,12 @@ async fn references(lead: &Api) -> Vec<String> {
     references
 }
 
-/// The first references of 2024.
+/// Returns the first references of 2024.
 fn first(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("2024-{n:04}")).collect()
 }
 
-/// What a webhook says of a call, and of its recording.
+/// Returns a webhook of a call, with or without its recording.
 fn event(call: &str, recorded: bool) -> Event {
     let outcome = RecordingOutcome::Completed {
         seconds: Some(4),
@@ -384,20 +384,24 @@ fn event(call: &str, recorded: bool) -> Event {
     }
 }
 
-/// Takes a webhook in, behind the address where a slow machine would be given up on after a second and a half.
-async fn take_in(service: &Arc<Service>, hook: Hook, event: Event) {
+/// Number of tries of a webhook when no connection is free; each waits for one as long as the service would.
+const TRIES: usize = 10;
+
+/// Conducts a webhook without the time limit of a request, which a slow machine would exceed.
+async fn conducted(service: &Arc<Service>, hook: Hook, event: Event) {
     let provider = &service.providers["twilio"];
-    loop {
+    for _ in 0..TRIES {
         match conduct(service, provider, &hook, &event).await {
             Ok(_) => return,
-            // Many wait for a connection here, on a machine that may have much else to do.
+            // Twenty calls share a few connections here.
             Err(StoreError::NoConnection(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }
+    panic!("no connection was free in {TRIES} tries");
 }
 
-/// Each of these at once.
+/// Runs all tasks at once.
 async fn at_once(tasks: impl IntoIterator<Item = impl Future<Output = ()> + Send + 'static>) {
     let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
     for task in join_all(tasks).await {
@@ -414,8 +418,8 @@ on_both! {
         at_once((0..20).map(|_| {
             let (service, call) = (line.service().clone(), call_id());
             async move {
-                take_in(&service, Hook::Call, event(&call, false)).await;
-                take_in(&service, Hook::Recording(None), event(&call, true)).await;
+                conducted(&service, Hook::Call, event(&call, false)).await;
+                conducted(&service, Hook::Recording(None), event(&call, true)).await;
             }
         }))
         .await;
@@ -424,16 +428,16 @@ on_both! {
     }
 
     async fn known_and_unknown_calls_at_once_wait_for_nobody(line: TestLine) {
-        // Of a call nobody answered the trail is written before its report is numbered. Were it the other way round
-        // with known ones, Postgres would give up one of two that wait for each other.
+        // For an unknown call the trail is written before its report is numbered. If known calls did it in the other
+        // order, two transactions could wait for each other, and Postgres would abort one.
         let known: Vec<String> = (0..6).map(|_| call_id()).collect();
         for call in &known {
-            take_in(line.service(), Hook::Call, event(call, false)).await;
+            conducted(line.service(), Hook::Call, event(call, false)).await;
         }
         let unknown = (0..6).map(|_| call_id());
         at_once(known.iter().cloned().chain(unknown).map(|call| {
             let service = line.service().clone();
-            async move { take_in(&service, Hook::Recording(None), event(&call, true)).await }
+            async move { conducted(&service, Hook::Recording(None), event(&call, true)).await }
         }))
         .await;
         line.forget_jobs().await;
@@ -469,7 +473,7 @@ on_both! {
     }
 }
 
-/// Adds one to a row that another transaction may hold.
+/// Adds one to a row that another transaction may have locked.
 async fn add_one(tx: &mut WriteTx, id: i32) -> Result<(), StoreError> {
     if let On::Postgres(tx) = tx.on() {
         let add = sqlx::query("UPDATE pair SET n = n + 1 WHERE id = $1");
@@ -478,7 +482,7 @@ async fn add_one(tx: &mut WriteTx, id: i32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Two transactions lock two rows in opposite orders: Postgres ends one of them, whose closure runs again.
+/// Two transactions lock two rows in opposite orders: Postgres aborts one of them, whose closure runs again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_was_beaten_is_run_again_postgres() {
     let line = TestLine::open(Database::postgres().await).await;

@@ -1,4 +1,4 @@
-//! What callers do, and what inspectors then find. The provider sends every webhook twice throughout.
+//! Callers' actions, and the resulting reports. The provider sends every webhook twice.
 
 use crate::support::{Api, Caller, TestLine, on_both, speech};
 use dutyline::simulator::SAMPLE;
@@ -7,7 +7,7 @@ use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::faults::{Callbacks, Faults};
 use serde_json::{Value, json};
 
-/// Like `on_both!`, for a line at another time or configured otherwise.
+/// Like `on_both!`, for a line at another time or with another configuration.
 macro_rules! on_both_with {
     ($at:expr, $change:expr; async fn $name:ident($line:ident: TestLine) $body:block) => {
         mod $name {
@@ -34,13 +34,13 @@ macro_rules! on_both_with {
     };
 }
 
-/// The call was ended with a receipt.
+/// Checks that the call ended with a receipt.
 fn assert_receipt(caller: &Caller<'_>, words: &str, sentence: &str) {
     assert_eq!(words.matches(sentence).count(), 2, "{words}");
     assert!(caller.is_over());
 }
 
-/// What the call's entry says of it.
+/// Returns the body of the call's entry.
 fn call_entry(report: &Value) -> &Value {
     let entries = report["entries"].as_array().unwrap();
     let mut found = entries.iter().filter(|entry| entry["kind"] == "call");
@@ -49,8 +49,8 @@ fn call_entry(report: &Value) -> &Value {
     &entry["body"]
 }
 
-/// The report there is: how far the caller got, and its recordings, each with what was said in it and whether it was
-/// said again. All are sealed and gone at the provider.
+/// Returns the only report, after checking how far the caller got, and for each recording its audio and whether it was
+/// replaced by another take. All must be sealed and deleted at the provider.
 async fn report(line: &TestLine, reached: &str, said: &[(u8, bool)]) -> (Api, Value) {
     line.idle().await;
     let lead = line.lead().await;
@@ -80,7 +80,7 @@ async fn report(line: &TestLine, reached: &str, said: &[(u8, bool)]) -> (Api, Va
     (lead, report)
 }
 
-/// No report: one abandoned call, and how far it got.
+/// Returns the only abandoned call, after checking that there is no report and how far the caller got.
 async fn abandoned(line: &TestLine, reached: &str) -> Value {
     line.idle().await;
     let lead = line.lead().await;
@@ -245,7 +245,7 @@ on_both! {
         note_with(line, Callbacks::Never).await;
     }
 
-    /// The line drops in the middle of a recording, and only its callback tells.
+    /// The connection drops in the middle of a recording, which only its callback announces.
     async fn the_action_is_lost(line: TestLine) {
         let faults = Faults { drop_action: true, ..Faults::default() };
         let mut caller = Caller::dial_with(line, faults).await;
@@ -255,7 +255,7 @@ on_both! {
         assert_only_report(line, &[17]).await;
     }
 
-    /// Nothing tells of the recording: it is found at the provider.
+    /// No webhook announces the recording: it is found at the provider.
     async fn the_action_and_the_callback_are_lost(line: TestLine) {
         let faults = Faults { drop_action: true, callbacks: Callbacks::Never, ..Faults::default() };
         let mut caller = Caller::dial_with(line, faults).await;
@@ -266,7 +266,7 @@ on_both! {
     }
 }
 
-/// Two takes, the second instead of the first, whenever the callbacks come.
+/// Two takes, the second in place of the first, with callbacks at any time.
 async fn note_with(line: &TestLine, callbacks: Callbacks) {
     let faults = Faults {
         callbacks,
@@ -282,7 +282,7 @@ async fn note_with(line: &TestLine, callbacks: Callbacks) {
     report(line, "receipt", &[(16, false), (15, true)]).await;
 }
 
-/// One report with these recordings, however far the service thinks the caller got.
+/// Checks that there is one report with these recordings, however far the caller got.
 async fn assert_only_report(line: &TestLine, said: &[u8]) {
     line.idle().await;
     let lead = line.lead().await;
@@ -315,7 +315,8 @@ on_both_with! { "2024-03-06T12:30:00+08:00", takes_reports_when_closed;
     }
 }
 
-/// A closed line that takes no report: `1` does nothing, `3` tells more, silence ends it. Nothing is recorded.
+/// A closed line that accepts no report: `1` does nothing, `3` gives more information, silence ends the call. Nothing
+/// is recorded.
 async fn nobody_can_take_a_report(line: &TestLine, phase: &str, says: &str) {
     let mut caller = Caller::dial(line).await;
     let words = caller.words();

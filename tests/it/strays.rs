@@ -1,4 +1,4 @@
-//! Recordings that are told of without saying which line they are for.
+//! Recordings announced without the line they belong to.
 
 use crate::support::pbx::Pbx;
 use crate::support::standin::{Hold, StandIn};
@@ -13,7 +13,7 @@ use reqwest::Method;
 
 const RECORDING: &str = "https://duty.example.org/hooks/twilio/recording";
 
-/// Two lines, with the stand-in as their provider.
+/// Returns a configuration with two lines, with the stand-in as their provider.
 fn at(url: &str, toml: String) -> String {
     let with_url = |text: &str| match text.starts_with("api_url") {
         true => format!("api_url = \"{url}\"\n"),
@@ -30,12 +30,12 @@ each_database! {
         let story = Story::new();
         twilio.record(&story, &speech(), false);
         twilio.dialled(&story, "+15550100");
-        // A callback that does not even say which call it is about.
+        // A callback that does not name its call either.
         let mut callback = story.callback(RECORDING.into());
         callback.form.retain(|(name, _)| *name != "CallSid");
         let answer = callback.post(&client(), &line.url).await.unwrap();
         assert_eq!(answer.status, 204);
-        // The number the provider names is no line's: it stays, and is seen.
+        // The number that the provider names belongs to no line: the stray stays, and is shown.
         let tried = async {
             loop {
                 let jobs = queue::all(line.db()).await;
@@ -101,7 +101,7 @@ each_database! {
     }
 }
 
-/// `check` names what is not settled.
+/// `check` names unsettled strays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_names_stray_recordings() {
     let twilio = StandIn::start().await;
@@ -125,7 +125,7 @@ async fn check_names_stray_recordings() {
     binary.finish().await;
 }
 
-/// The address a fallback answer hands out names its line, and only we can make one.
+/// The address in a fallback answer names its line, and only the service can make one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_line_named_by_us_is_believed() {
     let twilio = StandIn::start().await;
@@ -172,7 +172,7 @@ async fn only_a_line_named_by_us_is_believed() {
 }
 
 each_database! {
-    /// The outage outlasted every callback but the one that the call is over.
+    /// The outage outlasted every callback except the one for the end of the call.
     async fn the_recordings_of_an_unknown_call_that_is_over_are_asked_for(database: Database) {
         let twilio = StandIn::start().await;
         let url = twilio.url.clone();
@@ -204,7 +204,8 @@ each_database! {
     }
 }
 
-/// A call that is asked about is no recording of an unknown call: whether it has any is not known.
+/// A call about which the provider is asked is not counted as a stray recording, because it is unknown whether it has
+/// any.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() {
     let twilio = StandIn::start().await;
@@ -226,7 +227,7 @@ async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() 
     line.finish().await;
 }
 
-/// A provider that cannot say which call a recording belongs to: the recording stays, and is seen.
+/// A provider that cannot say which call a recording belongs to: the recording stays a stray, and is shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stray_of_a_provider_that_cannot_be_asked_stays() {
     let pbx = Pbx::start().await;

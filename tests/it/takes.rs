@@ -6,10 +6,10 @@ use dutyline::simulator::SAMPLE;
 use dutyline::simulator::exchange::SpeechEnd;
 use reqwest::{Method, StatusCode};
 
-/// So often an address can be fetched.
+/// Maximum number of fetches of an address.
 const MOST: usize = 8;
 
-/// A caller who listens to what they said.
+/// A caller who listens to their recording.
 struct Listening<'a> {
     line: &'a TestLine,
     call: String,
@@ -26,7 +26,7 @@ impl<'a> Listening<'a> {
         Self { line, call }
     }
 
-    /// Listens, and gives the address of what is played.
+    /// Listens, and returns the address of the take that is played.
     async fn listen(&self) -> String {
         let exchange = &self.line.exchange;
         exchange.press(&self.call, "2").await.unwrap();
@@ -35,7 +35,7 @@ impl<'a> Listening<'a> {
         path_of(&address_in(document, "/take/")).to_owned()
     }
 
-    /// Fetches what is played with these headers.
+    /// Fetches a take with these headers.
     async fn fetch(&self, take: &str, headers: &[(&str, &str)]) -> Answer {
         self.line
             .request(Method::GET, take, headers, Vec::new())
@@ -80,7 +80,7 @@ on_both! {
         let more = listening.fetch(&take, &[]).await;
         assert_eq!(more.status, StatusCode::NOT_FOUND);
         assert!(more.body.is_empty());
-        // Listening once more is another address.
+        // Listening once more uses another address.
         let again = listening.listen().await;
         assert_eq!(listening.fetch(&again, &[]).await.body, SAMPLE);
         listening.end().await;

@@ -1,6 +1,6 @@
-//! Whoever can write to the database and the folder of recordings, and knows every public key, can destroy. They
-//! cannot have an inspector shown what was not said: swapped rows, flipped bits, cut files and added rows are refused
-//! when a report is opened, and found by `audit verify`.
+//! An attacker who can write to the database and the folder of recordings, and knows every public key, can destroy
+//! data, but cannot make an inspector see something that was not said: swapped rows, flipped bits, cut files and added
+//! rows are refused when a report is opened, and found by `audit verify`.
 
 mod scene;
 
@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 const LINE: &str = LINES[0];
-/// What no inspector may ever be shown: it was not said on this line.
+/// A text that no inspector may be shown, because it was not said on this line.
 const FORGED: &str = "this was never said";
 
 const SET_SEALED: &str = "UPDATE entries SET sealed = $2 WHERE id = $1";
@@ -109,7 +109,7 @@ on_both! {
         change(db, sql, &[id.into(), one.into(), (&sealed).into()]).await;
         scene.found("an entry added", &[one], &[was_added("entry", id)]).await;
 
-        // In the place of a true one, under its id.
+        // In place of a true entry, under its id.
         for entry in scene.entries(one).await {
             let sealed = forge(entry.id, entry.kind);
             change(db, SET_SEALED, &[entry.id.into(), (&sealed).into()]).await;
@@ -122,7 +122,7 @@ on_both! {
         let scene = Scene::set(line).await;
         let [one, two] = scene.reports;
         let [a, b, c] = &scene.recordings;
-        // As the API numbers them: by order of speaking.
+        // As the API numbers them: in order of speaking.
         let at = |row: &RecordingRow| {
             let (report, n) = match row.id {
                 id if id == c.id => (two, 1),
@@ -183,7 +183,7 @@ on_both! {
             scene.found("a state changed", &[one], &[is_missing("recording", a.id)]).await;
         }
 
-        // Which take counts is told by the step that recorded it.
+        // The step that recorded a take decides which take counts.
         for (row, step) in [(a, b.step), (b, a.step)] {
             let values = [row.id.into(), i64::from(step).into()];
             change(db, "UPDATE recordings SET step = $2 WHERE id = $1", &values).await;
@@ -259,7 +259,7 @@ on_both! {
         change(db, "DELETE FROM report_keys WHERE report = (SELECT n FROM reports WHERE id = $1)", &[one.into()]).await;
         scene.found("deleted", &[one], &[was_changed("report key", one)]).await;
 
-        // A whole forged report: a key of the forger's, sealed to the line as the service does, and entries to it.
+        // A whole forged report: the attacker's key, sealed to the line as the service does, and entries sealed to it.
         let forger = Identity::generate();
         let line_key: Recipient = scene.line_key().await.recipient.parse().unwrap();
         let forged = seal_identity(&forger, &[&line_key]);
@@ -278,7 +278,7 @@ on_both! {
         scene.is_named("forged", &[was_changed("report key", one)]).await;
         scene.put_back().await;
 
-        // The public half alone: nothing an inspector writes may be sealed to the forger.
+        // The public half alone: nothing an inspector writes may be sealed to the attacker.
         is_refusal("public half", &scene.lead.get(&format!("/reports/{one}")).await);
         let path = format!("/reports/{one}");
         for (step, body) in [("notes", Some(json!({ "text": "x" }))), ("claim", None)] {
@@ -300,12 +300,12 @@ on_both! {
         change(db, set, &[key.id.into(), forger.as_str().into()]).await;
         let named = [format!("the public half of line key {}", key.id)];
         scene.is_named("the key replaced", &named).await;
-        // What came before is opened as ever; what comes now cannot be, and nothing else is shown for it.
+        // Earlier reports open as before; later ones cannot be opened, and nothing else is shown in their place.
         scene.line.leave("+8613800138003", NUMBER, &wav(b"later")).await;
         scene.line.idle().await;
         let later = scene.lead.reports().await[2]["id"].as_str().unwrap().to_owned();
         is_refusal("sealed to the forger", &scene.lead.get(&format!("/reports/{later}")).await);
-        // With the key pinned the service does not start.
+        // With the key pinned in the configuration the service does not start.
         let toml = scene.line.toml.replace("# key = \"age1…\"", &format!("key = \"{}\"", key.recipient));
         let config = Config::parse(&toml, "test.toml", scene.line.path()).unwrap();
         let refused = app::build(config, scene.line.service().clock).await.err().expect("refused");
@@ -345,7 +345,7 @@ on_both! {
         assert!(conduct(&service, provider, &Hook::Call, &call("CA1")).await.is_ok());
         let forger = Identity::generate().recipient().to_string();
         change(line.db(), "UPDATE line_keys SET recipient = $1", &[forger.as_str().into()]).await;
-        // The database does not do its work: the caller hears the blunt words, and nothing is sealed to the forger.
+        // The webhook fails, so that the caller receives the fallback answer, and nothing is sealed to the attacker.
         let refused = conduct(&service, provider, &Hook::Call, &call("CA2")).await;
         assert!(matches!(refused, Err(StoreError::Unreadable("pinned line key"))));
         let mut tx = line.db().begin_read().await.unwrap();
@@ -466,7 +466,7 @@ on_both! {
             assert!(wrote(&output).contains(&format!("✓ {LINE}: {} links whole\n  head {text}", head.links)));
         }
 
-        // The openings at the end go, and the head is rewritten: nothing is left to tell, but for the head kept elsewhere.
+        // The openings at the end are deleted, and the head is rewritten: only a head kept elsewhere can prove it.
         let links = scene.links().await;
         let cut = links.len() - 2;
         assert!(links[cut..].iter().all(|link| link.action == Action::ReportOpened));
@@ -480,7 +480,7 @@ on_both! {
         assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
         assert!(wrote(&output).contains("✗ fcg-5: the chain is shorter than the head kept elsewhere"));
 
-        // Filled up again with other links, every hash right.
+        // Filled up again with other links, every hash correct.
         let mut previous: [u8; 32] = links[cut - 1].hash.as_slice().try_into().unwrap();
         for row in &links[cut..] {
             let link = chain::Link { actor: Some("li".into()), ..row.link().unwrap() };
@@ -498,7 +498,7 @@ on_both! {
         let output = scene.line.cli(&with_head).await;
         assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
 
-        // And what the command says of a thing that was changed.
+        // The command's output for a changed entry.
         let entry = scene.entries(scene.reports[0]).await.remove(0);
         change(db, SET_SEALED, &[entry.id.into(), (&flipped(&entry.sealed, 99)).into()]).await;
         let output = scene.line.cli(&verify).await;
@@ -524,7 +524,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn a_forged_thing_is_told_from_a_true_one_by_its_hash_alone() {
-    // Why the trail is asked at all: sealing needs no secret, so what opens proves nothing about who sealed it.
+    // Why the trail is consulted at all: sealing needs no secret, so that an entry that opens does not prove who sealed
+    // it.
     let report = Identity::generate();
     let [a, b] =
         [b"one", b"two"].map(|plain| dutyline::vault::seal::seal(plain, &[&report.recipient()]));

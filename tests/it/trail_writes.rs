@@ -1,4 +1,4 @@
-//! The links of the trail are written when their transaction commits, and no two transactions wait for each other.
+//! The links of the trail are written when their transaction commits, and no two transactions deadlock.
 
 use crate::support::{Database, configuration, each_database};
 use dutyline::base::clock::{Clock, random_id};
@@ -28,7 +28,7 @@ fn say(tx: &mut WriteTx, line: &str, detail: &str) {
     audit::append(tx, line, act);
 }
 
-/// The details of a line in the order of their links, of a chain whose every hash is right.
+/// Returns the details of a line's links in order, after checking every hash of the chain.
 async fn details(db: &Db, line: &str) -> Vec<String> {
     let mut tx = db.begin_read().await.unwrap();
     let mut links: Vec<LinkRow> = Vec::new();
@@ -60,7 +60,7 @@ each_database! {
         say(&mut tx, LINES[0], "dropped");
         drop(tx);
         let mut tx = db.begin().await.unwrap();
-        // Not in the order of the lines, and more than one statement takes.
+        // Not in the order of the lines, and more links than one statement can insert.
         for n in 0..1500 {
             say(&mut tx, LINES[2], &format!("c{n}"));
             if n < 2 {
@@ -82,8 +82,8 @@ each_database! {
     }
 }
 
-/// Runs two transactions of which each has done its first part before either does its second. Only on Postgres: SQLite
-/// has one writer.
+/// Runs two transactions, each of which does its first part before either does its second. Only on Postgres: SQLite has
+/// one writer.
 async fn both_at_once(
     db: &Db,
     [first, second]: [fn(&mut WriteTx); 2],

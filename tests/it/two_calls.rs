@@ -1,11 +1,11 @@
-//! Two calls that name one recording of the provider: both keep it, and it is deleted there once both have it.
+//! Two calls that name the same recording of the provider: both keep it, and it is deleted there once both have it.
 
 use crate::support::standin::{Serving, StandIn};
 use crate::support::webhooks::{Story, Webhook, speech};
 use crate::support::{Database, OPEN, TestLine, client, each_database, logs, pause, queue};
 use reqwest::Client;
 
-/// A line whose provider is the stand-in.
+/// Starts a line whose provider is the stand-in.
 async fn line_at(twilio: &StandIn, database: Database) -> TestLine {
     let url = twilio.url.clone();
     TestLine::with(database, OPEN, |toml| {
@@ -28,7 +28,7 @@ async fn send(
     answer
 }
 
-/// A call that has recorded what its story says.
+/// Makes a call up to the end of the story's recording.
 async fn record(client: &Client, line: &TestLine, story: &Story) {
     let menu = send(client, line, &story.incoming()).await;
     let key = story.key(menu.address("Gather", "action"), "1");
@@ -54,12 +54,12 @@ each_database! {
         record(&client, &line, &one).await;
         line.idle().await;
 
-        // The second call names the same one, and the provider serves it no more for the time being.
+        // The second call names the same recording, which the provider does not serve for the time being.
         twilio.serve(&one, Some(Serving::Other("text/html", "<html>".into())));
         record(&client, &line, &other).await;
         send(&client, &line, &one.status()).await;
         send(&client, &line, &other.status()).await;
-        // The first call is settled and sealed: its deletion waits for the second one.
+        // The first call is settled and sealed: the deletion waits for the second one.
         let waits = async {
             loop {
                 let jobs = queue::all(line.db()).await;
@@ -112,7 +112,7 @@ each_database! {
         assert!(logs::all().contains("recording named by a second call"));
         let abandoned = lead.get("/abandoned").await.ok();
         assert_eq!(abandoned["calls"].as_array().unwrap().len(), 0);
-        // What is said again of either changes nothing.
+        // Repeated webhooks of either call change nothing.
         send(
             &client,
             &line,

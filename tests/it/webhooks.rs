@@ -1,4 +1,4 @@
-//! Bad input, doubled input, forgotten input: what a provider, or somebody who plays one, can send.
+//! Bad, repeated and missing input, as a provider or an attacker who imitates one can send it.
 
 use crate::support::hooks::{
     FORM, SIGNATURE, address_in, call_form, encode, form, path_of, signature,
@@ -13,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use std::time::Duration;
 
 const CALL: &str = "/hooks/twilio/call";
-/// Stands in every refused request, and may stand nowhere else.
+/// Text in every refused request, which may appear nowhere else.
 const MARK: &str = "x7zmarkq9";
 
 const NOT_IN_SERVICE: &str = "您拨打的号码未开通";
@@ -25,7 +25,7 @@ fn said(view: &PhoneView) -> String {
     serde_json::to_string(&view.heard).unwrap()
 }
 
-/// Refused, with nothing said.
+/// Checks that a request is refused without an explanation.
 fn assert_refused(answer: &Answer, status: StatusCode, what: &str) {
     assert_eq!(answer.status, status, "{what}");
     assert!(answer.body.is_empty(), "{what}: nothing is explained");
@@ -39,7 +39,7 @@ impl TestLine {
         self.exchange.speak(call, speech, end).await.unwrap()
     }
 
-    /// A call that has been told to review its recording.
+    /// Makes a call up to the review of its recording, and returns its id.
     async fn call_at_review(&self) -> String {
         let call = self.exchange.dial("+8613800138000", NUMBER).await.unwrap();
         self.exchange.press(&call.id, "1").await.unwrap();
@@ -75,14 +75,14 @@ on_both! {
             let mut headers = vec![FORM];
             headers.extend(given.iter().map(|value| (SIGNATURE, *value)));
             for path in ["call", "step", "status", "recording", "fallback"] {
-                // The signature fits `/call`: at the other addresses all are wrong, and there all are refused alike.
+                // The signature fits `/call`: at the other addresses all are wrong, and refused alike.
                 let path = format!("/hooks/twilio/{path}");
                 let answer = line.request(Method::POST, &path, &headers, body.clone()).await;
                 assert_refused(&answer, StatusCode::FORBIDDEN, &format!("{what} at {path}"));
             }
         }
 
-        // Signed with the right token, and of another account.
+        // Signed with the right token, but of another account.
         let other = call_form(MARK, &[("AccountSid", "AC22222222222222222222222222222222")]);
         assert_refused(&line.hook(CALL, &other).await, StatusCode::FORBIDDEN, "another account");
         let none = form(&[("CallSid", MARK), ("To", NUMBER)]);
@@ -111,7 +111,7 @@ on_both! {
         assert_eq!(encode(&large).len(), 64 * 1024 + 1);
         assert_refused(&line.hook(CALL, &large).await, StatusCode::PAYLOAD_TOO_LARGE, "a byte too much");
 
-        // Signed as a body that is no form, in which no account can be named.
+        // Signed as a body that is not a form, in which no account can be named.
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let path = format!("{CALL}?bodySHA256={empty}&note={MARK}");
         let signature = signature(TOKEN, &path, &form(&[]));
@@ -127,7 +127,7 @@ on_both! {
         assert_eq!(line.rows().await, before, "nothing is stored");
         assert!(!logs::all().contains(MARK), "nothing is logged");
 
-        // The largest form that is taken, and one with fields nobody knows.
+        // The largest form that is accepted, with unknown fields.
         assert_eq!(line.hook(CALL, &padding(64 * 1024)).await.status, StatusCode::OK);
     }
 
@@ -153,7 +153,7 @@ on_both! {
     async fn an_unknown_call_or_step_begins_the_conversation_anew(line: TestLine) {
         let step = |call: &str, step: u32| format!("/hooks/twilio/step?call={call}&line=fcg-5&step={step}");
         let nobody = "00000000-0000-4000-8000-000000000000";
-        // A call nobody knows, at an address of a call nobody knows.
+        // An unknown call, at an address of an unknown call.
         let answer = line.hook(&step(nobody, 7), &call_form("CAnew", &[("Digits", "1")])).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.text().contains(GREETING), "it is answered as if it had just come in");
@@ -175,7 +175,7 @@ on_both! {
         assert_eq!(line.rows().await["calls"], 1, "it stays one call");
         assert_eq!(line.rows().await["reports"], 1);
 
-        // What was said is kept through it all.
+        // The recording is kept throughout.
         let call = line.call_at_review().await;
         let answer = line.hook(&step(nobody, 1), &call_form(&call, &[])).await;
         assert!(answer.text().contains(REVIEW), "back to where it can be sent");
@@ -195,7 +195,7 @@ on_both! {
             .collect();
         assert_eq!(steps.len(), 4, "the call, a key, a recording, a key");
         line.idle().await;
-        // Settled by now: whatever is asked again gets a goodbye, and no second report comes of it.
+        // The call is settled: a repeated webhook is answered with goodbye and makes no second report.
         let rows = line.rows().await;
         for sent in &steps {
             let again = line.exchange.deliver(&sent.webhook).await.unwrap();
@@ -212,7 +212,7 @@ on_both! {
         line.idle().await;
         assert_eq!(line.rows().await, rows, "nothing comes of any of it");
 
-        // While a call runs, every step gives what it gave, however often it is asked and wherever the call is.
+        // While a call runs, every step repeats its answer, however often it is requested and wherever the call is.
         let running = line.call_at_review().await;
         let sent = line.exchange.sent();
         for _ in 0..2 {
@@ -221,7 +221,7 @@ on_both! {
                 assert_eq!(&again, sent.answers[0].as_ref().unwrap(), "{}", sent.webhook.url);
             }
         }
-        // Also when another key was pressed in it: the step is taken.
+        // Also with another key: the step is already decided.
         let key = sent.iter().find(|sent| {
             sent.webhook.field("CallSid") == Some(&running) && sent.webhook.field("Digits") == Some("1")
         });
@@ -252,7 +252,7 @@ on_both! {
         assert!(text.contains(NOT_IN_SERVICE), "{text}");
         assert!(text.contains("not in service"), "in every language spoken here: {text}");
         assert_eq!(heard.waiting, WaitingFor::Nothing);
-        // Withheld, or none at all, and at an address of a line: what was dialled decides.
+        // A withheld number or none, at an address of a line: the dialled number decides.
         for to in ["anonymous", "1", "+1 887 700 9155"] {
             let answer = line.hook(CALL, &call_form("CAother", &[("To", to)])).await;
             assert_eq!(answer.status, StatusCode::OK, "{to}");
@@ -287,21 +287,21 @@ on_both! {
     async fn the_fallback_goes_on_where_the_call_was(line: TestLine) {
         let fallback = "/hooks/twilio/fallback";
         let failed = [("ErrorCode", "11200"), ("ErrorUrl", "https://duty.example.org/hooks/twilio/call")];
-        // A call nobody knows.
+        // An unknown call.
         let answer = line.hook(fallback, &call_form("CAfallback", &failed)).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.text().contains(GREETING) && answer.text().contains("<Gather"));
-        // A known one hears again what it heard last.
+        // A known call is answered with its last answer again.
         assert_eq!(line.hook(fallback, &call_form("CAfallback", &failed)).await.body, answer.body);
         let step = address_in(answer.text(), "/step?");
         let next = line.hook(path_of(&step), &call_form("CAfallback", &[("Digits", "1")])).await;
         assert!(next.text().contains("<Record"));
         assert_eq!(line.hook(fallback, &call_form("CAfallback", &failed)).await.body, next.body);
-        // One that ended before anything was known of it is none of ours.
+        // A call that ended before any other webhook is not stored.
         let ended = call_form("CAended", &[("CallStatus", "completed")]);
         assert!(line.hook(fallback, &ended).await.text().contains(GOODBYE));
         assert_eq!(line.rows().await["calls"], 1);
-        // To a number no line has.
+        // To a number of no line.
         let nobody = line.hook(fallback, &call_form("CAnobody", &[("To", "1")])).await;
         assert!(nobody.text().contains(NOT_IN_SERVICE));
         assert_eq!(line.rows().await["calls"], 1);
@@ -391,7 +391,7 @@ async fn a_take_that_is_missing_or_late_holds_nobody_up() {
         rest.contains("您的留言已经录好") && rest.contains(REVIEW),
         "and the line goes on: {rest}"
     );
-    // A copy that only takes a moment is played.
+    // A copy that arrives within a moment is played.
     line.exchange.set_faults(Faults::default());
     let late = line.call_at_review().await;
     line.idle().await;
@@ -410,7 +410,7 @@ async fn a_take_that_is_missing_or_late_holds_nobody_up() {
     line.finish().await;
 }
 
-/// Two tokens while one replaces the other, and only those.
+/// Both tokens are accepted while one replaces the other, and no third.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_tokens_count_while_rotating() {
     let line = TestLine::with(Database::sqlite(), OPEN, |toml| {
@@ -437,7 +437,7 @@ async fn both_tokens_count_while_rotating() {
     line.finish().await;
 }
 
-/// A client that breaks off, or sends nonsense, leaves the service as it was.
+/// A client that disconnects early, or sends invalid requests, leaves the service as it was.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_request_is_no_request() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -462,7 +462,7 @@ async fn half_a_request_is_no_request() {
     line.finish().await;
 }
 
-/// A webhook that does not say which number was dialled: the only line there is answers, and of two none does.
+/// A webhook without the dialled number is answered for the only line; with two lines, for none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_to_an_unreadable_number_is_answered_by_the_only_line() {
     let line = TestLine::open(Database::sqlite()).await;

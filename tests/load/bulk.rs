@@ -1,4 +1,4 @@
-//! Rows written into a database past the program, many at a time: `COPY` on Postgres, one statement for many rows on SQLite.
+//! Rows written directly into a database, many at a time: `COPY` on Postgres, one statement for many rows on SQLite.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use dutyline::config::DatabaseAddress;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// SQLite takes so many values in one statement.
+/// Maximum number of values that SQLite accepts in one statement.
 const MAX_VALUES: usize = 32_000;
 
 /// The value of a column.
@@ -32,7 +32,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// No rows yet.
+    /// Returns an empty set of rows.
     pub fn new(table: &'static str, columns: &'static [&'static str]) -> Self {
         Self {
             table,
@@ -41,7 +41,7 @@ impl Rows {
         }
     }
 
-    /// One more row.
+    /// Adds a row.
     pub fn push<const N: usize>(&mut self, row: [Value; N]) {
         assert_eq!(
             N,
@@ -53,7 +53,7 @@ impl Rows {
     }
 }
 
-/// A connection of its own.
+/// A separate connection.
 pub enum Bulk {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -95,7 +95,7 @@ impl Bulk {
         .expect("the statement is right");
     }
 
-    /// Writes rows, and leaves none of them waiting.
+    /// Writes rows, and empties `rows`.
     pub async fn write(&mut self, rows: &mut Rows) {
         let values = std::mem::take(&mut rows.values);
         let columns = rows.columns.join(", ");
@@ -143,7 +143,7 @@ impl Bulk {
     }
 }
 
-/// Rows in the text format of `COPY`. No text that is written here has a tab, the end of a line or a backslash in it.
+/// Returns rows in the text format of `COPY`. No text written here contains a tab, a line end or a backslash.
 fn copy_text(values: &[Value], width: usize) -> String {
     let mut text = String::new();
     for (n, value) in values.iter().enumerate() {

@@ -1,9 +1,10 @@
-//! Reports of calls that were settled long ago, written past the program: what the tables hold after as many calls, with the
-//! kept counts, the numbers of references and the trail of each line.
+//! Reports of calls that were settled long ago, written directly into the database: the tables' contents after that
+//! many calls, with the stored counts, the reference numbers and the trail of each line.
 //!
-//! The key of each report is sealed to its line's key, so that a member claims it as any other. Entries hold random bytes, and
-//! all recordings have one sealed file: neither can be opened. Ids and keyed hashes grow with the number of the report instead of
-//! being random, since a database takes millions of random ones slowly; to look one up costs the same.
+//! The key of each report is sealed to its line's key, so that a member can claim it as any other. Entries hold random
+//! bytes, and all recordings share one sealed file: neither can be opened. Ids and keyed hashes increase with the
+//! number of the report instead of being random, because a database inserts millions of random ones slowly; looking one
+//! up costs the same.
 
 use super::bulk::{Bulk, Rows, Value};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,23 +21,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use uuid::Uuid;
 
-/// Reports in one transaction.
+/// Number of reports in one transaction.
 const AT_ONCE: usize = 10_000;
-/// Bytes of sealed entries, as calls with a short note leave them.
+/// Sizes of sealed entries in bytes, as in calls with a short note.
 const CALLER: usize = 520;
 const RECORDING: usize = 1030;
 const CALL: usize = 780;
 const OUTCOME: usize = 520;
-/// Bytes of the recording, with its padding.
+/// Size of the recording with its padding, in bytes.
 const PADDED: usize = 4096;
-/// Of 20 reports so many are closed, and one is claimed.
+/// Number of closed reports out of 20; one more is claimed.
 const CLOSED_OF_20: usize = 18;
 
-/// A line on its way.
+/// The progress of a line.
 struct Line {
     id: String,
     key: Uuid,
-    /// The public half of the reports' key, and its private half sealed to the line's key. All reports of a line share it.
+    /// Public half of the reports' key; its private half, sealed to the line's key, is in `sealed`. All reports of a
+    /// line share it.
     recipient: String,
     sealed: Vec<u8>,
     number: i32,
@@ -44,7 +46,7 @@ struct Line {
     hash: [u8; 32],
 }
 
-/// Everything that is written.
+/// The rows of all tables that are written.
 struct Tables {
     reports: Rows,
     report_keys: Rows,
@@ -119,7 +121,7 @@ impl Tables {
         }
     }
 
-    /// In an order in which what is referred to is there.
+    /// Returns the tables in an order in which references are satisfied.
     fn all(&mut self) -> [&mut Rows; 8] {
         [
             &mut self.reports,
@@ -134,7 +136,7 @@ impl Tables {
     }
 }
 
-/// Bytes without a pattern, the same in every run (SplitMix64).
+/// Pseudorandom bytes, the same in every run (SplitMix64).
 struct Noise(u64);
 
 impl Noise {
@@ -155,13 +157,13 @@ impl Noise {
         bytes
     }
 
-    /// An id that comes after those made before.
+    /// Returns an id greater than those made before.
     fn id(&mut self, n: i64, what: u8) -> Uuid {
         let place = u128::from(n.cast_unsigned()) << 72 | u128::from(what) << 64;
         Uuid::from_u128(place | u128::from(self.next()))
     }
 
-    /// A keyed hash that comes after those made before.
+    /// Returns a keyed hash greater than those made before.
     fn lookup(&mut self, n: i64) -> Vec<u8> {
         let mut hash = self.bytes(32);
         hash[..8].copy_from_slice(&n.to_be_bytes());
@@ -169,7 +171,7 @@ impl Noise {
     }
 }
 
-/// Where generated reports begin, and what all of them share.
+/// The state of a fill, and the values that all generated reports share.
 struct Fill {
     noise: Noise,
     tables: Tables,
@@ -182,8 +184,8 @@ struct Fill {
     hours: BTreeMap<(String, DateTime<Utc>), i64>,
 }
 
-/// Adds `count` reports to the lines of `config`, whose keys `dutyline init` has made, in turn. The last one came in the hour
-/// before `end`.
+/// Adds `count` reports to the lines of `config` in turn; `dutyline init` must have made the lines' keys. The last
+/// report was made in the hour before `end`.
 pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>, alone: bool) {
     let db = Db::open(&config.database).await.expect("the database");
     let mut tx = db.begin_read().await.expect("a transaction");
@@ -227,7 +229,7 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
         if n % AT_ONCE == 0 {
             bulk.run("BEGIN").await;
         }
-        // Three weeks of hours, each with as many calls.
+        // Three weeks of hours with an equal number of calls each.
         let hours = 500 * (count - n) / count + 1;
         let at = end - TimeDelta::hours(i64::try_from(hours).expect("a number"));
         fill.report(&mut lines[n % in_turn], n, at);
@@ -242,7 +244,7 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
     bulk.close().await;
 }
 
-/// The file that all recordings are.
+/// Returns the file of all recordings.
 fn recording(folder: &Path) -> (Uuid, Digests) {
     let key = Identity::generate().recipient();
     let object = Uuid::from_u128(1);
@@ -367,7 +369,7 @@ impl Fill {
         *self.hours.entry((line.id.clone(), hour)).or_default() += 1;
     }
 
-    /// The next link of the line's chain, about a report.
+    /// Adds the next link about a report to the line's chain.
     fn link(&mut self, line: &mut Line, report: i64, mut link: Link) {
         line.seq += 1;
         link.seq = line.seq;
@@ -443,7 +445,7 @@ impl Fill {
         id
     }
 
-    /// What is kept of all of them together; and the next ones are numbered after them.
+    /// Writes the totals of all reports, and the numbers from which the next ones continue.
     async fn totals(self, bulk: &mut Bulk, lines: &[Line]) {
         let mut counts = Rows::new("report_counts", &["line", "status", "count"]);
         for ((line, status), count) in self.counts {

@@ -1,9 +1,9 @@
-//! `tests/run --load`: what many reports and many lines cost. The built program as a process of its own with 1,000 and with
-//! 1,000,000 reports of one line, and with 3,000 lines whose keys the member who looks holds. All are measured in turn in one
-//! run; the medians and their ratios are printed.
+//! `tests/run --load`: the cost of many reports and many lines. The built program runs in its own process with 1,000
+//! and with 1,000,000 reports of one line, and with 3,000 lines whose keys the requesting member holds. All are
+//! measured in turn in one run; the medians and their ratios are printed.
 //!
-//! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server. `cargo bench --bench load -- load reports=20000 lines=50`
-//! measures smaller ones.
+//! SQLite always; Postgres when `DUTYLINE_TEST_POSTGRES` names a server.
+//! `cargo bench --bench load -- load reports=20000 lines=50` measures smaller ones.
 
 #![expect(
     clippy::disallowed_methods,
@@ -31,14 +31,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-/// Rounds; in each of them every service is measured once.
+/// Number of rounds; in each of them every service is measured once.
 const ROUNDS: usize = 5;
-/// Measurements of each kind in a round.
+/// Number of measurements of each kind in a round.
 const IN_A_ROUND: usize = 40;
 /// A ratio above this is marked.
 const WANTED: f64 = 2.0;
 
-/// What is measured.
+/// Indices of the measured operations.
 const WEBHOOK: usize = 0;
 const CLAIM: usize = 1;
 const QUEUE: usize = 2;
@@ -52,7 +52,7 @@ const NAMES: [&str; 4] = [
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    // Not with the other benchmark: it takes minutes and gigabytes.
+    // Not with the other benchmark, because it takes minutes and gigabytes.
     if !arguments.iter().any(|argument| argument == "load") {
         return;
     }
@@ -69,7 +69,7 @@ fn main() {
         measure(&runtime, "SQLite", databases, reports, lines);
     }
     if !asked("sqlite") && std::env::var_os("DUTYLINE_TEST_POSTGRES").is_some() {
-        let databases = [(); 3].map(|()| runtime.block_on(Database::postgres()));
+        let databases = [(); 3].map(|()| runtime.block_on(Database::postgres_with("")));
         measure(&runtime, "Postgres", databases, reports, lines);
     }
 }
@@ -107,7 +107,7 @@ fn measure(runtime: &Runtime, name: &str, databases: [Database; 3], reports: usi
     for round in 0..=ROUNDS {
         for ((caller, token, _), times) in served.iter_mut().zip(&mut times) {
             let one = one_round(caller, token);
-            // The first round fills caches.
+            // The first round only fills caches.
             if round > 0 {
                 for (times, one) in times.iter_mut().zip(one) {
                     times.extend(one);
@@ -139,12 +139,12 @@ fn prepare(runtime: &Runtime, database: &Database, folder: &Path, reports: usize
     Served::init_lines(database, folder, "http://127.0.0.1:9", &configured(lines));
     let toml = std::fs::read_to_string(folder.join("dutyline.toml")).expect("it is there");
     let config = Config::parse(&toml, "dutyline.toml", folder).expect("it is right");
-    // Before the clock that the service starts with.
+    // Before the start of the service's clock.
     let end = "2024-03-06T00:00:00Z".parse().expect("a time");
     runtime.block_on(fill::fill(&config, "wang", reports, end, true));
 }
 
-/// The default line, and others with what a line has to have.
+/// Returns the default line, and others with the required settings.
 fn configured(lines: usize) -> String {
     let mut text = EMBEDDED[EMBEDDED.find("[[line]]").expect("a line")..].to_owned();
     for n in 1..lines {
@@ -169,7 +169,7 @@ hours = ["08:30-12:00", "15:00-18:00"]
     text
 }
 
-/// How long each of these took, of a kind each; starts are measured elsewhere.
+/// Measures each kind of operation; starts are measured elsewhere.
 fn one_round(caller: &mut Caller, token: &str) -> [Vec<Duration>; 3] {
     let mut times: [Vec<Duration>; 3] = Default::default();
     for _ in 0..IN_A_ROUND {
@@ -191,7 +191,7 @@ fn one_round(caller: &mut Caller, token: &str) -> [Vec<Duration>; 3] {
     times
 }
 
-/// In milliseconds.
+/// Returns the median, in milliseconds.
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let middle = times.get(times.len() / 2).copied().unwrap_or_default();

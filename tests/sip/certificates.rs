@@ -1,4 +1,4 @@
-//! Asterisk opens its socket to the service alone: whom its certificate names, vouched for by an authority it trusts.
+//! Asterisk connects only to a service whose certificate has the configured name and comes from an authority it trusts.
 
 use super::switch::{SOCKET, Site, Switch};
 use crate::support::DEADLINE;
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-/// Makes an authority of this name, and what it says of `localhost`.
+/// Makes an authority of this name, and its certificate for `localhost`.
 fn authority(folder: &Path, name: &str) {
     let script = format!(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -days 2 \
@@ -32,7 +32,7 @@ fn authority(folder: &Path, name: &str) {
     assert!(made.status.success(), "openssl: {made:?}");
 }
 
-/// One connection, as far as it comes: what is asked first, in the open.
+/// Accepts one connection, and returns the first request after the TLS handshake.
 fn first_request(listener: &TcpListener, config: Arc<ServerConfig>) -> io::Result<String> {
     let (mut stream, _) = listener.accept()?;
     stream.set_read_timeout(Some(DEADLINE))?;
@@ -47,7 +47,7 @@ fn first_request(listener: &TcpListener, config: Arc<ServerConfig>) -> io::Resul
     Ok(String::from_utf8_lossy(&asked).into_owned())
 }
 
-/// What a service hears from Asterisk that calls it `host` and trusts this authority.
+/// Returns the request of an Asterisk that calls the service `host` and trusts this authority.
 async fn asked(host: &'static str, trusted: &'static str) -> io::Result<String> {
     let folder = tempfile::tempdir().unwrap();
     authority(folder.path(), "ours");

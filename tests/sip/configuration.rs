@@ -1,4 +1,4 @@
-//! The operator's configuration, with the telephone but without the service: what Asterisk does and does not do by itself.
+//! The operator's configuration, with the telephone but without the service: Asterisk's own behaviour.
 
 use super::likeness::{find, likeness};
 use super::scenario::Caller;
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 const CALLER: &str = "13800138000";
 
 impl Switch {
-    /// Waits until the call is in our application's hands, as it is when the service is away: the channel.
+    /// Waits until a call has reached the Stasis application, which happens without the service too. Returns the
+    /// channel.
     async fn caller(&self) -> String {
         let there = async {
             loop {
@@ -31,14 +32,14 @@ impl Switch {
     }
 }
 
-/// Nothing is loaded but what is named, everything named is, and nothing is wrong with any file.
+/// Only the named modules are loaded, all of them are, and no file has errors.
 #[tokio::test]
 async fn it_loads_whole_and_says_nothing() {
     let site = Site::new();
     let switch = Switch::start(&site).await;
     let log = switch.log();
     let wrong = ["ERROR", "WARNING", "Unable", "Could not"];
-    // Registering with nobody, and the service is not there.
+    // Neither the registrar nor the service exists here.
     let expected = |line: &str| line.contains("registration") || line.contains("websocket");
     let wrong: Vec<_> = log
         .lines()
@@ -66,7 +67,7 @@ async fn it_loads_whole_and_says_nothing() {
     assert!(switch.console("cdr show status").contains("Disabled"));
 }
 
-/// Who has not the password has no way in, whoever they say they are.
+/// A caller without the password is refused, whatever name is given.
 #[tokio::test]
 async fn strangers_are_refused() {
     let site = Site::new();
@@ -82,7 +83,7 @@ async fn strangers_are_refused() {
     let wrong = Some((TRUNK.0, "a-guess"));
     let mut wrong = Telephone::calls(&site, &stranger(NUMBER, wrong));
     wrong.refused().await;
-    // The trunk itself reaches no other number: nothing abroad, nothing of the roster.
+    // The trunk itself reaches no other number, neither abroad nor of the roster.
     for number in ["12345", "0012025550100", "+8613800138000"] {
         let mut other = Telephone::calls(&site, &stranger(number, Some(TRUNK)));
         assert!(other.over().await.contains("SIP/2.0 404"), "{number}");
@@ -94,7 +95,7 @@ async fn strangers_are_refused() {
     assert_eq!(switch.get("channels").await, json!([]));
 }
 
-/// Only numbers of the roster's kind can be dialled, whatever the service asks for.
+/// Only numbers of the roster's kind can be dialled, whatever the service requests.
 #[tokio::test]
 async fn nobody_abroad_is_rung() {
     let site = Site::new();
@@ -136,8 +137,8 @@ async fn nobody_abroad_is_rung() {
     telephone.hang_up().await;
 }
 
-/// A whole call over the trunk, done by hand: what is played is heard, keys arrive, what is said is recorded as it was
-/// said, and no number stands in the log.
+/// A whole call over the trunk without the service: sounds are heard, keys arrive, speech is recorded unchanged, and no
+/// number is in the log.
 #[tokio::test]
 async fn what_is_said_is_recorded_and_what_is_played_is_heard() {
     let site = Site::new();
@@ -146,7 +147,7 @@ async fn what_is_said_is_recorded_and_what_is_played_is_heard() {
     let said = speak("我要反映一个问题，学校食堂的采购有人拿回扣。");
     let prompt = speak("您好，请留言。");
     let file = folder.path().join("prompt.wav");
-    // Asterisk leaves out the last 44 bytes of a file, as long as its header.
+    // Asterisk drops the last 44 bytes of a file, the size of its header.
     let silence = vec![0; PACKET];
     std::fs::write(&file, to_wav(&[prompt.clone(), silence].concat())).unwrap();
     let mut caller = Telephone::dials(&site, CALLER, NUMBER);
@@ -173,7 +174,7 @@ async fn what_is_said_is_recorded_and_what_is_played_is_heard() {
     assert_eq!(switch.post(&at("record"), body).await, StatusCode::CREATED);
     switch.has_recordings(1).await;
     caller.say(&said).await;
-    // A key that does not end it, and the one that does.
+    // A key that does not end the recording, and the one that does.
     caller.press("1#").await;
     let ended = async {
         while switch

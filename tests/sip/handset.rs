@@ -1,8 +1,8 @@
-//! What is held to ear and mouth: the sound of a call, as RTP of our own.
+//! The sound of a call: RTP sent and received by the test.
 //!
-//! SIPp signals but cannot record, and what it speaks and presses comes from files with fixed times, so that a key pressed
-//! twice is taken for one. So the sound of its calls goes to and from here: one stream as a telephone sends it, every 20
-//! milliseconds, silence too, with keys as RFC 4733 has them.
+//! SIPp signals but cannot record, and its speech and keys come from files with fixed times, so that a key pressed
+//! twice counts as one. So this handset sends and receives the sound of its calls: one stream as a telephone sends it,
+//! every 20 milliseconds, including silence, with keys according to RFC 4733.
 
 use super::speech::{PACKET, from_alaw, to_alaw};
 use std::collections::VecDeque;
@@ -11,52 +11,52 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// RTP's payload type of A-law (RFC 3551), and the one agreed for keys.
+/// RTP payload types of A-law (RFC 3551), and of keys as agreed.
 const ALAW: u8 = 8;
 const KEYS: u8 = 101;
-/// The header of a packet without extensions (RFC 3550).
+/// Size of the header of a packet without extensions (RFC 3550), in bytes.
 const HEADER: usize = 12;
-/// A packet is loud from here on: above what A-law makes of silence, far below speech.
+/// Level from which a packet counts as loud: above A-law's silence, far below speech.
 const LOUD: u16 = 200;
-/// A packet's time.
+/// Duration of a packet.
 const TICK: Duration = Duration::from_millis(20);
-/// A key is held for so many packets, and its end is told so many times.
+/// Number of packets for which a key is held, and of packets that repeat its end.
 const HELD: u16 = 8;
 const ENDS: u16 = 3;
-/// So many packets between two keys.
+/// Number of packets between two keys.
 const BETWEEN: usize = 5;
 
-/// What goes into one packet.
+/// The content of a packet.
 #[derive(Clone)]
 enum Packet {
     Sound(Vec<u8>),
-    /// The event, how many packets it has lasted, and whether it is over.
+    /// The event, its duration in packets, and whether it has ended.
     Key(u8, u16, bool),
 }
 
 #[derive(Default)]
 struct State {
-    /// Where Asterisk wants the sound.
+    /// Address to which Asterisk wants the sound.
     to: Option<SocketAddr>,
-    /// What is still to be sent; silence when there is nothing.
+    /// Packets still to be sent; silence is sent when it is empty.
     queue: VecDeque<Packet>,
     heard: Vec<i16>,
-    /// So many packets were loud, the last one then.
+    /// Number of loud packets; the time of the last one is in `last_loud`.
     loud: usize,
     last_loud: Option<Instant>,
     over: bool,
 }
 
-/// A handset. It listens, and sends once it knows where to, until it is dropped.
+/// A handset. It listens, and sends once it knows the destination, until it is dropped.
 pub struct Handset {
-    /// The port the sound goes to, and comes from.
+    /// Port that receives and sends the sound.
     pub port: u16,
     state: Arc<Mutex<State>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Handset {
-    /// At a port of this address.
+    /// Opens a handset on a free port of this address.
     pub fn at(address: IpAddr) -> Self {
         let socket = UdpSocket::bind((address, 0)).expect("a port");
         socket.set_read_timeout(Some(TICK)).expect("a timeout");
@@ -75,12 +75,12 @@ impl Handset {
         }
     }
 
-    /// From now on sound is sent there.
+    /// Sets the destination of the sound.
     pub fn sends_to(&self, to: SocketAddr) {
         lock(&self.state).to = Some(to);
     }
 
-    /// Puts this behind what is being said.
+    /// Appends sound to what is being sent.
     pub fn say(&self, samples: &[i16]) {
         let packets = samples
             .chunks(PACKET)
@@ -88,7 +88,7 @@ impl Handset {
         lock(&self.state).queue.extend(packets);
     }
 
-    /// Puts a key behind what is being said.
+    /// Appends a key to what is being sent.
     pub fn press(&self, key: char) {
         let event = match key {
             '*' => 10,
@@ -104,17 +104,17 @@ impl Handset {
         state.queue.extend((0..BETWEEN).map(|_| silence()));
     }
 
-    /// Is everything said and pressed?
+    /// True if everything has been sent.
     pub fn is_done(&self) -> bool {
         lock(&self.state).queue.is_empty()
     }
 
-    /// Everything heard so far, without the pauses in which no packet came.
+    /// Returns everything heard so far, without pauses in which no packet arrived.
     pub fn heard(&self) -> Vec<i16> {
         lock(&self.state).heard.clone()
     }
 
-    /// How many packets were not silent so far, and how long it has been quiet since.
+    /// Returns the number of loud packets so far, and the time since the last one (zero if there was none).
     #[expect(clippy::disallowed_methods, reason = "a listener's own time")]
     pub fn quiet(&self) -> (usize, Duration) {
         let state = lock(&self.state);
@@ -150,7 +150,7 @@ fn hear(socket: &UdpSocket, state: &Mutex<State>) {
     }
 }
 
-/// The sound in a packet; none in one of another kind.
+/// Returns the sound in a packet; empty for a packet of another kind.
 fn sound(packet: &[u8]) -> Vec<i16> {
     match packet {
         [0x80, kind, ..] if kind & 0x7F == ALAW && packet.len() > HEADER => {
@@ -164,7 +164,7 @@ fn sound(packet: &[u8]) -> Vec<i16> {
 fn speak(socket: &UdpSocket, state: &Mutex<State>) {
     let (mut sequence, mut time) = (0u16, 0u32);
     let mut event_began = 0u32;
-    // The source of the stream: anything, but the same all the time.
+    // The source of the stream: arbitrary, but constant.
     let source = socket.local_addr().map_or(1, |own| u32::from(own.port()));
     let mut due = Instant::now();
     loop {
@@ -182,7 +182,7 @@ fn speak(socket: &UdpSocket, state: &Mutex<State>) {
             Packet::Sound(payload) => (ALAW, time, payload),
             Packet::Key(event, lasted, over) => {
                 let mut kind = KEYS;
-                // All packets of a key carry the time at which it went down; the first one is marked.
+                // All packets of a key carry the time of its beginning; the first one is marked.
                 if lasted == 1 {
                     event_began = time;
                     kind |= 0x80;
@@ -197,7 +197,7 @@ fn speak(socket: &UdpSocket, state: &Mutex<State>) {
         packet.extend(stamp.to_be_bytes());
         packet.extend(source.to_be_bytes());
         packet.extend(payload);
-        // Whoever is not there any more hears nothing.
+        // Fails if the other end has closed its port.
         let _ = socket.send_to(&packet, to);
         sequence = sequence.wrapping_add(1);
         time = time.wrapping_add(PACKET as u32);

@@ -1,21 +1,21 @@
-//! How alike two sounds are: the normalised cross-correlation over all shifts.
+//! The similarity of two sounds: the normalised cross-correlation over all shifts.
 //!
-//! 1 is the same sound, however loud; unrelated speech stays far below a half. What A-law and a telephone's packets do to
-//! speech costs less than a hundredth, and a piece that is missing costs as much as it held.
+//! 1 is the same sound, whatever its volume; unrelated speech stays far below 0.5. A-law and a telephone's packets cost
+//! less than 0.01, and a missing piece costs its share of the energy.
 
 use std::f64::consts::PI;
 use std::ops::{Add, Mul, Sub};
 
-/// Where one sound is in another.
+/// The place of one sound in another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
-    /// The sample it begins at.
+    /// Index of its first sample.
     pub at: usize,
-    /// How alike, −1 to 1.
+    /// Similarity, −1 to 1.
     pub likeness: f64,
 }
 
-/// How alike two whole sounds are at the best shift: what either has and the other has not counts against them.
+/// Returns the similarity of two whole sounds at the best shift. What only one of them contains lowers it.
 pub fn likeness(one: &[i16], other: &[i16]) -> f64 {
     let energy = energy(one) * energy(other);
     if energy == 0.0 {
@@ -25,15 +25,15 @@ pub fn likeness(one: &[i16], other: &[i16]) -> f64 {
     best / energy.sqrt()
 }
 
-/// Where `sound` is in `all`, wherever it is most like it; what comes before and after does not count.
+/// Returns the place in `all` that is most similar to `sound`; what comes before and after does not count.
 pub fn find(sound: &[i16], all: &[i16]) -> Option<Match> {
     matches(sound, all)
         .into_iter()
         .max_by(|one, other| one.likeness.total_cmp(&other.likeness))
 }
 
-/// Which of the sounds are spoken in `all`, in order, as the names they are given under. Each of them is heard wherever it
-/// is at least `floor` like it; where two would overlap, the one that fits better is.
+/// Returns the names of the sounds spoken in `all`, in order. A sound is recognised where its similarity is at least
+/// `floor`; where two would overlap, the one that fits better is.
 pub fn recognise<N: Copy>(all: &[i16], vocabulary: &[(N, Vec<i16>)], floor: f64) -> Vec<N> {
     let mut heard: Vec<(Match, usize, N)> = Vec::new();
     for (name, sound) in vocabulary {
@@ -48,7 +48,7 @@ pub fn recognise<N: Copy>(all: &[i16], vocabulary: &[(N, Vec<i16>)], floor: f64)
     let mut kept: Vec<(Match, usize, N)> = Vec::new();
     for (found, length, name) in heard {
         let apart = |(other, its, _): &(Match, usize, N)| {
-            // The silence a sound begins and ends with may overlap.
+            // The silence at the beginning and end of a sound may overlap.
             let (from, to) = (found.at + length / 4, found.at + length - length / 4);
             to <= other.at + its / 4 || from >= other.at + its - its / 4
         };
@@ -60,7 +60,7 @@ pub fn recognise<N: Copy>(all: &[i16], vocabulary: &[(N, Vec<i16>)], floor: f64)
     kept.into_iter().map(|(.., name)| name).collect()
 }
 
-/// For every place where all of `sound` fits: how like it what is there is.
+/// Returns the similarity at every place where all of `sound` fits.
 fn matches(sound: &[i16], all: &[i16]) -> Vec<Match> {
     let own = energy(sound);
     if own == 0.0 || all.len() < sound.len() {
@@ -77,7 +77,7 @@ fn matches(sound: &[i16], all: &[i16]) -> Vec<Match> {
         .enumerate()
         .map(|(at, product)| {
             let there = running[at + sound.len()] - running[at];
-            // What is all but silent is like nothing.
+            // Near silence is similar to nothing.
             let silent = there < own / 1_000.0;
             let likeness = if silent {
                 0.0
@@ -93,7 +93,7 @@ fn energy(sound: &[i16]) -> f64 {
     sound.iter().map(|&sample| f64::from(sample).powi(2)).sum()
 }
 
-/// The sum of products for each shift of `one` in `other`; shifts to the left are at the end.
+/// Returns the sum of products for each shift of `one` in `other`; shifts to the left are at the end.
 fn correlation(one: &[i16], other: &[i16]) -> Vec<f64> {
     let size = (one.len() + other.len()).next_power_of_two();
     let spectrum = |sound: &[i16]| {
@@ -141,7 +141,7 @@ impl Mul for Complex {
     }
 }
 
-/// The discrete Fourier transform in place, of a power of two of values: −1 forwards, 1 back, unscaled.
+/// Computes the discrete Fourier transform in place, of a power of two of values: −1 forwards, 1 back, unscaled.
 fn transform(values: &mut [Complex], direction: f64) {
     let size = values.len();
     let mut mirrored = 0;
@@ -177,7 +177,8 @@ fn transform(values: &mut [Complex], direction: f64) {
 mod tests {
     use super::*;
 
-    /// Something like speech: a tone that changes with every syllable, loud and soft. Different seeds, different words.
+    /// Returns a sound like speech: a tone that changes with every syllable, loud and soft. Different seeds give
+    /// different words.
     fn words(seed: u32, syllables: usize) -> Vec<i16> {
         let mut state = seed;
         let mut next = || {
@@ -201,7 +202,7 @@ mod tests {
         sound.iter().map(|sample| sample / 3).collect()
     }
 
-    /// With `before` samples of silence in front of it, and as many behind.
+    /// Adds `before` samples of silence at the beginning and at the end.
     fn shifted(sound: &[i16], before: usize) -> Vec<i16> {
         let silence = vec![0; before];
         [silence.clone(), sound.to_vec(), silence].concat()
@@ -240,7 +241,7 @@ mod tests {
         let said = words(5, 20);
         assert!(likeness(&said, &said[..said.len() / 2]) < 0.9);
         let mut cut = said.clone();
-        // A hundred milliseconds lost in the middle move all that follows.
+        // A gap of a hundred milliseconds in the middle shifts everything after it.
         cut.drain(said.len() / 2..said.len() / 2 + 800);
         assert!(likeness(&said, &cut) < 0.9);
         assert!(likeness(&said, &[said.clone(), words(6, 20)].concat()) < 0.95);

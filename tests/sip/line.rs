@@ -1,4 +1,4 @@
-//! A duty line with a real telephone: the program, Asterisk, and an inspector who opens what was left.
+//! A duty line with a real telephone: the program, Asterisk, and an inspector who opens the reports.
 
 use super::speech::{PACKET, of_wav, speak, to_wav};
 use super::switch::{API, SOCKET, Site, Switch};
@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// The number of whoever is on duty.
+/// Number of the inspector on duty.
 pub const ON_DUTY: &str = "+8613800138000";
 
 /// A running line.
@@ -16,13 +16,13 @@ pub struct Line {
     pub site: Site,
     pub service: Binary,
     pub switch: Switch,
-    /// How the digits sound, which the operator has recorded.
+    /// The operator's recordings of the digits.
     pub digits: Vec<(char, Vec<i16>)>,
     _recorded: TempDir,
 }
 
 impl Line {
-    /// The default line, on the first morning, with one inspector on its roster.
+    /// Starts the default line, on the first morning, with one inspector on its roster.
     pub async fn open() -> Self {
         let site = Site::new();
         let recorded = tempfile::tempdir().expect("a temporary folder");
@@ -39,7 +39,7 @@ impl Line {
         }
     }
 
-    /// Waits until there are so many reports and no work is left: the reports, opened.
+    /// Waits until there are this many reports and no job is left. Returns the reports, opened.
     pub async fn reports(&self, count: usize) -> Vec<Value> {
         let lead = self.service.lead().await;
         let there = async {
@@ -60,17 +60,17 @@ impl Line {
         opened
     }
 
-    /// What an inspector hears of a report's first recording.
+    /// Returns the audio of a report's first recording, as an inspector hears it.
     pub async fn recording(&self, report: &Value) -> Vec<i16> {
         self.nth_recording(report, 1).await
     }
 
-    /// What an inspector hears of another one.
+    /// Returns the audio of another recording.
     pub async fn nth_recording(&self, report: &Value, n: u64) -> Vec<i16> {
         of_wav(&self.service.lead().await.recording(report, n).await)
     }
 
-    /// Ends the test: nothing is left on Asterisk's disk, nor a number in its log.
+    /// Ends the test: checks that Asterisk's disk has no recording, and its log none of the numbers.
     pub async fn finish(self, numbers: &[&str]) {
         assert_eq!(self.switch.recordings(), [""; 0]);
         let log = self.switch.log();
@@ -81,7 +81,7 @@ impl Line {
     }
 }
 
-/// Records the digits, into a folder for the line's own recordings. `1` is read as on the telephone.
+/// Records the digits into a folder of recorded prompts. `1` is read as on the telephone.
 fn digits(folder: &Path) -> Vec<(char, Vec<i16>)> {
     let folder = folder.join("zh-CN");
     fs::create_dir(&folder).expect("a folder");
@@ -98,13 +98,13 @@ fn digits(folder: &Path) -> Vec<(char, Vec<i16>)> {
         .collect()
 }
 
-/// The default line's configuration, carried by the Asterisk of this site.
+/// Returns the default line's configuration, with this site's Asterisk as its provider.
 fn served(default: &str, site: &Site, recorded: &Path) -> String {
     let (server, rest) = default.split_once("[[provider]]").expect("a provider");
     let (_, line) = rest.split_once("[[line]]").expect("a line");
     let listen = format!("listen     = \"{}:{}\"", site.address, site.service);
     let server = server.replacen("listen     = \"127.0.0.1:0\"", &listen, 1);
-    // Spoken once for all tests: it takes a while.
+    // Synthesised once for all tests, because it takes a while.
     let sounds = concat!(env!("CARGO_TARGET_TMPDIR"), "/sounds");
     format!(
         r#"{server}

@@ -1,17 +1,17 @@
-//! Real telephone calls: Asterisk 22 from the operator's configuration, SIPp as callers and as the inspector on duty.
+//! Real telephone calls: Asterisk 22 with the operator's configuration, SIPp as callers and as the inspector on duty.
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
-//! | [`line`] | all of it: the program, Asterisk, an inspector |
+//! | [`line`] | the whole system: the program, Asterisk, an inspector |
 //! | [`switch`] | Asterisk |
 //! | [`telephone`] | a telephone that dials the line, or is rung by it |
-//! | [`scenario`] | what SIPp is told |
-//! | [`handset`] | what is heard, said and pressed |
-//! | [`speech`] | what is said |
-//! | [`likeness`] | how alike two sounds are |
+//! | [`scenario`] | SIPp's scenarios |
+//! | [`handset`] | sound and keys |
+//! | [`speech`] | synthesised speech |
+//! | [`likeness`] | the similarity of two sounds |
 //! | `configuration` | the operator's configuration, without the service |
 //! | `stories` | whole calls |
-//! | `certificates` | whom Asterisk opens its socket to |
+//! | `certificates` | the services that Asterisk connects to |
 //!
 //! Everything is on loopback, at an address of the test process.
 

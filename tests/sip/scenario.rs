@@ -1,20 +1,20 @@
-//! What SIPp is told: a telephone that does what it is asked, when it is asked.
+//! SIPp's scenarios: a telephone controlled by the test.
 //!
-//! A scenario of SIPp is a fixed row of messages. Here it waits in the middle: a request with a method of ours (`ANSWER`,
-//! `DECLINE`, `HANGUP`), sent to SIPp with the call's Call-ID, is received like any other and makes it go on; what it has
-//! come to stands in its log. So the test is in charge, and nothing depends on how long a prompt takes.
+//! A scenario of SIPp is a fixed sequence of messages. Here it waits for the test: a request with a special method
+//! (`ANSWER`, `DECLINE`, `HANGUP`), sent to SIPp with the call's Call-ID, is received like any other and makes it go
+//! on; its progress is in its log. So the test decides, and nothing depends on the length of a prompt.
 
-/// Who calls whom.
+/// The parties of a call.
 pub struct Caller<'a> {
-    /// The From header: name and number as the network tells them.
+    /// The From header: name and number as the network gives them.
     pub from: &'a str,
-    /// The number dialled.
+    /// The dialled number.
     pub to: &'a str,
-    /// How the trunk proves that it is the trunk; a stranger has nothing.
+    /// The trunk's credentials; a stranger has none.
     pub credentials: Option<(&'a str, &'a str)>,
 }
 
-/// Says 200 to a request, whatever it is.
+/// Answers any request with 200.
 const YES: &str = "<send><![CDATA[
 SIP/2.0 200 OK
 [last_Via:]
@@ -27,7 +27,7 @@ Content-Length: 0
 ]]></send>
 ";
 
-/// A telephone that calls, with its handset at this port.
+/// Returns the scenario of a telephone that calls, with its handset at this port.
 pub fn calling(caller: &Caller<'_>, handset: u16) -> String {
     let Caller { from, to, .. } = caller;
     let request = |method: &str, turn: u8, tag: &str, headers: &str, body: &str| {
@@ -60,17 +60,17 @@ pub fn calling(caller: &Caller<'_>, handset: u16) -> String {
     steps += &within("ACK", turn);
     steps += &note("answered");
     steps += &talk(&within("BYE", turn + 1));
-    // The proof was none.
+    // The credentials were refused.
     steps += &label(8);
     steps += &within("ACK", turn);
     steps += &note("refused");
     whole(&steps)
 }
 
-/// A telephone that is called: it rings at once, and then is answered, declined, or given up.
+/// Returns the scenario of a telephone that is called: it rings at once, and then is answered, declined, or given up.
 pub fn called(handset: u16) -> String {
-    // Later answers are to the INVITE, which by then is not the last request any more; and its own requests go the other
-    // way: From and To change places.
+    // Later answers belong to the INVITE, which by then is no longer the last request; and its own requests go the
+    // other way, with From and To exchanged.
     let remember = |header: &str, variable: u8| {
         format!(
             "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"{variable}\"/>"
@@ -120,7 +120,7 @@ pub fn called(handset: u16) -> String {
     )
 }
 
-/// The talk, until somebody hangs up.
+/// The conversation, until one side hangs up.
 fn talk(bye: &str) -> String {
     [
         recv("request=\"HANGUP\" optional=\"true\" next=\"3\"", ""),
@@ -134,7 +134,7 @@ fn talk(bye: &str) -> String {
     .concat()
 }
 
-/// What is said of the sound: A-law and keys, at the handset.
+/// The description of the sound: A-law and keys, at the handset.
 fn sound(handset: u16) -> String {
     format!(
         "v=0\no=telephone 1 1 IN IP4 [local_ip]\ns=-\nc=IN IP4 [local_ip]\nt=0 0\nm=audio {handset} RTP/AVP 8 101\n\
@@ -142,7 +142,7 @@ fn sound(handset: u16) -> String {
     )
 }
 
-/// Notes where the other end wants the sound.
+/// Records where the other end wants the sound.
 fn media() -> String {
     let find =
         "<ereg regexp=\"m=audio [0-9]+\" search_in=\"msg\" check_it=\"true\" assign_to=\"5\"/>";
@@ -155,7 +155,7 @@ fn send(first: &str, headers: &str, body: &str) -> String {
     } else {
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
     };
-    // Repeated until there is an answer, as UDP may lose it.
+    // Repeated until there is an answer, because UDP may lose it.
     let again = match first.split(' ').next() {
         Some("INVITE" | "BYE") => " retrans=\"500\"",
         _ => "",

@@ -1,20 +1,20 @@
-//! Speech for callers, spoken by espeak-ng when a test needs it, and A-law as it goes over the telephone.
+//! Callers' speech, synthesised by espeak-ng when a test needs it, and A-law as used on the telephone.
 
 use std::process::{Command, Stdio};
 
-/// Samples a second on the telephone.
+/// Samples per second on the telephone.
 pub const RATE: usize = 8_000;
 /// Samples in a packet: 20 milliseconds.
 pub const PACKET: usize = RATE / 50;
 
-/// `text`, spoken in Mandarin: as it sounds at the other end of a telephone.
+/// Returns `text` spoken in Mandarin, as it sounds at the other end of a telephone.
 pub fn speak(text: &str) -> Vec<i16> {
     let mut espeak = Command::new("espeak-ng")
         .args(["-v", "cmn-latn-pinyin", "--stdout", text])
         .stdout(Stdio::piped())
         .spawn()
         .expect("espeak-ng is installed");
-    // Below full scale: what is clipped is another sound.
+    // Below full scale, because clipping changes the sound.
     let sox = Command::new("sox")
         .args(["-t", "wav", "--ignore-length", "-", "-t", "raw"])
         .args(["-e", "signed", "-b", "16", "-r", "8000", "-c", "1", "-"])
@@ -31,7 +31,7 @@ pub fn speak(text: &str) -> Vec<i16> {
     heard
 }
 
-/// A WAV file of these samples.
+/// Returns a WAV file of these samples.
 pub fn to_wav(samples: &[i16]) -> Vec<u8> {
     let sound: Vec<u8> = samples
         .iter()
@@ -45,7 +45,7 @@ pub fn to_wav(samples: &[i16]) -> Vec<u8> {
     wav
 }
 
-/// The samples of a WAV file: 8 kHz, one channel, 16 bits, whatever length its header tells.
+/// Returns the samples of a WAV file: 8 kHz, one channel, 16 bits, whatever length its header states.
 pub fn of_wav(bytes: &[u8]) -> Vec<i16> {
     assert_eq!(bytes.get(..4), Some(&b"RIFF"[..]), "a WAV file");
     let format = bytes.windows(4).position(|word| word == b"fmt ");
@@ -56,7 +56,7 @@ pub fn of_wav(bytes: &[u8]) -> Vec<i16> {
     pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
 }
 
-/// ITU-T G.711, A-law.
+/// Encodes a sample in A-law (ITU-T G.711).
 pub fn to_alaw(sample: i16) -> u8 {
     let (sign, magnitude) = if sample >= 0 {
         (0xD5, sample >> 3)
@@ -71,7 +71,7 @@ pub fn to_alaw(sample: i16) -> u8 {
     code ^ sign
 }
 
-/// The sample in the middle of what a code of A-law stands for.
+/// Returns the middle of the samples that an A-law code stands for.
 pub fn from_alaw(code: u8) -> i16 {
     let code = code ^ 0x55;
     let step = i16::from(code & 0x0F) << 4;
@@ -88,7 +88,7 @@ pub fn from_alaw(code: u8) -> i16 {
 
 #[test]
 fn alaw_is_as_in_the_recommendation() {
-    // Silence, the loudest, and that every code is the one of the sample it stands for.
+    // Silence, the extremes, and that every code is that of the sample it stands for.
     assert_eq!((to_alaw(0), to_alaw(-1)), (0xD5, 0x55));
     assert_eq!((to_alaw(i16::MAX), to_alaw(i16::MIN)), (0xAA, 0x2A));
     for code in 0..=u8::MAX {

@@ -1,4 +1,4 @@
-//! Whole calls: what somebody says into a telephone is what an inspector hears.
+//! Whole calls: an inspector hears what was said into a telephone.
 
 use super::likeness::{find, likeness, recognise};
 use super::line::{Line, ON_DUTY};
@@ -10,11 +10,11 @@ use reqwest::StatusCode;
 use std::time::Duration;
 
 const CALLER: &str = "13800138001";
-/// What is spoken is over when it has been quiet for so long.
+/// Time of silence after which a prompt is over.
 const PROMPT: Duration = Duration::from_secs(1);
 const COMPLAINT: &str = "我要反映一个问题，学校食堂的采购有人拿回扣，金额很大。";
 
-/// Dials the line and goes as far as the recording: from then on every word counts.
+/// Dials the line and goes on to the recording: from then on every word counts.
 async fn at_the_beep(line: &Line, from: &str) -> Telephone {
     let already = line.switch.recordings().len();
     let mut caller = Telephone::dials(&line.site, from, NUMBER);
@@ -117,13 +117,13 @@ async fn hanging_up_in_the_middle_of_a_word_keeps_what_was_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_callers_at_once_are_kept_apart() {
     let line = Line::open().await;
-    // Everybody says something else: digits are words too.
+    // Each caller says something else: digits are words too.
     let said = (0..20).map(|n| speak(&format!("我是第{n}个打电话的人，我要反映问题。")));
     let said: Vec<_> = said.collect();
     let mut callers: Vec<_> = (0..20)
         .map(|n| Telephone::dials(&line.site, &format!("138001380{n:02}"), NUMBER))
         .collect();
-    // All of them are there before the first one chooses: who is at the beep has ten seconds to begin.
+    // All have called before the first one chooses, because after the beep a caller has ten seconds to begin.
     for caller in &mut callers {
         caller.answered().await;
     }
@@ -153,7 +153,7 @@ async fn twenty_callers_at_once_are_kept_apart() {
     line.finish(&[]).await;
 }
 
-/// A quarter of the samples: enough to tell speech apart, and soon done.
+/// Averages groups of four samples: enough to distinguish speech, and faster.
 fn thinned(sound: &[i16]) -> Vec<i16> {
     let quarters = sound.chunks(4);
     quarters
@@ -170,7 +170,7 @@ async fn whoever_is_on_duty_presses_1_and_they_talk() {
     caller.press("2").await;
     duty.called().await;
     duty.answer().await;
-    // Who calls, and what to press.
+    // The caller's number, and the key to press.
     duty.listen(PROMPT).await;
     duty.press("1").await;
     let question = speak("您好，我是值班的巡察干部，请讲。");
@@ -183,7 +183,7 @@ async fn whoever_is_on_duty_presses_1_and_they_talk() {
     line.finish(&[CALLER, ON_DUTY]).await;
 }
 
-/// Says it until the other one hears it: nobody is told when the two are put together.
+/// Makes `other` repeat `said` until `one` hears it, because no event tells when the two are connected.
 async fn hears(one: &Telephone, other: &Telephone, said: &[i16]) {
     let heard = async {
         loop {
@@ -206,7 +206,7 @@ async fn nobody_on_duty_takes_the_call_and_a_report_is_left() {
     caller.answered().await;
     caller.press("2").await;
     duty.called().await;
-    // Picked up, but by a machine: it presses nothing, or something else.
+    // Answered, but by a machine: it presses nothing, or a wrong key.
     duty.answer().await;
     duty.press("5").await;
     duty.hung_up_on().await;
@@ -254,7 +254,7 @@ async fn asterisk_is_killed_while_somebody_speaks() {
     line.switch.run().await;
     let reports = line.reports(1).await;
     let kept = line.recording(&reports[0]).await;
-    // It writes 32 KiB at a time: at most so much is lost.
+    // Asterisk writes 32 KiB at a time, which is the most that can be lost.
     assert!(
         kept.len() + 16_384 >= said.len(),
         "{} of {}",
@@ -264,7 +264,7 @@ async fn asterisk_is_killed_while_somebody_speaks() {
     let beginning = &said[..kept.len().min(said.len()) - RATE / 2];
     let found = find(beginning, &kept).expect("half a second of silence at most");
     assert!(found.likeness > 0.95, "{found:?}");
-    // The line rings again.
+    // The line works again.
     let mut caller = at_the_beep(&line, CALLER).await;
     caller.say(&said).await;
     caller.hang_up().await;
@@ -313,7 +313,7 @@ async fn a_wrong_password_opens_no_socket() {
         knock(Some("a guess")).await,
         StatusCode::SWITCHING_PROTOCOLS
     );
-    // The same with the right one, so that it was the password.
+    // The same with the right password, to show that it was the reason.
     assert_eq!(knock(Some(SOCKET.1)).await, StatusCode::SWITCHING_PROTOCOLS);
     line.finish(&[]).await;
 }

@@ -1,8 +1,8 @@
-//! Asterisk 22 in a folder, run from the configuration the operator is given.
+//! Asterisk 22 in a folder, run with the configuration given to the operator.
 //!
 //! `tests/run` puts Debian's Asterisk into a folder that `DUTYLINE_TEST_ASTERISK` names. It is run by that folder's own
-//! dynamic loader, so it needs no other root and sees the same files as everybody else. What each test changes is listed
-//! in [`differences`], and nothing else is changed.
+//! dynamic loader, so that it needs no other root and sees the same files as other processes. All changes to the
+//! configuration are listed in [`differences`].
 
 use crate::support::{DEADLINE, client, pause};
 use bytes::Bytes;
@@ -18,14 +18,14 @@ use tempfile::TempDir;
 
 /// The files an operator copies to `/etc/asterisk`.
 pub const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/deploy/asterisk");
-/// What the trunk proves itself with: user name and password. Without spaces, which SIPp would end it at.
+/// User name and password of the trunk. Without spaces, at which SIPp would end the password.
 pub const TRUNK: (&str, &str) = ("carrier", "what-the-trunk-was-given");
-/// What Asterisk presents at the service's socket.
+/// Credentials of Asterisk at the service's socket.
 pub const SOCKET: (&str, &str) = ("asterisk", "what opens the socket");
-/// What the service presents at Asterisk's HTTP address.
+/// Credentials of the service at Asterisk's HTTP API.
 pub const API: (&str, &str) = ("duty", "what opens the recordings");
 
-/// Where the parts of one test are: an address of this process alone, so that nothing running beside it can be in the way.
+/// Addresses of one test: an address of this process alone, so that other processes do not interfere.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// A loopback address.
@@ -36,7 +36,7 @@ pub struct Site {
     pub http: u16,
     /// The service's port, the same after a restart.
     pub service: u16,
-    /// Where the trunk takes calls: the port of the telephone that is rung.
+    /// Destination of the trunk's outgoing calls: the port of the telephone that is rung.
     pub trunk: u16,
     /// The first of 200 ports for Asterisk's sound.
     sound: u16,
@@ -44,10 +44,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// Another one.
+    /// Returns a new site.
     pub fn new() -> Self {
         static SITES: AtomicU16 = AtomicU16::new(0);
-        // Below the ports the system hands out by itself.
+        // Below the system's ephemeral ports.
         let base = 10_000 + 500 * SITES.fetch_add(1, Ordering::Relaxed);
         assert!(base < 32_000, "so many sites");
         let [_, high, middle, low] = std::process::id().to_be_bytes();
@@ -62,20 +62,21 @@ impl Site {
         }
     }
 
-    /// A port for another telephone.
+    /// Returns a free port for another telephone.
     pub fn port(&self) -> u16 {
         let port = self.next.fetch_add(1, Ordering::Relaxed);
         assert!(port < self.sound, "so many telephones");
         port
     }
 
-    /// Asterisk's address for the service.
+    /// Returns the address of Asterisk's HTTP API.
     pub fn api_url(&self) -> String {
         format!("http://{}:{}", self.address, self.http)
     }
 }
 
-/// What is different from the configuration of an operator: file, what stands there once, and what stands there instead.
+/// Returns the differences from an operator's configuration: file, the text that occurs there once, and its
+/// replacement.
 pub fn differences(site: &Site) -> Vec<(&'static str, &'static str, String)> {
     let (address, sip, trunk) = (site.address, site.sip, site.trunk);
     let last = site.sound + 199;
@@ -107,7 +108,7 @@ pub fn differences(site: &Site) -> Vec<(&'static str, &'static str, String)> {
             "contact = sip:sip.example.net;transport=tls",
             format!("contact = sip:{address}:{trunk}"),
         ),
-        // Nobody is registered with: the discard service.
+        // The registrar is the discard service, which does not answer.
         (
             "pjsip.conf",
             "server_uri = sip:sip.example.net;transport=tls",
@@ -149,12 +150,12 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// Starts it; ready when this returns.
+    /// Starts it, and waits until it is ready.
     pub async fn start(site: &Site) -> Self {
         Self::start_with(site, |_, text| text).await
     }
 
-    /// Starts it with files changed further.
+    /// Starts it with further changes to the files.
     pub async fn start_with(site: &Site, change: impl Fn(&str, String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         configure(site, folder.path(), change);
@@ -195,7 +196,7 @@ impl Switch {
         }
     }
 
-    /// Asterisk's program with its configuration.
+    /// Returns a command that runs Asterisk with its configuration.
     fn program(&self) -> Command {
         let root = root();
         let libraries = libraries(&root);
@@ -218,7 +219,7 @@ impl Switch {
     }
 
     async fn is_booted(&self) -> bool {
-        // It listens a while before it does what it is asked.
+        // It listens a while before it executes requests.
         let request = self.request(Method::GET, "asterisk/info");
         request
             .send()
@@ -226,14 +227,14 @@ impl Switch {
             .is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
-    /// SIGKILL: as when the power fails, but for what is on the disk.
+    /// Sends SIGKILL: like a power failure, except that written files survive.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it is running");
         child.kill().expect("it is there to be killed");
         child.wait().expect("it is gone");
     }
 
-    /// Asks it over HTTP, beside the service.
+    /// Sends a request to its HTTP API, beside the service.
     pub async fn ask(
         &self,
         method: Method,
@@ -248,7 +249,7 @@ impl Switch {
         (answer.status(), answer.bytes().await.expect("a body"))
     }
 
-    /// The same, for what is JSON.
+    /// Requests a JSON document.
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = self.ask(Method::GET, path, None).await;
         assert_eq!(status, StatusCode::OK, "{path}: {body:?}");
@@ -262,7 +263,7 @@ impl Switch {
             .basic_auth(API.0, Some(API.1))
     }
 
-    /// What a person at its console would ask it.
+    /// Runs a command of its console.
     pub fn console(&self, command: &str) -> String {
         let output = self
             .program()
@@ -272,12 +273,12 @@ impl Switch {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// The names of the recordings on its disk, those still being made too.
+    /// Returns the names of the recordings on its disk, including running ones.
     pub fn recordings(&self) -> Vec<String> {
         crate::support::names(&self.folder.path().join("spool/recording"))
     }
 
-    /// Waits until there are so many recordings.
+    /// Waits until there are exactly this many recordings.
     pub async fn has_recordings(&self, count: usize) {
         let there = async {
             while self.recordings().len() != count {
@@ -288,7 +289,7 @@ impl Switch {
         assert!(there.is_ok(), "{:?}; {}", self.recordings(), self.log());
     }
 
-    /// Everything it has logged, and said when it started.
+    /// Returns its log and its output.
     pub fn log(&self) -> String {
         let read =
             |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
@@ -305,14 +306,14 @@ impl Drop for Switch {
     }
 }
 
-/// The folder Asterisk is in.
+/// Returns the folder that contains Asterisk.
 fn root() -> PathBuf {
     std::env::var_os("DUTYLINE_TEST_ASTERISK")
         .expect("DUTYLINE_TEST_ASTERISK names the folder tests/run makes; to leave these tests out, skip `sip::`")
         .into()
 }
 
-/// The folder of its libraries, named for the kind of machine.
+/// Returns the folder of its libraries, named for the machine's architecture.
 fn libraries(root: &Path) -> PathBuf {
     let machine = format!("{}-linux-gnu", std::env::consts::ARCH);
     root.join("usr/lib").join(machine)

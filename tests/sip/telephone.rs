@@ -1,4 +1,4 @@
-//! A telephone on the trunk's side: SIPp signals, a [`Handset`] speaks, presses keys and hears.
+//! A telephone on the trunk's side: SIPp signals, a [`Handset`] speaks, presses keys and listens.
 
 use super::handset::Handset;
 use super::scenario::{self, Caller};
@@ -10,11 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A telephone. SIPp ends with it.
+/// A telephone. Its SIPp process ends with it.
 pub struct Telephone {
     handset: Handset,
     sipp: Child,
-    /// Where SIPp is.
+    /// Address of SIPp.
     at: SocketAddr,
     /// The Call-ID, once there is a call.
     call: Option<String>,
@@ -23,7 +23,7 @@ pub struct Telephone {
 }
 
 impl Telephone {
-    /// Somebody with this number dials the line.
+    /// Dials the line from this number.
     pub fn dials(site: &Site, from: &str, to: &str) -> Self {
         let caller = Caller {
             from: &format!("<sip:{from}@{}>", site.address),
@@ -33,7 +33,7 @@ impl Telephone {
         Self::calls(site, &caller)
     }
 
-    /// A call as it is described.
+    /// Makes the call that `caller` describes.
     pub fn calls(site: &Site, caller: &Caller<'_>) -> Self {
         let handset = Handset::at(site.address);
         let scenario = scenario::calling(caller, handset.port);
@@ -42,7 +42,7 @@ impl Telephone {
         Self::start(site, port, handset, &scenario, Some(call))
     }
 
-    /// The telephone the trunk takes calls to: that of whoever is on duty.
+    /// Starts the telephone of the inspector on duty, to which the trunk sends calls.
     pub fn on_duty(site: &Site) -> Self {
         let handset = Handset::at(site.address);
         let scenario = scenario::called(handset.port);
@@ -87,12 +87,12 @@ impl Telephone {
 
     // --- signalling ----------------------------------------------------------------------------------
 
-    /// Waits until it rings at the other end.
+    /// Waits until the other end rings.
     pub async fn rings(&mut self) {
         self.logged("rings").await;
     }
 
-    /// Waits until it is answered.
+    /// Waits until the call is answered.
     pub async fn answered(&mut self) {
         self.logged("answered").await;
         let port = self.logged("media m=audio ").await;
@@ -100,7 +100,7 @@ impl Telephone {
         self.handset.sends_to(SocketAddr::new(self.at.ip(), port));
     }
 
-    /// Waits until the call is refused, proof and all.
+    /// Waits until the call is refused despite its credentials.
     pub async fn refused(&mut self) {
         self.ended("refused").await;
     }
@@ -110,19 +110,19 @@ impl Telephone {
         self.call = Some(self.logged("called ").await);
     }
 
-    /// Answers it.
+    /// Answers the call.
     pub async fn answer(&mut self) {
         self.ask("ANSWER");
         self.answered().await;
     }
 
-    /// Declines.
+    /// Declines the call.
     pub async fn decline(&mut self) {
         self.ask("DECLINE");
         self.ended("declined").await;
     }
 
-    /// Hangs up, in the middle of a word if need be.
+    /// Hangs up, even in the middle of a word.
     pub async fn hang_up(&mut self) {
         self.ask("HANGUP");
         self.ended("hung up").await;
@@ -141,12 +141,12 @@ impl Telephone {
         self.ended("hung up on").await;
     }
 
-    /// Waits until whoever calls gives up, before it was answered.
+    /// Waits until the calling side gives up before an answer.
     pub async fn given_up(&mut self) {
         self.ended("given up").await;
     }
 
-    /// Waits until the call is over, however it ends: what SIPp has to say of it.
+    /// Waits until the call is over, however it ends. Returns SIPp's messages.
     pub async fn over(&mut self) -> String {
         let gone = async {
             while self.sipp.try_wait().expect("a process").is_none() {
@@ -177,7 +177,7 @@ impl Telephone {
             .expect("it is sent");
     }
 
-    /// Waits until a line of SIPp's log begins like this: its rest.
+    /// Waits for a line of SIPp's log that begins with this text. Returns its rest.
     async fn logged(&mut self, what: &str) -> String {
         let said = async {
             loop {
@@ -205,12 +205,12 @@ impl Telephone {
 
     // --- sound ---------------------------------------------------------------------------------------
 
-    /// Begins to say this, and does not wait for its end.
+    /// Starts to say this, without waiting for the end.
     pub fn begin_to_say(&self, speech: &[i16]) {
         self.handset.say(speech);
     }
 
-    /// Says this.
+    /// Says this, and waits for the end.
     pub async fn say(&self, speech: &[i16]) {
         self.handset.say(speech);
         self.done().await;
@@ -234,7 +234,7 @@ impl Telephone {
         assert!(done.is_ok(), "nobody listens");
     }
 
-    /// Waits until something new was heard, and then nothing for so long.
+    /// Waits until something new was heard, followed by silence of this length.
     pub async fn listen(&self, quiet: Duration) {
         let (already, _) = self.handset.quiet();
         let silence = async {
@@ -250,7 +250,7 @@ impl Telephone {
         assert!(silence.is_ok(), "it does not end, or says nothing");
     }
 
-    /// Everything heard so far, without the pauses in which no packet came.
+    /// Returns everything heard so far, without pauses in which no packet arrived.
     pub fn heard(&self) -> Vec<i16> {
         self.handset.heard()
     }

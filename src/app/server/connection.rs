@@ -1,4 +1,4 @@
-//! One connection: its phase, and what tells the phase from what is read and written.
+//! One connection: its phase, and the observed reads and writes that determine it.
 
 use super::Limits;
 use crate::base::clock;
@@ -18,24 +18,24 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::warn;
 
-/// The connections of which a request, or more of one, is awaited.
+/// The connections from which a request, or the rest of one, is awaited.
 ///
-/// Half requests are what an attacker sends; a connection that waits after an answer is likely a provider's or a proxy's,
-/// and a webhook sent just when it is closed would be lost. So half requests are closed first, as long as there are more
-/// of them than their share.
+/// Attackers send incomplete requests, whereas a connection that is idle after an answer is likely a provider's or
+/// a proxy's, and a webhook sent while it is being closed would be lost. So connections with incomplete requests
+/// are closed first, as long as there are more of them than their share.
 pub(super) struct Receiving {
-    /// How many places there are for both.
+    /// Maximum number of connections of both kinds.
     most: usize,
-    /// How many of them half requests keep while connections between two requests need places.
+    /// Number of places reserved for incomplete requests when idle connections need places.
     halves: usize,
     places: Mutex<Places>,
 }
 
-/// Places by number, the oldest first.
+/// Connections by number, the oldest first.
 #[derive(Default)]
 struct Places {
     next: u64,
-    /// Connections that have sent no whole request, or only a part of the next one.
+    /// Connections that have sent no complete request yet, or only a part of the next one.
     half: BTreeMap<u64, AbortHandle>,
     /// Connections between two requests.
     idle: BTreeMap<u64, AbortHandle>,
@@ -50,7 +50,7 @@ impl Receiving {
         }
     }
 
-    /// Takes a place; when there are too many, a connection is closed.
+    /// Registers a connection; if there are then too many, one is closed.
     fn enter(&self, handle: &AbortHandle, idle: bool) -> u64 {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.next;
@@ -67,7 +67,7 @@ impl Receiving {
         place
     }
 
-    /// Closes the oldest half request, or the connection that has waited longest between two requests.
+    /// Closes the oldest connection with an incomplete request, or the one idle longest.
     fn close_one(&self, places: &mut Places) {
         static HALF: LogPace = LogPace::new();
         static IDLE: LogPace = LogPace::new();
@@ -103,22 +103,22 @@ impl Receiving {
     }
 }
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// A request's head is on its way, or the first one is awaited.
+    /// A request's head is being received, or the first one is awaited.
     Head,
-    /// The request's body is on its way.
+    /// The request's body is being received.
     Body,
     /// The request is being answered.
     Answering,
-    /// Another request is awaited.
+    /// The next request is awaited.
     Idle,
-    /// It is no HTTP connection any more.
+    /// The protocol was switched; HTTP has ended.
     Upgraded,
 }
 
-/// A connection's standing. It is changed by the one task that serves the connection; the lock is for the compiler.
+/// State of a connection. Only the task that serves the connection changes it; the mutex only makes it `Sync`.
 pub(super) struct Connection {
     receiving: Arc<Receiving>,
     handle: AbortHandle,
@@ -128,14 +128,15 @@ pub(super) struct Connection {
 struct Standing {
     phase: Phase,
     since: Instant,
-    /// The client has read nothing since.
+    /// Time since which writes have been blocked, because the client reads nothing.
     unread_since: Option<Instant>,
-    /// The place among those of which more is awaited.
+    /// Number in [`Receiving`], while a request or the rest of one is awaited.
     place: Option<u64>,
 }
 
 impl Connection {
-    /// A new connection, and what the task that serves it is aborted by.
+    /// Registers a new connection. Returns it, and the registration that lets [`Receiving`] abort the task that
+    /// serves it.
     pub fn begin(receiving: &Arc<Receiving>) -> (Arc<Self>, AbortRegistration) {
         let (handle, registration) = AbortHandle::new_pair();
         let place = receiving.enter(&handle, false);
@@ -152,7 +153,7 @@ impl Connection {
         (Arc::new(connection), registration)
     }
 
-    /// When it has taken too long, as it stands.
+    /// Returns when the current phase, or a blocked write, exceeds its limit.
     pub fn deadline(&self, limits: &Limits) -> Option<tokio::time::Instant> {
         let standing = self.standing();
         let phase = match standing.phase {
@@ -166,12 +167,12 @@ impl Connection {
         phase.into_iter().chain(unread).min().map(Into::into)
     }
 
-    /// A whole head has come, of a request with or without a body.
+    /// Records that a request's head was received; `whole` is true if the request has no body.
     pub fn has_head(&self, whole: bool) {
         self.enter(if whole { Phase::Answering } else { Phase::Body });
     }
 
-    /// The answer has switched protocols.
+    /// Records that the answer has switched protocols.
     pub fn is_upgraded(&self) {
         self.enter(Phase::Upgraded);
     }
@@ -207,7 +208,7 @@ impl Connection {
         let before = std::mem::replace(&mut standing.phase, phase);
         standing.since = clock::instant();
         let idle = match phase {
-            // A half request is as old as its head.
+            // The place is kept, so that an incomplete request counts as old as its head.
             Phase::Body if before == Phase::Head => return,
             Phase::Head | Phase::Body => Some(false),
             Phase::Idle => Some(true),
@@ -232,7 +233,7 @@ impl Drop for Connection {
     }
 }
 
-/// A connection's bytes.
+/// A connection's stream, which reports reads and blocked writes.
 pub(super) struct Io {
     stream: TcpStream,
     connection: Arc<Connection>,
@@ -296,7 +297,7 @@ impl AsyncWrite for Io {
     }
 }
 
-/// A request's body on its way in. Once it is whole, or no longer wanted, the request is being answered.
+/// A request's body being received. Once it is complete or dropped, the phase is `Answering`.
 pub(super) struct Received {
     body: Incoming,
     connection: Arc<Connection>,
@@ -338,7 +339,7 @@ impl Drop for Received {
     }
 }
 
-/// An answer's body on its way out. It goes when all of it has been handed on, and the permit with it.
+/// An answer's body being sent. Dropped when all of it was handed to the connection; the permit is released then.
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,

@@ -1,56 +1,58 @@
-//! How many connections there may be, and how long each may take.
+//! Limits of the number of connections and of the duration of their phases.
 
 use std::time::Duration;
 
-/// The process's limit of open files is raised to this, where the system lets it. More connections than this share
-/// allows would need too much memory.
+/// Maximum to which the process's limit of open files is raised, where the system permits it. The connections that
+/// a higher limit would allow need too much memory.
 const DESCRIPTORS: u64 = 16 * 1024;
-/// The limit of open files that is reckoned with where the system does not tell it.
+/// Limit of open files assumed where the system does not report it.
 #[cfg(not(unix))]
 const UNKNOWN: u64 = 1024;
 
 /// The limits of a listener's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How many connections may be without a whole request, or between two requests. Beyond, the oldest one without a
-    /// whole request is closed while there are more than half as many of these; else the one idle longest.
+    /// Maximum number of connections without a complete request or idle between two requests. Above it, the oldest
+    /// one without a complete request is closed if these are more than half of the maximum; otherwise the one idle
+    /// longest.
     pub receiving: usize,
-    /// How many requests, webhooks not counted, may be answered at once: beyond, one is answered 503.
+    /// Maximum number of requests, except webhooks, answered concurrently; above it, requests are answered 503.
     pub answering: usize,
-    /// How long a request's head may take from its first byte, and the first one from the beginning of the connection. A
-    /// WebSocket authenticates in its head.
+    /// Maximum time to receive a request's head, from its first byte; for the first request, from the start of the
+    /// connection. A WebSocket authenticates in its head.
     pub head: Duration,
-    /// How long a request's body may take.
+    /// Maximum time to receive a request's body.
     pub body: Duration,
-    /// How long a connection may wait for another request.
+    /// Maximum time a connection may be idle between two requests.
     pub idle: Duration,
-    /// How long a client may read nothing of an answer.
+    /// Maximum time during which a client reads nothing of an answer.
     pub write: Duration,
 }
 
 impl Limits {
-    /// For a process that may have so many files open: a quarter is for connections of which a request is awaited, a quarter
-    /// for requests that are no webhooks. What is left is for webhooks, the database, files and connections to providers.
+    /// Limits for a process with this many file descriptors: a quarter for connections from which a request is
+    /// awaited, a quarter for requests that are not webhooks. The rest is left for webhooks, the database, files
+    /// and connections to providers.
     pub fn for_descriptors(descriptors: usize) -> Self {
         Self {
             receiving: (descriptors / 4).max(1),
             answering: (descriptors / 4).max(1),
             head: Duration::from_secs(5),
             body: Duration::from_secs(30),
-            // Longer than reverse proxies keep theirs (up to ten minutes): a webhook that a proxy sends just when its
-            // connection is being closed would be lost.
+            // Longer than reverse proxies keep idle connections (up to ten minutes): a webhook sent by a proxy
+            // while its connection is being closed would be lost.
             idle: Duration::from_secs(11 * 60),
-            // A browser that has enough of a recording for now reads nothing for a while.
+            // A browser that has buffered enough of a recording stops reading for a while.
             write: Duration::from_secs(120),
         }
     }
 
-    /// For this process.
+    /// Limits for this process.
     pub fn of_process() -> Self {
         Self::for_descriptors(descriptors())
     }
 
-    /// For a listener that few use beside the main one: an eighth of its connections, so that both fit.
+    /// Limits for a listener with few clients beside the main one: an eighth of its connections, so that both fit.
     pub fn of_few(self) -> Self {
         Self {
             receiving: (self.receiving / 8).max(1),
@@ -60,11 +62,11 @@ impl Limits {
     }
 }
 
-/// How many files this process may have open, but no more than `DESCRIPTORS`.
+/// Returns this process's limit of open files, at most `DESCRIPTORS`.
 #[cfg(unix)]
 fn descriptors() -> usize {
     use rustix::process::{Resource, getrlimit};
-    // No limit is told as none.
+    // `None` means unlimited.
     let soft = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS);
     usize::try_from(soft.min(DESCRIPTORS)).unwrap_or(usize::MAX)
 }
@@ -74,8 +76,8 @@ fn descriptors() -> usize {
     usize::try_from(UNKNOWN).unwrap_or(usize::MAX)
 }
 
-/// Raises the soft limit of open files as far as the hard limit allows, up to 16,384. A soft limit that is higher
-/// already is left alone.
+/// Raises the soft limit of open files as far as the hard limit permits, to at most 16,384. A higher soft limit is
+/// left unchanged.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -96,6 +98,6 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// The system has no such limit.
+/// This system has no such limit.
 #[cfg(not(unix))]
 pub fn raise_descriptor_limit() {}

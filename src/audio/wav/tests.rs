@@ -1,7 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-/// 8 kHz, one channel; `tag` 7 is µ-law with 8 bit, 1 is PCM with 16.
+/// A WAV file at 8 kHz, one channel; `tag` 7 is µ-law with 8 bits, 1 is PCM with 16.
 fn wav(tag: u16, sound: &[u8]) -> Vec<u8> {
     with_sizes(tag, sound, sound.len() as u32 + 36, sound.len() as u32)
 }
@@ -47,7 +47,7 @@ fn whole_ones_are_measured() {
         assert_eq!(check(&bytes, None), Ok(expected));
         assert_eq!(check(&bytes, Some(8044)), Ok(expected));
     }
-    // GSM 6.10: whole, but how long it sounds is not ours to say.
+    // GSM 6.10: complete, but of unknown duration.
     assert_eq!(check(&wav(0x31, &[0; 65]), None).unwrap().duration_ms, None);
     assert_eq!(check(&wav(PCM, &[]), None).unwrap().duration_ms, Some(0));
 }
@@ -177,7 +177,7 @@ proptest! {
     }
 }
 
-/// 16-bit sound of so many tenths of a second at 8 kHz, each as loud as given.
+/// 16-bit audio at 8 kHz, a tenth of a second for each of the given amplitudes.
 fn loud(tenths: &[i16]) -> Vec<u8> {
     tenths
         .iter()
@@ -205,14 +205,14 @@ fn loudness_is_seen_tenth_by_tenth() {
         assert_eq!(peaks(&whole, 600, step), [0, 254, 128, 2], "{step}");
         assert_eq!(peaks(&whole, 2, step), [254, 128], "{step}");
     }
-    // The quietest possible sample is one louder than the loudest.
+    // The magnitude of the lowest sample is one more than that of the highest.
     assert_eq!(peaks(&wav(PCM, &loud(&[i16::MIN + 1])), 600, 64), [254]);
     assert_eq!(peaks(&wav(PCM, &[0, 0x80].repeat(800)), 600, 64), [254]);
-    // What follows the sound is none.
+    // What follows the data is not audio.
     let mut followed = whole.clone();
     followed.extend(loud(&[0x7fff]));
     assert_eq!(peaks(&followed, 600, 64).len(), 4);
-    // An encoder that left its sizes open.
+    // An encoder that did not fill in its sizes.
     let open = with_sizes(PCM, &sound, 0, 0);
     assert_eq!(peaks(&open, 600, 64), [0, 254, 128, 2]);
     assert_eq!(peaks(&wav(MU_LAW, &sound), 600, 64), [] as [u8; 0]);

@@ -53,7 +53,7 @@ impl Flow<'_> {
 
     pub(super) fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
         let Input::Typed { keys, found } = input else {
-            // All of it once more, also what was wrong: a `#` behind the last digit has cut it off.
+            // Repeats the error as well as the question: a `#` after the last digit has interrupted both.
             return if self.silence(&Input::Nothing) {
                 self.back_to_menu()
             } else {
@@ -77,7 +77,7 @@ impl Flow<'_> {
         }
     }
 
-    /// The receipt opens no report any more: a new report is taken instead, where the phase takes one.
+    /// The receipt gives access to no report any more: starts a new report if the phase accepts reports.
     fn shared_receipt(&mut self) -> Vec<Verb> {
         self.state.silences = 0;
         let speaker = self.speaker();
@@ -100,7 +100,7 @@ impl Flow<'_> {
         self.no_more_receipts()
     }
 
-    /// Where else to turn, and the menu where a new report is taken.
+    /// Says where else to report, then the menu if the phase accepts reports; otherwise goodbye.
     pub(super) fn no_more_receipts(&mut self) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = vec![speaker.say(|p| &p.no_more_tries)];
@@ -126,7 +126,7 @@ impl Flow<'_> {
         }
     }
 
-    /// Where the earlier report stands, what is answered, and what can be done.
+    /// Says the status of the earlier report, the reply, and the menu.
     pub(super) fn earlier(&mut self) -> Vec<Verb> {
         self.state.place = Place::Earlier;
         let speaker = self.speaker();
@@ -136,7 +136,7 @@ impl Flow<'_> {
             match &earlier.reply {
                 Some(reply) if self.context.reply_sounds => {
                     said.push(speaker.say(|p| &p.reply));
-                    // Written in the first language, whatever is spoken now.
+                    // A reply is written in the line's first language, whichever is spoken now.
                     let first = Speaker::new(self.line, language_of(self.line, 0));
                     said.push(first.written(reply.expose()));
                 }
@@ -164,7 +164,7 @@ impl Flow<'_> {
                 self.earlier()
             }
             _ if self.silence(&input) => self.say_goodbye(),
-            // Pressed behind the twelfth digit, which needed none: it has cut off what was being said.
+            // `#` pressed after the twelfth digit, where none is needed, has interrupted what was being said.
             Input::Key('#') => self.earlier(),
             _ => {
                 let mut said = self.wrong_key(&input);
@@ -174,7 +174,7 @@ impl Flow<'_> {
         }
     }
 
-    /// What is recorded belongs to an earlier report.
+    /// True if recordings are added to an earlier report.
     pub(super) fn adds(&self) -> bool {
         self.state.earlier.is_some()
     }

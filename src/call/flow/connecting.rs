@@ -1,4 +1,4 @@
-//! Speaking to the duty inspector.
+//! Connecting the caller to the duty inspector.
 
 use super::{Flow, Input};
 use crate::call::script::{Script, Verb};
@@ -8,12 +8,13 @@ use crate::line::Line;
 use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
-/// How long whoever is rung may take to press a key, in seconds: they have just picked up the telephone.
+/// Time to press a key on the telephone rung, in seconds. Longer than for a caller: it was just picked up.
 const ACCEPT_SECONDS: u32 = 8;
-/// How often they are asked.
+/// Number of times the question is said.
 const TIMES_ASKED: usize = 2;
 
-/// What whoever is rung hears before the caller does: a voicemail presses no key. In the line's first language.
+/// Returns the script played on the telephone rung before the caller is connected, in the line's first language. It
+/// asks for a key, which a voicemail does not press.
 pub fn whisper(line: &Line) -> Script {
     let speaker = Speaker::new(line, &line.languages[0]);
     let mut said = vec![speaker.say(|p| &p.whisper); TIMES_ASKED];
@@ -37,7 +38,7 @@ impl Flow<'_> {
         }
     }
 
-    /// Who is on duty now, from this place of the roster on.
+    /// Returns the index of the first person on duty now, from index `from` on.
     pub(super) fn on_duty(&self, from: usize) -> Option<usize> {
         if !self.state.rings {
             return None;
@@ -46,7 +47,7 @@ impl Flow<'_> {
         self.line.roster.next(schedule, self.context.now, from)
     }
 
-    /// Key 2.
+    /// Handles key 2.
     pub(super) fn ask_for_duty(&mut self) -> Vec<Verb> {
         self.state.silences = 0;
         if self.context.duty_busy {
@@ -60,7 +61,7 @@ impl Flow<'_> {
         said
     }
 
-    /// Rings the next one on duty.
+    /// Rings the next person on duty, if there is one and ringing time is left.
     fn ring(&mut self, from: usize, since: DateTime<Utc>) -> Vec<Verb> {
         let roster = &self.line.roster;
         let next = self
@@ -80,7 +81,7 @@ impl Flow<'_> {
         }]
     }
 
-    /// Nobody takes the call: the report, which never rings for ever.
+    /// Moves on to a recording when the call is not accepted. Ringing in total is limited by `RING_IN_ALL`.
     fn nobody_answers(&mut self, busy: bool) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = vec![if busy {
@@ -99,7 +100,7 @@ impl Flow<'_> {
         input: &Input,
     ) -> Vec<Verb> {
         if *input == Input::Connected {
-            // The talk is a report already; the receipt lets the caller ask what became of it.
+            // The talk is already a report; the receipt lets the caller ask for its status later.
             self.state.reached = self.state.reached.max(Reached::Connected);
             return self.send();
         }

@@ -1,4 +1,4 @@
-//! Taking down a report: the guidance, the recordings, the review, the receipt.
+//! Recording a report: the guidance, the recordings, the review, the receipt.
 
 use super::{Effect, Flow, Input, MAX_STEPS, MAX_TAKES, gather, parts, record, takes_reports};
 use crate::call::script::{RecordingEnd, Verb};
@@ -37,7 +37,7 @@ impl Flow<'_> {
         input: Input,
     ) -> Vec<Verb> {
         let Input::Recorded { end, seconds } = input else {
-            // The last minute left unused is no silence: the take is there.
+            // An unused last minute is not counted as a silence: the take already exists.
             return if last_minute {
                 self.review()
             } else {
@@ -49,7 +49,7 @@ impl Flow<'_> {
         self.state.silences = 0;
         let (first, rest) = parts(self.line.recording_seconds);
         let limit = if last_minute { rest } else { first };
-        // A provider that does not say how a recording ended tells by its length.
+        // If the provider does not report how a recording ended, its length shows whether the limit was reached.
         let at_limit = match end {
             Some(end) => end == RecordingEnd::Limit,
             None => seconds.is_some_and(|seconds| seconds >= limit),
@@ -70,7 +70,7 @@ impl Flow<'_> {
         said
     }
 
-    /// One made while nobody could write it down: it was said, so it is kept.
+    /// Keeps a recording that was not asked for: one made by a fallback answer while nothing could be stored.
     pub(super) fn unasked_recording(&mut self, end: Option<RecordingEnd>) -> Vec<Verb> {
         self.keep_take(Purpose::Add, false, self.state.step);
         if end == Some(RecordingEnd::HangUp) {
@@ -79,12 +79,12 @@ impl Flow<'_> {
         } else if self.adds() || takes_reports(self.line, self.state) {
             self.review()
         } else {
-            // The review would offer to say more, and this phase takes nothing more.
+            // The review offers to record more, which this phase does not accept.
             self.send()
         }
     }
 
-    /// Something comes when all was said. A recording is kept even then.
+    /// Handles input after the end of the conversation. A recording is still kept.
     pub(super) fn after_all(&mut self, input: Input) -> Vec<Verb> {
         if matches!(input, Input::Recorded { .. }) {
             self.keep_take(Purpose::Add, false, self.state.step);
@@ -96,7 +96,7 @@ impl Flow<'_> {
         self.state.silences += 1;
         let mut said = vec![self.speaker().say(|p| &p.nothing_heard)];
         if self.has_takes() {
-            // Nothing new was said: what was said before stands.
+            // Nothing new was recorded: the previous takes are unchanged.
             said.extend(self.review());
             said
         } else if self.state.silences < 2 && self.state.step < MAX_STEPS {

@@ -1,4 +1,4 @@
-//! Lines, times and inputs for the properties of the conversation.
+//! Strategies for the property tests of the conversation: lines, times and inputs.
 
 use super::*;
 use crate::call::flow::MAX_STEPS;
@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-/// Steps after which a call is over, whatever comes.
+/// Number of steps after which every call is over.
 pub const END: u32 = MAX_STEPS + 5;
 
 pub static DEFAULT: LazyLock<Line> = LazyLock::new(default_line);
@@ -65,7 +65,7 @@ pub fn on_duty(n: usize) -> OnDuty {
     }
 }
 
-/// Any minute from before the inspection to after it, and often enough one of the open hours.
+/// Any minute from before the inspection to after it; about half are one of six fixed times in different phases.
 pub fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
     let minutes = |from: &'static str, days: i64| {
         (0..days * 24 * 60).prop_map(move |minute| at(from) + TimeDelta::minutes(minute))
@@ -96,7 +96,7 @@ pub fn any_input() -> impl Strategy<Value = Input> {
         2 => Just(None),
     ];
     let seconds = proptest::option::of(0u32..4000);
-    // With its check digit, without it, and cut short.
+    // A valid receipt, one with a wrong check digit, and incomplete ones.
     let keys = prop_oneof![
         4 => Just("000000000013"),
         1 => Just("000000000014"),
@@ -133,7 +133,7 @@ pub fn inputs() -> impl Strategy<Value = Vec<Input>> {
     proptest::collection::vec(any_input(), 0..(END as usize + 10))
 }
 
-/// A caller who never hangs up, and whose recordings end otherwise too.
+/// Replaces inputs by which the caller hangs up.
 pub fn stubborn(input: Input) -> Input {
     match input {
         Input::HungUp => Input::Nothing,

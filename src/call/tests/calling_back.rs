@@ -1,4 +1,4 @@
-//! Word by word: what callers hear who call back with a receipt.
+//! Examples: what callers hear who call back with a receipt.
 
 use super::*;
 use crate::call::state::{Asked, Earlier, Place};
@@ -6,7 +6,7 @@ use crate::report::status::Status;
 use crate::report::takes::Reached;
 use insta::assert_snapshot;
 
-/// Another receipt with its check digit, and one with a wrong one.
+/// Another valid receipt, and one with a wrong check digit.
 const OTHER: &str = "000000000013";
 const MISTYPED: &str = "000000000014";
 
@@ -85,7 +85,7 @@ fn the_same_in_english_with_the_reply_as_it_was_written() {
     ");
 }
 
-/// Where there is no voice for it. Asked again, it may be there.
+/// The provider has no voice and no sound exists yet. When the caller asks again, it may exist.
 #[test]
 fn a_reply_that_cannot_be_said_is_left_to_people() {
     let line = default_line();
@@ -145,7 +145,7 @@ fn three_wrong_receipts_lead_back_to_a_menu_without_it() {
             .starts_with("未能查到您反映的问题")
     );
     assert_eq!(caller.does(Input::Nothing).waits(), Waits::Record(240));
-    // Where no report is taken it ends there.
+    // In a phase that accepts no reports the call ends.
     let mut caller = calling_back(&line, "2024-06-17T09:00");
     for _ in 0..3 {
         caller.types(OTHER, Found::Nothing);
@@ -168,7 +168,7 @@ fn too_many_tries_say_nothing_about_the_receipt() {
     [waits 10 s for each of 12 digits]
     ");
     assert_eq!(caller.state.wrong_receipts, 0);
-    // All of it once more, then the menu.
+    // The error and the question are repeated, then the menu follows.
     let again = caller.heard.clone();
     assert_eq!(caller.does(Input::Nothing).heard, again);
     assert_eq!(caller.state.place, Place::Receipt(Asked::Later));
@@ -219,7 +219,7 @@ fn silence_instead_of_a_receipt_leads_to_the_menu_and_on_to_the_recording() {
     );
     caller.does(Input::Nothing).does(Input::Nothing);
     assert_eq!(caller.waits(), Waits::Record(240));
-    // A closed line: its menu, its message, goodbye.
+    // A closed line: its menu, then goodbye.
     let mut caller = calling_back(&line, "2024-04-04T09:00");
     caller.does(Input::Nothing).does(Input::Nothing);
     assert_eq!(caller.waits(), Waits::Keys("349".into()));

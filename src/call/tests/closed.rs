@@ -1,11 +1,11 @@
-//! Word by word: what a closed line says.
+//! Examples: what a closed line says.
 
 use super::*;
 use crate::line::AfterHours;
 use crate::report::takes::Reached;
 use insta::assert_snapshot;
 
-/// The first script of a call at this time, in both languages.
+/// Returns the first script of a call at this time, in both languages.
 fn closed(time: &str) -> String {
     let line = default_line();
     let mut caller = Caller::dial(&line, at(time));

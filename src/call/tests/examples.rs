@@ -1,4 +1,4 @@
-//! Word by word: what callers of the open line hear, from the menu to the receipt.
+//! Examples: what callers of the open line hear, from the menu to the receipt.
 
 use super::*;
 use crate::call::flow::{Effect, MAX_STEPS};
@@ -125,7 +125,7 @@ fn key_9_leads_there_and_back() {
 #[test]
 fn a_caller_of_the_open_line_can_act_within_20_seconds() {
     let mut line = default_line();
-    // With everything there is to offer.
+    // With every option offered.
     line.roster.people.push(OnDuty {
         name: "甲".into(),
         number: "+8613800000001".to_owned().into(),
@@ -194,7 +194,7 @@ fn a_right_key_makes_silence_count_anew() {
     assert_eq!(caller.does(Input::Nothing).waits(), Waits::Record(240));
 }
 
-// --- taking down a report ----------------------------------------------------------------------------
+// --- recording a report ------------------------------------------------------------------------------
 
 fn recording(line: &Line) -> Caller<'_> {
     let mut caller = Caller::dial(line, at(OPEN));
@@ -396,12 +396,12 @@ fn a_recording_made_when_nobody_could_write_it_down_is_kept() {
         (caller.state.place, caller.state.takes.len()),
         (Place::Review, 1)
     );
-    // Where no more is taken it is not offered to say more.
+    // In a phase that accepts no reports, recording more is not offered.
     let mut caller = Caller::dial(&line, at("2024-06-17T09:00"));
     caller.says_something();
     assert_eq!(caller.waits(), Waits::HungUp);
     assert!(caller.state.receipt_spoken && caller.state.takes.len() == 1);
-    // Even after the end.
+    // A recording after the end of the conversation is kept too.
     caller.says_something();
     assert_eq!(caller.state.takes.len(), 2);
     assert_eq!(caller.words(), "感谢您的来电，再见。");

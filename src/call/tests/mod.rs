@@ -1,5 +1,5 @@
-//! The conversation, held against its rules for any caller ([`properties`]), and word by word for some: on the open
-//! line ([`examples`]), with a receipt ([`calling_back`]), and while the line is closed ([`closed`]).
+//! Tests of the conversation: its rules as properties of any call ([`properties`]), and examples of the exact words on
+//! the open line ([`examples`]), with a receipt ([`calling_back`]), and while the line is closed ([`closed`]).
 
 mod any;
 mod calling_back;
@@ -17,7 +17,7 @@ use crate::telephony::{Links, twiml};
 use chrono::{DateTime, Utc};
 use std::path::Path;
 
-/// What is drawn for every call here.
+/// The receipt of every call in these tests.
 const RECEIPT: &str = "572943817503";
 
 /// A time at which the line is open.
@@ -28,7 +28,7 @@ fn default_line() -> Line {
     config.lines[0].line.clone()
 }
 
-/// A time of the default line's clock.
+/// A time in the default line's time zone.
 fn at(shanghai: &str) -> DateTime<Utc> {
     format!("{shanghai}:00+08:00").parse().unwrap()
 }
@@ -40,7 +40,7 @@ fn recorded(end: RecordingEnd) -> Input {
     }
 }
 
-/// A call to a line: what it is told, and where it stands.
+/// A simulated call to a line: the last script and the state.
 struct Caller<'a> {
     line: &'a Line,
     context: Context,
@@ -81,7 +81,7 @@ impl<'a> Caller<'a> {
         self.does(Input::Key(key))
     }
 
-    /// Types a receipt, behind which there is this.
+    /// Types a receipt, with the given result of the lookup.
     fn types(&mut self, keys: &str, found: Found) -> &mut Self {
         let keys = keys.to_owned().into();
         self.does(Input::Typed { keys, found })
@@ -100,17 +100,17 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// What a script ends in.
+/// What a script waits for at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Waits {
     Keys(String),
     Record(u32),
-    /// This number.
+    /// Ringing this number.
     Ringing(String),
     HungUp,
-    /// So many digits at most.
+    /// Maximum number of digits.
     Digits(u32),
-    /// The script is empty: nobody is there.
+    /// The script is empty: the caller has hung up.
     Nobody,
 }
 
@@ -126,7 +126,7 @@ fn waits(script: &Script) -> Waits {
     }
 }
 
-/// What is said, a line each.
+/// Returns what is said, one sentence a line.
 fn words(script: &Script) -> String {
     let said = script.0.iter().filter_map(|verb| match verb {
         Verb::Say { text, .. } => Some(text.to_string()),
@@ -135,7 +135,7 @@ fn words(script: &Script) -> String {
     said.collect::<Vec<_>>().join("\n")
 }
 
-/// The script as a caller hears it: words with their language, then what is waited for.
+/// Returns the script as a caller hears it: words with their language, then what is waited for.
 fn heard(script: &Script) -> String {
     let lines = script.0.iter().map(|verb| match verb {
         Verb::Say { text, language } => format!("{language}: {text}"),
@@ -154,7 +154,7 @@ fn heard(script: &Script) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The script as one TwiML document, one element a line.
+/// Returns the script as a TwiML document, one element a line.
 fn document(caller: &Caller<'_>) -> String {
     let links = Links {
         public_url: "https://duty.example.org".to_owned(),

@@ -1,4 +1,4 @@
-//! Whatever a caller does: it ends, there is a chance to speak, nothing said is lost.
+//! Properties of any call: it ends, it offers a recording, and it keeps every recording.
 
 use super::any::{DEFAULT, END, REPLY, any_input, any_instant, any_line, inputs, stubborn};
 use super::*;
@@ -15,10 +15,10 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Silences that lead to the recording, or to the receipt, from anywhere.
+/// Maximum number of silences, from any place, until the recording or the receipt.
 const PATIENCE: usize = 5;
 
-/// The keys a script speaks of: each is offered in words that end with it.
+/// Returns the keys a script offers: each offer ends with its key.
 fn keys_spoken_of(script: &Script) -> BTreeSet<char> {
     words(script)
         .lines()
@@ -35,7 +35,7 @@ fn keys_spoken_of(script: &Script) -> BTreeSet<char> {
         .collect()
 }
 
-/// A sentence with something filled in: the words before it.
+/// Returns the part of a prompt before its blank.
 fn stem(prompt: &str) -> &str {
     prompt.split('{').next().unwrap()
 }
@@ -111,7 +111,7 @@ fn check_form(caller: &Caller<'_>, gone: bool) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The sounds a line's catalogue has, by language and name.
+/// The sounds of a line's catalogue, by language and id.
 struct Sounds(BTreeMap<String, HashMap<String, Sound>>);
 
 impl Sounds {
@@ -124,7 +124,7 @@ impl Sounds {
         Self(line.languages.iter().map(all).collect())
     }
 
-    /// Whatever is said is in the catalogue, but for a reply, which is as it was written.
+    /// Checks that every sound said is in the catalogue, and that text outside it is the reply.
     fn check(&self, script: &Script, replied: Option<&Earlier>) -> Result<(), TestCaseError> {
         for verb in &script.0 {
             let Verb::Say { text, language } = verb else {
@@ -147,7 +147,7 @@ impl Sounds {
     }
 }
 
-/// Once intake is over nothing may sound as if a report could be left here, now or later.
+/// After the end of intake no sentence may imply that a report could be left here, now or later.
 fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     if caller.state.intake != Standing::After {
         return Ok(());
@@ -174,7 +174,7 @@ fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
             prop_assert!(!said.contains(stem(prompt)), "{}", said);
         }
     }
-    // Who calls back can add to a report, and send that.
+    // A caller who calls back can add to a report, and send that with key 1.
     prop_assert!(
         caller.state.earlier.is_some() || !said.contains("请按1") && !said.contains("press 1"),
         "{}",
@@ -183,7 +183,7 @@ fn check_intake_over(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The receipt: in one sentence, twelve digits with spaces between them, twice, and only when something was said.
+/// The receipt is said as twelve digits separated by spaces in one sentence, twice, and only after a take or a talk.
 fn check_receipt(caller: &Caller<'_>, talked: bool) -> Result<(), TestCaseError> {
     let spaced = RECEIPT
         .chars()
@@ -208,7 +208,8 @@ fn check_receipt(caller: &Caller<'_>, talked: bool) -> Result<(), TestCaseError>
     Ok(())
 }
 
-/// Every recorded step in one take, once, in order; takes are never removed, and one is set back only by a later one.
+/// Every recorded step is in exactly one take, in order; takes are never removed, and are marked as replaced only by a
+/// later one.
 fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let takes = &caller.state.takes;
     let kept: Vec<u32> = takes.iter().flat_map(|take| take.steps.clone()).collect();
@@ -242,7 +243,7 @@ fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<
     Ok(())
 }
 
-/// Silence alone leads to the recording, or sends what there is.
+/// Silence alone leads to the recording, or sends the takes.
 fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let state = &caller.state;
     let asks = matches!(caller.waits(), Waits::Keys(_) | Waits::Digits(_));
@@ -261,7 +262,7 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
         match silent.waits() {
             Waits::Record(_) => return Ok(()),
             Waits::HungUp => {
-                // Who heard where their report stands has heard what they called for.
+                // A caller who heard the status of their report needs no recording.
                 let heard = silent.state.earlier.is_some();
                 prop_assert!(silent.state.receipt_spoken || heard, "a dead end");
                 return Ok(());
@@ -273,7 +274,8 @@ fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Once a report is found everything belongs to it; until then nothing is said of one, and wrong receipts are counted.
+/// After a report is found every recording belongs to it; before, the reply is not said, and wrong receipts are
+/// counted.
 fn check_calling_back(before: &State, caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let state = &caller.state;
     prop_assert!(state.wrong_receipts <= MAX_RECEIPTS);
@@ -334,7 +336,7 @@ proptest! {
                 Input::HungUp | Input::Recorded { end: Some(RecordingEnd::HangUp), .. }
             );
 
-            // As it comes out of the database, the same comes of it.
+            // A state restored from its stored form gives the same result.
             let kept = serde_json::to_string(&before).unwrap();
             let thawed: State = serde_json::from_str(&kept).unwrap();
             prop_assert!(same(&thawed, &before));
@@ -394,7 +396,7 @@ proptest! {
         prop_assert_eq!(caller.state.reached, if takes { Reached::Guidance } else { Reached::Greeting });
     }
 
-    /// A caller who hangs up at any point has left what they said.
+    /// A caller who hangs up at any point keeps their takes.
     #[test]
     fn hanging_up_keeps_what_was_said(
         line in any_line(), now in any_instant(), inputs in inputs(), stop in 0usize..20
@@ -410,7 +412,7 @@ proptest! {
         prop_assert_eq!(caller.state.place, Place::Over);
     }
 
-    /// With the database down: the phase's words, and a recording where the phase takes reports.
+    /// When the database is down: the sentences of the phase, and a recording if the phase accepts reports.
     #[test]
     fn the_fallback_answer_needs_nothing_but_the_line(line in any_line(), now in any_instant()) {
         let state = flow::answer(&line, now, RECEIPT.to_owned(), true).state;
@@ -434,7 +436,7 @@ proptest! {
     }
 }
 
-/// The random instants above meet every phase; here each is met for certain.
+/// The random instants above may miss a phase; this test covers each of them.
 #[test]
 fn every_phase_takes_what_it_should() {
     for (time, phase, message, report) in [

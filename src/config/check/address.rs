@@ -1,21 +1,22 @@
-//! Web addresses in the configuration: written exactly as they are used.
+//! Checks web addresses: they must be written exactly as clients use them.
 
 use reqwest::Url;
 
-/// What our own webhooks begin with, below `public_url`.
+/// Path prefix of this service's webhooks, below `public_url`.
 const HOOKS: &str = "/hooks";
-/// What the pages of the console begin with, below `public_url`.
+/// Path prefix of the console's pages, below `public_url`.
 const CONSOLE: &str = "/console";
 
-/// An `http` or `https` address of a host and, if need be, a path.
+/// Parses an `http` or `https` URL with a host and, optionally, a path.
 ///
-/// What is written is what providers sign and call, so an address that a client would change before it uses it is
-/// refused: blanks, characters outside ASCII, `.` and `..` in the path, a missing slash, a port that is the scheme's own or
-/// empty. So is a host with an empty label, and what a base address cannot have: user, query, fragment, the path of a webhook.
+/// Providers sign and call the URL as it is written, so a URL that a client would change before using it is
+/// refused: blanks, characters outside ASCII, `.` and `..` in the path, missing or doubled slashes, capital letters
+/// in scheme or host, a port that is empty or the scheme's default. A host with an empty label is refused too, and
+/// so is what a base URL cannot have: user, query, fragment, the path of a webhook.
 ///
 /// # Errors
 ///
-/// What is wrong and what would be right: the address with the fault left out, or else `example`.
+/// Returns what is wrong and how to correct it: the URL without the fault, or else `example`.
 pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
     let wrong = |what: &str| {
         let right = repaired(written).unwrap_or_else(|| example.to_owned());
@@ -43,7 +44,7 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
         return wrong("the address has a user in it");
     }
     let host = url.host_str().unwrap_or_default();
-    // Signatures cover the address to the letter, and clients write these in small letters.
+    // Signatures cover the URL byte by byte, and clients write scheme and host in lower case.
     if !written.starts_with(scheme) || authority.chars().any(|c| c.is_ascii_uppercase()) {
         return wrong("the scheme and the host of the address are in small letters");
     }
@@ -53,7 +54,7 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
     if let Some(what) = wrong_host(host) {
         return wrong(what);
     }
-    // Clients leave out an empty port, the scheme's own one, and zeros before one.
+    // Clients omit an empty port, the scheme's default port, and leading zeros.
     let called = url.port().map(|port| format!(":{port}"));
     if port != called.unwrap_or_default() {
         return wrong("the port of the address is not written as it would be called");
@@ -70,11 +71,11 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The same, and it is not the address of a page of the console.
+/// Like [`web_address`], but also refuses the address of a page of the console.
 ///
 /// # Errors
 ///
-/// As [`web_address`].
+/// See [`web_address`].
 pub(super) fn public_address(written: &str, example: &str) -> Result<Url, String> {
     let mut url = web_address(written, example)?;
     let Some(at) = before(url.path(), CONSOLE) else {
@@ -88,13 +89,14 @@ pub(super) fn public_address(written: &str, example: &str) -> Result<Url, String
     ))
 }
 
-/// Where in a path `segment`, written `/name`, begins, in small letters or capitals.
+/// Returns the position in a path at which `segment`, written `/name`, begins; case is ignored.
 fn before(path: &str, segment: &str) -> Option<usize> {
     let path = format!("{}/", path.to_ascii_lowercase());
     path.find(&format!("{segment}/"))
 }
 
-/// What is wrong with a host; nothing with an IP address. A name's labels have 1 to 63 characters (RFC 1035, 2.3.1).
+/// Returns what is wrong with a host; `None` for an IPv6 address. A name's labels have 1 to 63 characters (RFC
+/// 1035, 2.3.1).
 fn wrong_host(host: &str) -> Option<&'static str> {
     if host.starts_with('[') {
         return None;
@@ -111,7 +113,7 @@ fn wrong_host(host: &str) -> Option<&'static str> {
         .then_some("a part of the host of the address begins or ends with a hyphen")
 }
 
-/// The address as it may have been meant. `None` when that cannot be told.
+/// Returns the URL that was probably meant; `None` if that is unclear.
 fn repaired(written: &str) -> Option<String> {
     let compact: String = written.split_whitespace().collect();
     let mut url = Url::parse(&compact).ok()?;
@@ -121,7 +123,7 @@ fn repaired(written: &str) -> Option<String> {
     }
     url.set_query(None);
     url.set_fragment(None);
-    // Both fail for addresses without a host only.
+    // Both fail only for URLs without a host.
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     let path = url.path().to_owned();

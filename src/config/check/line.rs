@@ -1,4 +1,4 @@
-//! A line: its number, its hours, its words.
+//! Checks a line: its number, its hours, its words.
 
 use super::{Checker, ID_RULE, is_id};
 use crate::config::error::{ConfigError, Source, plainly};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 
-/// The six disciplines, for a line that lists none (Regulations on Disciplinary Action of the CPC, part two).
+/// The six disciplines, used for a line that lists none (Regulations on Disciplinary Action of the CPC, part two).
 const DISCIPLINES: [&str; 6] = [
     "政治纪律",
     "组织纪律",
@@ -139,7 +139,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Windows of one day; each that is none is told, and the first that overlaps one before it.
+    /// Checks the windows of one day. Reports each that cannot be parsed, the first that overlaps an earlier one,
+    /// and each after that.
     pub(super) fn windows(&self, written: &[Spanned<String>]) -> Result<Vec<Window>, ConfigError> {
         let mut windows: Vec<Window> = Vec::new();
         let mut first = Ok(());
@@ -148,7 +149,11 @@ impl Checker<'_> {
             let window = window.or_else(|error| self.wrong(text, format!("{error}")));
             let together = window.and_then(|window| {
                 windows.push(window);
-                Windows::new(windows.clone()).or_else(|error| self.wrong(text, format!("{error}")))
+                Windows::new(windows.clone()).or_else(|error| {
+                    // Left in the list, it would make every later window wrong, too.
+                    windows.pop();
+                    self.wrong(text, format!("{error}"))
+                })
             });
             if let Err(error) = together
                 && let Err(earlier) = std::mem::replace(&mut first, Err(error))
@@ -159,7 +164,7 @@ impl Checker<'_> {
         first.map(|()| windows)
     }
 
-    /// A calendar by name (embedded), or by the path of a file, so that an operator can add a year.
+    /// Returns a calendar by name (embedded), or by the path of a file, so that an operator can add a year.
     fn calendar(&self, name: &Spanned<String>) -> Option<Calendar> {
         let text = name.get_ref();
         if let Some(calendar) = Calendar::embedded(text) {
@@ -175,7 +180,7 @@ impl Checker<'_> {
             ));
         }
         let path = self.folder.join(text);
-        // Other lines may name the same file.
+        // Several lines may name the same file.
         if let Some(calendar) = self.calendars.borrow().get(text) {
             return calendar.clone();
         }
@@ -219,7 +224,7 @@ impl Checker<'_> {
         self.keep(period.or_else(|error| self.wrong(written, format!("{error}"))))
     }
 
-    /// A whole number within bounds, or what is taken when none is given.
+    /// Checks that a whole number is within bounds; returns `default` if none is given.
     pub(super) fn number_in(
         &self,
         written: Option<&Spanned<i64>>,
@@ -314,7 +319,7 @@ impl Checker<'_> {
 }
 
 impl file::Translation {
-    /// The line's own words, with what is translated in their place.
+    /// Returns the line's own words, with the translated ones in their place.
     fn clone_over(&self, own: &LineWords) -> LineWords {
         LineWords {
             prompts: Arc::clone(&own.prompts),

@@ -1,4 +1,4 @@
-//! Who carries the calls: each kind has keys of its own, and a key of another kind is an error.
+//! Checks providers: each kind has keys of its own, and a key of another kind is an error.
 
 use super::{Checker, ID_RULE, is_id, is_loopback, web_address};
 use crate::base::hidden::Hidden;
@@ -11,7 +11,7 @@ use crate::telephony::http_client::is_id as is_provider_id;
 use crate::telephony::signature::telnyx_public_key;
 use toml::Spanned;
 
-/// A secret as it may be written.
+/// A secret as it may be written: a value or a file.
 struct Written<'a> {
     key: &'static str,
     given: Option<&'a Spanned<OneOrTwo>>,
@@ -19,8 +19,8 @@ struct Written<'a> {
 }
 
 impl Checker<'_> {
-    /// A provider; `None` when something is wrong with it. What belongs to it is known by its kind, so that without one
-    /// only its name is checked.
+    /// Checks a provider; `None` if there is an error in it. Its other keys depend on its kind, so without one only
+    /// its name is checked.
     pub(super) fn provider(&self, at: &Spanned<Provider>) -> Option<ProviderConfig> {
         let written = at.get_ref();
         let name = self.given(&written.name, |name| match is_id(name.get_ref()) {
@@ -52,7 +52,7 @@ impl Checker<'_> {
         })
     }
 
-    /// What a kind of provider needs besides.
+    /// Checks the settings of a kind of provider.
     fn settings(&self, written: &Provider, kind: ProviderKind) -> Option<ProviderSettings> {
         let account = || self.keep(self.account(written));
         let auth_token = || self.keep(self.auth_token(written));
@@ -164,7 +164,7 @@ impl Checker<'_> {
         )
     }
 
-    /// One only: it is presented, and nothing is compared with it.
+    /// Checks the API key. Only one is allowed, because it is sent rather than compared with something received.
     fn api_key(&self, written: &Provider) -> Result<Secret, ConfigError> {
         for given in [&written.api_key, &written.api_key_file]
             .into_iter()
@@ -187,7 +187,7 @@ impl Checker<'_> {
         )
     }
 
-    /// No secret: whoever knows them can check a signature, and make none.
+    /// Checks the public keys. They are no secrets: with them a signature can be verified, but not made.
     fn public_keys(&self, written: &Provider) -> Result<Vec<String>, ConfigError> {
         let keys = self.needed(written, written.public_key.as_ref(), "public_key")?;
         self.at_most_two(keys)?;
@@ -205,7 +205,7 @@ impl Checker<'_> {
         let hosts = written.media_hosts.as_deref().unwrap_or_default();
         self.each(hosts, |host| {
             let name = host.get_ref().strip_prefix("*.").unwrap_or(host.get_ref());
-            // What is no name as the address of a recording would have it could never be met.
+            // A name that a URL would spell differently could never match a recording's host.
             let plain =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
             let url = web_address(&format!("https://{name}/"), "");
@@ -262,7 +262,7 @@ impl Checker<'_> {
         })
     }
 
-    /// A user's name as HTTP's Basic scheme can carry it: without a colon (RFC 7617).
+    /// Checks a user name: HTTP's Basic scheme does not permit a colon in it (RFC 7617).
     fn user(
         &self,
         written: &Provider,
@@ -293,7 +293,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A key of another kind is most likely a mistake about the kind.
+    /// Reports keys of other kinds, which most likely mean that the kind is wrong.
     fn only_its_own(&self, written: &Provider, kind: ProviderKind) {
         let own: &[&str] = match kind {
             ProviderKind::Twilio | ProviderKind::SignalWire => &[
@@ -329,7 +329,7 @@ impl Checker<'_> {
                 "dial",
             ],
         };
-        // Asterisk plays its own files, and fetches nothing.
+        // Asterisk plays files of its own machine and fetches no takes.
         let fetches = kind != ProviderKind::Asterisk;
         let mut told = Vec::new();
         for (key, span) in written.given() {
@@ -342,7 +342,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A value or a file, never both; without either, the environment has it.
+    /// Checks a secret: a value or a file, never both; without either, it is read from the environment.
     fn secret(&self, provider: &Provider, written: &Written<'_>) -> Result<Secret, ConfigError> {
         let key = written.key;
         let name = provider.name.as_ref().map_or("", |name| name.get_ref());
@@ -404,7 +404,7 @@ impl Checker<'_> {
     }
 }
 
-/// The provider's own address, where there is one for all accounts.
+/// Returns the provider's own URL, if it is the same for all accounts.
 fn usual_api_url(kind: ProviderKind) -> Result<String, String> {
     let example = match kind {
         ProviderKind::Twilio => return Ok("https://api.twilio.com".into()),

@@ -1,4 +1,4 @@
-//! The reverse proxies whose `X-Forwarded-For` is believed.
+//! Checks the reverse proxies whose `X-Forwarded-For` is trusted.
 
 use super::{Checker, ConfigError, plain};
 use ipnet::IpNet;
@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use toml::Spanned;
 
 impl Checker<'_> {
-    /// An address, or a network in CIDR notation. A network of every address is refused: with it any client could claim
-    /// any address.
+    /// Parses an IP address, or a network in CIDR notation. A network of all addresses is refused, because with it
+    /// any client could claim any address.
     pub(super) fn trusted_proxy(&self, text: &Spanned<String>) -> Result<IpNet, ConfigError> {
         let address = text.get_ref().parse().map(|ip: IpAddr| ip.to_canonical());
         let network = address.map(IpNet::from);

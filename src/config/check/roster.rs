@@ -1,4 +1,4 @@
-//! The roster of a line, and how it is rung.
+//! Checks the roster of a line, and how it is rung.
 
 use super::Checker;
 use crate::base::hidden::Hidden;
@@ -20,7 +20,7 @@ impl Checker<'_> {
                     ),
                 })
             }
-            // Without a country there is nothing to compare a number with.
+            // Without a country there is no calling code to compare a number with.
             None => written.country.as_ref().and_then(|country| {
                 let code = calling_code(country.get_ref())?;
                 Some(vec![code])
@@ -45,7 +45,7 @@ impl Checker<'_> {
         })
     }
 
-    /// Somebody of the roster. Without `prefixes` it is not known which numbers may be dialled.
+    /// Checks a member of the roster. Without `prefixes` the beginning of the number is not checked.
     fn on_duty(&self, written: &file::OnDuty, prefixes: Option<&[String]>) -> Option<OnDuty> {
         let name = self.given(&written.name, |name| match name.get_ref().trim() {
             "" => self.wrong(name, "who is rung? the name stands in the report"),
@@ -93,7 +93,7 @@ impl Checker<'_> {
     }
 }
 
-/// A number as it is dialled: digits, at least so many, with a plus before them or none.
+/// True for a number as it is dialled: `least` to 15 digits, with or without a plus sign before them.
 fn is_dialable(text: &str, least: usize) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     (least..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -181,7 +181,7 @@ fn forwarding_numbers_match_alike() {
         assert!(landline.matches(dialled), "{dialled:?}");
     }
     assert!(!landline.matches("2562533"), "the area is part of it");
-    // A country that is not in the table: nothing is known of its numbers but the digits.
+    // A country without a plan here: only the international digits match.
     let italian = LineNumber::e164("+39 06 1234567").unwrap();
     assert!(italian.matches("+39061234567") && italian.matches("39061234567"));
     assert!(!italian.matches("061234567"));
@@ -273,12 +273,12 @@ fn a_number_without_its_plus_is_refused_where_it_could_be_two() {
         );
         let told = error.to_string();
         assert!(told.contains(plus) && told.contains(national), "{told}");
-        // Both ways out that are named work, and mean the same.
+        // Both corrections that the text names are accepted, and give the same number.
         let one = LineNumber::parse(plus, country).unwrap();
         assert_eq!(one, LineNumber::parse(national, country).unwrap());
         assert_eq!(one.to_string(), plus);
     }
-    // What is too short to be an international number is a national one; a trunk prefix says so too.
+    // A number too short to be international is a national one; a trunk prefix also makes it national.
     for (number, country, is) in [
         ("65123456", "SG", "+6565123456"),
         ("85212345", "HK", "+85285212345"),
@@ -311,7 +311,7 @@ fn every_country_has_a_calling_code() {
             is_number(code, 1, 3) && !code.starts_with('0'),
             "{country} {code}"
         );
-        // No code begins with another (ITU-T E.164): which country an international number is in can be read off it.
+        // No code is a prefix of another (ITU-T E.164), so the country code of an international number is unambiguous.
         let begins = |(_, other): &(&str, &str)| other != code && other.starts_with(code);
         assert!(!rows.iter().any(begins), "{country} {code}");
         let number = format!("+{code}2345678");
@@ -320,7 +320,7 @@ fn every_country_has_a_calling_code() {
     for plan in &PLANS {
         assert!(rows.iter().any(|(_, code)| *code == plan.code));
     }
-    // Typed off the ITU's list, a few of each zone.
+    // Copied from the ITU's list, a few of each zone.
     for (country, code) in [
         ("US", "1"),
         ("JM", "1"),
@@ -397,7 +397,7 @@ proptest! {
         }
     }
 
-    /// The rule in one line of its own: the digits after a plus are the whole number; without it one of five.
+    /// The rule in one line: with a plus the digits must be the whole number; without it, one of five spellings.
     #[test]
     fn digits_match_by_the_rule(
         plus in any::<bool>(),

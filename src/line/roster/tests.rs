@@ -49,7 +49,7 @@ fn they_are_rung_in_order_when_they_are_on() {
     };
     let schedule = schedule();
     let next = |now, from| roster.next(&schedule, now, from);
-    // Monday the 8th; the hour's first second is in, its end is not.
+    // Monday the 8th; the first second of the hours is included, their end is not.
     assert_eq!(next(at(8, 8, 30), 0), Some(0));
     assert_eq!(next(at(8, 8, 30), 1), None);
     assert_eq!(next(at(8, 12, 0), 0), None);
@@ -72,7 +72,7 @@ fn a_night_on_duty_belongs_to_the_day_it_begins() {
         people,
         ..Roster::default()
     };
-    // Monday the 8th; its night ends on Tuesday. The next is Tuesday's.
+    // Monday the 8th; its window ends on Tuesday. The next window is Tuesday's.
     for person in [person(&["mon"], &[]), person(&["mon"], &["22:00-06:00"])] {
         let roster = roster(vec![person]);
         let on = |now| roster.next(&schedule, now, 0).is_some();
@@ -91,8 +91,8 @@ fn a_night_on_duty_belongs_to_the_day_it_begins() {
     let shown = |(from, to): &(DateTime<Tz>, DateTime<Tz>)| {
         format!("{} {}", from.format("%a %H:%M"), to.format("%H:%M"))
     };
-    // The night of Monday the 8th is whole; those of Tuesday the 9th and Wednesday the 10th lack two hours. The 11th and
-    // 12th are off, and so is the weekend; Monday the 15th is whole again.
+    // The window of the night of Monday the 8th is covered; those of Tuesday the 9th and Wednesday the 10th lack two
+    // hours. The 11th and 12th are off, and so is the weekend; Monday the 15th is covered again.
     assert_eq!(
         gaps.iter().take(3).map(shown).collect::<Vec<_>>(),
         ["Wed 01:00 03:00", "Thu 01:00 03:00", "Wed 01:00 03:00"]
@@ -121,7 +121,7 @@ fn nobody_listens_to_ringing_for_more_than_a_minute() {
 fn days_are_weekdays_or_dates() {
     let days = |text: &str| {
         let day: Day = text.parse().unwrap();
-        // The 1st of April 2024 is a Monday.
+        // 1 April 2024 is a Monday.
         let week = NaiveDate::from_ymd_opt(2024, 4, 1).unwrap().iter_days();
         week.take(7)
             .map(|date| day.contains(date))
@@ -166,7 +166,7 @@ fn the_hours_nobody_is_on_are_found() {
     };
     let every_day = person(&[], &[]);
     assert_eq!(gaps(vec![every_day.clone()]), [""; 0]);
-    // The 4th to the 6th of April 2024 are a holiday, Sunday the 7th is worked.
+    // 4 to 6 April 2024 are a holiday, Sunday the 7th is worked.
     let found = gaps(vec![
         person(&["mon-fri"], &["08:30-10:00"]),
         person(&["mon-fri"], &["11:00-16:00"]),
@@ -182,7 +182,7 @@ fn the_hours_nobody_is_on_are_found() {
         ]
     );
     assert_eq!(found.last().unwrap(), "06-21 16:00-18:00");
-    // An hour where one goes and nobody else comes is one gap, whatever else changes in it.
+    // Consecutive times with no person on duty are one gap, even if other hours of the roster begin or end in it.
     let found = gaps(vec![
         person(&["2024-04-03"], &["15:00-15:30"]),
         person(&["2024-04-05"], &["16:00-16:30"]),

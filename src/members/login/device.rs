@@ -1,5 +1,5 @@
-//! The device cookie: it marks a browser that a member has logged in from before, so that its logins do not wait behind
-//! those of strangers. It opens nothing: the password is still needed.
+//! The device cookie. It marks a browser from which a member has logged in before, so that its logins do not wait
+//! behind those of unknown clients. It gives no access: the password is still needed.
 
 use crate::base::clock;
 use crate::service::Service;
@@ -10,25 +10,28 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
+/// Length of a device's id, in bytes.
 const ID: usize = 16;
+/// Length of the MAC, in bytes.
 const MAC: usize = 32;
 
-/// A random id, and its MAC under the service secret over member, id and the member's wrapped key. A change of the
-/// password changes the wrapped key, so it makes all of the member's device cookies void.
+/// A random id, and its MAC under the service secret over the member's id, this id and the member's wrapped key. A
+/// change of the password changes the wrapped key and so invalidates all of the member's device cookies.
 pub struct Device {
     id: [u8; ID],
     mac: [u8; MAC],
 }
 
 impl Device {
-    /// A new one for a member who has just logged in.
+    /// Creates a device for a member who has just logged in.
     pub(super) fn new(service: &Service, member: &Member) -> Self {
         let id = clock::random();
         let mac = mac(service, member, &id);
         Self { id, mac }
     }
 
-    /// The device in a cookie's text, not verified; none when the text is no such cookie.
+    /// Reads the device from a cookie's text, without verifying it; `None` if the text does not have the form of the
+    /// cookie.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (id, mac) = bytes.split_first_chunk()?;
@@ -38,12 +41,12 @@ impl Device {
         })
     }
 
-    /// The cookie's text: 48 bytes, 64 characters of base64url.
+    /// Returns the cookie's text: 48 bytes, as 64 characters of base64url.
     pub fn text(&self) -> String {
         URL_SAFE_NO_PAD.encode([self.id.as_slice(), &self.mac].concat())
     }
 
-    /// True if this service made it for this member, and the password has not changed since.
+    /// True if this service made the device for this member and the password has not changed since.
     pub(super) fn is_of(&self, service: &Service, member: &Member) -> bool {
         bool::from(mac(service, member, &self.id).ct_eq(&self.mac))
     }

@@ -1,8 +1,9 @@
-//! Tries at one name: whose turn it is, and how long wrong ones make the next one wait.
+//! Tries at one name: their order, and the delay that wrong passwords cause.
 //!
-//! One try at a time. Of those who wait, the one from the address with the fewest wrong passwords is next, so guesses
-//! from one address, or from several, do not keep a member out at another. Places to wait are counted for each address:
-//! a try that finds none takes that of its own address' oldest one, and never that of another address.
+//! One try at a time has its turn. Of the waiting tries, the one from the address with the fewest wrong passwords is
+//! next, so that guesses from one address, or from several, do not keep a member out at another. Places to wait are
+//! counted for each address: a try that finds none gets that of the oldest try from its own address. If the places of
+//! all addresses are used up, the try that would be last loses its place.
 
 use super::Refused;
 use crate::base::clock::instant;
@@ -12,17 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How many wrong passwords in a row are free.
+/// Number of wrong passwords in a row that cause no delay.
 const FREE_TRIES: u32 = 5;
-/// The longest wait of one try after wrong ones.
+/// Maximum delay of one try after wrong passwords.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-/// Wrong tries are forgotten after this.
+/// Time after which wrong passwords are forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// Tries that wait from one address, at most: the first number, or the second while wrong passwords cause a wait.
+/// Maximum number of tries that wait from one address: the first number, or the second while wrong passwords cause a
+/// delay.
 const WAITING: (usize, usize) = (8, 1);
-/// Tries that wait from all addresses together, at most.
+/// Maximum number of tries that wait from all addresses together.
 const WAITING_IN_ALL: usize = 64;
-/// At this many addresses the counts for each address begin at zero again.
+/// Number of addresses at which the counts for all addresses are reset.
 const ADDRESSES: usize = 1_000;
 
 /// What tries are counted by: the name of a login, a known browser, or a session.
@@ -31,13 +33,13 @@ pub struct Name(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// A try has its turn.
+    /// True if a try has its turn.
     busy: bool,
-    /// In the order they came.
+    /// Waiting tries, in order of arrival.
     waiting: VecDeque<Waiting>,
-    /// Wrong passwords in a row, and when the last one was.
+    /// Number of wrong passwords in a row, and the time of the last one.
     tries: Option<(u32, Instant)>,
-    /// Those of each address.
+    /// Number of wrong passwords from each address.
     wrong_from: HashMap<Option<IpAddr>, u32>,
 }
 
@@ -46,19 +48,19 @@ struct Waiting {
     turn: oneshot::Sender<AtName>,
 }
 
-/// The turn of one try. Dropped, it goes on to the next one.
+/// The turn of one try. When it is dropped, the next try gets it.
 pub struct AtName {
     name: Arc<Name>,
     from: Option<IpAddr>,
 }
 
 impl Name {
-    /// Waits for the turn of a try from an address; none where addresses do not matter. The turn begins with the wait
-    /// that wrong tries before it cause.
+    /// Waits for the turn of a try from an address; `None` where addresses do not matter. The turn begins with the
+    /// delay that wrong passwords before it cause.
     ///
     /// # Errors
     ///
-    /// [`Refused::TooMany`] when a later try from the same address has taken the place.
+    /// Returns [`Refused::TooMany`] when a later try got the place of this one.
     pub async fn turn(self: Arc<Self>, from: Option<IpAddr>) -> Result<AtName, Refused> {
         let waits = {
             let mut state = self.lock();
@@ -78,7 +80,7 @@ impl Name {
         Ok(turn)
     }
 
-    /// Wrong passwords in a row. 0 once they are forgotten.
+    /// Returns the number of wrong passwords in a row; 0 once they are forgotten.
     pub fn wrong(&self) -> u32 {
         self.lock().wrong()
     }
@@ -90,7 +92,7 @@ impl Name {
                 name: Arc::clone(self),
                 from: next.from,
             };
-            // One that has just hung up drops its turn here, and so passes it on again.
+            // A try whose client has just hung up drops its turn here, which passes it on again.
             drop(next.turn.send(turn));
         }
     }
@@ -106,7 +108,7 @@ impl State {
         self.tries.filter(fresh).map_or(0, |(wrong, _)| wrong)
     }
 
-    /// How long the next try waits.
+    /// Returns the delay of the next try.
     fn wait(&self) -> Duration {
         match self.wrong().checked_sub(FREE_TRIES) {
             Some(over) => Duration::from_secs(1 << over.min(10)).min(MAX_WAIT),
@@ -129,7 +131,7 @@ impl State {
             _ if self.waiting.len() > WAITING_IN_ALL => self.last(),
             _ => None,
         };
-        // Dropping its sender tells the try that it has no place.
+        // A try whose sender is dropped is refused.
         at.and_then(|at| self.waiting.remove(at));
         waits
     }
@@ -138,12 +140,12 @@ impl State {
         self.wrong_from.get(&waiting.from).copied().unwrap_or(0)
     }
 
-    /// The one whose turn would be the last.
+    /// Returns the index of the try whose turn would be last.
     fn last(&self) -> Option<usize> {
         (0..self.waiting.len()).max_by_key(|at| self.wrong_of(&self.waiting[*at]))
     }
 
-    /// Takes the one whose turn it is out of those who wait.
+    /// Removes the try whose turn is next from the waiting ones, and returns it.
     fn next(&mut self) -> Option<Waiting> {
         self.waiting.retain(|other| !other.turn.is_closed());
         let at = (0..self.waiting.len()).min_by_key(|at| self.wrong_of(&self.waiting[*at]));
@@ -154,7 +156,7 @@ impl State {
 }
 
 impl AtName {
-    /// Counts how the try ended. Wrong passwords in a row from now on.
+    /// Counts the result of the try. Returns the number of wrong passwords in a row.
     pub fn ends(&self, right: bool) -> u32 {
         let mut state = self.name.lock();
         let wrong = match right {

@@ -9,8 +9,8 @@ const STATUS: &str = "/hooks/sim/status";
 const NUMBER: &str = "+8613800000001";
 const DIAL: &str = r#"<Dial action="/after" timeout="20" timeLimit="1800" callerId="+8618877009155" record="record-from-answer" recordingStatusCallback="/kept" recordingStatusCallbackEvent="completed absent"><Number url="/whisper">+8613800000001</Number></Dial>"#;
 
-/// A call whose caller has somebody rung, who does `answering`; and what the service was told up to now, forgotten
-/// but for what came after the call itself.
+/// Starts a call that dials a second telephone, which behaves as `answering` says, and discards the request for the
+/// call itself.
 async fn rung(answering: Answering) -> (Service, Exchange, PhoneView) {
     rung_with(DIAL, answering).await
 }
@@ -38,7 +38,7 @@ fn picks_up(keys: &str) -> Answering {
     Answering::PicksUp { keys }
 }
 
-/// What was told after the call itself came in.
+/// Returns the requests received after the one for the call itself.
 fn told(service: &Service) -> Vec<Told> {
     let mut told = service.told();
     assert_eq!(told.remove(0).0, CALL);
@@ -77,7 +77,7 @@ async fn whoever_takes_it_speaks_until_they_hang_up() {
     }
     assert_eq!(before[1].1["Digits"], "1");
 
-    // Keys in a talk are sounds, and what is said is recorded.
+    // During a conversation keys have no effect, and speech is recorded.
     exchange.press(&view.id, "1").await.unwrap();
     let speech = Bytes::from_static(SAMPLE);
     let view = exchange.speak(&view.id, speech.clone(), None).await;
@@ -121,7 +121,7 @@ async fn what_comes_of_a_telephone_nobody_takes() {
     let cases = [
         (Answering::Busy, "busy", &[][..]),
         (Answering::Unreachable, "failed", &[]),
-        // A voicemail: it was answered, which proves nothing.
+        // A voicemail: the call is answered, which does not prove that a person accepted it.
         (picks_up(""), "completed", &["/whisper", "/accepted"]),
         (picks_up("2"), "completed", &["/whisper", "/accepted"]),
     ];
@@ -185,7 +185,7 @@ async fn the_caller_hangs_up() {
         assert_eq!(paths(&told), expected);
         assert_eq!(told[0].1["DialCallStatus"], status);
         assert_eq!(told[0].1["CallStatus"], "completed", "the caller's call");
-        // Nothing was said, so nothing was recorded.
+        // Without speech there is no recording.
         if let [_, (_, kept), _] = &told[..] {
             assert_eq!(kept["RecordingStatus"], "absent");
         }

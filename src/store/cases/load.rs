@@ -1,4 +1,4 @@
-//! Loads the cases of many webhooks, and holds their calls until the transaction ends.
+//! Loads the cases of many webhooks, and locks their calls until the transaction ends.
 
 use super::super::calls::{self, Call, SealedCaller};
 use super::super::columns::RecordingState;
@@ -14,47 +14,47 @@ use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
-/// Which call.
+/// What a call is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// By the keyed hash of its provider and its id there.
+    /// The keyed hash of the provider's name and its id of the call.
     Lookup([u8; 32]),
-    /// By our id.
+    /// The service's own id.
     Id(Uuid),
 }
 
-/// Answers that are needed.
+/// Which answers of a call are loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answers {
-    /// None.
+    /// No answers.
     Nothing,
-    /// That of one step.
+    /// The answer of one step.
     Of(u32),
-    /// All.
+    /// All answers.
     All,
 }
 
-/// What one webhook needs.
+/// Data that one webhook needs.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Which call.
+    /// The call.
     pub key: Key,
-    /// Which answers.
+    /// The answers.
     pub answers: Answers,
-    /// What was recorded.
+    /// True if the recordings of the call's reports are needed.
     pub recordings: bool,
-    /// Whether any other call names a recording with this keyed hash.
+    /// Keyed hash of a recording at its provider, to find recordings of other calls that are the same one.
     pub source: Option<[u8; 32]>,
-    /// How many calls are with the roster of this line.
+    /// The line whose calls with the roster are counted.
     pub roster_of: Option<String>,
-    /// A report that the call may begin to add to.
+    /// An earlier report that the call may begin to add to.
     pub earlier: Option<Uuid>,
-    /// Which key this line has now.
+    /// The line whose current key is needed.
     pub key_of: Option<String>,
 }
 
 impl Wanted {
-    /// The call alone.
+    /// Asks for the call alone.
     pub fn call(key: Key) -> Self {
         Self {
             key,
@@ -68,23 +68,24 @@ impl Wanted {
     }
 }
 
-/// What was loaded for a batch. What is decided over it is put back, so that a later webhook finds it.
+/// Data loaded for a batch. A case that was changed is put back, so that a later webhook of the batch finds the
+/// changes.
 #[derive(Default)]
 pub struct Loaded {
     cases: HashMap<Uuid, Case>,
     ids: HashMap<[u8; 32], Uuid>,
-    /// How many calls are with the roster, by line.
+    /// Number of calls with the roster, by line.
     pub at_roster: HashMap<String, i64>,
-    /// The reports that calls begin to add to, and how many calls have called back about each before.
+    /// Reports that calls begin to add to, each with the number of calls that have called back about it before.
     pub earlier: HashMap<Uuid, (CallReport, i64)>,
-    /// Each line's key as it is now.
+    /// Current key of each line.
     pub line_keys: HashMap<String, LineKey>,
-    /// A recording of each source, by the keyed hash of provider and id there.
+    /// The id of one recording for each source, by the keyed hash of the provider's name and its id there.
     pub sources: HashMap<[u8; 32], Uuid>,
 }
 
 impl Loaded {
-    /// The case of a call; none when there is no such call.
+    /// Returns the case of a call; none when there is no such call.
     pub fn case(&self, key: &Key) -> Option<&Case> {
         let id = match key {
             Key::Id(id) => id,
@@ -93,7 +94,7 @@ impl Loaded {
         self.cases.get(id)
     }
 
-    /// Puts a case back, and gives its changes. What is counted over all calls is counted on.
+    /// Puts a case back, and returns its changes. Updates the counts over all calls.
     pub fn put(&mut self, mut case: Case) -> Changes {
         let changes = std::mem::take(&mut case.changes);
         let before = self.cases.get(&case.call.id).map(|case| &case.call);
@@ -212,8 +213,8 @@ over_rows! {
         JOIN steps ON steps.call = calls.report";
 }
 
-/// Loads what is wanted. The order of locking is the same everywhere: rosters in order of line, calls in order of id,
-/// reports in order of id, then whatever is written.
+/// Loads what is wanted. All transactions lock in the same order: rosters in order of line, calls in order of id,
+/// reports in order of id, then the rows that are written.
 ///
 /// # Errors
 ///
@@ -230,7 +231,8 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     let locked = lock(tx, wanted).await?;
     load_calls(tx, wanted, &mut loaded).await?;
     if let Some(locked) = locked {
-        // Another node has written a call meanwhile: it is not held here, and stays unknown until the next try.
+        // Another node has written a call between the two statements. It is not locked here, so it counts as unknown
+        // until the next try.
         loaded.cases.retain(|id, _| locked.contains(id));
         loaded.ids.retain(|_, id| locked.contains(id));
     }
@@ -265,7 +267,7 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     Ok(loaded)
 }
 
-/// The case of one call, with its recordings; none when there is no such call.
+/// Returns the case of one call, with its recordings; none when there is no such call.
 ///
 /// # Errors
 ///
@@ -289,9 +291,10 @@ fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
     rows.bytes(lookup).uuid(id)
 }
 
-/// Holds the calls, and the earlier reports that may be added to. By statements of its own: one that also read what
-/// belongs to a call would, after waiting for another node, see the call as that node left it and the rest as it was before.
-/// SQLite has one writer, and nothing is to be held there; else the ids of the calls that are held.
+/// Locks the calls, and the earlier reports that may be added to. It uses statements of its own, because a statement
+/// that also read other rows of a call would, after waiting for another node's lock, see the call as that node left it
+/// and the other rows as they were before. Returns the ids of the locked calls; none on SQLite, which has one writer
+/// and needs no locks.
 async fn lock(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
     if matches!(tx.on, On::Sqlite(_)) {
         return Ok(None);
@@ -391,7 +394,7 @@ impl CaseRow {
             .zip(self.earlier_hour);
         let earlier = earlier.map(|((id, recipient), received_hour)| CallReport {
             id,
-            // A receipt opens reports of its own line alone.
+            // A receipt opens only reports of its own line.
             line: self.line.clone(),
             recipient,
             status: self.earlier_status,

@@ -1,4 +1,5 @@
-//! Writes the changes of many webhooks: one statement a table, and on Postgres one for tables that do not depend on each other.
+//! Writes the changes of many webhooks: one statement for each table, and on Postgres one statement for all tables that
+//! do not depend on each other.
 
 use super::super::columns::RecordingState;
 use super::super::reports::EntryRow;
@@ -12,14 +13,15 @@ use crate::vault::action::Action;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-// A subquery that finds no report gives NULL, which no column here takes: nothing is left out in silence.
+// A subquery that finds no report returns NULL, which a NOT NULL column refuses: the statement fails, and no row is
+// left out silently.
 over_rows! {
     REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour)",
         ["uuid", "text", "text", "text", "timestamptz"], "";
     KEYS = "WITH new (report, holder, sealed_to, sealed) AS (", ["uuid", "text", "uuid", "bytea"],
         ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
         SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
-    /// In order of lookup: two nodes may have the same new calls.
+    /// In order of lookup, because two nodes may insert the same new calls and have to lock them in the same order.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
         at_duty, accepted_step, addition_entry, addition_caller) AS (",
         ["uuid", "bytea", "text", "uuid", "bytea", "bytea", "boolean", "boolean", "uuid", "bigint", "bigint", "boolean",
@@ -63,25 +65,27 @@ over_rows! {
         WHERE reports.id = queued.id AND reports.number IS NULL";
 }
 
-/// Writes changes. Their links and counts are written at the commit, and operators' counters are raised after it.
+/// Writes changes. Their links and counts are written at the commit, and operators' counters are incremented after it.
 ///
 /// # Errors
 ///
-/// When the database fails. [`StoreError::Duplicate`] when another node wrote one of the calls or recordings first.
+/// When the database fails. Returns [`StoreError::Duplicate`] when another node wrote one of the calls or recordings
+/// first.
 pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     write_by(tx, changes, When::Now).await
 }
 
-/// The same in a transaction that reads nothing more: on SQLite all of it is written in one trip, at the commit.
+/// Like [`write()`], for a transaction that reads nothing more: on SQLite all changes are written in one round trip, at
+/// the commit.
 ///
 /// # Errors
 ///
-/// As [`write()`], or when the transaction is committed.
+/// As [`write()`]. On SQLite errors of the statements are returned by the commit.
 pub async fn write_last(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     write_by(tx, changes, When::Last).await
 }
 
-/// When statements are run.
+/// Time at which statements are run.
 #[derive(Clone, Copy)]
 enum When {
     Now,
@@ -171,7 +175,7 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
     );
     let (of_jobs, hastened) = rows_of_jobs(jobs);
     independent.extend(of_jobs);
-    // They may change rows that the statements before them insert.
+    // These may change rows that the statements before them insert.
     let changing = vec![
         Rows::new(ABSENT)
             .uuid(absent.iter().copied().map(Some))
@@ -234,7 +238,7 @@ fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {
 
 type Hastened = Vec<(jobs::Kind, Uuid, chrono::DateTime<chrono::Utc>)>;
 
-/// The statements that cancel and enqueue jobs, and the jobs to be hastened.
+/// Returns the statements that cancel and enqueue jobs, and the jobs to be hastened.
 fn rows_of_jobs(changes: BTreeMap<(jobs::Kind, Uuid), JobChange>) -> ([Rows; 2], Hastened) {
     let (mut cancelled, mut enqueued, mut hastened) = (Vec::new(), Vec::new(), Vec::new());
     for ((kind, subject), change) in changes {
@@ -261,8 +265,8 @@ fn rows_of_jobs(changes: BTreeMap<(jobs::Kind, Uuid), JobChange>) -> ([Rows; 2],
     ([of_cancelled, of_enqueued], hastened)
 }
 
-/// Gives references to the calls that became reports, in the order in which they did. Every report of a line changes the row
-/// that is counted in, so it is locked last, in order of line.
+/// Assigns references to the calls that became reports, in the order in which they did. All reports of a line and year
+/// use the same row of `report_numbers`, so it is locked last, in order of line.
 async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>, when: When) -> Result<()> {
     if queued.is_empty() {
         return Ok(());

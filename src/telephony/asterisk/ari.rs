@@ -1,4 +1,5 @@
-//! Asterisk over HTTP: fetch and delete a recording, ask how a channel stands. The socket refuses files.
+//! Asterisk's HTTP interface: fetch and delete a recording, ask whether a channel exists. The socket does not serve
+//! files.
 
 use super::Asterisk;
 use super::message::{channel, is_caller};
@@ -13,15 +14,17 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use reqwest::{Method, Response, StatusCode};
 
-/// The header of a WAV as Asterisk writes it.
+/// Size of the WAV header that Asterisk writes, in bytes.
 const HEADER: usize = 44;
-/// Shorter than this, in milliseconds, nothing was said: Asterisk cuts the silence off the end, and leaves this of it.
+/// Duration below which a recording ended by silence has no speech, in milliseconds. Asterisk cuts the silence off the
+/// end, and leaves less than this of a recording that was silent throughout.
 const NOTHING: u64 = 400;
-/// The largest recording looked into for whether anything was said, in bytes: two seconds.
+/// Maximum size of a recording that is examined for speech, in bytes: about four seconds.
 const SHORT: u64 = 64 * 1024;
 
 impl Asterisk {
-    /// One that is still being made is not there yet: Asterisk would serve the part it has.
+    /// Starts fetching a recording. One that is still being made is reported as [`ProviderError::NotFound`], because
+    /// Asterisk would serve the part it has.
     pub(super) async fn fetch_recording(&self, name: &str) -> Result<Download, ProviderError> {
         let name = checked(name)?;
         if self.is_live(name).await? {
@@ -50,8 +53,8 @@ impl Asterisk {
         }
     }
 
-    /// Not one that is still being made: that one has no file yet. A 404 counts only while the list of recordings answers,
-    /// and does not have it.
+    /// True if the recording is gone. One that is still being made is not gone, although it has no file yet. A 404
+    /// counts only if the list of recordings answers and does not contain the recording.
     pub(super) async fn recording_is_gone(&self, name: &str) -> Result<bool, ProviderError> {
         if self.is_live(name).await? {
             return Ok(false);
@@ -83,7 +86,7 @@ impl Asterisk {
         }
     }
 
-    /// Our recordings on its disk, those that are being made included.
+    /// Lists this service's recordings on Asterisk's disk, including those still being made.
     pub(super) async fn stored_recordings(&self) -> Result<Vec<RecordingName>, ProviderError> {
         let list = json(self.request(Method::GET, "recordings/stored").await?).await?;
         let list = list
@@ -93,7 +96,8 @@ impl Asterisk {
         Ok(names.filter_map(RecordingName::parse).collect())
     }
 
-    /// The channels of callers, and all our recordings: Asterisk does not say when one was made.
+    /// Lists the callers' channels, and all recordings of this service, because Asterisk does not say when one was
+    /// made.
     pub(super) async fn list_all(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let channels = json(self.request(Method::GET, "channels").await?).await?;
         let channels = channels
@@ -124,7 +128,8 @@ impl Asterisk {
         })
     }
 
-    /// How long a short recording sounds, in milliseconds; none when it is not a short one, or cannot be told.
+    /// Returns the duration of a short recording, in milliseconds; `None` when it is larger than [`SHORT`] or cannot be
+    /// read.
     pub(super) async fn short_sound(&self, name: &str) -> Option<u64> {
         let Download { length, mut body } = self.fetch_recording(name).await.ok()?;
         let mut check = WavCheck::new(SHORT, length);
@@ -154,19 +159,20 @@ impl Asterisk {
     }
 }
 
-/// When a channel was made, as Asterisk writes it: `2026-11-27T12:11:22.030+0000`.
+/// Parses the creation time of a channel as Asterisk writes it: `2026-11-27T12:11:22.030+0000`.
 fn creation(time: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S%.f%z");
     Some(time.ok()?.with_timezone(&Utc))
 }
 
-/// Is this as long as what Asterisk leaves of a recording in which nothing was said?
+/// True if a recording of this duration, ended by silence, has no speech.
 pub(super) fn is_nothing(milliseconds: u64) -> bool {
     milliseconds < NOTHING
 }
 
-/// Asterisk writes the lengths into a WAV's header when the recording ends. One that was cut off by its own end has
-/// zeros there: players take it for empty. Only those eight bytes are put right; none of the sound is touched.
+/// Completes a WAV header without sizes. Asterisk writes the sizes when a recording ends, so a recording cut off by the
+/// end of Asterisk itself has zeros there, and players consider it empty. Only those eight bytes are changed, none of
+/// the audio.
 fn mended(download: Download) -> Download {
     let Some(length) = download.length else {
         return download;

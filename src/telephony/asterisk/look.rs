@@ -1,11 +1,11 @@
-//! What an operator should know of an Asterisk before the first call.
+//! Checks of an Asterisk, for an operator before the first call.
 
 use super::{APPLICATION, Asterisk};
 use crate::telephony::http_client::json;
 use crate::telephony::{Finding, ProviderError};
 use reqwest::{Method, StatusCode};
 
-/// The first releases that dial a WebSocket themselves (`websocket_client.conf`), by their branch.
+/// The first release of each branch that connects to a WebSocket itself (`websocket_client.conf`).
 const FIRST: [(u32, u32); 3] = [(20, 15), (21, 10), (22, 5)];
 
 impl Asterisk {
@@ -51,7 +51,7 @@ impl Asterisk {
         Ok(version.to_owned())
     }
 
-    /// Has it dialled the service, which then has registered the application?
+    /// True if Asterisk has connected to the service, which registers the application.
     async fn is_connected(&self) -> Result<bool, ProviderError> {
         let path = format!("applications/{APPLICATION}");
         let status = self.request(Method::GET, &path).await?.status();
@@ -77,7 +77,7 @@ fn judge(version: &str) -> Finding {
     }
 }
 
-/// The public URL as a WebSocket has it.
+/// The public URL with the scheme of a WebSocket.
 fn socket_url(public_url: &str) -> String {
     match public_url.split_once("://") {
         Some(("http", rest)) => format!("ws://{rest}"),

@@ -1,7 +1,8 @@
-//! What goes over the socket: events and answers come in, requests go out. JSON, one message a frame.
+//! Messages on the socket: events and answers are received, requests are sent. JSON, one message per frame.
 //!
-//! Seen on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored; what
-//! is not JSON at all is nothing. A text that is broken in one place is read all the same, see [`json`](mod@json).
+//! As observed on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored,
+//! and so is a frame that is not JSON. An invalid part of a string does not make the rest unreadable, see
+//! [`json`](mod@json).
 
 use super::{APPLICATION, RUNG};
 use crate::base::hidden::Hidden;
@@ -14,19 +15,20 @@ use serde_json::{Value, json};
 pub struct Request {
     /// `GET`, `POST`, `DELETE`.
     pub method: &'static str,
-    /// The address below `/ari/`, of ids made or checked here.
+    /// The address below `/ari/`, with ids generated or checked by this service.
     pub uri: String,
-    /// The parameters, as a JSON object; null when there are none. Hidden: a number of the roster may be among them.
+    /// The parameters, as a JSON object; null when there are none. Hidden, because a roster member's number may be in
+    /// them.
     pub body: Hidden<Value>,
 }
 
 impl Request {
-    /// A request without parameters.
+    /// Creates a request without parameters.
     pub fn new(method: &'static str, uri: impl Into<String>) -> Self {
         Self::with(method, uri, Value::Null)
     }
 
-    /// A request with these parameters.
+    /// Creates a request with these parameters.
     pub fn with(method: &'static str, uri: impl Into<String>, body: Value) -> Self {
         Self {
             method,
@@ -35,7 +37,7 @@ impl Request {
         }
     }
 
-    /// The frame. The answer to it will carry `id`.
+    /// Returns the frame to send. The answer will have the same `id`.
     pub fn frame(&self, id: &str) -> String {
         let mut frame = json!({
             "type": "RESTRequest",
@@ -52,10 +54,10 @@ impl Request {
     }
 }
 
-/// What came in.
+/// A message received.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// Something happened.
+    /// An event on the switch.
     Event(Event),
     /// The answer to a request.
     Answer(Answer),
@@ -66,80 +68,80 @@ pub enum Message {
 pub struct Answer {
     /// The request's id.
     pub id: String,
-    /// Its status, as HTTP has them.
+    /// Its HTTP status code.
     pub status: u16,
-    /// What it says, if anything. It may hold numbers.
+    /// Its body, or null. Hidden, because numbers may be in it.
     pub body: Hidden<Value>,
 }
 
-/// Something happened on the switch.
+/// An event on the switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The connection is ready: what is asked before is sometimes not answered.
+    /// The connection is ready. Requests sent before this event are sometimes not answered.
     Ready,
-    /// A channel is ours now.
+    /// A channel entered this application.
     Started {
         /// The channel.
         channel: Channel,
-        /// What the dialplan, or we, gave with it.
+        /// The arguments given by the dialplan, or by this service when it originated the channel.
         arguments: Vec<String>,
     },
-    /// A channel is ours no longer, or is gone.
+    /// A channel left this application or no longer exists.
     Ended(String),
-    /// Somebody hangs up, or is to be hung up; the channel is still there.
+    /// A hang-up was requested, by the far end or by this service; the channel still exists.
     HangsUp(String),
-    /// A key was let go.
+    /// A key was released.
     Key {
-        /// On which channel.
+        /// The channel's id.
         channel: String,
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         key: Hidden<char>,
     },
-    /// A playback is through, was stopped, or could not be played.
+    /// A playback ended, was stopped, or failed.
     PlayedOut {
-        /// Its id.
+        /// The playback's id.
         playback: String,
-        /// A file of it was not there.
+        /// True if a file could not be played.
         failed: bool,
     },
-    /// A recording is done.
+    /// A recording has ended.
     Recorded(Recorded),
-    /// A recording came to nothing.
+    /// A recording failed.
     NotRecorded(String),
 }
 
-/// A recording that is done.
+/// A recording that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// Its name.
     pub name: String,
-    /// Its length in whole seconds, rounded down.
+    /// Its duration in whole seconds, rounded down.
     pub seconds: u32,
 }
 
-/// A channel, as far as it matters here.
+/// A channel, with the fields used here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
-    /// Its id, opaque.
+    /// Its id, an opaque string.
     pub id: String,
-    /// Who calls, as the carrier says.
+    /// The caller's number, as the carrier gives it.
     pub from: Hidden<String>,
-    /// What the dialplan was given: the number dialled.
+    /// The number dialled: the first application argument in the dialplan, or else the extension.
     pub dialled: Hidden<String>,
-    /// It is in this application.
+    /// The name of the application the channel is in, if it is in one.
     pub application: Option<String>,
-    /// What the dialplan gave with it there.
+    /// The remaining arguments of the application.
     pub arguments: Vec<String>,
 }
 
-/// The longest id, name or argument taken, in bytes.
+/// Maximum length of an id, name or argument, in bytes.
 const MAX_TEXT_BYTES: usize = 200;
 
-/// Reads a frame. None when it is nothing that matters here.
+/// Parses a frame; `None` when it has no message that is used here.
 pub fn read(frame: &str) -> Option<Message> {
     let message = json::read(frame.as_bytes()).ok()?;
     if message["type"] == "RESTResponse" {
-        // The body is JSON in a text.
+        // The body is JSON within a JSON string.
         let body = message["message_body"]
             .as_str()
             .and_then(|text| json::read(text.as_bytes()).ok());
@@ -161,7 +163,7 @@ fn event(message: &Value) -> Option<Event> {
             arguments: texts(&message["args"]),
         },
         "StasisEnd" | "ChannelDestroyed" => Event::Ended(id(&message["channel"])?),
-        // Somebody rung from here did not pick up. Their channel never was ours.
+        // A telephone dialled by this service was not answered; its channel never entered the application.
         "Dial" if !is_ringing(&message["dialstatus"]) => Event::Ended(id(&message["peer"])?),
         "ChannelHangupRequest" => Event::HangsUp(id(&message["channel"])?),
         "ChannelDtmfReceived" => Event::Key {
@@ -184,7 +186,7 @@ fn event(message: &Value) -> Option<Event> {
     })
 }
 
-/// A channel as events and lists of channels have it.
+/// Parses a channel as events and channel lists have it.
 pub fn channel(value: &Value) -> Option<Channel> {
     #[derive(Deserialize, Default)]
     #[serde(default)]
@@ -214,12 +216,13 @@ pub fn channel(value: &Value) -> Option<Channel> {
     })
 }
 
-/// A channel of somebody who calls.
+/// True if the channel is a caller's.
 pub(super) fn is_caller(channel: &Channel) -> bool {
     channel.application.as_deref() == Some(APPLICATION) && !is_leg(channel)
 }
 
-/// A channel we rang. One that nobody picked up yet has no application: then its id, which is one of ours, tells.
+/// True if this service originated the channel. A channel that is not answered yet is in no application, so it is
+/// recognised by its id.
 pub(super) fn is_leg(channel: &Channel) -> bool {
     let rung = channel.arguments.first().is_some_and(|word| word == RUNG);
     let id = channel
@@ -229,7 +232,7 @@ pub(super) fn is_leg(channel: &Channel) -> bool {
     rung || id.is_some_and(|id| id.parse::<uuid::Uuid>().is_ok())
 }
 
-/// Is a telephone that is rung still ringing, or picked up?
+/// True if a dialled telephone is still ringing, or was answered.
 fn is_ringing(status: &Value) -> bool {
     matches!(
         status.as_str().unwrap_or_default(),

@@ -1,8 +1,8 @@
-//! One call on the switch, pure: what happened comes in, what is to be done comes out.
+//! The state machine of one call on the switch: events go in, commands come out.
 //!
-//! A program is performed: its sounds are played, then keys, speech or somebody of the roster are waited for, and what
-//! came of it is put to the conversation, which answers with the next program. No I/O and no clock in here: timers are
-//! asked for, and come back as something that happened.
+//! A program is performed as follows: its sounds are played; then keys, speech or a roster member are waited for; the
+//! result is put to the conversation, which answers with the next program. There is no I/O and no clock here: timers
+//! are requested with a command and run out as an event.
 
 mod roster;
 
@@ -14,74 +14,74 @@ use roster::Talk;
 use serde_json::json;
 use std::time::Duration;
 
-/// How much longer than its limit a recording may take before it is stopped from here.
+/// Time after the limit of a recording at which this service stops it, if Asterisk has not.
 const OVERDUE: Duration = Duration::from_secs(15);
-/// How long what was recorded may be told of after its channel.
+/// Time to wait, after the caller's channel is gone, for the event that reports the recording.
 const LATE: Duration = Duration::from_secs(5);
-/// How long a channel may take to go when it was hung up.
+/// Time within which a channel must be gone after it was hung up.
 const FAREWELL: Duration = Duration::from_secs(15);
 
-/// Something that happened.
+/// An event in a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// The caller pressed a key.
     Key(Hidden<char>),
-    /// A playback of this call is through.
+    /// A playback of this call ended.
     PlayedOut(String),
-    /// A recording of this call is done.
+    /// A recording of this call has ended.
     Recorded(Recorded),
-    /// A recording of this call came to nothing.
+    /// A recording of this call failed.
     NotRecorded(String),
-    /// The caller hangs up. What was being recorded is told next.
+    /// The caller hangs up. The event about the running recording, if any, follows.
     HangsUp,
-    /// The caller is gone.
+    /// The caller's channel is gone.
     Gone,
-    /// Whoever was rung picked up.
+    /// The called inspector answered.
     LegUp,
-    /// Whoever was rung pressed a key.
+    /// The called inspector pressed a key.
     LegKey(Hidden<char>),
-    /// Whoever was rung is gone, or never came.
+    /// The called inspector's channel is gone, or the telephone was not answered.
     LegGone,
-    /// What was asked for with this purpose was refused, with this status.
+    /// The switch refused a request with this purpose, with this status.
     Refused(Purpose, u16),
-    /// A timer ran out.
+    /// The timer with this number ran out.
     Time(u32),
 }
 
-/// What a request is for: its refusal means something.
+/// Purpose of a request, which determines how its refusal is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// What the caller hears.
+    /// Play to the caller.
     Play,
-    /// What the caller says.
+    /// Record the caller.
     Record,
-    /// Ringing somebody.
+    /// Dial a roster member.
     Ring,
-    /// Putting the two together.
+    /// Connect the caller and the called inspector.
     Bridge,
-    /// Tidying up: when it is refused there is nothing to tidy.
+    /// Clean up. A refusal means that there is nothing to clean up, and is ignored.
     Tidy,
 }
 
-/// Something to be done.
+/// A command that results from an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A request to the switch.
+    /// Send a request to the switch.
     Send(Purpose, Request),
-    /// Let this timer run out after so long.
+    /// Start the timer with this number, to run out after this duration.
     Wait(u32, Duration),
-    /// Put something to the conversation.
+    /// Put a question to the conversation.
     Ask(Question),
-    /// The call is over, and everything about it told.
+    /// The call is over, and everything about it has been reported.
     Over,
 }
 
-/// What is put to the conversation. Those with an answer are followed by [`Performance::answered`].
+/// A question to the conversation. If it has an answer, [`Performance::answered`] is called with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// The answer to the step: keys, or none. The next program is the answer.
+    /// The step's answer: keys, or none. Answered with the next program.
     Keys(Hidden<String>),
-    /// The answer to the step: a recording. The next program is the answer.
+    /// The step's answer: a recording. Answered with the next program.
     Recording {
         /// Its name.
         name: String,
@@ -90,48 +90,48 @@ pub enum Question {
         /// How it ended.
         end: RecordingEnd,
     },
-    /// The answer to the step: what it was to record came to nothing. The next program is the answer.
+    /// The step's answer: the recording failed. Answered with the next program.
     Nothing,
-    /// The answer to the step: whoever was rung is gone. The next program is the answer.
+    /// The step's answer: the talk with the inspector is over, or did not take place. Answered with the next program.
     TalkOver,
-    /// The talk was recorded. Needs no answer.
+    /// The talk was recorded. Has no answer.
     TalkRecorded {
         /// Its name.
         name: String,
         /// Whole seconds.
         seconds: u32,
     },
-    /// What does whoever picked up hear? The answer is a program for them.
+    /// What to play to the called inspector. Answered with a program for the inspector's channel.
     Whisper,
-    /// They pressed this key. The answer is [`Then::Bridge`], or [`Then::HangUp`].
+    /// The called inspector pressed this key. Answered with [`Then::Bridge`] or [`Then::HangUp`].
     Accepted(Hidden<char>),
-    /// The call is over, and with it what was being recorded, if that is named. Needs no answer.
+    /// The call is over. Has no answer.
     Ended {
-        /// What was said until the caller hung up.
+        /// Name and whole seconds of the recording that was running when the caller hung up, if there was one.
         recording: Option<(String, u32)>,
     },
 }
 
-/// Where a performance is.
+/// Stage of a performance.
 #[derive(Debug)]
 enum Stage {
-    /// Sounds are played.
+    /// Sounds are playing.
     Playing,
-    /// Keys are waited for.
+    /// Waiting for keys.
     Keys,
-    /// Speech is recorded.
+    /// Speech is being recorded.
     Recording,
-    /// Somebody is rung, or speaks with the caller.
+    /// A roster member is being dialled, or speaks with the caller.
     Talk(Talk),
-    /// The conversation was asked.
+    /// Waiting for the conversation's answer.
     Asking,
-    /// The channel was hung up.
+    /// The caller's channel was hung up.
     Leaving,
-    /// It is over.
+    /// The call is over.
     Over,
 }
 
-/// A call being carried on.
+/// A running call.
 #[derive(Debug)]
 pub struct Performance {
     channel: String,
@@ -139,18 +139,19 @@ pub struct Performance {
     program: Program,
     stage: Stage,
     keys: String,
-    /// The timer that counts. Older ones run out unheeded.
+    /// Number of the current timer. Older timers are ignored when they run out.
     timer: u32,
-    /// The caller pressed `#` while being recorded.
+    /// True if the caller pressed `#` while being recorded.
     hash: bool,
     hangs_up: bool,
     gone: bool,
-    /// The playback of this program, when it is not the first: what the one before it still plays is another.
+    /// Id of the playback of a resumed program; `None` for any other. It differs from the regular id, because the
+    /// playback from before the interruption may still be running.
     again: Option<String>,
 }
 
 impl Performance {
-    /// A call on this channel, to this number, about to be told what to perform.
+    /// Creates the performance of a call on this channel to this number, before its first program.
     pub fn new(channel: String, dialled: Hidden<String>) -> Self {
         Self {
             channel,
@@ -170,7 +171,7 @@ impl Performance {
         }
     }
 
-    /// Begins a program.
+    /// Starts a program.
     pub fn begin(&mut self, program: Program) -> Vec<Command> {
         self.again = None;
         self.start(program)
@@ -193,8 +194,9 @@ impl Performance {
         )]
     }
 
-    /// Takes up a program that was being performed when the service or the connection was lost. `standing` is how what
-    /// it waits for stands. What is played is played anew, under an id with `mark` in it: Asterisk would play it twice.
+    /// Resumes a program that was being performed when the service or the connection ended. `standing` is the state of
+    /// what the program waits for. Sounds are played from the start, under an id that contains `mark`: with the same id
+    /// Asterisk would play them twice.
     pub fn resume(&mut self, program: Program, standing: Standing, mark: &str) -> Vec<Command> {
         match (&program.then, standing) {
             (Then::Record { .. }, Standing::Running) => {
@@ -223,7 +225,7 @@ impl Performance {
                 self.stage = Stage::Talk(Talk::Speaking);
                 vec![self.wait(limit)]
             }
-            // Whoever was rung is let go by whoever takes the call up; whether they had taken it is written down.
+            // The code that resumes the calls hangs up the leg; whether the inspector had accepted is in the database.
             (Then::Connect { .. }, _) => {
                 self.program = program;
                 self.ask(Question::TalkOver)
@@ -238,7 +240,7 @@ impl Performance {
         }
     }
 
-    /// Takes in what happened.
+    /// Processes an event.
     pub fn happened(&mut self, happening: Happening) -> Vec<Command> {
         match happening {
             Happening::Gone if matches!(self.stage, Stage::Recording) => return self.left_behind(),
@@ -248,7 +250,7 @@ impl Performance {
                 return Vec::new();
             }
             Happening::Time(timer) if timer != self.timer => return Vec::new(),
-            // There is no such channel any more, and nothing will be told of it.
+            // The channel no longer exists, so no further event about it will come.
             Happening::Refused(Purpose::Play | Purpose::Record, 404) => return self.gone(None),
             _ => {}
         }
@@ -269,7 +271,7 @@ impl Performance {
         }
     }
 
-    /// The conversation's answer.
+    /// Processes the conversation's answer.
     pub fn answered(&mut self, program: Program) -> Vec<Command> {
         match self.stage {
             Stage::Talk(_) => self.told_in_talk(program),
@@ -278,7 +280,7 @@ impl Performance {
         }
     }
 
-    /// The name of what the program records.
+    /// The name of the recording that the program makes.
     pub fn recording_name(&self) -> RecordingName {
         RecordingName::new(
             self.program.at.as_ref(),
@@ -287,7 +289,7 @@ impl Performance {
         )
     }
 
-    /// The channel of whoever the program rings.
+    /// The channel id of the roster member whom the program dials.
     pub fn leg(&self) -> String {
         self.id("leg")
     }
@@ -314,7 +316,7 @@ impl Performance {
         vec![Command::Ask(question)]
     }
 
-    // --- what is heard -------------------------------------------------------------------------------
+    // --- sounds --------------------------------------------------------------------------------------
 
     fn while_playing(&mut self, happening: Happening) -> Vec<Command> {
         match happening {
@@ -324,7 +326,7 @@ impl Performance {
                 commands
             }
             Happening::PlayedOut(id) if id == self.words() => self.after_playing(),
-            // What cannot be played is not heard; the call goes on.
+            // A sound that cannot be played is skipped; the call continues.
             Happening::Refused(Purpose::Play, _) => self.after_playing(),
             _ => Vec::new(),
         }
@@ -392,7 +394,7 @@ impl Performance {
         self.ask(Question::Keys(keys.into()))
     }
 
-    // --- speech --------------------------------------------------------------------------------------
+    // --- recording -----------------------------------------------------------------------------------
 
     fn record(&mut self, max_seconds: u32, silence_seconds: u32) -> Vec<Command> {
         self.stage = Stage::Recording;
@@ -433,7 +435,7 @@ impl Performance {
             }
             Happening::Recorded(recorded) if recorded.name == own => self.recorded(&recorded),
             Happening::NotRecorded(name) if name == own => self.ask(Question::Nothing),
-            // It has that name already: it was made, and what told of it was lost.
+            // A recording of this name exists: it was made before, and the event that reported it was lost.
             Happening::Refused(Purpose::Record, 409) => self.recorded(&Recorded {
                 name: own,
                 seconds: 0,
@@ -472,7 +474,7 @@ impl Performance {
         self.ask(Question::Recording { name, seconds, end })
     }
 
-    /// The caller is gone, and what they said until then is about to be told of.
+    /// The caller's channel is gone; waits for the event about the recording made until then.
     fn left_behind(&mut self) -> Vec<Command> {
         if self.gone {
             return Vec::new();
@@ -481,7 +483,7 @@ impl Performance {
         vec![self.wait(LATE)]
     }
 
-    // --- the end -------------------------------------------------------------------------------------
+    // --- end of the call -----------------------------------------------------------------------------
 
     fn gone(&mut self, recording: Option<(String, u32)>) -> Vec<Command> {
         if matches!(self.stage, Stage::Over) {
@@ -504,16 +506,16 @@ fn stop(playback: &str) -> Command {
     Command::Send(Purpose::Tidy, Request::new("DELETE", uri))
 }
 
-/// How what a program waits for stood when the connection was lost.
+/// State of what a program waits for, at the time the connection is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing is known of it.
+    /// Unknown.
     None,
-    /// What it records is being recorded.
+    /// The recording is running.
     Running,
-    /// What it records is there.
+    /// The recording has ended and exists.
     Done,
-    /// The two speak with each other.
+    /// The caller and the called inspector are connected.
     Talking,
 }
 

@@ -1,5 +1,5 @@
-//! A script as the switch performs it: sounds, then one thing that is waited for. It is the answer that is kept of a
-//! step, and so the same after a restart.
+//! A script in the form that the switch performs: sounds, then one thing to wait for. It is stored as the answer to a
+//! step, and so is the same after a restart.
 
 use crate::base::hidden::Hidden;
 use crate::call::script::{Script, Spoken, Verb};
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use uuid::Uuid;
 
-/// What a channel plays, and what it waits for then.
+/// What a channel plays, and what it waits for afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
-    /// The step the answer will be; none where there is no call to come back to.
+    /// The step that the answer will have; `None` where there is no call in the database.
     pub at: Option<StepRef>,
     /// What is played, in order.
     pub play: Vec<Sound>,
-    /// What comes then.
+    /// What follows the sounds.
     pub then: Then,
 }
 
 impl Program {
-    /// An id of ours at the switch: of this call and step, so that a command given twice names the same thing.
+    /// An id for an object on the switch, made of call and step, so that a command sent twice names the same object.
     pub(super) fn id(&self, channel: &str, what: &str) -> String {
         match &self.at {
             Some(at) => format!("{}-{}-{what}", at.call, at.step),
@@ -29,13 +29,13 @@ impl Program {
     }
 }
 
-/// Something played.
+/// A sound to play.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sound {
-    /// A file, without its ending.
+    /// A file, by its path without the extension.
     File(String),
-    /// What this step recorded.
+    /// The take that this step recorded.
     Take(u32),
 }
 
@@ -43,43 +43,43 @@ pub enum Sound {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
-    /// Keys. The first one stops what is being played.
+    /// Wait for keys. The first key stops the sounds.
     Keys {
-        /// So many at most.
+        /// Maximum number of keys.
         most: u32,
-        /// For so long, and as long again after each, in seconds.
+        /// Time to wait for the first key, and again after each key, in seconds.
         seconds: u32,
-        /// `#` ends it, and is not one of them.
+        /// True if `#` ends the input; it is not part of the keys then.
         hash_ends: bool,
     },
-    /// Speech.
+    /// Record speech.
     Record {
-        /// The limit, in seconds.
+        /// Maximum duration, in seconds.
         max_seconds: u32,
-        /// Silence that ends it, in seconds.
+        /// Duration of silence that ends the recording, in seconds.
         silence_seconds: u32,
     },
-    /// Somebody of the roster.
+    /// Dial a roster member.
     Connect {
-        /// The endpoint that is dialled.
+        /// The endpoint to dial.
         #[serde(with = "shown")]
         endpoint: Hidden<String>,
-        /// What they see: the line's number.
+        /// The number shown to the member: the line's.
         caller_id: String,
-        /// How long it rings, in seconds.
+        /// Time the telephone rings, in seconds.
         ring_seconds: u32,
-        /// How long the talk may last, in seconds.
+        /// Maximum duration of the talk, in seconds.
         max_seconds: u32,
-        /// It is recorded.
+        /// True if the talk is recorded.
         record: bool,
     },
-    /// Whoever was rung is put together with the caller.
+    /// Connect the called inspector and the caller.
     Bridge,
-    /// The end.
+    /// Hang up.
     HangUp,
 }
 
-/// A kept answer is written under the call key alone.
+/// Serializes a hidden string in clear, because a stored program is always encrypted under the call key.
 mod shown {
     use crate::base::hidden::Hidden;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -93,16 +93,16 @@ mod shown {
     }
 }
 
-/// How scripts become programs on one switch.
+/// Turns scripts into programs for one switch.
 pub(super) struct Writer<'a> {
-    /// Its sounds.
+    /// The switch's sound files.
     pub voice: &'a dyn Voice,
-    /// How a number of the roster is dialled, with `{number}` in it.
+    /// Endpoint that dials a roster member, with `{number}` in it.
     pub dial: Option<&'a str>,
 }
 
 impl Writer<'_> {
-    /// A script of a running call.
+    /// Converts a script of a running call.
     pub fn program(&self, script: &Script, links: &Links) -> Program {
         let at = StepRef {
             call: links.call,
@@ -113,7 +113,7 @@ impl Writer<'_> {
         self.write(script, Some(at), &links.line_number)
     }
 
-    /// A script where there is no call to come back to: keys have no meaning then, and takes cannot be played.
+    /// Converts a script where there is no call in the database: keys are not waited for, and takes cannot be played.
     pub fn fallback(&self, script: &Script) -> Program {
         self.write(script, None, "")
     }
@@ -184,8 +184,8 @@ impl Writer<'_> {
         files.iter().map(|file| sound(file)).collect()
     }
 
-    /// The switch's own beep may not be installed, and recording then comes to nothing at once: ours is a sound like
-    /// any other.
+    /// The beep before a recording, as a sound file of this service. The switch's own beep may not be installed, and a
+    /// recording that asks for it then fails at once.
     fn beep(&self) -> Option<Sound> {
         self.voice.beep().map(|file| sound(&file))
     }
@@ -195,18 +195,18 @@ fn sound(file: &Path) -> Sound {
     Sound::File(file.display().to_string())
 }
 
-/// The name of a recording on the switch. It says which step of which call made it, and on which channel: so it is found
-/// by name when everything else was lost.
+/// The name of a recording on the switch. It contains the step and call that made the recording, and the channel, so
+/// that the recording can be attributed by its name when everything else is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingName {
-    /// The step. Where there was no call of ours its call is nil, and its line what was dialled.
+    /// The step. Without a call in the database its call id is nil, and its line is the number dialled.
     pub at: StepRef,
-    /// The channel.
+    /// The channel's id.
     pub channel: String,
 }
 
 impl RecordingName {
-    /// The name of what a step of a call records on a channel; without a call, of what the blunt answer records.
+    /// The name of the recording that a step makes on a channel; without a step, that a fallback answer makes.
     pub fn new(at: Option<&StepRef>, channel: &str, dialled: &str) -> Self {
         let fallback = || StepRef {
             call: Uuid::nil(),
@@ -231,7 +231,7 @@ impl RecordingName {
         name
     }
 
-    /// Reads a name; none when it was not made here.
+    /// Parses a name; `None` when this service did not generate it.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.splitn(5, '.');
         let (mark, line, call) = (parts.next()?, parts.next()?, parts.next()?);
@@ -250,7 +250,7 @@ impl RecordingName {
     }
 }
 
-/// What our recordings' names begin with.
+/// Prefix of the names of this service's recordings.
 const MARK: &str = "duty";
 
 impl std::fmt::Display for RecordingName {

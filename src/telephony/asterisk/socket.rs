@@ -1,9 +1,9 @@
-//! A connection of an Asterisk: what happened goes to the call it happened to, what a call puts to the conversation is
-//! conducted, and what is to be done goes back over the same socket.
+//! A connection of an Asterisk: events are dispatched to the calls they belong to, the calls' questions are put to the
+//! conversation, and commands go back over the same socket.
 //!
-//! A connection that ends takes nothing with it: calls and recordings go on at Asterisk, and where they stand is in the
-//! database. The next connection takes them up, ends those that are gone, and tells of every recording on the disk that
-//! nobody was told of.
+//! Nothing is lost when a connection ends: calls and recordings continue at Asterisk, and their state is in the
+//! database. The next connection resumes the calls, ends those that are gone, and reports every recording on the disk
+//! that was not reported yet.
 
 mod call;
 mod resume;
@@ -24,13 +24,13 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-/// How long Asterisk may take to answer a request somebody waits for.
+/// Maximum time for Asterisk to answer a request whose answer is awaited.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest frame read, in bytes. A list of all channels is the longest there is.
+/// Maximum size of a frame, in bytes. The longest frame is a list of all channels.
 pub const MAX_FRAME: usize = 1024 * 1024;
 
-/// Carries on the calls of a connection until it ends, or a newer one of the same Asterisk takes its place. `frames` are
-/// the texts that come in, `out` takes those that go out.
+/// Controls the calls of a connection until it ends or a newer connection of the same Asterisk replaces it. `frames`
+/// are the text frames received, `out` accepts the frames to send.
 pub async fn carry(
     asterisk: Arc<Asterisk>,
     conductor: Arc<dyn Conductor>,
@@ -47,8 +47,8 @@ pub async fn carry(
         let frame = tokio::select! {
             frame = frames.next() => frame,
             _ = newest.wait_for(|count| *count != own) => {
-                // Once is a connection that was lost unnoticed. Again and again it is two that share a name.
-                warn!(provider = wire.asterisk.settings.name, "another connection took this one's place");
+                // Once, this is a connection whose loss was not noticed. Repeatedly, two Asterisks use the same name.
+                warn!(provider = wire.asterisk.settings.name, "connection replaced by a newer one");
                 None
             }
         };
@@ -60,22 +60,22 @@ pub async fn carry(
             Some(Message::Event(event)) => wire.event(event, &mut calls),
             None => {}
         }
-        // Those that are over already.
+        // Remove the tasks that have finished.
         while calls.try_join_next().is_some() {}
     }
-    // What a call was doing is cut off here, as the end of the process would cut it off.
+    // The tasks of the calls are aborted here, as the end of the process would abort them.
     calls.shutdown().await;
     info!(
         provider = wire.asterisk.settings.name,
-        "the connection of Asterisk ended"
+        "Asterisk connection ended"
     );
 }
 
-/// Who waits for the answer to a request.
+/// What to do with the answer to a request.
 enum Waiter {
-    /// A call, which wants to know only when it is refused.
+    /// Tell the call on this channel if the request was refused.
     Call(String, Purpose),
-    /// Somebody who reads it.
+    /// Send the answer to the task that waits for it.
     Reader(oneshot::Sender<Answer>),
 }
 
@@ -84,15 +84,15 @@ struct Wire {
     asterisk: Arc<Asterisk>,
     conductor: Arc<dyn Conductor>,
     out: mpsc::UnboundedSender<String>,
-    /// Frames held back until the connection is ready.
+    /// Frames held back until the connection is ready; `None` from then on.
     held: Mutex<Option<Vec<String>>>,
     waiters: Mutex<HashMap<String, Waiter>>,
     requests: AtomicU64,
-    /// The calls being carried on, by their channel.
+    /// Senders of events to the running calls, by channel.
     calls: Mutex<HashMap<String, mpsc::UnboundedSender<Happening>>>,
-    /// Channels of those who are rung, and the caller's each belongs to.
+    /// Channels of called inspectors, each with the caller's channel.
     legs: Mutex<HashMap<String, String>>,
-    /// Told when a recording could not be noted, because the database did not answer.
+    /// Notified when a recording could not be stored because the database did not answer.
     not_noted: Notify,
 }
 
@@ -119,15 +119,12 @@ impl Wire {
         }
     }
 
-    // --- what comes in -------------------------------------------------------------------------------
+    // --- incoming messages ---------------------------------------------------------------------------
 
     fn event(self: &Arc<Self>, event: Event, tasks: &mut JoinSet<()>) {
         match event {
             Event::Ready => {
-                info!(
-                    provider = self.asterisk.settings.name,
-                    "Asterisk is connected"
-                );
+                info!(provider = self.asterisk.settings.name, "Asterisk connected");
                 for frame in lock(&self.held).take().unwrap_or_default() {
                     self.put_out(frame);
                 }
@@ -160,7 +157,8 @@ impl Wire {
                         "Asterisk could not play a sound; can it read the folder?"
                     );
                 }
-                // Playbacks are told by their own id alone, and that names a call of ours, not a channel.
+                // The event has only the playback's id, which names a call in the database and not a channel, so every
+                // call gets it.
                 for call in lock(&self.calls).values() {
                     let _ = call.send(Happening::PlayedOut(playback.clone()));
                 }
@@ -169,7 +167,7 @@ impl Wire {
                 let Some(name) = RecordingName::parse(&recorded.name) else {
                     return;
                 };
-                // Its call was over before: nobody else would tell of it.
+                // The call is over already and will not report the recording, so it is noted here.
                 if !self.tell(&name.channel, Happening::Recorded(recorded.clone())) {
                     let wire = Arc::clone(self);
                     tasks.spawn(async move {
@@ -191,18 +189,18 @@ impl Wire {
         if arguments.first().is_some_and(|word| word == super::RUNG) {
             let caller = lock(&self.legs).get(&channel.id).cloned();
             if !caller.is_some_and(|caller| self.tell(&caller, Happening::LegUp)) {
-                // Whoever had it rung is gone.
+                // The caller's call is over.
                 self.hang_up(&channel.id);
             }
             return;
         }
         if !super::is_channel(&channel.id) {
-            return warn!("a channel's id is none that can be worked with");
+            return warn!("channel id not usable; channel ignored");
         }
         self.carry_on(channel, Beginning::New, tasks);
     }
 
-    /// Carries a call on in a task of its own, unless it is carried on already.
+    /// Starts a task that controls a call, unless one is running already.
     fn carry_on(self: &Arc<Self>, channel: Channel, beginning: Beginning, tasks: &mut JoinSet<()>) {
         if let Some(task) = self.prepare(channel, beginning) {
             tasks.spawn(task);
@@ -224,7 +222,7 @@ impl Wire {
         Some(call.carry(beginning, happenings))
     }
 
-    /// Tells a call what happened; false when there is no such call here.
+    /// Sends an event to a call; false when no such call is running here.
     fn tell(&self, channel: &str, happening: Happening) -> bool {
         let calls = lock(&self.calls);
         calls
@@ -232,14 +230,14 @@ impl Wire {
             .is_some_and(|call| call.send(happening).is_ok())
     }
 
-    // --- what goes out -------------------------------------------------------------------------------
+    // --- outgoing messages ---------------------------------------------------------------------------
 
     fn put_out(&self, frame: String) {
         if let Some(held) = lock(&self.held).as_mut() {
             held.push(frame);
             return;
         }
-        // Nobody takes it when the connection is ending: then it is as if the process had ended before.
+        // Sending fails while the connection is ending; the effect is as if the process had ended before.
         let _ = self.out.send(frame);
     }
 
@@ -270,14 +268,14 @@ impl Wire {
                 }
             }
             Some(Waiter::Reader(reader)) => {
-                // Whoever asked may have stopped waiting.
+                // The task that asked may have stopped waiting.
                 let _ = reader.send(answer);
             }
             Some(Waiter::Call(..)) | None => {}
         }
     }
 
-    /// Asks Asterisk something. None when it does not answer.
+    /// Sends a request and waits for the answer; `None` when there is none within [`PATIENCE`].
     async fn read(&self, uri: &str) -> Option<Answer> {
         let (sender, answer) = oneshot::channel();
         self.send(&Request::new("GET", uri), Waiter::Reader(sender));
@@ -287,9 +285,9 @@ impl Wire {
         }
     }
 
-    // --- the conversation ----------------------------------------------------------------------------
+    // --- recordings ----------------------------------------------------------------------------------
 
-    /// Notes a recording that is on the disk, whatever call it was of. False when it could not be written down.
+    /// Notes a recording on the disk, whatever call it belongs to. False when it could not be stored.
     async fn note_recording(&self, name: &RecordingName, recorded: &Recorded) -> bool {
         let Some(outcome) = self.outcome(&recorded.name, recorded.seconds, None).await else {
             return true;
@@ -299,7 +297,7 @@ impl Wire {
             id: recorded.name.clone().into(),
             outcome,
         });
-        // Without a call of ours the name has what was dialled where the line stands.
+        // Without a call in the database, the name has the number dialled in place of the line.
         if name.at.call.is_nil() {
             event.to = name.at.line.clone().into();
         }
@@ -307,8 +305,8 @@ impl Wire {
         self.conductor.conduct(&hook, &event).await != Conducted::Unavailable
     }
 
-    /// What a recording is. None when there is no sound in it at all: then its file holds nothing but a header, and is
-    /// removed.
+    /// Determines the outcome of a recording. `None` when it has no sound at all: its file is only a header then, and
+    /// is deleted.
     async fn outcome(
         &self,
         name: &str,
@@ -325,9 +323,9 @@ impl Wire {
         }
         match self.asterisk.short_sound(name).await {
             Some(0) => {
-                // Nothing was recorded, so there is nothing to lose: no sound ever was in this file.
+                // The file has no sound, so deleting it loses nothing.
                 if let Err(error) = self.asterisk.delete_recording(name).await {
-                    debug!(%error, "an empty recording could not be removed");
+                    debug!(%error, "empty recording could not be deleted");
                 }
                 None
             }
@@ -341,7 +339,7 @@ impl Wire {
     }
 }
 
-/// An event about a call, saying nothing yet.
+/// An event about a call, without further content.
 fn nameless(channel: &str) -> telephony::Event {
     telephony::Event {
         call: channel.to_owned().into(),

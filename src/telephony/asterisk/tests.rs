@@ -1,4 +1,4 @@
-//! Credentials, programs, and what comes over the socket.
+//! Credentials, programs, and messages on the socket.
 
 use super::message::{Event, Message, Recorded, Request, read};
 use super::program::{RecordingName, Sound};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Every piece has a sound of its number of characters.
+/// A voice whose sound for each piece is named after the piece's number of characters.
 struct Voiced;
 
 impl Voice for Voiced {
@@ -44,7 +44,7 @@ fn asterisk(voice: impl Voice + 'static) -> Asterisk {
     Asterisk::new(settings(), loopback_client().unwrap(), Arc::new(voice))
 }
 
-/// With this as Asterisk's REST interface, served on a port of its own.
+/// An Asterisk whose REST interface is `app`, served on a free port.
 async fn asterisk_at(app: Router) -> Asterisk {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let settings = AsteriskSettings {
@@ -171,7 +171,7 @@ fn a_script_becomes_sounds_and_one_thing_to_wait_for() {
     };
     assert_eq!(endpoint.expose(), "PJSIP/+8613800000000@trunk");
     assert_eq!(caller_id, "+8618877009155", "never the caller's own");
-    // Without a call there is nothing to come back to.
+    // Without a call in the database, keys are not waited for.
     let gather = Verb::Gather {
         keys: "1".into(),
         seconds: 6,
@@ -341,7 +341,7 @@ async fn a_404_proves_nothing_while_asterisk_does_not_list_its_recordings() {
     use axum::http::StatusCode;
     use std::sync::Mutex;
     let own = program::RecordingName::new(None, "1795781482.0", "18877009155").to_string();
-    // What the list of recordings is answered with, one after the other; everything else is not found.
+    // The answers to requests for the list of recordings, in turn; any other request is answered 404.
     let with_own = serde_json::json!([{ "name": own, "format": "wav" }]);
     let lists = Arc::new(Mutex::new(vec![
         (StatusCode::OK, serde_json::json!([])),

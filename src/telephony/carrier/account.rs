@@ -1,7 +1,8 @@
-//! A REST API in Twilio's shape: fetch and delete a recording, ask how a call stands, list recordings and calls.
+//! A REST API in Twilio's shape: fetch and delete a recording, ask whether a call has ended, list recordings and calls.
 //!
-//! Every address is made from the configuration and an id, never from one a webhook names. The one exception comes from
-//! the authenticated API itself, and [`Media`] looks at it: where the sound is, for a provider that keeps it elsewhere.
+//! Every address is built from the configuration and an id, never from an address in a webhook. The only exception
+//! comes from the authenticated API itself and is checked by [`Media`]: the address of a recording's audio, for a
+//! provider that keeps audio elsewhere.
 
 use super::media::Media;
 use super::webhook::is_over;
@@ -18,56 +19,58 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::fmt;
 
-/// The most pages of a list that are read: two hundred calls or recordings each, well within the longest answer read.
+/// Maximum number of pages read of a list. A page usually has 200 calls or recordings, well below the maximum length of
+/// a JSON answer.
 const MAX_PAGES: usize = 500;
 
-/// The ending of addresses that are answered in JSON.
+/// Suffix of addresses that answer in JSON.
 pub(in crate::telephony) const JSON: &str = ".json";
 
-/// What opens the API.
+/// Credentials of the API.
 pub(in crate::telephony) enum Credentials {
-    /// The account and its token; a second one while it is being replaced.
+    /// Account id and token; a second token while it is being replaced.
     Basic(Vec<Hidden<String>>),
-    /// A key of its own (RFC 6750).
+    /// A bearer key (RFC 6750).
     Bearer(Hidden<String>),
 }
 
-/// How a provider's documentation spells the addresses below an account: what each of them ends in, `.json` or nothing.
-/// A provider may take both, and says 404 to a spelling it does not know.
+/// How a provider's documentation spells the addresses below an account: the suffix of each, `.json` or nothing. A
+/// provider may accept both, and answers 404 to a spelling it does not know.
 pub(in crate::telephony) struct Spelling {
     /// `Calls/{id}`.
     pub call: &'static str,
     /// `Calls`, the list.
     pub calls: &'static str,
-    /// `Recordings/{id}`: what is known of one, and where it is deleted.
+    /// `Recordings/{id}`: a recording's properties, and the address for deletion.
     pub recording: &'static str,
-    /// `Recordings`, the list, and `Calls/{id}/Recordings` where there is one.
+    /// `Recordings`, the list, and `Calls/{id}/Recordings` where it exists.
     pub recordings: &'static str,
-    /// The recordings of a call are listed below it. Where they are not, they are in the list of all of the account, which
-    /// can be asked for one call's.
+    /// True if the recordings of a call are listed below the call. If false, they are in the list of all recordings of
+    /// the account, which can be filtered by call.
     pub below_calls: bool,
 }
 
-/// Where a recording's sound is.
+/// Where a recording's audio is.
 pub(in crate::telephony) enum Sound {
-    /// At the recording's own address; a redirect from there is followed where it may lead.
+    /// At the recording's own address. A redirect is followed only to an address that [`Media`] allows.
     Here(Option<Media>),
-    /// At an address that the API hands out for minutes, under this one: `…/{id}`.
+    /// At an address valid for minutes, which the API returns at `{path}/{id}`; `path` is the first field.
     HandedOut(String, Media),
 }
 
 /// An account at a provider.
 pub(in crate::telephony) struct Account {
-    /// Its id.
+    /// The account's id.
     pub id: String,
     pub credentials: Credentials,
     /// Scheme, host and port of the API.
     pub origin: String,
-    /// Everything about the account stands under this path.
+    /// The path that all addresses of the account are below.
     pub path: String,
     pub spelling: Spelling,
     pub sound: Sound,
-    /// It keeps its ids when it moves to another address: the simulator, which listens on another port each time.
+    /// True if ids stay valid when the account moves to another address: the simulator, which uses another port at each
+    /// start.
     pub moves: bool,
     pub client: reqwest::Client,
 }
@@ -82,7 +85,7 @@ impl fmt::Display for Account {
 }
 
 impl Account {
-    /// What was recorded, from where it is now.
+    /// Starts fetching the audio of a recording.
     pub async fn fetch_recording(&self, id: &str) -> Result<Download, ProviderError> {
         let id = checked(id)?;
         match &self.sound {
@@ -107,18 +110,18 @@ impl Account {
                     None if addresses["mp3"].is_string() => Err(failed(
                         "the recording is there as mp3 alone, and a wav is needed",
                     )),
-                    // Announced before it is made up.
+                    // The API announces a recording before its audio exists.
                     None => Err(ProviderError::NotFound),
                 }
             }
         }
     }
 
-    /// Asks to delete a recording, under both spellings of its address. That there is none is no proof: see
-    /// [`Self::is_gone`].
+    /// Asks for the deletion of a recording, with both spellings of its address. A 404 does not prove that it is gone:
+    /// see [`Self::is_gone`].
     pub async fn delete_recording(&self, id: &str) -> Result<(), ProviderError> {
         let id = checked(id)?;
-        // Telnyx answers with what it has deleted, the others with nothing.
+        // Telnyx answers 200 with what it deleted, the others 204.
         let (answer, deleted) = match &self.sound {
             Sound::Here(_) => {
                 let path = format!("Recordings/{id}");
@@ -136,8 +139,8 @@ impl Account {
         }
     }
 
-    /// Does the address that a recording is fetched from say that there is no such thing any more? Its 404 counts only while
-    /// the account's list of recordings answers: an address that says 404 to everything proves nothing.
+    /// True if the address a recording is fetched from answers 404. The 404 counts only if the account's list of
+    /// recordings answers: an address that answers 404 to everything proves nothing.
     pub async fn is_gone(&self, id: &str) -> Result<bool, ProviderError> {
         let id = checked(id)?;
         let url = match &self.sound {
@@ -167,15 +170,15 @@ impl Account {
         })
     }
 
-    /// What is known of a call.
+    /// Returns the properties of a call.
     async fn call(&self, call: &str) -> Result<Value, ProviderError> {
         let path = format!("Calls/{}", checked(call)?);
         let answer = self.spelled(Method::GET, &path, self.spelling.call, "");
         json(answer.await?).await
     }
 
-    /// The call of a recording, and the number dialled in it. A recording of a talk may be listed under the call to the
-    /// other telephone: then it is the caller's that counts.
+    /// Returns the call of a recording and the number dialled. A recording of a talk may be listed under the
+    /// call to the inspector's telephone; then the caller's call, its parent, is returned.
     pub async fn origin(
         &self,
         recording: &str,
@@ -203,8 +206,9 @@ impl Account {
         })
     }
 
-    /// In the order they were made, as far as their times tell; those that never came to anything, or are gone already,
-    /// are left out. A list that is not there is an error: it says nothing of what the provider has.
+    /// Returns the call's recordings in the order they were made, as far as their times tell. Recordings that never
+    /// came about or are deleted are left out. A list that does not exist is an error: it does not tell what the
+    /// provider has.
     pub async fn recordings_of(
         &self,
         call: &str,
@@ -238,8 +242,8 @@ impl Account {
             .collect()
     }
 
-    /// Those of the account's recordings that say they are of this call: a provider that does not know the parameter
-    /// lists them all.
+    /// Returns the account's recordings that name this call. Filters again because a provider that does not know the
+    /// parameter lists all recordings.
     async fn recordings_with_call(&self, call: &str) -> Result<Vec<Value>, ProviderError> {
         let query = format!("?PageSize=200&CallSid={call}");
         let list = self.pages("Recordings", self.spelling.recordings, &query, "recordings");
@@ -252,7 +256,7 @@ impl Account {
         Ok(of_call)
     }
 
-    /// Calls that began, and recordings that were made, at `since` or later.
+    /// Lists calls that began, and recordings that were made, at `since` or later.
     pub async fn list(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let day = since.format("%Y-%m-%d");
         let instant = since.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -265,8 +269,8 @@ impl Account {
         let recordings = self
             .pages("Recordings", self.spelling.recordings, &query, "recordings")
             .await?;
-        // Asked for by the day, or by a parameter the provider does not know: what is older is left out here. What has
-        // no time that can be read is kept, it may be new.
+        // The request asks by the day, or with a parameter the provider may not know, so older items are removed here.
+        // Items without a readable time are kept, because they may be new.
         let is_new = |at: &Option<DateTime<Utc>>| at.is_none_or(|at| at >= since);
         let calls = calls.iter().map(|call| {
             Ok(ListedCall {
@@ -291,7 +295,7 @@ impl Account {
         Ok(Listing { calls, recordings })
     }
 
-    /// Is the account there, and do the credentials open it?
+    /// Checks that the account exists and that the credentials are valid for it.
     pub async fn look(&self) -> Result<(), ProviderError> {
         let suffix = self.spelling.recordings;
         let answer = self.spelled(Method::GET, "Recordings", suffix, "?PageSize=1");
@@ -299,7 +303,7 @@ impl Account {
         items(&list, "recordings").map(drop)
     }
 
-    /// All items of a list. The address of the next page comes from the API; only its path is taken.
+    /// Reads all items of a list. The address of the next page comes from the API; only its path is used.
     async fn pages(
         &self,
         path: &str,
@@ -325,7 +329,8 @@ impl Account {
         Ok(found)
     }
 
-    /// Asks at an address below the account as it is documented, and with the other ending where that one is not found.
+    /// Sends a request to an address below the account in the documented spelling, and in the other spelling if the
+    /// answer is 404.
     async fn spelled(
         &self,
         method: Method,
@@ -341,7 +346,7 @@ impl Account {
         }
         let url = self.at(&format!("{path}{other}{query}"));
         let otherwise = self.request(method, &url).await?;
-        // An address that is not documented may answer with anything: only its success counts.
+        // An undocumented address may answer anything, so only success counts.
         Ok(match otherwise.status().is_success() {
             true => otherwise,
             false => answer,
@@ -356,7 +361,7 @@ impl Account {
         self.request(Method::GET, &self.at(path)).await
     }
 
-    /// Asks with the first token, and with the second where the first is refused.
+    /// Sends a request with the first token, and with the second if the first is rejected (401).
     async fn request(&self, method: Method, url: &str) -> Result<Response, ProviderError> {
         let request = || self.client.request(method.clone(), url);
         let attempts: Vec<_> = match &self.credentials {
@@ -391,7 +396,7 @@ fn text(item: &Value, name: &str) -> Result<Hidden<String>, ProviderError> {
     text.ok_or_else(|| failed("something in the list has no id"))
 }
 
-/// A time as Twilio writes it (RFC 2822), or as others do (RFC 3339).
+/// Parses a time as Twilio writes it (RFC 2822), or as others do (RFC 3339).
 fn time(value: &Value) -> Option<DateTime<Utc>> {
     let text = value.as_str()?;
     let time = DateTime::parse_from_rfc2822(text).or_else(|_| DateTime::parse_from_rfc3339(text));

@@ -1,27 +1,28 @@
-//! Sound at an address that a provider's authenticated API hands out, for minutes and somewhere else.
+//! Fetches audio from an address on another host, valid for minutes, that a provider's authenticated API returned.
 //!
-//! Such an address is asked only over HTTPS, at a host the operator has listed, and only where that host's name leads
-//! to a public address: whoever can make the provider answer wrongly does not get this machine to ask its neighbours.
+//! A request goes to such an address only over HTTPS, only to a host that the operator has listed, and only if the
+//! host's name resolves to a public address. So a party that can falsify the provider's answers cannot make this
+//! machine send requests into its own network.
 
 use crate::telephony::http_client::{download, failed, in_our_words, media_client};
 use crate::telephony::{Download, ProviderError};
 use reqwest::Url;
 
-/// Where sounds may be fetched from.
+/// The hosts that audio may be fetched from.
 pub struct Media {
     hosts: Vec<String>,
-    /// A stand-in's, on this very machine and over plain HTTP.
+    /// True if the API is a stand-in on this machine, over plain HTTP.
     local: bool,
     client: reqwest::Client,
 }
 
 impl Media {
-    /// These hosts; each may be a name, or `*.` and what the name ends in. Where the API itself is on this machine
-    /// (`local`), and only there, so may the sounds be.
+    /// Allows these hosts; each is a name, or `*.` followed by the end of a name. If the API itself is on this machine
+    /// (`local`), the audio must be there too.
     ///
     /// # Errors
     ///
-    /// When this machine has no certificates to check a host's against.
+    /// When this machine has no CA certificates to verify a host with.
     pub fn new(hosts: Vec<String>, local: bool) -> Result<Self, ProviderError> {
         Ok(Self {
             client: media_client(local)?,
@@ -30,7 +31,7 @@ impl Media {
         })
     }
 
-    /// Fetches a sound, without any of our credentials: the address has its own.
+    /// Fetches audio, without the account's credentials: the address contains its own.
     pub(super) async fn fetch(&self, address: &str) -> Result<Download, ProviderError> {
         let url = Url::parse(address).map_err(|_| failed("the recording's address is none"))?;
         if !self.may(&url) {

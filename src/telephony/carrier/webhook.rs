@@ -1,4 +1,4 @@
-//! What the webhooks say: the call's, a step's, a recording's, and the status callback are one kind of form.
+//! Parses webhooks: those of the call, of a step, of a recording, and the status callback are all forms of one kind.
 
 use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
@@ -10,13 +10,13 @@ use axum::http::header::CONTENT_TYPE;
 use reqwest::Url;
 use uuid::Uuid;
 
-/// The longest id and number taken, in characters. Twilio's ids have 34.
+/// Maximum length of an id or number, in characters. Twilio's ids have 34.
 const MAX_TEXT_CHARS: usize = 128;
 
-/// What Twilio sends as `Digits` when the caller hung up while being recorded.
+/// Value of `Digits` that Twilio sends when the caller hung up while being recorded.
 const HUNG_UP: &str = "hangup";
 
-/// Does the one `Content-Type` say that the body is a form?
+/// True if the only `Content-Type` says that the body is a form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else {
@@ -27,9 +27,9 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Reads a webhook of `account`, whose signature was found right. A field that cannot be read is as good as missing.
+/// Parses a webhook of `account` whose signature was valid. A field that cannot be read is treated as missing.
 ///
-/// The body is read as a form whatever its `Content-Type` says: the signature covers it either way.
+/// The body is read as a form whatever its `Content-Type`, because the signature covers it either way.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
         call: id(&form, "CallSid").unwrap_or_default(),
         to: Hidden::new(either(&form, "To", "Called")),
         from: Caller::parse(&either(&form, "From", "Caller")),
-        // What ended a recording is not a key pressed in answer to anything.
+        // The key that ended a recording is not an answer to a menu.
         keys: digits.filter(|_| !recorded && !hung_up).map(Hidden::new),
         ended,
         recording,
@@ -65,7 +65,7 @@ pub(super) fn event(request: &RawRequest, account: &str) -> Result<Event, Refuse
     })
 }
 
-/// Is a call of this status over?
+/// True if a call with this status is over.
 pub(super) fn is_over(status: &str) -> bool {
     matches!(
         status,
@@ -73,7 +73,7 @@ pub(super) fn is_over(status: &str) -> bool {
     )
 }
 
-/// An opaque id; an empty or an endless one is none.
+/// Returns an opaque id; `None` when it is empty or longer than [`MAX_TEXT_CHARS`].
 fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
     let id = form.get(name)?;
     (1..=MAX_TEXT_CHARS)
@@ -81,8 +81,8 @@ fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
         .then(|| Hidden::new(id))
 }
 
-/// The id of a recording whose action names only its address, as SignalWire's and Somleng's do: the last piece of the
-/// path, where it is a UUID as theirs are. The address itself is never asked.
+/// Returns the id of a recording where the action has only the recording's address, as SignalWire's and Somleng's do:
+/// the last segment of the path, if it is a UUID as theirs are. No request is ever sent to the address.
 fn id_in_address(url: &str) -> Option<Hidden<String>> {
     let url = Url::parse(url).ok()?;
     let last = url.path_segments()?.next_back()?;
@@ -90,21 +90,21 @@ fn id_in_address(url: &str) -> Option<Hidden<String>> {
     (id.len() == 36 && Uuid::try_parse(id).is_ok()).then(|| Hidden::new(id.to_owned()))
 }
 
-/// The field under its new name, or under the old one that stands beside it; empty when there is neither. What cannot be
-/// read of it is replaced: the rest of a number is worth more than nothing.
+/// Returns the field under its new name, or under the old name that is sent beside it; empty when there is neither.
+/// Bytes that cannot be read are replaced, because part of a number is still useful.
 fn either(form: &Form, new: &str, old: &str) -> String {
     let given = form.get_lossy(new).filter(|value| !value.is_empty());
     given.or_else(|| form.get_lossy(old)).unwrap_or_default()
 }
 
-/// What became of the recording a webhook names; `None` while it is still being made.
+/// Returns the outcome of the recording a webhook names; `None` while it is still being made.
 ///
-/// The action of a `Record` has no status: it comes once the recording is done. A status we don't know may be
-/// anything, and tells nothing.
+/// The action of a `Record` has no status, because it is requested once the recording is done. An unknown status has no
+/// defined meaning and gives `None`.
 fn outcome(form: &Form, digits: Option<&str>) -> Option<RecordingOutcome> {
     match form.get("RecordingStatus").as_deref() {
         None | Some("" | "completed") => Some(RecordingOutcome::Completed {
-            // `-1` while Twilio doesn't know yet.
+            // `-1` while Twilio does not know the duration yet.
             seconds: form
                 .get("RecordingDuration")
                 .and_then(|seconds| seconds.parse().ok()),

@@ -1,4 +1,4 @@
-//! jambonz's REST API: how a call stands, and which there were.
+//! jambonz's REST API for calls: the status of one, and lists.
 
 use super::Jambonz;
 use super::webhook::is_over;
@@ -7,16 +7,16 @@ use crate::telephony::{CallStanding, Finding, ListedCall, Listing, ProviderError
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-/// Calls on a page of the list.
+/// Number of calls on a page of the list.
 const PAGE: usize = 500;
-/// The most pages that are read.
+/// Maximum number of pages read.
 const MAX_PAGES: u32 = 200;
 
-/// A call no jambonz has: asking for it proves address, account and key.
+/// A call id that does not exist at any jambonz: a request for it checks address, account and key.
 const NO_CALL: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Jambonz {
-    /// jambonz forgets a call soon after it has ended: one it does not know is over.
+    /// Asks whether a call is over. jambonz removes a call soon after its end, so an unknown call is over.
     pub(super) async fn ask_call(&self, call: &str) -> Result<CallStanding, ProviderError> {
         let ended = match self.call_status(call).await {
             Err(ProviderError::NotFound) => true,
@@ -36,7 +36,7 @@ impl Jambonz {
         vec![found]
     }
 
-    /// Those that are over, and those that run: jambonz writes a record of a call when it ends.
+    /// Lists the calls that are over and those running: jambonz writes a call's record only when the call ends.
     pub(super) async fn list_calls(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let start = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut calls = Vec::new();
@@ -79,7 +79,7 @@ impl Jambonz {
 
     async fn call_status(&self, call: &str) -> Result<String, ProviderError> {
         let call = self.get(&format!("Calls/{}", checked(call)?)).await?;
-        // Its documentation has the one name, its own database the other.
+        // The API's documentation uses the first name, jambonz's own database the second.
         let status = call["call_status"].as_str();
         status
             .or_else(|| call["callStatus"].as_str())
@@ -88,7 +88,7 @@ impl Jambonz {
     }
 }
 
-/// A call in a list: of those that are over, or of those that run.
+/// Converts a call of a list: of the calls that are over if `ended`, else of those running.
 fn listed(call: &Value, ended: bool) -> Result<ListedCall, ProviderError> {
     let text = |name: &str| call[name].as_str().map(str::to_owned);
     let began = text("attempted_at").and_then(|at| DateTime::parse_from_rfc3339(&at).ok());

@@ -1,11 +1,11 @@
-//! Scripts in jambonz's language for a call: an array of verbs.
+//! Scripts as jambonz executes them: an array of verbs.
 //!
-//! Only verbs and properties of its published schema are used. What is said straight before a key is waited for stands
-//! inside the `gather`: only there a key interrupts. A `gather` says one thing in one language; where there are several,
-//! each has a `gather` of its own, which goes on with the next one when no key was pressed (see [`Links::said`]).
+//! Only verbs and properties of the published schema are used. What is said immediately before waiting for a key is
+//! nested in the `gather`, because a key interrupts only there. A `gather` says one text in one language; several texts
+//! have a `gather` each, which continues with the next one when no key was pressed (see [`Links::said`]).
 //!
-//! Behind each verb that asks us what comes next stands a `redirect` to the same step: jambonz goes on with the next
-//! verb when we could not be reached, and a step that is asked for twice is answered the same.
+//! After each verb that requests the next verbs from this service there is a `redirect` to the same step: jambonz
+//! continues with the next verb when the service could not be reached, and a step requested twice gets the same answer.
 
 use crate::call::script::{Script, Verb};
 use crate::telephony::Links;
@@ -13,27 +13,27 @@ use crate::telephony::streams::Stream;
 use crate::telephony::twiml::{pieces, sayable};
 use serde_json::{Value, json};
 
-/// Whom jambonz calls itself at a stream's address.
+/// User name that jambonz presents at a stream's address.
 pub const USER: &str = "jambonz";
 
-/// How long a `gather` that is followed by another one waits after its last word, in seconds.
+/// Time a `gather` that is followed by another one waits after its last word, in seconds.
 const BETWEEN: f64 = 0.1;
 
-/// The longest wait for anything, and the longest talk or recording, in seconds: jambonz's own timers, in milliseconds
-/// of 31 bits, run out at once when they are set for longer than they can count.
+/// Maximum time to wait for input or ringing, in seconds. A jambonz timer is a 31-bit number of milliseconds, and a
+/// longer one runs out at once.
 const MAX_WAIT: u32 = 600;
 const MAX_TALK: u32 = 14_400;
 
-/// More digits nobody types.
+/// Maximum number of digits.
 const MAX_DIGITS: u32 = 100;
 
-/// Characters said in one piece. Voices take 5,000 bytes, and begin the later the more it is.
+/// Maximum length of one text, in characters. Voices accept 5,000 bytes, and start later the longer the text is.
 const MAX_PIECE_CHARS: usize = 1000;
 
-/// What typing one digit may take, in seconds: jambonz counts the time for all digits from the last word on.
+/// Time allowed for each digit, in seconds: jambonz has one timeout for all digits, counted from the last word.
 const A_DIGIT: u32 = 2;
 
-/// The verb that streams a recording.
+/// The properties of a verb that streams a recording.
 fn listen_verb(stream: &Stream, links: &Links) -> Value {
     let key = links.stream_key.expose();
     let socket = match links.public_url.split_once("://") {
@@ -55,7 +55,7 @@ fn listen_verb(stream: &Stream, links: &Links) -> Value {
     })
 }
 
-/// A script of a running call. Verbs behind one that ends the script are not written.
+/// The verbs of a script in a running call. Verbs after one that ends the script are left out.
 pub fn document(script: &Script, links: &Links) -> Value {
     let mut verbs = Vec::new();
     let mut parts = Vec::new();
@@ -86,7 +86,7 @@ pub fn document(script: &Script, links: &Links) -> Value {
                 listen["mixType"] = json!("mono");
                 listen["finishOnKey"] = json!("#");
                 listen["playBeep"] = json!(true);
-                // jambonz does not act upon it: who listens counts the silence.
+                // jambonz ignores this property; silence is detected where the stream is received.
                 listen["timeout"] = json!(stream.silence_seconds);
                 verbs.extend([listen, again(links)]);
                 break;
@@ -102,7 +102,7 @@ pub fn document(script: &Script, links: &Links) -> Value {
                 let mut dial = json!({
                     "verb": "dial",
                     "actionHook": links.step(),
-                    // Not in the target, where the schema takes an address for two things at once.
+                    // Not in the target: there the schema is ambiguous about an address.
                     "confirmHook": links.whisper(),
                     "callerId": links.line_number,
                     "timeout": (*ring_seconds).clamp(1, MAX_WAIT),
@@ -127,8 +127,9 @@ pub fn document(script: &Script, links: &Links) -> Value {
     Value::Array(verbs)
 }
 
-/// What whoever was rung hears. Whichever key they press, or none, is posted to [`Links::taken`]. They are put together
-/// with the caller if they are still there when all is done: so the end is to hang up, and only [`taken`] replaces it.
+/// The verbs for the called inspector. The key pressed, or none, is posted to [`Links::accepted`]. jambonz connects the
+/// inspector to the caller if the verbs end without a hang-up, so the last verb hangs up, and only [`taken`] replaces
+/// it.
 pub fn whisper(script: &Script, links: &Links) -> Value {
     let mut parts = Vec::new();
     let mut keys = one_key(1);
@@ -141,7 +142,7 @@ pub fn whisper(script: &Script, links: &Links) -> Value {
             verb => add(&mut parts, verb, links),
         }
     }
-    // One thing in one language: nobody may be let through between two.
+    // One `gather` with all the text in one language, so that the inspector cannot be connected between two of them.
     let words: Vec<&str> = parts.iter().filter_map(Part::words).collect();
     let language = parts.iter().find_map(Part::language);
     let part = Part::Say {
@@ -151,8 +152,8 @@ pub fn whisper(script: &Script, links: &Links) -> Value {
     Value::Array(vec![gather(Some(part), &keys, links.accepted()), hang_up()])
 }
 
-/// The answer to the key of whoever was rung. Of what may stand in such an answer `tag` is the verb that does nothing;
-/// an empty one would leave the hanging up behind the `gather` in its place.
+/// The answer to the called inspector's key. If the call was accepted it is `tag`, an allowed verb without effect:
+/// after an empty answer jambonz would go on to the `hangup` that follows the `gather`.
 pub fn taken(taken: bool) -> Value {
     match taken {
         true => json!([{"verb": "tag", "data": {"accepted": true}}]),
@@ -160,8 +161,8 @@ pub fn taken(taken: bool) -> Value {
     }
 }
 
-/// A script where there is no call to come back to: the database is down, or the number is no line's. What waits for
-/// an answer is left out, and nothing is recorded: there is nobody to stream it to.
+/// The verbs of a script where there is no call in the database: the database is down, or the number belongs to no
+/// line. Verbs that wait for an answer are left out, and nothing is recorded, because the audio could not be stored.
 pub fn fallback_document(script: &Script) -> Value {
     let mut verbs = Vec::new();
     let first = script.0.iter().find_map(|verb| match verb {
@@ -183,11 +184,11 @@ pub fn fallback_document(script: &Script) -> Value {
     Value::Array(verbs)
 }
 
-/// Something said or played.
+/// A text or a recording to play.
 enum Part {
     Say {
         text: String,
-        /// None when it is the language the application speaks anyway.
+        /// `None` for the language that the application speaks by default.
         language: Option<String>,
     },
     Play(String),
@@ -201,7 +202,7 @@ impl Part {
         }
     }
 
-    /// Says this too, where it fits: in the same language, and not too much for a voice in one piece.
+    /// Appends another text if it has the same language and the result is not too long; false if it does not fit.
     fn takes_in(&mut self, more: &Self) -> bool {
         let (
             Self::Say { text, language },
@@ -217,7 +218,7 @@ impl Part {
         if language != in_language || !together {
             return false;
         }
-        // A full stop of full width has its space in it.
+        // A full-width full stop needs no space after it.
         if text.ends_with(|last: char| last.is_ascii()) {
             text.push(' ');
         }
@@ -232,7 +233,7 @@ impl Part {
         }
     }
 
-    /// As it stands in a `gather`: `say` or `play`, and what of it.
+    /// Returns the property of a `gather`, `say` or `play`, and its value.
     fn nested(self) -> (&'static str, Value) {
         match self {
             Self::Say { text, language } => {
@@ -253,7 +254,7 @@ impl Part {
     }
 }
 
-/// Adds something said to what is said before it, where the language is the same.
+/// Adds what a verb says or plays, joined to the preceding text where the language is the same.
 fn add(parts: &mut Vec<Part>, verb: &Verb, links: &Links) {
     match verb {
         Verb::Say { text, language } => {
@@ -284,8 +285,8 @@ fn said(text: &str, language: Option<String>) -> Vec<Part> {
         .collect()
 }
 
-/// The words as words: jambonz takes a text that reads as an address for a file to play, and one in angle brackets for
-/// instructions to its voice.
+/// Removes what jambonz would not speak as text: it plays a text that looks like an address as a file, and reads one in
+/// angle brackets as markup for the voice.
 fn plain(text: &str) -> String {
     let text = text.trim_start_matches(['<', ' ']);
     let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -297,7 +298,7 @@ fn plain(text: &str) -> String {
     }
 }
 
-/// What keys are waited for: the properties of a `gather`.
+/// The properties of a `gather` that waits for one key.
 fn one_key(seconds: u32) -> Value {
     json!({"numDigits": 1, "timeout": seconds.clamp(1, MAX_WAIT)})
 }
@@ -329,7 +330,7 @@ fn gather(said: Option<Part>, keys: &Value, hook: String) -> Value {
     gather
 }
 
-/// What is said before a key is waited for, part by part, and the waiting behind the last one.
+/// Adds the parts before a key is waited for, each with a `gather`; the last one waits for the key.
 fn gathers(verbs: &mut Vec<Value>, parts: Vec<Part>, keys: &Value, links: &Links) {
     let mut parts = parts.into_iter().peekable();
     if parts.peek().is_none() {

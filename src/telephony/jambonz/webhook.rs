@@ -1,4 +1,4 @@
-//! What jambonz's webhooks say: the call's, a step's and the status webhook are one kind of JSON.
+//! Parses jambonz's webhooks: those of the call, of a step, and the status webhook are JSON of one kind.
 
 use crate::base::hidden::Hidden;
 use crate::call::script::RecordingEnd;
@@ -6,15 +6,15 @@ use crate::line::number::Caller;
 use crate::telephony::json::Fields;
 use crate::telephony::{Event, RecordingOutcome, Refused};
 
-/// The longest id and number taken, in characters. jambonz's ids are UUIDs; a number may be a SIP address.
+/// Maximum length of an id or number, in characters. jambonz's ids are UUIDs; a number may be a SIP address.
 const MAX_TEXT_CHARS: usize = 256;
 
-/// Reads a webhook of `account`, whose signature was found right. A field that cannot be read is as good as missing; the
-/// `Content-Type` is not looked at. Of a body that is no strict JSON what stands before the broken place is read.
+/// Parses a webhook of `account` whose signature was valid. A field that cannot be read is treated as missing; the
+/// `Content-Type` is ignored. Of a body that is not valid JSON, the fields before the error are read.
 ///
 /// # Errors
 ///
-/// [`Refused::OtherAccount`] when the body does not name this account; a broken one may lack the name.
+/// [`Refused::OtherAccount`] when the body does not name this account. A body that is not valid JSON may lack the name.
 pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     let body = Fields::new(body);
     let text = |name: &str| body.get(name, MAX_TEXT_CHARS);
@@ -32,7 +32,7 @@ pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
         call: Hidden::new(text("call_sid").unwrap_or_default()),
         to: Hidden::new(text("to").unwrap_or_default()),
         from: Caller::parse(&body.get_lossy("from").unwrap_or_default()),
-        // What ended a recording is not a key pressed in answer to anything.
+        // The key that ended a recording is not an answer to a menu.
         keys: digits.filter(|_| recorded.is_none()).map(Hidden::new),
         ended: text("call_status").is_some_and(|status| is_over(&status)),
         recording: None,
@@ -40,8 +40,9 @@ pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     })
 }
 
-/// What the end of a `listen` says of what was recorded, which is not much: jambonz only passes it on. It is told from
-/// the end of a `gather` by having no reason, and from that of a `dial` by having no other call in it.
+/// Returns the outcome of a recording from the webhook at the end of a `listen`, which says little about it. That
+/// webhook differs from the one of a `gather` by having no `reason`, and from the one of a `dial` by having no
+/// `dial_call_status`.
 fn recorded(body: &Fields, digits: Option<&str>) -> Option<RecordingOutcome> {
     if body.has("reason") || body.has("dial_call_status") {
         return None;
@@ -56,7 +57,7 @@ fn recorded(body: &Fields, digits: Option<&str>) -> Option<RecordingOutcome> {
     })
 }
 
-/// Is a call of this status over?
+/// True if a call with this status is over.
 pub(super) fn is_over(status: &str) -> bool {
     matches!(status, "completed" | "failed" | "busy" | "no-answer")
 }

@@ -1,21 +1,22 @@
 //! jambonz's signature: `Jambonz-Signature: t=…,v1=…`, where `t` is the time in seconds and `v1` an HMAC-SHA256 in
-//! lower-case hexadecimal, keyed with the account's webhook secret, over `t`, a dot and the raw body. The rule is that
-//! of `lib/utils/base-requestor.js` of jambonz-feature-server, which makes it, and of `@jambonz/node-client` 0.4, which
-//! checks it.
+//! lower-case hexadecimal, keyed with the account's webhook secret, over `t`, a dot and the raw body. The rule is taken
+//! from `lib/utils/base-requestor.js` of jambonz-feature-server, which makes the signature, and from
+//! `@jambonz/node-client` 0.4, which checks it.
 //!
-//! There may be several `v1`, for several secrets; one that fits is enough. What else stands in the header is not
-//! looked at. jambonz's own check takes a time that lies in the future, however far; ours does not.
+//! There may be several `v1`, for several secrets; one valid signature is enough. Other items in the header are
+//! ignored. jambonz's own check accepts a time in the future, however far; this one does not.
 //!
-//! A webhook by GET is signed over a body that is not sent, and fits nothing: hooks of jambonz are to be POST.
+//! A webhook by GET is signed over a body that is not sent, and is never valid: jambonz's hooks must be configured as
+//! POST.
 
 use super::{Hash, fits_one, hexadecimal, hmac, is_fresh};
 use subtle::Choice;
 
-/// How many `v1` there may be. jambonz sends one.
+/// Maximum number of `v1`. jambonz sends one.
 const MAX_SIGNATURES: usize = 8;
 
-/// Does one of the header's signatures fit the body, under one of `secrets`, and is it of now? `header` is the value
-/// of `Jambonz-Signature`, `now_unix` is system time in seconds.
+/// True if one of the header's signatures is valid for the body under one of `secrets`, and its time is fresh. `header`
+/// is the value of `Jambonz-Signature`, `now_unix` is system time in seconds.
 pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) -> bool {
     let (mut times, mut signatures) = (Vec::new(), Vec::new());
     for (name, value) in header.split(',').filter_map(|item| item.split_once('=')) {
@@ -38,14 +39,14 @@ pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) 
     fits.into()
 }
 
-/// Is the one time in the header of now?
+/// True if the header has exactly one time, and it is fresh.
 pub fn jambonz_is_fresh(header: &str, now_unix: i64) -> bool {
     let mut times = header.split(',').filter_map(|item| item.strip_prefix("t="));
     let only = times.next().filter(|_| times.next().is_none());
     only.is_some_and(|timestamp| is_fresh(timestamp, now_unix))
 }
 
-/// The header's value for a body sent at `at_unix`: what a stand-in for jambonz sends.
+/// Returns the header's value for a body sent at `at_unix`, as a stand-in for jambonz sends it.
 pub fn jambonz_sign(secret: &str, body: &[u8], at_unix: i64) -> String {
     let timestamp = at_unix.to_string();
     format!("t={timestamp},v1={}", sign(secret, &timestamp, body))

@@ -1,14 +1,15 @@
-//! SignalWire's signature, in two schemes under one header, `X-SignalWire-Signature` (and `X-Twilio-Signature` where
-//! it speaks Twilio's dialect). Both are HMAC-SHA1, keyed with the signing key:
+//! SignalWire's signature, in two schemes with one header, `X-SignalWire-Signature` (and `X-Twilio-Signature` where it
+//! uses Twilio's dialect). Both are HMAC-SHA1, keyed with the signing key:
 //!
 //! - over the address and the raw body, in lower-case hexadecimal;
 //! - over the address and the fields of the form, in base64: names in byte order, but the values of a name in the order
-//!   they were sent, however often. A body that is no form stands in the address with its hash, `bodySHA256`.
+//!   they were sent, with duplicates. The hash of a body that is not a form is in the address, as `bodySHA256`.
 //!
 //! The rules are those of the validator in `signalwire-sdk` 3.7 of PyPI. In the second scheme it also tries the address
-//! without the port where that is the scheme's standard one, and with it where there is none; so do we. In two things we
-//! are stricter. It takes a signature over nothing but the address for a request with any body: whoever saw one
-//! request without a body could send another with theirs. And it takes the last of several `bodySHA256`.
+//! without the port if that is the scheme's standard one, and with it if there is none; so does this check. In two
+//! respects this check is stricter. The validator accepts a signature over the address alone for a request with any
+//! body, so a party that saw one request without a body could send another with a body of its own. And it accepts the
+//! last of several `bodySHA256`.
 //!
 //! (SignalWire also sends `X-SignalWire-Sha256-Signature`, the first scheme with SHA-256. It is never sent alone, and
 //! not for forms.)
@@ -17,8 +18,8 @@ use super::{Address, Hash, base64, body_hash_fits, fits_one, hexadecimal, hmac};
 use crate::telephony::form::decode_lenient;
 use subtle::Choice;
 
-/// Does `signature` fit the request, under one of `keys`? `url` is the whole address SignalWire called, `is_form`
-/// whether the request says that its body is a form.
+/// True if `signature` is valid for the request under one of `keys`. `url` is the whole address SignalWire called,
+/// `is_form` whether the request says that its body is a form.
 pub fn signalwire_fits(
     keys: &[&str],
     url: &str,
@@ -40,8 +41,8 @@ pub fn signalwire_fits(
     fits.into()
 }
 
-/// The signature of a request to `url`, spelled as it stands: what a stand-in for SignalWire sends. A form is signed
-/// in the second scheme, anything else in the first.
+/// Returns the signature of a request to `url`, in this spelling, as a stand-in for SignalWire sends it. A form is
+/// signed in the second scheme, any other body in the first.
 pub fn signalwire_sign(key: &str, url: &str, is_form: bool, body: &[u8]) -> String {
     if is_form {
         compatible(key, url, &canonical(body))
@@ -58,7 +59,7 @@ fn compatible(key: &str, url: &str, fields: &str) -> String {
     base64(&hmac(Hash::Sha1, key, &[url.as_bytes(), fields.as_bytes()]))
 }
 
-/// Names in byte order; what has one name stays in its order.
+/// Concatenates the fields: names in byte order, the values of a name in their original order.
 fn canonical(body: &[u8]) -> String {
     let mut fields = decode_lenient(body);
     fields.sort_by(|one, other| one.0.cmp(&other.0));
@@ -68,7 +69,7 @@ fn canonical(body: &[u8]) -> String {
         .collect()
 }
 
-/// Without the scheme's standard port where it stands, with it where there is none. Any other port stays.
+/// Removes the scheme's standard port if it is given, adds it if there is none. Any other port stays.
 fn other_port(url: &str) -> String {
     match Address::cut(url) {
         Some(address) if address.port.is_none() => address.with_port(address.standard_port()),

@@ -1,19 +1,20 @@
-//! Somleng's signature: Twilio's scheme, made more simply.
+//! Somleng's signature: a simpler form of Twilio's scheme.
 //!
 //! `X-Twilio-Signature` is the base64 of an HMAC-SHA1, keyed with the account's auth token, over the address and the
-//! fields of the form: sorted by name, then by value, names and values put together. The source of the rule is the code
-//! that makes it, `twilio_signature` of somleng/somleng (`app/workflows/twilio_api/notify_webhook.rb`, status
-//! callbacks) and of somleng/somleng-switch (`components/app/app/models/twiml_endpoint.rb`, everything within a call):
-//! it signs the address as it was given, so there are no other spellings of it to try, neither of the port nor of the
-//! query. A value that stands twice counts twice.
+//! fields of the form: sorted by name, then by value, names and values concatenated. The source of the rule is the code
+//! that makes the signature, `twilio_signature` of somleng/somleng (`app/workflows/twilio_api/notify_webhook.rb`,
+//! status callbacks) and of somleng/somleng-switch (`components/app/app/models/twiml_endpoint.rb`, everything within a
+//! call): it signs the address as given, so there are no other spellings to try, neither of the port nor of the query.
+//! A duplicate value is included twice.
 //!
-//! From the same code, for whoever hands out addresses: a fragment would be signed though it is never sent, and the
-//! switch drops a port that is the scheme's standard one. So neither belongs into an address for Somleng. A webhook by
-//! GET has its fields in the address, and is signed like a form without any.
+//! From the same code, for building addresses: a fragment would be signed although it is never sent, and the switch
+//! drops a port that is the scheme's standard one. So an address for Somleng must contain neither. A webhook by GET has
+//! its fields in the address, and is signed like a form without fields.
 
 use super::{Hash, base64, fits_one, hmac};
 
-/// Does `signature` fit a form posted to `url`, under one of `tokens`? `fields` are the form's, decoded, in any order.
+/// True if `signature` is valid for a form posted to `url`, under one of `tokens`. `fields` are the form's, decoded, in
+/// any order.
 pub fn somleng_fits(
     tokens: &[&str],
     url: &str,
@@ -24,7 +25,7 @@ pub fn somleng_fits(
     fits_one(tokens, signature, |token| sign(token, url, &fields)).into()
 }
 
-/// The signature of a form posted to `url`: what a stand-in for Somleng sends.
+/// Returns the signature of a form posted to `url`, as a stand-in for Somleng sends it.
 pub fn somleng_sign(token: &str, url: &str, fields: &[(String, String)]) -> String {
     sign(token, url, &canonical(fields))
 }
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn twilio_s_own_example_fits() {
-        // The example of Twilio's documentation: where no field stands twice the two schemes are one.
+        // The example of Twilio's documentation. Without duplicate fields the two schemes are the same.
         let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
         let fields = pairs(&[
             ("To", "+18005551212"),

@@ -1,8 +1,9 @@
 //! Telnyx's signature: Ed25519, in base64 in `telnyx-signature-ed25519`, over the timestamp in `telnyx-timestamp`, a
-//! `|` and the raw body. The rule is that of Telnyx's libraries (`telnyx` 4.189 of PyPI, `lib/webhook_verification.py`).
+//! `|` and the raw body. The rule is taken from Telnyx's libraries (`telnyx` 4.189 of PyPI,
+//! `lib/webhook_verification.py`).
 //!
-//! Verification is strict: no key and no commitment of small order, no second encoding of a signature. So one request
-//! has one signature that fits, whatever is done to it on its way.
+//! Verification is strict: keys and commitments of small order and alternative encodings of a signature are rejected.
+//! So a request has exactly one valid signature, which cannot be altered in transit.
 
 use super::is_fresh;
 use base64::Engine;
@@ -12,8 +13,8 @@ use ed25519_dalek::Signature;
 /// A public key of an account at Telnyx.
 pub use ed25519_dalek::VerifyingKey as TelnyxKey;
 
-/// Does the signature fit the body, under one of the keys, and is it of now? `timestamp` and `signature_base64` are the
-/// headers' values, `now_unix` is system time in seconds.
+/// True if the signature is valid for the body under one of the keys, and its time is fresh. `timestamp` and
+/// `signature_base64` are the headers' values, `now_unix` is system time in seconds.
 pub fn telnyx_fits(
     public_keys: &[TelnyxKey],
     timestamp: &str,
@@ -31,19 +32,19 @@ pub fn telnyx_fits(
         return false;
     };
     let signed = [timestamp.as_bytes(), b"|", body].concat();
-    // Nothing here is secret: whoever measures the time learns nothing they could not compute.
+    // No constant time is needed, because no value here is secret.
     public_keys
         .iter()
         .any(|key| key.verify_strict(&signed, &signature).is_ok())
 }
 
-/// Is the time in `telnyx-timestamp` of now?
+/// True if the time in `telnyx-timestamp` is fresh.
 pub fn telnyx_is_fresh(timestamp: &str, now_unix: i64) -> bool {
     is_fresh(timestamp, now_unix)
 }
 
-/// A public key as Telnyx's portal shows it, the base64 of 32 bytes. `None` when it is not that, no point of the curve,
-/// or one of the few under which a signature says nothing.
+/// Parses a public key as Telnyx's portal shows it, the base64 of 32 bytes. `None` when it is not that, is not a point
+/// of the curve, or is one of the weak keys under which a signature proves nothing.
 pub fn telnyx_public_key(base64: &str) -> Option<TelnyxKey> {
     let bytes: [u8; 32] = STANDARD.decode(base64).ok()?.try_into().ok()?;
     let key = TelnyxKey::from_bytes(&bytes).ok()?;
@@ -95,7 +96,7 @@ mod tests {
         for signature in ["", "AAAA", &signature[4..], unpadded, &again] {
             assert!(!fits(&[key], &timestamp, body, signature, at));
         }
-        // The same 64 bytes, were the bits that stand for nothing not looked at.
+        // The same 64 bytes, if the unused bits at the end were ignored.
         let loose = signature.replace("w==", "x==");
         assert_ne!(loose, signature);
         assert!(!fits(&[key], &timestamp, body, &loose, at));
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_signature_has_one_encoding() {
-        // S + L instead of S: the same number to whoever does not look closely.
+        // S + L instead of S: equivalent in a check that is not strict.
         const ORDER: [u8; 32] = [
             0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9,
             0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_weak_key_signs_nothing_even_where_it_got_in() {
-        // Under the neutral element the equation holds for any body, with nothing secret known.
+        // Under the neutral element the equation holds for any body, without knowledge of any secret.
         let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
         let key = TelnyxKey::from_bytes(&neutral).unwrap();
         let signature = [neutral, [0; 32]].concat();

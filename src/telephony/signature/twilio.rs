@@ -1,23 +1,22 @@
 //! Twilio's signature.
 //!
 //! `X-Twilio-Signature` is the base64 of an HMAC-SHA1, keyed with the account's auth token, over the address Twilio
-//! called and, for a form, each field's name followed by its values: names in byte order, the values of a name
-//! sorted and each once. A body that is no form is not in the HMAC itself: its SHA-256 stands in the address, as
+//! called and, for a form, each field's name followed by its values: names in byte order, the values of a name sorted
+//! and without duplicates. A body that is not a form is not in the HMAC itself: its SHA-256 is in the address, as
 //! `bodySHA256`.
 //!
-//! What address Twilio signed is not always what we see. Depending on product and age it adds or leaves out the
-//! port, and signs the query as configured or as a browser would write it (`'` as `%27`). So four spellings are
-//! tried. All of them are the same address: none lets a signature for one thing pass for another.
+//! The address that Twilio signed is not always the one received. Depending on product and age, Twilio adds or leaves
+//! out the port, and signs the query as configured or as a browser would write it (`'` as `%27`). So four spellings are
+//! tried. All of them are the same address, so a signature for one address is never accepted for another.
 //!
-//! Two things that look as if they mattered do not, and nothing is done about them:
+//! Two features have no influence on the check:
 //!
-//! - *Connection overrides* (`#rc=2&rp=5xx&rt=5000`, at the end of an address Twilio is given) are a fragment. Twilio
-//!   reads them, and neither sends nor signs them: it signs the address it requests. What we check against is made from
-//!   our public address and the request's path and query, so it has no fragment either, whatever was handed out.
-//! - *The edge* a request comes from (`#e=dublin`) changes the way it takes, not the address it asks for. The edge
-//!   hosts of the REST API (`api.dublin.ie1.twilio.com`) are addresses of Twilio's, and stand in no webhook. But a
-//!   *region* other than US1 has auth tokens of its own: the one to configure is that of the region the calls are
-//!   handled in.
+//! - *Connection overrides* (`#rc=2&rp=5xx&rt=5000`, at the end of an address given to Twilio) are a fragment. Twilio
+//!   reads them, and neither sends nor signs them: it signs the address it requests. The address checked here is made
+//!   from the configured public URL and the request's path and query, so it has no fragment either.
+//! - *The edge* a request comes from (`#e=dublin`) changes its route, not the address it requests. The edge hosts of
+//!   the REST API (`api.dublin.ie1.twilio.com`) are Twilio's own addresses, and are in no webhook. But a *region* other
+//!   than US1 has auth tokens of its own: the token to configure is that of the region in which the calls are handled.
 
 use super::{Address, Hash, base64, body_hash_fits, fits_one, hmac};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -36,16 +35,16 @@ const SPECIAL_QUERY: &AsciiSet = &CONTROLS
 /// The body of a webhook as its signature covers it.
 #[derive(Clone, Copy)]
 pub enum SignedBody<'a> {
-    /// The fields of a form, decoded, in any order. Also a request without a body: no fields.
+    /// The fields of a form, decoded, in any order. A request without a body is a form without fields.
     Form(&'a [(String, String)]),
-    /// Any other body: the address names its SHA-256.
+    /// Any other body; its SHA-256 is in the address.
     Raw(&'a [u8]),
 }
 
-/// Does `signature` fit the request, under one of `secrets`? `url` is the whole address Twilio called.
+/// True if `signature` is valid for the request under one of `secrets`. `url` is the whole address Twilio called.
 ///
-/// Every spelling of the address is tried under every secret whatever the outcome, and compared in constant time:
-/// how long it takes depends on the request's size only. An empty secret fits nothing.
+/// Every spelling of the address is tried under every secret whatever the result, and compared in constant time: the
+/// duration depends only on the size of the request. An empty secret matches nothing.
 pub fn twilio_signature_fits(
     secrets: &[&str],
     url: &str,
@@ -55,22 +54,23 @@ pub fn twilio_signature_fits(
     fits(Hash::Sha1, secrets, url, body, signature)
 }
 
-/// Does `signature` fit the request, signed with a *shared key* instead of the account's auth token?
+/// True if `signature` is valid for the request under a *shared key* instead of the account's auth token.
 ///
-/// An account can have its webhooks signed with keys of its own ("webhook rules", in public beta in 2026). Twilio says
-/// so in one more header, `X-Twilio-Webhooks-Signature-Settings: key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`;
-/// the signature is in `X-Twilio-Signature` all the same. The key is the secret that was shown when the shared key was
-/// made; the algorithm, `HMAC_SHA256` or `HMAC_SHA1`, is the HMAC's hash. What is hashed, and the base64, stay as they
-/// are for auth tokens, `bodySHA256` too. (`twilio` 9.13 of PyPI and 6.3 of npm, and Twilio's page on shared keys.)
+/// An account can have its webhooks signed with keys of its own ("webhook rules", in public beta in 2026). Twilio
+/// indicates this in an additional header, `X-Twilio-Webhooks-Signature-Settings`, whose value is
+/// `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`; the signature is still in `X-Twilio-Signature`. The key is the
+/// secret that was shown when the shared key was created; the algorithm, `HMAC_SHA256` or `HMAC_SHA1`, is the HMAC's
+/// hash. The hashed text, the base64 and `bodySHA256` are the same as for auth tokens. (`twilio` 9.13 of PyPI and 6.3
+/// of npm, and Twilio's page on shared keys.)
 ///
-/// To authenticate a request: without the settings header, ask [`twilio_signature_fits`] with the auth tokens. With
-/// it, once, ask this function with the secrets of the shared keys and the header's value as `settings`, and never the
-/// auth tokens as well: one header says which kind of secret it is. Twice, refuse. Where no shared key is configured
-/// the list is empty, and nothing fits.
+/// To authenticate a request: without the settings header, call [`twilio_signature_fits`] with the auth tokens. With
+/// one settings header, call this function with the secrets of the shared keys and the header's value as `settings`,
+/// and do not try the auth tokens, because the header says which kind of secret was used. With two settings headers,
+/// refuse. If no shared key is configured the list is empty, and no signature is valid.
 ///
-/// The header is not signed itself, and need not be: whoever changes it is left with a key they do not have. `key=`
-/// tells which shared key it was; all the secrets that are given are tried, so it isn't needed. Settings without an
-/// algorithm, with two, or with one that isn't known fit nothing.
+/// The header is not signed, and need not be: a party that changes it still lacks the key. `key=` names the shared key,
+/// and is ignored because all given secrets are tried. Settings without an algorithm, with two, or with an unknown one
+/// make every signature invalid.
 pub fn twilio_settings_fits(
     secrets: &[&str],
     settings: &str,
@@ -81,7 +81,7 @@ pub fn twilio_settings_fits(
     algorithm(settings).is_some_and(|hash| fits(hash, secrets, url, body, signature))
 }
 
-/// The signature of a form posted to `url`, spelled as it stands: what a stand-in for Twilio sends.
+/// Returns the signature of a form posted to `url`, in this spelling, as a stand-in for Twilio sends it.
 pub fn twilio_sign(secret: &str, url: &str, fields: &[(String, String)]) -> String {
     sign(Hash::Sha1, secret, url, &canonical(fields))
 }
@@ -112,7 +112,7 @@ fn sign(hash: Hash, secret: &str, url: &str, fields: &str) -> String {
     base64(&hmac(hash, secret, &[url.as_bytes(), fields.as_bytes()]))
 }
 
-/// The one algorithm of a settings header, when it is known.
+/// Returns the only algorithm of a settings header, if it is known.
 fn algorithm(settings: &str) -> Option<Hash> {
     let mut named = settings
         .split(',')
@@ -128,7 +128,7 @@ fn algorithm(settings: &str) -> Option<Hash> {
         .map(|known| known.1)
 }
 
-/// Names in byte order, each followed by its values, sorted, each once.
+/// Concatenates the fields: names in byte order, each followed by its values, sorted and without duplicates.
 fn canonical(fields: &[(String, String)]) -> String {
     let mut sorted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in fields {
@@ -144,8 +144,8 @@ fn canonical(fields: &[(String, String)]) -> String {
     text
 }
 
-/// The address as it stands and with its port the other way round, each with the query as it stands and normalised.
-/// Always four, though some may be equal.
+/// The address as given and with the other form of its port, each with the query as given and normalised. Always four,
+/// though some may be equal.
 fn spellings(url: &str) -> [String; 4] {
     let other = other_port(url);
     [
@@ -156,8 +156,7 @@ fn spellings(url: &str) -> [String; 4] {
     ]
 }
 
-/// Without its port where it has one, with the scheme's standard port where it has none. What stands before an `@`
-/// is kept.
+/// Removes the port if there is one, else adds the scheme's standard port. The part before an `@` is kept.
 fn other_port(url: &str) -> String {
     match Address::cut(url) {
         None => url.to_owned(),
@@ -297,7 +296,7 @@ mod tests {
         let fits = |secrets: &[&str], settings: &str, signature: &str| {
             twilio_settings_fits(secrets, settings, url, SignedBody::Form(&fields), signature)
         };
-        // As Twilio's libraries compute it.
+        // As computed by Twilio's libraries.
         assert_eq!(new, "FgdRUlQCz4yAx2EcswhCOTzWLbjJIA5ox1fKHSinRZA=");
         assert!(fits(&["shared"], SETTINGS, &new));
         assert!(fits(&["old", "shared"], SETTINGS, &new));

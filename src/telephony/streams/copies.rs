@@ -1,21 +1,22 @@
-//! What callers have said in calls that run, in memory: a caller who wants to hear it again gets it from here. No more
-//! than a bound in all; beyond it, and in another process, the line says that it has been recorded, and goes on.
+//! Copies in memory of what callers have said in running calls, for callers who listen to their recording. The total
+//! size is bounded. Beyond the bound, and in another process, there is no copy; the line then says only that the
+//! recording was made, and continues.
 
 use crate::audio::wav::header;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::{Zeroize, Zeroizing};
 
-/// The most that is kept in all, in bytes: over half an hour at once.
+/// Maximum size of all copies together, in bytes: over half an hour of audio.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 type Audio = Zeroizing<Vec<u8>>;
 
 #[derive(Default)]
 struct Kept {
-    /// Complete copies by the recording's id.
+    /// Complete copies by recording id.
     whole: HashMap<String, Arc<Audio>>,
-    /// Bytes of copies, complete or not.
+    /// Total number of bytes of all copies, complete or not.
     bytes: usize,
 }
 
@@ -25,7 +26,7 @@ pub(in crate::telephony) struct Copies(Arc<Mutex<Kept>>);
 
 impl Copies {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing in here panics half-way.
+        // No code that holds the lock panics halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -39,7 +40,7 @@ impl Copies {
         }
     }
 
-    /// A complete copy, as a WAV file.
+    /// Returns a complete copy as a WAV file.
     pub fn get(&self, recording: &str) -> Option<Vec<u8>> {
         let audio = self.kept().whole.get(recording).cloned()?;
         let length = u32::try_from(audio.len()).ok()?;
@@ -48,7 +49,7 @@ impl Copies {
         Some(wav)
     }
 
-    /// Forgets a copy; false when there was none.
+    /// Removes a copy; false when there was none.
     pub fn remove(&self, recording: &str) -> bool {
         let mut kept = self.kept();
         let removed = kept.whole.remove(recording);
@@ -57,18 +58,18 @@ impl Copies {
     }
 }
 
-/// A copy being made. Dropped unfinished it leaves nothing behind.
+/// A copy being made. If it is dropped before [`Copy::finish`], nothing is kept.
 pub struct Copy {
     copies: Copies,
     recording: String,
     audio: Audio,
-    /// What of it is counted in [`Kept::bytes`].
+    /// Number of its bytes counted in [`Kept::bytes`].
     counted: usize,
     given_up: bool,
 }
 
 impl Copy {
-    /// Takes the next piece, if there is room.
+    /// Appends audio. If there is no room for it, the copy is given up.
     pub fn write(&mut self, audio: &[u8]) {
         if self.given_up {
             return;
@@ -87,7 +88,7 @@ impl Copy {
         self.audio.extend_from_slice(audio);
     }
 
-    /// Makes room without leaving what was said in memory that is given back.
+    /// Makes room for more audio. A reallocation by `Vec` would free the old buffer without erasing it.
     fn grow(&mut self, more: usize) {
         if self.audio.capacity() - self.audio.len() >= more {
             return;
@@ -98,7 +99,7 @@ impl Copy {
         self.audio = larger;
     }
 
-    /// It is complete.
+    /// Completes the copy.
     pub fn finish(mut self) {
         if self.given_up {
             return;

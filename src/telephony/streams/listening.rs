@@ -1,41 +1,41 @@
-//! What a caller says, as it comes in: samples in, decisions out. No I/O, no clock.
+//! Analysis of the audio a caller's speech is streamed as: samples in, decisions out. No I/O, no clock.
 //!
-//! jambonz sends linear PCM, 16 bits, little-endian, one channel, 8,000 samples a second, in frames of any length. It
-//! counts no silence; so that is done here, in windows of a fiftieth of a second.
+//! jambonz sends linear PCM, 16 bits, little-endian, one channel, 8,000 samples per second, in frames of any length. It
+//! does not detect silence, so that is done here, in windows of a fiftieth of a second.
 
-/// Samples a second.
+/// Samples per second.
 pub const RATE: u64 = 8_000;
-/// The longest frame taken, in bytes. jambonz buffers two seconds, at most five.
+/// Maximum size of a frame, in bytes. jambonz buffers two seconds, at most five.
 pub const MAX_FRAME: usize = 128 * 1024;
-/// What may come beyond the limit, in seconds: jambonz begins to count it before the first sample is sent.
+/// Time accepted beyond the limit, in seconds: jambonz starts counting before it sends the first sample.
 pub const SLACK: u64 = 3;
 
-/// Samples of a window.
+/// Number of samples in a window.
 const WINDOW: u64 = RATE / 50;
-/// From this mean of its samples on a window is speech: some 45 dB below the loudest there is.
+/// Mean amplitude from which a window is speech: about 46 dB below full scale.
 const SPOKEN: u64 = 160;
-/// From this one on there is something in it, if only a whisper or a room.
+/// Mean amplitude from which a window has some sound, such as a whisper or the noise of a room.
 const FAINT: u64 = 12;
-/// So many windows of speech, a tenth of a second, are a word.
+/// Number of windows of speech, a tenth of a second in all, that count as a word.
 const A_WORD: u64 = 5;
 
-/// Why no more is taken.
+/// Why a recording ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enough {
-    /// Nothing was said for as long as ends a recording.
+    /// Silence lasted for as long as ends a recording.
     Silence,
-    /// The limit and its slack are over.
+    /// The limit and its slack have passed.
     Limit,
 }
 
-/// What there is, all in all.
+/// Result for the whole recording so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
-    /// Somebody spoke.
+    /// There is speech.
     Speech,
-    /// There is sound, and as far as can be told nobody spoke.
+    /// There is sound, but no speech as far as can be told.
     Faint,
-    /// There is nothing.
+    /// There is no sound.
     Nothing,
 }
 
@@ -45,20 +45,20 @@ pub struct Listening {
     max_samples: u64,
     silence_samples: Option<u64>,
     bytes: u64,
-    /// The first byte of a sample whose second one has not come yet.
+    /// The first byte of a sample whose second byte has not been received yet.
     half: Option<u8>,
-    /// The sum of what came of the current window, and how many samples that is.
+    /// Sum of the amplitudes in the current window, and its number of samples so far.
     sum: u64,
     in_window: u64,
-    /// Windows so far: spoken, and with anything in them.
+    /// Number of windows so far with speech, and with any sound.
     spoken: u64,
     faint: u64,
-    /// Samples since the last window with speech in it.
+    /// Number of samples since the end of the last window with speech.
     quiet: u64,
 }
 
 impl Listening {
-    /// Of so many seconds at most; silence of so many ends it, unless that is 0.
+    /// A recording of at most `max_seconds`. Silence of `silence_seconds` ends it, unless that is 0.
     pub fn new(max_seconds: u32, silence_seconds: u32) -> Self {
         Self {
             max_samples: (u64::from(max_seconds) + SLACK) * RATE,
@@ -73,7 +73,7 @@ impl Listening {
         }
     }
 
-    /// Takes the next frame: how much of it is to be kept, in bytes, and whether that was enough.
+    /// Analyses the next frame. Returns how many bytes of it to keep, and why the recording ends, if it does.
     pub fn frame(&mut self, frame: &[u8]) -> (usize, Option<Enough>) {
         for (taken, byte) in frame.iter().enumerate() {
             if self.bytes >= 2 * self.max_samples {
@@ -110,7 +110,7 @@ impl Listening {
         }
     }
 
-    /// What there is so far.
+    /// Returns the result so far.
     pub fn heard(&self) -> Heard {
         if self.spoken >= A_WORD {
             Heard::Speech
@@ -121,17 +121,17 @@ impl Listening {
         }
     }
 
-    /// How long it is, in milliseconds.
+    /// Duration so far, in milliseconds.
     pub fn milliseconds(&self) -> u64 {
         self.bytes / 2 * 1000 / RATE
     }
 
-    /// Bytes so far.
+    /// Number of bytes so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What is missing of the last sample: a WAV file has whole ones.
+    /// The bytes missing from the last sample, because a WAV file has whole samples.
     pub fn missing(&self) -> &'static [u8] {
         match self.half {
             Some(_) => &[0],

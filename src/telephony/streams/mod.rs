@@ -17,8 +17,8 @@ pub trait Streams: Provider {
     /// The WebSocket subprotocols that it speaks.
     fn protocols(&self) -> &'static [&'static str];
 
-    /// True if a connection to a stream's address is let in: the token in the address must be the stream's, and so must
-    /// credentials, when the request has some. `key_of_call` is what the stream's address was made with.
+    /// True if a connection to a stream's address is accepted: the token in the address must be the stream's, and so
+    /// must the credentials, if the request has any. `key_of_call` is the key that the stream's address was made with.
     fn lets_in(&self, stream: &Stream, key_of_call: &str, token: &str, headers: &HeaderMap)
     -> bool;
 
@@ -29,21 +29,21 @@ pub trait Streams: Provider {
     fn forget(&self, recording: &str);
 }
 
-/// What is streamed to us: which step of which call, and until when.
+/// A stream of audio to this service: the step of a call it belongs to, and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Our id of the call.
+    /// This service's id of the call.
     pub call: Uuid,
-    /// The step that is awaited.
+    /// The step whose answer is awaited.
     pub step: u32,
-    /// The limit, in seconds.
+    /// Maximum duration, in seconds.
     pub max_seconds: u32,
-    /// Silence that ends it, in seconds; 0 when none does.
+    /// Duration of silence that ends it, in seconds; 0 if silence does not end it.
     pub silence_seconds: u32,
 }
 
 impl Stream {
-    /// The part of its address behind `/hooks/{provider}/listen/`, without the token.
+    /// The part of the stream's address after `/hooks/{provider}/listen/`, without the token.
     pub fn path(&self) -> String {
         format!(
             "{}/{}/{}/{}",
@@ -51,18 +51,18 @@ impl Stream {
         )
     }
 
-    /// What makes its address unguessable. `key` is the call's.
+    /// The token that makes the stream's address unguessable. `key` is the call's stream key.
     pub fn token(&self, key: &str) -> String {
         self.derived(key, "address")
     }
 
-    /// What [`USER`] presents there.
+    /// The password that the provider presents at the stream's address.
     pub fn password(&self, key: &str) -> String {
         self.derived(key, "password")
     }
 
     fn derived(&self, key: &str, what: &str) -> String {
-        // An HMAC takes a key of any length.
+        // An HMAC accepts a key of any length, so this does not fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else {
             return String::new();
         };
@@ -71,7 +71,7 @@ impl Stream {
     }
 }
 
-/// The id of what a step of a call records. jambonz has none: it is made of what both sides know.
+/// The id of what a step of a call records, made of the call's id and the step because jambonz has no recording ids.
 pub fn recording_id(call: &str, step: u32) -> String {
     format!("{call}/{step}")
 }

@@ -22,7 +22,7 @@ fn settings(api_url: &str) -> TwilioSettings {
     }
 }
 
-/// Needs no certificates, so that the tests run on a bare machine.
+/// A client that needs no certificates, so that the tests run on a machine without any.
 fn client(silence: Duration) -> reqwest::Client {
     let times = RestTimeouts {
         silence,
@@ -35,7 +35,7 @@ pub(in crate::telephony) fn twilio(api_url: &str) -> Carrier {
     provider(settings(api_url), client(Duration::from_secs(15))).unwrap()
 }
 
-/// One that waits for no more than a moment.
+/// A client with very short timeouts.
 pub(in crate::telephony) fn impatient(api_url: &str) -> Carrier {
     provider(settings(api_url), client(Duration::from_millis(100))).unwrap()
 }

@@ -1,31 +1,32 @@
-//! How the dialects of TwiML differ, after each provider's own pages.
+//! Differences between the dialects of TwiML, according to each provider's documentation.
 
-/// A dialect: what has to be written otherwise, or cannot be written at all.
+/// A dialect of TwiML: its differences from Twilio's.
 #[derive(Debug)]
 pub struct Dialect {
-    /// Attributes of `Record` without which something of what was said is cut away, or is mixed with what the line says.
+    /// Attributes of `Record` without which part of the speech is cut off, or is mixed with what the line says.
     pub recorded_whole: &'static [(&'static str, &'static str)],
-    /// Attribute that asks to be told also of a recording that came to nothing, where that can be asked for.
+    /// Attribute that requests a callback also for a recording that was not made, if the provider has one.
     pub recording_events: Option<(&'static str, &'static str)>,
-    /// Silence may end a recording. Where it may not, `#`, the limit and hanging up do.
+    /// True if silence may end a recording. If false, only `#`, the limit and hanging up do.
     pub hears_silence: bool,
-    /// An empty recording asks no action, and the next verb is carried out.
+    /// True if the action is not requested after an empty recording, and the next verb is executed.
     pub goes_on_after_record: bool,
-    /// A `Gather` nobody answered asks no action, and the next verb is carried out.
+    /// True if the action is not requested after a `Gather` without input, and the next verb is executed.
     pub goes_on_after_gather: bool,
-    /// For how many seconds a telephone may ring, at least and at most.
+    /// Minimum and maximum ringing time, in seconds.
     pub ringing: (u32, u32),
-    /// How many seconds a talk may last, at least and at most.
+    /// Minimum and maximum duration of a talk, in seconds.
     pub talking: (u32, u32),
-    /// What is written behind an address it is to ask, and how: never sent, never signed.
+    /// Fragment that is appended to the addresses the provider requests, and configures its retries. Never sent, never
+    /// signed.
     pub overrides: &'static str,
 }
 
-/// What asks for both kinds of news of a recording.
+/// Requests callbacks for recordings that were made, and for those that were not.
 const EVENTS: Option<(&str, &str)> = Some(("recordingStatusCallbackEvent", "completed absent"));
 
-/// Twilio's own. It asks again, twice, what was not answered within 5 seconds, not at all or with an error ("Webhook
-/// connection overrides"): the second time changes nothing here, and an answer that was lost is given once more.
+/// Twilio's own. It repeats a request, up to twice, that failed, was answered with an error, or was not answered within
+/// 5 seconds ("Webhook connection overrides"). A repeated request changes nothing, and gets the same answer again.
 pub const TWILIO: Dialect = Dialect {
     recorded_whole: &[("trim", "do-not-trim")],
     recording_events: EVENTS,
@@ -37,15 +38,16 @@ pub const TWILIO: Dialect = Dialect {
     overrides: "#rc=2&rp=5xx,ct,rt&rt=5000",
 };
 
-/// SignalWire's cXML (Compatibility API, "Record", "Gather", "Dial"): nothing behind a `Record` is ever carried out; the
-/// action is asked also when nothing was recorded.
+/// SignalWire's cXML (Compatibility API, "Record", "Gather", "Dial"): nothing after a `Record` is ever executed; the
+/// action is requested also when nothing was recorded.
 pub const SIGNALWIRE: Dialect = Dialect {
     goes_on_after_record: false,
     overrides: "",
     ..TWILIO
 };
 
-/// Somleng's TwiML, as its switch carries it out: a `Record` has no `trim` and tells of a recording once it is there.
+/// Somleng's TwiML, as its switch executes it: `Record` has no `trim`, and its callback comes once the recording
+/// exists.
 pub const SOMLENG: Dialect = Dialect {
     recorded_whole: &[],
     recording_events: None,
@@ -54,9 +56,9 @@ pub const SOMLENG: Dialect = Dialect {
     ..TWILIO
 };
 
-/// Telnyx' TeXML ("Record", "Gather", "Dial"). Two channels are recorded unless one is asked for, and silence is cut
-/// off only when that is asked for. Silence is found by having what is said transcribed: that is never asked for, what
-/// callers say is nobody's to write down but the inspectors'. A `Gather` has no `actionOnEmptyResult`.
+/// Telnyx' TeXML ("Record", "Gather", "Dial"). Two channels are recorded unless one is requested, and silence is cut
+/// off only on request. Telnyx detects silence by transcribing the speech; that is never requested, because only
+/// inspectors may write down what callers say. A `Gather` has no `actionOnEmptyResult`.
 pub const TELNYX: Dialect = Dialect {
     recorded_whole: &[("channels", "single")],
     recording_events: None,

@@ -45,11 +45,11 @@ const RECORD: Verb = Verb::Record {
     silence_seconds: 10,
 };
 
-/// A path of slashes and a name, the attributes, the text.
+/// Path of an element (slashes for its depth, then its name), its attributes, its text.
 type Element = (String, Vec<(String, String)>, String);
 
-/// Elements with their attributes, sorted, and their text: a document as far as XML counts it. Fails on anything
-/// that is no well-formed XML.
+/// The elements with their attributes, sorted, and their text: a document as XML defines it. Fails if the text is not
+/// well-formed XML.
 fn canonical(xml: &str) -> Vec<Element> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().expand_empty_elements = true;
@@ -95,12 +95,12 @@ fn canonical(xml: &str) -> Vec<Element> {
     out
 }
 
-/// One element a line, for people to read. No text has a bare `<` in it.
+/// One element per line, for reading. No text has an unescaped `<` in it.
 fn by_lines(xml: &str) -> String {
     xml.replace("><", ">\n<")
 }
 
-/// Everything in a document is in Twilio's list.
+/// Asserts that everything in a document is in Twilio's list.
 fn conforms(xml: &str) {
     let list: Value = serde_json::from_str(include_str!(
         "../../../tests/vectors/twiml-voice-attributes.json"
@@ -251,7 +251,7 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
     <Hangup/>
     </Response>
     "##);
-    // A script without a key to wait for takes no call.
+    // Without a key to wait for, the call cannot be accepted: the document only hangs up.
     let xml = whisper(&TWILIO, &Script::default(), &links());
     assert!(xml.ends_with("<Response><Hangup/></Response>"), "{xml}");
 }
@@ -315,7 +315,7 @@ fn a_fallback_answer_leads_nowhere_twice() {
 
 #[test]
 fn it_prints_what_twilios_own_library_prints() {
-    // Addresses are made by others; the shape around them is compared.
+    // The addresses were made by another program; only the elements around them are compared.
     let without_addresses = |document: &str| {
         let mut elements = canonical(document);
         for (_, attributes, text) in &mut elements {
@@ -330,8 +330,8 @@ fn it_prints_what_twilios_own_library_prints() {
         .lines()
         .collect();
 
-    // The first document says its words before the Gather and goes on behind it; ours says them inside, and needs
-    // nothing behind. Each element by itself is the same.
+    // The first document says its text before the Gather and continues after it; ours says it inside, and needs nothing
+    // after it. Each element by itself is the same.
     let script = Script(vec![
         say("您好,这里是热线 & <值班>。", "zh-CN"),
         Verb::Play { take: 1 },
@@ -349,7 +349,7 @@ fn it_prints_what_twilios_own_library_prints() {
         );
     }
 
-    // The second is a Record that says nothing of how it calls back, and wants one event more.
+    // The second is a Record that does not say how to call back, and asks for one more event.
     let record = Verb::Record {
         max_seconds: 180,
         silence_seconds: 10,
@@ -370,7 +370,7 @@ fn it_prints_what_twilios_own_library_prints() {
     }
     assert_eq!(ours, theirs);
 
-    // The third rings somebody; it wants to hear more of how that goes, and lets the caller hear it ring.
+    // The third dials a telephone; it asks for more events, and plays a ringing tone to the caller.
     let script = Script(vec![Verb::Connect {
         name: String::new(),
         number: "+8613800138000".to_owned().into(),
@@ -537,7 +537,7 @@ proptest! {
     }
 }
 
-/// What each dialect writes of a menu, a recording and somebody being rung, one element a line.
+/// What each dialect writes for a menu, a recording and dialling an inspector, one element per line.
 #[test]
 fn the_dialects_differ_where_their_providers_do() {
     let menu = Script(vec![say("请按1。", "zh-CN"), GATHER()]);

@@ -1,8 +1,8 @@
-//! Objects as files of a folder that only the service's own user can open.
+//! Objects as files of a folder that only the service's user can open.
 //!
-//! A file has its name whole and on disk, or not at all. Its times are set to the hour. (The time of the last change of the
-//! inode cannot be set; it shows when the file was finished on the running machine and in images of its disk, but not in
-//! backups.)
+//! A file appears under its name complete and on disk, or not at all. Its times are set to the hour. (The time of the
+//! last change of the inode cannot be set; it shows when the file was finished on the running machine and in images of
+//! its disk, but not in backups.)
 
 mod marker;
 
@@ -28,12 +28,12 @@ const UNFINISHED: &str = "part";
 pub struct Folder {
     folder: PathBuf,
     installation: Uuid,
-    /// What this machine marks its unfinished files with.
+    /// Identifies this machine in the names of its unfinished files.
     node: String,
 }
 
 impl Folder {
-    /// The folder of an installation. Does not touch it: see [`ObjectStore::check_marker`].
+    /// Opens the folder of an installation, without accessing it: see [`ObjectStore::check_marker`].
     pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
         Self {
             folder: folder.into(),
@@ -65,7 +65,7 @@ impl ObjectStore for Folder {
         let unfinished = format!("{name}.{}.{UNFINISHED}", self.node);
         let temporary = Temporary(self.path(&unfinished));
         let file = new_private_file(&temporary.0)?;
-        // Tells `tidy` that the file is being written. Where a file system has no locks, `tidy` deletes nothing.
+        // Shows `tidy` that the file is being written. On a file system without locks, `tidy` deletes nothing.
         let _ = file.lock();
         Ok(Box::new(NewFile {
             file: BufWriter::with_capacity(256 * 1024, file),
@@ -124,7 +124,7 @@ impl ObjectStore for Folder {
         let mut swept = 0;
         for file in self.files()? {
             let (name, path) = file?;
-            // Without the lock it is not known whether the file is being written.
+            // Without the lock it is unknown whether the file is being written.
             if name.ends_with(&own) && matches!(lock(&path), Ok(Ok(()))) {
                 swept += usize::from(deleted(&path)?);
             }
@@ -136,24 +136,25 @@ impl ObjectStore for Folder {
     }
 }
 
-/// Tries to lock an unfinished file, whose writer holds the lock; the outer error says that it cannot be opened, the inner one
-/// also that the file system has no locks.
+/// Tries to lock an unfinished file, whose writer holds the lock. The outer error means that it cannot be opened, the
+/// inner one that it is locked or that the file system has no locks.
 fn lock(path: &Path) -> io::Result<Result<(), TryLockError>> {
     File::open(path).map(|file| file.try_lock())
 }
 
-/// Eight hex digits that stand for this machine: a hash of its id and its host name, the same in each of its processes.
+/// Returns eight hex digits that identify this machine: a hash of its id and its host name, the same in all its
+/// processes.
 fn node() -> String {
     let mut hasher = Sha256::new();
     #[cfg(unix)]
     hasher.update(rustix::system::uname().nodename().to_bytes());
-    // Not every system has this file; the host name alone is used there.
+    // Not every system has this file; there, only the host name is used.
     hasher.update(fs::read("/etc/machine-id").unwrap_or_default());
     let hash = hasher.finalize();
     hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Deletes a file; false when it was not there.
+/// Deletes a file; false if it did not exist.
 fn deleted(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -179,7 +180,7 @@ fn about(metadata: &fs::Metadata) -> io::Result<About> {
     })
 }
 
-/// Times of a file on the hour.
+/// Returns file times on the hour.
 pub(super) fn hour_times(at: DateTime<Utc>) -> FileTimes {
     let hour: SystemTime = clock::hour(at).into();
     FileTimes::new().set_accessed(hour).set_modified(hour)
@@ -187,7 +188,7 @@ pub(super) fn hour_times(at: DateTime<Utc>) -> FileTimes {
 
 /// A file that is being written.
 struct NewFile {
-    // Before `temporary`, so that the file is closed when it is deleted.
+    // Declared before `temporary`, so that the file is closed before it is deleted.
     file: BufWriter<File>,
     temporary: Temporary,
     path: PathBuf,
@@ -207,7 +208,7 @@ impl Put for NewFile {
     fn finish(self: Box<Self>, at: DateTime<Utc>) -> io::Result<()> {
         let file = self.file.into_inner();
         let file = file.map_err(io::IntoInnerError::into_error)?;
-        // Before the fsync, which then covers the times; after the last write, which would set them anew.
+        // Before the fsync, which then covers the times; after the last write, which would set them again.
         file.set_times(hour_times(at))?;
         file.sync_all()?;
         fs::rename(&self.temporary.0, &self.path)?;
@@ -217,8 +218,8 @@ impl Put for NewFile {
     }
 }
 
-/// An unfinished file, deleted with this value. After the rename there is nothing left to delete: its random name is never
-/// used again.
+/// An unfinished file, deleted on drop. After the rename there is nothing left to delete: its random name is never used
+/// again.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {

@@ -1,14 +1,15 @@
-//! Sealed files ("blobs"): recordings now. Each is one age file in a store of objects, written and read as a stream.
+//! Sealed files ("blobs"): recordings at present. Each is one age file in an object store, written and read as a
+//! stream.
 //!
-//! Plain audio never touches the disk: what is written is sealed 64 KiB at a time, and the unfinished object is as sealed as
-//! the finished one. Inside, zeros pad the audio to a Padmé length; the true length is in a sealed entry.
+//! Plain audio is never written to disk: data is sealed 64 KiB at a time, and an unfinished object is sealed like a
+//! finished one. Inside, zeros pad the audio to a Padmé length; the exact length is in a sealed entry.
 //!
-//! Each object gets a random name (`{uuid}.age`) that is committed with its row, and is never written to or replaced after
-//! that: two workers at the same recording write two objects, and the row names one of them.
+//! Each object gets a random name (`{uuid}.age`) that is committed with its row, and is never written to or replaced
+//! after that: two workers that process the same recording write two objects, and the row names one of them.
 //!
-//! A part of an object is shown after its header's digest was checked: who does not know the key that the header wraps
-//! cannot make other chunks open under that header. The whole is compared with its digest after it was written, before the
-//! provider's copy is deleted, and by `dutyline audit verify`.
+//! A part of an object is returned only after its header's digest was checked: an attacker who does not know the key
+//! that the header wraps cannot make other chunks open under that header. The whole is compared with its digest after
+//! it was written, before the provider's copy is deleted, and by `dutyline audit verify`.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -38,14 +39,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The extension of the names of objects.
+/// The extension of object names.
 const SEALED: &str = ".age";
-/// Bytes of an object among which its header ends. The header for one recipient has a few hundred: age adds a stanza of random
-/// length.
+/// Maximum length of an object's header, in bytes. The header for one recipient has a few hundred: age adds a stanza of
+/// random length.
 const MAX_HEADER: usize = 4096;
-/// Bytes of an object that are hashed or copied at once.
+/// Number of bytes of an object that are hashed or copied at once.
 const PIECE: u64 = 1024 * 1024;
-/// Objects that no row names are never deleted before they are as old as this.
+/// Minimum age of an object that no row names before it is deleted.
 pub const KEPT_UNNAMED: TimeDelta = TimeDelta::days(30);
 
 /// All sealed files of an installation. Cheap to clone. Methods block.
@@ -54,7 +55,7 @@ pub struct Blobs {
     store: Arc<dyn ObjectStore>,
 }
 
-/// What a sealed object is known by.
+/// The digests that identify a sealed object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digests {
     /// SHA-256 of all its bytes.
@@ -64,7 +65,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// What the trail commits to: SHA-256 of the header's digest and the digest of the whole, one after the other.
+    /// Returns what the audit trail commits to: SHA-256 of the header's digest followed by the digest of the whole.
     pub fn committed(&self) -> [u8; 32] {
         let both = Sha256::new().chain_update(self.header);
         both.chain_update(self.whole).finalize().into()
@@ -74,7 +75,7 @@ impl Digests {
 /// An object that no row names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unnamed {
-    /// When it was finished or written to last, whichever of its times is the latest.
+    /// Time at which it was finished or last written to: the latest of its times.
     pub at: DateTime<Utc>,
     /// Its name in the store.
     pub name: String,
@@ -83,23 +84,24 @@ pub struct Unnamed {
 }
 
 impl Blobs {
-    /// The folder of sealed files of an installation. Does not touch it: see [`Blobs::check_marker`].
+    /// Opens the installation's folder of sealed files, without accessing it: see [`Blobs::check_marker`].
     pub fn open(folder: impl Into<PathBuf>, installation: Uuid) -> Self {
         let store = Arc::new(Folder::open(folder, installation));
         Self { store }
     }
 
-    /// Makes the folder when it is missing, for the service's own user alone, and its marker file when that is missing.
+    /// Creates the folder if it is missing, accessible to the service's user only, and its marker file if that is
+    /// missing.
     ///
     /// # Errors
     ///
-    /// [`MarkerError::Foreign`], or the operating system's.
+    /// [`MarkerError::Foreign`], or an error of the operating system.
     pub fn make(folder: impl Into<PathBuf>, installation: Uuid) -> Result<Self, MarkerError> {
         let store = Arc::new(Folder::make(folder, installation)?);
         Ok(Self { store })
     }
 
-    /// Fails unless the store is this installation's.
+    /// Checks that the store belongs to this installation.
     ///
     /// # Errors
     ///
@@ -108,18 +110,19 @@ impl Blobs {
         self.store.check_marker()
     }
 
-    /// Begins an object under a random name. It does not exist before [`Writer::finish`]. Fails where the store is not the
-    /// installation's own.
+    /// Begins an object with a random name. It does not exist before [`Writer::finish`]. Fails when the store does not
+    /// belong to this installation.
     pub fn writer(&self, to: &Recipient) -> io::Result<Writer> {
         Writer::new(Arc::clone(&self.store), to)
     }
 
-    /// Opens an object for reading. `length` is the true one, from the sealed entry; the padding behind it is never shown.
+    /// Opens an object for reading. `length` is the exact one, from the sealed entry; the padding after it is never
+    /// returned.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Damaged`] when the header is another one than `digests` says, when the object was cut, whatever part is
-    /// read later, or when it is shorter than `length`.
+    /// [`OpenError::Damaged`] when the header's digest differs from `digests`, when the object was truncated, whichever
+    /// part is read later, or when it is shorter than `length`.
     pub fn reader(
         &self,
         object: Uuid,
@@ -130,7 +133,7 @@ impl Blobs {
         Reader::new(Arc::clone(&self.store), object, digests, with, length)
     }
 
-    /// Digests of an object as the store has it now. Reads all of it.
+    /// Returns the digests of an object as it is in the store now. Reads all of it.
     ///
     /// # Errors
     ///
@@ -152,7 +155,7 @@ impl Blobs {
         })
     }
 
-    /// Copies the sealed object, with its time, to a file, which must not be there yet.
+    /// Copies the sealed object, with its time, to a file, which must not exist.
     pub fn copy_sealed(&self, object: Uuid, dest: &Path) -> io::Result<()> {
         let about = self.store.about(&object_name(object))?;
         let mut to = new_private_file(dest)?;
@@ -160,18 +163,18 @@ impl Blobs {
             .and_then(|()| to.set_times(folder::hour_times(about.modified)))
             .and_then(|()| to.sync_all())
             .and_then(|()| sync_folder_of(dest))
-            // Half a copy is worse than none.
+            // An incomplete copy must not remain.
             .inspect_err(|_| drop(std::fs::remove_file(dest)))
     }
 
-    /// Closes the store to other users, and deletes the unfinished objects that a crash of a process on this machine left;
-    /// returns their number. Unfinished objects that are still being written, or of other machines, are left alone.
+    /// Removes other users' permissions on the store, and deletes unfinished objects left by a crash of a process on
+    /// this machine; returns their number. Unfinished objects that are being written, or of other machines, are kept.
     pub fn tidy(&self) -> io::Result<usize> {
         self.store.tidy()
     }
 
-    /// The objects last changed before `before` that are not among `named`, the oldest first; also unfinished ones that are
-    /// not being written. Other files that stand in the store are left out.
+    /// Returns the objects last changed before `before` that are not in `named`, the oldest first; also unfinished ones
+    /// that are not being written. Other files in the store are ignored.
     pub fn unnamed(
         &self,
         named: &HashSet<Uuid>,
@@ -198,7 +201,7 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Deletes the objects that are not among `named` and older than [`KEPT_UNNAMED`] at `now`; returns them.
+    /// Deletes the objects that are not in `named` and older than [`KEPT_UNNAMED`] at `now`; returns them.
     pub fn remove_unnamed(
         &self,
         named: &HashSet<Uuid>,
@@ -233,8 +236,8 @@ fn object_name(object: Uuid) -> String {
     format!("{object}{SEALED}")
 }
 
-/// The header at the beginning of an age file, with the nonce behind it: all that stands before the first chunk. `None` when
-/// it does not end within [`MAX_HEADER`].
+/// Returns the header at the beginning of an age file, with the nonce: everything before the first chunk. `None` if it
+/// does not end within [`MAX_HEADER`].
 ///
 /// Source: <https://age-encryption.org/v1>: the header ends with a line that begins with `---`; the nonce has 16 bytes.
 fn header(file: &[u8]) -> Option<&[u8]> {

@@ -10,10 +10,10 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Bytes that are asked of the store at once: about two of age's chunks.
+/// Number of bytes requested from the store at once: about two of age's chunks.
 const PIECE: u64 = 128 * 1024;
 
-/// A sealed object that is being opened, without its padding. Opens only the chunks that are asked for.
+/// A sealed object that is being opened, without its padding. Opens only the chunks that are read.
 pub struct Reader {
     stream: StreamReader<Ranges>,
     length: u64,
@@ -33,7 +33,7 @@ impl Reader {
             return Err(OpenError::Damaged);
         }
         let mut stream = seal::opening(ranges, with)?;
-        // Seeking to the end opens the last chunk as the last one, which shows whether the object was cut.
+        // Seeking to the end opens the last chunk as the last one, which shows whether the object was truncated.
         if stream.seek(SeekFrom::End(0))? < length {
             return Err(OpenError::Damaged);
         }
@@ -44,12 +44,12 @@ impl Reader {
         })
     }
 
-    /// Bytes inside, without the padding.
+    /// Returns the number of plain bytes, without the padding.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// What is inside from byte `start` up to, not including, byte `end`; less where it ends before.
+    /// Returns the plain bytes from `start` up to, not including, `end`; fewer if they end before.
     pub fn read_range(&mut self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let end = end.min(self.length);
         let count = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
@@ -67,7 +67,7 @@ impl Read for Reader {
         if most == 0 {
             return Ok(0);
         }
-        // Only within the length: age's reader panics when it reads from behind the end.
+        // Only within the length: age's reader panics when it reads after the end.
         self.stream.seek(SeekFrom::Start(self.position))?;
         let read = self.stream.read(&mut buf[..most])?;
         self.position += read as u64;
@@ -93,15 +93,15 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// An object of a store, read a piece at a time. Its header is read once, so that the header that was checked is the header
-/// that is used, whatever becomes of the object meanwhile.
+/// An object of a store, read a piece at a time. Its header is read once, so that the header that was checked is the
+/// one used, even if the object is changed in the meantime.
 struct Ranges {
     store: Arc<dyn ObjectStore>,
     name: String,
     size: u64,
     header: Vec<u8>,
     position: u64,
-    /// Where `piece` begins in the object.
+    /// Position of `piece` in the object.
     start: u64,
     piece: Vec<u8>,
 }
@@ -110,10 +110,10 @@ impl Ranges {
     fn new(store: Arc<dyn ObjectStore>, name: String) -> io::Result<Self> {
         let size = store.about(&name)?.bytes;
         let mut header_bytes = store.get(&name, 0..MAX_HEADER as u64)?;
-        // What has no header is given to age as it is, which says so.
+        // If there is no header, age is given the bytes as they are, and reports the error.
         let end = header(&header_bytes).map_or(0, <[u8]>::len);
         header_bytes.truncate(end);
-        // It was exchanged between the two reads; age subtracts one from the other.
+        // The object was exchanged between the two reads; age would subtract the header's length from the size.
         if size < end as u64 {
             return Err(io::ErrorKind::InvalidData.into());
         }

@@ -14,7 +14,7 @@ fn some_time() -> DateTime<Utc> {
     "2024-04-07T01:41:07.123Z".parse().unwrap()
 }
 
-/// A folder of objects that is deleted with this value.
+/// A folder of objects, deleted on drop.
 struct Scene {
     _temp: TempDir,
     folder: PathBuf,
@@ -66,7 +66,7 @@ impl Scene {
     }
 }
 
-/// Audio of which every 8 bytes say where they are.
+/// Audio in which each group of 8 bytes depends on its position.
 fn audio(length: usize) -> Vec<u8> {
     (0..length.div_ceil(8) as u64)
         .flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes())
@@ -250,7 +250,7 @@ fn files_no_row_names_are_found_and_kept_for_thirty_days() {
     };
     let mut both = vec![format!("{}.age", unnamed.object), left];
     both.sort();
-    // Their times say 2024; they were finished just now, as the inode says.
+    // Their times are set to 2024; the inode shows that they were finished just now.
     let now = clock::Clock::system().system_now();
     let soon = now + TimeDelta::minutes(1);
     assert_eq!(names(scene.blobs.unnamed(&rows, soon).unwrap()), both);
@@ -284,7 +284,7 @@ fn stock_age_opens_a_copy_and_the_length_cuts_the_padding() {
     assert_eq!(plain[..200_003], audio);
     let times = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
     assert_eq!(times(&dest), times(&scene.path(id)));
-    // Never over something that is there, least of all the recording itself.
+    // An existing file is never overwritten, in particular the recording itself.
     for there in [dest, scene.path(id)] as [PathBuf; 2] {
         let error = scene.blobs.copy_sealed(id, &there).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
@@ -346,7 +346,7 @@ fn a_cut_is_seen_at_once_and_a_change_where_it_is() {
         whole.len() - 1,
     ] {
         fs::write(&path, &whole[..kept]).unwrap();
-        // Even for a range that is still there.
+        // Also for a range that still exists.
         assert!(scene.reader(&stored, &key, 100).is_err(), "cut at {kept}");
     }
     let mut changed = whole.clone();
@@ -359,7 +359,7 @@ fn a_cut_is_seen_at_once_and_a_change_where_it_is() {
     assert!(reader.read_range(CHUNK as u64, CHUNK as u64 + 1).is_err());
     let mut reader = scene.reader(&stored, &key, length).unwrap();
     assert!(reader.read_to_end(&mut Vec::new()).is_err());
-    // Two pieces swapped.
+    // Two chunks swapped.
     let mut swapped = whole[..header].to_vec();
     for piece in [1, 0, 2] {
         swapped.extend_from_slice(&whole[header + piece * (CHUNK + 16)..][..CHUNK + 16]);
@@ -377,7 +377,7 @@ fn another_object_sealed_to_the_same_key_is_refused() {
     fs::copy(scene.path(other.object), scene.path(stored.object)).unwrap();
     let refused = scene.reader(&stored, &key, 6).unwrap_err();
     assert_eq!(refused, OpenError::Damaged);
-    // The same with the first header before the chunks of the other one.
+    // The first object's header, followed by the chunks of the other one.
     let (honest, forged) = (scene.store(&key, b"honest"), scene.store(&key, b"forged"));
     let mut mixed = fs::read(scene.path(honest.object)).unwrap();
     mixed.truncate(header(&mixed).unwrap().len());
@@ -387,7 +387,7 @@ fn another_object_sealed_to_the_same_key_is_refused() {
     assert!(scene.reader(&honest, &key, 6).is_err());
 }
 
-/// A store that has another object under the name once the beginning was read.
+/// A store in which another object takes the name after the first read.
 #[derive(Debug)]
 struct Swapping {
     objects: [Vec<u8>; 2],
@@ -461,7 +461,7 @@ fn writers_and_readers_can_go_to_another_thread() {
 
 #[test]
 fn padme_is_the_papers() {
-    // Figures from the reference implementation that goes with the paper.
+    // Figures from the reference implementation of the paper.
     for (length, padded) in [
         (0, 0),
         (1, 1),
@@ -475,7 +475,7 @@ fn padme_is_the_papers() {
         assert_eq!(padme(length), padded, "{length}");
     }
     assert_eq!(padme(u64::MAX), u64::MAX);
-    // A whole five minutes of telephone audio can end on few lengths.
+    // Audio of at most five minutes, in steps of 20 ms, has few different padded lengths.
     let lengths: HashSet<u64> = (1..=2_400_000).step_by(160).map(padme).collect();
     assert!(lengths.len() < 400, "{}", lengths.len());
 }
@@ -500,7 +500,7 @@ proptest! {
         let key = Identity::from_seed([1; 32]);
         let audio = audio(length);
         let stored = scene.store(&key, &audio);
-        // One reader for all ranges: where it was before must not matter.
+        // One reader for all ranges: its previous position must not matter.
         let mut reader = scene.reader(&stored, &key, length as u64).unwrap();
         for (a, b) in ranges {
             let at = |share: f64| {

@@ -12,20 +12,20 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// An object that was sealed and stored. `Debug` shows nothing that must not be logged.
+/// An object that was sealed and stored. `Debug` shows only what may be logged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// The random name of the object.
     pub object: Uuid,
-    /// Bytes inside, with the padding: the only size kept in the clear.
+    /// Number of plain bytes, with the padding: the only size of the content stored in the clear.
     pub padded: u64,
-    /// Bytes inside, without the padding. Belongs into a sealed entry.
+    /// Number of plain bytes, without the padding. Only stored in a sealed entry.
     pub length: u64,
-    /// SHA-256 of what is inside, without the padding. Belongs into a sealed entry.
+    /// SHA-256 of the plain bytes, without the padding. Only stored in a sealed entry.
     pub plain_sha256: [u8; 32],
     /// Digests of the sealed object.
     pub digests: Digests,
-    /// Bytes of the sealed object.
+    /// Size of the sealed object, in bytes.
     pub sealed_bytes: u64,
 }
 
@@ -47,7 +47,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// What was stored.
+    /// Returns what was stored.
     pub fn stored(&self) -> &Stored {
         &self.stored
     }
@@ -73,7 +73,8 @@ pub struct Writer {
     store: Arc<dyn ObjectStore>,
     object: Uuid,
     length: u64,
-    /// In a box: it buffers up to 64 bytes of plain audio, and each move of the writer would leave a copy of them on a stack.
+    /// Boxed because it buffers up to 64 bytes of plain audio, and each move of the writer would leave a copy of them
+    /// on the stack.
     plain: Box<Sha256>,
 }
 
@@ -103,13 +104,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Bytes so far, without the padding.
+    /// Returns the number of bytes so far, without the padding.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Pads the object and stores it. When this returns, it is on stable storage. Its time is set to the hour of `at`. It is
-    /// deleted again unless it is [kept](Finished::keep).
+    /// Pads the object and stores it. When this returns, it is on stable storage. Its time is set to the hour of `at`.
+    /// It is deleted again unless it is [kept](Finished::keep).
     pub fn finish(mut self, at: DateTime<Utc>) -> io::Result<Finished> {
         let padded = padme(self.length);
         let padding = padded - self.length;
@@ -149,7 +150,7 @@ struct Hashed {
     put: Box<dyn Put>,
     sha256: Sha256,
     bytes: u64,
-    /// The first bytes, among them the header.
+    /// The first bytes, which include the header.
     head: Vec<u8>,
 }
 
@@ -169,8 +170,8 @@ impl Write for Hashed {
     }
 }
 
-/// The Padmé length of an object: the next one whose binary form ends in enough zeros that lengths up to `n` tell no more than
-/// log log `n` bits, at a cost of at most 12 %.
+/// Returns the Padmé length of an object: the next length whose binary form ends in enough zeros that lengths up to `n`
+/// reveal at most log log `n` bits, at a cost of at most 12 %.
 ///
 /// Source: Nikitin, Barman, Lueks, Underwood, Hubaux, Ford, "Reducing Metadata Leakage from Encrypted Files and
 /// Communication with PURBs", PoPETs 2019(4), algorithm 1, <https://arxiv.org/abs/1806.03160>.
@@ -181,7 +182,7 @@ pub fn padme(length: u64) -> u64 {
     let exponent = length.ilog2();
     let kept = exponent.ilog2() + 1;
     let mask = (1 << (exponent - kept)) - 1;
-    // Within a few percent of 2^64 there may be no such length; no object is that long.
+    // For lengths near 2^64 there may be no such length; no object is that long.
     length
         .checked_add(mask)
         .map_or(length, |above| above & !mask)

@@ -1,4 +1,4 @@
-//! Which passwords are guessed first.
+//! Detection of passwords that attackers guess first.
 
 use super::SHORTEST;
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::general_security_profile::IdentifierType;
 
-/// See the head of `common.txt` for where it comes from.
+/// The header of `common.txt` names its source.
 static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     include_str!("common.txt")
         .lines()
@@ -15,14 +15,14 @@ static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Fewer different characters than this are a pattern on a keyboard, not a password.
+/// Minimum number of different characters; with fewer, a password is a pattern on the keyboard.
 const FEWEST_CHARACTERS: usize = 5;
-/// Longest unit, in characters, that is recognised when it is repeated.
+/// Maximum length of a unit, in characters, that is recognised when it is repeated.
 const MAX_UNIT: usize = 24;
 
-/// Fewer characters than this besides rows of keys, or besides words that are known, are no password.
+/// Minimum number of characters outside rows of keys, or letters outside known words.
 const FEWEST_BESIDES: usize = 6;
-/// So many keys, or letters and digits, in one direction are a row.
+/// Minimum number of keys, or letters and digits, in one direction that form a row.
 const ROW: usize = 3;
 
 /// The rows of a keyboard, without and with the shift key. Each row begins half a key to the right of the one above.
@@ -33,7 +33,7 @@ const KEYS: [[&str; 2]; 4] = [
     ["zxcvbnm,./", "ZXCVBNM<>?"],
 ];
 
-/// The password as it is seen: without characters that have no ink and no width of their own.
+/// Returns the visible part of the password: without characters that have no ink and no width of their own.
 pub(super) fn visible(password: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -44,8 +44,8 @@ pub(super) fn visible(password: &str) -> String {
     password.chars().filter(|c| !hidden(*c)).collect()
 }
 
-/// True if `password` is on the list, a variant of an entry of it, a short text that is repeated, made of fewer than 5
-/// different characters, or a walk over the keyboard with fewer than 6 characters besides.
+/// True if `password` is on the list, a variant of an entry of it, a repeated short text, made of fewer than 5
+/// different characters, or consists of keyboard rows with fewer than 6 characters besides.
 pub(super) fn is_common(password: &str) -> bool {
     let lower = password.to_lowercase();
     if lower.chars().collect::<HashSet<_>>().len() < FEWEST_CHARACTERS {
@@ -72,8 +72,8 @@ pub(super) fn is_common(password: &str) -> bool {
     })
 }
 
-/// True if fewer than 6 letters are left of `password` once `known` words are taken out of it, and one is in it. Compared
-/// are letters; of a word that is a number its last 7 digits.
+/// True if `password` contains a `known` word and fewer than 6 letters remain without all of them. Only letters are
+/// compared; of a word that is a number, its last 7 digits.
 pub(super) fn is_known(password: &str, known: &[String]) -> bool {
     let of = |text: &str, kind: fn(char) -> bool| -> String {
         text.to_lowercase().chars().filter(|c| kind(*c)).collect()
@@ -86,7 +86,7 @@ pub(super) fn is_known(password: &str, known: &[String]) -> bool {
         let end = number.len().checked_sub(7).map(|at| &number[at..]);
         found |= end.is_some_and(|end| digits.contains(end));
         let word = of(word, char::is_alphabetic);
-        // Two Chinese characters are a word, two Latin letters are in every sentence.
+        // Length in bytes: excludes one or two Latin letters, which occur in every sentence, but no Chinese character.
         if word.len() > 2 && letters.contains(&word) {
             found = true;
             letters = letters.replace(&word, "");
@@ -95,8 +95,8 @@ pub(super) fn is_known(password: &str, known: &[String]) -> bool {
     found && letters.chars().count() < FEWEST_BESIDES
 }
 
-/// How many characters are in no row: neighbours on the keyboard in one direction, neighbours in the alphabet, digits
-/// at one distance, or one character again and again.
+/// Counts the characters that are in no row: neighbours on the keyboard in one direction, neighbours in the alphabet,
+/// digits at a constant distance, or one repeated character.
 fn beside_rows(password: &str) -> usize {
     let chars: Vec<char> = password.chars().collect();
     let mut besides = 0;
@@ -113,7 +113,7 @@ fn beside_rows(password: &str) -> usize {
     besides
 }
 
-/// How many characters at the beginning are one row.
+/// Returns the length of the row at the beginning, in characters.
 fn row_at(chars: &[char]) -> usize {
     let along = |step: &dyn Fn(char, char) -> Option<(i32, i32)>| {
         let mut steps = chars.windows(2).map(|pair| step(pair[0], pair[1]));
@@ -137,7 +137,7 @@ fn row_at(chars: &[char]) -> usize {
     along(&keys).max(along(&order))
 }
 
-/// Row and column of a key.
+/// Returns row and column of a key.
 fn key(c: char) -> Option<(i32, i32)> {
     (0..).zip(KEYS).find_map(|(row, keys)| {
         let column = keys
@@ -147,7 +147,7 @@ fn key(c: char) -> Option<(i32, i32)> {
     })
 }
 
-/// The letter a digit or sign is commonly written for.
+/// Returns the letter that a digit or sign is commonly written for.
 fn letter_for(c: char) -> char {
     match c {
         '0' => 'o',
@@ -160,7 +160,7 @@ fn letter_for(c: char) -> char {
     }
 }
 
-/// The shortest text that gives `text` when it is repeated at least twice; the last time it may be cut short.
+/// Returns the shortest text that gives `text` when repeated at least twice; the last repetition may be incomplete.
 fn unit(text: &str) -> &str {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let longest = MAX_UNIT.min(chars.len() / 2);
@@ -199,7 +199,7 @@ mod tests {
             "abcdefghijklm",
             "741852963741",
             "135792468024",
-            // One character or a short text again and again.
+            // One character or a short text, repeated.
             "x7Kx7Kx7Kx7Kx7K",
             "herons herons herons",
             "aaaaaaaaaaaa!Q9z",

@@ -1,4 +1,4 @@
-//! Passwords as text: the same one however it was typed, and which are fit to be set.
+//! Passwords as text: their normalisation, and the rules for new ones.
 
 use super::common::{is_common, is_known, visible};
 use crate::base::hidden::Hidden;
@@ -6,17 +6,17 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// The fewest characters of a password that is set, counted after normalisation and without those that cannot be seen.
+/// Minimum number of characters of a new password, counted after normalisation and without those that cannot be seen.
 pub const SHORTEST: usize = 12;
 
-/// A password as it is compared: NFKC (as NIST SP 800-63B recommends), without a byte order mark in front and without
-/// line ends behind. So composed and decomposed letters, full-width and ASCII ones, and a text file and a form's field
-/// give the same password. Blanks at its ends belong to it. Zeroized on drop.
+/// A password as compared: in NFKC (as NIST SP 800-63B recommends), without a byte order mark at the start and line
+/// ends at the end. So composed and decomposed letters, full-width and ASCII ones, and a text file and a form field
+/// give the same password. Blanks at its ends are part of it. Zeroized on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// The password in what somebody typed, or in the content of a password file.
+    /// Normalises a password that was typed, or the content of a password file.
     pub fn typed(text: &str) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let text = text.trim_end_matches(['\r', '\n']);
@@ -56,7 +56,7 @@ pub enum Unfit {
     /// Fewer than [`SHORTEST`] characters.
     #[error("a password has 12 characters or more")]
     Short,
-    /// One of the first an attacker tries, or made of what is known about the line and the member.
+    /// One that attackers try first, or composed of what is known about the line and the member.
     #[error(
         "this password, or one like it, is often used and would be guessed; choose another one"
     )]
@@ -64,14 +64,14 @@ pub enum Unfit {
 }
 
 impl NewPassword {
-    /// The password in `text`, as [`Password::typed`] reads it.
+    /// Checks the password in `text`, normalised by [`Password::typed`].
     ///
     /// # Errors
     ///
-    /// [`Unfit`], when it may not be set.
+    /// [`Unfit`] when it may not be set.
     pub fn choose(text: &str) -> Result<Self, Unfit> {
         let password = Password::typed(text);
-        // Characters that cannot be seen stay part of the password, and count for nothing.
+        // Characters that cannot be seen remain part of the password, but are not counted.
         let seen = Zeroizing::new(visible(&password.0));
         if seen.chars().count() < SHORTEST {
             return Err(Unfit::Short);
@@ -86,7 +86,7 @@ impl NewPassword {
     ///
     /// # Errors
     ///
-    /// [`Unfit`]; [`Unfit::Common`] also when fewer than 6 letters are left of the password without these words.
+    /// [`Unfit`]; [`Unfit::Common`] also when fewer than 6 letters of the password remain without these words.
     pub fn choose_for(text: &str, known: &[String]) -> Result<Self, Unfit> {
         let password = Self::choose(text)?;
         if is_known(&visible(&password.0.0), known) {
@@ -141,7 +141,7 @@ mod tests {
             ("twelve chars", None),
             ("在窗外的老榕树下等您来电", None),
             ("password1234", Some(Unfit::Common)),
-            // What cannot be seen neither makes a password longer nor hides a common one.
+            // Characters that cannot be seen neither make a password longer nor hide a common one.
             (
                 "heron\u{200b}\u{200b}\u{200b}\u{200b}\u{2060}\u{ad}\u{34f}",
                 Some(Unfit::Short),

@@ -1,4 +1,4 @@
-//! The problems an operation can answer with, as its description names them.
+//! The problems an operation can answer with, as the OpenAPI description names them.
 
 use super::problem::{Details, PROBLEM};
 use axum::http::{StatusCode, header};
@@ -8,7 +8,8 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-/// Each is a type, to be named among the responses of an operation, and refers to one of [`described`].
+/// Defines a type per problem, to be named among the responses of an operation. The type refers to an entry of
+/// [`described`].
 macro_rules! described {
     ($($name:ident = $status:ident, $when:literal;)*) => {
         $(
@@ -23,7 +24,7 @@ macro_rules! described {
             }
         )*
 
-        /// All of them, by the names they are referred to with.
+        /// Returns all problems with the names by which they are referred to.
         pub(super) fn described() -> impl Iterator<Item = (String, RefOr<Response>)> {
             [$((stringify!($name), StatusCode::$status, $when),)*]
                 .into_iter()

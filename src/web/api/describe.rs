@@ -1,4 +1,4 @@
-//! What the API says about itself: OpenAPI 3.1, made of the handlers and of the types they read and answer with.
+//! The OpenAPI 3.1 description of the API, made of the handlers and of the types they read and answer with.
 
 use super::answers;
 use super::problem::Details;
@@ -42,7 +42,7 @@ const SESSION: &str = "session";
 )]
 struct Description;
 
-/// What all operations share: how somebody is known, and the problems.
+/// The parts that all operations share: the authentication and the problems.
 struct Shared;
 
 impl Modify for Shared {
@@ -57,7 +57,8 @@ impl Modify for Shared {
     }
 }
 
-/// The API's addresses, each with its description: there is no way in here for one without.
+/// Returns the API's router with the description. Every address has one, because routes are added only together with
+/// it.
 pub(in crate::web) fn router() -> OpenApiRouter<Arc<Service>> {
     let mut router = routes().into_iter().fold(
         OpenApiRouter::with_openapi(Description::openapi()),
@@ -68,7 +69,8 @@ pub(in crate::web) fn router() -> OpenApiRouter<Arc<Service>> {
     router
 }
 
-/// `deny_unknown_fields` is described by itself where it stands on a struct; where it stands on a tagged enum it is not.
+/// Adds `additionalProperties: false` to the schema of [`Outcome`]. utoipa does that for `deny_unknown_fields` on
+/// structs, but not on tagged enums.
 fn refuse_unknown_keys(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
     let Some(RefOr::T(Schema::OneOf(outcomes))) = schemas.get_mut(&*Outcome::name()) else {
         return;
@@ -82,7 +84,7 @@ fn refuse_unknown_keys(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
 
 /// This description.
 ///
-/// Anybody may read it; it holds nothing of anybody.
+/// Needs no login, and contains no data of callers or members.
 #[utoipa::path(
     get,
     path = "/openapi.json",

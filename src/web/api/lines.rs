@@ -1,4 +1,4 @@
-//! How the lines stand.
+//! The state of lines.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole};
 use super::{Answer, App, Body, Caller, Path, Problem};
@@ -164,7 +164,7 @@ impl Line {
     }
 }
 
-/// RFC 3339 with the line's offset, to the second.
+/// Formats a time in RFC 3339 with the line's offset, to the second.
 fn time(at: DateTime<Tz>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, false)
 }

@@ -1,5 +1,5 @@
-//! The API. One file a group of endpoints; what inspectors may and what is left in the audit
-//! trail is [`crate::desk`]'s business; here it gets addresses, JSON and status codes.
+//! The API, one file per group of endpoints. The rights of inspectors and the audit trail are handled by
+//! [`crate::desk`]; this module adds addresses, JSON and status codes.
 
 mod answers;
 mod describe;
@@ -34,7 +34,8 @@ type App = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 type Body<T> = axum::Json<T>;
 
-/// The endpoints, and who may use them. The addresses stand with the handlers, where the description takes them from.
+/// Returns the endpoints with their policies. The addresses are defined with the handlers, where the description reads
+/// them.
 fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
     use Policy::{Anybody, Inspector, OwnLine, Session};
     vec![
@@ -59,7 +60,7 @@ fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
     ]
 }
 
-/// The addresses of the API, and who may use them.
+/// Returns the addresses of the API with their policies.
 pub(super) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     for (policy, (_, paths, _)) in routes() {
@@ -82,7 +83,7 @@ pub(super) fn table() -> Vec<Route> {
     table
 }
 
-/// The bearer token of a request, if there is exactly one.
+/// Returns the bearer token of a request, if there is exactly one.
 fn bearer(headers: &HeaderMap) -> Option<Token> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else {
@@ -94,7 +95,7 @@ fn bearer(headers: &HeaderMap) -> Option<Token> {
         .then(|| token.trim().parse().ok())?
 }
 
-/// Whoever sends the request, let in.
+/// The inspector who sends the request, authenticated.
 pub(super) struct Caller(pub Inspector);
 
 impl FromRequestParts<Arc<Service>> for Caller {
@@ -109,12 +110,12 @@ impl FromRequestParts<Arc<Service>> for Caller {
     }
 }
 
-/// What is no id is no report.
+/// Parses the id of a report. Text that is not an id is answered like the id of a missing report.
 fn report_id(text: &str) -> Answer<Uuid> {
     text.parse().map_err(|_| Problem::missing())
 }
 
-/// What stands in an address. What can't be read there is not there.
+/// The variable parts of an address. If they cannot be parsed, the response is 404.
 pub(super) struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
@@ -128,7 +129,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A JSON body. What is wrong with it is said without repeating any of it.
+/// A JSON body. The problem for an invalid one repeats none of its contents.
 pub(super) struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -149,8 +150,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|_| Problem::too_large())?;
-        // Read twice: what is no JSON at all is told apart from what has the wrong shape, wherever that is seen first.
-        // And a list would be taken for an object whose keys are left out.
+        // Parsed twice, so that text that is not JSON is distinguished from JSON of a wrong shape, whichever serde
+        // would find first. A list is refused here, because serde would accept it for an object whose keys are
+        // optional.
         match serde_json::from_slice::<serde_json::Value>(&body) {
             Ok(value) if value.is_object() => {}
             Ok(_) => return Err(Problem::invalid("The body is not a JSON object.")),
@@ -163,7 +165,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// What serde says of a body's shape, when it only names keys; else where it went wrong. Values are not repeated.
+/// Returns serde's message about a body's shape if it only names keys, else the place of the error. Values are not
+/// repeated.
 fn shape_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if text.starts_with("missing field") {

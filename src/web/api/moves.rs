@@ -27,7 +27,7 @@ pub(super) async fn claim(app: App, id: Path<String>, caller: Caller) -> Answer<
 
 /// Releases a claimed report: puts it back into the queue.
 ///
-/// A lead may take it away from whoever has claimed it.
+/// A lead may release a report that another member has claimed.
 #[utoipa::path(
     post,
     path = "/reports/{id}/release",

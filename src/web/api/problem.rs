@@ -1,4 +1,4 @@
-//! Errors of the API: `application/problem+json` (RFC 9457). Two texts: one for whoever asked, one for the log.
+//! Errors of the API: `application/problem+json` (RFC 9457). Each has two texts: one for the client, one for the log.
 
 use crate::desk::{DeskError, Invalid};
 use crate::report::status::{Move, Status};
@@ -9,10 +9,10 @@ use serde::Serialize;
 use tracing::error;
 use utoipa::ToSchema;
 
-/// The type of every problem.
+/// The media type of every problem.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// Why a request came to nothing, in words for whoever made it.
+/// Why a request failed, in words for the client.
 #[derive(Debug)]
 pub(in crate::web) struct Problem {
     status: StatusCode,
@@ -30,7 +30,7 @@ pub(super) struct Details {
     /// The status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What came to nothing, for a person. Repeats nothing of what was sent.
+    /// What failed, for a person. Repeats nothing of what was sent.
     detail: String,
 }
 
@@ -42,12 +42,12 @@ impl Problem {
         }
     }
 
-    /// 400: not what the endpoint reads.
+    /// 400: the body or the query cannot be parsed.
     pub fn bad_request(detail: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 401: not logged in, or not any more.
+    /// 401: not logged in, or the session has ended.
     pub fn log_in() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -55,7 +55,7 @@ impl Problem {
         )
     }
 
-    /// 401: wrong name or password; nobody is told which.
+    /// 401: the name or the password is wrong; the answer does not tell which.
     pub fn wrong_login() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -63,7 +63,7 @@ impl Problem {
         )
     }
 
-    /// 429.
+    /// 429: too many logins or too many wrong passwords.
     pub fn too_many() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -71,7 +71,7 @@ impl Problem {
         )
     }
 
-    /// 404: not there, or not yours; nobody is told which.
+    /// 404: the object does not exist or is not the member's; the answer does not tell which.
     pub fn missing() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such thing here.")
     }
@@ -91,7 +91,7 @@ impl Problem {
         )
     }
 
-    /// 413.
+    /// 413: the body is too large.
     pub fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -99,7 +99,7 @@ impl Problem {
         )
     }
 
-    /// 415.
+    /// 415: the body's type is not JSON.
     pub fn unsupported() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -107,7 +107,7 @@ impl Problem {
         )
     }
 
-    /// 416: a range that begins behind the end.
+    /// 416: the range begins after the end of the recording.
     pub fn out_of_range() -> Self {
         Self::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
@@ -115,14 +115,14 @@ impl Problem {
         )
     }
 
-    /// 422: read, but not right.
+    /// 422: the body was parsed and is invalid.
     pub fn invalid(detail: &str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    /// 500, with nothing to learn from; `origin` goes to the log.
+    /// 500: tells the client nothing about the cause; `origin` is logged.
     pub fn internal(origin: &str) -> Self {
-        error!(origin, "a request failed");
+        error!(origin, "API request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something failed here; it has been noted. Try again.",
@@ -200,12 +200,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Any address that is none.
+/// Answers addresses that do not exist with 404.
 pub(in crate::web) async fn not_found() -> Problem {
     Problem::missing()
 }
 
-/// An address with another method.
+/// Answers addresses that exist with another method with 405.
 pub(in crate::web) async fn wrong_method() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,

@@ -1,4 +1,4 @@
-//! Listening.
+//! Playing recordings.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, OutOfRange};
 use super::{Answer, App, Caller, Path, Problem, report_id};
@@ -69,6 +69,6 @@ pub(super) async fn play(
     if answer.status() != StatusCode::RANGE_NOT_SATISFIABLE {
         return Ok(answer);
     }
-    // A browser's player wants no more than the status; scripts get a problem, as everywhere.
+    // The console's player needs only the status; clients of the API get a problem.
     Ok(Problem::out_of_range().into_response())
 }

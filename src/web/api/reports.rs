@@ -1,4 +1,4 @@
-//! The queue, one report, and calls that came to nothing.
+//! The queue, single reports, and calls without a message.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
 use super::shape::{Abandoned, Report, WholeReport};
@@ -116,7 +116,7 @@ pub(super) struct OfLine {
     cursor: Option<String>,
 }
 
-/// Some calls that came to nothing.
+/// A page of calls without a message.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Calls {
     /// At most 50, line by line, the newest hour first.
@@ -129,8 +129,8 @@ pub(super) struct Calls {
 
 /// Calls that ended before anything was recorded, opened: who called, and how far they got.
 ///
-/// Each opening is in the audit trail before anything is shown. How many there were lately is told by their line, and
-/// nothing is opened for that.
+/// Each opening is in the audit trail before anything is shown. The numbers of recent calls are part of their line, for
+/// which nothing is opened.
 #[utoipa::path(
     get,
     path = "/abandoned",

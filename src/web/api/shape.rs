@@ -1,4 +1,4 @@
-//! What things look like in JSON.
+//! The JSON forms of reports, entries and recordings.
 
 use crate::desk::abandoned::AbandonedCall;
 use crate::desk::opened::{OpenReport, Spoken};
@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub(super) struct Report {
     id: Uuid,
     /// Its public number, unique in its line.
-    // What has none is a call, and calls are not shown as reports; so with the status.
+    // A row without a reference or a status is a call, and calls are not shown as reports.
     #[schema(value_type = String, example = "2024-0017")]
     reference: Option<String>,
     /// Its line's id.
@@ -33,7 +33,7 @@ pub(super) struct Report {
     source: Source,
     /// The caller speaks with the duty inspector right now.
     on_the_line: bool,
-    /// The name of whoever has claimed it.
+    /// The name of the member who has claimed it.
     #[schema(required)]
     assignee: Option<String>,
     /// When it came, cut to the hour, in UTC.
@@ -59,7 +59,7 @@ pub(super) struct WholeReport {
 pub(super) struct ReplyStanding {
     /// Its entry.
     entry: Uuid,
-    /// The name of whoever approved it; null until then.
+    /// The name of the member who approved it; null until then.
     #[schema(required)]
     approved_by: Option<String>,
     /// The account that a third member has to confirm before the approval counts: one of author and approver added it
@@ -100,7 +100,7 @@ pub(super) struct Entry {
 }
 
 /// What an entry says; which of these it is, its kind says.
-// A body that a later version wrote is given as it is.
+// A body that a later version wrote is passed on unchanged.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(
@@ -224,7 +224,7 @@ impl Recording {
     }
 }
 
-/// RFC 3339 in UTC, to the microsecond.
+/// Formats a time in RFC 3339 in UTC, to the microsecond.
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

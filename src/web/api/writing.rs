@@ -1,4 +1,4 @@
-//! What inspectors write: notes, classifications and replies.
+//! Notes, classifications and replies of inspectors.
 
 use super::answers::{
     Failed, LoggedOut, Missing, NoReceipt, NotForThisRole, NotJson, OwnReply, TooLarge, Unreadable,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What an inspector notes.
+/// A note of an inspector.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Note {
@@ -22,7 +22,7 @@ pub(super) struct Note {
     text: String,
 }
 
-/// What a caller is answered.
+/// A reply to a caller.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
@@ -87,7 +87,7 @@ pub(super) async fn classify(
 
 /// Writes a reply to the caller, who hears it when they call back with their receipt.
 ///
-/// Somebody else has to approve it first.
+/// Another member has to approve it first.
 #[utoipa::path(
     post,
     path = "/reports/{id}/reply",
@@ -110,7 +110,7 @@ pub(super) async fn reply(
     Ok((StatusCode::CREATED, axum::Json(Added { id })))
 }
 
-/// Approves a reply somebody else wrote; the latest approved one is spoken.
+/// Approves a reply that another member wrote; the latest approved one is spoken.
 ///
 /// One that is approved already stays so.
 #[utoipa::path(

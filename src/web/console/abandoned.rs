@@ -37,8 +37,8 @@ pub(super) struct Asked {
     cursor: String,
 }
 
-/// `GET /console/abandoned`. Members of a line; opens who called and how far they got, fifty at a time; each opening is
-/// in the trail.
+/// `GET /console/abandoned`. Members of a line; opens callers' numbers and how far they got, up to 50 calls per page;
+/// each opening is recorded in the trail.
 pub(super) async fn show(
     State(service): App,
     visit: Visit,

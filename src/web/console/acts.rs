@@ -1,4 +1,4 @@
-//! What is done with a report: its recordings are heard, it is claimed, closed, written to. Forms lead back to its page.
+//! Actions on a report: its recordings are played, it is claimed, closed, written to. Forms lead back to its page.
 
 use super::form::Posted;
 use super::page::{Stop, Visit, in_words, status_of};
@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// `GET /console/reports/{id}/recordings/{n}`. As the API does it.
+/// `GET /console/reports/{id}/recordings/{n}`. Like the API's `recording_play`.
 pub(super) async fn listen(
     State(service): App,
     Path((id, n)): Path<(String, usize)>,
@@ -24,14 +24,17 @@ pub(super) async fn listen(
         .map_err(|error| visit.stop(error))
 }
 
+/// `POST /console/reports/{id}/claim`. Members of the line; recorded in the trail.
 pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Claim).await
 }
 
+/// `POST /console/reports/{id}/release`. The assignee, or a lead; recorded in the trail.
 pub(super) async fn release(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Release).await
 }
 
+/// `POST /console/reports/{id}/reopen`. Members of the line; recorded in the trail.
 pub(super) async fn reopen(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Reopen).await
 }
@@ -47,7 +50,7 @@ async fn make(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/close`. Whoever has it, or a lead; adds a sealed entry; in the trail.
+/// `POST /console/reports/{id}/close`. The assignee, or a lead; adds a sealed entry; recorded in the trail.
 pub(super) async fn close(
     State(service): App,
     Path(id): Path<String>,
@@ -73,7 +76,7 @@ pub(super) async fn close(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; in the trail.
+/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; recorded in the trail.
 pub(super) async fn note(
     State(service): App,
     Path(id): Path<String>,
@@ -91,7 +94,7 @@ pub(super) async fn note(
     after(&service, &visit, &id, done.map(drop), draft).await
 }
 
-/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; in the trail.
+/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; recorded in the trail.
 pub(super) async fn classify(
     State(service): App,
     Path(id): Path<String>,
@@ -118,7 +121,7 @@ pub(super) async fn classify(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; in the trail.
+/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; recorded in the trail.
 pub(super) async fn reply(
     State(service): App,
     Path(id): Path<String>,
@@ -135,7 +138,7 @@ pub(super) async fn reply(
     after(&service, &visit, &id, done.map(drop), draft).await
 }
 
-/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line who have not written it; in the trail.
+/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line except the author; recorded in the trail.
 pub(super) async fn approve(
     State(service): App,
     Path((id, entry)): Path<(String, String)>,
@@ -146,7 +149,8 @@ pub(super) async fn approve(
     after(&service, &visit, &id, done, Draft::default()).await
 }
 
-/// Back to the report; with what went wrong and what was written, if it is something to be mended.
+/// Returns to the report. If the action failed and the member can correct it, the page shows the reason and what was
+/// written.
 async fn after(
     service: &Service,
     visit: &Visit,

@@ -1,5 +1,5 @@
-//! A page asked for over plain http, while the world calls the console over https: browsers keep no session there, as
-//! its cookie is for https alone. Such a request is answered with the right address.
+//! Redirects from http to https. If `public_url` is https, browsers keep no session over plain http, because the
+//! session's cookie is only for https.
 
 use crate::service::Service;
 use axum::extract::{Request, State};
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Sends pages that are asked for over plain http to the same path below `public_url`.
+/// Redirects pages that are requested over plain http to the same path below `public_url`.
 pub(super) async fn right_address(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -23,15 +23,15 @@ pub(super) async fn right_address(
     next.run(request).await
 }
 
-/// The right address of a request; none when it came over https, or when that cannot be told.
+/// Returns the https address of a request; `None` if the request came over https, or if that is not known.
 fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let public = public_url.strip_prefix("https://")?.trim_end_matches('/');
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let plain = match header("x-forwarded-proto") {
-        // Where any of several proxies was spoken to over https, a redirect could lead round in a circle.
+        // Only if no proxy was reached over https: otherwise a redirect could loop.
         Some(schemes) => schemes.split(',').all(|scheme| scheme.trim() == "http"),
-        // Without a word from the proxy: another host than the public one, and none of the headers that browsers send
-        // over https and to their own machine alone.
+        // Without this header: only if the host is not the public one, and without the headers that browsers send only
+        // over https and to their own machine.
         None => {
             let host = header(header::HOST.as_str())?;
             let host = host.strip_suffix(":443").unwrap_or(host);
@@ -44,7 +44,7 @@ fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String>
     plain.then(|| format!("https://{public}{path}"))
 }
 
-/// Browsers treat their own machine as safe, and keep the cookie there.
+/// True for a loopback host, which browsers treat as secure: they keep the cookie there.
 fn is_own_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

@@ -1,5 +1,5 @@
-//! Style sheet, scripts and icon, embedded. htmx and its extension for server-sent events come as their project
-//! publishes them (npm `htmx.org` 4.0.1, Zero-Clause BSD, see `LICENSE-htmx` beside them).
+//! Style sheet, scripts and icon, embedded. htmx and its extension for server-sent events are unchanged copies of the
+//! published files (npm `htmx.org` 4.0.1, Zero-Clause BSD, see `LICENSE-htmx` beside them).
 
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// `GET /console/assets/{name}`. Anybody; holds nothing of anybody.
+/// `GET /console/assets/{name}`. Without login; contains no data of callers or members.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
     let (kind, content) = match name.as_str() {
         "console.css" => (
@@ -16,7 +16,7 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
         ),
         "console.js" => (SCRIPT, include_str!("../assets/console.js")),
         "player.js" => (SCRIPT, include_str!("../assets/player.js")),
-        // One file: htmx begins as soon as it is there, and must know its extension then.
+        // One file, because htmx starts as soon as it is loaded and must know its extension then.
         "htmx.js" => (
             SCRIPT,
             concat!(

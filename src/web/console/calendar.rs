@@ -1,4 +1,4 @@
-//! A month of a line: when it is staffed, and why not.
+//! The calendar of a line: for each day of a month, when the line is staffed and why, or why not.
 
 use super::page::{Page, Stop, Visit, render};
 use super::said;
@@ -53,7 +53,7 @@ pub(super) struct Asked {
     month: String,
 }
 
-/// The line that is asked for, or the first one; none of theirs is missing.
+/// Returns the named line, or the member's first one if `named` is empty. Missing if there is none.
 pub(super) fn chosen<'a>(
     service: &'a Service,
     visit: &Visit,
@@ -69,7 +69,7 @@ pub(super) fn chosen<'a>(
         .ok_or_else(|| visit.stop(DeskError::Missing))
 }
 
-/// `GET /console/calendar`. Members; reads the configuration alone.
+/// `GET /console/calendar`. Members; reads only the configuration.
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -95,7 +95,7 @@ pub(super) async fn show(
             first.format("%Y-%m")
         )
     };
-    // A year around the inspection is all anybody has to look at.
+    // Links go no further than a year before and after the inspection.
     let (from, to) = (schedule.inspection.from, schedule.inspection.to);
     let months = |by: Option<NaiveDate>| {
         by.filter(|first| *first >= from - Months::new(12) && *first <= to + Months::new(12))

@@ -1,4 +1,4 @@
-//! What changed about members, as leads are told it in the strips above every page.
+//! Changes of members, shown to leads above every page.
 
 use super::form::Posted;
 use super::page::{Stop, Visit};
@@ -13,19 +13,19 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use std::sync::Arc;
 
-/// The changes of all of a lead's lines.
+/// The changes of all lines of a lead that the page lists.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// A sentence each, the oldest of a line first.
+    /// One sentence per change, the oldest of a line first.
     pub texts: Vec<String>,
-    /// How many more there are that are shown once these are put away.
+    /// Number of further changes, which are shown once these are dismissed.
     pub more: usize,
-    /// Up to where they are put away: `line:number`, separated by blanks.
+    /// Up to which link changes are dismissed: `line:number` per line, separated by spaces.
     pub seen: String,
 }
 
 impl Changes {
-    /// Takes in those of one line.
+    /// Adds the changes of one line.
     pub fn add(&mut self, w: &Words, line: &str, zone: Tz, changes: &changes::Changes) {
         if changes.links.is_empty() {
             return;
@@ -43,7 +43,7 @@ impl Changes {
 }
 
 impl Changes {
-    /// Says how many more there are; none when these are all.
+    /// Returns a text with the number of further changes; `None` if there are none.
     pub fn more(&self, w: &Words) -> Option<String> {
         (self.more > 0).then(|| w.changes_more.replace("{n}", &self.more.to_string()))
     }
@@ -58,7 +58,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         Action::MemberConfirmed => &w.change_confirmed,
         Action::ConfirmationWaived => &w.change_waived,
         Action::ConfirmationRequired => &w.change_required,
-        // Not read: see `Action::ABOUT_MEMBERS`.
+        // These are never read: see `Action::ABOUT_MEMBERS`.
         Action::CallAnswered
         | Action::ReportQueued
         | Action::TalkEnded
@@ -88,7 +88,8 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         Some(name) => name,
         None => &w.by_service,
     };
-    // The actor last: a name may hold anything that can be seen.
+    // Split first and joined last, so that neither name is searched for placeholders: names may contain any visible
+    // text.
     let parts: Vec<&str> = sentence.split("{actor}").collect();
     let name = link.detail.as_deref().unwrap_or_default();
     let parts: Vec<String> = parts
@@ -98,7 +99,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
     parts.join(actor)
 }
 
-/// `POST /console/members/seen`. Leads; puts away what changed about the members of their lines, for themselves.
+/// `POST /console/members/seen`. Leads; dismisses the changes of the members of their lines, for themselves only.
 pub(super) async fn put_away(
     State(service): State<Arc<Service>>,
     visit: Visit,

@@ -1,18 +1,18 @@
-//! The cookies: the session's token, the device, and the language.
+//! The cookies: the session's token, the device and the language.
 
 use crate::members::login::Device;
 use crate::service::Service;
 use crate::vault::session::Token;
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// The language cookie; no secret.
+/// Name of the language cookie, which is not secret.
 const LANGUAGE: &str = "dutyline-language";
 
-/// How long a browser stays known after its last login: 180 days, in seconds.
+/// Time for which a browser remains known after its last login: 180 days, in seconds.
 const DEVICE_SECONDS: u32 = 180 * 24 * 3600;
 
-/// The name of the session's cookie and of the device's. `__Host-` ties them to this host over TLS; over plain http, on
-/// one's own machine, browsers refuse that prefix.
+/// Returns the names of the session cookie and the device cookie. `__Host-` binds them to this host over TLS. Browsers
+/// refuse that prefix over plain http, which is used on the own machine.
 fn names(service: &Service) -> [&'static str; 2] {
     if service.config.public_url.starts_with("https://") {
         ["__Host-dutyline", "__Host-dutyline-device"]
@@ -32,19 +32,20 @@ fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// The session's token, if the browser sent one.
+/// Returns the session's token, if the browser sent one.
 pub(super) fn token(service: &Service, headers: &HeaderMap) -> Option<Token> {
     let [session, _] = names(service);
     get(headers, session)?.parse().ok()
 }
 
-/// The device cookie, if the browser sent one; not verified.
+/// Returns the device cookie, if the browser sent one; not verified.
 pub(super) fn device(service: &Service, headers: &HeaderMap) -> Option<Device> {
     let [_, device] = names(service);
     Device::parse(get(headers, device)?)
 }
 
-/// Marks the browser as one that a member has logged in from. Sent with requests from our own pages only.
+/// Returns a cookie that marks the browser as one from which a member has logged in. It is sent only with requests from
+/// our own pages.
 pub(super) fn set_device(service: &Service, device: &Device) -> HeaderValue {
     let [_, name] = names(service);
     let secure = secure(name);
@@ -62,7 +63,7 @@ fn secure(name: &str) -> &'static str {
     }
 }
 
-/// Sets the session's token; an empty one takes it away.
+/// Returns the session cookie with a token; an empty token deletes the cookie.
 pub(super) fn set_token(service: &Service, token: &str) -> HeaderValue {
     let [name, _] = names(service);
     let secure = secure(name);
@@ -72,7 +73,7 @@ pub(super) fn set_token(service: &Service, token: &str) -> HeaderValue {
     ))
 }
 
-/// The language the browser is to be spoken to in: what was chosen, else what it prefers, else Chinese.
+/// Returns the language of pages: the chosen one, else the browser's preferred one, else Chinese.
 pub(super) fn language(headers: &HeaderMap) -> &'static str {
     let preferred = headers
         .get(header::ACCEPT_LANGUAGE)
@@ -83,7 +84,7 @@ pub(super) fn language(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Remembers the language for a year.
+/// Returns a cookie that keeps the language for a year.
 pub(super) fn set_language(language: &str) -> HeaderValue {
     value(format!(
         "{LANGUAGE}={language}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"

@@ -1,11 +1,11 @@
-//! What changes, told to open pages as server-sent events.
+//! Changes, sent to open pages as server-sent events.
 //!
 //! | event | data |
 //! |---|---|
-//! | `changed` | none: the page fetches itself anew |
+//! | `changed` | none: the page reloads its contents |
 //! | `present` | names of other members who have the report open, as JSON |
-//! | `minute` | none: a minute has passed, and a line may stand differently |
-//! | `logged-out` | none: the session is over |
+//! | `minute` | none: a minute has passed, and the state of a line may have changed |
+//! | `logged-out` | none: the session has ended |
 
 use super::page::{Stop, Visit};
 use crate::desk::DeskError;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 type App = State<Arc<Service>>;
 
-/// A comment is sent this often when there is no news, so that a connection that is gone is noticed.
+/// Interval of comments while there is no event, so that a lost connection is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Since {
     after: i64,
 }
 
-/// `GET /console/events`. Members; that something changed on their lines; opens nothing.
+/// `GET /console/events`. Members; tells that something changed on their lines; opens nothing.
 pub(super) async fn queue(
     State(service): App,
     visit: Visit,
@@ -45,8 +45,8 @@ pub(super) async fn queue(
     tell(&service, &visit, None, &headers, since).await
 }
 
-/// `GET /console/reports/{id}/events`. Members of its line; that something changed in it, and who else has it open;
-/// opens nothing.
+/// `GET /console/reports/{id}/events`. Members of its line; tells that the report changed, and which other members have
+/// it open; opens nothing.
 pub(super) async fn report(
     State(service): App,
     Path(id): Path<String>,
@@ -58,8 +58,8 @@ pub(super) async fn report(
     tell(&service, &visit, Some(id), &headers, since).await
 }
 
-/// At most [`EVENT_STREAMS`](crate::service::per_session::EVENT_STREAMS) a session; 429 beyond, which the page shows as a lost
-/// connection and tries again.
+/// Streams the events of a page. At most [`EVENT_STREAMS`](crate::service::per_session::EVENT_STREAMS) streams per
+/// session; a further one gets 429, which the page shows as a lost connection before it tries again.
 async fn tell(
     service: &Arc<Service>,
     visit: &Visit,
@@ -68,7 +68,7 @@ async fn tell(
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Response, Stop> {
     let since = since.map(|Query(since)| since.after).unwrap_or_default();
-    // After an interruption the browser says what it was told last.
+    // After an interruption the browser sends the id of the last event it received.
     let after = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok())
@@ -84,7 +84,7 @@ async fn tell(
         Some((event, (following, place)))
     });
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // What nginx asks for: news that waits in a proxy's buffer is none.
+    // Tells nginx not to buffer the stream, because a buffered event would arrive late.
     Ok(([("x-accel-buffering", "no")], events).into_response())
 }
 
@@ -92,8 +92,8 @@ async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Fo
     let news = match following.next().await {
         Ok(news) => news?,
         Err(error) => {
-            // The browser connects again, and is told what it missed.
-            error!(%error, "nobody can be told what changes");
+            // The browser reconnects, and then receives what it missed.
+            error!(%error, "event stream closed: database error");
             return None;
         }
     };

@@ -1,18 +1,18 @@
-//! What a form posts: fields by name, some of them several times.
+//! Posted forms: fields by name, some of which occur several times.
 
 use axum::RequestExt;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 
-/// The most pieces of a body beyond its limit that are read: about 32 MiB from a client that sends fast.
+/// Maximum number of pieces of a body that are read beyond its limit: about 32 MiB from a client that sends fast.
 const MAX_REFUSED: usize = 512;
 
 /// The fields of a posted form.
 pub(super) struct Posted(Vec<(String, String)>);
 
 impl Posted {
-    /// A field's value; empty when it is not there.
+    /// Returns a field's value; empty if the field is missing.
     pub fn get(&self, name: &str) -> &str {
         self.0
             .iter()
@@ -20,7 +20,7 @@ impl Posted {
             .map_or("", |(_, value)| value)
     }
 
-    /// All values of a field.
+    /// Returns all values of a field.
     pub fn all(&self, name: &str) -> Vec<String> {
         self.0
             .iter()
@@ -42,8 +42,8 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
                 Ok(piece) => body.extend_from_slice(&piece),
                 Err(_) => refused += 1,
             }
-            // What is beyond the limit is read and dropped: a browser that is still sending when the connection is closed
-            // shows an error of its own in place of the page.
+            // What exceeds the limit is read and dropped: a browser that is still sending when the connection is closed
+            // shows an error of its own instead of the page.
             if refused == MAX_REFUSED {
                 break;
             }

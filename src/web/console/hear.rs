@@ -1,4 +1,4 @@
-//! "What does a caller hear?" At a date and a time, with keys to click.
+//! A rehearsal of a call: what a caller hears on a line at a date and time, with keys to click.
 
 use super::calendar::{LineLink, chosen};
 use super::page::{Page, Stop, Visit, render};
@@ -16,7 +16,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// The most steps of a call that are played.
+/// Maximum number of steps of a call that are played.
 const MAX_STEPS_PLAYED: usize = 80;
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ struct Hear {
     again: String,
 }
 
-/// What was done, and what was heard then.
+/// What the caller did, and what they heard in response.
 struct Turn {
     did: Option<String>,
     heard: Vec<Said>,
@@ -62,7 +62,7 @@ pub(super) struct Asked {
     acts: String,
 }
 
-/// `GET /console/hear`. Members; reads the configuration alone: nobody is called.
+/// `GET /console/hear`. Members; reads only the configuration. No call is made.
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -158,7 +158,7 @@ fn did(w: &Words, act: &Act) -> String {
     }
 }
 
-/// What a caller could do now: its name, and as an act.
+/// Returns what a caller can do now: a name for the page, and the act.
 fn keys(w: &Words, last: &Script, place: &Place) -> Vec<(String, String)> {
     if *place == Place::Over {
         return Vec::new();
@@ -173,7 +173,8 @@ fn keys(w: &Words, last: &Script, place: &Place) -> Vec<(String, String)> {
             );
         }
         Some(Verb::Digits { .. }) => {
-            // Nobody has this receipt: it shows what a mistyped one leads to, and one that is unknown.
+            // Receipts that are not in use, to show the responses to an unknown one and to one with a wrong check
+            // digit.
             for digits in ["000000000000", "000000000001"] {
                 keys.push((digits.to_owned(), digits.to_owned()));
             }

@@ -1,20 +1,20 @@
-//! The console: pages made on the server, forms that post, no state in the browser but a cookie.
+//! The console: pages rendered on the server, forms that post, and no state in the browser except cookies.
 //!
 //! | file | pages |
 //! |---|---|
 //! | [`sign_in`] | signing in and out, the language |
 //! | [`queue`] | the queue, calls without a message |
-//! | [`report`], [`acts`], [`trail`] | a report, what is done with it, and who did what with it |
+//! | [`report`], [`acts`], [`trail`] | a report, the actions on it, and its audit trail |
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
-//! | [`changes`] | what changed about them, above every page of a lead |
-//! | [`help`] | how to do each job |
-//! | [`events`] | what changes, told to open pages |
-//! | [`page`] | what all pages share, and pages for what went wrong |
-//! | [`unanswered`] | pages for what was refused before a handler |
+//! | [`changes`] | changes of members, above every page of a lead |
+//! | [`help`] | instructions for each task |
+//! | [`events`] | live updates of open pages |
+//! | [`page`] | the common parts of all pages, and error pages |
+//! | [`unanswered`] | error pages for requests that were refused before a handler |
 //! | [`address`] | sends pages asked for over http to https |
-//! | [`cookies`], [`form`] | what browsers send |
-//! | [`words`], [`said`] | the console's words, and times as people say them |
+//! | [`cookies`], [`form`] | cookies and form fields that browsers send |
+//! | [`words`], [`said`] | the console's texts, and times in words |
 
 mod abandoned;
 mod acts;
@@ -46,10 +46,10 @@ use axum::response::{Redirect, Response};
 use std::sync::Arc;
 use tower_http::csrf::CsrfLayer;
 
-/// The largest posted note, in bytes: of the longest one each character may be twelve, percent-encoded.
+/// Maximum size of a posted note, in bytes: each of the 10,000 characters may take 12 bytes, percent-encoded.
 const NOTE_LIMIT: usize = 160 * 1024;
 
-/// Everything below `/console`.
+/// Returns the router of everything below `/console`.
 pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
     routes()
         .router()
@@ -65,7 +65,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         .layer(middleware::from_fn(content_policy))
 }
 
-/// The pages and forms, and who may use them.
+/// Returns the pages and forms with their policies.
 pub(super) fn routes() -> Routes {
     use Policy::{Anybody, Colleague, Inspector, Lead, OwnLine, OwnMember};
     Routes::new()
@@ -126,7 +126,7 @@ pub(super) fn routes() -> Routes {
         .any("/console/{*none}", Anybody, page::not_found)
 }
 
-/// Nothing but our own files, nothing inline, no frames.
+/// Adds the content security policy: only our own files, nothing inline, no frames.
 async fn content_policy(request: axum::extract::Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert(

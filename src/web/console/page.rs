@@ -1,4 +1,4 @@
-//! What all pages share: who looks, in which language, how the lines stand; and pages for what went wrong.
+//! Common parts of all pages: the member, the language, the state of their lines; and error pages.
 
 use super::changes::Changes;
 use super::cookies;
@@ -19,32 +19,32 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use tracing::error;
 
-/// What every template needs.
+/// The data every template needs.
 pub(super) struct Page {
     pub w: &'static Words,
-    /// The member's name, when somebody is signed in.
+    /// The member's name, if one is signed in.
     pub who: Option<String>,
-    /// The member's id, or nothing.
+    /// The member's id, or empty.
     pub member: String,
-    /// Which entry of the navigation this is.
+    /// The entry of the navigation this page belongs to.
     pub here: &'static str,
-    /// This page's address, to come back to.
+    /// This page's address, to return to.
     pub back: String,
-    /// A line each.
+    /// The state of the lines, one banner per line.
     pub banners: Vec<Banner>,
-    /// Sentences somebody should see on every page.
+    /// Warnings shown on every page.
     pub warnings: Vec<String>,
-    /// What changed about the members, for leads.
+    /// Changes of members, for leads.
     pub changes: Changes,
-    /// Where the page is told what changes.
+    /// Address of the page's event stream.
     pub live: String,
-    /// The page fetches itself anew when something changes.
+    /// True if the page reloads its contents when something changes.
     pub renews: bool,
-    /// The member is a lead.
+    /// True if the member is a lead.
     pub lead: bool,
 }
 
-/// How a line stands, in a strip.
+/// The state of a line, in the strip above a page.
 pub(super) struct Banner {
     pub name: String,
     pub phase: &'static str,
@@ -55,7 +55,7 @@ pub(super) struct Banner {
 }
 
 impl Page {
-    /// A page for nobody in particular.
+    /// Returns a page without a member.
     pub fn bare(headers: &HeaderMap, back: &str) -> Self {
         Self {
             back: back.to_owned(),
@@ -80,7 +80,7 @@ impl Page {
     }
 }
 
-/// Somebody signed in, looking at a page.
+/// A request for a page by a member who is signed in.
 pub(super) struct Visit {
     pub inspector: Inspector,
     pub w: &'static Words,
@@ -88,12 +88,12 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// The page's frame.
+    /// Returns the common parts of a page.
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
         self.page_of(service, here, None).await
     }
 
-    /// The frame of a page that shows one line.
+    /// Returns the common parts of a page that shows one line.
     pub async fn page_of(
         &self,
         service: &Service,
@@ -183,7 +183,7 @@ impl Visit {
         })
     }
 
-    /// What went wrong, as a page.
+    /// Returns the error page for an error.
     pub fn stop(&self, error: impl Into<DeskError>) -> Stop {
         Stop::new(self.w, &self.back, error.into())
     }
@@ -222,14 +222,14 @@ impl FromRequestParts<Arc<Service>> for Visit {
     }
 }
 
-/// Why there is no page: what went wrong, and in which language to say so.
+/// Why a page could not be made, with the language for the error page.
 pub(super) struct Stop {
     w: &'static Words,
     back: String,
     error: DeskError,
-    /// A script asked, not somebody who goes from page to page.
+    /// True if a script sent the request, not a navigation of the browser.
     script: bool,
-    /// They had a session.
+    /// True if the browser sent a session's token.
     was_in: bool,
 }
 
@@ -245,7 +245,7 @@ impl Stop {
     }
 }
 
-/// What somebody can do something about, in words; none for what they cannot.
+/// Returns a text for an error that the member can correct; `None` for other errors.
 pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
     Some(match error {
         DeskError::WrongStatus(..) => &w.wrong_status,
@@ -284,7 +284,7 @@ pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
     })
 }
 
-/// The status of a page that says what went wrong.
+/// Returns the status of the page for an error.
 pub(super) fn status_of(error: &DeskError) -> StatusCode {
     match error {
         DeskError::LoggedOut => StatusCode::UNAUTHORIZED,
@@ -300,7 +300,7 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::NoThird
         | DeskError::EnoughMembers => StatusCode::CONFLICT,
         DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
-        // What is asked for is well formed, and does not fit what the line has.
+        // The request is well formed, but does not fit the reports of the line.
         DeskError::Invalid(Invalid::NoSuchReference) => StatusCode::CONFLICT,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -337,7 +337,7 @@ impl IntoResponse for Stop {
             error => match in_words(w, error) {
                 Some(text) => (&w.error_title, text),
                 None => {
-                    error!(%error, "a page failed");
+                    error!(%error, "console page failed");
                     (&w.failed_title, w.failed_text.as_str())
                 }
             },
@@ -359,15 +359,16 @@ impl IntoResponse for Stop {
     }
 }
 
-/// Marks a page that says what went wrong, so that [`framed`] can put it into the frame of the other pages.
+/// Marks an error page, so that [`framed`] can put it into the common frame of the pages.
 #[derive(Clone)]
 pub(super) struct Refused {
     pub title: String,
     pub text: String,
 }
 
-/// Puts what went wrong into the frame all pages share: navigation, lines, signing out. Without a session, or where the
-/// frame cannot be made either, it stays a page by itself. What was refused without a page gets one, unless a script asked.
+/// Puts error pages into the common frame of pages: navigation, lines, signing out. Without a session, or if the frame
+/// cannot be made, the error page stays without it. A response that was refused without a page gets one, unless a
+/// script sent the request.
 pub(super) async fn framed(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -387,7 +388,7 @@ pub(super) async fn framed(
         return response;
     };
     if parts.method != Method::GET || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        // Where choosing another language leads: not to an address that is no page.
+        // The page to return to after the language was changed: the current address is not that of a page.
         visit.back = "/console/".to_owned();
     }
     match visit.page(&service, "").await {
@@ -410,7 +411,7 @@ struct Banners {
     page: Page,
 }
 
-/// `GET /console/banners`. Members; how their lines stand, for a page that is open.
+/// `GET /console/banners`. Members; the state of their lines, for a page that is open.
 pub(super) async fn banners(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -419,18 +420,18 @@ pub(super) async fn banners(
     Ok(render(&Banners { page }))
 }
 
-/// A page that is none.
+/// Answers addresses that do not exist with an error page.
 pub(super) async fn not_found(State(_): State<Arc<Service>>, headers: HeaderMap) -> Stop {
     let w = words(cookies::language(&headers));
     Stop::new(w, "/console/", DeskError::Missing)
 }
 
-/// A template as an answer.
+/// Renders a template as a response.
 pub(super) fn render(template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => ([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response(),
         Err(error) => {
-            error!(%error, "a page could not be made");
+            error!(%error, "page template not rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -24,7 +24,7 @@ struct Queue {
     filtered: bool,
     line: String,
     several_lines: bool,
-    /// Too many for a link each.
+    /// True if the member has too many lines for one link per line.
     many_lines: bool,
     status: String,
     mine: String,
@@ -48,7 +48,7 @@ struct Row {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
-    /// Its caller is on the telephone.
+    /// True if the report's caller is on the line.
     live: bool,
     age: String,
     assignee: String,
@@ -63,12 +63,12 @@ pub(super) struct Asked {
     line: String,
     #[serde(default)]
     status: String,
-    /// `1`: only what the member has claimed.
+    /// `1`: only reports that the member has claimed.
     #[serde(default)]
     mine: String,
     #[serde(default)]
     cursor: String,
-    /// Nothing was there to be claimed.
+    /// Present if there was no report to claim.
     nothing: Option<String>,
 }
 
@@ -82,7 +82,8 @@ fn address(line: &str, status: &str, mine: &str) -> String {
     format!("/console/?{}", query.finish())
 }
 
-/// `GET /console/`. Members; what is in the clear. Without a filter it shows what is open: waiting or in work.
+/// `GET /console/`. Members; shows only data that is not sealed. Without a filter it shows reports that are queued or
+/// claimed.
 pub(super) async fn show(
     State(service): App,
     visit: Visit,
@@ -96,7 +97,7 @@ pub(super) async fn show(
         mine: asked.mine == "1",
         cursor: Some(asked.cursor.clone()),
     };
-    // Before the list: what changes in between is told then.
+    // Read before the list, so that changes in between are sent as events.
     let page = visit.page_of(&service, "queue", Some(&asked.line)).await?;
     let listed = queue::list(&service, &visit.inspector, &filter)
         .await
@@ -140,7 +141,7 @@ pub(super) async fn show(
         .filter(|line| asked.line.is_empty() || line.id == asked.line)
         .copied()
         .collect();
-    // Of many lines nothing is counted before one of them is chosen.
+    // For many lines, reports are counted only after one line was chosen.
     let counts = if counted.len() > attention::AT_ONCE {
         None
     } else {
@@ -179,7 +180,7 @@ pub(super) async fn show(
             chosen: asked.line.is_empty(),
             count: None,
         });
-        // With many lines the chosen one is written into a field.
+        // With many lines, the line is typed into a field instead.
         for line in lines.iter().filter(|_| !many) {
             filters.push(FilterLink {
                 name: line.id.clone(),
@@ -210,7 +211,7 @@ pub(super) async fn show(
     }))
 }
 
-/// `POST /console/claim-next`. Members; claims the report that has waited longest; in the trail.
+/// `POST /console/claim-next`. Members; claims the report that has waited longest; recorded in the trail.
 pub(super) async fn claim_next(
     State(service): App,
     visit: Visit,
@@ -229,7 +230,8 @@ pub(super) async fn claim_next(
             Ok(report) => {
                 return Ok(Redirect::to(&format!("/console/reports/{}", report.id)).into_response());
             }
-            // Somebody was quicker: the next one, then. Each turn of the loop is a report fewer in the queue.
+            // Another member has claimed it first: try the next one. The loop ends, because each round leaves a report
+            // fewer in the queue.
             Err(DeskError::WrongStatus(..)) => {}
             Err(error) => return Err(visit.stop(error)),
         }

@@ -34,7 +34,7 @@ struct ReportPage {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
-    /// Its caller is on the telephone.
+    /// True if the report's caller is on the line.
     live: bool,
     arrived: String,
     arrived_exact: String,
@@ -59,13 +59,13 @@ struct Action {
 
 struct Recording {
     n: usize,
-    /// Seconds with a fraction, as the player counts.
+    /// Seconds with a fraction, for the player.
     seconds: Option<String>,
-    /// Minutes and seconds, for people.
+    /// Minutes and seconds, for display.
     length: Option<String>,
     replaced: bool,
     state: RecordingState,
-    /// An SVG path, see [`waveform`].
+    /// An SVG path; see [`waveform`].
     waveform: String,
 }
 
@@ -84,28 +84,28 @@ struct Shown {
     approval: Option<Approval>,
 }
 
-/// How a reply stands.
+/// The state of a reply's approval.
 struct Approval {
     words: String,
-    /// The entry's id, where whoever looks at it may approve it.
+    /// The entry's id, if the viewing member may approve it.
     entry: Option<Uuid>,
-    /// A third member has to confirm an account first.
+    /// True if a third member has to confirm an account first.
     waits: bool,
 }
 
-/// What was written and could not be kept.
+/// Text from a form that could not be stored.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
     pub(super) note: &'a str,
     pub(super) reply: &'a str,
 }
 
-/// The id in an address. What is no id gets the answer of a report that is missing.
+/// Parses the id in an address. Text that is not an id is answered like the id of a missing report.
 pub(super) fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
     text.parse().map_err(|_| visit.stop(DeskError::Missing))
 }
 
-/// `GET /console/reports/{id}`. Members of its line; opens everything; in the trail.
+/// `GET /console/reports/{id}`. Members of its line; opens everything; recorded in the trail.
 pub(super) async fn show(
     State(service): App,
     Path(id): Path<String>,
@@ -114,7 +114,7 @@ pub(super) async fn show(
     page_of(&service, &visit, &id, None, Draft::default()).await
 }
 
-/// The page, with what went wrong and what was written before.
+/// Returns the page, with the error and the text of a form that failed.
 pub(super) async fn page_of(
     service: &Service,
     visit: &Visit,
@@ -129,7 +129,7 @@ pub(super) async fn page_of(
     let mut page = visit.page(service, "report").await?;
     page.live = format!("/console/reports/{id}/events?after={}", open.trail);
     page.renews = true;
-    // A page that answers a form has the form's address, where nothing is to be fetched.
+    // A page that answers a form has the form's address, which has no page to fetch.
     page.back = format!("/console/reports/{id}");
     let w = page.w;
     let report = &open.report;
@@ -227,13 +227,13 @@ pub(super) async fn page_of(
     Ok(render(&template))
 }
 
-/// How loud it is, as an outline in a box of 600 by 60, the middle at 30. Empty when it is not known.
+/// Returns the loudness as an outline in a box of 600 by 60, with the middle at 30. Empty if it is not known.
 fn waveform(peaks: &[u8]) -> String {
     use std::fmt::Write;
     let mut path = String::new();
     let step = 600.0 / peaks.len().max(1) as f64;
     for (i, peak) in peaks.iter().enumerate() {
-        // Silence is a line as well.
+        // Silence is drawn as a thin line.
         let half = (f64::from(*peak) / 254.0 * 29.0).max(0.5);
         let (x, bar) = (i as f64 * step, step * 0.7);
         let _ = write!(
@@ -246,7 +246,7 @@ fn waveform(peaks: &[u8]) -> String {
     path
 }
 
-/// The classification that counts; none when there is none, or when this version cannot read it.
+/// Returns the last classification; `None` if there is none, or if this version cannot read it.
 fn last_classification(open: &OpenReport) -> Option<&Classification> {
     let mut entries = open.entries.iter().rev();
     let last = entries.find(|entry| entry.address.kind == EntryKind::Classification)?;
@@ -256,7 +256,7 @@ fn last_classification(open: &OpenReport) -> Option<&Classification> {
     }
 }
 
-/// An entry in words.
+/// Returns an entry in words.
 fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
     let title = match entry.address.kind {
         EntryKind::Caller => &w.caller,
@@ -284,7 +284,7 @@ fn shown(w: &'static Words, entry: &Entry, zone: Tz) -> Shown {
     }
 }
 
-/// What an entry says, in words.
+/// Returns the contents of an entry in words.
 fn lines(w: &'static Words, body: &Body) -> Vec<String> {
     let list = |items: &[String]| (!items.is_empty()).then(|| items.join("、"));
     let lines = match body {
@@ -293,7 +293,7 @@ fn lines(w: &'static Words, body: &Body) -> Vec<String> {
             Some(said::phase(w, call.phase).to_owned()),
             Some(said::reached(w, call.reached).to_owned()),
             match call.receipt_spoken {
-                // A caller who adds to a report has its receipt.
+                // A caller who adds to a report has its receipt already.
                 _ if call.added => None,
                 true => Some(w.receipt_given.clone()),
                 false => Some(w.receipt_not_given.clone()),
@@ -327,7 +327,7 @@ fn lines(w: &'static Words, body: &Body) -> Vec<String> {
     lines.into_iter().flatten().collect()
 }
 
-/// An entry that this version cannot read.
+/// Returns the text for an entry that this version cannot read.
 fn unreadable(w: &Words, version: u32) -> String {
     w.entry_unreadable
         .replace("{version}", &version.to_string())
@@ -338,7 +338,7 @@ fn number(w: &Words, caller: &CallerBody) -> String {
     number.unwrap_or(&w.caller_withheld).clone()
 }
 
-/// How an entry stands that is a reply, and whether `member` may approve it.
+/// Returns the state of an entry that is a reply, and whether `member` may approve it.
 fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option<Approval> {
     let id = entry.address.entry;
     let mut replies = open.replies.iter();
@@ -367,7 +367,7 @@ fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option
     })
 }
 
-/// Who called.
+/// Returns the caller's number in words.
 pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
     match first(entries, EntryKind::Caller)? {
         Content::Known(Body::Caller(caller)) => Some(number(w, caller)),
@@ -375,7 +375,7 @@ pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
     }
 }
 
-/// The phase a call was answered in, and how far the caller got, in words.
+/// Returns the phase in which a call was answered, and how far the caller got, in words.
 pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]> {
     match first(entries, EntryKind::Call)? {
         Content::Known(Body::Call(call)) => Some([
@@ -386,7 +386,7 @@ pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]
     }
 }
 
-/// The body of the first entry of a kind.
+/// Returns the body of the first entry of a kind.
 fn first(entries: &[Entry], kind: EntryKind) -> Option<&Content> {
     let mut entries = entries.iter();
     let found = entries.find(|entry| entry.address.kind == kind);

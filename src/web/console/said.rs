@@ -1,4 +1,4 @@
-//! Times, statuses and the like, as people say them.
+//! Times, statuses and other values in words.
 
 use super::words::Words;
 use crate::line::hours::{Phase, Window};
@@ -9,7 +9,7 @@ use crate::vault::action::Action;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 
-/// A status in words, and the shape that stands beside it.
+/// Returns a status in words, and the symbol beside it.
 pub(super) fn status(w: &'static Words, status: Option<Status>) -> (&'static str, &'static str) {
     match status {
         Some(Status::Queued) => (&w.queued, "○"),
@@ -19,7 +19,7 @@ pub(super) fn status(w: &'static Words, status: Option<Status>) -> (&'static str
     }
 }
 
-/// Where a report comes from.
+/// Returns how a report arrived, in words.
 pub(super) fn source(w: &'static Words, source: Source) -> &'static str {
     match source {
         Source::Call => &w.source_call,
@@ -27,7 +27,7 @@ pub(super) fn source(w: &'static Words, source: Source) -> &'static str {
     }
 }
 
-/// A phase in words.
+/// Returns a phase in words.
 pub(super) fn phase(w: &'static Words, phase: Phase) -> &'static str {
     match phase {
         Phase::NotStarted => &w.not_started,
@@ -40,7 +40,7 @@ pub(super) fn phase(w: &'static Words, phase: Phase) -> &'static str {
     }
 }
 
-/// How far a caller got, in words.
+/// Returns how far a caller got, in words.
 pub(super) fn reached(w: &'static Words, reached: Reached) -> &'static str {
     match reached {
         Reached::Greeting => &w.reached_greeting,
@@ -53,7 +53,7 @@ pub(super) fn reached(w: &'static Words, reached: Reached) -> &'static str {
     }
 }
 
-/// How long ago an hour was. Only the hour of arrival is known outside the sealed entries.
+/// Returns how long ago an hour was. Outside the sealed entries, only the hour of arrival is known.
 pub(super) fn age(w: &Words, hour: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let passed = now - hour;
     if passed < TimeDelta::hours(1) {
@@ -65,7 +65,7 @@ pub(super) fn age(w: &Words, hour: DateTime<Utc>, now: DateTime<Utc>) -> String 
     }
 }
 
-/// An hour in the line's zone.
+/// Formats an hour in the line's zone.
 pub(super) fn hour(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     let at = at.with_timezone(&zone);
     if w.lang == "en" {
@@ -75,7 +75,7 @@ pub(super) fn hour(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
-/// A moment in the line's zone, to the minute.
+/// Formats a time in the line's zone, to the minute.
 pub(super) fn moment(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     let at = at.with_timezone(&zone);
     if w.lang == "en" {
@@ -85,7 +85,7 @@ pub(super) fn moment(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
-/// A moment to the second with its offset, for hovering.
+/// Formats a time to the second with its offset, for tooltips.
 pub(super) fn exactly(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%Y-%m-%dT%H:%M:%S%:z")
@@ -95,7 +95,7 @@ pub(super) fn exactly(at: DateTime<Utc>, zone: Tz) -> String {
 const CHINESE_DAYS: [&str; 7] = ["周一", "周二", "周三", "周四", "周五", "周六", "周日"];
 const ENGLISH_DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// The days of the week from Monday on, short.
+/// Returns the short names of the days of the week, from Monday on.
 pub(super) fn weekdays(w: &Words) -> [String; 7] {
     let days = if w.lang == "en" {
         ENGLISH_DAYS
@@ -109,7 +109,7 @@ fn weekday(w: &Words, day: Weekday) -> String {
     weekdays(w)[day.num_days_from_monday() as usize].clone()
 }
 
-/// A date with its day of the week.
+/// Formats a date with its day of the week.
 pub(super) fn date(w: &Words, date: NaiveDate) -> String {
     let day = weekday(w, date.weekday());
     if w.lang == "en" {
@@ -119,7 +119,7 @@ pub(super) fn date(w: &Words, date: NaiveDate) -> String {
     }
 }
 
-/// A month.
+/// Formats a month with its year.
 pub(super) fn month(w: &Words, first: NaiveDate) -> String {
     if w.lang == "en" {
         first.format("%B %Y").to_string()
@@ -128,12 +128,12 @@ pub(super) fn month(w: &Words, first: NaiveDate) -> String {
     }
 }
 
-/// What a line's clock shows.
+/// Formats the current line time.
 pub(super) fn clock(w: &Words, now: DateTime<Tz>) -> String {
     format!("{} {}", date(w, now.date_naive()), now.format("%H:%M"))
 }
 
-/// Why a day is worked or not. Calendars are written in Chinese; the two plain reasons are ours.
+/// Returns why a day is a working day or not. Calendars give reasons in Chinese; the two general ones are translated.
 pub(super) fn reason(w: &Words, reason: &str, working: bool) -> String {
     match (reason, working) {
         ("工作日", true) => w.working_day.clone(),
@@ -142,7 +142,7 @@ pub(super) fn reason(w: &Words, reason: &str, working: bool) -> String {
     }
 }
 
-/// A window of a day, `08:30-12:00`. One that ends on the next day says so.
+/// Formats a window of a day, `08:30-12:00`, with a note if it ends on the next day.
 pub(super) fn window(w: &Words, window: Window) -> String {
     if !window.ends_next_day() {
         return window.to_string();
@@ -152,7 +152,7 @@ pub(super) fn window(w: &Words, window: Window) -> String {
         .replace("{end}", &window.end().to_string())
 }
 
-/// A link of a report's trail in words.
+/// Returns a link of a report's trail in words.
 pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
     let words = match action {
         Action::CallAnswered => &w.act_call_answered,
@@ -163,7 +163,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         Action::RecordingGivenUp => &w.act_recording_given_up,
         Action::ReceiptShared => &w.act_receipt_shared,
         Action::EntryAdded => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
-        // Links without a kind are of the time when nothing but callers' numbers was deleted.
+        // Links without a kind were written when only callers' numbers were deleted.
         Action::EntryPurged if detail.is_none_or(|kind| kind == EntryKind::Caller.as_str()) => {
             &w.act_entry_purged
         }
@@ -177,7 +177,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         Action::Release => &w.release,
         Action::Close => &w.close,
         Action::Reopen => &w.reopen,
-        // Links of these name no report, so that no report's trail has them.
+        // Links with these actions name no report, so they occur in no report's trail.
         Action::Login
         | Action::PasswordChanged
         | Action::LineKeyMade
@@ -194,7 +194,8 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
     words.clone()
 }
 
-/// The kind of entry that a link's detail names. A link of a later version may name one that there are no words for.
+/// Returns the kind of entry that a link's detail names. A link of a later version may name an unknown kind, which is
+/// shown as it is.
 fn kind(w: &Words, detail: Option<&str>) -> String {
     let name = detail.unwrap_or_default();
     let Ok(kind) = name.parse() else {

@@ -30,13 +30,13 @@ struct SignIn {
 
 #[derive(Deserialize, Default)]
 pub(super) struct Why {
-    /// The session has ended.
+    /// Present if the session has ended.
     again: Option<String>,
-    /// Somebody has just signed out.
+    /// Present after signing out.
     out: Option<String>,
 }
 
-/// `GET /console/sign-in`. Anybody.
+/// `GET /console/sign-in`. Without login.
 pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryRejection>) -> Response {
     let why = why.map(|Query(why)| why).unwrap_or_default();
     let page = Page::bare(&headers, "/console/sign-in");
@@ -49,7 +49,8 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
     })
 }
 
-/// `POST /console/sign-in`. Anybody; makes a session; the login is in the trail of each of the member's lines.
+/// `POST /console/sign-in`. Without login; creates a session; the login is recorded in the trail of each of the
+/// member's lines.
 pub(super) async fn sign_in(
     State(service): App,
     address: ClientAddress,
@@ -79,7 +80,7 @@ pub(super) async fn sign_in(
                 (StatusCode::TOO_MANY_REQUESTS, &page.w.too_many_logins)
             }
             Err(LoginError::Store(error)) => {
-                error!(%error, "nobody can sign in");
+                error!(%error, "sign-in failed: database error");
                 (StatusCode::INTERNAL_SERVER_ERROR, &page.w.failed_text)
             }
         };
@@ -92,12 +93,12 @@ pub(super) async fn sign_in(
     (status, html).into_response()
 }
 
-/// `POST /console/sign-out`. Ends the session, in every tab.
+/// `POST /console/sign-out`. Ends the session of the cookie, in all tabs of the browser.
 pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Response {
     if let Some(token) = cookies::token(&service, &headers)
         && let Err(error) = login::log_out(&service, &token).await
     {
-        error!(%error, "a session could not be ended");
+        error!(%error, "sign-out failed: database error");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let cookie = cookies::set_token(&service, "");
@@ -114,7 +115,7 @@ pub(super) struct Whose {
     member: String,
 }
 
-/// `GET /console/session`. Members; whether the session lasts, and is that of the member who left a page open.
+/// `GET /console/session`. Members; tells whether the session lasts and belongs to the member who opened the page.
 pub(super) async fn session(
     visit: Visit,
     whose: Result<Query<Whose>, QueryRejection>,
@@ -127,14 +128,14 @@ pub(super) async fn session(
     }
 }
 
-/// `POST /console/language`. Anybody; remembers the other language, and goes back to a page of the console.
+/// `POST /console/language`. Without login; stores the other language and returns to a page of the console.
 pub(super) async fn language(headers: HeaderMap, form: Posted) -> Response {
     let other = match words(cookies::language(&headers)).lang.as_str() {
         "en" => "zh-CN",
         _ => "en",
     };
     let back = form.get("back");
-    // Only ever to ourselves.
+    // Only addresses of the console, so that a form cannot redirect to another site.
     let back = if back.starts_with("/console/") {
         back
     } else {

@@ -1,4 +1,4 @@
-//! Members and their lines; and everybody's own password.
+//! Members and their lines; and the member's own password.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
@@ -27,34 +27,35 @@ struct Members {
     draft: String,
     rows: Vec<Row>,
     lines: Vec<String>,
-    /// Lines with fewer than three members; for leads.
+    /// Lines with fewer than three members; only for leads.
     small: Vec<Small>,
 }
 
 struct Row {
     id: Uuid,
     name: String,
-    /// The beginning of the id, where two names look alike.
+    /// The beginning of the id, if another name looks like this one.
     short_id: Option<String>,
     role: String,
     lines: String,
     disabled: bool,
     oneself: bool,
-    /// Who added them, and who confirmed the account.
+    /// Who added the member, and who confirmed the account, in words.
     origin: Option<String>,
     to_confirm: bool,
-    /// The lead's lines they could be given.
+    /// The lead's lines that the member could be given.
     more: Vec<String>,
 }
 
 struct Small {
     line: String,
     waived: bool,
-    /// How it stands.
+    /// Whether the confirmation is waived, in words.
     text: String,
 }
 
-/// `GET /console/members`. Members; whom they share a line with. Forms that change something are for leads alone.
+/// `GET /console/members`. Members; shows the members they share a line with. Only leads get the forms that change
+/// something.
 pub(super) async fn show(State(service): App, visit: Visit) -> Result<Response, Stop> {
     page_of(&service, &visit, None, "").await
 }
@@ -130,10 +131,10 @@ async fn page_of(
     }))
 }
 
-/// Who added a member, and who confirmed since that it is another person; none for those nobody added.
+/// Returns who added a member, and who has confirmed since that it is another person; `None` for the first lead.
 fn origin(w: &Words, member: &Colleague) -> Option<String> {
     let maker = match member.made_by.as_ref()? {
-        // The names last: they may hold anything that can be seen.
+        // Each name is inserted last: it may contain any visible text and must not be searched for placeholders.
         MadeBy::Member(name) => w.added_by.replace("{name}", name),
         MadeBy::Recovery => w.added_with_recovery_key.clone(),
     };
@@ -146,12 +147,12 @@ fn origin(w: &Words, member: &Colleague) -> Option<String> {
     })
 }
 
-/// The acting lead's own password, asked for again.
+/// Returns the acting lead's own password, which the form asks for again.
 fn own_password(form: &Posted) -> Hidden<String> {
     Hidden::new(form.get("own_password").to_owned())
 }
 
-/// `POST /console/members`. Leads; makes a member with a first password; in the trail of each line given.
+/// `POST /console/members`. Leads; creates a member with a first password; recorded in the trail of each line given.
 pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Result<Response, Stop> {
     let (name, lines) = (form.get("name"), form.all("line"));
     let done = match form.get("role").parse() {
@@ -178,7 +179,7 @@ struct PasswordPage {
     notice: Option<String>,
 }
 
-/// `GET /console/password`. Members; their own.
+/// `GET /console/password`. Members; the form for their own password.
 pub(super) async fn show_password(State(service): App, visit: Visit) -> Result<Response, Stop> {
     password_page(&service, &visit, None, None).await
 }
@@ -197,7 +198,8 @@ async fn password_page(
     }))
 }
 
-/// `POST /console/password`. Members; changes their own and ends their other sessions; in the trail of their lines.
+/// `POST /console/password`. Members; changes their own password and ends their other sessions; recorded in the trail
+/// of their lines.
 pub(super) async fn change_password(
     State(service): App,
     visit: Visit,
@@ -225,7 +227,7 @@ pub(super) async fn change_password(
     }
 }
 
-/// `POST /console/members/{id}/line`. Leads; passes a line they hold on; in its trail.
+/// `POST /console/members/{id}/line`. Leads; gives the member a line that the lead holds; recorded in its trail.
 pub(super) async fn give_line(
     State(service): App,
     Path(id): Path<String>,
@@ -238,7 +240,8 @@ pub(super) async fn give_line(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/disable`. Leads; locks a member out; in the trail of each of the member's lines.
+/// `POST /console/members/{id}/disable`. Leads; locks a member out; recorded in the trail of each of the member's
+/// lines.
 pub(super) async fn disable(
     State(service): App,
     Path(id): Path<String>,
@@ -250,7 +253,8 @@ pub(super) async fn disable(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/enable`. Leads; lets a member back in; in the trail of each of the member's lines.
+/// `POST /console/members/{id}/enable`. Leads; lets a member back in; recorded in the trail of each of the member's
+/// lines.
 pub(super) async fn enable(
     State(service): App,
     Path(id): Path<String>,
@@ -262,8 +266,8 @@ pub(super) async fn enable(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/confirm`. Members who share a line with them and have another origin; in the trail of
-/// each of the member's lines.
+/// `POST /console/members/{id}/confirm`. Members who share a line with the account and have another origin; recorded in
+/// the trail of each of the account's lines.
 pub(super) async fn confirm(
     State(service): App,
     Path(id): Path<String>,
@@ -274,8 +278,8 @@ pub(super) async fn confirm(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/waiver`. Leads; lets approvals of a line with fewer than three members count without a third
-/// one, or ends that; in its trail.
+/// `POST /console/members/waiver`. Leads; waives the confirmation by a third member for approvals of a line with fewer
+/// than three members, or ends the waiver; recorded in its trail.
 pub(super) async fn waive(
     State(service): App,
     visit: Visit,

@@ -1,4 +1,4 @@
-//! Who did what with a report.
+//! The audit trail of a report.
 
 use super::page::{Page, Stop, Visit, render};
 use super::report::{App, report_id};
@@ -26,7 +26,7 @@ struct TrailRow {
     what: String,
 }
 
-/// `GET /console/reports/{id}/trail`. Members of the line; who did what with the report; looking is in the trail too.
+/// `GET /console/reports/{id}/trail`. Members of the line; shows the actions on the report; recorded in the same trail.
 pub(super) async fn show(
     State(service): App,
     Path(id): Path<String>,

@@ -1,5 +1,5 @@
-//! Pages for requests that were refused before a handler answered: a wrong method, a posted form that is too long, an
-//! address that cannot be read, a form of another site. Without them a browser shows nothing at all.
+//! Error pages for requests that were refused before a handler answered: a wrong method, a form that is too large, an
+//! address that cannot be parsed, a form from another site. Without them a browser would show an empty page.
 
 use super::page::{Page, ProblemPage, Refused, render};
 use super::words::Words;
@@ -8,10 +8,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::ProtectionError;
 
-/// The response with a page in place of an empty body or of the framework's own words; another one is left as it is.
+/// Replaces an empty body, or the framework's plain text, by an error page; returns other responses unchanged.
 pub(super) fn explained(w: &'static Words, response: Response) -> Response {
     if response.extensions().get::<ProtectionError>().is_some() {
-        // Not put into a frame: no session is looked up for a request that another site may have made.
+        // Without the common frame: no session is looked up for a request that another site may have made.
         return page(w, StatusCode::FORBIDDEN, &w.forbidden_title, &w.other_site);
     }
     if !is_bare(&response) {
@@ -28,7 +28,7 @@ pub(super) fn explained(w: &'static Words, response: Response) -> Response {
             &w.too_long_title,
             &w.too_long_text,
         ),
-        // Part of the path is not text, or not the number that belongs there.
+        // Part of the path is not UTF-8, or not a number where one is expected.
         StatusCode::BAD_REQUEST => (StatusCode::NOT_FOUND, &w.missing_title, &w.missing_text),
         _ => return response,
     };
@@ -43,7 +43,7 @@ pub(super) fn explained(w: &'static Words, response: Response) -> Response {
     explained
 }
 
-/// True if the response has no body, or one that is plain text.
+/// True if the response has no body or a plain text body.
 fn is_bare(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     let is_plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");

@@ -1,10 +1,10 @@
-//! The console's words: typed, one file a language, every key in each.
+//! The console's texts: one file per language, each with every key.
 
 use crate::base::wording::wording;
 use std::sync::LazyLock;
 
 wording! {
-    /// Every word of the console in one language. A file that lacks one, or has one too many, is an error.
+    /// All texts of the console in one language. A file with a missing or an unknown key is an error.
     pub(crate) struct Words {
     lang, other_language, console, sign_in, sign_out, name, password, wrong_login, too_many_logins, signed_out,
     queue, abandoned, skip,
@@ -50,7 +50,7 @@ static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
     })
 });
 
-/// The words of a language; Chinese when it is none of ours.
+/// Returns the texts of a language; Chinese if there are none in that language.
 pub(crate) fn words(language: &str) -> &'static Words {
     if language.starts_with("en") {
         &FILES[1]

@@ -1,7 +1,7 @@
 use super::*;
 use std::cell::Cell;
 
-/// How long a lease is kept that is renewed as `renew` says, in seconds.
+/// Returns the time in seconds for which a lease is kept that is renewed as `renew` says.
 async fn kept(renew: impl Fn(u32) -> Result<bool, StoreError>) -> u64 {
     let begun = tokio::time::sleep(Duration::ZERO).deadline();
     let tries = Cell::new(0);
@@ -23,7 +23,7 @@ fn fails() -> Result<bool, StoreError> {
 async fn a_lease_that_cannot_be_renewed_is_given_up_before_it_runs_out() {
     let lease = LEASE.num_seconds() as u64;
     assert!(kept(|_| fails()).await + RENEW_WITHIN.as_secs() < lease);
-    // Renewed twice, at 20 and 40 s: given up before the second renewal runs out.
+    // Renewed twice, at 20 and 40 s: given up before the second renewal expires.
     let given_up = kept(|tries| if tries <= 2 { Ok(true) } else { fails() }).await;
     assert!(
         given_up > lease && given_up + RENEW_WITHIN.as_secs() < 40 + lease,
@@ -33,7 +33,7 @@ async fn a_lease_that_cannot_be_renewed_is_given_up_before_it_runs_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_database_that_comes_back_in_time_keeps_the_lease() {
-    // Away for 10 s each time it is to be renewed, six times; then the lease is lost.
+    // The database is away for 10 s at each of six renewals; then the lease is lost.
     let given_up = kept(|tries| match tries {
         66 => Ok(false),
         tries if tries % 11 == 0 => Ok(true),

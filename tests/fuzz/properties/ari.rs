@@ -1,5 +1,6 @@
-//! Any frames on Asterisk's socket, a line each: nothing breaks, a caller's words never go back out, and every request
-//! is one JSON text with an address of harmless characters. The first byte picks what the call was about to perform.
+//! Any frames on Asterisk's socket, a line each: nothing panics, a caller's words are never sent back, and every
+//! request is one JSON text with an address of harmless characters. The first byte selects what the call was about to
+//! perform.
 
 use dutyline::telephony::StepRef;
 use dutyline::telephony::asterisk::message::{Event, Message, read};
@@ -8,7 +9,7 @@ use dutyline::telephony::asterisk::performance::{
 };
 use dutyline::telephony::asterisk::program::{Program, RecordingName, Sound, Then};
 
-/// What no request may hold: it stands in the seeds where callers can write.
+/// A text that no request may contain: in the seeds it is where callers can write.
 const CALLERS: &str = "hunter2";
 
 /// The property, for any bytes.

@@ -1,5 +1,5 @@
-//! Any bytes as a form: nothing panics, every field that can be read is read as the signature reads it, and one that
-//! cannot be read takes no other with it.
+//! Any bytes as a form: nothing panics, every readable field is decoded as for the signature, and an unreadable one
+//! does not affect the others.
 
 use dutyline::telephony::form::{Form, decode_lenient};
 
@@ -10,7 +10,7 @@ pub fn check(body: &[u8]) {
     let shown = format!("Form([{} bytes hidden])", body.len());
     assert_eq!(format!("{form:?}"), shown, "nothing is shown");
     for (name, value) in &fields {
-        // Two names, or two values, that are not UTF-8 may look alike here and be different.
+        // Two different names or values that are not UTF-8 may decode to the same text.
         if name.contains('\u{fffd}') {
             continue;
         }

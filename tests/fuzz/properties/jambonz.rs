@@ -1,4 +1,4 @@
-//! jambonz's signature. Three lines of input: what else stands in the header, a body, another body.
+//! jambonz's signature. Three lines of input: the rest of the header, a body, another body.
 
 use dutyline::telephony::signature::{jambonz_fits, jambonz_sign};
 
@@ -20,7 +20,7 @@ pub fn check(data: &[u8]) {
     assert!(!fits(&["another's secret", ""], &header, body, NOW));
     assert_eq!(fits(&[SECRET], &header, other, NOW), other == body);
 
-    // What stands beside it may be anything but a second time, or signatures without end.
+    // The rest of the header may be anything except a second time, or too many signatures.
     let items = |name: &str| {
         more.split(',')
             .filter(|item| item.starts_with(name))

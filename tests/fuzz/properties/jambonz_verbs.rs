@@ -1,5 +1,5 @@
-//! Any words and numbers in a script: verbs of jambonz's with addresses of ours, the same ones each time, and nothing said
-//! that reads as an address or an instruction. Each line is a verb; its first byte picks which.
+//! Any words and numbers in a script lead to jambonz's verbs with addresses of the service, the same ones each time,
+//! and no spoken text that is read as an address or an instruction. Each line is a verb; its first byte selects which.
 
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::telephony::Links;

@@ -1,8 +1,9 @@
-//! Any body of a webhook of jambonz: nothing breaks, and what is taken in is what it says, of the one account, and short.
+//! Any body of a jambonz webhook: nothing panics, and an accepted event matches the body, belongs to the account, and
+//! is short.
 
 use dutyline::telephony::jambonz::webhook::read;
 
-/// The account every webhook has to be of.
+/// The account of every accepted webhook.
 const ACCOUNT: &str = "9351f46a";
 
 /// The property, for any bytes.

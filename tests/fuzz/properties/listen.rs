@@ -1,5 +1,6 @@
-//! Any frames on the socket of a recording: nothing breaks, no more is kept than may be, and how they are cut matters
-//! nothing. The first two bytes are the limit and the silence that ends it, the third one how long frames are.
+//! Any frames on the socket of a recording: nothing panics, no more than the limit is kept, and the division into
+//! frames does not matter. The first two bytes are the limit and the silence that ends it, the third one is the length
+//! of frames.
 
 use dutyline::telephony::streams::listening::{Listening, RATE, SLACK};
 
@@ -9,7 +10,7 @@ pub fn check(data: &[u8]) {
         return;
     };
     let (limit, silence) = (u32::from(limit % 4), u32::from(silence % 4));
-    // A byte stands for many: what comes is seconds long.
+    // A byte is repeated, so that the audio is seconds long.
     let audio: Vec<u8> = audio.iter().flat_map(|byte| [*byte; 97]).collect();
     let mut whole = Listening::new(limit, silence);
     let (kept, enough) = whole.frame(&audio);

@@ -1,4 +1,4 @@
-//! Numbers, written in any way. Three lines of input: a line's number, another's, and what was dialled.
+//! Numbers in any spelling. Three lines of input: a line's number, another line's, and the dialled one.
 
 use dutyline::line::number::{Caller, LineNumber};
 
@@ -47,7 +47,7 @@ fn a_caller(written: &str) {
     }
 }
 
-/// Two lines that don't clash are never both meant.
+/// Two lines whose numbers do not clash never both match.
 fn told_apart(lines: &[LineNumber], dialled: &str) {
     let meant: Vec<_> = lines.iter().filter(|line| line.matches(dialled)).collect();
     for (at, line) in meant.iter().enumerate() {
@@ -60,7 +60,7 @@ fn told_apart(lines: &[LineNumber], dialled: &str) {
     }
 }
 
-/// A number as providers write it, with what `taste` has of separators between the digits.
+/// Returns spellings of a number as providers write it, with the separators in `taste` between the digits.
 fn spellings(shown: &str, taste: &str) -> Vec<String> {
     let separators: Vec<char> = taste
         .chars()

@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
     assert!(!takes[0] || named.contains("HMAC_SHA256"));
     assert!(!takes[1] || named.contains("HMAC_SHA1"));
     assert!(takes != [true, true]);
-    // A second algorithm beside the first is no settings at all.
+    // Settings with a second algorithm are invalid.
     let doubled = format!("{sha256},{settings}");
     let second = settings
         .split(',')

@@ -10,7 +10,7 @@ pub fn check(data: &[u8]) {
     let mut parts = data.splitn(3, |byte| *byte == b'\n');
     let mut part = || parts.next().unwrap_or_default();
     let (tail, body, other) = (String::from_utf8_lossy(part()), part(), part());
-    // The hash that an address names would have to be the body's; what then counts is tested beside the check.
+    // An address with a hash would need the body's hash; that case is tested beside the check.
     if tail.contains("bodySHA256") {
         return;
     }

@@ -1,5 +1,5 @@
-//! The signature check against the simulated provider's signer, which shares no code with it. Three lines of input:
-//! the end of the address, a body, another body.
+//! The signature check compared with the simulated provider's signer, which shares no code with it. Three lines of
+//! input: the end of the address, a body, another body.
 
 use dutyline::base::hidden::Hidden;
 use dutyline::simulator::signer::sign;
@@ -28,12 +28,13 @@ pub fn check(data: &[u8]) {
     assert!(!fits(&["another's token", ""], &url, &fields));
     assert!(!fits(&[TOKEN], &format!("{url}x"), &fields));
 
-    // Twilio puts nothing between a name and its value: `ab=c` and `a=bc` have one signature. Everything else counts.
+    // Twilio does not separate a name from its value: `ab=c` and `a=bc` have the same signature. Every other difference
+    // counts.
     let others = decode_lenient(other);
     let same = joined(&others) == joined(&fields);
     assert_eq!(fits(&[TOKEN], &url, &others), same);
 
-    // A body that is no form stands in the address with its hash.
+    // The address contains the hash of a body that is not a form.
     if !tail.contains(['#', '?']) {
         let hash: String = Sha256::digest(body)
             .iter()

@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
     assert!(fits(&["the next token", TOKEN], &url, &fields));
     assert!(!fits(&["another's token", ""], &url, &fields));
     assert!(!fits(&[TOKEN], &with_port, &fields));
-    // A fragment, or what stands for it: the address is taken as it is.
+    // The address is compared as it is, including a fragment.
     assert!(!fits(&[TOKEN], &format!("{url}#"), &fields));
 
     let same = joined(&fields) == joined(&others);

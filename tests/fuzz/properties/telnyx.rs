@@ -1,5 +1,4 @@
-//! Telnyx's signature. Three lines of input: a timestamp, a body, a signature or a public key. The fourth and last is
-//! another body.
+//! Telnyx's signature. Four lines of input: a timestamp, a body, a signature or public key, and another body.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +18,7 @@ pub fn check(data: &[u8]) {
     let public = key.verifying_key();
     let another = SigningKey::from_bytes(&[8; 32]).verifying_key();
 
-    // A timestamp is plain digits, or nothing that is signed over it fits.
+    // Unless the timestamp is plain digits, no signature over it is valid.
     let plain =
         (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|b| b.is_ascii_digit());
     let at: i64 = if plain { timestamp.parse().unwrap() } else { 0 };

@@ -1,12 +1,12 @@
-//! Any words in a script: the document is one that the simulated provider understands, with the same words in it, less
-//! what XML forbids and nobody speaks. The first byte picks what follows the words.
+//! Any words in a script: the simulated provider understands the document, which has the same words, except characters
+//! that XML forbids and voices do not speak. The first byte selects what follows the words.
 
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
 use dutyline::telephony::twiml::{FallbackLinks, TWILIO, fallback_document, document, whisper};
 
-/// Words in one `Say` are cut from here on.
+/// Maximum number of characters of the words in one `Say`; longer ones are cut.
 const MAX_SAY: usize = 2000;
 
 /// The property, for any bytes.
@@ -63,12 +63,12 @@ pub fn check(data: &[u8]) {
         keys: "1".into(),
         seconds: 8,
     };
-    // Asked as they stand, but for what is written behind them for the provider.
+    // Requested as they are, followed by the provider's overrides.
     let ask = |url: String| format!("{url}{}", TWILIO.overrides);
     let written = [
         document(&TWILIO, &script, &links),
         fallback_document(&TWILIO, &script, &fallback),
-        // Whoever is rung hears the same words; what they press goes elsewhere.
+        // The inspector hears the same words, and the key goes to another address.
         whisper(&TWILIO, &Script([&script.0[..], &[key]].concat()), &links),
     ];
     for (written, action) in written
@@ -117,10 +117,10 @@ fn hear(verb: Read, said: &mut Vec<String>) {
     }
 }
 
-/// The words as they should be heard.
+/// Returns the words as they should be spoken.
 fn speakable(text: &str) -> String {
     let silent = |c: &char| {
-        // Control characters, what is no character, and what turns the direction of writing.
+        // Control characters, noncharacters, and characters that change the direction of writing.
         let code = u32::from(*c);
         (code < 0x20 || (0x7f..0xa0).contains(&code))
             || [0x61c, 0x200e, 0x200f, 0xfeff, 0xfffe, 0xffff].contains(&code)

@@ -1,4 +1,4 @@
-//! The list of reports: its pages, its filters, and what of it a member may see.
+//! The list of reports: its pages, its filters, and which reports a member may see.
 
 use super::{SECRET, assert_problem, keys};
 use crate::support::team::{SECOND_NUMBER, with_second_line};
@@ -22,7 +22,7 @@ fn references(reports: &[Value]) -> Vec<&str> {
 }
 
 each_database! {
-    /// The list of 120 reports of two lines, for somebody who sees both and for somebody who sees one.
+    /// The list of 120 reports of two lines, for a member who sees both and for members who see one.
     async fn a_long_list(database: Database) {
         let line = TestLine::with(database, OPEN, with_second_line).await;
         for i in 0..120 {
@@ -83,14 +83,14 @@ each_database! {
         assert_eq!(seen, expected);
         assert_eq!(sizes, [50, 50, 20]);
 
-        // A page that is exactly full is the last one.
+        // A full page without a successor is the last one.
         let (reports, next) = list(&lead, "line=second").await;
         assert_eq!((reports.len(), next), (50, None));
         let (first, next) = list(&lead, "line=fcg-5&status=&cursor=").await;
         let (rest, end) = list(&lead, &format!("line=fcg-5&cursor={}", next.unwrap())).await;
         assert_eq!((first.len(), rest.len(), end), (50, 20, None));
 
-        // By status, also while it changes between two pages.
+        // Filtered by status, also while statuses change between two pages.
         for report in first.iter().step_by(10) {
             let id = report["id"].as_str().unwrap();
             lead.act(&format!("/reports/{id}/claim")).await.ok();
@@ -117,14 +117,14 @@ each_database! {
         assert_eq!(rest.len(), 15);
         assert_eq!(list(&lead, "status=closed").await.0.len(), 0);
 
-        // Whoever holds one line's key sees that line.
+        // A member who holds one line's key sees that line alone.
         assert_eq!(li.reports().await.len(), 70);
         assert_eq!(zhao.reports().await.len(), 50);
         for (api, theirs, other) in [(&li, "fcg-5", "second"), (&zhao, "second", "fcg-5")] {
             assert_eq!(api.get("/session").await.ok()["lines"], json!([theirs]));
             let lines = api.get("/lines").await.ok();
             assert_eq!(lines["lines"].as_array().unwrap().len(), 1);
-            // A line of somebody else, and one that does not exist: the same to the last byte.
+            // A line the member does not hold and one that does not exist are answered with the same bytes.
             for address in ["/reports?line=", "/abandoned?line=", "/lines/"] {
                 let hidden = api.get(&format!("{address}{other}")).await;
                 let missing = api.get(&format!("{address}k3v9")).await;
@@ -132,7 +132,7 @@ each_database! {
                 assert_eq!(hidden.body, missing.body, "{address}");
             }
         }
-        // A cursor of another line is none of theirs; nor is anything made up.
+        // A cursor of another line is refused, and so is an invented one.
         let beyond = "c2Vjb25kLzIwMjQtMDA1MA"; // second/2024-0050, the last that arrived
         assert_eq!(list(&lead, &format!("cursor={beyond}")).await.0.len(), 0);
         for cursor in [
@@ -161,7 +161,7 @@ each_database! {
             );
         }
 
-        // Every address of a report of another line, as if there were none.
+        // Every address of a report of another line answers as if the report did not exist.
         let (reports, _) = list(&lead, "line=second").await;
         let theirs = reports[0]["id"].as_str().unwrap();
         let before = zhao.get(&format!("/reports/{theirs}")).await.ok();

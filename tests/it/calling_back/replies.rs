@@ -35,7 +35,7 @@ on_both! {
         let heard = format!("{QUEUED}给您的答复如下。{REPLY}{MENU}");
         assert_eq!(asks(line, "+8613700000002", &receipt).await, heard);
 
-        // In the line's first language, whatever is spoken.
+        // In the line's first language, whichever language the caller chose.
         let mut caller = Caller::dial_from(line, "+8613700000003", NUMBER, Faults::default()).await;
         caller.press("94").await;
         let words = caller.press(&receipt).await;
@@ -47,7 +47,7 @@ on_both! {
         assert_eq!(spoken_in(REPLY).as_deref(), Some("cmn-CN"));
         caller.hang_up().await;
 
-        // The next one is spoken in its place once it is approved, and not before.
+        // The next reply replaces it once it is approved, and not before.
         let second = li.post(&at("reply"), json!({ "text": "已经办结。" })).await.ok();
         assert_eq!(asks(line, "+8613700000004", &receipt).await, heard);
         assert_eq!(li.act(&approve(&second)).await.status, StatusCode::CONFLICT);
@@ -112,7 +112,7 @@ on_both! {
         assert!(asks(line, SECOND, &receipt).await.contains(REPLY));
     }
 
-    /// A lead who makes a second account for themselves has not found a second person.
+    /// A lead's second account, added by the lead, is not a second person.
     async fn an_approval_between_a_member_and_who_added_them_waits_for_a_third(line: TestLine) {
         let receipt = leave(line, &wav(b"first")).await;
         line.make_member("zhao", Role::Inspector, "zhao's password", &LINES[..1]).await;
@@ -135,7 +135,8 @@ on_both! {
         let replies = line.lead().await.only_report().await["replies"].clone();
         assert_eq!(replies, json!([{ "entry": entry, "approved_by": "li", "unconfirmed": "li" }]));
 
-        // Neither of the two confirms; with three members on the line nobody waives it either.
+        // Neither of the two can confirm the account, and with three members on the line the confirmation cannot be
+        // waived.
         let mut tx = line.db().begin_read().await.unwrap();
         let id = members::by_name(&mut tx, "li").await.unwrap().unwrap().id;
         drop(tx);
@@ -147,7 +148,7 @@ on_both! {
         assert_eq!(lead.post("/console/members/waiver", &waive).await.status, StatusCode::CONFLICT);
         assert_eq!(asks(line, &number(2), &receipt).await, silent);
 
-        // A third does with one click, on a page that inspectors see too.
+        // A third member confirms with one click, on a page that inspectors see too.
         let zhao = Desk::sign_in(&line.url, "zhao", "zhao's password").await.speaking("en");
         assert!(zhao.get("/console/members").await.ok().contains(&confirm));
         assert_eq!(zhao.post(&confirm, &[]).await.status, StatusCode::SEE_OTHER);
@@ -186,7 +187,7 @@ on_both! {
         }
         assert_eq!(lead.post("/console/members/waiver", &waive("0")).await.status, StatusCode::SEE_OTHER);
         assert_eq!(asks(line, &number(3), &receipt).await, silent);
-        // It ends by itself once there are three.
+        // The waiver ends by itself once there are three members.
         assert_eq!(lead.post("/console/members/waiver", &waive("1")).await.status, StatusCode::SEE_OTHER);
         assert_eq!(asks(line, &number(4), &receipt).await, heard);
         line.make_member("zhao", Role::Inspector, "zhao's password", &LINES[..1]).await;
@@ -198,7 +199,7 @@ on_both! {
         assert_eq!(noted.collect::<Vec<_>>(), [waived, required, waived, required]);
     }
 
-    /// Whoever can write to the database knows every public key: what they put in a reply's place is not spoken.
+    /// An attacker who can write to the database knows every public key, but a reply swapped in is not spoken.
     async fn a_reply_that_was_swapped_is_not_spoken(line: TestLine) {
         let receipt = leave(line, &wav(b"first")).await;
         let lead = line.lead().await;
@@ -243,7 +244,7 @@ on_both! {
         }
         assert_eq!(asks(line, &number(3), &receipt).await, heard);
 
-        // One that nobody approved, marked as if somebody had.
+        // An unapproved reply, marked as approved in the database.
         let third = reply("没有人核对过。", false).await;
         let marked = "UPDATE replies SET approved_by = (SELECT id FROM members WHERE name = 'li') WHERE entry = $1";
         change(line.db(), marked, &[third.id.into()]).await;

@@ -1,4 +1,4 @@
-//! The service in a process of its own, a caller the provider tells it of, and everything that may hold a trace.
+//! The service in its own process, a caller described by the provider's webhooks, and everything that may hold a trace.
 
 use super::needles::Place;
 use super::{
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Somebody on the telephone, as the provider tells of them: every field it has is filled.
+/// A caller as the provider's webhooks describe one, with every field filled.
 pub struct Caller<'a> {
     pub house: &'a House,
     pub call: &'a str,
     pub from: &'a str,
 }
 
-/// What the line answered, in TwiML.
+/// The line's answer, in TwiML.
 pub struct Script(pub String);
 
 impl Caller<'_> {
@@ -60,7 +60,7 @@ impl Caller<'_> {
 }
 
 impl Script {
-    /// Where the next step goes, without the public address.
+    /// Returns the path and query of the next step's address.
     pub fn action(&self) -> String {
         self.attribute("action")
     }
@@ -81,7 +81,7 @@ impl Script {
         path_of(rest.split(['<', '#']).next().unwrap())
     }
 
-    /// Every address in it.
+    /// Returns every address in the document.
     fn addresses(&self) -> String {
         let parts = self.0.split(PUBLIC).skip(1);
         parts
@@ -100,7 +100,7 @@ fn path_of(address: &str) -> String {
         .replace("&amp;", "&")
 }
 
-/// Everything that may hold a trace, and the process that leaves it.
+/// The folder and database that may hold a trace, and the process that writes them.
 pub struct House {
     pub folder: tempfile::TempDir,
     pub url: String,
@@ -143,7 +143,7 @@ impl House {
         command
     }
 
-    /// Makes the keys; gives the recovery key, which is printed once and may be nowhere else.
+    /// Makes the keys. Returns the recovery key, which is printed once and may appear nowhere else.
     pub fn init(&self) -> String {
         let output = self
             .program()
@@ -246,7 +246,7 @@ impl House {
             .unwrap()
     }
 
-    /// Until no job is left and no call runs.
+    /// Waits until no job is left and no call is running.
     pub async fn settled(&self) {
         let wait = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -282,18 +282,18 @@ impl House {
         }
     }
 
-    /// An answer of the API: its headers, and what it says when it says no.
+    /// Records an answer of the API for the search: its headers, and its body if it is an error.
     pub fn sees(&self, answer: support::Answer) -> StatusCode {
         self.saw_headers(&answer.headers);
         if !answer.status.is_success() {
-            // What disciplines there are is the configuration's to say; which one was chosen is sealed.
+            // The configuration lists the disciplines, so their names may appear; which one was chosen is sealed.
             let problem = String::from_utf8_lossy(&answer.body).replace(DISCIPLINE, "");
             self.saw("a problem", problem.into_bytes());
         }
         answer.status
     }
 
-    /// All there is to search: files with their names, the database row by row, what was printed, logged and answered.
+    /// Returns everything to search: files with their names, the database row by row, output, log and answers.
     pub async fn everything(&self, database: &Database) -> Vec<Place> {
         let mut places = self.seen.lock().unwrap().clone();
         let log = fs::read(self.folder.path().join("log")).unwrap();
@@ -340,7 +340,7 @@ impl Drop for House {
     }
 }
 
-/// Every file below a folder but the service secret's own.
+/// Collects every file below a folder except the service secret's.
 fn files(folder: &Path, places: &mut Vec<Place>) {
     for item in fs::read_dir(folder).unwrap() {
         let path = item.unwrap().path();
@@ -365,12 +365,12 @@ pub struct Cell {
     pub table: String,
     pub column: String,
     pub is_time: bool,
-    /// The row names a member as the one who did it.
+    /// True if the row names a member as its actor.
     pub by_member: bool,
     pub bytes: Vec<u8>,
 }
 
-/// Every column of every row of every table.
+/// Returns every column of every row of every table.
 pub async fn dump(house: &House, database: &Database) -> Vec<Cell> {
     let address = database.address(house.folder.path());
     let mut cells = Vec::new();

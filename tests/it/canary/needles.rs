@@ -1,18 +1,18 @@
-//! Looks for secrets in every form they could have been left in.
+//! A search for secrets in every form in which they could have been left.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 
-/// Somewhere to look.
+/// A named sequence of bytes to search.
 #[derive(Clone)]
 pub struct Place {
     pub what: String,
     pub bytes: Vec<u8>,
 }
 
-/// Secrets in all their forms, by the first four bytes of each form.
+/// All forms of the secrets, indexed by the first four bytes of each form.
 #[derive(Default)]
 pub struct Needles(HashMap<[u8; 4], Vec<(String, Vec<u8>)>>);
 
@@ -31,7 +31,7 @@ impl Needles {
         }
     }
 
-    /// Adds a secret that is written in base64: the text, and what it stands for.
+    /// Adds a secret given in base64: the text and the bytes it encodes.
     pub fn add_base64(&mut self, what: &str, text: &str) {
         self.add(what, text.as_bytes());
         let trimmed = text.trim_end_matches('=');
@@ -41,7 +41,7 @@ impl Needles {
         self.add(&format!("{what}'s bytes"), &bytes.expect("base64"));
     }
 
-    /// What is found, and where.
+    /// Returns what is found, and where.
     pub fn hits(&self, places: &[Place]) -> Vec<String> {
         let mut hits = BTreeSet::new();
         for place in places {
@@ -59,7 +59,7 @@ impl Needles {
         hits.into_iter().collect()
     }
 
-    /// Nothing may be found.
+    /// Panics if anything is found.
     pub fn search(&self, when: &str, places: &[Place]) {
         let hits = self.hits(places);
         assert!(
@@ -71,7 +71,7 @@ impl Needles {
     }
 }
 
-/// The forms of a secret, each once.
+/// Returns the distinct forms of a secret.
 fn forms(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut forms: Vec<(String, Vec<u8>)> = vec![
         ("as it is".into(), secret.to_vec()),
@@ -83,7 +83,7 @@ fn forms(secret: &[u8]) -> Vec<(String, Vec<u8>)> {
         for (name, engine) in [("base64", STANDARD_NO_PAD), ("base64url", URL_SAFE_NO_PAD)] {
             let shifted = [&[0; 2][..skip], secret].concat();
             let text = engine.encode(&shifted);
-            // Characters that hold bits of the neighbours are left out.
+            // Characters that contain bits of the neighbouring bytes are left out.
             let from = (skip * 8).div_ceil(6);
             let to = shifted.len() * 8 / 6;
             forms.push((
@@ -146,7 +146,7 @@ fn the_searcher_finds_what_is_planted() {
             .collect::<String>()
             .into(),
     ];
-    // As a part of something larger, wherever it begins and ends in it.
+    // As a part of something larger, at every offset and with every remainder.
     for before in 0..7 {
         for after in 0..7 {
             let larger = [

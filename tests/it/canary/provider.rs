@@ -1,4 +1,4 @@
-//! The REST side of a provider whose ids the test chooses.
+//! The REST API of a provider whose ids the test chooses.
 
 use crate::support::ACCOUNT;
 use axum::extract::{Path, State};
@@ -17,7 +17,7 @@ type Recordings = Arc<Mutex<HashMap<String, Bytes>>>;
 
 /// Serves recordings until they are deleted.
 pub struct Provider {
-    /// What the configuration calls `api_url`.
+    /// The configuration's `api_url`.
     pub api_url: String,
     recordings: Recordings,
     _stop: watch::Sender<bool>,
@@ -46,12 +46,12 @@ impl Provider {
         }
     }
 
-    /// A recording is there from now on.
+    /// Adds a recording.
     pub fn record(&self, id: &str, audio: Bytes) {
         self.recordings.lock().unwrap().insert(id.to_owned(), audio);
     }
 
-    /// How many recordings are not deleted.
+    /// Returns the number of recordings that are not deleted.
     pub fn left(&self) -> usize {
         self.recordings.lock().unwrap().len()
     }

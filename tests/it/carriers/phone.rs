@@ -1,4 +1,4 @@
-//! A telephone, whoever carries its calls.
+//! A caller's telephone, independent of the carrier.
 
 use super::ROSTER;
 use crate::support::feature_server::{self, FeatureServer};
@@ -13,18 +13,18 @@ use dutyline::telephony::Capabilities;
 
 const CALLER: &str = "+8613800138000";
 
-/// What somebody of the roster does when they are rung.
+/// How a person on the roster reacts to the ringing telephone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// Picks up and presses 1.
+    /// Answers and presses 1.
     Takes,
     /// Lets it ring.
     Nothing,
-    /// A voicemail picks up, and presses nothing.
+    /// A voicemail answers, and presses nothing.
     Voicemail,
 }
 
-/// Who carries its calls, where that is not the provider every line under test has.
+/// The carrier, where it is not the default provider of a line under test.
 #[derive(Clone, Copy)]
 pub enum Far<'a> {
     Usual,
@@ -34,14 +34,14 @@ pub enum Far<'a> {
 
 use Far::{Jambonz, Usual};
 
-/// A telephone. It calls one time after the other.
+/// A caller's telephone. It makes one call after the other.
 pub struct Phone<'a> {
     line: &'a TestLine,
     far: Far<'a>,
     can: Capabilities,
     view: Option<PhoneView>,
     channel: String,
-    /// The telephone of the roster that took the call.
+    /// The leg of the inspector who accepted the call.
     leg: String,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Phone<'a> {
         );
     }
 
-    /// Recordings are told of after the call, and are not there at once.
+    /// Recordings are announced after the call, and cannot be fetched at once.
     pub fn recordings_late(&self) {
         let usual = Faults {
             callbacks: Callbacks::AfterCall,
@@ -77,7 +77,7 @@ impl<'a> Phone<'a> {
             not_yet: 1,
             ..pbx::Faults::default()
         };
-        // Nobody tells of one there: it ends only after the call.
+        // jambonz announces no recordings: its stream ends only after the call.
         let jambonz = feature_server::Faults {
             status_first: true,
             ..feature_server::Faults::default()
@@ -85,8 +85,8 @@ impl<'a> Phone<'a> {
         self.faults(usual, pbx, jambonz);
     }
 
-    /// A step says that something was recorded; which recording that is comes after the call, or never. Where there is
-    /// but one word on a recording, that comes as ever.
+    /// A step's webhook says that something was recorded; the callback that names the recording comes after the call,
+    /// or never. Carriers that send a single message per recording send it as usual.
     pub fn callbacks(&self, callbacks: Callbacks) {
         let usual = Faults {
             callbacks,
@@ -99,7 +99,7 @@ impl<'a> Phone<'a> {
         );
     }
 
-    /// What became of a recording is told before what ended it.
+    /// A recording is announced before the event that ended it.
     pub fn recordings_first(&self) {
         let usual = Faults {
             callbacks: Callbacks::BeforeAction,
@@ -109,7 +109,7 @@ impl<'a> Phone<'a> {
             recording_first: true,
             ..pbx::Faults::default()
         };
-        // There it is the other way round: what ended it is told before it is over.
+        // With jambonz it is the reverse: the event that ends a recording comes before its stream is closed.
         let jambonz = feature_server::Faults {
             hook_first: true,
             ..feature_server::Faults::default()
@@ -164,8 +164,8 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Says something, and ends the recording with the key, by silence or at the limit. Where silence ends nothing, who
-    /// is silent presses the key in the end.
+    /// Records audio, and ends the recording with the key, by silence or at the limit. Where the provider does not
+    /// detect silence, the key ends it instead.
     pub async fn say(&mut self, n: u8, end: SpeechEnd) {
         let end = match end {
             SpeechEnd::Silence if !self.can.hears_silence => SpeechEnd::Key,
@@ -208,7 +208,7 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Says something while nobody hears of it: neither that it was recorded, nor that the call is over then.
+    /// Records audio and loses the webhooks: neither the recording nor the end of the call is announced.
     pub async fn say_unheard(&mut self, n: u8) {
         match self.far {
             Far::Pbx(pbx) => {
@@ -218,7 +218,7 @@ impl<'a> Phone<'a> {
                 pbx.dial_service(url, TOKEN).await.expect("accepted");
             }
             Jambonz(server) => {
-                // Asked twice for what comes next in vain, jambonz hangs up, which it does tell.
+                // After two failed requests for the next verbs jambonz hangs up, and posts that.
                 server.set_faults(feature_server::Faults {
                     hooks_lost: true,
                     ..feature_server::Faults::default()
@@ -250,7 +250,7 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Asks for the duty inspector. Each of the roster who is rung does this; the last one may be asked on.
+    /// Asks for the duty inspector. The people on the roster react in this order, as far as they are rung.
     pub async fn ask_for_duty(&mut self, answers: &[Answers]) {
         for (number, answers) in ROSTER.iter().zip(answers) {
             let keys = match answers {
@@ -289,7 +289,7 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// Calls, and is not told of a duty inspector; the key is as wrong as any other.
+    /// Calls and checks that no duty inspector is offered, and that the key is treated as any wrong one.
     pub async fn is_not_offered_duty(&mut self) {
         self.dial().await;
         let offered = self.heard();
@@ -302,7 +302,7 @@ impl<'a> Phone<'a> {
         self.hang_up().await;
     }
 
-    /// Calls, and never says or does anything.
+    /// Calls, and neither speaks nor presses a key until the call ends.
     pub async fn is_silent_to_the_end(&mut self) {
         self.dial().await;
         for _ in 0..8 {
@@ -323,7 +323,7 @@ impl<'a> Phone<'a> {
         }
     }
 
-    /// The receipt that was heard last.
+    /// Returns the receipt that was heard last.
     pub fn receipt(&self) -> String {
         match self.far {
             Far::Pbx(pbx) => pbx.receipt(&self.channel),
@@ -366,7 +366,7 @@ impl<'a> Phone<'a> {
         &self.view.as_ref().expect("a call").waiting
     }
 
-    /// Waits until the call is settled: its receipt works from then on.
+    /// Waits until the call is settled; its receipt is valid from then on.
     pub async fn until_settled(&self) {
         self.line.until_settled().await;
     }

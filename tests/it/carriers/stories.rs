@@ -1,27 +1,27 @@
-//! What callers do.
+//! Callers' stories.
 
 use super::phone::{Answers, Phone};
 use dutyline::simulator::exchange::SpeechEnd;
 use dutyline::simulator::faults::Callbacks;
 use futures_util::future::LocalBoxFuture;
 
-/// A story.
+/// A sequence of a caller's actions.
 pub struct Story {
     pub name: &'static str,
-    /// It ends with a report.
+    /// True if it ends with a report.
     pub report: bool,
-    /// What is done, as it stands below.
+    /// The source text of `play`.
     done: &'static str,
     pub play: for<'a> fn(Phone<'a>) -> LocalBoxFuture<'a, ()>,
 }
 
 impl Story {
-    /// Somebody of the roster is asked for.
+    /// True if the caller asks for the duty inspector.
     pub fn rings(&self) -> bool {
         self.done.contains("ask_for_duty")
     }
 
-    /// The caller may speak, and says nothing.
+    /// True if the caller may speak, and says nothing.
     pub fn is_silent(&self) -> bool {
         self.done.contains("keep_silent") && !self.done.contains("say")
     }

@@ -1,4 +1,4 @@
-//! What is accepted, and what `check`, `hours` and `hear` say about it.
+//! Valid configurations, and what `check`, `hours` and `hear` print for them.
 
 use super::{dutyline, init, sound, stderr};
 use std::path::Path;
@@ -23,7 +23,7 @@ fn changed(toml: &str, find: &str, put: &str) -> String {
     changed
 }
 
-/// The phase `hear` names, and when the line opens next.
+/// Returns the phase that `hear` prints, and when the line opens next.
 fn heard(folder: &Path, at: &str) -> (String, Option<String>) {
     let heard = stdout(folder, &["hear", "--at", at, "--json"]);
     let heard: serde_json::Value = serde_json::from_str(&heard).unwrap();
@@ -58,7 +58,7 @@ fn a_night_belongs_to_the_day_it_begins() {
     assert_eq!(rows[1]["windows"], serde_json::json!([]), "a Saturday");
     let monday = Some("2024-03-11T09:00:00+08:00".to_owned());
     for (at, phase, reopens) in [
-        // The first day of the inspection has no night before it.
+        // No window of the previous day reaches into the first day of the inspection.
         (
             "2024-03-06T03:00",
             "after_hours",
@@ -76,12 +76,12 @@ fn a_night_belongs_to_the_day_it_begins() {
             "break",
             Some("2024-03-07T22:00:00+08:00".to_owned()),
         ),
-        // Friday's night goes on into a Saturday that is not worked; Sunday has none.
+        // Friday's night window continues into a Saturday that is not a working day; Sunday has none.
         ("2024-03-09T05:59", "open", None),
         ("2024-03-09T06:00", "holiday", monday.clone()),
         ("2024-03-09T22:00", "holiday", monday.clone()),
         ("2024-03-11T05:00", "after_hours", monday),
-        // The intake's last day is the 14th of June, a Friday; the night belongs to it.
+        // The intake's last day is the 14th of June, a Friday; the following night belongs to it.
         ("2024-06-15T05:59", "open", None),
         (
             "2024-06-15T06:00",
@@ -89,7 +89,7 @@ fn a_night_belongs_to_the_day_it_begins() {
             Some("2024-06-17T09:00:00+08:00".to_owned()),
         ),
         ("2024-06-18T03:00", "intake_closed", None),
-        // And so does the last night of the inspection, the 21st.
+        // The last night of the inspection, the 21st, also belongs to its day.
         ("2024-06-22T05:59", "intake_closed", None),
         ("2024-06-22T06:00", "ended", None),
     ] {
@@ -174,7 +174,7 @@ off = [2024-03-07, 2024-03-09]
             row[0]["reason"].as_str().unwrap().to_owned(),
         )
     };
-    // A Thursday the nation has off, which this line works; a Thursday that is worked elsewhere, and a Saturday.
+    // A Thursday that is a public holiday and worked by this line; a Thursday worked elsewhere only, and a Saturday.
     assert_eq!(day("2024-04-04"), (true, "清明节值班照常上班".to_owned()));
     assert_eq!(day("2024-03-07"), (false, "搬迁".to_owned()));
     assert_eq!(day("2024-03-09"), (false, "搬迁".to_owned()));

@@ -1,4 +1,4 @@
-//! All mistakes of a file are told in one run, in the terms of the people who write it.
+//! All mistakes of a file are reported in one run, in terms that operators know.
 
 use super::{dutyline, sound, stderr};
 use std::path::Path;
@@ -9,8 +9,8 @@ const JARGON: &[&str] = &[
     "struct", "literal", "expected", "invalid", "parse", "TOML", "datetime",
 ];
 
-/// Writes a configuration with these replacements, runs a command, and returns what is told: lines without the program's
-/// name, in order.
+/// Writes a configuration with these replacements, runs a command, and returns the lines of its errors without the
+/// program's name, in order.
 fn told(folder: &Path, toml: &str, changes: &[(&str, &str)], command: &[&str]) -> Vec<String> {
     let mut toml = toml.to_owned();
     for (find, put) in changes {
@@ -39,6 +39,20 @@ fn told(folder: &Path, toml: &str, changes: &[(&str, &str)], command: &[&str]) -
         assert!(!line.contains("hunter2"), "{line}");
     }
     lines
+}
+
+#[test]
+fn a_window_that_overlaps_does_not_make_later_ones_wrong() {
+    let (folder, toml) = sound();
+    let windows = "\n\"11:00-13:00\",\n\"13:30-14:00\",\n\"15:00-18:00\"";
+    let lines = told(
+        folder.path(),
+        &toml,
+        &[("\"15:00-18:00\"", windows)],
+        &["check"],
+    );
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("overlap"), "{lines:#?}");
 }
 
 #[test]
@@ -171,7 +185,7 @@ fn what_is_not_toml_is_explained_and_the_rest_is_checked_too() {
     ] {
         let changes = [
             (find, put),
-            // One more mistake, of another kind, in another table.
+            // A second mistake, of another kind, in another table.
             ("public_url = ", "publik_url = \"x\"\npublic_url = "),
         ];
         let told = told(folder.path(), &toml, &changes, &["check"]);
@@ -193,7 +207,7 @@ fn dates_in_quotes_are_told_how_to_be_written() {
         ("\"2024年3月6日\"", "write 2024-03-06, without quotes"),
         ("\"20240306\"", "write 2024-03-06, without quotes"),
         ("\"31/3/2024\"", "write 2024-03-31, without quotes"),
-        // The sixth of March or the third of June.
+        // Ambiguous: the sixth of March or the third of June.
         ("\"03/06/2024\"", "write it like 2024-03-06, without quotes"),
         ("\"2024-02-30\"", "there is no day 2024-02-30"),
         ("\"hunter2\"", "write it like 2024-03-06, without quotes"),

@@ -1,4 +1,4 @@
-//! What cannot be understood: wrong values, unknown keys, missing ones. Each is told by file, line and key.
+//! Wrong values, unknown keys and missing ones. Each is reported by file, line and key.
 
 use super::{Mistake, SECOND_LINE, SECRET, make, sound};
 

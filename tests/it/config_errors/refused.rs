@@ -1,4 +1,4 @@
-//! What is written correctly and cannot work is refused, with what would be right.
+//! Values of the right type that cannot work are refused, with a valid example.
 
 use super::{Mistake, make, sound};
 

@@ -1,10 +1,10 @@
-//! What an operator is told who got the roster wrong.
+//! Errors shown to an operator whose roster is wrong.
 
 use super::{Mistake, init, make, sound};
 use dutyline::config::{Config, EMBEDDED};
 use std::path::Path;
 
-/// A roster that works, to make mistakes in.
+/// A valid roster, in which the tests make mistakes.
 const ROSTER: &str = r#"[[line.roster]]
 name = "one"
 number = "+8613800000001"
@@ -100,7 +100,7 @@ fn a_line_never_rings_a_line() {
     assert_eq!(make(&mistake, folder.path(), &toml), Ok(()));
 }
 
-/// What the default explains in comments works when they are taken away.
+/// The roster in the default configuration's comments is valid once uncommented.
 #[test]
 fn the_roster_that_is_explained_works() {
     let from = EMBEDDED.find("# [[line.roster").expect("it is explained");
@@ -158,7 +158,7 @@ fn check_says_when_nobody_is_on_duty() {
     let told = check(&with_roster(&toml, ROSTER));
     let right = "✓ line fcg-5: 2 on the roster, somebody is on whenever it is staffed\n";
     assert!(told.contains(right), "{told}");
-    // Without the second one, the days and hours the first one leaves out are nobody's.
+    // Without the second person, the days and hours that the first one leaves out have no inspector on duty.
     let (alone, _) = ROSTER.split_once("\n\n[[line.roster]]").unwrap();
     let alone = format!("{alone}\n\n[line.translations.en]").replace("15:00-18:00", "15:00-17:00");
     let told = check(&with_roster(&toml, &alone));

@@ -1,4 +1,4 @@
-//! Only so many callers may be with the roster.
+//! The limit on calls that may be with the roster at once.
 
 use super::*;
 use crate::support::on_both;
@@ -16,7 +16,7 @@ on_both! {
         assert!(second.may_speak().is_some());
         second.hang_up().await;
         first.hang_up().await;
-        // It is free again.
+        // The place is free again.
         let mut third = Caller::dial(line).await;
         third.press("2").await;
         assert!(is_talking(&third), "{:?}", third.view);
@@ -41,7 +41,7 @@ on_both! {
         }
     }
 
-    /// Eight callers press 2 at the same moment, each twice: two are with the roster, as the default says.
+    /// Eight callers press 2 at the same moment, each twice: two are with the roster, which is the default limit.
     async fn exactly_so_many_of_those_who_ask_at_once(line: TestLine = roster) {
         let mut calls = Vec::new();
         for _ in 0..8 {

@@ -1,4 +1,4 @@
-//! Nobody takes the call.
+//! Calls that no inspector accepts.
 
 use super::*;
 use crate::support::on_both;
@@ -20,7 +20,7 @@ on_both! {
         leaves_a_report(line, &mut caller).await;
     }
 
-    /// It picks up and presses nothing: the provider says `completed`, which proves nothing.
+    /// A voicemail answers and presses nothing: the provider's `completed` does not prove an acceptance.
     async fn a_voicemail_at_each_telephone(line: TestLine = roster) {
         for number in [FIRST, SECOND] {
             answers(line, number, "");

@@ -1,4 +1,4 @@
-//! A key that takes nothing: twice, too late, or from somebody who may not press it.
+//! A key that must not accept a call: repeated, too late, or from a telephone that was not rung.
 
 use super::*;
 use crate::support::hooks::{address_in, call_form, path_of, signature};
@@ -9,13 +9,13 @@ use reqwest::StatusCode;
 const HANGS_UP: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"#;
 const PUT_TOGETHER: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"#;
 
-/// What whoever is rung posts.
+/// Returns the form that the inspector's leg posts.
 fn leg(keys: &[(&str, &str)]) -> Vec<(String, String)> {
     let more = [&[("From", "+8618877009155"), ("To", FIRST)], keys].concat();
     call_form("CA0000000000000000000000000000000f", &more)
 }
 
-/// Where the telephone that rings for a caller asks what to hear, and where its key goes: paths of ours.
+/// Returns the paths that an inspector's leg requests: for its announcement, and for its key.
 fn addresses(line: &TestLine) -> [String; 2] {
     let documents = line.exchange.sent().into_iter().rev();
     let mut documents = documents.filter_map(|sent| sent.answers[0].clone().ok());
@@ -26,7 +26,7 @@ fn addresses(line: &TestLine) -> [String; 2] {
     [whisper, taken]
 }
 
-/// A second provider, with a secret of its own.
+/// Returns the configuration with a second provider that has its own secret.
 fn two_providers(toml: String) -> String {
     let start = toml.find("[[provider]]").unwrap();
     let end = toml.find("[[line]]").unwrap();
@@ -51,7 +51,7 @@ on_both! {
         assert_eq!(entries(&report, "talk").len(), 1, "{report}");
         assert_eq!(line.counter("calls_accepted").await, 1);
         caller.hang_up().await;
-        // There is nobody to be put together with any more.
+        // There is no caller to be connected with any more.
         assert_eq!(line.exchange.deliver(taken).await.unwrap().body, HANGS_UP);
         line.idle().await;
         let report = line.lead().await.only_report().await;
@@ -85,7 +85,7 @@ on_both! {
         assert_eq!(line.lead().await.reports().await, Vec::<Value>::new());
     }
 
-    /// The first one was given up, and presses the key when the second one rings already.
+    /// The first inspector was given up, and presses the key when the second one is ringing.
     async fn a_step_that_is_over_takes_nothing(line: TestLine = roster) {
         let mut caller = Caller::dial(line).await;
         caller.press("2").await;
@@ -118,7 +118,7 @@ on_both! {
         caller.hang_up().await;
     }
 
-    /// The answer to the end of the talk was lost on its way, and the provider asks its other address.
+    /// The answer to the end of the conversation was lost, and the provider requests its fallback address.
     async fn nobody_is_rung_twice_after_a_failure(line: TestLine = roster) {
         answers(line, FIRST, "1");
         let mut caller = Caller::dial(line).await;
@@ -139,7 +139,7 @@ on_both! {
         for path in addresses(line) {
             let forged = line.signed_hook(&path, &key, &signature("a guess", &path, &key)).await;
             assert_eq!((forged.status, forged.text()), (StatusCode::FORBIDDEN, ""));
-            // Signed well, by somebody who has nothing to do with this call.
+            // Correctly signed, by a provider that does not carry this call.
             let foreign = path.replace("/twilio/", "/other/");
             let theirs = signature("a token of somebody else", &foreign, &key);
             let answer = line.signed_hook(&foreign, &key, &theirs).await;

@@ -1,4 +1,4 @@
-//! What inspectors see of a talk while it lasts, and how they learn that it is over.
+//! What inspectors see of a conversation while it lasts, and how they learn of its end.
 
 use super::*;
 use crate::support::{on_both, queue};
@@ -16,7 +16,7 @@ on_both! {
         let mut caller = Caller::dial(line).await;
         caller.press("2").await;
         assert!(is_talking(&caller));
-        // The queue is told that there is a report, and shows that its caller is on the telephone.
+        // The queue's page is notified of the report, and shows that its caller is on the telephone.
         assert_eq!(queue.next().await.unwrap().0, "changed");
         let page = desk.get("/console/").await.ok();
         assert!(page.contains(LIVE) && page.contains("人工接听"), "{page}");
@@ -50,7 +50,7 @@ on_both! {
         assert!(verified.status.success(), "{}", crate::support::wrote(&verified));
     }
 
-    /// The provider's word that the call is over is lost, and the watch finds it so.
+    /// The webhook for the end of the call is lost, and the `watch` job detects the end.
     async fn the_end_of_a_talk_nobody_told_of(line: TestLine = roster) {
         answers(line, FIRST, "1");
         let faults = Faults { drop_action: true, drop_status: true, ..Faults::default() };

@@ -1,4 +1,4 @@
-//! Somebody takes the call.
+//! Calls that an inspector accepts.
 
 use super::*;
 use crate::support::{on_both, speech};
@@ -7,7 +7,7 @@ use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
 
 impl Caller<'_> {
-    /// Presses 2, and somebody takes the call.
+    /// Presses 2, and checks that an inspector accepts the call.
     async fn is_connected(&mut self) -> String {
         let words = self.press("2").await;
         assert!(is_talking(self), "{:?}", self.view);
@@ -15,7 +15,7 @@ impl Caller<'_> {
     }
 }
 
-/// Writes a note into the only report, whose caller is on the line. Gives the report as it was then.
+/// Writes a note into the only report, whose caller is on the line. Returns the report at that time.
 async fn note_while_talking(line: &TestLine) -> Value {
     let lead = line.lead().await;
     let report = lead.only_report().await;
@@ -26,7 +26,8 @@ async fn note_while_talking(line: &TestLine) -> Value {
     report
 }
 
-/// The report a talk became: with a note, in the queue, nobody on the line any more.
+/// Returns the report of a finished conversation, after checking that it has the note, is queued, and no caller is on
+/// the line.
 async fn talk_report(line: &TestLine, reached: &str) -> Value {
     line.idle().await;
     let lead = line.lead().await;
@@ -59,7 +60,7 @@ on_both! {
         let talk = only(&running, "talk");
         assert_eq!((&talk["on_duty"], &talk["recorded"]), (&json!("甲"), &json!(false)));
 
-        // What is said in the talk is nobody's but theirs.
+        // An unrecorded conversation leaves no audio.
         caller.say(1, SpeechEnd::Key).await;
         assert!(is_talking(&caller));
         caller.view = line.exchange.other_hangs_up(&caller.view.id).await.unwrap();
@@ -70,7 +71,7 @@ on_both! {
         assert_eq!(report["recordings"], json!([]));
         assert!(line.exchange.recordings_of(&caller.view.id).is_empty());
 
-        // The receipt is one like any other.
+        // The receipt is valid like any other.
         let receipt = spoken::receipt(&words).expect("a receipt");
         let mut caller = Caller::dial(line).await;
         caller.press("4").await;
@@ -156,7 +157,7 @@ on_both! {
         has_the_recording(line, "connected").await;
     }
 
-    /// Nobody tells of the recording: it is found at the provider, whoever ends the talk.
+    /// No webhook announces the recording: it is found at the provider, whichever side ends the conversation.
     async fn a_recording_nobody_tells_of(line: TestLine = recorded) {
         answers(line, FIRST, "1");
         let faults = Faults { callbacks: Callbacks::Never, ..Faults::default() };
@@ -179,7 +180,7 @@ on_both! {
     }
 }
 
-/// The talk stands in its report: the very bytes, sealed, gone at the provider.
+/// Checks that the report has the recording: the same bytes, sealed, and deleted at the provider.
 async fn has_the_recording(line: &TestLine, reached: &str) {
     let report = talk_report(line, reached).await;
     let recordings = report["recordings"].as_array().unwrap();

@@ -1,5 +1,5 @@
-//! A recording that cannot be fetched, or deleted, now: it is tried again for as long as the provider may have it, and
-//! people are told.
+//! A recording that cannot be fetched or deleted now is tried again for as long as the provider may have it, and
+//! operators and members are told.
 
 use super::panicking::panics;
 use super::*;
@@ -13,24 +13,24 @@ use dutyline::work::alarm;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The last try of the first day.
+/// Number of the last try of the first day.
 const A_DAY: i32 = 106;
 
 impl Scene {
-    /// The job of this kind has failed for a day: its next failure is the last one of that day.
+    /// Ages the job of this kind by a day of failures and waits for the next one, the last of that day.
     async fn has_failed_for_a_day(&self, kind: &str) {
         queue::age(self.line.db(), kind, A_DAY - 1).await;
         self.hurry(kind).await;
         self.tried(kind, A_DAY).await;
     }
 
-    /// What the console says on every page to this member, whose password is their name and `'s-password`.
+    /// Returns the banners that the console shows to this member on every page.
     async fn banners(&self, name: &str, password: &str) -> String {
         let desk = Desk::sign_in(&self.line.url, name, password).await;
         desk.speaking("en").get("/console/banners").await.ok()
     }
 
-    /// How long the only job of this kind waits for its next try.
+    /// Returns the time until the next try of the only job of this kind.
     async fn waits(&self, kind: &str) -> TimeDelta {
         let now = self.line.service().clock.system_now();
         self.tried(kind, 1).await.run_after - now
@@ -55,7 +55,7 @@ on_both_scenes! {
         let service = Arc::clone(scene.line.service());
         let (mut told, now) = (alarm::Told::default(), instant());
         scene.record(Some(Serving::NotYet)).await;
-        // Its first failures are a matter of seconds; this one panics.
+        // Its first failures come within seconds; this one panics.
         let job = scene.tried("fetch", 1).await;
         assert!(job.failures >= 1, "a job that panics has failed");
         assert_eq!(alarm::look(&service, &mut told, now).await.unwrap(), 0);
@@ -82,7 +82,7 @@ on_both_scenes! {
         let id = output.lines().find(|line| line.contains("  fetch")).unwrap().split(' ').next().unwrap();
         assert!(output.contains("twilio") && output.contains("panic"), "{output}");
 
-        // Mended, an operator need not wait for the hour to pass.
+        // Once the provider serves it, an operator can retry at once instead of waiting an hour.
         scene.twilio.serve(&scene.story, None);
         let output = wrote(&scene.line.cli(&["jobs", "retry", id]).await);
         assert!(output.contains("is tried again now"), "{output}");
@@ -133,7 +133,7 @@ on_both_scenes! {
             let output = scene.line.cli(&act).await;
             (output.status.code(), wrote(&output))
         };
-        // A lead of the line alone, and nothing but a recording.
+        // Only a lead of the line may give up a job, and only a job for a recording.
         for (job, name) in [(&fetch, "li"), (&fetch, "zhao"), (&watch, LEAD.0)] {
             assert_eq!(give_up(job, name).await.0, Some(1), "{job} {name}");
         }
@@ -143,7 +143,7 @@ on_both_scenes! {
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(scene.recording().await["state"], "lost");
         assert_eq!(give_up(&fetch, LEAD.0).await.0, Some(1), "there is no such job any more");
-        // A callback does not bring it back.
+        // A callback does not restore the job.
         scene.send(&scene.story.callback(scene.callback.clone())).await;
         scene.send(&scene.story.status()).await;
         scene.line.idle().await;
@@ -160,7 +160,7 @@ on_both_scenes! {
     }
 
     async fn a_call_is_not_settled_for_30_days_while_its_recordings_cannot_be_listed(scene: Scene) {
-        // A day of tries, and then one an hour.
+        // A day of tries, then one an hour.
         const THIRTY_DAYS: i32 = A_DAY + 30 * 24;
         scene.twilio.hold(Some(Hold::ListingFails));
         let menu = scene.send(&scene.story.incoming()).await;

@@ -1,4 +1,4 @@
-//! A provider in which the program fails.
+//! A provider whose code panics.
 
 use dutyline::call::script::Script;
 use dutyline::service::Service;
@@ -9,10 +9,10 @@ use dutyline::telephony::{
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-/// Panics where the provider inside has no such recording.
+/// A provider that panics where the one inside has no such recording.
 pub struct Panicking(Arc<dyn Provider>);
 
-/// Puts it in the place of the provider.
+/// Wraps the provider of the service.
 pub fn panics(service: &mut Service) {
     let inner = service.providers.remove("twilio").expect("a provider");
     let outer = Arc::new(Panicking(inner));

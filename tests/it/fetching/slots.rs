@@ -1,10 +1,10 @@
-//! A slow provider keeps nothing else waiting.
+//! A slow provider delays no other work.
 
 use super::*;
 use dutyline::service::Slowest;
 use std::time::Duration;
 
-/// A provider that sends a byte now and then is given up on soon.
+/// Sets a limit at which a provider that sends few bytes is soon given up.
 fn impatient(service: &mut Service) {
     service.slowest = Slowest {
         bytes: 1024,
@@ -12,11 +12,11 @@ fn impatient(service: &mut Service) {
     };
 }
 
-/// Fetches that are held at once: more than there are slots for.
+/// Number of fetches held at once: more than there are slots.
 const SLOW: usize = 6;
 
 impl Scene {
-    /// Settles every call that is over, whatever else goes on.
+    /// Waits until every call that is over is settled, whatever other jobs run.
     async fn settles(&self) {
         let settled = async {
             let mut worked = self.line.service().worked.subscribe();
@@ -29,7 +29,7 @@ impl Scene {
         assert!(settled.is_ok(), "settled while fetches are slow");
     }
 
-    /// How many calls were settled that left no message.
+    /// Returns the number of settled calls that left no message.
     async fn without_message(&self) -> u64 {
         self.line.counted("calls_without_message").await
     }
@@ -42,7 +42,7 @@ on_both_scenes! {
             scene.record(Some(Serving::Trickle)).await;
         }
         scene.twilio.holds(4).await;
-        // The call after them leaves no message: nothing of it waits for the provider.
+        // The call after them leaves no message: none of its jobs waits for the provider.
         scene.story = Story::new();
         scene.send(&scene.story.incoming()).await;
         scene.send(&scene.story.status()).await;
@@ -55,7 +55,7 @@ on_both_scenes! {
     async fn settling_waits_behind_no_list_of_recordings(scene: Scene) {
         scene.twilio.hold(Some(Hold::Listing));
         for _ in 0..SLOW * 2 {
-            // A call that ends while it is recorded, of which no webhook says what became of the recording.
+            // A call that ends during its recording, without a webhook about the recording's outcome.
             scene.story = Story::new();
             let menu = scene.send(&scene.story.incoming()).await;
             let key = scene.story.key(menu.address("Gather", "action"), "1");

@@ -24,7 +24,7 @@ on_both_scenes! {
             let line = text.lines().find(|line| line.starts_with("dutyline_recordings_unnamed "));
             line.unwrap().rsplit(' ').next().unwrap().to_owned()
         };
-        // A file of the last hour may be named by a row any moment.
+        // A row that names a file of the last hour may still be committed.
         housekeeping::count_unnamed(service, now).await.unwrap();
         assert_eq!(metric().await, "0");
         housekeeping::count_unnamed(service, later).await.unwrap();

@@ -1,5 +1,5 @@
-//! What the service answers, as jambonz's own packages check it. They are in the folder that `DUTYLINE_TEST_JAMBONZ`
-//! names. Each finds what the other lets pass.
+//! The service's answers, checked by jambonz' own packages, which are in the folder that `DUTYLINE_TEST_JAMBONZ` names.
+//! Each of the two detects faults that the other does not.
 
 use super::{CALLER, speaking};
 use crate::support::feature_server::{FeatureServer, SpeechEnds};
@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What the two packages find wrong with each document: `specs` and `schema`.
+/// Returns what the two packages find wrong with each document: `specs` and `schema`.
 fn checked(documents: &[Value]) -> Vec<[Option<String>; 2]> {
     let folder = std::env::var("DUTYLINE_TEST_JAMBONZ").expect("the folder of jambonz's packages");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jambonz/check.js");
@@ -50,7 +50,7 @@ fn assert_right(documents: &[Value]) {
     }
 }
 
-/// They do find something: the documents jambonz tests its own check with.
+/// The packages do detect faults, in the documents with which jambonz tests its own check.
 #[test]
 fn jambonz_packages_tell_good_from_bad() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -87,7 +87,7 @@ fn jambonz_packages_tell_good_from_bad() {
     );
 }
 
-/// Any script gives documents that both find right.
+/// Any script leads to documents that both packages accept.
 #[test]
 fn jambonz_packages_find_any_script_right() {
     let links = Links {
@@ -143,7 +143,7 @@ fn jambonz_packages_find_any_script_right() {
     assert_right(&documents);
 }
 
-/// What a call and a talk are really answered.
+/// The answers of a real call and conversation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jambonz_packages_find_a_call_right() {
     let server = FeatureServer::start().await;

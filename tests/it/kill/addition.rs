@@ -1,11 +1,11 @@
-//! A whole call back in which something is added to a report.
+//! A whole call in which a caller adds to a report.
 
 use super::{Scene, on_both_scenes};
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use dutyline::simulator::spoken;
 use serde_json::json;
 
-/// Leaves a report, undisturbed. Gives its receipt.
+/// Leaves a report without a kill. Returns its receipt.
 async fn leave(scene: &Scene) -> String {
     let story = Story::new();
     let menu = scene.send(&story.incoming()).await;
@@ -21,7 +21,7 @@ async fn leave(scene: &Scene) -> String {
     spoken::receipt(&end.body).expect("a receipt")
 }
 
-/// Sends a webhook, killing the program after it has answered or before.
+/// Sends a webhook, and kills the program before or after it has answered.
 async fn send(scene: &mut Scene, webhook: Webhook, before: bool) -> Answered {
     if before {
         scene.kill_while_sending(&webhook).await
@@ -30,7 +30,7 @@ async fn send(scene: &mut Scene, webhook: Webhook, before: bool) -> Answered {
     }
 }
 
-/// Adds to a report, the program killed at every webhook. Both recordings stand in it, once, whoever called.
+/// Adds to a report, with the program killed at every webhook. Both recordings are in it once.
 async fn add(mut scene: Scene, before: bool) {
     let receipt = leave(&scene).await;
     let story = Story::new();
@@ -78,7 +78,7 @@ async fn add(mut scene: Scene, before: bool) {
 }
 
 on_both_scenes! {
-    /// The answer to all is the same, and it is one try: of a number six are let through at once.
+    /// All copies have the same answer and count as one try: of a number's tries only six are allowed at once.
     async fn a_receipt_typed_once_and_told_of_many_times_at_once(scene: Scene) {
         let receipt = leave(&scene).await;
         let story = Story::new();

@@ -1,11 +1,11 @@
-//! Killed in the middle of a job.
+//! The program is killed in the middle of a job.
 
 use super::{Scene, on_both_scenes};
 use crate::support::standin::Hold;
 use crate::support::webhooks::{Story, speech};
 use crate::support::{DEADLINE, pause};
 
-/// A call as far as its recording: fetched, and the end of the call still to come.
+/// Makes a call up to its recording, which is fetched, before the end of the call.
 async fn recorded(scene: &mut Scene, story: &Story) {
     let menu = scene.send(&story.incoming()).await;
     let guidance = scene
@@ -49,7 +49,7 @@ on_both_scenes! {
         scene.twilio.hold(Some(Hold::Audio));
         recorded(&mut scene, &story).await;
         scene.twilio.holds_one().await;
-        // The half that was sent is on its way to the disk.
+        // The half that was sent is being written to the disk.
         let begun = async {
             while !scene.binary.files().iter().any(|name| name.ends_with(".part")) {
                 pause().await;
@@ -61,7 +61,7 @@ on_both_scenes! {
         assert!(files.iter().all(|name| name.ends_with(".part")), "no recording: {files:?}");
 
         scene.binary.serve_again().await;
-        // Held once more: what is there now is what the restart left.
+        // The provider holds the fetch again, so the state is the one the restart left.
         let report = scene.lead().only_report().await;
         assert_eq!(report["recordings"][0]["state"], "announced");
         let id = report["id"].as_str().unwrap();

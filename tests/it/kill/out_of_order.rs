@@ -4,7 +4,7 @@ use super::{Scene, on_both_scenes};
 use crate::support::queue;
 use crate::support::webhooks::{Answered, Story, speech};
 
-/// A call as far as the guidance; the caller has spoken.
+/// Makes a call up to the guidance, with the caller's recording at the provider.
 async fn spoken(scene: &mut Scene, story: &Story, listed: bool) -> Answered {
     let menu = scene.send_and_kill(&story.incoming()).await;
     let key = story.key(menu.address("Gather", "action"), "1");
@@ -37,7 +37,7 @@ on_both_scenes! {
         let story = Story::new();
         let guidance = spoken(&mut scene, &story, false).await;
         scene.send_and_kill(&story.status()).await;
-        // Once the call is settled its answers are gone, and all it says is goodbye.
+        // Once the call is settled its answers are deleted, and every step is answered with goodbye.
         scene.binary.quiet().await;
         let goodbye = scene.send_and_kill(&story.recorded(action(&guidance))).await;
         assert!(goodbye.body.ends_with("<Hangup/></Response>"), "{}", goodbye.body);
@@ -53,7 +53,7 @@ on_both_scenes! {
         scene.send_and_kill(&story.callback(callback(&guidance))).await;
         let send = story.key(review.address("Gather", "action"), "1");
         scene.send_and_kill(&send).await;
-        // Nobody says again that it is over. After ten minutes of silence the provider is asked.
+        // No further webhook says that the call is over. After ten minutes of silence the provider is asked.
         scene.twilio.end(&story);
         scene.binary.kill().await;
         let db = scene.binary.db().await;
@@ -83,7 +83,7 @@ on_both_scenes! {
     }
 
     async fn a_callback_of_a_call_nobody_answered(scene: Scene) {
-        // The first webhook and all others were lost with the line; the provider has recorded all the same.
+        // The first webhook and all others were lost with the connection; the provider has recorded nevertheless.
         let story = Story::new();
         scene.twilio.record(&story, &speech(), false);
         let mut callback = story.callback("https://duty.example.org/hooks/twilio/recording".into());

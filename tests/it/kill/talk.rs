@@ -1,11 +1,11 @@
-//! A call that the duty inspector takes.
+//! A call that the duty inspector accepts.
 
 use super::{Scene, on_both_scenes};
 use crate::duty::{recorded, roster};
 use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use serde_json::json;
 
-/// Sends a webhook, killing the program after it has answered or before.
+/// Sends a webhook, and kills the program before or after it has answered.
 async fn send(scene: &mut Scene, webhook: Webhook, before: bool) -> Answered {
     if before {
         scene.kill_while_sending(&webhook).await
@@ -14,8 +14,8 @@ async fn send(scene: &mut Scene, webhook: Webhook, before: bool) -> Answered {
     }
 }
 
-/// The caller presses 2, the first one of the roster does not pick up, the second one presses 1: as far as the talk.
-/// Gives the document that rang whoever took it.
+/// The caller presses 2, the first inspector does not answer, the second one presses 1: up to the conversation. Returns
+/// the document that rang the inspector who accepted.
 async fn connected(scene: &mut Scene, story: &Story, before: bool) -> Answered {
     let menu = send(scene, story.incoming(), before).await;
     let key = story.key(menu.address("Gather", "action"), "2");
@@ -47,11 +47,11 @@ async fn connected(scene: &mut Scene, story: &Story, before: bool) -> Answered {
     ringing
 }
 
-/// A talk, the program killed at every webhook. One report comes of it, with everything once.
+/// A conversation, with the program killed at every webhook. It leads to one report, with everything once.
 async fn talk(mut scene: Scene, before: bool) {
     let story = Story::new();
     let ringing = connected(&mut scene, &story, before).await;
-    // The talk is over, which the provider would say of a voicemail too.
+    // The end of the conversation, which the provider would also post for a voicemail.
     let over = story.dialled(ringing.address("Dial", "action"), "completed");
     let end = send(&mut scene, over, before).await;
     assert_eq!(end.body.matches("您的回执号是").count(), 2, "{}", end.body);
@@ -92,7 +92,7 @@ on_both_scenes! {
         assert_eq!(report["source"], "live");
     }
 
-    /// The caller hangs up in the talk, and nothing but the end of the call is told.
+    /// The caller hangs up during the conversation, and only the end of the call is announced.
     async fn nothing_but_the_end_of_a_call_with_a_recorded_talk(scene: Scene = recorded) {
         let story = Story::new();
         connected(&mut scene, &story, false).await;

@@ -1,4 +1,4 @@
-//! What the libraries are asked about, and what is found here.
+//! The requests that the libraries check, and this program's own check of them.
 
 use crate::support::dice::Dice;
 use base64::Engine;
@@ -11,21 +11,21 @@ use dutyline::telephony::signature::{
 use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 
-/// What time it is, for the libraries too.
+/// The time of the checks, for the libraries too.
 pub const NOW: i64 = 1_760_000_000;
 
-/// What is drawn.
+/// The shape of a random request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A form, to any address.
     Form,
-    /// The same, signed with a shared key.
+    /// A form to any address, signed with a shared key.
     Sha256,
-    /// A form in which no field stands twice, to any address.
+    /// A form without repeated fields, to any address.
     Single,
     /// JSON, with its hash in the address.
     Hashed,
-    /// A form, to an address whose port is the standard one or none.
+    /// A form, to an address with the standard port or none.
     Plain,
     /// JSON.
     Json,
@@ -38,7 +38,7 @@ pub struct Asked {
     pub secret: String,
     pub url: String,
     pub fields: Vec<(String, String)>,
-    /// A body that is no form.
+    /// A body that is not a form.
     pub body: Option<String>,
     pub settings: Option<String>,
     pub at: i64,
@@ -81,7 +81,7 @@ impl Asked {
         }
     }
 
-    /// The body as it is sent.
+    /// Returns the body as it is sent.
     pub fn raw(&self) -> String {
         self.body.clone().unwrap_or_else(|| {
             form_urlencoded::Serializer::new(String::new())
@@ -90,7 +90,7 @@ impl Asked {
         })
     }
 
-    /// The same request, as it may be seen while the signature stays as it is.
+    /// Returns equivalent spellings of the request, for which the signature stays valid.
     pub fn spelled_otherwise(&self, shape: Shape) -> Vec<(Self, &'static str)> {
         let (scheme, rest) = self.url.split_once("://").expect("an address");
         let (authority, path) = rest.split_once('/').expect("a path");
@@ -118,7 +118,7 @@ impl Asked {
         all
     }
 
-    /// Changed so that what is signed is another thing, with the signature it had; or with another signature.
+    /// Returns changed requests with the old signature, and the request with other signatures.
     pub fn tampered(
         &self,
         shape: Shape,
@@ -142,7 +142,7 @@ impl Asked {
             ),
         ];
         if shape == Shape::Timed {
-            // In jambonz's header, or in one of its own.
+            // The time in jambonz's header, or in a header of its own.
             let (at, later) = (format!("t={}", self.at), format!("t={}", self.at + 1));
             let mut changed = with(&mut |asked| asked.at += 1, "a second later");
             changed.1 = changed.1.replace(&at, &later);
@@ -196,7 +196,7 @@ impl Asked {
 }
 
 fn flipped(signature: &str, dice: &mut Dice) -> String {
-    // Not among the first, which say what it is, nor the last, whose bits need not all count.
+    // Not among the first characters, which name the scheme, nor the last, whose bits need not all count.
     let at = 16 + dice.below(signature.len() - 20);
     let other = if signature.as_bytes()[at] == b'a' {
         "b"
@@ -222,7 +222,7 @@ fn draw_url(shape: Shape, dice: &mut Dice) -> String {
     format!("{scheme}://duty.example{port}/hooks/{path}{escaped}{query}")
 }
 
-/// The address with the hash of the body in it.
+/// Returns the address with the hash of the body in it.
 pub fn hashed(url: &str, body: &str) -> String {
     let hash = Sha256::digest(body.as_bytes());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -230,7 +230,7 @@ pub fn hashed(url: &str, body: &str) -> String {
     format!("{url}{joint}bodySHA256={hash}")
 }
 
-/// How it is signed.
+/// A provider's way of signing.
 #[derive(Clone, Copy)]
 pub enum Scheme {
     Twilio,

@@ -1,4 +1,4 @@
-//! A provider's library, asked a line at a time.
+//! A provider's library, running as a process that answers one line at a time.
 
 use super::asked::{Asked, NOW};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ pub struct Library {
 impl Library {
     pub fn python(name: &str) -> Self {
         let mut python = Command::new(folder().join("bin/python"));
-        // No folder of ours may come before the libraries, nor get compiled files.
+        // Isolated, so that no local module precedes the libraries and no compiled files are written.
         python.args(["-I", "-B"]);
         Self::start(python, &format!("{name}_python.py"))
     }
@@ -41,13 +41,13 @@ impl Library {
         }
     }
 
-    /// What the library signs, or what its documentation says is to be signed.
+    /// Returns what the library signs, or what its documentation says is to be signed.
     pub fn sign(&mut self, asked: &Asked) -> String {
         let answer = self.ask("sign", asked, "");
         answer.as_str().expect("a signature").to_owned()
     }
 
-    /// Does the library take it?
+    /// True if the library accepts the signature.
     pub fn takes(&mut self, asked: &Asked, signature: &str) -> bool {
         let answer = self.ask("takes", asked, signature);
         answer.as_bool().expect("yes or no")
@@ -77,7 +77,7 @@ impl Library {
 
 impl Drop for Library {
     fn drop(&mut self) {
-        // The end of its input is the end of it.
+        // The process ends at the end of its input.
         drop(self.questions.take());
         let _ = self.child.wait();
     }

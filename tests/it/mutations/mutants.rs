@@ -1,15 +1,15 @@
-//! Changes to a request, as they could be made by whoever comes between, or by somebody who guesses.
+//! Changes to a request, as an attacker on the network or one who guesses could make them.
 
 use super::requests::Signed;
 use crate::support::dice::Dice;
 
-/// What may stand in the address of a request.
+/// Characters that may occur in the address of a request.
 const IN_ADDRESS: &[u8] =
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/?&=%:'+,;@!$()*";
 
 const IN_JSON: &[u8] = b"{}[]\":, 0123456789abcdef";
 
-/// The request with one change, or with several. `other` is signed rightly too: parts of it are put in.
+/// Returns the request with one or more changes. `other` is correctly signed too: parts of it are inserted.
 pub fn mutate(signed: &Signed, other: &Signed, dice: &mut Dice) -> Signed {
     let mut mutant = signed.clone();
     for _ in 0..dice.pick(&[&1, &1, &1, &2, &4]).to_owned() {
@@ -25,7 +25,7 @@ pub fn mutate(signed: &Signed, other: &Signed, dice: &mut Dice) -> Signed {
     mutant
 }
 
-/// One byte is another, is gone, is twice; or one more; or two have changed places; or the end is missing.
+/// Replaces, removes, repeats or inserts a byte, swaps two, or cuts the end.
 fn bytes(text: &mut Vec<u8>, dice: &mut Dice, draw: impl Fn(&mut Dice) -> u8) {
     let at = dice.below(text.len());
     let end = dice.below(text.len());
@@ -62,7 +62,7 @@ fn address(url: &mut String, dice: &mut Dice) {
     }
 }
 
-/// Fields moved, doubled, dropped, renamed, given each other's values. What is no form has no fields.
+/// Moves, repeats, drops or renames fields, or swaps their values. Changes bytes of a body that is not a form.
 fn body(mutant: &mut Signed, dice: &mut Dice) {
     if !mutant.is_form() {
         return bytes(&mut mutant.body, dice, |dice| {
@@ -86,7 +86,7 @@ fn body(mutant: &mut Signed, dice: &mut Dice) {
         6 => fields[at]
             .1
             .push_str(dice.pick(&["0", "+", "%20", "%00", "%C3", "&"])),
-        // The end of a name to the beginning of its value, and what stands between them is signed nowhere.
+        // Moves the last character of a name to its value: the separator between them is not signed.
         _ => {
             let (name, value) = &mut fields[at];
             if let Some(last) = name.pop() {
@@ -101,7 +101,7 @@ fn body(mutant: &mut Signed, dice: &mut Dice) {
     mutant.body = pairs.join("&").into_bytes();
 }
 
-/// A header's value changed, or the header gone, twice, called otherwise.
+/// Changes, removes, repeats or renames a header.
 fn headers(mutant: &mut Signed, dice: &mut Dice) {
     if mutant.headers.is_empty() {
         return;
@@ -121,7 +121,7 @@ fn headers(mutant: &mut Signed, dice: &mut Dice) {
     }
 }
 
-/// A number in a header or in the address is another: a timestamp, a step.
+/// Changes a number in a header or in the address, such as a timestamp or a step.
 fn number(mutant: &mut Signed, dice: &mut Dice) {
     let at = dice.below(mutant.headers.len() + 1);
     let text = match mutant.headers.get_mut(at) {
@@ -149,7 +149,7 @@ fn number(mutant: &mut Signed, dice: &mut Dice) {
     text.replace_range(start..end, &other);
 }
 
-/// A part of another request.
+/// Replaces a part by that of another request.
 fn splice(mutant: &mut Signed, other: &Signed, dice: &mut Dice) {
     match dice.below(4) {
         0 => mutant.url.clone_from(&other.url),

@@ -1,4 +1,4 @@
-//! Rightly signed requests, what each scheme's check says of one, and what of it is signed.
+//! Correctly signed requests, each scheme's check of one, and the part of it that is signed.
 
 use crate::support::dice::Dice;
 use base64::Engine;
@@ -12,7 +12,7 @@ use dutyline::telephony::signature::{
 use ed25519_dalek::{Signer, SigningKey};
 use std::collections::BTreeSet;
 
-/// The time of everything that is signed with one.
+/// The time of all timestamped signatures.
 pub const NOW: i64 = 1_760_000_000;
 
 /// The account in every request.
@@ -20,17 +20,17 @@ pub const ACCOUNT: &str = "AC00112233445566778899aabbccddeeff";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A request as it goes over the wire.
+/// A request as it is transmitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
     pub url: String,
-    /// Those that count: names in lower case.
+    /// Relevant headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Signed {
-    /// A header's value, without the spaces around it that no server shows. `None` when it stands twice.
+    /// Returns a header's value without surrounding spaces, which servers remove. `None` if it occurs twice.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|header| header.0 == name);
         match (values.next(), values.next()) {
@@ -85,18 +85,18 @@ impl Scheme {
         }
     }
 
-    /// The public key of the scheme that has one, in base64.
+    /// Returns the public key of the scheme that has one, in base64.
     pub fn public_key(self) -> String {
         STANDARD.encode(self.key().verifying_key().as_bytes())
     }
 
-    /// A request of one of our callers, signed.
+    /// Returns a signed request of a test's caller.
     pub fn signed(self, at: i64, dice: &mut Dice) -> Signed {
         let url = url(dice);
         self.signed_to(url, at, dice)
     }
 
-    /// The same, to this address.
+    /// Returns a signed request to this address.
     pub fn signed_to(self, url: String, at: i64, dice: &mut Dice) -> Signed {
         let json = matches!(self, Self::SignalWireRaw | Self::Jambonz);
         let fields = fields(dice);
@@ -109,7 +109,7 @@ impl Scheme {
         self.signed_body(url, at, body)
     }
 
-    /// A request to this address with this body, signed.
+    /// Returns a signed request to this address with this body.
     pub fn signed_body(self, url: String, at: i64, body: Vec<u8>) -> Signed {
         let json = matches!(self, Self::SignalWireRaw | Self::Jambonz);
         let fields = decode_lenient(if json { b"" } else { &body });
@@ -143,7 +143,7 @@ impl Scheme {
         Signed { url, headers, body }
     }
 
-    /// Does the scheme's check take it?
+    /// True if the scheme's check accepts the request.
     pub fn takes(self, request: &Signed) -> bool {
         self.asks(request).unwrap_or(false)
     }
@@ -178,7 +178,7 @@ impl Scheme {
         })
     }
 
-    /// Is the same thing signed in both, with the same signature?
+    /// True if both requests have the same signed content and the same signature.
     pub fn same(self, one: &Signed, other: &Signed) -> bool {
         let signature = self.signature_header();
         let signatures = (one.header(signature), other.header(signature));
@@ -203,7 +203,7 @@ impl Scheme {
         }
     }
 
-    /// What of an address and a form is signed, where that is one text.
+    /// Returns the signed part of an address and a form, where that is one text.
     fn content(self, request: &Signed) -> String {
         let fields = decode_lenient(&request.body);
         let joined = |fields: &[&(String, String)]| -> String {
@@ -246,7 +246,7 @@ fn settings(request: &Signed) -> Option<String> {
     }
 }
 
-/// Does jambonz's header `whole` still hold the time and the signature of `part`, and no second time?
+/// True if jambonz's header `whole` still holds the time and the signature of `part`, and no second time.
 fn holds(whole: &str, part: &str) -> bool {
     let times = whole.split(',').filter(|item| item.starts_with("t="));
     times.count() == 1

@@ -1,5 +1,5 @@
-//! Changed requests, posted to a service with all the providers that sign their webhooks: none is taken, and none leaves
-//! anything behind.
+//! Changed requests, posted to a service with all providers that sign their webhooks: all are refused, and none changes
+//! the database.
 
 use super::mutants::mutate;
 use super::requests::{ACCOUNT, Scheme, Signed};
@@ -10,12 +10,12 @@ use dutyline::base::clock::Clock;
 use futures_util::stream::{self, StreamExt};
 use reqwest::{StatusCode, Url};
 
-/// In each scheme: 100,100 in all.
+/// Number of mutants in each scheme: 100,100 in all.
 const EACH: usize = 14_300;
-/// Where the service is, as providers know it.
+/// Base address of the service, as providers know it.
 pub(super) const PUBLIC: &str = "https://duty.example.org";
 
-/// The name of the provider that signs so.
+/// Returns the name of the provider with this scheme.
 pub(super) fn provider(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Twilio | Scheme::TwilioSettings => "tw",
@@ -26,7 +26,7 @@ pub(super) fn provider(scheme: Scheme) -> &'static str {
     }
 }
 
-/// All of them, in place of the one there is.
+/// Returns the configuration with all of them in place of its one provider.
 pub(super) fn all_providers(toml: String) -> String {
     let (start, end) = (
         toml.find("[[provider]]").unwrap(),
@@ -60,7 +60,7 @@ pub(super) fn all_providers(toml: String) -> String {
     format!("{}{}{}", &toml[..start], blocks.concat(), &toml[end..])
 }
 
-/// The request as the service gets to see it when it is sent; none when it cannot be sent.
+/// Returns the request as the service receives it; `None` if it cannot be sent.
 pub(super) fn sendable(mutant: &Signed, at: &str) -> Option<(Signed, Url, HeaderMap)> {
     let path = mutant.url.split_once("://")?.1;
     let path = &path[path.find('/')?..];
@@ -113,7 +113,7 @@ async fn no_changed_request_leaves_anything_behind() {
         });
         let mut answers = answers.buffer_unordered(8);
         while let Some((url, status)) = answers.next().await {
-            // An address that was changed may be none of ours, or one that is only read from.
+            // A changed address may not exist in the service, or only answer other methods.
             let none = [
                 StatusCode::FORBIDDEN,
                 StatusCode::NOT_FOUND,
@@ -124,7 +124,7 @@ async fn no_changed_request_leaves_anything_behind() {
     }
     assert_eq!(line.rows().await, before);
 
-    // What was not changed is taken: it was the changes that were refused.
+    // Unchanged requests are accepted, so that the changes were the reason for the refusals.
     let mut dice = Dice::of(8);
     for scheme in [
         Scheme::Twilio,

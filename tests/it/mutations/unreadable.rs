@@ -1,4 +1,4 @@
-//! Webhooks with a right signature and with fields that cannot be read: each one is answered.
+//! Webhooks with a valid signature and unreadable fields: each one is answered.
 
 use super::requests::{ACCOUNT, Scheme};
 use super::service::{PUBLIC, all_providers, provider, sendable};
@@ -14,7 +14,7 @@ const FORMS: [Scheme; 5] = [
     Scheme::Telnyx,
 ];
 
-/// Posts a signed body to `/hooks/{provider}/{hook}`: status and text of the answer.
+/// Posts a signed body to `/hooks/{provider}/{hook}`, and returns status and text of the answer.
 async fn post(line: &TestLine, scheme: Scheme, hook: &str, body: Vec<u8>) -> (u16, String) {
     let now = Clock::system().system_now().timestamp();
     let url = format!("{PUBLIC}/hooks/{}/{hook}", provider(scheme));
@@ -26,7 +26,7 @@ async fn post(line: &TestLine, scheme: Scheme, hook: &str, body: Vec<u8>) -> (u1
     (status, answer.text().await.expect("text"))
 }
 
-/// A form about this call to the default line, and `more` of it, as it goes over the wire.
+/// Returns the bytes of a form about this call to the default line, followed by `more`.
 fn form(call: &str, more: &[u8]) -> Vec<u8> {
     let start = format!(
         "AccountSid={ACCOUNT}&CallSid={call}&From=%2B8613800138000&To=18877009155&CallStatus=ringing&"
@@ -85,7 +85,8 @@ async fn a_needed_field_that_cannot_be_read_is_done_without() {
             assert_eq!(status, 200, "{scheme:?}: {what}");
             assert!(text.contains("/step?call="), "{scheme:?}: {what}: {text}");
         }
-        // Without a call nothing can be written down: the line's words, and a recording the provider keeps.
+        // Without a call nothing can be stored: the answer has the line's words, and a recording that the provider
+        // keeps.
         for call in ["", "%FF", "a%0Ab", "CA1&CallSid=CA2", &"x".repeat(129)] {
             let (status, text) = post(&line, scheme, "call", form(call, b"")).await;
             assert_eq!(status, 200, "{scheme:?}: {call}");
@@ -96,11 +97,11 @@ async fn a_needed_field_that_cannot_be_read_is_done_without() {
                 assert_eq!(status, 204, "{scheme:?}: {call}");
             }
         }
-        // A recording without a call is kept by its id.
+        // A recording without a call is stored by its id.
         let more = format!("RecordingSid=RE{:032}&RecordingStatus=completed", calls);
         let body = form("%FF", more.as_bytes());
         assert_eq!(post(&line, scheme, "recording", body).await.0, 204);
-        // What was asked for bluntly has ended: the caller is thanked, and not asked to speak again.
+        // A recording requested by a fallback answer has ended: the caller is thanked, and not asked to speak again.
         let body = form("%FF", b"RecordingSid=%FF&RecordingUrl=x&Digits=%23");
         let (status, text) = post(&line, scheme, "fallback?recorded=1", body).await;
         assert_eq!(status, 200, "{scheme:?}");

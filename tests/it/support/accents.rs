@@ -1,9 +1,9 @@
-//! Providers in Twilio's likeness, each as its own pages describe it.
+//! Stand-ins for Twilio-like providers, each written from that provider's own documentation.
 //!
-//! The exchange speaks Twilio's dialect. An [`Interpreter`] stands between it and the service: what the exchange posts
-//! becomes what the other provider would post, with its ids, its fields and its signature; what the service answers is
-//! held against the list of verbs and attributes that provider knows, and carried out; what the service asks of the REST
-//! API is asked of the exchange's. Where pages say less than one needs, the worse case is taken.
+//! The exchange speaks Twilio's dialect. An [`Interpreter`] stands between it and the service. It translates the
+//! exchange's webhooks into the other provider's ids, fields and signature; it checks the service's answers against the
+//! verbs and attributes that provider knows, and adapts them to its behaviour; and it forwards the service's REST
+//! requests to the exchange. Where the documentation leaves a behaviour open, the worse case is assumed.
 
 mod interpreter;
 
@@ -14,7 +14,7 @@ use dutyline::telephony::signature::{signalwire_sign, somleng_sign};
 use ed25519_dalek::{Signer, SigningKey};
 pub use interpreter::Interpreter;
 
-/// A provider.
+/// The provider whose dialect an [`Interpreter`] speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accent {
     SignalWire,
@@ -22,14 +22,14 @@ pub enum Accent {
     Telnyx,
 }
 
-/// Accounts of these providers are UUIDs.
+/// Account id; accounts of these providers are UUIDs.
 const THEIR_ACCOUNT: &str = "7b6f1c2e-5d0a-4c1e-9f3b-2a8d4e6c0b1f";
 const THEIR_TOKEN: &str = "their-token";
 const SIGNING_KEY: &str = "PSK-their-signing-key";
 const TELNYX_KEY: [u8; 32] = [7; 32];
 
 impl Accent {
-    /// A `[[provider]]` of this kind, in place of Twilio's.
+    /// Returns `toml` with a `[[provider]]` of this kind in place of Twilio's.
     pub fn configured(self, toml: &str, api_url: &str) -> String {
         let keys = match self {
             Self::SignalWire => {
@@ -71,7 +71,7 @@ impl Accent {
         }
     }
 
-    /// The attributes of a verb, after the provider's pages (Somleng: what its switch reads).
+    /// Attributes of a verb, after the provider's documentation (Somleng: the attributes its switch reads).
     fn knows(self, verb: &str) -> &'static [&'static str] {
         match (verb, self) {
             ("Say", _) => &["language", "voice", "loop"],
@@ -149,7 +149,7 @@ impl Accent {
         }
     }
 
-    /// An id of the exchange's as this provider would write it.
+    /// Translates an id of the exchange into this provider's format.
     fn theirs(self, id: &str) -> String {
         let digits = &id[2..];
         let call = id.starts_with("CA");
@@ -162,7 +162,7 @@ impl Accent {
         }
     }
 
-    /// And back.
+    /// Translates an id of this provider back into the exchange's format.
     fn ours(prefix: &str, id: &str) -> String {
         let digits = id.trim_start_matches("v3:").trim_end_matches("-_");
         format!("{prefix}{}", digits.replace('-', ""))

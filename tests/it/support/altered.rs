@@ -1,4 +1,4 @@
-//! A provider that is like another one, but for something.
+//! A provider that behaves as another one, with one difference.
 
 use chrono::{DateTime, Utc};
 use dutyline::call::script::Script;
@@ -9,7 +9,7 @@ use dutyline::telephony::{
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
-/// A provider like another one, but for this.
+/// A provider that delegates to another one, with one difference.
 pub struct Altered {
     provider: Arc<dyn Provider>,
     has_voice: bool,
@@ -17,7 +17,7 @@ pub struct Altered {
 }
 
 impl Altered {
-    /// It cannot speak a text.
+    /// Returns a provider that cannot speak text.
     pub fn speechless(provider: &Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(Self {
             provider: Arc::clone(provider),
@@ -26,7 +26,7 @@ impl Altered {
         })
     }
 
-    /// It panics when it renders the answer to the key of somebody who was rung.
+    /// Returns a provider that panics when it renders the answer to an inspector's key (`render_accepted`).
     pub fn panics(provider: &Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(Self {
             provider: Arc::clone(provider),

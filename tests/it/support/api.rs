@@ -1,11 +1,11 @@
-//! The API as a script uses it.
+//! A client of the JSON API.
 
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// A client of the API.
+/// A client of the API, with or without a session.
 #[derive(Clone)]
 pub struct Api {
     client: reqwest::Client,
@@ -13,7 +13,7 @@ pub struct Api {
     token: Option<String>,
 }
 
-/// What the API answered.
+/// An answer of the API.
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -21,13 +21,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("no JSON with status {}", self.status))
     }
 
-    /// The body of an answer that must be a success.
+    /// Returns the body as JSON; panics unless the status is a success.
     pub fn ok(self) -> Value {
         assert!(
             self.status.is_success(),
@@ -44,7 +44,7 @@ impl Answer {
 }
 
 impl Api {
-    /// A client without a login.
+    /// Returns a client without a session.
     pub fn anybody(url: &str) -> Self {
         Self {
             client: client(),
@@ -53,7 +53,7 @@ impl Api {
         }
     }
 
-    /// Logs somebody in.
+    /// Logs a member in.
     pub async fn log_in(url: &str, name: &str, password: &str) -> Self {
         let mut api = Self::anybody(url);
         let answer = api
@@ -64,7 +64,7 @@ impl Api {
         api
     }
 
-    /// The same login at another address: the service was started again.
+    /// Returns the same session for another base address, as after a restart of the service.
     pub fn moved(&self, url: &str) -> Self {
         Self {
             base: format!("{url}/api/v1"),
@@ -72,12 +72,12 @@ impl Api {
         }
     }
 
-    /// The token.
+    /// Returns the session's token.
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("logged in")
     }
 
-    /// Any request.
+    /// Sends a request.
     pub async fn request(
         &self,
         method: Method,
@@ -111,22 +111,22 @@ impl Api {
         self.request(Method::POST, path, &[], Some(body)).await
     }
 
-    /// The same, for a client that is used once.
+    /// Like `post`, but owns the client, for one request in a spawned task.
     pub async fn post_owned(self, path: &str, body: Value) -> Answer {
         self.post(path, body).await
     }
 
-    /// The status of a `POST`, for a task of its own.
+    /// Sends a `POST` and returns its status; owns the client, for a spawned task.
     pub async fn post_to(self, path: String, body: Value) -> StatusCode {
         self.post(&path, body).await.status
     }
 
-    /// A `POST` without a body.
+    /// Sends a `POST` without a body.
     pub async fn act(&self, path: &str) -> Answer {
         self.request(Method::POST, path, &[], None).await
     }
 
-    /// All reports, of all pages.
+    /// Returns all reports, from all pages of the list.
     pub async fn reports(&self) -> Vec<Value> {
         let mut all = Vec::new();
         let mut cursor = String::new();
@@ -140,20 +140,20 @@ impl Api {
         }
     }
 
-    /// A report of the list, open.
+    /// Opens a report of the list.
     pub async fn open(&self, listed: &Value) -> Value {
         let id = listed["id"].as_str().expect("an id");
         self.get(&format!("/reports/{id}")).await.ok()
     }
 
-    /// The only report there is, opened.
+    /// Opens the only report; panics if there is not exactly one.
     pub async fn only_report(&self) -> Value {
         let all = self.reports().await;
         assert_eq!(all.len(), 1, "one report: {all:?}");
         self.open(&all[0]).await
     }
 
-    /// The bytes of a recording.
+    /// Returns the bytes of a recording.
     pub async fn recording(&self, report: &Value, n: u64) -> Bytes {
         let id = report["id"].as_str().expect("an id");
         let answer = self.get(&format!("/reports/{id}/recordings/{n}")).await;
@@ -162,7 +162,7 @@ impl Api {
     }
 }
 
-/// A client for this machine.
+/// Returns an HTTP client for loopback addresses.
 pub fn client() -> reqwest::Client {
     dutyline::telephony::http_client::loopback_client().expect("a client")
 }

@@ -1,4 +1,4 @@
-//! The program itself: set up, served, killed and started again as an operator's machine would.
+//! The compiled program: configured, served, killed and started again as on an operator's machine.
 
 use super::databases::Database;
 use super::queue::Job;
@@ -14,13 +14,13 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
-/// The program, with its folder and database.
+/// The program with its folder and database.
 pub struct Binary {
-    /// Where webhooks and API are, without a trailing slash. Another one after each start.
+    /// Base address of webhooks and API, without a trailing slash. It changes with each start.
     pub url: String,
-    /// Where health and metrics are.
+    /// Base address of health and metrics.
     pub ops_url: String,
-    /// For requests to it.
+    /// HTTP client for requests to the program.
     pub client: reqwest::Client,
     folder: tempfile::TempDir,
     toml: String,
@@ -29,7 +29,7 @@ pub struct Binary {
 }
 
 impl Binary {
-    /// Writes a configuration, as `change` makes it, runs `dutyline init` and serves.
+    /// Writes a configuration modified by `change`, runs `dutyline init` and starts the service.
     pub async fn start(
         database: Database,
         api_url: &str,
@@ -65,19 +65,19 @@ impl Binary {
         command
     }
 
-    /// Runs a command that ends by itself, and well.
+    /// Runs a command to its end; panics unless it succeeds.
     pub fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output().expect("the program");
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         output
     }
 
-    /// Runs a command that ends by itself, well or not.
+    /// Runs a command to its end, whether it succeeds or not.
     pub fn try_run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program")
     }
 
-    /// Starts the service; ready when this returns.
+    /// Starts the service and waits until it is ready.
     pub async fn serve(&mut self) {
         let log = self.folder.path().join("log");
         let log = File::options().append(true).create(true).open(log).unwrap();
@@ -106,7 +106,7 @@ impl Binary {
             .to_owned()
     }
 
-    /// SIGKILL. When this returns nothing of the process is left, not even what it last sent to the database.
+    /// Sends SIGKILL and waits until the process has ended and its last statements at the database server have too.
     pub async fn kill(&mut self) {
         let mut child = self.child.take().expect("it is running");
         child.kill().expect("it is there to be killed");
@@ -114,7 +114,7 @@ impl Binary {
         self.database.deserted().await;
     }
 
-    /// Serves again after a kill, once the leases of the killed process have run out: a minute later.
+    /// Starts the service again after a kill, with the killed process's job leases expired as if a minute had passed.
     pub async fn serve_again(&mut self) {
         let db = self.db().await;
         queue::lapse(&db).await;
@@ -122,32 +122,32 @@ impl Binary {
         self.serve().await;
     }
 
-    /// The database, beside the program.
+    /// Opens the program's database from the test.
     pub async fn db(&self) -> Db {
         let config = Config::parse(&self.toml, "dutyline.toml", self.folder.path()).unwrap();
         Db::open(&config.database).await.expect("the database")
     }
 
-    /// The lead, logged in. The session outlives the process; see [`Api::moved`].
+    /// Logs the lead in. The session outlives the process; see [`Api::moved`].
     pub async fn lead(&self) -> Api {
         Api::log_in(&self.url, LEAD.0, LEAD.1).await
     }
 
-    /// The text of the metrics.
+    /// Returns the text of the metrics.
     pub async fn metrics(&self) -> String {
         let url = format!("{}/metrics", self.ops_url);
         let answer = self.client.get(url).send().await.expect("metrics");
         answer.text().await.expect("metrics")
     }
 
-    /// The status that readiness answers with.
+    /// Returns the status of the readiness endpoint.
     pub async fn ready(&self) -> StatusCode {
         let url = format!("{}/health/ready", self.ops_url);
         let asked = self.client.get(url).send();
         asked.await.expect("an answer").status()
     }
 
-    /// Waits until no job is left but the watch over a running call. A job that keeps failing is a failure.
+    /// Waits until no job is left except `watch` jobs of running calls. Panics if a job keeps failing.
     pub async fn quiet(&self) {
         let waiting = async {
             loop {
@@ -171,14 +171,14 @@ impl Binary {
         }
     }
 
-    /// Sends a webhook, which is answered well.
+    /// Posts a webhook; panics unless the status is 200 or 204.
     pub async fn send(&self, webhook: &Webhook) -> Answered {
         let answer = webhook.post(&self.client, &self.url).await.unwrap();
         assert!(matches!(answer.status, 200 | 204), "{answer:?}");
         answer
     }
 
-    /// A call up to the end of its recording, which is [`speech`] and is there at `twilio`. The call goes on.
+    /// Makes a call up to the end of its recording: the audio is [`speech`], served by `twilio`. The call stays open.
     pub async fn speak(&self, twilio: &StandIn, story: &Story) {
         let menu = self.send(&story.incoming()).await;
         let key = story.key(menu.address("Gather", "action"), "1");
@@ -195,7 +195,7 @@ impl Binary {
         db.close().await;
     }
 
-    /// Waits until the jobs of a kind are as asked for. Gives them.
+    /// Waits until the jobs of a kind satisfy `are_right`, and returns them.
     pub async fn until_jobs(&self, kind: &str, are_right: impl Fn(&[Job]) -> bool) -> Vec<Job> {
         let db = self.db().await;
         let waiting = async {
@@ -213,22 +213,22 @@ impl Binary {
         waited.unwrap_or_else(|_| panic!("jobs of kind {kind}; {}", self.log()))
     }
 
-    /// The folder it runs in, with its configuration and `data`.
+    /// Returns the folder the program runs in, which holds its configuration and `data`.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The names of the files in the folder of recordings.
+    /// Returns the names of the files in the folder of recordings.
     pub fn files(&self) -> Vec<String> {
         names(&self.folder.path().join("data/recordings"))
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it is running").id()
     }
 
-    /// A field of `/proc/PID/status`, in KiB.
+    /// Returns a field of `/proc/PID/status`, in KiB.
     pub fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
         let line = status.lines().find(|line| line.starts_with(field));
@@ -236,12 +236,12 @@ impl Binary {
         value.and_then(|kib| kib.parse().ok()).expect("a number")
     }
 
-    /// What it has logged so far.
+    /// Returns the log written so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Sends it a signal by name.
+    /// Sends a signal, given by name, to the process.
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it was started").id();
         let kill = Command::new("kill")
@@ -250,18 +250,18 @@ impl Binary {
         assert!(kill.expect("kill").success());
     }
 
-    /// It has not ended.
+    /// True if the process has not ended.
     pub fn is_running(&mut self) -> bool {
         let child = self.child.as_mut().expect("it was started");
         child.try_wait().expect("its status").is_none()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the process has ended by itself.
     pub async fn ended(&mut self) -> ExitStatus {
         ended(self.child.as_mut().expect("it was started")).await
     }
 
-    /// Ends the test.
+    /// Ends the test: kills the process and removes the database.
     pub async fn finish(mut self) {
         self.kill().await;
         let Self { database, .. } = &mut self;
@@ -278,8 +278,8 @@ impl Drop for Binary {
     }
 }
 
-/// Waits until a process has ended that was told to, for [`DEADLINE`] at most. A test that fails here leaves it to the
-/// process's owner to kill it.
+/// Waits until a process has ended that was told to end, for [`DEADLINE`] at most. On a timeout the test fails, and the
+/// owner of the process kills it.
 pub async fn ended(child: &mut Child) -> ExitStatus {
     let ending = async {
         loop {
@@ -293,7 +293,7 @@ pub async fn ended(child: &mut Child) -> ExitStatus {
     ended.expect("the process ends in time")
 }
 
-/// The names of the files in a folder, sorted; without the marker of the folder of recordings.
+/// Returns the names of the files in a folder, sorted, without the marker file of the folder of recordings.
 pub fn names(folder: &PathBuf) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("the folder")

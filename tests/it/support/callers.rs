@@ -1,4 +1,4 @@
-//! Callers, and the words they say.
+//! Callers of a [`TestLine`], and the audio they record.
 
 use super::{NUMBER, TestLine};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use dutyline::simulator::exchange::{PhoneView, SpeechEnd};
 use dutyline::simulator::faults::Faults;
 use std::process::{Command, Output};
 
-/// A WAV file of two seconds in which `word` is said over and over.
+/// Returns a WAV file of two seconds whose data is `word` repeated.
 pub fn wav(word: &[u8]) -> Bytes {
     const BYTES: u32 = 32_000;
     let mut wav = Vec::with_capacity(44 + BYTES as usize);
@@ -26,23 +26,23 @@ pub fn wav(word: &[u8]) -> Bytes {
     wav.into()
 }
 
-/// Somebody on the telephone. Every webhook about them comes twice.
+/// A caller at the simulator. Every webhook of the call is posted twice.
 pub struct Caller<'a> {
     line: &'a TestLine,
     pub view: PhoneView,
 }
 
-/// Something said, told apart from other things said by its last byte.
+/// Returns audio that differs from other such audio in its last byte, `n`.
 pub fn speech(n: u8) -> Bytes {
     let mut audio = SAMPLE.to_vec();
     *audio.last_mut().unwrap() = n;
     audio.into()
 }
 
-/// As long as [`speech`], and nothing in it.
+/// Returns audio of the same length as [`speech`], with all samples zero.
 pub fn silence() -> Bytes {
     let mut audio = SAMPLE.to_vec();
-    // Behind the header of a WAV.
+    // The 44 bytes of the WAV header stay.
     audio[44..].fill(0);
     audio.into()
 }
@@ -52,12 +52,12 @@ impl<'a> Caller<'a> {
         Self::dial_with(line, Faults::default()).await
     }
 
-    /// With what goes wrong besides everything coming twice.
+    /// Dials with these faults, in addition to every webhook being posted twice.
     pub async fn dial_with(line: &'a TestLine, faults: Faults) -> Self {
         Self::dial_from(line, "+8613800138000", NUMBER, faults).await
     }
 
-    /// The same from one number to another.
+    /// Dials from one number to another with these faults.
     pub async fn dial_from(line: &'a TestLine, from: &str, to: &str, faults: Faults) -> Self {
         line.exchange.set_faults(Faults {
             twice: true,
@@ -72,12 +72,12 @@ impl<'a> Caller<'a> {
         self.words()
     }
 
-    /// Says [`speech`] `n`. Gives the words heard next.
+    /// Records [`speech`] `n`. Returns the words heard next.
     pub async fn say(&mut self, n: u8, end: SpeechEnd) -> String {
         self.speak(speech(n), Some(end)).await
     }
 
-    /// Says this and presses the hash key. Gives the words heard next.
+    /// Records `said` and presses the hash key. Returns the words heard next.
     pub async fn says(&mut self, said: &Bytes) -> String {
         self.speak(said.clone(), Some(SpeechEnd::Key)).await
     }
@@ -88,7 +88,7 @@ impl<'a> Caller<'a> {
         self.words()
     }
 
-    /// Begins to speak and hangs up.
+    /// Starts to record [`speech`] `n` and hangs up.
     pub async fn say_and_hang_up(&mut self, n: u8) {
         self.speak(speech(n), None).await;
         self.hang_up().await;
@@ -112,7 +112,7 @@ impl<'a> Caller<'a> {
         self.view.waiting == WaitingFor::Nothing
     }
 
-    /// The line is recording, for so long at most.
+    /// Maximum length of the running recording, in seconds; `None` if none is running.
     pub fn may_speak(&self) -> Option<u32> {
         match self.view.waiting {
             WaitingFor::Speech { max_seconds, .. } => Some(max_seconds),
@@ -122,7 +122,7 @@ impl<'a> Caller<'a> {
 }
 
 impl TestLine {
-    /// Somebody calls `to`, says `said` and sends it. Gives the provider's id of the call.
+    /// Dials `to`, records `said` and sends it. Returns the provider's id of the call.
     pub async fn leave(&self, from: &str, to: &str, said: &Bytes) -> String {
         let call = self.exchange.dial(from, to).await.unwrap().id;
         self.exchange.press(&call, "1").await.unwrap();
@@ -131,7 +131,7 @@ impl TestLine {
         call
     }
 
-    /// Somebody says `first`, then says it again as `second`, and sends that.
+    /// Records `first`, then records `second` in its place, and sends that.
     pub async fn leave_two_takes(&self, from: &str, to: &str, first: &Bytes, second: &Bytes) {
         let call = self.exchange.dial(from, to).await.unwrap().id;
         self.exchange.press(&call, "1").await.unwrap();
@@ -146,13 +146,13 @@ impl TestLine {
         self.exchange.speak(call, said.clone(), end).await.unwrap();
     }
 
-    /// Somebody calls and hangs up.
+    /// Dials `to` and hangs up.
     pub async fn abandon(&self, from: &str, to: &str) {
         let call = self.exchange.dial(from, to).await.unwrap().id;
         self.exchange.hang_up(&call).await.unwrap();
     }
 
-    /// Runs the program itself on the line's configuration.
+    /// Runs the compiled program on the line's configuration.
     pub async fn cli(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dutyline"));
         command
@@ -167,7 +167,7 @@ impl TestLine {
     }
 }
 
-/// The words a caller was told last.
+/// Returns the words the caller heard last.
 pub fn words(view: &PhoneView) -> String {
     let said = view.heard.iter().filter_map(|heard| match heard {
         Heard::Say { say, .. } => Some(say.as_str()),
@@ -176,7 +176,7 @@ pub fn words(view: &PhoneView) -> String {
     said.collect()
 }
 
-/// What a program wrote, for a person.
+/// Returns what a program wrote to standard output and standard error.
 pub fn wrote(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
     format!("{out}{err}")

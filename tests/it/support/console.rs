@@ -1,4 +1,4 @@
-//! The console as a browser without scripts uses it.
+//! A client of the console: a browser without scripts.
 
 use super::{TestLine, client};
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use std::collections::VecDeque;
 
-/// Somebody at the console.
+/// A console session: an HTTP client with cookies.
 #[derive(Clone)]
 pub struct Desk {
     client: reqwest::Client,
@@ -16,7 +16,7 @@ pub struct Desk {
     cookies: Vec<(String, String)>,
 }
 
-/// A page as it came.
+/// An answer of the console, as received.
 pub struct PageAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -24,17 +24,17 @@ pub struct PageAnswer {
 }
 
 impl PageAnswer {
-    /// The page's text.
+    /// Returns the page's text.
     pub fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).expect("pages are UTF-8")
     }
 
-    /// Where it leads.
+    /// Returns the `Location` header.
     pub fn location(&self) -> &str {
         self.headers["location"].to_str().expect("an address")
     }
 
-    /// The text of a page that must be there.
+    /// Returns the page's text; panics unless the status is 200.
     pub fn ok(&self) -> String {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text());
         self.text()
@@ -42,7 +42,7 @@ impl PageAnswer {
 }
 
 impl Desk {
-    /// Nobody yet.
+    /// Returns a client that is not signed in.
     pub fn anybody(url: &str) -> Self {
         Self {
             client: client(),
@@ -51,7 +51,7 @@ impl Desk {
         }
     }
 
-    /// Signs somebody in.
+    /// Signs a member in.
     pub async fn sign_in(url: &str, name: &str, password: &str) -> Self {
         let mut desk = Self::anybody(url);
         let form = [("name", name), ("password", password)];
@@ -61,14 +61,14 @@ impl Desk {
         desk
     }
 
-    /// Speaks this language from now on.
+    /// Sets the language cookie.
     pub fn speaking(mut self, language: &str) -> Self {
         self.cookies
             .push(("dutyline-language".into(), language.into()));
         self
     }
 
-    /// Takes the cookies of an answer.
+    /// Stores the cookies of an answer.
     pub fn keep(&mut self, answer: &PageAnswer) {
         for cookie in answer.headers.get_all("set-cookie") {
             let pair = cookie.to_str().unwrap().split(';').next().unwrap();
@@ -78,7 +78,7 @@ impl Desk {
         }
     }
 
-    /// Its cookies, as a browser sends them.
+    /// Returns the cookies as the value of a `Cookie` header.
     pub fn cookie_header(&self) -> String {
         let pairs = self.cookies.iter();
         let pairs: Vec<_> = pairs
@@ -106,7 +106,7 @@ impl Desk {
         }
     }
 
-    /// A request with any headers, and a form if it is a `POST`.
+    /// Sends a request with these headers, and with a form if it is a `POST`.
     pub async fn any(
         &self,
         method: Method,
@@ -136,13 +136,13 @@ impl Desk {
         self.any(Method::POST, path, &[], form).await
     }
 
-    /// How a `GET` is answered, without waiting for its body to end.
+    /// Returns the status of a `GET` without waiting for the end of its body.
     pub async fn status_of(&self, path: &str) -> StatusCode {
         let answer = self.request(Method::GET, path).send().await;
         answer.expect("the console answers").status()
     }
 
-    /// What the database keeps of the session's token.
+    /// Returns the hash of the session's token, as the database stores it.
     pub fn token_hash(&self) -> [u8; 32] {
         let named = self
             .cookies
@@ -152,7 +152,7 @@ impl Desk {
         text.parse::<Token>().expect("a token").hash()
     }
 
-    /// Follows what a page is told. The page must say where.
+    /// Opens the event stream that the page names; panics if it names none.
     pub async fn follow(&self, page: &str) -> Events {
         let (_, rest) = page
             .split_once("hx-sse:connect=\"")
@@ -172,7 +172,7 @@ impl Desk {
     }
 }
 
-/// What a page is told.
+/// A page's event stream.
 pub struct Events {
     answer: reqwest::Response,
     held: String,
@@ -180,12 +180,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// The next event and its data; none when there will be no more.
+    /// Returns the next event and its data; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<(String, String)> {
         let asked = instant();
         loop {
             while let Some(event) = self.ready.pop_front() {
-                // Comes whenever a minute is over: no test waits for it, none may stumble over it.
+                // Sent at the end of every minute: no test waits for it, so it is skipped.
                 if event.0 != "minute" {
                     return Some(event);
                 }
@@ -211,7 +211,7 @@ impl Events {
 }
 
 impl TestLine {
-    /// The first lead at the console.
+    /// Signs the first lead in to the console.
     pub async fn desk(&self) -> Desk {
         Desk::sign_in(&self.url, super::LEAD.0, super::LEAD.1).await
     }

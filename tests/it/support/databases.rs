@@ -1,4 +1,4 @@
-//! A database for one test, gone afterwards.
+//! A database for one test, removed afterwards.
 
 use dutyline::store::Db;
 use sqlx::Connection;
@@ -7,24 +7,24 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where the server is on which tests make their databases.
+/// Environment variable with the address of the Postgres server on which tests create their databases.
 const SERVER: &str = "DUTYLINE_TEST_POSTGRES";
 
-/// Nothing in a test takes longer, unless something hangs.
+/// Maximum time for any wait in a test; only a hang exceeds it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A breath between two looks at something that does not tell when it changes.
+/// Waits 10 ms between two polls of a state that sends no notification.
 pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// One test's database.
+/// The database of one test.
 pub enum Database {
     /// A file in the test's folder.
     Sqlite,
-    /// A database of its own on the test server.
+    /// A database on the test server.
     Postgres {
-        /// Its name.
+        /// Name of the database.
         name: String,
     },
 }
@@ -43,16 +43,23 @@ async fn admin() -> PgConnection {
 }
 
 impl Database {
-    /// An SQLite file.
+    /// Returns an SQLite database.
     pub fn sqlite() -> Self {
         Self::Sqlite
     }
 
-    /// A fresh database on the test server.
+    /// Creates a database on the test server with a Chinese collation, because no query may depend on the byte order of
+    /// texts.
     pub async fn postgres() -> Self {
+        let collation = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'zh' LOCALE 'C'";
+        Self::postgres_with(collation).await
+    }
+
+    /// Creates a database on the test server; `settings` are options of `CREATE DATABASE`, or empty.
+    pub async fn postgres_with(settings: &str) -> Self {
         let name = format!("dutyline_{}", dutyline::base::clock::random_id().simple());
         let mut admin = admin().await;
-        let create = format!("CREATE DATABASE {name}");
+        let create = format!("CREATE DATABASE {name} {settings}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create))
             .execute(&mut admin)
             .await
@@ -60,7 +67,7 @@ impl Database {
         Self::Postgres { name }
     }
 
-    /// As the configuration writes it.
+    /// Returns the address as the configuration has it.
     pub fn address(&self, folder: &Path) -> String {
         match self {
             Self::Sqlite => format!("sqlite:{}", folder.join("data/dutyline.db").display()),
@@ -76,7 +83,7 @@ impl Database {
         }
     }
 
-    /// Waits until nobody is connected: the server may still be at the last statement of a client that was killed.
+    /// Waits until no client is connected: the server may still execute the last statement of a client that was killed.
     pub async fn deserted(&self) {
         let Self::Postgres { name } = self else {
             return;
@@ -97,7 +104,7 @@ impl Database {
         waited.expect("the server lets go of a killed client");
     }
 
-    /// Removes it. A test that panics leaves its database to the end of the test server.
+    /// Drops the database. A test that panics leaves its database until the test server is removed.
     pub async fn remove(self) {
         if let Self::Postgres { name } = self {
             let mut admin = admin().await;
@@ -110,12 +117,13 @@ impl Database {
     }
 }
 
-/// Waits until a connection waits for a row another one holds. On SQLite writers wait before they read anything.
+/// Waits until a connection waits for a row lock held by another. Returns at once on SQLite, where writers wait before
+/// they read anything.
 pub async fn until_one_waits(db: &Db) {
     until_wait(db, 1).await;
 }
 
-/// The same for so many.
+/// Waits until `many` connections wait for a lock.
 pub async fn until_wait(db: &Db, many: u32) {
     let Db::Postgres { pool, .. } = db else {
         return;

@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same every time: SplitMix64, as its author published it.
+//! A deterministic pseudorandom number generator: SplitMix64, as its author published it.
 
 pub struct Dice(u64);
 
@@ -15,7 +15,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`; 0 when that is 0.
+    /// Returns a number less than `end`, or 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end.max(1)).expect("a small number");
         usize::try_from(self.roll() % end).expect("a small number")
@@ -25,7 +25,7 @@ impl Dice {
         self.roll().to_le_bytes()[0]
     }
 
-    /// Once in `times`, on average.
+    /// True once in `times` calls, on average.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -34,7 +34,7 @@ impl Dice {
         from[self.below(from.len())]
     }
 
-    /// Up to `most` of these characters.
+    /// Returns a text of up to `most` characters from `alphabet`.
     pub fn text(&mut self, alphabet: &str, most: usize) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();
         (0..self.below(most + 1))

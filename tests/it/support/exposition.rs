@@ -1,20 +1,20 @@
-//! Prometheus' text format 0.0.4, read strictly: https://prometheus.io/docs/instrumenting/exposition_formats/
+//! A strict parser of Prometheus' text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 use std::collections::BTreeMap;
 
-/// Metrics of one name.
+/// The samples of one metric name.
 #[derive(Debug)]
 pub struct Metric {
-    /// The help text.
+    /// Help text.
     pub help: Option<String>,
     /// `counter`, `gauge` or `histogram`.
     pub kind: String,
-    /// By what stands before the value: the name with its labels.
+    /// Values by series: the name with its labels.
     pub samples: BTreeMap<String, f64>,
 }
 
-/// Reads a text, and checks what the format demands: a type before the samples of each name, no name and no sample twice,
-/// names and labels of the allowed characters, and buckets that add up.
+/// Parses a text and checks the format's rules: a type before the samples of each name, no name or sample twice, only
+/// allowed characters in names and labels, and cumulative buckets.
 ///
 /// # Panics
 ///
@@ -74,7 +74,7 @@ fn is_name(name: &str) -> bool {
     first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Values of labels are words of the program and ids of lines here: nothing that would have to be escaped.
+/// Checks a label. Values are words of the program and ids of lines, which contain nothing to be escaped.
 fn check_label(label: &str) {
     let (name, value) = label.split_once('=').expect("a label");
     let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
@@ -83,7 +83,7 @@ fn check_label(label: &str) {
     assert!(is_name(name) && value.chars().all(plain), "{label}");
 }
 
-/// The buckets of a histogram are in order, each holds what the one before it holds, and the last one holds everything.
+/// Checks that a histogram's buckets are in order and cumulative, and that the last one equals the count.
 fn check_buckets(text: &str, name: &str, labels: &str, count: f64) {
     let start = match labels {
         "" => format!("{name}_bucket{{le=\""),

@@ -1,5 +1,5 @@
-//! A stand-in for jambonz: it carries out verbs, presses keys, streams what is said and posts signed webhooks, as its
-//! published schemas say and its feature server was read to do. Nothing of the service is in it.
+//! A stand-in for jambonz: it executes verbs, presses keys, streams audio and posts signed webhooks, according to
+//! jambonz' published schemas and the source of its feature server. It shares no code with the service.
 
 mod dialled;
 mod hooks;
@@ -13,53 +13,53 @@ use spoken::Socket;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// The name the stand-in has in the configuration.
+/// Name of the provider in the configuration.
 pub const NAME: &str = "jambonz";
-/// Its account.
+/// Account id.
 pub const ACCOUNT: &str = "9351f46a-678c-43f5-b8a6-d4eb58d131af";
-/// What it signs with.
+/// Secret that signs the webhooks.
 pub const SECRET: &str = "wh_secret_of_the_tests";
-/// The key of its REST API.
+/// Key of the REST API.
 pub const API_KEY: &str = "api-key-of-the-tests";
-/// Where the service is, as jambonz knows it.
+/// Base address of the service, as jambonz knows it.
 const PUBLIC: &str = "https://duty.example.org";
 
-/// What a call waits for.
+/// The input a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// Keys.
+    /// DTMF keys.
     Keys,
-    /// Speech, for so many seconds at most.
+    /// Speech, with the maximum length in seconds.
     Speech(u64),
-    /// This number is rung.
+    /// This number is ringing.
     Ringing(String),
-    /// The two speak.
+    /// Caller and inspector are connected.
     Talking,
-    /// Nothing: it is over.
+    /// None: the call is over.
     Over,
 }
 
-/// How somebody who speaks ends a recording.
+/// How a caller ends a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpeechEnds {
-    /// They press `#`.
+    /// The caller presses `#`.
     Key,
-    /// They fall silent.
+    /// The caller falls silent.
     Silence,
-    /// They go on to the limit.
+    /// The caller speaks until the limit.
     Limit,
 }
 
-/// What goes wrong.
+/// Faults to inject.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
-    /// Every webhook comes twice.
+    /// Every webhook is posted twice.
     pub twice: bool,
-    /// The end of a `listen` is told before its socket closes.
+    /// The end of a `listen` is posted before its socket closes.
     pub hook_first: bool,
-    /// The end of the call is told before its socket closes.
+    /// The end of the call is posted before its socket closes.
     pub status_first: bool,
-    /// What a step is answered does not arrive, nor does the webhook.
+    /// Neither webhooks of steps nor their answers arrive.
     pub hooks_lost: bool,
 }
 
@@ -68,13 +68,13 @@ pub struct Faults {
 struct Call {
     from: String,
     to: String,
-    /// Verbs that are still to be carried out.
+    /// Verbs that are still to be executed.
     verbs: Vec<Value>,
-    /// The verb that waits for something.
+    /// The verb that waits for input.
     current: Option<Value>,
     digits: String,
     heard: Vec<String>,
-    /// The other telephone, once it has picked up: its id, and the verbs it still has to hear.
+    /// The other leg of a `dial`, once answered: its id, and the verbs still to be executed on it.
     leg: Option<(String, Vec<Value>)>,
     talking: bool,
     over: bool,
@@ -88,10 +88,10 @@ struct State {
     documents: Vec<Value>,
 }
 
-/// The stand-in. Clones are the same one.
+/// The stand-in. Clones share its state.
 #[derive(Clone)]
 pub struct FeatureServer {
-    /// Where its REST API is.
+    /// Base address of its REST API.
     pub api_url: String,
     service: Arc<Mutex<String>>,
     state: Arc<Mutex<State>>,
@@ -100,7 +100,7 @@ pub struct FeatureServer {
 }
 
 impl FeatureServer {
-    /// A stand-in that answers its REST API; it calls nobody yet.
+    /// Starts a stand-in that serves its REST API and knows no service yet.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
@@ -115,12 +115,12 @@ impl FeatureServer {
         server
     }
 
-    /// A line with this stand-in for a provider beside the other one, and two people of a roster.
+    /// Starts a line with this stand-in as a second provider, and two people on the roster.
     pub async fn line(&self, database: Database, at: &str) -> TestLine {
         self.line_with_patience(PATIENT, database, at).await
     }
 
-    /// The same, and callers and connections are kept waiting no longer than this.
+    /// Like `line`, with these limits on how long callers and connections are kept waiting.
     pub async fn line_with_patience(
         &self,
         patience: Patience,
@@ -133,7 +133,7 @@ impl FeatureServer {
         line
     }
 
-    /// A configuration with this stand-in in it, and two people of a roster.
+    /// Returns the configuration with this stand-in and two people on the roster.
     pub fn configure(&self, toml: &str) -> String {
         let provider = format!(
             r#"
@@ -159,12 +159,12 @@ number = "+8613800000002"
         format!("{}{roster}", toml.replacen("[[line]]", &provider, 1))
     }
 
-    /// The stand-in calls this line from now on.
+    /// Sets the service that the stand-in posts to.
     pub fn calls(&self, line: &TestLine) {
         self.calls_at(&line.url);
     }
 
-    /// The same, of a service somewhere.
+    /// Sets the base address of the service that the stand-in posts to.
     pub fn calls_at(&self, url: &str) {
         *self.service.lock().unwrap() = url.to_owned();
     }
@@ -177,7 +177,7 @@ number = "+8613800000002"
         act(self.state().calls.get_mut(call).expect("a call"))
     }
 
-    /// From now on, these faults.
+    /// Sets the faults of the following requests.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
@@ -186,7 +186,7 @@ number = "+8613800000002"
         self.state().faults
     }
 
-    /// An address of the service, as it is reached here.
+    /// Replaces the public base address by the one the service listens on.
     fn here(&self, url: &str) -> String {
         let service = self.service.lock().unwrap().clone();
         let here = url.replacen(PUBLIC, &service, 1);
@@ -194,19 +194,19 @@ number = "+8613800000002"
         here
     }
 
-    /// Every document the service answered.
+    /// Returns every document the service has answered with.
     pub fn documents(&self) -> Vec<Value> {
         self.state().documents.clone()
     }
 
-    // --- what callers do -----------------------------------------------------------------------------
+    // --- callers' actions ------------------------------------------------------------------------------
 
-    /// Somebody dials the line. Gives the call once the line waits for them.
+    /// Dials the default line. Returns the call's id once the call waits for input.
     pub async fn dial(&self, from: &str) -> String {
         self.call(from, NUMBER).await
     }
 
-    /// Somebody dials.
+    /// Dials a number.
     pub async fn call(&self, from: &str, to: &str) -> String {
         let id = {
             let mut state = self.state();
@@ -229,7 +229,7 @@ number = "+8613800000002"
         id
     }
 
-    /// Presses keys, and waits for what comes of each that is waited for.
+    /// Presses keys in order; after each key that was waited for, waits for what follows.
     pub async fn press(&self, id: &str, keys: &str) {
         for key in keys.chars() {
             self.press_one(id, key).await;
@@ -255,7 +255,7 @@ number = "+8613800000002"
         }
     }
 
-    /// Presses nothing until time runs out, or says nothing until the recording ends.
+    /// Lets the timeout pass without a key, or lets the recording end without speech.
     pub async fn keep_silent(&self, id: &str) {
         let current = self
             .with(id, |call| call.current.clone())
@@ -270,7 +270,7 @@ number = "+8613800000002"
         }
     }
 
-    /// Says something, until the recording ends so.
+    /// Streams audio, and ends the recording in this way.
     pub async fn speak(&self, id: &str, audio: &Bytes, end: SpeechEnds) {
         let listen = self
             .with(id, |call| call.current.clone())
@@ -298,7 +298,7 @@ number = "+8613800000002"
         }
     }
 
-    /// Hangs up, in the middle of saying this if something is being recorded.
+    /// Hangs up; streams `saying` first if a recording is running.
     pub async fn hang_up(&self, id: &str, saying: Option<&Bytes>) {
         if let Some(audio) = saying {
             self.say(id, audio).await;
@@ -318,9 +318,9 @@ number = "+8613800000002"
         }
     }
 
-    // --- what is seen --------------------------------------------------------------------------------
+    // --- observations ----------------------------------------------------------------------------------
 
-    /// What a call waits for.
+    /// Returns the input a call waits for.
     pub fn waits(&self, id: &str) -> Waiting {
         self.with(id, |call| {
             let Some(current) = &call.current else {
@@ -338,37 +338,37 @@ number = "+8613800000002"
         })
     }
 
-    /// What was said to a caller since the last time.
+    /// Returns the words spoken to a caller since the last call of this function.
     pub fn heard(&self, id: &str) -> String {
         self.with(id, |call| std::mem::take(&mut call.heard))
             .concat()
     }
 
-    /// What was said to a caller so far.
+    /// Returns the words spoken to a caller so far, and keeps them.
     pub fn all_heard(&self, id: &str) -> String {
         self.with(id, |call| call.heard.concat())
     }
 
-    /// The verb a call waits in.
+    /// Returns the verb a call waits in.
     pub fn verb(&self, id: &str) -> Value {
         self.with(id, |call| call.current.clone())
             .expect("it waits")
     }
 
-    /// A verb of a call ends in a way of its own.
+    /// Ends a verb of a call with these fields in its webhook.
     pub async fn end(&self, id: &str, verb: &Value, more: Value) {
         self.act(id, verb, more).await;
     }
 
-    /// What a call waits in ends so.
+    /// Ends the verb a call waits in with these fields in its webhook.
     pub async fn end_listen(&self, id: &str, more: Value) {
         let current = self.verb(id);
         self.act(id, &current, more).await;
     }
 
-    // --- carrying out --------------------------------------------------------------------------------
+    // --- execution of verbs ----------------------------------------------------------------------------
 
-    /// A verb has come to its end: what comes next? Without an answer the verbs behind it are carried out.
+    /// Posts the end of a verb and executes the verbs of the answer; without an answer, the verbs that follow.
     async fn act(&self, id: &str, verb: &Value, more: Value) {
         let hook = verb["actionHook"].as_str().expect("a hook").to_owned();
         let mut body = self.of_call(id, "in-progress");
@@ -385,14 +385,14 @@ number = "+8613800000002"
         }
     }
 
-    /// Carries out verbs until one waits for something.
+    /// Executes verbs until one waits for input.
     async fn carry_on(&self, id: &str) {
         loop {
             let verb = self.with(id, |call| {
                 (!call.over && !call.verbs.is_empty()).then(|| call.verbs.remove(0))
             });
             let Some(verb) = verb else {
-                // Nothing is left to do: jambonz hangs up.
+                // No verb is left: jambonz hangs up.
                 if !self.with(id, |call| call.over) {
                     self.hang_up(id, None).await;
                 }
@@ -412,7 +412,8 @@ number = "+8613800000002"
                         call.digits.clear();
                         call.current = Some(verb.clone());
                     });
-                    // Nobody is that quick; who is, is tried on its own.
+                    // A timeout under a second is too short for a caller's key: it runs out here. A key within it has
+                    // its own test.
                     if verb["timeout"].as_f64().unwrap() >= 1.0 {
                         return;
                     }
@@ -429,7 +430,7 @@ number = "+8613800000002"
                     if opened.is_ok() {
                         return;
                     }
-                    // The end of a `listen` that could not connect says nothing of it.
+                    // The webhook of a `listen` that could not connect does not mention the failure.
                     Box::pin(self.act(id, &verb, json!({}))).await;
                     return;
                 }
@@ -469,7 +470,7 @@ number = "+8613800000002"
     }
 }
 
-/// Puts the fields of one object into another.
+/// Copies the fields of one object into another.
 fn merge(into: &mut Value, more: Value) {
     let (Value::Object(into), Value::Object(more)) = (into, more) else {
         panic!("objects");

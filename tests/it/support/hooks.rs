@@ -1,4 +1,4 @@
-//! Webhooks made by hand: signed rightly, wrongly, or not at all.
+//! Webhooks built by hand: with a valid signature, a wrong one, or none.
 
 use super::{ACCOUNT, Answer, NUMBER, TOKEN, TestLine, api};
 use dutyline::base::hidden::Hidden;
@@ -6,23 +6,24 @@ use dutyline::simulator::signer;
 use dutyline::telephony::StepRef;
 use reqwest::Method;
 
-/// A form's names and values.
+/// Names and values of a form.
 pub type Form = Vec<(String, String)>;
 
-/// What providers call in every test.
+/// Public base address of the service in every test.
 pub const PUBLIC_URL: &str = "https://duty.example.org";
-/// The header with the signature.
+/// Name of the signature header.
 pub const SIGNATURE: &str = "X-Twilio-Signature";
-/// The type of a form.
+/// Header with the content type of a form.
 pub const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// Pairs as a form.
+/// Converts pairs to a form.
 pub fn form(pairs: &[(&str, &str)]) -> Form {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     pairs.iter().map(owned).collect()
 }
 
-/// A webhook of a call to the default line, with `more`. A name given again in `more` takes the first one's place.
+/// Returns the form of a webhook of a call to the default line, with `more`. A name in `more` replaces the default's
+/// value.
 pub fn call_form(call: &str, more: &[(&str, &str)]) -> Form {
     let mut fields = form(&[
         ("CallSid", call),
@@ -36,13 +37,13 @@ pub fn call_form(call: &str, more: &[(&str, &str)]) -> Form {
     fields
 }
 
-/// The signature the provider makes with `token` for a form posted to `path`.
+/// Returns the provider's signature, made with `token`, of a form posted to `path`.
 pub fn signature(token: &str, path: &str, fields: &Form) -> String {
     let token = Hidden::new(token.to_owned());
     signer::sign(&token, &format!("{PUBLIC_URL}{path}"), fields)
 }
 
-/// A form as it is sent.
+/// Returns the form URL-encoded.
 pub fn encode(fields: &Form) -> Vec<u8> {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
@@ -50,12 +51,12 @@ pub fn encode(fields: &Form) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The path of an address of ours, as it is connected to.
+/// Returns the path of a public address of the service.
 pub fn path_of(url: &str) -> &str {
     url.strip_prefix(PUBLIC_URL).expect("an address of ours")
 }
 
-/// The first address with `part` in it that a document names, as it is asked: without its fragment.
+/// Returns the first address in a document that contains `part`, as it is requested: without its fragment.
 pub fn address_in(document: &str, part: &str) -> String {
     let document = document.replace("&amp;", "&");
     let addresses = document.split(['"', '<', '>']);
@@ -68,14 +69,14 @@ pub fn address_in(document: &str, part: &str) -> String {
 }
 
 impl Answer {
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
 }
 
 impl TestLine {
-    /// Any request to the service, with exactly these headers.
+    /// Sends a request to the service with exactly these headers.
     pub async fn request(
         &self,
         method: Method,
@@ -97,21 +98,21 @@ impl TestLine {
         }
     }
 
-    /// A form, signed as the provider signs it.
+    /// Posts a form with the provider's signature.
     pub async fn hook(&self, path: &str, fields: &Form) -> Answer {
         self.signed_hook(path, fields, &signature(TOKEN, path, fields))
             .await
     }
 
-    /// A form with this signature.
+    /// Posts a form with this signature.
     pub async fn signed_hook(&self, path: &str, fields: &Form, signature: &str) -> Answer {
         let headers = [FORM, (SIGNATURE, signature)];
         self.request(Method::POST, path, &headers, encode(fields))
             .await
     }
 
-    /// A recording of a call nobody answered here becomes a report, and then the provider says it made none: a
-    /// report without audio, for a few milliseconds.
+    /// Makes a report without audio within a few milliseconds: posts a recording of a call that this service did not
+    /// answer, then posts that the recording is absent.
     pub async fn report_without_audio(&self, call: &str, to: &str) {
         for state in ["completed", "absent"] {
             let fields = call_form(
@@ -128,7 +129,7 @@ impl TestLine {
     }
 }
 
-/// The step whose answer a document waits for, if it waits for one.
+/// Returns the step whose answer a document waits for, if any.
 pub fn step_in(document: &str) -> Option<StepRef> {
     let query = document.split("/step?").nth(1)?;
     let query = query.split(['"', '#']).next()?.replace("&amp;", "&");

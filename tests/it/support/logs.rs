@@ -1,4 +1,4 @@
-//! What the process has logged, so that a test can say that something is not in it.
+//! Captures the log of the process, so that a test can assert that something is not in it.
 
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
@@ -24,7 +24,7 @@ impl Write for Log {
     }
 }
 
-/// From now on everything is kept that any test of this process logs, down to the last detail of ours.
+/// Starts to keep the log of all tests of this process, down to the service's trace level.
 pub fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -42,7 +42,7 @@ pub fn keep() {
     });
 }
 
-/// Everything logged since [`keep`], by all tests of the process: look for what only your test can have said.
+/// Returns the log of all tests of the process since [`keep`]: search only for what one test alone can have logged.
 pub fn all() -> String {
     let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&logged).into_owned()

@@ -1,4 +1,4 @@
-//! A line to test: service, provider, inspectors.
+//! A line under test: service, provider and members.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
@@ -54,25 +54,25 @@ use tokio::sync::watch;
 
 /// The name and password of the first lead.
 pub const LEAD: (&str, &str) = ("wang", "seven herons over grey water");
-/// What the provider signs with.
+/// Token the provider signs with.
 pub const TOKEN: &str = "test-token-of-the-provider";
-/// The provider's account.
+/// Account id at the provider.
 pub const ACCOUNT: &str = "AC11111111111111111111111111111111";
-/// The first morning, at nine: the line is open.
+/// The start of the first morning, nine o'clock: the line is open.
 pub const OPEN: &str = "2024-03-06T09:00:00+08:00";
-/// As good as endless: what a caller hears must not depend on how busy the machine is that runs the tests. Those
-/// that are about time take [`Patience::default`].
+/// Limits of [`DEADLINE`], so that what a caller hears does not depend on the load of the machine that runs the tests.
+/// Tests of timeouts use [`Patience::default`].
 pub const PATIENT: Patience = Patience {
     webhook: DEADLINE,
     receipt: DEADLINE,
     take: DEADLINE,
     stream: DEADLINE,
 };
-/// The number of the default line.
+/// Number of the default line.
 pub const NUMBER: &str = "18877009155";
 
-/// Declares a test that runs on SQLite and on Postgres. The body gets a `TestLine`; whatever the body forgets, the
-/// end checks: no job left undone, nothing the provider could not understand. `line: TestLine = two_lines` changes the
+/// Declares a test that runs on SQLite and on Postgres. The body receives a `TestLine`; at its end the macro checks
+/// that no job is left undone and that the provider understood every answer. `line: TestLine = two_lines` changes the
 /// configuration first.
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($line:ident: TestLine $(= $change:ident)?) $body:block)*) => {
@@ -105,7 +105,7 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// Declares a test that runs on SQLite and on Postgres. The body gets the database, and makes of it what it needs.
+/// Declares a test that runs on SQLite and on Postgres. The body receives the database.
 macro_rules! each_database {
     ($($(#[$meta:meta])* async fn $name:ident($database:ident: Database) $body:block)*) => {
         $(mod $name {
@@ -128,39 +128,39 @@ macro_rules! each_database {
 }
 pub(crate) use each_database;
 
-/// A running line with its provider. The data folder goes with it.
+/// A running line with its provider. Dropping it removes the data folder.
 pub struct TestLine {
-    /// The provider.
+    /// The simulated provider.
     pub exchange: Exchange,
-    /// Where webhooks, API, console and the provider's telephone are, without a trailing slash.
+    /// Base address of webhooks, API, console and the simulator's telephone, without a trailing slash.
     pub url: String,
-    /// Where health and metrics are.
+    /// Base address of health and metrics.
     pub ops_url: String,
-    /// The configuration's text.
+    /// Text of the configuration.
     pub toml: String,
     /// The data folder.
     pub folder: tempfile::TempDir,
-    /// The line keys made at the beginning: line, recovery key and public key.
+    /// Line keys made at the start: line id, recovery key and public key.
     pub keys: Vec<(String, NewLineKey)>,
     running: Option<Running>,
     database: Database,
     stop_exchange: watch::Sender<bool>,
-    /// Between the exchange and the service, for another provider.
+    /// The proxy between exchange and service when another provider is tested.
     interpreter: Option<Interpreter>,
 }
 
 impl TestLine {
-    /// The default line, open, on this database.
+    /// Starts the default line, open, on this database.
     pub async fn open(database: Database) -> Self {
         Self::with(database, OPEN, std::convert::identity).await
     }
 
-    /// A line whose clock starts at `at`, with the configuration as `change` makes it.
+    /// Starts a line whose clock starts at `at`, with the configuration modified by `change`.
     pub async fn with(database: Database, at: &str, change: impl FnOnce(String) -> String) -> Self {
         Self::prepared(|_| {}, database, at, change).await
     }
 
-    /// The same over another provider.
+    /// Like [`Self::with`], with another provider.
     pub async fn over(
         accent: Accent,
         database: Database,
@@ -178,7 +178,7 @@ impl TestLine {
         .await
     }
 
-    /// The same, and callers are kept waiting no longer than this.
+    /// Like [`Self::with`], with these limits on how long callers are kept waiting.
     pub async fn with_patience(
         patience: Patience,
         database: Database,
@@ -189,7 +189,7 @@ impl TestLine {
         Self::make(prepare, ByHand::default(), None, database, at, change).await
     }
 
-    /// The same, and the service is prepared before it starts.
+    /// Like [`Self::with`]; `prepare` changes the service before it starts.
     pub async fn prepared(
         prepare: impl FnOnce(&mut Service),
         database: Database,
@@ -203,7 +203,7 @@ impl TestLine {
         Self::make(prepare, ByHand::default(), None, database, at, change).await
     }
 
-    /// The same, waiting for callers with these timers.
+    /// Like [`Self::with`], with these timers in place of the system's.
     pub async fn with_timers(
         timers: ByHand,
         database: Database,
@@ -244,7 +244,7 @@ impl TestLine {
             .await
             .expect("the service");
         let prepared = Arc::get_mut(&mut service).expect("nobody else has it");
-        // Pages are told what changes, or stay as they are.
+        // Pages are updated by notifications; in a test polling must not hide a missing one.
         prepared.live.poll_interval = Duration::from_secs(3600);
         prepare(prepared);
         let bound = Bound::bind(service.config.listen, service.config.ops_listen)
@@ -284,27 +284,27 @@ impl TestLine {
         }
     }
 
-    /// The running service.
+    /// Returns the running service.
     pub fn service(&self) -> &Arc<Service> {
         &self.running.as_ref().expect("the line is running").service
     }
 
-    /// The data folder.
+    /// Returns the data folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The folder of sealed recordings.
+    /// Returns the folder of sealed recordings.
     pub fn recordings(&self) -> PathBuf {
         self.folder.path().join("data/recordings")
     }
 
-    /// The database, for whoever gets at it without the program.
+    /// Returns the database, for access that bypasses the program.
     pub fn db(&self) -> &Db {
         &self.service().db.jobs
     }
 
-    /// Makes another member, who works on these lines.
+    /// Creates another member who works on these lines.
     pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
         let clock = self.service().clock;
         let name = MemberName::parse(name).expect("a name");
@@ -322,7 +322,7 @@ impl TestLine {
         tx.commit().await.expect("a commit");
     }
 
-    /// The keys of these lines, sealed to a member by the first lead.
+    /// Returns the keys of these lines, sealed to a member by the first lead.
     pub async fn sealed_keys(&self, to: &Member, lines: &[&str]) -> SealedKeys {
         let (lead, identity) = members::unlock(self.db(), LEAD.0, LEAD.1)
             .await
@@ -333,7 +333,7 @@ impl TestLine {
         keys.expect("the keys of lines")
     }
 
-    /// Writes an inspector with this name, whatever it holds, as an older version or another program with access to
+    /// Inserts an inspector with this name without checking it, as an older version or another program with access to
     /// the database could have. No password opens the account.
     pub async fn write_member(&self, name: &str, lines: &[&str]) {
         let clock = self.service().clock;
@@ -358,17 +358,17 @@ impl TestLine {
         tx.commit().await.expect("a commit");
     }
 
-    /// Somebody logged in as the first lead.
+    /// Returns a client logged in as the first lead.
     pub async fn lead(&self) -> Api {
         Api::log_in(&self.url, LEAD.0, LEAD.1).await
     }
 
-    /// A client without a login.
+    /// Returns a client without a session.
     pub fn anybody(&self) -> Api {
         Api::anybody(&self.url)
     }
 
-    /// Waits until every job is done that can be done now. Jobs that wait for a running call are not among them.
+    /// Waits until every job is done that can be done now. Jobs that wait for a running call do not count.
     pub async fn idle(&self) {
         let mut worked = self.service().worked.subscribe();
         let wait = async {
@@ -378,7 +378,7 @@ impl TestLine {
                     return;
                 }
                 self.service().wake.notify_one();
-                // A job that failed is tried again in a second or more: look again when any was worked on.
+                // A failed job is retried after a second or more: check again after each job.
                 worked.changed().await.expect("the service runs");
             }
         };
@@ -387,7 +387,7 @@ impl TestLine {
         }
     }
 
-    /// Waits until there are so many reports, and nothing is left to do.
+    /// Waits until there are at least `count` reports and no job is left to do.
     pub async fn until_reports(&self, count: usize) {
         let lead = self.lead().await;
         self.until(async || lead.reports().await.len() >= count)
@@ -395,7 +395,7 @@ impl TestLine {
         self.idle().await;
     }
 
-    /// Waits until so many calls are over that came to nothing, and nothing is left to do.
+    /// Waits until there are at least `count` abandoned calls and no job is left to do.
     pub async fn until_abandoned(&self, count: usize) {
         let lead = self.lead().await;
         let calls = async || {
@@ -408,13 +408,13 @@ impl TestLine {
         self.idle().await;
     }
 
-    /// Waits until every call that was answered is over and settled.
+    /// Waits until every answered call is over and settled.
     pub async fn until_settled(&self) {
-        // A running call is watched over.
+        // A running call has a `watch` job.
         self.until(async || self.all_jobs().await.is_empty()).await;
     }
 
-    /// Waits for something that jobs bring about.
+    /// Waits for a condition that jobs bring about.
     async fn until(&self, there: impl AsyncFn() -> bool) {
         let mut worked = self.service().worked.subscribe();
         let wait = async {
@@ -430,7 +430,7 @@ impl TestLine {
         assert!(waited.is_ok(), "it does not come about");
     }
 
-    /// The jobs that are waiting: kind, whether they keep failing, number. Watching over a running call is none to wait for.
+    /// Returns the waiting jobs: kind, whether they keep failing, count. `watch` jobs of running calls are left out.
     pub async fn jobs(&self) -> Vec<(String, bool, i64)> {
         let mut counts = self.all_jobs().await;
         counts.retain(|(kind, ..)| kind != "watch");
@@ -445,18 +445,18 @@ impl TestLine {
         counts.into_iter().map(named).collect()
     }
 
-    /// Drops all jobs: for a test that leaves the provider nothing to fetch.
+    /// Deletes all jobs, for a test whose provider has nothing to fetch.
     pub async fn forget_jobs(&self) {
         queue::forget(self.db()).await;
     }
 
-    /// Drops the jobs of a kind.
+    /// Deletes the jobs of a kind.
     pub async fn forget_jobs_of(&self, kind: &str) {
         let forget = "DELETE FROM jobs WHERE kind = $1";
         sql::run(self.db(), forget, &[kind.into()]).await;
     }
 
-    /// The kept counts of reports are those of the rows.
+    /// Checks that the stored counts of reports equal the number of rows.
     async fn counts_are_right(&self) {
         const WRONG: &str = "SELECT COALESCE(CAST(SUM(ABS(difference)) AS BIGINT), 0) FROM (
             SELECT SUM(count) AS difference FROM (
@@ -467,7 +467,7 @@ impl TestLine {
         assert_eq!(wrong, 0, "kept counts of reports");
     }
 
-    /// Ends the test: no job may be left undone, and the provider must have understood everything.
+    /// Ends the test: checks that no job is left undone and that the provider understood every answer.
     pub async fn finish(mut self) {
         self.idle().await;
         assert_eq!(
@@ -483,7 +483,7 @@ impl TestLine {
     }
 }
 
-/// The default line on a test's database and provider.
+/// Returns the configuration of the default line with a test's database and provider.
 pub fn configuration(database: &str, api_url: &str) -> String {
     let default = dutyline::config::EMBEDDED;
     let lines = &default[default.find("[[line]]").expect("the default has a line")..];
@@ -510,12 +510,12 @@ api_url = "{api_url}"
     )
 }
 
-/// The number of the second line in [`two_lines`].
+/// Number of the second line in [`two_lines`].
 pub const OTHER_NUMBER: &str = "18877009156";
-/// The id of the default line, and of the second one in [`two_lines`].
+/// Ids of the default line, and of the second one in [`two_lines`].
 pub const LINES: [&str; 2] = ["fcg-5", "fcg-6"];
 
-/// The configuration with a second line, the same as the first but for its number.
+/// Returns the configuration with a second line that differs in its id and number.
 pub fn two_lines(toml: String) -> String {
     let second = &toml[toml.find("[[line]]").expect("a line")..];
     let second = second
@@ -524,12 +524,12 @@ pub fn two_lines(toml: String) -> String {
     format!("{toml}\n{second}")
 }
 
-/// A password of a member of a test.
+/// Returns a member's password; panics if it does not meet the rules.
 pub fn chosen(password: &str) -> NewPassword {
     NewPassword::choose(password).unwrap_or_else(|unfit| panic!("{password}: {unfit}"))
 }
 
-/// A clock that starts at an RFC 3339 time.
+/// Returns a clock that starts at an RFC 3339 time.
 pub fn clock_at(at: &str) -> Clock {
     let at = chrono::DateTime::parse_from_rfc3339(at).expect("a time");
     Clock::starting_at(at.with_timezone(&chrono::Utc))

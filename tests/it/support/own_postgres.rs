@@ -1,9 +1,9 @@
-//! A Postgres server for one test, with settings of its own.
+//! A Postgres server for one test, with its own settings.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A running server; stopped when dropped. `tests/run` leaves out the tests with `own_postgres` in their name where the
+/// A running server, stopped when dropped. `tests/run` leaves out the tests with `own_postgres` in their name where the
 /// server's programs are missing.
 pub struct OwnPostgres {
     programs: PathBuf,
@@ -13,7 +13,7 @@ pub struct OwnPostgres {
 }
 
 impl OwnPostgres {
-    /// In a temporary folder. `settings` are as in postgresql.conf: `fsync=on`.
+    /// Starts a server in a temporary folder. `settings` are as in postgresql.conf: `fsync=on`.
     pub fn start(settings: &[&str]) -> Self {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let mut server = Self::start_in(temporary.path(), settings);
@@ -21,7 +21,7 @@ impl OwnPostgres {
         server
     }
 
-    /// In this folder, which is given to the server's user.
+    /// Starts a server in this folder, which is given to the server's user.
     pub fn start_in(folder: &Path, settings: &[&str]) -> Self {
         let mut server = Self {
             programs: programs(),
@@ -46,7 +46,7 @@ impl OwnPostgres {
         assert!(made.status.success(), "{made:?}");
         let settings: String = settings.iter().map(|one| format!(" -c {one}")).collect();
         for _ in 0..20 {
-            // Below the ports the system hands out by itself.
+            // Below the system's ephemeral ports.
             server.port = 10_000 + u16::from_be_bytes(dutyline::base::clock::random()) % 20_000;
             let options = format!(
                 "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c shared_buffers=16MB -c max_connections=50{settings}",
@@ -62,7 +62,7 @@ impl OwnPostgres {
         panic!("Postgres does not start: {log:?}");
     }
 
-    /// A configuration with the server's first database in place of the one it names.
+    /// Returns a configuration with the server's first database in place of the one it names.
     pub fn configured(&self, toml: &str) -> String {
         let address = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
         toml.lines()
@@ -73,7 +73,7 @@ impl OwnPostgres {
             .collect()
     }
 
-    /// Runs a program of Postgres, which refuses to run as root.
+    /// Runs a program of Postgres as another user if the test is root, because Postgres refuses to run as root.
     fn run(&self, program: &str, arguments: &[&str]) -> Output {
         let program = self.programs.join(program);
         let mut command = if rustix::process::geteuid().is_root() {
@@ -88,7 +88,7 @@ impl OwnPostgres {
             .env("PGDATA", self.folder.join("data"))
             .current_dir(&self.folder)
             .stdin(std::process::Stdio::null());
-        // The server keeps what its starter had open: a pipe would never end.
+        // The server inherits the open files of the process that starts it: a pipe would never be closed.
         if arguments.first() == Some(&"start") {
             command
                 .stdout(std::process::Stdio::null())
@@ -104,7 +104,7 @@ impl Drop for OwnPostgres {
     }
 }
 
-/// Debian keeps the server's programs out of PATH, a folder for each version.
+/// Returns the folder of the server's programs. Debian keeps them out of PATH, in a folder for each version.
 fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&on_path).collect::<Vec<_>>();

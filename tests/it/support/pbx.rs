@@ -1,5 +1,6 @@
-//! A stand-in for Asterisk: dials the service's socket and carries out what it is asked, as Asterisk 22.10 was seen to.
-//! Nothing of the service is in it. A sound is over as soon as it begins, and silence is told by the test.
+//! A stand-in for Asterisk: it connects to the service's WebSocket and executes its requests as Asterisk 22.10 was
+//! observed to. It shares no code with the service. Sounds end as soon as they begin, and the test decides when silence
+//! ends a recording.
 
 mod commands;
 mod files;
@@ -19,52 +20,52 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 
-/// The name the stand-in has in the configuration.
+/// Name of the provider in the configuration.
 pub const NAME: &str = "pbx";
-/// How long the service waits for a key, in seconds: at a menu, for a digit, for whoever was rung.
+/// Times the service waits for a key, in seconds: at a menu, for a digit, for the inspector's key.
 pub const KEYS: &[u64] = &[6, 8, 10];
 
-/// How long the service waits before it looks at the recordings on the disk again, in seconds.
+/// Time until the service lists the recordings on the disk again, in seconds.
 const LOOK: u64 = 600;
 
-/// What a call waits for.
+/// The input a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// A key, before time runs out.
+    /// A key, until a timeout.
     Keys,
-    /// Speech, for so many seconds at most.
+    /// Speech, with the maximum length in seconds.
     Speech(u64),
-    /// This endpoint is rung.
+    /// This endpoint is ringing.
     Ringing(String),
-    /// The two speak.
+    /// Caller and inspector are connected.
     Talking,
-    /// Nothing: it is over.
+    /// None: the call is over.
     Over,
 }
 
-/// How somebody who speaks ends a recording.
+/// How a caller ends a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpeechEnds {
-    /// They press `#`.
+    /// The caller presses `#`.
     Key,
-    /// They fall silent.
+    /// The caller falls silent.
     Silence,
-    /// They go on to the limit.
+    /// The caller speaks until the limit.
     Limit,
 }
 
-/// What goes wrong.
+/// Faults to inject.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
-    /// Events come twice, but for keys: a key twice is another key.
+    /// Events are sent twice, except keys, because a repeated key is another key.
     pub twice: bool,
-    /// A recording is told of before the key that ended it.
+    /// The end of a recording is sent before the key that ended it.
     pub recording_first: bool,
-    /// A recording is told of only after the end of its call.
+    /// The end of a recording is sent only after the end of its call.
     pub recording_after_end: bool,
-    /// What is fetched is not there so many times.
+    /// Number of requests for a stored recording that are answered as if it did not exist yet.
     pub not_yet: u32,
-    /// Whether a recording is still being made cannot be asked so many times.
+    /// Number of requests for a live recording that fail.
     pub live_unknown: u32,
 }
 
@@ -72,7 +73,7 @@ pub struct Faults {
 struct Channel {
     from: String,
     dialled: String,
-    /// It is a telephone we were asked to ring, for this caller.
+    /// The caller's channel, if this is the leg of an inspector whom the service asked to ring.
     leg_of: Option<String>,
     up: bool,
     hung_up: bool,
@@ -84,7 +85,7 @@ struct State {
     channels: BTreeMap<String, Channel>,
     played: HashMap<String, Vec<String>>,
     waiting: HashMap<String, Waiting>,
-    /// What rings, or plays for ever, by its id.
+    /// Ids of playbacks that do not end by themselves, such as ringing.
     ringing: Vec<String>,
     bridges: HashMap<String, Vec<String>>,
     live: HashMap<String, String>,
@@ -94,23 +95,23 @@ struct State {
     made: u32,
 }
 
-/// The stand-in. Clones are the same one.
+/// The stand-in. Clones share its state.
 #[derive(Clone)]
 pub struct Pbx {
-    /// Its HTTP address.
+    /// Base address of its HTTP API.
     pub api_url: String,
     hooks: Arc<Mutex<String>>,
     state: Arc<Mutex<State>>,
     timers: ByHand,
     changed: watch::Sender<u64>,
     out: Arc<Mutex<Option<mpsc::UnboundedSender<Message>>>>,
-    /// The operator's recordings: the ten digits.
+    /// Folder of the operator's recorded sounds: the ten digits.
     sounds: Arc<tempfile::TempDir>,
     connection: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Pbx {
-    /// A stand-in that serves its files; it dials nobody yet.
+    /// Starts a stand-in that serves its files and is not connected to a service yet.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pbx = Self {
@@ -128,7 +129,7 @@ impl Pbx {
         pbx
     }
 
-    /// A line with this stand-in for a provider beside the other one, connected.
+    /// Starts a line with this stand-in as a second provider, and connects to it.
     pub async fn line(&self, database: Database, at: &str) -> TestLine {
         let change = |toml: String| self.configure(&toml);
         let line = TestLine::with_timers(self.timers.clone(), database, at, change).await;
@@ -136,7 +137,7 @@ impl Pbx {
         line
     }
 
-    /// A configuration with this stand-in in it, and two people of a roster.
+    /// Returns the configuration with this stand-in and two people on the roster.
     pub fn configure(&self, toml: &str) -> String {
         let provider = format!(
             r#"
@@ -177,12 +178,12 @@ number = "+8613800000002"
         self.changed.send_modify(|count| *count += 1);
     }
 
-    /// From now on, these faults.
+    /// Sets the faults of the following events and requests.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
 
-    /// Dials the service at this address. The status when it refuses.
+    /// Connects to the service at this address. Returns the status when it refuses.
     pub async fn dial_service(&self, url: &str, password: &str) -> Result<(), u16> {
         *self.hooks.lock().unwrap() = url.to_owned();
         let host = url.strip_prefix("http://").unwrap();
@@ -240,7 +241,7 @@ number = "+8613800000002"
         Ok(())
     }
 
-    /// The connection breaks. Calls and recordings go on here.
+    /// Breaks the connection. Calls and recordings continue in the stand-in.
     pub fn disconnect(&self) {
         self.out.lock().unwrap().take();
         if let Some(connection) = self.connection.lock().unwrap().take() {
@@ -260,9 +261,9 @@ number = "+8613800000002"
         }
     }
 
-    // --- what callers do -----------------------------------------------------------------------------
+    // --- callers' actions ------------------------------------------------------------------------------
 
-    /// Somebody dials. Gives the channel once the line waits for them.
+    /// Dials. Returns the channel once the call waits for input.
     pub async fn call(&self, from: &str, dialled: &str) -> String {
         let id = {
             let mut state = self.state();
@@ -283,7 +284,7 @@ number = "+8613800000002"
         id
     }
 
-    /// Presses one key, and waits for what comes of it.
+    /// Presses one key, and waits for what follows.
     pub async fn press(&self, id: &str, key: char) {
         let recording = match key {
             '#' => self.state().channels[id].recording.clone(),
@@ -297,14 +298,14 @@ number = "+8613800000002"
         self.waits(id).await;
     }
 
-    /// Presses a key nobody waits for.
+    /// Presses a key without waiting for what follows.
     pub fn key(&self, id: &str, key: char) {
         self.tell(json!({
             "type": "ChannelDtmfReceived", "digit": key.to_string(), "duration_ms": 100, "channel": {"id": id},
         }));
     }
 
-    /// Presses nothing until time runs out, or says nothing until the recording ends.
+    /// Lets the timeout pass without a key, or lets the recording end without speech.
     pub async fn keep_silent(&self, id: &str) {
         let recording = self.state().channels[id].recording.clone();
         let timer = self.timers.take(KEYS);
@@ -316,7 +317,7 @@ number = "+8613800000002"
         self.waits(id).await;
     }
 
-    /// Says something, and ends the recording with the key, or by falling silent.
+    /// Records audio, and ends the recording with `#` or by silence.
     pub async fn speak(&self, id: &str, audio: Bytes, hash: bool) {
         let end = match hash {
             true => SpeechEnds::Key,
@@ -325,7 +326,7 @@ number = "+8613800000002"
         self.speak_until(id, audio, end).await;
     }
 
-    /// Says something, until the recording ends so.
+    /// Records audio, and ends the recording in this way.
     pub async fn speak_until(&self, id: &str, audio: Bytes, end: SpeechEnds) {
         let Waiting::Speech(limit) = self.waits(id).await else {
             panic!("no recording runs");
@@ -345,13 +346,13 @@ number = "+8613800000002"
         self.waits(id).await;
     }
 
-    /// Hangs up, in the middle of saying this if something is being recorded.
+    /// Hangs up; a running recording contains `saying`.
     pub fn hang_up(&self, id: &str, saying: Option<Bytes>) {
         self.tell(json!({"type": "ChannelHangupRequest", "channel": {"id": id}}));
         self.gone(id, saying);
     }
 
-    /// Whoever is rung for a caller picks up; waits until they are asked for a key.
+    /// The inspector rung for a caller answers. Waits until a key is asked for, and returns the leg.
     pub async fn pick_up(&self, caller: &str) -> String {
         let leg = self.leg(caller).expect("somebody is rung");
         self.timers.pass_over();
@@ -363,7 +364,7 @@ number = "+8613800000002"
         leg
     }
 
-    /// Whoever is rung does not pick up.
+    /// The inspector rung for a caller does not answer.
     pub async fn nobody_picks_up(&self, caller: &str) {
         let leg = self.leg(caller).expect("somebody is rung");
         self.acts(caller);
@@ -372,14 +373,14 @@ number = "+8613800000002"
         self.waits(caller).await;
     }
 
-    /// Whoever picked up presses a key; waits for what comes of it.
+    /// The inspector who answered presses a key. Waits for what follows.
     pub async fn press_there(&self, caller: &str, leg: &str, key: char) {
         self.acts(caller);
         self.key(leg, key);
         self.waits(caller).await;
     }
 
-    /// Whoever picked up presses nothing.
+    /// The inspector who answered presses no key until the timeout.
     pub async fn press_nothing_there(&self, caller: &str) {
         let timer = self.timers.take(&[8]).expect("their key is waited for");
         self.acts(caller);
@@ -387,14 +388,14 @@ number = "+8613800000002"
         self.waits(caller).await;
     }
 
-    /// Whoever picked up hangs up.
+    /// The inspector who answered hangs up.
     pub async fn hang_up_there(&self, caller: &str, leg: &str) {
         self.acts(caller);
         self.gone(leg, None);
         self.waits(caller).await;
     }
 
-    /// The telephone that is rung for a caller.
+    /// Returns the channel that is rung for a caller.
     pub fn leg(&self, caller: &str) -> Option<String> {
         let state = self.state();
         let mut legs = state.channels.iter();
@@ -402,9 +403,9 @@ number = "+8613800000002"
         found.map(|(id, _)| id.clone())
     }
 
-    // --- what is seen --------------------------------------------------------------------------------
+    // --- observations ----------------------------------------------------------------------------------
 
-    /// What a call waits for, once it does.
+    /// Waits until a call waits for input, and returns which.
     pub async fn waits(&self, id: &str) -> Waiting {
         self.until(|| self.waiting(id).is_some()).await;
         self.waiting(id).unwrap()
@@ -415,12 +416,12 @@ number = "+8613800000002"
         told.or_else(|| self.timers.has(KEYS).then_some(Waiting::Keys))
     }
 
-    /// Takes what a channel was played since the last time.
+    /// Returns the sounds played to a channel since the last call of this function.
     pub fn played(&self, id: &str) -> Vec<String> {
         self.state().played.remove(id).unwrap_or_default()
     }
 
-    /// The receipt that was played last, digit by digit.
+    /// Returns the receipt that was played last, digit by digit.
     pub fn receipt(&self, id: &str) -> String {
         let state = self.state();
         let played = state.played.get(id).expect("something was played");
@@ -432,43 +433,43 @@ number = "+8613800000002"
         digits[digits.len() - 12..].concat()
     }
 
-    /// Every frame the service sent.
+    /// Returns every frame the service sent.
     pub fn frames(&self) -> Vec<String> {
         self.state().frames.clone()
     }
 
-    /// The recordings on the disk.
+    /// Returns the names of the recordings on the disk.
     pub fn stored(&self) -> Vec<String> {
         self.state().stored.keys().cloned().collect()
     }
 
-    /// Waits until the service has looked at every recording on the disk.
+    /// Waits until the service has listed the recordings on the disk.
     pub async fn until_looked(&self) {
         self.until(|| self.has_looked()).await;
     }
 
-    /// True if the service has looked at every recording on the disk since a caller last did something here.
+    /// True if the service has listed the recordings on the disk since a caller's last action.
     pub fn has_looked(&self) -> bool {
         self.timers.has(&[LOOK])
     }
 
-    /// Puts a recording on the disk that nobody is told of.
+    /// Puts a recording on the disk without sending an event.
     pub fn leave_behind(&self, name: &str, audio: Bytes) {
         self.state().stored.insert(name.to_owned(), audio);
     }
 
-    /// The name of what is being recorded on a channel.
+    /// Returns the name of the running recording of a channel.
     pub fn recording(&self, id: &str) -> Option<String> {
         self.state().channels.get(id)?.recording.clone()
     }
 
-    /// What a call waits for, found out anew: after the connection was lost.
+    /// Returns the input a call waits for after a new request of the service, as after a lost connection.
     pub async fn waits_now(&self, id: &str) -> Waiting {
         self.acts(id);
         self.waits(id).await
     }
 
-    /// A recording ends by itself.
+    /// Ends a recording without a caller's action.
     pub fn finish_recording(&self, name: &str, audio: Bytes) {
         self.recorded(name, audio);
     }
@@ -488,7 +489,7 @@ number = "+8613800000002"
         assert!(waited.is_ok(), "the call does not go on");
     }
 
-    /// Somebody does something: what was waited for until now is no longer.
+    /// Marks an action of a caller or inspector: forgets the timers and the input waited for until now.
     fn acts(&self, id: &str) {
         self.timers.pass_over();
         self.state().waiting.remove(id);

@@ -1,4 +1,4 @@
-//! A proxy between the service and its Postgres, to be cut, stalled and restored.
+//! A proxy between the service and its Postgres that can be cut, stalled and restored.
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,27 +6,27 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the proxy does with what comes.
+/// What the proxy does with traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// Passes everything on.
+    /// Forwards everything.
     Whole,
-    /// Connections stay, and nothing gets through.
+    /// Keeps connections open and forwards nothing.
     Stalled,
-    /// Connections break, and new ones break at once.
+    /// Closes connections, new ones at once.
     Cut,
 }
 
-/// A running proxy; it ends with the test.
+/// A running proxy, stopped at the end of the test.
 pub struct Proxy {
-    /// Where it listens.
+    /// Address it listens on.
     pub address: SocketAddr,
     state: watch::Sender<Network>,
     marked: watch::Sender<Option<Vec<u8>>>,
 }
 
 impl Proxy {
-    /// A proxy to `server` (host and port).
+    /// Starts a proxy to `server` (host and port).
     pub async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,12 +49,13 @@ impl Proxy {
         proxy
     }
 
-    /// The next transaction that sends these bytes is committed, but the network stalls before anybody hears of it.
+    /// Stalls the network after the commit of the next transaction that sends these bytes: it is committed, but the
+    /// client receives no answer.
     pub fn stall_at_commit_of(&self, bytes: &[u8]) {
         self.marked.send_replace(Some(bytes.to_vec()));
     }
 
-    /// From now on, this.
+    /// Sets the state of the network.
     pub fn set(&self, network: Network) {
         self.state.send_replace(network);
     }
@@ -77,7 +78,7 @@ async fn connect(
         marked,
         sprung: false,
     };
-    // When one direction ends, both connections are dropped.
+    // Both connections are dropped when one direction ends.
     tokio::select! {
         () = pump(from_client, to_server, state.subscribe(), |piece| trap.springs(piece)) => {}
         () = pump(from_server, to_client, state.subscribe(), |_| false) => {}
@@ -89,7 +90,7 @@ async fn cut(mut state: watch::Receiver<Network>) {
     let _ = state.wait_for(|network| *network == Network::Cut).await;
 }
 
-/// Waits for the commit of a marked transaction.
+/// Detects the commit of a marked transaction.
 struct Trap {
     state: watch::Sender<Network>,
     marked: watch::Sender<Option<Vec<u8>>>,
@@ -97,7 +98,7 @@ struct Trap {
 }
 
 impl Trap {
-    /// Is this piece the commit? Then nothing but it gets through from now on.
+    /// True if this piece is the commit; it is then the last to be forwarded, and the network stalls.
     fn springs(&mut self, piece: &[u8]) -> bool {
         let holds = |bytes: &[u8]| piece.windows(bytes.len()).any(|window| window == bytes);
         if self
@@ -118,8 +119,8 @@ impl Trap {
     }
 }
 
-/// Passes on what comes, piece by piece. What is on its way when the network stalls waits too, unless `last` says
-/// that it is to get through.
+/// Forwards data piece by piece. When the network stalls, a piece already read waits too, unless `last` says that it is
+/// to be forwarded.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

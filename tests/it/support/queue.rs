@@ -1,10 +1,10 @@
-//! The jobs as the database has them, and time made to pass for them: tests do not wait for it.
+//! The job queue as the database has it, with functions that expire its times so that tests need not wait.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::base::clock::Clock;
 use dutyline::store::Db;
 
-/// A job.
+/// A row of the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     pub kind: String,
@@ -21,7 +21,7 @@ const LAPSED: &str = "UPDATE jobs SET lease_until = $1 WHERE lease IS NOT NULL";
 
 type Row = (String, i32, DateTime<Utc>, Option<DateTime<Utc>>, i32);
 
-/// Every job there is.
+/// Returns all jobs.
 pub async fn all(db: &Db) -> Vec<Job> {
     let rows: Vec<Row> = match db {
         Db::Sqlite { reader, .. } => sqlx::query_as(ALL).fetch_all(reader).await,
@@ -39,7 +39,7 @@ pub async fn all(db: &Db) -> Vec<Job> {
         .collect()
 }
 
-/// The time the waiting jobs of a kind were put off to has come.
+/// Makes the waiting jobs of a kind due.
 pub async fn make_due(db: &Db, kind: &str) {
     match db {
         Db::Sqlite { writer, .. } => {
@@ -54,7 +54,7 @@ pub async fn make_due(db: &Db, kind: &str) {
     .expect("the jobs are due");
 }
 
-/// The leases of whoever claimed jobs have run out.
+/// Expires the leases of all claimed jobs.
 pub async fn lapse(db: &Db) {
     match db {
         Db::Sqlite { writer, .. } => {
@@ -69,7 +69,7 @@ pub async fn lapse(db: &Db) {
     .expect("the leases run out");
 }
 
-/// There are no jobs any more. Whoever works at one loses its lease.
+/// Deletes all jobs. A worker that holds one loses its lease.
 pub async fn forget(db: &Db) {
     const FORGET: &str = "DELETE FROM jobs";
     match db {
@@ -83,7 +83,7 @@ fn past() -> DateTime<Utc> {
     Clock::system().system_now() - TimeDelta::seconds(1)
 }
 
-/// The jobs of a kind have been tried so often already, and failed each time.
+/// Sets the attempts of the jobs of a kind, all of them counted as failed.
 pub async fn age(db: &Db, kind: &str, attempts: i32) {
     const AGED: &str = "UPDATE jobs SET attempts = $1, failures = $1 WHERE kind = $2";
     match db {

@@ -1,4 +1,4 @@
-//! What the service says of itself, and how many rows there are, past everything it says.
+//! The service's metrics and readiness, and the numbers of rows read directly from the database.
 
 use super::TestLine;
 use dutyline::store::On;
@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 const SCHEMA: &str = include_str!("../../../src/store/schema.sql");
 
 impl TestLine {
-    /// How many rows each table has.
+    /// Returns the number of rows of each table.
     pub async fn rows(&self) -> BTreeMap<&'static str, i64> {
         let mut tx = self.db().begin_read().await.expect("the database");
         let mut rows = BTreeMap::new();
         let tables = SCHEMA.split("CREATE TABLE ").skip(1);
         for table in tables.map(|rest| rest.split(' ').next().expect("a name")) {
-            // Written whenever somebody asks whether the node is ready.
+            // Readiness probes write to this table.
             if table == "nodes" {
                 continue;
             }
@@ -29,21 +29,21 @@ impl TestLine {
         rows
     }
 
-    /// The text of the metrics.
+    /// Returns the text of the metrics.
     pub async fn metrics(&self) -> String {
         let url = format!("{}/metrics", self.ops_url);
         let asked = super::api::client().get(url).send();
         asked.await.expect("metrics").text().await.expect("text")
     }
 
-    /// The status that readiness answers with.
+    /// Returns the status of the readiness endpoint.
     pub async fn ready(&self) -> StatusCode {
         let url = format!("{}/health/ready", self.ops_url);
         let asked = super::api::client().get(url).send();
         asked.await.expect("an answer").status()
     }
 
-    /// A counter, as operators see it.
+    /// Returns a counter from the metrics.
     pub async fn counter(&self, name: &str) -> u64 {
         let text = self.metrics().await;
         text.lines()
@@ -52,12 +52,12 @@ impl TestLine {
             .unwrap_or_else(|| panic!("no counter {name}"))
     }
 
-    /// A counter with labels, all of its values together; 0 when it has not counted yet.
+    /// Returns the sum of a counter over all its labels; 0 if it has not counted yet.
     pub async fn counted(&self, name: &str) -> u64 {
         self.counted_as(name, "{").await
     }
 
-    /// A counter with labels, those together that begin with these, as in `{kind="call"}`.
+    /// Returns the sum of a counter over the series whose labels begin with `labels`, as in `{kind="call"}`.
     pub async fn counted_as(&self, name: &str, labels: &str) -> u64 {
         let text = self.metrics().await;
         let start = format!("dutyline_{name}_total{labels}");

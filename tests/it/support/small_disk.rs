@@ -12,11 +12,11 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts an empty file system of so many megabytes.
+    /// Mounts an empty file system of this many megabytes.
     ///
     /// # Panics
     ///
-    /// When it cannot be mounted: the test could not check anything.
+    /// When it cannot be mounted, because the test could not check anything.
     pub fn mount(megabytes: u32) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let size = format!("size={megabytes}m");
@@ -32,7 +32,7 @@ impl SmallDisk {
         Self { folder }
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -41,7 +41,7 @@ impl SmallDisk {
         self.path().join("filler")
     }
 
-    /// Writes until no byte can be stored any more.
+    /// Writes until the file system is full.
     pub fn fill(&self) {
         let file = File::options()
             .append(true)
@@ -60,7 +60,7 @@ impl SmallDisk {
         }
     }
 
-    /// There is room again.
+    /// Frees the space again.
     pub fn free(&self) {
         std::fs::remove_file(self.filler()).expect("the file that fills the disk");
     }
@@ -68,7 +68,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: what is still open goes with the process.
+        // A lazy unmount: files still open are closed with the process.
         let unmounted = Command::new("umount").arg("-l").arg(self.path()).status();
         if !unmounted.is_ok_and(|status| status.success()) && !std::thread::panicking() {
             panic!("{} is still mounted", self.path().display());

@@ -1,10 +1,10 @@
-//! The database as somebody sees it who has got at it without the program.
+//! Direct access to the database, as an attacker or operator without the program has it.
 
 use chrono::{DateTime, Utc};
 use dutyline::store::Db;
 use uuid::Uuid;
 
-/// A value in a statement.
+/// A value bound to a statement.
 pub enum Value<'a> {
     Id(Uuid),
     Bytes(&'a [u8]),
@@ -66,7 +66,7 @@ macro_rules! execute {
     }};
 }
 
-/// Runs a statement behind the program's back; gives the number of rows it changed.
+/// Runs a statement without the program's knowledge; returns the number of rows it changed.
 pub async fn run(db: &Db, sql: &'static str, values: &[Value<'_>]) -> u64 {
     match db {
         Db::Sqlite { writer, .. } => execute!(writer, sql, values),
@@ -74,12 +74,12 @@ pub async fn run(db: &Db, sql: &'static str, values: &[Value<'_>]) -> u64 {
     }
 }
 
-/// The same, and exactly one row must have changed.
+/// Runs a statement; panics unless it changes exactly one row.
 pub async fn change(db: &Db, sql: &'static str, values: &[Value<'_>]) {
     assert_eq!(run(db, sql, values).await, 1, "{sql}");
 }
 
-/// The number that a query gives.
+/// Returns the number that a query selects.
 pub async fn number(db: &Db, sql: &'static str) -> i64 {
     match db {
         Db::Sqlite { reader, .. } => sqlx::query_scalar(sql).fetch_one(reader).await,

@@ -1,8 +1,8 @@
-//! A stand-in for Twilio: its REST API. What it posts is in [`super::webhooks`]. Both are written from Twilio's
-//! documentation alone, with nothing of the service or of its simulator in them, so that a misunderstanding those two
-//! share shows here.
+//! A stand-in for Twilio's REST API. The webhooks it posts are in [`super::webhooks`]. Both are written from Twilio's
+//! documentation alone and share no code with the service or its simulator, so that a misunderstanding common to those
+//! two shows here.
 //!
-//! It lives in the test's process, and so outlives any service under test.
+//! It runs in the test's process, and so outlives any service under test.
 
 use super::webhooks::Story;
 use super::{ACCOUNT, TOKEN};
@@ -21,43 +21,43 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What requests for a recording's audio get instead of it.
+/// The answer to requests for a recording's audio, in place of the audio.
 #[derive(Clone)]
 pub enum Serving {
-    /// 404: not there yet.
+    /// 404: not available yet.
     NotYet,
-    /// The whole length announced, half of it sent, then the connection breaks.
+    /// The full length is announced, half of it sent, then the connection breaks.
     CutShort,
-    /// Something else, with status 200.
+    /// Another content type and body, with status 200.
     Other(&'static str, Bytes),
-    /// The whole length announced, then a byte every 50 ms, until it is let go.
+    /// The full length is announced, then one byte sent every 50 ms until [`StandIn::let_go`].
     Trickle,
-    /// This status, and this in `Retry-After`.
+    /// This status, with this value of `Retry-After`.
     Busy(u16, String),
 }
 
-/// Where the stand-in stops in the middle, and does not go on.
+/// The point at which the stand-in stops processing a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// Half of a recording's audio is sent.
     Audio,
-    /// It was asked to delete, and has not.
+    /// A deletion was requested and not executed.
     BeforeDeleting,
-    /// It has deleted, and does not say so.
+    /// A deletion was executed and not answered.
     AfterDeleting,
-    /// It was asked for the recordings of a call, and does not answer.
+    /// The recordings of a call were requested and not answered.
     Listing,
-    /// It was asked for the recordings of a call, and answers with status 500.
+    /// The recordings of a call were requested; answers with status 500.
     ListingFails,
 }
 
-/// A request that was answered, or is being held.
+/// A request that was answered or is being held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     pub method: Method,
-    /// Behind `/2010-04-01/Accounts/{account}/`.
+    /// The path after `/2010-04-01/Accounts/{account}/`.
     pub path: String,
-    /// What it was answered; 0 when it is held.
+    /// Status of the answer; 0 while the request is held.
     pub status: u16,
 }
 
@@ -73,16 +73,16 @@ struct Kept {
 struct Things {
     recordings: BTreeMap<String, Kept>,
     ended: HashSet<String>,
-    /// The number a call was made to, where it is not the default line's.
+    /// The number a call was made to, if not the default line's.
     dialled: BTreeMap<String, String>,
     hold: Option<Hold>,
     log: Vec<Asked>,
 }
 
-/// The stand-in. Clones are the same one.
+/// The stand-in. Clones share its state.
 #[derive(Clone)]
 pub struct StandIn {
-    /// Its address, for `api_url`.
+    /// Its base address, for `api_url`.
     pub url: String,
     things: Arc<Mutex<Things>>,
     held: watch::Sender<usize>,
@@ -90,7 +90,7 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts it on a port of its own.
+    /// Starts it on a free port.
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stand_in = Self {
@@ -104,7 +104,7 @@ impl StandIn {
         stand_in
     }
 
-    /// A caller has spoken. `listed`: whether the recording is found among those of its call.
+    /// Stores a caller's recording. `listed`: true if it is among the recordings of its call.
     pub fn record(&self, story: &Story, audio: &Bytes, listed: bool) {
         let kept = Kept {
             call: story.call.clone(),
@@ -117,35 +117,35 @@ impl StandIn {
         things.recordings.insert(story.recording.clone(), kept);
     }
 
-    /// From now on, requests for the recording's audio get this; or the audio.
+    /// Sets the answer to further requests for the recording's audio; `None` serves the audio.
     pub fn serve(&self, story: &Story, serving: Option<Serving>) {
         let mut things = self.things.lock().unwrap();
         let kept = things.recordings.get_mut(&story.recording).unwrap();
         kept.serving = serving;
     }
 
-    /// From now on the call is over, for whoever asks.
+    /// Marks the call as over in answers about its status.
     pub fn end(&self, story: &Story) {
         self.things.lock().unwrap().ended.insert(story.call.clone());
     }
 
-    /// The call is one to this number.
+    /// Sets the number the call was made to.
     pub fn dialled(&self, story: &Story, number: &str) {
         let mut things = self.things.lock().unwrap();
         things.dialled.insert(story.call.clone(), number.to_owned());
     }
 
-    /// From now on, stop there; or nowhere.
+    /// Sets the point at which requests are held; `None` holds none.
     pub fn hold(&self, hold: Option<Hold>) {
         self.things.lock().unwrap().hold = hold;
     }
 
-    /// What is held goes on, and what trickles breaks off.
+    /// Continues held requests, and breaks off trickling audio.
     pub fn let_go(&self) {
         self.let_go.send_replace(true);
     }
 
-    /// Waits until so many requests have been held.
+    /// Waits until at least `count` requests have been held.
     pub async fn holds(&self, count: usize) {
         let mut held = self.held.subscribe();
         let waiting = held.wait_for(|held| *held >= count);
@@ -161,12 +161,12 @@ impl StandIn {
         waited.expect("a request comes that is held").unwrap();
     }
 
-    /// Is the recording deleted?
+    /// True if the recording is deleted.
     pub fn is_gone(&self, story: &Story) -> bool {
         self.things.lock().unwrap().recordings[&story.recording].gone
     }
 
-    /// Was the recording asked for once more, after it was deleted, where it is fetched from?
+    /// True if the recording's audio was requested once more after its deletion.
     pub fn is_proven_gone(&self, story: &Story) -> bool {
         let audio = format!("Recordings/{}.wav", story.recording);
         let log = self.log();
@@ -181,12 +181,12 @@ impl StandIn {
         })
     }
 
-    /// What it was asked, in order.
+    /// Returns the requests received, in order.
     pub fn log(&self) -> Vec<Asked> {
         self.things.lock().unwrap().log.clone()
     }
 
-    /// What the requests to delete the recording were answered, in order.
+    /// Returns the statuses of the answers to requests to delete the recording, in order.
     pub fn deletions(&self, story: &Story) -> Vec<u16> {
         let path = format!("Recordings/{}.json", story.recording);
         let of_it = |asked: &Asked| asked.method == Method::DELETE && asked.path == path;

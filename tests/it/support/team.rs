@@ -1,12 +1,12 @@
-//! More than one line, and more than one member.
+//! Lines and members beyond the first.
 
 use super::{Api, TestLine};
 use dutyline::report::role::Role;
 
-/// The number of the second line.
+/// Number of the second line.
 pub const SECOND_NUMBER: &str = "13977100002";
 
-/// The default configuration with a second line, `second`.
+/// Returns the default configuration with a second line, `second`.
 pub fn with_second_line(toml: String) -> String {
     format!(
         r#"{toml}
@@ -25,8 +25,8 @@ hours = ["08:30-12:00"]
 }
 
 impl TestLine {
-    /// Adds a member, gives them the keys of `lines` from the first lead, and logs them in. Their password is the
-    /// name and `'s-password`.
+    /// Adds a member, seals the keys of `lines` to them as the first lead, and logs them in. The password is the name
+    /// followed by `'s-password`.
     pub async fn member(&self, name: &str, role: Role, lines: &[&str]) -> Api {
         let password = format!("{name}'s-password");
         self.make_member(name, role, &password, lines).await;

@@ -1,4 +1,4 @@
-//! Timers that run out when the test drops them, so that no test waits for the length of a timer.
+//! Timers that expire when the test drops them, so that no test waits for the length of a timer.
 
 use dutyline::base::clock::Timers;
 use futures_util::future::BoxFuture;
@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 type Set = Vec<(Duration, oneshot::Sender<()>)>;
 
-/// The timers of one service. Clones are the same ones.
+/// The timers of one service. Clones share them.
 #[derive(Clone)]
 pub struct ByHand {
     set: Arc<Mutex<Set>>,
@@ -32,7 +32,7 @@ impl Timers for ByHand {
         self.set.lock().unwrap().push((time, sender));
         self.changed.send_modify(|count| *count += 1);
         Box::pin(async move {
-            // An error: it is dropped, and that is how it runs out.
+            // Returns an error when the sender is dropped, which is how the timer expires.
             let _ = receiver.await;
         })
     }
@@ -43,18 +43,19 @@ impl Timers for ByHand {
     }
 }
 
-/// A timer, to run out by being dropped.
+/// A timer that expires when dropped.
 pub struct Timer(
     #[expect(dead_code, reason = "what waits for it notices when it goes")] oneshot::Sender<()>,
 );
 
 impl ByHand {
-    /// Told when a timer is set.
+    /// Returns a receiver that is notified when a timer is set.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Is a timer of one of these lengths, in seconds, set since the last [`Self::pass_over`] and still waited for?
+    /// True if a timer of one of these lengths, in seconds, was set since the last [`Self::pass_over`] and is still
+    /// awaited.
     pub fn has(&self, seconds: &[u64]) -> bool {
         let mut set = self.set.lock().unwrap();
         set.retain(|(_, sender)| !sender.is_closed());
@@ -62,7 +63,7 @@ impl ByHand {
             .any(|(time, _)| seconds.contains(&time.as_secs()))
     }
 
-    /// Takes the last timer of one of these lengths: it runs out when it is dropped.
+    /// Removes and returns the last timer of one of these lengths, in seconds; dropping it lets it expire.
     pub fn take(&self, seconds: &[u64]) -> Option<Timer> {
         let mut set = self.set.lock().unwrap();
         set.retain(|(_, sender)| !sender.is_closed());
@@ -72,7 +73,7 @@ impl ByHand {
         found.map(|at| Timer(set.remove(at).1))
     }
 
-    /// The timers set until now never run out: something else has happened.
+    /// Keeps the timers set until now from ever expiring, because another event came first.
     pub fn pass_over(&self) {
         let passed = std::mem::take(&mut *self.set.lock().unwrap());
         self.passed.lock().unwrap().extend(passed);

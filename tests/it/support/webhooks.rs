@@ -1,4 +1,4 @@
-//! What Twilio posts: signed forms, and one call as they tell of it.
+//! Webhooks of Twilio: signed forms, and those of one call.
 
 use super::{ACCOUNT, TOKEN};
 use axum::http::header;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 
-/// Where the service is, as Twilio knows it.
+/// Base address of the service, as Twilio knows it.
 const PUBLIC: &str = "https://duty.example.org";
 
 /// A webhook: the address as it is signed, and the form.
@@ -18,7 +18,7 @@ pub struct Webhook {
     pub form: Vec<(&'static str, String)>,
 }
 
-/// What a webhook was answered.
+/// The answer to a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub status: u16,
@@ -43,17 +43,17 @@ impl Webhook {
         STANDARD.encode(mac.finalize().into_bytes())
     }
 
-    /// The form as it is sent.
+    /// Returns the form URL-encoded.
     pub fn body(&self) -> String {
         let mut body = form_urlencoded::Serializer::new(String::new());
         body.extend_pairs(&self.form).finish()
     }
 
-    /// Posts it to the service, which stands at `at` for the public address.
+    /// Posts the form to the service, which listens at `at` in place of the public address.
     ///
     /// # Errors
     ///
-    /// When no whole answer came.
+    /// When no complete answer arrives.
     pub async fn post(&self, client: &reqwest::Client, at: &str) -> reqwest::Result<Answered> {
         let url = self.url.replacen(PUBLIC, at, 1);
         assert_ne!(url, self.url, "an address of ours");
@@ -74,7 +74,8 @@ impl Webhook {
 }
 
 impl Answered {
-    /// An address in the TwiML: the value of an attribute of the first such verb, as it is asked: without its fragment.
+    /// Returns an address in the TwiML as it is requested (without its fragment): the value of an attribute of the
+    /// first such verb.
     pub fn address(&self, verb: &str, attribute: &str) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         let (_, tag) = self
@@ -89,7 +90,7 @@ impl Answered {
     }
 }
 
-/// One call with one recording, as Twilio tells of it.
+/// One call with one recording, as Twilio's webhooks describe it.
 #[derive(Clone, Debug)]
 pub struct Story {
     pub call: String,
@@ -97,7 +98,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// A call nobody has heard of.
+    /// Returns a call with new ids.
     pub fn new() -> Self {
         let sid = |kind: &str| format!("{kind}{}", dutyline::base::clock::random_id().simple());
         Self {
@@ -120,17 +121,17 @@ impl Story {
         Webhook { url, form }
     }
 
-    /// Somebody calls.
+    /// The webhook of an incoming call.
     pub fn incoming(&self) -> Webhook {
         self.webhook(format!("{PUBLIC}/hooks/twilio/call"), "ringing", vec![])
     }
 
-    /// A key was pressed.
+    /// The webhook of a pressed key.
     pub fn key(&self, url: String, key: &str) -> Webhook {
         self.webhook(url, "in-progress", vec![("Digits", key.to_owned())])
     }
 
-    /// A recording has ended with `#`.
+    /// The webhook of a recording ended with `#`.
     pub fn recorded(&self, url: String) -> Webhook {
         let more = vec![
             ("RecordingSid", self.recording.clone()),
@@ -141,7 +142,7 @@ impl Story {
         self.webhook(url, "in-progress", more)
     }
 
-    /// The recording is there to be fetched. Such a callback says nothing of numbers or the call's standing.
+    /// The callback that the recording can be fetched. It contains neither numbers nor the call's status.
     pub fn callback(&self, url: String) -> Webhook {
         let form = vec![
             ("AccountSid", ACCOUNT.to_owned()),
@@ -156,7 +157,7 @@ impl Story {
         Webhook { url, form }
     }
 
-    /// Nothing was recorded after all.
+    /// The callback that nothing was recorded.
     pub fn absent(&self, url: String) -> Webhook {
         let mut webhook = self.callback(url);
         for (name, value) in &mut webhook.form {
@@ -167,7 +168,7 @@ impl Story {
         webhook
     }
 
-    /// Whoever was rung for the caller has picked up, or pressed this key: a call of its own.
+    /// The webhook of the inspector's leg, which is a call of its own: answered, or with this key pressed.
     pub fn rung(&self, url: String, key: Option<&str>) -> Webhook {
         let mut form = vec![
             ("AccountSid", ACCOUNT.to_owned()),
@@ -183,7 +184,7 @@ impl Story {
         Webhook { url, form }
     }
 
-    /// The telephone that was rung is down again, after a talk or without one.
+    /// The webhook that the inspector's leg has ended, after a conversation or without one.
     pub fn dialled(&self, url: String, status: &str) -> Webhook {
         let more = vec![
             ("DialCallStatus", status.to_owned()),
@@ -201,13 +202,13 @@ impl Story {
             .fold("CA".to_owned(), |sid, digit| sid + &digit.to_string())
     }
 
-    /// The call is over.
+    /// The webhook that the call is over.
     pub fn status(&self) -> Webhook {
         let more = vec![("CallDuration", "42".to_owned())];
         self.webhook(format!("{PUBLIC}/hooks/twilio/status"), "completed", more)
     }
 
-    /// Where a webhook says the recording is: nowhere the service may ever ask.
+    /// Returns the recording's address as the webhook has it: one that the service must never request.
     fn recording_url(&self) -> String {
         format!(
             "http://127.0.0.1:9/2010-04-01/Accounts/{ACCOUNT}/Recordings/{}",
@@ -216,7 +217,7 @@ impl Story {
     }
 }
 
-/// Twenty seconds of something unlike silence: 8,000 samples a second of 16 bits.
+/// Returns twenty seconds of audio that is not silence: 8,000 samples a second of 16 bits.
 pub fn speech() -> Bytes {
     const SAMPLES: u32 = 20 * 8000;
     let mut audio = Vec::new();

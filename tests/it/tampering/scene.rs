@@ -1,4 +1,4 @@
-//! Two reports that are changed from below, and what the service must say of each change.
+//! Two reports that are changed in the database, and the expected findings for each change.
 
 use super::LINE;
 use crate::support::sql::run;
@@ -16,12 +16,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use uuid::Uuid;
 
-/// Two reports: the first with two takes, of which one was said again, and a note; the second with one recording.
+/// Two reports: the first with two takes, of which one was replaced, and a note; the second with one recording.
 pub struct Scene<'a> {
     pub line: &'a TestLine,
     pub lead: Api,
     pub reports: [Uuid; 2],
-    /// What the API shows of them while all is whole.
+    /// The reports as the API shows them while they are intact.
     pub shown: [Value; 2],
     /// The recordings of the first in order of speaking, and of the second.
     pub recordings: [RecordingRow; 3],
@@ -94,8 +94,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// After a change: these reports are refused, the others are as ever, `audit verify` says `named`. Then the rows are
-    /// put back.
+    /// Checks after a change that these reports are refused, the others are unchanged, and `audit verify` prints
+    /// `named`. Then restores the rows.
     pub async fn found(&self, what: &str, refused: &[Uuid], named: &[String]) {
         for (report, shown) in self.reports.iter().zip(&self.shown) {
             let answer = self.lead.get(&format!("/reports/{report}")).await;
@@ -125,7 +125,7 @@ impl<'a> Scene<'a> {
         assert!(!named.is_empty() && !wrong.is_empty(), "{what}");
     }
 
-    /// The rows as they were, but for what the trail has noted since.
+    /// Restores the rows, except what the trail has recorded since.
     pub async fn put_back(&self) {
         for table in KEPT.iter().rev() {
             run(self.db(), table.empty, &[]).await;
@@ -162,7 +162,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// A table, how it is kept aside, and how it is put back.
+/// The statements that copy, empty and restore a table.
 struct Kept {
     keep: &'static str,
     empty: &'static str,
@@ -179,10 +179,10 @@ macro_rules! kept {
     };
 }
 
-/// A table that refers to another one stands behind it.
+/// A table that references another one comes after it.
 const KEPT: [Kept; 4] = kept!["entries", "blobs", "recordings", "report_keys"];
 
-/// A 500 with nothing to learn from: the same words whatever was wrong.
+/// Checks for a 500 that discloses nothing: the same words whatever was wrong.
 pub fn is_refusal(what: &str, answer: &Answer) {
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{what}");
     assert_eq!(
@@ -207,7 +207,7 @@ pub fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes to flip: in the header, at its end, and in what is sealed, to the last one.
+/// Positions of bytes to flip: in the header, at its end, in the sealed content, and the last one.
 pub fn places(length: usize) -> [usize; 4] {
     [0, 150, length / 2, length - 1]
 }
@@ -224,7 +224,7 @@ pub fn is_missing(what: &str, id: Uuid) -> String {
     format!("{what} {id} is missing")
 }
 
-/// Another recording of the same length, sealed as the service seals, to the right report.
+/// Returns another recording of the same length, sealed to the right report as the service does.
 pub async fn forged_recording(scene: &Scene<'_>, row: &RecordingRow) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let store = dutyline::vault::blobs::Blobs::make(folder.path(), Uuid::nil()).unwrap();

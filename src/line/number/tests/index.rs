@@ -1,9 +1,9 @@
-//! [`NumberIndex`] against a scan of all numbers.
+//! [`NumberIndex`] compared with a scan of all numbers.
 
 use super::*;
 
-/// Numbers that are easily taken for each other: one number written in two ways, and numbers of different countries with
-/// the same digits.
+/// Numbers that are easily confused: one number written in two ways, and numbers of different countries with the same
+/// digits.
 const NUMBERS: [(&str, &str); 12] = [
     ("18877009155", "CN"),
     ("+8618877009155", "CN"),
@@ -39,7 +39,7 @@ fn is_dialled(number: &LineNumber, dialled: &str) -> bool {
     number.bare.contains(&dialled)
 }
 
-/// What a provider may send: a spelling of one of the numbers, right or wrong, in an address of any form.
+/// What a provider may send: a right or wrong spelling of one of the numbers, in an address of any form.
 fn dialled() -> impl Strategy<Value = String> {
     let digits = (0..NUMBERS.len()).prop_map(|n| NUMBERS[n].0.trim_start_matches('+').to_owned());
     let before = prop::sample::select(vec!["", "+", "00", "0", "1", "86", "+86", "0086", "++"]);
@@ -85,7 +85,7 @@ proptest! {
     }
 }
 
-/// The property says nothing unless the scan finds something: it does for each spelling, local ones among them.
+/// Ensures that the property is not vacuous: the scan finds a number for each spelling, local ones included.
 #[test]
 fn each_spelling_of_each_number_is_found() {
     for n in 0..NUMBERS.len() {

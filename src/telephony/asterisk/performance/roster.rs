@@ -1,34 +1,34 @@
-//! Ringing somebody of the roster, and the talk.
+//! Dialling a roster member, and the talk with the caller.
 
 use super::{Command, FAREWELL, Happening, Performance, Purpose, Question, Request, Stage};
 use crate::telephony::asterisk::program::{Program, Then};
 use serde_json::json;
 use std::time::Duration;
 
-/// How much longer than it should a telephone may ring before it is let go from here.
+/// Time after the ringing time at which this service hangs up a telephone that still rings.
 const OVERDUE: Duration = Duration::from_secs(3);
 
-/// How far it has come with whoever is rung.
+/// Stage of the call to a roster member.
 #[derive(Debug)]
 pub(super) enum Talk {
-    /// Their telephone rings.
+    /// The telephone rings.
     Ringing,
-    /// They picked up, and are about to be told what it is.
+    /// The telephone was answered; the conversation was asked what to play.
     PickedUp,
-    /// They are being told. These sounds can be cut short by a key, which is waited for so long.
+    /// The whisper is playing; a key stops it. The duration is how long to wait for a key after it.
     Whispering(Duration),
-    /// They were told, and have some time to press a key.
+    /// The whisper was played; waiting for a key.
     Waiting,
-    /// They pressed a key, and the conversation was asked what becomes of it.
+    /// A key was pressed; the conversation was asked whether to connect.
     Pressed,
-    /// The two speak with each other.
+    /// The caller and the inspector are connected.
     Speaking,
-    /// They are to be gone.
+    /// The inspector's channel was hung up, and is not gone yet.
     LettingGo,
 }
 
 impl Performance {
-    /// Rings somebody while the caller hears ringing.
+    /// Dials a roster member while the caller hears a ringing tone.
     pub(super) fn ring(&mut self) -> Vec<Command> {
         let Then::Connect {
             endpoint,
@@ -46,7 +46,8 @@ impl Performance {
             "appArgs": format!("{},{}", super::super::RUNG, self.channel),
             "channelId": self.leg(),
             "callerId": caller_id,
-            // Its sound is the caller's kind of sound. Without it a leg through the dialplan has a kind the trunk has not.
+            // Gives the leg the audio format of the caller's channel. Without it, a leg through the dialplan gets a
+            // format that the trunk does not support.
             "originator": self.channel,
             "timeout": ring_seconds,
         });
@@ -67,7 +68,7 @@ impl Performance {
         match (talk, happening) {
             (_, Happening::LegGone) => self.talk_over(),
             (_, Happening::Refused(Purpose::Ring, _)) => self.talk_over(),
-            // They stay apart: somebody who can be heard by nobody is no talk.
+            // The two could not be connected and cannot hear each other, so the talk ends.
             (Talk::Speaking, Happening::Refused(Purpose::Bridge, _)) => self.let_leg_go(),
             (_, Happening::Recorded(recorded)) => {
                 vec![Command::Ask(Question::TalkRecorded {
@@ -97,7 +98,7 @@ impl Performance {
         }
     }
 
-    /// What the conversation answers about whoever was rung.
+    /// Processes the conversation's answer about the called inspector.
     pub(super) fn told_in_talk(&mut self, program: Program) -> Vec<Command> {
         let Stage::Talk(talk) = &self.stage else {
             return Vec::new();
@@ -165,13 +166,13 @@ impl Performance {
         commands
     }
 
-    /// Whoever was rung is hung up; what comes then is told when they are gone.
+    /// Hangs up the called inspector. [`Self::talk_over`] follows when the channel is gone.
     fn let_leg_go(&mut self) -> Vec<Command> {
         self.stage = Stage::Talk(Talk::LettingGo);
         vec![self.hang_up(&self.leg()), self.wait(FAREWELL)]
     }
 
-    /// The caller is gone: nobody is to be rung any more, nobody to sit in an empty bridge.
+    /// The caller is gone: stops dialling, hangs up the inspector's channel and removes the bridge.
     pub(super) fn let_go(&self) -> Vec<Command> {
         vec![self.hang_up(&self.leg()), self.drop_bridge()]
     }

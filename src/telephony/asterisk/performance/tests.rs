@@ -1,4 +1,4 @@
-//! Calls as the switch tells of them, without a switch.
+//! Calls as the switch's events describe them, without a switch.
 
 use super::*;
 use crate::telephony::StepRef;
@@ -43,7 +43,7 @@ fn connect(record: bool) -> Then {
     }
 }
 
-/// A call that performs this.
+/// A call that performs this program.
 fn begun(program: Program) -> (Performance, Vec<Command>) {
     let mut call = Performance::new("17.0".into(), "18877009155".to_owned().into());
     let commands = call.begin(program);
@@ -73,7 +73,7 @@ fn typed(commands: &[Command]) -> Option<&str> {
     }
 }
 
-/// What is asked of the switch, in short.
+/// The requests to the switch, abbreviated.
 fn sent(commands: &[Command]) -> Vec<String> {
     let sent = commands.iter().filter_map(|command| match command {
         Command::Send(_, request) => Some(format!("{} {}", request.method, request.uri)),
@@ -107,7 +107,7 @@ fn a_key_cuts_the_words_short() {
         [format!("DELETE playbacks/{CALL}-3-words")]
     );
     assert_eq!(typed(&commands), Some("1"));
-    // That the words were stopped says nothing about the next ones.
+    // The next program plays its sounds all the same.
     let commands = call.answered(program(1, RECORD));
     assert_eq!(sent(&commands), ["POST channels/17.0/play"]);
 }
@@ -195,7 +195,7 @@ fn a_recording_told_of_behind_its_caller_is_heard() {
         question(&ended),
         Some(Question::Ended { recording: Some(_) })
     ));
-    // And one that is never told of keeps nobody waiting.
+    // And a recording that is never reported does not keep the call open.
     let (mut call, _) = begun(program(0, RECORD));
     call.happened(Happening::Gone);
     assert_eq!(call.happened(Happening::Gone), [], "twice");
@@ -237,7 +237,7 @@ fn a_channel_that_is_not_there_is_gone() {
     }
 }
 
-/// Rings, is picked up, and hears the whisper.
+/// Dials, is answered, and plays the whisper.
 fn picked_up(record: bool) -> Performance {
     let (mut call, commands) = begun(program(0, connect(record)));
     assert_eq!(
@@ -337,7 +337,7 @@ fn a_call_that_was_running_is_taken_up() {
     assert_eq!(question(&commands), Some(&Question::TalkOver));
     let (_, commands) = resume(connect(false), Standing::None);
     assert_eq!(question(&commands), Some(&Question::TalkOver));
-    // What the former playback says when it is stopped is not heard.
+    // The end of the former playback is ignored.
     let (mut call, commands) = resume(keys(1, false), Standing::None);
     let former = format!("{CALL}-3-words");
     assert_eq!(sent(&commands)[0], format!("DELETE playbacks/{former}"));
@@ -383,8 +383,8 @@ fn any_program() -> impl Strategy<Value = Program> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: what is waited for can come, one question is open at a time, and a caller
-    /// who goes is told of once.
+    /// Whatever the order of events: what is waited for can happen, one question is open at a time, and the end of a
+    /// call is reported once.
     #[test]
     fn it_never_waits_for_what_cannot_come(
         first in any_program(),

@@ -1,4 +1,4 @@
-//! One call of a connection: performs, waits, asks the conversation.
+//! The task of one call on a connection: executes commands, waits for events and timers, asks the conversation.
 
 use super::{Waiter, Wire, lock, nameless};
 use crate::base::clock;
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::error;
 
-/// How a call begins on this connection.
+/// How a call starts on this connection.
 pub(super) enum Beginning {
-    /// It came in.
+    /// As a new call.
     New,
-    /// It was running before, and this is what it was performing.
+    /// It was running before, and this is the program it was performing.
     Resumed(Box<Program>, Standing),
 }
 
-/// A call being carried on.
+/// A running call.
 pub(super) struct Call {
     wire: Arc<Wire>,
     channel: String,
     to: Hidden<String>,
     from: Hidden<String>,
-    /// The step whose answer is awaited; none where there is no call of ours.
+    /// The step whose answer is awaited; `None` where there is no call in the database.
     at: Option<StepRef>,
     performance: Performance,
 }
@@ -47,7 +47,7 @@ impl Call {
         }
     }
 
-    /// Carries the call on until it is over.
+    /// Controls the call until it is over.
     pub async fn carry(
         mut self,
         beginning: Beginning,
@@ -75,7 +75,7 @@ impl Call {
                 }
             };
             let happening = tokio::select! {
-                // What has happened comes before a timer that runs out at the same moment.
+                // Events that have arrived take precedence over a timer that runs out at the same moment.
                 biased;
                 happening = happenings.recv() => happening,
                 number = ring => {
@@ -97,7 +97,7 @@ impl Call {
                 let Some(program) = self.conduct(&Hook::Call, &event).await else {
                     return vec![hang_up(&self.channel), Command::Over];
                 };
-                // Answered only now: the call is written down.
+                // The channel is answered only now, because the call has been stored.
                 let uri = format!("channels/{}/answer", self.channel);
                 let answer = Command::Send(Purpose::Tidy, Request::new("POST", uri));
                 self.at.clone_from(&program.at);
@@ -127,7 +127,7 @@ impl Call {
         lock(&self.wire.calls).remove(&self.channel);
     }
 
-    /// Puts a question to the conversation, and performs its answer.
+    /// Puts a question to the conversation, and processes the answer.
     async fn put(&mut self, question: Question) -> Vec<Command> {
         let mut event = self.event();
         let hook = match question {
@@ -182,7 +182,8 @@ impl Call {
         self.performance.answered(program)
     }
 
-    /// Where the answer to the step goes. What the blunt answer recorded is told as a provider's fallback tells it.
+    /// Returns where the step's answer goes. A recording made by a fallback answer is reported as to a provider's
+    /// fallback address.
     fn step(&self, nothing: bool) -> Option<Hook> {
         match &self.at {
             Some(at) => {
@@ -195,7 +196,7 @@ impl Call {
         }
     }
 
-    /// What was recorded until somebody hung up; none when there is no sound in it.
+    /// The recording made until the call was hung up; `None` when it has no sound.
     async fn completed(&self, name: String, seconds: u32) -> Option<RecordingFact> {
         let outcome = self.wire.outcome(&name, seconds, None).await;
         outcome.map(|outcome| fact(name, outcome))

@@ -1,4 +1,4 @@
-//! A connection begins: calls that were running are taken up or ended, recordings nobody told of are told of.
+//! Start of a connection: running calls are resumed or ended, and recordings that were not reported are reported.
 
 use super::call::Beginning;
 use super::{Wire, lock, nameless};
@@ -12,16 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, warn};
 
-/// How long to wait before something that failed is tried again.
+/// Time to wait before a failed operation is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The longest pause before recordings that could not be noted are looked at again.
+/// Maximum time to wait before recordings that could not be stored are tried again.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often the recordings on the disk are looked at while a connection lasts.
+/// Interval at which the recordings on the disk are listed while a connection lasts.
 const SCAN_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Takes up what there is. Whatever fails is tried again: only the end of the connection ends it.
+/// Resumes the calls on the switch, ends those that are gone, and notes recordings. Failed operations are tried again;
+/// the task ends only with the connection.
 pub(super) async fn resume_calls(wire: Arc<Wire>) {
     let (running, channels) = loop {
         if let (Ok(running), Some(channels)) =
@@ -29,7 +30,7 @@ pub(super) async fn resume_calls(wire: Arc<Wire>) {
         {
             break (running, channels);
         }
-        warn!("what was running cannot be read; trying again");
+        warn!("running calls cannot be read; trying again");
         wire.conductor.pause(AGAIN).await;
     };
     let known: HashMap<&str, &Running> = running
@@ -45,7 +46,7 @@ pub(super) async fn resume_calls(wire: Arc<Wire>) {
         calls.extend(wire.prepare(channel.clone(), beginning));
     }
     for channel in channels.iter().filter(|channel| is_leg(channel)) {
-        // Whoever was rung, and speaks with nobody: nobody knows any more for whom.
+        // An inspector's channel that is connected to no caller: the call it was dialled for is no longer known.
         if !lock(&wire.legs).contains_key(&channel.id) {
             wire.hang_up(&channel.id);
         }
@@ -56,11 +57,11 @@ pub(super) async fn resume_calls(wire: Arc<Wire>) {
         event.ended = true;
         wire.conductor.conduct(&Hook::Status, &event).await;
     }
-    // The calls go on meanwhile.
+    // The resumed calls run at the same time.
     tokio::join!(join_all(calls), look_after_recordings(&wire));
 }
 
-/// The channels there are.
+/// The channels that exist on the switch; `None` when Asterisk did not answer as expected.
 async fn channels(wire: &Wire) -> Option<Vec<Channel>> {
     let answer = wire.read("channels").await?;
     let list = answer.body.expose().as_array()?;
@@ -79,7 +80,7 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
             let answer = wire.read(&format!("recordings/{kind}/{name}")).await;
             answer.is_some_and(|answer| answer.status == 200)
         };
-        // In this order: one that ends in between is there as well.
+        // In this order, so that a recording that ends between the two requests is found as stored.
         if there("live").await {
             standing = Standing::Running;
         } else if there("stored").await {
@@ -102,8 +103,8 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     Beginning::Resumed(Box::new(program), standing)
 }
 
-/// Notes the recordings on Asterisk's disk: when the connection begins, every [`SCAN_INTERVAL`], and [`AGAIN`] after a recording
-/// could not be noted.
+/// Notes the recordings on Asterisk's disk: when the connection begins, every [`SCAN_INTERVAL`], and [`AGAIN`] after a
+/// recording could not be stored.
 async fn look_after_recordings(wire: &Arc<Wire>) {
     let mut pause = AGAIN;
     loop {
@@ -111,7 +112,7 @@ async fn look_after_recordings(wire: &Arc<Wire>) {
         if left > 0 {
             warn!(
                 left,
-                "recordings on Asterisk's disk could not be noted; trying again"
+                "recordings on Asterisk's disk could not be stored; trying again"
             );
             wire.conductor.pause(pause).await;
             pause = (2 * pause).min(MAX_PAUSE);
@@ -125,14 +126,14 @@ async fn look_after_recordings(wire: &Arc<Wire>) {
     }
 }
 
-/// Notes every recording on the disk; gives the number of those that could not be noted. Those that are known change
-/// nothing.
+/// Notes every recording on the disk; returns the number of those that could not be stored. A recording that is known
+/// already changes nothing.
 async fn note_recordings(wire: &Arc<Wire>) -> usize {
     let names = loop {
         match wire.asterisk.stored_recordings().await {
             Ok(names) => break names,
             Err(error) => {
-                warn!(%error, "the recordings on its disk cannot be listed; trying again")
+                warn!(%error, "recordings on Asterisk's disk cannot be listed; trying again")
             }
         }
         wire.conductor.pause(AGAIN).await;
@@ -148,15 +149,15 @@ async fn note_recordings(wire: &Arc<Wire>) -> usize {
 async fn is_noted(wire: &Wire, name: &RecordingName) -> bool {
     let recorded = Recorded {
         name: name.to_string(),
-        // Not known: looked into.
+        // Unknown here; `note_recording` looks into the file.
         seconds: 0,
     };
     match wire.asterisk.is_live(&recorded.name).await {
-        // Its call tells of it when it ends.
+        // Its call will report it when it ends.
         Ok(true) => true,
         Ok(false) => wire.note_recording(name, &recorded).await,
         Err(error) => {
-            debug!(%error, "Asterisk does not say whether a recording is still being made");
+            debug!(%error, "cannot ask Asterisk whether a recording is still being made");
             false
         }
     }

@@ -26,7 +26,7 @@ fn wav() -> Vec<u8> {
     out
 }
 
-/// A stand-in that gives prepared answers, one a request, and keeps what it was asked.
+/// A stand-in that gives prepared answers, one per request, and keeps the requests.
 struct StandIn {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -71,7 +71,7 @@ fn ok(body: impl Into<Body>) -> Response<Body> {
     Response::new(body.into())
 }
 
-/// A server that writes `answer` to whoever connects, and then closes the connection, or keeps it open in silence.
+/// A server that writes `answer` to each client, and then closes the connection, or keeps it open without sending more.
 async fn raw_server(answer: Vec<u8>, closes: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -90,7 +90,7 @@ async fn raw_server(answer: Vec<u8>, closes: bool) -> String {
     url
 }
 
-/// What the job does: fetch, and check while it streams.
+/// Does what the job does: fetches, and checks the stream.
 async fn fetch(twilio: &Carrier) -> Result<Wav, String> {
     let download = twilio.fetch("RE1").await.map_err(|e| e.to_string())?;
     let mut check = WavCheck::new(LARGEST, download.length);
@@ -148,7 +148,7 @@ async fn a_body_that_breaks_off_is_an_error() {
             "{tail:?}"
         );
     }
-    // Chunks that end as they should, but too early: the header of the WAV tells.
+    // Chunks that end correctly, but too early: the header of the WAV shows it.
     let answer = [chunked.as_bytes(), cut, b"\r\n0\r\n\r\n"].concat();
     let url = raw_server(answer, true).await;
     assert_eq!(
@@ -254,7 +254,7 @@ async fn a_deletion_is_proven_where_the_recording_is_fetched() {
     assert!(twilio.delete("RE1").await.is_ok());
     assert!(!twilio.is_gone("RE1").await.unwrap(), "it is still served");
     assert!(twilio.is_gone("RE1").await.unwrap());
-    // An error proves nothing, and neither does an address elsewhere.
+    // An error proves nothing, and neither does a redirect to another address.
     let error = twilio.is_gone("RE1").await.unwrap_err();
     assert!(matches!(error, ProviderError::Failed(_)));
     assert!(!twilio.is_gone("RE1").await.unwrap());
@@ -271,7 +271,7 @@ async fn a_deletion_is_proven_where_the_recording_is_fetched() {
 #[tokio::test]
 async fn a_404_proves_nothing_while_the_account_does_not_answer() {
     let list = || ok(r#"{"recordings":[]}"#);
-    // The account is not found either, an error, a page of something else, and then the list.
+    // The account is not found either, an error, another kind of document, and then the list.
     let stand_in = StandIn::with(vec![
         status(404),
         status(404),
@@ -393,7 +393,7 @@ async fn a_list_that_is_not_there_is_not_an_empty_one() {
     answers.extend(not_found().chain(not_found()));
     let stand_in = StandIn::with(answers).await;
     let twilio = twilio(&stand_in.url);
-    // Of all the account's recordings, those that say they are this call's.
+    // Of all the account's recordings, those that name this call.
     let ids = twilio.recordings_of("CA1").await.unwrap();
     assert_eq!(ids, ["RE1".to_owned().into()]);
     let error = twilio.recordings_of("CA1").await.unwrap_err();
@@ -450,7 +450,7 @@ async fn an_id_cannot_lead_elsewhere() {
         "RE1..",
         &long,
     ] {
-        // Not "there is no such thing": that would prove a deletion.
+        // Not `ProviderError::NotFound`, which would prove a deletion.
         assert!(
             matches!(twilio.delete(id).await, Err(ProviderError::Failed(_))),
             "{id}"
@@ -523,7 +523,7 @@ async fn a_next_page_elsewhere_is_not_asked_for() {
         assert!(twilio(&stand_in.url).list(since).await.is_err(), "{next}");
         assert_eq!(stand_in.asked().len(), 1);
     }
-    // A list without an end is not read without one.
+    // Reading stops at the maximum number of pages.
     let again = r#"{"calls":[],"next_page_uri":"/2010-04-01/Accounts/AC1/Calls.json?Page=1"}"#;
     let stand_in = StandIn::with((0..600).map(|_| ok(again)).collect()).await;
     assert!(twilio(&stand_in.url).list(since).await.is_err());
@@ -559,7 +559,7 @@ async fn the_origin_of_a_recording_is_asked_for() {
         origin.from,
         Caller::Number("+8613800138000".to_owned().into())
     );
-    // Where the call is known only that is asked about.
+    // If the call is known, only the call is requested.
     let origin = twilio.origin("RE1", Some("CA1")).await.unwrap();
     assert_eq!(origin.call.expose(), "CA1");
     assert!(

@@ -14,7 +14,7 @@ fn raw(content_type: &str, body: &[u8]) -> RawRequest {
     }
 }
 
-/// A form from account `AC1`, about call `CA1`, with `more` fields.
+/// A form of account `AC1`, about call `CA1`, with `more` fields.
 fn says(more: &str) -> Result<Event, Refused> {
     let body = format!("AccountSid=AC1&CallSid=CA1&ApiVersion=2010-04-01&{more}");
     event(&raw(FORM, body.as_bytes()), "AC1")
@@ -221,13 +221,13 @@ fn a_field_that_cannot_be_read_is_as_good_as_missing() {
     assert!(!says("CallStatus=completed%0A").unwrap().ended);
     let recorded = says("RecordingSid=%FF&RecordingUrl=x&RecordingDuration=%FF").unwrap();
     assert_eq!(recorded.unnamed, Some(completed(None, None)));
-    // Of a number what can be read is kept.
+    // The readable part of a number is kept.
     let from = says("From=%22%D5%C5%22+%3Csip%3A%2B8613800138000%40x%3E")
         .unwrap()
         .from;
     let kept = "\"\u{fffd}\u{fffd}\" <sip:+8613800138000@x>".to_owned();
     assert_eq!(from, Caller::Number(kept.into()));
-    // What the body is called does not matter: it was signed as it is.
+    // The content type of the body does not matter, because the signature covers the body.
     let event = event(&raw("text/plain", b"AccountSid=AC1&CallSid=CA1"), "AC1").unwrap();
     assert_eq!(event.call.expose(), "CA1");
 }
@@ -276,7 +276,7 @@ fn a_recording_named_by_its_address_alone() {
             assert_eq!((keys(&event), event.unnamed), (None, None));
         }
     }
-    // Where the address holds no id, the recording is there all the same: another webhook says which.
+    // If the address has no id, the recording exists all the same: a later webhook names it.
     let event =
         says("RecordingUrl=https%3A%2F%2Fs3.example%2F35094891-1760000000.wav&RecordingDuration=7");
     let event = event.unwrap();
@@ -285,7 +285,7 @@ fn a_recording_named_by_its_address_alone() {
         end: None,
     };
     assert_eq!((outcome_of(&event), event.unnamed), (None, Some(ended)));
-    // And with none at all there is none: what ended it, if anything, was a key.
+    // Without any address there is no recording, and the digits were a key.
     let event = says("RecordingUrl=&Digits=1").unwrap();
     assert_eq!((keys(&event), event.unnamed), (Some("1"), None));
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-/// Answers everything so, and keeps what it was asked.
+/// Gives the same answer to every request, and keeps the requests.
 async fn stand_in(status: u16, body: Value) -> (String, Arc<Mutex<Vec<String>>>) {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let keep = Arc::clone(&asked);

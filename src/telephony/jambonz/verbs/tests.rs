@@ -51,7 +51,7 @@ fn written(verbs: Vec<Verb>) -> String {
     lines(&document(&Script(verbs), &links()))
 }
 
-/// A verb a line.
+/// One verb per line.
 fn lines(document: &Value) -> String {
     let verbs = document.as_array().expect("an array");
     let verbs: Vec<String> = verbs.iter().map(Value::to_string).collect();
@@ -191,7 +191,8 @@ pub(super) fn any_script() -> impl Strategy<Value = Script> {
 }
 
 proptest! {
-    /// Any script: an array of verbs that are known, each hook absolute and ours, nothing said that reads otherwise.
+    /// For any script: an array of known verbs, each hook absolute and on this service, no text that jambonz would
+    /// misread.
     #[test]
     fn any_script_gives_verbs(script in any_script()) {
         let links = links();

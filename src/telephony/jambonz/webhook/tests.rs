@@ -7,7 +7,7 @@ fn told(body: &Value) -> Result<Event, Refused> {
     read(body.to_string().as_bytes(), ACCOUNT)
 }
 
-/// What every webhook has.
+/// The fields that every webhook has.
 fn base(more: Value) -> Value {
     let mut body = json!({
         "call_sid": "1b3e4b2c-0000-4000-8000-000000000001", "account_sid": ACCOUNT, "application_sid": "a",
@@ -145,7 +145,7 @@ fn what_is_signed_and_no_strict_json_is_read_as_far_as_it_can_be() {
         );
         assert_eq!(event.to.expose(), "18877009155", "{tail}");
     }
-    // Nothing of it can be read: an event that says nothing.
+    // None of it can be read: an event without content.
     for body in ["{", "", "NaN", "{'call_sid': 'c'}", "call_sid=c"] {
         let event = read(body.as_bytes(), ACCOUNT).unwrap();
         assert!(!event.names_a_call() && event.recording.is_none(), "{body}");

@@ -1,7 +1,7 @@
-//! The file that tells the installation's folder of recordings from any other folder at the same path.
+//! The file that distinguishes the installation's folder of recordings from any other folder at the same path.
 //!
-//! When the file system with the recordings is not mounted, its mount point is an empty folder. What is sealed there is
-//! hidden by the next mount, and would be deleted at the provider.
+//! If the file system with the recordings is not mounted, its mount point is an empty folder. Recordings sealed there
+//! would be hidden by the next mount, and deleted at the provider.
 
 use super::Folder;
 use crate::base::private::{make_folder, new_private_file, sync_folder_of};
@@ -16,7 +16,7 @@ pub const MARKER: &str = "dutyline-installation";
 /// Why a folder is not the installation's folder of recordings.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkerError {
-    /// There is no such folder.
+    /// The folder does not exist.
     #[error("the folder of recordings {0} is missing; is its file system mounted?")]
     NoFolder(PathBuf),
     /// The folder has no marker file.
@@ -26,18 +26,18 @@ pub enum MarkerError {
     NoMarker {
         /// The folder.
         folder: PathBuf,
-        /// The id that belongs there.
+        /// The id expected in the marker file.
         installation: Uuid,
     },
-    /// The marker is another installation's.
+    /// The marker is that of another installation.
     #[error("the folder {0} belongs to another installation, its file {MARKER} says so")]
     Foreign(PathBuf),
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("the folder of recordings {folder}: {source}")]
     Io {
         /// The folder.
         folder: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
 }
@@ -52,11 +52,12 @@ impl From<MarkerError> for io::Error {
 }
 
 impl Folder {
-    /// Makes the folder when it is missing, for the service's own user alone, and its marker file when that is missing.
+    /// Creates the folder if it is missing, accessible to the service's user only, and its marker file if that is
+    /// missing.
     ///
     /// # Errors
     ///
-    /// [`MarkerError::Foreign`], or the operating system's.
+    /// [`MarkerError::Foreign`], or an error of the operating system.
     pub fn make(folder: impl Into<PathBuf>, installation: Uuid) -> Result<Self, MarkerError> {
         let made = Self::open(folder, installation);
         match made.read_marker() {
@@ -69,7 +70,7 @@ impl Folder {
         Ok(made)
     }
 
-    /// Fails unless the folder is this installation's. Reads one small file.
+    /// Checks that the folder belongs to this installation. Reads one small file.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Folder {
         }
     }
 
-    /// Takes the permissions of other users away from the folder.
+    /// Removes other users' permissions on the folder.
     pub(super) fn make_private(&self) -> io::Result<()> {
         #[cfg(unix)]
         {
@@ -113,7 +114,7 @@ impl Folder {
         writeln!(file, "{}", self.installation)
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_folder_of(&path))
-            // Half a marker would be taken for another installation's.
+            // An incomplete marker would be read as another installation's.
             .inspect_err(|_| drop(fs::remove_file(&path)))
     }
 

@@ -1,4 +1,4 @@
-//! What stands between the exchange and the service, and speaks the other provider's dialect to the service.
+//! The translating proxy between the exchange and the service: it speaks the other provider's dialect to the service.
 
 use super::{Accent, THEIR_ACCOUNT, THEIR_TOKEN};
 use crate::support::{ACCOUNT, TOKEN, silence};
@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// Stands for the address of a recording of which nothing was heard.
+/// Suffix of a callback's path that marks a recording in which nothing was heard.
 const NOTHING: &str = "&nothing-recorded=1";
 
-/// Stands between the exchange and the service.
+/// A translating proxy between the exchange and the service.
 pub struct Interpreter {
-    /// Where it is, for both.
+    /// Base address, for both sides.
     pub url: String,
     stop: watch::Sender<bool>,
 }
@@ -29,21 +29,22 @@ pub struct Interpreter {
 struct Inner {
     accent: Accent,
     url: String,
-    /// The exchange's REST side.
+    /// Base address of the exchange's REST API.
     rest: String,
-    /// The service, once it runs.
+    /// Base address of the service, set once it runs.
     service: Mutex<String>,
     client: reqwest::Client,
-    /// Recordings of silence: the exchange makes none.
+    /// Ids of recordings of silence, which the exchange does not make and this proxy serves.
     silent: Mutex<Vec<String>>,
 }
 
 impl Interpreter {
-    /// Starts between the exchange's REST side and a service that is made known later. Gives what makes it known.
+    /// Starts the proxy in front of the exchange's REST API. Returns it with a function that sets the service's address
+    /// later.
     pub async fn start(accent: Accent, rest: String) -> (Self, impl Fn(&str)) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        // Fails when there is one already: just as well.
+        // Fails if a default provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -94,7 +95,7 @@ fn answer(status: StatusCode, body: impl Into<Body>) -> Response<Body> {
 }
 
 impl Inner {
-    /// What the exchange posts, posted as this provider would.
+    /// Forwards a webhook of the exchange to the service in this provider's format, and translates the answer.
     async fn webhook(&self, path: &str, body: &[u8]) -> Response<Body> {
         let mut form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
         let (path, nothing) = match path.strip_suffix(NOTHING) {
@@ -109,11 +110,11 @@ impl Inner {
         let of_action =
             value(&form, "RecordingSid").is_some() && value(&form, "RecordingStatus").is_none();
         if of_action && value(&form, "Digits").as_deref() == Some("hangup") {
-            // Nobody is there any more to hear what the action would say: it is not asked.
+            // The caller has hung up and could not hear the action's answer: the provider does not request it.
             return answer(StatusCode::OK, "<Response/>");
         }
         if nothing {
-            // Nothing is cut off, so that silence is a recording too.
+            // These providers do not drop silence, so a recording of silence exists too.
             let id = format!("RE{}", &call[2..].chars().rev().collect::<String>());
             self.silent.lock().unwrap().push(id.clone());
             form.push(("RecordingSid".into(), id));
@@ -143,7 +144,7 @@ impl Inner {
             (path.replace("/step?", "/recording?"), told)
         });
         if of_action || nothing {
-            // The action of a recording: its address and how long it is, and not its id.
+            // The action of a recording carries its address and length, but not its id.
             let leaves_out_digits = self.accent == Accent::Somleng;
             form.retain(|(name, _)| {
                 name != "RecordingSid" && !(leaves_out_digits && name == "Digits")
@@ -167,7 +168,7 @@ impl Inner {
         answer
     }
 
-    /// A form, signed.
+    /// Posts a form to the service, signed as this provider signs.
     async fn post(&self, path: &str, form: &[(String, String)]) -> Response<Body> {
         let url = format!("https://duty.example.org{path}");
         let body = form_urlencoded::Serializer::new(String::new())
@@ -194,7 +195,7 @@ impl Inner {
         }
     }
 
-    /// A document as the exchange has to read it to do what this provider would.
+    /// Checks the document's verbs and attributes, and rewrites it so that the exchange behaves as this provider would.
     fn carried_out(&self, document: &str) -> String {
         let mut reader = Reader::from_str(document);
         let mut record = None;
@@ -227,22 +228,22 @@ impl Inner {
         let mut document = document.to_owned();
         match self.accent {
             Accent::Telnyx => {
-                // It is recorded in two channels, unless.
+                // Telnyx records two channels unless the document says `single`.
                 assert!(document.contains(r#" channels="single""#), "{document}");
                 document = document.replace(r#" channels="single""#, "");
-                // Silence ends nothing: the recording goes on for as long as it may.
+                // With `timeout="0"` silence does not end the recording: it goes on to its maximum length.
                 assert!(document.contains(r#" timeout="0""#), "{document}");
                 document = document.replace(r#" timeout="0""#, r#" timeout="300""#);
             }
             Accent::SignalWire => assert!(document.contains(r#" trim="do-not-trim""#)),
             Accent::Somleng => {}
         }
-        // Whatever was written behind it, the action is asked: of silence too there is a recording.
+        // The action is requested whatever follows `<Record>` in the document, because silence is recorded too.
         let end = document
             .find("<Redirect")
             .or_else(|| document.find("</Response>"));
         let amp = NOTHING.replace('&', "&amp;");
-        // The blunt action has no call of ours in it, and a silent caller hears what stands behind the recording.
+        // The fallback answer's action names no call, so a silent caller hears what follows the recording there.
         if action.contains("call=") {
             document.truncate(end.expect("an end"));
             document.push_str(&format!(
@@ -252,7 +253,7 @@ impl Inner {
         document
     }
 
-    /// The same request to the service.
+    /// Forwards a request to the service unchanged.
     async fn forward(
         &self,
         method: Method,
@@ -286,7 +287,7 @@ impl Inner {
         passed
     }
 
-    /// The REST API.
+    /// Answers a REST request of the service in this provider's format.
     async fn rest(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Body> {
         if let Some(file) = path.strip_prefix("/media/") {
             assert!(
@@ -351,7 +352,7 @@ impl Inner {
                     .await
             }
             (&Method::DELETE, _, Accent::Somleng) => panic!("Somleng deletes nothing"),
-            // Its OpenAPI description has no endings.
+            // SignalWire's OpenAPI description has paths without file extensions.
             (&Method::DELETE, ["Recordings", id], Accent::SignalWire) if !id.contains('.') => {
                 let id = Accent::ours("RE", id);
                 if self.forget_silence(&id) {
@@ -372,11 +373,11 @@ impl Inner {
                 ["Calls", call, "Recordings.json"],
                 Accent::Somleng | Accent::Telnyx,
             ) => self.recordings_of(call).await,
-            // The recordings of the account, where nothing more is asked for.
+            // The account's recordings, where no call is named.
             (&Method::GET, ["Recordings.json"], Accent::Telnyx) => {
                 answer(StatusCode::OK, r#"{"recordings": []}"#)
             }
-            // It lists the account's recordings, and of one call where it is asked for those.
+            // Lists the account's recordings, or those of one call when `CallSid` is given.
             (&Method::GET, ["Recordings"], Accent::SignalWire) => {
                 let mut fields = form_urlencoded::parse(query.as_bytes());
                 match fields.find(|field| field.0 == "CallSid") {

@@ -1,9 +1,9 @@
-//! The other telephone of a `dial`: rung, asked for a key, put together with the caller.
+//! The other leg of a `dial`: ringing, asked for a key, connected with the caller.
 
 use super::{FeatureServer, NAME, PUBLIC, merge};
 use serde_json::{Value, json};
 
-/// What may take the place of what whoever was rung is hearing.
+/// Verbs that jambonz accepts in an answer for the inspector's leg.
 const ALLOWED: [&str; 4] = ["config", "gather", "say", "tag"];
 
 impl FeatureServer {
@@ -24,13 +24,13 @@ impl FeatureServer {
         assert!(self.hook(&url, &body).await.is_none());
     }
 
-    /// Whoever is rung does not pick up.
+    /// The inspector does not answer the ringing telephone.
     pub async fn nobody_picks_up(&self, caller: &str) {
         self.leg_status(caller, "leg", "no-answer").await;
         self.end_dial(caller, "no-answer").await;
     }
 
-    /// Whoever is rung picks up, and hears that they are to press a key.
+    /// The inspector answers, and is asked to press a key.
     pub async fn pick_up(&self, caller: &str) {
         let leg = format!("leg-of-{caller}");
         let dial = self.verb(caller);
@@ -51,7 +51,7 @@ impl FeatureServer {
         self.with(caller, |call| call.leg = Some((leg, verbs)));
     }
 
-    /// Whoever picked up presses a key, or none in time.
+    /// The inspector who answered presses a key, or none in time.
     pub async fn press_there(&self, caller: &str, key: Option<char>) {
         let (leg, mut verbs) = self
             .with(caller, |call| call.leg.clone())
@@ -87,7 +87,7 @@ impl FeatureServer {
         }
     }
 
-    /// Whoever picked up hangs up.
+    /// The inspector who answered hangs up.
     pub async fn hang_up_there(&self, caller: &str) {
         let (leg, _) = self
             .with(caller, |call| call.leg.clone())

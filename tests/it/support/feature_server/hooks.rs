@@ -1,4 +1,4 @@
-//! Webhooks, signed and perhaps twice, and the REST API.
+//! Signed webhooks, posted twice if told so, and the REST API.
 
 use super::super::{OPEN, clock_at};
 use super::{ACCOUNT, API_KEY, FeatureServer, NAME, PUBLIC, SECRET};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 impl FeatureServer {
-    /// What every webhook about a call says.
+    /// Returns the fields that every webhook of a call has.
     pub(super) fn of_call(&self, id: &str, status: &str) -> Value {
         self.with(id, |call| {
             json!({
@@ -23,7 +23,7 @@ impl FeatureServer {
         })
     }
 
-    /// The header jambonz sends for a body at this time.
+    /// Returns the signature header that jambonz sends for a body at this time.
     pub fn sign(secret: &str, body: &str, at: i64) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
         mac.update(format!("{at}.{body}").as_bytes());
@@ -32,7 +32,7 @@ impl FeatureServer {
         format!("t={at},v1={hex}")
     }
 
-    /// Posts a body as it is, signed so.
+    /// Posts a body unchanged, with this signature header.
     pub async fn post(&self, url: &str, body: &str, signature: &str) -> reqwest::Response {
         let request = self.client.post(self.here(url));
         let request = request.header("Jambonz-Signature", signature);
@@ -44,8 +44,8 @@ impl FeatureServer {
             .expect("an answer")
     }
 
-    /// Posts a webhook, twice when told, and gives the verbs of the answer. None when there were none, or no webhook
-    /// arrives.
+    /// Posts a webhook, twice if the faults say so, and returns the verbs of the answer. `None` if the answer had none
+    /// or the webhook was lost.
     pub(super) async fn hook(&self, url: &str, body: &Value) -> Option<Vec<Value>> {
         if self.faults().hooks_lost {
             return None;
@@ -75,7 +75,7 @@ impl FeatureServer {
         }
     }
 
-    /// Posts how a call stands.
+    /// Posts the status of a call.
     pub(super) async fn status(&self, id: &str, status: &str) {
         let url = format!("{PUBLIC}/hooks/{NAME}/status");
         let body = self.of_call(id, status);
@@ -89,7 +89,7 @@ impl FeatureServer {
     }
 }
 
-/// The part of its REST API that is used.
+/// The part of jambonz' REST API that the service uses.
 pub(super) fn api(server: FeatureServer) -> Router {
     #[expect(clippy::disallowed_methods, reason = "not an address of the service's")]
     Router::new()
@@ -110,7 +110,7 @@ async fn standing(
     }
     match server.state().calls.get(&id) {
         Some(call) if !call.over => Json(json!({"call_status": "in-progress"})).into_response(),
-        // It is forgotten soon after its end.
+        // jambonz forgets a call soon after its end.
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller says, over the socket of a `listen`.
+//! A caller's audio, sent over the WebSocket of a `listen`.
 
 use super::{FeatureServer, PUBLIC, merge};
 use base64::Engine;
@@ -13,14 +13,14 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// The socket of a `listen`.
+/// The WebSocket of a `listen`.
 pub type Socket = WebSocketStream<TcpStream>;
 
-/// A frame: a fiftieth of a second.
+/// Length of a frame in bytes: a fiftieth of a second.
 const FRAME: usize = 320;
 
 impl FeatureServer {
-    /// Opens the socket of a `listen`, and sends what is known of the call. The status when it is refused.
+    /// Opens the WebSocket of a `listen` and sends the call's metadata. Returns the status when it is refused.
     pub(super) async fn open(&self, id: &str, listen: &Value) -> Result<(), u16> {
         let mut socket = self.connect(listen).await?;
         let mut metadata =
@@ -33,13 +33,13 @@ impl FeatureServer {
         Ok(())
     }
 
-    /// The same for a call whose socket is gone while it waits in its `listen`.
+    /// Opens the WebSocket again for a call that lost it while it waits in its `listen`.
     pub async fn connects_again(&self, id: &str) -> Result<(), u16> {
         let listen = self.verb(id);
         self.open(id, &listen).await
     }
 
-    /// Asks for the socket of a `listen`, and is gone before it is answered.
+    /// Requests the WebSocket of a `listen` and disconnects before the answer.
     pub async fn breaks_off(&self, listen: &Value) {
         let (host, rest) = self.address_of(listen);
         let user = listen["wsAuth"]["username"].as_str().expect("a user");
@@ -57,7 +57,7 @@ impl FeatureServer {
             .expect("it is sent");
     }
 
-    /// Host and path of a `listen`.
+    /// Returns host and path of a `listen`.
     fn address_of(&self, listen: &Value) -> (String, String) {
         let url = listen["url"].as_str().expect("an address");
         let secure = PUBLIC.replacen("https", "wss", 1);
@@ -67,7 +67,7 @@ impl FeatureServer {
         (host.to_owned(), rest.to_owned())
     }
 
-    /// Connects as a `listen` says. The status when it is refused.
+    /// Connects as a `listen` says. Returns the status when it is refused.
     pub async fn connect(&self, listen: &Value) -> Result<Socket, u16> {
         let (host, rest) = self.address_of(listen);
         let mut request = format!("ws://{host}{rest}").into_client_request().unwrap();
@@ -104,13 +104,13 @@ impl FeatureServer {
         }
     }
 
-    /// Streams silence until the service closes the socket.
+    /// Streams silence until the service closes the WebSocket.
     pub(super) async fn until_it_is_closed(&self, id: &str, most_seconds: usize) {
         let silence = Bytes::from(vec![0; 44 + most_seconds * 50 * FRAME]);
         self.until_closed(id, &silence).await;
     }
 
-    /// Streams a WAV file until the service closes the socket.
+    /// Streams a WAV file until the service closes the WebSocket.
     pub async fn until_closed(&self, id: &str, audio: &Bytes) {
         let socket = self.sockets.lock().await.remove(id);
         let (mut sink, mut incoming) = socket.expect("a recording runs").split();
@@ -128,7 +128,7 @@ impl FeatureServer {
         assert!(closed.is_ok(), "the service ends a recording");
     }
 
-    /// Closes the socket, as jambonz does when a `listen` ends, and waits until the service has done so too.
+    /// Closes the WebSocket, as jambonz does when a `listen` ends, and waits until the service has closed it too.
     pub async fn close(&self, id: &str) {
         let Some(mut socket) = self.sockets.lock().await.remove(id) else {
             return;
@@ -140,7 +140,7 @@ impl FeatureServer {
         assert!(closed.is_ok(), "the service closes it too");
     }
 
-    /// The connection is gone, without a word.
+    /// Drops the connection without a close frame.
     pub async fn cut(&self, id: &str) {
         self.sockets.lock().await.remove(id);
     }

@@ -1,11 +1,11 @@
-//! What the service asks over the socket, and what comes of it.
+//! The service's requests over the WebSocket, and their effects.
 
 use super::{Channel, Message, Pbx, Waiting};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 impl Pbx {
-    /// Carries out a request, and answers it.
+    /// Executes a request and answers it.
     pub(super) fn asked(&self, request: &Value) {
         assert_eq!(request["type"], "RESTRequest", "{request}");
         let uri = request["uri"].as_str().expect("an address");
@@ -107,7 +107,7 @@ impl Pbx {
         }
     }
 
-    /// A sound is over as soon as it begins; ringing never is.
+    /// Plays a sound, which ends as soon as it begins, except ringing.
     fn play(&self, id: &str, body: &Value, then: &mut Vec<Value>) -> (u16, Value) {
         let playback = body["playbackId"].as_str().expect("an id of theirs");
         let media = body["media"].as_array().expect("sounds");
@@ -193,7 +193,7 @@ impl Pbx {
         (204, Value::Null)
     }
 
-    /// A channel goes, and what was being recorded on it is done.
+    /// Removes a channel and ends its recording.
     pub(super) fn gone(&self, id: &str, saying: Option<Bytes>) {
         let (recording, late) = {
             let mut state = self.state();
@@ -204,7 +204,7 @@ impl Pbx {
             state.channels.get_mut(id).unwrap().hung_up = true;
             (recording, state.faults.recording_after_end)
         };
-        // A recorded talk ends with whoever leaves it first.
+        // The recording of a conversation ends when the first of the two leaves.
         let talk = {
             let state = self.state();
             let bridge = state
@@ -239,12 +239,12 @@ impl Pbx {
         self.change();
     }
 
-    /// A recording is done: its file is on the disk, and it is told of. Nothing said is a file with a header alone.
+    /// Stores a recording and sends its end. Without audio the file has a WAV header alone.
     pub(super) fn recorded(&self, name: &str, audio: Bytes) {
         self.recorded_for(name, audio, None);
     }
 
-    /// The same, after so many seconds.
+    /// Like `recorded`, with this length in seconds.
     pub(super) fn recorded_for(&self, name: &str, audio: Bytes, seconds: Option<u64>) {
         let seconds = seconds.unwrap_or(audio.len().saturating_sub(44) as u64 / 16_000);
         {
@@ -265,7 +265,7 @@ impl Pbx {
         }));
     }
 
-    /// A channel as Asterisk lists it.
+    /// Returns a channel as Asterisk lists it.
     pub(super) fn channel(&self, id: &str) -> Value {
         let state = self.state();
         let channel = &state.channels[id];

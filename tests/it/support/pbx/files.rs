@@ -1,4 +1,4 @@
-//! The stand-in's HTTP side: recordings and channels.
+//! The stand-in's HTTP API: recordings and channels.
 
 use super::{Pbx, TOKEN};
 use axum::extract::{Path, Request, State};
@@ -43,7 +43,7 @@ async fn channel(State(pbx): State<Pbx>, Path(id): Path<String>) -> StatusCode {
     }
 }
 
-/// Those that are being made are among them, as at Asterisk.
+/// Lists stored and running recordings, as Asterisk does.
 async fn list(State(pbx): State<Pbx>) -> Json<Vec<Value>> {
     let state = pbx.state();
     let names = state.stored.keys().chain(state.live.keys());
@@ -92,7 +92,7 @@ async fn delete(State(pbx): State<Pbx>, Path(name): Path<String>) -> StatusCode 
     }
 }
 
-/// 8 kHz, mono, 16 bit, and no sound.
+/// Returns a WAV header (8 kHz, mono, 16 bits) without samples.
 pub(super) fn empty_wav() -> Bytes {
     let mut wav = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
     wav.extend(8000u32.to_le_bytes());
@@ -101,7 +101,7 @@ pub(super) fn empty_wav() -> Bytes {
     wav.into()
 }
 
-/// What an operator recorded: the digits of a receipt in both languages.
+/// Returns a folder with an operator's recorded sounds: the digits of a receipt in both languages.
 pub(super) fn sounds() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for language in ["zh-CN", "en"] {
