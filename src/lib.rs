@@ -26,7 +26,6 @@
 //! | [`base`] | time and randomness; values that do not print; enums with names; sentences as data |
 
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod app;
 pub mod audio;

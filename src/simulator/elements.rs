@@ -80,7 +80,7 @@ pub(super) fn elements(text: &str) -> Result<Element, String> {
     }
 }
 
-fn element(start: &BytesStart) -> Result<Element, String> {
+fn element(start: &BytesStart<'_>) -> Result<Element, String> {
     let mut attributes = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| format!("not XML: {error}"))?;

@@ -115,7 +115,7 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
 /// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is not an entry.
 pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<Entry, OpenError> {
     let text = seal::open(sealed, with)?;
-    let plain: Plain<&RawValue> =
+    let plain: Plain<'_, &RawValue> =
         serde_json::from_slice(&text).map_err(|_| OpenError::Misplaced("kind of thing"))?;
     if plain.line != address.line {
         return Err(OpenError::Misplaced("line"));

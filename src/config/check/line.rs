@@ -139,8 +139,7 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks the windows of one day. Reports each that cannot be parsed, the first that overlaps an earlier one,
-    /// and each after that.
+    /// Checks the windows of one day. Reports each that cannot be parsed or overlaps an earlier one.
     pub(super) fn windows(&self, written: &[Spanned<String>]) -> Result<Vec<Window>, ConfigError> {
         let mut windows: Vec<Window> = Vec::new();
         let mut first = Ok(());
