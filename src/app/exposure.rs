@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Returns one sentence for each exposure; used by `check` and in the log.
+/// Returns one sentence for each exposure. `dutyline check` prints them, and the service logs them at its start.
 pub fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(file) = config.file.as_deref().filter(|_| config.holds_secret()) {
@@ -45,7 +45,8 @@ pub fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// Warns if a file is readable by its group or other users.
+/// Returns a warning if the group of a file or other users have any permission on it. `what` names the file's
+/// purpose.
 fn readable(file: &Path, what: &str) -> Option<String> {
     let mode = mode(file).filter(|_| file.is_file())? & 0o777;
     (mode & 0o077 != 0).then(|| {
@@ -57,7 +58,7 @@ fn readable(file: &Path, what: &str) -> Option<String> {
     })
 }
 
-/// Warns if files in a folder can be replaced by its group or other users.
+/// Returns a warning if the group of a folder or other users can replace files in it. `None` is the working folder.
 fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -71,7 +72,7 @@ fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
     })
 }
 
-/// Returns the permission bits; `None` if the file does not exist or the system has none.
+/// Returns the permission bits of a file or folder; `None` if it cannot be examined or the system has no such bits.
 fn mode(path: &Path) -> Option<u32> {
     #[cfg(unix)]
     {
@@ -85,7 +86,8 @@ fn mode(path: &Path) -> Option<u32> {
     }
 }
 
-/// Warns if Postgres is on another machine and its certificate is not verified.
+/// Returns a warning if Postgres is on another machine and its certificate is not fully verified
+/// (`sslmode=verify-full`).
 fn unverified(address: &str) -> Option<String> {
     let options = PgConnectOptions::from_str(address).ok()?;
     let host = options.get_host();
@@ -104,7 +106,8 @@ fn unverified(address: &str) -> Option<String> {
     })
 }
 
-/// True unless the address is loopback, private or link-local; true for the unspecified address (all addresses).
+/// True if the address is none of loopback, private and link-local. The unspecified address counts as public, because
+/// a listener bound to it is reached at all addresses of the machine.
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => !(ip.is_loopback() || ip.is_private() || ip.is_link_local()),

@@ -1,5 +1,5 @@
-//! The installation: a database, the service secret that its rows are looked up with, and the folder of its
-//! recordings.
+//! The installation: a database, the service secret whose keyed hashes its rows are looked up by, and the folder of
+//! its recordings.
 
 use crate::app::StartError;
 use crate::base::clock::random_id;
@@ -11,10 +11,10 @@ use std::path::Path;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// Label of the keyed hash by which a service secret is checked.
+/// Label of the keyed hash, stored with the installation, by which a service secret is checked.
 const LABEL: &str = "installation";
 
-/// Returns a new installation under this secret.
+/// Returns a new installation with this service secret. It is not stored yet.
 pub fn new(secret: &ServiceSecret) -> Installation {
     let id = random_id();
     Installation {
@@ -27,22 +27,22 @@ fn check_value(secret: &ServiceSecret, id: Uuid) -> [u8; 32] {
     secret.lookup(LABEL, &[&id.to_string()])
 }
 
-/// Opens an existing database and migrates it. Only `init` creates an SQLite file: where one is missing, its file
-/// system may not be mounted, and a new file on the mount point would be the database from then on.
+/// Opens the database and migrates it. Fails if an SQLite file is missing, which only `init` creates: its file system
+/// may not be mounted, and a new file on the mount point would be the database from then on.
 ///
 /// # Errors
 ///
-/// Returns a sentence for the operator.
+/// Returns a sentence for the operator when an SQLite file is missing, or the database cannot be opened or migrated.
 pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
     check_file(address)?;
     Db::open(address).await
 }
 
-/// Like [`open_database`], with the connections of the service.
+/// Like [`open_database`], with separate connections for webhooks, jobs and the console, as the service needs them.
 ///
 /// # Errors
 ///
-/// Returns a sentence for the operator.
+/// Returns a sentence for the operator when an SQLite file is missing, or the database cannot be opened or migrated.
 pub async fn open_databases(config: &Config) -> Result<Databases, String> {
     check_file(&config.database)?;
     Databases::open(&config.database, config.connections).await
@@ -68,7 +68,7 @@ pub enum InstallationError {
         "the database has not been set up; run `dutyline init --lead NAME --password-file FILE`"
     )]
     Missing,
-    /// The database was set up with another secret.
+    /// The database was set up with another service secret than the one in the file named here.
     #[error(
         "{0} is not the service secret this database was set up with: calls and receipts could not be found with it; copy the file from a node or a backup where it works"
     )]
@@ -84,7 +84,8 @@ impl From<InstallationError> for StartError {
     }
 }
 
-/// Checks that the installation was set up with this secret. `file` is the path the secret was read from.
+/// Checks that the installation was set up with this service secret. `file`, the path of the secret, is named in the
+/// error.
 ///
 /// # Errors
 ///
@@ -103,11 +104,11 @@ pub fn verify(
     }
 }
 
-/// Returns the id of the installation, after checking that the secret belongs to it.
+/// Returns the id of the installation in `db`, after checking that it was set up with this service secret.
 ///
 /// # Errors
 ///
-/// See [`InstallationError`].
+/// Returns an [`InstallationError`] when the database was not set up, was set up with another secret, or fails.
 pub async fn id(
     db: &Db,
     config: &Config,
@@ -118,11 +119,12 @@ pub async fn id(
     Ok(installation.id)
 }
 
-/// Reads the installation.
+/// Reads the installation from the database.
 ///
 /// # Errors
 ///
-/// Returns [`InstallationError::Missing`], or [`InstallationError::Store`] when the database fails.
+/// Returns [`InstallationError::Missing`] when the database was not set up, and [`InstallationError::Store`] when it
+/// fails.
 pub async fn read(tx: &mut ReadTx) -> Result<Installation, InstallationError> {
     rows::get(tx).await?.ok_or(InstallationError::Missing)
 }

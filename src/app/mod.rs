@@ -40,7 +40,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// Maximum time for requests and jobs that have begun to finish after the service was told to stop.
+/// Maximum time, after the service was told to stop, for requests and jobs that have begun to finish; then again for
+/// the database to close.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Why the service does not start, as a sentence for the operator.
@@ -71,7 +72,8 @@ impl Bound {
     ///
     /// # Errors
     ///
-    /// Returns a sentence when a port is in use or an address does not belong to this machine.
+    /// Returns a sentence when one of the addresses cannot be bound, e.g. because its port is in use or it does not
+    /// belong to this machine.
     pub async fn bind(listen: SocketAddr, ops_listen: SocketAddr) -> Result<Self, StartError> {
         Ok(Self {
             main: bind(listen).await?,
@@ -94,7 +96,8 @@ impl Bound {
 ///
 /// # Errors
 ///
-/// Returns a sentence when the port is in use or the address does not belong to this machine.
+/// Returns a sentence when the address cannot be bound, e.g. because its port is in use or it does not belong to this
+/// machine.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| {
         StartError::Failed(match error.kind() {
@@ -114,20 +117,22 @@ pub fn address(listener: &TcpListener) -> SocketAddr {
         .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
-/// Builds the service: secret, database, folder of recordings, providers. Checks that every line has a key.
+/// Builds the service from its parts: providers, service secret, database, folder of recordings, sounds. Checks that
+/// the secret belongs to the database, that Postgres syncs to disk, and that every line has a key: the pinned one, if
+/// one is pinned.
 ///
 /// # Errors
 ///
-/// See [`StartError`].
+/// Returns [`StartError`] when the configuration is wrong, a part is not available, or one of the checks fails.
 pub async fn build(config: Config, clock: Clock) -> Result<Arc<Service>, StartError> {
     build_with(config, clock, Arc::new(RealTimers)).await
 }
 
-/// Like [`build`], with the timers used to wait for callers.
+/// Like [`build`], with these timers, by which calls of a provider that holds a connection wait for callers.
 ///
 /// # Errors
 ///
-/// See [`StartError`].
+/// Returns [`StartError`] when the configuration is wrong, a part is not available, or one of the checks fails.
 pub async fn build_with(
     config: Config,
     clock: Clock,
@@ -154,7 +159,8 @@ pub async fn build_with(
         .await
         .map_err(StartError::Failed)?;
     check_durability(&db, &clock).await?;
-    // Before the folder of recordings is made private, because that would hide that it was not.
+    // Examined before `tidy_recordings` makes the folder of recordings private, because that would hide that it was
+    // not.
     let exposed = exposure::warnings(&config);
     for warning in config.warnings().into_iter().chain(exposed) {
         tracing::warn!("{warning}");
@@ -201,8 +207,9 @@ pub async fn build_with(
     }))
 }
 
-/// Removes unfinished recordings of a process that was killed. If the folder is not the installation's, the service
-/// starts nevertheless, so that calls are answered: recordings then stay at the provider.
+/// Makes the folder of recordings private, and removes unfinished recordings of a process that was killed. If the
+/// folder is missing or is not the installation's, only logs an error: the service starts nevertheless, so that calls
+/// are answered, and recordings stay at the provider.
 fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
     if let Err(error) = blobs.check_marker() {
         tracing::error!(%error, "recordings stay at the provider until the folder of recordings is available");
@@ -215,11 +222,11 @@ fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
     })
 }
 
-/// What `fsync = off` of the database server means, as a sentence for the operator.
+/// Sentence for the operator about a Postgres server that runs with `fsync = off`.
 pub const NO_FSYNC: &str = "the Postgres server runs with fsync = off: it loses reports it has acknowledged when its machine loses power; set fsync = on in postgresql.conf and restart it";
 
-/// Checks that the database syncs to disk, because callers must not be told that a report is kept before it is. A
-/// service with a shifted clock does not serve real callers, and only warns.
+/// Checks that the database syncs to disk, because callers must not be told that a report is kept before it is. If
+/// the clock is shifted, a warning is logged instead of an error, because the service then has no real callers.
 async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartError> {
     match (db.syncs_to_disk().await, clock.shift()) {
         (Ok(true), _) => Ok(()),
@@ -258,7 +265,7 @@ async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The running service: two listeners, the job runner, housekeeping.
+/// The running service: the tasks of its two listeners, of jobs, housekeeping and live updates.
 pub struct Running {
     /// The service's state.
     pub service: Arc<Service>,
@@ -266,7 +273,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts serving. `extra` is merged into the service's own routes (the simulator's telephone).
+    /// Starts the service's tasks. `extra`, e.g. the simulator's telephone, is merged into the routes of the main
+    /// listener.
     pub fn start(service: Arc<Service>, bound: Bound, extra: Option<Router>) -> Self {
         let stop = service.closing.clone();
         let main = web::router(Arc::clone(&service)).merge(extra.unwrap_or_default());
@@ -295,14 +303,15 @@ impl Running {
         Self { service, tasks }
     }
 
-    /// Stops accepting requests, finishes those that have begun and the running jobs, and closes the database.
+    /// Stops accepting requests, waits up to 10 seconds for those that have begun, running jobs and recordings being
+    /// streamed, and closes the database, for which it waits up to 10 seconds too.
     pub async fn stop(self) {
         self.service.closing.send_replace(true);
         let all = async {
             for task in self.tasks {
                 let _ = task.await;
             }
-            // Recordings being streamed are stored before the service stops. An error means that the counter was
+            // Recordings being streamed are stored before the service stops. `wait_for` fails only if the counter was
             // dropped.
             let mut arriving = self.service.arriving.subscribe();
             let _ = arriving.wait_for(|count| *count == 0).await;
@@ -312,12 +321,13 @@ impl Running {
                 "stopped with requests or jobs unfinished; jobs go on at the next start"
             );
         }
-        // A job that hangs keeps its connection; its transaction is not committed, so nothing of it is kept.
+        // A job that hangs keeps its connection, so the database does not close; nothing of its open transaction is
+        // kept.
         let _ = tokio::time::timeout(GRACE, self.service.db.close()).await;
     }
 }
 
-/// Serves a router until `stop` is true, with the limits of this process.
+/// Serves a router until `stop` is true, with the limits for this process.
 pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
     server::serve(listener, router, Limits::of_process(), stop).await;
 }

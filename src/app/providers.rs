@@ -13,11 +13,12 @@ use crate::telephony::twilio::{self, TwilioSettings};
 use crate::telephony::{Provider, Voice, simulator};
 use std::sync::Arc;
 
-/// Creates a provider from its configuration.
+/// Creates a provider from its configuration. `voice` has the sounds for a provider without text-to-speech.
 ///
 /// # Errors
 ///
-/// When a secret is missing or the settings are not usable.
+/// Returns [`StartError`] when a secret cannot be read, the settings are not usable, or no HTTP client can be
+/// created.
 pub fn make_provider(
     config: &ProviderConfig,
     public_url: &str,
@@ -26,7 +27,7 @@ pub fn make_provider(
     let failed = |error: &dyn std::fmt::Display| {
         StartError::Failed(format!("provider {}: {error}", config.name))
     };
-    // Plain http is accepted for loopback addresses only, and needs no certificates.
+    // The configuration accepts plain http for loopback addresses only; it needs no certificates.
     let client = if config.api_url.starts_with("http://") {
         loopback_client()
     } else {
@@ -36,7 +37,7 @@ pub fn make_provider(
     let name = config.name.clone();
     let api_url = config.api_url.clone();
     let public_url = public_url.to_owned();
-    // If the provider's API is on this machine, its recordings must be too.
+    // If the provider's API is on this machine (plain http), its recordings are fetched from this machine only.
     let media = |hosts: &[String]| Media::new(hosts.to_vec(), api_url.starts_with("http://"));
     let carrier = match &config.settings {
         ProviderSettings::Simulator {

@@ -37,11 +37,12 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tracing::{debug, warn};
 
-/// Time to wait before accepting again after an error that does not concern one connection only.
+/// Time to wait after an error of the listener, as opposed to one of a single connection, before the next connection
+/// is accepted.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
-/// Maximum size of a request head, in bytes.
+/// Maximum size of a connection's buffers, and so of a request's head, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
-/// Prefix of the paths that are answered without a permit.
+/// Prefix of the paths of webhooks: requests to them need no permit.
 const WEBHOOKS: &str = "/hooks/";
 
 /// Body of the refusal of a request that found no permit, in the languages of the console.
@@ -55,8 +56,8 @@ struct Shared {
     answering: Arc<Semaphore>,
 }
 
-/// Serves a router until `stop` is true, then finishes the requests that have begun. Handlers receive the peer's
-/// address as `ConnectInfo<SocketAddr>`.
+/// Serves a router until `stop` is true, then finishes the requests that have begun and returns. Handlers receive the
+/// peer's address as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -93,8 +94,8 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Returns the next connection. Errors like "too many open files" are temporary: they are logged at most once a
-/// minute.
+/// Returns the next connection and its peer's address. Waits and tries again after errors of the listener, such as
+/// "too many open files", because they are temporary; logs them at most once a minute.
 async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
     static ERRORS: LogPace = LogPace::new();
     loop {
@@ -102,7 +103,7 @@ async fn accept(listener: &mut TcpListener) -> (TcpStream, SocketAddr) {
             Ok(accepted) => return accepted,
             Err(error) => error,
         };
-        // The error of one connection: it ended before it was accepted.
+        // These errors are those of one connection, which ended before it was accepted.
         if matches!(
             error.kind(),
             ErrorKind::ConnectionAborted
@@ -134,7 +135,7 @@ async fn converse(
     });
     let mut served = pin!(
         http1::Builder::new()
-            // The phases of the connection have time limits of their own, below.
+            // The head has a time limit like the other phases of the connection, below.
             .header_read_timeout(None)
             .max_buf_size(HEAD_BYTES)
             .serve_connection(io, service)
@@ -195,7 +196,7 @@ async fn answer(
     Ok(response.map(|body| Answer::new(body, connection, permit)))
 }
 
-/// Returns the refusal of a request while too many are being answered.
+/// Returns the answer 503 to a request that found no permit, and logs a warning at most once a minute.
 fn busy() -> Response {
     static REFUSED: LogPace = LogPace::new();
     if let Some(held_back) = REFUSED.due() {

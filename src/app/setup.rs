@@ -1,4 +1,4 @@
-//! Creates what the service needs before it can start. Running it again adds what is missing.
+//! Creates what the service needs before it can start, as `dutyline init` does. Run again, it adds what is missing.
 
 use crate::app::StartError;
 use crate::base::clock::Clock;
@@ -29,13 +29,16 @@ impl From<members::MemberError> for StartError {
 /// A line's id and its new key.
 pub type MadeKey = (String, NewLineKey);
 
-/// Creates what is missing: service secret, installation, first lead, keys of `lines`, folder of recordings.
-/// Returns the new keys; they cannot be retrieved later.
+/// Creates what is missing: service secret, installation, first lead, keys of `lines`, folder of recordings. Returns
+/// the new keys of lines. Their recovery keys are not stored, so they cannot be retrieved later.
 ///
 /// # Errors
 ///
-/// Returns a sentence when a folder cannot be written, the database cannot be reached, the service secret or the
-/// folder of recordings belongs to another installation, the password is wrong, or the member is not a lead.
+/// Returns a sentence when a folder or the service secret cannot be written; when the database fails; when the
+/// service secret is missing although the database has an installation; when the secret or the folder belongs to
+/// another installation, or the folder has no marker although recordings are sealed; when the password is wrong, the
+/// name is invalid or the member is locked out; or when `lead` is not a lead, or is unknown although there are
+/// members.
 pub async fn init(
     config: &Config,
     clock: &Clock,
@@ -47,11 +50,11 @@ pub async fn init(
 }
 
 /// Like [`init`]; `show` receives the new keys, if there are any, before they are committed. If it fails, no key is
-/// made.
+/// stored.
 ///
 /// # Errors
 ///
-/// See [`init`].
+/// Returns a sentence in the cases listed at [`init`], and when `show` fails.
 pub async fn init_showing(
     config: &Config,
     clock: &Clock,
@@ -66,8 +69,8 @@ pub async fn init_showing(
     let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     let installation = installed(&mut tx, config).await?;
-    // Committed here, because if the folder's marker is missing, the error below names the installation's id that
-    // belongs into it.
+    // Committed before the folder is prepared: if the folder has no marker, the error of `prepare_folder` names the
+    // installation's id, which belongs into the marker and must not change any more.
     tx.commit().await?;
     let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
@@ -99,8 +102,8 @@ fn failed(error: &dyn std::fmt::Display) -> StartError {
     StartError::Failed(error.to_string())
 }
 
-/// Returns the installation's id; a new database is made an installation. The service secret is created with it,
-/// and has to match later.
+/// Returns the installation's id. A database without an installation gets one, and the service secret is created if
+/// its file is missing; an existing installation must have been set up with the secret in the file.
 async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError> {
     let file = &config.secret_file;
     let found = installation::get(tx).await?;
@@ -127,8 +130,9 @@ async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError
     Ok(installation.id)
 }
 
-/// Creates the folder of recordings. Its marker file is written after the commit, when the id in it is final. If
-/// recordings are sealed already, a folder without the marker is refused: the right one is not mounted.
+/// Creates the folder of recordings if it is missing. Its marker file is written at the end of `init_showing`, after
+/// the last commit. If recordings are sealed already, a missing folder or one without the marker is refused, because
+/// the right one is probably not mounted; a folder of another installation is always refused.
 async fn prepare_folder(
     tx: &mut WriteTx,
     config: &Config,
@@ -158,12 +162,12 @@ fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
 enum Lead {
     /// A member with this name and password.
     Known(Member),
-    /// A member who is not in the database yet.
+    /// A new member with this name and password, not in the database yet.
     New(Member),
 }
 
-/// Returns the member with this name and password, or a new one. No transaction is open while the password is
-/// hashed.
+/// Returns the member with this name, whose password must be right, or a new one if there is no such member. No
+/// transaction is open while the password is hashed.
 async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, StartError> {
     let mut tx = db.begin_read().await?;
     let known = members::find(&mut tx, lead).await?.is_some();
@@ -177,8 +181,9 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     ))
 }
 
-/// Checks that `lead` may make a line's key, and inserts the first lead into the database. The holder of a line's
-/// key can open all reports of the line, so only a lead may make one.
+/// Checks that `lead` may make keys of lines, inserts a new one into the database, and returns the member. A new one
+/// is accepted only if there are no members. The holder of a line's key can open all reports of the line, so only a
+/// lead may make one.
 async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
         Lead::Known(member) if member.role == Role::Lead => {

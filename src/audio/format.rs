@@ -1,4 +1,4 @@
-//! The audio format that every telephone provider plays: WAV, 8 kHz, one channel, 16 bits, uncompressed.
+//! The audio format of sound files that are played to callers: WAV, 8 kHz, one channel, 16 bits, uncompressed.
 
 use super::wav::header;
 use std::fs::File;
@@ -12,7 +12,7 @@ const RATE: u32 = 8000;
 pub const BYTES_PER_SECOND: usize = RATE as usize * 2;
 /// Maximum duration of one sound file.
 pub const MAX_PIECE: Duration = Duration::from_secs(60);
-/// Maximum size of a file besides its samples, in bytes.
+/// Maximum number of bytes of a file that are not samples.
 const HEADERS: usize = 64 * 1024;
 
 /// Why a sound file cannot be played. A sentence for the person who recorded it: what it is, and what would be right.
@@ -24,19 +24,19 @@ pub enum Wrong {
     /// Not a WAV file, or an incomplete one.
     #[error("it is no whole WAV file")]
     NotWav,
-    /// Compressed: A-law, MP3 or the like.
+    /// Not in plain PCM: compressed (A-law, MP3 or the like), or in the extensible format.
     #[error("it is compressed; uncompressed PCM is needed")]
     Compressed,
     /// The sample rate is not 8,000 Hz.
     #[error("it has {0} Hz; 8000 Hz are needed")]
     Rate(u32),
-    /// More than one channel.
+    /// There is not exactly one channel.
     #[error("it has {0} channels; one (mono) is needed")]
     Channels(u16),
     /// The samples do not have 16 bits.
     #[error("it has {0} bits; 16 bits are needed")]
     Bits(u16),
-    /// Longer than the maximum duration.
+    /// Longer than this maximum duration.
     #[error("it is longer than {} s", .0.as_secs())]
     TooLong(Duration),
     /// It exists and cannot be read.
@@ -62,7 +62,7 @@ pub fn look_at(path: &Path) -> Result<Option<Duration>, Wrong> {
         .map_err(|error| Wrong::Unreadable(error.to_string()))?;
     let whole = bytes.len() <= most + HEADERS;
     match samples(&bytes, Ends::WhereItSays) {
-        // Of a file too large to be read to its end, only the duration matters.
+        // The file was not read to its end, because it is too large: that alone makes it incomplete here.
         Err(Wrong::NotWav) if !whole => Err(Wrong::TooLong(MAX_PIECE)),
         found => seconds(found?, MAX_PIECE).map(Some),
     }
@@ -73,12 +73,12 @@ pub fn most_bytes(longest: Duration) -> usize {
     longest.as_secs() as usize * BYTES_PER_SECOND + HEADERS
 }
 
-/// Rewrites a synthesizer's output as a file that any player reads. Programs that write into a pipe do not know the
-/// length when they write the header.
+/// Rewrites a synthesizer's output as a WAV file with the right length in its header. Programs that write into a pipe
+/// do not know the length when they write the header.
 ///
 /// # Errors
 ///
-/// When the output is not a sound that can be played.
+/// When the output is not a sound that can be played, or lasts more than `longest`.
 pub fn tidy(written: &[u8], longest: Duration) -> Result<Vec<u8>, Wrong> {
     let samples = samples(written, Ends::WithTheBytes)?;
     seconds(samples, longest)?;
@@ -107,13 +107,13 @@ fn seconds(samples: &[u8], longest: Duration) -> Result<Duration, Wrong> {
 /// Where the audio data ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// Where the header says, which has to be right.
+    /// Where the header says. If there are fewer bytes, the file is incomplete.
     WhereItSays,
-    /// Where the header says, or else where the bytes end.
+    /// Where the header says. If there are fewer bytes, where the bytes end.
     WithTheBytes,
 }
 
-/// Returns the samples of a WAV file, if it has the right format.
+/// Returns the samples of a WAV file, if it has the right format. Half a sample at the end is left out.
 fn samples(file: &[u8], ends: Ends) -> Result<&[u8], Wrong> {
     if file.is_empty() {
         return Err(Wrong::Empty);
@@ -171,7 +171,7 @@ fn whole_samples(bytes: &[u8]) -> &[u8] {
 pub(crate) mod tests {
     use super::*;
 
-    /// A tone of so many seconds.
+    /// Returns a WAV file with a tone of this many seconds.
     pub fn tone(seconds: f64) -> Vec<u8> {
         let samples = (0..(seconds * f64::from(RATE)) as usize).flat_map(|n| {
             let sample: i16 = if n % 16 < 8 { 8000 } else { -8000 };

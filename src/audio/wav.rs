@@ -8,7 +8,7 @@
 
 use std::mem;
 
-/// Default maximum size of a recording, in bytes: over three hours at 8 kHz and 8 bits.
+/// Maximum size of a recording that is fetched, in bytes: over three hours at 8 kHz and 8 bits.
 pub const LARGEST: u64 = 96 * 1024 * 1024;
 
 const PCM: u16 = 1;
@@ -16,10 +16,11 @@ const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
 const EXTENSIBLE: u16 = 0xfffe;
 
-/// The data size in the header of a WAV file that is written while it is recorded: the data ends with the file.
+/// Data size for the header of a WAV file whose length is not known when the header is written: the data ends with the
+/// file.
 pub const UNTIL_THE_END: u32 = u32::MAX;
 
-/// The header of a WAV file with linear PCM of 16 bits, one channel and 8,000 samples per second.
+/// Returns the header of a WAV file with this many bytes of linear PCM: 16 bits, one channel, 8,000 samples per second.
 pub fn header(bytes_of_sound: u32) -> [u8; 44] {
     let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
     header[4..8].copy_from_slice(&bytes_of_sound.saturating_add(36).to_le_bytes());
@@ -42,7 +43,7 @@ pub enum WavError {
     /// A JSON document, most likely an error.
     #[error("it is a JSON document")]
     Json,
-    /// Audio, but not of the requested type.
+    /// An MP3 file.
     #[error("it is an MP3")]
     Mp3,
     /// Any other type.
@@ -82,7 +83,7 @@ enum Part {
     ChunkHead,
     /// The format, of `size` bytes with padding; only its first 16 (or 40) are examined.
     Format { size: u64 },
-    /// The rest of a chunk that is not needed.
+    /// The rest of a chunk, or a whole chunk, that is not needed: `left` bytes of it are still to come.
     Skip { left: u64 },
     /// The audio data, which starts at `start`; its bytes are only counted.
     Sound { start: u64, size: u32 },
@@ -152,7 +153,7 @@ impl Loudness {
 }
 
 impl WavCheck {
-    /// A check of a body of at most `largest` bytes, for which the provider may have `announced` a length
+    /// Creates a check of a body of at most `largest` bytes, for which the provider may have `announced` a length
     /// (`Content-Length`).
     pub fn new(largest: u64, announced: Option<u64>) -> Self {
         Self {
@@ -186,7 +187,7 @@ impl WavCheck {
         Ok(())
     }
 
-    /// Consumes the bytes that the current part still needs; returns how many.
+    /// Consumes the bytes at the start that belong to the current part; returns how many.
     fn take(&mut self, bytes: &[u8]) -> Result<usize, WavError> {
         match &mut self.part {
             Part::Sound { .. } => {
@@ -244,7 +245,8 @@ impl WavCheck {
                 self.part = match &held[..4] {
                     b"data" if self.rate.is_none() => return Err(WavError::NoFormat),
                     b"data" => {
-                        // Placeholders of encoders that write while they record: everything that follows is audio then.
+                        // A size of 0 or the maximum is a placeholder of an encoder that writes while it records: then
+                        // everything that follows is audio.
                         self.loudness.left =
                             (size != 0 && size != u32::MAX).then_some(u64::from(size));
                         Part::Sound {
@@ -277,8 +279,9 @@ impl WavCheck {
         Ok(())
     }
 
-    /// Returns the levels so far, from 0 to 254: the peak of each of at most `most` equal intervals, none shorter than
-    /// a tenth of a second. Empty in a format other than 16-bit PCM, and for audio shorter than a tenth of a second.
+    /// Returns the levels so far, from 0 to 254: the peak of each of at most `most` intervals of whole tenths of a
+    /// second, all equal but for the last, which may be shorter. Empty in a format other than 16-bit PCM, and for audio
+    /// shorter than a tenth of a second.
     pub fn peaks(&self, most: usize) -> Vec<u8> {
         let peaks = &self.loudness.peaks;
         let together = peaks.len().div_ceil(most.max(1)).max(1);
@@ -337,7 +340,8 @@ impl WavCheck {
     }
 }
 
-/// Returns the bytes per second of a format chunk; `None` in a format where they do not give the duration.
+/// Returns the bytes per second of a format chunk; `None` in a format other than PCM, A-law and µ-law, where they do
+/// not give the duration. The error is [`WavError::NoFormat`] if the format has no samples or no channels.
 fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
     let mut tag = u16_at(format, 0);
     if tag == EXTENSIBLE && format.len() >= 26 {
@@ -353,7 +357,7 @@ fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
     Ok(Some(rate))
 }
 
-/// Determines the type of data from its first bytes, if it is not a WAV file.
+/// Determines the type of data that is not a WAV file from its first bytes.
 fn kind_of(bytes: &[u8]) -> WavError {
     let text = bytes
         .strip_prefix(b"\xef\xbb\xbf")
@@ -362,7 +366,7 @@ fn kind_of(bytes: &[u8]) -> WavError {
     match text {
         [] => WavError::NotWav,
         [b'<', b'?', ..] => WavError::Xml,
-        // XML errors of REST services often have no XML declaration.
+        // XML errors of REST services, such as `<TwilioResponse>` and `<Error>`, often have no XML declaration.
         [b'<', b'T' | b'R' | b'E', ..] => WavError::Xml,
         [b'<', ..] => WavError::Html,
         [b'{' | b'[', ..] => WavError::Json,

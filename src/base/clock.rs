@@ -1,4 +1,5 @@
-//! The only module that reads the system clock, draws random numbers and sleeps.
+//! The only module of this program that reads the system clock or draws random numbers; `.clippy.toml` forbids it
+//! elsewhere. Libraries, such as age, draw random numbers themselves.
 //!
 //! There are two times. *Line time* is the time callers and inspectors see: phases, spoken dates, references, the hour
 //! of arrival. `--clock` shifts it by a fixed amount. *System time* is used for what is compared between nodes and with
@@ -21,7 +22,7 @@ impl Clock {
         Self::default()
     }
 
-    /// Returns a clock whose line time is `start` now and advances with system time.
+    /// Returns a clock whose line time is `start` at this moment and advances with system time.
     pub fn starting_at(start: DateTime<Utc>) -> Self {
         Self {
             shift: start - system_now(),
@@ -70,7 +71,8 @@ pub struct Times {
     pub system_now: DateTime<Utc>,
 }
 
-/// Returns the start of the hour that contains `at`. Times of a caller's actions are stored no finer than this.
+/// Returns the start of the hour that contains `at`: the precision with which the times of a caller's actions are kept
+/// unsealed in reports and in the audit trail.
 pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }
@@ -79,10 +81,11 @@ pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
 ///
 /// The two methods are separate so that a test can end each `sleep` when it chooses, and skip every `pause`.
 pub trait Timers: Send + Sync {
-    /// Waits for an event, such as a key, for at most `time`.
+    /// Completes after `time`, the maximum time to wait for an event such as a key. If the event occurs earlier, the
+    /// caller drops the future.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
-    /// Waits for `time` before a failed operation is tried again.
+    /// Completes after `time`, before a failed operation is tried again.
     fn pause(&self, time: Duration) -> BoxFuture<'static, ()>;
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Holds a value that is not printed: `Debug` prints `[hidden]`, and `Display` and `Serialize` are not implemented. The
-/// value is read with [`Hidden::expose`], so each use can be found in the source.
+/// value is only read with [`Hidden::expose`] and [`Hidden::into_shown`], so each use can be found in the source.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Hidden<T>(T);
 
@@ -18,7 +18,7 @@ impl<T> Hidden<T> {
         &self.0
     }
 
-    /// Unwraps the value.
+    /// Returns the value itself. Each use must be reviewed like one of [`Hidden::expose`].
     pub fn into_shown(self) -> T {
         self.0
     }

@@ -5,8 +5,9 @@
 #[error("{0} has no such name")]
 pub struct UnknownName(pub &'static str);
 
-/// Declares such an enum: `names! { "table.column"; pub enum Status { Queued = "queued", … } }`. The column is where
-/// the database stores the names; [`crate::store`] implements reading and writing the type for both databases.
+/// Declares an enum whose variants have names: `names! { "table.column"; pub enum Status { Queued = "queued", … } }`.
+/// The column is where the database stores the names; [`crate::store`] implements reading and writing the type for both
+/// databases.
 macro_rules! names {
     (
         $column:literal;

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Creates a folder and its parents with mode 0700 (on Unix). An existing folder keeps its permissions.
+/// Creates a folder and its parents with mode 0700 (on Unix). A folder that exists keeps its permissions.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() {
         return Ok(());
@@ -25,7 +25,8 @@ pub fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Syncs a folder, so that its entries survive a crash. Only possible and necessary on Unix.
+/// Syncs a folder, so that its entries survive a crash. Does nothing on other systems than Unix, where it is neither
+/// possible nor necessary.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;

@@ -36,7 +36,8 @@ impl Sentences {
         })
     }
 
-    /// Removes the sentence of this key and returns it. An absent or blank one is recorded as missing.
+    /// Removes the sentence of this key and returns it. If it is absent or blank, records the key as missing, and
+    /// returns the blank text.
     pub fn take<S: Sentence>(&mut self, id: &'static str) -> S {
         let text = self.left.remove(id).unwrap_or_default();
         if text.trim().is_empty() {
@@ -45,7 +46,7 @@ impl Sentences {
         S::new(id, text)
     }
 
-    /// Checks that no key was missing and that none is left.
+    /// Checks that no sentence was missing and that no other keys are left.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ macro_rules! wording {
                 vec![$((stringify!($id), &self.$id)),*]
             }
 
-            /// Returns the sentence of a key.
+            /// Returns the sentence of a key; `None` if there is no such key.
             #[allow(dead_code, reason = "not every wording is changed")]
             $visible fn get_mut(&mut self, id: &str) -> Option<&mut $sentence> {
                 match id {

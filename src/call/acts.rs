@@ -1,4 +1,5 @@
-//! Actions of a caller, written as tokens: `1,speak,#,1`, or a run of keys such as `13`.
+//! Actions of a caller, and their text form: tokens separated by commas, e.g. `1,speak,#,1`. A token may be several
+//! keys, e.g. `13`.
 
 use std::fmt;
 
@@ -7,9 +8,9 @@ use std::fmt;
 pub enum Act {
     /// Presses one of `0`-`9`, `*`, `#`.
     Key(char),
-    /// Speaks the sample, then is silent.
+    /// Speaks. While the line waits for a key, this counts as silence.
     Speak,
-    /// Stays silent until the wait times out.
+    /// Stays silent until the line goes on by itself.
     Silence,
     /// Hangs up.
     HangUp,
@@ -31,12 +32,12 @@ pub fn is_key(key: char) -> bool {
     key.is_ascii_digit() || key == '*' || key == '#'
 }
 
-/// Parses a list of actions: tokens separated by commas, each a run of keys, `speak`, `silence` or `hangup`. Empty text
-/// is an empty list; spaces around a token are ignored.
+/// Parses a list of actions: tokens separated by commas, each of them one or more keys, `speak`, `silence` or `hangup`.
+/// White space around a token is ignored. Blank text gives an empty list.
 ///
 /// # Errors
 ///
-/// A message that names the first invalid token.
+/// A message that names the first invalid token and the valid ones.
 pub fn parse_script(text: &str) -> Result<Vec<Act>, String> {
     if text.trim().is_empty() {
         return Ok(Vec::new());

@@ -1,7 +1,7 @@
 //! Every sound that lines can need in a language, to be recorded by a reader or synthesized.
 //!
-//! Pure. Built by the same functions as the conversation: each prompt is filled with every value its blank can hold.
-//! Texts written by members are not included.
+//! Pure. Built by the same functions as the conversation: each prompt is filled with every value its blank can hold;
+//! the receipt is represented by the ten digits. Texts written by members are not included.
 
 use super::script::{Sound, Spoken};
 use super::words::Speaker;
@@ -15,13 +15,13 @@ use std::collections::HashSet;
 pub struct Entry {
     /// The sound.
     pub sound: Sound,
-    /// A sentence that contains the sound, which shows the reader the intonation; `None` for a sound that is a whole
-    /// sentence.
+    /// The first sentence that contains the sound, which shows the reader the intonation; `None` if the sentence
+    /// consists of this sound alone.
     pub sentence: Option<String>,
 }
 
-/// Returns the sounds of these lines in a language, each once, in the order of the prompts, which is about the order
-/// they are spoken in. Lines that do not speak the language are skipped.
+/// Returns the sounds of these lines in a language, each once, in the order of the prompts, which is about the order in
+/// which they are spoken. Lines that do not speak the language are skipped.
 pub fn catalogue<'a>(lines: impl IntoIterator<Item = &'a Line>, language: &str) -> Vec<Entry> {
     let speakers: Vec<Speaker<'_>> = lines
         .into_iter()
@@ -52,7 +52,7 @@ pub fn catalogue<'a>(lines: impl IntoIterator<Item = &'a Line>, language: &str) 
     entries
 }
 
-/// Returns the languages of these lines, each once.
+/// Returns the languages of these lines, each once, in the order in which they first occur.
 pub fn languages<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a str> {
     let mut languages: Vec<&str> = Vec::new();
     for language in lines.into_iter().flat_map(|line| &line.languages) {
@@ -63,7 +63,8 @@ pub fn languages<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Vec<&'a str> 
     languages
 }
 
-/// Returns a prompt filled with every value its blank can hold.
+/// Returns texts of a prompt that together contain every sound with which the line can say it: one text for each value
+/// that its blank can hold, and one with all ten digits for the receipt. Empty if the line has no words for the blank.
 fn sentences(speaker: &Speaker<'_>, prompt: &Prompt) -> Vec<Spoken> {
     let (line, language, words) = (speaker.line, speaker.language, speaker.words);
     let schedule = &line.schedule;
@@ -97,7 +98,8 @@ fn sentences(speaker: &Speaker<'_>, prompt: &Prompt) -> Vec<Spoken> {
             .all("elsewhere", &words.elsewhere)
             .into_iter()
             .collect(),
-        // A line's prompt has the same blanks as the embedded one, and a test covers all of those.
+        // There is no other blank: a reworded prompt must have the blank of the embedded one, and a test covers the
+        // blanks of all embedded prompts.
         Some(_) => Vec::new(),
     };
     values.into_iter().map(|value| prompt.fill(value)).collect()

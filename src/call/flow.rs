@@ -1,11 +1,12 @@
 //! The conversation: `(line, now, state, input) -> (state, effects, script)`.
 //!
 //! No I/O, no clock, no randomness. For any inputs, a call ends after at most [`MAX_STEPS`] steps and a few more to
-//! finish; if the phase accepts reports, silence alone leads to a recording; and no recording is ever dropped: a take
-//! that is recorded again is kept and marked as replaced.
+//! finish. If the phase accepts reports, silence alone leads to a recording, except in a call that already has a take
+//! or has called back about an earlier report. No recording is dropped: a take that is recorded again is kept and
+//! marked as replaced.
 //!
 //! A caller who calls back types a receipt. Its check digit is verified here; the report is looked up before the step,
-//! and the result is passed in with the digits.
+//! and the result is passed in with the digits ([`Input::Typed`]).
 
 mod calling_back;
 mod connecting;
@@ -23,34 +24,39 @@ use crate::report::receipt::Receipt;
 use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
-/// Maximum number of steps before the call is brought to its end; keys 3 and 9 could otherwise be repeated endlessly.
+/// Number of steps after which the call is brought to its end, because some keys, such as 3 and 9 of the first menu,
+/// could be repeated endlessly.
 pub const MAX_STEPS: u32 = 60;
-/// Maximum number of takes in a report.
+/// Number of takes of a call, replaced ones included, after which keys 3 and 4 of the review record no more.
 const MAX_TAKES: usize = 10;
-/// Time to wait for a key, in seconds.
+/// Time that a menu waits for a key after its last word, in seconds.
 const KEY_SECONDS: u32 = 6;
-/// Time to wait for each digit of a receipt, in seconds; longer than for a key, because callers read it from paper.
+/// Time to wait for the first digit of a receipt after the last word, and for each further digit, in seconds. Longer
+/// than for a key, because callers read the receipt from paper.
 const DIGIT_SECONDS: u32 = 10;
-/// Maximum number of wrong receipts in a call.
+/// Number of wrong receipts in a call, mistyped or unknown, after which the caller is asked for no other.
 pub const MAX_RECEIPTS: u8 = 3;
-/// Length of the silence that ends a recording, in seconds. Allows the caller to pause, or to look something up.
+/// Length of the silence that ends a recording, in seconds. Long enough for the caller to pause, or to look something
+/// up.
 const SILENCE_SECONDS: u32 = 10;
-/// Time before the end of a recording at which the caller is warned, in seconds.
+/// Time before the end of a take at which the caller is warned, in seconds. A take whose maximum length is at most
+/// twice as long has no warning.
 pub const WARNING_SECONDS: u32 = 60;
 
-/// Input of a step, received from the line.
+/// Input of a step: what happened on the line after the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A key was pressed.
     Key(char),
-    /// Several keys were pressed where a receipt was asked for.
+    /// One or more keys were pressed where a receipt was asked for.
     Typed {
-        /// All of them, except the final `#`.
+        /// The keys, without the final `#`.
         keys: Hidden<String>,
-        /// Result of the lookup, if the keys are a receipt with a valid check digit; see [`receipt_typed`].
+        /// Result of looking up the receipt. Ignored if the keys are not a receipt with a valid check digit; see
+        /// [`receipt_typed`].
         found: Found,
     },
-    /// No key was pressed, or nothing was recorded.
+    /// No key was pressed, nothing was recorded, or the roster did not accept the call.
     Nothing,
     /// A recording was made.
     Recorded {
@@ -59,41 +65,46 @@ pub enum Input {
         /// Its length in seconds, if the provider reports it.
         seconds: Option<u32>,
     },
-    /// The call was accepted on a telephone of the roster, and the talk is over. If not accepted: [`Input::Nothing`].
+    /// A person of the roster accepted the call, and their talk with the caller is over, but the caller has not hung
+    /// up.
     Connected,
-    /// The caller hung up.
+    /// The caller hung up. If a recording comes with it, the input is [`Input::Recorded`] instead.
     HungUp,
-    /// The provider asked for a step that is neither current nor answered before: start again, and keep the takes.
+    /// The provider asked for a step that is neither the current one nor answered before. Unless the conversation has
+    /// ended, it goes on at the review if there are takes, at the status of the earlier report if the caller has called
+    /// back, and otherwise starts again.
     Restart,
 }
 
 /// Result of the lookup of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// The report of this receipt.
+    /// A report of this line has this receipt. Holds what its caller is told.
     Report(Earlier),
     /// No report of this line has this receipt.
     Nothing,
     /// Two callers were told this receipt, so it opens neither report.
     Shared,
-    /// Not looked up: there were too many attempts.
+    /// Not looked up, because too many receipts were tried from the caller's number or on this line.
     TooMany,
-    /// The lookup did not finish in time.
+    /// The lookup failed, or did not finish in time.
     NoTime,
 }
 
-/// Facts that the conversation depends on besides the input.
+/// What a step depends on besides the line, the state and the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
-    /// Line time.
+    /// Line time of the step.
     pub now: DateTime<Utc>,
-    /// True if the maximum number of calls with the roster at once is reached.
+    /// True if the caller asks for the duty inspector, and as many calls ring or talk with the roster as
+    /// [`Roster::at_once`](crate::line::roster::Roster::at_once) allows, or their number is not known.
     pub duty_busy: bool,
     /// True if the reply to the earlier report can be said: the provider has a voice, or a sound of the reply exists.
     pub reply_sounds: bool,
 }
 
-/// Returns the receipt to look up before these keys are passed to [`next`]; `None` if there is none to look up.
+/// Returns the receipt to look up before these keys are passed to [`next`]. `None` if the call does not wait for a
+/// receipt, or if the keys are not a receipt with a valid check digit.
 pub fn receipt_typed(state: &State, keys: &str) -> Option<Receipt> {
     match state.place {
         Place::Receipt(_) => Receipt::parse(keys).ok(),
@@ -101,7 +112,7 @@ pub fn receipt_typed(state: &State, keys: &str) -> Option<Receipt> {
     }
 }
 
-/// A change to be stored in addition to the state.
+/// What a step causes besides the new state and the script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The recordings of these steps were replaced by the recording of step `by`.
@@ -111,9 +122,9 @@ pub enum Effect {
         /// Step of the recording that replaces them.
         by: u32,
     },
-    /// The receipt was spoken: from now on it can be used to call back.
+    /// The script speaks the receipt. It can be used to call back once the call is settled.
     ReceiptSpoken,
-    /// A key was pressed that was not offered.
+    /// A key was pressed that the menu does not offer.
     WrongKey,
 }
 
@@ -121,13 +132,14 @@ pub enum Effect {
 pub struct Turn {
     /// The new state.
     pub state: State,
-    /// Changes to store.
+    /// What the step causes besides the state and the script.
     pub effects: Vec<Effect>,
     /// What to say and wait for.
     pub script: Script,
 }
 
-/// Answers a call: step 0.
+/// Returns the answer to a call, which is its step 0. `receipt` is the receipt drawn for this call; for `rings` see
+/// [`State::rings`].
 pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> Turn {
     let schedule = &line.schedule;
     let mut state = State {
@@ -160,7 +172,8 @@ pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> 
     }
 }
 
-/// Processes the input of step `state.step` and returns the next script.
+/// Processes the input of step `state.step`, and returns the new state and the next script. The script is empty if the
+/// caller has hung up during the conversation.
 pub fn next(line: &Line, context: Context, mut state: State, input: Input) -> Turn {
     let mut effects = Vec::new();
     let script = {
@@ -180,9 +193,9 @@ pub fn next(line: &Line, context: Context, mut state: State, input: Input) -> Tu
     }
 }
 
-/// Returns the fallback answer, for when nothing can be stored: the sentences of the phase and, if the phase accepts
-/// reports, a recording kept by the provider if it `records`. If it does not, a recording would be lost, so the caller
-/// is asked to call again.
+/// Returns the fallback answer, for when nothing can be stored, in the line's first language: the greeting, and the
+/// sentences of the phase. If the phase accepts reports, a recording follows, provided that the provider keeps it
+/// (`records`); otherwise it would be lost, so the caller is asked to call again in a few minutes.
 pub fn fallback(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     let turn = answer(line, now, String::new(), false);
     let speaker = Speaker::new(line, &line.languages[0]);
@@ -204,13 +217,14 @@ pub fn fallback(line: &Line, now: DateTime<Utc>, records: bool) -> Script {
     Script(said)
 }
 
-/// Returns the script for a call that is already over, or that has nothing left to do.
+/// Returns the script that says goodbye and hangs up. `language` is an index into the line's languages; if it is out of
+/// range, the first language is spoken.
 pub fn goodbye(line: &Line, language: usize) -> Script {
     let speaker = Speaker::new(line, language_of(line, language));
     Script(vec![speaker.say(|p| &p.goodbye), Verb::HangUp])
 }
 
-/// Returns the script for a number that belongs to none of these lines, in each of their languages.
+/// Returns the script for a call to a number that no line has. Says so in each language of `lines`, and hangs up.
 pub fn not_in_service<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Script {
     let mut said: Vec<Verb> = Vec::new();
     let mut languages: Vec<&str> = Vec::new();
@@ -238,7 +252,8 @@ pub fn takes_reports(line: &Line, state: &State) -> bool {
         }
 }
 
-/// True if a caller with a receipt can call back in the phase at the start of the call.
+/// True if a caller with a receipt can call back in the phase at the start of the call: in any phase between the start
+/// and the end of the inspection.
 pub fn takes_calls_back(state: &State) -> bool {
     !matches!(state.phase, Phase::NotStarted | Phase::Ended)
 }
@@ -262,7 +277,7 @@ fn record(max_seconds: u32) -> Verb {
     }
 }
 
-/// The first script of a call, and of one that starts again.
+/// Returns the first script of a call, or of one that starts again.
 fn begin(line: &Line, context: Context, state: &mut State) -> Script {
     let mut effects = Vec::new();
     let mut flow = Flow {
@@ -349,7 +364,8 @@ impl<'a> Flow<'a> {
                     said.extend(self.menu());
                     said
                 }
-                // Two silences: a caller who cannot press keys can still leave a recording.
+                // After two silences or wrong keys in a row, a caller who cannot press keys can still leave a
+                // recording.
                 None if self.silence(&input) => self.guidance(),
                 None => {
                     let mut said = self.wrong_key(&input);
@@ -362,7 +378,8 @@ impl<'a> Flow<'a> {
 
     // --- the closed phases ---------------------------------------------------------------------------
 
-    /// Says the keys before the addresses, which take half a minute, so that a caller need not wait for them.
+    /// Returns what a closed line says first: the sentences of the phase, the menu, the addresses for letters. The
+    /// addresses come last, because they take half a minute and a caller need not wait for them.
     fn closed(&mut self) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = speaker.closed(self.state);
@@ -425,7 +442,9 @@ impl<'a> Flow<'a> {
 
     // --- all places ----------------------------------------------------------------------------------
 
-    /// Handles keys 3 and 9, which do the same in every menu. `None` for any other input.
+    /// Handles key 3 (information) and key 9 (next language) of the first menu, and returns what is said before the
+    /// menu is repeated. `None` for any other input, and if there is no information or only one language. A closed line
+    /// handles key 9 itself.
     fn common_key(&mut self, input: &Input) -> Option<Vec<Verb>> {
         match input {
             Input::Key('3') => {
@@ -446,7 +465,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Counts a silence or a wrong key; true if it is at least the second in a row.
+    /// Counts a silence or a wrong key. Returns true if it is at least the second in a row.
     fn silence(&mut self, input: &Input) -> bool {
         if matches!(input, Input::Key(_)) {
             self.effects.push(Effect::WrongKey);
@@ -458,8 +477,8 @@ impl<'a> Flow<'a> {
     fn wrong_key(&self, input: &Input) -> Vec<Verb> {
         let in_menu = matches!(self.state.place, Place::Menu | Place::Closed);
         match input {
-            // `#` pressed after the twelfth digit of the last receipt interrupts the sentence about it, so that is said
-            // again.
+            // A `#` pressed after the twelfth digit of the last wrong receipt may have interrupted the sentence that
+            // the report was not found, so that sentence is said again.
             Input::Key('#') if in_menu && self.state.wrong_receipts >= MAX_RECEIPTS => {
                 vec![self.speaker().say(|p| &p.no_more_tries)]
             }
@@ -500,8 +519,8 @@ impl<'a> Flow<'a> {
         begin(self.line, self.context, self.state).0
     }
 
-    /// Ends a call with too many steps: speaks the receipt if there is a take, records one if the phase accepts
-    /// reports, and says goodbye otherwise.
+    /// Ends a call with too many steps: sends the takes if there are any; otherwise asks for a recording if the caller
+    /// has called back or the phase accepts reports; otherwise says goodbye.
     fn wind_up(&mut self) -> Vec<Verb> {
         if self.has_takes() {
             self.send()
@@ -525,7 +544,8 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// Returns the lengths of a recording before and after the warning, in seconds. A short one has no warning.
+/// Returns the maximum lengths, in seconds, of the two recordings of a take that may last `seconds`: before the warning
+/// and after it. A short take has no warning; its second length is 0.
 fn parts(seconds: u32) -> (u32, u32) {
     if seconds > 2 * WARNING_SECONDS {
         (seconds - WARNING_SECONDS, WARNING_SECONDS)

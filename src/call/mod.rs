@@ -1,8 +1,9 @@
 //! The conversation with a caller, as pure functions.
 //!
-//! [`flow`] decides each step; `words` builds the sentences said from [`prompts`](crate::line::prompts), the line's
-//! words, and [`dates`](crate::line::dates); [`state`] is kept between steps; [`script`] is the result of a step;
-//! [`catalogue`] lists every sound a line can need.
+//! [`flow`] decides each step; `words` builds the sentences from [`prompts`](crate::line::prompts), the line's words,
+//! and [`dates`](crate::line::dates); [`state`] is kept between steps; [`script`] is what a step says and waits for;
+//! [`catalogue`] lists every sound a line can need; [`rehearsal`] plays a conversation without a call, with actions
+//! from [`acts`].
 
 pub mod acts;
 pub mod catalogue;

@@ -9,17 +9,18 @@ use crate::line::prompts::speech_seconds;
 use crate::report::receipt::DIGITS;
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 
-/// The scripts heard, and the actions between them.
+/// The scripts heard in a simulated call, and the caller's actions between them.
 pub struct Heard {
     /// The first script.
     pub answer: Script,
-    /// The actions, and the script that followed them.
+    /// For each further step: the caller's actions, and the script that followed them.
     pub then: Vec<(Vec<Act>, Script)>,
     /// State at the end.
     pub state: State,
 }
 
-/// Simulates a call to a line at a given time with these actions, until they are used up or the call ends.
+/// Simulates a call to a line at a given time with these actions, until they are used up or the call ends. No receipt
+/// is found, and no telephone of the roster accepts the call.
 pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
     let Turn { state, script, .. } = flow::answer(line, at, "000000000000".to_owned(), true);
     let mut heard = Heard {
@@ -39,7 +40,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
         since.push(*act);
         let recording = matches!(heard.state.place, Place::Recording { .. });
         let typing = matches!(heard.state.place, Place::Receipt(_));
-        // No roster telephone accepts the call here, whatever the caller does while it rings.
+        // The telephone of the roster does not accept the call, whatever the caller does while it rings.
         let ringing = matches!(heard.state.place, Place::Ringing { .. });
         if let (Act::Key(key), true) = (act, typing)
             && *key != '#'
@@ -50,7 +51,7 @@ pub fn play(line: &Line, at: DateTime<Utc>, acts: &[Act]) -> Heard {
             }
         }
         let input = match (act, recording) {
-            // No receipt is valid here.
+            // In a simulated call no receipt is found.
             (Act::Key(_) | Act::Silence, _) if typing && !typed.is_empty() => Input::Typed {
                 keys: std::mem::take(&mut typed).into(),
                 found: Found::Nothing,
@@ -87,10 +88,11 @@ fn recorded(end: RecordingEnd) -> Input {
     }
 }
 
-/// Words before an offered key, in the languages a line can speak.
+/// The word before the key where a sentence offers one, e.g. `press 1`: in Chinese and in English.
 const OFFERS: [&str; 2] = ["按", "press"];
 
-/// Returns the text up to and including the offer of this key; `None` if it does not offer it.
+/// Returns the beginning of `text` up to and including the offer of `key`, such as `press 1`. `None` if `text` does not
+/// offer this key.
 fn up_to_offer(text: &str, key: char) -> Option<&str> {
     text.char_indices().find_map(|(at, c)| {
         let before = text[..at].trim_end();
@@ -99,8 +101,8 @@ fn up_to_offer(text: &str, key: char) -> Option<&str> {
     })
 }
 
-/// Returns how long a caller listens before they can act, in seconds: the words of a script up to the first key
-/// offered, or up to the first wait if no key is offered.
+/// Estimates how long a caller listens before they can act, in seconds: the words of a script up to the offer of its
+/// first key, or all words up to the wait if none of them offers that key. Takes that are played are not counted.
 pub fn seconds(script: &Script) -> f64 {
     let first = script.0.iter().find_map(|verb| match verb {
         Verb::Gather { keys, .. } => keys.chars().next(),
@@ -127,18 +129,19 @@ pub fn seconds(script: &Script) -> f64 {
     total
 }
 
-/// A time that cannot be parsed.
+/// Why a time cannot be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum TimeError {
-    /// Not a date and time.
+    /// The text is not a date and time in one of the accepted forms.
     #[error("not a date and time; write it like 2024-04-07T09:00")]
     NoTime,
-    /// Skipped by the change to daylight saving time.
+    /// A local time that the clocks of this time zone skip, such as at the start of daylight saving time.
     #[error("the clocks skip this time in {0}")]
     Skipped(chrono_tz::Tz),
 }
 
-/// Parses a time; one without an offset is local time of the line.
+/// Parses a time: RFC 3339, such as `2024-04-07T09:00:00+08:00`. The seconds may be left out, and so may the offset,
+/// for local time of the line. Of a local time that occurs twice, the first is meant.
 ///
 /// # Errors
 ///

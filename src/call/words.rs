@@ -17,11 +17,12 @@ pub(super) struct Speaker<'a> {
     pub words: &'a LineWords,
 }
 
-/// Used for a language the line does not speak: no words of its own.
+/// The words of a line in a language that it does not speak: none of its own, and the prompts of the first embedded
+/// language.
 static NO_WORDS: LazyLock<LineWords> = LazyLock::new(LineWords::default);
 
 impl<'a> Speaker<'a> {
-    /// Creates a speaker of `language`.
+    /// Creates a speaker of `language` for this line.
     pub fn new(line: &'a Line, language: &'a str) -> Self {
         Self {
             line,
@@ -35,7 +36,7 @@ impl<'a> Speaker<'a> {
         &self.words.prompts
     }
 
-    /// Says a prompt that has no blank.
+    /// Says the prompt that `choose` selects, which has no blank.
     pub fn say(&self, choose: impl Fn(&Prompts) -> &Prompt) -> Verb {
         self.speak(choose(self.prompts()).say())
     }
@@ -61,7 +62,7 @@ impl<'a> Speaker<'a> {
         }
     }
 
-    /// Says the name of the line, with the greeting.
+    /// Says the greeting, which contains the name of the team.
     pub fn greeting(&self) -> Verb {
         self.speak(
             self.prompts()
@@ -70,7 +71,8 @@ impl<'a> Speaker<'a> {
         )
     }
 
-    /// Says "For English, press 9", in the language offered. `None` if the line has only one language.
+    /// Says "For English, press 9", in the language `next` that is offered. `None` if `next` is `None`, because the
+    /// line has only one language.
     pub fn offer_language(&self, next: Option<&str>) -> Option<Verb> {
         next.map(|language| Verb::Say {
             text: Speaker::new(self.line, language)
@@ -87,7 +89,8 @@ impl<'a> Speaker<'a> {
         self.speak(self.prompts().receipt.fill(digits))
     }
 
-    /// Says why the line is not staffed and when it is next: the first sentences of a closed phase.
+    /// Says, as the phase and the intake period require, why the line is closed, when it opens next, when intake begins
+    /// or ends, and where else to report.
     pub fn closed(&self, state: &State) -> Vec<Verb> {
         let p = self.prompts();
         let mut said = Vec::new();
@@ -127,8 +130,8 @@ impl<'a> Speaker<'a> {
         match state.intake {
             Standing::During => {
                 said.extend(reopens);
-                // An opening after the end of intake is of no use to a caller who waits for it, so the end is
-                // announced.
+                // If the next opening is after the end of intake, or if there is none, waiting for it is of no use to
+                // the caller, so the end of intake is announced.
                 let opening = state
                     .reopens_at
                     .map(|at| at.with_timezone(&self.line.schedule.timezone));
@@ -136,7 +139,7 @@ impl<'a> Speaker<'a> {
                     said.push(self.dated(&p.intake_ends, intake.to));
                 }
             }
-            // No opening is announced: it would imply that a report could be left then.
+            // Here and in the next case no opening is announced: it would imply that a report could be left then.
             Standing::After => {
                 said.push(self.dated(&p.intake_over, intake.to));
                 said.extend(self.elsewhere());
@@ -165,12 +168,12 @@ impl<'a> Speaker<'a> {
         self.speak(prompt.fill(date_in_words(self.language, date)))
     }
 
-    /// Returns words of the line's own, with a sound id that starts with the line's id.
+    /// Returns words of the line's own as a text whose sound has the id `{line}-{what}`.
     pub fn own(&self, what: &str, words: &str) -> Spoken {
         Spoken::words(format!("{}-{what}", self.line.id), words)
     }
 
-    /// Says the postal address and the locations of the letter boxes.
+    /// Says the postal address and the locations of the letter boxes, as far as the line has them.
     fn letters(&self) -> Vec<Verb> {
         let mut said = Vec::new();
         if let Some(post) = &self.words.post {
@@ -184,7 +187,7 @@ impl<'a> Speaker<'a> {
         said
     }
 
-    /// Says the other places to report to, which remain after the inspection.
+    /// Says the other places to report to, which remain after the inspection. `None` if the line has none.
     pub fn elsewhere(&self) -> Option<Verb> {
         self.list(
             &self.prompts().elsewhere,
@@ -194,10 +197,11 @@ impl<'a> Speaker<'a> {
     }
 
     /// Says what can be reported here, what happens to other reports, and where else to report: the answer to key 3.
+    /// Empty if the line has words for none of it.
     pub fn information(&self, state: &State) -> Vec<Verb> {
         let p = self.prompts();
         let mut said = Vec::new();
-        // After the end of intake this would imply that reports are still accepted.
+        // After the end of intake these sentences would imply that reports are still accepted.
         let could_be_reported =
             state.intake != Standing::After && !matches!(state.phase, Phase::Ended);
         if could_be_reported {
@@ -227,7 +231,8 @@ impl<'a> Speaker<'a> {
         Some(self.speak(prompt.fill(all)))
     }
 
-    /// Joins a list of the line's own words with commas; `None` if it is empty.
+    /// Joins a list of the line's own words with the prompt `list_comma`. `None` if the list is empty. The items' sound
+    /// ids end in `item` and their number, from 1.
     pub fn all(&self, item: &str, items: &[String]) -> Option<Spoken> {
         let all = items.iter().enumerate();
         let all = all.map(|(n, words)| self.own(&format!("{item}-{}", n + 1), words));

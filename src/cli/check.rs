@@ -18,9 +18,9 @@ use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Maximum number of times without an inspector on duty that are printed.
+/// Maximum number of gaps in the roster (staffed times without an inspector on duty) that are printed for a line.
 const GAPS_NAMED: usize = 3;
-/// Maximum number of files without a row that are printed.
+/// Maximum number of files printed that no row refers to.
 const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
@@ -52,7 +52,7 @@ impl Check {
     }
 }
 
-/// The findings, printed as they are found.
+/// Prints the findings as they are made, and counts in `bad` those that need something to be done.
 #[derive(Default)]
 struct Report {
     bad: usize,
@@ -118,7 +118,7 @@ fn lines(config: &Config, report: &mut Report) {
     }
 }
 
-/// Reports which line answers a call to each of the line's numbers, found in the way a webhook finds it.
+/// Reports which line answers a call to each number of `line`. The answering line is looked up as a webhook does it.
 fn dialled(config: &Config, line: &Line, report: &mut Report) {
     let own = (line.dial.clone(), line.number.to_string());
     let answers = line.answers.iter().map(ToString::to_string);
@@ -149,8 +149,8 @@ fn dialled(config: &Config, line: &Line, report: &mut Report) {
     }
 }
 
-/// Reports the roster, and the times when no inspector is on duty. The whole inspection period is examined, because
-/// a configuration is checked before it is in use.
+/// Reports the size of a line's roster, and the staffed times when no inspector is on duty. The whole inspection
+/// period is examined, because a configuration is checked before it is in use.
 fn roster(line: &Line, report: &mut Report) {
     let id = &line.id;
     let people = line.roster.people.len();
@@ -215,7 +215,7 @@ async fn storage(config: &Config, report: &mut Report) {
 }
 
 /// Reports whether the service secret and the folder of recordings belong to the database. Returns the folder if it
-/// does.
+/// belongs to it.
 async fn belonging(
     config: &Config,
     db: &Db,
@@ -270,7 +270,7 @@ async fn keys(config: &Config, db: &Db, report: &mut Report) {
     }
 }
 
-/// Reports jobs that keep failing.
+/// Reports the kinds of jobs that keep failing.
 async fn failing_jobs(db: &Db, report: &mut Report) {
     let failing = async { jobs::failing(&mut db.begin_read().await?).await };
     let failing: Result<_, StoreError> = failing.await;
@@ -292,7 +292,7 @@ async fn failing_jobs(db: &Db, report: &mut Report) {
 }
 
 /// Reports files in the folder of recordings that no row refers to, as left by a crash or by a worker that lost its
-/// lease.
+/// lease. Files of the last hour are not reported.
 async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
     match housekeeping::unnamed(db, blobs, Clock::system().system_now()).await {
         Ok(files) if files.is_empty() => {
@@ -312,7 +312,7 @@ async fn unnamed_files(blobs: &Blobs, db: &Db, report: &mut Report) {
     }
 }
 
-/// Reports recordings announced by a provider whose line is not known yet.
+/// Reports the number of recordings that a provider has announced for calls whose line is not known yet.
 async fn stray_recordings(db: &Db, report: &mut Report) {
     let found = async { strays::count(&mut db.begin_read().await?).await }.await;
     match found {
@@ -324,7 +324,8 @@ async fn stray_recordings(db: &Db, report: &mut Report) {
     }
 }
 
-/// Reports the sounds for providers without text-to-speech.
+/// Reports the sounds for providers without text-to-speech: whether some are missing, and concerns about their
+/// folders.
 fn sounds(config: &Config, report: &mut Report) {
     let places = sounds::places(config, None);
     let gaps = places
@@ -343,7 +344,8 @@ fn sounds(config: &Config, report: &mut Report) {
     }
 }
 
-/// Reports each provider. Returns true if one of them has no text-to-speech.
+/// Reports what each provider finds in its configuration and at its API. Returns true if one of them has no
+/// text-to-speech; a provider that cannot be created does not count.
 async fn providers(config: &Config, report: &mut Report) -> bool {
     let mut speechless = false;
     for provider in &config.providers {

@@ -15,9 +15,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
-/// Name of the demo's member.
+/// Name of the member that the demo creates, a lead.
 const MEMBER: &str = "lead";
-/// File of the demo's password, inside the data folder.
+/// Name of the file with that member's password, in the demo's folder.
 const PASSWORD_FILE: &str = "demo-password";
 
 #[derive(Args)]
@@ -38,7 +38,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
-        // First, because a signal that arrives before its handler is installed ends the process.
+        // Called first, because a signal that arrives before its handler is installed ends the process.
         let told = until_told();
         let folder = Folder::make(self.keep.as_deref())?;
         let mut config = Config::load(config)?;
@@ -84,15 +84,15 @@ impl Demo {
         told.await;
         println!("Stopping.");
         running.stop().await;
-        // The receiver may have been dropped already.
+        // Fails if the receiver was dropped already.
         let _ = stop_simulator.send(true);
         drop(folder);
         Ok(())
     }
 }
 
-/// Adds a hint at other ports: a port in use, e.g. by a second demo, is the most frequent reason why a demo does
-/// not start.
+/// Returns the failure of a listener, with a hint to choose other ports: a port in use, e.g. by a second demo, is the
+/// most frequent reason why a demo does not start.
 fn elsewhere(error: StartError) -> Failure {
     match error {
         StartError::Failed(message) => Failure::Failed(format!(
@@ -145,8 +145,8 @@ fn greet(running: &Running, main: SocketAddr, password: &str, why: &str) {
     println!("Ctrl-C ends it.");
 }
 
-/// Returns a clock that starts at nine o'clock on the first working day of the intake period or, if the line is not
-/// open then, at its next opening.
+/// Returns a clock that starts at nine o'clock on the first day of the intake period that has opening hours or, if
+/// the line is not open then, at its next opening. Returns the system's clock if there is no such day or time.
 fn first_morning(line: &Line) -> Clock {
     let schedule = &line.schedule;
     let first = schedule
@@ -162,7 +162,7 @@ fn first_morning(line: &Line) -> Clock {
         .earliest()
         .map(|at| at.with_timezone(&Utc));
     match nine {
-        Some(nine) if schedule.takes_reports(nine) => Clock::starting_at(nine),
+        Some(nine) if schedule.accepts_reports(nine) => Clock::starting_at(nine),
         Some(nine) => Clock::starting_at(
             schedule
                 .reopens_at(nine)
@@ -172,7 +172,7 @@ fn first_morning(line: &Line) -> Clock {
     }
 }
 
-/// The folder of the demo's data.
+/// The folder of the demo's data, removed on drop if `thrown_away`.
 struct Folder {
     path: PathBuf,
     thrown_away: bool,
@@ -196,7 +196,7 @@ impl Folder {
         Ok(Self { path, thrown_away })
     }
 
-    /// Returns the member's password: a new one, or the one stored with the data.
+    /// Returns the member's password: the one stored in the folder, or else a new one, which is stored there.
     fn password(&self) -> Result<String, Failure> {
         let file = self.path.join(PASSWORD_FILE);
         if let Ok(password) = std::fs::read_to_string(&file) {
@@ -213,13 +213,14 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.thrown_away {
-            // What cannot be removed stays in the system's temporary folder.
+            // Files that cannot be removed stay in the system's temporary folder.
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// Returns 16 random letters and digits that are not easily confused, in groups of four.
+/// Returns 16 random letters and digits, in groups of four joined by hyphens. Easily confused ones (l, o, 0, 1) are
+/// left out.
 fn token() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let letters: Vec<char> = random::<16>()

@@ -72,11 +72,12 @@ impl Export {
                 line_keys: HashMap::new(),
                 folder: self.folder.join(&line),
             };
-            // Before anything is written, so that a wrong key leaves no trace in the folder or in the trail.
+            // Opened before anything is written, so that a wrong recovery key leaves no trace in the folder or in the
+            // trail.
             exporter
                 .open_line_keys(&mut db.begin_read().await?, &line)
                 .await?;
-            // Recorded in the trail before the first file is written.
+            // The export is recorded in the trail before the line's first file is written.
             let mut tx = db.begin().await?;
             let action = match &recovery {
                 Some(_) => Action::ExportOpened,
@@ -119,7 +120,7 @@ struct About<'a> {
     received_hour: DateTime<Utc>,
 }
 
-/// Content of an entry's file. A body that this version cannot parse is written unchanged.
+/// Content of the file of an opened entry. A body that this version of the program cannot read is written as it is.
 #[derive(Serialize)]
 struct Exported<'a> {
     kind: EntryKind,
@@ -203,7 +204,8 @@ impl Exporter<'_> {
         write_json(&folder.join("report.json"), &about)
     }
 
-    /// Writes the entries. Returns their bodies if they were opened.
+    /// Writes the entries of a report to files: opened with `identity`, or sealed without it. Returns the opened
+    /// bodies; none without `identity`.
     async fn entries(
         &self,
         tx: &mut ReadTx,

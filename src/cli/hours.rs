@@ -6,7 +6,7 @@ use chrono::{Datelike, NaiveDate};
 use clap::Args;
 use std::path::Path;
 
-/// Maximum number of days between the first and the last day: ten years.
+/// Maximum number of days from `--from` to `--to`: ten years.
 const MAX_DAYS: i64 = 3653;
 
 #[derive(Args)]

@@ -49,8 +49,8 @@ impl Init {
     }
 }
 
-/// Writes the new keys to standard output and flushes it; they are committed only if that succeeds. `/dev/null`,
-/// which also replaces a closed standard output, is refused, because the keys would be lost.
+/// Writes the new keys to standard output and flushes it; they are committed only if that succeeds. Fails if standard
+/// output is `/dev/null` (which also replaces one that is closed), because the keys would be lost.
 fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<()> {
     #[cfg(unix)]
     if is_null_device(out)? {

@@ -1,5 +1,5 @@
-//! `dutyline jobs`: lists pending jobs, retries them at once, and gives up fetching a recording that the provider
-//! no longer has.
+//! `dutyline jobs`: lists jobs, makes them due at once so that the running service tries them again, and gives up
+//! fetching a recording that the provider no longer has.
 
 use super::member::Acting;
 use super::{Failure, Outcome, open_db};
@@ -108,8 +108,8 @@ impl GiveUp {
     }
 }
 
-/// Formats a job as one line: id, kind, provider, time of the next try, its line and report, and the reason of its
-/// failure.
+/// Formats a job as one line of text: id, kind, provider, and whether it is running, due or when it will be; then, if
+/// it has them, duty line, report, and the number and reason of its failures.
 fn line(job: &Listed, now: DateTime<Utc>) -> String {
     let provider = match job.provider.as_str() {
         "" => "-",

@@ -107,7 +107,8 @@ impl MemberCommand {
 }
 
 impl Acting {
-    /// Returns the acting lead and the lead's key.
+    /// Returns the acting lead and the lead's key. Fails if `--as` is not given, the name or password is wrong, or
+    /// the member is not a lead.
     pub(super) async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
         let (Some(name), Some(file)) = (&self.as_name, &self.as_password_file) else {
             return Err(Failure::Usage(
@@ -178,7 +179,7 @@ impl Add {
     }
 }
 
-/// Returns the source of a line's key: the acting lead or the recovery key.
+/// Returns the source from which line keys are passed on: the acting lead, or else the recovery key.
 fn source<'a>(
     acting: Option<&'a (rows::Member, Identity)>,
     recovery: Option<&'a Identity>,
@@ -271,7 +272,8 @@ impl Grant {
     }
 }
 
-/// Reads a recovery key: the first word that starts with `AGE-SECRET-KEY-1`; other text in the file is ignored.
+/// Reads a recovery key from a file: the first word that starts with `AGE-SECRET-KEY-1`, in capital or small letters;
+/// other text in the file is ignored.
 pub(super) fn recovery_key(file: &Path) -> Result<Identity, Failure> {
     let text = read_secret_file(file)?;
     text.expose()

@@ -221,8 +221,8 @@ async fn dispatch(cli: Cli) -> Outcome {
 }
 
 /// Sets up logging: lines go to standard error, as sentences with ids as fields. `DUTYLINE_LOG` sets the level:
-/// error, warn, info, debug. Libraries log at warn and above only, because their other messages may contain
-/// addresses and values.
+/// error, warn, info (the default), debug. Libraries log at warn and above only, because their other messages may
+/// contain addresses and values.
 fn log() {
     let level = std::env::var("DUTYLINE_LOG")
         .ok()
@@ -245,7 +245,7 @@ fn log() {
         .try_init();
 }
 
-/// Returns the clock for `--clock`.
+/// Returns the clock that starts at the value of `--clock`; without one, the system's clock.
 fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     let Some(start) = start else {
         return Ok(Clock::system());
@@ -260,7 +260,9 @@ fn clock(start: Option<&str>) -> Result<Clock, Failure> {
     Ok(clock)
 }
 
-/// Reads a new password for the member with this name.
+/// Reads from a file a new password for the member with this name. Fails if the file cannot be read, or if the
+/// password is not suitable, e.g. because it is common or consists mostly of names and numbers of the member and the
+/// lines.
 fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPassword, Failure> {
     let text = read_secret_file(path)?;
     let known = config.known_words(name);
@@ -268,7 +270,7 @@ fn read_new_password(path: &Path, config: &Config, name: &str) -> Result<NewPass
         .map_err(|unfit| Failure::Usage(format!("{}: {unfit}", path.display())))
 }
 
-/// Reads a file with a password or a key; a byte order mark is removed.
+/// Returns the content of a file with a password or a key, without a byte order mark.
 fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::Usage(match error.kind() {
@@ -283,14 +285,14 @@ fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     Ok(Hidden::new(text.to_owned()))
 }
 
-/// Opens the database of an installation that has been set up.
+/// Opens and migrates the configured database; an SQLite file must exist.
 async fn open_db(config: &Config) -> Result<Db, Failure> {
     installation::open_database(&config.database)
         .await
         .map_err(Failure::Failed)
 }
 
-/// Opens the installation's folder of recordings; the folder of another installation is refused.
+/// Opens the folder of recordings of the installation in `db`. Fails if the folder does not belong to it.
 async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
     let installation = installation::read(&mut db.begin_read().await?)
         .await
@@ -302,7 +304,8 @@ async fn open_blobs(config: &Config, db: &Db) -> Result<Blobs, Failure> {
     }
 }
 
-/// Returns the line given by `--line`, or the only line if none is given.
+/// Returns the configured line with this id; without an id, the only line. Fails if the id is unknown, or if without
+/// one there are several lines.
 fn one_line<'a>(config: &'a Config, id: Option<&str>) -> Result<&'a crate::line::Line, Failure> {
     let all: Vec<&str> = config
         .lines

@@ -73,8 +73,8 @@ fn print_json(value: &impl Serialize) -> Outcome {
 }
 
 fn list(config: &Config, places: &[Place], as_json: bool) -> Outcome {
-    // Paths are relative to the operator's folder, because that folder may have another name where the files are
-    // recorded.
+    // Paths are relative to the operator's folder, because that folder may have another path on the machine where the
+    // sounds are recorded.
     let name = |place: &Place| {
         let within = place.recording.strip_prefix(&config.prompts.folder);
         within.unwrap_or(&place.recording).display().to_string()
@@ -116,7 +116,7 @@ struct Checked<'a> {
 struct Found {
     /// `recorded`, `synthesized`, `to_synthesize`, `missing` or `wrong`.
     standing: &'static str,
-    /// What is wrong with its recording.
+    /// What is wrong with its recording; `None` if nothing is, or if there is no recording.
     wrong: Option<String>,
 }
 

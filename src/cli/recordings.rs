@@ -1,4 +1,4 @@
-//! `dutyline recordings`: the folder of sealed recordings.
+//! `dutyline recordings`: lists and removes files in the folder of sealed recordings that no row refers to.
 
 use super::{Failure, Outcome, open_db};
 use crate::app::installation;
@@ -40,7 +40,8 @@ impl RecordingsCommand {
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let blobs = Blobs::open(&config.recordings, installation.id);
-        // In another installation's folder no file has a row of this database, so all would be listed.
+        // No file in another installation's folder has a row in this database, so all its files would be listed or
+        // removed.
         blobs
             .check_marker()
             .map_err(|error| Failure::Failed(error.to_string()))?;

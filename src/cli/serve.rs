@@ -1,4 +1,4 @@
-//! `dutyline serve`: the service.
+//! `dutyline serve`: runs the service until a signal ends it.
 
 use super::{Failure, Outcome, clock};
 use crate::app::{self, Bound, Running, server};
@@ -23,7 +23,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
-        // First, because a signal that arrives before its handler is installed ends the process.
+        // Called first, because a signal that arrives before its handler is installed ends the process.
         let told = until_told();
         let config = Config::load(config)?;
         let simulated: Vec<ProviderConfig> = config
@@ -66,7 +66,7 @@ impl Serve {
         let running = Running::start(service, bound, phone);
         told.await;
         running.stop().await;
-        // The receivers may have been dropped already.
+        // Fails if the receivers were dropped already.
         let _ = stop_simulators.send(true);
         Ok(())
     }
@@ -81,7 +81,8 @@ pub(super) struct Simulator {
 }
 
 impl Simulator {
-    /// Creates the exchange of a configured simulator and binds its `api_url`.
+    /// Creates the exchange of a configured simulator and binds the address in its `api_url`. `main` is the address
+    /// of the service's listener, to which webhooks are sent.
     pub async fn open(
         provider: &ProviderConfig,
         public_url: &str,
@@ -95,7 +96,7 @@ impl Simulator {
         Self::at(app::bind(address).await?, provider, public_url, main)
     }
 
-    /// Creates the exchange of a simulator whose `api_url` is bound already.
+    /// Like [`Simulator::open`], with a listener that is bound at the `api_url` already.
     pub fn at(
         listener: TcpListener,
         provider: &ProviderConfig,
@@ -123,7 +124,7 @@ impl Simulator {
         Ok(Self { exchange, listener })
     }
 
-    /// Returns the telephone's routes.
+    /// Returns the routes of a telephone connected to this exchange.
     pub fn phone(&self) -> Router {
         simulator::telephone(self.exchange.clone())
     }
@@ -140,7 +141,7 @@ pub(super) fn until_told() -> impl Future<Output = ()> {
             Ok(signal) => {
                 signal.recv().await;
             }
-            // This handler could not be installed; the other signals still end the wait.
+            // A handler that could not be installed never reports; the other signals are still handled.
             Err(_) => std::future::pending().await,
         }
     }

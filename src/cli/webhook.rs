@@ -1,9 +1,10 @@
-//! `dutyline check --webhook PATH`: prints the exact URL whose signature is checked.
+//! `dutyline check --webhook PATH`: prints the URL of a webhook exactly as it is used to check signatures.
 
 use super::{Failure, Outcome};
 use crate::config::{Config, ProviderKind};
 
-/// The path segments that may follow the provider's name in webhook URLs.
+/// The path segments that may follow the provider's name in webhook URLs, except those of Asterisk, which has only
+/// `ari`.
 const HOOKS: [&str; 10] = [
     "call",
     "status",
@@ -17,7 +18,8 @@ const HOOKS: [&str; 10] = [
     "listen",
 ];
 
-/// Prints the URL alone on standard output; hints go to standard error.
+/// Prints the public URL of the webhook at `path`, alone on standard output; hints go to standard error. Fails if no
+/// configured provider has such a webhook.
 pub(super) fn run(config: &Config, path: &str) -> Outcome {
     let usage = |message: String| Err(Failure::Usage(format!("--webhook: {message}")));
     let Some(rest) = path.strip_prefix("/hooks/") else {

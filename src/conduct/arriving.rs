@@ -1,9 +1,10 @@
 //! Recordings that are streamed to the service: which connection may stream, what is stored before the first sample,
 //! when a call becomes a report, and what the conversation learns of the recording.
 //!
-//! The row is committed, and so visible to every node, before any sound arrives: a recording that was begun is never
-//! forgotten. It makes the call a report with the first words. Its outcome is stored with it, and a step waits for the
-//! outcome: the provider's webhook that a recording has ended may come before its last sample.
+//! The recording's row is committed, and so visible to every node, before any sound arrives, so that a recording that
+//! was begun is not forgotten. With the first words the call becomes a report. The outcome is stored with the row when
+//! the recording ends, and the next step waits for it: the provider's webhook that a recording has ended may come
+//! before its last sample.
 
 use super::{facts, open_state, take};
 use crate::base::clock::random_id;
@@ -25,16 +26,16 @@ use std::time::Duration;
 use tracing::warn;
 use uuid::Uuid;
 
-/// Time between two checks whether a recording is stored.
+/// Time between two reads of a recording's row while waiting for its state to change.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A recording that may be streamed to the service.
+/// A recording whose beginning is stored, and that may now be streamed to the service.
 pub struct Arriving {
     /// The recording's row.
     pub recording: RecordingRow,
     /// The report that it belongs to.
     pub report: Report,
-    /// Its id, in the form of a provider's id.
+    /// The recording's id: `recording_id`, in place of an id of the provider's.
     pub id: String,
 }
 
@@ -45,7 +46,7 @@ pub struct Outcome {
     pub seconds: u32,
     /// True if speech was heard.
     pub spoken: bool,
-    /// Why the service ended the recording, if it did.
+    /// Why the service ended the recording; `None` if it ended otherwise.
     pub ended: Option<Ended>,
 }
 
@@ -74,7 +75,7 @@ impl Outcome {
     }
 }
 
-/// Returns the key for the addresses of a call's streams; none when there is no such call of this provider.
+/// Returns the key for the addresses of a call's streams; `None` when this provider has no such call, or it is settled.
 ///
 /// # Errors
 ///
@@ -93,9 +94,9 @@ pub async fn stream_key(
     Ok(sid.map(|sid| take::stream_key(&service.secret.call_key(&sid.provider, &sid.id))))
 }
 
-/// Stores that a recording begins. Returns none when the call does not wait for it, or it has begun already: of two
-/// connections for one recording the first one counts. A recording that ended before anything was heard does not count.
-/// If another connection has not ended yet, this waits for it for at most `Patience::stream`.
+/// Stores that a recording begins. Returns `None` when the call does not wait for this recording, or the recording has
+/// begun already: of two connections for one recording the first one counts, unless it ended before anything was heard.
+/// While the first one is open, this waits for its end, at most `Patience::stream`.
 ///
 /// # Errors
 ///
@@ -120,9 +121,9 @@ pub async fn arriving(
 enum Begun {
     /// The beginning is stored.
     Now(Box<Arriving>),
-    /// Another connection has begun the recording, and has not ended.
+    /// Another connection has begun the recording, and it is not stored yet.
     Before,
-    /// The call does not wait for the recording, or it is stored already.
+    /// The call does not wait for the recording, or the recording is stored or lost already.
     Never,
 }
 
@@ -171,7 +172,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     })
 }
 
-/// Stores that a recording that was begun has no content.
+/// Marks a recording that was begun as absent, because nothing came in its stream.
 ///
 /// # Errors
 ///
@@ -182,7 +183,7 @@ pub async fn nothing_came(service: &Service, recording: Uuid) -> Result<(), Stor
     tx.commit().await
 }
 
-/// Returns the provider's id of the call, if the call waits for this step to be recorded.
+/// Returns the provider's id of the call, if the call waits for a recording of this step; otherwise `None`.
 fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
     if call.ended {
         return None;
@@ -198,7 +199,8 @@ fn awaited(service: &Service, call: &Call, step: u32) -> Option<String> {
     (state.step == step && records).then_some(sid.id)
 }
 
-/// Makes the call a report, if it is none yet, because speech was heard in the stream.
+/// Handles that speech was heard in a stream: makes the call a report, if it is none yet, or adds to the earlier report
+/// that the step belongs to. Does nothing when there is no such call. The function's caller commits.
 ///
 /// # Errors
 ///
@@ -212,8 +214,9 @@ pub async fn heard(service: &Service, tx: &mut WriteTx, stream: &Stream) -> Resu
     cases::write(tx, case.changes).await
 }
 
-/// Returns the event with what the service knows of the step's recording, for a provider that streams recordings and
-/// cannot know it; none for other providers. Waits for a recording that is being stored.
+/// For a provider that streams recordings, and so does not know their outcomes, returns the event with what the service
+/// knows of the step's recording; `None` for other providers. Waits for a recording that is being stored, for at most
+/// half of `Patience::webhook`.
 pub(super) async fn known(
     service: &Service,
     provider: &dyn Provider,
@@ -235,9 +238,13 @@ pub(super) async fn known(
     let found = match waited.await {
         Ok(row) => row?,
         Err(_) => {
-            // The recording is being stored, and its provider says that it has a length: the conversation goes on as if
-            // it were stored.
-            warn!("recording not stored in time; the conversation goes on without it");
+            // The recording is still being stored. If its provider says that it was made, the conversation goes on as
+            // if it were stored.
+            warn!(
+                provider = provider.name(),
+                step = at.step,
+                "recording not stored in time; the conversation goes on"
+            );
             event.unnamed = told.filter(|told| *told != RecordingOutcome::Absent);
             return Ok(Some(event));
         }
@@ -249,8 +256,7 @@ pub(super) async fn known(
     Ok(Some(event))
 }
 
-/// True if speech was heard in the recording, as far as is known. A recording that a provider has announced counts as
-/// speech.
+/// True if speech was heard in the recording. If that is not known, true unless the recording is absent or lost.
 pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
     let sealed = row.outcome.as_ref();
     match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
@@ -262,7 +268,8 @@ pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
     }
 }
 
-/// Returns the row once the recording is sealed or absent; none when there is no row, or the recording was lost.
+/// Waits until the recording is sealed or absent, and returns its row; `None` when there is no row, or the recording
+/// was lost.
 async fn until_there(
     service: &Service,
     lookup: &[u8; 32],
@@ -300,7 +307,7 @@ fn outcome(
                 Ended::Limit => RecordingEnd::Limit,
             })),
         },
-        // The call is settled, which has erased the outcome.
+        // The outcome is not stored (any more): it is erased once the call is settled and the recording deleted.
         None => RecordingOutcome::Completed {
             seconds: told_seconds,
             end: told_end,

@@ -1,5 +1,5 @@
 //! Writes many webhooks in one commit. A webhook that arrives alone is written at once; those that arrive while commits
-//! are under way are written together by the next one. SQLite writes one batch at a time, Postgres a few.
+//! are under way are written together by the next one. SQLite writes one batch at a time, Postgres up to three.
 
 use super::decide::{Decided, decide};
 use crate::base::clock::instant;
@@ -13,14 +13,15 @@ use tokio::sync::oneshot;
 
 /// Maximum number of webhooks in one batch.
 const MAX_BATCH: usize = 512;
-/// Maximum number of tries of a batch, when another node was first or the database asks to try again.
+/// Maximum number of tries of a batch, if each time another transaction was first.
 const TRIES: usize = 5;
 
-/// Adds a webhook to the queue, and waits until it is committed.
+/// Adds a webhook to the queue, and waits until it is committed, or needs something else first: see [`Outcome`].
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing was changed.
+/// When the database fails, or the webhook cannot be decided. Then nothing of it was changed, unless the connection was
+/// lost during the commit.
 pub(super) async fn hand_in(
     service: &Arc<Service>,
     prepared: Box<Prepared>,
@@ -34,16 +35,18 @@ pub(super) async fn hand_in(
         one_more
     };
     if one_more {
-        // It is a separate task, because the client whose webhook started it may hang up.
+        // A separate task, because the client whose webhook started it may hang up.
         tokio::spawn(work(Arc::clone(service)));
     }
-    // The sender is dropped when the task panics, or the runtime stops.
+    // The sender is dropped without a result when the task panics, or the runtime stops.
     answered.await.unwrap_or(Err(StoreError::Broken(
         "the task that writes webhooks has ended",
     )))
 }
 
-/// Decrements `Queue::busy` when the task ends, also by a panic: the next webhook then starts a new task.
+/// Decrements `Queue::busy` when it is dropped, that is when the task panics or the runtime stops: the next webhook
+/// then starts a new task. If no other task is left after a panic, drops the webhooks that wait, so that they get an
+/// error. A task that ends by itself decrements `Queue::busy` without this value.
 struct Busy<'a>(&'a Batches);
 
 impl Drop for Busy<'_> {
@@ -75,12 +78,12 @@ async fn work(service: Arc<Service>) {
     }
 }
 
-/// Writes a batch. Where the database refuses a value of one webhook, the batch is written in halves, so that the other
-/// webhooks are answered.
+/// Writes a batch. When the database refuses a value, the batch is written in halves, and these again, so that only the
+/// webhook with that value gets the error.
 async fn write_all(service: &Service, batch: Vec<Waiting>) {
     let mut batches = vec![batch];
     while let Some(mut batch) = batches.pop() {
-        // These got the fallback answer meanwhile and are not written now.
+        // Webhooks that got the fallback answer meanwhile are not written.
         batch.retain(|waiting| !waiting.answer.is_closed());
         if batch.is_empty() {
             continue;
@@ -128,7 +131,7 @@ async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, Store
         tries += 1;
         match once(service, batch).await {
             Ok(Some(decided)) => return Ok(decided),
-            // A webhook was answered while the transaction waited for locks: try again without it.
+            // A webhook got the fallback answer while the transaction waited for locks: try again without it.
             Ok(None) => {}
             Err(error) if error.is_of_the_moment() && tries < TRIES => {}
             Err(error) => return Err(error),
@@ -136,13 +139,14 @@ async fn tried(service: &Service, batch: &[Waiting]) -> Result<AllDecided, Store
     }
 }
 
-/// Returns, for each webhook, true if it still waits for an answer.
+/// Returns, for each webhook, true if the provider still waits for its answer.
 fn open(batch: &[Waiting]) -> Vec<bool> {
     let open = |waiting: &Waiting| !waiting.answer.is_closed();
     batch.iter().map(open).collect()
 }
 
-/// Returns none when nothing was written, because a webhook was answered meanwhile.
+/// Decides a batch and commits it, in one transaction. Returns `None`, and writes nothing, when a webhook got the
+/// fallback answer meanwhile.
 async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
     let metrics = &service.metrics;
     let begun = instant();
@@ -178,7 +182,7 @@ async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>
 }
 
 /// Decides webhooks in order: a later one sees what an earlier one of the same call changed. `None` in `batch` stands
-/// for a webhook that was answered meanwhile.
+/// for a webhook that got the fallback answer meanwhile.
 pub(super) fn decide_all<'a>(
     service: &Service,
     batch: impl Iterator<Item = Option<&'a Prepared>>,

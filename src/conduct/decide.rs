@@ -25,19 +25,20 @@ use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::error;
 
-/// Time without a webhook after which the provider is asked about a call.
+/// Time after a call is answered at which the provider is first asked whether the call still runs.
 pub const SILENT: TimeDelta = TimeDelta::minutes(10);
 
 /// Result of deciding a webhook.
 pub(super) enum Decided {
-    /// The answer, and the case with its changes; no case when nothing is to be written.
+    /// The answer, and the case with its changes; `None` when there is nothing to write.
     Reply(Reply, Option<Box<Case>>),
-    /// The call is not known. What it needs has to be prepared first, with a conversation if `spoken`.
+    /// The call is not known. What it needs has to be prepared first (again, if the line's key has changed): with the
+    /// first state and answer if `spoken`.
     Open { spoken: bool },
     /// The provider has to be asked: the webhook is about a recording whose line is not known, or about the end of a
     /// call that is not known.
     Stray(Reply),
-    /// The webhook got the fallback answer meanwhile: nothing of it is written.
+    /// The webhook got the fallback answer meanwhile: it is not decided, and nothing of it is written.
     Gone,
 }
 
@@ -49,11 +50,11 @@ struct Kept {
 }
 
 /// Decides one webhook with what was loaded for its batch. Log lines written meanwhile carry the service's id of its
-/// call.
+/// call, if it has one.
 ///
 /// # Errors
 ///
-/// When loaded data cannot be read.
+/// When loaded data cannot be read, or deciding panics.
 pub(super) fn decide(
     service: &Service,
     prepared: &Prepared,
@@ -67,7 +68,9 @@ pub(super) fn decide(
         let decide = AssertUnwindSafe(|| decide_case(service, prepared, loaded, case));
         catch_unwind(decide)
             .unwrap_or(Err(StoreError::Broken("deciding a webhook panicked")))
-            .inspect_err(|error| error!(%error, "webhook cannot be decided"))
+            .inspect_err(|error| {
+                error!(provider = prepared.provider.name(), %error, "webhook cannot be decided");
+            })
     })
 }
 
@@ -108,7 +111,7 @@ impl Deciding<'_> {
         let line = self.prepared.line_meant(self.service);
         match &self.prepared.hook {
             Hook::Status | Hook::Recording(_) => self.fact_of_unknown_call(line, Reply::Noted),
-            // A recording made while the database was down: the fallback answer asked for it, and it is stored now.
+            // After a fallback answer: the recording that it asked for, or the end of the call.
             Hook::Fallback if self.prepared.is_of_end() => {
                 let farewell = Reply::Script(self.farewell(line, 0));
                 self.fact_of_unknown_call(line, farewell)
@@ -137,9 +140,10 @@ impl Deciding<'_> {
     }
 
     /// Handles a webhook about a call that the service never answered: its answer was lost, or was the fallback answer
-    /// while the database was down. With a recording the call becomes a report of the line it was for; if the line is
-    /// not known, the recording is kept by its id. When the call is over and the webhook has no recording, the provider
-    /// is asked for the call's recordings, because their webhooks may have been given up during an outage.
+    /// while the database was down. If the webhook has a recording, the call is stored for its line, and becomes a
+    /// report unless the recording is silent; if the line is not known, the recording is stored as a stray. If the
+    /// webhook has none and the call is over, the provider is asked for the call's recordings, because their webhooks
+    /// may have been given up during an outage.
     fn fact_of_unknown_call(
         &self,
         line: Option<&Line>,
@@ -163,7 +167,8 @@ impl Deciding<'_> {
         Ok(Decided::Reply(reply, Some(Box::new(case))))
     }
 
-    /// Returns the prepared call, with its answer if it is spoken to; none when it has to be prepared (again).
+    /// Returns the case of the prepared call, with the answer if the call is spoken to. Returns `None` when the call
+    /// has to be prepared (again): it is not prepared, or is for another line, or the line has another key now.
     fn opened(&self, line: &Line) -> Option<(Case, Option<Rendered>)> {
         let opening = self.prepared.opening.as_ref()?;
         let current = self.loaded.line_keys.get(&line.id);
@@ -233,7 +238,7 @@ impl Deciding<'_> {
             (Hook::Call, Some(_)) => self
                 .kept(case, 0)?
                 .ok_or(StoreError::Unreadable("answer"))?,
-            // With a recording made by a fallback answer in the middle of a call the conversation goes on to the
+            // If a fallback answer in the middle of a call has made a recording, the conversation goes on to the
             // review. If a telephone was being rung, that has ended, whatever the result was, and no telephone is rung
             // again.
             (Hook::Fallback, Some(state))
@@ -269,7 +274,8 @@ impl Deciding<'_> {
         } else if let Some(kept) = self.kept(case, step)? {
             return Ok(kept);
         } else {
-            // The step was never handed out: the conversation starts anew, and keeps what was said.
+            // No answer to this step is stored, so it was never handed out: the conversation starts anew, and keeps
+            // what was said.
             Input::Restart
         };
         let knew = state.earlier.is_some();
@@ -283,7 +289,7 @@ impl Deciding<'_> {
             facts::write_effect(self.service, case, self.prepared.times.now, effect)?;
         }
         let rendered = if turn.script.0.is_empty() {
-            // The caller has hung up and hears no answer, but the provider expects one.
+            // An empty script means that the caller has hung up and hears no answer, but the provider expects one.
             self.farewell(Some(line), turn.state.language)
         } else {
             let links = self
@@ -306,10 +312,10 @@ impl Deciding<'_> {
         Ok(Reply::Script(rendered))
     }
 
-    /// Returns what the conversation needs to know besides the input.
+    /// Returns what the conversation has to know besides the input.
     fn context(&self, line: &Line, state: &State, input: &Input) -> Context {
         let asks = state.place == Place::Menu && *input == Input::Key('2');
-        // Without a count the roster counts as busy: the caller can leave a report.
+        // Without a count the roster counts as busy: the caller can leave a report instead.
         let at_roster = self.loaded.at_roster.get(&line.id);
         let is_free = at_roster.is_some_and(|count| *count < i64::from(line.roster.at_once));
         Context {
@@ -319,8 +325,8 @@ impl Deciding<'_> {
         }
     }
 
-    /// True if the reply to the earlier report can be said on this call. The report is the one the state knows, or the
-    /// one just found.
+    /// True if the reply to the earlier report can be said on this call: the provider has a voice, or a sound of the
+    /// reply exists. The earlier report is the one just found, or the one that the state knows.
     fn reply_sounds(&self, line: &Line, state: &State, input: &Input) -> bool {
         let found = match input {
             Input::Typed {
@@ -336,8 +342,8 @@ impl Deciding<'_> {
     }
 
     /// Starts adding to the earlier report, whose receipt the caller has entered: what is said from step `from` on
-    /// belongs to it. The caller is sealed to its key now, while the number is known, and is added to it with the first
-    /// addition.
+    /// belongs to it. The caller's number was sealed to that report's key while preparing; the entry is added to the
+    /// report with the first addition.
     fn call_back(&self, case: &mut Case, from: u32) -> Result<(), StoreError> {
         let LookedUp::Report(report, _) = &self.prepared.looked_up else {
             return Ok(());
@@ -354,7 +360,7 @@ impl Deciding<'_> {
         Ok(())
     }
 
-    /// Returns the input that the webhook is to the conversation.
+    /// Returns the input of the conversation that the webhook stands for.
     fn input(&self, case: &mut Case, state: &State) -> Input {
         let (hook, event) = (&self.prepared.hook, &self.prepared.event);
         // Whether the call was accepted is known from the pressed key alone, not from what the provider says of the
@@ -480,7 +486,11 @@ pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, Sto
     Ok(key.seal(&plain, b"answer"))
 }
 
-/// Opens an answer that was kept.
+/// Opens an answer that [`seal_answer`] sealed.
+///
+/// # Errors
+///
+/// When it was sealed under another key, or is not an answer.
 pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
     let unreadable = || StoreError::Unreadable("answer");
     let plain = key.open(sealed, b"answer").map_err(|_| unreadable())?;
@@ -491,8 +501,8 @@ pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreErr
     })
 }
 
-/// Marks a call as ended, because the provider says that it is over, and enqueues the job that settles it. The state is
-/// kept until then, so that the job can see whether a recording was running.
+/// Marks a call as ended, and enqueues the job that settles it. The state is kept until then, so that the job can see
+/// whether a recording was running. Does nothing when the call has ended already.
 pub fn end_call(service: &Service, case: &mut Case, times: Times) {
     if case.call.ended {
         return;

@@ -1,7 +1,7 @@
-//! The duty inspector: which telephones are rung, and how a call is accepted.
+//! The duty inspector: which telephone is being rung, and how a call is accepted on it.
 //!
-//! A provider's report on how such a call went does not prove that a person answered: a voicemail picks up too. The
-//! pressed key does, and it is stored before the two are connected.
+//! What a provider reports about the call to a telephone does not prove that a person answered: a voicemail picks up
+//! too. The pressed key does prove it, and that is stored before caller and inspector are connected.
 
 use super::{Hook, StepRef, facts, open_state};
 use crate::base::clock::hour;
@@ -20,11 +20,12 @@ use crate::telephony::{Links, Provider};
 use crate::vault::action::Action;
 use chrono::{DateTime, Utc};
 
-/// The key that accepts the call.
+/// The key that the duty inspector presses to accept the call.
 const ACCEPT_KEY: &str = "1";
 
-/// Handles a webhook about the telephone that was rung. The call and step are in an address that the service signed;
-/// the provider's id in the webhook is that of another call. Returns the case when something is to be written.
+/// Handles a webhook about the telephone that was rung. The caller's call and the step are in its address, which the
+/// service handed out; the provider's id in the webhook is that of the call to the telephone. Returns the answer, and
+/// the case when something is to be written.
 pub(super) fn of_rung_telephone(
     service: &Service,
     prepared: &Prepared,
@@ -36,7 +37,7 @@ pub(super) fn of_rung_telephone(
         .as_ref()
         .and_then(|case| rung(service, provider, &case.call, at));
     let (Some(mut case), Some((line, person))) = (case, rung) else {
-        // The caller has hung up, or stopped waiting before the telephone was answered.
+        // This telephone is not being rung for the caller (any more): for example, the caller has hung up.
         return Ok((Reply::Script(provider.render_accepted(false)), None));
     };
     if matches!(prepared.hook, Hook::Whisper(_)) {
@@ -71,7 +72,8 @@ pub(super) fn of_rung_telephone(
     Ok((reply, Some(case)))
 }
 
-/// Returns the line and the index of the roster's member that this step is ringing now.
+/// Returns the line, and the index of the roster's member whose telephone this step is ringing now; `None` if it rings
+/// none, or the call is another provider's.
 fn rung<'a>(
     service: &'a Service,
     provider: &dyn Provider,
@@ -91,7 +93,8 @@ fn rung<'a>(
     }
 }
 
-/// Accepts the call: from now on it is a report, which the console shows with a field for notes.
+/// Accepts the call: makes it a report, which the console shows with a field for notes while the two talk, and adds the
+/// entry about the talk.
 fn take(
     service: &Service,
     case: &mut Case,

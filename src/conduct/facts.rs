@@ -1,4 +1,5 @@
-//! Facts about recordings, applied by the recording's id, whichever webhook brings them.
+//! Stores facts about recordings, by the recording's id, whichever webhook brings them. Also stores the effects of the
+//! conversation.
 
 use crate::base::clock::Times;
 use crate::base::clock::{hour, random_id};
@@ -20,8 +21,8 @@ use chrono::{DateTime, Utc};
 use tracing::warn;
 use uuid::Uuid;
 
-/// Returns the steps that were spoken into and have no recording yet, in order of speaking. `recordings` are those of
-/// the call's reports.
+/// Returns the steps of a call that were spoken into and have no recording yet, in order of speaking. `recordings` are
+/// those of the call's reports.
 pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) -> Vec<u32> {
     let mut spoken: Vec<u32> = state
         .takes
@@ -36,8 +37,8 @@ pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) ->
     spoken
 }
 
-/// Keeps a recording of a call that no webhook has named. `other` is a recording of another call that is the same one
-/// at the provider.
+/// Adds to a call a recording that the provider lists for it and no webhook has named. `step` is the step that it is
+/// counted to. `other` is the id of the row that another call has for the same recording, if there is one.
 pub fn accept_orphan(
     service: &Service,
     case: &mut Case,
@@ -57,8 +58,8 @@ pub fn accept_orphan(
     keep(service, case, provider, &fact, step, other, times);
 }
 
-/// Keeps what a webhook says of a recording of a known call. Returns true if the recording was not known before.
-/// `other` is a recording that is the same one at the provider, if there is one.
+/// Stores what a webhook says of a recording of a known call. Returns true if the recording exists and was not known
+/// before. `other` is the id of the row that another call has for the same recording, if there is one.
 pub(super) fn keep(
     service: &Service,
     case: &mut Case,
@@ -79,14 +80,14 @@ pub(super) fn keep(
     }
     let known = case.recordings.iter().find(|row| row.lookup == lookup);
     if let Some(known) = known {
-        // If it could not be fetched so far, the provider may have it now.
+        // If the recording could not be fetched so far, the provider may have it now.
         let known = known.id;
         case.hasten(Kind::Fetch, known, times.system_now);
         return false;
     }
     let id = random_id();
     let silent = fact.outcome == RecordingOutcome::Silent;
-    // A recording that adds nothing to an earlier report belongs to the call's own report.
+    // A silent recording adds nothing to an earlier report, so it belongs to the call's own report.
     let (report, number) = match silent {
         true => (case.own.id, i32::try_from(step).unwrap_or(i32::MAX)),
         false => case.call.place_of(step),
@@ -114,7 +115,7 @@ pub(super) fn keep(
     true
 }
 
-/// Records that something was said that belongs to this report: makes the call's own one a report, or adds to the
+/// Handles that something was said that belongs to this report: makes the call's own one a report, or adds to the
 /// earlier one.
 pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: DateTime<Utc>) {
     if report == case.own.id {
@@ -124,7 +125,8 @@ pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: 
     }
 }
 
-/// Enqueues a job that asks the provider for the recordings of a call that is over and has no row.
+/// Stores a call that is over and has no row as a stray, and enqueues a job that asks the provider for its recordings.
+/// Does nothing when the stray is stored already.
 pub(super) async fn ask_about_call(
     service: &Service,
     tx: &mut WriteTx,
@@ -146,8 +148,8 @@ pub(super) async fn ask_about_call(
     Ok(())
 }
 
-/// Keeps the recording of an event by its id, because its call or line is not known, and enqueues a job that asks the
-/// provider.
+/// Stores the recording of an event as a stray, because its call or line is not known, and enqueues a job that asks the
+/// provider. Does nothing when the recording is stored already.
 pub(super) async fn keep_stray(
     service: &Service,
     tx: &mut WriteTx,
@@ -172,11 +174,11 @@ pub(super) async fn keep_stray(
     Ok(())
 }
 
-/// Writes what the conversation decided besides its state.
+/// Stores an effect of the conversation: an entry about replaced takes, or a count of a wrong key.
 ///
 /// # Errors
 ///
-/// When the report's key in the database is not a valid public key.
+/// When the report is not one of the case's, or its key in the database is not a valid public key.
 pub(super) fn write_effect(
     service: &Service,
     case: &mut Case,
@@ -189,7 +191,7 @@ pub(super) fn write_effect(
             case.count(&service.metrics.keys_unasked);
             return Ok(());
         }
-        // The receipt works once the call is settled; the state records that it was spoken.
+        // Nothing to store: the receipt works once the call is settled, and the state records that it was spoken.
         Effect::ReceiptSpoken => return Ok(()),
     };
     let (report, by_step) = case.call.place_of(*by);

@@ -1,7 +1,8 @@
-//! The line of a fallback answer. The addresses in the answer name it, authenticated by the service.
+//! Names the line of a fallback answer in the addresses that the answer contains, with a key that proves that the
+//! service made them.
 //!
-//! While the database cannot be written, all that is known of a call later is what its recording's webhook says, and
-//! that does not always name the number that was dialled.
+//! No call can be stored while the database cannot be written. Later all that is known of such a call is what the
+//! webhook of its recording says, and that does not always include the number that was dialled.
 
 use crate::line::Line;
 use crate::service::Service;
@@ -12,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
-/// Returns the line of a fallback answer, for the addresses in it.
+/// Returns the query parameters that name `line` in the addresses of a fallback answer.
 pub fn fallback_line(service: &Service, provider: &str, line: &Line) -> FallbackLine {
     FallbackLine {
         line: line.id.clone(),
@@ -20,7 +21,8 @@ pub fn fallback_line(service: &Service, provider: &str, line: &Line) -> Fallback
     }
 }
 
-/// Returns the line that an address names; none when it names none, or was not made by the service for this provider.
+/// Returns the line that an address of a fallback answer names; `None` when it names none that is configured, or was
+/// not made by the service for this provider.
 pub fn line_of_fallback<'a>(service: &'a Service, provider: &str, uri: &Uri) -> Option<&'a Line> {
     let Query(named) = Query::<FallbackLine>::try_from_uri(uri).ok()?;
     let expected = key(service, provider, &named.line);

@@ -1,4 +1,5 @@
-//! Recordings that were running when the caller hung up, for providers that then ask for no further step.
+//! Recordings that were running when the caller hung up. Some providers then ask for no further step, so such a
+//! recording is made a take here.
 
 use super::arriving::is_of_speech;
 use super::facts::write_effect;
@@ -9,8 +10,8 @@ use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::cases::Case;
 
-/// Returns the state of a call that is over. If a recording of speech was running when the call ended, it becomes a
-/// take, whether the provider asked for the next step or not.
+/// Returns the last state of a call that is over. If a recording was running when the call ended, and speech was heard
+/// in it, the recording becomes a take, whether the provider asked for the next step or not.
 ///
 /// # Errors
 ///

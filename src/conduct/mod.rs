@@ -1,10 +1,11 @@
 //! Conducts calls: from an authenticated webhook to a committed answer.
 //!
-//! Each input has an identity (call and step, or a recording's id). The first time, it moves the conversation, and the
-//! answer is stored with the state it led to; every later time the same answer is given, byte for byte. No answer is
-//! given before the commit.
+//! An input has an identity: call and step, or a recording's id. When a step's input arrives for the first time, it
+//! moves the conversation, and the answer is stored with the new state; when it arrives again, the stored answer is
+//! given, byte for byte. What an answer changes is committed before the answer is given; without a commit in time the
+//! provider gets the fallback answer.
 //!
-//! A webhook is *prepared* in its own task (`prepare`: keys, sealing, requests to others), *decided* without a database
+//! A webhook is *prepared* in its own task (`prepare`: keys, sealing, receipts), *decided* without a database
 //! (`decide`: from what was prepared and loaded to an answer and changes), and *written* together with others that
 //! arrived meanwhile (`batch`).
 
@@ -40,17 +41,20 @@ use crate::telephony::{Event, Provider, RecordingOutcome, Rendered};
 pub use crate::telephony::{Hook, StepRef};
 use std::sync::Arc;
 
-/// Maximum step number. Higher ones were never handed out: a call has about sixty steps.
+/// Maximum number of a step whose answer is loaded or stored. Higher numbers were never handed out: a call has about
+/// sixty steps.
 const MAX_STEP_NUMBER: u32 = 10_000;
-/// Maximum number of times that a webhook is queued. A call that is not known yet and a line key that changes need one
-/// more time each.
+/// Maximum number of times that a webhook is queued. It is queued once more if its call turns out not to be known, and
+/// once more each time the line's key has changed.
 const TRIES: usize = 4;
 
-/// Handles a webhook: moves the conversation, keeps the facts, commits, and then returns the answer.
+/// Handles a webhook that names its call: moves the conversation, stores what the webhook says of a recording and of
+/// the call's end, commits, and then returns the answer.
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing was changed.
+/// When the database fails, holds something unreadable, or the line's key is not the pinned one or changes again and
+/// again. Then nothing was changed, unless the connection was lost during the commit.
 pub async fn conduct(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -76,12 +80,12 @@ pub async fn conduct(
     ))
 }
 
-/// Handles a webhook that does not name its call: keeps its recording, if it has one. The answer to the provider does
-/// not depend on the database.
+/// Handles a webhook that does not name its call, or reports a recording of a call that has no row: stores the
+/// recording as a stray. Does nothing when the event has no recording, or the provider made none.
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing was changed.
+/// When the database fails. Then nothing was changed, unless the connection was lost during the commit.
 pub async fn keep_without_call(
     service: &Service,
     provider: &dyn Provider,
@@ -98,8 +102,8 @@ pub async fn keep_without_call(
     Ok(())
 }
 
-/// Keeps what a webhook says of a call that has no row: the recording whose line is not known, or the call itself when
-/// it is over.
+/// Stores what a webhook says of a call that has no row, as a stray: the recording whose line is not known, or the call
+/// itself when it is over.
 async fn keep_unknown(
     service: &Service,
     provider: &dyn Provider,
@@ -116,17 +120,17 @@ async fn keep_unknown(
     Ok(())
 }
 
-/// Writes the changes that a job decided for a call, and commits.
+/// Writes the changes of a case that a job loaded in this transaction, and commits.
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing was changed.
+/// When the database fails. Then nothing was changed, unless the connection was lost during the commit.
 pub async fn commit(mut tx: WriteTx, case: Case) -> Result<(), StoreError> {
     cases::write_last(&mut tx, case.changes).await?;
     tx.commit().await
 }
 
-/// Returns what a caller hears at a number that no line has.
+/// Returns the script that a caller hears at a number that no line has.
 pub fn not_in_service(service: &Service, provider: &dyn Provider) -> Rendered {
     let lines = service.config.lines.iter().map(|entry| &entry.line);
     provider.render_fallback(&flow::not_in_service(lines), None)

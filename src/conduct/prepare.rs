@@ -1,4 +1,5 @@
-//! Prepares a webhook in its own task, before it is decided: the expensive work, and what has to be looked up first.
+//! Prepares a webhook in its own task, before it is decided: does the expensive work, and looks up what deciding
+//! depends on.
 
 use super::receipt;
 use super::{Hook, MAX_STEP_NUMBER, StepRef, arriving, decide, take};
@@ -27,7 +28,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 ///
-/// When the database fails.
+/// When the database fails, a key in it is not a valid public key, or the line's key is not the pinned one.
 pub(super) async fn prepare(
     service: &Service,
     provider: &Arc<dyn Provider>,
@@ -72,7 +73,7 @@ pub(super) async fn prepare(
     Ok(prepared)
 }
 
-/// Returns the entry with the caller's number.
+/// Returns the entry with the caller's number, or with the fact that it is withheld.
 fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
     let number = match &event.from {
         Caller::Withheld => None,
@@ -89,11 +90,11 @@ fn caller(event: &Event, at: DateTime<Utc>) -> NewEntry<'static> {
 }
 
 /// Prepares a call that is not known yet: its report's key, the caller's entry, and, if `spoken`, the first state of
-/// the conversation with the answer to step 0. Prepares nothing when no line is meant.
+/// the conversation with the answer to step 0. Prepares nothing when the webhook is for no line.
 ///
 /// # Errors
 ///
-/// When the database fails, or the line's key is not the pinned one.
+/// When the database fails, or the line has no valid key, or not the pinned one.
 pub(super) async fn open(
     service: &Service,
     prepared: &mut Prepared,
@@ -164,7 +165,8 @@ pub(super) async fn open(
     Ok(())
 }
 
-/// Returns the id and public half of a line's key.
+/// Returns the id and public half of a line's current key, from memory or from the database. Fails if it is not the
+/// pinned one.
 async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), StoreError> {
     let kept = service.line_keys.get(&line.id);
     let (id, recipient) = match kept {
@@ -182,7 +184,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
             (key.id, recipient)
         }
     };
-    // The owner of another key than the pinned one could read what callers say.
+    // The configuration may pin the key, because the owner of another one could read what callers say.
     let entry = service.config.lines.by_id(&line.id);
     if let Some(pinned) = entry.and_then(|(_, entry)| entry.pinned_key.as_ref())
         && *pinned != recipient
@@ -194,11 +196,12 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
 }
 
 impl Prepared {
-    /// Runs `decide` in spans that name the webhook's call: the known one, or the prepared one.
+    /// Runs `decide` in the webhook's span. If that does not name the webhook's call, a further span does. `known` is
+    /// the id of the call if it is known; otherwise it is that of the prepared call.
     pub(super) fn in_span<T>(&self, known: Option<Uuid>, decide: impl FnOnce() -> T) -> T {
         let new = self.opening.as_ref().map(|opening| opening.call.id);
         let call = known.or(new);
-        // The webhook's address names no call, or another one than the provider's id belongs to.
+        // Set if the address of the webhook names no call, or another one: the webhook's span then lacks the right id.
         let unnamed = call.filter(|call| self.hook.call() != Some(*call));
         self.span.in_scope(|| match unnamed {
             Some(call) => error_span!("call", %call).in_scope(decide),
@@ -210,7 +213,7 @@ impl Prepared {
     pub(super) fn wanted(&self, service: &Service) -> Wanted {
         let fact = self.event.recording.as_ref();
         let fact = fact.filter(|fact| fact.outcome != RecordingOutcome::Absent);
-        // If there are more keys than were asked for, the first one counts.
+        // If the caller pressed more keys than were asked for, the first one counts.
         let keys = self.event.keys.as_ref();
         let asks_for_roster = keys.is_some_and(|keys| keys.expose().starts_with('2'));
         let line = match &self.hook {
@@ -226,7 +229,7 @@ impl Prepared {
             },
             recordings: self.event.recording.is_some(),
             source: fact.map(|fact| service.source_lookup(self.provider.name(), fact.id.expose())),
-            // Needed so that two calls that ask at once are counted one after the other.
+            // Locks the roster too, so that two calls that ask for it at once are counted one after the other.
             roster_of: line
                 .filter(|line| asks_for_roster && !line.roster.people.is_empty())
                 .map(|line| line.id.clone()),
@@ -239,7 +242,9 @@ impl Prepared {
         }
     }
 
-    /// Returns the line that a webhook of an unknown call is for: the one dialled, or the one its address names.
+    /// Returns the line that a webhook of an unknown call is for: the one with the dialled number, the one that its
+    /// address names, or the only one, if the webhook names no number or is about a recording or the call's end. `None`
+    /// if there is no such line.
     pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
         let config = &service.config;
         let dialled = self.event.to.expose();
@@ -260,7 +265,7 @@ impl Prepared {
             .or(only)
     }
 
-    /// True if the webhook is about a recording, or about the end of the call.
+    /// True if the webhook reports a recording, or the end of the call.
     pub(super) fn is_of_end(&self) -> bool {
         self.event.tells_of_recording() || self.event.ended
     }

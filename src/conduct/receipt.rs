@@ -21,7 +21,8 @@ use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
 use tracing::{error, warn};
 
-/// Looks up the receipt in an event, if the event answers the step that asked for one.
+/// Looks up the receipt in an event, if the event answers the step that asked for one. Returns [`LookedUp::NoReceipt`]
+/// if it does not.
 pub(super) async fn look_up(
     service: &Service,
     provider: &dyn Provider,
@@ -82,7 +83,8 @@ pub(super) async fn look_up(
     }))
 }
 
-/// Synthesizes a reply for a provider that cannot speak. Without the sound the caller hears only that there is a reply.
+/// Synthesizes a reply for a provider that cannot speak, and waits for the sound. Without it the caller hears only that
+/// there is a reply.
 async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
     if let Some(line) = service.config.line(&call.line) {
         let now = service.clock.system_now();
@@ -93,7 +95,8 @@ async fn let_pass(service: &Service, call: &Call, reply: &Hidden<String>) {
     }
 }
 
-/// Returns what tries are counted by. All callers of a line without a number are counted together.
+/// Returns what attempts at a receipt are counted by. On one line, all callers who withhold their number are counted
+/// together.
 fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     let number = match &event.from {
         Caller::Withheld => None,
@@ -107,7 +110,7 @@ fn asker(service: &Service, call: &Call, step: u32, event: &Event) -> Asker {
     }
 }
 
-/// Returns what the holder of a receipt may know; none if the call did not become a report.
+/// Returns what the holder of a report's receipt may know about it; `None` if the call did not become a report.
 async fn earlier(
     tx: &mut ReadTx,
     report: &Report,
@@ -120,8 +123,8 @@ async fn earlier(
     Ok(Some(Earlier { status, reply }))
 }
 
-/// Returns the text of the latest reply whose approval counts. If its entry is not what was written and approved, no
-/// reply is spoken, not even an older one.
+/// Returns the text of the latest reply whose approval counts; `None` if there is none. If its entry is not what was
+/// written and approved, or cannot be read, no reply is spoken, not even an older one.
 async fn reply(
     tx: &mut ReadTx,
     report: &Report,

@@ -1,4 +1,4 @@
-//! Running calls, for a provider whose connection was lost and is back.
+//! The running calls of a provider whose connection was lost and is back.
 
 use super::decide::open_answer;
 use super::open_state;
@@ -6,11 +6,13 @@ use crate::service::Service;
 use crate::store::{StoreError, calls};
 use crate::telephony::Running;
 
-/// Returns the calls of a provider that have not ended, each with the last answer it was given.
+/// Returns the calls of a provider that have not ended, each with the last answer it was given. Calls of lines that are
+/// not configured are left out, and calls whose state or answer cannot be read: their `Watch` jobs end them, about two
+/// hours after the answer at the latest.
 ///
 /// # Errors
 ///
-/// When the database fails. Calls that cannot be read are left out: their `Watch` jobs end them.
+/// When the database fails.
 pub async fn running(service: &Service, provider: &str) -> Result<Vec<Running>, StoreError> {
     let mut tx = service.db.webhooks.begin_read().await?;
     let mut running = Vec::new();

@@ -1,4 +1,5 @@
-//! Listening to a take: the provider's copy of the recording is passed through memory to the provider's player.
+//! Listening to a take: finds the provider's copy of the recording, which is then passed through memory to the
+//! provider's player.
 
 use crate::base::hidden::Hidden;
 use crate::call::state::State;
@@ -9,7 +10,8 @@ use crate::vault::secret::Key;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// Returns the key that authenticates the addresses of takes while a call is at `step`. Every step has another key.
+/// Returns the key that authenticates the addresses of takes while a call is at `step`. It is another key at every
+/// step.
 pub(super) fn take_key(call_key: &Key, step: u32) -> Hidden<String> {
     call_key
         .derive(&format!("take at {step}"))
@@ -21,8 +23,8 @@ pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
     call_key.derive("stream").bytes_base64url()
 }
 
-/// Returns the recording behind the address of a take: only while the call is at the step that plays it, only with the
-/// right token, and at most eight times.
+/// Returns the provider's id of the recording behind the address of a take: only while the call is at the step that
+/// plays it, only with the right token, and at most eight times on this node. Otherwise returns `None`.
 ///
 /// # Errors
 ///
@@ -58,7 +60,8 @@ pub async fn find_take(
         .and_then(|recording| service.open_sid(recording.sid.as_ref()?)))
 }
 
-/// Opens the provider's id and the state of a call that is not settled, with the service secret alone.
+/// Opens the provider's id and the state of a call, with the service secret alone. `None` if the call is settled or has
+/// no state, or if they cannot be opened.
 pub(crate) fn open_state(service: &Service, call: &calls::Call) -> Option<(ProviderRef, State)> {
     let sid = service.open_sid(call.sid.as_ref()?)?;
     let key = service.secret.call_key(&sid.provider, &sid.id);

@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 /// Number of calls that webhooks are about.
 const CALLS: u32 = 3;
-/// The number of the default line.
+/// The number of the line in the embedded configuration.
 const NUMBER: &str = "18877009155";
 
-/// The service, and every webhook that a schedule may contain.
+/// The service, and every webhook that a test may choose from.
 struct World {
     service: Arc<Service>,
     line_key: LineKey,
@@ -145,7 +145,8 @@ async fn webhooks_of(service: &Arc<Service>, line: &str, n: u32) -> Vec<Prepared
     let mut webhooks = Vec::new();
     for (hook, event) in told {
         let mut one = prepare(service, &provider, &hook, &event).await.unwrap();
-        // The schedule decides which of a call's webhooks opens it. Each of them opens the same call.
+        // The test's schedule decides which of a call's webhooks opens it, so each of them is prepared to open the same
+        // call.
         let spoken = matches!(hook, Hook::Step(_)) || (hook == Hook::Fallback && !one.is_of_end());
         open(service, &mut one, spoken).await.unwrap();
         let opening = one.opening.as_mut().unwrap();
@@ -158,11 +159,11 @@ async fn webhooks_of(service: &Arc<Service>, line: &str, n: u32) -> Vec<Prepared
     webhooks
 }
 
-/// What the database would hold, and the answers.
+/// What the database would hold, and the answers given.
 #[derive(Default)]
 struct Memory {
     cases: HashMap<[u8; 32], Case>,
-    /// The calls that became reports, in the order in which they did.
+    /// Report ids of the calls that became reports, in the order in which they did.
     queued: Vec<Uuid>,
     replies: Vec<Option<Reply>>,
 }

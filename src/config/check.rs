@@ -53,7 +53,7 @@ pub(super) fn check(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     };
     let config = checker.config(&file);
     ConfigErrors::check(checker.errors.into_inner())?;
-    // A missing value was reported as an error above, so `config` is `Some` here.
+    // Every missing value was reported as an error, so `config` is `Some` here; the error below only avoids a panic.
     config.ok_or_else(|| {
         let here = source.here(0..0);
         here.error("", "cannot be read as it is written".into())
@@ -66,7 +66,7 @@ pub(super) struct Checker<'a> {
     pub folder: &'a Path,
     /// The errors found so far.
     errors: RefCell<Vec<ConfigError>>,
-    /// The calendar files read so far, by the path as written; `None` if there is an error in it, which was
+    /// The calendar files read so far, by their paths as written; `None` for a file with an error, which was
     /// reported.
     calendars: RefCell<HashMap<String, Option<Calendar>>>,
 }
@@ -80,8 +80,8 @@ impl Checker<'_> {
         Err(self.source.here(at.span()).error("", message.into()))
     }
 
-    /// Returns the checked value; `None` if the check failed, after recording its error, so that the rest is
-    /// checked as well.
+    /// Returns the checked value, or records the error of the check and returns `None`, so that the rest is checked
+    /// as well.
     pub fn keep<T>(&self, checked: Result<T, ConfigError>) -> Option<T> {
         checked.map_err(|error| self.note(error)).ok()
     }
@@ -90,7 +90,7 @@ impl Checker<'_> {
         self.errors.borrow_mut().push(error);
     }
 
-    /// Checks a value, if it is given.
+    /// Checks a value, if it is given. `None` if it is not, or if it is wrong; the error is recorded then.
     fn given<T, R>(
         &self,
         value: &Option<T>,
@@ -99,7 +99,7 @@ impl Checker<'_> {
         value.as_ref().and_then(|value| self.keep(check(value)))
     }
 
-    /// Checks each value; `None` if one of them is wrong.
+    /// Checks each value and records every error; `None` if there is one.
     pub fn each<T, R>(
         &self,
         values: &[T],
@@ -206,7 +206,7 @@ impl Checker<'_> {
             let own = &own.line;
             let texts = written.number.iter().chain(&written.answers);
             for (text, number) in texts.zip(own.numbers()) {
-                // Of two lines with the same number, the error is reported at the first.
+                // Of two lines with the same number, the error is reported at the earlier one.
                 if numbers.clashing(number).any(|other| *other > i) {
                     self.note(
                         self.source
@@ -237,7 +237,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks that the two listeners do not share a port of one address.
+    /// Checks that the two listeners can be bound at the same time.
     fn listeners_apart(&self, server: &Server, both: Option<(SocketAddr, SocketAddr)>) {
         let Some((listen, ops)) = both.filter(|(listen, ops)| shares_port(*listen, *ops)) else {
             return;
@@ -259,7 +259,7 @@ impl Checker<'_> {
                     "health and metrics are at {ops} unless ops_listen says otherwise; choose another port, or add ops_listen = \"{example}\""
                 ),
             ),
-            // One of the two is missing, which was reported.
+            // Not reached: `listen` is given if both addresses are known.
             (None, None) => return,
         };
         self.note(self.source.here(at.span()).error("", message));
@@ -293,8 +293,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks the numbers of connections. A part of the service may need a second connection before it returns the
-    /// first one, so each has at least two.
+    /// Checks the numbers of connections. Each part of the service has at least two, because it may need a second
+    /// connection before it returns the first one.
     fn connections(
         &self,
         storage: &Storage,
@@ -340,19 +340,20 @@ impl Checker<'_> {
     }
 }
 
-/// True if the system would refuse to listen at one of the two addresses while the other is in use. Port 0 is any
-/// free one.
+/// True if the system would refuse to listen at one of the two addresses while the other is in use. Port 0 is never
+/// in use: it stands for any free port.
 fn shares_port(one: SocketAddr, other: SocketAddr) -> bool {
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-    // The unspecified address of IPv6 covers those of IPv4, too.
+    // A listener at an unspecified address uses the port at all addresses of its family; at that of IPv6, at those of
+    // IPv4 too.
     let covers = |all: IpAddr, one: IpAddr| {
         all.is_unspecified() && (all.is_ipv6() || one.is_ipv4() == all.is_ipv4())
     };
     one.port() == other.port() && one.port() != 0 && (a == b || covers(a, b) || covers(b, a))
 }
 
-/// Returns what to write instead of a text that would be valid without the full-width characters and blanks that a
-/// Chinese keyboard produces. `None` if they are not the cause.
+/// Returns advice on how to write a text that is invalid only because of full-width characters and blanks, as Chinese
+/// keyboards produce them; `None` if the text would be invalid without them too.
 fn plain<T: FromStr>(text: &str) -> Option<String> {
     let right: String = text.nfkc().filter(|c| !c.is_whitespace()).collect();
     let right = right.replace('。', ".");

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::ops::Range;
 
-/// An error in the configuration. Exit code 2. Shows no value of a key, because it might be a secret.
+/// An error in the configuration, which ends the program with exit code 2. Of what is written in the file it shows
+/// only values of keys that have no secrets, such as a number, and what looks like a date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file, as the operator named it.
     pub file: String,
     /// The line, from 1; 0 if the error concerns the whole file.
     pub line: usize,
-    /// The key.
+    /// The key, or the heading, that the error concerns; empty if none is known.
     pub key: String,
     /// What is wrong, and how to correct it.
     pub message: String,
@@ -27,12 +28,13 @@ impl ConfigError {
     }
 }
 
-/// All errors in the configuration, in the order of its files and lines. Never empty.
+/// All errors found in the configuration, by file name and line. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Returns the errors, sorted and without duplicates, or `Ok` if there are none.
+    /// Returns `Ok` if there are no errors, otherwise `Err` with the errors, sorted by file name and line and without
+    /// repetitions.
     pub fn check(mut errors: Vec<ConfigError>) -> Result<(), Self> {
         if errors.is_empty() {
             return Ok(());
@@ -84,7 +86,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Describes an I/O error in words, without the operating system's error number.
+/// Describes an I/O error: the three most frequent kinds in plain words, others in those of the standard library.
 pub(super) fn plainly(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
@@ -94,7 +96,7 @@ pub(super) fn plainly(error: &std::io::Error) -> String {
     }
 }
 
-/// The text of a configuration and its name.
+/// The text of a configuration, and its name in errors.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub text: &'a str,
@@ -110,7 +112,7 @@ pub(super) struct Here {
 }
 
 impl Source<'_> {
-    /// Returns the location of the start of a span, with the key at it.
+    /// Returns the location at which a span begins: its line, and the key there.
     pub fn here(&self, span: Range<usize>) -> Here {
         let start = span.start.min(self.text.len());
         let before = &self.text.as_bytes()[..start];
@@ -134,7 +136,7 @@ impl Source<'_> {
     }
 
     /// Returns the key assigned on this line, or, inside a list, on the nearest line above that assigns one. A
-    /// heading counts as its own key.
+    /// heading counts as a key. Empty if there is none.
     fn key_at(&self, line: usize) -> String {
         let lines: Vec<&str> = self.text.lines().take(line).collect();
         for text in lines.iter().rev() {
@@ -166,12 +168,12 @@ impl Source<'_> {
 }
 
 impl Here {
-    /// Returns the key at this location.
+    /// Returns the key at this location; empty if none was found.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Returns a location in no file.
+    /// Returns the location of a setting that is written in no file. Errors at it name the embedded configuration.
     pub fn nowhere() -> Self {
         Self {
             file: super::EMBEDDED_NAME.to_owned(),

@@ -1,5 +1,6 @@
 //! The configuration as written, deserialized from what [`shape`](super::shape) has left of it: a value that is
-//! missing or was wrong is `None` here, and its error is recorded already. Only the shape is checked here.
+//! missing or was wrong is `None` here, and its error, if there is one, is recorded already. Only the shape is
+//! checked here.
 
 use crate::line::calendar::TomlDate;
 use serde::Deserialize;
@@ -41,7 +42,7 @@ pub(super) struct Storage {
     pub connections: Option<Spanned<Connections>>,
 }
 
-/// Connections to Postgres.
+/// `[storage] connections`: maximum numbers of connections to Postgres.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connections {
@@ -50,7 +51,7 @@ pub(super) struct Connections {
     pub console: Option<Spanned<i64>>,
 }
 
-/// Recorded and synthesized sounds.
+/// `[prompts]`: folders of words and sounds, and the commands that synthesize them.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Prompts {
@@ -89,7 +90,8 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// Returns the given keys that only some kinds of provider have, with their spans.
+    /// Returns those of the keys that only some kinds of provider have which are given, with the spans of their
+    /// values; `media_hosts` once for each host.
     pub fn given(&self) -> Vec<(&'static str, Range<usize>)> {
         fn at<T>(
             key: &'static str,
@@ -126,7 +128,8 @@ impl Provider {
     }
 }
 
-/// A value, or a list of two while it is being rotated.
+/// A text, or a list of texts: two secrets while one replaces the other, or the recordings before and after the blank
+/// of a prompt. The number of texts is checked later.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum OneOrTwo {
@@ -185,7 +188,7 @@ fn message() -> crate::line::AfterHours {
     crate::line::AfterHours::Message
 }
 
-/// A member of the roster, who can be rung.
+/// A person on the roster, who can be rung.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OnDuty {
@@ -197,7 +200,7 @@ pub(super) struct OnDuty {
     pub hours: Vec<Spanned<String>>,
 }
 
-/// How the members of the roster are rung.
+/// `[line.dial]`: how the persons on the roster are rung.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dial {
@@ -207,7 +210,7 @@ pub(super) struct Dial {
     pub at_once: Option<Spanned<i64>>,
 }
 
-/// What a line says differently in another language.
+/// What a line says differently in another language. A key that is not given leaves the line's own words.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Translation {

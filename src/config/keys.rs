@@ -1,5 +1,4 @@
-//! The keys of a configuration file, and the kind of value of each. A key that is added in `file.rs` needs a row
-//! here.
+//! The keys of configuration files, and the kind of value of each. A key that is added in `file.rs` needs a row here.
 
 /// The kind of value a key has.
 pub(super) enum Shape {
@@ -21,11 +20,11 @@ pub(super) enum Shape {
     OneOf(&'static [&'static str]),
     /// Keys of its own, under a heading `[key]` or in braces.
     Table(&'static [Key]),
-    /// Several of those, each under a heading `[[key]]`.
+    /// Several tables with these keys, each under a heading `[[key]]`.
     Tables(&'static [Key]),
     /// A text, or keys in braces.
     TextOrTable(&'static [Key]),
-    /// A table whose keys are languages.
+    /// A table whose keys are languages and whose values all have this shape.
     Named(&'static Shape),
 }
 
@@ -34,7 +33,7 @@ pub(super) struct Key {
     pub name: &'static str,
     pub needed: bool,
     pub shape: Shape,
-    /// A valid value, as it is written.
+    /// A valid value, as it is written in the file; empty if the keys stand under a heading instead.
     pub example: &'static str,
 }
 
@@ -182,7 +181,7 @@ const LINE: &[Key] = &[
     ),
 ];
 
-/// The configuration file.
+/// The keys of `dutyline.toml`.
 pub(super) const FILE: &[Key] = &[
     needed(
         "server",
@@ -230,13 +229,13 @@ pub(super) const FILE: &[Key] = &[
     needed("line", Shape::Tables(LINE), ""),
 ];
 
-/// The operator's words of a language: one prompt per key.
+/// The shape of each value in an operator's file of words, whose keys are the ids of prompts.
 pub(super) const WORDS: &Shape = &Shape::TextOrTable(&[
     may("words", Shape::Text, "\"…\""),
     may("audio", Shape::TextOrTexts, "\"greeting.wav\""),
 ]);
 
-/// A calendar file.
+/// The keys of a calendar file.
 pub(super) const CALENDAR: &[Key] = &[may(
     "year",
     Shape::Tables(&[

@@ -6,8 +6,8 @@ use crate::line::number::NumberIndex;
 use std::collections::HashMap;
 use std::ops::Deref;
 
-/// The configured lines in the order of the file. Dereferences to a slice; a line is looked up by its id or by a
-/// dialled number in an index.
+/// The configured lines. Dereferences to a slice of them, in the order of the file; lookups by id and by dialled
+/// number use an index.
 #[derive(Debug, Clone)]
 pub struct Lines {
     all: Vec<LineConfig>,
@@ -34,19 +34,20 @@ impl Lines {
         }
     }
 
-    /// Returns the line with this id, and its index in the order of the file.
+    /// Returns the line with this id, and its index in the slice; `None` if there is no such line.
     pub fn by_id(&self, id: &str) -> Option<(usize, &LineConfig)> {
         let at = *self.by_id.get(id)?;
         Some((at, self.all.get(at)?))
     }
 
-    /// Returns the line one of whose numbers [matches](crate::line::number::LineNumber::matches) `dialled`.
+    /// Returns the line one of whose numbers [matches](crate::line::number::LineNumber::matches) `dialled`: the first
+    /// such line, or `None`.
     pub fn dialled(&self, dialled: &str) -> Option<&Line> {
         let at = *self.by_number.find(dialled)?;
         self.all.get(at).map(|entry| &entry.line)
     }
 
-    /// Accepts any key of each line, instead of the pinned one.
+    /// Removes the pinned keys, so that any key in the database is accepted for each line.
     pub fn unpin_keys(&mut self) {
         for entry in &mut self.all {
             entry.pinned_key = None;

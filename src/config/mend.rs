@@ -1,5 +1,5 @@
 //! Advice on how to correct an error in a configuration file, in an operator's terms. No message contains a given
-//! text, because it may be a secret in the wrong place; dates are shown.
+//! text, because it may be a secret in the wrong place; what looks like a date is shown.
 
 use super::keys::Shape;
 use toml::de::DeValue;
@@ -11,7 +11,7 @@ const OTHER_QUOTES: &[char] = &[
     '´',
 ];
 
-/// Signs of a Chinese keyboard, and what the file needs instead.
+/// Full-width signs that Chinese keyboards produce, and the sign that the file needs instead of each.
 const WIDE_SIGNS: &[(char, char)] = &[
     ('＝', '='),
     ('，', ','),
@@ -36,15 +36,15 @@ const WIDE_SIGNS: &[(char, char)] = &[
     ('９', '9'),
 ];
 
-/// Returns what is wrong with a line that is not TOML, and how to correct it. `reason` is the parser's message; it
-/// is used only for what the line itself does not show.
+/// Returns what is wrong with a line that is not TOML, and how to correct it. `reason` is the parser's message, which
+/// is used only to recognise a duplicate key; `key` is the key on the line, or empty.
 pub(super) fn unreadable(line: &str, reason: &str, key: &str) -> String {
     if reason.contains("duplicate key") {
         return "the key is given twice; keep one of the two".into();
     }
     let (before, value) = line.split_once('=').unwrap_or(("", line));
     let value = value.split('#').next().unwrap_or_default().trim();
-    // These signs are allowed inside a quoted text.
+    // Inside a quoted text the signs looked for here are allowed.
     let bare = outside_quotes(line);
     let key = if key.is_empty() { "key" } else { key };
     if bare.contains(OTHER_QUOTES) {
@@ -91,7 +91,7 @@ pub(super) fn unreadable(line: &str, reason: &str, key: &str) -> String {
     }
 }
 
-/// Returns the message for a value of another kind than `shape`.
+/// Returns the message for a value `found` whose kind is not `shape`. `example` is a valid value of the key.
 pub(super) fn wrong_kind(shape: &Shape, found: &DeValue<'_>, key: &str, example: &str) -> String {
     let dates = matches!(shape, Shape::Date | Shape::Dates);
     if let (true, DeValue::String(text)) = (dates, found) {
@@ -146,7 +146,7 @@ fn kind(found: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// Checks that this is a date without a time, and that the day exists.
+/// Checks that this is a date without a time, and that the day exists; otherwise returns how to correct it.
 pub(super) fn check_date(date: &Datetime) -> Result<(), String> {
     let (Some(day), None, None) = (date.date, date.time, date.offset) else {
         return Err("a date alone is needed; write it like 2024-03-06".into());
@@ -162,7 +162,8 @@ pub(super) fn check_date(date: &Datetime) -> Result<(), String> {
     }
 }
 
-/// Returns the message for an unknown key; it names the known key most similar to it.
+/// Returns the message for an unknown key; it names the known key most similar to it, or all known keys if none is
+/// similar.
 pub(super) fn unknown_key(name: &str, known: impl Iterator<Item = &'static str>) -> String {
     let known: Vec<_> = known.collect();
     let near = known
@@ -181,7 +182,7 @@ pub(super) fn listed(known: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// Returns the first item of an example that is a list.
+/// Returns the first item of `example`, which is a list as it is written in a file.
 pub(super) fn first_of(example: &'static str) -> &'static str {
     let inside = example.trim_matches(['[', ']']);
     inside.split(", ").next().unwrap_or(inside)
@@ -203,9 +204,10 @@ pub(super) fn outside_quotes(line: &str) -> String {
     outside
 }
 
-/// Returns the dates in a text: a year of four digits, a month and a day, with any of `SIGNS` between them. Each is
-/// returned as written and as the file needs it; `None` for a day that does not exist. Day and month before the
-/// year are recognised only if exactly one of the two numbers is above 12, and is therefore the day.
+/// Returns the dates in a text: a year of four digits, a month and a day with any of `SIGNS` between them, or eight
+/// digits. Each is returned as written, and as the file needs it or, for a day that does not exist, with `None`. Day
+/// and month before the year are recognised only if exactly one of the two numbers is above 12, and is therefore the
+/// day.
 fn dates_in(text: &str) -> Vec<(String, Option<String>)> {
     const SIGNS: &[char] = &['-', '/', '.', '年', '月', '日', '–', '—', '－', '／', '．'];
     let mut dates = Vec::new();

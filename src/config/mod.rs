@@ -1,7 +1,7 @@
 //! The configuration: what an operator writes, checked and converted to types that can hold valid values only.
 //!
-//! [`Config::load`] reads a file (or the embedded default) and reports all errors in it by file, line and key.
-//! Secrets are read later, by [`Secret::read`], so that `hear` and `hours` need none.
+//! [`Config::load`] reads a file (or the embedded default) and reports all errors in it by file, line and key. The
+//! secrets of providers are read later, by [`Secret::read`], so that `dutyline hear` and `dutyline hours` need none.
 
 mod check;
 mod error;
@@ -31,11 +31,11 @@ pub const EMBEDDED_NAME: &str = "(embedded dutyline.toml)";
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file it was read from; `None` for the embedded one and for a text.
+    /// The file it was read from; `None` for the embedded configuration and for a text given to [`Config::parse`].
     pub file: Option<PathBuf>,
-    /// Address of webhooks, console and API. Port 0 means any free port.
+    /// Address at which webhooks, console and API are served. Port 0 means any free port.
     pub listen: SocketAddr,
-    /// Address of health and metrics.
+    /// Address at which health and metrics are served. Port 0 means any free port.
     pub ops_listen: SocketAddr,
     /// Base URL that providers call, without a trailing slash.
     pub public_url: String,
@@ -43,7 +43,7 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub database: DatabaseAddress,
-    /// Maximum numbers of connections to Postgres.
+    /// Maximum numbers of connections to Postgres; not used with SQLite.
     pub connections: Connections,
     /// The folder of sealed recordings.
     pub recordings: PathBuf,
@@ -70,16 +70,18 @@ pub enum DatabaseAddress {
 /// writer and its readers instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// For webhooks.
+    /// Those for webhooks.
     pub webhooks: u32,
-    /// For jobs, housekeeping and metrics.
+    /// Those for jobs, housekeeping and metrics.
     pub jobs: u32,
-    /// For the console and the API.
+    /// Those for the console and the API.
     pub console: u32,
 }
 
 impl Default for Connections {
-    /// 20 in total, so that five nodes fit into Postgres' default limit of 100 connections.
+    /// 20 in total. A node needs up to 3 more: 2 for notifications of changes, and 1 to find out why there is no
+    /// connection. So four nodes fit into Postgres' default limit of 100 connections, 3 of which are reserved for
+    /// superusers.
     fn default() -> Self {
         Self {
             webhooks: 6,
@@ -90,7 +92,7 @@ impl Default for Connections {
 }
 
 impl DatabaseAddress {
-    /// True if the URL contains a password.
+    /// True if this is the URL of a Postgres database and contains a password.
     fn has_password(&self) -> bool {
         let Self::Postgres(address) = self else {
             return false;
@@ -107,7 +109,7 @@ impl DatabaseAddress {
 pub struct LineConfig {
     /// The line itself.
     pub line: Line,
-    /// The public key that the operator expects in the database for this line.
+    /// The public key that the operator expects in the database for this line; `None`: any key is accepted.
     pub pinned_key: Option<Recipient>,
 }
 
@@ -146,7 +148,7 @@ pub enum TakeSignature {
 /// A provider as configured. Its secrets are read by [`Secret::read`].
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
-    /// The `{provider}` of `/hooks/{provider}/…`.
+    /// Its name, which is the `{provider}` in the paths of its webhooks, `/hooks/{provider}/…`.
     pub name: String,
     /// Its kind.
     pub kind: ProviderKind,
@@ -156,45 +158,46 @@ pub struct ProviderConfig {
     pub settings: ProviderSettings,
     /// Whether its requests for a take must be signed.
     pub take_signature: TakeSignature,
-    /// Where in the configuration file its kind is written.
+    /// Where in the configuration file its kind is written; for errors about it.
     kind_here: error::Here,
 }
 
-/// The settings of a kind of provider, besides name and URL.
+/// The settings that depend on the kind of a provider.
 #[derive(Debug, Clone)]
 pub enum ProviderSettings {
     /// The simulated provider.
     Simulator {
-        /// The account at the provider.
+        /// The account's id.
         account: String,
-        /// Its tokens, the current one first.
+        /// The account's auth token; two while it is being rotated, the current one first.
         auth_token: Secret,
     },
     /// Twilio.
     Twilio {
         /// The account's id.
         account: String,
-        /// Its tokens, the current one first.
+        /// The account's auth token; two while it is being rotated, the current one first.
         auth_token: Secret,
-        /// The secrets of shared keys, if the account has its webhooks signed with those.
+        /// The secret of the shared key with which the account has its webhooks signed, two while it is being
+        /// rotated; `None` if they are signed with the auth token.
         signing_key: Option<Secret>,
     },
     /// SignalWire.
     SignalWire {
         /// The project's id.
         account: String,
-        /// The tokens of its REST API, the current one first.
+        /// The token of the project's REST API; two while it is being rotated, the current one first.
         auth_token: Secret,
-        /// The keys its webhooks are signed with.
+        /// The key with which the project's webhooks are signed; two while it is being rotated.
         signing_key: Secret,
     },
     /// Telnyx.
     Telnyx {
         /// The account's id.
         account: String,
-        /// The key of its API.
+        /// The key with which this service authenticates at the provider's API.
         api_key: Secret,
-        /// The public keys its webhooks are signed with, in base64.
+        /// The public key by which the signatures of webhooks are verified, in base64; two while it is being rotated.
         public_keys: Vec<String>,
         /// Hosts from which recordings may be fetched.
         media_hosts: Vec<String>,
@@ -203,54 +206,56 @@ pub enum ProviderSettings {
     Somleng {
         /// The account's id.
         account: String,
-        /// Its tokens, the current one first.
+        /// The account's auth token; two while it is being rotated, the current one first.
         auth_token: Secret,
-        /// Hosts from which recordings may be fetched, besides the API.
+        /// Hosts from which recordings may be fetched, besides the API's; may be empty.
         media_hosts: Vec<String>,
     },
     /// jambonz.
     Jambonz {
         /// The account's id.
         account: String,
-        /// The key of its API.
+        /// The key with which this service authenticates at the provider's API.
         api_key: Secret,
-        /// The secrets its webhooks are signed with.
+        /// The secret with which webhooks are signed; two while it is being rotated.
         webhook_secret: Secret,
     },
     /// Asterisk.
     Asterisk {
         /// The user name with which Asterisk authenticates at this service's WebSocket.
         username: String,
-        /// The password for it; two while it is being rotated.
+        /// The password for `username`; two while it is being rotated.
         password: Secret,
         /// The user name with which this service authenticates at Asterisk's REST API.
         api_username: String,
-        /// The password for it.
+        /// The password for `api_username`.
         api_password: Secret,
-        /// How a number of the roster is dialled: an endpoint that contains `{number}`.
+        /// How Asterisk dials a number of the roster: an endpoint that contains `{number}`. `None` only if no line
+        /// has a roster.
         dial: Option<String>,
     },
 }
 
-/// A secret, and where it is written in the configuration file.
+/// A secret that is not read yet: where it comes from, and where in the configuration file errors about it are
+/// reported.
 #[derive(Debug, Clone)]
 pub struct Secret {
     /// Where it comes from.
     source: SecretSource,
-    /// The key it is configured by.
+    /// The key it is configured by, e.g. `auth_token`, without `_file`.
     key: &'static str,
-    /// Where in the configuration file a missing secret is reported.
+    /// Where in the configuration file an error about it is reported.
     here: error::Here,
 }
 
 /// Where a secret comes from.
 #[derive(Debug, Clone)]
 enum SecretSource {
-    /// Written into the configuration.
+    /// Written into the configuration itself.
     Given(Vec<Hidden<String>>),
     /// In these files.
     Files(Vec<PathBuf>),
-    /// In this environment variable, if it is set.
+    /// In the environment variable of this name, which may not be set.
     Environment(String),
 }
 
@@ -259,7 +264,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Returns all errors, by file, line and key, and how to correct them.
+    /// Returns all errors found, by file, line and key, and how to correct them.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigErrors> {
         let default = Path::new("dutyline.toml");
         let path = path.or_else(|| default.exists().then_some(default));
@@ -295,12 +300,12 @@ impl Config {
         of_provider || self.database.has_password()
     }
 
-    /// Returns the line with this id.
+    /// Returns the line with this id; `None` if there is none.
     pub fn line(&self, id: &str) -> Option<&Line> {
         self.lines.by_id(id).map(|(_, entry)| &entry.line)
     }
 
-    /// Returns the line with this number, in any of its spellings.
+    /// Returns the line one of whose numbers is `dialled`, in any of its spellings; `None` if there is none.
     pub fn line_dialled(&self, dialled: &str) -> Option<&Line> {
         self.lines.dialled(dialled)
     }
@@ -314,8 +319,8 @@ impl Config {
         }
     }
 
-    /// Returns words known about the lines and the member with this name, which a password must not consist of:
-    /// ids, names and numbers.
+    /// Returns what is known about the lines and the member with this name: the member's name, and ids, numbers and
+    /// names of lines and of those inspected. A password must not consist of these.
     pub fn known_words(&self, member: &str) -> Vec<String> {
         let mut known = vec![member.to_owned()];
         for LineConfig { line, .. } in &self.lines {
@@ -329,8 +334,8 @@ impl Config {
         known
     }
 
-    /// Returns what an operator should know that is not an error, one sentence each; used by `check` and in the
-    /// log.
+    /// Returns what an operator should know that is not an error, one sentence each: years for which a calendar has
+    /// no data. `dutyline check` prints them, and the service logs them at its start.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for LineConfig { line, .. } in &self.lines {
@@ -370,14 +375,14 @@ impl ProviderConfig {
         }
     }
 
-    /// Returns an error for each of its secrets that cannot be read, by file, line and key.
+    /// Returns an error for each secret of the provider that cannot be read, by file, line and key; none if all can.
     pub fn unreadable_secrets(&self) -> Vec<ConfigError> {
         let secrets = self.settings.secrets();
         let secrets = secrets.into_iter();
         secrets.filter_map(|secret| secret.read().err()).collect()
     }
 
-    /// Returns an error about its kind, by file, line and key.
+    /// Returns an error with this message about the provider's kind, by file, line and key.
     pub fn wrong_kind(&self, message: String) -> ConfigError {
         self.kind_here.error("kind", message)
     }
@@ -416,12 +421,12 @@ impl ProviderSettings {
 }
 
 impl Secret {
-    /// True if it is written in the configuration.
+    /// True if the secret is written in the configuration itself.
     fn is_given(&self) -> bool {
         matches!(self.source, SecretSource::Given(_))
     }
 
-    /// Returns the files it is read from; empty if it is given in the configuration or the environment.
+    /// Returns the files that the secret is read from; none if it is given in the configuration or the environment.
     pub fn files(&self) -> &[PathBuf] {
         match &self.source {
             SecretSource::Files(files) => files,
@@ -434,7 +439,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// When a secret is missing, unreadable or empty: by file, line and key.
+    /// Returns an error by file, line and key when the secret is missing or empty, or its file or variable cannot be
+    /// read.
     pub fn read(&self) -> Result<Vec<Hidden<String>>, ConfigError> {
         let key = self.key;
         let wrong = |key: &str, message: String| Err(self.here.error(key, message));

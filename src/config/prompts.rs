@@ -12,7 +12,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::Deserializer;
 
-/// Where prompts and their sounds are stored.
+/// The prompts in all languages, where their sounds are stored, and how missing ones are synthesized.
 #[derive(Debug, Clone)]
 pub struct PromptsConfig {
     /// The operator's folder: words in `<language>.toml`, recordings in `<language>/<id>.wav`.
@@ -23,20 +23,20 @@ pub struct PromptsConfig {
     pub passing: PathBuf,
     /// Command lines that synthesize speech, by language: text on standard input, a WAV file on standard output.
     pub synthesize: BTreeMap<String, String>,
-    /// The prompts by language, with the operator's words.
+    /// The prompts by language, those in the operator's file reworded; only languages that have such a file.
     words: BTreeMap<String, Arc<Prompts>>,
-    /// Paths of recordings that the operator named explicitly, by language and sound.
+    /// Paths of recordings that the operator's file names explicitly, by language and id of the sound.
     audio: BTreeMap<(String, String), PathBuf>,
 }
 
 impl PromptsConfig {
-    /// Returns the prompts of a language.
+    /// Returns the prompts of a language, with the operator's words where there are any.
     pub fn words(&self, language: &str) -> &Arc<Prompts> {
         let own = self.words.get(language);
         own.unwrap_or_else(|| prompts::prompts(language))
     }
 
-    /// Returns the path of the operator's recording of a sound; the file need not exist.
+    /// Returns the path of the operator's recording of a sound, given by its id; the file need not exist.
     pub fn recording(&self, language: &str, id: &str) -> PathBuf {
         let named = self.audio.get(&(language.to_owned(), id.to_owned()));
         let usual = || self.folder.join(language).join(format!("{id}.wav"));
@@ -44,7 +44,7 @@ impl PromptsConfig {
     }
 }
 
-/// A prompt in the operator's file.
+/// A prompt in the operator's file: words alone, or a table of words, recordings or both.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Own {
@@ -60,7 +60,7 @@ struct Recorded {
 }
 
 impl Checker<'_> {
-    /// Checks `[prompts]`; `None` if there is an error in it.
+    /// Checks `[prompts]` and the operator's files of words; `None` if there is an error in them, which is recorded.
     pub(super) fn prompts(&self, written: &file::Prompts) -> Option<PromptsConfig> {
         let path = |given: &Option<Spanned<String>>, default: &str| {
             self.keep(match given {
@@ -108,7 +108,7 @@ impl Checker<'_> {
 }
 
 impl PromptsConfig {
-    /// Reads the operator's words of a language, if there are any, and returns the errors in them.
+    /// Reads the operator's file of words of a language, if there is one, and returns the errors in it.
     fn read_own(&mut self, language: &str) -> Vec<ConfigError> {
         let path = self.folder.join(format!("{language}.toml"));
         let name = path.display().to_string();

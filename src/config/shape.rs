@@ -13,13 +13,14 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// Maximum number of lines that are not TOML reported for a file; further ones are reported in the next run.
+/// Maximum number of errors in TOML syntax that are reported for a file; further ones are reported once these are
+/// corrected.
 const MAX_UNREADABLE: usize = 20;
 
 /// A document in which lines that are not TOML are replaced by blanks, so that all other text keeps its position.
 pub(super) struct Readable<'s> {
     text: String,
-    /// The parsed document, if nothing had to be removed, until it is read.
+    /// The parsed document, if nothing had to be removed; taken out when it is read.
     whole: Cell<Option<Spanned<DeTable<'s>>>>,
     errors: Vec<ConfigError>,
     /// The keys on the lines that were removed: they do not count as missing.
@@ -29,7 +30,7 @@ pub(super) struct Readable<'s> {
     beyond_repair: bool,
 }
 
-/// Removes from a document what is not TOML, line by line.
+/// Parses a document, and replaces by blanks, line by line, what is not TOML. Each such line becomes an error.
 pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
     let whole = DeTable::parse(source.text).ok();
     let found = whole.is_some();
@@ -57,7 +58,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
         }
         let blank = readable.text[range.clone()].trim().is_empty();
         if blank || readable.errors.len() == MAX_UNREADABLE {
-            // The fault is before this line, and cannot be located.
+            // The fault on a blank line is really on a line before it, and cannot be located.
             if readable.errors.is_empty() {
                 let message = "the file ends too early; look for a [ or { without an end";
                 readable
@@ -79,7 +80,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
     readable
 }
 
-/// Replaces everything but line breaks by blanks.
+/// Replaces all bytes in a range of a text by blanks, except line breaks.
 fn blank_out(text: &mut String, range: Range<usize>) {
     let blanks = text[range.clone()].bytes();
     let blanks: String = blanks
@@ -88,8 +89,9 @@ fn blank_out(text: &mut String, range: Range<usize>) {
     text.replace_range(range, &blanks);
 }
 
-/// Returns the lines before an unreadable one, if they begin a list or a table in braces that is never closed, and
-/// the unreadable line is the next key, a heading, or the end of the file.
+/// Returns the range of a list or a table in braces that is never closed: from the line of its key up to `unread`,
+/// the line at which the parser failed. `None` unless that line begins with the next key, is a heading, or is the
+/// blank end of the file, and such a list is open there.
 fn list_without_end(text: &str, unread: &Range<usize>) -> Option<Range<usize>> {
     let line = text[unread.clone()].trim();
     let next = line.is_empty() || line.starts_with('[') || key_on(line).is_some();
@@ -118,7 +120,7 @@ fn list_without_end(text: &str, unread: &Range<usize>) -> Option<Range<usize>> {
     None
 }
 
-/// Returns the key that a line begins with.
+/// Returns the key that a line begins with, if it begins with one.
 fn key_on(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
@@ -129,8 +131,8 @@ fn key_on(line: &str) -> Option<&str> {
 }
 
 impl<'s> Readable<'s> {
-    /// Reads the document. Returns what is left after everything wrong was removed, and the errors, in no
-    /// particular order.
+    /// Reads the document. Returns what is left after every unknown key and wrong value was removed (nothing if the
+    /// document is beyond repair), and the errors, in no particular order.
     pub fn read(
         &self,
         source: &Source<'_>,
@@ -141,7 +143,7 @@ impl<'s> Readable<'s> {
         })
     }
 
-    /// Like [`Self::read`], for a document whose keys are free.
+    /// Like [`Self::read`], for a document with any keys, whose values all have this shape.
     pub fn read_named(
         &self,
         source: &Source<'_>,
@@ -186,7 +188,8 @@ impl Walk<'_> {
         self.errors.push(self.source.here(span).error(key, message));
     }
 
-    /// Removes from a table what is wrong. `heading` is its name, empty for the whole file.
+    /// Removes unknown keys and wrong values from a table, and reports them and the needed keys that are missing.
+    /// `heading` is the table's name, empty for the whole file.
     fn table<'a>(
         &mut self,
         table: &mut DeTable<'a>,
@@ -204,7 +207,7 @@ impl Walk<'_> {
             if let Some(value) = self.value(key.name, value, &key.shape, key.example) {
                 table.insert(name, value);
             } else if key.needed {
-                // It was given with a wrong value, which was reported.
+                // The key is given with a wrong value, which was reported, so it does not count as missing.
                 self.unread_keys
                     .insert(format!("{heading}{}.{}", span.start, key.name));
             }
@@ -227,7 +230,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Removes from a table with free keys what is wrong.
+    /// Removes the values that do not have this shape from a table with any keys, and reports them.
     fn named<'a>(&mut self, table: &mut DeTable<'a>, shape: &'static Shape) {
         for (name, value) in std::mem::take(table) {
             let key = name.get_ref().to_string();
@@ -237,7 +240,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns a value without what is wrong in it; `None` if it is of another kind.
+    /// Returns a value without what is wrong inside it; `None` if the value as a whole is wrong. Reports what is
+    /// wrong.
     fn value<'a>(
         &mut self,
         key: &str,
@@ -312,7 +316,7 @@ impl Walk<'_> {
         Some(Spanned::new(span, value))
     }
 
-    /// Returns the items of a list that are of the right kind; `None` if none of its items is.
+    /// Returns a list without its wrong items, which are reported; `None` if it had items and all of them are wrong.
     fn list<'a>(
         &mut self,
         key: &str,
@@ -340,7 +344,7 @@ mod tests {
     use crate::line::calendar::Calendar;
     use serde::Deserialize;
 
-    /// Returns a value of this shape with all possible keys.
+    /// Returns a value of this shape, as it is written in a file, with all keys that its tables can have.
     fn whole(shape: &Shape, example: &str) -> String {
         let table = |keys: &[Key]| {
             let pairs = keys.iter();

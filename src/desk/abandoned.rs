@@ -1,4 +1,5 @@
-//! Calls without a message, one page at a time, so that the cost of a page does not grow with the number of calls.
+//! Calls without a message, opened one page at a time, so that the cost of a page does not grow with the number of
+//! calls.
 
 use super::opened::{OpenReport, Sealed, note_openings};
 use super::{DeskError, Inspector, Invalid, Result, off_thread};
@@ -10,19 +11,19 @@ use crate::vault::action::Action;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// Maximum number of calls on a page. Each call is opened, and each opening is recorded in the trail.
+/// Maximum number of calls on a page. Each of them is opened, and each opening is recorded in the trail.
 pub const PAGE: usize = 50;
 
-/// A call without a message, opened; or, if it does not open, its unsealed part. `audit verify` tells what is wrong
-/// with such a call.
+/// A call without a message: opened, or only its unsealed row if it cannot be opened. `dutyline audit verify` tells
+/// what is wrong with such a call.
 pub enum AbandonedCall {
     /// The opened call.
     Open(OpenReport),
-    /// Part of the call does not match the trail.
+    /// Part of the call cannot be read, or does not match the trail. Holds the unsealed row.
     Damaged(Report),
 }
 
-/// One page of calls without a message, line by line, the newest hour first.
+/// One page of calls without a message: line by line, and the latest first.
 pub struct Page {
     /// At most [`PAGE`] calls.
     pub calls: Vec<AbandonedCall>,
@@ -30,12 +31,14 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Returns calls that ended before anything was recorded, opened: the caller's number and how far the caller got. Each
-/// opening is recorded in the trail.
+/// Returns a page of calls that are settled, became no report and added nothing to an earlier one, opened: the caller's
+/// number and how far the caller got. `line` and `cursor` may be missing or empty, for all lines and for the first
+/// page. Each opening is recorded in the trail.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line that is not the member's, [`Invalid::Cursor`].
+/// Returns [`DeskError::Missing`] for a line that is not the inspector's, and [`Invalid::Cursor`]. Also when the
+/// database fails.
 pub async fn list(
     service: &Service,
     inspector: &Inspector,
@@ -79,7 +82,8 @@ pub async fn list(
     Ok(Page { calls, next })
 }
 
-/// Replaces an unreadable call by its unsealed row, so that a call that was tampered with does not hide the others.
+/// Replaces the error for a call that cannot be read by the call's unsealed row, so that one call that was tampered
+/// with does not hide the others.
 fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<T, Report>> {
     match read {
         Ok(value) => Ok(Ok(value)),
@@ -88,7 +92,7 @@ fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<
     }
 }
 
-/// Returns the calls of a page and the cursor of the next one.
+/// Returns the calls of a page, unopened, and the cursor of the next page.
 async fn page(
     tx: &mut ReadTx,
     mut lines: &[&Line],
@@ -119,7 +123,7 @@ async fn page(
     Ok((found, next))
 }
 
-/// Returns the number of calls without a message on the inspector's lines. Nothing is opened.
+/// Returns the number of calls without a message on all of the inspector's lines. Nothing is opened.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The lines that every page lists: all lines of a member with few, and the lines that need attention of a member with
-//! many.
+//! Chooses the lines that every page lists: all lines of a member who has few, and of a member who has many only those
+//! that need attention.
 
 use super::{Inspector, Result, changes, flood};
 use crate::line::Line;
@@ -8,13 +8,13 @@ use crate::service::Service;
 use crate::store::attention;
 use std::collections::HashSet;
 
-/// Maximum number of lines that a page lists. A member with more lines has "many" lines, for whom pages do no more work
-/// than for this number.
+/// Maximum number of lines that a page lists, so that its work does not grow with the number of lines. A member with
+/// more lines than this has many lines.
 pub const AT_ONCE: usize = 16;
 
-/// Returns the lines that a page lists, in the order of the configuration: all of them for a member with at most
-/// [`AT_ONCE`] lines. Otherwise those that need attention (a flood, a waived confirmation; for leads also a shared
-/// receipt or changes of members), after `chosen`, which comes first.
+/// Returns the lines that a page lists, at most [`AT_ONCE`], in the order of the configuration. For a member with more
+/// lines, these are those that need attention (a possible flood, a waived confirmation; for leads also a shared receipt
+/// or changes of members), after the line `chosen`, if the member holds it.
 ///
 /// # Errors
 ///

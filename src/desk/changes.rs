@@ -1,6 +1,7 @@
-//! Changes of the members who work on a line. Leads see them on every page for seven days, or until they dismiss them,
-//! so that the use of a stolen session and password is visible to the other leads. At most 20 changes are shown at
-//! once, the oldest first. Only the shown ones are dismissed; the next ones are shown then.
+//! Changes of the members who work on a line. Each lead of the line sees them on every page for seven days, or until
+//! they dismiss them, so that the use of a stolen session and password is visible to the other leads. At most 20
+//! changes are shown at once, the oldest first. Only those that are shown can be dismissed; the next ones are shown
+//! after that.
 
 use super::{Inspector, Result};
 use crate::line::Line;
@@ -17,20 +18,21 @@ const SHOWN: TimeDelta = TimeDelta::days(7);
 /// Maximum number of changes of a line that are shown at once.
 const AT_ONCE: usize = 20;
 
-/// The changes of one line.
+/// The changes of one line that a lead has not dismissed.
 #[derive(Default)]
 pub struct Changes {
-    /// The links that are shown, the oldest first, without those that are implied by another link.
+    /// The links of the changes that are shown, the oldest first, without links that another one implies.
     pub links: Vec<LinkRow>,
-    /// Number of newer changes that are not shown yet. At most 1,000 links are read in all.
+    /// Number of newer changes that are not shown yet, among the 1,000 oldest links.
     pub more: usize,
-    /// Number of the link up to which changes are dismissed. All links that are not shown yet have higher numbers. 0 if
-    /// there is no change.
+    /// Number of the link up to which the shown changes are dismissed; changes that are not shown yet have higher
+    /// numbers. 0 if there is no change.
     pub up_to: i64,
 }
 
-/// Returns the changes of a line that the inspector has not dismissed; none for members who are not leads. Adding a
-/// member and giving them the line counts as one change.
+/// Returns the changes of a line's members in the last 7 days (line time) that the inspector has not dismissed, the
+/// oldest first, at most 20; none if the inspector is not a lead. Adding a member and giving them the line counts as
+/// one change.
 ///
 /// # Errors
 ///
@@ -67,13 +69,13 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
     })
 }
 
-/// Returns the time from which on changes are shown.
+/// Returns the line time from which on changes are shown at `now`.
 pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
     now - SHOWN
 }
 
-/// True if another link implies this one: the line was given by the link directly after the one that added the member,
-/// or the key of a new line was given to the lead who made it.
+/// True if another link implies `link`, because `link` gives the line to a member whom the link directly before it
+/// added, or gives a new line key to the lead who made the key.
 fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     let of_new_member = |other: &LinkRow| {
         other.action == Action::MemberAdded
@@ -83,12 +85,12 @@ fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     link.action == Action::Granted && (link.actor == link.detail || all.iter().any(of_new_member))
 }
 
-/// Dismisses a line's changes up to link number `seq`, for this inspector only. Lines that are not the inspector's are
-/// skipped.
+/// Dismisses, for this inspector only, changes of lines up to a link number: `seen` holds lines and numbers. Lines that
+/// are not the inspector's are skipped.
 ///
 /// # Errors
 ///
-/// When the database fails.
+/// Returns [`super::DeskError::LeadsOnly`] when the inspector is not a lead. Also when the database fails.
 pub async fn put_away(
     service: &Service,
     inspector: &Inspector,
@@ -102,7 +104,7 @@ pub async fn put_away(
             async move {
                 for (line, seq) in seen {
                     if inspector.has_line(line) {
-                        // Links that are added later are not dismissed.
+                        // Links that are added later must not be dismissed.
                         let seq = (*seq).min(audit::end(tx, line).await?);
                         rows::set_seen(tx, inspector.id(), line, seq).await?;
                     }

@@ -1,21 +1,22 @@
-//! Detects floods of calls on a line from the number of calls per hour, which is not sealed.
+//! Detects floods of calls on a line from the number of calls by hour, which is not sealed.
 
 use crate::base::clock::hour;
 use crate::store::hours::{self, HourRow};
 use crate::store::{ReadTx, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Minimum number of calls without a message in a flood, however few calls the line usually has.
+/// Minimum number of calls without a message in a flood, counted over the last one to two hours, however few calls the
+/// line usually has.
 const FEW: i64 = 20;
 /// A flood has more than this many times the usual number of calls without a message.
 const TIMES: i64 = 5;
-/// Number of days from which the usual number is calculated.
+/// Number of days before the recent hours from which the usual number is calculated.
 const DAYS: i64 = 7;
 
-/// The calls of the current hour and the one before, that is of the last one to two hours.
+/// The calls of a line in the current hour and the one before, that is in the last one to two hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
-    /// Calls that were answered.
+    /// Number of calls that were answered.
     pub answered: i64,
     /// Calls that have ended and left no message.
     pub without_message: i64,
@@ -25,12 +26,12 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// True if calls without a message are a flood: at least 20, and more than five times the usual number.
+    /// True if the calls without a message are a flood: at least 20, and more than five times the usual number.
     pub fn is_flood(&self) -> bool {
         self.without_message >= FEW && self.without_message > TIMES * self.usual
     }
 
-    /// Summarizes the hours of a line. Rows before the seven days are ignored.
+    /// Summarizes the hours of a line. Rows of hours before the seven days are ignored.
     fn of(rows: &[HourRow], now: DateTime<Utc>) -> Self {
         let from = recent_since(now);
         let first = first_day(now);
@@ -51,7 +52,7 @@ impl Recent {
     }
 }
 
-/// Returns the start of the hour before the current one.
+/// Returns the start of the hour before the current one (at `now`).
 pub(super) fn recent_since(now: DateTime<Utc>) -> DateTime<Utc> {
     hour(now) - TimeDelta::hours(1)
 }

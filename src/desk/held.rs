@@ -1,4 +1,4 @@
-//! The lines a member works on, cached in memory (`service/held.rs`).
+//! The lines that a member works on, read from the database or from the cache in `service/held.rs`.
 
 use super::{Result, off_thread};
 use crate::service::Service;
@@ -9,8 +9,8 @@ use scoped_futures::ScopedFutureExt;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Returns the keys and lines a member holds. After each change of the member's grants, all of them are read and opened
-/// once.
+/// Returns the keys and lines that a member holds. After a change of the member's grants, all of them are read once,
+/// and opened to check that the member's key opens them.
 ///
 /// # Errors
 ///
@@ -19,7 +19,7 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
     let console = &service.db.console;
     let read = console.read(|tx| {
         async move {
-            // Read in the same snapshot as the grants.
+            // Read in the same snapshot as the grants, so that it is their version.
             let version = members::grants_version(tx, member).await?;
             Ok::<_, StoreError>(match service.held_lines.get(member, version) {
                 Some(held) => Read::Kept(held),

@@ -1,8 +1,8 @@
 //! Live updates of open pages.
 //!
 //! Updates are derived from the audit trail: each event on a line is a link of its chain, committed in the same
-//! transaction as the event. So no committed change is missed, no rolled-back change is reported, and every node sees
-//! the same.
+//! transaction as the event. So committed changes are reported and changes that were rolled back are not, on every
+//! node.
 
 use super::attention::AT_ONCE;
 use super::{Inspector, Result};
@@ -19,14 +19,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// Minimum time between two reads of the audit heads. Each read may cause every page to read its report or its list
-/// again.
+/// Minimum time between two reads of the last links of the trails (the audit heads). Each read may cause every open
+/// page to read its report or its list again.
 const APART: Duration = Duration::from_millis(300);
-/// Interval at which the session of a following page is checked.
+/// Time without any wake-up after which the session of a page that follows changes is checked.
 const STILL_THERE: Duration = Duration::from_secs(5);
 
-/// Reads the audit heads when a trail has grown, while pages follow them. Ends, and ends all following, when `stop`
-/// becomes true.
+/// Reads the audit heads when a trail has grown, and at least every
+/// [`poll_interval`](crate::service::presence::Live::poll_interval), while any page follows changes. Ends, and ends the
+/// following of all pages, when `stop` becomes true.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let live = &service.live;
     let mut changes = service.db.changes();
@@ -48,7 +49,7 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
         }
         let looked = look(&service).await;
         if looked.is_err() {
-            // The change was consumed but not read: read it again in the next round.
+            // The announcement of the change is used up although nothing was read: read in the next round.
             changes.mark_changed();
         }
         match looked {
@@ -80,39 +81,39 @@ async fn look(service: &Service) -> std::result::Result<(), StoreError> {
 /// An update sent to a following page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The page's content has changed; `at` is the position to continue from after an interruption.
+    /// The page's content has changed.
     Changed {
-        /// The sum of the numbers of the last links, or of many lines a hash of it.
+        /// Position in the trails to continue from after an interruption; see [`now`].
         at: i64,
     },
-    /// Names of the other members who have the report open now.
+    /// Names of the other members who have the report open on this node.
     Present(Vec<String>),
-    /// A minute has passed in line time.
+    /// A new minute of line time has begun.
     Minute,
-    /// The session has ended.
+    /// The session has ended. No further update comes.
     LoggedOut,
 }
 
-/// A page that follows changes.
+/// State of one open page that follows changes.
 pub struct Following {
     service: Arc<Service>,
     session: [u8; 32],
     name: String,
-    /// The lines, each with the number of the last link that was read.
+    /// The lines that the page follows, each with the number of the last link that was read.
     lines: Vec<(String, i64)>,
     /// True if the page follows more than [`AT_ONCE`] lines.
     many: bool,
     seen: watch::Receiver<Seen>,
     sessions: u64,
     minute: i64,
-    /// True if something changed between the reading of the page and the start of its following.
+    /// True if something changed after the page was read and before it began to follow.
     behind: bool,
     page: Option<OpenPage>,
     told_present: Option<Vec<String>>,
     over: bool,
 }
 
-/// A report page that is open; removed from the open pages when dropped.
+/// An open page of a report; removed from the list of open pages when this is dropped.
 struct OpenPage {
     service: Arc<Service>,
     report: Uuid,
@@ -134,9 +135,9 @@ impl Drop for OpenPage {
     }
 }
 
-/// Returns the position of a page in the trails: the number of the last link of one line, or the sum over all of the
-/// inspector's lines. For many lines, it is a number that changes with every link of any line. Must be called before
-/// the page reads anything.
+/// Returns the position of a page in the trails, to be passed to [`follow`]: the number of the last link of `line`, or
+/// the sum of these numbers over all of the inspector's lines. If the inspector has many lines ([`AT_ONCE`]), it is a
+/// hash that changes with every link of any line. Must be called before the page reads anything.
 ///
 /// # Errors
 ///
@@ -154,8 +155,8 @@ fn has_many(service: &Service, inspector: &Inspector) -> bool {
     inspector.lines(service).len() > AT_ONCE
 }
 
-/// Hashes the number of links of all lines, so that it does not reveal how many there are: some of the lines may not be
-/// the member's.
+/// Hashes the number of links of all lines, so that it does not reveal that number: some of the lines may not be the
+/// member's.
 fn disguised(service: &Service, total: i64) -> i64 {
     let [a, b, c, d, ..] = service.secret.lookup("links", &[&total.to_string()]);
     u32::from_be_bytes([a, b, c, d]).into()
@@ -178,12 +179,13 @@ async fn own_heads(
     Ok(audit::heads_of(&mut tx, &own).await?)
 }
 
-/// Follows the inspector's lines, or one report. `after` is the position in the trails when the page was read; see
-/// [`now`].
+/// Begins to follow the inspector's lines, or one report. `after` is the position in the trails before the page was
+/// read; see [`now`].
 ///
 /// # Errors
 ///
-/// [`super::DeskError::Missing`] for a report that does not exist or is not accessible to the member.
+/// Returns [`super::DeskError::Missing`] for a report that does not exist or is not accessible to the inspector. Also
+/// when the database fails.
 pub async fn follow(
     service: &Arc<Service>,
     inspector: &Inspector,
@@ -206,8 +208,8 @@ pub async fn follow(
         true => now(service, inspector, None).await? != after,
         false => lines.iter().map(|(_, seq)| seq).sum::<i64>() != after,
     };
-    // For a single line, the missed links are known. They are read and filtered, because most of them do not concern
-    // the report.
+    // A report's page follows one line, so it is known which links the page has missed. They are read and filtered,
+    // because most of them do not concern the report.
     if let (Some(_), true, [(_, seq)]) = (report, behind, lines.as_mut_slice()) {
         *seq = after.clamp(0, *seq);
         behind = false;
@@ -242,7 +244,7 @@ pub async fn follow(
 }
 
 impl Following {
-    /// Waits for the next update. Returns `None` when the service stops, or after the session has ended.
+    /// Waits for the next update. Returns `None` when the service stops, or after [`News::LoggedOut`] was returned.
     ///
     /// # Errors
     ///
@@ -290,7 +292,8 @@ impl Following {
         News::Changed { at }
     }
 
-    /// Reads the links that were added to the trails. True if one of them changes what the page shows.
+    /// Reads the links that were added to the followed trails, up to `heads`. Returns true if one of them changes what
+    /// the page shows.
     async fn moved_on(&mut self, heads: &BTreeMap<String, i64>) -> Result<bool> {
         let report = self.page.as_ref().map(|page| page.report);
         let mut changed = false;
@@ -310,7 +313,8 @@ impl Following {
         Ok(changed)
     }
 
-    /// Returns the names of the other members who have the report open, if they have changed.
+    /// Returns the names of the other members who have the report open on this node, if they have changed since they
+    /// were last returned. `None` if they have not, or if the page is not a report's.
     fn present(&mut self) -> Option<Vec<String>> {
         let page = self.page.as_ref()?;
         let mut names: Vec<String> = self.service.live.pages(|open| {
@@ -323,17 +327,17 @@ impl Following {
         names.sort();
         names.dedup();
         let told = self.told_present.replace(names.clone());
-        // A page starts with an empty list.
+        // At first a page shows no names.
         (told.unwrap_or_default() != names).then_some(names)
     }
 }
 
-/// Returns line time in whole minutes.
+/// Returns line time in whole minutes since 1970.
 fn minute(service: &Service) -> i64 {
     service.clock.line_now().timestamp().div_euclid(60)
 }
 
-/// True if a link changes what is shown of this report, or in the queue if `report` is `None`.
+/// True if a link changes what the page of this report shows, or, if `report` is `None`, what the queue shows.
 fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
     let is_own = link.report == report;
     match link.action {

@@ -1,7 +1,7 @@
 //! Operations of inspectors, shared by the API and the console, which present the results in their own forms.
 //!
-//! This module does not use HTTP. Each function first checks the inspector's rights, and records in the audit trail
-//! what it opened or changed before it returns the result.
+//! This module does not use HTTP. The functions first check the inspector's rights. Those that open or change anything
+//! of a report, or change a member's access, record it in the audit trail before they return the result.
 //!
 //! | file | does |
 //! |---|---|
@@ -45,10 +45,10 @@ use crate::vault::session::Token;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Why an operation failed. The texts are for the client that asked, and repeat nothing of what it sent.
+/// Why an operation failed. The texts are for the client that asked, and contain nothing that it sent.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
-    /// Not logged in, or the session has ended.
+    /// Not logged in, or the session has ended, or the member's rights have changed meanwhile.
     #[error("not logged in")]
     LoggedOut,
     /// Logged in, with a role that does not open reports.
@@ -60,7 +60,7 @@ pub enum DeskError {
     /// The operation requires the role of a lead.
     #[error("only a lead may do this")]
     LeadsOnly,
-    /// The report's status does not allow the move. Holds the report's status, if it is known.
+    /// The report's status does not allow the move. Holds the move, and the report's status if that is known.
     #[error("the report's status does not allow this")]
     WrongStatus(Move, Option<Status>),
     /// Another member has claimed the report.
@@ -75,7 +75,7 @@ pub enum DeskError {
     /// The report is closed.
     #[error("the report is closed")]
     Closed,
-    /// The member works on a line whose key the acting lead does not hold.
+    /// The member who is to be locked out or let back in works on a line whose key the acting lead does not hold.
     #[error("this member also works on a line that is not yours")]
     OthersLine,
     /// Without the member, a line or the service would have no lead, or a line would have no member who holds its key.
@@ -84,10 +84,10 @@ pub enum DeskError {
     /// The account has to be confirmed by a member of another origin; see [`crate::members::confirming`].
     #[error("a third member has to confirm this account")]
     NoThird,
-    /// The line has three members or more, so one of them can confirm.
+    /// The line has three members or more, so the confirmation by a third member cannot be waived.
     #[error("the line has three members or more")]
     EnoughMembers,
-    /// Too many wrong passwords before this one, which was not checked.
+    /// Too many tries with a password before this one, whose password was not checked.
     #[error("too many tries with a wrong password")]
     TooManyTries,
     /// The input is invalid.
@@ -96,7 +96,7 @@ pub enum DeskError {
     /// The database failed, or holds data that cannot be read or opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another internal failure; the text is for the log.
+    /// Another internal failure. The text is for the log.
     #[error("{0}")]
     Failed(String),
 }
@@ -125,10 +125,10 @@ pub enum Invalid {
     /// The value is not one of the choices of the form.
     #[error("This is none of the choices.")]
     Choice,
-    /// The destination, or the reference of a duplicate, is longer than 500 characters.
+    /// The destination of a referred report, or the reference of a duplicate, is longer than 500 characters.
     #[error("The destination is longer than 500 characters; put the rest into a note.")]
     LongDestination,
-    /// A discipline or focus that the line does not have, or another invalid classification.
+    /// The classification has a discipline or focus that the line does not have, or names one twice.
     #[error("{0}")]
     Classification(String),
     /// The name does not have the form of a name: see [`crate::members::MemberName`].
@@ -136,7 +136,7 @@ pub enum Invalid {
         "A name has 1 to 40 characters: letters and digits, also spaces and - _ . ' · , and at least one letter."
     )]
     Name,
-    /// The name stands for something else in the audit trail.
+    /// The name reads as an actor that is not a member in the audit trail.
     #[error("This name stands for something else in the audit trail.")]
     ReservedName,
     /// Another member has this name.
@@ -145,7 +145,7 @@ pub enum Invalid {
     /// The name can be mistaken for that of another member.
     #[error("This looks like the name of another member.")]
     NameLooksLike,
-    /// The role is not one that a member can be given.
+    /// The role is not one that a lead can give a new member.
     #[error("There is no such role.")]
     Role,
     /// The acting member's own password is wrong.
@@ -171,7 +171,7 @@ pub enum Invalid {
     /// Members cannot lock themselves out.
     #[error("You cannot lock yourself out.")]
     Oneself,
-    /// The cursor was not issued by this service, or not for these lines.
+    /// The cursor was not issued by this service, or is not for these lines.
     #[error("This cursor is not one of ours.")]
     Cursor,
 }
@@ -185,8 +185,7 @@ impl HoldsStoreError for DeskError {
     }
 }
 
-/// Runs work that seals or opens data on a blocking thread, because on an async thread it would delay all requests of
-/// that thread.
+/// Runs work that seals or opens data on a blocking thread, because on an async thread it would delay other requests.
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -204,11 +203,14 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Returns the member that a token belongs to, with their lines.
+    /// Returns the member that a token belongs to, with their lines. An action of the member (`by`) extends the
+    /// session.
     ///
     /// # Errors
     ///
-    /// [`DeskError::LoggedOut`], [`DeskError::NotForThisRole`].
+    /// Returns [`DeskError::LoggedOut`] when the token has no session that lasts, and [`DeskError::NotForThisRole`]
+    /// when the member's role does not work on reports. Also when the database fails, or a grant does not open with the
+    /// member's key.
     pub async fn admit(service: &Service, token: &Token, by: Use) -> Result<Self> {
         let who = login::authenticate(service, token, by)
             .await?
@@ -248,7 +250,7 @@ impl Inspector {
         self.who.member.role
     }
 
-    /// True if the member may see everything of this line.
+    /// True if the member holds a key of this line, and so may see its reports.
     pub fn has_line(&self, line: &str) -> bool {
         self.held.has_line(line)
     }
@@ -269,14 +271,14 @@ impl Inspector {
         }
     }
 
-    /// Returns the lines the member may see, each once, in the order of the configuration.
+    /// Returns the lines that the member holds a key of, each once, in the order of the configuration.
     pub fn lines<'a>(&self, service: &'a Service) -> Vec<&'a Line> {
         let lines = &service.config.lines;
         let places = self.held.places().iter();
         places.map(|place| &lines[*place].line).collect()
     }
 
-    /// Returns the named line, or all lines of the member if the name is missing or empty.
+    /// Returns the named line, or all lines of the member if no line is named or the name is empty.
     ///
     /// # Errors
     ///

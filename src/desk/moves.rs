@@ -1,4 +1,4 @@
-//! Claim, release, close, reopen.
+//! Moves of a report: claim, release, close, reopen.
 
 use super::opened::{find_locked, has_same_key, proven};
 use super::writing::sealed;
@@ -25,14 +25,17 @@ impl From<Move> for Action {
     }
 }
 
-/// Maximum number of characters of a destination or a reference.
+/// Maximum length of a destination or a reference in an outcome, in characters.
 const MAX_TEXT_CHARS: usize = 500;
 
-/// Makes a move without an outcome: claim, release, reopen. Returns the report as it is afterwards.
+/// Makes a move without an outcome: claim, release or reopen. Returns the report as it is afterwards.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::WrongStatus`], [`DeskError::SomebodyElses`].
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector; [`DeskError::WrongStatus`] when
+/// its status does not allow the move; [`DeskError::SomebodyElses`] when the report is to be released or closed,
+/// another member has claimed it, and the inspector is no lead. Also when the stored key is not the report's, or the
+/// database fails.
 pub async fn make(
     service: &Service,
     inspector: &Inspector,
@@ -42,11 +45,12 @@ pub async fn make(
     carry_out(service, inspector, id, step, None).await
 }
 
-/// Closes a report. The outcome is added as a sealed entry.
+/// Closes a report. The outcome is added as a sealed entry. Returns the report as it is afterwards.
 ///
 /// # Errors
 ///
-/// As [`make`], and [`DeskError::Invalid`].
+/// As [`make`], and [`DeskError::Invalid`] when the outcome has no destination, one that is too long, or a reference
+/// that no other report of the line has.
 pub async fn close(
     service: &Service,
     inspector: &Inspector,
@@ -125,7 +129,7 @@ async fn carry_out(
         .await
 }
 
-/// Checks that the member may make the move: only the assignee or a lead may release or close a claimed report.
+/// Checks that the inspector may make the move: only the assignee or a lead may release or close a claimed report.
 fn may(inspector: &Inspector, report: &Report, step: Move) -> Result<()> {
     let others = matches!(step, Move::Release | Move::Close)
         && report.status == Some(Status::Claimed)

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 /// An opened report.
 pub struct OpenReport {
-    /// The part of the report that the queue shows.
+    /// The report's unsealed row, which the queue shows too.
     pub report: Report,
     /// Number of the last link of the line's trail before the report was read.
     pub trail: i64,
@@ -30,23 +30,23 @@ pub struct OpenReport {
     pub entries: Vec<Entry>,
     /// The recordings in order of speaking; replaced ones last.
     pub recordings: Vec<Spoken>,
-    /// The replies, in the order they were written, with author and approver.
+    /// The replies in the order they were written, with author and approver, and whether the approval counts.
     pub replies: Vec<Judged>,
 }
 
-/// A recording as inspectors see it: the row, and the facts from its sealed entries.
+/// A recording as inspectors see it: its row, and facts from the sealed entries about it.
 pub struct Spoken {
     /// Number of the recording in the report: from 1, in order of speaking.
     pub n: usize,
     /// The database row.
     pub row: RecordingRow,
-    /// Length in bytes; `None` until the recording is sealed.
+    /// Length in bytes; `None` if no entry that can be read says it, as before the recording is sealed.
     pub bytes: Option<u64>,
-    /// Length in milliseconds; `None` until the recording is sealed, or if the length is not known.
+    /// Length in milliseconds; `None` where `bytes` is, or if the length is not known.
     pub milliseconds: Option<u64>,
     /// True if the caller replaced this take by a later one.
     pub replaced: bool,
-    /// Loudness, one value per section; empty if it is not known.
+    /// The waveform: loudness, one value for each section; empty if it is not known.
     pub peaks: Vec<u8>,
 }
 
@@ -54,7 +54,8 @@ pub struct Spoken {
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`]; a failure if something sealed does not match the trail, and then nothing is shown.
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector, and an error, instead of a part
+/// of the report, when something sealed does not match the trail. Also when the database fails.
 pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<OpenReport> {
     let sealed = Sealed::of(service, inspector, id).await?;
     let own = inspector.identity().clone();
@@ -64,7 +65,7 @@ pub async fn open(service: &Service, inspector: &Inspector, id: Uuid) -> Result<
     Ok(open)
 }
 
-/// A recording that an inspector may listen to, not opened yet.
+/// A recording that an inspector may listen to, before its file is opened.
 pub struct Found {
     report: Report,
     recording: Uuid,
@@ -73,11 +74,12 @@ pub struct Found {
     identity: Identity,
 }
 
-/// Finds a recording by its number.
+/// Finds a report's recording by its number ([`Spoken::n`]).
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], also if the recording is not sealed yet.
+/// Returns [`DeskError::Missing`] when the report is not accessible to the inspector, or has no sealed recording with
+/// this number, and an error when something sealed does not match the trail. Also when the database fails.
 pub async fn recording(
     service: &Service,
     inspector: &Inspector,
@@ -104,9 +106,9 @@ pub async fn recording(
         let recording = open.recordings.iter().find(is_it);
         let recording = recording.ok_or(DeskError::Missing)?;
         let blob = blobs.get(&recording.row.id).ok_or(DeskError::Missing)?;
-        // The report's public key is known, so another recording can be sealed to it. Therefore the recording must be
-        // the one the trail committed to. The reader compares the header's digest; the rest of the object opens only
-        // under that header.
+        // Anyone who knows the report's public key can seal another recording to it. Therefore the recording must be
+        // the one that the trail committed to. The reader compares the digest of the file's header; the rest of the
+        // file opens only under that header.
         if !committed.has_recording(recording.row.id, &blob.digests) {
             return Err(damaged(&"it is not the one the trail committed to"));
         }
@@ -126,16 +128,16 @@ fn damaged(error: &dyn std::fmt::Display) -> DeskError {
 }
 
 impl Found {
-    /// Returns the length in bytes.
+    /// Returns the length of the recording, in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Opens the recording for reading. The opening is recorded in the trail before the first byte is returned.
+    /// Opens the recording for reading. The opening is recorded in the trail before the reader is returned.
     ///
     /// # Errors
     ///
-    /// When the file does not match its digests, or the database fails.
+    /// When the file cannot be read or does not match its digests, or when the database fails.
     pub async fn listen(self, service: &Service, inspector: &Inspector) -> Result<Reader> {
         let (store, identity) = (service.blobs.clone(), self.identity);
         let (Blob { object, digests }, length) = (self.blob, self.length);
@@ -150,8 +152,8 @@ impl Found {
     }
 }
 
-/// Returns a report whose line's key the member holds. A report that does not exist and one of another line give the
-/// same error.
+/// Returns a report whose line's key the inspector holds. For a report that does not exist, one of another line, and a
+/// call that is no report, the error is [`DeskError::Missing`].
 pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Report> {
     let report = reports::get(tx, id).await?.ok_or(DeskError::Missing)?;
     if report.reference.is_some() && inspector.has_line(&report.line) {
@@ -173,11 +175,13 @@ pub(super) async fn find_locked(
     find(tx, inspector, id).await
 }
 
-/// Opens the report's key before anything is sealed to it, so that nothing is sealed to a key that is not the report's.
+/// Returns a report after opening its key with the inspector's own key. That proves that the stored public key is the
+/// report's; nothing may be sealed to another one.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`]; a failure if the stored key is not the report's.
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector, and an error when the stored
+/// key is not the report's. Also when the database fails.
 pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -> Result<Report> {
     let console = &service.db.console;
     let read = console.read(|tx| {
@@ -196,8 +200,8 @@ pub(super) async fn proven(service: &Service, inspector: &Inspector, id: Uuid) -
     .await
 }
 
-/// Fails if the report's public key differs from the one that was [`proven`], because an entry has been sealed to that
-/// one.
+/// Fails if the public key of `report`, read again in a later transaction, is not that of `proven`, which the function
+/// [`proven`] has checked.
 pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
     match proven.recipient == report.recipient {
         true => Ok(()),
@@ -205,12 +209,12 @@ pub(super) fn has_same_key(proven: &Report, report: &Report) -> Result<()> {
     }
 }
 
-/// A report's key as it is stored, and the trail's commitments about the report.
+/// A report's key as it is stored, with what the trail committed to about the report.
 struct SealedKey {
     committed: OfReport,
-    /// The report's key, sealed to a line key that the inspector holds.
+    /// The private half of the report's key, sealed to a line key that the inspector holds.
     row: ReportKeyRow,
-    /// The line key, sealed to the inspector.
+    /// The private half of that line key, sealed to the inspector.
     line_key: Vec<u8>,
 }
 
@@ -233,8 +237,8 @@ impl SealedKey {
         Err(DeskError::Missing)
     }
 
-    /// Opens the report's key with the member's own key. The key must be the one the trail committed to, and must match
-    /// the public key that entries are sealed to. Blocks.
+    /// Opens the report's key with the inspector's own key. The key must be the one that the trail committed to, and
+    /// must match the public key that entries are sealed to. Blocks.
     fn open(&self, report: &Report, own: &Identity) -> Result<Identity> {
         let line_key = open_identity(&self.line_key, own);
         let line_key = line_key.map_err(|_| StoreError::Unreadable("grant"))?;
@@ -251,7 +255,7 @@ impl SealedKey {
     }
 }
 
-/// Everything that is read of a report, or of a call without a message, before it is opened.
+/// All sealed and unsealed data of a report, or of a call without a message, before it is opened.
 pub(super) struct Sealed {
     pub(super) report: Report,
     trail: i64,
@@ -274,11 +278,12 @@ impl Sealed {
         read.await
     }
 
-    /// Reads the report's sealed data.
+    /// Reads the data of a report from the database, without opening any of it.
     ///
     /// # Errors
     ///
-    /// When the database fails, or holds data that cannot be read.
+    /// When the database fails, or holds data that cannot be read. Returns [`DeskError::Missing`] when the inspector
+    /// holds no key that the report's key is sealed to.
     pub(super) async fn read(
         tx: &mut ReadTx,
         inspector: &Inspector,
@@ -294,13 +299,13 @@ impl Sealed {
         })
     }
 
-    /// Opens everything with the member's own key. Blocks.
+    /// Opens all of it with the inspector's own key. Blocks.
     ///
     /// # Errors
     ///
     /// When something does not match its commitment in the trail, when something is missing, or when something was
-    /// added that the trail does not name; then nothing is opened. (`export` with the recovery key still opens what is
-    /// readable.)
+    /// added that the trail does not name; then nothing is returned. (`export` with the recovery key still opens what
+    /// is readable.)
     pub(super) fn open(self, own: &Identity) -> Result<OpenReport> {
         let identity = self.key.open(&self.report, own)?;
         self.open_with(&identity)
@@ -352,11 +357,12 @@ fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entr
     Ok(open_entry(&row.sealed, identity, &address).map_err(|_| refused())?)
 }
 
-/// Records in the trail that an inspector opened these reports, or `object` of one.
+/// Records in the trail that an inspector opened these reports, or only `object`, such as a recording, of the one
+/// report.
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing may be shown.
+/// When the database fails; then nothing of them may be shown.
 pub(super) async fn note_openings(
     service: &Service,
     inspector: &Inspector,
@@ -379,7 +385,7 @@ pub(super) async fn note_openings(
         .await
 }
 
-/// Like [`note_openings`] for one report, in a transaction of the caller.
+/// Like [`note_openings`] for one report, in a transaction of the function's caller.
 pub(super) fn note_opening(
     service: &Service,
     tx: &mut WriteTx,
@@ -397,7 +403,7 @@ pub(super) fn note_opening(
     audit::append(tx, &report.line, act);
 }
 
-/// Returns what a sealed entry says about a recording.
+/// Returns what a sealed entry says about a recording; `None` if no entry that can be read does.
 fn facts(entries: &[Entry], recording: Uuid) -> Option<&RecordingBody> {
     entries.iter().find_map(|entry| match entry.body.known()? {
         Body::Recording(facts) if facts.recording == recording => Some(facts),
@@ -405,9 +411,9 @@ fn facts(entries: &[Entry], recording: Uuid) -> Option<&RecordingBody> {
     })
 }
 
-/// True if a sealed entry names the recording and the step that recorded it. Also true if no readable entry names it
-/// and there is a recording entry that this version cannot read, which may name it. Such a recording is not played,
-/// because its length is not known.
+/// True if a sealed entry names the recording and the step that recorded it. Also true if no entry that can be read
+/// names it, but there is a recording entry that this version cannot read and that may name it. In that case the
+/// recording is not played, because its length is not known.
 fn is_named(entries: &[Entry], recording: Uuid, step: i32) -> bool {
     match facts(entries, recording) {
         Some(facts) => facts.step == step,
@@ -425,7 +431,8 @@ fn is_replaced(entries: &[Entry], step: i32) -> bool {
     })
 }
 
-/// Returns recordings in order of speaking, replaced ones last. Recordings that the provider never made are left out.
+/// Returns recordings in order of speaking, replaced ones last. Those that the provider never made are left out and not
+/// counted.
 fn in_order(rows: Vec<RecordingRow>, entries: &[Entry]) -> Vec<Spoken> {
     let mut spoken: Vec<Spoken> = rows
         .into_iter()

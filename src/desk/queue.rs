@@ -1,4 +1,4 @@
-//! The queue, and a report's trail.
+//! The list of reports (the queue), and the audit trail of a report.
 
 use super::attention::AT_ONCE;
 use super::opened::{find, note_opening};
@@ -19,16 +19,16 @@ use uuid::Uuid;
 /// Maximum number of reports on a page.
 pub const PAGE: usize = 50;
 
-/// Selects reports.
+/// Selects reports of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only reports of this line.
     pub line: Option<String>,
     /// Only reports with this status.
     pub status: Option<Status>,
-    /// Only reports the inspector has claimed.
+    /// If true, only reports that are assigned to the inspector.
     pub mine: bool,
-    /// Continue after a page: its [`Page::next`].
+    /// The [`Page::next`] of a page after which the list continues; the first page if it is missing or empty.
     pub cursor: Option<String>,
 }
 
@@ -40,11 +40,12 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-/// Returns reports of the inspector's lines. Nothing is opened, so nothing is recorded in the trail.
+/// Returns one page of reports of the inspector's lines. Nothing is opened, so nothing is recorded in the trail.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line that is not the member's, [`Invalid::Cursor`].
+/// Returns [`DeskError::Missing`] for a line that is not the inspector's, and [`Invalid::Cursor`]. Also when the
+/// database fails.
 pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> Result<Page> {
     let lines = &inspector.lines_named(service, filter.line.as_deref())?;
     let mut found = service
@@ -77,12 +78,12 @@ pub async fn list(service: &Service, inspector: &Inspector, filter: &Filter) -> 
     })
 }
 
-/// Maximum number of reports of all lines that are read with one statement.
+/// Maximum number of reports that one statement reads if it reads those of all lines.
 const PIECE: i64 = 500;
 
-/// Returns the reports of these lines in order of arrival, at most `wanted.limit`. Up to [`AT_ONCE`] lines are queried
-/// one by one. For more lines, the reports of all lines are read in order and filtered, because a member with many
-/// lines has access to a large part of them.
+/// Returns the reports of these lines in order of arrival, at most `wanted.limit`. Up to [`AT_ONCE`] lines are read one
+/// by one. For more lines, the reports of all lines are read in order and filtered, because a member with many lines
+/// has access to a large part of them.
 async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Result<Vec<Report>> {
     let limit = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
@@ -99,7 +100,7 @@ async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Resul
             let next = reports::list(tx, piece).await?;
             let Some(last) = next.last() else { break };
             piece.after = last.n;
-            // Read more rows each time: only few of them may belong to the member's lines.
+            // Read more rows the next time, because few of them may belong to the member's lines.
             piece.limit = (4 * piece.limit).min(PIECE);
             found.extend(
                 next.into_iter()
@@ -111,11 +112,12 @@ async fn of_lines(tx: &mut ReadTx, lines: &[&Line], wanted: Listed<'_>) -> Resul
     Ok(found)
 }
 
-/// Returns the queued report that has waited longest, of one of the inspector's lines or of all of them.
+/// Returns the queued report that has waited longest, on the named line or on all of the inspector's lines; `None` if
+/// no report is queued there.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`] for a line that is not the member's.
+/// Returns [`DeskError::Missing`] for a line that is not the inspector's. Also when the database fails.
 pub async fn longest_waiting(
     service: &Service,
     inspector: &Inspector,
@@ -137,14 +139,14 @@ pub async fn longest_waiting(
         .pop())
 }
 
-/// Returns the cursor after a report. It holds line and reference instead of the row number, because that would reveal
-/// how many calls other lines have had.
+/// Returns the cursor of the page after a report. It holds line and reference of the report and not its row number,
+/// because row numbers would reveal how many calls other lines have had.
 fn cursor_after(report: &Report) -> String {
     let reference = report.reference.as_deref().unwrap_or_default();
     URL_SAFE_NO_PAD.encode(format!("{}/{reference}", report.line))
 }
 
-/// Returns the row number of the report that a cursor names.
+/// Returns the row number of the report that a cursor names; fails if the cursor names no report of these lines.
 async fn place(tx: &mut ReadTx, lines: &[&Line], cursor: &str) -> Result<i64> {
     let wrong = || DeskError::Invalid(Invalid::Cursor);
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
@@ -158,11 +160,11 @@ async fn place(tx: &mut ReadTx, lines: &[&Line], cursor: &str) -> Result<i64> {
     Ok(report.ok_or_else(wrong)?.n)
 }
 
-/// Returns the audit trail of a report. The access is recorded in the same trail.
+/// Returns a report and its audit trail. This access is recorded in the trail, after the links that are returned.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`].
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector. Also when the database fails.
 pub async fn trail(
     service: &Service,
     inspector: &Inspector,

@@ -1,5 +1,5 @@
-//! Replies to callers: one member writes a reply, another one approves it, and the caller hears it when they call back
-//! with the receipt.
+//! Replies to callers: one member writes a reply, another member approves it, and the caller hears it when they call
+//! back with the receipt.
 
 use super::opened::{find, has_same_key, proven};
 use super::writing::sealed;
@@ -16,15 +16,17 @@ use scoped_futures::ScopedFutureExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// Maximum number of characters of a reply: about two minutes of speech.
+/// Maximum length of a reply, in characters: about two minutes of speech.
 const MAX_REPLY_CHARS: usize = 500;
 
-/// Writes a reply, sealed to the report's key and to the caller's receipt. It is not played before it is approved.
-/// Returns the entry's id.
+/// Writes a reply, sealed to the report's key and to each of its receipts that is not shared. It is not played before
+/// its approval counts. Returns the id of its entry.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::Invalid`], [`DeskError::NoReceipt`].
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector; [`DeskError::Invalid`] when the
+/// text is empty or longer than 500 characters; [`DeskError::NoReceipt`] when the report has no receipt that opens it,
+/// or its receipts have changed meanwhile. Also when the stored key is not the report's, or the database fails.
 pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &str) -> Result<Uuid> {
     let text = text.trim();
     if text.is_empty() {
@@ -51,7 +53,7 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
             async move {
                 let now = find(tx, inspector, id).await?;
                 has_same_key(report, &now)?;
-                // A receipt may have become shared, or may have been added, since the reply was sealed.
+                // Since the reply was sealed, a receipt may have been added, or have become shared.
                 if reports::receipts(tx, id).await? != *receipts {
                     return Err(DeskError::NoReceipt);
                 }
@@ -64,12 +66,14 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
         .await
 }
 
-/// Approves a reply of another author: from now on it is played to the caller. Does nothing if the reply is approved
-/// already.
+/// Approves a reply of another author. If the approval counts (see [`confirming`](crate::members::confirming)), the
+/// caller hears the reply from now on. Does nothing if the reply is approved already.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::OwnReply`].
+/// Returns [`DeskError::Missing`] when the report is not accessible to the inspector or has no such reply, and
+/// [`DeskError::OwnReply`] when the inspector wrote it. Also when the reply is not what the trail committed to, or the
+/// database fails.
 pub async fn approve(
     service: &Service,
     inspector: &Inspector,
@@ -90,7 +94,8 @@ pub async fn approve(
                 if reply.author == inspector.id() {
                     return Err(DeskError::OwnReply);
                 }
-                // The approval must cover the entry as it was written: it may have been replaced since it was shown.
+                // The approval must cover the entry as it was written; it may have been replaced since the inspector
+                // saw it.
                 reports::lock(tx, id).await?;
                 let committed = OfReport::read(tx, &report).await?;
                 let rows = reports::entries(tx, id).await?;

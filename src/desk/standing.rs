@@ -1,4 +1,4 @@
-//! The current state of a line.
+//! The current state of a line, and problems of the whole service.
 
 use super::Result;
 use super::flood::{self, Recent};
@@ -15,41 +15,42 @@ use scoped_futures::ScopedFutureExt;
 pub struct Standing {
     /// The line's phase.
     pub phase: Phase,
-    /// When the line is staffed next, in its own time zone; `None` while it is staffed, and if it never is again.
+    /// When the line will be staffed again, in the line's time zone; `None` while it is staffed, and after its last
+    /// window.
     pub reopens_at: Option<DateTime<Tz>>,
-    /// Line time, in the line's time zone.
+    /// The current line time, in the line's time zone.
     pub now: DateTime<Tz>,
-    /// True if the line accepts new reports at this date.
+    /// True if the line accepts new reports on the current day.
     pub intake_open: bool,
     /// True if line time is shifted against system time.
     pub clock_shifted: bool,
-    /// Number of reports by status: queued, claimed, closed.
+    /// Number of reports with the status `queued`.
     pub queued: i64,
-    /// See `queued`.
+    /// Number of reports with the status `claimed`.
     pub claimed: i64,
-    /// See `queued`.
+    /// Number of reports with the status `closed`.
     pub closed: i64,
-    /// Number of calls that have not ended.
+    /// Number of the line's calls that have not ended.
     pub calls_running: i64,
-    /// Number of these calls that are ringing or connected to the roster.
+    /// Number of these calls that ring the roster, or are connected to a member of it.
     pub calls_with_roster: i64,
-    /// Calls of the current hour and the one before.
+    /// Calls of the current hour and the one before, with the usual number.
     pub recent: Recent,
-    /// Number of jobs of the whole service that fail repeatedly and need an operator.
+    /// Number of jobs of the whole service that keep failing.
     pub jobs_failing: i64,
-    /// Number of these jobs that belong to this line's calls and recordings.
+    /// Number of these jobs that are about this line's calls and recordings.
     pub jobs_failing_here: i64,
-    /// Number of receipts that two callers were given, of reports that are not closed.
+    /// Number of the line's receipts that two callers were told and whose report is not closed.
     pub shared_receipts: i64,
-    /// Number of recordings of the whole service whose line is not known yet.
+    /// Number of recordings, of the whole service, whose call and line are not known yet.
     pub strays: i64,
 }
 
 /// Problems of the whole service that need an operator.
 pub struct OfService {
-    /// Number of jobs that fail repeatedly.
+    /// Number of jobs that keep failing.
     pub jobs_failing: i64,
-    /// Number of recordings whose line is not known yet.
+    /// Number of recordings whose call and line are not known yet.
     pub strays: i64,
 }
 
@@ -72,7 +73,7 @@ pub async fn of_service(service: &Service) -> Result<OfService> {
     read.await
 }
 
-/// Returns the numbers of queued, claimed and closed reports of these lines.
+/// Returns the numbers of queued, claimed and closed reports, in this order, of these lines together.
 ///
 /// # Errors
 ///

@@ -1,8 +1,11 @@
 //! Members and their lines.
 //!
 //! A lead sees the members with whom they share a line, and members without a line. An inspector sees the members with
-//! whom they share a line. A lead can give other members the lines that they hold. Every change of access requires the
-//! lead's own password again, so that a stolen session alone does not give lasting access.
+//! whom they share a line. A lead can give other members the lines whose keys the lead holds.
+//!
+//! Every change of access requires the lead's own password (`own`) again, so that a stolen session alone does not give
+//! lasting access. If it is wrong, the error is [`Invalid::OwnPassword`]; if it was not checked,
+//! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, [`DeskError::LoggedOut`].
 
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::base::hidden::Hidden;
@@ -24,7 +27,7 @@ use crate::vault::seal::Identity;
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// Who added a member.
+/// Who added a member's account.
 pub enum MadeBy {
     /// The member with this name.
     Member(String),
@@ -32,29 +35,29 @@ pub enum MadeBy {
     Recovery,
 }
 
-/// A member, as another member sees them.
+/// A member, as the inspector who asks sees them.
 pub struct Colleague {
     /// The member's id.
     pub id: Uuid,
     /// The member's name.
     pub name: String,
-    /// True if another member's name looks like this one: the id has to be shown.
+    /// True if the name of another member looks like this one, so that the id has to be shown too.
     pub ambiguous: bool,
     /// The member's role.
     pub role: Role,
-    /// The lines that both this member and the viewing member work on.
+    /// The lines that both this member and the inspector work on.
     pub lines: Vec<String>,
     /// True if the member is locked out.
     pub disabled: bool,
     /// Who added the member; `None` for the first lead.
     pub made_by: Option<MadeBy>,
-    /// The name of the member who confirmed the account.
+    /// The name of the member who confirmed the account; `None` if it is not confirmed.
     pub confirmed_by: Option<String>,
-    /// True if the viewing member may confirm the account.
+    /// True if the inspector may confirm the account.
     pub to_confirm: bool,
 }
 
-/// Returns the members that the inspector may see.
+/// Returns the members that the inspector sees, the inspector included.
 ///
 /// # Errors
 ///
@@ -81,9 +84,9 @@ pub struct NewMember<'a> {
     pub name: &'a str,
     /// The role.
     pub role: Role,
-    /// The first password.
+    /// The first password, chosen by the lead.
     pub password: Hidden<String>,
-    /// The lines the member is given.
+    /// The ids of the lines that the member is given.
     pub lines: &'a [String],
 }
 
@@ -91,7 +94,9 @@ pub struct NewMember<'a> {
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Invalid`], [`DeskError::Missing`] for a line that the lead does not hold.
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
+/// [`DeskError::Invalid`] for the name, the role, the password, no line at all, or a wrong `own`. Also as the module
+/// says of `own`, and when the database fails.
 pub async fn add(
     service: &Service,
     inspector: &Inspector,
@@ -112,7 +117,7 @@ pub async fn add(
     }
     again(service, inspector, own).await?;
     let (role, maker) = (new.role, Maker::Member(inspector.id()));
-    // Deriving a key from the password is slow on purpose, so it is done outside a transaction.
+    // Deriving a key from the password is slow on purpose, so no transaction is open meanwhile.
     let member = members::new_member(&name, role, password, maker).await?;
     let console = &service.db.console;
     let from = Source::Member(inspector.member(), inspector.identity());
@@ -138,8 +143,9 @@ pub async fn add(
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a member the lead does not see or a line that the lead does not
-/// hold, [`DeskError::Invalid`] for a member whose role does not work on reports.
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or a line that the
+/// lead does not hold; [`Invalid::NoReports`] for a member whose role does not work on reports. Also as the module says
+/// of `own`, and when the database fails.
 pub async fn give_line(
     service: &Service,
     inspector: &Inspector,
@@ -177,8 +183,9 @@ pub async fn give_line(
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`], [`Invalid::Oneself`], [`DeskError::OthersLine`],
-/// [`DeskError::LastOne`].
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see;
+/// [`Invalid::Oneself`]; [`DeskError::OthersLine`] when the member works on a line that the lead does not hold;
+/// [`DeskError::LastOne`] when the member is needed. Also as the module says of `own`, and when the database fails.
 pub async fn disable(
     service: &Service,
     inspector: &Inspector,
@@ -212,7 +219,8 @@ pub async fn disable(
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`], [`DeskError::OthersLine`].
+/// Returns [`DeskError::LeadsOnly`], [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also as
+/// the module says of `own`, and when the database fails.
 pub async fn enable(
     service: &Service,
     inspector: &Inspector,
@@ -238,11 +246,12 @@ pub async fn enable(
     Ok(())
 }
 
-/// Confirms that a member is another person than the one who added them.
+/// Confirms that a member's account belongs to another person than the one who added it. Needs no password.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::NoThird`].
+/// Returns [`DeskError::Missing`] for a member whom the inspector does not see, and [`DeskError::NoThird`] when the
+/// inspector may not confirm the account. Also when the database fails.
 pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
     let console = &service.db.console;
     let confirm = console.write(|tx| {
@@ -260,8 +269,8 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     Ok(())
 }
 
-/// Returns the name of the lead who waived the confirmation by a third member for approvals of a line, while the waiver
-/// is valid.
+/// Returns the name of the lead who waived the confirmation by a third member for approvals of a line; `None` if it is
+/// not waived, or while the line has three members or more.
 ///
 /// # Errors
 ///
@@ -273,7 +282,7 @@ pub async fn waived_by(service: &Service, line: &Line) -> Result<Option<String>>
     Ok(read.await?)
 }
 
-/// A line of the lead's that has too few members for a third one to confirm an account.
+/// A line with fewer than three members, so that no third one can confirm an account.
 pub struct SmallLine {
     /// The line's id.
     pub line: String,
@@ -281,7 +290,7 @@ pub struct SmallLine {
     pub waived_by: Option<String>,
 }
 
-/// Returns the inspector's lines that have fewer than three members.
+/// Returns those of the inspector's lines that have fewer than three members.
 ///
 /// # Errors
 ///
@@ -306,13 +315,14 @@ pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec
     read.await
 }
 
-/// Waives the confirmation by a third member for approvals of a line, or ends the waiver. `own` is the lead's own
-/// password.
+/// Waives the confirmation by a third member for approvals of a line, or ends the waiver if `waive` is false. `own` is
+/// the lead's own password.
 ///
 /// # Errors
 ///
-/// [`DeskError::LeadsOnly`], [`DeskError::Missing`] for a line that the lead does not hold,
-/// [`DeskError::EnoughMembers`].
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
+/// [`DeskError::EnoughMembers`] when the line has three members or more and a waiver is asked for. Also as the module
+/// says of `own`, and when the database fails.
 pub async fn waive(
     service: &Service,
     inspector: &Inspector,
@@ -342,8 +352,8 @@ pub async fn waive(
     Ok(())
 }
 
-/// Checks the lead's own password, to prove that the member who logged in is still the one at the page. Wrong passwords
-/// are slowed down like those of a login.
+/// Checks the inspector's own password again, because it may no longer be the inspector who uses the session. Wrong
+/// passwords are slowed down like those of a login.
 async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
     if own.expose().is_empty() {
         return Err(DeskError::Invalid(Invalid::OwnPassword));
@@ -375,8 +385,9 @@ async fn prove(
 ///
 /// # Errors
 ///
-/// [`Invalid::WrongPassword`] when the old password is wrong, [`DeskError::TooManyTries`] when it was not checked,
-/// [`Invalid::ShortPassword`], [`Invalid::CommonPassword`].
+/// Returns [`Invalid::ShortPassword`] or [`Invalid::CommonPassword`] when the new password is unfit;
+/// [`Invalid::WrongPassword`] when the old one is wrong, or was changed meanwhile; [`DeskError::TooManyTries`] when it
+/// was not checked; [`DeskError::LoggedOut`] when wrong ones have ended the session. Also when the database fails.
 pub async fn change_password(
     service: &Service,
     inspector: &Inspector,
@@ -415,7 +426,7 @@ pub async fn change_password(
     Ok(())
 }
 
-/// Checks a new password for the member with this name.
+/// Checks that a password is fit to be a new one of the member with this name.
 fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
     let known = service.config.known_words(name);
     Ok(NewPassword::choose_for(password.expose(), &known)?)
@@ -429,7 +440,7 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
     }
 }
 
-/// Checks that the inspector sees the member, before any password is checked: otherwise the member is missing.
+/// Returns [`DeskError::Missing`] if the inspector does not see the member. Called before any password is checked.
 async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
     let console = &service.db.console;
     let read =
@@ -443,8 +454,9 @@ async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member
     seen.map(|_| member).ok_or(DeskError::Missing)
 }
 
-/// Returns a member as this inspector sees them. `None` if they share no line, unless the inspector is a lead and the
-/// member has no line. `all` is the list of all members.
+/// Returns a member as this inspector sees them; `None` if they share no line, unless the inspector is a lead and the
+/// member has no line. `all` is the list of all members; if it is empty, the result only tells whether the member is
+/// seen.
 async fn colleague(
     tx: &mut ReadTx,
     inspector: &Inspector,

@@ -1,4 +1,4 @@
-//! Notes and classifications of inspectors.
+//! Notes and classifications that inspectors add to reports.
 
 use super::opened::{find, find_locked, has_same_key, proven};
 use super::{DeskError, Inspector, Invalid, Result, off_thread};
@@ -13,14 +13,16 @@ use chrono::{DateTime, Utc};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-/// Maximum number of characters of a note.
+/// Maximum length of a note, in characters.
 const MAX_NOTE: usize = 10_000;
 
-/// Adds a note. Returns the entry's id.
+/// Adds a note to a report. Returns the id of its entry.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::Invalid`].
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector, and [`DeskError::Invalid`] when
+/// the note is empty or longer than 10,000 characters. Also when the stored key is not the report's, or the database
+/// fails.
 pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str) -> Result<Uuid> {
     if text.trim().is_empty() {
         return Err(DeskError::Invalid(Invalid::EmptyNote));
@@ -31,11 +33,14 @@ pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str
     add(service, inspector, id, Body::Note(text.into())).await
 }
 
-/// Adds a classification; the last one is valid. Returns the entry's id.
+/// Adds a classification to a report; the last one added is the valid one. Returns the id of its entry.
 ///
 /// # Errors
 ///
-/// [`DeskError::Missing`], [`DeskError::Invalid`], [`DeskError::Closed`].
+/// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector, or whose line is not in the
+/// configuration; [`DeskError::Invalid`] when it has a discipline or focus that the line does not have, or names one
+/// twice; [`DeskError::Closed`] when the report is closed. Also when the stored key is not the report's, or the database
+/// fails.
 pub async fn classify(
     service: &Service,
     inspector: &Inspector,
@@ -79,7 +84,7 @@ async fn add(service: &Service, inspector: &Inspector, id: Uuid, body: Body) -> 
         .await
 }
 
-/// Seals an entry that an inspector writes to the report's key and to the recipients in `also`.
+/// Seals an entry that an inspector writes, to the report's key and to the recipients in `also`.
 pub(super) async fn sealed(
     inspector: &Inspector,
     report: &Report,

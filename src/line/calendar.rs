@@ -12,7 +12,8 @@ use toml::Spanned;
 /// Names of the calendars embedded in the binary.
 pub const EMBEDDED: &[&str] = &["cn", "cn-guangxi"];
 
-/// The days announced by one authority for some years. Clones share the tables, because thousands of lines may use it.
+/// The days announced by one authority for some years. Clones share the tables, because thousands of lines may use one
+/// calendar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     name: String,
@@ -20,13 +21,13 @@ pub struct Calendar {
     days: Arc<BTreeMap<NaiveDate, Announced>>,
 }
 
-/// What a calendar says about one day, with the name of the holiday.
+/// What a calendar says about one day; the text is the name of the holiday.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Announced {
     Off(String),
     /// A Saturday or Sunday that is worked.
     MadeUp(String),
-    /// Another day that is worked, even if a wider calendar has it off.
+    /// A day from Monday to Friday that is worked, even if a wider calendar has it off.
     Worked(String),
 }
 
@@ -36,10 +37,10 @@ impl Announced {
     }
 }
 
-/// Why a calendar is rejected. Every text names the calendar and, where there is one, the date.
+/// Why a calendar is rejected. Every message names the calendar and, where there is one, the date.
 #[derive(Debug, thiserror::Error)]
 pub enum CalendarError {
-    /// Not TOML, an unknown key, a wrong type, or a date that does not exist. The text has line and column.
+    /// Not TOML, an unknown key, a wrong type, or a date that does not exist. The message has line and column.
     #[error("calendar {calendar}: {source}")]
     Malformed {
         /// The calendar's name.
@@ -82,19 +83,19 @@ pub enum CalendarError {
         /// Its last day as written.
         to: NaiveDate,
     },
-    /// A day is listed twice: as off and as worked, or for two holidays.
+    /// A day is listed twice, for one holiday or for two.
     #[error("calendar {calendar}: {date} is listed twice, as {first} and as {second}")]
     DayTwice {
         /// The calendar's name.
         calendar: String,
         /// The date.
         date: NaiveDate,
-        /// What it was listed as first.
+        /// The reason under which it was listed first.
         first: String,
-        /// What it was listed as the second time.
+        /// The reason under which it was listed the second time.
         second: String,
     },
-    /// A holiday has a first day without a last one or the reverse, or no day at all.
+    /// A holiday has a first day without a last one, a last day without a first one, or no day at all.
     #[error(
         "calendar {calendar}: {holiday} of {year} needs both `from` and `to`, or days in `off` or `worked`"
     )]
@@ -111,7 +112,7 @@ pub enum CalendarError {
     Nameless {
         /// The calendar's name.
         calendar: String,
-        /// The first of its days listed.
+        /// Its first day as written, or else the first of its single days.
         date: NaiveDate,
     },
 }
@@ -169,7 +170,9 @@ impl Calendar {
     ///
     /// # Errors
     ///
-    /// All errors in the text, each with its byte offset; nothing is guessed or skipped.
+    /// If the text does not have the format of a calendar, that error alone; otherwise an error for each year that is
+    /// repeated, and the first error of each wrong holiday. Each comes with a byte offset: of the wrong syntax, of the
+    /// year, or of the holiday's name.
     pub fn parse(name: &str, toml_text: &str) -> Result<Self, Vec<(usize, CalendarError)>> {
         let file: File = toml::from_str(toml_text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -202,7 +205,7 @@ impl Calendar {
         }
     }
 
-    /// Returns the embedded calendar of that name, if there is one (see [`EMBEDDED`]).
+    /// Returns the embedded calendar of that name; `None` if there is none (see [`EMBEDDED`]).
     ///
     /// # Panics
     ///
@@ -223,12 +226,12 @@ impl Calendar {
         ALL.iter().find(|calendar| calendar.name == name).cloned()
     }
 
-    /// Returns the name used in the configuration.
+    /// Returns the calendar's name, as used in the configuration.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// True if the calendar has a table for this year. If not, a day missing from it is unknown rather than ordinary.
+    /// True if the calendar has a table for this year. If not, it is not known which days of the year are holidays.
     pub fn knows(&self, year: i32) -> bool {
         self.years.contains(&year)
     }
@@ -236,7 +239,8 @@ impl Calendar {
     fn add(&mut self, year: i32, holiday: &Holiday) -> Result<(), CalendarError> {
         let range = match (holiday.from, holiday.to) {
             (Some(TomlDate(from)), Some(TomlDate(to))) => Some((from, to)),
-            // A Saturday in December worked for the following New Year belongs to a holiday in the next table.
+            // Single days alone, such as a Saturday in December that is worked for the following New Year: the New Year
+            // itself is in the next table.
             (None, None) if !(holiday.worked.is_empty() && holiday.off.is_empty()) => None,
             _ => {
                 return Err(CalendarError::Incomplete {
@@ -248,7 +252,7 @@ impl Calendar {
         };
         let ends = range.into_iter().flat_map(|(from, to)| [from, to]);
         let single = holiday.off.iter().chain(&holiday.worked).map(|day| day.0);
-        // Checked before iterating over the range: a mistyped year must not produce centuries of holidays.
+        // Checked before iterating over the range: a mistyped year must not give centuries of holidays.
         for date in ends.chain(single) {
             if date.year() != year {
                 return Err(CalendarError::OtherYear {
@@ -330,8 +334,8 @@ pub struct Day {
 
 /// The calendars of a line, the widest first: the nation's, then the region's.
 ///
-/// The last one that lists a date decides; if none does, Monday to Friday are worked. So a region can add a festival,
-/// and can also work on a day the nation has off.
+/// The last calendar that lists a date decides; if none does, Monday to Friday are worked. So a region can add a
+/// festival, and can also work on a day the nation has off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendars(pub Vec<Calendar>);
 
@@ -362,9 +366,9 @@ impl Calendars {
         }
     }
 
-    /// Returns the years from `from` to `to`, both included, that a calendar has no table for: calendar name and year,
-    /// in the order of the calendars, then of the years. In those years Monday to Friday are worked, which the operator
-    /// should know.
+    /// Returns the years from `from` to `to`, both included, for which a calendar has no table: calendar name and year,
+    /// in the order of the calendars, then of the years. In these years that calendar lists no days; the operator
+    /// should know that.
     pub fn missing_years(&self, from: NaiveDate, to: NaiveDate) -> Vec<(String, i32)> {
         let missing = |calendar: &Calendar| {
             (from.year()..=to.year())

@@ -5,7 +5,7 @@
 use super::spoken::Spoken;
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike};
 
-/// Returns a day in words: `4月7日星期日`, `Sunday, 7 April`.
+/// Returns a day in words, e.g. `4月7日星期日`, or `Sunday, 7 April` in languages other than Chinese.
 pub fn date_in_words(language: &str, date: NaiveDate) -> Spoken {
     let (month, day) = (date.month(), date.day());
     let weekday = date.weekday().number_from_monday();
@@ -59,7 +59,8 @@ pub fn date_in_words(language: &str, date: NaiveDate) -> Spoken {
     }
 }
 
-/// Returns a day and time in words: `4月7日星期日上午8点30分`, `Sunday, 7 April, at 8:30 in the morning`.
+/// Returns a day and time, in the time zone of `at`, in words: `4月7日星期日上午8点30分`, or `Sunday, 7 April, at 8:30 in the
+/// morning` in languages other than Chinese.
 pub fn time_in_words<Tz: TimeZone>(language: &str, at: &DateTime<Tz>) -> Spoken {
     let (hour, minute) = (at.hour(), at.minute());
     let mut spoken = date_in_words(language, at.date_naive());
@@ -110,12 +111,12 @@ pub fn time_in_words<Tz: TimeZone>(language: &str, at: &DateTime<Tz>) -> Spoken 
     spoken
 }
 
-/// Returns the digits one by one, with spaces between them.
+/// Returns the digits one by one, with spaces between them, e.g. `0 1 7`.
 pub fn digits_in_words(language: &str, digits: &str) -> Spoken {
     let digit = |digit: char| {
         let id = format!("digit-{digit}");
         match digit {
-            // The usual form in Chinese telephony: 一 is easily misheard as 七.
+            // The usual form in Chinese telephony, because 一 is easily misheard as 七.
             '1' if chinese(language) => Spoken::aloud(id, "1", "幺"),
             _ => Spoken::words(id, &digit.to_string()),
         }

@@ -33,7 +33,7 @@ impl Period {
     ///
     /// # Errors
     ///
-    /// [`HoursError::EndsBeforeStart`].
+    /// [`HoursError::EndsBeforeStart`] when `to` is before `from`.
     pub fn new(from: NaiveDate, to: NaiveDate) -> Result<Self, HoursError> {
         if to < from {
             return Err(HoursError::EndsBeforeStart { from, to });
@@ -70,11 +70,11 @@ impl TryFrom<WrittenPeriod> for Period {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Before its first day.
+    /// Before the period's first day.
     Before,
-    /// From its first day to its last, both included.
+    /// From the period's first day to its last, both included.
     During,
-    /// After its last day.
+    /// After the period's last day.
     After,
 }
 
@@ -84,7 +84,7 @@ pub enum Standing {
 pub enum Phase {
     /// Before the inspection.
     NotStarted,
-    /// Staffed, and new reports are accepted.
+    /// Staffed, and the intake period is not over. It may not have begun yet.
     Open,
     /// Between two windows of a working day.
     Break,
@@ -99,7 +99,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Returns its name: `not_started`, `open`, `break`, `after_hours`, `holiday`, `intake_closed` or `ended`.
+    /// Returns the phase's name: `not_started`, `open`, `break`, `after_hours`, `holiday`, `intake_closed` or `ended`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
@@ -131,9 +131,9 @@ pub struct Schedule {
     pub timezone: Tz,
     /// Which days are worked.
     pub calendars: Calendars,
-    /// The period of the inspection. Outside it the line is never staffed.
+    /// The period of the inspection. No window begins on a day outside it.
     pub inspection: Period,
-    /// The period in which new reports are accepted. Only effective within the inspection.
+    /// The period in which new reports are accepted, as far as it is within the inspection.
     pub intake: Period,
     /// The hours of a working day.
     pub windows: Windows,
@@ -144,9 +144,9 @@ pub struct Schedule {
 pub struct DayRow {
     /// The day.
     pub date: NaiveDate,
-    /// True if it is a working day by the calendars, within the inspection or not.
+    /// True if the calendars have the day as a working day, within the inspection or not.
     pub working: bool,
-    /// The reason, in the words of the calendar.
+    /// The reason, see [`Day::reason`](super::calendar::Day::reason).
     pub reason: String,
     /// Windows that begin on this day; empty on days off and outside the inspection.
     pub windows: Vec<Window>,
@@ -156,7 +156,7 @@ impl Schedule {
     /// Returns the phase at `now`.
     ///
     /// The checks are, in this order: before or after the inspection, day off, inside a window, between two windows. In
-    /// the part of a window after midnight, all are made for the day on which the window began.
+    /// the part of a window after midnight, all checks are made for the day on which the window began.
     pub fn phase(&self, now: DateTime<Utc>) -> Phase {
         let today = self.service_day(now);
         match self.inspection.standing(today) {
@@ -186,7 +186,7 @@ impl Schedule {
     }
 
     /// True if a new report is accepted at `now`: the phase is `open`, and the day is in the intake period.
-    pub fn takes_reports(&self, now: DateTime<Utc>) -> bool {
+    pub fn accepts_reports(&self, now: DateTime<Utc>) -> bool {
         self.phase(now) == Phase::Open && self.intake_open(now)
     }
 
@@ -202,18 +202,18 @@ impl Schedule {
         self.intake.standing(self.service_day(now))
     }
 
-    /// Returns the start of the next window, in the line's time zone; `None` while the line is staffed, and after its
-    /// last window. The intake period has no influence.
+    /// Returns the start of the next window after `now`, in the line's time zone. `None` while the line is staffed, and
+    /// if no window follows. The intake period has no influence.
     pub fn reopens_at(&self, now: DateTime<Utc>) -> Option<DateTime<Tz>> {
         if self.phase(now).is_staffed() {
             return None;
         }
-        // Days before the inspection are skipped at once: the line may be configured years ahead.
+        // Days before the inspection are skipped at once: a line may be configured years ahead.
         let first = self.date(now).max(self.inspection.from);
         self.openings(first).find(|start| now < *start)
     }
 
-    /// Returns the start of every window of the inspection from the day `first` on, in the line's time zone.
+    /// Returns the start of every window of the inspection from the day `first` on, in order, in the line's time zone.
     pub fn openings(&self, first: NaiveDate) -> impl Iterator<Item = DateTime<Tz>> {
         first
             .iter_days()
@@ -244,8 +244,8 @@ impl Schedule {
             .collect()
     }
 
-    /// Returns the day `now` belongs to: the date in the line's time zone, or the day before if a window that began on
-    /// that day has not ended.
+    /// Returns the day to which `now` belongs: the date in the line's time zone, or the day before if a window that
+    /// began on the day before has not ended.
     pub fn service_day(&self, now: DateTime<Utc>) -> NaiveDate {
         let today = self.date(now);
         if !self.windows.end_next_day() {
@@ -265,7 +265,8 @@ impl Schedule {
         now.with_timezone(&self.timezone).date_naive()
     }
 
-    /// Returns the windows that begin on `date`, if it is worked, as instants; earliest first.
+    /// Returns the windows of a working day with the date `date`, as instants: start and excluded end, the earliest
+    /// first. Does not check whether the day is worked.
     fn staffed(&self, date: NaiveDate) -> impl Iterator<Item = (DateTime<Utc>, DateTime<Utc>)> {
         let windows = self.windows.as_slice().iter();
         windows.filter_map(move |window| window.instants(date, self.timezone))
@@ -394,7 +395,7 @@ mod tests {
         let mut line = fangchenggang();
         let asked = |line: &Schedule, now| {
             (
-                line.takes_reports(at(now)),
+                line.accepts_reports(at(now)),
                 line.intake_open(at(now)),
                 line.intake_standing(at(now)),
             )

@@ -25,17 +25,17 @@ pub struct Line {
     pub id: String,
     /// The number callers dial, as written in the configuration.
     pub dial: String,
-    /// The same number, in every spelling a provider may send.
+    /// The number callers dial, in every spelling a provider may send.
     pub number: LineNumber,
-    /// Numbers at a provider to which this line is forwarded.
+    /// Numbers at a provider to which calls to this line are forwarded.
     pub answers: Vec<LineNumber>,
     /// Hours, periods, calendars, time zone.
     pub schedule: Schedule,
-    /// What closed phases offer a caller during the intake period.
+    /// What the phases break, after hours and holiday offer a caller during the intake period.
     pub after_hours: AfterHours,
     /// Languages spoken, the default one first. Never empty.
     pub languages: Vec<String>,
-    /// The people who can be rung.
+    /// The people who can be rung, and how they are rung.
     pub roster: Roster,
     /// Maximum length of a take, in seconds.
     pub recording_seconds: u32,
@@ -53,21 +53,21 @@ impl Line {
         std::iter::once(&self.number).chain(&self.answers)
     }
 
-    /// Returns the number that was dialled to reach this line, in E.164: the provider's number if the call was
-    /// forwarded.
+    /// Returns the number of this line that `dialled` is a spelling of, in E.164: the provider's number if the call was
+    /// forwarded. If `dialled` is none of the line's numbers, returns the number that callers dial.
     pub fn number_called(&self, dialled: &str) -> String {
         let number = self.numbers().find(|number| number.matches(dialled));
         number.unwrap_or(&self.number).to_string()
     }
 }
 
-/// What a closed phase offers a caller.
+/// What a line offers a caller outside its hours, during the intake period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterHours {
-    /// Says when the line opens and where else to report, then ends.
+    /// Information only: when the line opens, and where else to report.
     Message,
-    /// Says the same, and accepts a report.
+    /// The same, and the caller can leave a report.
     Report,
 }
 
@@ -78,17 +78,17 @@ pub struct LineWords {
     pub prompts: Arc<Prompts>,
     /// Name of the team, as spoken.
     pub name: String,
-    /// The institution inspected, as spoken and as shown in the console.
+    /// The institution inspected, as spoken and as shown in the console; `None` if not configured.
     pub inspected: Option<String>,
-    /// What can be reported here.
+    /// What can be reported here, as spoken; `None` if not configured.
     pub scope: Option<String>,
-    /// The disciplines, as spoken.
+    /// The disciplines, as spoken to callers.
     pub disciplines: Vec<String>,
-    /// Postal address.
+    /// Postal address, as spoken; `None` if not configured.
     pub post: Option<String>,
-    /// Locations of the letter boxes.
+    /// Locations of the letter boxes, as spoken.
     pub letter_boxes: Vec<String>,
-    /// Other places to report to, also after the inspection.
+    /// Other places to report to, as spoken. They remain after the inspection.
     pub elsewhere: Vec<String>,
 }
 

@@ -3,20 +3,20 @@
 //! Providers write one number in many ways. Numbers in general are not parsed here: a line's own number has a few
 //! spellings, and a dialled number is compared with those. So a table of calling codes suffices, and no library of the
 //! world's numbering plans is needed: the `phonenumber` crate brings about 1 MB of metadata that changes every month. A
-//! caller's number is kept as received.
+//! caller's number is kept as received, apart from [clean-up](Caller::parse).
 
 use crate::base::hidden::Hidden;
 use percent_encoding::percent_decode_str;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Maximum length of a caller's number kept, in characters. The longest E.164 number has 16; a SIP address may be
-/// longer.
+/// Maximum length of a caller's number, in characters; the rest is cut off. The longest E.164 number has 16; a SIP
+/// address may be longer.
 const CALLER_CHARS: usize = 64;
 
-/// Words sent instead of a number that is withheld or not available. `anonymous` is from RFC 3323 (4.1.1.3);
-/// `Restricted`, `Anonymous`, `Blocked`, `Unavailable` and `Unknown` are documented by Twilio under "Why am I getting
-/// calls from these strange numbers?"; `private` and `withheld` are sent by telephone switches.
+/// Words that providers send instead of a number that is withheld or not available. `anonymous` is from RFC 3323
+/// (4.1.1.3); `Restricted`, `Anonymous`, `Blocked`, `Unavailable` and `Unknown` are documented by Twilio under "Why am
+/// I getting calls from these strange numbers?"; `private` and `withheld` are sent by telephone switches.
 const WITHHELD_WORDS: [&str; 8] = [
     "anonymous",
     "restricted",
@@ -31,9 +31,10 @@ const WITHHELD_WORDS: [&str; 8] = [
 /// Host of an anonymous caller's address, RFC 3323 (4.1.1.3).
 const WITHHELD_HOST: &str = "anonymous.invalid";
 
-/// The same words as typed on a telephone keypad, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN,
-/// UNAVAILABLE. Only with the plus, where no real number has this form: without it, 8656696 is a valid local number in
-/// any town with numbers of seven digits, and losing a real number is worse than showing one of these.
+/// Some of these words as typed on a telephone keypad, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED,
+/// UNKNOWN, UNAVAILABLE. They are recognised only with the plus, because no real number has this form with a plus.
+/// Without it, 8656696 is a valid local number in any town with numbers of seven digits, and losing a real number is
+/// worse than showing one of these.
 const WITHHELD_KEYS: [&str; 5] = [
     "+266696687",
     "+7378742833",
@@ -45,16 +46,17 @@ const WITHHELD_KEYS: [&str; 5] = [
 /// The caller, as reported by the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// The number is withheld.
+    /// The number is withheld or not available.
     Withheld,
-    /// The number as the provider wrote it, limited in length and without control characters.
+    /// The number as the provider wrote it, cleaned up by [`Caller::parse`].
     Number(Hidden<String>),
 }
 
 impl Caller {
-    /// Parses what a provider says of the caller. Any text is accepted: unless it says "withheld", it is kept as
-    /// written, but trimmed, without invisible characters and those that change the text direction (a caller can insert
-    /// them), and cut to 64 characters.
+    /// Parses what a provider sends as the caller's number. Any text is accepted. Text that names no number, or says
+    /// that it is withheld, gives [`Caller::Withheld`]. Other text is kept as written, but trimmed, cut to 64
+    /// characters, and without invisible characters and those that change the text direction, because a caller can
+    /// insert them.
     pub fn parse(written: &str) -> Self {
         let address = Address::parse(written);
         let user = address.user.trim().trim_matches('"').to_lowercase();
@@ -75,7 +77,7 @@ impl Caller {
 struct Address {
     user: String,
     host: String,
-    /// Context of a local number: RFC 3966 (5.1.5), a prefix like `+86` or a domain.
+    /// Context of a local number (RFC 3966, 5.1.5): a prefix like `+86`, or a domain. `None` if there is none.
     context: Option<String>,
 }
 
@@ -113,7 +115,7 @@ fn without_scheme(text: &str) -> &str {
     text
 }
 
-/// Decodes percent-encoding, and removes invisible characters that were encoded.
+/// Decodes percent-encoding, and removes the invisible characters that were encoded.
 fn decoded(text: &str) -> String {
     visible(&percent_decode_str(text).decode_utf8_lossy())
 }
@@ -130,7 +132,7 @@ fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Removes the separators written between digits.
+/// Removes the separators that are written between digits: white space, dashes, dots, slashes and brackets.
 fn compact(text: &str) -> String {
     text.chars()
         .filter(|c| {
@@ -182,24 +184,25 @@ const fn plan(code: &'static str, trunk: &'static str, longest: usize) -> Plan {
     }
 }
 
-/// Minimum number of digits in a subscriber's number. A number without a plus that begins with the calling code is only
-/// read as a national number if fewer digits than this follow the code.
+/// Minimum number of digits in a subscriber's number. A number without a plus and without a trunk prefix that begins
+/// with the calling code is only read as a national number if fewer digits than this follow the code.
 const SUBSCRIBER_DIGITS: usize = 7;
 
 /// Why a number in the configuration is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NumberError {
-    /// Not a country with a calling code.
+    /// The country is not the ISO 3166 code of a country with a calling code.
     #[error(
         "{0:?} is not a country with a calling code; write its two letters of ISO 3166, like \"CN\""
     )]
     UnknownCountry(String),
-    /// Contains other characters than digits, a leading plus, spaces and dashes; or has too few or too many digits.
+    /// The number contains other characters than digits, a leading plus and separators; it has too few or too many
+    /// digits; or it begins with a 0 where no number does.
     #[error(
         "{0:?} is not a telephone number; write its digits, like \"18877009155\" or \"+8618877009155\""
     )]
     Malformed(String),
-    /// A plus, followed by the code of another country.
+    /// The number has a plus, but the calling code of another country.
     #[error("the number {number} does not begin with +{code}, the code of {country}")]
     OtherCountry {
         /// The number as written.
@@ -209,7 +212,8 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// No plus, but begins with the country's calling code: ambiguous between an international and a national number.
+    /// The number has no plus, but begins with the country's calling code: it could be an international or a national
+    /// number.
     #[error(
         "the number {number} begins with {code}, the code of {country}; write it with a plus, \"+{digits}\", or as it is dialled inside the country, \"{national}\""
     )]
@@ -222,10 +226,10 @@ pub enum NumberError {
         country: String,
         /// Its calling code.
         code: &'static str,
-        /// The digits after the calling code.
+        /// The number as dialled inside the country, with the trunk prefix.
         national: String,
     },
-    /// A national number of a country whose trunk prefix is not known here.
+    /// The number is a national one, of a country whose trunk prefix is not known here.
     #[error(
         "how {number} is dialled from abroad is not known for {country}; write the international number, which begins with \"+{code}\""
     )]
@@ -237,7 +241,7 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// A provider's number without a plus: its country is unknown.
+    /// A provider's number has no plus, so its country is not known.
     #[error("{0:?} should be an international number, like \"+8677012345678\"")]
     NotInternational(String),
 }
@@ -248,7 +252,7 @@ pub fn calling_code(country: &str) -> Option<String> {
     code_of(country).map(|code| format!("+{code}"))
 }
 
-/// Returns every country with its calling code, in the order of the file.
+/// Returns the ISO 3166 code and the calling code of every country, in the order of the file.
 fn countries() -> impl Iterator<Item = (&'static str, &'static str)> {
     let rows = CALLING_CODES.lines().filter(|row| !row.starts_with('#'));
     rows.filter_map(|row| row.split_once(' '))
@@ -265,11 +269,11 @@ fn plan_of(code: &str) -> Option<&'static Plan> {
 
 /// A number that reaches a line, in every spelling a provider may send for it.
 ///
-/// With a plus there is one: `+18877009155` is a number of North America and never China's 18877009155. Without a plus
-/// there are at most five; see [`Self::clashes_with`]. `Display` prints the one with the plus.
+/// With a plus there is one spelling: `+18877009155` is a number of North America and never China's 18877009155.
+/// Without a plus there are at most four; see [`Self::clashes_with`]. `Display` prints the spelling with the plus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineNumber {
-    /// All digits, the calling code first.
+    /// All digits of the international number, the calling code first.
     international: String,
     /// The spellings without a plus: digits only.
     bare: Vec<String>,
@@ -277,8 +281,8 @@ pub struct LineNumber {
 
 impl LineNumber {
     /// Parses the number of a line as configured: as dialled in `country` (two capital letters), or with a plus and the
-    /// country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers of at least 3
-    /// digits are accepted.
+    /// country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers are accepted, from
+    /// 3 digits on.
     ///
     /// The trunk prefix is known for the calling codes 86, 852, 853, 886, 65, 1, 44, 49, 33, 43, 41, 81 and 82. A
     /// number of another country must be written with a plus, and is matched by its international spellings: with a
@@ -286,8 +290,8 @@ impl LineNumber {
     ///
     /// # Errors
     ///
-    /// [`NumberError`]. Digits that could be both an international number without its plus and a national number are
-    /// rejected.
+    /// See [`NumberError`]. Digits that could be both an international number without its plus and a national number
+    /// are rejected.
     pub fn parse(number: &str, country: &str) -> Result<Self, NumberError> {
         let Some(code) = code_of(country) else {
             return Err(NumberError::UnknownCountry(country.to_owned()));
@@ -335,7 +339,8 @@ impl LineNumber {
     ///
     /// # Errors
     ///
-    /// [`NumberError::NotInternational`] without a plus, otherwise [`NumberError::Malformed`].
+    /// [`NumberError::NotInternational`] without a plus. [`NumberError::Malformed`] if there are not 7 to 15 digits, if
+    /// the first digit is 0, or if the plan of a calling code listed at [`Self::parse`] does not allow the number.
     pub fn e164(number: &str) -> Result<Self, NumberError> {
         let compact = compact(number);
         let Some(digits) = compact.strip_prefix('+') else {
@@ -354,7 +359,8 @@ impl LineNumber {
         Ok(Self::spelt("", None, digits))
     }
 
-    /// Returns the number with these digits after the calling code. `None` if there are too few or too many.
+    /// Returns the number with these digits after the calling code. `None` if they are not digits only, are too few or
+    /// too many, or begin with a 0 in a known plan.
     fn national(code: &str, national: &str) -> Option<Self> {
         let Some(plan) = plan_of(code) else {
             let right = is_number(national, 3, 15 - code.len());
@@ -365,11 +371,11 @@ impl LineNumber {
         right.then(|| Self::spelt(code, Some(plan.trunk), national))
     }
 
-    /// Builds the spellings of a number; the national ones only if the trunk prefix is known.
+    /// Returns the number with its spellings; those for national use only if the trunk prefix is known.
     fn spelt(code: &str, trunk: Option<&str>, national: &str) -> Self {
         let international = format!("{code}{national}");
         let mut bare = vec![
-            // Dialled for a plus in most of the world. No calling code begins with 0, so it is unambiguous.
+            // In most of the world `00` is dialled for the plus. No calling code begins with 0, so it is unambiguous.
             format!("00{international}"),
             international.clone(),
         ];
@@ -385,21 +391,22 @@ impl LineNumber {
         }
     }
 
-    /// True if this number was dialled. `dialled` is as the provider sends it: digits, with or without a plus, spaces
-    /// and dashes, or a `tel:`, `sip:` or `sips:` address with its parameters.
+    /// True if this number was dialled. `dialled` is as the provider sends it: digits, with or without a plus and
+    /// separators, or a `tel:`, `sip:` or `sips:` address with its parameters. A local number of another area does not
+    /// match, if the address says of which.
     pub fn matches(&self, dialled: &str) -> bool {
         let dialled = Dialled::parse(dialled);
         self.spellings().any(|own| own == dialled.spelling) && dialled.may_be(&self.international)
     }
 
-    /// Returns every spelling of the number: with a plus, and those that may be sent without.
+    /// Returns every spelling of the number: the one with a plus, and those that may be sent without.
     pub fn spellings(&self) -> impl Iterator<Item = String> {
         std::iter::once(self.to_string()).chain(self.bare.iter().cloned())
     }
 
-    /// True if some spelling matches both numbers. Two lines with such numbers cannot be distinguished, and calls to
-    /// one would be answered as the other. This is so for one number written twice, and for 18877009155 in China and
-    /// +18877009155.
+    /// True if the two numbers have a spelling in common. Two lines with such numbers cannot be distinguished, and
+    /// calls to one would be answered as the other. This is so for one number written in two ways, and for 18877009155
+    /// in China and +18877009155.
     pub fn clashes_with(&self, other: &Self) -> bool {
         self.bare
             .iter()
@@ -411,7 +418,7 @@ impl LineNumber {
 struct Dialled {
     /// Digits, with a plus if the provider sends one.
     spelling: String,
-    /// For a number without a plus: the international prefix of its context, digits only.
+    /// Of a number without a plus, the international prefix in its context, digits only; `None` if it has none.
     local_to: Option<String>,
 }
 
@@ -419,7 +426,7 @@ impl Dialled {
     fn parse(dialled: &str) -> Self {
         let Address { user, context, .. } = Address::parse(dialled);
         let spelling = compact(&user);
-        // A domain as context does not locate a number, and a number with a plus is not local.
+        // A domain as context does not locate a number. A number with a plus is not local.
         let prefix = context.as_deref().and_then(|c| c.strip_prefix('+'));
         let prefix = prefix.filter(|_| !spelling.starts_with('+'));
         Self {
@@ -428,7 +435,7 @@ impl Dialled {
         }
     }
 
-    /// False for a local number of another area.
+    /// False if the number is a local one of another area than that of the number `international`.
     fn may_be(&self, international: &str) -> bool {
         let mut prefix = self.local_to.iter();
         prefix.all(|prefix| international.starts_with(prefix))
@@ -451,7 +458,7 @@ impl<T> Default for NumberIndex<T> {
 }
 
 impl<T: Clone> NumberIndex<T> {
-    /// Adds a number.
+    /// Adds a number with its value.
     pub fn insert(&mut self, number: &LineNumber, value: T) {
         for spelling in number.spellings() {
             let numbers = self.by_spelling.entry(spelling).or_default();
@@ -459,7 +466,8 @@ impl<T: Clone> NumberIndex<T> {
         }
     }
 
-    /// Returns the value of the first number added that `dialled` matches; see [`LineNumber::matches`].
+    /// Of the numbers that `dialled` [matches](LineNumber::matches), returns the value of the one added first. `None`
+    /// if it matches none.
     pub fn find(&self, dialled: &str) -> Option<&T> {
         let dialled = Dialled::parse(dialled);
         let numbers = self.by_spelling.get(&dialled.spelling)?;
@@ -468,7 +476,8 @@ impl<T: Clone> NumberIndex<T> {
         found.map(|(_, value)| value)
     }
 
-    /// Returns the values of all numbers that [clash](LineNumber::clashes_with) with this one.
+    /// Returns the values of all numbers that [clash](LineNumber::clashes_with) with this one. A value occurs once for
+    /// each spelling in common.
     pub fn clashing(&self, number: &LineNumber) -> impl Iterator<Item = &T> {
         let numbers = number
             .bare

@@ -1,7 +1,8 @@
 //! A second implementation of the hours, simple and slow, to test the real one against.
 //!
-//! It shares only the result types: the days are copied from the notices again, weekdays are counted from a known
-//! Monday, and a time zone is only asked for the local time at an instant, minute by minute, never for the reverse.
+//! It shares only the result types with the real implementation: the days are copied from the notices again, weekdays
+//! are counted from a known Monday, and a time zone is only asked for the local time at an instant, minute by minute,
+//! never for the reverse.
 
 use super::calendar::{Calendar, Calendars, EMBEDDED};
 use super::hours::{Period, Phase, Schedule, Windows};
@@ -10,7 +11,7 @@ use chrono_tz::{Africa, America, Antarctica, Asia, Australia, Europe, Tz};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Days off in the nation, month and day, by the notices of the State Council.
+/// Days off in the nation, month and day (`MMDD`) by year, from the notices of the State Council.
 const OFF: [(i32, &str); 3] = [
     (
         2024,
@@ -29,17 +30,17 @@ const OFF: [(i32, &str); 3] = [
     ),
 ];
 
-/// Weekend days worked in exchange.
+/// Weekend days that are worked in exchange for days off, in the same form.
 const WORKED: [(i32, &str); 3] = [
     (2024, "0204 0218 0407 0428 0511 0914 0929 1012"),
     (2025, "0126 0208 0427 0928 1011"),
     (2026, "0104 0214 0228 0509 0920 1010"),
 ];
 
-/// Additional days off in Guangxi, 2024.
+/// Additional days off in Guangxi in 2024, in the same form.
 const FESTIVAL: &str = "0411 0412";
 
-/// Time zones whose clocks change in 2024 to 2026: at night, at midnight, by half an hour, by two hours.
+/// Time zones whose clocks change in 2024 to 2026: at night, at midnight, by half an hour, or by two hours.
 const JUMPING: [Tz; 8] = [
     Europe::Berlin,
     America::St_Johns,
@@ -80,7 +81,7 @@ struct Plain {
     windows: Vec<(u32, u32)>,
 }
 
-/// What the oracle says of the minute that starts at `at`, in seconds after 1970.
+/// What the oracle says of the minute that starts at `at`. Instants are in seconds since 1970 UTC.
 #[derive(Debug)]
 struct Said {
     at: i64,
@@ -90,19 +91,20 @@ struct Said {
     reopens: Option<i64>,
 }
 
-/// The minutes of a day, in order: seconds after 1970, and the minute of the day in local time.
+/// The minutes of a day, in order: the instant, in seconds since 1970 UTC, and the local minute of the day.
 type Minutes = Vec<(i64, u32)>;
 
 impl Plain {
-    /// Returns the local date and minute of the day.
+    /// Returns the local date and minute of the day at the instant `at`.
     fn shown(&self, at: i64) -> (NaiveDate, u32) {
         let shown = instant(at).with_timezone(&self.timezone).naive_local();
         (shown.date(), shown.hour() * 60 + shown.minute())
     }
 
-    /// Returns every minute of the days `from` to `to`. A reopening after `to` is not found.
+    /// Returns what holds in every minute of the days `from` to `to`, both included. A reopening after `to` is not
+    /// found.
     fn walk(&self, from: NaiveDate, to: NaiveDate) -> Vec<Said> {
-        // Days begin up to 14 hours before or 12 after those of UTC.
+        // Local days begin up to 14 hours before those of UTC, or 12 hours after.
         let mut at = seconds(from) - 86_400;
         let mut said = Vec::new();
         let (mut date, mut shown) = self.shown(at);
@@ -140,7 +142,8 @@ impl Plain {
         date >= self.inspection.0 && date <= self.inspection.1
     }
 
-    /// Appends the minutes of a day. `before` is the day before, and whether a window over midnight began on it.
+    /// Appends the minutes of a day to `said`. `before` is the day before, and whether a window over midnight began on
+    /// it; `None` on the first day.
     fn day(
         &self,
         date: NaiveDate,
@@ -149,7 +152,7 @@ impl Plain {
         said: &mut Vec<Said>,
     ) {
         let mut staffed = vec![false; minutes.len()];
-        // Number of minutes that belong to a window that began the day before.
+        // Number of minutes at the start of the day that belong to a window that began the day before.
         let mut night = 0;
         for (start, end) in &self.windows {
             // From the first minute that shows the start or later, to the last that shows less than the end.
@@ -220,7 +223,7 @@ impl Plain {
     }
 }
 
-/// Checks that both agree for the first and the last second of a minute.
+/// Checks that `line` agrees with the oracle in the first and the last second of a minute.
 fn compare(line: &Schedule, said: &Said) {
     let reopens = said
         .reopens
@@ -258,7 +261,7 @@ fn guangxi() -> Calendars {
     )
 }
 
-/// A calendar in which every day is worked, because clocks change on Sundays.
+/// A calendar in which every day is worked: clocks change on Sundays in most zones.
 fn every_day() -> Calendars {
     let mut text = String::new();
     for year in 2023..=2027 {
@@ -301,7 +304,8 @@ fn phases_of_three_years_in_shanghai() {
     assert_eq!(said.len(), 1_096 * 1_440);
     let mut before = None;
     for (i, minute) in said.iter().enumerate() {
-        // Each change, the minutes beside it, and a minute of every hour.
+        // Compares the last minute before each change of phase, the first minute after it, and one minute of every
+        // hour.
         let changes = said
             .get(i + 1)
             .is_some_and(|next| next.phase != minute.phase);
@@ -362,7 +366,7 @@ fn every_minute_of_the_days_clocks_jump() {
             .collect();
         assert_eq!(jumps.len(), 6, "{timezone}");
         for day in jumps {
-            // By the place's own dates, clocks change on this day or the next.
+            // By local dates, clocks change on this day or the next.
             plain.inspection = (day, day + Days::new(1));
             let line = plain.schedule(calendars.clone());
             let said = plain.walk(day, day + Days::new(1));
@@ -388,7 +392,7 @@ prop_compose! {
         let cuts: Vec<_> = cuts.into_iter().map(|quarter| (quarter * 15 + nudge).min(1_440)).collect();
         let mut windows: Vec<_> = cuts.windows(2).map(|w| (w[0], w[1])).collect();
         windows.retain(|(start, end)| start < end);
-        // Every other interval; or, if the nudge is even, all of them, which touch.
+        // If the nudge is odd, every other interval; otherwise all of them, which touch.
         if nudge % 2 == 1 {
             windows = windows.into_iter().step_by(2).collect();
         }
@@ -426,7 +430,7 @@ proptest! {
             }
             before = Some(minute.phase);
         }
-        let open = said.iter().filter(|m| line.takes_reports(instant(m.at))).count();
+        let open = said.iter().filter(|m| line.accepts_reports(instant(m.at))).count();
         let within = |m: &&Said| m.phase == Phase::Open && m.day >= plain.intake.0;
         prop_assert_eq!(open, said.iter().filter(within).count());
     }

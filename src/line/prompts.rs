@@ -6,7 +6,7 @@ use crate::base::wording::{Sentence, wording};
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-/// A sentence or part of one, with its key and at most one blank.
+/// A sentence or a part of one that the line speaks, with its key in the file and at most one blank, such as `{team}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     id: &'static str,
@@ -29,12 +29,13 @@ impl Deref for Prompt {
 }
 
 impl Prompt {
-    /// Returns the prompt as spoken. It must not have a blank.
+    /// Returns the prompt as spoken. Only for a prompt without a blank.
     pub fn say(&self) -> Spoken {
         Spoken::words(self.id, &self.text)
     }
 
-    /// Returns the prompt with its blank filled: the part before it, `value`, and the part after it.
+    /// Returns the prompt with its blank filled: the part before it, `value`, and the part after it. Without a blank,
+    /// `value` is not used.
     pub fn fill(&self, value: Spoken) -> Spoken {
         let Some((before, after)) = self.around_blank() else {
             return self.say();
@@ -45,7 +46,7 @@ impl Prompt {
             .collect()
     }
 
-    /// Returns the name of the blank, if there is one.
+    /// Returns the name of the blank; `None` if the prompt has none.
     pub fn blank(&self) -> Option<&str> {
         let (before, after) = self.around_blank()?;
         self.text
@@ -56,7 +57,7 @@ impl Prompt {
     ///
     /// # Errors
     ///
-    /// A message that says what would be right.
+    /// A message that says what would be right, if `words` are empty or do not have this blank exactly once.
     pub fn reword(&mut self, words: String) -> Result<(), String> {
         if words.trim().is_empty() {
             return Err("callers hear these words; they cannot be empty".into());
@@ -80,7 +81,8 @@ impl Prompt {
         Ok(())
     }
 
-    /// Returns the ids of the sounds of the prompt itself, in the order they are spoken.
+    /// Returns the ids of the prompt's own sounds, without those of a value in its blank, in the order in which they
+    /// are spoken.
     pub fn sounds(&self) -> Vec<String> {
         let whole = self.fill(Spoken::default());
         whole.sounds().map(|sound| sound.id.clone()).collect()
@@ -130,8 +132,8 @@ pub fn languages() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(|(language, _)| *language)
 }
 
-/// Returns the embedded prompts of a language; those of the first language if there are none, so that there is always
-/// something to say.
+/// Returns the embedded prompts of a language. If it has none, returns those of the first embedded language, so that
+/// there is always something to say.
 pub fn prompts(language: &str) -> &'static Arc<Prompts> {
     EMBEDDED
         .iter()
@@ -141,8 +143,9 @@ pub fn prompts(language: &str) -> &'static Arc<Prompts> {
 
 /// Estimates how long `text` takes to speak, in seconds.
 ///
-/// Counted, not measured: Chinese at 4.5 syllables a second (announcers and telephone voices speak 4 to 5), other
-/// languages at 2.6 words a second, each digit as one syllable or word; 0.4 s for a full stop, 0.2 s for a comma.
+/// Counted, not measured: each Chinese character as a syllable, at 4.5 syllables a second (announcers and telephone
+/// voices speak 4 to 5), and each other word at 2.6 words a second. A digit counts as a syllable in Chinese, and as a
+/// word otherwise. 0.4 s for the end of a sentence, a colon or a semicolon; 0.2 s for a comma.
 pub fn speech_seconds(language: &str, text: &str) -> f64 {
     let mut seconds = 0.0;
     let mut in_word = false;

@@ -6,34 +6,34 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 use std::str::FromStr;
 
-/// Maximum time that callers hear ringing, however many telephones are rung in it.
+/// Maximum time that a caller hears ringing, for all telephones that are rung one after the other.
 pub const RING_IN_ALL: TimeDelta = TimeDelta::seconds(60);
 
-/// A person who can be rung.
+/// A person on the roster, who can be rung.
 #[derive(Clone, Debug)]
 pub struct OnDuty {
-    /// Name, for the report; never spoken.
+    /// Name, for the report. Not spoken.
     pub name: String,
     /// Telephone number, in E.164: `+8613800000000`.
     pub number: Hidden<String>,
     /// Days on duty; every day if empty.
     pub days: Vec<Day>,
-    /// Hours on duty; all staffed hours of the line if `None`.
+    /// Hours on duty; `None` if the person is on duty whenever the line is staffed on these days.
     pub hours: Option<Windows>,
 }
 
 /// Days on which a person is on duty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Day {
-    /// Every week, from the first weekday to the last, both included; wraps around Sunday if the last comes before the
-    /// first.
+    /// Every week, from the first weekday to the last, both included. If the last comes before the first, the days go
+    /// over Sunday: Friday to Monday are four days.
     Weekdays {
         /// The first weekday.
         first: Weekday,
         /// The last weekday; the same as the first for a single day.
         last: Weekday,
     },
-    /// One date, e.g. a Sunday that is worked.
+    /// One date, e.g. that of a Sunday that is worked.
     Date(NaiveDate),
 }
 
@@ -82,15 +82,15 @@ fn weekday(text: &str) -> Option<Weekday> {
 /// The roster, and how its telephones are rung.
 #[derive(Clone, Debug)]
 pub struct Roster {
-    /// In the order they are rung.
+    /// The people, in the order in which they are rung.
     pub people: Vec<OnDuty>,
-    /// Time that each telephone rings, in seconds.
+    /// Maximum time that each telephone rings, in seconds.
     pub ring_seconds: u32,
     /// Maximum length of a talk, in minutes.
     pub max_minutes: u32,
     /// Maximum number of calls of the line with the roster at once, ringing or talking.
     pub at_once: u32,
-    /// True if the talk is recorded; the caller is told so before.
+    /// True if talks are recorded. The caller is told so before the first telephone is rung.
     pub record: bool,
 }
 
@@ -107,15 +107,16 @@ impl Default for Roster {
 }
 
 impl Roster {
-    /// Returns the index of the first person on duty at `now`, from index `from` on.
+    /// Returns the index of the first person on duty at `now`, from index `from` on; `None` if there is none.
     pub fn next(&self, schedule: &Schedule, now: DateTime<Utc>, from: usize) -> Option<usize> {
         let on = |person: &OnDuty| person.is_on(schedule, now);
         let found = self.people.iter().skip(from).position(on);
         found.map(|place| place + from)
     }
 
-    /// Returns how long the next telephone may ring if the first began at `since`, in seconds. `None` if the remaining
-    /// time is too short to answer a telephone.
+    /// Returns how long the next telephone may ring, in seconds, if the first one began to ring at `since`. `None` if
+    /// less than 5 seconds are left for it, or less than [`Roster::ring_seconds`] if that is shorter: too short to
+    /// answer a telephone.
     pub fn ring_for(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Option<u32> {
         const TOO_SHORT: u32 = 5;
         let left = (since + RING_IN_ALL - now).num_seconds();
@@ -123,8 +124,8 @@ impl Roster {
         (left >= TOO_SHORT.min(self.ring_seconds)).then_some(left)
     }
 
-    /// Returns the times when the line is staffed and the roster has no person on duty, from `from` to the end of the
-    /// inspection: start and end, in order.
+    /// Returns the times when the line is staffed and no person of the roster is on duty, from `from` to the end of the
+    /// inspection: start and end of each, in order.
     pub fn gaps(&self, schedule: &Schedule, from: NaiveDate) -> Vec<(DateTime<Tz>, DateTime<Tz>)> {
         let timezone = schedule.timezone;
         let mut gaps: Vec<(DateTime<Tz>, DateTime<Tz>)> = Vec::new();
@@ -133,7 +134,7 @@ impl Roster {
             let staffed = day.windows.iter();
             for (start, end) in staffed.filter_map(|window| window.instants(day.date, timezone)) {
                 // The people on duty change at these instants only. A window may extend into the next day, and a
-                // person's hours of the day before into this one.
+                // person's hours of the day before may extend into this one.
                 let dates = [day.date.pred_opt(), Some(day.date), day.date.succ_opt()];
                 let mut changes: Vec<DateTime<Utc>> = dates
                     .into_iter()
@@ -165,8 +166,9 @@ impl Roster {
 }
 
 impl OnDuty {
-    /// A person with hours of their own is on duty in those that begin on one of their days; a person without is on
-    /// duty while the line is staffed on one of their days. Hours after midnight belong to the day on which they began.
+    /// True if the person is on duty at `now`. A person with hours of their own is on duty in those that begin on one
+    /// of their days. A person without is on duty on their days at any hour, because only calls that were answered in
+    /// staffed hours ring the roster. Hours after midnight belong to the day on which they began.
     fn is_on(&self, schedule: &Schedule, now: DateTime<Utc>) -> bool {
         let on_day = |date: NaiveDate| {
             self.days.is_empty() || self.days.iter().any(|day| day.contains(date))
@@ -182,7 +184,8 @@ impl OnDuty {
         })
     }
 
-    /// Returns their own hours that begin on a day, as instants; empty if they have none of their own.
+    /// Returns the person's own hours that begin on `date`, as instants: start and excluded end. Empty if the person
+    /// has no hours of their own.
     fn instants(
         &self,
         date: NaiveDate,

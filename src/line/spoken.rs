@@ -1,12 +1,13 @@
 //! Spoken text in pieces, each of which can be recorded once and played wherever it occurs.
 //!
-//! A provider with a voice receives the joined words. One without receives a sound for each piece.
+//! A provider with a voice receives the joined words. One without a voice receives a sound for each piece except
+//! punctuation.
 
 use crate::base::hidden::Hidden;
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Display};
 
-/// A text to say. [`Display`] and JSON give the joined words.
+/// A text to say. [`Display`] and the JSON form are the joined words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spoken(Vec<Piece>);
 
@@ -28,7 +29,7 @@ pub struct Sound {
     pub id: String,
     /// The words, as written.
     pub words: String,
-    /// The words as pronounced, if that differs from how they are written: `2点` is pronounced `两点`.
+    /// The words as pronounced, if that differs from how they are written: `2点` is pronounced `两点`. Otherwise `None`.
     pub aloud: Option<String>,
 }
 
@@ -40,8 +41,8 @@ impl Sound {
 }
 
 impl Spoken {
-    /// Words that can be recorded beforehand, with this id. Spaces around them and punctuation before them become
-    /// marks; so does the whole text if nothing in it can be pronounced.
+    /// Returns `text` as a sound with this id. White space around the words and punctuation before them become marks;
+    /// so does the whole text if nothing in it can be pronounced.
     pub fn words(id: impl Into<String>, text: &str) -> Self {
         let Some(start) = text.find(char::is_alphanumeric) else {
             return Self::mark(text);
@@ -58,7 +59,7 @@ impl Spoken {
         spoken
     }
 
-    /// A sound that is pronounced otherwise than it is written.
+    /// Returns a sound with this id that is written as `words` and pronounced as `aloud`.
     pub fn aloud(id: impl Into<String>, words: &str, aloud: &str) -> Self {
         Self(vec![Piece::Sound(Sound {
             id: id.into(),
@@ -67,7 +68,7 @@ impl Spoken {
         })])
     }
 
-    /// Punctuation and spaces.
+    /// Returns punctuation and spaces, which are silent.
     pub fn mark(text: &str) -> Self {
         Self(match text {
             "" => Vec::new(),
@@ -75,7 +76,7 @@ impl Spoken {
         })
     }
 
-    /// Text written by a member.
+    /// Returns text written by a member at run time.
     pub fn written(text: impl Into<String>) -> Self {
         Self(vec![Piece::Written(Hidden::new(text.into()))])
     }
@@ -93,7 +94,7 @@ impl Spoken {
         })
     }
 
-    /// True if there is nothing to say.
+    /// True if the text has no pieces.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -103,7 +104,7 @@ impl Spoken {
         self.0.extend(more.0);
     }
 
-    /// Joins texts, with `between` between each two.
+    /// Joins the texts, with `between` between each two.
     pub fn join(all: impl IntoIterator<Item = Self>, between: &Self) -> Self {
         let mut joined = Self::default();
         for (n, spoken) in all.into_iter().enumerate() {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// Why hours or a period are rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HoursError {
-    /// Not the form of a window.
+    /// A window is not written like `08:30-12:00`.
     #[error("{0:?} is not a window of time; {right}", right = right_for(_0))]
     Malformed(String),
     /// A window that starts at 24:00, or ends when it starts.
@@ -35,7 +35,8 @@ pub enum HoursError {
 
 const DAY_MINUTES: u16 = 24 * 60;
 
-/// Returns an addition to an error text if one of the windows ends on the next day, which may be a mistake.
+/// Returns an addition to an error text if one of the windows ends on the next day, which may be a mistake; otherwise
+/// an empty text.
 fn over_midnight(windows: &[Window]) -> String {
     let night = windows.iter().find(|window| window.ends_next_day());
     night.map_or_else(String::new, |night| {
@@ -45,10 +46,11 @@ fn over_midnight(windows: &[Window]) -> String {
 
 /// Characters that a Chinese keyboard or a word processor produces instead of a colon.
 const COLONS: &[char] = &['：', '∶', '︰', '﹕'];
-/// The same for a hyphen.
+/// Characters that a Chinese keyboard or a word processor produces instead of a hyphen.
 const HYPHENS: &[char] = &['－', '–', '—', '―', '−', '‐', '‑', '～', '~', '〜', '至'];
 
-/// Returns a hint that corrects a window written with other characters than `:`, `-` and 0 to 9.
+/// Returns a hint for a malformed window: the corrected window if only other forms of digits, colon and hyphen or
+/// blanks are the error, otherwise an example.
 fn right_for(text: &str) -> String {
     let (mut digits, mut colon, mut hyphen, mut blank) = (None, None, None, None);
     let mut right = String::new();
@@ -100,7 +102,7 @@ impl WallTime {
         self.0 % 60
     }
 
-    /// Parses two digits, a colon, two digits; `None` for anything else.
+    /// Parses two digits, a colon, two digits, from `00:00` to `24:00`; `None` for anything else.
     fn parse(text: &str) -> Option<Self> {
         let &[h1, h2, b':', m1, m2] = text.as_bytes() else {
             return None;
@@ -134,32 +136,32 @@ pub struct Window {
 }
 
 impl Window {
-    /// Returns its start, 00:00 to 23:59.
+    /// Returns the window's start, 00:00 to 23:59.
     pub fn start(self) -> WallTime {
         self.start
     }
 
-    /// Returns its end, 00:01 to 24:00; on the next day if it is before the start.
+    /// Returns the window's end, 00:01 to 24:00. It is on the next day if it is before the start.
     pub fn end(self) -> WallTime {
         self.end
     }
 
-    /// True if it ends on the day after the one on which it starts.
+    /// True if the window ends on the day after the one on which it starts.
     pub fn ends_next_day(self) -> bool {
         self.end < self.start
     }
 
-    /// Returns its end in minutes after the midnight at which its day begins; at most 2,879.
+    /// Returns the window's end in minutes after the midnight at which its day begins; at most 2,878.
     fn end_minutes(self) -> u16 {
         self.end.0 + if self.ends_next_day() { DAY_MINUTES } else { 0 }
     }
 
-    /// Returns the window that starts on `date` in `timezone` as instants: its start, and its end, which is excluded.
-    /// `None` if a change of the clocks skips all of it.
+    /// Returns the start and the end, which is excluded, of the window that starts on `date` in `timezone`, as
+    /// instants. `None` if a change of the clocks skips all of the window.
     ///
-    /// It extends from the earliest instant of that day at which clocks show its start or later to the last instant, of
-    /// the day on which it ends, at which they show less than its end. So a skipped start is the instant after the gap,
-    /// and an hour that is repeated is included twice.
+    /// The window extends from the earliest instant of `date` at which clocks show its start or a later time, to the
+    /// last instant of the day on which it ends at which clocks show a time before its end. So a window whose start is
+    /// skipped starts after the gap, and an hour that is repeated is included twice.
     pub(super) fn instants(
         self,
         date: NaiveDate,
@@ -181,12 +183,12 @@ impl Window {
     }
 }
 
-/// Returns the wall-clock time `second` seconds (below 86,400) after midnight.
+/// Returns the wall-clock time `second` seconds after midnight; `None` from 86,400 seconds on.
 fn at_second(date: NaiveDate, second: u32) -> Option<NaiveDateTime> {
     NaiveTime::from_num_seconds_from_midnight_opt(second, 0).map(|time| date.and_time(time))
 }
 
-/// Returns the first instant after the gap that contains the wall-clock time `skipped`.
+/// Returns the first instant after the gap that contains the wall-clock time `skipped`; `None` if there is no such gap.
 fn after_gap(skipped: NaiveDateTime, timezone: Tz) -> Option<DateTime<Tz>> {
     GapInfo::new(&skipped, &timezone)?.end
 }
@@ -223,8 +225,8 @@ impl Serialize for Window {
     }
 }
 
-/// The windows of a working day: at least one, in order, none overlapping another or one of the day before. A window
-/// may start when another ends. Only the last one can end on the next day.
+/// The windows of a working day: at least one, in order. No window overlaps another one or one of the day before or
+/// after. A window may start when another one ends. Only the last one can end on the next day.
 ///
 /// Deserialized from a list of strings, `["08:30-12:00", "15:00-18:00"]`, in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -232,11 +234,12 @@ impl Serialize for Window {
 pub struct Windows(Vec<Window>);
 
 impl Windows {
-    /// Sorts and checks windows.
+    /// Sorts the windows and checks them.
     ///
     /// # Errors
     ///
-    /// [`HoursError::Overlap`] with two windows that overlap, [`HoursError::Empty`] if there is none.
+    /// [`HoursError::Overlap`] with two windows that overlap, on one day or on two consecutive days;
+    /// [`HoursError::Empty`] if there is no window.
     pub fn new(mut windows: Vec<Window>) -> Result<Self, HoursError> {
         windows.sort_unstable();
         if windows.is_empty() {
@@ -248,7 +251,8 @@ impl Windows {
         {
             return Err(HoursError::Overlap(w[0], w[1]));
         }
-        // Two working days may be consecutive, so the last window must end before the first one of the next day.
+        // Two working days may be consecutive, so the last window must end before the first one of the next day starts,
+        // or when it does.
         let (first, last) = (windows[0], windows[windows.len() - 1]);
         if last.end_minutes() > first.start.0 + DAY_MINUTES {
             return Err(HoursError::Overlap(last, first));
@@ -261,7 +265,7 @@ impl Windows {
         &self.0
     }
 
-    /// True if one of them ends on the next day.
+    /// True if one of the windows ends on the next day.
     pub fn end_next_day(&self) -> bool {
         self.0.last().is_some_and(|window| window.ends_next_day())
     }
@@ -413,7 +417,8 @@ mod tests {
                 "{window}"
             );
         }
-        // The night before the day on which 03:00 becomes 02:00, and the one before 02:00 becomes 03:00.
+        // A night that starts on the day before 03:00 becomes 02:00, and one that starts on the day before 02:00
+        // becomes 03:00.
         for (date, window, utc) in [
             ("2024-10-26", "22:00-06:00", "26 20:00:00 27 05:00:00"),
             ("2024-10-26", "22:00-02:30", "26 20:00:00 27 01:30:00"),

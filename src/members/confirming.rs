@@ -1,10 +1,10 @@
-//! Which approvals of replies count. A lead could add a second account for themselves and approve their own reply with
-//! it, or several accounts that approve and confirm each other. Therefore each account has an origin: the origin of the
-//! account that added it. A confirmed account and the account of the first lead are their own origin. All accounts that
-//! were added with a recovery key have one common origin, which is not an account.
+//! Decides which approvals of replies count. A lead could add a second account for themselves and approve their own
+//! reply with it, or add several accounts that approve and confirm each other. Therefore each account has an origin:
+//! the origin of the account that added it. A confirmed account and the account of the first lead are their own origin.
+//! All unconfirmed accounts that were added with a recovery key have one common origin, which is not an account.
 //!
 //! If author and approver of a reply have the same origin, the approval counts once the account of one of them is
-//! confirmed by a member of another origin.
+//! confirmed by a member of another origin, or while a lead has waived that for a line with fewer than three members.
 
 use super::Maker;
 use super::MemberError;
@@ -17,7 +17,8 @@ use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use uuid::Uuid;
 
-/// Minimum number of members on a line from which on a third one can confirm an account.
+/// Number of members of a line from which on a third member can confirm an account, so that the confirmation cannot be
+/// waived.
 pub const THREE: usize = 3;
 
 /// The origin of an account.
@@ -59,11 +60,12 @@ pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
 }
 
 /// Confirms that a member's account belongs to another person than the one who added it, and records that in the trail
-/// of all the member's lines. Returns false and changes nothing if the account is confirmed already.
+/// of each of the member's lines. Returns false and changes nothing if the account is confirmed already.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoThird`], [`MemberError::NoMember`] when one of the two does not exist.
+/// Returns [`MemberError::NoThird`] when `by` may not confirm the account or is locked out, and
+/// [`MemberError::NoMember`] when one of the two does not exist. Also when the database fails.
 pub async fn confirm(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -90,12 +92,13 @@ pub async fn confirm(
     Ok(changed)
 }
 
-/// Waives the confirmation by a third member for approvals of a line, or ends the waiver. Returns false if nothing
-/// changes.
+/// Waives the confirmation by a third member for approvals of a line, or ends the waiver if `waive` is false, and
+/// records that in the line's trail. Returns false if nothing changes.
 ///
 /// # Errors
 ///
-/// [`MemberError::EnoughMembers`] when the line has three members or more.
+/// Returns [`MemberError::EnoughMembers`] when a waiver is asked for and the line has three members or more. Also when
+/// the database fails.
 pub async fn set_waiver(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -117,8 +120,8 @@ pub async fn set_waiver(
     Ok(changed)
 }
 
-/// Ends the waiver of a line that has three members or more, so that it does not come back when one of them is locked
-/// out. Called after `actor` has given a member access to the line, with the members locked.
+/// Ends the waiver of a line that has three members or more, so that the waiver does not come back when one of them is
+/// locked out. Called after `actor` has given a member access to the line, with the members locked.
 pub(super) async fn end_waiver_of_three(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -168,7 +171,8 @@ pub struct Judged {
     pub unconfirmed: Option<String>,
 }
 
-/// Returns the name of the account that has to be confirmed before the approval of this reply counts.
+/// Returns the name of the account that has to be confirmed before the approval of this reply counts: the approver's,
+/// unless that is the common origin, else the author's. `None` if the reply is not approved or the approval counts.
 fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
     let approver = reply.approved_by.as_ref()?;
     let approver = all.iter().find(|member| &member.name == approver)?;
@@ -177,13 +181,13 @@ fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
     if from != origin(all, approver) {
         return None;
     }
-    // The approver's account, unless it is the origin itself.
+    // The approver's account comes first, unless it is the origin itself.
     let mut both = [approver, writer].into_iter();
     let own = both.find(|own| from != Origin::Member(own.id));
     own.map(|own| own.name.clone())
 }
 
-/// Returns a report's replies in the order they were written.
+/// Returns a report's replies in the order they were written, each with whether its approval counts.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Passes on the keys of lines. Keys are opened and sealed on a blocking thread, before the transaction that stores
-//! them. The transaction then checks that they are still the keys that were sealed.
+//! Passes on the keys of lines. Keys are opened, and sealed to the receiving member, on a blocking thread before the
+//! transaction that stores them. The transaction then checks that the lines' keys are still the same.
 
 use super::{MemberError, confirming, write_grant};
 use crate::base::clock::Clock;
@@ -10,7 +10,7 @@ use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// The source of a line key that is passed on.
+/// Whose key opens the line keys that are passed on.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// A lead who holds the key.
@@ -35,7 +35,7 @@ impl Source<'_> {
     }
 }
 
-/// The keys of some lines, of all epochs, sealed to one member. They are stored in the database only by [`grant`].
+/// The keys of some lines, of all epochs, sealed to one member. [`grant`] stores them in the database.
 pub struct SealedKeys {
     actor: String,
     /// The lead who passes the keys on; `None` for a recovery key.
@@ -68,9 +68,10 @@ impl SealedKeys {
 ///
 /// # Errors
 ///
-/// [`MemberError::NoReports`] when the member's role does not work on reports, [`MemberError::NoLead`],
-/// [`MemberError::NoKey`], and when the source does not open a key: [`MemberError::NotHeld`],
-/// [`MemberError::WrongRecovery`].
+/// Returns [`MemberError::NoReports`] when `lines` is not empty and the member's role does not work on reports;
+/// [`MemberError::NoLead`] when the source is a member who is no lead; [`MemberError::NoKey`] when a line has no key;
+/// [`MemberError::NotHeld`] when the lead does not hold a key; [`MemberError::WrongRecovery`] when the recovery key
+/// does not open a line's key. Also when the database fails, or holds a key that cannot be read.
 pub async fn seal_keys(
     db: &Db,
     from: Source<'_>,
@@ -109,7 +110,7 @@ pub async fn seal_keys(
     })
 }
 
-/// A line key, sealed to the source.
+/// A line key, with its private half sealed to the source's key.
 struct ToBeOpened {
     key: LineKey,
     sealed: Vec<u8>,
@@ -171,20 +172,22 @@ async fn to_be_opened(
     lines.iter().map(of_line).collect()
 }
 
-/// Stores that a member holds these keys. Locks the members until the transaction ends.
+/// Stores that a member holds these keys, and records it in the trail of each line. Ends the waiver of each line that
+/// has three members or more then. Locks the members until the transaction ends.
 ///
 /// # Errors
 ///
-/// [`MemberError::KeysChanged`] when the keys of a line, or the member's public key, are no longer those that were used
-/// for sealing; [`MemberError::NotHeld`] when the lead does not hold a key any more.
+/// Returns [`MemberError::KeysChanged`] when the keys of a line, or the member's public key, are no longer those that
+/// were used for sealing, and [`MemberError::NotHeld`] when the lead does not hold a key any more. Also when the
+/// database fails.
 pub async fn grant(
     tx: &mut WriteTx,
     clock: &Clock,
     keys: &SealedKeys,
     to: &Member,
 ) -> Result<(), MemberError> {
-    // Locked, so that of two members who are given a line at the same time, the second transaction counts the first
-    // member, and ends the waiver if the line has three.
+    // Locked, so that if two members are given a line at the same time, the second transaction counts the first member
+    // too, and ends the waiver if the line has three.
     members::lock(tx).await?;
     let all = members::line_keys(tx).await?;
     for (line, sealed) in &keys.of_lines {

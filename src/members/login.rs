@@ -1,4 +1,4 @@
-//! Login, and authentication of tokens.
+//! Login, and authentication of session tokens.
 //!
 //! A password is right if it opens the member's key. A login creates a session, which consists of the token's hash and
 //! the member's key wrapped under the token. So no member's key is stored in the clear, and every node can serve every
@@ -24,18 +24,18 @@ use scoped_futures::ScopedFutureExt;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Time without a request after which a session ends.
+/// Time since the member's last action after which a session ends. Automatic refreshes of a page are no actions.
 pub const IDLE: TimeDelta = TimeDelta::minutes(30);
 /// Maximum age of a session.
 pub const MAX_AGE: TimeDelta = TimeDelta::hours(12);
-/// Minimum time between two updates of a session's last use.
+/// Minimum time between two updates of the stored time of a session's last use.
 const TOUCH: TimeDelta = TimeDelta::minutes(1);
 
 /// A logged-in member, with their key.
 pub struct Authenticated {
     /// The member.
     pub member: Member,
-    /// The member's key.
+    /// The private half of the member's key.
     pub identity: Identity,
     /// The hash of the session's token.
     pub hash: [u8; 32],
@@ -43,7 +43,7 @@ pub struct Authenticated {
 
 /// Where a login comes from.
 pub struct Origin {
-    /// The client's address, as the key for limits per source.
+    /// The client's address, as the key for limits per source: of an IPv6 address the first 64 bits.
     pub address: IpAddr,
     /// The device cookie the browser sent, if any. It is not verified yet.
     pub device: Option<Device>,
@@ -62,13 +62,15 @@ pub struct LoggedIn {
 /// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Name or password are wrong, or the member is locked out; the answer does not tell which.
+    /// Name or password are wrong, the member is locked out, or their password was changed during the login; the answer
+    /// does not tell which.
     #[error("the name or the password is wrong")]
     Wrong,
-    /// Too many logins with this name, from this address, or in total. The password was not checked.
+    /// Too many logins with this name, from this address, or in total, or no turn within 14 seconds. The password was
+    /// not checked.
     #[error("too many logins at once")]
     TooMany,
-    /// Too many wrong passwords in a row in a session, which has ended. This password was the last wrong one or was not
+    /// Too many wrong passwords in a row in a session, which has ended. This password was the last of them, or was not
     /// checked.
     #[error("too many wrong passwords in this session; it has ended")]
     SessionOver,
@@ -95,13 +97,14 @@ impl HoldsStoreError for LoginError {
     }
 }
 
-/// Logs a member in. An unknown name costs as much time as a known one. After five wrong passwords in a row, each
-/// further attempt at the name waits up to five seconds, with a right password too; a browser that this member has
-/// logged in from before is counted separately. A password that is checked has waited for at most 15 seconds.
+/// Logs a member in and records that in the trail of each of their lines. An unknown name costs as much time as a known
+/// one. After five wrong passwords in a row, each further attempt at the name is delayed by up to five seconds, with a
+/// right password too; attempts from a browser that this member has logged in from before are counted separately. An
+/// attempt that gets no turn within 14 seconds is refused.
 ///
 /// # Errors
 ///
-/// See [`LoginError`].
+/// See [`LoginError`]; [`LoginError::SessionOver`] is not returned.
 pub async fn log_in(
     service: &Service,
     name: &str,
@@ -158,14 +161,15 @@ pub async fn log_in(
     })
 }
 
-/// Opens the key of a member who is logged in already, with their password. Wrong passwords are slowed down like those
-/// of a login, but counted for this session only, so that failures elsewhere do not slow a member down here. Seven
+/// Opens the key of a member who is logged in already, with their password. Wrong passwords cause delays like those of
+/// a login, but are counted for this session only, so that failures elsewhere do not slow a member down here. Seven
 /// wrong ones in a row end the session: a stolen session cannot be used for guessing, and does not block the member's
 /// own forms.
 ///
 /// # Errors
 ///
-/// [`LoginError::Wrong`] is returned only if the password was checked.
+/// Returns [`LoginError::Wrong`] when the password was checked and is wrong, [`LoginError::TooMany`] when it was not
+/// checked, and [`LoginError::SessionOver`] when the session has ended. Also when the database fails.
 pub async fn is_right(
     service: &Service,
     member: &Member,
@@ -175,7 +179,8 @@ pub async fn is_right(
     let found = Some(member.clone());
     let proved = prove(service, Try::Session(session), found, password.into()).await;
     if matches!(proved, Err(LoginError::SessionOver)) {
-        // Repeated in case the deletion by the task in [`prove`] failed, and to notify open pages.
+        // Repeated in case the deletion in [`prove`] failed at the try that ended the session; also wakes the session's
+        // open pages.
         end_session(&service.db.console, &session).await?;
         service.live.session_ended();
     }
@@ -187,7 +192,8 @@ async fn end_session(db: &Db, hash: &[u8; 32]) -> Result<(), StoreError> {
         .await
 }
 
-/// Waits for the attempt's turn, then opens the key of the member found under a name.
+/// Waits for the attempt's turn, then opens the key of `found`, the member with the name that was given. `None` is
+/// checked against a dummy key.
 async fn prove(
     service: &Service,
     attempt: Try<'_>,
@@ -205,7 +211,7 @@ async fn prove(
         // An unknown name costs as much time as a known one.
         None => (passwords::dummy().to_vec(), true),
     };
-    // Runs as a separate task, which goes on if the client disconnects: its turn is kept until the check ends, so that
+    // Runs as a separate task, which goes on if the client disconnects: the turn is kept until the check ends, so that
     // the client's next attempt has to wait, and a wrong password is counted in any case.
     let (db, wrong) = (
         service.db.console.clone(),
@@ -236,7 +242,7 @@ async fn prove(
     }
 }
 
-/// Ends a session, if there is one, for all clients that use its token.
+/// Ends the session of this token, if there is one, for all clients that use the token.
 ///
 /// # Errors
 ///
@@ -259,17 +265,18 @@ pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError>
     Ok(())
 }
 
-/// How a session is used.
+/// What a session is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
     /// An action of the member, which extends the session.
     Member,
-    /// An automatic refresh of a page. It does not extend the session, so that an open page does not keep it alive.
+    /// An automatic refresh of a page. It does not extend the session, so that an open page does not keep the session
+    /// alive.
     Page,
 }
 
-/// Returns the member that a token belongs to; `None` if the token is unknown or the session has ended, or if the
-/// member is locked out.
+/// Returns the member that a token belongs to; `None` if the token is unknown or its session has ended, or if the
+/// member is locked out. An action of the member extends the session.
 ///
 /// # Errors
 ///
@@ -306,7 +313,7 @@ pub async fn authenticate(
     }))
 }
 
-/// True if a session still lasts. Does not extend it.
+/// True if the session with this token hash still lasts. Does not extend it.
 ///
 /// # Errors
 ///
@@ -318,10 +325,10 @@ pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreErro
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
 
-/// True if a session is too old or was not used for too long. A session with a time in the future has ended too: it was
-/// created or used while a clock was wrong, and would otherwise last until that time.
+/// True if a session is too old or was not used for too long. A session that was created or used in the future has
+/// ended too: the clock was wrong then, and the session would otherwise last until that time.
 fn is_over(session: &Session, now: DateTime<Utc>) -> bool {
-    /// Maximum difference between the clocks of two nodes.
+    /// Maximum difference between the clocks of two nodes. Times up to this far in the future are accepted.
     const AHEAD: TimeDelta = TimeDelta::minutes(5);
     now - session.seen_at > IDLE
         || now - session.created_at > MAX_AGE

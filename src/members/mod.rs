@@ -1,10 +1,11 @@
 //! Members and the keys they hold: the first lead, line keys, members, grants.
 //!
-//! Only a holder of a line key can pass it on. So everything except the creation of the first lead requires a password,
-//! or the line's recovery key.
+//! Only a holder of a line key can pass it on. So giving a member a line requires the password of a lead who holds the
+//! line's key, or the line's recovery key; a new line key is granted to the lead who makes it.
 //!
 //! | file | holds |
 //! |---|---|
+//! | [`login`] | login and sessions |
 //! | `name` | the form of names, and which names look alike |
 //! | `giving` | passing on the keys of lines |
 //! | [`rights`] | which member may lock out which other one |
@@ -33,7 +34,7 @@ use uuid::Uuid;
 /// Why an operation on members or keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// The name or the password is wrong.
+    /// The name or the password is wrong, or the member is locked out.
     #[error("the password of {0} is wrong, or there is no such member")]
     WrongPassword(String),
     /// The name does not have the form of a member's name, or is reserved.
@@ -42,10 +43,10 @@ pub enum MemberError {
     /// Another member has this name.
     #[error("there is a member {0} already")]
     NameTaken(String),
-    /// The first name can be mistaken for the second one.
+    /// The first name can be mistaken for the second one, which another member has.
     #[error("{0} looks like the name of another member, {1}; choose a name that differs more")]
     LooksLike(String, String),
-    /// The acting member is locked out, is no lead, or has changed their password meanwhile.
+    /// The acting member is no lead or is locked out, or their password was changed meanwhile.
     #[error("{0} is no lead, or locked out")]
     NoLead(String),
     /// The member works on a line whose key the acting lead does not hold.
@@ -60,44 +61,45 @@ pub enum MemberError {
         /// The line.
         line: String,
     },
-    /// Without this member a line would have no lead.
+    /// Without the member (the first text) the line (the second one) would have no lead.
     #[error("{0} is the last lead of line {1}; give the line to another lead first")]
     LastLead(String, String),
-    /// Without this member there would be no lead.
+    /// Without this member the service would have no lead.
     #[error("{0} is the last lead; add another lead first")]
     LastLeadOfAll(String),
-    /// Without this member, no member could open a line's reports.
+    /// Without this member, no member who may log in would hold the line's current key.
     #[error(
         "{0} is the last member who holds the key of line {1}; give it to another member first"
     )]
     LastHolder(String, String),
-    /// The first member cannot confirm the account of the second one.
+    /// The first member cannot confirm the account of the second one: both accounts have the same origin, the first
+    /// member is locked out, or the second account is the first lead's.
     #[error(
         "{0} cannot confirm the account of {1}: that takes a member who does not come from the same account, by the chain of who added whom"
     )]
     NoThird(String, String),
-    /// The line has three members or more, so the confirmation cannot be waived.
+    /// The line has three members or more, so the confirmation by a third member cannot be waived.
     #[error("line {0} has three members or more; one of them confirms")]
     EnoughMembers(String),
-    /// No such member.
+    /// There is no member with this name, or no longer.
     #[error("there is no member {0}")]
     NoMember(String),
-    /// The member does not hold the line's key, so they cannot pass it on.
+    /// The lead does not hold the line's key, so they cannot pass it on.
     #[error("{0} does not hold the key of line {1}, so they cannot pass it on")]
     NotHeld(String, String),
-    /// The line's keys, or the member's key, have changed since the keys were sealed to the member.
+    /// The line's keys, or the member's public key, have changed since the line's keys were sealed to the member.
     #[error("the keys of line {0} have changed meanwhile; try again")]
     KeysChanged(String),
     /// The line has no key yet.
     #[error("line {0} has no key yet; `dutyline init` makes it")]
     NoKey(String),
-    /// The recovery key is not that of the line.
+    /// The recovery key does not open the line's key.
     #[error("this is not the recovery key of line {0}")]
     WrongRecovery(String),
-    /// Members with this role do not work on reports.
+    /// A member with this role is to be given a line, but the role does not work on reports.
     #[error("a member with the role {0} does not open reports, so they are given no line")]
     NoReports(Role),
-    /// No key could be derived from the password.
+    /// No key could be derived from a new password, because the thread for it has stopped.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The database failed.
@@ -105,12 +107,14 @@ pub enum MemberError {
     Store(#[from] StoreError),
 }
 
-/// Finds a member and opens their key. No transaction is open while the key is derived from the password: on SQLite,
-/// calls would wait for it, and Postgres ends a transaction that is idle for longer than 5 s.
+/// Finds a member by name and opens their key with their password. No transaction is open while the key is derived from
+/// the password: on SQLite, calls would wait for a transaction that writes, and Postgres ends a transaction that is
+/// idle for longer than 5 s.
 ///
 /// # Errors
 ///
-/// [`MemberError::WrongPassword`], whether the name or the password is wrong.
+/// Returns [`MemberError::WrongPassword`] when there is no such member, they are locked out, or the password is wrong.
+/// Also when the database fails.
 pub async fn unlock(
     db: &Db,
     name: &str,
@@ -129,7 +133,7 @@ pub async fn unlock(
     Ok((member, identity))
 }
 
-/// Returns the member with this name, in the given spelling or in its canonical form.
+/// Returns the member with this name; if there is none, the member whose name is the canonical form of it.
 ///
 /// # Errors
 ///
@@ -141,19 +145,19 @@ pub async fn find(tx: &mut ReadTx, name: &str) -> Result<Option<Member>, StoreEr
     }
 }
 
-/// Returns the first eight digits of a member's id, which distinguish two members whose names look alike.
+/// Returns the first eight hex digits of a member's id, which distinguish members whose names look alike.
 pub fn short_id(id: Uuid) -> String {
     id.simple().to_string().chars().take(8).collect()
 }
 
-/// The maker of an account: see [`confirming`].
+/// The maker of an account; see [`confirming`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Maker {
     /// `init`, which created the first account. It is its own maker.
     Init,
-    /// The holder of a recovery key.
+    /// The holder of a recovery key, who added the account.
     Recovery,
-    /// The member with this id.
+    /// The member with this id, who added the account.
     Member(Uuid),
 }
 
@@ -173,7 +177,7 @@ impl Maker {
 ///
 /// # Errors
 ///
-/// [`MemberError::Stopped`].
+/// Returns [`MemberError::Stopped`] when no key could be derived.
 pub async fn new_member(
     name: &MemberName,
     role: Role,
@@ -202,7 +206,8 @@ pub async fn new_member(
 ///
 /// # Errors
 ///
-/// [`MemberError::NameTaken`], [`MemberError::LooksLike`].
+/// Returns [`MemberError::NameTaken`] when a member has the same name, and [`MemberError::LooksLike`] when the name can
+/// be mistaken for that of another member. Also when the database fails.
 pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
     // Locked, so that two names that look alike cannot be added at the same time.
     members::lock(tx).await?;
@@ -221,7 +226,8 @@ pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<
     }
 }
 
-/// Stores a new member and gives them lines. The trail of each line records which member added them.
+/// Stores a new member and gives them the lines of `keys`. The trail of each line records who added them. Ends the
+/// waiver of each of these lines that has three members or more then.
 ///
 /// # Errors
 ///
@@ -240,13 +246,15 @@ pub async fn add(
     grant(tx, clock, keys, member).await
 }
 
-/// Locks a member out, ends their sessions, and records that in the trail of all their lines. Returns false if the
+/// Locks a member out, ends their sessions, and records that in the trail of each of their lines. Returns false if the
 /// member was locked out already.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`], [`MemberError::NotTheirs`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`],
-/// [`MemberError::LastHolder`].
+/// Returns [`MemberError::NoLead`] when `actor` is no lead, is locked out, or has changed their password since they
+/// were read; [`MemberError::NotTheirs`] when they do not hold the key of one of the member's lines;
+/// [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`] or [`MemberError::LastHolder`] when the member is needed.
+/// Also when the database fails.
 pub async fn disable(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -263,12 +271,12 @@ pub async fn disable(
     Ok(changed)
 }
 
-/// Lets a member who was locked out log in again, and records that in the trail of all their lines. Returns false if
-/// the member was not locked out.
+/// Lets a member who was locked out log in again, and records that in the trail of each of their lines. Ends the waiver
+/// of each of their lines that has three members or more again. Returns false if the member was not locked out.
 ///
 /// # Errors
 ///
-/// [`MemberError::NoLead`], [`MemberError::NotTheirs`].
+/// Returns [`MemberError::NoLead`] and [`MemberError::NotTheirs`] as [`disable`] does. Also when the database fails.
 pub async fn enable(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -287,7 +295,7 @@ pub async fn enable(
     Ok(changed)
 }
 
-/// Returns a link about a member.
+/// Returns the act of `actor` on a member's account, for the trail of a line.
 fn about<'a>(clock: &Clock, actor: &'a str, action: Action, member: &'a Member) -> Act<'a> {
     Act {
         actor: Some(actor),
@@ -297,7 +305,7 @@ fn about<'a>(clock: &Clock, actor: &'a str, action: Action, member: &'a Member) 
     }
 }
 
-/// Writes a link about a member into the trail of each of their lines.
+/// Records an act of `actor` on a member's account in the trail of each of the member's lines.
 async fn note(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -311,19 +319,20 @@ async fn note(
     Ok(())
 }
 
-/// A new line key. The recovery key is shown once and not stored.
+/// The parts of a new line key that are shown once. The recovery key is not stored.
 pub struct NewLineKey {
-    /// The recovery key, to be kept on paper.
+    /// The recovery key, to be kept on paper: the line key's private half is sealed to it.
     pub recovery: Identity,
-    /// The line's public key, for pinning.
+    /// The line's public key, which can be pinned in the configuration.
     pub recipient: Recipient,
 }
 
-/// Creates a line's first key and grants it to `lead`. Returns `None` if the line has a key already.
+/// Creates a line's first key, grants it to `lead`, and records both in the line's trail. Returns `None` if the line
+/// has a key already.
 ///
 /// # Errors
 ///
-/// When the database fails.
+/// When the database fails, or the lead's public key in it is invalid.
 pub async fn make_line_key(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -376,7 +385,7 @@ async fn give(
     Ok(())
 }
 
-/// Stores a line key that is sealed to a member, and records the grant in the line's trail.
+/// Stores a line key's private half, sealed to a member, and records the grant in the line's trail.
 async fn write_grant(
     tx: &mut WriteTx,
     clock: &Clock,

@@ -1,12 +1,12 @@
-//! Members' names: their form, and which names can be mistaken for another.
+//! Members' names: their form, and which names can be mistaken for another one.
 //!
 //! | rule | why |
 //! |---|---|
 //! | 1 to 40 characters in Unicode's normal form KC, words separated by one space | each name has one spelling |
-//! | letters and digits of scripts in use (Unicode Technical Standard 39), and `-` `_` `.` `'` `’` `·` `・` | symbols and other spaces may be invisible |
+//! | letters and digits of scripts in use (Unicode Technical Standard 39), and `-` `_` `.` `'` `’` `·` `・`; after a Tibetan letter also `་` | symbols and other spaces may be invisible |
 //! | a mark only after a letter of its own script, not twice in a row, at most 4 | an additional accent is easily overlooked |
 //! | at least one letter | `-` is no name |
-//! | no word for another actor, compared by letters | `system.` in the trail would be read as the service |
+//! | no word for an actor that is not a member, compared by letters | `system.` in the trail would be read as the service |
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -16,18 +16,18 @@ use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::general_security_profile::IdentifierType as Type;
 
-/// Maximum number of characters of a name.
+/// Maximum length of a name, in characters.
 const MAX_NAME_CHARS: usize = 40;
 
 /// Maximum number of marks after one letter.
 const MARKS: usize = 4;
 
-/// Punctuation allowed in names. The last one separates syllables in Tibetan, and is allowed only after a Tibetan
-/// letter.
+/// Punctuation allowed in names. The last character separates syllables in Tibetan, and is allowed only after a Tibetan
+/// letter or its marks.
 const PUNCTUATION: [char; 8] = ['-', '_', '.', '\'', '’', '·', '・', '་'];
 
-/// Words for actors in the trail and on pages that are not members. A name is refused if its letters are one of these
-/// words.
+/// Words that stand, in the trail and on pages, for actors that are not members. A name is refused if its letters are,
+/// or look like, one of these words.
 const RESERVED: [&str; 8] = [
     "recovery",
     "caller",
@@ -39,7 +39,8 @@ const RESERVED: [&str; 8] = [
     "反映人",
 ];
 
-/// Words that do not occur in names of persons. A name is refused if its letters contain one of them.
+/// Words that do not occur in names of persons. A name is refused if its letters contain one of these words, or what
+/// looks like one.
 const RESERVED_ANYWHERE: [&str; 8] = [
     "system",
     "dutyline",
@@ -54,27 +55,29 @@ const RESERVED_ANYWHERE: [&str; 8] = [
 /// A member's name. Its text follows these rules:
 ///
 /// - 1 to 40 characters in Unicode's normal form KC, words separated by one space;
-/// - letters, digits, the marks of a letter's own script, and `-` `_` `.` `'` `’` `·` `・`;
+/// - letters, digits, the marks of a letter's own script, and `-` `_` `.` `'` `’` `·` `・`; after a Tibetan letter also
+///   `་`;
 /// - at least one letter;
-/// - its letters are not, and do not look like, a word for another actor, such as `system`.
+/// - its letters do not read as an actor that is not a member, such as `system`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberName(String);
 
 /// Why a text is not accepted as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// The text is empty, too long, without a letter, or contains a character that is not allowed in names.
+    /// The text is empty or too long, has no letter, or contains a character or a mark that is not allowed in that
+    /// place.
     #[error(
         "a name has 1 to {MAX_NAME_CHARS} characters: letters and digits, also spaces and - _ . ' · , and at least one letter"
     )]
     Form,
-    /// The text reads as an actor that is not a member.
+    /// The text reads as an actor that is not a member, such as `system`.
     #[error("this name stands for something else in the audit trail; choose another")]
     Reserved,
 }
 
 impl MemberName {
-    /// Parses a name as it was typed.
+    /// Returns the name for a text as it was typed: its [`canonical`] form, if that follows the rules.
     ///
     /// # Errors
     ///
@@ -103,8 +106,8 @@ impl fmt::Display for MemberName {
     }
 }
 
-/// Returns the stored form of a name: normal form KC (full-width letters become plain ones), without spaces at the
-/// ends, with single spaces inside.
+/// Returns the canonical form of a name, in which it is stored: normal form KC (full-width letters become plain ones),
+/// without spaces at the ends, with single spaces inside.
 pub fn canonical(text: &str) -> String {
     let folded: String = text.nfkc().collect();
     let words: Vec<&str> = folded.split(' ').filter(|word| !word.is_empty()).collect();
@@ -114,7 +117,7 @@ pub fn canonical(text: &str) -> String {
 /// True if the text, which is in normal form KC, has a letter and only characters that are allowed in names.
 fn is_plain(name: &str) -> bool {
     let mut has_letter = false;
-    // The script of the letter that marks may follow, the last mark after it, and the number of marks after it.
+    // The script of the letter that a mark may follow, and the last mark and the number of marks after that letter.
     let mut after: Option<Script> = None;
     let (mut last, mut marks) = (None, 0);
     for c in name.chars() {
@@ -147,7 +150,7 @@ fn is_digit(c: char) -> bool {
 }
 
 /// True if the character is used in texts of today. Excludes invisible characters, and those of historic scripts and of
-/// notations. The standard lists Mongolian with the historic scripts, so it is allowed here.
+/// notations. Mongolian is allowed here, although the standard lists it with the historic scripts.
 fn is_in_use(c: char) -> bool {
     match c.identifier_type() {
         Some(
@@ -165,7 +168,8 @@ fn is_in_use(c: char) -> bool {
 fn is_reserved(name: &str) -> bool {
     let is_letter = |c: &char| c.general_category_group() == Group::Letter;
     let letters: String = name.chars().filter(is_letter).collect();
-    // Compared once without digits, for `system 2`, and once with digits that look like letters, for `5ystem`.
+    // Compared once without digits, which finds `system 2`, and once with digits that look like letters, which finds
+    // `5ystem`.
     [letters.as_str(), name].into_iter().any(|text| {
         let seen = folded(text);
         RESERVED.iter().any(|word| look_alike(word, text))
@@ -175,20 +179,21 @@ fn is_reserved(name: &str) -> bool {
     })
 }
 
-/// True if one name can be mistaken for the other. Compares their appearance without spaces and punctuation, both with
-/// the case as written and in lower case: `I` looks like `l`, and `Li` is easily read as `li`.
+/// True if one name can be mistaken for the other. Compares how they look without spaces and punctuation, once with the
+/// case as written and once in lower case: `I` looks like `l`, and `Li` is easily read as `li`.
 pub fn look_alike(one: &str, other: &str) -> bool {
     let [one, other] = [folded(one), folded(other)];
     one.iter().zip(&other).any(|(one, other)| one == other)
 }
 
-/// Returns the appearance of a name as written, and of the name in lower case.
+/// Returns how a name looks as written, and how it looks in lower case; see [`looks`].
 fn folded(name: &str) -> [String; 2] {
     [looks(name), looks(&name.to_lowercase())]
 }
 
-/// Returns the skeleton of Unicode Technical Standard 39, without spaces and punctuation and in lower case, and with
-/// pairs unified that the standard does not treat as confusable: `vv` and `w`, `cl` and `d`, `5` and `s`.
+/// Returns the skeleton of a name (Unicode Technical Standard 39), without spaces and punctuation and in lower case.
+/// Names that look alike have the same one. Also unifies pairs that the standard does not: `vv` and `w`, `cl` and `d`,
+/// `5` and `s`.
 fn looks(name: &str) -> String {
     let kept = |c: &char| *c != ' ' && !PUNCTUATION.contains(c);
     let kept: String = name.chars().filter(kept).collect();

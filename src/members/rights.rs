@@ -1,4 +1,4 @@
-//! Rights to lock members out.
+//! Rights of leads to lock members out and let them back in.
 
 use super::MemberError;
 use crate::report::role::Role;
@@ -6,7 +6,8 @@ use crate::store::members::{self, Member};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use uuid::Uuid;
 
-/// Returns the lines a member has a key of, each once.
+/// Returns the lines of which a member holds a key, each once, sorted. They may include lines that are not in the
+/// configuration.
 ///
 /// # Errors
 ///
@@ -19,8 +20,8 @@ pub async fn lines_of(tx: &mut ReadTx, member: Uuid) -> Result<Vec<String>, Stor
 }
 
 /// Returns the member's current row; `None` if they are locked out, or if their password was changed since `member` was
-/// read, so that proofs with the old one do not count any more. Locks the members: no other transaction changes one
-/// until this one ends.
+/// read, so that proofs with the old password do not count any more. Locks the members: no other transaction changes or
+/// adds one until this one ends.
 ///
 /// # Errors
 ///
@@ -31,8 +32,8 @@ pub async fn unchanged(tx: &mut WriteTx, member: &Member) -> Result<Option<Membe
     Ok(now.filter(|now| !now.disabled && now.wrapped == member.wrapped))
 }
 
-/// Returns the acting lead's current row, with the members locked as by [`unchanged`]. Of two leads who lock each other
-/// out at the same time, the second one fails here.
+/// Returns the acting lead's current row, with the members locked as by [`unchanged`]. If two leads lock each other out
+/// at the same time, the second transaction fails here.
 ///
 /// # Errors
 ///
@@ -44,12 +45,13 @@ pub async fn acting(tx: &mut WriteTx, actor: &Member) -> Result<Member, MemberEr
     now.ok_or_else(|| MemberError::NoLead(actor.name.clone()))
 }
 
-/// Checks that `actor` holds a key of every line of `member`. Otherwise they may neither lock them out nor let them
-/// back in.
+/// Checks that `actor` holds a key of every line of `member`. Otherwise `actor` may neither lock the member out nor let
+/// them back in.
 ///
 /// # Errors
 ///
-/// [`MemberError::NotTheirs`].
+/// Returns [`MemberError::NotTheirs`] with the first line whose key `actor` does not hold. Also when the database
+/// fails.
 pub async fn holds_all_of(
     tx: &mut WriteTx,
     actor: &Member,
@@ -68,12 +70,14 @@ pub async fn holds_all_of(
     Ok(())
 }
 
-/// Checks that without this member each of their lines still has a holder of its key and, if the member is a lead, that
-/// each of their lines and the service still have a lead. Must be called after [`acting`] has locked the members.
+/// Checks that without this member each of their lines still has a holder of its key and, if the member is a lead who
+/// is not locked out, that each of their lines and the service still have a lead. Must be called after [`acting`] has
+/// locked the members.
 ///
 /// # Errors
 ///
-/// [`MemberError::LastHolder`], [`MemberError::LastLead`], [`MemberError::LastLeadOfAll`].
+/// Returns [`MemberError::LastHolder`], [`MemberError::LastLead`] or [`MemberError::LastLeadOfAll`] when that is not
+/// so. Also when the database fails.
 pub async fn can_be_done_without(tx: &mut WriteTx, member: &Member) -> Result<(), MemberError> {
     let is_lead = |other: &Member| other.role == Role::Lead;
     let was_lead = is_lead(member) && !member.disabled;

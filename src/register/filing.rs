@@ -1,4 +1,4 @@
-//! Adds entries to a report: seals them, stores them, and commits to them in the audit trail, in one transaction.
+//! Adds entries to a report: seals them, stores them, and commits to them in the audit trail in the same transaction.
 
 use crate::base::clock::{hour, random_id};
 use crate::report::entries::Body;
@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 /// An entry to be added.
 pub struct NewEntry<'a> {
-    /// Exact time of the event, in line time. Only its hour is stored unsealed, unless a member wrote the entry.
+    /// Exact time of the event, in line time. It is sealed; unsealed, it is stored exactly if a member wrote the entry,
+    /// and cut to the hour otherwise.
     pub at: DateTime<Utc>,
-    /// The name of the member who wrote it.
+    /// The name of the member who wrote the entry; `None` if the service did.
     pub by: Option<&'a str>,
     /// The content.
     pub body: Body,
@@ -68,7 +69,7 @@ pub async fn add_entry(
 }
 
 /// Like [`add_entry`], and seals the entry to the keys in `also` too. Their owners can open this entry, and nothing
-/// else of the report.
+/// else of the report by it.
 ///
 /// # Errors
 ///
@@ -86,7 +87,7 @@ pub async fn add_entry_also(
     Ok(entry.id)
 }
 
-/// Seals an entry to a report's key, to be added by [`add_sealed`].
+/// Seals an entry to a report's key and to the keys in `also`, to be added by [`add_sealed`] or [`add_to_case`].
 ///
 /// # Errors
 ///
@@ -123,7 +124,7 @@ pub fn seal<'a>(
     })
 }
 
-/// Adds a sealed entry to its report. `at` and `by` are stored unsealed.
+/// Adds a sealed entry to its report, and the link that commits to it. The link holds `at` and `by` unsealed.
 ///
 /// # Errors
 ///
@@ -140,13 +141,13 @@ pub async fn add_sealed(
     Ok(())
 }
 
-/// Adds a sealed entry to a report of a case.
+/// Adds a sealed entry to a report of a case, and the link that commits to it. `at` is the hour of line time.
 pub fn add_to_case(case: &mut Case, entry: EntryRow, at: DateTime<Utc>) {
     case.act(added(&entry, at, None));
     case.add_entry(entry);
 }
 
-/// Returns the link that commits to an entry.
+/// Returns the act of adding an entry, for the trail. Its link commits to the sealed entry.
 pub fn added<'a>(entry: &'a EntryRow, at: DateTime<Utc>, by: Option<&'a str>) -> Act<'a> {
     Act {
         actor: by,

@@ -1,4 +1,4 @@
-//! Makes a call a report, and adds to an earlier report.
+//! Makes a call a report, and adds what a call says to an earlier report.
 
 use super::filing;
 use crate::base::clock::hour;
@@ -10,8 +10,8 @@ use crate::vault::action::Action;
 use crate::vault::entry::EntryKind;
 use chrono::{DateTime, Datelike, Utc};
 
-/// Handles an addition to an earlier report: adds the caller's entry to it, and puts it back into the queue if it was
-/// closed.
+/// Handles an addition to the earlier report of a case: with the first one adds the caller's entry to it, and with each
+/// one puts it back into the queue if it was closed. Does nothing when the case has no earlier report.
 pub fn add_to(case: &mut Case, now: DateTime<Utc>) {
     let Some(earlier) = case.earlier.as_ref().map(|report| report.id) else {
         return;
@@ -41,8 +41,8 @@ pub fn add_to(case: &mut Case, now: DateTime<Utc>) {
     }
 }
 
-/// Corrects the count of calls without a message: a recording was found after its call was settled and counted as one
-/// of them.
+/// Corrects the count of calls without a message, because a recording was found after the call was settled: it was
+/// counted as one of them unless it is a report.
 fn has_come_after_all(case: &mut Case) {
     if !case.own.is_report() {
         case.count_hour(0, -1);
@@ -63,7 +63,7 @@ pub fn make_report(service: &Service, case: &mut Case, now: DateTime<Utc>) {
     };
     case.queue(year);
     case.count(&service.metrics.reports);
-    // The link's detail, the reference, is set at the commit.
+    // The link's detail, which is the reference, is set when the case is written.
     case.act(Act {
         report: Some(case.own.id),
         ..Act::new(hour(now), Action::ReportQueued)

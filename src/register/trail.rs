@@ -1,4 +1,4 @@
-//! Verifies the audit trail, and that all sealed data is what the trail committed to.
+//! Verifies the audit trail, and that line keys, report keys, entries and recordings are what the trail committed to.
 
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
@@ -12,35 +12,36 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Result of verifying one line.
+/// Result of verifying the trail of one line.
 pub struct Proof {
-    /// Number of links in the chain.
+    /// Number of the last link, which is the number of links if none is missing.
     pub links: i64,
-    /// Hash of the last link, to be kept elsewhere.
+    /// Hash of the last link, or the genesis hash of a line without links; to be kept elsewhere.
     pub head: [u8; 32],
     /// What is wrong, one sentence each. Empty when nothing is.
     pub wrong: Vec<String>,
 }
 
-/// What the trail committed to, by id.
+/// Hashes and facts that the trail committed to, by id.
 #[derive(Clone, Default)]
 struct Committed {
     entries: HashMap<Uuid, [u8; 32]>,
     recordings: HashMap<Uuid, [u8; 32]>,
     report_keys: HashMap<Uuid, [u8; 32]>,
-    /// Of report keys and line keys: the public half. Of report keys also the id of the line key they are sealed to.
+    /// By id of a report or line key: the public half of its key; for a report also the id of the line key that the
+    /// report's key is sealed to.
     public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
-    /// Of entries and recordings: the report, and an entry's kind.
+    /// By id of an entry or recording: its report, and an entry's kind.
     places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
-    /// Of entries: the name of the member who wrote them.
+    /// By id of an entry: the name of the member who wrote it; `None` if the service did.
     writers: HashMap<Uuid, Option<String>>,
-    /// Of replies: the name of the member who approved them, and the digest of what was approved.
+    /// By id of a reply's entry: the name of the member who approved it, and the hash of what was approved.
     approvals: HashMap<Uuid, (Option<String>, [u8; 32])>,
 }
 
 impl Committed {
-    /// Adds the next link.
+    /// Adds what the next link commits to.
     fn add(&mut self, link: &Link) {
         match link.action {
             Action::CallAnswered => {
@@ -74,7 +75,7 @@ impl Committed {
                     self.entries.remove(&id);
                 }
             }
-            // These commit to no sealed data.
+            // The links of these actions commit to no sealed data.
             Action::ReportQueued
             | Action::TalkEnded
             | Action::RecordingLost
@@ -102,7 +103,7 @@ impl Committed {
         }
     }
 
-    /// Stores the place and the writer of an entry or a recording.
+    /// Stores the report, kind and writer of an entry or a recording.
     fn place(&mut self, link: &Link) {
         if let Some(id) = link.object {
             self.places.insert(id, (link.report, link.detail.clone()));
@@ -123,7 +124,7 @@ impl Committed {
         found.is_some_and(|(own, what)| *own == Some(report) && what.as_deref() == kind)
     }
 
-    /// True if this member approved this entry as it is now, and another member wrote it.
+    /// True if the entry is a reply that the member named `by` approved as it is now, and that another member wrote.
     fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
         let digest = Sha256::digest(&entry.sealed).into();
         self.entries.get(&entry.id) == Some(&digest)
@@ -152,7 +153,7 @@ impl OfReport {
     ///
     /// # Errors
     ///
-    /// When the database fails, or a link cannot be read.
+    /// When the database fails, or a link of the report cannot be read.
     pub async fn read(tx: &mut ReadTx, report: &Report) -> Result<Self, StoreError> {
         let mut committed = Committed::default();
         for row in audit::committed(tx, &report.line, report.id).await? {
@@ -161,7 +162,7 @@ impl OfReport {
         Ok(Self(committed))
     }
 
-    /// True if this is the report's key, with both of its halves.
+    /// True if `key` and the public half in `report` are the report's key that the trail committed to.
     pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
         self.0.report_keys.get(&report.id) == Some(&Sha256::digest(&key.sealed).into())
             && self
@@ -174,17 +175,19 @@ impl OfReport {
         rows.len() == self.0.entries.len() && rows.iter().all(|row| self.has_entry(row))
     }
 
-    /// True if this entry is an unchanged reply of the report that this member approved and another member wrote.
+    /// True if this entry is an unchanged reply of the report, which the member named `by` approved and another member
+    /// wrote.
     pub fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
         self.0.has_approval(entry, by)
     }
 
-    /// True if this is one of the report's entries, as it was added.
+    /// True if this is one of the report's entries, unchanged since it was added.
     pub fn has_entry(&self, entry: &EntryRow) -> bool {
         self.0.entries.get(&entry.id) == Some(&Sha256::digest(&entry.sealed).into())
     }
 
-    /// True if the sealed ones of these are the report's sealed recordings, with none added or missing.
+    /// True if those of these recordings that are sealed are the report's sealed recordings, with none added or
+    /// missing.
     pub fn has_recordings(&self, rows: &[RecordingRow]) -> bool {
         let mut sealed = rows
             .iter()
@@ -199,8 +202,9 @@ impl OfReport {
     }
 }
 
-/// Verifies a line's chain from its first link, and compares all sealed data with it. `expected` is a head that was
-/// kept elsewhere: number and hash of a link that the chain must still have.
+/// Verifies a line's chain from its first link, and compares the line's keys, reports, entries, approvals and
+/// recordings with it. `expected` is a head that was kept elsewhere: number and hash of a link that the chain must
+/// still have.
 ///
 /// # Errors
 ///
@@ -274,7 +278,8 @@ async fn walk(
     }
 }
 
-/// Compares what is stored with what was committed to: what was changed, added, or is missing.
+/// Compares what is stored with what the trail committed to, and adds to `proof` what was changed, added, or is
+/// missing. `committed` is that of the whole chain.
 async fn things(
     tx: &mut ReadTx,
     blobs: &Blobs,

@@ -33,7 +33,8 @@ impl Classification {
     ///
     /// # Errors
     ///
-    /// A message that says what would be right. It does not repeat what was sent.
+    /// A message that lists the line's valid values, or says that a value is named twice. It does not repeat what was
+    /// sent.
     pub fn check(&self, line: &Line) -> Result<(), String> {
         known("disciplines", &self.disciplines, &line.disciplines)?;
         known("focuses", &self.focuses, &line.focuses)

@@ -1,7 +1,7 @@
 //! The bodies of a report's entries, by kind: the shapes in which they are sealed and opened.
 //!
-//! An entry is sealed as JSON that holds its kind and the version of its body's shape beside the body. A kind whose
-//! shape changes gets a new version; a body that this version of the program cannot read is kept unchanged, see
+//! An entry is sealed as JSON that holds its kind, its body, and the version of the body's shape. A kind whose shape
+//! changes gets a new version. A body that this version of the program cannot read is kept unchanged; see
 //! [`Content::Unknown`].
 
 use super::classification::Classification;
@@ -66,30 +66,30 @@ impl EntryKind {
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Body {
-    /// Of the kind `caller`.
+    /// Body of an entry of the kind `caller`.
     Caller(CallerBody),
-    /// Of the kind `call`.
+    /// Body of an entry of the kind `call`.
     Call(CallBody),
-    /// Of the kind `talk`.
+    /// Body of an entry of the kind `talk`.
     Talk(TalkBody),
-    /// Of the kind `recording`.
+    /// Body of an entry of the kind `recording`.
     Recording(RecordingBody),
-    /// Of the kind `take`.
+    /// Body of an entry of the kind `take`.
     Take(TakeBody),
-    /// Of the kind `transcript`.
+    /// Body of an entry of the kind `transcript`.
     Transcript(TextBody),
-    /// Of the kind `note`.
+    /// Body of an entry of the kind `note`.
     Note(TextBody),
-    /// Of the kind `classification`.
+    /// Body of an entry of the kind `classification`.
     Classification(Classification),
-    /// Of the kind `outcome`.
+    /// Body of an entry of the kind `outcome`.
     Outcome(Outcome),
-    /// Of the kind `reply`.
+    /// Body of an entry of the kind `reply`.
     Reply(TextBody),
 }
 
 impl Body {
-    /// Returns the kind of entry with this body.
+    /// Returns the kind of an entry that has this body.
     pub fn kind(&self) -> EntryKind {
         match self {
             Self::Caller(_) => EntryKind::Caller,
@@ -127,10 +127,10 @@ impl Body {
 pub enum Content {
     /// A body that this version of the program reads.
     Known(Body),
-    /// A body that this version of the program cannot read: a later version wrote it, or it does not have the shape of
+    /// A body that this version of the program cannot read: another version wrote it, or it does not have the shape of
     /// its version. It is kept in full: exports and the API return it unchanged.
     Unknown {
-        /// Version of its shape.
+        /// Version of the body's shape.
         version: u32,
         /// The body.
         json: Box<RawValue>,
@@ -138,7 +138,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Parses the body of an opened entry.
+    /// Parses the body of an opened entry. A body that cannot be parsed gives [`Content::Unknown`].
     pub fn read(kind: EntryKind, version: u32, json: &RawValue) -> Self {
         let unknown = || Self::Unknown {
             version,
@@ -150,7 +150,7 @@ impl Content {
         Body::read(kind, json.get()).map_or_else(|_| unknown(), Self::Known)
     }
 
-    /// Returns the version of its shape.
+    /// Returns the version of the body's shape.
     pub fn version(&self) -> u32 {
         match self {
             Self::Known(body) => body.kind().version(),
@@ -216,7 +216,8 @@ pub struct CallBody {
     pub answered_at: DateTime<Utc>,
     /// Phase of the line at that time.
     pub phase: Phase,
-    /// Language spoken, e.g. `zh-CN`.
+    /// Language of the conversation, e.g. `zh-CN`; null if the configuration no longer has the line or the language
+    /// when the call is settled.
     #[schema(required)]
     pub language: Option<String>,
     /// How far the caller got.
@@ -227,7 +228,7 @@ pub struct CallBody {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub added: bool,
-    /// The takes, in order.
+    /// The takes that belong to this report, in order.
     pub takes: Vec<Take>,
 }
 
@@ -254,13 +255,13 @@ pub struct RecordingBody {
     pub bytes: u64,
     /// SHA-256 of the audio, in hexadecimal.
     pub sha256: String,
-    /// Duration, if the header of the audio tells.
+    /// Duration, if the header of the audio tells; otherwise null.
     #[schema(required)]
     pub milliseconds: Option<u64>,
     /// Media type: `audio/wav`.
     pub r#type: String,
     /// Loudness, in base64: one byte for the loudest sample of each of up to 600 equal pieces, 0 to 254. Empty if the
-    /// format does not tell.
+    /// audio is not 16-bit PCM, or shorter than a tenth of a second.
     pub peaks: String,
 }
 

@@ -1,8 +1,8 @@
 //! Receipts: the twelve digits a caller is given to call back with.
 //!
-//! The last one is a check digit (H. Michael Damm, 2004), which detects every single wrong digit and every swap of two
-//! neighbours: the common mistakes of typing digits that were heard. It is no protection against guessing: its
-//! computation is public.
+//! The last digit is a check digit (H. Michael Damm, 2004), which detects every single wrong digit and every swap of
+//! two neighbours: the common mistakes of typing digits that were heard. It is no protection against guessing, because
+//! its computation is public.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub const DIGITS: usize = 12;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Receipt(Zeroizing<[u8; DIGITS]>);
 
-/// Not twelve digits, or the check digit is wrong. Does not contain the digits.
+/// The text is not twelve digits, or the check digit is wrong. Does not contain the digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a receipt: twelve digits, and the last one must fit the others")]
 pub struct WrongReceipt;
@@ -23,8 +23,8 @@ pub struct WrongReceipt;
 impl Receipt {
     /// Returns the receipt for 16 random bytes.
     ///
-    /// They are read as a number and reduced modulo 10^11. 2^128 is not a multiple of that, so the lower remainders are
-    /// more likely, by less than one part in 2^91, which is negligible.
+    /// The bytes are read as a number and reduced modulo 10^11. 2^128 is not a multiple of that, so the lower
+    /// remainders are more likely, by less than one part in 2^91, which is negligible.
     pub fn from_random(random: [u8; 16]) -> Self {
         let mut rest = u128::from_be_bytes(random) % 10u128.pow(DIGITS as u32 - 1);
         let mut digits = Zeroizing::new([b'0'; DIGITS]);
@@ -36,7 +36,7 @@ impl Receipt {
         Self(digits)
     }
 
-    /// Parses a receipt as typed on a keypad or written down; white space and dashes between the digits are ignored.
+    /// Parses a receipt as typed on a keypad or written down. White space and dashes are ignored.
     pub fn parse(text: &str) -> Result<Self, WrongReceipt> {
         let mut digits = Zeroizing::new([0; DIGITS]);
         let mut count = 0;
@@ -86,7 +86,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// Returns the check digit of ASCII digits; 0 if the last one is the check digit of the others.
+/// Returns the check digit of ASCII digits. If they already end in their check digit, this is 0.
 fn damm(digits: &[u8]) -> u8 {
     digits.iter().fold(0, |interim, digit| {
         QUASIGROUP[usize::from(interim)][usize::from(digit - b'0')]

@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// The public number of a report on its line, such as `2024-0017`. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
-    /// Year in which it became a report.
+    /// Year in which the call became a report, in the line's time zone.
     pub year: i32,
-    /// Number in that year, from 1.
+    /// Number of the report among those of the line in that year, from 1.
     pub number: i32,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Reference {
 impl FromStr for Reference {
     type Err = NoReference;
 
-    /// Parses exactly what [`fmt::Display`] writes.
+    /// Parses exactly what [`fmt::Display`] writes; anything else gives [`NoReference`].
     fn from_str(text: &str) -> Result<Self, NoReference> {
         let (year, number) = text.split_once('-').ok_or(NoReference)?;
         let read = Self {

@@ -35,18 +35,18 @@ names! {
 /// A change of a report's status by a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// Assigns it to the member.
+    /// Assigns a queued report to the member.
     Claim,
-    /// Returns it to the queue.
+    /// Returns a claimed report to the queue.
     Release,
-    /// Closes it.
+    /// Closes a claimed report.
     Close,
     /// Returns a closed report to the queue.
     Reopen,
 }
 
 impl Move {
-    /// Returns its name in URLs.
+    /// Returns the name of the move in URLs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Claim => "claim",
@@ -56,7 +56,7 @@ impl Move {
         }
     }
 
-    /// Returns the status it starts from, and the one it leads to. Any other move is rejected.
+    /// Returns the status that a report must have for this move, and the status that it gets.
     pub fn between(self) -> (Status, Status) {
         match self {
             Self::Claim => (Status::Queued, Status::Claimed),

@@ -44,7 +44,7 @@ impl Reached {
         Self::Added,
     ];
 
-    /// Returns the name that is stored.
+    /// Returns the variant's name, which is the same in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Greeting => "greeting",

@@ -1,11 +1,12 @@
 //! Slows down guessing of passwords, without letting those who guess keep members out.
 //!
-//! A try waits, in this order: for its turn at its name (`name`; wrong passwords delay the next try), for its turn at
-//! its source (one at a time), and for memory ([`passwords`](crate::vault::passwords) bounds it). A full queue of a
-//! source refuses the try that has waited longest, so that a burst that came first does not refuse later tries.
-//! Browsers that have logged in before, and sessions, are counted separately and do not wait for other tries.
+//! A login with a name waits, in this order: for its turn at the name (`name`; wrong passwords delay the next try), for
+//! its turn at its source (one try at a time), and for memory ([`passwords`](crate::vault::passwords) bounds it). If
+//! the queue of a source is full, the try that has waited longest is refused, so that a burst that came first does not
+//! refuse later tries. Tries from a browser that has logged in before, and tries in a session, are counted by browser
+//! and by session; they have no queue by source, and places of their own for memory.
 //!
-//! All of it is in memory, on each node separately. A restart resets it, which costs a guesser more than it gives.
+//! All of it is in memory, on each node separately, so a restart resets it.
 
 mod name;
 
@@ -20,42 +21,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Number of wrong passwords in a row after which a session ends, because its cookie may be stolen.
+/// Number of wrong passwords in a row in one session at which the session ends, because its cookie may be stolen.
 const MAX_IN_SESSION: u32 = 7;
 /// Maximum number of tries that wait for their turn at one source.
 const AT_SOURCE: usize = 8;
-/// Maximum number of tries that wait for memory or use it: one for each source, and those of known browsers and
-/// sessions.
+/// Maximum number of tries that wait for memory or use it: the first number for logins with a name (at most one from
+/// each source at a time), the second for known browsers and sessions together.
 const WAITING: (usize, usize) = (32, 16);
-/// Time after which a waiting try is refused.
+/// Maximum time that a try waits for its turn, in which the delay at its name is included. After that it is refused.
 const PATIENCE: Duration = Duration::from_secs(14);
-/// Number of names or sources from which on those without a try are forgotten before another one is remembered. Memory
-/// bounds the tries to about ten a second, so at most about ten thousand names have one that counts.
+/// Number of names, or of sources, from which on those without a try are removed before each further try; names with
+/// wrong passwords that count are kept. Memory bounds the tries to about ten a second, and wrong passwords count for 15
+/// minutes, so at most about ten thousand names are kept.
 const REMEMBERED: usize = 10_000;
 
 /// Why a password is not checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Too many tries at this name, from this source, or in all.
+    /// Too many tries at this name, from this source, or in total, or the turn did not come in time.
     TooMany,
-    /// Too many wrong passwords in a row were given in a session.
+    /// Too many wrong passwords in a row were given in the session.
     SessionOver,
 }
 
-/// What a try is counted by.
+/// What wrong passwords are counted by, and the turns that the try waits for.
 #[derive(Clone, Copy)]
 pub enum Try<'a> {
-    /// A login with a name, from an address.
+    /// A login with a name from a source: an IPv4 address, or the first 64 bits of an IPv6 address.
     Name(&'a str, IpAddr),
-    /// A login from a browser that is known.
+    /// A login from a browser in which the member has logged in before. Holds the id in its device cookie.
     Device([u8; 16]),
-    /// A member who is logged in, in the session with this hash. Guesses in one session do not slow the member down in
-    /// another one.
+    /// A password given by a member who is logged in. Holds the hash of the session's token. Guesses in one session do
+    /// not slow the member down in another one.
     Session([u8; 32]),
 }
 
 impl Try<'_> {
-    /// Returns the queue for memory that the try waits in.
+    /// Returns the queue of key derivations that the try waits in.
     pub fn lane(self) -> Lane {
         match self {
             Self::Name(..) => Lane::Anybody,
@@ -79,7 +81,7 @@ impl Try<'_> {
     }
 }
 
-/// All tries of this process.
+/// The tries of this process that wait or have their turn, and the counts of wrong passwords.
 pub struct Logins {
     names: Mutex<HashMap<[u8; 32], Arc<Name>>>,
     sources: Mutex<HashMap<IpAddr, Arc<Queue>>>,
@@ -101,7 +103,8 @@ impl Default for Logins {
     }
 }
 
-/// A try whose password may be checked now. While it exists, other tries at the same name and source wait.
+/// A try whose password may be checked now. While it exists, other tries at the same name, browser or session, or from
+/// the same source, wait.
 pub struct Turn {
     at_name: AtName,
     in_session: bool,
@@ -115,7 +118,7 @@ impl Logins {
     /// # Errors
     ///
     /// Returns [`Refused::TooMany`] when too many tries wait, or this one has waited for 14 seconds, and
-    /// [`Refused::SessionOver`] when the session has had too many wrong passwords.
+    /// [`Refused::SessionOver`] when the session has had too many wrong passwords in a row.
     pub async fn turn(&self, attempt: Try<'_>) -> Result<Turn, Refused> {
         tokio::time::timeout(PATIENCE, self.wait(attempt))
             .await
@@ -130,7 +133,7 @@ impl Logins {
         };
         let in_session = matches!(attempt, Try::Session(_));
         let at_name = Arc::clone(&name).turn(address).await?;
-        // Refuses tries that waited while the last wrong password was counted.
+        // Tries that waited while the last wrong password was counted are refused here.
         if in_session && name.wrong() >= MAX_IN_SESSION {
             return Err(Refused::SessionOver);
         }
@@ -157,7 +160,8 @@ impl Logins {
     }
 }
 
-/// Returns the value of a key, a new one when there is none. A value that is in use is never forgotten.
+/// Returns the value of a key, a new one if there is none. A value that is in use is not removed, nor one for which
+/// `is_forgotten` is false.
 fn remembered<K: Eq + Hash, V: Default>(
     all: &Mutex<HashMap<K, Arc<V>>>,
     key: K,
@@ -171,7 +175,8 @@ fn remembered<K: Eq + Hash, V: Default>(
 }
 
 impl Turn {
-    /// Counts the result of the try. Returns true if it ends the session.
+    /// Counts the result of the try: `right` is true if the password was right. Returns true if the try was in a
+    /// session and the session has to end.
     pub fn ends(&self, right: bool) -> bool {
         let wrong = self.at_name.ends(right);
         self.in_session && wrong >= MAX_IN_SESSION
@@ -186,7 +191,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// Waits for the turn. When more than `most` tries wait, the one that has waited longest is refused.
+    /// Waits for the turn. If more than `most` tries wait, the one that has waited longest is refused.
     async fn turn(&self, most: usize) -> Result<OwnedMutexGuard<()>, Refused> {
         if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
             return Ok(turn);
@@ -198,7 +203,7 @@ impl Queue {
             waiting.retain(|other| !other.is_closed());
             waiting.push_back(sender);
             let over = waiting.len().saturating_sub(most);
-            // A receiver whose sender is dropped is refused.
+            // A try whose sender is dropped is refused.
             waiting.drain(..over);
         }
         tokio::select! {
@@ -217,12 +222,13 @@ mod tests {
     use super::*;
     use tokio::time::timeout;
 
-    /// Two waits of 5 seconds, of the try that has its turn and of the own one, and some margin.
+    /// The longest time until a login gets its turn: two delays of 5 seconds, of the try before it and its own, and
+    /// some margin.
     const AFTER_TWO: Duration = Duration::from_secs(12);
     const GUESSER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
 
-    /// Guesses without end; a try that is refused is repeated after 200 ms.
+    /// Tries wrong passwords without end; a try that is refused is repeated after 200 ms.
     async fn guesses(logins: Arc<Logins>, from: IpAddr) {
         loop {
             match logins.turn(Try::Name("li", from)).await {

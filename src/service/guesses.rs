@@ -1,12 +1,13 @@
 //! Bounds how fast receipts can be guessed: for each caller's number, and for each line. The bounds are in memory, so
 //! they apply to each node separately.
 //!
-//! With eleven free digits and some hundred reports, a million tries a day would find a receipt in years. These bounds
-//! allow a line at most 43,230 tries in any day. In addition a call allows three wrong ones.
+//! A receipt has eleven free digits: with a thousand reports on a line, one try in a hundred million finds one. These
+//! bounds allow a line at most 43,230 tries in any day, which is years for one hit. In addition a call allows three
+//! wrong receipts.
 //!
-//! While the bounds are used up, a caller who is slower than others would never get a try. So a call that was refused
-//! gets another chance once it has waited a minute: the line's reserve, which only such calls use. The reserve is
-//! bounded too.
+//! While other callers use up the bounds, a caller who tries less often might never be allowed a try. Therefore a call
+//! that was refused may, a minute after that, also use the line's reserve, which is only for such calls and is bounded
+//! too.
 
 use crate::base::clock;
 use governor::clock::{Clock, Reference};
@@ -20,32 +21,33 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Time after which a call that was refused may use the reserve.
+/// Time after the first refusal in a row after which a call may use the reserve.
 const WAIT: Duration = Duration::from_secs(60);
-/// Time after which a call is forgotten. No call is that long.
+/// Time after the last try of a call after which the call is forgotten. A call counts as over about two hours after it
+/// was answered (`work/watch.rs`).
 const FORGET: Duration = Duration::from_secs(3 * 3600);
-/// Number of tries after which calls and numbers without a recent try are removed.
+/// Number of tries after which the calls and numbers without a recent try are removed from memory.
 const TIDY: u32 = 1000;
 
-/// Bound for one number: burst, and time for each further try.
+/// Bound for one caller's number on a line: maximum number of tries at once, and time after which one more is allowed.
 const NUMBER: (u32, Duration) = (6, Duration::from_secs(30));
-/// Bound for all callers of a line without a number. They share it, so it is wider.
+/// Bound for all callers of a line who withhold their number, in the same form. It is wider, because they share it.
 const WITHHELD: (u32, Duration) = (12, Duration::from_secs(5));
-/// Bound for all callers of a line together.
+/// Bound for all callers of a line together, in the same form.
 const LINE: (u32, Duration) = (20, Duration::from_millis(2500));
-/// Bound for all calls of a line that were refused and have waited.
+/// Bound for all calls of a line that were refused and have waited, in the same form.
 const RESERVE: (u32, Duration) = (10, Duration::from_secs(10));
 
-/// What a try is counted by.
+/// What a try to open a report with a receipt is counted by.
 #[derive(Clone, Debug)]
 pub struct Asker {
     /// The call.
     pub call: Uuid,
     /// The call's step. The same step may arrive twice, and is one try.
     pub step: u32,
-    /// Its line.
+    /// The call's line.
     pub line: String,
-    /// The keyed hash of the caller's number on this line; none when it is withheld.
+    /// Keyed hash of the line and the caller's number; `None` if the number is withheld.
     pub number: Option<[u8; 32]>,
 }
 
@@ -63,7 +65,7 @@ impl Clock for SystemClock {
 
 type Limiter<K, C> = RateLimiter<K, HashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// Counts of the tries.
+/// The tries so far, by caller's number, line and call.
 pub struct Guesses<C: Clock = SystemClock> {
     clock: C,
     numbers: Limiter<[u8; 32], C>,
@@ -73,7 +75,7 @@ pub struct Guesses<C: Clock = SystemClock> {
     seen: Mutex<Seen<C::Instant>>,
 }
 
-/// Calls that have tried.
+/// Calls that have tried, and the number of tries since the last removal.
 struct Seen<I> {
     calls: HashMap<Uuid, Last<I>>,
     tries: u32,
@@ -83,7 +85,7 @@ struct Seen<I> {
 struct Last<I> {
     at: I,
     step: u32,
-    /// Time since which the call is refused; none if its last try was not.
+    /// Time since which the call is refused; `None` if its last try was allowed.
     refused: Option<I>,
 }
 
@@ -104,7 +106,7 @@ fn limiter<K: Hash + Eq + Clone, C: Clock + Clone>(
 }
 
 impl<C: Clock + Clone> Guesses<C> {
-    /// Makes the bounds without any try.
+    /// Returns bounds that no try has used yet.
     pub fn new(clock: C) -> Self {
         Self {
             numbers: limiter(NUMBER, &clock),
@@ -119,7 +121,8 @@ impl<C: Clock + Clone> Guesses<C> {
         }
     }
 
-    /// Counts a try, and returns true if it is allowed now.
+    /// Counts a try. Returns true if it is allowed now. A repetition of the call's last step is no further try: it gets
+    /// the same result.
     pub fn may(&self, asker: &Asker) -> bool {
         let now = self.clock.now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,7 +235,7 @@ mod tests {
         assert!(!tries(), "once");
     }
 
-    /// The bound holds however many calls are refused first, wait a minute and try then.
+    /// The bound of the reserve holds however many calls are refused first, wait a minute and try then.
     #[test]
     fn calls_that_have_waited_share_a_bounded_reserve() {
         let clock = FakeRelativeClock::default();
@@ -254,8 +257,8 @@ mod tests {
         assert_eq!(let_through, 10);
     }
 
-    /// The figure in `docs/line.md`: a day of calls that try as often as they can, forty at any time, with and without
-    /// numbers, each for 100 seconds.
+    /// Checks the number in `docs/line.md`: for a day forty calls at any time, with and without numbers, each of 100
+    /// seconds, try as often as they can.
     #[test]
     fn no_day_has_more_tries_than_the_documents_say() {
         const A_DAY: usize = 43_230;

@@ -10,14 +10,15 @@ use tokio::sync::Mutex;
 use tracing::warn;
 use uuid::Uuid;
 
-/// Time for which a successful test write counts. Health checks may come more often than the disk should be written to.
+/// Time for which a test write that succeeded counts. Health checks may come more often than the disk should be written
+/// to.
 const KEPT: Duration = Duration::from_secs(5);
-/// Size in bytes of a test write after a webhook has failed. On a full disk a write that fits into existing pages
-/// succeeds while those of webhooks fail.
+/// Size in bytes of the filler in a test write after a webhook has failed. On a full disk, a write that fits into
+/// existing pages would succeed although those of webhooks fail.
 const FILLER: usize = 32 * 1024;
-/// Minimum time between two log lines that the folder of recordings is missing.
+/// Minimum time between two log lines that jobs wait for the folder of recordings.
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
-/// Maximum time of a test write.
+/// Maximum time of a test write, after which it counts as failed.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Results of the webhooks' commits and of test writes.
@@ -26,21 +27,22 @@ pub struct Health {
     node: Uuid,
     /// Number of webhooks that could not be committed since the start.
     failed: AtomicU64,
-    /// Value of `failed` when the latest successful write began.
+    /// Value of `failed` when the latest of the successful writes began. If it is lower than `failed`, the node is not
+    /// ready.
     recovered: AtomicU64,
     last: Mutex<Option<TestWrite>>,
-    /// Time of the last log line that the folder of recordings is missing.
+    /// Time of the last log line that jobs wait for the folder of recordings.
     folder_logged: std::sync::Mutex<Option<Instant>>,
 }
 
-/// The last test write.
+/// The last test write: when it ended, and its result, with the reason if it failed.
 #[derive(Clone, Debug)]
 struct TestWrite {
     ended: Instant,
     outcome: Result<(), String>,
 }
 
-/// State of [`Health`] when a write began.
+/// Number of failed webhooks when a write began.
 #[derive(Clone, Copy, Debug)]
 pub struct Begun(u64);
 
@@ -57,29 +59,30 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Returns the state before a write, to be passed to [`Health::succeeded`].
+    /// Returns the state before a write, to be passed to [`Health::succeeded`] when the write is committed.
     pub fn begin(&self) -> Begun {
         Begun(self.failed.load(Ordering::SeqCst))
     }
 
-    /// Records that a write was committed. Failures before it began no longer count.
+    /// Records that a write was committed. Failures from before it began no longer count.
     pub fn succeeded(&self, begun: Begun) {
         self.recovered.fetch_max(begun.0, Ordering::SeqCst);
     }
 
-    /// Records that a webhook could not be committed: the node is not ready until a write succeeds that begins after
+    /// Records that a webhook could not be committed. The node is not ready until a write succeeds that begins after
     /// this.
     pub fn failed(&self) {
         self.failed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Writes to the node's own row, so that it waits for no row lock of another node, and acquires the table locks
-    /// that the writes of a call acquire. The result is kept for 5 s, unless a webhook fails meanwhile. Only one such
-    /// write runs at a time; requests that wait for it share its result.
+    /// Checks whether the database commits, by a test write to the node's own row, so that it waits for no row lock of
+    /// another node. The write also acquires the table locks that the writes of a call acquire. A success is returned
+    /// again for 5 s, unless a webhook fails meanwhile. Only one test write runs at a time; calls that waited for it
+    /// share its result.
     ///
     /// # Errors
     ///
-    /// Returns the error of the database, or that it did not answer within 2 s.
+    /// Returns the error of the database, or that it did not commit within 2 s.
     pub async fn check(&self, db: &Db, clock: &Clock) -> Result<(), String> {
         let asked = instant();
         let mut last = self.last.lock().await;
@@ -109,7 +112,7 @@ impl Health {
         outcome
     }
 
-    /// Logs, at most once a minute, that jobs wait for the folder of recordings.
+    /// Logs, at most once a minute, that jobs wait for the folder of recordings. `error` says what is wrong with it.
     pub fn folder_is_missing(&self, error: &MarkerError) {
         let logged = self.folder_logged.lock();
         let mut logged = logged.unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! Lines that each member works on, kept in memory because a member may hold the keys of thousands of lines.
+//! The lines and line keys that each member holds, kept in memory so that they are not read for each request: a member
+//! may hold the keys of thousands of lines.
 
 use crate::config::Config;
 use crate::store::members;
@@ -6,15 +7,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// The lines whose keys a member holds. It contains no private key.
+/// The lines whose keys a member holds, and the ids of these keys. It contains no private key.
 #[derive(Debug)]
 pub struct Held {
-    /// Version of the grants that this was read from.
+    /// Version of the member's grants that this was read from.
     version: members::GrantsVersion,
     /// Ids of the line keys.
     keys: HashSet<Uuid>,
     lines: HashSet<String>,
-    /// Indexes of the lines in the configuration, in order. Lines that are not in it are left out.
+    /// Indexes in the configuration of these lines, in ascending order. Lines that are not in the configuration are
+    /// left out.
     places: Vec<usize>,
 }
 
@@ -29,12 +31,13 @@ impl Held {
         self.keys.contains(&line_key)
     }
 
-    /// Returns the indexes of the lines in the configuration, in order.
+    /// Returns the indexes of these lines in the configuration, in ascending order. Lines that are not in it are left
+    /// out.
     pub fn places(&self) -> &[usize] {
         &self.places
     }
 
-    /// Collects the lines and keys of these grants.
+    /// Collects the lines and keys of a member's grants. `version` is that of the grants.
     pub fn new(
         version: members::GrantsVersion,
         grants: &[members::Grant],
@@ -53,19 +56,20 @@ impl Held {
     }
 }
 
-/// Lines held by each member, as last read.
+/// What each member holds, as last read.
 #[derive(Default)]
 pub struct HeldLines(Mutex<HashMap<Uuid, Arc<Held>>>);
 
 impl HeldLines {
-    /// Returns what a member holds, unless the grants have changed since it was read.
+    /// Returns what a member holds; `None` if it was not read yet, or if the version of their grants is another one
+    /// now.
     pub fn get(&self, member: Uuid, version: members::GrantsVersion) -> Option<Arc<Held>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = kept.get(&member).filter(|held| held.version == version);
         held.cloned()
     }
 
-    /// Keeps what was read for a member.
+    /// Keeps what was read for a member, in place of what was kept before.
     pub fn keep(&self, member: Uuid, held: &Arc<Held>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(member, Arc::clone(held));

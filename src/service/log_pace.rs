@@ -1,4 +1,4 @@
-//! At most one log line a minute of each kind, for lines that requests from outside can cause.
+//! Bounds log lines that requests from outside can cause: at most one line a minute of each kind.
 
 use crate::base::clock;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Minimum time between two lines of one kind.
 const APART: Duration = Duration::from_secs(60);
 
-/// Allows one line of a kind each minute, and counts those that are held back.
+/// Allows one line of a kind each minute, and counts the lines that are held back.
 #[derive(Debug)]
 pub struct LogPace(Mutex<State>);
 
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl LogPace {
-    /// Makes a pace that allows the next line.
+    /// Returns a pace that allows the next line.
     pub const fn new() -> Self {
         Self(Mutex::new(State {
             last: None,
@@ -26,8 +26,8 @@ impl LogPace {
         }))
     }
 
-    /// Returns the number of lines held back since the last one, if a line may be logged now. Otherwise returns none,
-    /// and counts this line as held back.
+    /// Returns the number of lines held back since the last one that was logged, if a line may be logged now. Otherwise
+    /// counts this line as held back and returns `None`.
     pub fn due(&self) -> Option<u64> {
         self.due_at(clock::instant())
     }

@@ -1,8 +1,8 @@
 //! Counters and durations for operators, in Prometheus' data model. Each service has a registry of its own, so that two
 //! services in one process have separate counts.
 //!
-//! A label's value is always a text of the program ([`Labelled::of`] requires `&'static str`), so nothing that a caller
-//! sends can become one.
+//! The value of a label here is always a text of the program ([`Labelled::of`] requires `&'static str`), so nothing
+//! that a caller sends can become one.
 
 use crate::report::takes::Reached;
 use crate::store::jobs::Kind;
@@ -19,31 +19,33 @@ pub const PREFIX: &str = "dutyline";
 /// The content type of [`text_of`]: Prometheus' text format, which every version of Prometheus reads.
 pub use prometheus_text::CONTENT_TYPE;
 
-/// Upper bounds of the buckets for webhooks, in seconds. A webhook is answered within 2 s, whatever fails.
+/// Upper bounds of the buckets for webhooks, in seconds. A webhook that is not committed within 1.5 s gets the fallback
+/// answer.
 const WEBHOOK_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 ];
-/// Upper bounds of the buckets for batches and their commits, in seconds. The lowest, 0.1 ms, is a commit on a disk
-/// with a cache that survives a loss of power.
+/// Upper bounds of the buckets for batches of webhooks and their commits, in seconds. The lowest, 0.1 ms, is for a
+/// commit on a disk with a cache that survives a loss of power.
 const BATCH_BUCKETS: [f64; 14] = [
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 ];
-/// Upper bounds of the buckets for jobs, in seconds: from 5 ms, a few statements, to 10 minutes, the download of a long
-/// recording over a slow connection.
+/// Upper bounds of the buckets for tries of jobs, in seconds: from 5 ms, a few statements, to 10 minutes, the download
+/// of a long recording over a slow connection.
 const JOB_BUCKETS: [f64; 12] = [
     0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0,
 ];
 
-/// The metrics of one service that change as it works. They count from the start of the service.
+/// The counters and histograms of one service. They count from the start of the service.
 pub struct Metrics {
     registry: Registry,
-    /// Webhooks with a valid signature.
+    /// Webhooks with a valid signature, and events of providers that hold a connection.
     pub webhooks: Counter,
-    /// Webhooks refused because of their signature or account.
+    /// Webhooks and streams refused because of their signature, account or key.
     pub webhooks_refused: Counter,
-    /// Webhooks that got the fallback answer, because the database failed or was too slow.
+    /// Webhooks that got the fallback answer, or 503 where there is none, because the database failed or was too slow.
+    /// Also those that name no readable call id and have to be answered.
     pub webhooks_fallback: Counter,
-    /// Calls answered.
+    /// Calls that were answered and stored.
     pub calls: Counter,
     /// Calls that the duty inspector accepted.
     pub calls_accepted: Counter,
@@ -55,33 +57,35 @@ pub struct Metrics {
     pub recordings_sealed: Counter,
     /// Recordings lost while they were streamed.
     pub recordings_lost: Counter,
-    /// Times that a sealed recording differed from what was sealed, before its deletion at the provider.
+    /// Times that a sealed recording was missing or differed from what was sealed, when it was to be deleted at the
+    /// provider.
     pub recordings_damaged: Counter,
-    /// Tries of jobs that failed.
+    /// Tries of jobs that failed. A try that was only postponed is not one of them.
     pub jobs_failed: Counter,
-    /// Logins with a wrong name or password.
+    /// Wrong passwords: at logins, also with an unknown name or of a disabled member, and in sessions.
     pub logins_wrong: Counter,
     /// Receipts not looked up because there were too many tries.
     pub receipts_refused: Counter,
     /// Receipts that two callers were told, found when the second call was settled.
     pub receipts_shared: Counter,
-    /// Receipts not looked up because there was no time.
+    /// Receipts not looked up because their key was not derived in time.
     pub receipts_late: Counter,
-    /// Keys that were not offered when they were pressed, and keys after the one that was expected.
+    /// Keys that were not offered when they were pressed, and answers with more keys than the one that was expected.
     pub keys_unasked: Counter,
-    /// Calls that are over and left no message, by how far they got.
+    /// Calls that are settled and left no message, by how far they got.
     pub calls_without_message: Labelled<Counter>,
-    /// Webhooks with a valid signature, by kind.
+    /// The same as `webhooks`, by kind of webhook.
     pub webhooks_by_kind: Labelled<Counter>,
-    /// Seconds from a webhook's request being read to its answer, by kind. Refused webhooks are not in it.
+    /// Seconds from a webhook's request being read to its answer, by kind of webhook. Refused webhooks are not in it.
     pub webhook_seconds: Labelled<Histogram>,
-    /// Seconds that a batch of webhooks took: loading, deciding, writing and committing.
+    /// Seconds that a batch of webhooks took: loading, deciding, writing and committing. Batches that failed are not in
+    /// it.
     pub batch_seconds: Histogram,
-    /// Seconds that the commit of a batch took. Batches that changed nothing have no commit.
+    /// Seconds that the commit of a batch of webhooks took. Batches that changed nothing have no commit.
     pub batch_commit_seconds: Histogram,
-    /// Webhooks in a batch.
+    /// Number of webhooks in a batch.
     pub batch_webhooks: Histogram,
-    /// Seconds that one try of a job took, by kind, whether or not it succeeded.
+    /// Seconds that one try of a job took, by kind of job, whether or not it succeeded.
     pub job_seconds: Labelled<Histogram>,
 }
 
@@ -196,14 +200,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Returns these metrics in Prometheus' text format, as [`CONTENT_TYPE`].
+    /// Returns these metrics in Prometheus' text format; its content type is [`CONTENT_TYPE`].
     pub fn text(&self) -> String {
         text_of(&self.registry)
     }
 }
 
-/// Returns a registry's metrics in Prometheus' text format 0.0.4. Texts of registries without a common name may be
-/// concatenated.
+/// Returns a registry's metrics in Prometheus' text format 0.0.4. The texts of several registries may be concatenated
+/// if they have no metric's name in common.
 pub fn text_of(registry: &Registry) -> String {
     let mut text = String::new();
     // Writing to a String does not fail, and no metric of this program fails to encode.
@@ -216,17 +220,17 @@ pub fn seconds_since(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-/// Metrics by the name and value of one label.
+/// The metrics of one name, one for each value of their label.
 type ByLabel<M> = Family<[(&'static str, &'static str); 1], M, fn() -> M>;
 
-/// Metrics of one name with one label.
+/// Metrics of one name that differ in the value of one label.
 pub struct Labelled<M> {
     label: &'static str,
     metrics: ByLabel<M>,
 }
 
 impl<M: Clone> Labelled<M> {
-    /// Returns the metric with this value of the label. A value that was not given at registration appears in the text
+    /// Returns the metric for this value of the label. A value that was not given at registration appears in the text
     /// after its first use.
     pub fn of(&self, value: &'static str) -> M {
         self.metrics.get_or_create_owned(&[(self.label, value)])
@@ -238,13 +242,13 @@ fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str
     metric
 }
 
-/// Registers a counter. `_total` is appended to its name in the text.
+/// Registers a counter. The text appends `_total` to its name.
 fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
     registered(registry, name, help, Counter::default())
 }
 
-/// Registers metrics for these values of a label. They are in the text from the start, because the growth of a metric
-/// that appears with its first event cannot be seen
+/// Registers a metric for each of these values of a label. They are in the text from the start, because the first
+/// increase of a metric that appears with its first event cannot be seen
 /// (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
 fn labelled<M>(
     registry: &mut Registry,

@@ -1,4 +1,4 @@
-//! The running service: what all of its parts share.
+//! The running service: the state that webhooks, API, console and jobs share.
 
 pub mod attempts;
 pub mod fetches;
@@ -32,31 +32,31 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-/// The running service: configuration, clock, database, keys and providers. Shared by webhooks, API and jobs.
+/// The running service: configuration, clock, database, keys and providers. Shared by webhooks, API, console and jobs.
 pub struct Service {
     /// The configuration.
     pub config: Config,
     /// Line time and system time.
     pub clock: Clock,
-    /// Timers for providers that hold a connection: waiting for callers, and before retries.
+    /// Timers for providers that hold a connection: for waiting for a caller's input, and for pauses before retries.
     pub timers: Arc<dyn Timers>,
     /// The database, with separate connections for webhooks, jobs and the console.
     pub db: Databases,
-    /// Health checks, and whether commits to the database succeed.
+    /// Results of recent commits and test writes, for health checks.
     pub health: Health,
     /// The service secret.
     pub secret: ServiceSecret,
-    /// Seals providers' ids while they are needed.
+    /// Seals the ids that providers give to calls and recordings.
     pub sid_key: Key,
-    /// Sealed recordings.
+    /// The store of sealed recordings.
     pub blobs: Blobs,
-    /// Sounds that providers without a voice play.
+    /// Sound files for providers without text-to-speech.
     pub sounds: Arc<Sounds>,
     /// Providers by name.
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
-    /// Notified when a job may be due.
+    /// Notified when a job may be due, to wake the job runner.
     pub wake: Notify,
-    /// Number of jobs that the worker has finished, successfully or not; changes wake those who wait for one.
+    /// Number of tries of jobs that have ended on this node, successfully or not. Tests wait for it to change.
     pub worked: watch::Sender<u64>,
     /// Slows down guessing of passwords.
     pub logins: attempts::Logins,
@@ -66,21 +66,21 @@ pub struct Service {
     pub guesses: guesses::Guesses,
     /// The queue of webhooks that wait for a commit.
     pub batches: webhooks::Batches,
-    /// The lines' public keys.
+    /// The lines' public keys that were read from the database.
     pub line_keys: line_keys::LineKeys,
-    /// The lines that members work on.
+    /// The lines that members hold the keys of, as last read.
     pub held_lines: held::HeldLines,
     /// Bounds how often the address of a take is fetched.
     pub take_fetches: fetches::Fetches,
-    /// Notifies pages of changes.
+    /// Notifies open pages of changes.
     pub live: presence::Live,
-    /// What each session has open.
+    /// The event streams and recordings that each session has open.
     pub per_session: Arc<per_session::PerSession>,
-    /// Number of recordings being streamed to the service.
+    /// Number of recordings being streamed to this process.
     pub arriving: watch::Sender<usize>,
-    /// True once the service stops: connections have to end.
+    /// True once the service stops: all connections and background tasks have to end.
     pub closing: watch::Sender<bool>,
-    /// Number of files in the folder of recordings that no row names, as last counted by housekeeping.
+    /// Number of files in the folder of recordings that no row refers to, as last counted by housekeeping.
     pub unnamed_files: AtomicUsize,
     /// Counters and durations for operators.
     pub metrics: metrics::Metrics,
@@ -90,15 +90,16 @@ pub struct Service {
     pub patience: Patience,
     /// Minimum speed at which a provider has to send a recording.
     pub slowest: Slowest,
-    /// Bounds the number of calls for whose recordings settling asks a provider at the same time.
+    /// For each provider, bounds the number of calls whose recordings it is asked for at the same time, when they are
+    /// settled.
     pub asking: Slots<String>,
 }
 
-/// Minimum speed of a provider that sends a recording. If it sends fewer bytes in this time, the job fails and is tried
-/// again later.
+/// Minimum speed of a provider that sends a recording. If fewer bytes arrive in this time, the job that fetches the
+/// recording fails and is tried again later.
 #[derive(Clone, Copy, Debug)]
 pub struct Slowest {
-    /// Number of bytes.
+    /// Minimum number of bytes.
     pub bytes: u64,
     /// Time in which they have to arrive.
     pub time: Duration,
@@ -114,18 +115,20 @@ impl Default for Slowest {
     }
 }
 
-/// Maximum times for which callers on the line are kept waiting for something slow, before they are answered without
-/// it: a caller has to hear something within 2 seconds.
+/// Maximum times for which a caller on the line is kept waiting for something slow. After that the call goes on without
+/// it, because callers should not hear silence for long.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Maximum time to commit a webhook, in total.
+    /// Maximum time to prepare and commit a webhook. After that the fallback answer is given: a caller has to hear
+    /// something within 2 seconds.
     pub webhook: Duration,
-    /// Maximum time to derive a receipt, queueing included.
+    /// Maximum time to derive the keys of a typed receipt and look it up, queueing included. Part of the time of the
+    /// webhook.
     pub receipt: Duration,
-    /// Maximum time until a take can be listened to; then the conversation goes on ("it has been recorded").
+    /// Maximum time until a take can be played back to the caller. After that silence is played, and the conversation
+    /// goes on.
     pub take: Duration,
-    /// Maximum time to find that the connection of a recording has ended, when another one arrives for the same
-    /// recording.
+    /// If a second connection for a recording arrives: maximum time to wait for the first one to end.
     pub stream: Duration,
 }
 
@@ -140,23 +143,24 @@ impl Default for Patience {
     }
 }
 
-/// A provider's name and one of its ids, sealed together while they are needed.
+/// A provider's name and one of its ids. In the database both are sealed together.
 pub struct ProviderRef {
     /// The provider's name in the configuration.
     pub provider: String,
     /// The provider's id of a call or a recording.
     pub id: String,
-    /// The account that knows this id: what [`Provider::account`] returned when it was sealed.
+    /// The account that knows this id: what [`Provider::account`] returned when the id was sealed; empty if the
+    /// provider was not configured then.
     pub account: String,
 }
 
-/// Why a provider cannot be asked about an id.
+/// Why the provider of an id cannot be asked about it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Unaskable {
     /// The configuration has no provider of this name.
     #[error("no [[provider]] is named {0}; configure it under this name again")]
     NotConfigured(String),
-    /// The configuration has another account or address under this name.
+    /// Another account or address is configured under this name than the one that the id belongs to.
     #[error(
         "[[provider]] {provider} is {configured}, and this is of {former}; configure the former again under the name {provider}"
     )]
@@ -171,7 +175,7 @@ pub enum Unaskable {
 }
 
 impl Service {
-    /// Seals a provider's id for the database.
+    /// Seals the name and account of a provider and one of its ids, for the database.
     pub fn seal_sid(&self, provider: &str, id: &str) -> Vec<u8> {
         let account = self.providers.get(provider).map(|own| own.account());
         let account = account.unwrap_or_default();
@@ -179,7 +183,7 @@ impl Service {
         self.sid_key.seal(&plain, b"sid")
     }
 
-    /// Opens what [`Service::seal_sid`] sealed; none when it was not sealed with this secret.
+    /// Opens what [`Service::seal_sid`] sealed; `None` if it was not sealed with this service's secret.
     pub fn open_sid(&self, sealed: &[u8]) -> Option<ProviderRef> {
         let plain = self.sid_key.open(sealed, b"sid").ok()?;
         let (provider, id, account) = serde_json::from_slice(&plain).ok()?;
@@ -194,8 +198,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When the provider is not configured, or another account or address is configured under its name: that account's
-    /// answer would say nothing about the id.
+    /// When the provider is not configured, or another account or address is configured under its name. An answer from
+    /// that account would say nothing about the id.
     pub fn provider_that_knows(&self, id: &ProviderRef) -> Result<&Arc<dyn Provider>, Unaskable> {
         let provider = self
             .providers
@@ -212,26 +216,29 @@ impl Service {
         })
     }
 
-    /// Returns the name of the provider in what [`Service::seal_sid`] sealed; empty when it cannot be opened.
+    /// Returns the name of the provider in what [`Service::seal_sid`] sealed; empty if there is nothing to open, or it
+    /// cannot be opened.
     pub fn provider_of(&self, sid: Option<&Vec<u8>>) -> String {
         sid.and_then(|sid| self.open_sid(sid))
             .map(|sid| sid.provider)
             .unwrap_or_default()
     }
 
-    /// Returns the keyed hash of a provider's call id.
+    /// Returns the keyed hash of a provider's name and its id of a call.
     pub fn call_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
         self.secret.lookup("call", &[provider, id])
     }
 
-    /// Returns the keyed hash of a recording: its provider, its id there, and the service's id of the call that named
-    /// it. Two calls that name one recording of the provider have a recording each.
+    /// Returns the keyed hash of a recording of a call: of the provider's name, its id of the recording, and the
+    /// service's id of the call. If two calls name the same recording of the provider, each of them gets a row of its
+    /// own.
     pub fn recording_lookup(&self, provider: &str, id: &str, call: Uuid) -> [u8; 32] {
         let call = call.to_string();
         self.secret.lookup("recording", &[provider, id, &call])
     }
 
-    /// Returns the keyed hash of a provider's recording id, the same for all calls that name it.
+    /// Returns the keyed hash of a provider's name and its id of a recording, which is the same for all calls that name
+    /// it.
     pub fn source_lookup(&self, provider: &str, id: &str) -> [u8; 32] {
         self.secret.lookup("recording source", &[provider, id])
     }

@@ -6,13 +6,13 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Maximum number of open event streams of a session; another one is refused. A page has one.
+/// Maximum number of event streams that a session may have open; a further one is refused. An open page uses one.
 pub const EVENT_STREAMS: usize = 8;
-/// Maximum number of open recordings of a session; for another one the oldest is closed. A browser whose player still
-/// needs more of the closed one requests the missing range.
+/// Maximum number of recordings that a session may have open; a further one closes the oldest. A browser whose player
+/// still needs more of the closed one requests the missing range.
 pub const RECORDINGS: usize = 4;
 
-/// What each session has open. A session is identified by the hash of its token.
+/// The event streams and recordings that each session has open. A session is identified by the hash of its token.
 #[derive(Default)]
 pub struct PerSession(Mutex<HashMap<[u8; 32], Open>>);
 
@@ -30,11 +30,11 @@ enum Slot {
     Ready(Box<Reader>),
     /// A part of it is being read.
     Reading,
-    /// It was closed for a newer one.
+    /// The recording was closed for a newer one, or its reader is lost because a read panicked.
     Closed,
 }
 
-/// A place for one event stream, given back when this is dropped.
+/// The right of a session to one open event stream, given back when this is dropped.
 pub struct EventStream {
     all: Arc<PerSession>,
     session: [u8; 32],
@@ -48,7 +48,7 @@ pub struct OpenRecording {
 }
 
 impl PerSession {
-    /// Returns a place for another event stream; none when the session has [`EVENT_STREAMS`] already.
+    /// Returns the right to a further event stream; `None` if the session has [`EVENT_STREAMS`] open.
     pub fn event_stream(self: &Arc<Self>, session: [u8; 32]) -> Option<EventStream> {
         self.change(session, |open| {
             let fits = open.event_streams < EVENT_STREAMS;
@@ -61,7 +61,8 @@ impl PerSession {
         })
     }
 
-    /// Opens a recording, and closes the oldest one of a session that has [`RECORDINGS`] already.
+    /// Registers a recording that is opened for a session. If the session then has more than [`RECORDINGS`] open,
+    /// closes the oldest.
     pub fn recording(self: &Arc<Self>, session: [u8; 32], reader: Reader) -> OpenRecording {
         let slot = Arc::new(Mutex::new(Slot::Ready(Box::new(reader))));
         let closed = self.change(session, |open| {
@@ -79,7 +80,7 @@ impl PerSession {
         }
     }
 
-    /// Changes what a session has open, and forgets a session that has nothing open.
+    /// Calls `change` with what a session has open, returns its result, and removes a session that has nothing open.
     fn change<T>(&self, session: [u8; 32], change: impl FnOnce(&mut Open) -> T) -> T {
         let mut sessions = lock(&self.0);
         let open = sessions.entry(session).or_default();
@@ -99,11 +100,12 @@ impl Drop for EventStream {
 }
 
 impl OpenRecording {
-    /// Returns the audio from byte `start` to `end`, without byte `end`. A thread is used only while this reads.
+    /// Returns the audio from byte `start` up to, but not including, byte `end`. A thread is used only during the read.
     ///
     /// # Errors
     ///
-    /// When the recording cannot be read, or was closed for a newer one.
+    /// When the recording cannot be read, was closed for a newer one, or is being read by another call of this
+    /// function.
     pub async fn read(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let closed = || io::Error::other("closed for a newer recording of the same session");
         let mut reader = {

@@ -1,5 +1,5 @@
-//! Open pages and their members, and the channel that wakes pages when something changes. `desk/live.rs` says what has
-//! changed.
+//! The open report pages with the names of their members, and the channel that wakes open pages when something changes.
+//! `desk/live.rs` finds out what has changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,15 +7,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// Time between two reads of the trails without a notification, because notifications of other nodes may be lost.
+/// Maximum time between two reads of the last links of the trails; a notification causes an earlier one. Notifications
+/// of other nodes may be lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Value that wakes the pages that follow changes.
+/// Value that is sent to pages that follow changes; a new value wakes them.
 #[derive(Clone, Default)]
 pub struct Seen {
-    /// Number of the last link of each line's trail.
+    /// Number of the last link in each line's trail.
     pub heads: Arc<BTreeMap<String, i64>>,
-    /// Incremented when a report is opened or left.
+    /// Incremented when a report page is opened or closed on this node.
     pub presence: u64,
     /// Incremented when a session is ended on this node.
     pub sessions: u64,
@@ -23,13 +24,13 @@ pub struct Seen {
     pub closing: bool,
 }
 
-/// State for notifying pages of changes.
+/// State for notifying the open pages of this node of changes.
 pub struct Live {
-    /// Time between two reads of the trails without a notification.
+    /// Maximum time between two reads of the last links of the trails.
     pub poll_interval: Duration,
-    /// Wakes the pages that follow.
+    /// Sends the value that wakes pages.
     pub seen: watch::Sender<Seen>,
-    /// Open pages of each report: a number for each page, and the member's name.
+    /// Open pages of each report on this node: a random number for each page, and the member's name.
     open: Mutex<HashMap<Uuid, Vec<(u64, String)>>>,
 }
 
@@ -44,12 +45,12 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Notifies the other pages of a session that it was ended.
+    /// Wakes all open pages after a session was ended, so that the pages of that session notice it.
     pub fn session_ended(&self) {
         self.seen.send_modify(|seen| seen.sessions += 1);
     }
 
-    /// Changes the open pages of reports.
+    /// Calls `change` with the open pages of each report on this node, and returns its result.
     pub fn pages<T>(&self, change: impl FnOnce(&mut HashMap<Uuid, Vec<(u64, String)>>) -> T) -> T {
         change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,20 +1,21 @@
-//! Log lines about refused webhooks: which check failed and at which address, at most one line a minute for each
-//! provider and check. They never contain a value, a number, a token or a body.
+//! Bounds and shortens log lines about refused webhooks: which check failed and at which address, at most one line a
+//! minute for each provider and check. Addresses are logged without values, numbers and tokens, and bodies are not
+//! logged.
 
 use crate::service::log_pace::LogPace;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Names of the parameters in addresses that the service makes. Other names come from outside, and are not shown.
+/// Names of the parameters in addresses that the service makes. Other names come from outside, and are not logged.
 const PARAMETERS: [&str; 6] = ["call", "line", "step", "nothing", "recorded", "bodySHA256"];
 
-/// A pace for each provider and check, which bounds the number of entries.
+/// Paces of log lines by provider and check. There are few of both, so the map stays small.
 #[derive(Default)]
 pub struct Refusals(Mutex<BTreeMap<(String, &'static str), LogPace>>);
 
 impl Refusals {
-    /// Returns the number of refusals of this kind held back since the last one that was logged, if one may be logged
-    /// now.
+    /// Returns the number of refusals by this check held back since the last one that was logged, if one may be logged
+    /// now; otherwise `None`.
     pub fn due(&self, provider: &str, check: &'static str) -> Option<u64> {
         let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (provider.to_owned(), check);
@@ -22,11 +23,11 @@ impl Refusals {
     }
 }
 
-/// Hooks whose path has ids and a token after the hook's name.
+/// Parts of an address after which ids and a token follow.
 const WITH_TOKENS: [&str; 2] = ["/take/", "/listen/"];
 
-/// Returns an address of the service without the values of its query, and cut before a token. Parameters that the
-/// service does not make lose their names too.
+/// Returns an address of the service without the values of its query parameters. Parameters that the service does not
+/// make lose their names too. An address that contains a token is cut before its ids.
 pub fn without_values(url: &str) -> String {
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, Some(query)),

@@ -1,9 +1,9 @@
-//! Log lines about login attempts and changes of rights, for operators who watch for intruders.
+//! Log lines about login attempts, refused webhooks and changes of rights, for operators who watch for intruders.
 //!
-//! Their target is `security` and their text begins with it. They name members by id, and contain nothing that was
-//! typed or sent: no names, no numbers, and no values of a webhook's address. A line that a request without a session
-//! can cause is logged at most once a minute, with the number of lines held back since; a line that needs a session is
-//! logged each time.
+//! Their target is `security` and their text begins with `security`. They name members by id, and contain nothing that
+//! was typed or sent: no names, no numbers, and no values of a webhook's address. A line that a request without a
+//! session can cause is logged at most once a minute, with the number of lines held back since the last one; the others
+//! are logged each time.
 
 use crate::report::role::Role;
 use crate::service::log_pace::LogPace;
@@ -11,14 +11,15 @@ use crate::service::refusals::Refusals;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-/// Logs that a name and a password do not match, or are those of a disabled member.
+/// Logs, at most once a minute, that a name and a password do not match, or are those of a disabled member.
 pub fn password_refused(pace: &LogPace) {
     if let Some(held_back) = pace.due() {
         warn!(target: "security", held_back, "security: name or password refused");
     }
 }
 
-/// Logs that a webhook was refused: which check failed, and at which address, without its values.
+/// Logs, at most once a minute for each provider and check, that a webhook was refused. `address` is without values,
+/// see [`without_values`](crate::service::refusals::without_values).
 pub fn webhook_refused(
     refusals: &Refusals,
     provider: &str,
@@ -36,37 +37,37 @@ pub fn signed_out(member: Uuid) {
     info!(target: "security", %member, "security: signed out");
 }
 
-/// Logs that a member with this role was added.
+/// Logs that `by` added a member with this role.
 pub fn member_added(by: Uuid, member: Uuid, role: Role) {
     info!(target: "security", %by, %member, role = role.as_str(), "security: member added");
 }
 
-/// Logs that a member was given a line's key.
+/// Logs that `by` gave a member the keys of a line.
 pub fn line_given(by: Uuid, member: Uuid, line: &str) {
     info!(target: "security", %by, %member, line, "security: line given");
 }
 
-/// Logs that a member was disabled.
+/// Logs that `by` locked a member out.
 pub fn member_disabled(by: Uuid, member: Uuid) {
     info!(target: "security", %by, %member, "security: member disabled");
 }
 
-/// Logs that a member who was disabled may log in again.
+/// Logs that `by` let a member who was locked out log in again.
 pub fn member_enabled(by: Uuid, member: Uuid) {
     info!(target: "security", %by, %member, "security: member enabled");
 }
 
-/// Logs that a member has confirmed that an account belongs to another person than the one who added it.
+/// Logs that `by` confirmed that a member's account belongs to another person than the one who added it.
 pub fn member_confirmed(by: Uuid, member: Uuid) {
     info!(target: "security", %by, %member, "security: member confirmed");
 }
 
-/// Logs that approvals on a line with fewer than three members count without a third member.
+/// Logs that `by` waived the confirmation by a third member for approvals on a line.
 pub fn confirmation_waived(by: Uuid, line: &str) {
     info!(target: "security", %by, line, "security: confirmation of accounts waived");
 }
 
-/// Logs that approvals on a line need confirmed accounts again.
+/// Logs that `by` ended the waiver of a line.
 pub fn confirmation_required(by: Uuid, line: &str) {
     info!(target: "security", %by, line, "security: confirmation of accounts required");
 }

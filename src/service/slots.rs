@@ -1,18 +1,19 @@
-//! Slots: a bounded number of things at the same time, separately for each key.
+//! Slots: bound how many things run at the same time, separately for each key.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Slots for each key. The keys come from the configuration and the program, so they are few.
+/// Slots for each key. The keys come from the configuration and the program, so there are few of them.
 pub struct Slots<K> {
     most: fn(&K) -> usize,
     by_key: Mutex<HashMap<K, Arc<Semaphore>>>,
 }
 
 impl<K: Clone + Eq + Hash> Slots<K> {
-    /// Makes slots. `most` is the number of slots of a key, and must always return the same for it.
+    /// Returns slots of which none is used. `most` returns the number of slots of a key, and must return the same
+    /// number each time.
     pub fn new(most: fn(&K) -> usize) -> Self {
         Self {
             most,
@@ -20,7 +21,7 @@ impl<K: Clone + Eq + Hash> Slots<K> {
         }
     }
 
-    /// Acquires a slot of this key, if one is free. It is given back when the permit is dropped.
+    /// Acquires a slot of this key; `None` if none is free. The slot is free again when the permit is dropped.
     pub fn take(&self, key: &K) -> Option<OwnedSemaphorePermit> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         let slots = match by_key.get(key) {
@@ -34,7 +35,7 @@ impl<K: Clone + Eq + Hash> Slots<K> {
         slots.try_acquire_owned().ok()
     }
 
-    /// Waits until every slot is free.
+    /// Waits, key by key, until every slot is free.
     pub async fn all_free(&self) {
         let all: Vec<(K, Arc<Semaphore>)> = {
             let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,16 +19,16 @@ const PLAY_LIMIT: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Heard {
-    /// Synthesised speech.
+    /// A text spoken by the line. A provider would synthesise it.
     Say {
         /// The text.
         say: String,
         /// Its language tag.
         language: String,
     },
-    /// The beep before a recording; always `true`.
+    /// The beep before a recording.
     Beep {
-        /// `true`.
+        /// Always `true`.
         beep: bool,
     },
     /// Audio fetched from a URL.
@@ -54,7 +54,7 @@ pub enum Heard {
 pub enum WaitingFor {
     /// A key.
     Keys {
-        /// Timeout, in seconds.
+        /// Time it waits for the next key, in seconds.
         seconds: u32,
     },
     /// Speech: a recording is running.
@@ -66,7 +66,7 @@ pub enum WaitingFor {
     },
     /// The dialled telephone to answer.
     Ringing {
-        /// Time it rings, in seconds.
+        /// Maximum time the telephone rings, in seconds.
         seconds: u32,
     },
     /// The end of the conversation with the called party.
@@ -117,17 +117,17 @@ pub(super) struct Call {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) status: &'static str,
-    /// The URL of the current document.
+    /// The URL of the current document, as signed.
     pub(super) document: String,
     pub(super) verbs: VecDeque<Verb>,
     pub(super) waiting: Waiting,
     pub(super) heard: Vec<Heard>,
-    /// Simulated time, in milliseconds.
+    /// Simulated time since the call began, in milliseconds.
     pub(super) elapsed: u64,
-    /// Number of documents fetched since the caller's last action.
+    /// Number of documents fetched since the last action of the caller or the called party.
     pub(super) documents: u32,
     pub(super) recordings: u32,
-    /// The audio played last, and its number in the call.
+    /// The audio played last, and its number among the audio played in the call.
     pub(super) played: Option<(u32, Bytes)>,
     /// Callbacks to be sent after the end of the call.
     pub(super) late: Vec<Webhook>,
@@ -165,7 +165,7 @@ impl Call {
         self.played = Some((n, audio));
     }
 
-    /// Returns what was heard since the last view, and what the line waits for.
+    /// Returns what was heard since the last call of this function, and what the line waits for.
     pub(super) fn view(&mut self) -> PhoneView {
         PhoneView {
             id: self.sid.clone(),
@@ -189,7 +189,7 @@ impl Call {
         }
     }
 
-    /// The call's direction in Twilio's terms.
+    /// Returns the call's direction in Twilio's terms.
     pub(super) fn direction(&self) -> &'static str {
         match self.parent {
             None => "inbound",
@@ -252,7 +252,8 @@ impl Inner {
             Waiting::Speech { record, .. } if record.finish_on_key.contains(key) => {
                 return self.end_record(call, End::Key(key)).await;
             }
-            // During a conversation a key is only a tone for the called party.
+            // Another key does not end a recording. At any other time a key has no effect; during a conversation it
+            // is a tone for the called party.
             _ => false,
         };
         if ends {
@@ -312,13 +313,13 @@ impl Inner {
     pub(super) async fn advance(&self, call: &mut Call) {
         while matches!(call.waiting, Waiting::Nothing) && !call.is_over() {
             let Some(verb) = call.verbs.pop_front() else {
-                // The called party has heard its whole document and is connected to the caller by `picks_up`.
+                // At the end of its document a dialled leg does not end: `picks_up` connects it to the caller.
                 if call.parent.is_some() {
                     return;
                 }
                 return self.finish(call, "completed").await;
             };
-            // With `Pause` as its first verb the call keeps ringing; `Reject` does not answer it at all.
+            // A call that is ringing is answered by any verb other than `Pause` and `Reject`.
             if !matches!(verb, Verb::Pause { .. } | Verb::Reject { .. }) {
                 self.set_status(call, "in-progress");
             }
@@ -362,14 +363,14 @@ impl Inner {
                     }),
                 }
             }
-            // The reader admits only these three verbs as prompts.
+            // Not reached: the reader admits only these three verbs in `<Gather>`, and `advance` executes all others.
             _ => {}
         }
     }
 
-    /// Posts the keys, or continues with the next verb if there are none. A finishing key pressed before any other
-    /// key counts as none: older pages of the reference say so, the current one says only that it cannot be relied
-    /// upon.
+    /// Ends the wait for keys: posts the keys pressed, or continues with the next verb if there are none and
+    /// `actionOnEmptyResult` is false. The finishing key is not among them, so pressed before any other key it counts
+    /// as no input: older pages of the reference say so, the current one says only that it cannot be relied upon.
     async fn end_gather(&self, call: &mut Call) {
         let waiting = std::mem::replace(&mut call.waiting, Waiting::Nothing);
         let Waiting::Keys { gather, pressed } = waiting else {
@@ -526,7 +527,8 @@ mod tests {
             .iter()
             .filter_map(|(_, form)| form.get("Digits"))
             .collect();
-        // Ended by the number of digits, by the timeout after a first key, by the finishing key.
+        // One gather was ended by the number of digits, the next one by the timeout after a first key, the last one
+        // by the finishing key.
         assert_eq!(digits, ["123", "4", "5"]);
         // The finishing key alone counts as no input: the document continues and reaches its end.
         let view = exchange.press(&id, "#").await.unwrap();

@@ -3,9 +3,9 @@
 use super::elements::Element;
 use super::twiml_reader::{RecordingCallback, recording_callback};
 
-/// Maximum `timeout`, in seconds.
+/// Maximum `timeout` of a `<Dial>`, in seconds.
 const MAX_RINGING: u32 = 600;
-/// Maximum `timeLimit`, in seconds: four hours, which is also the default.
+/// Maximum `timeLimit` of a `<Dial>`, in seconds: four hours, which is also the default.
 const MAX_TALK: u32 = 14_400;
 
 /// `<Dial>`: the number rung, the document played to it, and where the result is posted.
@@ -13,21 +13,22 @@ const MAX_TALK: u32 = 14_400;
 pub struct Dial {
     /// The number to ring.
     pub number: String,
-    /// URL of the document played to the called party before it is connected to the caller.
+    /// URL of the document played to the called party before it is connected to the caller; `None`: it is connected
+    /// at once.
     pub url: Option<String>,
     /// URL the result is posted to; `None`: the current document continues.
     pub action: Option<String>,
-    /// Time the telephone rings, in seconds.
+    /// Maximum time the telephone rings, in seconds.
     pub timeout: u32,
     /// Maximum length of the conversation, in seconds.
     pub time_limit: u32,
     /// The number shown to the called party; `None`: the caller's.
     pub caller_id: Option<String>,
-    /// If set, the conversation is recorded and the recording's states are posted there.
+    /// Where the states of the conversation's recording are posted; `None`: the conversation is not recorded.
     pub record: Option<RecordingCallback>,
 }
 
-/// Parses a `<Dial>` with exactly one `<Number>`; this exchange rings only one.
+/// Parses a `<Dial>`. It must have exactly one `<Number>`, because this exchange rings one telephone at a time.
 pub(super) fn dial(mut element: Element) -> Result<Dial, String> {
     element.ignore("method", &["POST"])?;
     element.ignore("trim", &["trim-silence", "do-not-trim"])?;

@@ -17,8 +17,8 @@ pub enum Answering {
     Busy,
     /// It cannot be reached.
     Unreachable,
-    /// A person or a voicemail answers and presses these keys, one each time the line waits for a key, and then
-    /// keeps silent.
+    /// A person or a voicemail answers. Each time the document played to it waits, it presses the next one of these
+    /// keys; when they are used up, it keeps silent.
     PicksUp {
         /// The keys. A voicemail presses none.
         keys: String,
@@ -28,14 +28,15 @@ pub enum Answering {
 /// A telephone that was rung by `<Dial>`.
 pub(super) struct Dialled {
     pub(super) dial: Dial,
-    /// Its own leg of the call.
+    /// The call to the telephone, a leg of the caller's call.
     leg: Call,
     /// What the caller has said during the conversation: the audio, and its duration in milliseconds.
     spoken: Option<(Bytes, u64)>,
 }
 
 impl Dialled {
-    /// Stores what the caller says. A conversation keeps only one piece of speech.
+    /// Stores what the caller says. Fails if something is stored already, because a conversation keeps only one piece
+    /// of speech.
     pub(super) fn hear(&mut self, audio: Bytes, millis: u64) -> Result<(), CallError> {
         if self.spoken.is_some() {
             return Err(CallError::AlreadySpoken);
@@ -55,15 +56,16 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Unknown`] or [`CallError::NotTalking`].
+    /// Returns [`CallError::Unknown`], [`CallError::NotTalking`] or [`CallError::Broken`].
     pub async fn other_hangs_up(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::OtherHangsUp).await
     }
 }
 
 impl Inner {
-    /// Rings the number. With [`Answering::Nobody`] the call waits until the caller keeps silent for the document's
-    /// timeout.
+    /// Rings the number of a `<Dial>`. With [`Answering::Nobody`] the call then waits for the caller, who keeps
+    /// silent for the `timeout` or hangs up. Numbers that Twilio could not ring or show are recorded as a
+    /// [`Trouble`], and the `<Dial>` fails.
     pub(super) async fn begin_dial(&self, call: &mut Call, dial: Dial) {
         let seen = dial.caller_id.clone().unwrap_or_else(|| call.from.clone());
         let wrong = if !is_e164(&dial.number) {
@@ -98,7 +100,8 @@ impl Inner {
         }
     }
 
-    /// Plays the document to the called party and connects it to the caller, unless the document hangs up.
+    /// Plays the document of the `<Number>`, if it has one, to the called party, and connects it to the caller unless
+    /// that document has ended its leg.
     async fn picks_up(&self, call: &mut Call, mut dialled: Box<Dialled>, keys: &str) {
         let Dialled { dial, leg, .. } = &mut *dialled;
         self.set_status(leg, "in-progress");
@@ -169,7 +172,8 @@ impl Inner {
         self.finish(call, "completed").await;
     }
 
-    /// Ends a conversation and stores its recording, if the document asked for one.
+    /// Ends a conversation: stores its recording and reports its state, if the document asked for one, and posts the
+    /// result to the action.
     async fn end_bridge(&self, call: &mut Call, dialled: Box<Dialled>) {
         let recording = dialled.dial.record.as_ref().map(|told| {
             let (audio, millis) = dialled.spoken.clone().unzip();
@@ -203,14 +207,14 @@ impl Inner {
         self.send_if_any(callback).await;
     }
 
-    /// Ends a leg that was never connected to the caller.
+    /// Ends a `<Dial>` whose telephone was not connected to the caller, and posts the result to the action.
     async fn end_dial(&self, call: &mut Call, dialled: Box<Dialled>, status: &'static str) {
         let form = vec![("DialBridged", "false".to_owned())];
         self.tell_action(call, dialled, status, form).await;
     }
 
-    /// Posts the result to the action and continues with the answer; without an action the current document
-    /// continues.
+    /// Posts the result to the action and continues with the document in the answer, unless the caller has hung up;
+    /// without an action the current document continues. If the faults drop the action, the call ends.
     async fn tell_action(
         &self,
         call: &mut Call,
@@ -251,7 +255,7 @@ impl Inner {
     }
 }
 
-/// True for a plus sign and 8 to 15 digits, the only form Twilio can ring.
+/// True if `number` is a plus sign and 8 to 15 digits, the only form that Twilio can ring.
 fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
         (8..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())

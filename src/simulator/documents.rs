@@ -7,14 +7,15 @@ use super::twiml_reader::{self, Verb};
 use super::webhook;
 use std::collections::VecDeque;
 
-/// Maximum number of documents fetched without an action of the caller; more are considered a loop.
+/// Maximum number of documents, fallback included, that are fetched for a call without an action of the caller. More
+/// are considered a loop.
 const DOCUMENT_LIMIT: u32 = 50;
-/// What Twilio says when the fallback fails too.
+/// What Twilio says to the caller when the fallback fails too.
 const APPLICATION_ERROR: &str = "We are sorry, an application error has occurred. Goodbye.";
 
 impl Inner {
-    /// Returns the fields common to all webhooks of a call, followed by `more`. The geographic fields are sent
-    /// empty, because the location of a number is unknown.
+    /// Returns the fields common to the webhooks about a call (callbacks about recordings have others), followed by
+    /// `more`. The geographic fields are sent empty, because the location of a number is unknown.
     pub(super) fn form(&self, call: &Call, more: &[(&str, String)]) -> Vec<(String, String)> {
         let mut form = vec![
             ("CallSid", call.sid.as_str()),
@@ -48,10 +49,10 @@ impl Inner {
             .collect()
     }
 
-    /// Continues with the document at `reference`. If that fails, the fallback is fetched once; if that fails too,
-    /// an apology is said and the call ends. Twilio's reference does not define what happens when the document for
-    /// a dialled leg fails; here the leg is hung up, because a called party that heard nothing cannot have accepted
-    /// the call.
+    /// Fetches the document at `reference`, posting the fields `more`, and makes its verbs the call's next ones. If
+    /// that fails, the fallback is fetched once; if that fails too, an apology is said and the call ends. Twilio's
+    /// reference does not define what happens when the document for a dialled leg fails; here the leg is hung up,
+    /// because a called party that heard nothing cannot have accepted the call.
     pub(super) async fn go_to(&self, call: &mut Call, reference: String, more: &[(&str, String)]) {
         let failed = match webhook::resolve(&call.document, &reference) {
             Ok(url) => match self.document(call, url, more).await {
@@ -129,8 +130,8 @@ impl Inner {
         }
     }
 
-    /// Ends a call: posts the status webhook, then the callbacks held back until now. For a dialled leg no status
-    /// webhook is sent, because the action of its `<Dial>` reports the result.
+    /// Ends a call: posts the status webhook, unless the faults drop it, then the callbacks held back until now. For
+    /// a dialled leg no status webhook is sent, because the action of its `<Dial>` reports the result.
     pub(super) async fn finish(&self, call: &mut Call, status: &'static str) {
         call.verbs.clear();
         call.waiting = Waiting::Nothing;

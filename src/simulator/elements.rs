@@ -1,11 +1,12 @@
-//! Parses XML text to elements. The readers remove each attribute and child they know and reject what is left, so
-//! that none is ignored by accident. Comments are skipped; a DOCTYPE, a processing instruction or an entity that
-//! XML does not define is an error.
+//! Parses XML text to elements. The modules that read verbs remove each attribute and child they know from its
+//! element and reject what is left, so that no attribute or child is ignored by accident. Comments are skipped; a
+//! DOCTYPE, a processing instruction or an entity that XML does not define is an error.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-/// Maximum depth of nesting. TwiML needs three levels: `<Response>`, a verb, a prompt or `<Number>` in it.
+/// Maximum number of elements open at the same time. TwiML needs three: `<Response>`, a verb, and a prompt or
+/// `<Number>` in that verb.
 const DEPTH_LIMIT: usize = 4;
 
 /// An element with its attributes, text and children.
@@ -16,7 +17,7 @@ pub(super) struct Element {
     pub(super) children: Vec<Element>,
 }
 
-/// Returns the root element of a document.
+/// Parses a document and returns its root element, or a sentence that says what is wrong.
 pub(super) fn elements(text: &str) -> Result<Element, String> {
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
@@ -34,7 +35,7 @@ pub(super) fn elements(text: &str) -> Result<Element, String> {
                 None
             }
             Event::Empty(start) => Some(element(&start)?),
-            // The reader has checked that the name matches the start tag.
+            // `quick_xml` has checked that the name matches the start tag.
             Event::End(_) => open.pop(),
             Event::Text(words) => {
                 add_text(&mut open, &words.xml10_content())?;
@@ -131,7 +132,7 @@ impl Element {
         }
     }
 
-    /// Removes an attribute that has no effect here; fails if it has a value other than `values`.
+    /// Removes an attribute that has no effect here, if it is given; fails if its value is not one of `values`.
     pub(super) fn ignore(&mut self, name: &str, values: &[&str]) -> Result<(), String> {
         match self.take(name) {
             Some(value) if !values.contains(&value.as_str()) => Err(self.bad(name, &value)),
@@ -164,7 +165,7 @@ impl Element {
         }
     }
 
-    /// Returns the text, trimmed; fails if it is empty or if an attribute or a child is left.
+    /// Returns the element's text, trimmed; fails if that is empty, or if an attribute or a child is left.
     pub(super) fn only_text(&self) -> Result<String, String> {
         match self.without_attributes()?.without_children()?.text.trim() {
             "" => Err(format!("<{}> is empty", self.name)),

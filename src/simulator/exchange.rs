@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Maximum number of webhooks and of troubles kept; older ones are dropped.
+/// Maximum number of webhooks kept, and maximum number of troubles kept; the oldest ones are dropped.
 const REMEMBERED: usize = 500;
 
 /// How the exchange reaches the service, and the account it uses.
@@ -27,12 +27,12 @@ pub struct ExchangeSettings {
     pub account: String,
     /// The token that signs webhooks and authenticates requests to the REST API.
     pub auth_token: Hidden<String>,
-    /// Where the service listens, e.g. `http://127.0.0.1:8080/hooks/simulator`. Calls are posted to `/call` below
-    /// it, the end of a call to `/status`, errors to `/fallback`.
+    /// URL of the webhooks at the service's listener, e.g. `http://127.0.0.1:8080/hooks/simulator`. Below it, a new
+    /// call is posted to `/call`, its end to `/status`, and a document that failed to `/fallback`.
     pub hooks_url: String,
-    /// Base URL of the REST API, used in the URLs of recordings.
+    /// Base URL of the exchange's REST API, used in the URLs of recordings.
     pub api_url: String,
-    /// The service's public URL: it replaces scheme, host and port of `hooks_url` in the signed URL.
+    /// The service's public URL: a signed URL has it in the place of the scheme, host and port of `hooks_url`.
     pub public_url: String,
 }
 
@@ -46,26 +46,28 @@ pub struct CallFacts {
     /// Twilio's status: `ringing`, `in-progress`, `completed`, `busy`, `no-answer`, and for a dialled leg also
     /// `failed` and `canceled`.
     pub status: &'static str,
-    /// Duration in simulated seconds, once the call is over.
+    /// Duration in simulated seconds, 0 unless `status` is `completed`; `None` while the call is running.
     pub duration: Option<u32>,
-    /// When it began (RFC 2822, UTC).
+    /// When the call began, in system time (RFC 2822, UTC).
     pub started: String,
     /// Twilio's direction: `inbound`, or `outbound-dial` for a leg started by `<Dial>`.
     pub direction: &'static str,
 }
 
-/// An answer of the service that the exchange could not act upon.
+/// A failure of the service as the exchange sees it: no answer to a request for a document, an answer that the
+/// exchange cannot act upon, or a `<Dial>` to or from a number that Twilio cannot ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// Twilio's error code, e.g. 11200.
     pub code: u32,
-    /// The URL, as signed.
+    /// The URL requested, as signed; a reference that cannot be resolved, as written; for a `<Dial>`, the URL of its
+    /// document.
     pub url: String,
-    /// What was wrong, as a sentence.
+    /// What was wrong, in words.
     pub reason: String,
 }
 
-/// What the caller has heard since the last action, and what the line waits for now.
+/// What the caller has heard since the previous view of the call, and what the line waits for now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhoneView {
     /// The call's id.
@@ -105,11 +107,11 @@ pub enum CallError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SpeechEnd {
-    /// The caller presses `#`.
+    /// The caller presses `#`. The recording continues if its document does not let `#` end it.
     Key,
     /// The caller keeps silent.
     Silence,
-    /// The caller speaks up to the limit.
+    /// The recording reaches its maximum length.
     Limit,
 }
 
@@ -125,7 +127,7 @@ pub(super) struct Inner {
     pub(super) faults: Mutex<Faults>,
     pub(super) facts: Mutex<HashMap<String, CallFacts>>,
     pub(super) recordings: Mutex<BTreeMap<String, Recording>>,
-    /// By number; a number that is not listed rings unanswered.
+    /// What each telephone does when it is rung, by number; a number that is not listed rings unanswered.
     pub(super) answering: Mutex<HashMap<String, Answering>>,
     calls: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Call>>>>,
     sent: Mutex<VecDeque<Sent>>,
@@ -166,7 +168,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Broken`] only.
+    /// Returns [`CallError::Broken`] when the call's task panics.
     pub async fn dial(&self, from: &str, to: &str) -> Result<PhoneView, CallError> {
         let call = Call::new(sid("CA"), from.to_owned(), to.to_owned());
         let id = call.sid.clone();
@@ -175,11 +177,11 @@ impl Exchange {
         self.carry_out(&id, Deed::Dial).await
     }
 
-    /// Presses keys, one after the other. A key pressed while the line does not wait for one is lost.
+    /// Presses keys, one after the other. A key that the line does not wait for has no effect.
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Unknown`] or [`CallError::NotAKey`].
+    /// Returns [`CallError::Unknown`], [`CallError::NotAKey`] or [`CallError::Broken`].
     pub async fn press(&self, id: &str, keys: &str) -> Result<PhoneView, CallError> {
         if !keys.chars().all(crate::call::acts::is_key) {
             return Err(CallError::NotAKey);
@@ -188,12 +190,13 @@ impl Exchange {
     }
 
     /// Speaks `audio`, a WAV file, and ends the recording in the way given by `end`; with `None` the recording
-    /// continues. While the line waits for keys, speech counts as silence. During a conversation it is heard by the
-    /// called party and ends nothing.
+    /// continues, unless `audio` is at least as long as its maximum length. While the line waits for keys, speech
+    /// counts as silence until the timeout. During a conversation it is heard by the called party and ends nothing.
+    /// At any other time it has no effect.
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Unknown`], [`CallError::NotWav`] or [`CallError::AlreadySpoken`].
+    /// Returns [`CallError::Unknown`], [`CallError::NotWav`], [`CallError::AlreadySpoken`] or [`CallError::Broken`].
     pub async fn speak(
         &self,
         id: &str,
@@ -204,12 +207,12 @@ impl Exchange {
         self.carry_out(id, Deed::Speak { audio, millis, end }).await
     }
 
-    /// Keeps silent until the line continues by itself: after the timeout of the current wait, of a ringing
-    /// telephone, or of a conversation.
+    /// Keeps silent until the line continues by itself: after the timeout of the wait for a key, for speech or for a
+    /// telephone to answer, or after the time limit of a conversation. Changes nothing on a call that is over.
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Unknown`].
+    /// Returns [`CallError::Unknown`] or [`CallError::Broken`].
     pub async fn keep_silent(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::Silence).await
     }
@@ -218,13 +221,13 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// Returns [`CallError::Unknown`].
+    /// Returns [`CallError::Unknown`] or [`CallError::Broken`].
     pub async fn hang_up(&self, id: &str) -> Result<PhoneView, CallError> {
         self.carry_out(id, Deed::HangUp).await
     }
 
-    /// Returns the `n`th audio played in a call, from 1, as numbered by [`Heard::Played`]. Only the last one of
-    /// each call is kept, until the exchange is dropped.
+    /// Returns the `n`th audio played in a call, from 1, as numbered by [`Heard::Played`]. Only the last one of each
+    /// call is kept, until the exchange is dropped; `None` for any other, and for an unknown call.
     pub async fn played(&self, id: &str, n: u32) -> Option<Bytes> {
         let call = lock(&self.inner.calls).get(id).cloned()?;
         let call = call.lock().await;
@@ -244,17 +247,17 @@ impl Exchange {
         task.await.unwrap_or(Err(CallError::Broken))
     }
 
-    /// Returns the last 500 webhooks, oldest first.
+    /// Returns the last 500 webhooks sent and their answers, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         lock(&self.inner.sent).iter().cloned().collect()
     }
 
-    /// Returns the last 500 answers of the service that could not be acted upon, oldest first.
+    /// Returns the last 500 failures of the service, oldest first.
     pub fn troubles(&self) -> Vec<Trouble> {
         lock(&self.inner.troubles).iter().cloned().collect()
     }
 
-    /// Sends a webhook unchanged and without recording it: a provider's retry.
+    /// Sends a webhook once more, as a provider's retry. It is not added to [`Exchange::sent`].
     ///
     /// # Errors
     ///
@@ -268,7 +271,7 @@ impl Exchange {
         self.inner.webhook(url, form)
     }
 
-    /// Returns the stored recordings of a call, in the order they were made.
+    /// Returns the recordings of a call that have ended and were not deleted, in the order they were made.
     pub fn recordings_of(&self, call: &str) -> Vec<Recording> {
         self.inner.recordings_of(call)
     }
@@ -296,7 +299,8 @@ impl Inner {
         }
     }
 
-    /// Sends a webhook, twice if [`Faults::twice`] is set, and stores it. Returns the first answer.
+    /// Sends a webhook, twice if [`Faults::twice`] is set, and adds it to [`Exchange::sent`]. Returns the first
+    /// answer.
     pub(super) async fn send(&self, webhook: Webhook) -> Result<Answer, String> {
         let twice = lock(&self.faults).twice;
         let first = self.outgoing.post(&webhook).await;
@@ -312,7 +316,7 @@ impl Inner {
         tracing::warn!(
             code = trouble.code,
             reason = trouble.reason,
-            "simulated exchange cannot act upon an answer"
+            "simulated exchange received no document that it can act upon"
         );
         remember(&self.troubles, trouble);
     }
@@ -341,7 +345,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns an id in Twilio's format: two letters and 32 hexadecimal digits.
+/// Returns a new id in Twilio's format: `prefix` (two letters) and 32 random hexadecimal digits.
 pub(super) fn sid(prefix: &str) -> String {
     let mut text = prefix.to_owned();
     for byte in clock::random::<16>() {

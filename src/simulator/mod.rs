@@ -1,6 +1,6 @@
-//! The provider's side of a simulated line: a telephone exchange that follows Twilio's documentation, and a
-//! telephone to call with. Written from that documentation alone and sharing no code with `telephony`, so that each
-//! side tests the other.
+//! The provider's side of a simulated line: a telephone exchange that follows Twilio's documentation, and a telephone
+//! to call with. Written from that documentation alone and sharing no code with [`crate::telephony`], so that each of
+//! the two tests the other.
 //!
 //! | module | contents |
 //! |---|---|
@@ -49,7 +49,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
 
-/// Returns the telephone's page and API at `/phone`, to be merged into the service's router.
+/// Returns a router with the telephone's page and API at `/phone`, to be merged into the service's router.
 #[expect(
     clippy::disallowed_methods,
     reason = "the far side has no inspectors, so its addresses have no policies"

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// Options of a simulated call.
 #[derive(Clone, Debug)]
 pub struct CallOptions {
-    /// Base URL of the demo.
+    /// Base URL of the service that has the telephone, e.g. `http://127.0.0.1:8080` for `dutyline demo`.
     pub at: String,
     /// The caller's number; withheld if `None`.
     pub from: Option<String>,
@@ -46,8 +46,9 @@ impl Default for CallOptions {
 ///
 /// # Errors
 ///
-/// Returns a sentence for the terminal when the script cannot be parsed, the file is not a WAV file of at most 16
-/// MiB, or no demo answers at `options.at`.
+/// Returns a sentence for the terminal when the script cannot be parsed or one of its actions is refused; when the
+/// file is not a WAV file of at most 16 MiB; when there is no telephone at `options.at`, or the connection to it
+/// breaks; or when the keyboard cannot be read or the terminal written.
 pub async fn run(options: CallOptions) -> Result<(), String> {
     let source = match &options.script {
         Some(script) => Source::Script(parse_script(script)?.into()),
@@ -165,7 +166,8 @@ fn hint(waiting: WaitingFor) -> &'static str {
     }
 }
 
-/// Parses a line from the keyboard; `None` is the end of input and hangs up.
+/// Parses a line from the keyboard: `h` hangs up, `s` speaks, an empty line is silence, and anything else is a
+/// script. `None`, the end of input, hangs up.
 fn parse_line(line: &Option<String>) -> Result<Vec<Act>, String> {
     match line.as_deref().map(str::trim) {
         None | Some("h") => Ok(vec![Act::HangUp]),
@@ -213,7 +215,7 @@ impl Telephone {
                 audio.into()
             }
         };
-        // Fails if a provider is already installed, which serves as well.
+        // Fails if a cryptography provider is already installed; that one is used then.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .no_proxy()
@@ -277,7 +279,8 @@ impl Telephone {
     }
 }
 
-/// Terminal output. On a terminal, messages of the telephone are dimmed to distinguish them from the line's words.
+/// The output. If it is a terminal (`colour`), messages of the telephone are dimmed to distinguish them from the
+/// line's words.
 struct Screen<'a> {
     out: &'a mut (dyn Write + Send),
     colour: bool,

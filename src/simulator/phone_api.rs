@@ -1,7 +1,7 @@
-//! The telephone over HTTP, used by [`super::phone_page`] and [`super::phone`]. Nested at `/phone` by `dutyline
-//! demo` and `dutyline serve --allow-simulator` only, because any client that reaches it can place calls.
-//! Cross-origin requests that change something are refused with 403; a request without `Sec-Fetch-Site` and
-//! `Origin`, as programs send it, is admitted.
+//! The telephone over HTTP, used by [`super::phone_page`] and [`super::phone`]. Nested at `/phone` by `dutyline demo`
+//! and `dutyline serve --allow-simulator` only, because any client that reaches it can place calls. `POST` requests
+//! from pages of another origin are refused with 403; a request without `Sec-Fetch-Site` and `Origin`, as programs
+//! send it, is admitted.
 //!
 //! | request | body |
 //! |---|---|
@@ -12,10 +12,11 @@
 //! | `POST /calls/{id}/hangup` | none |
 //! | `GET /calls/{id}/played/{n}` | none; returns the audio heard as `{"played": seconds, "bytes", "n"}`: the last one of a call, 404 for others |
 //!
-//! Every other response is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": …, …}}`, where `for` is
-//! `"keys"`, `"speech"`, `"ringing"`, `"talking"` or `"nothing"`. Errors are `application/problem+json` with a
-//! `title`: 400 for an invalid key, 404 for an unknown call, 409 for a second piece of speech in one recording, 415
-//! for speech that is not a WAV file.
+//! Every other successful response is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": …, …}}`, where `for`
+//! is `"keys"`, `"speech"`, `"ringing"`, `"talking"` or `"nothing"`. A refused action is answered by
+//! `application/problem+json` with a `title`: 400 for an invalid key, 404 for an unknown call, 409 for a second piece
+//! of speech in one recording, 415 for speech that is not a WAV file, 500 if the exchange has a bug. Requests that
+//! cannot be read have other bodies.
 
 use super::exchange::{CallError, Exchange, PhoneView, SpeechEnd};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};

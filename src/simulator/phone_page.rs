@@ -8,7 +8,7 @@
 //! | `line.js` | the requests |
 //! | `voice.js` | audio output: words, beeps, recordings |
 //! | `microphone.js` | records a message from the microphone as a WAV file |
-//! | `recorder.js`, `resampler.js` | its part on the audio thread: resampling to 8 kHz |
+//! | `recorder.js`, `resampler.js` | the part of `microphone.js` on the audio thread: resampling to 8 kHz |
 //! | `words.js` | the page's texts, in two languages |
 
 use axum::Router;
@@ -22,13 +22,13 @@ const HTML: &str = "text/html; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Allows only files of this origin, no inline content and no frames; a fetched recording is played from a `blob:`
-/// URL.
+/// `Content-Security-Policy` of all responses at `/phone`: only files of this origin, no inline content, no frames.
+/// `blob:` is allowed for audio, because a fetched recording is played from such a URL.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      media-src 'self' blob:; img-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// Returns the routes of the page and its files, to be nested at `/phone`.
+/// Returns the routes of the page and its files, to be nested at `/phone` by [`super::telephone`].
 #[expect(
     clippy::disallowed_methods,
     reason = "the far side has no inspectors, so its addresses have no policies"
@@ -40,7 +40,8 @@ pub fn router() -> Router {
         .route("/sample.wav", get(sample))
 }
 
-/// Adds the headers of a page that uses the microphone to all responses at `/phone`.
+/// Adds security headers to all responses of `phone`. They forbid caching, framing and content from elsewhere, and
+/// allow the page to use the microphone.
 pub fn guarded(phone: Router) -> Router {
     phone.layer(middleware::from_fn(guard_headers))
 }
@@ -116,7 +117,7 @@ mod tests {
         }
     }
 
-    /// Returns the paths on this origin that a file names, in quotes.
+    /// Returns the paths of the scripts, style sheets and audio of the telephone that a file names in quotes.
     fn named(text: &str) -> Vec<String> {
         text.split(['"', '\''])
             .filter_map(|part| match part.strip_prefix("./") {

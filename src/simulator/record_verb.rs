@@ -111,8 +111,8 @@ impl Inner {
         }
     }
 
-    /// Sends a callback before the action, drops it, or keeps it until the call is over, depending on the faults.
-    /// Returns the callback if it is to be sent after the action was answered.
+    /// Sends the callback about a recording now (before the action), drops it, or keeps it until the call is over, as
+    /// the faults say. Returns it if it is to be sent after the action was answered.
     pub(super) async fn callback_after_action(
         &self,
         call: &mut Call,
@@ -134,7 +134,8 @@ impl Inner {
         }
     }
 
-    /// Returns the webhook that reports a recording's state, if the document requested that state.
+    /// Returns the webhook that reports a recording's state; `None` if the document did not request that state, or
+    /// gave no URL that can be resolved.
     pub(super) fn callback(
         &self,
         call: &Call,
@@ -263,7 +264,7 @@ mod tests {
                 "" => exchange.keep_silent(&id).await,
                 keys => exchange.press(&id, keys).await,
             };
-            // The document continued with its next verb.
+            // Without speech the action is not posted; the document has continued with its next verb.
             assert_eq!(view.unwrap().waiting, WaitingFor::Keys { seconds: 5 });
             let told = service.told();
             let paths: Vec<_> = told.iter().map(|(path, _)| path.as_str()).collect();

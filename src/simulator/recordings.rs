@@ -11,22 +11,22 @@ pub struct Recording {
     pub call: String,
     /// The verb that made it, in Twilio's terms: `RecordVerb` or `DialVerb`.
     pub source: &'static str,
-    /// Its number in the call, from 1.
+    /// Its number among the recordings of the call, from 1.
     pub number: u32,
     /// The audio exactly as the caller sent it; `None` if nothing was said (Twilio's status `absent`).
     pub audio: Option<Bytes>,
-    /// Its duration as the exchange reports it, in whole seconds.
+    /// Its duration as the exchange reports it, in whole seconds; 0 if nothing was said.
     pub seconds: u32,
-    /// When it began, in Twilio's date format (RFC 2822, UTC).
+    /// When it began or, for a conversation, when it ended, in Twilio's date format (RFC 2822, UTC).
     pub started: String,
-    /// Number of requests for it that were answered 404 because of [`super::faults::Faults::not_yet`].
+    /// Number of requests for its audio that were answered 404 because of [`super::faults::Faults::not_yet`].
     pub asked_too_early: u32,
 }
 
-/// Returns the duration of a WAV file, in milliseconds; `None` if `bytes` is not a WAV file with a format and a
-/// data chunk.
+/// Returns the duration of a WAV file, in milliseconds; `None` if `bytes` is not a WAV file with a format chunk
+/// followed by a data chunk, or if its byte rate is 0.
 ///
-/// A truncated `data` chunk counts up to its end.
+/// If the file ends within the `data` chunk, the bytes that are there count.
 pub fn wav_millis(bytes: &[u8]) -> Option<u64> {
     let chunk_length = |at: usize| -> Option<usize> {
         let four = bytes.get(at.checked_add(4)?..at.checked_add(8)?)?;
@@ -61,7 +61,7 @@ pub fn wav_millis(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Converts to whole seconds as a provider counts them, rounded down, at least 1.
+/// Converts milliseconds to whole seconds as a provider counts them: rounded down, at least 1.
 pub fn whole_seconds(millis: u64) -> u32 {
     u32::try_from(millis / 1000).unwrap_or(u32::MAX).max(1)
 }

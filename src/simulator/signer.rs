@@ -1,6 +1,6 @@
-//! The provider's side of `X-Twilio-Signature`, after Twilio's "Webhooks security" page: the full URL, then the
-//! names and values of the form, sorted by name and concatenated without separators, signed with HMAC-SHA1 under
-//! the account's auth token, in base64. A value given twice under one name counts once.
+//! The provider's side of `X-Twilio-Signature`, after Twilio's "Webhooks security" page: the full URL, then the names
+//! and values of the form, sorted by name and concatenated without separators, signed with HMAC-SHA1 under the
+//! account's auth token, in base64. The same name and value given twice count once.
 
 use crate::base::hidden::Hidden;
 use base64::Engine;

@@ -1,7 +1,8 @@
 //! Analysis of spoken text: its sentences, and the receipt in it.
 
-/// Returns the sentences of a text, without the space between them. A full stop ends a sentence only before
-/// whitespace or the end of the text, so that numbers and addresses stay whole.
+/// Returns the sentences of a text, without the space between them. A sentence ends after `。`, `！`, `？`, `!`, `?` or
+/// a line break, and after a quotation mark or bracket that closes directly behind such a sign. A full stop ends a
+/// sentence only before whitespace or the end of the text, so that numbers and addresses stay whole.
 pub fn sentences(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -29,8 +30,8 @@ fn closes(character: char) -> bool {
     matches!(character, '”' | '’' | '」' | '』' | '》' | '）' | ')')
 }
 
-/// Returns the receipt in a text, without its spaces: exactly twelve digits, each separated from the next by one
-/// space.
+/// Returns the first receipt in a text, without its spaces; `None` if there is none. A receipt is exactly twelve
+/// digits, each separated from the next by one space.
 pub fn receipt(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_digit() && c != ' ')
         .find_map(|part| {

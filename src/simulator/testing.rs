@@ -1,5 +1,5 @@
-//! A minimal service to call: it answers each hook with the TwiML a test gives it, checks every signature with its
-//! own implementation and stores what it was posted.
+//! A minimal service to call: it answers each webhook with the TwiML that a test has set, checks every webhook's
+//! signature with its own implementation, and stores the forms posted to it.
 
 use super::exchange::{Exchange, ExchangeSettings, lock};
 use axum::Router;
@@ -16,13 +16,13 @@ pub const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub const TOKEN: &str = "a token for tests";
 pub const PUBLIC: &str = "https://duty.example.org";
 
-/// A request posted to the service: the path, and the form by name.
+/// A request posted to the service: its path and query, and the values of its form by name.
 pub type Told = (String, HashMap<String, String>);
 
 #[derive(Clone, Default)]
 pub struct Service {
-    /// TwiML by path and query; `!500` for a failure. A path that ends in `.wav` is answered with a WAV file, every
-    /// other path with 204.
+    /// TwiML by path and query; `!500` stands for an answer with status 500. A path in this map that ends in `.wav`
+    /// is answered with the sample, a path that is not in it with 204.
     answers: Arc<Mutex<HashMap<String, String>>>,
     told: Arc<Mutex<Vec<Told>>>,
     pub origin: String,
@@ -40,7 +40,7 @@ impl Service {
         service
     }
 
-    /// Sets the document at a path; `verbs` is the content of `<Response>`.
+    /// Sets the document at a path (and query); `verbs` is the content of its `<Response>`.
     pub fn at(&self, path: &str, verbs: &str) {
         let text = format!("<Response>{verbs}</Response>");
         self.raw(path, &text);
@@ -102,7 +102,8 @@ async fn answer(State(service): State<Service>, request: Request) -> Response {
     }
 }
 
-/// A second implementation of the signature, which joins all parts and then hashes them in one call.
+/// Computes the signature independently of [`super::signer`]: joins all parts, then hashes them in one call. Every
+/// name must occur once.
 fn expected(url: &str, pairs: &[(String, String)]) -> String {
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();

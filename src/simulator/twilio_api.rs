@@ -24,13 +24,14 @@ use subtle::ConstantTimeEq;
 const ACCOUNT: &str = "/2010-04-01/Accounts/{account}";
 
 impl Exchange {
-    /// Returns the routes of the REST API, behind basic authentication with account and token:
+    /// Returns the routes of the REST API. A request without basic authentication by account and token is answered
+    /// 401, one for another account 404.
     ///
     /// | request | answer |
     /// |---|---|
-    /// | `GET /2010-04-01/Accounts/{account}/Recordings/{sid}.wav`, or without an extension | the audio |
+    /// | `GET /2010-04-01/Accounts/{account}/Recordings/{sid}.wav`, or without an extension | the audio; 404 if nothing was said |
     /// | `GET …/Recordings/{sid}.json` | the recording's metadata |
-    /// | `DELETE …/Recordings/{sid}.json`, or without an extension | 204; 404 once it is deleted |
+    /// | `DELETE …/Recordings/{sid}.json`, or without an extension | 204, once; then 404 |
     /// | `GET …/Recordings.json` | the account's recordings, on one page |
     /// | `GET …/Calls/{sid}.json` | the call's metadata and status |
     /// | `GET …/Calls/{sid}/Recordings.json` | the call's recordings, on one page |
@@ -130,11 +131,12 @@ async fn recording(
     }
 }
 
-/// Yields half of the bytes, then an error that breaks the connection.
+/// Returns a stream of the first half of the bytes, followed by an error, which makes the server break the
+/// connection.
 fn half(audio: Bytes) -> impl stream::Stream<Item = Result<Bytes, std::io::Error>> {
     let start = audio.slice(..audio.len() / 2);
     let break_off = async {
-        // Yields so that the first half is written before the connection breaks.
+        // Lets the server write the first half before the connection breaks.
         tokio::task::yield_now().await;
         Err(std::io::Error::other("cut short on purpose"))
     };
@@ -285,7 +287,8 @@ mod tests {
     }
 
     impl Api {
-        /// Starts an exchange with one call that has one recording with audio and one without.
+        /// Starts an exchange with one call, in which nothing was said in a first recording and the sample in a
+        /// second one.
         async fn start() -> Self {
             let service = Service::start().await;
             service.at(

@@ -1,5 +1,6 @@
-//! Parses TwiML text to verbs. Strict where Twilio is lenient: an element, an attribute or a value that this
-//! exchange would not act upon is an error with a sentence, so that the author of the document notices it.
+//! Parses TwiML text to verbs. Strict where Twilio is lenient: an element, an attribute or a value that this exchange
+//! would not act upon is an error, so that the author of the document notices it. Exceptions are a `voice`, and a few
+//! attributes with the value that has no effect here.
 //!
 //! Defaults and nesting are those of Twilio's TwiML reference. Parsing has two levels: text to elements, elements
 //! to verbs.
@@ -38,14 +39,14 @@ pub enum Verb {
     Dial(Dial),
     /// Continue with another document.
     Redirect {
-        /// Its URL, as written.
+        /// The document's URL, as written.
         url: String,
     },
     /// End the call.
     Hangup,
-    /// Refuse the call without answering it, if it is the first verb; otherwise end the call.
+    /// Refuse the call if it is still ringing; otherwise end it.
     Reject {
-        /// True for a busy signal instead of a message.
+        /// True if the caller hears a busy signal, false if a message.
         busy: bool,
     },
 }
@@ -59,7 +60,7 @@ pub struct Gather {
     pub action: Option<String>,
     /// Number of keys that ends it; `None`: no limit.
     pub num_digits: Option<u32>,
-    /// The key that ends it and is not part of the digits.
+    /// The key that ends it and is not posted; `None`: no key does.
     pub finish_on_key: Option<char>,
     /// Time to wait for the next key, in seconds.
     pub timeout: u32,
@@ -72,7 +73,7 @@ pub struct Gather {
 pub struct Record {
     /// URL the recording is posted to; `None`: the URL of the current document.
     pub action: Option<String>,
-    /// The keys, each of which ends it.
+    /// The keys that end it; each of them does alone.
     pub finish_on_key: String,
     /// Maximum length, in seconds.
     pub max_length: u32,
@@ -80,7 +81,7 @@ pub struct Record {
     pub timeout: u32,
     /// True if a beep precedes it.
     pub play_beep: bool,
-    /// Where its states are posted.
+    /// Which of its states are posted, and where.
     pub callback: RecordingCallback,
 }
 
@@ -89,7 +90,7 @@ pub struct Record {
 pub struct RecordingCallback {
     /// URL the states are posted to; `None`: they are not posted.
     pub url: Option<String>,
-    /// The states that are posted, of `in-progress`, `completed` and `absent`.
+    /// The states that are posted: any of `in-progress`, `completed` and `absent`.
     pub events: Vec<String>,
 }
 
@@ -97,7 +98,7 @@ pub struct RecordingCallback {
 ///
 /// # Errors
 ///
-/// Returns a sentence that says what is wrong.
+/// Returns a sentence that says what is wrong with the document.
 pub fn read(text: &str) -> Result<Vec<Verb>, String> {
     let root = elements(text)?;
     if root.name != "Response" {

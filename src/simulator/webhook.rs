@@ -8,15 +8,15 @@ use reqwest::header::CONTENT_TYPE;
 use std::fmt;
 use std::time::Duration;
 
-/// Time after which a webhook fails: Twilio's limit, 15 seconds.
+/// Time after which a request fails that has no complete answer: 15 seconds, Twilio's limit for webhooks.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Maximum size of a TwiML document, in bytes: Twilio's limit, 64 KiB.
+/// Maximum size of the answer to a webhook, in bytes: 64 KiB, Twilio's limit for a TwiML document.
 const TWIML_LIMIT: usize = 64 * 1024;
 
 /// A form posted by the exchange. A provider's retry is the same value sent again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The URL, as signed.
+    /// The public URL, which is the one that is signed.
     pub url: String,
     /// Names and values, in the order they are sent.
     pub form: Vec<(String, String)>,
@@ -25,7 +25,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Returns the value of a field, if the form has it.
+    /// Returns the value of the first field with this name; `None` if the form has none.
     pub fn field(&self, name: &str) -> Option<&str> {
         let (_, value) = self.form.iter().find(|(n, _)| n == name)?;
         Some(value)
@@ -62,7 +62,7 @@ impl fmt::Debug for Answer {
 pub struct Sent {
     /// What was sent.
     pub webhook: Webhook,
-    /// The answers; an error if no complete answer was received.
+    /// The answers, in the order received. An error says in words why there was no complete answer.
     pub answers: Vec<Result<Answer, String>>,
 }
 
@@ -73,13 +73,13 @@ pub(super) struct Outgoing {
     listener: String,
     /// The public URL, without a trailing slash.
     public_url: String,
-    /// Path of the hooks, the same below both URLs.
+    /// Path of the webhooks, e.g. `/hooks/simulator`: the same below `listener` and below `public_url`.
     hooks_path: String,
 }
 
 impl Outgoing {
     pub(super) fn new(hooks_url: &str, public_url: &str) -> Result<Self, String> {
-        // Fails if a provider is already installed, which serves as well.
+        // Fails if a cryptography provider is already installed; that one is used then.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let hooks = reqwest::Url::parse(hooks_url)
             .map_err(|error| format!("the address of the hooks is none: {error}"))?;
@@ -98,12 +98,12 @@ impl Outgoing {
         })
     }
 
-    /// Returns the public URL of a hook.
+    /// Returns the public URL of a webhook, given its last segment, e.g. `call`.
     pub(super) fn hook(&self, name: &str) -> String {
         format!("{}{}/{name}", self.public_url, self.hooks_path)
     }
 
-    /// Translates a public URL to one at the service's listener; other URLs are returned unchanged.
+    /// Translates a URL below the public URL to one at the service's listener; other URLs are returned unchanged.
     fn address(&self, url: &str) -> String {
         match url.strip_prefix(&self.public_url) {
             Some(rest) if rest.is_empty() || rest.starts_with(['/', '?']) => {
@@ -138,8 +138,8 @@ impl Outgoing {
         })
     }
 
-    /// Fetches audio to play; fails unless the response is successful, its `Content-Type` is `audio/…` and its body
-    /// has at most `limit` bytes.
+    /// Fetches audio to play. Fails, with the reason in words, unless the status is 2xx, the `Content-Type` begins
+    /// with `audio/` and the body has at most `limit` bytes.
     pub(super) async fn audio(&self, url: &str, limit: usize) -> Result<Bytes, String> {
         let response = self
             .client
@@ -159,7 +159,7 @@ impl Outgoing {
     }
 }
 
-/// Returns the reason without the URL, which may contain secrets.
+/// Returns why a request failed, without its URL, which may contain secrets.
 fn unreachable_because(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "no answer in 15 seconds".to_owned()
@@ -190,8 +190,9 @@ async fn read(mut response: reqwest::Response, limit: usize) -> Result<(String, 
     }
 }
 
-/// Resolves `reference` against the document at `base`. An absolute URL is returned exactly as written, because the
-/// signature covers it byte by byte; a fragment is removed, because it is never sent.
+/// Resolves `reference`, as written in the document at `base`. A fragment is removed, because clients do not send it;
+/// the rest of an absolute URL is returned as written, because the signature covers it byte by byte. Fails if a
+/// relative reference cannot be resolved.
 pub(super) fn resolve(base: &str, reference: &str) -> Result<String, String> {
     let reference = reference.split('#').next().unwrap_or_default();
     if reference.starts_with("http://") || reference.starts_with("https://") {

@@ -1,4 +1,4 @@
-//! The beep before a recording. A softswitch may have no beep installed, and would then record nothing.
+//! The beep before a recording. A softswitch may have no beep of its own installed, and would then record nothing.
 
 use crate::audio::format::BYTES_PER_SECOND;
 use crate::audio::wav::header;
@@ -6,10 +6,11 @@ use std::f64::consts::TAU;
 
 /// Pitch, in hertz, as answering machines use.
 const PITCH: f64 = 1000.0;
-/// Duration of the beep, and of its fade-in and fade-out, in milliseconds.
+/// Duration of the beep, in milliseconds.
 const LENGTH: usize = 250;
+/// Duration of its fade-in, and of its fade-out, in milliseconds.
 const EDGE: usize = 10;
-/// Amplitude: a quarter of the maximum.
+/// Amplitude of the samples: a quarter of the maximum of 16 bits.
 const LOUDNESS: f64 = 8192.0;
 
 /// Returns the beep as a WAV file: 8 kHz, mono, 16 bit.

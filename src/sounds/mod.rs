@@ -1,8 +1,8 @@
 //! Sounds for providers without text-to-speech.
 //!
-//! Each sound of the [catalogue](crate::call::catalogue) is either a recording of the operator or a synthesized
-//! file, made once at the start. A text written by an inspector is synthesized shortly before it is played and is
-//! not stored permanently.
+//! Each sound of the [catalogue](crate::call::catalogue) is either a recording of the operator or a file that was
+//! synthesized at the start of the service and is kept in the cache. A text written by an inspector is synthesized
+//! shortly before it is played, and its sound is removed after the calls that may play it.
 
 mod beep;
 mod passing;
@@ -31,7 +31,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Maximum number of sounds of the catalogue synthesized concurrently.
 const AT_ONCE: usize = 4;
-/// Maximum duration of the sound of a reply: 500 characters, read slowly.
+/// Maximum duration of the sound of a reply. A reply has at most 500 characters, which may be read slowly.
 const MAX_REPLY: Duration = Duration::from_secs(300);
 
 /// The sounds that can be played.
@@ -42,22 +42,22 @@ pub struct Sounds {
     beep: OnceLock<PathBuf>,
 }
 
-/// Files by language and id of the sound.
+/// Absolute paths of sound files, by language and by id of the sound.
 type Found = HashMap<String, HashMap<String, PathBuf>>;
 
 /// Result of [`Sounds::fill`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Filled {
-    /// Number of sounds available.
+    /// Number of sounds of the catalogue that are available.
     pub there: usize,
-    /// Number of those that were synthesized in this run.
+    /// Number of available sounds that this run of `fill` has synthesized.
     pub made: usize,
-    /// Number of sounds not available.
+    /// Number of sounds of the catalogue that are neither recorded nor could be synthesized.
     pub missing: usize,
 }
 
 impl Sounds {
-    /// Creates the sounds of a configuration. None is available until [`Sounds::fill`] has run.
+    /// Returns the sounds of a configuration; none of them is available until [`Sounds::fill`] has run.
     pub fn new(settings: &PromptsConfig) -> Self {
         let commands = settings.synthesize.iter();
         Self {
@@ -70,9 +70,9 @@ impl Sounds {
         }
     }
 
-    /// Looks up every sound of a configuration, synthesizes those that are missing, and opens the folder for
-    /// replies. A sound that is not available is left out when its sentence is spoken, because a line with a gap is
-    /// better than none.
+    /// Looks up every sound of a configuration, synthesizes those that are missing, writes the beep, and opens the
+    /// folder for replies. What fails is logged. A sound that is not available is left out when its sentence is
+    /// spoken, because a line with a gap is better than none.
     pub async fn fill(&self, config: &Config) -> Filled {
         if let Err(error) = self.passing.open() {
             let folder = self.passing.folder().display();
@@ -124,8 +124,10 @@ impl Sounds {
         filled
     }
 
-    /// Synthesizes a text written by an inspector, for this call to play. It may take up to 30 seconds; drop the
-    /// future to give up earlier. Returns false if there is no sound.
+    /// Makes the sound of a text written by an inspector available to a call, and synthesizes it unless another call
+    /// has needed the same text. That may take up to 30 seconds; drop the future to give up earlier. Returns false if
+    /// the text has no sound: the language has no synthesizer, the folder for replies could not be opened, the
+    /// command failed, or the sound could not be stored.
     pub async fn let_pass(
         &self,
         call: Uuid,
@@ -156,17 +158,18 @@ impl Sounds {
         }
     }
 
-    /// True if this text has a sound now.
+    /// True if the sound of this text, written by an inspector, is available now.
     pub fn has(&self, language: &str, words: &str) -> bool {
         self.passing.file(language, words).is_some()
     }
 
-    /// Removes the sounds that only this call needed. Called when the call is settled.
+    /// Removes the sounds of written texts that only this call needed. Called when the call is settled.
     pub fn forget(&self, call: Uuid) {
         self.passing.forget(call);
     }
 
-    /// Removes the sounds that no call has requested since `then`: those calls are long over.
+    /// Removes the sounds of written texts that no call has requested since `then`. The calls that requested them are
+    /// long over.
     pub fn forget_before(&self, then: DateTime<Utc>) {
         self.passing.forget_before(then);
     }
@@ -199,10 +202,12 @@ fn add(found: &mut Found, place: &Place, file: &Path) {
     language.insert(place.entry.sound.id.clone(), file);
 }
 
-/// A gap, and the file it was filled with; the error is `None` if no synthesizer is configured for it.
+/// A missing sound, and the file it was synthesized into; the error is `None` if no synthesizer is configured for its
+/// language.
 type Made = (Place, Result<PathBuf, Option<String>>);
 
-/// Fills gaps, at most `AT_ONCE` concurrently. A gap whose task panicked is left out of the result.
+/// Synthesizes missing sounds, at most `AT_ONCE` concurrently, and returns them in the order of completion. One whose
+/// task panicked is left out.
 async fn make_all(gaps: Vec<Place>) -> Vec<Made> {
     let mut gaps = gaps.into_iter();
     let mut making = JoinSet::new();
@@ -238,7 +243,7 @@ async fn make(place: Place) -> Made {
     (place, made.map(|()| file).map_err(Some))
 }
 
-/// Writes a sound into the cache and creates its folder if needed.
+/// Writes a sound into a file of the cache, after creating its folder if needed.
 fn keep(file: &Path, sound: &[u8]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         shared::make_folder(folder, shared::LISTED)?;
@@ -246,7 +251,8 @@ fn keep(file: &Path, sound: &[u8]) -> io::Result<()> {
     shared::put(file, sound)
 }
 
-/// Returns what an operator should know about the folders, one sentence each.
+/// Returns what an operator should know about the folders of sounds and about missing synthesizers, one sentence
+/// each.
 pub fn concerns(config: &Config) -> Vec<String> {
     let settings = &config.prompts;
     let mut concerns = Vec::new();

@@ -1,8 +1,8 @@
 //! Sounds of texts written by inspectors: they are kept only while a call can play them, in a folder that should be
 //! in memory.
 //!
-//! A file has a random name in a folder that other users cannot list, and is removed when the last call that may
-//! play it is settled.
+//! A file has a random name in a folder that other users cannot list, and is removed when the last call that may play
+//! it is settled or is long over.
 
 use super::shared::{self, UNLISTED};
 use crate::base::clock;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
-/// The folder and its files.
+/// The folder of these sounds, and the files in it.
 pub struct Passing {
     folder: PathBuf,
     open: AtomicBool,
@@ -33,7 +33,7 @@ struct Kept {
 }
 
 impl Passing {
-    /// Creates the value; the folder need not exist yet.
+    /// Returns the value for a folder, which need not exist before [`Passing::open`].
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -42,12 +42,12 @@ impl Passing {
         }
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Creates the folder and removes files left there by an earlier run.
+    /// Creates the folder and removes the sounds and unfinished files that an earlier run has left in it.
     pub fn open(&self) -> io::Result<()> {
         shared::make_folder(&self.folder, UNLISTED)?;
         self.kept().clear();
@@ -75,7 +75,7 @@ impl Passing {
         kept.get(&of(language, words)).map(|kept| kept.file.clone())
     }
 
-    /// Registers a call for the existing sound of a text. Returns false if there is none.
+    /// Registers a call as one that may play the existing sound of a text. Returns false if there is no such sound.
     pub fn share(&self, call: Uuid, language: &str, words: &str, now: DateTime<Utc>) -> bool {
         match self.kept().get_mut(&of(language, words)) {
             Some(kept) => {
@@ -87,7 +87,8 @@ impl Passing {
         }
     }
 
-    /// Stores the sound of a text for a call.
+    /// Stores the sound of a text, with a call that may play it. If the text has a sound already, only registers the
+    /// call.
     pub fn keep(
         &self,
         call: Uuid,

@@ -14,13 +14,14 @@ pub const UNLISTED: u32 = 0o711;
 /// Extension of a file that is still being written.
 pub const UNFINISHED: &str = "part";
 
-/// Creates a folder and its ancestors, and sets its mode.
+/// Creates a folder and its ancestors, as far as they are missing, and sets the mode of the folder itself.
 pub fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir_all(path)?;
     permit(path, mode)
 }
 
-/// Writes a file atomically: it is complete and on disk, or not there.
+/// Writes or replaces a file, which other users may read. The file at `path` is never incomplete: it is the old one,
+/// if any, until the new one is whole. On return the new one is on disk.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let random = u64::from_be_bytes(clock::random());
     let temporary = Temporary(path.with_extension(format!("{random:016x}.{UNFINISHED}")));
@@ -35,7 +36,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder_of(path)
 }
 
-/// Returns the ancestor folders of a file that other users of the machine cannot enter.
+/// Returns those ancestor folders of a file that other users of the machine cannot enter, the nearest one first.
 pub fn barred(path: &Path) -> Vec<PathBuf> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let above = path.ancestors().skip(1);
@@ -45,10 +46,10 @@ pub fn barred(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// True if this folder is on a tmpfs, or will be once it is created.
+/// True if this folder is on a tmpfs, or will be once it is created. False on systems other than Linux.
 #[cfg(target_os = "linux")]
 pub fn in_memory(folder: &Path) -> bool {
-    /// From `linux/magic.h`.
+    /// `TMPFS_MAGIC` of `linux/magic.h`.
     const TMPFS: u64 = 0x0102_1994;
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let there = folder.ancestors().find(|folder| folder.exists());
@@ -86,7 +87,8 @@ fn permit(_: &Path, _: u32) -> io::Result<()> {
 #[cfg(unix)]
 fn others_pass(folder: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    // A folder that does not exist yet will be created with a mode that lets other users in.
+    // A folder that cannot be examined counts as open to others: most likely it does not exist yet, and `make_folder`
+    // will create it with such a mode.
     fs::metadata(folder).map_or(true, |found| found.permissions().mode() & 0o001 != 0)
 }
 

@@ -9,20 +9,22 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A sound of the catalogue, and the files it may be in.
+/// A sound of the catalogue, and the paths of the files it may be in; neither needs to exist.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The language.
     pub language: String,
     /// The sound, and a sentence that contains it.
     pub entry: Entry,
-    /// Path of the operator's recording.
+    /// Path of the operator's recording of it.
     pub recording: PathBuf,
-    /// Path of the synthesized file and its synthesizer, if the language has one.
+    /// Path of its synthesized file, and the synthesizer that makes it; `None` if no synthesizer is configured for
+    /// the language.
     pub cached: Option<(PathBuf, Synthesizer)>,
 }
 
-/// Returns every sound of the configured lines, or of one language only, in the order of the catalogue.
+/// Returns every sound of the configured lines, or with `only` those of one language, by language and in the order of
+/// the catalogue.
 pub fn places(config: &Config, only: Option<&str>) -> Vec<Place> {
     let lines = || config.lines.iter().map(|entry| &entry.line);
     let settings = &config.prompts;
@@ -51,7 +53,8 @@ pub fn places(config: &Config, only: Option<&str>) -> Vec<Place> {
 }
 
 impl Place {
-    /// Returns the file to play: the recording, or else the synthesized file.
+    /// Returns the file to play: the recording, or else the synthesized file; `None` if neither exists in the right
+    /// format.
     pub fn sound(&self) -> Option<&Path> {
         match (self.recorded(), &self.cached) {
             (Ok(Some(_)), _) => Some(&self.recording),
@@ -62,7 +65,7 @@ impl Place {
         }
     }
 
-    /// Returns the duration of the recording, if there is one.
+    /// Returns the duration of the recording; `None` if there is no such file.
     ///
     /// # Errors
     ///
@@ -72,7 +75,7 @@ impl Place {
     }
 }
 
-/// Returns a name that is unique to this language, command and text.
+/// Returns a file name that is unique to this language, command line and text.
 fn cache_name(language: &str, synthesizer: &Synthesizer, words: &str) -> String {
     let mut hash = Sha256::new();
     for part in [language, synthesizer.command(), words] {

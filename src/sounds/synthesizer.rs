@@ -20,7 +20,7 @@ pub struct Synthesizer {
 /// Why a text was not synthesized.
 #[derive(Debug, thiserror::Error)]
 pub enum SynthesisError {
-    /// The shell is missing, or no process could be started.
+    /// The shell could not be started, or its output could not be read.
     #[error("the command cannot be run: {0}")]
     NotRun(#[from] io::Error),
     /// The command failed. Its error output may contain the text.
@@ -47,7 +47,8 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// The process group of a command line, killed when this is dropped before the command has ended.
+/// The shell that runs a command line. On Unix its process group is killed when this is dropped before the shell was
+/// waited for.
 struct Group(Child);
 
 #[cfg(unix)]
@@ -71,7 +72,7 @@ impl Synthesizer {
         }
     }
 
-    /// The command line.
+    /// Returns the command line.
     pub fn command(&self) -> &str {
         &self.command
     }
@@ -84,7 +85,7 @@ impl Synthesizer {
     ///
     /// # Errors
     ///
-    /// When the command fails, exceeds the time limit, or writes no sound that a telephone can play.
+    /// When the command cannot be run, fails, exceeds the time limit, or writes no sound that a telephone can play.
     pub async fn speak(
         &self,
         words: &str,

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 const CALL: Uuid = Uuid::from_bytes([7; 16]);
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-/// Configures the default line in a folder of its own, with a command for Chinese that appends the text to a file
-/// and returns half a second of a tone.
+/// Configures the default line in a folder of its own, with a command for Chinese that appends the text to the file
+/// `words` and prints a WAV file of half a second.
 fn configured() -> (TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
@@ -28,7 +28,7 @@ fn record(config: &Config, id: &str, sound: &[u8]) {
     fs::write(path, sound).unwrap();
 }
 
-/// Returns how often the command was run.
+/// Returns how often the command was run: it has appended a line each time.
 fn spoken(folder: &TempDir) -> usize {
     let words = fs::read_to_string(folder.path().join("words"));
     words.unwrap_or_default().lines().count()

@@ -10,11 +10,11 @@ use sqlx::FromRow;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Links that a transaction adds to the trail, by line and in the order they were added. They get their numbers and
-/// hashes at the commit.
+/// Links that a transaction adds to trails, by line, and for each line in the order in which they were added. They get
+/// their numbers and hashes at the commit.
 pub(super) type Acts = BTreeMap<String, Vec<Link>>;
 
-/// Maximum number of links in one statement. SQLite allows 32,766 values in one.
+/// Maximum number of links in one statement. A link has ten values, and SQLite allows 32,766 values in a statement.
 const AT_ONCE: usize = 1000;
 
 row! {
@@ -25,19 +25,20 @@ row! {
         pub line: String,
         /// The link's number in its line's chain, from 1.
         pub seq: i64,
-        /// Time of the act; cut to the hour if a caller caused it.
+        /// Line time of the act; cut to the hour if a caller caused it.
         pub at: DateTime<Utc>,
-        /// The name of the member who acted; none if the service did.
+        /// The name of the member who acted; `None` if the service did.
         pub actor: Option<String>,
         /// The action.
         pub action: Action,
         /// The report that the action is about.
         pub report: Option<Uuid>,
-        /// The id of what else the action is about.
+        /// The id of what else the action is about, such as an entry, a recording or a member.
         pub object: Option<Uuid>,
-        /// Hash of the sealed data that the link commits to.
+        /// Hash of the sealed data that the link commits to, for a recording of the digests of its file; `None` if it
+        /// commits to none.
         pub digest: Option<Vec<u8>>,
-        /// Further text.
+        /// Further text; its meaning depends on the action.
         pub detail: Option<String>,
         /// The link's hash.
         pub hash: Vec<u8>,
@@ -48,7 +49,7 @@ row! {
 pub struct StoredLink {
     /// The link's number.
     pub seq: i64,
-    /// The link; none when one of its columns holds a value that this version cannot read.
+    /// The link; `None` when one of its columns holds a value that this version cannot read.
     pub row: Option<LinkRow>,
 }
 
@@ -89,14 +90,14 @@ statements! {
 over_rows! {
     HEADS_OF = "WITH wanted (line) AS (", ["text"],
         ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line";
-    /// A report id that no row has becomes 0, a number that no report has: the link is refused.
+    /// If no row has the report id, 0 is inserted, which no report has as its number: the foreign key refuses the link.
     INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
         ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea"],
         ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
         SELECT links.line, links.seq, links.at, links.actor, links.action,
         CASE WHEN links.report IS NOT NULL THEN COALESCE((SELECT n FROM reports WHERE id = links.report), 0) END,
         links.object, links.digest, links.detail, links.hash FROM links ORDER BY links.seq";
-    /// Every head exists and is locked by this transaction.
+    /// The rows of the heads exist already and are locked by this transaction.
     SET_HEADS = "INSERT INTO audit_heads (line, seq, hash)", ["text", "bigint", "bytea"],
         "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
 }
@@ -104,19 +105,20 @@ over_rows! {
 /// An act to be written into the trail.
 #[derive(Clone)]
 pub struct Act<'a> {
-    /// Time of the act; the hour if a caller caused it.
+    /// Line time of the act; the start of the hour if a caller caused it.
     pub at: DateTime<Utc>,
-    /// The name of the member who acted; none if the service did.
+    /// The name of the member who acted; `None` if the service did.
     pub actor: Option<&'a str>,
     /// The action.
     pub action: Action,
     /// The report that the action is about.
     pub report: Option<Uuid>,
-    /// The id of what else the action is about.
+    /// The id of what else the action is about, such as an entry, a recording or a member.
     pub object: Option<Uuid>,
-    /// Hash of the sealed data that the link commits to.
+    /// Hash of the sealed data that the link commits to, for a recording of the digests of its file; `None` if it
+    /// commits to none.
     pub digest: Option<[u8; 32]>,
-    /// Further text.
+    /// Further text; its meaning depends on the action.
     pub detail: Option<&'a str>,
 }
 
@@ -135,13 +137,13 @@ impl Act<'_> {
     }
 }
 
-/// Adds a link to a line's chain. It is written at the commit; no statement of the transaction needs it before.
+/// Adds a link to a line's chain. It is written at the commit, so statements of this transaction do not see it.
 pub fn append(tx: &mut WriteTx, line: &str, act: Act<'_>) {
     let link = link_of(line, act);
     tx.acts.entry(line.to_owned()).or_default().push(link);
 }
 
-/// Returns the link of an act. It gets its number and hash at the commit.
+/// Returns the link of an act, with the number 0. It gets its number and hash at the commit.
 pub(super) fn link_of(line: &str, act: Act<'_>) -> Link {
     Link {
         line: line.to_owned(),
@@ -167,8 +169,8 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     let lines: Vec<String> = acts.keys().cloned().collect();
     let mut heads = lock_heads(tx, &lines).await?;
     if heads.len() < lines.len() {
-        // These are the first links of a line. Another transaction may write first links too: both insert the same row,
-        // and one waits for the other.
+        // At least one line has no link yet. Another transaction may write the first links of the same line too: both
+        // insert the same row, and one waits for the other.
         for line in &lines {
             run!(tx, START, execute, line, &chain::genesis(line)[..])?;
         }
@@ -232,7 +234,7 @@ fn rows_of_heads(ends: &[(String, i64, [u8; 32])]) -> Rows {
         .bytes(ends.iter().map(|(.., hash)| Some(hash.to_vec())))
 }
 
-/// Returns the number and hash of a line's last link.
+/// Returns the number and hash of a line's last link; `None` if the line has no trail.
 pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>> {
     let found: Option<(i64, Vec<u8>)> = run!(tx, HEAD_UNLOCKED, fetch_optional, line)?;
     found
@@ -260,14 +262,14 @@ pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<
     run!(tx, OF_REPORT, fetch_all, line, report)
 }
 
-/// Returns the links of one report that commit to sealed data, or say that it was purged, in order.
+/// Returns the links about one report that commit to sealed data, or say that an entry was purged, in order.
 pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let purged = Action::EntryPurged;
     run!(tx, COMMITTED, fetch_all, line, report, purged)
 }
 
-/// Returns links about who works on a line, oldest first, at most 1,000: those after number `after` and not before
-/// `since`.
+/// Returns a line's links with an action of [`Action::ABOUT_MEMBERS`], in order, at most 1,000: those after number
+/// `after` and not before the time `since`.
 pub async fn of_members(
     tx: &mut ReadTx,
     line: &str,
@@ -286,12 +288,12 @@ pub async fn end(tx: &mut ReadTx, line: &str) -> Result<i64> {
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
-/// Returns the number of the last link of every line that has a trail.
+/// Returns each line that has a trail, with the number of its last link, in order of line.
 pub async fn heads(tx: &mut ReadTx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
 }
 
-/// Like [`heads`], for these lines.
+/// Like [`heads`], for these lines only.
 pub async fn heads_of(tx: &mut ReadTx, lines: &[&str]) -> Result<Vec<(String, i64)>> {
     let asked = Rows::new(HEADS_OF).text(lines.iter().map(|line| Some((*line).to_owned())));
     let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, "").await?;
@@ -304,14 +306,14 @@ pub async fn total(tx: &mut ReadTx) -> Result<i64> {
     Ok(found.map_or(0, |(total,)| total))
 }
 
-/// Returns every line that has a trail.
+/// Returns every line that has a trail, in order of line.
 pub async fn lines(tx: &mut ReadTx) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, LINES, fetch_all)?;
     Ok(found.into_iter().map(|(line,)| line).collect())
 }
 
 impl LinkRow {
-    /// Returns the link in the form that the chain hashes; none when its digest does not have 32 bytes.
+    /// Returns the link in the form that the chain hashes; `None` when its digest does not have 32 bytes.
     pub fn link(&self) -> Option<Link> {
         let digest = match &self.digest {
             Some(digest) => Some(digest.as_slice().try_into().ok()?),

@@ -51,7 +51,8 @@ impl BlobRow {
     }
 }
 
-/// Adds the row of a recording's sealed file, under the id `blob`. `super::recordings::seal` then refers to it.
+/// Adds the row of a recording's sealed file, with the id `blob`. `super::recordings::seal` makes the recording refer
+/// to it.
 pub(super) async fn insert(
     tx: &mut WriteTx,
     recording: Uuid,
@@ -74,7 +75,7 @@ pub(super) async fn insert(
     .map(drop)
 }
 
-/// Returns the sealed file of a recording, if it has one.
+/// Returns the sealed file of a recording; `None` if it has none.
 ///
 /// # Errors
 ///
@@ -84,8 +85,8 @@ pub async fn of_recording(tx: &mut ReadTx, recording: Uuid) -> Result<Option<Blo
     found.map(BlobRow::blob).transpose()
 }
 
-/// Returns the sealed files of a report's recordings, by the id of the recording. Rows without a valid digest are left
-/// out.
+/// Returns the sealed files of a report's recordings, by the recordings' ids. Files whose rows hold no valid digests
+/// are left out.
 ///
 /// # Errors
 ///
@@ -98,7 +99,7 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<HashMap<Uuid, Bl
         .collect())
 }
 
-/// Returns the names of all objects that rows refer to.
+/// Returns the names of all objects that have a row.
 ///
 /// # Errors
 ///

@@ -15,28 +15,31 @@ row! {
         pub lookup: Vec<u8>,
         /// The line's id.
         pub line: String,
-        /// The id of the report that the call becomes, or would have become.
+        /// The id of the call's own row in `reports`, which is a report only if it has a status.
         pub report: Uuid,
         /// The provider's name and its id of the call, sealed under the service secret; erased when the call is
         /// settled.
         pub sid: Option<Vec<u8>>,
-        /// State of the conversation, sealed under the call key; erased when the call is settled.
+        /// State of the conversation, sealed under the call key; `None` if the service never answered the call; erased
+        /// when the call is settled.
         pub state: Option<Vec<u8>>,
-        /// True if the provider has said that the call is over.
+        /// True if the call is over: the provider has said so, or it counts as over after two hours.
         pub ended: bool,
-        /// True if the call's receipt works and its state is erased.
+        /// True if the call is settled: its state is erased, and its receipt works if there is something to call back
+        /// about.
         pub settled: bool,
-        /// The earlier report that the caller has called back about.
+        /// The earlier report that the caller has called back about; `None` if there is none.
         pub addition_to: Option<Uuid>,
-        /// First step whose recordings belong to that report.
+        /// First step whose recordings belong to `addition_to`.
         pub addition_from: Option<i32>,
-        /// What is added to a step to get the number of its recording in that report.
+        /// Number added to a step to get the number of its recording in `addition_to`.
         pub addition_offset: Option<i32>,
-        /// True if something was added to that report.
+        /// True if something was added to `addition_to`.
         pub added: bool,
         /// True while the roster is rung, or a member of it speaks with the caller.
         pub at_duty: bool,
-        /// The step that rang the duty inspector who accepted the call; erased when the call is settled.
+        /// The step that rang the duty inspector who accepted the call; `None` while none has; erased when the call is
+        /// settled.
         pub accepted_step: Option<i32>,
     }
 }
@@ -51,8 +54,8 @@ impl Call {
         self.lookup.as_slice().try_into().unwrap_or_default()
     }
 
-    /// Returns the report id and recording number for this step. Numbers in an earlier report are offset by 10,000 for
-    /// each call back.
+    /// Returns the id of the report that a recording of this step belongs to, and its number there: the step in the
+    /// call's own report; the step plus `addition_offset` in an earlier one.
     pub fn place_of(&self, step: u32) -> (Uuid, i32) {
         let step = i32::try_from(step).unwrap_or(STEPS).min(STEPS - 1);
         match (self.addition_to, self.addition_from, self.addition_offset) {
@@ -61,12 +64,12 @@ impl Call {
         }
     }
 
-    /// Adds what the call records from step `from` on to the report `earlier`. `called_back` is the number of calls
-    /// that have called back about it before; it gives each call a range of recording numbers of its own.
+    /// Makes what the call records from step `from` on belong to the report `earlier`. `called_back` is the number of
+    /// calls that have called back about it before; it gives each call a range of recording numbers of its own.
     ///
     /// # Errors
     ///
-    /// When no recording numbers are left.
+    /// When no recording numbers are left, or the step is too high for the column.
     pub fn add_to(&mut self, earlier: Uuid, from: u32, called_back: i64) -> Result<()> {
         let offset = i32::try_from(called_back + 1)
             .ok()
@@ -85,14 +88,15 @@ impl Call {
             .is_some_and(|taken| i64::from(taken) == i64::from(step))
     }
 
-    /// True if the recording with this number in the earlier report was made in this call.
+    /// True if a recording with this number in the earlier report was made in this call. False if the call adds to
+    /// none.
     pub fn has_added(&self, number: i32) -> bool {
         self.addition_offset
             .is_some_and(|offset| (offset..offset + STEPS).contains(&number))
     }
 }
 
-/// The first entry of an addition: the caller, sealed to the earlier report's key.
+/// The first entry that a call adds to an earlier report: the caller, sealed to that report's key.
 #[derive(Clone)]
 pub struct SealedCaller {
     /// The entry's id.
@@ -153,12 +157,14 @@ pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
     run!(tx, OF_LINE_RUNNING, fetch_all, line)
 }
 
-/// Returns the call in which a report's recording with this number was made, locked until the transaction ends.
+/// Returns the call in which the recording with this number of a report was made, locked until the transaction ends;
+/// `None` if it has no row.
 pub async fn by_recording(tx: &mut WriteTx, report: Uuid, number: i32) -> Result<Option<Call>> {
     run!(tx, BY_RECORDING, fetch_optional, report, number)
 }
 
-/// Erases the sealed caller of settled calls that called back without adding anything and arrived before `before`.
+/// Erases the sealed caller of settled calls that called back, have added nothing, and arrived before `before` (line
+/// time).
 pub async fn forget_callers(tx: &mut WriteTx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET_CALLERS, execute, before).map(drop)
 }
@@ -170,25 +176,27 @@ pub async fn called_back(tx: &mut ReadTx, report: Uuid) -> Result<i64> {
 }
 
 /// Locks a line's roster until the transaction ends. A transaction that counts the calls with the roster and then adds
-/// one needs this lock, so that no other transaction does the same meanwhile. SQLite needs no lock: it has one writer.
+/// one needs this lock, so that no other transaction does the same meanwhile. Does nothing on SQLite, which has one
+/// writer.
 pub async fn lock_roster(tx: &mut ReadTx, line: &str) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK_ROSTER, fetch_optional, line)?;
     Ok(())
 }
 
-/// Returns the number of a line's calls that ring the roster or speak with a member of it.
+/// Returns the number of a line's running calls that ring the roster or speak with a member of it.
 pub async fn at_duty(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, AT_DUTY, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Marks a call as settled: deletes its answers and erases its state, its provider's id and the accepted step.
+/// Marks a call as settled: deletes the answers of its steps, and erases its state, the provider's id of it, and the
+/// accepted step.
 pub async fn settle(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_STEPS, execute, id)?;
     run!(tx, SETTLE, execute, id).map(drop)
 }
 
-/// Returns the answer given at a step, sealed under the call key.
+/// Returns the answer given at a step of a call, sealed under the call key; `None` if none is stored.
 pub async fn step(tx: &mut ReadTx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
     Ok(found.map(|(answer,)| answer))

@@ -31,7 +31,7 @@ pub struct CallReport {
     pub line: String,
     /// The public half of the report's key.
     pub recipient: String,
-    /// The report's status; none while it is only a call.
+    /// The report's status; `None` while it is only a call.
     pub status: Option<Status>,
     /// The hour of arrival, in line time.
     pub received_hour: DateTime<Utc>,
@@ -49,15 +49,16 @@ impl CallReport {
 pub struct Case {
     /// The call.
     pub call: Call,
-    /// The report that the call becomes, or would have become.
+    /// The call's own row in `reports`: a report, or only a call so far.
     pub own: CallReport,
-    /// The earlier report that the call adds to.
+    /// The earlier report that the call adds to; `None` if there is none.
     pub earlier: Option<CallReport>,
-    /// Recordings of both reports, if they were asked for.
+    /// Recordings of `own` and `earlier`; empty if they were not asked for.
     pub recordings: Vec<RecordingRow>,
-    /// Answers of the steps that were asked for, sealed under the call key.
+    /// Answers by step, sealed under the call key; only those that were asked for.
     pub answers: BTreeMap<u32, Vec<u8>>,
-    /// The caller who called back, sealed to the earlier report's key; present until something is added to that report.
+    /// The caller who called back, sealed to the earlier report's key. `None` if the call adds to none, or once
+    /// something was added.
     pub caller: Option<SealedCaller>,
     /// Changes to be written.
     pub changes: Changes,
@@ -79,7 +80,7 @@ pub(super) enum JobChange {
     Enqueue { provider: String, at: DateTime<Utc> },
     /// Removes the job.
     Cancel,
-    /// Makes the job due at `now`.
+    /// Makes the job due at `now`, unless it has a lease.
     Hasten { now: DateTime<Utc> },
 }
 
@@ -93,9 +94,9 @@ pub struct Changes {
     /// By the id of the call's report and the step.
     pub(super) answers: BTreeMap<(Uuid, u32), Vec<u8>>,
     pub(super) recordings: Vec<NewRecording>,
-    /// Recordings that the provider announced and did not make.
+    /// Ids of announced recordings that the provider did not make.
     pub(super) absent: Vec<Uuid>,
-    /// Calls that become reports: report id, line, and year of the reference.
+    /// Calls that become reports: report id, line, and year of the reference, in the order of their references.
     pub(super) queued: Vec<(Uuid, String, i32)>,
     /// Reports whose source becomes `live`.
     pub(super) live: Vec<Uuid>,
@@ -107,7 +108,7 @@ pub struct Changes {
     pub(super) counted: Vec<Counter>,
 }
 
-/// A report that is only a call so far, and its key.
+/// The row of a call that is not a report yet, in `reports`, and its key.
 #[derive(Clone)]
 pub struct NewReport {
     /// The report.
@@ -119,7 +120,7 @@ pub struct NewReport {
 }
 
 impl Changes {
-    /// True if there is nothing to write.
+    /// True if there are no rows to write. Operators' counters do not count as such.
     pub fn is_empty(&self) -> bool {
         self.reports.is_empty()
             && self.calls.is_empty()
@@ -144,7 +145,7 @@ impl Changes {
         })
     }
 
-    /// Returns the ids of the calls that become reports, in the order of their references.
+    /// Returns the report ids of the calls that become reports, in the order of their references.
     pub fn queued(&self) -> Vec<Uuid> {
         self.queued.iter().map(|(report, ..)| *report).collect()
     }
@@ -176,7 +177,7 @@ impl Changes {
 
     fn change_job(&mut self, kind: Kind, subject: Uuid, change: JobChange) {
         match (self.jobs.get(&(kind, subject)), &change) {
-            // A job that is already enqueued by these changes keeps its due time.
+            // A job that these changes enqueue keeps its due time.
             (
                 Some(JobChange::Enqueue { .. }),
                 JobChange::Enqueue { .. } | JobChange::Hasten { .. },
@@ -206,7 +207,7 @@ impl Case {
         case
     }
 
-    /// Returns the report with this id, if it is the call's own or the one it adds to.
+    /// Returns the report with this id, if it is the call's own or the one it adds to; otherwise `None`.
     pub fn report(&self, id: Uuid) -> Option<&CallReport> {
         let earlier = self.earlier.as_ref();
         std::iter::once(&self.own)
@@ -235,7 +236,7 @@ impl Case {
         self.answers.insert(step, sealed);
     }
 
-    /// Adds an entry to a report. The function's caller adds the link that commits to it.
+    /// Adds an entry to a report. The function's caller also adds the link that commits to it.
     pub fn add_entry(&mut self, entry: EntryRow) {
         self.changes.entries.push(entry);
     }
@@ -246,8 +247,8 @@ impl Case {
         self.changes.recordings.push(new);
     }
 
-    /// Marks an announced recording as absent, because the provider made none. Returns its id; none when no announced
-    /// recording has this keyed hash.
+    /// Marks the announced recording with this keyed hash as absent, because the provider made none, and returns its
+    /// id. Returns `None` when there is no such recording, or it is in another state.
     pub fn set_absent(&mut self, lookup: &[u8; 32]) -> Option<Uuid> {
         let mut rows = self.recordings.iter_mut();
         let row =
@@ -257,19 +258,20 @@ impl Case {
         Some(row.id)
     }
 
-    /// Makes the call a report with the next reference of this year.
+    /// Makes the call a report, with the line's next reference of this year.
     pub fn queue(&mut self, year: i32) {
         self.own.status = Some(Status::Queued);
         let queued = (self.own.id, self.own.line.clone(), year);
         self.changes.queued.push(queued);
     }
 
-    /// Marks the report as `live`: its caller speaks with the duty inspector.
+    /// Marks the call's own report as `live`: its caller speaks with the duty inspector. It must not be in the queue
+    /// yet.
     pub fn set_live(&mut self) {
         self.changes.live.push(self.own.id);
     }
 
-    /// Puts the earlier report back into the queue. Returns false when it was not closed.
+    /// Puts the earlier report back into the queue. Returns false when there is none, or it was not closed.
     pub fn reopen(&mut self) -> bool {
         let closed = |report: &&mut CallReport| report.status == Some(Status::Closed);
         let Some(earlier) = self.earlier.as_mut().filter(closed) else {
@@ -281,7 +283,7 @@ impl Case {
         true
     }
 
-    /// Enqueues a job that asks a provider.
+    /// Enqueues a job that asks this provider, due at the system time `at`, unless one of its kind and subject exists.
     pub fn enqueue(&mut self, kind: Kind, subject: Uuid, provider: &str, at: DateTime<Utc>) {
         let provider = provider.to_owned();
         let change = JobChange::Enqueue { provider, at };
@@ -293,13 +295,13 @@ impl Case {
         self.changes.change_job(kind, subject, JobChange::Cancel);
     }
 
-    /// Makes a job due at `now`, because what it waits for may have come.
+    /// Makes a job due at `now`, because what it waits for may have come. Has no effect on a job that has a lease.
     pub fn hasten(&mut self, kind: Kind, subject: Uuid, now: DateTime<Utc>) {
         self.changes
             .change_job(kind, subject, JobChange::Hasten { now });
     }
 
-    /// Adds to the line's counts of the report's hour: calls answered, and calls without a message.
+    /// Adds to the line's counts of the hour in which the call arrived: calls answered, and calls without a message.
     pub fn count_hour(&mut self, answered: i64, without_message: i64) {
         let hour = (self.own.line.clone(), self.own.received_hour);
         let count = self.changes.hours.entry(hour).or_default();

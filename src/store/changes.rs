@@ -1,9 +1,8 @@
-//! Notifies those who follow a line that its trail has grown: within the process by a channel, other nodes by NOTIFY of
-//! Postgres.
+//! Notifies pages that an audit trail has grown: within the process by a channel, other nodes by NOTIFY of Postgres.
 //!
 //! NOTIFY is sent after the commit, in a transaction of its own: Postgres commits transactions that contain a NOTIFY
-//! one at a time for the whole server. A notification says only that something changed. Notifications are lost while a
-//! connection is broken, so followers also poll.
+//! one at a time for the whole server. A notification says only that some trail has grown. Notifications are lost while
+//! a connection is broken, so the heads of the trails are also read without one every few seconds (`desk/live.rs`).
 
 use super::{Databases, Db, pools};
 use sqlx::postgres::{PgListener, PgPool};
@@ -16,15 +15,16 @@ use tracing::{debug, warn};
 const CHANNEL: &str = "dutyline_trail";
 /// Minimum time between two notifications to other nodes: at most 20 a second.
 const APART: Duration = Duration::from_millis(50);
-/// Time after which listening is tried again when it failed.
+/// Time after which listening is tried again when it failed or its connection was lost.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Counts commits that added to a trail.
+/// Counts the commits that added to an audit trail. A changed number wakes the receivers.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Commits of this process.
+    /// Number of commits of this process.
     own: Arc<watch::Sender<u64>>,
-    /// Commits of this process, and notifications from other nodes.
+    /// Number of commits of this process, notifications from other nodes, and times that notifications may have been
+    /// lost.
     all: Arc<watch::Sender<u64>>,
 }
 
@@ -41,7 +41,7 @@ impl Changes {
 }
 
 impl Databases {
-    /// Returns a value that changes when a trail may have grown, on this node or another one.
+    /// Returns a receiver whose value changes when a trail may have grown, on this node or another one.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.console.shared_changes().all.subscribe()
     }
@@ -82,7 +82,7 @@ async fn listen(pool: &PgPool, changes: &Changes) {
             Ok(()) => broken = false,
             Err(error) if broken => debug!(%error, "notifications still not received"),
             Err(error) => {
-                warn!(%error, "notifications of other nodes not received; pages show their changes later");
+                warn!(%error, "notifications of other nodes not received; changes made there are shown up to 5 s late");
                 broken = true;
             }
         }

@@ -17,13 +17,14 @@ names! {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "snake_case")]
     pub enum RecordingState {
-        /// The provider has the recording, or is making it; it is not sealed yet.
+        /// The provider has the recording or is making it, or it is being streamed to the service; it is not sealed
+        /// yet.
         Announced = "announced",
         /// The recording is sealed in the folder of recordings.
         Sealed = "sealed",
-        /// The provider made no recording.
+        /// The provider made no recording, or nothing came in its stream.
         Absent = "absent",
-        /// The recording was lost while it was streamed, or was given up.
+        /// The recording was lost while it was streamed, or a lead gave it up.
         Lost = "lost",
     }
 }
@@ -43,7 +44,7 @@ names! {
 
 names! {
     "blobs.kind";
-    /// The kind of a sealed file. Scans and packages come later.
+    /// The kind of a sealed file.
     pub enum BlobKind {
         /// A recording of a call.
         Recording = "recording",
@@ -59,7 +60,8 @@ names! {
     }
 }
 
-/// Implements sqlx' traits of a text column for such enums. A name that no variant has is [`StoreError::Unreadable`].
+/// Implements sqlx' traits of a text column for enums declared with `names!`. A stored name that no variant has is
+/// [`StoreError::Unreadable`].
 macro_rules! columns {
     ($($type:ty),* $(,)?) => {$(
         impl<DB: Database> Type<DB> for $type
@@ -114,7 +116,7 @@ columns!(
 );
 
 /// The stored kind of a job. A later version on another node may have enqueued jobs of kinds that this version does not
-/// know: they neither stop the queue nor are missing from its lists.
+/// know: they do not stop the queue, and its lists contain them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StoredKind {
     /// A kind that this version knows.
@@ -165,7 +167,7 @@ where
     }
 }
 
-/// Returns the error for a value that is no name of its column; none for any other error.
+/// Returns the error for a value that is no name of its column; `None` for any other error.
 pub(super) fn unknown_name(error: &sqlx::Error) -> Option<StoreError> {
     match error {
         sqlx::Error::ColumnDecode { source, .. } => {

@@ -1,4 +1,4 @@
-//! One database with separate connections for webhooks, jobs and the console.
+//! One database, on Postgres with separate connections for webhooks, jobs and the console.
 
 use super::{Db, Result};
 use crate::config::{Connections, DatabaseAddress};
@@ -17,11 +17,11 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Opens the database and brings it up to date: see [`Db::open`].
+    /// Opens the database, and creates its tables if it has none: see [`Db::open`].
     ///
     /// # Errors
     ///
-    /// Returns a sentence for the operator.
+    /// Returns a sentence for the operator, as [`Db::open`].
     pub async fn open(
         address: &DatabaseAddress,
         connections: Connections,
@@ -38,7 +38,7 @@ impl Databases {
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// When Postgres cannot be reached.
     pub async fn syncs_to_disk(&self) -> Result<bool> {
         self.webhooks.syncs_to_disk().await
     }

@@ -1,4 +1,4 @@
-//! Number of calls by line and hour. They show a flood of calls without anything being opened.
+//! Number of calls by line and hour. They show a flood of calls without anything sealed being opened.
 
 use super::rows::{Rows, over_rows};
 use super::statements::{row, run, statements};
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 pub(super) type Counts = BTreeMap<(String, DateTime<Utc>), (i64, i64)>;
 
 row! {
-    /// The calls of one hour.
+    /// Numbers of the calls that arrived on a line in one hour.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct HourRow {
         /// The hour, in line time.
         pub hour: DateTime<Utc>,
         /// Number of calls that were answered.
         pub answered: i64,
-        /// Number of calls that are over and left no message.
+        /// Number of these calls that are settled and left no message.
         pub without_message: i64,
     }
 }
@@ -33,7 +33,7 @@ over_rows! {
         without_message = call_hours.without_message + excluded.without_message";
 }
 
-/// Counts a call of this hour that is over and left no message. The count is written at the commit.
+/// Counts a call that arrived in this hour, is over, and left no message. The count is written at the commit.
 pub fn add_without_message(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>) {
     add(tx, line, hour, (0, 1));
 }
@@ -44,7 +44,7 @@ fn add(tx: &mut WriteTx, line: &str, hour: DateTime<Utc>, (answered, without): (
     count.1 += without;
 }
 
-/// Returns the statement that adds to the counts, in order of line and hour.
+/// Returns the statement that adds these numbers to the stored counts, in order of line and hour.
 pub(super) fn rows_of(counts: Counts) -> Rows {
     Rows::new(ADD)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))

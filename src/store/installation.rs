@@ -21,7 +21,7 @@ statements! {
     A_SEALED_RECORDING = "SELECT id FROM recordings WHERE state = $1 LIMIT 1";
 }
 
-/// Returns the installation; none before `init`.
+/// Returns the installation; `None` before `init`.
 pub async fn get(tx: &mut ReadTx) -> Result<Option<Installation>> {
     run!(tx, GET, fetch_optional)
 }
@@ -30,7 +30,8 @@ pub async fn get(tx: &mut ReadTx) -> Result<Option<Installation>> {
 ///
 /// # Errors
 ///
-/// Returns [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one already.
+/// Returns [`StoreError::Duplicate`](super::StoreError::Duplicate) when there is one already. Also when the database
+/// fails.
 pub async fn insert(tx: &mut WriteTx, installation: &Installation) -> Result<()> {
     run!(
         tx,
@@ -42,7 +43,7 @@ pub async fn insert(tx: &mut WriteTx, installation: &Installation) -> Result<()>
     .map(drop)
 }
 
-/// True if the database names a recording that is sealed in the folder of recordings.
+/// True if a recording is sealed, and so has a file in the folder of recordings.
 pub async fn has_recordings(tx: &mut ReadTx) -> Result<bool> {
     let found: Option<(Uuid,)> = run!(
         tx,

@@ -1,6 +1,7 @@
-//! Jobs: work to be done after a webhook was answered. A job is enqueued in the transaction that causes it, claimed
-//! with a random lease token, acknowledged only with that token, and removed when done. A job that fails is tried again
-//! without limit.
+//! Jobs: work to be done after a webhook was answered. A job is enqueued in the transaction that causes it. A node
+//! claims it with a random lease token; with this token alone it can renew the lease, give the job back, or remove it
+//! as done. A job that fails is tried again without limit. A job that need not be done any more is removed without the
+//! token.
 
 use super::columns::StoredKind;
 use super::statements::{row, run, statements};
@@ -10,22 +11,26 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Maximum time between two reads of the queue. The worker need not be woken for a job that is due later than that.
+/// Maximum time that a worker sleeps until it reads the queue again. It need not be woken for a job that is due later
+/// than that.
 pub const READ_EVERY: Duration = Duration::from_secs(1);
 
 names! {
     "jobs.kind";
-    /// What a job does. Its `subject` is the id of a recording, a call or a stray.
+    /// What a job does. The `subject` of the job is the id of a recording, a call or a stray.
     pub enum Kind {
-        /// Fetches a recording from the provider, and seals it.
+        /// Fetches a recording from the provider, and seals it. The subject is the recording.
         Fetch = "fetch",
-        /// Deletes a recording at the provider, and checks that it is gone.
+        /// Deletes a recording at the provider, and checks that it is gone. The subject is the recording.
         Delete = "delete",
-        /// Derives a call's receipt, and erases the call's state.
+        /// Settles a call that is over: asks for recordings that no webhook has named, makes the receipt work, and
+        /// erases the call's state. The subject is the call.
         Settle = "settle",
-        /// Asks the provider whether a silent call still runs.
+        /// Asks the provider whether a call still runs, because the webhook about its end may be lost. The subject is
+        /// the call.
         Watch = "watch",
-        /// Asks the provider which call and line a stray belongs to.
+        /// Asks the provider for the call and line of a stray recording, or for the recordings of a stray call. The
+        /// subject is the stray.
         Stray = "stray",
     }
 }
@@ -40,56 +45,56 @@ row! {
         pub kind: Kind,
         /// Id of the recording, call or stray.
         pub subject: Uuid,
-        /// Id of the call that is the subject, or in which the recording that is the subject was made; none for a
-        /// stray.
+        /// Id of the call that is the subject, or in which the recording that is the subject was made; `None` for a
+        /// stray, and if that call is not known.
         pub call: Option<Uuid>,
-        /// Number of tries, including this one.
+        /// Number of times that the job was claimed, including this one.
         pub attempts: i32,
-        /// Number of failed tries in a row.
+        /// Number of failed tries in a row before this one. Hastening the job resets it.
         pub failures: i32,
     }
 }
 
 row! {
-    /// A job as operators see it.
+    /// A job, as `dutyline jobs` lists it.
     #[derive(Clone, Debug)]
     pub struct Listed {
         /// The job's id.
         pub id: Uuid,
         /// What the job does.
         pub kind: StoredKind,
-        /// The provider that the job asks, as named in the configuration; empty when it is not known.
+        /// The provider that the job asks, as named in the configuration; empty if the job was enqueued without it.
         pub provider: String,
-        /// System time of the next try.
+        /// System time from which on the job is due.
         pub run_after: DateTime<Utc>,
-        /// Number of failed tries in a row.
+        /// Number of failed tries in a row. Hastening the job resets it.
         pub failures: i32,
-        /// The hour since which the job keeps failing.
+        /// Hour of system time since which the job is reported as failing; `None` if it is not.
         pub failing_since: Option<DateTime<Utc>>,
-        /// Why the last try failed.
+        /// Why the last try failed; `None` if no try has failed, or the last one did not.
         pub reason: Option<String>,
-        /// True if a node works on the job.
+        /// True if the job has a lease: a node works on it, or stopped before it gave the job back.
         pub running: bool,
-        /// The line of its call or recording.
+        /// The line of the call or recording that is the subject; `None` for a stray.
         pub line: Option<String>,
-        /// Year of its report's reference.
+        /// Year of the reference of the report that the call or recording belongs to; `None` if it has none.
         pub year: Option<i32>,
-        /// Number of that reference.
+        /// Number in that reference.
         pub number: Option<i32>,
     }
 }
 
 row! {
-    /// Jobs of one kind that keep failing.
+    /// The jobs of one kind that are reported as failing.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Failing {
         /// What the jobs do.
         pub kind: StoredKind,
         /// Number of jobs.
         pub count: i64,
-        /// The earliest hour since which one of them keeps failing.
+        /// The earliest hour of system time since which one of them is reported.
         pub since: DateTime<Utc>,
-        /// Why the last try of one of them failed.
+        /// Why the last try of one of them failed: of all reasons the first in alphabetical order.
         pub reason: String,
     }
 }
@@ -135,15 +140,16 @@ statements! {
         LEFT JOIN reports ON reports.n = COALESCE(calls.report, recordings.report) ORDER BY kind, subject";
 }
 
-/// Maximum delay of a job: the longest backoff with its jitter is 75 minutes, and some margin. A job that is due later
-/// than this was delayed by a clock that has been set back since, and counts as due.
+/// Maximum time until a job is due. The longest backoff with its jitter is 75 minutes; the rest is margin. A job that
+/// is due later was put off by a clock that has been set back since, and counts as due.
 pub const MAX_WAIT: TimeDelta = TimeDelta::minutes(80);
-/// Maximum remaining time of a lease: a lease is 60 s, and the clocks of two nodes may differ by the rest. A longer one
-/// was given by a clock that has been set back since, and counts as expired.
+/// Maximum remaining time of a lease: a lease is 60 s, and the clocks of two nodes may differ by another 60 s. A lease
+/// with more time left was given by a clock that has been set back since, and counts as expired.
 pub const MAX_LEASE: TimeDelta = TimeDelta::seconds(120);
 
-/// Enqueues a job that asks no provider, or one that is not known. Does nothing when a job of this kind for this
-/// subject exists. The job must be due within [`MAX_WAIT`].
+/// Enqueues a job without naming the provider that it asks: it shares the slots of its kind with all other jobs that
+/// name none. Does nothing when a job of this kind for this subject exists. `run_after` is system time, at most
+/// [`MAX_WAIT`] from now.
 pub async fn enqueue(
     tx: &mut WriteTx,
     id: Uuid,
@@ -154,8 +160,8 @@ pub async fn enqueue(
     enqueue_at(tx, id, kind, subject, "", run_after).await
 }
 
-/// Like [`enqueue`], for a job that asks a provider, named as in the configuration. It waits only for other jobs of
-/// that provider.
+/// Like [`enqueue`], and names the provider that the job asks, as in the configuration. The job waits only for others
+/// of its kind and provider.
 pub async fn enqueue_at(
     tx: &mut WriteTx,
     id: Uuid,
@@ -167,13 +173,14 @@ pub async fn enqueue_at(
     run!(tx, ENQUEUE, execute, id, kind, subject, provider, run_after).map(drop)
 }
 
-/// Returns the kinds and providers that have a due job. `now` is system time.
+/// Returns each kind and provider with a due job that no node works on. `now` is system time.
 pub async fn due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Vec<(StoredKind, String)>> {
     let (latest, longest) = (now + MAX_WAIT, now + MAX_LEASE);
     run!(tx, DUE, fetch_all, now, latest, longest)
 }
 
-/// Claims the job of this kind and provider that has been due longest, if one is due. `now` is system time.
+/// Claims the job of this kind and provider that has been due longest, with the token `lease` until `until`. Returns
+/// `None` when none is due that no node works on. `now` and `until` are system time.
 pub async fn claim(
     tx: &mut WriteTx,
     kind: Kind,
@@ -197,17 +204,18 @@ pub async fn claim(
     )
 }
 
-/// Extends the lease of a claimed job. Returns false when the lease was lost.
+/// Extends the lease of a claimed job to `until`. Returns false when the job no longer has this lease.
 pub async fn renew(tx: &mut WriteTx, id: Uuid, lease: Uuid, until: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, RENEW, execute, id, lease, until)? == 1)
 }
 
-/// Removes a job that is done. Returns false when the lease was lost.
+/// Removes a job that is done. Returns false when the job no longer has this lease.
 pub async fn done(tx: &mut WriteTx, id: Uuid, lease: Uuid) -> Result<bool> {
     Ok(run!(tx, DONE, execute, id, lease)? == 1)
 }
 
-/// Gives back a job that has not failed and is to be tried at this time. Resets its failures.
+/// Gives back a job that has not failed, to be tried again at `run_after`. Resets its failures. Does nothing when the
+/// job no longer has this lease.
 pub async fn put_off(
     tx: &mut WriteTx,
     id: Uuid,
@@ -217,8 +225,9 @@ pub async fn put_off(
     run!(tx, PUT_OFF, execute, id, lease, run_after).map(drop)
 }
 
-/// Gives back a job that has failed and is to be tried again at this time. `since` is the hour since which it is
-/// reported as failing; an earlier hour that is stored already is kept.
+/// Gives back a job that has failed, to be tried again at `run_after`. `since` is the hour since which the job is
+/// reported as failing, or `None` if it is not yet; an earlier hour that is stored already is kept. Does nothing when
+/// the job no longer has this lease.
 pub async fn fail(
     tx: &mut WriteTx,
     id: Uuid,
@@ -230,13 +239,13 @@ pub async fn fail(
     run!(tx, FAIL, execute, id, lease, run_after, reason, since).map(drop)
 }
 
-/// Makes a job due now, because what it waits for may have come, and restarts its backoff. Leaves a job alone that a
-/// node works on.
+/// Makes a job due at `now`, because what it waits for may have come, and restarts its backoff. Does nothing when the
+/// job has a lease, even an expired one.
 pub async fn hasten(tx: &mut WriteTx, kind: Kind, subject: Uuid, now: DateTime<Utc>) -> Result<()> {
     run!(tx, HASTEN, execute, kind, subject, now).map(drop)
 }
 
-/// Like [`hasten`], for the job with this id. Returns false when there is none, or a node works on it.
+/// Like [`hasten`], for the job with this id. Returns false when there is none, or it has a lease.
 pub async fn hasten_one(tx: &mut WriteTx, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
     Ok(run!(tx, HASTEN_ONE, execute, id, now)? == 1)
 }
@@ -246,25 +255,25 @@ pub async fn hasten_failed(tx: &mut WriteTx, now: DateTime<Utc>) -> Result<u64> 
     run!(tx, HASTEN_FAILED, execute, now)
 }
 
-/// Removes a job that need not be done any more.
+/// Removes a job that need not be done any more, whether or not a node works on it.
 pub async fn cancel(tx: &mut WriteTx, kind: Kind, subject: Uuid) -> Result<()> {
     run!(tx, CANCEL, execute, kind, subject).map(drop)
 }
 
-/// Returns the time after `now` at which the next job that no node works on is due.
+/// Returns the earliest time after `now` at which a job without a lease becomes due; `None` if there is none.
 pub async fn next_due(tx: &mut ReadTx, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let found: Option<(DateTime<Utc>,)> = run!(tx, NEXT, fetch_optional, now)?;
     Ok(found.map(|(at,)| at))
 }
 
-/// Returns the number of jobs by kind, and by whether they keep failing.
+/// Returns the number of jobs by kind, and by whether (true) they are reported as failing.
 pub async fn count(tx: &mut ReadTx) -> Result<Vec<(StoredKind, bool, i64)>> {
     run!(tx, COUNT, fetch_all)
 }
 
-/// Returns, for each kind with a due job that no node works on, the time at which the oldest of them became due. `now`
-/// is system time. Jobs that count as due only because the clock was set back are left out: how long they have waited
-/// is not known.
+/// Returns, for each kind with a due job that no node works on, the time at which the oldest of these jobs became due.
+/// `now` is system time. Jobs that count as due only because the clock was set back are left out: how long they have
+/// waited is not known.
 pub async fn oldest_due(
     tx: &mut ReadTx,
     now: DateTime<Utc>,
@@ -272,29 +281,30 @@ pub async fn oldest_due(
     run!(tx, OLDEST_DUE, fetch_all, now, now + MAX_LEASE)
 }
 
-/// Returns the number of jobs that keep failing.
+/// Returns the number of jobs that are reported as failing.
 pub async fn count_failing(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING, fetch_optional)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Returns the number of jobs for calls and recordings of a line that keep failing.
+/// Returns the number of jobs for a line's calls and recordings that are reported as failing.
 pub async fn count_failing_of(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, COUNT_FAILING_OF, fetch_optional, line)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Returns the kind and subject of a job, and why its last try failed.
+/// Returns the kind and subject of the job with this id, and why its last try failed, if it did. `None` when there is
+/// no such job.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<(StoredKind, Uuid, Option<String>)>> {
     run!(tx, GET, fetch_optional, id)
 }
 
-/// Returns the jobs that keep failing, summed up by kind.
+/// Returns the jobs that are reported as failing, summed up by kind.
 pub async fn failing(tx: &mut ReadTx) -> Result<Vec<Failing>> {
     run!(tx, FAILING, fetch_all)
 }
 
-/// Returns all jobs.
+/// Returns all jobs, in order of kind and subject.
 pub async fn list(tx: &mut ReadTx) -> Result<Vec<Listed>> {
     run!(tx, LIST, fetch_all)
 }

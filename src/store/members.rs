@@ -1,4 +1,4 @@
-//! Members, line keys, grants and sessions.
+//! Members, line keys, grants, sessions, waivers, and which changes a lead has dismissed.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
@@ -19,14 +19,15 @@ row! {
         pub role: Role,
         /// The public half of the member's key.
         pub recipient: String,
-        /// The private half, encrypted under the password.
+        /// The private half of the member's key, encrypted under the password.
         pub wrapped: Vec<u8>,
-        /// True if the member cannot log in any more.
+        /// True if the account is disabled: the member cannot log in.
         pub disabled: bool,
-        /// The member who added this one. The first lead, whom `init` makes, is their own; none if the holder of a
-        /// recovery key added them.
+        /// The id of the member who added this one. The first lead, whom `init` adds, has their own id here; `None` if
+        /// the account was added with a recovery key.
         pub made_by: Option<Uuid>,
-        /// The member who confirmed that the account belongs to another person than the one who added it.
+        /// The id of the member who confirmed that the account belongs to another person than the one who added it;
+        /// `None` if it is not confirmed.
         pub confirmed_by: Option<Uuid>,
     }
 }
@@ -43,7 +44,7 @@ row! {
         pub epoch: i32,
         /// The public half.
         pub recipient: String,
-        /// The private half, sealed to the line's recovery key.
+        /// The private half, sealed to the recovery key of the line.
         pub recovery: Vec<u8>,
     }
 }
@@ -62,12 +63,12 @@ row! {
 }
 
 row! {
-    /// Version of a member's grants. It differs when the grants have changed.
+    /// Version of a member's grants. It is another one when the grants have changed.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct GrantsVersion {
-        /// Number of times the program has changed the grants.
+        /// Number of times that the program has given the member a line key.
         granted: i64,
-        /// Number of grants.
+        /// Number of rows: another one if rows were added or removed by hand.
         held: i64,
     }
 }
@@ -78,11 +79,11 @@ row! {
     pub struct Session {
         /// The id of the member.
         pub member: Uuid,
-        /// The member's private half, encrypted under the session's token.
+        /// The private half of the member's key, encrypted under the session's token.
         pub wrapped: Vec<u8>,
         /// System time of the login.
         pub created_at: DateTime<Utc>,
-        /// System time of the last request.
+        /// System time of the last request, as last stored: it is updated at most once a minute.
         pub seen_at: DateTime<Utc>,
     }
 }
@@ -128,7 +129,7 @@ statements! {
 ///
 /// # Errors
 ///
-/// Returns [`super::StoreError::Duplicate`] when the name is in use.
+/// Returns [`super::StoreError::Duplicate`] when the name is in use. Also when the database fails.
 pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
@@ -164,73 +165,77 @@ pub async fn list(tx: &mut ReadTx) -> Result<Vec<Member>> {
     run!(tx, MEMBERS, fetch_all)
 }
 
-/// Stores a member's key encrypted under another password, and ends all their sessions except the one with this hash.
+/// Stores a member's private key, encrypted under a new password, and ends all their sessions except the one whose
+/// token has the hash `but`.
 pub async fn set_wrapped(tx: &mut WriteTx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
     run!(tx, SET_WRAPPED, execute, id, wrapped)?;
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
-/// Locks all members until the transaction ends: no other transaction can change or add one. Needs at least one member.
+/// Locks the rows of all members until the transaction ends: no other transaction can change them. All code that adds a
+/// member calls this first, so none is added either. While there is no member, nothing is locked.
 pub async fn lock(tx: &mut WriteTx) -> Result<()> {
     let locked: Vec<(Uuid,)> = run!(tx, LOCK_MEMBERS, fetch_all)?;
     drop(locked);
     Ok(())
 }
 
-/// Disables a member and ends their sessions. Returns false when they were disabled already.
+/// Disables a member and ends their sessions. Returns false when they were disabled already or do not exist.
 pub async fn disable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let changed = run!(tx, DISABLE, execute, id)? == 1;
     run!(tx, DELETE_SESSIONS_OF, execute, id)?;
     Ok(changed)
 }
 
-/// Lets a member log in again. Returns false when they were not disabled.
+/// Enables a disabled member again. Returns false when they were not disabled or do not exist.
 pub async fn enable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     Ok(run!(tx, ENABLE, execute, id)? == 1)
 }
 
-/// Stores the member who confirmed an account. Returns false when it is confirmed already.
+/// Stores that the member `by` confirmed the account `id`. Returns false when it is confirmed already or does not
+/// exist.
 pub async fn confirm(tx: &mut WriteTx, id: Uuid, by: Uuid) -> Result<bool> {
     Ok(run!(tx, CONFIRM, execute, id, by)? == 1)
 }
 
-/// Returns the members who can open what arrives on a line now, by name: they hold its latest key, work on reports and
-/// are not disabled.
+/// Returns the members who can open what arrives on a line now, in order of name: they hold the line's latest key, are
+/// leads or inspectors, and are not disabled.
 pub async fn holders(tx: &mut ReadTx, line: &str) -> Result<Vec<Member>> {
     let [lead, inspector] = Role::ON_REPORTS;
     run!(tx, HOLDERS, fetch_all, line, lead, inspector)
 }
 
-/// Stores that a line's approvals count without a third member, and the member who decided it. Returns false when it is
-/// stored already.
+/// Stores a waiver: a line's approvals count without a third member, as this member decided. Returns false when the
+/// line has one already.
 pub async fn insert_waiver(tx: &mut WriteTx, line: &str, member: Uuid) -> Result<bool> {
     Ok(run!(tx, INSERT_WAIVER, execute, line, member)? == 1)
 }
 
-/// Removes that decision. Returns false when there is none.
+/// Removes a line's waiver. Returns false when the line has none.
 pub async fn delete_waiver(tx: &mut WriteTx, line: &str) -> Result<bool> {
     Ok(run!(tx, DELETE_WAIVER, execute, line)? == 1)
 }
 
-/// Returns the name of the member who made that decision; none when there is none.
+/// Returns the name of the member who decided a line's waiver; `None` when the line has none.
 pub async fn waiver(tx: &mut ReadTx, line: &str) -> Result<Option<String>> {
     let found: Option<(String,)> = run!(tx, WAIVER, fetch_optional, line)?;
     Ok(found.map(|(name,)| name))
 }
 
-/// Returns the number of the last link of a line's trail that this member has put away; 0 when there is none.
+/// Returns the number of the link up to which this member has dismissed the changes in a line's trail; 0 if they have
+/// dismissed none.
 pub async fn seen_up_to(tx: &mut ReadTx, member: Uuid, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SEEN_UP_TO, fetch_optional, member, line)?;
     Ok(found.map_or(0, |(seq,)| seq))
 }
 
-/// Stores that a member has put away a line's links up to this number. A lower number than the stored one has no
-/// effect.
+/// Stores that a member has dismissed the changes in a line's trail up to the link with this number. A lower number
+/// than the stored one has no effect.
 pub async fn set_seen(tx: &mut WriteTx, member: Uuid, line: &str, seq: i64) -> Result<()> {
     run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }
 
-/// Adds a line key.
+/// Adds a line key. `now` is system time.
 pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
     run!(
         tx,
@@ -246,24 +251,25 @@ pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>
     .map(drop)
 }
 
-/// Returns the key that new reports of a line are sealed to.
+/// Returns the line key that the keys of new reports are sealed to: the one with the highest epoch. `None` if the line
+/// has no key.
 pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
     run!(tx, CURRENT_KEY, fetch_optional, line)
 }
 
-/// Returns the public half of each line's current key, by line.
+/// Returns the public half of the current key of each line, by the line's id.
 pub async fn current_keys(tx: &mut ReadTx) -> Result<HashMap<String, String>> {
     let keys: Vec<(String, String)> = run!(tx, CURRENT_KEYS, fetch_all)?;
     // Of several keys of a line the map keeps the last one, which has the latest epoch.
     Ok(keys.into_iter().collect())
 }
 
-/// Returns all line keys, by line and epoch.
+/// Returns all keys of all lines, in order of line and epoch.
 pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
     run!(tx, LINE_KEYS, fetch_all)
 }
 
-/// Grants a member a line key.
+/// Stores a line key's private half, sealed to a member. Keeps the stored one if the member holds the key already.
 pub async fn insert_grant(
     tx: &mut WriteTx,
     line_key: Uuid,
@@ -274,24 +280,28 @@ pub async fn insert_grant(
     run!(tx, COUNT_GRANT, execute, member).map(drop)
 }
 
-/// Returns a line key's private half, sealed to the member who holds it.
+/// Returns a line key's private half, sealed to this member; `None` if the member does not hold the key.
 pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, GRANT, fetch_optional, line_key, member)?;
     Ok(found.map(|(sealed,)| sealed))
 }
 
-/// Returns the version of a member's grants. While it stays the same, the grants do too.
+/// Returns the version of a member's grants. While it stays the same, the grants need not be read again.
+///
+/// # Errors
+///
+/// Returns [`StoreError::Unreadable`] when there is no such member. Also when the database fails.
 pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersion> {
     let found: Option<GrantsVersion> = run!(tx, GRANTS_VERSION, fetch_optional, member)?;
     found.ok_or(StoreError::Unreadable("member"))
 }
 
-/// Returns the line keys that a member holds.
+/// Returns the line keys that a member holds, in order of line and epoch.
 pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
     run!(tx, GRANTS, fetch_all, member)
 }
 
-/// Adds a session.
+/// Adds a session. `hash` is that of its token.
 pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session) -> Result<()> {
     run!(
         tx,
@@ -305,12 +315,12 @@ pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session
     .map(drop)
 }
 
-/// Returns the session with this hash of a token, however old.
+/// Returns the session whose token has this hash, even if it has expired.
 pub async fn session(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     run!(tx, SESSION, fetch_optional, &hash[..])
 }
 
-/// Stores the time at which a session was used.
+/// Stores the system time at which a session was used.
 pub async fn touch_session(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
     run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
 }
@@ -320,7 +330,7 @@ pub async fn delete_session(tx: &mut WriteTx, hash: &[u8; 32]) -> Result<()> {
     run!(tx, DELETE_SESSION, execute, &hash[..]).map(drop)
 }
 
-/// Removes sessions made before `created`, or not used since `seen`.
+/// Removes the sessions made before `created`, and those not used since `seen`. Returns their number.
 pub async fn delete_old_sessions(
     tx: &mut WriteTx,
     created: DateTime<Utc>,

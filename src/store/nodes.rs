@@ -44,8 +44,8 @@ const WRITTEN_BY_CALLS: [Sql; 15] = [
     LOCK_HEADS,
 ];
 
-/// Writes that a node was running at `at` (system time), with `filler`: bytes that make the write need space on the
-/// disk.
+/// Records that a node was running at `at` (system time). `filler` is stored in the node's row, so that the write fails
+/// if the disk is full.
 pub async fn seen(
     tx: &mut WriteTx,
     node: Uuid,
@@ -55,9 +55,9 @@ pub async fn seen(
     run!(tx, SEEN, execute, node, at, filler).map(drop)
 }
 
-/// Acquires, until the transaction ends, the lock that a write acquires on each table that a call writes to. On
-/// Postgres this waits while another session locks a table against writes, as `LOCK TABLE`, `ALTER TABLE` and `CREATE
-/// INDEX` do.
+/// Acquires the table locks that the writes of a call acquire, and holds them until the transaction ends. On Postgres
+/// this waits while another session has locked one of these tables against writes, as `LOCK TABLE`, `CREATE INDEX` and
+/// most forms of `ALTER TABLE` do.
 pub async fn lock_as_calls(tx: &mut WriteTx) -> Result<()> {
     for statement in WRITTEN_BY_CALLS {
         run!(tx, statement, execute)?;
@@ -65,7 +65,7 @@ pub async fn lock_as_calls(tx: &mut WriteTx) -> Result<()> {
     Ok(())
 }
 
-/// Removes the rows of nodes that have not been seen since `before`.
+/// Removes the rows of nodes that were last recorded before `before` (system time).
 pub async fn forget(tx: &mut WriteTx, before: DateTime<Utc>) -> Result<()> {
     run!(tx, FORGET, execute, before).map(drop)
 }

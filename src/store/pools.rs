@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-/// Time at which SQLite last reported that it could not read or write the open file.
+/// Time at which SQLite last reported that it could not read or write an open file; `None` if it never did.
 static LAST_FAULT: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// SQLite's primary result code for a failed read, write or sync of the file (`SQLITE_IOERR`).
@@ -37,11 +37,11 @@ pub(super) fn sqlite(max: u32) -> SqlitePoolOptions {
         .before_acquire(|connection, meta| Box::pin(async move { Ok(is_sound(connection, &meta)) }))
 }
 
-/// Settings of every Postgres session. They override those in the operator's address.
+/// Settings of every Postgres session. They override those in the configured address.
 ///
-/// A node that hangs in a transaction keeps its rows locked. The server ends the transaction after 5 s without a
-/// statement, and after about 25 s without an answer from the node's machine; other nodes wait at most 3 s for one
-/// lock, so that not all of their connections are used up meanwhile.
+/// A node that hangs in a transaction keeps its rows locked. The server ends a transaction that writes after 5 s
+/// without a statement, and any session after about 25 s without an answer from the node's machine; other nodes wait at
+/// most 3 s for one lock, so that not all of their connections are used up meanwhile.
 const POSTGRES_SETTINGS: [(&str, &str); 9] = [
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "5s"),
@@ -81,7 +81,7 @@ pub(super) fn postgres(max: u32) -> PgPoolOptions {
 }
 
 /// Begins a transaction on a Postgres connection with this statement. A task of its own does it: when the returned
-/// future is dropped early, the task goes on and ends the transaction.
+/// future is dropped early, the task goes on, and rolls the transaction back.
 ///
 /// sqlx 0.9.0 itself would lose track of a transaction whose beginning was dropped half-way, and lend the connection
 /// with that transaction still open (<https://github.com/transact-rs/sqlx/issues/4393>).
@@ -116,12 +116,13 @@ fn is_of_connection(error: &Error) -> bool {
 
 /// Error text for a pool whose connections are all in use.
 const ALL_IN_USE: &str = "all connections of this pool are in use";
-/// Maximum time for connecting to find out why a pool has no connection.
+/// Maximum time for the one connection that is made to find out why a pool has none.
 const PROBE: Duration = Duration::from_secs(1);
-/// Maximum number of such connections of the whole process at the same time. They come on top of those of the pools.
+/// Bounds the connections that are made to find out why a pool has none: one at a time in the whole process. It comes
+/// on top of those of the pools.
 static PROBES: Semaphore = Semaphore::const_new(1);
 
-/// Adds the reason to a timeout of an SQLite pool.
+/// Converts the error of beginning a transaction on an SQLite pool; a timeout of the pool gets its reason.
 pub(super) fn explained_sqlite<T>(begun: Result<T, Error>) -> super::Result<T> {
     begun.map_err(|error| match error {
         Error::PoolTimedOut => StoreError::NoConnection(ALL_IN_USE.to_owned()),
@@ -129,8 +130,9 @@ pub(super) fn explained_sqlite<T>(begun: Result<T, Error>) -> super::Result<T> {
     })
 }
 
-/// Adds the reason to a timeout of a Postgres pool. The pool tries again when a connection is refused or the server has
-/// no room for one, and does not return that error; so one more connection is made outside it.
+/// Converts the error of beginning a transaction on a Postgres pool; a timeout of the pool gets its reason. The pool
+/// tries again when a connection is refused or the server has no room for one, and does not return that error; so one
+/// more connection is made outside the pool to learn it.
 pub(super) async fn explained_postgres<T>(
     pool: &PgPool,
     begun: Result<T, Error>,
@@ -142,7 +144,7 @@ pub(super) async fn explained_postgres<T>(
 }
 
 async fn why_none(pool: &PgPool) -> String {
-    // Another request is finding out the reason, which is in that request's error.
+    // Another request is finding out the reason: that request's error will have it.
     let Ok(_one) = PROBES.try_acquire() else {
         return "all connections of this pool are in use, or none can be made".to_owned();
     };
@@ -158,26 +160,26 @@ async fn why_none(pool: &PgPool) -> String {
     }
 }
 
-/// Returns another pool of the same database, of at most `connections` connections, made when they are needed.
+/// Returns another pool for the same database, of at most `connections` connections, made when they are needed.
 pub(super) fn beside(pool: &PgPool, connections: u32) -> PgPool {
     let options = PgConnectOptions::clone(&pool.connect_options());
     postgres(connections).connect_lazy_with(options)
 }
 
-/// Adds the settings of every session to an address of the configuration.
+/// Adds the settings of every session to a configured address.
 pub(super) fn with_settings(address: PgConnectOptions) -> PgConnectOptions {
     address.options(POSTGRES_SETTINGS)
 }
 
-/// False if the connection is still in a transaction, or was already open when the file last failed: its file
-/// descriptors may belong to a file system that is gone.
+/// True if the connection can be used again: it is in no transaction, and was opened after a file last failed. The file
+/// descriptors of an older one may belong to a file system that is gone.
 fn is_sound(connection: &SqliteConnection, meta: &PoolConnectionMetadata) -> bool {
     let last = LAST_FAULT.lock().unwrap_or_else(PoisonError::into_inner);
     let saw_fault = last.is_some_and(|at| at.elapsed() <= meta.age);
     !saw_fault && !connection.is_in_transaction()
 }
 
-/// Records an error after which connections to an SQLite file have to be opened anew.
+/// Records the time of an error after which connections to an SQLite file have to be opened anew. Ignores other errors.
 pub(super) fn note(error: &Error) {
     let Error::Database(error) = error else {
         return;

@@ -1,4 +1,4 @@
-//! Recordings of calls: announced by a provider, sealed by the service, then deleted at the provider.
+//! Recordings of calls: announced by a provider or streamed by it, sealed by the service, then deleted at the provider.
 
 use super::columns::RecordingState;
 use super::statements::{row, run, statements};
@@ -17,15 +17,17 @@ row! {
         /// Keyed hash of the provider's name, its id of the recording, and the service's id of the call that named it.
         pub lookup: Vec<u8>,
         /// The provider's name and its id of the recording, sealed under the service secret; erased when the recording
-        /// is deleted there or given up.
+        /// is deleted there, is not there, or is given up.
         pub sid: Option<Vec<u8>>,
-        /// The step that recorded it.
+        /// Number of the recording in its report: the step that recorded it, in an earlier report plus the call's
+        /// offset.
         pub step: i32,
         /// State of the recording.
         pub state: RecordingState,
         /// True if the recording is proven to be gone at the provider.
         pub deleted: bool,
-        /// Outcome of a recording that was streamed to the service, sealed under the service secret; erased with `sid`.
+        /// Outcome of a recording that was streamed to the service, sealed under the service secret; `None` for other
+        /// recordings; erased with `sid`.
         pub outcome: Option<Vec<u8>>,
     }
 }
@@ -52,7 +54,7 @@ statements! {
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
 }
 
-/// Identifiers that are stored of a recording that a call names.
+/// Identifiers of a recording that a call names, as they are stored.
 pub struct Announced<'a> {
     /// Keyed hash of the provider's name, its id of the recording, and the call: identifies the row.
     pub lookup: &'a [u8; 32],
@@ -62,7 +64,8 @@ pub struct Announced<'a> {
     pub sid: &'a [u8],
 }
 
-/// Adds a recording that the provider has. Returns false when this call has named it before.
+/// Adds a recording in the state `Announced`. `step` is its number in the report. Returns false, and adds nothing, when
+/// this call has named it before.
 pub async fn announce(
     tx: &mut WriteTx,
     id: Uuid,
@@ -84,25 +87,26 @@ pub async fn announce(
     )? == 1)
 }
 
-/// Returns the id of a recording that any call has named and that is this one at the provider.
+/// Returns the id of a row for the recording with this keyed hash of provider and recording, whichever call named it;
+/// `None` if there is none.
 pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid>> {
     let found: Option<(Uuid,)> = run!(tx, BY_SOURCE, fetch_optional, &source[..])?;
     Ok(found.map(|(id,)| id))
 }
 
-/// Returns the recordings of other calls that are the same one at the provider, not locked.
+/// Returns the rows of other calls for the same recording at the provider, not locked.
 pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, OF_SAME_SOURCE, fetch_all, id)
 }
 
-/// Changes a recording from `Absent` to `Announced`, because it arrives after all. Returns false when it is not
+/// Changes a recording from `Absent` to `Announced`, because it is streamed after all. Returns false when it is not
 /// `Absent`.
 pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
     let [from, to] = [RecordingState::Absent, RecordingState::Announced];
     Ok(run!(tx, BEGIN_AGAIN, execute, id, to, from)? == 1)
 }
 
-/// Returns a recording, not locked.
+/// Returns the recording with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
     run!(tx, GET, fetch_optional, id)
 }
@@ -112,7 +116,7 @@ pub async fn by_lookup(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<Reco
     run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
 }
 
-/// Returns a report's recordings in the order they were spoken.
+/// Returns a report's recordings in order of their numbers, which is the order of speaking.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
     run!(tx, OF_REPORT, fetch_all, report)
 }
@@ -141,8 +145,8 @@ pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Re
     Ok(true)
 }
 
-/// Changes an announced recording that will not come to `Absent` (the provider made none) or `Lost`. Returns false when
-/// it is not `Announced`.
+/// Changes an `Announced` recording to `state`: `Absent` if the provider made none, `Lost` if it is not to be expected
+/// any more. Returns false when it is not `Announced`.
 pub async fn give_up(tx: &mut WriteTx, id: Uuid, state: RecordingState) -> Result<bool> {
     let before = RecordingState::Announced;
     Ok(run!(tx, SET_STATE, execute, id, state, before)? == 1)
@@ -153,12 +157,12 @@ pub async fn set_outcome(tx: &mut WriteTx, id: Uuid, outcome: &[u8]) -> Result<(
     run!(tx, SET_OUTCOME, execute, id, outcome).map(drop)
 }
 
-/// Marks a recording as proven to be gone at the provider, and erases its id there.
+/// Marks a recording as proven to be gone at the provider, and erases the provider's id of it and its outcome.
 pub async fn set_deleted(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, SET_DELETED, execute, id).map(drop)
 }
 
-/// Erases the provider's id of a recording that the provider does not have, or that was given up.
+/// Erases the provider's id of a recording that the provider does not have, or that was given up, and its outcome.
 pub async fn forget_source(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, FORGET_SOURCE, execute, id).map(drop)
 }

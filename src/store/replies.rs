@@ -10,9 +10,10 @@ row! {
     pub struct Reply {
         /// The id of its entry.
         pub entry: Uuid,
-        /// The member who wrote it.
+        /// The id of the member who wrote it.
         pub author: Uuid,
-        /// The name of the other member who approved it. A reply without approval is not read to a caller.
+        /// The name of the other member who approved it; `None` if it is not approved. Such a reply is not read to a
+        /// caller.
         pub approved_by: Option<String>,
     }
 }
@@ -26,7 +27,7 @@ statements! {
     APPROVE = "UPDATE replies SET approved_by = $2 WHERE entry = $1 AND approved_by IS NULL";
 }
 
-/// Stores the author of a reply.
+/// Stores the author of the reply whose text is the entry `entry`.
 pub async fn insert(tx: &mut WriteTx, entry: Uuid, report: Uuid, author: Uuid) -> Result<()> {
     run!(tx, INSERT, execute, entry, report, author).map(drop)
 }
@@ -36,7 +37,7 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<Reply>> {
     run!(tx, OF_REPORT, fetch_all, report)
 }
 
-/// Stores the member who approved a reply. Returns false when it is approved already.
+/// Stores the member who approved a reply. Returns false when it is approved already, or there is no such reply.
 pub async fn approve(tx: &mut WriteTx, entry: Uuid, member: Uuid) -> Result<bool> {
     Ok(run!(tx, APPROVE, execute, entry, member)? == 1)
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// A report, or a call that is not one yet, as the queue shows it.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Its number in the order of arrival, over all lines. Never shown.
+    /// Number of its row in order of arrival, over all lines. It is not shown.
     pub n: i64,
     /// Its id.
     pub id: Uuid,
@@ -24,13 +24,13 @@ pub struct Report {
     pub recipient: String,
     /// How it arrived.
     pub source: Source,
-    /// Its status; none while it is only a call.
+    /// Its status; `None` while it is only a call.
     pub status: Option<Status>,
-    /// Its public number, e.g. `2024-0017`.
+    /// Its reference, e.g. `2024-0017`; `None` while it is only a call.
     pub reference: Option<String>,
-    /// The id of the member who has claimed it.
+    /// The id of the member who has claimed it; `None` if it is not claimed.
     pub assignee: Option<Uuid>,
-    /// The name of that member.
+    /// The name of the member who has claimed it.
     pub assignee_name: Option<String>,
     /// The hour of arrival, in line time.
     pub received_hour: DateTime<Utc>,
@@ -68,7 +68,7 @@ report!(sqlx::sqlite::SqliteRow);
 report!(sqlx::postgres::PgRow);
 
 row! {
-    /// One sealed piece of a report.
+    /// An entry of a report, sealed.
     #[derive(Clone)]
     pub struct EntryRow {
         /// Its id.
@@ -86,7 +86,7 @@ row! {
     /// A caller entry of a call that did not become a report.
     #[derive(Clone)]
     pub struct OldEntry {
-        /// Its number in the order of arrival.
+        /// Number of its row in the order in which entries were added.
         pub n: i64,
         /// Its id.
         pub id: Uuid,
@@ -98,14 +98,14 @@ row! {
 }
 
 row! {
-    /// The private half of a report's key, sealed to a line key, a member's key or a recovery key.
+    /// The private half of a report's key, sealed to one key: a line key, a member's key or a recovery key.
     #[derive(Clone)]
     pub struct ReportKeyRow {
         /// The report.
         pub report: Uuid,
-        /// The kind of key it is sealed to.
+        /// The kind of key that it is sealed to.
         pub holder: Holder,
-        /// The id of that key or member.
+        /// The id of that key, or of the member.
         pub sealed_to: Uuid,
         /// The sealed private half.
         pub sealed: Vec<u8>,
@@ -177,17 +177,18 @@ statements! {
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
 }
 
-/// Returns the sealed private halves of a report's key.
+/// Returns the private half of a report's key, once for each key that it is sealed to, in order of the report key's
+/// epoch.
 pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
     run!(tx, KEY, fetch_all, report)
 }
 
-/// Returns a report, or a call that may become one.
+/// Returns the report, or the call that is none yet, with this id.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Report>> {
     run!(tx, GET, fetch_optional, id)
 }
 
-/// Returns all reports of a line, and all calls that did not become one.
+/// Returns all reports of a line and all its calls that are not reports, in order of arrival.
 pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Report>> {
     run!(tx, ALL_OF_LINE, fetch_all, line)
 }
@@ -195,19 +196,19 @@ pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Report>> {
 /// Filter and range of a list of reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
-    /// The line; all lines when none.
+    /// The line; `None` for all lines.
     pub line: Option<&'a str>,
-    /// The status; any status when none.
+    /// The status; `None` for any status.
     pub status: Option<Status>,
-    /// The member who claimed them; when none, reports are listed whether claimed or not.
+    /// The id of the member who has claimed them; `None` for reports that any member or no member has claimed.
     pub assignee: Option<Uuid>,
-    /// The number (`n`) that the listed reports come after.
+    /// The number (`n`) after which the listed reports come; 0 for the first ones.
     pub after: i64,
     /// Maximum number of reports.
     pub limit: i64,
 }
 
-/// Returns reports in order of arrival.
+/// Returns the reports of this filter and range, in order of arrival. Calls that are not reports are left out.
 pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     let Listed {
         line,
@@ -228,7 +229,8 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     }
 }
 
-/// Returns the id of the report with this reference on a line.
+/// Returns the id of the report with this reference on a line; `None` if there is none, or `reference` is not a
+/// reference.
 pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Result<Option<Uuid>> {
     let Ok(Reference { year, number }) = reference.parse() else {
         return Ok(None);
@@ -237,8 +239,8 @@ pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Resul
     Ok(found.map(|(id,)| id))
 }
 
-/// Returns settled calls that did not become a report and added nothing to an earlier one, newest first, at most
-/// `limit`: those that arrived before the one with the number `before`.
+/// Returns settled calls of a line that are not reports and added nothing to an earlier report, the newest first: at
+/// most `limit` calls whose number (`n`) is below `before`.
 pub async fn abandoned(
     tx: &mut ReadTx,
     line: &str,
@@ -248,19 +250,20 @@ pub async fn abandoned(
     run!(tx, ABANDONED, fetch_all, line, before, limit)
 }
 
-/// Returns the number of a line's reports by status.
+/// Returns the number of a line's reports by status. Statuses without reports are left out.
 pub async fn count(tx: &mut ReadTx, line: &str) -> Result<Vec<(Status, i64)>> {
     run!(tx, COUNT, fetch_all, line)
 }
 
-/// Assigns the next `count` numbers of a line's reports of a year, and returns the last of them.
+/// Assigns the next `count` numbers of a line's references in a year, and returns the last of them.
 pub async fn assign_numbers(tx: &mut WriteTx, line: &str, year: i32, count: i32) -> Result<i32> {
     let found: Option<(i32,)> = run!(tx, ASSIGN_NUMBERS, fetch_optional, line, year, count)?;
     let (last,) = found.ok_or(StoreError::Unreadable("report number"))?;
     Ok(last)
 }
 
-/// Changes a report's status and assignee. Returns false when its status is not `from`.
+/// Changes a report's status and assignee, and the counts by status at the commit. Returns false, and changes nothing,
+/// when its status is not `from`.
 pub async fn change_status(
     tx: &mut WriteTx,
     id: Uuid,
@@ -282,14 +285,15 @@ pub async fn entries(tx: &mut ReadTx, report: Uuid) -> Result<Vec<EntryRow>> {
     run!(tx, ENTRIES, fetch_all, report)
 }
 
-/// Locks a report until the transaction ends. Other transactions can still add rows that refer to it: a commit does so
-/// after it has locked the head of the trail.
+/// Locks a report until the transaction ends. Other transactions can still add rows that refer to it, as a commit does
+/// with links of the trail after it has locked the head.
 pub async fn lock(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     let _: Option<(String,)> = run!(tx, LOCK, fetch_optional, id)?;
     Ok(())
 }
 
-/// Adds an entry at the end of its report. Locks the report, so that its entries have one order.
+/// Adds an entry at the end of its report. Locks the report, so that two transactions add their entries one after the
+/// other.
 pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
     lock(tx, entry.report).await?;
     run!(
@@ -304,7 +308,7 @@ pub async fn insert_entry(tx: &mut WriteTx, entry: &EntryRow) -> Result<()> {
     .map(drop)
 }
 
-/// Returns the statement that adds to the kept counts of reports, in order of line and status.
+/// Returns the statement that adds these numbers to `report_counts`, in order of line and status.
 pub(super) fn rows_of_counts(counts: BTreeMap<(String, Status), i64>) -> Rows {
     Rows::new(COUNTS)
         .text(counts.keys().map(|(line, _)| Some(line.clone())))
@@ -312,8 +316,8 @@ pub(super) fn rows_of_counts(counts: BTreeMap<(String, Status), i64>) -> Rows {
         .integer(counts.values().copied().map(Some))
 }
 
-/// Stores a receipt. If another report has the same receipt, it opens neither report from then on, and the id of that
-/// report is returned.
+/// Stores a receipt of a report, and returns `None`. If another report has the same receipt, the receipt opens neither
+/// report from then on; the id of that other report is then returned.
 pub async fn insert_receipt(
     tx: &mut WriteTx,
     lookup: &[u8; 32],
@@ -337,14 +341,15 @@ pub async fn insert_receipt(
     Ok(found.map(|(other, _)| other))
 }
 
-/// Returns the number of a line's receipts that two callers were told and that belong to a report that is not closed.
+/// Returns the number of a line's receipts that two callers were told, except those whose row in `receipts` belongs to
+/// a closed report.
 pub async fn shared_receipts(tx: &mut ReadTx, line: &str) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, SHARED_RECEIPTS, fetch_optional, line, Status::Closed)?;
     Ok(found.map_or(0, |(count,)| count))
 }
 
-/// Returns the public halves of a report's receipts. The owner of a receipt can open what is sealed to its public half.
-/// Shared receipts are left out.
+/// Returns the public keys of a report's receipts. The owner of a receipt can open what is sealed to its public key.
+/// Receipts that two callers were told are left out.
 pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
     Ok(found.into_iter().map(|(recipient,)| recipient).collect())
@@ -352,7 +357,7 @@ pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
 
 /// Result of looking up a receipt.
 pub enum ByReceipt {
-    /// The receipt opens this report.
+    /// The receipt opens this report, or this call that is not a report yet.
     Report(Box<Report>),
     /// The receipt opens no report, because two callers were told it.
     Shared,
@@ -360,7 +365,7 @@ pub enum ByReceipt {
     Nothing,
 }
 
-/// Looks up a receipt of a line.
+/// Looks up the receipt with this keyed hash on a line.
 pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
     let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
     let report = match found {
@@ -373,8 +378,8 @@ pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Resul
     }))
 }
 
-/// Returns caller entries of calls that did not become a report and arrived before `before`, in order of arrival: at
-/// most 100, those after the entry with the number `after`.
+/// Returns caller entries of calls that are not reports and arrived before `before` (line time), in the order in which
+/// they were added: at most 100, those after the entry with the number `after`.
 pub async fn old_caller_entries(
     tx: &mut ReadTx,
     before: DateTime<Utc>,
@@ -383,7 +388,8 @@ pub async fn old_caller_entries(
     run!(tx, OLD_CALLER_ENTRIES, fetch_all, before, after)
 }
 
-/// Removes an entry. Only the purge of abandoned calls removes entries; all other code only adds them.
+/// Removes an entry. Only housekeeping calls this, for callers' numbers of abandoned calls; all other code only adds
+/// entries.
 pub async fn delete_entry(tx: &mut WriteTx, id: Uuid) -> Result<()> {
     run!(tx, DELETE_ENTRY, execute, id).map(drop)
 }

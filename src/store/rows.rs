@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-/// A statement over rows of values. Its text is `before`, the rows, `after`.
+/// A statement over rows of values. Its text consists of `before`, the rows, and `after`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Over {
     /// The name of the constant.
@@ -22,7 +22,7 @@ pub(super) struct Over {
     after: &'static str,
 }
 
-/// Declares such statements as constants, and `OVER_ROWS`, the list of all of them.
+/// Declares `Over` statements as constants, and `OVER_ROWS`, the list of all of them.
 macro_rules! over_rows {
     ($($(#[$doc:meta])* $name:ident = $before:literal, [$($type:literal),*], $after:literal;)*) => {
         $($(#[$doc])* const $name: $crate::store::rows::Over =
@@ -49,14 +49,14 @@ impl Over {
         }
     }
 
-    /// Returns the text for this number of rows.
+    /// Returns SQLite's text for this number of rows.
     pub(super) fn sqlite(&self, rows: usize) -> String {
         let row = vec!["?"; self.types.len()].join(", ");
         let rows = vec![format!("({row})"); rows].join(", ");
         format!("{} VALUES {rows} {}", self.before, self.after)
     }
 
-    /// Returns the text, which is the same for any number of rows.
+    /// Returns Postgres' text, which is the same for any number of rows.
     pub(super) fn postgres(&self) -> String {
         self.postgres_from(1)
     }
@@ -79,7 +79,7 @@ enum Column {
     Uuid(Vec<Option<Uuid>>),
     Bytes(Vec<Option<Vec<u8>>>),
     Text(Vec<Option<String>>),
-    /// Names of variants.
+    /// Names of variants of the enums in [`super::columns`].
     Name(Vec<&'static str>),
     Integer(Vec<Option<i64>>),
     Boolean(Vec<bool>),
@@ -110,7 +110,7 @@ pub(super) struct Rows {
 macro_rules! column {
     ($($name:ident: $type:ty => $variant:ident;)*) => {
         $(
-            /// Adds a column.
+            /// Adds a column with one value for each row.
             pub(super) fn $name(mut self, values: impl IntoIterator<Item = $type>) -> Self {
                 self.columns.push(Column::$variant(values.into_iter().collect()));
                 self
@@ -137,7 +137,7 @@ impl Rows {
         time: Option<DateTime<Utc>> => Time;
     }
 
-    /// Adds a column of one of the enums in [`super::columns`].
+    /// Adds a column with the names of one of the enums in [`super::columns`].
     pub(super) fn name<T: Into<&'static str>>(
         mut self,
         values: impl IntoIterator<Item = T>,
@@ -193,8 +193,8 @@ impl Rows {
 /// their order is undefined (<https://www.postgresql.org/docs/15/queries-with.html#QUERIES-WITH-MODIFYING>).
 pub(super) type Groups = Vec<Vec<Rows>>;
 
-/// Runs these statements as the last ones before the commit. On SQLite they run in one round trip to its thread,
-/// together with all others that come last; nothing that this transaction reads may depend on them.
+/// Runs statements that no later statement of this transaction depends on. SQLite runs them at the commit, together
+/// with all others that come last, in one round trip to its thread; Postgres runs them now.
 pub(super) async fn execute_last(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     match &tx.on {
         On::Sqlite(_) => {
@@ -243,7 +243,7 @@ pub(super) async fn execute(tx: &mut WriteTx, groups: Groups) -> Result<()> {
     Ok(())
 }
 
-/// Returns the text of a group for Postgres.
+/// Returns the text of a group for Postgres: one statement.
 fn as_one(group: &[Rows]) -> String {
     if let [alone] = group {
         return alone.over.postgres();
@@ -257,8 +257,8 @@ fn as_one(group: &[Rows]) -> String {
     format!("WITH {} SELECT 1", parts.join(", "))
 }
 
-/// Runs a statement that returns rows; `postgres` is appended to its text on Postgres. Returns nothing, without a
-/// query, when `asked` has no rows.
+/// Runs a statement that returns rows, and returns them; `postgres` is appended to its text on Postgres. Returns no
+/// rows, without a query, when `asked` has no rows.
 pub(super) async fn fetch<R>(tx: &mut ReadTx, asked: Rows, postgres: &str) -> Result<Vec<R>>
 where
     R: Send

@@ -1,7 +1,8 @@
 //! The macros that the store is built with: `statements!` declares SQL, `run!` runs it on either database, `row!`
 //! declares a row.
 
-/// One statement. Its two texts differ only by a part, such as `FOR UPDATE`, that SQLite neither has nor needs.
+/// A statement with a fixed text for each database. The two texts differ only by a part, such as `FOR UPDATE`, that
+/// SQLite neither has nor needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql {
     /// The name of the constant.
@@ -22,7 +23,8 @@ pub struct Text {
     pub postgres: String,
 }
 
-/// Returns every statement of the store, for the tests that prepare them and check their plans.
+/// Returns every statement that is declared with `statements!` or `over_rows!`, for the tests that prepare them and
+/// check their plans.
 pub fn all() -> Vec<Text> {
     let fixed = [
         super::attention::STATEMENTS,
@@ -59,8 +61,8 @@ pub fn all() -> Vec<Text> {
     fixed.chain(over_rows).collect()
 }
 
-/// Declares statements as constants, and `STATEMENTS`, the list of all of them. A text marked `postgres:` is part of
-/// the statement only on Postgres; the SQL may continue after it.
+/// Declares `Sql` statements as constants, and `STATEMENTS`, the list of all of them. A text marked `postgres:` is
+/// part of the statement only on Postgres; the SQL may continue after it.
 macro_rules! statements {
     ($($name:ident = $sql:literal $(, postgres: $only:literal $(, $rest:literal)?)?;)*) => {
         $(const $name: $crate::store::Sql = $crate::store::Sql {
@@ -72,8 +74,9 @@ macro_rules! statements {
     };
 }
 
-/// Runs a statement in a transaction: `run!(tx, STATEMENT, execute, a, b)`, `fetch_all`, `fetch_optional`. `execute`
-/// returns the number of rows, the others return rows of the type they are assigned to.
+/// Runs a statement in a transaction: `run!(tx, STATEMENT, execute, a, b)`, or with `fetch_all` or `fetch_optional` in
+/// place of `execute`. `execute` returns the number of rows that were changed, the others return rows of the type they
+/// are assigned to.
 macro_rules! run {
     ($tx:expr, $sql:expr, execute $(, $arg:expr)* $(,)?) => {
         match &mut $tx.on {
@@ -95,7 +98,7 @@ macro_rules! run {
     };
 }
 
-/// Declares a struct that is a row of either database. Its fields are the columns.
+/// Declares a struct that is read from a row of either database. Each field is read from the column of its name.
 macro_rules! row {
     ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*

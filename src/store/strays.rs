@@ -1,5 +1,5 @@
-//! Strays: recordings that a provider named without saying which line they are for, and calls that ended and that the
-//! service never answered, whose recordings a job asks the provider for.
+//! Strays: recordings whose line is not known, and calls that are over and have no row in `calls`. A job asks the
+//! provider for the line of such a recording, and for the recordings of such a call.
 
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
@@ -7,15 +7,16 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 row! {
-    /// A recording whose call and line are not known yet, or a call whose recordings the provider has not listed yet.
+    /// A recording whose line is not known, or a call that is over and whose recordings the provider has not listed
+    /// yet.
     #[derive(Clone)]
     pub struct Stray {
         /// The service's own id of the stray.
         pub id: Uuid,
         /// The provider's name and its id of the recording or call, sealed under the service secret.
         pub sid: Vec<u8>,
-        /// The provider's name and its id of the recording's call, sealed under the service secret, if the webhook
-        /// named it.
+        /// The provider's name and its id of the recording's call, sealed under the service secret; `None` if the
+        /// webhook did not name it, and if the stray is a call.
         pub call: Option<Vec<u8>>,
         /// True if the stray is a call, false if it is a recording.
         pub whole_call: bool,
@@ -30,8 +31,8 @@ statements! {
     COUNT = "SELECT COUNT(*) FROM strays WHERE NOT whole_call";
 }
 
-/// Stores a recording or a call. `lookup` is the keyed hash of the provider's name and its id there. Returns false when
-/// it is stored already, or is a recording of a known call.
+/// Stores a stray. `lookup` is the keyed hash of the provider's name and its id of the recording or call, `hour` the
+/// hour of line time. Returns false, and stores nothing, when it is stored already or is a recording of a known call.
 pub async fn insert(
     tx: &mut WriteTx,
     stray: &Stray,

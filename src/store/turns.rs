@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-/// Maximum time for which the next job or member's transaction is delayed while webhooks are waiting or being written.
+/// Maximum time for which the next transaction of a job or a member is delayed while webhooks are waiting or being
+/// written.
 const ASIDE: Duration = Duration::from_millis(25);
-/// Maximum delay in all, from asking for the turn. After it a transaction begins even while webhooks are waiting.
+/// Time after asking for the turn from which on a transaction is not delayed for webhooks any more, once it has the
+/// turn.
 const ASIDE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The queue for SQLite's writer. It lets one transaction of a job or a member through at a time, so that a webhook
@@ -32,13 +34,15 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Delays other transactions until the returned value is dropped, each for at most [`ASIDE`].
+    /// Delays transactions of jobs and members until the returned value is dropped, each for at most [`ASIDE`] once it
+    /// has the turn.
     pub(super) fn go_ahead(&self) -> Ahead {
         self.ahead.send_modify(|ahead| *ahead += 1);
         Ahead(Arc::clone(&self.ahead))
     }
 
-    /// Waits until a transaction of a job or a member may begin. The permit is held until that transaction ends.
+    /// Waits until a transaction of a job or a member may begin. The function's caller keeps the returned permit until
+    /// that transaction ends.
     ///
     /// # Errors
     ///

@@ -1,10 +1,10 @@
 //! Transactions. Transactions that only read and transactions that write have different types, so that a function that
 //! changes rows cannot be given one that only reads.
 //!
-//! Acts of members run as a closure in [`Db::read`] or [`Db::write`]. The latter commits, and runs the closure again
-//! when the database reports that another transaction was first. A closure must not do anything slow: it does not seal
-//! or open anything and asks no provider. Webhooks and jobs hold their transactions themselves ([`Db::begin_ahead`],
-//! [`Db::begin`], [`Db::begin_read`]).
+//! Most transactions of the console run as a closure in [`Db::read`] or [`Db::write`]. The latter commits, and runs the
+//! closure again when Postgres reports that another transaction was first. A closure must not do anything slow: sealing
+//! and opening are done before or after it, and it asks no provider. Webhooks, jobs and commands begin and commit their
+//! transactions themselves ([`Db::begin_ahead`], [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
 use super::rows::{self, Groups};
@@ -20,19 +20,19 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Statements that begin a transaction that reads, on Postgres. It locks no row that another node waits for, and an
-/// export writes files between two statements, so it may be idle for longer than a transaction that writes.
+/// Statements that begin a transaction that reads, on Postgres. It may be idle for longer than a transaction that
+/// writes: it locks no row that another node waits for, and an export writes files between two of its statements.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
     SET LOCAL idle_in_transaction_session_timeout = '10min'";
 /// Statements that begin a transaction that writes, on Postgres and on SQLite. SQLite acquires its write lock at once,
-/// because a deferred transaction fails under load. Each beginning sets how the connection's commits are written, so
-/// nothing has to be reset afterwards.
+/// because a deferred transaction can be refused at its first write. How commits are written is set at each beginning
+/// on SQLite, and for one transaction only on Postgres, so nothing has to be reset afterwards.
 struct Begin {
     postgres: &'static str,
     sqlite: &'static str,
 }
 
-/// The commit is on the disk when it returns.
+/// The commit is on the disk when it returns (see [`Db::syncs_to_disk`]).
 const FLUSHED: Begin = Begin {
     postgres: "BEGIN",
     sqlite: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
@@ -44,39 +44,41 @@ const UNFLUSHED: Begin = Begin {
     postgres: "BEGIN; SET LOCAL synchronous_commit = off",
     sqlite: "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
 };
-/// Maximum number of times that a closure is run when other transactions are first.
+/// Maximum number of times that [`Db::write`] runs a closure, if Postgres reports each time that another transaction
+/// was first.
 const TRIES: usize = 5;
 
-/// A transaction that reads, on either database. It sees the database as it was at its first statement.
+/// A transaction that reads, on either database. One that [`Db::begin_read`] begins sees the database as it was at its
+/// first statement. A [`WriteTx`] dereferences to this type, for functions that only read.
 #[derive(Debug)]
 pub struct ReadTx {
     pub(super) on: On,
 }
 
-/// A transaction that reads and writes, on either database. Rolled back when dropped.
+/// A transaction that reads and writes, on either database. Rolled back when it is dropped before it is committed.
 #[derive(Debug)]
 pub struct WriteTx {
     read: ReadTx,
-    /// The turn at SQLite's writer, held while the transaction is open: see `begin_in_turn`. Declared after the
-    /// transaction, so that it is dropped after it.
+    /// The turn at SQLite's writer, held until the transaction ends: see `begin_in_turn`. `None` for webhooks and on
+    /// Postgres. Declared after the transaction, so that it is dropped after it.
     turn: Option<OwnedSemaphorePermit>,
-    /// Notified of the commit if it adds to a trail.
+    /// Counts this transaction's commit if it adds to a trail.
     changes: Changes,
     /// True if a link of a trail was written.
     pub(super) has_links: bool,
-    /// Links of the trail, written at the commit.
+    /// Links to be added to trails, written at the commit.
     pub(super) acts: audit::Acts,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.
     statuses: BTreeMap<(String, Status), i64>,
-    /// Statements that are run last: see [`rows::execute_last`].
+    /// Statements that SQLite runs at the commit: see [`rows::execute_last`].
     pub(super) last: Groups,
     /// Operators' counters to be incremented after the commit.
     pub(super) counted: Vec<Counter>,
 }
 
-/// The database's own transaction.
+/// A transaction of the driver (sqlx).
 #[derive(Debug)]
 pub enum On {
     /// A transaction on SQLite.
@@ -100,19 +102,20 @@ impl DerefMut for WriteTx {
 }
 
 impl ReadTx {
-    /// Returns the database's own transaction, for statements outside the store.
+    /// Returns the driver's transaction, for statements outside the store.
     pub fn on(&mut self) -> &mut On {
         &mut self.on
     }
 }
 
-/// Return type of a closure: `async move { … }.scope_boxed()`. It may borrow from its transaction and from its
-/// environment. (An async closure cannot be proven to be `Send`: <https://github.com/rust-lang/rust/issues/110338>.)
+/// Return type of a closure in [`Db::read`] and [`Db::write`]: `async move { … }.scope_boxed()`. The closure may
+/// borrow from its transaction and from its environment. (An async closure cannot be proven to be `Send`:
+/// <https://github.com/rust-lang/rust/issues/110338>.)
 pub type Work<'env, 'tx, T, E> = ScopedBoxFuture<'env, 'tx, std::result::Result<T, E>>;
 
-/// An error of a closure, which may be an error of the database.
+/// An error of a closure in [`Db::write`], which may be an error of the database.
 pub trait HoldsStoreError: From<StoreError> {
-    /// Returns the error of the database, if it is one.
+    /// Returns the error of the database; `None` if it is another error.
     fn store_error(&self) -> Option<&StoreError>;
 }
 
@@ -123,7 +126,8 @@ impl HoldsStoreError for StoreError {
 }
 
 impl Db {
-    /// Runs `work` in a transaction that only reads. It waits for no other transaction, so it never has to run again.
+    /// Runs `work` once, in a transaction that only reads. It waits for no other transaction, so Postgres never asks to
+    /// run it again.
     ///
     /// # Errors
     ///
@@ -140,12 +144,14 @@ impl Db {
         work(&mut tx).await
     }
 
-    /// Runs `work` in a transaction, and commits it. The closure runs again when another transaction was first (a
-    /// deadlock or a serialization failure of Postgres). Any other error rolls the transaction back and is returned.
+    /// Runs `work` in a transaction, and commits it. The closure runs again, at most five times in all, when another
+    /// transaction was first (a deadlock or a serialization failure of Postgres). Any other error rolls the transaction
+    /// back and is returned.
     ///
     /// # Errors
     ///
-    /// Returns the error of the closure or of the database; then nothing was changed.
+    /// Returns the error of the closure or of the database. Then nothing was changed, unless the connection was lost
+    /// during the commit.
     pub async fn write<'env, T, E>(
         &self,
         mut work: impl for<'tx> FnMut(&'tx mut WriteTx) -> Work<'env, 'tx, T, E> + Send,
@@ -169,29 +175,31 @@ impl Db {
         }
     }
 
-    /// Begins a transaction that writes. On SQLite it holds the write lock from the start.
+    /// Begins a transaction that writes. On SQLite it waits for its turn (`store/turns.rs`), and holds the write lock
+    /// from the start.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// When the database cannot be reached, or no connection is free in time.
     pub async fn begin(&self) -> Result<WriteTx> {
         self.begin_in_turn(FLUSHED).await
     }
 
     /// Like [`Db::begin`], for a change that is made again if it is lost, such as the claim of a job: the commit does
-    /// not wait for the disk. A crash of the machine may lose such transactions, but never a part of one, a flushed
-    /// one, or one that was committed before a flushed one. A crash of the program loses nothing.
+    /// not wait for the disk. A crash of the database's machine, or of the Postgres server, may lose such transactions,
+    /// but never a part of one, a flushed one, or one that was committed before a flushed one. A crash of this program
+    /// loses nothing.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// As [`Db::begin`].
     pub async fn begin_unflushed(&self) -> Result<WriteTx> {
         self.begin_in_turn(UNFLUSHED).await
     }
 
     /// Announces that webhooks are waiting or being written, until the returned value is dropped. On SQLite
-    /// transactions of jobs and members are delayed meanwhile (`store/turns.rs`). Returns `None` on Postgres, which has
-    /// no single writer.
+    /// transactions of jobs and members are delayed meanwhile, each for a short time (`store/turns.rs`). Returns `None`
+    /// on Postgres, which has no single writer.
     pub fn go_ahead(&self) -> Option<Ahead> {
         match self {
             Self::Sqlite { turns, .. } => Some(turns.go_ahead()),
@@ -199,12 +207,12 @@ impl Db {
         }
     }
 
-    /// Like [`Db::begin`], for webhooks, which callers wait for: it begins before every other transaction that has not
-    /// begun yet.
+    /// Like [`Db::begin`], for webhooks, which callers wait for. On SQLite it does not wait for its turn behind
+    /// transactions of jobs and members: at most one of them goes before it.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// As [`Db::begin`].
     pub async fn begin_ahead(&self) -> Result<WriteTx> {
         self.begin_with(FLUSHED).await
     }
@@ -234,12 +242,13 @@ impl Db {
     }
 
     /// Begins a transaction that only reads, and sees the database as it was at its first statement. SQLite's
-    /// write-ahead log does that by itself. Otherwise two tables that are compared could differ by a commit in between,
-    /// and [`crate::register::trail::verify`] would report tampering where there is none.
+    /// write-ahead log does that by itself; Postgres is asked for it. Otherwise two tables that are compared could
+    /// differ by a commit in between, and [`crate::register::trail::verify`] would report tampering where there is
+    /// none.
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// As [`Db::begin`].
     pub async fn begin_read(&self) -> Result<ReadTx> {
         let on = match self {
             Self::Sqlite { reader, .. } => {
@@ -274,16 +283,17 @@ impl WriteTx {
         self.counted.push(counter.clone());
     }
 
-    /// Adds `by` to the kept count of a line's reports with a status, at the commit.
+    /// Adds `by` to the stored count of a line's reports with this status, at the commit.
     pub(super) fn count_status(&mut self, line: &str, status: Status, by: i64) {
         let key = (line.to_owned(), status);
         *self.statuses.entry(key).or_default() += by;
     }
 
-    /// Writes what was gathered for the commit. These are the last statements before it.
+    /// Writes what was gathered for the commit: counts, links, and the statements that come last. [`WriteTx::commit`]
+    /// does this too; no other statement may follow.
     ///
     /// Rows that every call of a line changes are locked here, as late as possible and in one order: the line's counts
-    /// of calls and of reports, then the heads of the trail in order of line.
+    /// of calls and of reports, then the heads of the trails in order of line.
     ///
     /// # Errors
     ///
@@ -301,7 +311,8 @@ impl WriteTx {
     ///
     /// # Errors
     ///
-    /// When the transaction could not be committed; then nothing was changed.
+    /// When the transaction could not be committed. Then nothing was changed, unless the connection was lost during the
+    /// commit.
     pub async fn commit(mut self) -> Result<()> {
         self.write_gathered().await?;
         match self.read.on {

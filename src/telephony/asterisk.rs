@@ -2,7 +2,8 @@
 //!
 //! Asterisk connects to the service's WebSocket and sends an event for everything that happens on its channels;
 //! commands go back over the same socket. Recordings are fetched and deleted over HTTP, at addresses built from the
-//! configuration and from a name chosen here. Asterisk has no text-to-speech: spoken text is a sequence of sound files.
+//! configuration and from a name chosen by this service. Asterisk has no text-to-speech: spoken text is a sequence of
+//! sound files.
 //!
 //! | module | contents |
 //! |---|---|
@@ -65,7 +66,7 @@ pub struct AsteriskSettings {
     pub api_username: String,
     /// Password for that user name.
     pub api_password: Hidden<String>,
-    /// Endpoint that dials a roster member, with `{number}` in place of the number. Without one no member can be
+    /// Endpoint that dials a roster member, with `{number}` in place of the number; with `None` no member can be
     /// dialled.
     pub dial: Option<String>,
 }
@@ -73,7 +74,7 @@ pub struct AsteriskSettings {
 /// An Asterisk.
 pub struct Asterisk {
     settings: AsteriskSettings,
-    /// Credentials that Asterisk may present at this service's socket, in base64; the current ones first.
+    /// Credentials that Asterisk may present at this service's socket, in base64, one for each password.
     credentials: Vec<Hidden<String>>,
     api_url: String,
     client: reqwest::Client,
@@ -170,7 +171,7 @@ impl Provider for Asterisk {
         }
     }
 
-    /// Asterisk sends no webhooks.
+    /// None: Asterisk sends no webhooks, and its request for the socket has a password instead of a signature.
     fn signature_headers(&self) -> &'static [&'static str] {
         &[]
     }
@@ -196,7 +197,7 @@ impl Provider for Asterisk {
         })
     }
 
-    /// The line is not needed: the recording's name contains the number dialled.
+    /// Does not need the line: the recording's name contains the number dialled.
     fn render_fallback(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {
         rendered(&self.writer().fallback(script))
     }

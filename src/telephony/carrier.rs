@@ -1,5 +1,6 @@
 //! A provider that posts forms, is answered in TwiML or a dialect of it, and has a REST API in Twilio's shape. This
-//! module has what such providers have in common; each provider's differences are in a file of its own beside this one.
+//! module has what such providers have in common; what is particular to one provider is in a file of its own beside
+//! this one.
 
 pub(super) mod account;
 pub(super) mod media;
@@ -23,40 +24,41 @@ pub use self::media::Media;
 /// Why settings are rejected: a sentence for the operator.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadSettings {
-    /// The account is missing or has characters that no account id has.
+    /// The account's id is empty, too long, or has characters that cannot be in an address.
     #[error("the account is missing, or is not an account id")]
     Account,
-    /// There is no secret, an empty one, or more than two.
+    /// There is no secret, an empty one, more than two, or an API key that cannot be in a header.
     #[error("there must be one secret, or two while one is being replaced")]
     Secrets,
-    /// The public key is not valid.
+    /// A public key is not valid, or there are none or more than two.
     #[error("the public key is not valid: it must be 32 bytes in base64")]
     PublicKey,
-    /// The REST address must not be used for requests.
+    /// The REST address is not a URL, is neither https nor http on this machine, or has a user, a query or a fragment.
     #[error(
         "the REST address must be https://…, or http:// on this machine, without a user, a query or a fragment"
     )]
     ApiUrl,
-    /// The simulated provider must be on this machine.
+    /// The simulated provider's address is not `http://` on this machine.
     #[error("the simulated provider must be at http:// on this machine")]
     NotLoopback,
 }
 
 /// How a provider signs its webhooks.
 pub(super) trait Signed: Send + Sync {
-    /// True if the signature is valid. Checked on the raw bytes, in constant time. False without a signature, with two,
-    /// or without a configured secret.
+    /// True if the request's signature is valid under one of the configured secrets or keys. Checked on the raw bytes;
+    /// secrets are compared in constant time. False if a header of the signature is missing or given twice, or if no
+    /// secret is configured.
     fn fits(&self, request: &RawRequest) -> bool;
 
     /// See [`Provider::signature_headers`].
     fn headers(&self) -> &'static [&'static str];
 
-    /// Returns why an invalid request is invalid. Reads no secret, and is called after the signature was checked, so
-    /// that the time the check takes does not depend on it.
+    /// Returns why a request that [`Self::fits`] rejected is invalid. Called only after that check, and reads no
+    /// secret, so that its duration reveals nothing about one.
     fn why(&self, request: &RawRequest) -> Refused;
 }
 
-/// A provider of this kind.
+/// A provider that posts forms and is answered in a dialect of TwiML.
 pub struct Carrier {
     pub(super) name: String,
     pub(super) account: Account,
@@ -66,7 +68,8 @@ pub struct Carrier {
     pub(super) fallback: FallbackLinks,
 }
 
-/// Query parameter of the fallback address where it is the action of a recording that a fallback answer asked for.
+/// Query parameter of the fallback address in the action of a `Record` of a fallback answer. The fallback address
+/// entered at the provider does not have it.
 const RECORDED: &str = "recorded=1";
 
 fn is_after_recording(url: &str) -> bool {
@@ -84,7 +87,7 @@ pub(super) fn fallback_links(public_url: &str, name: &str) -> FallbackLinks {
     }
 }
 
-/// Accepts one secret, or two while one is being replaced, none of them empty.
+/// Returns the given secrets if there is one, or two while one is being replaced, and none is empty.
 pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>, BadSettings> {
     let usable = matches!(given.len(), 1 | 2) && given.iter().all(|one| !one.expose().is_empty());
     if usable {
@@ -94,12 +97,13 @@ pub(super) fn secrets(given: Vec<Hidden<String>>) -> Result<Vec<Hidden<String>>,
     }
 }
 
-/// The secrets as the signature functions expect them.
+/// Returns the secrets as the signature functions expect them.
 pub(super) fn shown(secrets: &[Hidden<String>]) -> Vec<&str> {
     secrets.iter().map(|one| one.expose().as_str()).collect()
 }
 
-/// Checks a REST address that requests may be sent to, and returns it without a trailing slash.
+/// Returns a REST address without trailing slashes, if requests may be sent to it: https, or http on this machine,
+/// without user, query and fragment.
 pub(super) fn api_url(given: &str) -> Result<String, BadSettings> {
     let url = Url::parse(given).map_err(|_| BadSettings::ApiUrl)?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
@@ -110,7 +114,7 @@ pub(super) fn api_url(given: &str) -> Result<String, BadSettings> {
     Ok(given.trim_end_matches('/').to_owned())
 }
 
-/// True if an address is on this machine, as far as can be told without DNS.
+/// True if an address's host is `localhost` or a loopback IP address. No name is resolved.
 pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -129,7 +133,7 @@ pub(super) fn only<'a>(request: &'a RawRequest, header: &str) -> Option<&'a str>
     only.to_str().ok()
 }
 
-/// [`Refused::Unsigned`] if one of the headers is missing or given twice, else [`Refused::Forged`].
+/// [`Refused::Unsigned`] if one of the headers is missing, given twice or not text, else [`Refused::Forged`].
 pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refused {
     match headers.iter().all(|header| only(request, header).is_some()) {
         true => Refused::Forged,
@@ -137,8 +141,8 @@ pub(super) fn missing_or_wrong(request: &RawRequest, headers: &[&str]) -> Refuse
     }
 }
 
-/// The body's fields as a signature over a form covers them, or `None` when the body is not a form. A request without a
-/// body (a take fetched for playback) is signed like a form without fields.
+/// Returns the body's fields as a signature over a form covers them; `None` when the body is not a form. A request
+/// without a body (a take fetched for playback) is signed like a form without fields.
 pub(super) fn signed_fields(request: &RawRequest) -> Option<Vec<(String, String)>> {
     let form = webhook::is_form(&request.headers) || request.body.is_empty();
     form.then(|| decode_lenient(&request.body))
@@ -177,8 +181,8 @@ impl Provider for Carrier {
 
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused> {
         let mut event = webhook::event(request, &self.account.id)?;
-        // Some providers request the action also when nothing was recorded. Without this the caller would be asked to
-        // record in a loop.
+        // Some providers request the action also when nothing was recorded. Without this outcome the caller would be
+        // asked to record in a loop.
         if event.recording.is_none() && is_after_recording(&request.url) {
             event.unnamed.get_or_insert(RecordingOutcome::Absent);
         }
@@ -210,7 +214,7 @@ impl Provider for Carrier {
         Box::pin(async move {
             match self.capabilities.deletes {
                 true => self.account.delete_recording(id).await,
-                // Such a provider would answer 404, which would wrongly be counted as a deletion.
+                // Nothing is requested: the provider would answer 404, as if the recording did not exist.
                 false => Err(ProviderError::Unsupported),
             }
         })

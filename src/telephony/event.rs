@@ -6,7 +6,7 @@ use crate::line::number::Caller;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A call's id at its provider: an opaque string. The database stores only its keyed hash.
+/// A call's id at its provider: an opaque string. The database has it only as a keyed hash and encrypted.
 pub type ProviderCallId = Hidden<String>;
 /// A recording's id at its provider: an opaque string.
 pub type ProviderRecordingId = Hidden<String>;
@@ -18,16 +18,18 @@ pub struct Event {
     pub call: ProviderCallId,
     /// The number dialled, as the provider writes it; empty when the webhook does not say.
     pub to: Hidden<String>,
-    /// The caller's number.
+    /// The caller's number; [`Caller::Withheld`] also when the webhook has none.
     pub from: Caller,
-    /// Keys pressed: `None` when the webhook has no such field, empty when no key was pressed in time. The key that
-    /// ended a recording is not included.
+    /// Keys pressed: `None` when the webhook has no such field or it cannot be read, empty when no key was pressed in
+    /// time. The key that ended a recording is not included.
     pub keys: Option<Hidden<String>>,
-    /// True if the call is over (the provider says `completed`, `busy`, `failed`, `no-answer`, `canceled` or the like).
+    /// True if the webhook says that the call is over: by its status (`completed`, `busy`, `failed`, `no-answer`,
+    /// `canceled`), or because the caller hung up while being recorded.
     pub ended: bool,
-    /// The recording the webhook reports, whatever kind of webhook it is.
+    /// The recording that the webhook names by its id, whatever kind of webhook it is.
     pub recording: Option<RecordingFact>,
-    /// Outcome of a recording whose id is not in the webhook; a later webhook has the id.
+    /// Outcome of a recording that the webhook reports without its id. [`RecordingOutcome::Absent`] also when the
+    /// webhook follows a recording of a fallback answer and reports none.
     pub unnamed: Option<RecordingOutcome>,
 }
 
@@ -50,7 +52,7 @@ impl Event {
         !self.call.expose().is_empty()
     }
 
-    /// True if the event reports a recording, whether it names the recording's id or not.
+    /// True if the event names a recording, whatever its outcome, or reports one without its id that exists.
     pub fn tells_of_recording(&self) -> bool {
         let unnamed = |outcome: &RecordingOutcome| *outcome != RecordingOutcome::Absent;
         self.recording.is_some() || self.unnamed.as_ref().is_some_and(unnamed)
@@ -71,13 +73,14 @@ pub struct RecordingFact {
 pub enum RecordingOutcome {
     /// The recording exists and is complete.
     Completed {
-        /// Duration in whole seconds as the provider counts them, if the webhook says.
+        /// Duration in whole seconds as the provider counts them; `None` if the webhook does not say.
         seconds: Option<u32>,
-        /// How the recording ended, if the webhook says: the action webhook does, a callback may not.
+        /// How the recording ended; `None` if the webhook does not say, e.g. a callback, or the action of a `Record`
+        /// that ended on silence or at the limit.
         end: Option<RecordingEnd>,
     },
-    /// The recording exists, and as far as the provider can tell it has no speech. It is kept but makes no report, so a
-    /// caller who can only whisper loses nothing, and silent calls do not fill the queue.
+    /// The recording exists, and as far as can be told it has no speech. It is kept, but does not make the call a
+    /// report: so a caller who can only whisper loses nothing, and silent calls do not fill the queue.
     Silent,
     /// The provider made no recording (nothing was said, or recording failed).
     Absent,
@@ -88,19 +91,21 @@ pub enum RecordingOutcome {
 pub enum Hook {
     /// A new call.
     Call,
-    /// The answer to a step.
+    /// The answer to a step: keys, a recording, the end of a talk, or none of them.
     Step(StepRef),
     /// One part of the text before a step was spoken; if a key was pressed, this is already the answer to the step.
     Said(StepRef),
     /// The status of the call changed.
     Status,
-    /// The outcome of a recording; with the step that recorded it if the address was one of this service's links.
+    /// The outcome of a recording; with the step that recorded it, if the address names one.
     Recording(Option<StepRef>),
-    /// The called inspector answered: asks what to play. The step is the one that awaits the end of the talk.
+    /// The called inspector answered, and the provider asks what to play to them. The step is the one whose answer will
+    /// be the end of the talk.
     Whisper(StepRef),
-    /// The called inspector pressed a key, or none.
+    /// The called inspector pressed a key, or none in time. The step is that of the whisper.
     Accepted(StepRef),
-    /// A request to this service failed, and the provider uses its fallback address.
+    /// A request to this service failed and the provider uses its fallback address, or a recording that a fallback
+    /// answer asked for has ended.
     Fallback,
 }
 
@@ -116,7 +121,7 @@ impl Hook {
         "fallback",
     ];
 
-    /// The kind of webhook, as its address names it.
+    /// The kind of webhook, as its address names it; `said` counts as `step`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Call => "call",
@@ -142,7 +147,7 @@ impl Hook {
     }
 }
 
-/// The parameters of every address handed out to a provider; [`Links`](super::Links) builds the addresses.
+/// The query parameters of the addresses in a step's script; [`Links`](super::Links) builds the addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRef {
     /// This service's id of the call.
@@ -151,7 +156,7 @@ pub struct StepRef {
     pub line: String,
     /// Number of the step that the request answers.
     pub step: u32,
-    /// `1` if the provider continues because nothing was recorded.
+    /// `1` if the provider continues because nothing was recorded, else `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nothing: Option<String>,
 }

@@ -1,16 +1,16 @@
 //! The form of a webhook: `application/x-www-form-urlencoded`.
 //!
 //! Percent escapes are decoded as in the URL standard: an invalid one stays as it is. [`decode_lenient`] returns all
-//! fields, for the signature; [`Form`] returns single fields, for use. Neither fails, because a request with a valid
-//! signature is answered whatever is in the fields that are not needed.
+//! fields, for the signature; [`Form`] returns single fields, for use. Neither rejects a body, because a request with a
+//! valid signature is answered whatever is in the fields that are not needed.
 
 use bytes::Bytes;
 use percent_encoding::percent_decode;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Decodes all fields of any bytes, for the signature only. An invalid percent escape stays as it is; bytes that are
-/// not UTF-8 are replaced.
+/// Decodes all fields of a body, whatever bytes it has; for the signature only. An invalid percent escape stays as it
+/// is; bytes that are not UTF-8 are replaced by U+FFFD.
 pub fn decode_lenient(body: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(body).into_owned().collect()
 }
@@ -34,8 +34,9 @@ impl Form {
         (!value.contains(char::is_control)).then_some(value)
     }
 
-    /// Returns the value of a field where part of it is still useful: bytes that are not UTF-8 are replaced by U+FFFD.
-    /// `None` when there is no such field, or when it is given several times with different values.
+    /// Returns the value of a field of which a readable part is still useful: bytes that are not UTF-8 are replaced by
+    /// U+FFFD, control characters stay. `None` when there is no such field, or when it is given several times with
+    /// different values.
     pub fn get_lossy(&self, name: &str) -> Option<String> {
         let value = self.value(name)?;
         Some(String::from_utf8_lossy(&value).into_owned())

@@ -1,7 +1,7 @@
 //! HTTP clients for the providers' REST APIs, with limits and with errors that are safe to log.
 //!
-//! Requests follow no redirects and accept no compression; answers are limited in time and size. The errors of
-//! `reqwest` contain addresses, and addresses contain ids, so no error of `reqwest` leaves this module.
+//! Requests follow no redirects and accept no compression; all answers are limited in time, and those in JSON in size.
+//! The errors of `reqwest` contain addresses, and addresses contain ids, so callers convert them with `in_our_words`.
 
 use super::{Download, ProviderError};
 use crate::base::clock::Clock;
@@ -14,9 +14,9 @@ use serde_json::Value;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Maximum length of a JSON answer, in bytes.
+/// Maximum length of a JSON answer that is read, in bytes.
 const MAX_JSON: usize = 1024 * 1024;
-/// Maximum time to wait that is accepted from a provider's `Retry-After`.
+/// Maximum time to wait after a provider's `Retry-After`, however long a time that gives.
 const MAX_RETRY: Duration = Duration::from_secs(3600);
 
 /// Time limits for requests to a provider's REST API.
@@ -31,7 +31,7 @@ pub struct RestTimeouts {
 }
 
 impl Default for RestTimeouts {
-    /// 5 seconds, 15 seconds and 5 minutes. 64 MiB in 5 minutes are 1.8 Mbit/s.
+    /// 5 seconds to connect, 15 seconds of silence, 5 minutes in total. 64 MiB in 5 minutes are 1.8 Mbit/s.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -41,7 +41,7 @@ impl Default for RestTimeouts {
     }
 }
 
-/// Creates a client for providers' REST APIs, with the default time limits.
+/// Creates a client for providers' REST APIs over https, with the default time limits.
 ///
 /// # Errors
 ///
@@ -59,11 +59,12 @@ pub fn rest_client_with(timeouts: RestTimeouts) -> Result<reqwest::Client, Provi
     built(builder(timeouts))
 }
 
-/// Creates a client for a provider on this machine, over plain HTTP: trusts no certificate, and so needs none.
+/// Creates a client for a provider on this machine, over plain HTTP, with the default time limits. It trusts no
+/// certificate, and so needs none on this machine.
 ///
 /// # Errors
 ///
-/// None known.
+/// When the client cannot be built; no case is known.
 pub fn loopback_client() -> Result<reqwest::Client, ProviderError> {
     loopback_client_with(RestTimeouts::default())
 }
@@ -135,7 +136,7 @@ fn is_public(address: IpAddr) -> bool {
 }
 
 fn builder(timeouts: RestTimeouts) -> reqwest::ClientBuilder {
-    // An error means that a provider is installed already, which is as good.
+    // An error means that a cryptography provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .redirect(redirect::Policy::none())
@@ -152,14 +153,15 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ProviderErr
         .map_err(|_| failed("no client could be made; are there CA certificates on this machine?"))
 }
 
-/// True if `id` may be put into an address. Other properties of an id are not checked, because ids are opaque.
+/// True if `id` may be put into an address's path: 1 to 128 letters and digits of ASCII and `_.:-`, neither `.` nor
+/// with `..` in it. Other properties of an id are not checked, because ids are opaque.
 pub(crate) fn is_id(id: &str) -> bool {
     let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     !id.is_empty() && id.len() <= 128 && id.bytes().all(usual) && id != "." && !id.contains("..")
 }
 
-/// Checks an id that is to be put into an address. An unusable id is not reported as [`ProviderError::NotFound`],
-/// because that could count as proof that a recording was deleted, although no request was made.
+/// Returns the id if it may be put into an address. Otherwise the error is [`ProviderError::Failed`], not
+/// [`ProviderError::NotFound`]: that could count as proof that a recording was deleted, although no request was made.
 pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
     if is_id(id) {
         Ok(id)
@@ -168,7 +170,8 @@ pub(super) fn checked(id: &str) -> Result<&str, ProviderError> {
     }
 }
 
-/// Returns the body of an answer with status 200, which is a recording.
+/// Returns the body of an answer as a recording. An answer with a status other than 200 or with compression is an
+/// error.
 pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
     if answer.status() != StatusCode::OK {
         return Err(refused(&answer));
@@ -185,7 +188,7 @@ pub(super) fn download(answer: Response) -> Result<Download, ProviderError> {
     })
 }
 
-/// Reads a JSON answer with status 200, limited in size.
+/// Reads an answer in JSON. Another status than 200, more than [`MAX_JSON`] bytes, or other content is an error.
 pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
     if answer.status() != StatusCode::OK {
         return Err(refused(&answer));
@@ -200,8 +203,8 @@ pub(super) async fn json(mut answer: Response) -> Result<Value, ProviderError> {
     super::json::read(&body).map_err(|_| failed("the answer is not JSON"))
 }
 
-/// True if `Content-Encoding` is not `identity`. No request asks for compression; the bytes would not be the
-/// recording's.
+/// True if there is a `Content-Encoding` other than `identity`. No request asks for compression; the bytes received
+/// would not be the recording's.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers
         .get_all(CONTENT_ENCODING)
@@ -209,7 +212,8 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|encoding| encoding != "identity")
 }
 
-/// Returns why an answer is not a success, with the time from its `Retry-After`, if any.
+/// Returns the error for an answer that is not a success: [`ProviderError::Busy`] for 429 and 503 with a readable
+/// `Retry-After`, otherwise that of [`refusal`].
 pub(super) fn refused(answer: &Response) -> ProviderError {
     let busy = [
         StatusCode::TOO_MANY_REQUESTS,

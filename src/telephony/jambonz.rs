@@ -2,7 +2,7 @@
 //!
 //! Webhooks are JSON signed with the account's webhook secret; scripts are JSON verbs. Recordings are not made at
 //! jambonz: what a caller says is streamed to a WebSocket of this service as it is spoken, and sealed as it arrives. So
-//! no recording is ever stored at jambonz, and none can be made while the database cannot be written.
+//! no recording is stored at jambonz, and none can be made while the database cannot be written.
 //!
 //! | module | contents |
 //! |---|---|
@@ -76,11 +76,13 @@ pub struct Jambonz {
 }
 
 impl Jambonz {
-    /// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+    /// Creates the provider for an account at jambonz. `client` sends the requests to its REST API:
+    /// [`rest_client`](super::http_client::rest_client) for https,
+    /// [`loopback_client`](super::http_client::loopback_client) for http on this machine.
     ///
     /// # Errors
     ///
-    /// When the settings are invalid or unsafe.
+    /// [`BadSettings::Account`], [`BadSettings::Secrets`] or [`BadSettings::ApiUrl`] when that setting is not usable.
     pub fn new(settings: JambonzSettings, client: reqwest::Client) -> Result<Self, BadSettings> {
         if !is_id(&settings.account) {
             return Err(BadSettings::Account);
@@ -165,7 +167,8 @@ impl Provider for Jambonz {
         rendered(&verbs::fallback_document(script))
     }
 
-    /// Returns the copy in memory. There is one only during the call, and only in the process that received the audio.
+    /// Returns the copy in memory. There is one only from the end of the recording until it is deleted or expires, and
+    /// only in the process that received the audio.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
         let found = self.copies.get(id).ok_or(ProviderError::NotFound);
         Box::pin(async move {
@@ -177,7 +180,7 @@ impl Provider for Jambonz {
         })
     }
 
-    /// Removes the copy in memory. Nothing is stored at jambonz.
+    /// Removes the copy in memory, and sends no request: nothing is stored at jambonz.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>> {
         let gone = match self.copies.remove(id) {
             true => Ok(()),

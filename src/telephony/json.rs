@@ -1,8 +1,8 @@
 //! Reads JSON from a provider, so that an error in one string does not make the whole text unreadable.
 //!
 //! Bytes that are not UTF-8, and `\u` escapes of half a surrogate pair (JavaScript writes them where a text was cut
-//! within a character), become U+FFFD before the JSON is parsed. A string with U+FFFD in it is not what was sent:
-//! [`Fields::get`] does not return it, because two ids that differ only there would be considered equal.
+//! within a character), become U+FFFD before the JSON is parsed. A string with U+FFFD in it may not be what was sent:
+//! [`Fields::get`] does not return it, because two ids that differ only in the replaced part would be considered equal.
 
 use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Replacement for what could not be read.
+/// Replacement for bytes and escapes that are not text: U+FFFD.
 const REPLACED: char = char::REPLACEMENT_CHARACTER;
 
 /// Parses a whole JSON text.
 ///
 /// # Errors
 ///
-/// When the text is not JSON, apart from what is replaced.
+/// When the text is not JSON after the replacements.
 pub fn read(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_str(&mended(text))
 }
@@ -60,7 +60,8 @@ impl Fields {
         (text.chars().count() <= longest && !text.contains(REPLACED)).then_some(text)
     }
 
-    /// Returns a string or number field as text, with U+FFFD for what could not be read.
+    /// Returns a string or number field as text, with U+FFFD for what could not be read. `None` when there is no such
+    /// field, or when it is `null` or of another type.
     pub fn get_lossy(&self, name: &str) -> Option<String> {
         match Value::deserialize(&**self.fields.get(name)?).ok()? {
             Value::String(text) => Some(text),
@@ -88,7 +89,8 @@ impl<'de> Visitor<'de> for FieldsInto<'_> {
     }
 }
 
-/// Replaces bytes that are not UTF-8 and escapes of half a surrogate pair by U+FFFD, and removes a byte order mark.
+/// Replaces bytes that are not UTF-8 and escapes of half a surrogate pair by U+FFFD, and removes byte order marks at
+/// the start.
 fn mended(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut rest = text.trim_start_matches('\u{feff}');
@@ -113,7 +115,7 @@ fn mended(text: &[u8]) -> String {
     mended
 }
 
-/// Returns the UTF-16 code unit of the escape `\uXXXX` at the start of a text.
+/// Returns the UTF-16 code unit of the escape `\uXXXX` at the start of a text; `None` when it starts with none.
 fn unit(escape: &str) -> Option<u32> {
     let digits = escape.strip_prefix("\\u")?.get(..4)?;
     let all = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

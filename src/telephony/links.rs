@@ -1,4 +1,4 @@
-//! The addresses in a script that a provider requests.
+//! The addresses of this service in a rendered script, which the provider requests while it executes the script.
 
 use crate::base::hidden::Hidden;
 use base64::Engine;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// The addresses for the answers to a script. All are absolute and have call, line and step as parameters.
+/// The addresses in a script. All are absolute; all but that of a take have call, line and step as query parameters.
 #[derive(Clone, Debug)]
 pub struct Links {
     /// The configured public URL, without a trailing slash.
@@ -21,15 +21,17 @@ pub struct Links {
     pub line: String,
     /// Number of the step that the answer to this script will be.
     pub step: u32,
-    /// Key for the tokens in the addresses of takes ([`take_token`]); derived from the call and this step, 32 bytes in
-    /// base64url.
+    /// Key for the tokens in the addresses of takes ([`take_token`]): 32 bytes in base64url, derived from the call's
+    /// key and `step`. Empty for a whisper, which plays no takes.
     pub take_key: Hidden<String>,
-    /// Key for the addresses that speech is streamed to. Separate from `take_key`, so that a party who sees the address
-    /// of a take learns nothing about those addresses.
+    /// Key for the addresses that recordings are streamed to, derived from the call's key; empty for a whisper.
+    /// Separate from `take_key`, so that a party who sees the address of a take learns nothing about the addresses of
+    /// streams.
     pub stream_key: Hidden<String>,
-    /// Number shown to a called inspector: the line's own number in E.164, never the caller's.
+    /// Number shown to a called inspector: a number of the line in E.164, not the caller's. Empty for a whisper.
     pub line_number: String,
-    /// The line's first language, which the provider's application speaks unless told otherwise.
+    /// The line's first language. An application at jambonz speaks it by default, so a text in it names no language
+    /// there.
     pub language: String,
 }
 
@@ -41,12 +43,12 @@ impl Links {
         )
     }
 
-    /// Where a key, or a recording that ended, is posted.
+    /// Where the answer to the step is posted: keys, a recording that has ended, or the end of a talk.
     pub fn step(&self) -> String {
         self.at("step", "")
     }
 
-    /// Where the provider reports that one part of the text was spoken, and the key pressed, if any.
+    /// Where jambonz reports that one part of the text before a step was spoken, and the key pressed, if any.
     pub fn said(&self) -> String {
         self.at("said", "")
     }
@@ -71,7 +73,8 @@ impl Links {
         self.at("accepted", "")
     }
 
-    /// The unguessable address of the take recorded by step `take`. Valid while the call is at `step`.
+    /// The unguessable address of the take that step `take` recorded. Valid while the call is at the step of these
+    /// links.
     pub fn take(&self, take: u32) -> String {
         format!(
             "{}/hooks/{}/take/{}/{take}/{}",
@@ -83,7 +86,8 @@ impl Links {
     }
 }
 
-/// The token that makes the address of a take unguessable: an HMAC-SHA256 over the step that recorded it, in base64url.
+/// Returns the token that makes the address of a take unguessable: an HMAC-SHA256 under `take_key` over the number of
+/// the step that recorded the take, in base64url.
 pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
     // An HMAC accepts a key of any length, so this does not fail.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(take_key.expose().as_bytes()) else {
@@ -93,18 +97,18 @@ pub fn take_token(take_key: &Hidden<String>, take: u32) -> String {
     URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
 }
 
-/// The line that a fallback answer is for, as the query of its addresses names it. The key is derived from the service
-/// secret, so only this service can name a line.
+/// The line that a fallback answer is for, as the query of the addresses in the answer names it. The key is computed
+/// with the service secret, so only this service can make such an address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FallbackLine {
     /// The line's id.
     pub line: String,
-    /// Proof that this service made the address.
+    /// An HMAC over provider and line, which proves that this service made the address.
     pub key: String,
 }
 
 impl FallbackLine {
-    /// The query parameters: `line=…&key=…`.
+    /// Returns the query parameters: `line=…&key=…`.
     pub fn query(&self) -> String {
         form_urlencoded::Serializer::new(String::new())
             .append_pair("line", &self.line)

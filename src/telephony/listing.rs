@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 /// The calls and recordings a provider lists.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// Calls, including those still running.
+    /// Calls, including those still running; only those running, if the provider keeps no list of the others.
     pub calls: Vec<ListedCall>,
-    /// Recordings that exist or are being made.
+    /// Recordings that exist or are being made; empty if no recordings are stored at the provider.
     pub recordings: Vec<ListedRecording>,
 }
 
@@ -23,7 +23,7 @@ pub struct ListedCall {
     pub to: Hidden<String>,
     /// True if the call is over.
     pub ended: bool,
-    /// When the call began, if the list says.
+    /// When the call began; `None` when the list does not say.
     pub began: Option<DateTime<Utc>>,
 }
 
@@ -32,9 +32,9 @@ pub struct ListedCall {
 pub struct ListedRecording {
     /// The recording's id.
     pub id: ProviderRecordingId,
-    /// The call it was made in, if the list says.
+    /// The call it was made in; `None` when the list does not say.
     pub call: Option<ProviderCallId>,
-    /// When it was made, if the list says.
+    /// When it was made; `None` when the list does not say.
     pub made: Option<DateTime<Utc>>,
 }
 
@@ -50,8 +50,8 @@ pub struct CallStanding {
 pub struct Origin {
     /// The call it was made in.
     pub call: ProviderCallId,
-    /// The number that was dialled, as the provider writes it.
+    /// The number that was dialled, as the provider writes it; empty when the provider does not say.
     pub to: Hidden<String>,
-    /// The caller's number.
+    /// The caller's number; [`Caller::Withheld`] also when the provider does not say.
     pub from: Caller,
 }

@@ -1,8 +1,11 @@
-//! The provider port: one trait, one file per provider. No module outside this folder names a provider.
+//! The provider port: the trait [`Provider`], and a module for each provider. The other rooms use a provider through
+//! the traits of this module; only configuration, construction, commands and the simulator name a particular provider.
 //!
 //! A provider calls the service over HTTP (a *webhook*); the service answers with a script in the provider's language,
-//! and calls the provider's REST API to fetch and delete recordings. In the order of a request:
-//! [`Provider::authenticate`] on the raw bytes, [`Provider::parse`] to an [`Event`], and finally [`Provider::render`].
+//! and calls the provider's REST API to fetch and delete recordings. A webhook is handled by
+//! [`Provider::authenticate`] on the raw bytes, then [`Provider::parse`] to an [`Event`], and finally
+//! [`Provider::render`]. Two kinds of provider differ: a [`Switch`] holds a connection instead of sending webhooks, and
+//! one with [`Streams`] sends the audio of recordings to this service.
 
 pub mod asterisk;
 pub mod carrier;
@@ -44,17 +47,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A webhook as received, before its signature is checked.
+/// A provider's request as received, before it is authenticated: a webhook, a request for a take, or the request that
+/// opens a switch's connection.
 #[derive(Clone, Debug)]
 pub struct RawRequest {
-    /// The whole address the provider called, built from the configured public URL and the path and query of the
-    /// request.
+    /// The whole address the provider called: the configured public URL, followed by the request's path and query.
     pub url: String,
     /// All headers.
     pub headers: HeaderMap,
     /// The body, at most 64 KiB.
     pub body: Bytes,
-    /// Time of receipt, in system time. Some signatures are valid for minutes only.
+    /// Time of receipt, in system time; compared with the timestamp of signatures that are valid for minutes only.
     pub at: DateTime<Utc>,
 }
 
@@ -69,7 +72,7 @@ pub struct Rendered {
 
 /// A recording being fetched from the provider.
 pub struct Download {
-    /// Length announced by the provider, in bytes.
+    /// Length announced by the provider, in bytes; `None` if it announces none.
     pub length: Option<u64>,
     /// The bytes. An error in the stream means that the remaining bytes were not received.
     pub body: BoxStream<'static, Result<Bytes, ProviderError>>,
@@ -78,7 +81,7 @@ pub struct Download {
 /// Why a request to a provider's REST API failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
-    /// 404: does not exist yet, or does not exist any more.
+    /// What was requested does not exist yet, or does not exist any more (404).
     #[error("the provider does not have what was requested")]
     NotFound,
     /// The provider rejected the configured credentials (401, 403).
@@ -87,10 +90,12 @@ pub enum ProviderError {
     /// The provider's API has no such request.
     #[error("the provider does not support this request")]
     Unsupported,
-    /// The provider answered 429 or 503 and asks for no further request before this time has passed (at most one hour).
+    /// The provider answered 429 or 503, and asks for no further request before this time has passed. A longer time is
+    /// shortened to one hour.
     #[error("the provider asks for no further request for {} s", .0.as_secs())]
     Busy(Duration),
-    /// Any other failure: unreachable, cut short, an error status. Safe to log: contains no address and no body.
+    /// Any other failure, e.g. no connection, an answer cut short, an error status. Safe to log: contains no address
+    /// and no body.
     #[error("the provider answered badly: {0}")]
     Failed(String),
 }
@@ -102,47 +107,48 @@ pub enum Finding {
     Good(String),
     /// Unusual, but may be intended.
     Odd(String),
-    /// Calls will fail with this configuration.
+    /// Wrong: calls, or the fetching of recordings, fail as long as it is so.
     Bad(String),
 }
 
-/// What a provider can and cannot do. The conversation adapts to it.
+/// What a provider can and cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// True if the provider can speak into a running recording. If false, a long recording is made as two, with the
-    /// warning between them.
+    /// True if the provider can speak to the caller while a recording runs. No provider can: every long recording is
+    /// made as two, with the warning between them.
     pub speaks_while_recording: bool,
     /// True if the provider has text-to-speech. If false, it plays sound files, which a [`Voice`] supplies.
     pub has_voice: bool,
     /// True if the called inspector can be asked for a key before being connected to the caller. If false, a voicemail
     /// could answer the call, so no inspector is dialled and the option is not offered.
     pub asks_who_picks_up: bool,
-    /// True if the provider ends a recording on silence. If false, a recording ends on `#`, at the limit or when the
-    /// caller hangs up.
+    /// True if silence ends a recording; the provider detects it, or this service in the streamed audio. If false, a
+    /// recording ends on `#`, at the limit or when the caller hangs up.
     pub hears_silence: bool,
-    /// True if the provider tells a recording with speech from one without. If false, a silent caller leaves a report
-    /// like any other.
+    /// True if a recording without speech is recognised, by the provider or by this service. If false, a caller who
+    /// says nothing leaves a report like any other.
     pub knows_silence: bool,
-    /// True if the provider deletes a recording on request. If false, recordings stay as long as the account's settings
-    /// say.
+    /// True if the provider deletes a recording on request. If false, recordings stay at the provider as long as the
+    /// account's settings say.
     pub deletes: bool,
     /// True if the provider makes no recordings itself and streams the audio to this service as it is spoken. The
-    /// outcome of a recording is then known here, not at the provider, and no recording may be offered while the
-    /// database cannot be written.
+    /// outcome of a recording is then known here, not at the provider, and a fallback answer must not record, because
+    /// the audio could not be stored.
     pub streams_recordings: bool,
 }
 
 /// Sound files for spoken text, for a provider without text-to-speech.
 pub trait Voice: Send + Sync {
-    /// Files to play one after the other: absolute paths, without the extension `.wav`. Pieces without a file are left
-    /// out.
+    /// Returns the files to play one after the other for a text: absolute paths, without the extension `.wav`. Pieces
+    /// without a file are left out.
     fn files(&self, language: &str, text: &Spoken) -> Vec<PathBuf>;
 
-    /// The beep before a recording, in the same form.
+    /// Returns the file of the beep before a recording, an absolute path without the extension `.wav`; `None` if there
+    /// is none.
     fn beep(&self) -> Option<PathBuf>;
 }
 
-/// A [`Voice`] without any files, where nothing is played.
+/// A [`Voice`] without any files: nothing is played.
 pub struct Mute;
 
 impl Voice for Mute {
@@ -160,25 +166,33 @@ pub trait Provider: Send + Sync {
     /// The provider's name in the configuration.
     fn name(&self) -> &str;
 
-    /// The account and address that ids of calls and recordings belong to, in words for an operator. Ids of another
-    /// account are unknown to this one, so its 404 proves nothing about them.
+    /// Returns the account and, unless ids outlive a change of it, the address, in words for an operator. This text is
+    /// stored with each id of a call or recording, and an id is only looked up at a provider with the same text: the
+    /// 404 of another account proves nothing.
     fn account(&self) -> String;
 
     /// What the provider can and cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Checks that the request is from the provider: on the raw bytes, in constant time, before any of it is used.
-    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
-
-    /// The headers that can carry the provider's signature. A request with none of them is unsigned.
-    fn signature_headers(&self) -> &'static [&'static str];
-
-    /// Parses an authenticated webhook. A field that is missing or cannot be read is left out of the event, because a
-    /// request with a valid signature is always answered.
+    /// Checks that the request is from the provider: on the raw bytes, before any of it is used. Secrets are compared
+    /// in constant time.
     ///
     /// # Errors
     ///
-    /// [`Refused::OtherAccount`] when the request does not name the configured account.
+    /// Returns why it is refused, for the log.
+    fn authenticate(&self, request: &RawRequest) -> Result<(), Refused>;
+
+    /// Names of the headers that belong to the provider's signature, in lower case. A request for a take without any of
+    /// them counts as unsigned, and is accepted unless the configuration requires a signature.
+    fn signature_headers(&self) -> &'static [&'static str];
+
+    /// Parses an authenticated webhook. A field that is missing or cannot be read is left out of the event, because a
+    /// webhook of the configured account is answered whatever else it contains.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::OtherAccount`] when the request names another account, or names none although the provider's webhooks
+    /// do.
     fn parse(&self, request: &RawRequest) -> Result<Event, Refused>;
 
     /// Renders a script in the provider's language.
@@ -192,24 +206,35 @@ pub trait Provider: Send + Sync {
     /// hang up.
     fn render_accepted(&self, taken: bool) -> Rendered;
 
-    /// Renders the answer when no call can be looked up (database down, number of no line): like [`Self::render`],
-    /// without steps; a recording is left with the provider. When the recording has ended, the provider requests
-    /// `/hooks/{provider}/fallback` with the recording in the event. That request must be answered with a goodbye, or
-    /// the caller is asked to speak in a loop. The part of the script after its
-    /// [`Record`](crate::call::script::Verb::Record) is heard when nothing was recorded. `line` is the line the answer
-    /// is for, to be named in its addresses, where the line may record.
+    /// Renders an answer that belongs to no step: the database is down, the number is of no line, or the call is over.
+    /// Verbs that wait for keys or dial are left out. A [`Record`](crate::call::script::Verb::Record) is left out by a
+    /// provider that streams recordings; with others the recording stays at the provider. When it has ended, the
+    /// provider requests `/hooks/{provider}/fallback`, and the event has the recording. That request must be answered
+    /// with a goodbye, or the caller would be asked to speak in a loop. What follows the `Record` in the script is
+    /// heard if nothing was recorded and the provider goes on. `line` is the line that the addresses in the answer
+    /// name, if any.
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered;
 
-    /// Fetches a recording, as WAV.
+    /// Starts fetching a recording, as WAV.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::NotFound`] also while the recording is still being made.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>>;
 
     /// Asks the provider to delete a recording. Neither success nor [`ProviderError::NotFound`] proves that the
     /// recording is gone, because it may be fetched from a different address than it is deleted at. [`Self::is_gone`]
     /// proves it.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError::Unsupported`] when the provider cannot delete recordings.
     fn delete<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
 
-    /// True if the address a recording is fetched from answers that the recording does not exist, and the account
-    /// itself answers right after that. An answer that the recording is not ready yet does not count.
+    /// True if a recording can no longer be fetched: the provider answers that it does not exist, and right after that
+    /// lists the recordings of the account, so the answer is not about the whole account. For a provider that streams
+    /// recordings: true if there is no copy in memory. False while the provider says that the recording is not ready
+    /// yet.
     ///
     /// # Errors
     ///
@@ -223,13 +248,15 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the list cannot be read, [`ProviderError::NotFound`] included: it is then unknown which recordings exist.
+    /// When the list cannot be read: it is then unknown which recordings exist. [`ProviderError::NotFound`] does not
+    /// mean that there are none.
     fn recordings_of<'a>(
         &'a self,
         call: &'a str,
     ) -> BoxFuture<'a, Result<Vec<ProviderRecordingId>, ProviderError>>;
 
-    /// Returns the call a recording was made in, and the number dialled. `call` is the call's id where it is known.
+    /// Returns the call a recording was made in, the number dialled and the caller's number. `call` is the call's id
+    /// where it is known.
     ///
     /// # Errors
     ///
@@ -243,15 +270,16 @@ pub trait Provider: Send + Sync {
         Box::pin(std::future::ready(Err(ProviderError::Unsupported)))
     }
 
-    /// Lists calls and recordings since a time, to be compared with those that webhooks reported.
+    /// Lists the calls that began, and the recordings that were made, at `since` or later. Those whose time the
+    /// provider does not give are included.
     ///
     /// # Errors
     ///
     /// [`ProviderError::Unsupported`] when the provider has no such lists.
     fn list(&self, since: DateTime<Utc>) -> BoxFuture<'_, Result<Listing, ProviderError>>;
 
-    /// Checks that the provider can be used: address, account and secret; reports the addresses to enter at the
-    /// provider.
+    /// Checks address, account and credentials of the provider's API. If they are right, the findings contain the
+    /// addresses of this service to enter at the provider.
     fn look<'a>(&'a self, public_url: &'a str) -> BoxFuture<'a, Vec<Finding>>;
 
     /// The provider as a [`Switch`], if it holds a connection to this service.

@@ -1,17 +1,17 @@
-//! Why a webhook is refused. For the log, never for the answer.
+//! Why a provider's request is refused. The reason is logged; the answer does not contain it.
 
 use std::fmt;
 
-/// Why a webhook is refused before its content is used.
+/// Why a provider's request is refused before its content is used. All are answered with status 403.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
-    /// No signature or password, or more than one header of that name: 403.
+    /// A header of the signature, or the one with the password, is missing, given more than once or not readable.
     Unsigned,
-    /// A signature whose timestamp is more than 300 seconds from system time, or is not a timestamp: 403.
+    /// The signature's timestamp is more than 300 seconds from system time, or is not a timestamp.
     Stale,
-    /// A signature or password that is not valid: 403.
+    /// The signature or password is not valid.
     Forged,
-    /// A valid signature, but an account other than the configured one: 403.
+    /// The signature is valid, but the request names an account other than the configured one, or none.
     OtherAccount,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for Refused {
 }
 
 impl Refused {
-    /// The check that failed, in a few words.
+    /// Returns the check that failed, in a few words.
     pub fn check(&self) -> &'static str {
         match self {
             Self::Unsigned => "signature missing",
@@ -32,7 +32,7 @@ impl Refused {
         }
     }
 
-    /// What an operator can do about it.
+    /// Returns a sentence about the cause and what an operator can do about it.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Unsigned => {

@@ -29,11 +29,13 @@ pub struct SignalWireSettings {
     pub public_url: String,
 }
 
-/// Creates a project that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates the provider for a project at SignalWire. `client` sends the requests to its REST API:
+/// [`rest_client`](super::http_client::rest_client) for https,
+/// [`loopback_client`](super::http_client::loopback_client) for http on this machine.
 ///
 /// # Errors
 ///
-/// When the settings are invalid or unsafe.
+/// [`BadSettings::Account`], [`BadSettings::Secrets`] or [`BadSettings::ApiUrl`] when that setting is not usable.
 pub fn provider(
     settings: SignalWireSettings,
     client: reqwest::Client,

@@ -2,16 +2,17 @@
 //!
 //! | scheme | what is signed | how |
 //! |---|---|---|
-//! | `twilio` | the address and the fields of the form, or the hash of the body | HMAC-SHA1 in base64, or HMAC-SHA256 with a shared key |
+//! | `twilio` | the address and the fields of the form, or the hash of the body | HMAC-SHA1 in base64; with a shared key also HMAC-SHA256 |
 //! | `signalwire` | the address and the body, or as Twilio does | HMAC-SHA1 in hexadecimal, or in base64 |
 //! | `somleng` | the address and the fields of the form | HMAC-SHA1 in base64 |
 //! | `telnyx` | a timestamp and the body | Ed25519 in base64 |
 //! | `jambonz` | a timestamp and the body | HMAC-SHA256 in hexadecimal |
 //!
-//! Common to all: several secrets may be given while one is being replaced, and all are tried whatever the result; an
-//! empty secret and an empty list of secrets match nothing; comparisons are in constant time; no input causes a panic.
-//! A scheme that signs only a timestamp and the body requires the timestamp to be within [`WINDOW`]. It does not cover
-//! the address, so until then such a request is valid at any address of this service.
+//! Common to all: several secrets (of Telnyx: public keys) may be given while one is being replaced; an empty secret
+//! and an empty list of secrets match nothing; no input causes a panic. An HMAC is tried under every secret whatever
+//! the result, and compared in constant time; a public key is no secret. A scheme that signs only a timestamp and the
+//! body requires the timestamp to be within [`WINDOW`] of system time. It does not cover the address, so for that time
+//! such a request is valid at any address of this service.
 
 mod jambonz;
 mod signalwire;
@@ -92,7 +93,7 @@ fn body_hash_fits(url: &str, body: &[u8]) -> Option<Choice> {
     Some(only & actual.as_bytes().ct_eq(claimed.as_bytes()))
 }
 
-/// Parses a timestamp in seconds since 1970, if it consists of digits only (at most 12).
+/// Parses a timestamp in seconds since 1970; `None` unless it consists of 1 to 12 digits.
 fn seconds(timestamp: &str) -> Option<i64> {
     let plain =
         (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|byte| byte.is_ascii_digit());

@@ -4,13 +4,14 @@ use super::carrier::{BadSettings, Carrier, is_loopback};
 use super::twilio::{self, TwilioSettings};
 use reqwest::Url;
 
-/// Creates the provider of a simulated line. It differs from Twilio only in its address; `client` may be
+/// Creates the provider of a simulated line. It differs from Twilio in its address, which must be on this machine, and
+/// in that its ids stay valid when the address changes. `client` may be
 /// [`loopback_client`](super::http_client::loopback_client), which needs no certificates.
 ///
 /// # Errors
 ///
-/// [`BadSettings::NotLoopback`] when the REST address is not `http://` on this machine, and the errors of
-/// [`twilio::provider`].
+/// [`BadSettings::ApiUrl`] when the REST address is not an address, [`BadSettings::NotLoopback`] when it is not
+/// `http://` on this machine, and the errors of [`twilio::provider`].
 pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     let api = Url::parse(&settings.api_url).map_err(|_| BadSettings::ApiUrl)?;
     if api.scheme() != "http" || !is_loopback(&api) {

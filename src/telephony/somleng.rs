@@ -1,7 +1,8 @@
 //! Somleng, an open-source exchange modelled on Twilio: a dialect of TwiML with fewer features.
 //!
 //! Somleng cannot ask the called party anything before connecting a dialled call, so no roster member is dialled. The
-//! action of a recording has the recording's address and duration. Its API cannot delete a recording.
+//! action of a `Record` is requested with the recording's address and duration. Somleng's API cannot delete a
+//! recording.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -23,17 +24,20 @@ pub struct SomlengSettings {
     pub auth_tokens: Vec<Hidden<String>>,
     /// The REST address, in production `https://api.somleng.org`.
     pub api_url: String,
-    /// Hosts that a recording may be redirected to; `None` if the audio has to be at the API's own address.
+    /// Hosts to which the request for a recording may be redirected; `None` if the audio has to be at the API's own
+    /// address.
     pub media: Option<Media>,
     /// Public URL of this service, as entered at the provider.
     pub public_url: String,
 }
 
-/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates the provider for an account at Somleng. `client` sends the requests to its REST API:
+/// [`rest_client`](super::http_client::rest_client) for https,
+/// [`loopback_client`](super::http_client::loopback_client) for http on this machine.
 ///
 /// # Errors
 ///
-/// When the settings are invalid or unsafe.
+/// [`BadSettings::Account`], [`BadSettings::Secrets`] or [`BadSettings::ApiUrl`] when that setting is not usable.
 pub fn provider(
     settings: SomlengSettings,
     client: reqwest::Client,

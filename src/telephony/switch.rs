@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 
 /// A provider that holds a connection to this service, over which all its calls are controlled.
 pub trait Switch: Provider {
-    /// The WebSocket subprotocol that it speaks.
+    /// The WebSocket subprotocol that the provider speaks.
     fn protocol(&self) -> &'static str;
 
-    /// Maximum size of a message from it, in bytes.
+    /// Maximum size of a message from the provider, in bytes.
     fn max_message(&self) -> usize;
 
     /// Controls the calls of one connection until it ends or a newer connection of the same switch replaces it.
@@ -30,9 +30,9 @@ pub trait Switch: Provider {
 pub enum Conducted {
     /// A script to perform.
     Script(Rendered),
-    /// A script made from configuration and clock alone: the event may not have been stored.
+    /// A script made from configuration and clock alone. It is not known that the event was stored.
     Fallback(Rendered),
-    /// The event was stored and needs no answer.
+    /// The event needs no answer, and what had to be stored of it was stored.
     Noted,
     /// The event could not be stored, and is not acknowledged.
     Unavailable,
@@ -52,10 +52,14 @@ pub trait Conductor: Send + Sync {
     /// Processes an event, as if a webhook of that kind had reported it.
     fn conduct<'a>(&'a self, hook: &'a Hook, event: &'a Event) -> BoxFuture<'a, Conducted>;
 
-    /// Returns the provider's calls that have not ended.
+    /// Returns the provider's calls that have not ended. Calls that cannot be read are left out.
+    ///
+    /// # Errors
+    ///
+    /// Returns a sentence when the database fails.
     fn running(&self) -> BoxFuture<'_, Result<Vec<Running>, String>>;
 
-    /// Waits for an event, such as a key, at most this long.
+    /// Waits this long: the time limit for an event, such as a key.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
     /// Waits this long before a failed operation is tried again.

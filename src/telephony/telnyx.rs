@@ -1,8 +1,8 @@
 //! Telnyx: TeXML, a dialect of TwiML.
 //!
-//! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key, which the account's portal shows; a
-//! signature is valid for 5 minutes of system time. The address of a recording is valid for 10 minutes, so a fresh one
-//! is requested each time and used at once.
+//! Webhooks are forms whose bytes are signed with Telnyx' own Ed25519 key; the account's portal shows the public key. A
+//! signature is valid for 5 minutes of system time. The address of a recording's audio is valid for 10 minutes, so a
+//! new address is requested each time and used at once.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -31,11 +31,14 @@ pub struct TelnyxSettings {
     pub public_url: String,
 }
 
-/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates the provider for an account at Telnyx. `client` sends the requests to its REST API:
+/// [`rest_client`](super::http_client::rest_client) for https,
+/// [`loopback_client`](super::http_client::loopback_client) for http on this machine.
 ///
 /// # Errors
 ///
-/// When the settings are invalid or unsafe.
+/// [`BadSettings::Account`], [`BadSettings::Secrets`], [`BadSettings::PublicKey`] or [`BadSettings::ApiUrl`] when that
+/// setting is not usable.
 pub fn provider(settings: TelnyxSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     if !is_id(&settings.account) {
         return Err(BadSettings::Account);

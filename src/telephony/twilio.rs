@@ -1,7 +1,7 @@
 //! Twilio, and providers that implement its dialect exactly.
 //!
-//! Webhooks are forms signed with the account's auth token; scripts are TwiML; recordings are fetched and deleted over
-//! version 2010-04-01 of the REST API.
+//! Webhooks are forms signed with the account's auth token or a shared key; scripts are TwiML; recordings are fetched
+//! and deleted over version 2010-04-01 of the REST API.
 
 use super::carrier::account::{Account, Credentials, JSON, Sound, Spelling};
 use super::carrier::{
@@ -27,15 +27,17 @@ pub struct TwilioSettings {
     pub signing_keys: Vec<Hidden<String>>,
     /// The REST address, in production `https://api.twilio.com`.
     pub api_url: String,
-    /// Public URL of this service, as entered at the provider, without a trailing slash.
+    /// Public URL of this service, as entered at the provider.
     pub public_url: String,
 }
 
-/// Creates an account that is reached with `client`, which [`rest_client`](super::http_client::rest_client) makes.
+/// Creates the provider for an account at Twilio. `client` sends the requests to its REST API:
+/// [`rest_client`](super::http_client::rest_client) for https,
+/// [`loopback_client`](super::http_client::loopback_client) for http on this machine.
 ///
 /// # Errors
 ///
-/// When the settings are invalid or unsafe.
+/// [`BadSettings::Account`], [`BadSettings::Secrets`] or [`BadSettings::ApiUrl`] when that setting is not usable.
 pub fn provider(settings: TwilioSettings, client: reqwest::Client) -> Result<Carrier, BadSettings> {
     if !is_id(&settings.account) {
         return Err(BadSettings::Account);

@@ -1,8 +1,8 @@
 //! Scripts in TwiML, Twilio's markup for calls, and in the dialects of other providers.
 //!
 //! Only verbs and attributes that the provider documents are used, always in the same order, so that the same script
-//! gives the same bytes. What is said immediately before a `Gather` is nested in it, because a key interrupts only
-//! there.
+//! gives the same bytes. What is said immediately before a `Gather` is nested in it, because a key interrupts only what
+//! is nested.
 
 mod dialect;
 mod tongue;
@@ -21,17 +21,17 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Maximum length of one `Say`, in characters. Twilio accepts 4,096 and says nothing at all of a longer text.
 const MAX_SAY: usize = 2000;
 
-/// The addresses in a document that belongs to no call in the database.
+/// The addresses in a document that belongs to no step, as that of a call that is not in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FallbackLinks {
-    /// Where the provider continues when a recording has ended. It has a query.
+    /// Where the provider continues when a recording has ended. The address has a query.
     pub recorded: String,
-    /// Where the provider reports the outcome of a recording. It has no query.
+    /// Where the provider reports the outcome of a recording. The address has no query.
     pub recording: String,
 }
 
 impl FallbackLinks {
-    /// The same addresses with the line as parameters, if there is one.
+    /// Returns these addresses with the line's parameters appended; without a line, unchanged.
     pub fn of_line(&self, line: Option<&FallbackLine>) -> Self {
         let Some(line) = line else {
             return self.clone();
@@ -47,7 +47,7 @@ impl FallbackLinks {
 /// The document of a script in a running call.
 ///
 /// If the provider requests no action after an empty recording and continues with the next verb, a `Redirect` follows
-/// the `Record`; likewise for a `Gather`. Verbs after one that ends the script are left out.
+/// the `Record`; likewise for a `Gather` without input. Verbs after one that ends the script are left out.
 pub fn document(dialect: &'static Dialect, script: &Script, links: &Links) -> String {
     let mut twiml = Twiml::new(dialect);
     let mut spoken = Vec::new();
@@ -123,8 +123,8 @@ pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> Str
     twiml.done()
 }
 
-/// The answer to the called inspector's key. After a document without verbs Twilio connects the inspector to the
-/// caller.
+/// The answer to the called inspector's key: a document without verbs if `taken` (the call was accepted), after which
+/// Twilio connects the inspector to the caller; else a hang-up.
 pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
     let mut twiml = Twiml::new(dialect);
     if !taken {
@@ -133,14 +133,15 @@ pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
     twiml.done()
 }
 
-/// The document of a script where there is no call in the database: the database is down, or the number belongs to no
-/// line.
+/// The document of a script that belongs to no step: the database is down, the number is of no line, or the call is
+/// over.
 ///
-/// It differs where an answer would have to be stored. A `Gather` is left out: its text is said and the script
-/// continues. Takes cannot be played. No `Redirect` follows a `Record`, because it could only lead to this document
-/// again, and a caller who says nothing would hear it in a loop. Instead the text after the `Record` is said, and the
-/// call ends. A recording that was made is posted to [`FallbackLinks::recorded`], which must answer with a goodbye, not
-/// with the same document. The document always ends with `Hangup`.
+/// It differs from [`document`] where an answer would have to be stored. A `Gather` is left out: its text is said and
+/// the script continues. Nothing is dialled, and takes cannot be played. No `Redirect` follows a `Record`, because it
+/// could only lead to this document again, and a caller who says nothing would hear it in a loop. Instead, if the
+/// provider continues after an empty recording, the text after the `Record` is said and the call ends. A recording that
+/// was made is posted to [`FallbackLinks::recorded`], which must answer with a goodbye, not with the same document. The
+/// document always ends with `Hangup`.
 pub fn fallback_document(
     dialect: &'static Dialect,
     script: &Script,
@@ -189,7 +190,7 @@ impl Twiml {
         self.text
     }
 
-    /// An address that the provider will request, with the dialect's overrides.
+    /// Returns an address that the provider will request, with the dialect's overrides appended.
     fn ask(&self, url: &str) -> String {
         format!("{url}{}", self.dialect.overrides)
     }
@@ -208,7 +209,8 @@ impl Twiml {
         let _ = write!(self.text, ">{}</{name}>", partial_escape(text));
     }
 
-    /// Input ends with the last of `digits`, or with the key `finish`, which is not posted.
+    /// Opens a `Gather`. Input ends after `digits` digits, after `seconds` without a key, or with the key `finish`,
+    /// which is not posted; an empty `finish` is no key.
     fn open_gather(&mut self, digits: u32, finish: &str, seconds: u32, action: &str) {
         let (digits, seconds) = (digits.max(1).to_string(), seconds.max(1).to_string());
         let action = self.ask(action);
@@ -239,8 +241,8 @@ impl Twiml {
     }
 
     fn record(&mut self, max_seconds: u32, silence_seconds: u32, action: &str, callback: &str) {
-        // Twilio requires more than 1 second. 14,400 seconds is the shortest maximum duration of a call, so more is not
-        // needed.
+        // Twilio requires more than 1 second. More than 14,400 seconds are not needed: that is the shortest of the
+        // limits for a whole call.
         let most = max_seconds.clamp(2, 14_400).to_string();
         let silence = match self.dialect.hears_silence {
             true => silence_seconds.max(1).to_string(),
@@ -265,10 +267,10 @@ impl Twiml {
         self.text.push_str("/>");
     }
 
-    /// The called inspector sees the line's number; without `callerId` Twilio would show the caller's.
+    /// Writes a `Dial`. The called inspector sees the line's number; without `callerId` Twilio would show the caller's.
     ///
-    /// Used only for a provider that can ask the called inspector for a key first; no inspector is dialled over any
-    /// other.
+    /// Used only for a provider that can ask the called inspector for a key first; over other providers no inspector is
+    /// dialled.
     fn dial(
         &mut self,
         number: &str,
@@ -305,7 +307,8 @@ impl Twiml {
         self.text.push_str("</Dial>");
     }
 
-    /// Writes what is said and played, in order, and empties `spoken`. Without links nothing can be played.
+    /// Writes what the verbs in `spoken` say and play, in order, and empties `spoken`. Without links, takes are left
+    /// out.
     fn speak(&mut self, spoken: &mut Vec<&Verb>, links: Option<&Links>) {
         for verb in spoken.drain(..) {
             match (verb, links) {
@@ -333,7 +336,8 @@ fn within(seconds: u32, (least, most): (u32, u32)) -> u32 {
 }
 
 /// Removes the characters that XML forbids, that are not spoken, or that change how a log or a page is read: control
-/// characters, non-characters, marks of writing direction. Line breaks and tabs become spaces.
+/// characters, byte order marks, the non-characters U+FFFE and U+FFFF, marks of writing direction. Line breaks and tabs
+/// become spaces.
 pub(super) fn sayable(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
@@ -350,8 +354,8 @@ pub(super) fn sayable(text: &str) -> String {
         .collect()
 }
 
-/// Splits a text into pieces short enough for one `Say`, at the end of a sentence where there is one. No piece is
-/// empty.
+/// Splits a text into pieces of at most [`MAX_SAY`] characters, at the end of a sentence where there is one. No piece
+/// is empty.
 pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text.trim();

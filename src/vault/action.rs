@@ -6,34 +6,35 @@ names! {
     "audit.action";
     /// An audited action. [`crate::vault::chain`] hashes the name, so a name must never change.
     ///
-    /// Every function that depends on the action matches it without a wildcard: a new variant does not compile until
-    /// `audit verify`, live updates and the console handle it.
+    /// The functions by which `audit verify`, live updates and the console distinguish actions match them without a
+    /// wildcard: a new variant does not compile until they handle it.
     pub enum Action {
-        /// A call was answered. Commits to the report's key.
+        /// A call was answered. Commits to its report's private key, sealed to the line key.
         CallAnswered = "call_answered",
         /// A call became a report; the detail is its reference.
         ReportQueued = "report_queued",
         /// A talk with the duty inspector ended.
         TalkEnded = "talk_ended",
-        /// A recording was sealed. Commits to its file.
+        /// A recording was sealed. Commits to the digests of its file.
         RecordingSealed = "recording_sealed",
-        /// A streamed recording did not arrive.
+        /// A recording that was streamed was lost.
         RecordingLost = "recording_lost",
-        /// A member gave up fetching a recording that the provider no longer has.
+        /// A lead gave up a recording that could not be fetched from the provider. It counts as lost.
         RecordingGivenUp = "recording_given_up",
-        /// Two callers were told the same receipt; the object is the other report.
+        /// Two callers were told the same receipt, which opens neither report; the object is the other report.
         ReceiptShared = "receipt_shared",
         /// An entry was added; the detail is its kind. Commits to the sealed entry.
         EntryAdded = "entry_added",
-        /// An entry was deleted after its retention period; the detail is its kind.
+        /// The caller's entry of a call that left no message was deleted after its retention period; the detail is its
+        /// kind.
         EntryPurged = "entry_purged",
         /// A member opened a report.
         ReportOpened = "report_opened",
         /// A member opened a call that left no message.
         AbandonedOpened = "abandoned_opened",
-        /// A member listened to a recording.
+        /// A member opened a recording to listen to it.
         RecordingOpened = "recording_opened",
-        /// A member read the trail of a report.
+        /// A member read the audit trail of a report.
         TrailOpened = "trail_opened",
         /// A member approved a reply. Commits to the sealed entry.
         ReplyApproved = "reply_approved",
@@ -43,7 +44,7 @@ names! {
         Release = "release",
         /// A member closed a report.
         Close = "close",
-        /// A report was returned to the queue.
+        /// A closed report was returned to the queue, by a member or because its caller added to it.
         Reopen = "reopen",
         /// A member logged in.
         Login = "login",
@@ -61,9 +62,10 @@ names! {
         MemberEnabled = "member_enabled",
         /// A member confirmed another member's account.
         MemberConfirmed = "member_confirmed",
-        /// Approvals count without a third member.
+        /// A lead waived the confirmation of members' accounts by a third member: approvals on the line count without
+        /// it.
         ConfirmationWaived = "confirmation_waived",
-        /// Approvals require a third member again.
+        /// The waiver has ended: approvals on the line require the confirmation by a third member again.
         ConfirmationRequired = "confirmation_required",
         /// The line was exported in sealed form.
         ExportSealed = "export_sealed",
@@ -89,7 +91,7 @@ impl Action {
 mod tests {
     use super::*;
 
-    /// Chains outlive versions of this program, and their hashes cover these names.
+    /// Chains are kept longer than versions of this program, and their hashes cover these names.
     #[test]
     fn names_are_stable() {
         let names: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();

@@ -1,7 +1,7 @@
 //! The audit hash chain of a line: each entry's hash covers the previous one. Pure.
 //!
-//! With one hash that was printed or sent elsewhere, its holder can prove that no entry up to it was changed, removed,
-//! added or reordered.
+//! A hash of the chain that was printed or sent elsewhere shows whether an entry up to it has been changed, removed,
+//! added or reordered since.
 //!
 //! `hash` is SHA-256 over the concatenation of:
 //!
@@ -19,7 +19,7 @@
 //! | detail | optional text |
 //!
 //! *text* is its length in bytes (u64, big-endian) and then its UTF-8; *optional* is a byte 0 for nothing, or a byte 1
-//! and then the value. So no two links have the same encoding.
+//! and then the value. So different links have different encodings.
 
 use super::action::Action;
 use chrono::{DateTime, Utc};
@@ -27,31 +27,31 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use uuid::Uuid;
 
-/// One audit entry, as hashed in the chain.
+/// One entry of the audit trail, as hashed in the chain.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link {
     /// The line's id.
     pub line: String,
-    /// Its number in the line's chain.
+    /// The entry's number in the line's chain.
     pub seq: i64,
-    /// Time. Hashed in microseconds, the precision of both databases.
+    /// Line time of the action. Hashed in microseconds, the precision of both databases.
     pub at: DateTime<Utc>,
-    /// Name of the member; `None` for an action of the service.
+    /// Name of the member, or `recovery key` for an export with that key; `None` for an action of the service.
     pub actor: Option<String>,
     /// The action.
     pub action: Action,
-    /// The report it concerns.
+    /// The report that the action concerns, if any.
     pub report: Option<Uuid>,
-    /// Another object it concerns: an entry, a recording, a member.
+    /// Another object that the action concerns, if any: an entry, a recording, a member, a line key, a report.
     pub object: Option<Uuid>,
-    /// Hash of the sealed data it commits to.
+    /// Hash of the sealed data that the entry commits to, if any; see [`Action`].
     pub digest: Option<[u8; 32]>,
-    /// Further details.
+    /// What else belongs to the action, if anything; see [`Action`].
     pub detail: Option<String>,
 }
 
 impl fmt::Debug for Link {
-    /// Omits the actor and everything said about it.
+    /// Shows the line, the number and the action only: the other fields may identify a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("line", &self.line)
@@ -136,7 +136,7 @@ mod tests {
         }
     }
 
-    /// Chains outlive versions of this program. Computed with Python's hashlib from the table above.
+    /// Chains are kept longer than versions of this program. Computed with Python's hashlib from the table above.
     #[test]
     fn hashes_are_stable() {
         let hex =

@@ -1,7 +1,8 @@
-//! Sealed entries: the pieces of a report. Entries are only ever added.
+//! Sealed entries: the pieces of a report. Entries are added and not changed; only the caller's entry of a call that
+//! left no message is deleted, after its retention period.
 //!
-//! The plaintext of an entry names its line, report, entry and kind. So a database row that was moved, swapped or
-//! relabelled is rejected on opening, and never shown as another entry.
+//! The plaintext of an entry names its line, report, entry id and kind. So a database row that was moved, swapped or
+//! relabelled is rejected on opening, and not shown as another entry.
 
 pub use crate::report::entries::EntryKind;
 
@@ -16,11 +17,11 @@ use std::fmt;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// The plaintext is padded to a multiple of this many bytes, so that its size reveals little: a note and a
-/// classification have the same size; only long transcripts and notes differ.
+/// The plaintext is padded with spaces to a multiple of this many bytes, so that the size of a sealed entry reveals the
+/// length of its content only roughly.
 pub const PADDING: usize = 256;
 
-/// The place an entry belongs to. In the clear in the database, and again inside the sealed entry.
+/// The place that an entry belongs to. It is in the clear in the database, and again inside the sealed entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The line's id.
@@ -38,7 +39,7 @@ pub struct Address {
 pub struct Entry {
     /// The place it belongs to.
     pub address: Address,
-    /// Exact time; the database has only the hour in the clear.
+    /// Exact time. If the service wrote the entry, only the hour of it is in the clear in the database.
     pub at: DateTime<Utc>,
     /// Name of the member who wrote it; `None` if the service did.
     pub by: Option<String>,
@@ -64,8 +65,8 @@ pub struct SealedThing {
     pub sha256: [u8; 32],
 }
 
-/// The plaintext: a flat JSON object that is readable after stock `age` has opened it. `body` is a [`Content`] when
-/// written, and unparsed JSON when opened.
+/// The plaintext of an entry: a flat JSON object that is readable after stock `age` has opened it. `body` is a
+/// [`Content`] when written, and unparsed JSON when opened.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plain<'a, B> {
@@ -85,7 +86,7 @@ pub fn seal_entry(entry: &Entry, to: &Recipient) -> SealedThing {
     seal_entry_to(entry, &[to])
 }
 
-/// Seals an entry to its report's key and to others: each of them opens it.
+/// Seals an entry to several keys, its report's among them. The identity of each opens it.
 pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
     let address = &entry.address;
     let plain = Plain {
@@ -112,7 +113,8 @@ pub fn seal_entry_to(entry: &Entry, to: &[&Recipient]) -> SealedThing {
 ///
 /// # Errors
 ///
-/// [`OpenError::Misplaced`] when it opens but names another line, report, entry or kind, or is not an entry.
+/// [`OpenError::Misplaced`] when what opens names another line, report, entry or kind, or is not an entry. Otherwise as
+/// [`seal::open`].
 pub fn open_entry(sealed: &[u8], with: &Identity, address: &Address) -> Result<Entry, OpenError> {
     let text = seal::open(sealed, with)?;
     let plain: Plain<'_, &RawValue> =
@@ -254,7 +256,7 @@ mod tests {
         );
     }
 
-    /// An entry that a later version wrote is kept unchanged, whatever its content.
+    /// An entry whose body this version cannot read is kept unchanged, whatever its content.
     #[test]
     fn a_body_of_another_version_is_kept_as_it_is() {
         let key = Identity::generate();

@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`seal`] | the only sealing primitive: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
+//! | [`seal`] | sealing to public keys: age with X25519 keys; [`seal::Recipient`], [`seal::Identity`] |
 //! | [`entry`] | sealed entries of a report, which name the place they belong to |
 //! | [`blobs`] | sealed recordings in an object store, written and read as streams |
 //! | [`secret`] | the service secret and the symmetric keys derived from it |
@@ -12,7 +12,7 @@
 //! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
-//! These modules do not use the database or the clock: times are parameters, and random numbers come from
+//! These modules use neither the database nor the system clock: times are parameters, and random numbers come from
 //! [`crate::base::clock`]. [`passwords`] and [`receipts`] run their work on other threads; everything else blocks, and
 //! asynchronous callers use `spawn_blocking`.
 

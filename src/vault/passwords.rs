@@ -1,5 +1,5 @@
-//! A member's identity, wrapped under the password. A password is correct if it opens the identity; no other hash of it
-//! is stored.
+//! A member's identity, wrapped under the member's password. A password is correct if it opens the identity; no other
+//! hash of the password is stored.
 //!
 //! A wrapped identity consists of, in this order (numbers big-endian):
 //!
@@ -26,7 +26,8 @@ use std::sync::OnceLock;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// The password does not open it, or it was not made by [`wrap`]. A login must not distinguish the two.
+/// The password does not open the wrapped identity, or the bytes were not made by [`wrap`]. A login must not
+/// distinguish the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the name or the password is wrong")]
 pub struct WrongPassword;
@@ -39,8 +40,8 @@ struct Cost {
     lanes: u32,
 }
 
-/// RFC 9106, section 4, the second recommended option, with one lane instead of four: logins are rare, and a small
-/// machine has one core to spare.
+/// Parameters for new wrapped identities: RFC 9106, section 4, the second recommended option, with one lane instead of
+/// four, because logins are rare and a small machine has one core to spare.
 const COST: Cost = Cost {
     kib: 64 * 1024,
     passes: 3,
@@ -57,24 +58,25 @@ const MAX_COST: Cost = Cost {
 const VERSION: u8 = 1;
 const SALT: usize = 16;
 const HEAD: usize = 1 + 3 * 4 + SALT;
-/// Length of the nonce, the identity's line of 75 bytes and the tag.
+/// Length of the nonce, the identity's line of 75 bytes and the tag, in bytes.
 const BODY: usize = 24 + 75 + 16;
 
-/// Each derivation with Argon2 uses 64 MiB. The permits bound how many run at once in this process, including those
-/// whose caller no longer waits for the result.
+/// Permits of [`Lane::Anybody`], and below of [`Lane::Known`], for derivations with Argon2, each of which uses 64 MiB
+/// at the present [`COST`]. They bound how many run at once in this process, including those whose caller no longer
+/// waits for the result.
 static FOR_ANYBODY: Semaphore = Semaphore::const_new(2);
 static FOR_KNOWN: Semaphore = Semaphore::const_new(1);
 
-/// The queue in which a derivation waits. The two are independent of each other.
+/// The queue in which a derivation waits. The two queues are independent of each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Logins from any client: two at once.
+    /// Logins from a browser or another client that is not known: two at once.
     Anybody,
-    /// Members who proved their identity before, and new passwords: one at once.
+    /// Known browsers, members who are logged in, commands of the command line, and new passwords: one at once.
     Known,
 }
 
-/// The thread that derived a key from a password has stopped.
+/// The derivation of a key from a password panicked, or the program is stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the thread that derived a key from the password has stopped")]
 pub struct Stopped;
@@ -84,7 +86,7 @@ pub struct Stopped;
 ///
 /// # Errors
 ///
-/// [`Stopped`].
+/// [`Stopped`] when the derivation has ended without a result.
 pub async fn wrap(identity: Identity, password: NewPassword) -> Result<Vec<u8>, Stopped> {
     bounded(Lane::Known, move || {
         wrap_at(COST, &identity, password.password())
@@ -92,11 +94,12 @@ pub async fn wrap(identity: Identity, password: NewPassword) -> Result<Vec<u8>, 
     .await
 }
 
-/// Opens a wrapped identity. Costs what its parameters say, up to the maximum; waits for its turn like [`wrap`].
+/// Opens a wrapped identity. Costs as much time and memory as the parameters stored in it say, up to a maximum. Waits
+/// for its turn in `lane`.
 ///
 /// # Errors
 ///
-/// [`WrongPassword`].
+/// [`WrongPassword`], also when the derivation has ended without a result.
 pub async fn unwrap(
     lane: Lane,
     wrapped: Vec<u8>,
@@ -107,8 +110,8 @@ pub async fn unwrap(
         .map_err(|Stopped| WrongPassword)?
 }
 
-/// Runs `work` on a blocking thread, in its turn. The permit is moved into the work: when the caller is dropped while
-/// it runs, the memory is not released to the next one early.
+/// Runs `work` on a blocking thread, in its turn. The permit is moved into the work: if the caller is dropped while it
+/// runs, the next derivation still waits until the memory of this one is free.
 async fn bounded<T: Send + 'static>(
     lane: Lane,
     work: impl FnOnce() -> T + Send + 'static,
@@ -141,10 +144,11 @@ fn unwrap_now(wrapped: &[u8], password: &Password) -> Result<Identity, WrongPass
     seal::read_identity_line(&line).map_err(|_| WrongPassword)
 }
 
-/// Returns a value that has the form of a wrapped identity and that no password opens, one for the life of the process.
-/// A login with an unknown name opens it, so that it takes as long as one with a known name.
+/// Returns bytes that have the form of a wrapped identity and that no password opens, the same ones for the life of the
+/// process. A login with an unknown name opens them, so that it takes as long as one with a known name.
 ///
-/// The ciphertext is random bytes: generating it costs nothing, so the first unknown name is no slower than the others.
+/// The ciphertext consists of random bytes: generating it costs nothing, so the first login with an unknown name is no
+/// slower than later ones.
 pub fn dummy() -> &'static [u8] {
     static DUMMY: OnceLock<Vec<u8>> = OnceLock::new();
     DUMMY.get_or_init(|| {
@@ -154,7 +158,7 @@ pub fn dummy() -> &'static [u8] {
     })
 }
 
-/// Returns version, cost and a new salt.
+/// Returns the head of a wrapped identity: version, cost and a new salt.
 fn head(cost: Cost) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD + BODY);
     head.push(VERSION);
@@ -165,7 +169,8 @@ fn head(cost: Cost) -> Vec<u8> {
     head
 }
 
-/// Derives the key from a password, with the cost and salt of a stored head.
+/// Derives the key from a password, with the cost and salt in the head of a wrapped identity. [`WrongPassword`] if the
+/// head is malformed or its cost exceeds [`MAX_COST`].
 fn stretch(head: &[u8], password: &Password) -> Result<Key, WrongPassword> {
     let (&[version], rest) = head.split_first_chunk().ok_or(WrongPassword)?;
     let mut salt = rest;

@@ -1,8 +1,8 @@
 //! Keys derived from a caller's receipt: replies are sealed to an identity derived from its digits.
 //!
 //! A receipt has only eleven free digits. A search is made harder by the service secret, which is not in the database,
-//! and by Argon2id, which makes each guess cost 19 MiB and some milliseconds to an attacker who has both. An attacker
-//! who has both can still search all receipts.
+//! and by Argon2id: to an attacker who has the database and the secret, each guess costs 19 MiB and some milliseconds.
+//! Such an attacker can still search all receipts.
 
 use super::seal::Identity;
 use super::secret::Key;
@@ -19,14 +19,14 @@ use zeroize::Zeroizing;
 pub const LABEL: &str = "receipts";
 
 /// Derives keys from receipts, on two threads of its own: one for waiting callers, one for jobs. Each processes one
-/// request at a time, in order of arrival, and keeps its 19 MiB. They are not threads of tokio's blocking pool, which
-/// grows with the load: each of those would keep its memory, and calls in progress need the processors.
+/// request at a time, in order of arrival, and keeps its 19 MiB of memory. They are not threads of tokio's blocking
+/// pool, which grows with the load: each thread of it would keep 19 MiB, and calls in progress need the processors.
 pub struct ReceiptDeriver {
     typed: Worker,
     settled: Worker,
 }
 
-/// The thread that derives receipts has stopped.
+/// The derivation panicked, or the thread that derives receipts has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the thread that derives receipts has stopped")]
 pub struct Stopped;
@@ -62,8 +62,8 @@ impl ReceiptDeriver {
         self.typed.run(work).await
     }
 
-    /// The same for a job, at the lowest priority: many calls that end at once neither take processor time from calls
-    /// in progress, nor delay callers who call back.
+    /// The same as [`ReceiptDeriver::derive`] for a job, on Linux at the lowest priority: many calls that end at once
+    /// neither take processor time from calls in progress, nor delay callers who call back.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ fn yield_to_callers() {
     }
 }
 
-/// Memory for Argon2.
+/// Memory for Argon2, reused by all derivations of a thread.
 type Scratch = Vec<Block>;
 type Task = Box<dyn FnOnce(&mut Scratch) + Send>;
 
@@ -128,11 +128,11 @@ impl Worker {
     }
 }
 
-/// The values derived from a receipt.
+/// The values derived from a receipt on a line.
 pub struct Derived {
     /// Stored in the database, to find the report by its receipt.
     pub lookup: [u8; 32],
-    /// Opens the replies; only its public half is stored.
+    /// Opens the replies of this report. Only its public half is stored.
     pub identity: Identity,
 }
 

@@ -1,8 +1,8 @@
-//! The only sealing primitive: age files to X25519 recipients.
+//! Sealing to public keys: age files to X25519 recipients.
 //!
 //! The format is plain age (<https://c2sp.org/age>), so that in an emergency a key on paper and a stock `age` command
-//! are enough. An age file is authenticated but not signed: anyone who has the recipient can create one. A forged entry
-//! is detected by the audit chain, not here.
+//! are enough. An age file is authenticated but not signed: any program that has the recipient can create one. A forged
+//! entry is detected by the audit chain, not here.
 
 use crate::base::clock;
 use crate::base::hidden::Hidden;
@@ -20,25 +20,27 @@ pub enum OpenError {
     /// The file does not exist.
     #[error("there is nothing sealed here")]
     Missing,
-    /// It does not begin like a sealed file.
+    /// The header of the sealed data is missing or damaged, or the data is too short.
     #[error("this is not a sealed file, or its header is damaged")]
     NotSealed,
-    /// It is sealed, but not to this key.
+    /// This key does not open the data. With a symmetric [`Key`](super::secret::Key) this also means that the data was
+    /// changed, or sealed for another place.
     #[error("this key does not open it")]
     WrongKey,
-    /// The key fits, but the content was changed or cut off.
+    /// The content was changed or cut off.
     #[error("the sealed content was changed, cut off or damaged")]
     Damaged,
-    /// It opens, but belongs elsewhere; the word says which part of the place differs.
+    /// The data opens, but belongs elsewhere. The text says which part of the place differs.
     #[error("the sealed content belongs to another {0}")]
     Misplaced(&'static str),
-    /// The operating system could not read it.
+    /// The operating system could not read the file.
     #[error("the sealed file could not be read: {0}")]
     Io(io::ErrorKind),
 }
 
 impl From<io::Error> for OpenError {
-    /// age reports a broken stream as a read error; those kinds are about the content, not the disk.
+    /// age reports a damaged stream as an I/O error of the kind `InvalidData` or `UnexpectedEof`: these are about the
+    /// content, not the disk.
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
@@ -51,13 +53,13 @@ impl From<io::Error> for OpenError {
 /// The text is not a key of the expected kind. Does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyTextError {
-    /// Not `age1…`.
+    /// The text is not of the form `age1…`.
     #[error("not an age recipient (\"age1\" and 58 more letters and digits)")]
     Recipient,
-    /// `age1…`, but a point of low order, whose shared secret is publicly known.
+    /// The text is of the form `age1…`, but a point of low order, whose shared secret is publicly known.
     #[error("this age recipient is not a usable public key")]
     WeakRecipient,
-    /// Not `AGE-SECRET-KEY-1…`.
+    /// The text is not of the form `AGE-SECRET-KEY-1…`.
     #[error("not an age identity (\"AGE-SECRET-KEY-1\" and 58 more letters and digits)")]
     Identity,
 }
@@ -179,7 +181,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Seals `plain` so that each of the recipients' identities opens it.
+/// Seals `plain` so that the identity of each recipient opens it.
 ///
 /// # Panics
 ///
@@ -195,7 +197,7 @@ pub fn seal(plain: &[u8], to: &[&Recipient]) -> Vec<u8> {
         .expect("writing to memory does not fail")
 }
 
-/// Opens data sealed to `identity`, all of it or nothing.
+/// Opens data sealed to `identity`: returns all of it, or an error.
 pub fn open(sealed: &[u8], identity: &Identity) -> Result<Zeroizing<Vec<u8>>, OpenError> {
     let mut stream = opening(sealed, identity)?;
     // Allocated at full length: a buffer that is reallocated leaves copies that are not zeroized.
@@ -204,14 +206,15 @@ pub fn open(sealed: &[u8], identity: &Identity) -> Result<Zeroizing<Vec<u8>>, Op
     Ok(plain)
 }
 
-/// The same as [`seal`], as a stream: data written to it is sealed into `out`, and is only complete after `finish`.
+/// Does the same as [`seal`] as a stream: data written to the stream is sealed into `out`, which is only complete after
+/// `finish`. Panics without a recipient.
 pub(super) fn sealing<W: Write>(to: &[&Recipient], out: W) -> io::Result<StreamWriter<W>> {
     age::Encryptor::with_recipients(to.iter().map(|one| &one.0 as &dyn age::Recipient))
         .expect("there is a recipient, and X25519 ones never conflict")
         .wrap_output(out)
 }
 
-/// The same as [`open`], as a stream.
+/// Does the same as [`open`] as a stream. A part of the content that was changed gives an error when it is read.
 pub(super) fn opening<R: BufRead>(
     sealed: R,
     identity: &Identity,
@@ -228,8 +231,8 @@ pub(super) fn opening<R: BufRead>(
         })
 }
 
-/// Seals the private half of a key pair to others. The plaintext is exactly the line `AGE-SECRET-KEY-1…` and a newline,
-/// so that stock `age` opens it to an identity file for the next `age -d -i`.
+/// Seals the private half of a key pair to these recipients. The plaintext is exactly the line `AGE-SECRET-KEY-1…` and
+/// a newline, so that stock `age` opens it to an identity file for the next `age -d -i`.
 ///
 /// # Panics
 ///
@@ -238,12 +241,12 @@ pub fn seal_identity(identity: &Identity, to: &[&Recipient]) -> Vec<u8> {
     seal(identity_line(identity).as_bytes(), to)
 }
 
-/// Opens what [`seal_identity`] sealed.
+/// Opens what [`seal_identity`] sealed. Other content gives [`OpenError::Misplaced`].
 pub fn open_identity(sealed: &[u8], with: &Identity) -> Result<Identity, OpenError> {
     read_identity_line(&open(sealed, with)?)
 }
 
-/// Returns `AGE-SECRET-KEY-1…` and a newline.
+/// Returns the text form of an identity, `AGE-SECRET-KEY-1…`, and a newline.
 pub(super) fn identity_line(identity: &Identity) -> Zeroizing<String> {
     let secret = identity.to_secret();
     let mut line = Zeroizing::new(String::with_capacity(secret.expose().len() + 1));
@@ -252,7 +255,7 @@ pub(super) fn identity_line(identity: &Identity) -> Zeroizing<String> {
     line
 }
 
-/// Parses what [`identity_line`] returns.
+/// Parses what [`identity_line`] returns; anything else gives [`OpenError::Misplaced`].
 pub(super) fn read_identity_line(line: &[u8]) -> Result<Identity, OpenError> {
     std::str::from_utf8(line)
         .ok()

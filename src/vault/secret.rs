@@ -1,8 +1,8 @@
 //! The service secret, and the symmetric keys derived from it.
 //!
 //! The secret is in a file beside the database, never in it: with a stolen database alone, an attacker can neither look
-//! up a provider's ids nor open the state of a call in progress. Each use has its own label, so that no key has two
-//! uses.
+//! up a provider's ids nor open the state of a call in progress. The key for each use is derived with a label of its
+//! own, so that no key has two uses.
 
 use super::seal::OpenError;
 use crate::base::clock;
@@ -21,7 +21,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Why there is no service secret.
+/// Why the service secret could not be created or read.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// `create` found an existing file. Another secret would make everything sealed under the old one unreadable.
@@ -35,7 +35,7 @@ pub enum SecretError {
     /// The file exists, but does not hold 32 bytes in base64.
     #[error("{0} is not a service secret: one line of base64 for 32 bytes was expected")]
     Malformed(PathBuf),
-    /// Other users of the machine can read or change it.
+    /// By its permissions, other users of the machine can read or change the file.
     #[error(
         "other users of this machine can get at {path} (mode {mode:o}), and with it at what the service knows of running calls; run `chmod 600 {path}`"
     )]
@@ -55,11 +55,11 @@ pub enum SecretError {
     },
 }
 
-/// 32 random bytes, generated once by `init`; the same on every node. Zeroized on drop.
+/// The service secret: 32 random bytes, generated once by `init`, and the same on every node. Zeroized on drop.
 pub struct ServiceSecret(Key);
 
 impl ServiceSecret {
-    /// Generates the secret and writes it with mode 0600. When this returns, it is on stable storage.
+    /// Generates the secret and writes it to a new file with mode 0600. When this returns, it is on stable storage.
     pub fn create(path: &Path) -> Result<Self, SecretError> {
         let failed = |source: io::Error| SecretError::Io {
             path: path.to_owned(),
@@ -76,14 +76,14 @@ impl ServiceSecret {
             .and_then(|()| file.sync_all())
             .and_then(|()| sync_folder_of(path))
             .map_err(|error| {
-                // An incomplete file must not be what the next `init` reports as existing.
+                // An incomplete file must not remain: the next `init` would report it as existing.
                 let _ = fs::remove_file(path);
                 failed(error)
             })?;
         Ok(Self(Key(bytes)))
     }
 
-    /// Reads the secret. Rejected if other users of the machine can read the file.
+    /// Reads the secret. A file that other users of the machine can read or change is rejected (on Unix).
     ///
     /// # Errors
     ///
@@ -112,8 +112,8 @@ impl ServiceSecret {
         self.0.expand("key", &[label])
     }
 
-    /// Returns a keyed hash, which the database stores in place of an id that must not be readable there. The same label
-    /// and parts always give the same hash; `["ab", "c"]` and `["a", "bc"]` differ.
+    /// Returns a keyed hash, which the database stores in place of an id that must not be readable there. The same
+    /// label and parts give the same hash; the parts `["ab", "c"]` and `["a", "bc"]` give different ones.
     pub fn lookup(&self, label: &str, parts: &[&str]) -> [u8; 32] {
         let key = self.0.expand("lookup", &[label]);
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key.bytes())
@@ -122,7 +122,7 @@ impl ServiceSecret {
         mac.finalize().into_bytes().into()
     }
 
-    /// Derives the key under which the state and last answers of a call are stored.
+    /// Derives the key under which the state and the answers of a call are sealed in the database.
     pub fn call_key(&self, provider: &str, call_id: &str) -> Key {
         self.0.expand("call", &[provider, call_id])
     }
@@ -134,8 +134,9 @@ impl fmt::Debug for ServiceSecret {
     }
 }
 
-/// Rejects a file that its group or others can read or change. A file that belongs to another user, as provided by a
-/// service manager, may be readable by its group, because that is how the service reads it.
+/// Rejects a file that its group or others can read or change. A file that belongs to another user than the service's,
+/// such as a file provided by a service manager, may be readable by its group, because that is how the service reads
+/// it.
 #[cfg(unix)]
 fn private(path: &Path) -> Result<(), SecretError> {
     use std::os::unix::fs::MetadataExt;
@@ -180,7 +181,7 @@ impl Key {
         Self(Zeroizing::new(bytes))
     }
 
-    /// Returns the bytes, for the other modules of the vault.
+    /// Returns the bytes of the key, for the other modules of the vault.
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -200,8 +201,8 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`OpenError::NotSealed`] when it is too short, otherwise [`OpenError::WrongKey`]: another key, another `aad` and
-    /// changed bytes cannot be distinguished.
+    /// [`OpenError::NotSealed`] when `sealed` is shorter than a nonce, otherwise [`OpenError::WrongKey`]: another key,
+    /// another `aad` and changed bytes cannot be distinguished.
     pub fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (nonce, msg) = sealed
             .split_first_chunk::<NONCE>()
@@ -217,7 +218,7 @@ impl Key {
         self.expand("key", &[label])
     }
 
-    /// Returns the key as text, for URLs that cannot be guessed.
+    /// Returns the key in base64url, for URLs that cannot be guessed.
     pub fn bytes_base64url(&self) -> Hidden<String> {
         Hidden::new(URL_SAFE_NO_PAD.encode(*self.0))
     }
@@ -226,8 +227,8 @@ impl Key {
         XChaCha20Poly1305::new(self.0.as_slice().into())
     }
 
-    /// HKDF-SHA256 without a salt, because the key is uniformly random already; the info holds the program, the use of
-    /// the key, and the parts.
+    /// Derives a key with HKDF-SHA256. There is no salt, because the key is uniformly random already; the info holds
+    /// the program, the use of the new key, and the parts.
     fn expand(&self, what: &str, parts: &[&str]) -> Self {
         let mut info = unambiguous(&["dutyline v1", what]);
         info.extend_from_slice(&unambiguous(parts));
@@ -239,7 +240,7 @@ impl Key {
     }
 }
 
-/// Length of the nonce, in bytes: long enough to draw it at random for every message.
+/// Length of a nonce, in bytes: long enough to draw it at random for every message.
 const NONCE: usize = 24;
 
 impl fmt::Debug for Key {
@@ -326,7 +327,8 @@ mod tests {
         ));
     }
 
-    /// Every lookup in a database depends on these, so no dependency may change them. Computed with Python's hmac.
+    /// Every lookup in a database depends on these values, so an update of a dependency must not change them. Computed
+    /// with Python's hmac.
     #[test]
     fn derivations_are_stable() {
         let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };

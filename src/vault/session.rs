@@ -31,8 +31,8 @@ impl Token {
         self.0.bytes_base64url()
     }
 
-    /// Returns SHA-256 of the token, under which the database stores the session. The token is random enough that no
-    /// slow hash is needed.
+    /// Returns SHA-256 of the token, under which the database stores the session. No slow hash is needed, because the
+    /// token is random.
     pub fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.0.bytes()).into()
     }
@@ -43,7 +43,7 @@ impl Token {
             .seal(seal::identity_line(identity).as_bytes(), &[])
     }
 
-    /// Opens what [`Token::wrap`] wrapped.
+    /// Opens what [`Token::wrap`] wrapped with the same token.
     pub fn unwrap(&self, wrapped: &[u8]) -> Result<Identity, OpenError> {
         seal::read_identity_line(&self.wrapping_key().open(wrapped, &[])?)
     }

@@ -23,7 +23,7 @@ pub fn age_opens(sealed: &Path, identity_file: &[u8]) -> Vec<u8> {
     out.stdout
 }
 
-/// The same for data sealed in memory.
+/// Returns the output of `age -d -i IDENTITY_FILE` for data sealed in memory.
 pub fn age_opens_bytes(sealed: &[u8], identity_file: &[u8]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sealed.age");

@@ -1,4 +1,5 @@
-//! The WebSocket that an Asterisk opens: its credentials are checked first, then one connection carries all its calls.
+//! The WebSocket that an Asterisk opens to this service. Credentials are checked before the upgrade; after it, one
+//! connection carries all calls of that Asterisk.
 
 use super::hooks::{conducted, refuse};
 use crate::base::clock::instant;
@@ -17,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// `GET /hooks/{provider}/ari`. An Asterisk with the configured credentials. A request with other credentials is
-/// refused before the upgrade, because an Asterisk whose connection is closed after the upgrade reconnects at once,
-/// hundreds of times per second.
+/// `GET /hooks/{provider}/ari`, for an Asterisk with the configured credentials. Other credentials are refused with 403
+/// before the upgrade, because an Asterisk whose connection is closed after the upgrade reconnects at once, hundreds of
+/// times per second.
 pub(super) async fn ari(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,
@@ -75,7 +76,7 @@ pub(super) async fn ari(
         })
 }
 
-/// Returns the text messages of a connection, until it ends.
+/// Returns the text messages of a connection, until it is closed or fails.
 fn texts(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = String> {
     incoming
         .take_while(|frame| {
@@ -88,7 +89,7 @@ fn texts(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item =
         })
 }
 
-/// The conversation, as the provider's connection calls it.
+/// Hands the events of a provider's connection to the conversation.
 struct Conversation {
     service: Arc<Service>,
     provider: Arc<dyn Provider>,

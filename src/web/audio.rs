@@ -1,4 +1,4 @@
-//! Recordings as HTTP responses, with ranges.
+//! Recordings as HTTP responses, whole or a range of bytes.
 
 use crate::desk::{DeskError, Inspector, opened};
 use crate::service::Service;
@@ -10,11 +10,13 @@ use futures_util::stream;
 use std::io;
 use uuid::Uuid;
 
-/// Size of a piece that is opened at a time, in bytes: the size in which recordings are sealed.
+/// Maximum number of bytes of a recording that are opened at a time: the size of the pieces in which recordings are
+/// sealed.
 const PIECE: u64 = 64 * 1024;
 
-/// Responds with the bytes the provider served; of a range, only the covered pieces are opened. Members of the line;
-/// the opening is recorded in the trail before the first byte is sent.
+/// Responds with recording number `n` of a report as WAV: the whole, or the requested range, of which only the pieces
+/// that cover it are opened; 416 if no byte is in the range. For members of the line. The opening is recorded in the
+/// trail before the first byte is sent.
 pub(super) async fn respond(
     service: &Service,
     inspector: &Inspector,
@@ -31,8 +33,7 @@ pub(super) async fn respond(
     let reader = found.listen(service, inspector).await?;
     let recording = service.per_session.recording(inspector.session(), reader);
     let (start, end) = range.unwrap_or((0, length));
-    // Each piece is read after the one before it has been sent, so that a paused player holds an open file but no
-    // thread.
+    // Each piece is read after the one before it has been sent, so that a paused player holds no thread.
     let body = stream::try_unfold((recording, start), move |(recording, at)| async move {
         if at == end {
             return Ok(None);
@@ -60,10 +61,10 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// Returns the requested range as start and end (exclusive). `None`, which means the whole recording, if there is no
-/// range, several ranges or another unit (RFC 9110, 14.2 allows to ignore the header). A range that begins after the
-/// end is an error. The response to it does not tell the length (RFC 9110, 15.5.17 would), because the recording is not
-/// opened then and nothing is recorded in the trail.
+/// Returns the requested range, in bytes, as start and end (exclusive). `None`, which means the whole recording, if the
+/// header is missing or is not one valid range of bytes (RFC 9110, 14.2 allows ignoring it). `Err` if no byte of the
+/// recording is in the range. The response then does not tell the length (RFC 9110, 15.5.17 would), because the
+/// recording is not opened and nothing is recorded in the trail.
 fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
     let Some(ranges) = headers
         .get(header::RANGE)

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument, error, error_span, warn};
 use uuid::Uuid;
 
-/// Maximum size of a recording that is played back, in bytes.
+/// Maximum size of a take that is played back, in bytes. Silence is played instead of a larger one.
 const LARGEST_TAKE: usize = 64 * 1024 * 1024;
 
 type App = State<Arc<Service>>;
@@ -77,7 +77,8 @@ fn step_ref(uri: &Uri) -> Option<StepRef> {
     Query::try_from_uri(uri).ok().map(|Query(step)| step)
 }
 
-/// Returns the step that our address names. An address that this service did not make gives an unknown step.
+/// Returns the step that the query of an address names. If the query names none, because this service did not make the
+/// address, returns a step that no call has.
 fn step_meant(uri: &Uri) -> StepRef {
     step_ref(uri).unwrap_or_else(|| StepRef {
         call: Uuid::nil(),
@@ -118,7 +119,8 @@ async fn webhook(
     }
 }
 
-/// Returns a request as its signature covers it, and its address as received.
+/// Returns a request in the form that its signature covers, and its address as received. `Err` is the response to a
+/// request whose body is cut short or larger than [`BODY_LIMIT`].
 async fn raw_request(
     service: &Service,
     provider: &str,
@@ -141,8 +143,8 @@ async fn raw_request(
     Ok((raw, parts.uri))
 }
 
-/// Sets the called number of an event to that of the line that our address names, if the webhook does not name the
-/// number of a line.
+/// If the webhook does not name the number of a line, sets the called number of its event to that of the line that the
+/// address names, if any: the addresses in fallback answers name a line, with a key.
 fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> Event {
     if service.config.line_dialled(event.to.expose()).is_none()
         && let Some(line) = conduct::line_of_fallback(service, provider, uri)
@@ -152,10 +154,12 @@ fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> 
     event
 }
 
-/// Conducts an event of a provider: commits it, then returns the response. If it cannot be committed in time, the
-/// response is the fallback answer, made from configuration and clock alone. `begun` is when the webhook was read.
+/// Conducts an event of a provider: commits it, then returns the answer. If it cannot be committed in time, returns the
+/// fallback answer, which is made from configuration and clock alone, or [`Conducted::Unavailable`] for a status or
+/// recording callback. `begun` is when the webhook was read.
 ///
-/// Log lines of this time have the kind of the webhook and our id of the call that the address names as fields.
+/// Lines that are logged meanwhile have two fields: the kind of the webhook and, if the address names a call, this
+/// service's id of it.
 pub(super) async fn conducted(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -195,7 +199,7 @@ async fn written_down(
         }
         hook => hook,
     };
-    // The addresses of these two kinds name the call.
+    // Webhooks of these two kinds have the call in their address.
     let of_known_call =
         event.names_a_call() || matches!(hook, Hook::Whisper(_) | Hook::Accepted(_));
     let begun = service.health.begin();
@@ -207,7 +211,7 @@ async fn written_down(
         warn!(
             provider = provider.name(),
             hook = hook.kind(),
-            "webhook without a readable call id; fallback answer sent"
+            "webhook without a readable call id"
         );
         conduct::keep_without_call(service, provider.as_ref(), event).await?;
         Ok(None)
@@ -229,7 +233,8 @@ async fn written_down(
     fallback_answer(service, provider.as_ref(), hook, event)
 }
 
-/// Refuses a webhook. The reason is logged for the operator; the response does not tell it.
+/// Returns the response to a webhook that is refused. The reason is logged for the operator; the response does not tell
+/// it.
 pub(super) fn refuse(
     service: &Service,
     provider: &str,
@@ -246,7 +251,8 @@ pub(super) fn refuse(
     }
 }
 
-/// Logs a refusal: the first one per minute, provider and check. `url` is the address as built here, without values.
+/// Logs that a webhook was refused, at most once a minute for each provider and check. `url` is the address as this
+/// service builds it, without values.
 pub(super) fn tell(
     service: &Service,
     provider: &str,
@@ -257,15 +263,16 @@ pub(super) fn tell(
     security_log::webhook_refused(&service.refusals, provider, check, url, advice);
 }
 
-/// Logs a webhook for an unknown provider. The name in the address is not logged, because it comes from outside.
+/// Logs a webhook for an unknown provider. The name in the address is not logged, because any client can choose it.
 fn unknown_provider(service: &Service) {
     let url = format!("{}/hooks/…", service.config.public_url);
     let advice = "no provider of this name is configured; compare the address entered at the provider with `dutyline check --webhook /hooks/NAME/call`";
     tell(service, "", "provider", &url, advice);
 }
 
-/// Returns the response if nothing can be committed: the phase's words, from configuration and clock alone. A callback
-/// without a script is not acknowledged, because nothing of it was stored.
+/// Returns the answer to a webhook that could not be committed or does not name its call: the words of the line's
+/// phase, from configuration and clock alone. A status or recording callback, which needs no script, is not
+/// acknowledged, because it was not stored.
 fn fallback_answer(
     service: &Service,
     provider: &dyn Provider,
@@ -276,7 +283,7 @@ fn fallback_answer(
     if matches!(hook, Hook::Status | Hook::Recording(_)) {
         return Conducted::Unavailable;
     }
-    // The duty inspector's call is released, because their acceptance could not be stored.
+    // The call to the duty inspector is ended, because an acceptance could not be stored.
     if matches!(hook, Hook::Whisper(_) | Hook::Accepted(_)) {
         return Conducted::Fallback(provider.render_accepted(false));
     }
@@ -287,7 +294,7 @@ fn fallback_answer(
     let Some(line) = named.or_else(|| service.config.line_called(event.to.expose())) else {
         return Conducted::Fallback(conduct::not_in_service(service, provider));
     };
-    // A caller who has just left a recording is thanked instead of being asked to say it again.
+    // A caller who has just left a recording is thanked instead of being asked for another one.
     let said = if event.recording.is_some() || event.unnamed.is_some() {
         flow::goodbye(line, 0)
     } else {
@@ -306,9 +313,10 @@ fn script(rendered: Rendered) -> Response {
         .into_response()
 }
 
-/// `GET` and `POST /hooks/{provider}/take/…`. Plays a take back to the caller: fetches the provider's copy into memory.
-/// If it is not available in time, silence is played and the call goes on. A signature must be right if there is one,
-/// and is required if the configuration says so.
+/// `GET` and `POST /hooks/{provider}/take/…`, for a provider with the key in the address. Responds with a take, which
+/// is played back to the caller: fetches the provider's copy into memory. If it is not available in time, responds with
+/// silence, and the call goes on. 404 with another key, after eight requests, and unless the call is at the step that
+/// plays the take. A signature must be right if there is one, and is required if the configuration says so.
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
@@ -349,15 +357,15 @@ pub(super) async fn take(
     match tokio::time::timeout(service.patience.take, played).await {
         Ok(Ok(response)) => response,
         Ok(Err(reason)) => {
-            warn!(reason, "take not played back; silence sent");
+            warn!(provider = name, %call, step, reason, "take not played back; silence sent");
             silence()
         }
         Err(_) => silence(),
     }
 }
 
-/// Fetches the whole recording. While the provider does not have it, the request is repeated every 250 ms; the caller
-/// of this function limits the time.
+/// Fetches a whole recording into memory. While the provider does not have it, the request is repeated 250 ms after
+/// each answer; the caller of this function limits the time.
 async fn copy(provider: &dyn Provider, id: &str) -> Result<Vec<u8>, ProviderError> {
     loop {
         match provider.fetch(id).await {
@@ -381,7 +389,7 @@ fn wav(audio: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "audio/wav")], Body::from(audio)).into_response()
 }
 
-/// Returns a tenth of a second of silence, so that the provider's player goes on instead of playing an error.
+/// Returns 0.1 s of silence as WAV, so that the provider's player goes on instead of playing an error.
 fn silence() -> Response {
     const BYTES: u32 = 1600;
     let mut audio = header_of(BYTES).to_vec();

@@ -1,4 +1,5 @@
-//! The WebSocket that a recording is streamed to: checked before the upgrade, then one recording per connection.
+//! The WebSocket to which a provider streams a recording. The request is checked before the upgrade; a connection
+//! carries one recording.
 
 use super::hooks::tell;
 use crate::conduct::{self, Arriving};
@@ -18,10 +19,11 @@ use futures_util::{SinkExt, StreamExt, stream};
 use std::sync::Arc;
 use tracing::{Instrument, error, error_span, warn};
 
-/// Maximum number of text messages per connection. Providers send one, with data of the call, which is ignored.
+/// Maximum number of text messages per connection; another one ends it. Providers send one, with data of the call,
+/// which is ignored.
 const MAX_TEXTS: usize = 100;
 
-/// The variable parts of the address.
+/// The variable parts of a stream's address.
 #[derive(serde::Deserialize)]
 pub(super) struct Address {
     provider: String,
@@ -43,8 +45,9 @@ impl Address {
     }
 }
 
-/// A recording that is stored as begun and waits for its connection. If it is dropped before that, because the client
-/// has disconnected or the upgrade failed, it is stored as one without audio, so that the next connection can begin it.
+/// A recording that is stored as begun, and whose request is not upgraded yet. If this is dropped before
+/// [`Begun::connected`], because the client has disconnected, the upgrade failed or the time was up, the recording is
+/// marked absent, so that the next connection can begin it again.
 struct Begun {
     service: Arc<Service>,
     arriving: Option<Arriving>,
@@ -81,7 +84,9 @@ impl Drop for Begun {
     }
 }
 
-/// `GET /hooks/{provider}/listen/…`. A provider with the key in the address, while the call waits for the recording.
+/// `GET /hooks/{provider}/listen/…`, for a provider with the key in the address, while the call waits for the
+/// recording. 404 with another key or wrong credentials; 409 if the call does not wait for the recording, or another
+/// connection has begun it; 503 if its beginning cannot be stored in time.
 pub(super) async fn listen(
     State(service): State<Arc<Service>>,
     Path(address): Path<Address>,
@@ -110,7 +115,8 @@ pub(super) async fn listen(
             Ok(upgrade) => upgrade,
             Err(rejection) => return Ok(Err(rejection.into_response())),
         };
-        // A separate task, which goes on if the client disconnects: its result, when dropped, undoes what it stored.
+        // A separate task, which is not cancelled if the client disconnects: its result is then dropped, which marks
+        // the recording absent.
         let beginning = tokio::spawn({
             let (service, name, stream) = (Arc::clone(&service), name.clone(), stream.clone());
             async move {
@@ -151,13 +157,14 @@ pub(super) async fn listen(
             receive(service, provider, stream, begun, audio(incoming))
                 .instrument(span)
                 .await;
-            // The audio is stored: closing the socket lets the provider request the next step. It may be closed
-            // already.
+            // The recording is stored or lost by now. Closing the socket lets the provider request the next step; it
+            // may be closed already.
             let _ = sink.close().await;
         })
 }
 
-/// Returns the audio of a connection, until it ends or has sent more than [`MAX_TEXTS`] text messages.
+/// Returns the binary messages of a connection, which are audio, until it is closed, fails or has sent more than
+/// [`MAX_TEXTS`] text messages.
 fn audio(incoming: stream::SplitStream<WebSocket>) -> impl stream::Stream<Item = Bytes> {
     incoming
         .scan(0, |texts, frame| {

@@ -1,5 +1,5 @@
-//! The only router: every address, limit and header is defined here, except the API's addresses, which are in `api`
-//! with their descriptions.
+//! The routers of both listeners. Addresses are defined here, in `console` and, with their descriptions, in `api`.
+//! Limits and headers are set here; `console` adds its own.
 
 mod api;
 mod ari;
@@ -23,7 +23,8 @@ use axum::response::Response;
 use policy::Routes;
 use std::sync::Arc;
 
-/// Maximum size of the body of a request, in bytes. `console::NOTE_LIMIT` is the only exception.
+/// Maximum size of the body of a request to the main listener, in bytes. The only exception is the form that posts a
+/// note: `console::NOTE_LIMIT`.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Returns the router of the main listener: webhooks, the API and the console.
@@ -37,15 +38,15 @@ pub fn router(service: Arc<Service>) -> Router {
         .nest("/api/v1", api)
         .merge(console::router(&service))
         .merge(beside_the_api().router())
-        // A named fallback, so that the layers below cover it and merging another router does not replace it by a bare
-        // one.
+        // An explicit fallback, so that the layers below cover it and merging another router does not replace it by the
+        // default one.
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn(guard_headers))
         .with_state(service)
 }
 
-/// Addresses that providers post to and fetch from.
+/// Returns the routes that providers use: for webhooks, to fetch takes, and to open WebSockets.
 fn webhooks() -> Routes {
     use Policy::{Key, Provider, Switch};
     Routes::new()
@@ -66,15 +67,15 @@ fn webhooks() -> Routes {
 /// Address from which a provider fetches a take, to play it back to the caller.
 const TAKE: &str = "/hooks/{provider}/take/{call}/{step}/{key}";
 
-/// The one address below `/api/v1` that is not in the nested router.
+/// Returns the route of `/api/v1/`, the only address below `/api/v1` that the nested router does not answer.
 fn beside_the_api() -> Routes {
     Routes::new().any("/api/v1/", Policy::Anybody, api::not_found)
 }
 
-/// Address to which a provider that records nothing streams the caller's audio.
+/// Address to which a provider that makes no recordings itself streams the caller's audio.
 const LISTEN: &str = "/hooks/{provider}/listen/{call}/{step}/{max_seconds}/{silence_seconds}/{key}";
 
-/// Returns every address of both listeners, with its policy.
+/// Returns the routes of both listeners, with their policies.
 pub fn table() -> Vec<Route> {
     let mut table = webhooks().table();
     table.extend(api::table());
@@ -97,8 +98,9 @@ fn operators() -> Routes {
         .get("/metrics", Operator, ops::metrics)
 }
 
-/// Adds security headers to every response: no caching, no framing, no guessing of content types, no microphone, camera
-/// or location.
+/// Adds security headers to every response of the main listener: no framing, no guessing of content types, no referrer,
+/// no microphone, camera or location. Also forbids caching, and sets a content security policy that allows nothing,
+/// unless the handler has set `Cache-Control` or `Content-Security-Policy` itself.
 async fn guard_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -15,18 +15,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::warn;
 
-/// Maximum time to check the folder of recordings.
+/// Maximum time that a readiness request waits for the check of the folder of recordings.
 const FOLDER_LIMIT: Duration = Duration::from_secs(2);
 
 type App = State<Arc<Service>>;
 
-/// `GET /health/live`. Operators; the process answers.
+/// `GET /health/live`, for operators. Checks nothing: any response shows that the process runs.
 pub(super) async fn live() -> &'static str {
     "live\n"
 }
 
-/// `GET /health/ready`. Operators; 200 if the node can commit to the database and the folder of recordings is that of
-/// this installation, else 503.
+/// `GET /health/ready`, for operators. 200 if the node can commit to the database and the folder of recordings is that
+/// of this installation, else 503.
 pub(super) async fn ready(State(service): App) -> Response {
     if let Err(error) = service
         .health
@@ -41,7 +41,7 @@ pub(super) async fn ready(State(service): App) -> Response {
     match tokio::time::timeout(FOLDER_LIMIT, folder).await {
         Ok(Ok(Ok(()))) => {}
         answer => {
-            // Nothing is logged on a timeout: a network file system whose server is gone does not answer at all.
+            // A timeout has no error to log: a network file system whose server is gone does not answer at all.
             if let Ok(Ok(Err(error))) = answer {
                 service.health.folder_is_missing(&error);
             }
@@ -55,8 +55,8 @@ pub(super) async fn ready(State(service): App) -> Response {
     "ready\n".into_response()
 }
 
-/// `GET /metrics`. Operators; the counters and timings of this process and the current numbers from the database, in
-/// Prometheus' text format.
+/// `GET /metrics`, for operators. The counters and timings of this process and the current numbers from the database,
+/// in Prometheus' text format; 503 if the database fails.
 pub(super) async fn metrics(State(service): App) -> Response {
     match held(&service).await {
         Ok(held) => {
@@ -70,8 +70,8 @@ pub(super) async fn metrics(State(service): App) -> Response {
     }
 }
 
-/// Reads the current numbers from the database into a registry of this request, so that no value of an earlier request
-/// remains.
+/// Collects the current numbers (of unnamed files the latest count, all others from the database) in a registry of this
+/// request only, so that no value of an earlier request remains.
 async fn held(service: &Service) -> Result<Registry, StoreError> {
     let mut held = Registry::with_prefix(PREFIX);
     let mut tx = service.db.jobs.begin_read().await?;
@@ -130,7 +130,8 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     Ok(held)
 }
 
-/// A family of gauges. Labels are ids of lines, kinds and states, never data of a call.
+/// A family of gauges. Values of labels are ids of lines, and names of kinds, states and statuses; never data of a
+/// call.
 type Gauges = Family<Vec<(&'static str, String)>, Gauge>;
 
 fn gauges(registry: &mut Registry, name: &str, help: &str) -> Gauges {

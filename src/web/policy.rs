@@ -1,6 +1,6 @@
-//! Access policies of addresses. No address can be added without a policy: the routers are made of [`Routes`], and the
-//! lints refuse `Router::route` elsewhere. A test requests every route of [`super::table`] as each kind of client, with
-//! the client's own objects and with those of others.
+//! Access policies of addresses. Every address has a policy: a router is made of [`Routes`], or, for the API, of a list
+//! of endpoints with their policies, and the lints refuse `Router::route` elsewhere. A test requests every route of
+//! [`super::table`] as each kind of client, with ids of the client's own objects, of foreign objects and of none.
 
 use crate::service::Service;
 use axum::Router;
@@ -13,25 +13,27 @@ use std::sync::Arc;
 /// Clients that may use an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Every client: the response contains no data of callers or members.
+    /// Every client: the response contains no data of callers or members, unless the request has a session or logs in.
     Anybody,
-    /// Providers: requests are signed; others are refused before their contents are read.
+    /// Providers, whose requests are signed: other requests are refused with 403 before their contents are parsed.
     Provider,
-    /// Providers that hold a connection, with their credentials; 404 for other providers.
+    /// Providers that hold a connection, with the configured credentials: 403 for other credentials, 404 for a provider
+    /// that holds no connection.
     Switch,
     /// Clients with the key in the address; 404 with another key.
     Key,
-    /// Logged-in clients of any role: it concerns only their session.
+    /// Clients with the token of a session, whatever the member's role: the request concerns only that session.
     Session,
-    /// Members whose role works on reports; they see the data of their lines.
+    /// Logged-in members whose role works on reports; they see the calls and reports of their own lines.
     Inspector,
-    /// Like `Inspector`, and the line or report in the address must be theirs; else 404.
+    /// Like `Inspector`; 404 unless the line in the address, or the line of the report in it, is the member's.
     OwnLine,
-    /// Leads.
+    /// Logged-in members with the role of a lead.
     Lead,
-    /// Like `Inspector`, and the member in the address must share a line with them; else 404.
+    /// Like `Inspector`; 404 unless the member in the address shares a line with the logged-in one. Leads also have
+    /// access to members without a line.
     Colleague,
-    /// Leads, and the member in the address must share a line with them; else 404.
+    /// Like `Lead`; 404 unless the member in the address shares a line with the lead, or has no line.
     OwnMember,
     /// Clients that reach the operators' listener.
     Operator,

@@ -1,4 +1,4 @@
-//! The client's address of a request, behind the reverse proxies that the configuration lists.
+//! The address of a request's client, also if the request came through reverse proxies that the configuration lists.
 
 use crate::service::Service;
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -9,22 +9,23 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use tracing::error;
 
-/// The header to which each proxy appends the address of its own client.
+/// The header to which each proxy appends the address that connected to it.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Number of leading bits of an IPv6 address that are commonly assigned to one client as a whole.
+/// Number of leading bits of an IPv6 address that identify a network, all of which is commonly assigned to one client.
 const IPV6_NETWORK: u32 = 64;
 
-/// The client's address: the right-most one of `X-Forwarded-For` that is not in `[server] trusted_proxies`. If the peer
-/// of the connection is no trusted proxy, or there is no such address, it is the peer's. An IPv4 address that is mapped
-/// into IPv6 is given as IPv4.
+/// The client's address. If the peer of the connection is in `[server] trusted_proxies`, it is the right-most address
+/// of `X-Forwarded-For` that is not. It is the peer's address if the peer is no trusted proxy, if there is no such
+/// address, or if an entry to the right of it is not an address. An IPv4 address that is mapped into IPv6 is given as
+/// IPv4.
 ///
 /// Requires the listener's [`ConnectInfo`]; without it the request is answered with 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
 impl ClientAddress {
-    /// Returns the key for limits per source: an IPv4 address itself, of an IPv6 address the first 64 bits, because one
-    /// client can use all addresses of its network.
+    /// Returns the key for limits per source: an IPv4 address unchanged, or an IPv6 address of which all but the first
+    /// 64 bits are cleared, because one client can use all addresses of its network.
     pub fn limit_key(self) -> IpAddr {
         match self.0 {
             IpAddr::V4(_) => self.0,
@@ -75,7 +76,8 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     peer
 }
 
-/// Parses an address as proxies write it: some add the port, some put IPv6 in brackets.
+/// Parses an address as proxies write it: some add the port, some put IPv6 in brackets. `None` if the text is no
+/// address.
 fn address(text: &str) -> Option<IpAddr> {
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());

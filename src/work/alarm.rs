@@ -1,4 +1,4 @@
-//! Logs which jobs keep failing: within the first minutes, and then every hour.
+//! Logs which kinds of jobs keep failing: within a minute of being reported as failing, and then every hour.
 
 use crate::service::Service;
 use crate::store::columns::StoredKind;
@@ -11,19 +11,19 @@ use tracing::warn;
 
 /// Time between two checks.
 const EVERY: Duration = Duration::from_secs(60);
-/// Time after which jobs of the same kind are reported again.
+/// Time after which a kind of jobs that still fails is logged again.
 const AGAIN: Duration = Duration::from_secs(3600);
 
-/// Kinds of jobs that were reported as failing, each with the time of the last report.
+/// Kinds of jobs that were logged as failing, each with the time of the last log line.
 #[derive(Default)]
 pub struct Told(HashMap<StoredKind, Instant>);
 
-/// Checks every minute until `stop` is true.
+/// Checks every minute which jobs keep failing, until `stop` is true.
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     let mut told = Told::default();
     while !*stop.borrow() {
         if let Err(error) = look(&service, &mut told, crate::base::clock::instant()).await {
-            warn!(%error, "the job queue cannot be read");
+            warn!(%error, "jobs that keep failing cannot be read; next try in a minute");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -32,8 +32,8 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Logs a warning for each kind with jobs that keep failing, unless that was done in the last hour. Returns the number
-/// of lines.
+/// Logs a warning for each kind with jobs that keep failing, unless one was logged in the last hour before `now`.
+/// Returns the number of warnings.
 ///
 /// # Errors
 ///

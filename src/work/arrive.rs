@@ -1,5 +1,6 @@
-//! Receives a recording while it is spoken: its audio is sealed on its way from the socket to the disk, and stored in
-//! the database when it ends, however it ends. Unsealed audio is stored nowhere.
+//! Receives a recording that a provider streams while it is spoken: its audio is sealed on its way from the socket to
+//! the disk, and the recording is stored in the database when the stream ends. Unsealed audio is not written to
+//! the disk; a copy for callers who listen to it is kept in memory.
 
 use super::Unfinished;
 use super::sealed::{PEAKS, Sound, read_back, write_down, write_down_lost};
@@ -22,23 +23,27 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
-/// Maximum number of frames that wait for the disk.
+/// Maximum number of frames of a stream that wait to be sealed.
 const WAITING: usize = 256;
-/// Number of bytes that are sealed at a time: the size of one piece of the cipher, four seconds of audio.
+/// Number of bytes that are collected before they are sealed and written: the size of one piece of the cipher, four
+/// seconds of audio.
 const BATCH: usize = 64 * 1024;
 /// Maximum time without a frame, in addition to the silence that ends the stream.
 const NO_FRAME: Duration = Duration::from_secs(5);
-/// Maximum time without a frame where no silence ends the stream: a talk may be on hold.
+/// Maximum time without a frame if no silence ends the stream: a talk may be on hold.
 const ON_HOLD: Duration = Duration::from_secs(60);
-/// Maximum total time of a stream beyond its limit.
+/// Maximum total time of a stream, in addition to its limit and [`SLACK`].
 const BEYOND: Duration = Duration::from_secs(30);
-/// Number of tries after which storing a recording that is on disk is given up if the service is being stopped. The
-/// pauses between them grow. Otherwise the tries have no limit: the recording is complete, and this is the only copy.
+/// Number of tries to store a sealed recording in the database after which this is given up if the service is being
+/// stopped. Otherwise the tries have no limit, because the recording is complete and this is the only copy. The pauses
+/// between the tries grow to 16 s.
 const TRIES: u32 = 10;
-/// Time after which the copy in memory of a recording is removed. No call is that long.
+/// Time after the end of a recording after which its copy in memory is removed. A call counts as over about two hours
+/// after it was answered (`watch.rs`).
 const MAX_CALL: Duration = Duration::from_secs(3 * 3600);
 
-/// Counts a stream while this value exists: stopping the service waits for it.
+/// Counts a stream in [`Service::arriving`] while this value exists, because stopping the service waits for running
+/// streams.
 struct Counted(Arc<Service>);
 
 impl Counted {
@@ -54,8 +59,8 @@ impl Drop for Counted {
     }
 }
 
-/// Receives a stream until it ends or its limits are reached. When this returns, the recording is stored, or stored as
-/// lost.
+/// Receives a stream until it ends or its limits are reached. When this returns, the recording is stored as sealed, as
+/// absent if nothing was heard, or as lost. If the database refuses even that, settling the call stores it as lost.
 pub async fn receive(
     service: Arc<Service>,
     provider: Arc<dyn Streams>,
@@ -72,8 +77,8 @@ pub async fn receive(
             tx.commit().await
         };
         if let Err(error) = lost.await {
-            // Settling the call finds out that the recording is lost.
-            warn!(%error, "loss of a recording could not be stored");
+            // Settling the call stores it as lost.
+            warn!(recording = %begun.recording.id, %error, "loss of a recording could not be stored");
         }
     }
     service.wake.notify_one();
@@ -110,7 +115,7 @@ async fn sealed(
         let frame = tokio::select! {
             frame = tokio::time::timeout(quiet, frames.next()) => frame,
             () = &mut all => break Some(Enough::Limit),
-            // An error means that the sender is dropped: the service has ended.
+            // An error means that the sender was dropped, because the service has ended.
             _ = closing.wait_for(|closing| *closing) => break None,
         };
         let frame = match frame {
@@ -121,7 +126,8 @@ async fn sealed(
         let (kept, enough) = listening.frame(&frame);
         let kept = frame.slice(..kept);
         copy.write(&kept);
-        // An empty chunk would mean the end. An error of `send` means that sealing has failed.
+        // Empty chunks are not sent, because an empty one means the end. An error of `send` means that sealing has
+        // failed.
         if !kept.is_empty() && sender.send(kept).await.is_err() {
             break enough;
         }
@@ -135,7 +141,7 @@ async fn sealed(
     let heard = listening.heard();
     if heard == Heard::Nothing {
         drop(sender);
-        // Without the last, empty chunk the file is not kept.
+        // The empty chunk that means the end was not sent, so the file is not kept.
         let _ = sealing.await;
         return Ok(conduct::nothing_came(service, begun.recording.id).await?);
     }
@@ -169,17 +175,17 @@ async fn sealed(
     Ok(())
 }
 
-/// Seals chunks, after a WAV header that says "until the end": the header is written before the length is known. An
-/// empty chunk is the end; when the channel closes without one, nothing is kept.
+/// Seals chunks of audio, after a WAV header that says "until the end": the header is written before the length is
+/// known. An empty chunk means the end; if the channel closes without one, nothing is kept and an error is returned.
 ///
 /// Uses a blocking thread for each batch, and none while waiting for the caller to speak: otherwise as many callers as
-/// there are threads would hold all of them.
+/// there are threads would occupy all of them.
 async fn seal(
     writer: Writer,
     mut chunks: mpsc::Receiver<Bytes>,
     at: chrono::DateTime<chrono::Utc>,
 ) -> Result<(Stored, Vec<u8>), Unfinished> {
-    // The length is bounded before the chunks get here.
+    // `Listening` has bounded the length already.
     let checker = WavCheck::new(u64::MAX, None);
     let mut sealing = Sealing { writer, checker };
     let mut batch = header(UNTIL_THE_END).to_vec();
@@ -213,12 +219,13 @@ impl Sealing {
     }
 
     fn finish(self, at: chrono::DateTime<chrono::Utc>) -> Result<(Stored, Vec<u8>), Unfinished> {
-        // This is the only copy of what was said: the file stays, whether or not a row comes to name it.
+        // This is the only copy of what was said, so the file is kept even if no row comes to refer to it.
         Ok((self.writer.finish(at)?.keep(), self.checker.peaks(PEAKS)))
     }
 }
 
-/// Makes the call a report with the first words, at once: the call may be cut off at any moment.
+/// Starts a task that makes the call a report, or adds to the earlier one, as soon as speech is heard, because the call
+/// may be cut off at any moment. The task logs its error.
 fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
     let (service, stream) = (Arc::clone(service), stream.clone());
     tokio::spawn(async move {
@@ -233,8 +240,8 @@ fn tell(service: &Arc<Service>, stream: &Stream) -> JoinHandle<()> {
     })
 }
 
-/// Removes the copy in memory after some time, because another process may be the one that settles the call and removes
-/// it.
+/// Removes the copy in memory after [`MAX_CALL`]. The job that deletes the recording may run on another node, which
+/// does not remove this node's copy.
 fn forget_later(provider: &Arc<dyn Streams>, recording: &str) {
     let (provider, recording) = (Arc::downgrade(provider), recording.to_owned());
     tokio::spawn(async move {
@@ -276,7 +283,7 @@ async fn written_down(
                 break;
             }
             Err(error) if tried < TRIES || !*service.closing.borrow() => {
-                warn!(%error, "sealed recording could not be stored in the database; trying again");
+                warn!(recording = %begun.recording.id, %error, "sealed recording could not be stored in the database; trying again");
                 tokio::time::sleep(Duration::from_millis(250 << tried.min(6))).await;
             }
             Err(error) => return Err(error.into()),

@@ -1,5 +1,5 @@
-//! Deletes a recording at the provider: only after the call, only if the sealed copy can be read back, and until the
-//! deletion is proven.
+//! Deletes a recording at the provider, after the call and only if the sealed copy can be read back. The job is tried
+//! again until the deletion is proven. If the provider cannot delete, the job ends and the recording stays there.
 
 use super::{Claimed, Unfinished, own_folder, unreadable};
 use crate::service::Service;
@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use tracing::error;
 
-/// Time for which a deletion is delayed while another call has to fetch the same recording.
+/// Time after which a deletion is tried again if another call still has to fetch the same recording.
 const NEEDED: TimeDelta = TimeDelta::minutes(1);
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
@@ -32,7 +32,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         let mut tx = service.db.jobs.begin_read().await?;
         let others = recordings::of_same_source(&mut tx, recording.id).await?;
         drop(tx);
-        // The other call's copy may still have to be fetched.
+        // Another call that named the same recording may still have to fetch it.
         if others.iter().any(is_needed) {
             return Err(Unfinished::Later(NEEDED));
         }
@@ -49,7 +49,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             None => service.provider_that_knows(&source)?,
         };
         if !provider.capabilities().deletes {
-            // The recording stays at the provider for as long as the account keeps recordings; it is not marked as
+            // The recording stays at the provider for as long as the account keeps recordings, so it is not marked as
             // deleted.
             let mut tx = service.db.jobs.begin_unflushed().await?;
             job.done(&mut tx).await?;
@@ -64,8 +64,8 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// True if a recording still has to be fetched. A lost one may be fetched after all, unless a lead has given it up:
-/// then its id is erased.
+/// True if a recording may still be fetched from the provider. That includes one that counts as lost, unless a lead has
+/// given it up: then its id is erased.
 fn is_needed(recording: &RecordingRow) -> bool {
     !recording.deleted
         && recording.sid.is_some()
@@ -86,7 +86,7 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
     ))
 }
 
-/// True if the sealed file exists and is as it was sealed.
+/// True if the sealed file exists, and is as it was sealed according to the digests in the database.
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
     let Some(blob) = blobs::of_recording(&mut tx, recording.id).await? else {
@@ -109,8 +109,8 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
     }
 }
 
-/// Deletes the recording and proves it. The proof is that it cannot be fetched any more from where it was fetched; the
-/// response to the deletion is no proof.
+/// Deletes the recording, and fails unless it is gone. The response to the deletion proves nothing;
+/// [`Provider::is_gone`] asks where the recording was fetched.
 async fn prove_gone(provider: &dyn Provider, id: &str) -> Result<(), Unfinished> {
     match provider.delete(id).await {
         Ok(()) | Err(ProviderError::NotFound) => {}

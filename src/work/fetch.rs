@@ -1,4 +1,5 @@
-//! Fetches a recording: it is sealed on its way from the provider to the disk, checked meanwhile, and read back.
+//! Fetches a recording: it is sealed on its way from the provider to the disk, checked meanwhile, read back, and stored
+//! in the database. Also gives up recordings that cannot be fetched.
 
 use super::sealed::{PEAKS, Sound, read_back, write_down};
 use super::{Claimed, Unfinished, own_folder, unreadable};
@@ -60,8 +61,8 @@ async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished
     Ok(tx.commit().await?)
 }
 
-/// Downloads from the provider through the checker and the cipher to disk. If it is not a complete WAV file, nothing is
-/// kept.
+/// Downloads a recording from the provider through the checker and the cipher to disk. If the provider is too slow, or
+/// sends anything but a complete WAV file, nothing is kept and an error is returned.
 async fn download(
     service: &Arc<Service>,
     source: &ProviderRef,
@@ -140,13 +141,14 @@ async fn commit(
     sound: &Sound,
 ) -> Result<(), Unfinished> {
     let mut tx = service.db.jobs.begin().await?;
-    // Until the commit an error means that no row names the file: it is removed.
+    // Until `keep`, an error drops `finished`, which deletes the file: no row refers to it.
     let stored = *finished.stored();
     let there = write_down(service, &mut tx, recording, report, &stored, sound).await?;
-    // The job comes last, after the call and the recording: webhooks lock them in that order too.
+    // The job comes after the call and the recording, because webhooks lock them in that order.
     job.done(&mut tx).await?;
     if !there {
-        // The provider has said meanwhile that there is no recording: no row will refer to the file.
+        // The recording is not expected any more, for example because the provider has said meanwhile that there is
+        // none: no row will refer to the file, which is deleted.
         return Ok(tx.commit().await?);
     }
     // A commit that returns an error may have succeeded all the same.
@@ -159,20 +161,24 @@ async fn commit(
 /// Result of giving up a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// The recording counts as lost.
+    /// The recording counts as lost now.
     Yes,
-    /// There is no such job, or its recording is of a line that the lead holds no key of.
+    /// There is no such job, it does not fetch a recording that is still expected, or the lead holds no key of the
+    /// recording's line.
     NoSuchJob,
-    /// The last try did not show that the provider no longer has the recording.
+    /// The recording was not given up: the last try did not show that the provider no longer has it, and `anyway` is
+    /// false.
     MayBeThere,
 }
 
-/// Gives up a recording that the provider no longer has or, with `anyway`, may have. `job` is the job that fetches it.
-/// The recording counts as lost. A link in the trail names the lead and, as for all acts of members, the exact time.
+/// Gives up a recording that the provider no longer has or, with `anyway`, may still have. `job` is the id of the job
+/// that fetches it; it is removed. The recording counts as lost. A link in the trail names the lead and, as for all
+/// acts of members, the exact time.
 ///
 /// # Errors
 ///
-/// Returns [`MemberError::NoLead`] when the member is no lead. Also when the database fails.
+/// Returns [`MemberError::NoLead`] when the member is no lead or is locked out, or when their password was changed
+/// since `lead` was read. Also when the database fails.
 pub async fn give_up(
     db: &Db,
     clock: &Clock,
@@ -203,7 +209,7 @@ pub async fn give_up(
     if !recordings::give_up(&mut tx, recording, RecordingState::Lost).await? {
         return Ok(GivenUp::NoSuchJob);
     }
-    // Another call that named the same recording does not have to wait for this one.
+    // Another call that named the same recording need not wait for this one any more.
     recordings::forget_source(&mut tx, recording).await?;
     let act = Act {
         actor: Some(&lead.name),

@@ -1,5 +1,6 @@
-//! Removes what has expired: callers' numbers of abandoned calls, old sessions, old values in SQLite's log, and sounds
-//! of replies whose calls another node has settled. Counts files that no row names.
+//! Removes what has expired: callers' numbers of calls without a message, old sessions, rows of nodes that no longer
+//! run, old values in SQLite's log, and sounds made for calls that another node has settled. Counts the files that no
+//! row refers to.
 
 use crate::base::clock::hour;
 use crate::members::login;
@@ -15,11 +16,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-/// Number of days for which the caller of an abandoned call is kept.
+/// Number of days after the hour of its arrival for which the caller's number of a call without a message is kept.
 const ABANDONED_DAYS: i64 = 30;
-/// Time after which sounds made for a call are removed. No call is that long.
+/// Time after which sounds made for a call are removed. A call counts as over about two hours after it was answered
+/// (`watch.rs`).
 const MAX_CALL: TimeDelta = TimeDelta::hours(3);
-/// Time for which the row of a node is kept after its last health check.
+/// Time for which the row of a node is kept after the node's last test write.
 const NODES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Time between two runs.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -28,10 +30,10 @@ const EVERY: Duration = Duration::from_secs(3600);
 pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = tidy(&service).await {
-            warn!(%error, "housekeeping failed; it is tried again in an hour");
+            warn!(%error, "housekeeping failed; next try in an hour");
         }
         if let Err(error) = count_unnamed(&service, service.clock.system_now()).await {
-            warn!(%error, "files of recordings cannot be counted; it is tried again in an hour");
+            warn!(%error, "cannot count the files that no row refers to; next try in an hour");
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -40,14 +42,15 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Time between two copies of SQLite's log into the database. If commits did it, some webhooks would wait for it.
+/// Time between two copies of SQLite's log into the database. Without them commits would copy it, and some webhooks
+/// would wait for that.
 const CHECKPOINTS: Duration = Duration::from_secs(1);
 
-/// Copies SQLite's log into the database until `stop` is true.
+/// Copies SQLite's log into the database every second, until `stop` is true. Does nothing on Postgres.
 pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = service.db.jobs.checkpoint().await {
-            // Commits copy it themselves once the log is long.
+            // Commits copy the log themselves once it is long.
             debug!(%error, "SQLite's log was not copied into the database");
         }
         tokio::select! {
@@ -57,14 +60,15 @@ pub async fn checkpoints(service: Arc<Service>, mut stop: watch::Receiver<bool>)
     }
 }
 
-/// Age below which a file is not counted, because a row may still come to name it.
+/// Minimum age of a file that is counted. The row of a younger file may not be committed yet.
 pub const MAY_BE_NAMED: TimeDelta = TimeDelta::hours(1);
 
-/// Returns the files in the folder of recordings that no row names, except those of the last hour before `now`.
+/// Returns the files in the folder of recordings that no row refers to and that were not changed in the last hour
+/// before `now` (system time).
 ///
 /// # Errors
 ///
-/// When the database or the folder cannot be read.
+/// Returns a sentence when the database or the folder cannot be read.
 pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<Unnamed>, String> {
     let before = now - MAY_BE_NAMED;
     let named = async { blobs::objects(&mut db.begin_read().await?).await };
@@ -76,11 +80,11 @@ pub async fn unnamed(db: &Db, blobs: &Blobs, now: DateTime<Utc>) -> Result<Vec<U
         .map_err(|error| format!("the folder of recordings: {error}"))
 }
 
-/// Counts those files for the metrics, and logs a warning when there are any.
+/// Counts the files that [`unnamed`] returns, for the metrics, and logs a warning if there are any.
 ///
 /// # Errors
 ///
-/// When the database or the folder cannot be read.
+/// Returns a sentence when the database or the folder cannot be read.
 pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), String> {
     let unnamed = unnamed(&service.db.jobs, &service.blobs, now).await?;
     let count = unnamed.len();
@@ -94,7 +98,7 @@ pub async fn count_unnamed(service: &Service, now: DateTime<Utc>) -> Result<(), 
     Ok(())
 }
 
-/// Removes what has expired.
+/// Removes what has expired, and empties SQLite's log. The removal of a caller entry is recorded in the trail.
 ///
 /// # Errors
 ///
@@ -110,7 +114,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let mut tx = service.db.jobs.begin().await?;
     calls::forget_callers(&mut tx, before).await?;
     tx.commit().await?;
-    // A hundred rows in each transaction, so that a webhook waits for at most a hundred of them.
+    // At most a hundred rows in each transaction, so that a webhook does not wait for more of them.
     let mut after = 0;
     loop {
         let mut tx = service.db.jobs.begin().await?;

@@ -1,9 +1,10 @@
-//! Jobs: the work after a webhook was answered. Each kind of job has a file; [`runner`] claims jobs and tries them
-//! again.
+//! Jobs: work that is done after a webhook was answered. Each kind of job has a file; [`runner`] claims jobs and tries
+//! them again.
 //!
-//! A recording is *announced* by a webhook → `fetch`ed, checked, sealed, read back → `delete`d at the provider once the
-//! call is over, and proven to be gone. A call is `watch`ed while it runs → `settle`d when it is over. A recording
-//! whose line is not known is a `stray` until the provider names its call.
+//! A recording that a webhook *announces* is `fetch`ed, checked, sealed and read back; when the call is over, it is
+//! `delete`d at the provider and proven to be gone. A recording that the provider streams is received by [`arrive`]
+//! instead of a job. A call is `watch`ed while it runs, and `settle`d when it is over. A recording whose line is not
+//! known is a `stray` until the provider names its call.
 
 pub mod alarm;
 pub mod arrive;
@@ -27,7 +28,7 @@ use chrono::TimeDelta;
 use std::fmt;
 use uuid::Uuid;
 
-/// A job that this node has claimed.
+/// A job that this node has claimed, with the token of its lease.
 #[derive(Clone, Debug)]
 pub(crate) struct Claimed {
     row: JobRow,
@@ -35,8 +36,8 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    /// Acknowledges the job in the transaction of its work. If the lease was lost, the error makes the transaction roll
-    /// back.
+    /// Removes the job, in the transaction of its work. If the lease was lost, returns [`Unfinished::LeaseLost`], and
+    /// the transaction must not be committed.
     async fn done(&self, tx: &mut WriteTx) -> Result<(), Unfinished> {
         if jobs::done(tx, self.row.id, self.lease).await? {
             Ok(())
@@ -49,17 +50,18 @@ impl Claimed {
 /// Why a job is not done.
 #[derive(Debug)]
 pub(crate) enum Unfinished {
-    /// The job failed and is tried again, after a time that grows with the number of failures. The reason must not
-    /// contain a secret.
+    /// The job failed and is tried again after a time that grows with the number of failures in a row. The reason is
+    /// logged and stored, so it must not contain a secret.
     Failed(String),
-    /// The job failed and is tried again, not before this time has passed: the provider asked for it.
+    /// The job failed because the provider asks for no request before this time has passed; it is tried again after
+    /// that.
     Busy(String, TimeDelta),
-    /// The job has not failed; it is to be tried again after this time.
+    /// The job has not failed, and is tried again after this time. Its failures so far no longer count.
     Later(TimeDelta),
     /// The folder of recordings is missing, or is not the installation's own. The job is reported as failing at once,
-    /// and tried again after [`WAIT_FOR_FOLDER`], however often it has failed.
+    /// and is tried again after [`WAIT_FOR_FOLDER`], however often it has failed.
     NoFolder(String),
-    /// The lease was lost, or could not be renewed: another worker may have the job.
+    /// The lease was lost, or could not be renewed: another worker may have claimed the job.
     LeaseLost,
 }
 
@@ -117,11 +119,11 @@ impl fmt::Display for Unfinished {
     }
 }
 
-/// Time after which a job that needs the folder of recordings is tried again.
+/// Time after which a job that found no folder of recordings is tried again.
 const WAIT_FOR_FOLDER: TimeDelta = TimeDelta::seconds(30);
 
-/// Fails the job unless the folder of recordings is the installation's own. Nothing may be sealed into another folder,
-/// and nothing may be deleted at the provider because of what another folder contains.
+/// Fails unless the folder of recordings is the installation's own. Nothing may be sealed into another folder, and
+/// nothing may be deleted at the provider because of what another folder contains.
 async fn own_folder(service: &Service) -> Result<(), Unfinished> {
     let blobs = service.blobs.clone();
     match tokio::task::spawn_blocking(move || blobs.check_marker()).await? {
@@ -137,7 +139,7 @@ fn unreadable(what: &str) -> Unfinished {
     Unfinished::Failed(format!("{what} cannot be read with this service secret"))
 }
 
-/// Returns bytes as hex digits.
+/// Returns bytes as lower-case hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

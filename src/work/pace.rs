@@ -1,21 +1,21 @@
-//! Time between the tries of a job: 1, 2, 4, 8 s … up to 15 minutes for a day, then an hour. Jitter keeps jobs that
-//! failed together from being tried together.
+//! Time between the tries of a job that fails: 1, 2, 4, 8 s … up to 15 minutes for a day, then an hour. Jitter keeps
+//! jobs that failed together from being tried together again.
 
 use crate::base::clock::random;
 use chrono::TimeDelta;
 
-/// Maximum wait on the first day, in seconds.
+/// Maximum wait on the first day, in seconds, without jitter.
 const FIRST_DAY: i64 = 900;
-/// Number of failures, a day after the first one, from which on a job is tried once an hour.
+/// Number of failures in a row, reached a day after the first one, from which on a job is tried once an hour.
 const DAY: i32 = 106;
-/// The wait after the first day, and the maximum wait that a provider may ask for.
+/// Wait after the first day, without jitter, and maximum wait that a provider may ask for.
 pub const HOUR: TimeDelta = TimeDelta::hours(1);
-/// Number of failures in a row, 127 s after the first one, from which on a job is reported as failing.
+/// Number of failures in a row, reached 127 s after the first one, from which on a job is reported as failing.
 const TOLD: i32 = 8;
-/// Wait from which on a job is reported as failing after any number of failures.
+/// Wait from which on a job is reported as failing after any number of failures: the provider asked for it.
 const TOLD_WAIT: TimeDelta = TimeDelta::minutes(3);
 
-/// Returns the wait after the `failures`th failure in a row (from 1), with jitter of up to a quarter.
+/// Returns the wait after the `failures`th failure in a row (counted from 1), with jitter of up to a quarter.
 pub fn wait(failures: i32) -> TimeDelta {
     let exponent = u32::try_from(failures.max(1) - 1).unwrap_or(0).min(30);
     with_jitter(match failures {
@@ -24,7 +24,7 @@ pub fn wait(failures: i32) -> TimeDelta {
     })
 }
 
-/// Adds a random part of up to a quarter to a time.
+/// Adds a random part of up to a quarter of `time` to it.
 pub fn with_jitter(time: TimeDelta) -> TimeDelta {
     let part = i64::from(u16::from_be_bytes(random()));
     time + TimeDelta::milliseconds(time.num_milliseconds() * part / (4 * i64::from(u16::MAX)))

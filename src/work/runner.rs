@@ -1,4 +1,4 @@
-//! Claims jobs, does them, and tries them again while they fail.
+//! The job runner: claims jobs, does them, and tries them again while they fail.
 
 use super::{
     Claimed, Unfinished, WAIT_FOR_FOLDER, alarm, delete, fetch, pace, settle, strays, watch,
@@ -17,18 +17,18 @@ use tokio::sync::{OwnedSemaphorePermit, watch as channel};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span, debug, error, error_span, warn};
 
-/// Time for which a claimed job belongs to this worker.
+/// Time for which a job belongs to this worker after it was claimed, or its lease was renewed.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// Time after which the lease is renewed.
+/// Time after which a lease is renewed.
 const RENEW_AFTER: Duration = Duration::from_secs(20);
-/// Maximum time of claiming or renewing.
+/// Maximum time of one try to claim a job or to renew its lease.
 const RENEW_WITHIN: Duration = Duration::from_secs(5);
-/// Time after which renewing is tried again when it failed.
+/// Time after which renewing is tried again if it failed.
 const RENEW_AGAIN: Duration = Duration::from_secs(1);
-/// Time after which a job's result is written again when that failed.
+/// Time after which a job's result is written again if that failed.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
-/// Time without a renewal after which the work is given up. Together with the time that claiming or renewing took it is
-/// shorter than the lease.
+/// Time without a renewal after which the work on a job is given up, and maximum time for writing its result. Together
+/// with the time that claiming or renewing took, it is shorter than the lease.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
 /// Maximum time until the queue is read again, because other nodes enqueue jobs without waking this one.
 const NAP: Duration = jobs::READ_EVERY;
@@ -40,13 +40,14 @@ type Lane = (Kind, String);
 /// Returns the maximum number of jobs of a lane that run at the same time.
 fn slots_of((kind, _): &Lane) -> usize {
     match kind {
-        // Callers wait for their receipts. Some of these jobs may ask the provider meanwhile (see `settle`).
+        // A caller's receipt works only once the call is settled. Only some of these jobs may ask the provider
+        // meanwhile (see `settle`).
         Kind::Settle => 8,
         _ => 4,
     }
 }
 
-/// Works until `stop` is true; then waits for the jobs it has begun.
+/// Runs jobs until `stop` is true; then waits for those that have begun. Also runs [`alarm`].
 pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let alarm = tokio::spawn(alarm::run(Arc::clone(&service), stop.clone()));
     let slots = Slots::new(slots_of);
@@ -59,7 +60,7 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
                     Ok(Begun::None { next }) => nap(&service, next),
                     Ok(Begun::Some) => Duration::ZERO,
                     Err(error) => {
-                        warn!(%error, "the job queue cannot be read");
+                        warn!(%error, "the job queue cannot be read; trying again");
                         NAP
                     }
                 };
@@ -75,12 +76,12 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let _ = alarm.await;
 }
 
-/// True if any job was begun.
+/// Whether jobs were begun.
 enum Begun {
     Some,
     /// No job was begun: none is due, or those that are due wait for a slot.
     None {
-        /// Time at which the next job is due.
+        /// Time at which the next job becomes due; `None` if there is none.
         next: Option<DateTime<Utc>>,
     },
 }
@@ -91,15 +92,14 @@ async fn begin_due(
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
 ) -> Result<Begun, StoreError> {
-    // Both reads are in one transaction, because every round trip to the database counts: this runs several times for
-    // each call.
+    // Both reads are in one transaction, to save a round trip to the database: this runs several times for each call.
     let mut tx = service.db.jobs.begin_read().await?;
     let due = jobs::due(&mut tx, now).await?;
     let next = jobs::next_due(&mut tx, now).await?;
     drop(tx);
     let mut begun = false;
     for (kind, provider) in due {
-        // The job is of a kind of another version, and left to it.
+        // A kind that this version does not know is left to nodes of the version that does.
         let StoredKind::Known(kind) = kind else {
             continue;
         };
@@ -133,8 +133,8 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
     });
 }
 
-/// Returns the time to sleep: until the next job is due, at most [`NAP`]. Jobs that are due already begin when a slot
-/// is given back.
+/// Returns the time to sleep: until the job that is due `next`, at least 5 ms and at most [`NAP`]. Jobs that are due
+/// already begin when a slot becomes free.
 fn nap(service: &Service, next: Option<DateTime<Utc>>) -> Duration {
     match next {
         Some(at) => (at - service.clock.system_now())
@@ -152,7 +152,7 @@ async fn claim(service: &Service, (kind, provider): &Lane) -> Result<Option<Clai
     let mut tx = service.db.jobs.begin_unflushed().await?;
     let row = jobs::claim(&mut tx, *kind, provider, lease, now, now + LEASE).await?;
     tx.commit().await?;
-    // Too much of the lease has passed to rely on it: it expires, and the job is claimed again.
+    // So much of the lease has passed that it cannot be relied on: it expires, and the job is claimed again.
     if begun.elapsed() > RENEW_WITHIN {
         return Ok(None);
     }
@@ -169,7 +169,7 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     seconds.observe(seconds_since(begun));
     match result {
         Ok(()) => {
-            // Not above debug, because a log line has an exact time, which is sealed data.
+            // Not above debug, because a log line has an exact time, and that of a call is sealed data.
             debug!(job = %kind, subject = %job.row.subject, "job done");
         }
         Err(Unfinished::LeaseLost) => {}
@@ -182,8 +182,8 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     }
 }
 
-/// Writes that a job is to be tried again. If the database refuses that, as on a full disk, it is written again until
-/// the lease expires: otherwise the job would wait that long.
+/// Stores that a job is to be tried again. If the database refuses that, as on a full disk, it is tried again for as
+/// long as the lease lasts: without it, the job would wait until the lease expires.
 async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinished) {
     let mut closing = service.closing.subscribe();
     let writing = async {
@@ -203,12 +203,12 @@ async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinis
     };
     tokio::select! {
         _ = tokio::time::timeout(GIVE_UP_AFTER, writing) => {}
-        // The service stops: the job is claimed again when the lease has expired.
+        // The service stops: the job is claimed again when its lease has expired.
         _ = closing.wait_for(|closing| *closing) => {}
     }
 }
 
-/// Does a job in a task of its own, so that a job that panics has failed like any other. The task is aborted when this
+/// Does a job in a task of its own, so that a panic counts as a failure of the job. The task is aborted when this
 /// future is dropped.
 async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<(), Unfinished> {
     let (service, job) = (Arc::clone(service), job.clone());
@@ -232,8 +232,8 @@ async fn carry_out(service: &Arc<Service>, kind: Kind, job: &Claimed) -> Result<
     }
 }
 
-/// Renews the lease with `renew`, which returns false when the lease is lost. Returns when the lease is lost, or could
-/// not be renewed in time.
+/// Renews a lease again and again with `renew`, which returns false if the lease is lost. Returns when the lease is
+/// lost, or could not be renewed in time.
 async fn keep_lease<F>(mut renew: impl FnMut() -> F)
 where
     F: Future<Output = Result<bool, StoreError>>,
@@ -269,7 +269,8 @@ async fn put_off(service: &Service, job: &Claimed, wait: TimeDelta) -> Result<()
     tx.commit().await
 }
 
-/// Gives back a job that has failed: it is tried again after its backoff, or later if the provider asked for that.
+/// Gives back a job that has failed: it is tried again after its backoff, later if the provider asked for that, or
+/// after [`WAIT_FOR_FOLDER`] if the folder of recordings is missing.
 async fn fail(
     service: &Service,
     kind: Kind,
@@ -290,7 +291,7 @@ async fn fail(
         _ => (wait, pace::is_told(failures, wait)),
     };
     let now = service.clock.system_now();
-    // Cut to the hour, because a job's first tries show when its call came.
+    // Cut to the hour, because the times of a job's first tries would show when its call came.
     let since = told.then(|| hour(now));
     let mut tx = service.db.jobs.begin_unflushed().await?;
     let reason = reason.to_string();

@@ -1,4 +1,4 @@
-//! Reads back and stores a sealed recording, whether it was fetched or streamed.
+//! Reads back a recording that was sealed, whether it was fetched or streamed, and stores it in the database.
 
 use super::{Unfinished, hex};
 use crate::base::clock::{hour, random_id};
@@ -17,18 +17,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use uuid::Uuid;
 
-/// Maximum number of values in the waveform that a player shows.
+/// Maximum number of values in the waveform of a recording that a player shows.
 pub(super) const PEAKS: usize = 600;
 
-/// What is sealed about a recording besides its bytes.
+/// Length and waveform of a recording, for its sealed entry.
 pub(super) struct Sound {
     /// Length in milliseconds, if it is known.
     pub milliseconds: Option<u64>,
-    /// Loudness, see [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks).
+    /// The waveform, see [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks).
     pub peaks: Vec<u8>,
 }
 
-/// Checks that the file on disk is what was written, before anything relies on it.
+/// Checks that the file on disk is what was written, before its recording is stored as sealed.
 pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), Unfinished> {
     let (blobs, object) = (service.blobs.clone(), stored.object);
     let digests = tokio::task::spawn_blocking(move || blobs.digests(object)).await??;
@@ -42,7 +42,8 @@ pub(super) async fn read_back(service: &Service, stored: &Stored) -> Result<(), 
 }
 
 /// Stores that the recording is sealed, with what is known of it. If its call is settled or not known, also enqueues
-/// the job that deletes it at the provider. Returns false when the recording is not expected any more.
+/// the job that deletes it at the provider. Returns false, and stores nothing, if the recording is neither announced
+/// nor lost.
 pub(super) async fn write_down(
     service: &Service,
     tx: &mut WriteTx,
@@ -95,7 +96,8 @@ pub(super) async fn write_down(
     Ok(true)
 }
 
-/// Stores that the recording is lost, and adds a link about it, which updates pages that wait for the recording.
+/// Stores that a recording is lost, and adds a link about it, which updates pages that wait for the recording. Does
+/// nothing if the recording is not announced any more.
 pub(super) async fn write_down_lost(
     service: &Service,
     tx: &mut WriteTx,

@@ -1,5 +1,6 @@
-//! Settles a call that is over: asks for recordings that no webhook has named, writes how the call went, makes the
-//! receipt work, and erases everything else.
+//! Settles a call that is over: asks the provider for recordings that no webhook has named, writes how the call went,
+//! makes the receipt work, enqueues the deletion of recordings at the provider, and erases the call's state, answers
+//! and provider id.
 
 use super::sealed::write_down_lost;
 use super::{Claimed, Unfinished};
@@ -28,18 +29,20 @@ use std::time::Duration;
 use tracing::error;
 use uuid::Uuid;
 
-/// Number of failed tries, those of the first day and then one an hour for 30 days, after which a call is settled
-/// without the provider's list of its recordings. Until then its state stays readable for the running service.
+/// Number of failures in a row, those of the first day and then one an hour for 30 days, after which a call is settled
+/// without the provider's list of its recordings. Until then the call's state is kept, and the running service can read
+/// it.
 const PATIENCE: i32 = 110 + 30 * 24;
-/// Maximum time for a provider to list a call's recordings.
+/// Maximum time for a provider to list the recordings of one call.
 const LISTED_WITHIN: Duration = Duration::from_secs(20);
-/// Number of tries (about 20 seconds) for which a recording that is still being streamed delays settling. After that
-/// the node that receives it counts as gone. A recording that ends later is stored all the same.
+/// Number of the try, about 20 seconds after the first one, from which on a recording that is still being streamed no
+/// longer delays settling: it counts as lost, because the node that receives it seems to be gone. If the recording ends
+/// later, it is stored all the same.
 const STREAMED: i32 = 9;
 
 /// Returns the maximum number of calls for whose recordings a provider is asked at the same time. It is smaller than
-/// the number of calls settled at the same time, so that a provider that does not answer delays only the calls it is
-/// asked about.
+/// the number of calls that are settled at the same time, so that a provider that does not answer delays only the calls
+/// it is asked about.
 pub fn most_asks(_provider: &String) -> usize {
     4
 }
@@ -69,13 +72,13 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         _ => None,
     };
     let mut tx = service.db.jobs.begin().await?;
-    // The call is locked before its job, as webhooks lock them.
+    // The call is locked before its job, as in `watch`.
     let case = cases::of_call(&mut tx, job.row.subject).await?;
     job.done(&mut tx).await?;
     if let Some(case) = case
         && !case.call.settled
     {
-        // The state is opened again: the conversation may have gone on while the provider was asked.
+        // The state is opened again, because the conversation may have gone on while the provider was asked.
         let state = open_state(service, &case.call).map(|(_, state)| state);
         if receipt.is_none() && state.as_ref().is_some_and(|state| state.receipt_spoken) {
             return Err(Unfinished::Later(TimeDelta::milliseconds(200)));
@@ -87,7 +90,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(())
 }
 
-/// Returns the recordings in the reports of a call: its own, and the earlier one.
+/// Returns the recordings in a call's own report and, if the caller called back about an earlier report, in that one.
 async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>, StoreError> {
     let mut rows = recordings::of_report(tx, call.report).await?;
     if let Some(earlier) = call.addition_to {
@@ -96,8 +99,9 @@ async fn recordings_of(tx: &mut ReadTx, call: &Call) -> Result<Vec<RecordingRow>
     Ok(rows)
 }
 
-/// Returns the provider's id of the call, and the steps that were or may have been recorded and that have no recording
-/// yet, in order of speaking; none when there is no such step. `rows` are the recordings of the call's reports.
+/// Returns the provider's id of the call, and the steps that were or may have been recorded and have no recording yet,
+/// in order of speaking except that the step of [`recorded_last`] comes last. `None` if there is no such step, or the
+/// call's state cannot be opened. `rows` are the recordings in the call's reports.
 fn unheard_recordings(
     service: &Service,
     call: &Call,
@@ -114,8 +118,9 @@ fn unheard_recordings(
     (!steps.is_empty()).then_some((sid, steps))
 }
 
-/// Returns the step whose recording may not have been named: the call ended while it ran, or it is that of a talk,
-/// which the webhook about the end of the talk does not name.
+/// Returns a step whose recording a webhook may not have named: the one that was being recorded when the call ended, or
+/// else that of a recorded talk, because the webhook about the end of a talk does not name its recording. `None` if
+/// there is neither.
 fn recorded_last(service: &Service, call: &Call, state: &State) -> Option<u32> {
     if matches!(state.place, Place::Recording { .. }) {
         return Some(state.step);
@@ -151,7 +156,7 @@ async fn look_for_recordings(
             let Some(mut case) = cases::of_call(&mut tx, call).await? else {
                 return Ok(());
             };
-            // Computed again: a webhook may have named some while the provider was asked.
+            // Computed again, because webhooks may have named some of the recordings while the provider was asked.
             let unheard = unheard_recordings(service, &case.call, &case.recordings);
             let steps = unheard.map(|(_, steps)| steps).unwrap_or_default();
             let mut steps = steps.into_iter().peekable();
@@ -161,7 +166,8 @@ async fn look_for_recordings(
                 if case.recordings.iter().any(|row| row.lookup == lookup) {
                     continue;
                 }
-                // The recordings are in the order in which they were made. Those left over belong to the last step.
+                // The provider lists recordings in the order in which they were made. Those left over belong to the
+                // last step.
                 let Some(&step) = steps.peek() else { break };
                 let source = service.source_lookup(&sid.provider, id);
                 let other = recordings::by_source(&mut tx, &source).await?;
@@ -176,18 +182,19 @@ async fn look_for_recordings(
     }
 }
 
-/// Returns `reason` until [`PATIENCE`] is reached, so that the job is tried again for as long as the provider may have
-/// the recordings. A recording that the provider has not named may be all that is left of what a caller said, and
-/// settling erases the id it is found by.
+/// Returns `reason` as an error until the job has failed [`PATIENCE`] times in a row, so that the provider is asked
+/// again. After that, logs an error and lets the call be settled. A recording that the provider has not listed may be
+/// all that is left of what a caller said, and settling erases the id by which it is found.
 fn without_word(job: &Claimed, reason: Unfinished) -> Result<(), Unfinished> {
     if job.row.failures < PATIENCE {
         return Err(reason);
     }
-    error!(%reason, "call settled without the provider's list of its recordings");
+    error!(%reason, "call settled, although the provider's list of recordings could not be read");
     Ok(())
 }
 
-/// Delays settling while a recording is still being streamed to the disk.
+/// Delays settling while a recording of the call is still being streamed, by [`Unfinished::Later`]. From try
+/// number [`STREAMED`] on, stores such recordings as lost instead.
 async fn wait_for_what_arrives(
     service: &Service,
     job: &Claimed,
@@ -209,7 +216,7 @@ async fn wait_for_what_arrives(
         return Err(Unfinished::Later(TimeDelta::milliseconds(200 * seconds)));
     }
     let mut tx = service.db.jobs.begin().await?;
-    // The call first, as in storing a streamed recording.
+    // The call is locked first, as in `sealed::write_down`.
     calls::by_id(&mut tx, call.id).await?;
     for row in rows {
         write_down_lost(service, &mut tx, row.id).await?;
@@ -241,8 +248,8 @@ async fn settle(
     receipt: Option<Derived>,
 ) -> Result<(), StoreError> {
     let call = case.call.clone();
-    // A recording may be being sealed at this moment. The transaction that comes second sees what the first one did,
-    // and enqueues the deletion at the provider.
+    // A recording may be being sealed at this moment. Of the two transactions the second one sees what the first one
+    // did, and enqueues the deletion at the provider.
     reports::lock(tx, call.report).await?;
     let report = reports::get(tx, call.report)
         .await?
@@ -269,7 +276,8 @@ async fn settle(
             write_call_entry(service, tx, call, earlier, state).await?;
         }
     }
-    // Recordings may be named only after this. The receipt was spoken and has to work for them.
+    // Takes count even if no recording is named yet: the receipt was spoken, and has to work for recordings named
+    // later.
     let comes = |state: &State| !state.takes.is_empty();
     let comes = report.reference.is_some() || state.as_ref().is_some_and(comes);
     if let (Some(derived), true) = (receipt, comes) {
@@ -283,7 +291,7 @@ async fn settle(
     calls::settle(tx, call.id).await?;
     let now = service.clock.system_now();
     let mut recordings = recordings::of_report(tx, call.report).await?;
-    // Recordings too faint to add anything also belong to that report.
+    // Also if the call added nothing to the earlier report: recordings without speech may belong to it.
     if let Some(earlier) = call.addition_to {
         let all = recordings::of_report(tx, earlier).await?;
         recordings.extend(all.into_iter().filter(|row| call.has_added(row.step)));
@@ -294,7 +302,7 @@ async fn settle(
             let provider = service.provider_of(recording.sid.as_ref());
             jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
-            // The provider keeps no copy, so the id is not needed any more.
+            // A provider that streams keeps no copy, so the id is not needed any more.
             recordings::forget_source(tx, recording.id).await?;
         }
     }
@@ -307,9 +315,9 @@ async fn settle(
     Ok(())
 }
 
-/// Handles two callers with the same receipt: the digits were spoken before anything could be looked up under them. The
-/// probability is one call in a hundred million on a line with a thousand reports. The receipt opens neither report
-/// from then on.
+/// Logs, counts and records in both trails that two callers of a line were told the same receipt. It is found only now,
+/// because the digits were spoken before they were looked up. The receipt opens neither report from now on. The
+/// probability is one call in a hundred million on a line with a thousand reports.
 async fn receipt_is_shared(
     service: &Service,
     tx: &mut WriteTx,
@@ -329,7 +337,7 @@ async fn receipt_is_shared(
     Ok(())
 }
 
-/// Returns the takes that belong to a report, with its recording numbers.
+/// Returns the takes of a call that have recordings in `report`, with the numbers of these recordings instead of steps.
 fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
     takes
         .iter()
@@ -349,7 +357,8 @@ fn takes_in(call: &Call, report: &Report, takes: &[Take]) -> Vec<Take> {
         .collect()
 }
 
-/// Adds a sealed entry about the course of the call: phase, language, how far the caller got, and the exact time.
+/// Adds a sealed entry to `report` about the course of the call: when it was answered, phase, language, how far the
+/// caller got, whether the receipt was spoken, and the takes.
 async fn write_call_entry(
     service: &Service,
     tx: &mut WriteTx,
@@ -371,7 +380,7 @@ async fn write_call_entry(
                 answered_at: state.answered_at,
                 phase: state.phase,
                 language: language.cloned(),
-                // A caller who hangs up during the talk has gone before the conversation learns that it was connected.
+                // If the caller hangs up during the talk, the conversation does not learn that the two were connected.
                 reached: match call.accepted_step {
                     Some(_) if report.id == call.report => state.reached.max(Reached::Connected),
                     _ => state.reached,

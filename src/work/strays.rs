@@ -1,9 +1,10 @@
-//! Settles a stray: asks the provider which call the recording belongs to and which number was dialled, and adds the
-//! recording to a report of that line. If the stray is a call that is over and that the service never answered, it
-//! first asks for the call's recordings.
+//! Settles a stray. For a recording, asks the provider which call it belongs to and which number was dialled, and adds
+//! it to the report of that call. For a call that is over and that the service never answered, first asks for its
+//! recordings.
 //!
-//! A stray stays one while the provider does not say so, or names a number that no line has; if the provider cannot be
-//! asked, it stays one for good. Strays are shown to leads, in the metrics and by `dutyline check`.
+//! If the provider does not tell, or names a number that no line has, the job fails and is tried again. If the provider
+//! has no such request, the job ends and the stray is kept. Stray recordings are shown to leads, in the metrics and by
+//! `dutyline check`.
 
 use super::{Claimed, Unfinished, unreadable};
 use crate::conduct::{Hook, conduct};
@@ -43,7 +44,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
             }
         }
     }
-    // If this commit is lost, the work is done once more, and changes nothing.
+    // If this commit is lost, the job runs once more, and the webhooks it conducts change nothing.
     let mut tx = service.db.jobs.begin_unflushed().await?;
     strays::delete(&mut tx, id).await?;
     job.done(&mut tx).await?;
@@ -55,13 +56,13 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
 
 /// Result of settling one recording.
 enum Settled {
-    /// The recording belongs to a call now.
+    /// The recording belongs to a call of this service now.
     Yes,
-    /// The provider has no way to ask for a recording's call.
+    /// The provider has no request for the call of a recording.
     CannotBeAsked,
 }
 
-/// Adds a recording to its call, as the provider names it.
+/// Asks the provider for the call of a recording, and adds the recording to that call.
 async fn settle(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,
@@ -77,7 +78,7 @@ async fn settle(
             "the provider says that the call was to a number that no line has".into(),
         ));
     }
-    // Handled like a webhook with all of this: a known call gets the recording, an unknown one becomes a report.
+    // Handled like a webhook that says all of this: a known call gets the recording, an unknown one becomes a report.
     let event = Event {
         call: origin.call,
         to: origin.to,

@@ -1,4 +1,5 @@
-//! Asks the provider about a call that has been silent, because the webhook about its end may have been lost.
+//! Asks the provider, from ten minutes after the answer on, whether a call still runs, because the webhook about its
+//! end may have been lost.
 
 use super::{Claimed, Unfinished};
 use crate::conduct::{commit, end_call, open_state};
@@ -7,9 +8,10 @@ use crate::store::{calls, cases};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
-/// Time between two questions about a running call.
+/// Time between two requests to the provider about a running call.
 const EVERY: TimeDelta = TimeDelta::minutes(10);
-/// Number of tries, two hours after the answer, after which a call counts as over whatever the provider says.
+/// Number of tries, reached two hours after the call was answered, at which a call counts as over whatever the provider
+/// says.
 const MAX_ATTEMPTS: i32 = 12;
 
 pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unfinished> {
@@ -38,7 +40,8 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// True if the provider says that the call is over. A provider that does not answer is asked again later.
+/// True if the provider says that the call is over. False also if it does not answer or cannot be asked; it is asked
+/// again later.
 async fn asked(service: &Service, call: &calls::Call) -> bool {
     let Some((sid, _)) = open_state(service, call) else {
         return false;

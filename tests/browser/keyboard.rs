@@ -145,6 +145,7 @@ async fn everything_can_be_reached() {
         "/console/calendar?month=2024-04",
         "/console/hear",
         "/console/members",
+        "/console/password",
         "/console/help",
     ] {
         window.goto(&format!("{}{page}", line.url)).await;

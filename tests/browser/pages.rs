@@ -336,6 +336,7 @@ async fn the_rest(language: &str, eye: impl Eye) {
     tour.goto("/console/members").await;
     tour.window.click("summary").await;
     tour.see("members").await;
+    tour.see_at("/console/password", "password").await;
     tour.see_at("/console/help", "help").await;
     tour.see_at("/console/none", "missing").await;
     // The row of a recording is tampered with.

@@ -24,14 +24,15 @@ use tracing::warn;
 /// a proxy's, and a webhook sent while it is being closed would be lost. So connections with incomplete requests
 /// are closed first, as long as there are more of them than their share.
 pub(super) struct Receiving {
-    /// Maximum number of connections of both kinds.
+    /// Maximum number of connections, with an incomplete request and idle together.
     most: usize,
-    /// Number of places reserved for incomplete requests when idle connections need places.
+    /// Number of connections with an incomplete request up to which an idle connection is closed instead of one of
+    /// them: half of `most`, rounded up.
     halves: usize,
     places: Mutex<Places>,
 }
 
-/// Connections by number, the oldest first.
+/// The registered connections by number; numbers are given in ascending order, so the smallest one is the oldest.
 #[derive(Default)]
 struct Places {
     next: u64,
@@ -50,7 +51,8 @@ impl Receiving {
         }
     }
 
-    /// Registers a connection; if there are then too many, one is closed.
+    /// Registers a connection as idle or as one with an incomplete request, and returns its number. If there are then
+    /// too many connections, one is closed.
     fn enter(&self, handle: &AbortHandle, idle: bool) -> u64 {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.next;
@@ -67,7 +69,8 @@ impl Receiving {
         place
     }
 
-    /// Closes the oldest connection with an incomplete request, or the one idle longest.
+    /// Closes the oldest connection with an incomplete request, if there are more than `halves` of these or none is
+    /// idle; otherwise the one idle longest.
     fn close_one(&self, places: &mut Places) {
         static HALF: LogPace = LogPace::new();
         static IDLE: LogPace = LogPace::new();
@@ -118,7 +121,8 @@ enum Phase {
     Upgraded,
 }
 
-/// State of a connection. Only the task that serves the connection changes it; the mutex only makes it `Sync`.
+/// State of a connection. It is changed by the task that serves the connection, and by the bodies of its requests and
+/// answers, which a handler may move to another task.
 pub(super) struct Connection {
     receiving: Arc<Receiving>,
     handle: AbortHandle,
@@ -128,9 +132,10 @@ pub(super) struct Connection {
 struct Standing {
     phase: Phase,
     since: Instant,
-    /// Time since which writes have been blocked, because the client reads nothing.
+    /// Time since which writes have been blocked because the client reads nothing; `None` if the last write was not
+    /// blocked.
     unread_since: Option<Instant>,
-    /// Number in [`Receiving`], while a request or the rest of one is awaited.
+    /// Number in [`Receiving`]; `None` while neither a request nor the rest of one is awaited.
     place: Option<u64>,
 }
 
@@ -153,7 +158,8 @@ impl Connection {
         (Arc::new(connection), registration)
     }
 
-    /// Returns when the current phase, or a blocked write, exceeds its limit.
+    /// Returns the time at which the current phase or a blocked write exceeds its limit, whichever is first; `None`
+    /// if neither has a limit now.
     pub fn deadline(&self, limits: &Limits) -> Option<tokio::time::Instant> {
         let standing = self.standing();
         let phase = match standing.phase {
@@ -172,7 +178,7 @@ impl Connection {
         self.enter(if whole { Phase::Answering } else { Phase::Body });
     }
 
-    /// Records that the answer has switched protocols.
+    /// Records that the answer switches protocols.
     pub fn is_upgraded(&self) {
         self.enter(Phase::Upgraded);
     }
@@ -208,7 +214,7 @@ impl Connection {
         let before = std::mem::replace(&mut standing.phase, phase);
         standing.since = clock::instant();
         let idle = match phase {
-            // The place is kept, so that an incomplete request counts as old as its head.
+            // The number is kept, so that the age of an incomplete request counts from its head.
             Phase::Body if before == Phase::Head => return,
             Phase::Head | Phase::Body => Some(false),
             Phase::Idle => Some(true),
@@ -233,7 +239,7 @@ impl Drop for Connection {
     }
 }
 
-/// A connection's stream, which reports reads and blocked writes.
+/// A connection's stream, which reports reads and blocked writes to its [`Connection`].
 pub(super) struct Io {
     stream: TcpStream,
     connection: Arc<Connection>,
@@ -297,7 +303,8 @@ impl AsyncWrite for Io {
     }
 }
 
-/// A request's body being received. Once it is complete or dropped, the phase is `Answering`.
+/// A request's body being received. When it is complete, fails or is dropped, the phase changes from `Body` to
+/// `Answering`.
 pub(super) struct Received {
     body: Incoming,
     connection: Arc<Connection>,
@@ -339,7 +346,8 @@ impl Drop for Received {
     }
 }
 
-/// An answer's body being sent. Dropped when all of it was handed to the connection; the permit is released then.
+/// An answer's body being sent. It is dropped when all of it was handed to the connection, or the connection has
+/// ended; the permit is released then, and the phase becomes `Idle` unless the protocol was switched.
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,

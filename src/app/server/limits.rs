@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Maximum to which the process's limit of open files is raised, where the system permits it. The connections that
-/// a higher limit would allow need too much memory.
+/// Maximum number of open files that the process raises its limit to, where the system permits it, and that it counts
+/// on. The connections that a higher number would allow need too much memory.
 const DESCRIPTORS: u64 = 16 * 1024;
 /// Limit of open files assumed where the system does not report it.
 #[cfg(not(unix))]
@@ -12,9 +12,9 @@ const UNKNOWN: u64 = 1024;
 /// The limits of a listener's connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Maximum number of connections without a complete request or idle between two requests. Above it, the oldest
-    /// one without a complete request is closed if these are more than half of the maximum; otherwise the one idle
-    /// longest.
+    /// Maximum number of connections without a complete request or idle between two requests. Above it, one is
+    /// closed: the oldest one without a complete request, if these are more than half of the maximum or none is idle;
+    /// otherwise the one idle longest.
     pub receiving: usize,
     /// Maximum number of requests, except webhooks, answered concurrently; above it, requests are answered 503.
     pub answering: usize,
@@ -25,14 +25,14 @@ pub struct Limits {
     pub body: Duration,
     /// Maximum time a connection may be idle between two requests.
     pub idle: Duration,
-    /// Maximum time during which a client reads nothing of an answer.
+    /// Maximum time for which a write of an answer may be blocked because the client reads nothing.
     pub write: Duration,
 }
 
 impl Limits {
-    /// Limits for a process with this many file descriptors: a quarter for connections from which a request is
-    /// awaited, a quarter for requests that are not webhooks. The rest is left for webhooks, the database, files
-    /// and connections to providers.
+    /// Returns the limits of a process that may open this many files: a quarter of them for connections from which a
+    /// request is awaited, a quarter for requests that are not webhooks. The rest is left for webhooks, the database,
+    /// files and connections to providers.
     pub fn for_descriptors(descriptors: usize) -> Self {
         Self {
             receiving: (descriptors / 4).max(1),
@@ -47,12 +47,13 @@ impl Limits {
         }
     }
 
-    /// Limits for this process.
+    /// Returns the limits for this process, by its current limit of open files.
     pub fn of_process() -> Self {
         Self::for_descriptors(descriptors())
     }
 
-    /// Limits for a listener with few clients beside the main one: an eighth of its connections, so that both fit.
+    /// Returns the limits of a second listener that has few clients: an eighth of the numbers of the main listener
+    /// (`self`), so that both together fit into the process's limit.
     pub fn of_few(self) -> Self {
         Self {
             receiving: (self.receiving / 8).max(1),
@@ -66,7 +67,7 @@ impl Limits {
 #[cfg(unix)]
 fn descriptors() -> usize {
     use rustix::process::{Resource, getrlimit};
-    // `None` means unlimited.
+    // The limit is `None` if it is infinite.
     let soft = getrlimit(Resource::Nofile).current.unwrap_or(DESCRIPTORS);
     usize::try_from(soft.min(DESCRIPTORS)).unwrap_or(usize::MAX)
 }
@@ -98,6 +99,6 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// This system has no such limit.
+/// Does nothing: this system has no such limit.
 #[cfg(not(unix))]
 pub fn raise_descriptor_limit() {}

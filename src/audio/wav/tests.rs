@@ -212,7 +212,7 @@ fn loudness_is_seen_tenth_by_tenth() {
     let mut followed = whole.clone();
     followed.extend(loud(&[0x7fff]));
     assert_eq!(peaks(&followed, 600, 64).len(), 4);
-    // An encoder that did not fill in its sizes.
+    // Sizes of 0, as an encoder leaves them that writes while it records.
     let open = with_sizes(PCM, &sound, 0, 0);
     assert_eq!(peaks(&open, 600, 64), [0, 254, 128, 2]);
     assert_eq!(peaks(&wav(MU_LAW, &sound), 600, 64), [] as [u8; 0]);

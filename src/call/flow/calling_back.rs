@@ -53,7 +53,7 @@ impl Flow<'_> {
 
     pub(super) fn at_receipt(&mut self, asked: Asked, input: Input) -> Vec<Verb> {
         let Input::Typed { keys, found } = input else {
-            // Repeats the error as well as the question: a `#` after the last digit has interrupted both.
+            // Repeats the error as well as the question: a `#` after the last digit may have interrupted both.
             return if self.silence(&Input::Nothing) {
                 self.back_to_menu()
             } else {
@@ -77,7 +77,8 @@ impl Flow<'_> {
         }
     }
 
-    /// The receipt gives access to no report any more: starts a new report if the phase accepts reports.
+    /// Handles a receipt that two callers were told, and that opens neither report: asks for a new report if the phase
+    /// accepts reports; otherwise says where else to report, and goodbye.
     fn shared_receipt(&mut self) -> Vec<Verb> {
         self.state.silences = 0;
         let speaker = self.speaker();
@@ -100,7 +101,8 @@ impl Flow<'_> {
         self.no_more_receipts()
     }
 
-    /// Says where else to report, then the menu if the phase accepts reports; otherwise goodbye.
+    /// Says that the report was not found and where else to report; then the menu if the phase accepts reports,
+    /// otherwise goodbye.
     pub(super) fn no_more_receipts(&mut self) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = vec![speaker.say(|p| &p.no_more_tries)];
@@ -126,7 +128,8 @@ impl Flow<'_> {
         }
     }
 
-    /// Says the status of the earlier report, the reply, and the menu.
+    /// Says the status of the earlier report, its reply if there is one, and the menu. If the reply cannot be said,
+    /// asks the caller to call during duty hours for it.
     pub(super) fn earlier(&mut self) -> Vec<Verb> {
         self.state.place = Place::Earlier;
         let speaker = self.speaker();
@@ -136,7 +139,7 @@ impl Flow<'_> {
             match &earlier.reply {
                 Some(reply) if self.context.reply_sounds => {
                     said.push(speaker.say(|p| &p.reply));
-                    // A reply is written in the line's first language, whichever is spoken now.
+                    // A reply is written in the line's first language, whichever language is spoken now.
                     let first = Speaker::new(self.line, language_of(self.line, 0));
                     said.push(first.written(reply.expose()));
                 }
@@ -164,7 +167,8 @@ impl Flow<'_> {
                 self.earlier()
             }
             _ if self.silence(&input) => self.say_goodbye(),
-            // `#` pressed after the twelfth digit, where none is needed, has interrupted what was being said.
+            // A `#` pressed after the twelfth digit, where none is needed, may have interrupted what was being said, so
+            // it is said again.
             Input::Key('#') => self.earlier(),
             _ => {
                 let mut said = self.wrong_key(&input);
@@ -174,7 +178,7 @@ impl Flow<'_> {
         }
     }
 
-    /// True if recordings are added to an earlier report.
+    /// True if the caller has called back about an earlier report. Recordings are then added to it.
     pub(super) fn adds(&self) -> bool {
         self.state.earlier.is_some()
     }

@@ -8,13 +8,14 @@ use crate::line::Line;
 use crate::report::takes::Reached;
 use chrono::{DateTime, Utc};
 
-/// Time to press a key on the telephone rung, in seconds. Longer than for a caller: it was just picked up.
+/// Time that the person rung has to press a key after the last word, in seconds. Longer than a caller has, because the
+/// telephone was just picked up.
 const ACCEPT_SECONDS: u32 = 8;
-/// Number of times the question is said.
+/// Number of times that the person rung is told which key accepts the call.
 const TIMES_ASKED: usize = 2;
 
 /// Returns the script played on the telephone rung before the caller is connected, in the line's first language. It
-/// asks for a key, which a voicemail does not press.
+/// asks for key 1, which a voicemail does not press.
 pub fn whisper(line: &Line) -> Script {
     let speaker = Speaker::new(line, &line.languages[0]);
     let mut said = vec![speaker.say(|p| &p.whisper); TIMES_ASKED];
@@ -38,7 +39,8 @@ impl Flow<'_> {
         }
     }
 
-    /// Returns the index of the first person on duty now, from index `from` on.
+    /// Returns the index of the first person on duty now, from index `from` on. `None` if there is none, or if the
+    /// roster may not be rung in this call ([`State::rings`](crate::call::state::State::rings)).
     pub(super) fn on_duty(&self, from: usize) -> Option<usize> {
         if !self.state.rings {
             return None;
@@ -47,7 +49,7 @@ impl Flow<'_> {
         self.line.roster.next(schedule, self.context.now, from)
     }
 
-    /// Handles key 2.
+    /// Handles key 2 of the menu: rings the roster, or asks for a report if the roster is busy.
     pub(super) fn ask_for_duty(&mut self) -> Vec<Verb> {
         self.state.silences = 0;
         if self.context.duty_busy {
@@ -61,7 +63,9 @@ impl Flow<'_> {
         said
     }
 
-    /// Rings the next person on duty, if there is one and ringing time is left.
+    /// Rings the first person on duty from index `from` on. Asks for a report if there is none, or if the time for
+    /// ringing, which is limited by `RING_IN_ALL`, is used up. `since` is the line time at which the first telephone
+    /// began to ring.
     fn ring(&mut self, from: usize, since: DateTime<Utc>) -> Vec<Verb> {
         let roster = &self.line.roster;
         let next = self
@@ -81,7 +85,7 @@ impl Flow<'_> {
         }]
     }
 
-    /// Moves on to a recording when the call is not accepted. Ringing in total is limited by `RING_IN_ALL`.
+    /// Says that the roster is busy, or else that it did not accept the call, and asks for a report.
     fn nobody_answers(&mut self, busy: bool) -> Vec<Verb> {
         let speaker = self.speaker();
         let mut said = vec![if busy {
@@ -100,7 +104,7 @@ impl Flow<'_> {
         input: &Input,
     ) -> Vec<Verb> {
         if *input == Input::Connected {
-            // The talk is already a report; the receipt lets the caller ask for its status later.
+            // The call became a report when it was accepted; the receipt lets the caller ask for its status later.
             self.state.reached = self.state.reached.max(Reached::Connected);
             return self.send();
         }

@@ -37,7 +37,7 @@ impl Flow<'_> {
         input: Input,
     ) -> Vec<Verb> {
         let Input::Recorded { end, seconds } = input else {
-            // An unused last minute is not counted as a silence: the take already exists.
+            // Silence in the last minute is not counted: the take exists already.
             return if last_minute {
                 self.review()
             } else {
@@ -49,7 +49,8 @@ impl Flow<'_> {
         self.state.silences = 0;
         let (first, rest) = parts(self.line.recording_seconds);
         let limit = if last_minute { rest } else { first };
-        // If the provider does not report how a recording ended, its length shows whether the limit was reached.
+        // If the provider does not report how a recording ended, its length shows whether the limit was reached;
+        // without a length it counts as not reached.
         let at_limit = match end {
             Some(end) => end == RecordingEnd::Limit,
             None => seconds.is_some_and(|seconds| seconds >= limit),
@@ -70,7 +71,7 @@ impl Flow<'_> {
         said
     }
 
-    /// Keeps a recording that was not asked for: one made by a fallback answer while nothing could be stored.
+    /// Keeps a recording that the script did not ask for: one made by a fallback answer while nothing could be stored.
     pub(super) fn unasked_recording(&mut self, end: Option<RecordingEnd>) -> Vec<Verb> {
         self.keep_take(Purpose::Add, false, self.state.step);
         if end == Some(RecordingEnd::HangUp) {
@@ -79,12 +80,12 @@ impl Flow<'_> {
         } else if self.adds() || takes_reports(self.line, self.state) {
             self.review()
         } else {
-            // The review offers to record more, which this phase does not accept.
+            // The review would offer to record more, which this phase does not accept.
             self.send()
         }
     }
 
-    /// Handles input after the end of the conversation. A recording is still kept.
+    /// Handles input after the end of the conversation: says goodbye. A recording is kept.
     pub(super) fn after_all(&mut self, input: Input) -> Vec<Verb> {
         if matches!(input, Input::Recorded { .. }) {
             self.keep_take(Purpose::Add, false, self.state.step);

@@ -65,7 +65,8 @@ pub fn on_duty(n: usize) -> OnDuty {
     }
 }
 
-/// Any minute from before the inspection to after it; about half are one of six fixed times in different phases.
+/// Any minute from before the inspection to after it. Half of them are one of six fixed times in different phases and
+/// at the end of intake.
 pub fn any_instant() -> impl Strategy<Value = DateTime<Utc>> {
     let minutes = |from: &'static str, days: i64| {
         (0..days * 24 * 60).prop_map(move |minute| at(from) + TimeDelta::minutes(minute))
@@ -133,7 +134,7 @@ pub fn inputs() -> impl Strategy<Value = Vec<Input>> {
     proptest::collection::vec(any_input(), 0..(END as usize + 10))
 }
 
-/// Replaces inputs by which the caller hangs up.
+/// Returns `input`, or another one in place of an input by which the caller hangs up.
 pub fn stubborn(input: Input) -> Input {
     match input {
         Input::HungUp => Input::Nothing,

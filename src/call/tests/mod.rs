@@ -40,7 +40,7 @@ fn recorded(end: RecordingEnd) -> Input {
     }
 }
 
-/// A simulated call to a line: the last script and the state.
+/// A simulated call to a line: its state, and the script and effects of the last step.
 struct Caller<'a> {
     line: &'a Line,
     context: Context,
@@ -105,10 +105,10 @@ impl<'a> Caller<'a> {
 enum Waits {
     Keys(String),
     Record(u32),
-    /// Ringing this number.
+    /// A telephone with this number rings.
     Ringing(String),
     HungUp,
-    /// Maximum number of digits.
+    /// A receipt, of at most this many digits.
     Digits(u32),
     /// The script is empty: the caller has hung up.
     Nobody,

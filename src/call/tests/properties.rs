@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Maximum number of silences, from any place, until the recording or the receipt.
 const PATIENCE: usize = 5;
 
-/// Returns the keys a script offers: each offer ends with its key.
+/// Returns the keys that a script offers: the digit after each "请按" or "press ".
 fn keys_spoken_of(script: &Script) -> BTreeSet<char> {
     words(script)
         .lines()
@@ -243,7 +243,8 @@ fn check_takes(recorded: &[u32], before: &State, caller: &Caller<'_>) -> Result<
     Ok(())
 }
 
-/// Silence alone leads to the recording, or sends the takes.
+/// Where the phase accepts reports, silence alone leads to a recording, or sends the takes, or ends a call that has
+/// called back.
 fn check_silence(caller: &Caller<'_>) -> Result<(), TestCaseError> {
     let state = &caller.state;
     let asks = matches!(caller.waits(), Waits::Keys(_) | Waits::Digits(_));
@@ -412,7 +413,7 @@ proptest! {
         prop_assert_eq!(caller.state.place, Place::Over);
     }
 
-    /// When the database is down: the sentences of the phase, and a recording if the phase accepts reports.
+    /// The answer while the database is down: the sentences of the phase, and a recording if the phase accepts reports.
     #[test]
     fn the_fallback_answer_needs_nothing_but_the_line(line in any_line(), now in any_instant()) {
         let state = flow::answer(&line, now, RECEIPT.to_owned(), true).state;

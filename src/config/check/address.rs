@@ -89,14 +89,15 @@ pub(super) fn public_address(written: &str, example: &str) -> Result<Url, String
     ))
 }
 
-/// Returns the position in a path at which `segment`, written `/name`, begins; case is ignored.
+/// Returns the position in a path at which `segment`, written `/name`, first begins, or `None` if it is not in the
+/// path; case is ignored.
 fn before(path: &str, segment: &str) -> Option<usize> {
     let path = format!("{}/", path.to_ascii_lowercase());
     path.find(&format!("{segment}/"))
 }
 
-/// Returns what is wrong with a host; `None` for an IPv6 address. A name's labels have 1 to 63 characters (RFC
-/// 1035, 2.3.1).
+/// Returns what is wrong with a host; `None` if nothing is, or if it is an IPv6 address. A name has at most 253
+/// characters, its labels 1 to 63 (RFC 1035, 2.3.1 and 2.3.4).
 fn wrong_host(host: &str) -> Option<&'static str> {
     if host.starts_with('[') {
         return None;
@@ -113,7 +114,7 @@ fn wrong_host(host: &str) -> Option<&'static str> {
         .then_some("a part of the host of the address begins or ends with a hyphen")
 }
 
-/// Returns the URL that was probably meant; `None` if that is unclear.
+/// Returns the URL that was probably meant by an invalid one; `None` if that is unclear.
 fn repaired(written: &str) -> Option<String> {
     let compact: String = written.split_whitespace().collect();
     let mut url = Url::parse(&compact).ok()?;

@@ -139,7 +139,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks the windows of one day. Reports each that cannot be parsed or overlaps an earlier one.
+    /// Checks the windows of one day: each must be valid and must not overlap an earlier one. If several are wrong,
+    /// the error of the last one is returned and the others are recorded.
     pub(super) fn windows(&self, written: &[Spanned<String>]) -> Result<Vec<Window>, ConfigError> {
         let mut windows: Vec<Window> = Vec::new();
         let mut first = Ok(());
@@ -149,7 +150,7 @@ impl Checker<'_> {
             let together = window.and_then(|window| {
                 windows.push(window);
                 Windows::new(windows.clone()).or_else(|error| {
-                    // Left in the list, it would make every later window wrong, too.
+                    // If it were left in the list, every later window would be wrong, too.
                     windows.pop();
                     self.wrong(text, format!("{error}"))
                 })
@@ -163,7 +164,8 @@ impl Checker<'_> {
         first.map(|()| windows)
     }
 
-    /// Returns a calendar by name (embedded), or by the path of a file, so that an operator can add a year.
+    /// Returns an embedded calendar by its name, or reads one from the file at this path, with which an operator can
+    /// add a year; `None` if there is an error, which is recorded.
     fn calendar(&self, name: &Spanned<String>) -> Option<Calendar> {
         let text = name.get_ref();
         if let Some(calendar) = Calendar::embedded(text) {
@@ -223,7 +225,8 @@ impl Checker<'_> {
         self.keep(period.or_else(|error| self.wrong(written, format!("{error}"))))
     }
 
-    /// Checks that a whole number is within bounds; returns `default` if none is given.
+    /// Returns a whole number after checking that it is within `bounds`; `default` if none is given. `unit` follows
+    /// the bounds in the error.
     pub(super) fn number_in(
         &self,
         written: Option<&Spanned<i64>>,
@@ -318,7 +321,7 @@ impl Checker<'_> {
 }
 
 impl file::Translation {
-    /// Returns the line's own words, with the translated ones in their place.
+    /// Returns `own`, the line's words, with those that are translated replaced by their translation.
     fn clone_over(&self, own: &LineWords) -> LineWords {
         LineWords {
             prompts: Arc::clone(&own.prompts),

@@ -11,7 +11,7 @@ use crate::telephony::http_client::is_id as is_provider_id;
 use crate::telephony::signature::telnyx_public_key;
 use toml::Spanned;
 
-/// A secret as it may be written: a value or a file.
+/// A secret as it is written under `key` (values) or `key` and `_file` (files).
 struct Written<'a> {
     key: &'static str,
     given: Option<&'a Spanned<OneOrTwo>>,
@@ -19,8 +19,8 @@ struct Written<'a> {
 }
 
 impl Checker<'_> {
-    /// Checks a provider; `None` if there is an error in it. Its other keys depend on its kind, so without one only
-    /// its name is checked.
+    /// Checks a provider; `None` if there is an error in it, which is recorded. Most keys depend on the kind, so if
+    /// that is missing or wrong, only the name is checked.
     pub(super) fn provider(&self, at: &Spanned<Provider>) -> Option<ProviderConfig> {
         let written = at.get_ref();
         let name = self.given(&written.name, |name| match is_id(name.get_ref()) {
@@ -52,7 +52,7 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks the settings of a kind of provider.
+    /// Checks the settings that depend on the kind of the provider; `None` if there is an error, which is recorded.
     fn settings(&self, written: &Provider, kind: ProviderKind) -> Option<ProviderSettings> {
         let account = || self.keep(self.account(written));
         let auth_token = || self.keep(self.auth_token(written));
@@ -164,7 +164,8 @@ impl Checker<'_> {
         )
     }
 
-    /// Checks the API key. Only one is allowed, because it is sent rather than compared with something received.
+    /// Checks the API key. A list of two is refused, because the key is sent, and nothing received is compared with
+    /// it.
     fn api_key(&self, written: &Provider) -> Result<Secret, ConfigError> {
         for given in [&written.api_key, &written.api_key_file]
             .into_iter()
@@ -187,7 +188,7 @@ impl Checker<'_> {
         )
     }
 
-    /// Checks the public keys. They are no secrets: with them a signature can be verified, but not made.
+    /// Checks the public keys. They need not be kept secret: with them a signature can be verified, but not made.
     fn public_keys(&self, written: &Provider) -> Result<Vec<String>, ConfigError> {
         let keys = self.needed(written, written.public_key.as_ref(), "public_key")?;
         self.at_most_two(keys)?;
@@ -205,7 +206,8 @@ impl Checker<'_> {
         let hosts = written.media_hosts.as_deref().unwrap_or_default();
         self.each(hosts, |host| {
             let name = host.get_ref().strip_prefix("*.").unwrap_or(host.get_ref());
-            // A name that a URL would spell differently could never match a recording's host.
+            // A recording's host is compared as a URL spells it, so a name that a URL spells differently would never
+            // match.
             let plain =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
             let url = web_address(&format!("https://{name}/"), "");
@@ -262,7 +264,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks a user name: HTTP's Basic scheme does not permit a colon in it (RFC 7617).
+    /// Checks a user name. It is sent by HTTP's Basic scheme, which permits neither a colon nor control characters in
+    /// it (RFC 7617).
     fn user(
         &self,
         written: &Provider,
@@ -293,7 +296,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Reports keys of other kinds, which most likely mean that the kind is wrong.
+    /// Reports keys that only other kinds of provider have. Most likely the kind is wrong then.
     fn only_its_own(&self, written: &Provider, kind: ProviderKind) {
         let own: &[&str] = match kind {
             ProviderKind::Twilio | ProviderKind::SignalWire => &[
@@ -342,7 +345,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks a secret: a value or a file, never both; without either, it is read from the environment.
+    /// Checks a secret: its values or its files are given, not both. If neither are, it is read from the environment
+    /// variable `DUTYLINE_{name}_{key}`, in capitals and with `_` for `-`.
     fn secret(&self, provider: &Provider, written: &Written<'_>) -> Result<Secret, ConfigError> {
         let key = written.key;
         let name = provider.name.as_ref().map_or("", |name| name.get_ref());
@@ -404,7 +408,8 @@ impl Checker<'_> {
     }
 }
 
-/// Returns the provider's own URL, if it is the same for all accounts.
+/// Returns the API URL of a kind of provider at which it is the same for all accounts; for other kinds, the error
+/// that an `api_url` is needed.
 fn usual_api_url(kind: ProviderKind) -> Result<String, String> {
     let example = match kind {
         ProviderKind::Twilio => return Ok("https://api.twilio.com".into()),

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use toml::Spanned;
 
 impl Checker<'_> {
-    /// Parses an IP address, or a network in CIDR notation. A network of all addresses is refused, because with it
-    /// any client could claim any address.
+    /// Parses an IP address, or a network in CIDR notation. A network that contains all addresses is refused, because
+    /// any client would then be trusted to name any address as its own.
     pub(super) fn trusted_proxy(&self, text: &Spanned<String>) -> Result<IpNet, ConfigError> {
         let address = text.get_ref().parse().map(|ip: IpAddr| ip.to_canonical());
         let network = address.map(IpNet::from);

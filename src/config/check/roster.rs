@@ -1,4 +1,4 @@
-//! Checks the roster of a line, and how it is rung.
+//! Checks the roster of a line, and how the persons on it are rung.
 
 use super::Checker;
 use crate::base::hidden::Hidden;
@@ -20,7 +20,8 @@ impl Checker<'_> {
                     ),
                 })
             }
-            // Without a country there is no calling code to compare a number with.
+            // The default is the country's calling code. Without a known country, whose error is recorded elsewhere,
+            // there is none.
             None => written.country.as_ref().and_then(|country| {
                 let code = calling_code(country.get_ref())?;
                 Some(vec![code])
@@ -45,7 +46,8 @@ impl Checker<'_> {
         })
     }
 
-    /// Checks a member of the roster. Without `prefixes` the beginning of the number is not checked.
+    /// Checks a person on the roster; `None` if there is an error, which is recorded. The number must begin with one
+    /// of `prefixes`; without `prefixes` this is not checked.
     fn on_duty(&self, written: &file::OnDuty, prefixes: Option<&[String]>) -> Option<OnDuty> {
         let name = self.given(&written.name, |name| match name.get_ref().trim() {
             "" => self.wrong(name, "who is rung? the name stands in the report"),
@@ -93,7 +95,8 @@ impl Checker<'_> {
     }
 }
 
-/// True for a number as it is dialled: `least` to 15 digits, with or without a plus sign before them.
+/// True if `text` is a number as it is dialled, or the beginning of one: `least` to 15 digits, with or without a plus
+/// sign before them.
 fn is_dialable(text: &str, least: usize) -> bool {
     let digits = text.strip_prefix('+').unwrap_or(text);
     (least..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())

@@ -57,7 +57,7 @@ fn days_have_the_words_of_an_office() {
         ("2024-06-10", false, "端午节"),
         ("2025-10-08", false, "国庆节、中秋节"),
         ("2026-01-04", true, "元旦调休上班"),
-        // There is no notice for 2027: New Year is an ordinary Friday, and `missing_years` reports the year.
+        // There is no table for 2027: New Year is an ordinary Friday, and `missing_years` reports the year.
         ("2027-01-01", true, "工作日"),
         ("2027-01-02", false, "周末"),
     ] {

@@ -397,7 +397,7 @@ proptest! {
         }
     }
 
-    /// The rule in one line: with a plus the digits must be the whole number; without it, one of five spellings.
+    /// The rule: with a plus the digits must be the whole number; without it, one of four spellings.
     #[test]
     fn digits_match_by_the_rule(
         plus in any::<bool>(),

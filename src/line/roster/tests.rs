@@ -182,7 +182,8 @@ fn the_hours_nobody_is_on_are_found() {
         ]
     );
     assert_eq!(found.last().unwrap(), "06-21 16:00-18:00");
-    // Consecutive times with no person on duty are one gap, even if other hours of the roster begin or end in it.
+    // Consecutive times with no person on duty are one gap, even if the hours of a person who is not on duty on that
+    // day begin or end in it.
     let found = gaps(vec![
         person(&["2024-04-03"], &["15:00-15:30"]),
         person(&["2024-04-05"], &["16:00-16:30"]),

@@ -15,15 +15,16 @@ const ID: usize = 16;
 /// Length of the MAC, in bytes.
 const MAC: usize = 32;
 
-/// A random id, and its MAC under the service secret over the member's id, this id and the member's wrapped key. A
-/// change of the password changes the wrapped key and so invalidates all of the member's device cookies.
+/// The content of a device cookie: a random id, and a MAC under the service secret over the member's id, this id and
+/// the member's wrapped key. A change of the password changes the wrapped key and so invalidates all of the member's
+/// device cookies.
 pub struct Device {
     id: [u8; ID],
     mac: [u8; MAC],
 }
 
 impl Device {
-    /// Creates a device for a member who has just logged in.
+    /// Creates a device for a member who has just logged in from an unknown browser.
     pub(super) fn new(service: &Service, member: &Member) -> Self {
         let id = clock::random();
         let mac = mac(service, member, &id);
@@ -46,7 +47,7 @@ impl Device {
         URL_SAFE_NO_PAD.encode([self.id.as_slice(), &self.mac].concat())
     }
 
-    /// True if this service made the device for this member and the password has not changed since.
+    /// True if this service made the device cookie for this member, and the member's password has not changed since.
     pub(super) fn is_of(&self, service: &Service, member: &Member) -> bool {
         bool::from(mac(service, member, &self.id).ct_eq(&self.mac))
     }

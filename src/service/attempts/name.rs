@@ -1,9 +1,10 @@
-//! Tries at one name: their order, and the delay that wrong passwords cause.
+//! The order of tries at one name, and the delay that wrong passwords cause.
 //!
-//! One try at a time has its turn. Of the waiting tries, the one from the address with the fewest wrong passwords is
-//! next, so that guesses from one address, or from several, do not keep a member out at another. Places to wait are
-//! counted for each address: a try that finds none gets that of the oldest try from its own address. If the places of
-//! all addresses are used up, the try that would be last loses its place.
+//! One try at a time has its turn. The next turn goes to the waiting try whose address has the fewest wrong passwords
+//! at this name, so that guesses from one address, or from several, do not keep a member out at another one. Each
+//! address has a number of places to wait: a try that finds none gets the place of the oldest waiting try from its own
+//! address, which is refused. If the places for all addresses together are used up, the try whose turn would be last is
+//! refused.
 
 use super::Refused;
 use crate::base::clock::instant;
@@ -13,21 +14,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Number of wrong passwords in a row that cause no delay.
+/// Number of wrong passwords in a row from which on the next try is delayed.
 const FREE_TRIES: u32 = 5;
 /// Maximum delay of one try after wrong passwords.
 const MAX_WAIT: Duration = Duration::from_secs(5);
-/// Time after which wrong passwords are forgotten.
+/// Time after the last wrong password after which wrong passwords no longer count.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
-/// Maximum number of tries that wait from one address: the first number, or the second while wrong passwords cause a
-/// delay.
+/// Maximum number of tries from one address that wait at this name: the first number, or the second while wrong
+/// passwords cause a delay.
 const WAITING: (usize, usize) = (8, 1);
-/// Maximum number of tries that wait from all addresses together.
+/// Maximum number of tries from all addresses together that wait at this name.
 const WAITING_IN_ALL: usize = 64;
-/// Number of addresses at which the counts for all addresses are reset.
+/// Number of addresses with wrong passwords at this name at which their counts are all reset.
 const ADDRESSES: usize = 1_000;
 
-/// What tries are counted by: the name of a login, a known browser, or a session.
+/// Tries that are counted together: at the name of a login, from a known browser, or in a session.
 #[derive(Default)]
 pub struct Name(Mutex<State>);
 
@@ -39,7 +40,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     /// Number of wrong passwords in a row, and the time of the last one.
     tries: Option<(u32, Instant)>,
-    /// Number of wrong passwords from each address.
+    /// Number of wrong passwords by address; reset by a right password and by the first wrong one after it. The address
+    /// is `None` for a known browser and for a session.
     wrong_from: HashMap<Option<IpAddr>, u32>,
 }
 
@@ -48,19 +50,19 @@ struct Waiting {
     turn: oneshot::Sender<AtName>,
 }
 
-/// The turn of one try. When it is dropped, the next try gets it.
+/// The turn of one try. When it is dropped, the next waiting try gets its turn.
 pub struct AtName {
     name: Arc<Name>,
     from: Option<IpAddr>,
 }
 
 impl Name {
-    /// Waits for the turn of a try from an address; `None` where addresses do not matter. The turn begins with the
-    /// delay that wrong passwords before it cause.
+    /// Waits for the turn of a try, then for the delay that wrong passwords before it cause. `from` is the address the
+    /// try comes from; `None` for a known browser or a session.
     ///
     /// # Errors
     ///
-    /// Returns [`Refused::TooMany`] when a later try got the place of this one.
+    /// Returns [`Refused::TooMany`] when the try loses its place to wait, because there are too many waiting tries.
     pub async fn turn(self: Arc<Self>, from: Option<IpAddr>) -> Result<AtName, Refused> {
         let waits = {
             let mut state = self.lock();
@@ -80,7 +82,7 @@ impl Name {
         Ok(turn)
     }
 
-    /// Returns the number of wrong passwords in a row; 0 once they are forgotten.
+    /// Returns the number of wrong passwords in a row; 0 once they no longer count.
     pub fn wrong(&self) -> u32 {
         self.lock().wrong()
     }
@@ -92,7 +94,8 @@ impl Name {
                 name: Arc::clone(self),
                 from: next.from,
             };
-            // A try whose client has just hung up drops its turn here, which passes it on again.
+            // If the client of this try has just hung up, `send` gives the turn back, and dropping it passes it on
+            // again.
             drop(next.turn.send(turn));
         }
     }
@@ -140,12 +143,12 @@ impl State {
         self.wrong_from.get(&waiting.from).copied().unwrap_or(0)
     }
 
-    /// Returns the index of the try whose turn would be last.
+    /// Returns the index of the waiting try whose turn would be last; `None` if no try waits.
     fn last(&self) -> Option<usize> {
         (0..self.waiting.len()).max_by_key(|at| self.wrong_of(&self.waiting[*at]))
     }
 
-    /// Removes the try whose turn is next from the waiting ones, and returns it.
+    /// Removes the try that gets the next turn from the waiting ones, and returns it; `None` if no try waits.
     fn next(&mut self) -> Option<Waiting> {
         self.waiting.retain(|other| !other.turn.is_closed());
         let at = (0..self.waiting.len()).min_by_key(|at| self.wrong_of(&self.waiting[*at]));
@@ -156,7 +159,8 @@ impl State {
 }
 
 impl AtName {
-    /// Counts the result of the try. Returns the number of wrong passwords in a row.
+    /// Counts the result of the try: `right` is true if the password was right. Returns the number of wrong passwords
+    /// in a row.
     pub fn ends(&self, right: bool) -> u32 {
         let mut state = self.name.lock();
         let wrong = match right {

@@ -9,8 +9,7 @@ const STATUS: &str = "/hooks/sim/status";
 const NUMBER: &str = "+8613800000001";
 const DIAL: &str = r#"<Dial action="/after" timeout="20" timeLimit="1800" callerId="+8618877009155" record="record-from-answer" recordingStatusCallback="/kept" recordingStatusCallbackEvent="completed absent"><Number url="/whisper">+8613800000001</Number></Dial>"#;
 
-/// Starts a call that dials a second telephone, which behaves as `answering` says, and discards the request for the
-/// call itself.
+/// Starts a call that dials a second telephone, which behaves as `answering` says.
 async fn rung(answering: Answering) -> (Service, Exchange, PhoneView) {
     rung_with(DIAL, answering).await
 }
@@ -38,7 +37,7 @@ fn picks_up(keys: &str) -> Answering {
     Answering::PicksUp { keys }
 }
 
-/// Returns the requests received after the one for the call itself.
+/// Returns the requests received after the first one, which announced the call.
 fn told(service: &Service) -> Vec<Told> {
     let mut told = service.told();
     assert_eq!(told.remove(0).0, CALL);
@@ -185,7 +184,7 @@ async fn the_caller_hangs_up() {
         assert_eq!(paths(&told), expected);
         assert_eq!(told[0].1["DialCallStatus"], status);
         assert_eq!(told[0].1["CallStatus"], "completed", "the caller's call");
-        // Without speech there is no recording.
+        // Without speech the recording's state is `absent`.
         if let [_, (_, kept), _] = &told[..] {
             assert_eq!(kept["RecordingStatus"], "absent");
         }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub enum Key {
     /// The keyed hash of the provider's name and its id of the call.
     Lookup([u8; 32]),
-    /// The service's own id.
+    /// The service's own id of the call.
     Id(Uuid),
 }
 
@@ -34,22 +34,23 @@ pub enum Answers {
     All,
 }
 
-/// Data that one webhook needs.
+/// What is to be loaded for one webhook.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// The call.
+    /// What the call is found by.
     pub key: Key,
-    /// The answers.
+    /// Which of the call's answers are needed.
     pub answers: Answers,
     /// True if the recordings of the call's reports are needed.
     pub recordings: bool,
-    /// Keyed hash of a recording at its provider, to find recordings of other calls that are the same one.
+    /// Keyed hash of the provider's name and its id of a recording, if it is needed whether another call has named that
+    /// recording.
     pub source: Option<[u8; 32]>,
-    /// The line whose calls with the roster are counted.
+    /// The line whose calls with the roster are counted, with its roster locked; `None` if the count is not needed.
     pub roster_of: Option<String>,
-    /// An earlier report that the call may begin to add to.
+    /// An earlier report that the call may begin to add to; `None` if there is none.
     pub earlier: Option<Uuid>,
-    /// The line whose current key is needed.
+    /// The line whose current key is needed; `None` if it is not needed.
     pub key_of: Option<String>,
 }
 
@@ -68,8 +69,8 @@ impl Wanted {
     }
 }
 
-/// Data loaded for a batch. A case that was changed is put back, so that a later webhook of the batch finds the
-/// changes.
+/// Data loaded for a batch. A case that was changed is put back by [`Loaded::put`], so that a later webhook of the
+/// batch finds the changes.
 #[derive(Default)]
 pub struct Loaded {
     cases: HashMap<Uuid, Case>,
@@ -80,12 +81,13 @@ pub struct Loaded {
     pub earlier: HashMap<Uuid, (CallReport, i64)>,
     /// Current key of each line.
     pub line_keys: HashMap<String, LineKey>,
-    /// The id of one recording for each source, by the keyed hash of the provider's name and its id there.
+    /// The ids of known recordings, by keyed hash of the provider's name and its id of the recording. If several calls
+    /// have named a recording, the id is that of one of their rows.
     pub sources: HashMap<[u8; 32], Uuid>,
 }
 
 impl Loaded {
-    /// Returns the case of a call; none when there is no such call.
+    /// Returns the case of a call; `None` when there is no such call.
     pub fn case(&self, key: &Key) -> Option<&Case> {
         let id = match key {
             Key::Id(id) => id,
@@ -94,7 +96,7 @@ impl Loaded {
         self.cases.get(id)
     }
 
-    /// Puts a case back, and returns its changes. Updates the counts over all calls.
+    /// Puts a case back, and returns its changes. Updates `at_roster`, `earlier` and `sources` by them.
     pub fn put(&mut self, mut case: Case) -> Changes {
         let changes = std::mem::take(&mut case.changes);
         let before = self.cases.get(&case.call.id).map(|case| &case.call);
@@ -213,8 +215,8 @@ over_rows! {
         JOIN steps ON steps.call = calls.report";
 }
 
-/// Loads what is wanted. All transactions lock in the same order: rosters in order of line, calls in order of id,
-/// reports in order of id, then the rows that are written.
+/// Loads what is wanted, and locks the calls. All transactions lock in the same order: rosters in order of line, calls
+/// in order of id, reports in order of id, then the rows that are written.
 ///
 /// # Errors
 ///
@@ -231,8 +233,8 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     let locked = lock(tx, wanted).await?;
     load_calls(tx, wanted, &mut loaded).await?;
     if let Some(locked) = locked {
-        // Another node has written a call between the two statements. It is not locked here, so it counts as unknown
-        // until the next try.
+        // Another node may have written a call between the two statements. Such a call is not locked here, so it counts
+        // as unknown until the next try.
         loaded.cases.retain(|id, _| locked.contains(id));
         loaded.ids.retain(|_, id| locked.contains(id));
     }
@@ -267,7 +269,7 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     Ok(loaded)
 }
 
-/// Returns the case of one call, with its recordings; none when there is no such call.
+/// Returns the case of one call, locked, with its recordings; `None` when there is no such call.
 ///
 /// # Errors
 ///
@@ -293,7 +295,7 @@ fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
 
 /// Locks the calls, and the earlier reports that may be added to. It uses statements of its own, because a statement
 /// that also read other rows of a call would, after waiting for another node's lock, see the call as that node left it
-/// and the other rows as they were before. Returns the ids of the locked calls; none on SQLite, which has one writer
+/// and the other rows as they were before. Returns the ids of the locked calls; `None` on SQLite, which has one writer
 /// and needs no locks.
 async fn lock(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {
     if matches!(tx.on, On::Sqlite(_)) {

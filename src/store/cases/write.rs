@@ -1,4 +1,4 @@
-//! Writes the changes of many webhooks: one statement for each table, and on Postgres one statement for all tables that
+//! Writes the changes of many webhooks: one statement for each kind of change, and on Postgres one for all changes that
 //! do not depend on each other.
 
 use super::super::columns::RecordingState;
@@ -14,14 +14,15 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 // A subquery that finds no report returns NULL, which a NOT NULL column refuses: the statement fails, and no row is
-// left out silently.
+// left out silently. Only `calls.addition_to` may be NULL.
 over_rows! {
     REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour)",
         ["uuid", "text", "text", "text", "timestamptz"], "";
     KEYS = "WITH new (report, holder, sealed_to, sealed) AS (", ["uuid", "text", "uuid", "bytea"],
         ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
         SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
-    /// In order of lookup, because two nodes may insert the same new calls and have to lock them in the same order.
+    /// Inserted in order of lookup, because two nodes may insert the same new calls and have to lock them in the same
+    /// order.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
         at_duty, accepted_step, addition_entry, addition_caller) AS (",
         ["uuid", "bytea", "text", "uuid", "bytea", "bytea", "boolean", "boolean", "uuid", "bigint", "bigint", "boolean",
@@ -65,22 +66,23 @@ over_rows! {
         WHERE reports.id = queued.id AND reports.number IS NULL";
 }
 
-/// Writes changes. Their links and counts are written at the commit, and operators' counters are incremented after it.
+/// Writes changes. Links and counts among them are written at the commit, and operators' counters are incremented after
+/// it.
 ///
 /// # Errors
 ///
-/// When the database fails. Returns [`StoreError::Duplicate`] when another node wrote one of the calls or recordings
-/// first.
+/// When the database fails. Returns [`StoreError::Duplicate`] when another node has written one of the new calls or
+/// recordings first.
 pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     write_by(tx, changes, When::Now).await
 }
 
-/// Like [`write()`], for a transaction that reads nothing more: on SQLite all changes are written in one round trip, at
-/// the commit.
+/// Like [`write()`], for a transaction that reads none of these rows afterwards: on SQLite they are written in one
+/// round trip, at the commit. References are assigned, and jobs hastened, at once.
 ///
 /// # Errors
 ///
-/// As [`write()`]. On SQLite errors of the statements are returned by the commit.
+/// As [`write()`]. On SQLite the commit returns the errors of the statements that it runs.
 pub async fn write_last(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     write_by(tx, changes, When::Last).await
 }
@@ -175,7 +177,7 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
     );
     let (of_jobs, hastened) = rows_of_jobs(jobs);
     independent.extend(of_jobs);
-    // These may change rows that the statements before them insert.
+    // These change rows that the statements before them may insert.
     let changing = vec![
         Rows::new(ABSENT)
             .uuid(absent.iter().copied().map(Some))
@@ -266,7 +268,7 @@ fn rows_of_jobs(changes: BTreeMap<(jobs::Kind, Uuid), JobChange>) -> ([Rows; 2],
 }
 
 /// Assigns references to the calls that became reports, in the order in which they did. All reports of a line and year
-/// use the same row of `report_numbers`, so it is locked last, in order of line.
+/// use the same row of `report_numbers`, so it is locked after the rows of the cases, and in order of line.
 async fn number(tx: &mut WriteTx, queued: Vec<(Uuid, String, i32)>, when: When) -> Result<()> {
     if queued.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Asterisk's HTTP interface: fetch and delete a recording, ask whether a channel exists. The socket does not serve
-//! files.
+//! Asterisk's HTTP interface: fetch, delete and list recordings, ask whether a channel exists. The socket does not
+//! serve files.
 
 use super::Asterisk;
 use super::message::{channel, is_caller};
@@ -16,15 +16,15 @@ use reqwest::{Method, Response, StatusCode};
 
 /// Size of the WAV header that Asterisk writes, in bytes.
 const HEADER: usize = 44;
-/// Duration below which a recording ended by silence has no speech, in milliseconds. Asterisk cuts the silence off the
-/// end, and leaves less than this of a recording that was silent throughout.
+/// Duration below which a recording ended by silence counts as one without speech, in milliseconds. Asterisk cuts the
+/// silence off the end, and leaves less than this of a recording that was silent throughout.
 const NOTHING: u64 = 400;
 /// Maximum size of a recording that is examined for speech, in bytes: about four seconds.
 const SHORT: u64 = 64 * 1024;
 
 impl Asterisk {
-    /// Starts fetching a recording. One that is still being made is reported as [`ProviderError::NotFound`], because
-    /// Asterisk would serve the part it has.
+    /// Starts fetching a recording. While the recording is still being made the error is [`ProviderError::NotFound`],
+    /// because Asterisk would serve the part it has.
     pub(super) async fn fetch_recording(&self, name: &str) -> Result<Download, ProviderError> {
         let name = checked(name)?;
         if self.is_live(name).await? {
@@ -53,8 +53,8 @@ impl Asterisk {
         }
     }
 
-    /// True if the recording is gone. One that is still being made is not gone, although it has no file yet. A 404
-    /// counts only if the list of recordings answers and does not contain the recording.
+    /// True if the recording is gone: it is not being made, the address of its file answers 404, and the list of
+    /// recordings answers and does not contain it.
     pub(super) async fn recording_is_gone(&self, name: &str) -> Result<bool, ProviderError> {
         if self.is_live(name).await? {
             return Ok(false);
@@ -96,8 +96,8 @@ impl Asterisk {
         Ok(names.filter_map(RecordingName::parse).collect())
     }
 
-    /// Lists the callers' channels, and all recordings of this service, because Asterisk does not say when one was
-    /// made.
+    /// Lists the callers' channels that were created at `since` or later or at an unknown time, and all recordings of
+    /// this service, because Asterisk does not say when a recording was made.
     pub(super) async fn list_all(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let channels = json(self.request(Method::GET, "channels").await?).await?;
         let channels = channels
@@ -128,8 +128,8 @@ impl Asterisk {
         })
     }
 
-    /// Returns the duration of a short recording, in milliseconds; `None` when it is larger than [`SHORT`] or cannot be
-    /// read.
+    /// Returns the duration of a short recording, in milliseconds; `None` when it is larger than [`SHORT`], is not
+    /// complete, or cannot be fetched.
     pub(super) async fn short_sound(&self, name: &str) -> Option<u64> {
         let Download { length, mut body } = self.fetch_recording(name).await.ok()?;
         let mut check = WavCheck::new(SHORT, length);
@@ -159,20 +159,20 @@ impl Asterisk {
     }
 }
 
-/// Parses the creation time of a channel as Asterisk writes it: `2026-11-27T12:11:22.030+0000`.
+/// Parses the creation time of a channel as Asterisk writes it, e.g. `2026-11-27T12:11:22.030+0000`.
 fn creation(time: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_str(time, "%Y-%m-%dT%H:%M:%S%.f%z");
     Some(time.ok()?.with_timezone(&Utc))
 }
 
-/// True if a recording of this duration, ended by silence, has no speech.
+/// True if a recording of this duration counts as one without speech, provided that silence ended it.
 pub(super) fn is_nothing(milliseconds: u64) -> bool {
     milliseconds < NOTHING
 }
 
 /// Completes a WAV header without sizes. Asterisk writes the sizes when a recording ends, so a recording cut off by the
 /// end of Asterisk itself has zeros there, and players consider it empty. Only those eight bytes are changed, none of
-/// the audio.
+/// the audio. A download whose length was not announced is not changed.
 fn mended(download: Download) -> Download {
     let Some(length) = download.length else {
         return download;

@@ -86,9 +86,11 @@ pub enum Event {
         /// The arguments given by the dialplan, or by this service when it originated the channel.
         arguments: Vec<String>,
     },
-    /// A channel left this application or no longer exists.
+    /// The channel with this id left this application, no longer exists, or belongs to a telephone that was dialled and
+    /// did not answer.
     Ended(String),
-    /// A hang-up was requested, by the far end or by this service; the channel still exists.
+    /// A hang-up of the channel with this id was requested, by the far end or by this service; the channel still
+    /// exists.
     HangsUp(String),
     /// A key was released.
     Key {
@@ -106,7 +108,7 @@ pub enum Event {
     },
     /// A recording has ended.
     Recorded(Recorded),
-    /// A recording failed.
+    /// The recording of this name failed.
     NotRecorded(String),
 }
 
@@ -115,7 +117,7 @@ pub enum Event {
 pub struct Recorded {
     /// Its name.
     pub name: String,
-    /// Its duration in whole seconds, rounded down.
+    /// Its duration in whole seconds, rounded down; 0 also if it is not known.
     pub seconds: u32,
 }
 
@@ -128,13 +130,14 @@ pub struct Channel {
     pub from: Hidden<String>,
     /// The number dialled: the first application argument in the dialplan, or else the extension.
     pub dialled: Hidden<String>,
-    /// The name of the application the channel is in, if it is in one.
+    /// The name of the Stasis application the channel is in, if it is in one.
     pub application: Option<String>,
-    /// The remaining arguments of the application.
+    /// The arguments of the application in the dialplan, after its name.
     pub arguments: Vec<String>,
 }
 
-/// Maximum length of an id, name or argument, in bytes.
+/// Maximum length of an id, a recording's name or an argument of an event, in bytes; a longer one is treated as
+/// missing.
 const MAX_TEXT_BYTES: usize = 200;
 
 /// Parses a frame; `None` when it has no message that is used here.
@@ -163,7 +166,8 @@ fn event(message: &Value) -> Option<Event> {
             arguments: texts(&message["args"]),
         },
         "StasisEnd" | "ChannelDestroyed" => Event::Ended(id(&message["channel"])?),
-        // A telephone dialled by this service was not answered; its channel never entered the application.
+        // A status such as `NOANSWER` or `BUSY`: the dialled telephone was not answered, so its channel never enters
+        // the application and cannot leave it.
         "Dial" if !is_ringing(&message["dialstatus"]) => Event::Ended(id(&message["peer"])?),
         "ChannelHangupRequest" => Event::HangsUp(id(&message["channel"])?),
         "ChannelDtmfReceived" => Event::Key {
@@ -186,7 +190,7 @@ fn event(message: &Value) -> Option<Event> {
     })
 }
 
-/// Parses a channel as events and channel lists have it.
+/// Parses a channel as events and channel lists have it; `None` when it has no usable id.
 pub fn channel(value: &Value) -> Option<Channel> {
     #[derive(Deserialize, Default)]
     #[serde(default)]

@@ -18,7 +18,7 @@ use std::time::Duration;
 const OVERDUE: Duration = Duration::from_secs(15);
 /// Time to wait, after the caller's channel is gone, for the event that reports the recording.
 const LATE: Duration = Duration::from_secs(5);
-/// Time within which a channel must be gone after it was hung up.
+/// Time to wait, after this service hung up a channel, for the event that the channel is gone. Then it counts as gone.
 const FAREWELL: Duration = Duration::from_secs(15);
 
 /// An event in a call.
@@ -26,13 +26,13 @@ const FAREWELL: Duration = Duration::from_secs(15);
 pub enum Happening {
     /// The caller pressed a key.
     Key(Hidden<char>),
-    /// A playback of this call ended.
+    /// The playback with this id ended; it may be that of another call.
     PlayedOut(String),
     /// A recording of this call has ended.
     Recorded(Recorded),
-    /// A recording of this call failed.
+    /// The recording of this call with this name failed.
     NotRecorded(String),
-    /// The caller hangs up. The event about the running recording, if any, follows.
+    /// A hang-up of the caller's channel was requested. The event about the running recording, if any, follows.
     HangsUp,
     /// The caller's channel is gone.
     Gone,
@@ -42,7 +42,7 @@ pub enum Happening {
     LegKey(Hidden<char>),
     /// The called inspector's channel is gone, or the telephone was not answered.
     LegGone,
-    /// The switch refused a request with this purpose, with this status.
+    /// The switch refused a request with this purpose, with this HTTP status code.
     Refused(Purpose, u16),
     /// The timer with this number ran out.
     Time(u32),
@@ -59,7 +59,8 @@ pub enum Purpose {
     Ring,
     /// Connect the caller and the called inspector.
     Bridge,
-    /// Clean up. A refusal means that there is nothing to clean up, and is ignored.
+    /// Any other request, e.g. to hang up, to stop a playback, or to play to the called inspector. A refusal is
+    /// ignored: what is to end has ended already, or the call goes on without it.
     Tidy,
 }
 
@@ -68,7 +69,7 @@ pub enum Purpose {
 pub enum Command {
     /// Send a request to the switch.
     Send(Purpose, Request),
-    /// Start the timer with this number, to run out after this duration.
+    /// Start the timer with this number, to run out after this duration. It replaces the call's former timer.
     Wait(u32, Duration),
     /// Put a question to the conversation.
     Ask(Question),
@@ -85,7 +86,7 @@ pub enum Question {
     Recording {
         /// Its name.
         name: String,
-        /// Whole seconds.
+        /// Its duration in whole seconds; 0 if unknown.
         seconds: u32,
         /// How it ended.
         end: RecordingEnd,
@@ -96,9 +97,9 @@ pub enum Question {
     TalkOver,
     /// The talk was recorded. Has no answer.
     TalkRecorded {
-        /// Its name.
+        /// The recording's name.
         name: String,
-        /// Whole seconds.
+        /// Its duration in whole seconds; 0 if unknown.
         seconds: u32,
     },
     /// What to play to the called inspector. Answered with a program for the inspector's channel.
@@ -107,7 +108,8 @@ pub enum Question {
     Accepted(Hidden<char>),
     /// The call is over. Has no answer.
     Ended {
-        /// Name and whole seconds of the recording that was running when the caller hung up, if there was one.
+        /// Name and whole seconds (0 if unknown) of the recording that was running when the caller hung up. `None` if
+        /// there was none, or if Asterisk did not report it within 5 s; it is then found on the disk.
         recording: Option<(String, u32)>,
     },
 }
@@ -125,7 +127,7 @@ enum Stage {
     Talk(Talk),
     /// Waiting for the conversation's answer.
     Asking,
-    /// The caller's channel was hung up.
+    /// This service hung up the caller's channel, and waits for the event that it is gone.
     Leaving,
     /// The call is over.
     Over,
@@ -139,7 +141,7 @@ pub struct Performance {
     program: Program,
     stage: Stage,
     keys: String,
-    /// Number of the current timer. Older timers are ignored when they run out.
+    /// Number of the current timer; a timer with another number is ignored when it runs out.
     timer: u32,
     /// True if the caller pressed `#` while being recorded.
     hash: bool,
@@ -195,8 +197,9 @@ impl Performance {
     }
 
     /// Resumes a program that was being performed when the service or the connection ended. `standing` is the state of
-    /// what the program waits for. Sounds are played from the start, under an id that contains `mark`: with the same id
-    /// Asterisk would play them twice.
+    /// the recording or talk that the program waits for; a talk that is not running is over. Otherwise the sounds are
+    /// played from the start, under an id that contains `mark`: with the id of the playback from before, which may
+    /// still be running, Asterisk would play them twice.
     pub fn resume(&mut self, program: Program, standing: Standing, mark: &str) -> Vec<Command> {
         match (&program.then, standing) {
             (Then::Record { .. }, Standing::Running) => {
@@ -225,7 +228,7 @@ impl Performance {
                 self.stage = Stage::Talk(Talk::Speaking);
                 vec![self.wait(limit)]
             }
-            // The code that resumes the calls hangs up the leg; whether the inspector had accepted is in the database.
+            // The function `resume_calls` hangs up the leg; whether the inspector had accepted is in the database.
             (Then::Connect { .. }, _) => {
                 self.program = program;
                 self.ask(Question::TalkOver)
@@ -250,7 +253,7 @@ impl Performance {
                 return Vec::new();
             }
             Happening::Time(timer) if timer != self.timer => return Vec::new(),
-            // The channel no longer exists, so no further event about it will come.
+            // 404: the channel no longer exists, so no further event about it will come.
             Happening::Refused(Purpose::Play | Purpose::Record, 404) => return self.gone(None),
             _ => {}
         }
@@ -280,7 +283,7 @@ impl Performance {
         }
     }
 
-    /// The name of the recording that the program makes.
+    /// Returns the name of the recording that the program makes.
     pub fn recording_name(&self) -> RecordingName {
         RecordingName::new(
             self.program.at.as_ref(),
@@ -289,7 +292,7 @@ impl Performance {
         )
     }
 
-    /// The channel id of the roster member whom the program dials.
+    /// Returns the channel id of the roster member whom the program dials.
     pub fn leg(&self) -> String {
         self.id("leg")
     }
@@ -326,7 +329,7 @@ impl Performance {
                 commands
             }
             Happening::PlayedOut(id) if id == self.words() => self.after_playing(),
-            // A sound that cannot be played is skipped; the call continues.
+            // If the switch refuses to play the sounds, the call goes on as if they had been played.
             Happening::Refused(Purpose::Play, _) => self.after_playing(),
             _ => Vec::new(),
         }
@@ -435,7 +438,7 @@ impl Performance {
             }
             Happening::Recorded(recorded) if recorded.name == own => self.recorded(&recorded),
             Happening::NotRecorded(name) if name == own => self.ask(Question::Nothing),
-            // A recording of this name exists: it was made before, and the event that reported it was lost.
+            // 409: a recording of this name exists. It was made before, and the event that reported it was lost.
             Happening::Refused(Purpose::Record, 409) => self.recorded(&Recorded {
                 name: own,
                 seconds: 0,
@@ -474,7 +477,7 @@ impl Performance {
         self.ask(Question::Recording { name, seconds, end })
     }
 
-    /// The caller's channel is gone; waits for the event about the recording made until then.
+    /// The caller's channel is gone while being recorded: waits, at most [`LATE`], for the event about the recording.
     fn left_behind(&mut self) -> Vec<Command> {
         if self.gone {
             return Vec::new();
@@ -506,10 +509,10 @@ fn stop(playback: &str) -> Command {
     Command::Send(Purpose::Tidy, Request::new("DELETE", uri))
 }
 
-/// State of what a program waits for, at the time the connection is resumed.
+/// State, when a call is resumed, of the recording or talk that its program waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Unknown.
+    /// None of the following, or not known.
     None,
     /// The recording is running.
     Running,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use uuid::Uuid;
 
-/// What a channel plays, and what it waits for afterwards.
+/// What a channel plays, and what it does afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// The step that the answer will have; `None` where there is no call in the database.
@@ -20,7 +20,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// An id for an object on the switch, made of call and step, so that a command sent twice names the same object.
+    /// Returns an id for an object on the switch, made of call and step (without a call in the database: of the
+    /// channel) and of `what`, so that a command sent twice names the same object.
     pub(super) fn id(&self, channel: &str, what: &str) -> String {
         match &self.at {
             Some(at) => format!("{}-{}-{what}", at.call, at.step),
@@ -35,11 +36,11 @@ impl Program {
 pub enum Sound {
     /// A file, by its path without the extension.
     File(String),
-    /// The take that this step recorded.
+    /// The take that the step of this number recorded.
     Take(u32),
 }
 
-/// What a channel waits for.
+/// What a channel does after its sounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
@@ -79,7 +80,7 @@ pub enum Then {
     HangUp,
 }
 
-/// Serializes a hidden string in clear, because a stored program is always encrypted under the call key.
+/// Serializes a hidden string in clear. The program as a whole is encrypted under the call key when it is stored.
 mod shown {
     use crate::base::hidden::Hidden;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -95,9 +96,9 @@ mod shown {
 
 /// Turns scripts into programs for one switch.
 pub(super) struct Writer<'a> {
-    /// The switch's sound files.
+    /// The sound files that the switch plays.
     pub voice: &'a dyn Voice,
-    /// Endpoint that dials a roster member, with `{number}` in it.
+    /// Endpoint that dials a roster member, with `{number}` in it; `None` if no member can be dialled.
     pub dial: Option<&'a str>,
 }
 
@@ -113,7 +114,8 @@ impl Writer<'_> {
         self.write(script, Some(at), &links.line_number)
     }
 
-    /// Converts a script where there is no call in the database: keys are not waited for, and takes cannot be played.
+    /// Converts a script that belongs to no step, as that of a call that is not in the database: keys are not waited
+    /// for, no member is dialled, and takes cannot be played.
     pub fn fallback(&self, script: &Script) -> Program {
         self.write(script, None, "")
     }
@@ -184,8 +186,8 @@ impl Writer<'_> {
         files.iter().map(|file| sound(file)).collect()
     }
 
-    /// The beep before a recording, as a sound file of this service. The switch's own beep may not be installed, and a
-    /// recording that asks for it then fails at once.
+    /// Returns the beep before a recording, a sound file of this service, if there is one. The switch's own beep may
+    /// not be installed, and a recording that asks for it then fails at once.
     fn beep(&self) -> Option<Sound> {
         self.voice.beep().map(|file| sound(&file))
     }
@@ -206,7 +208,8 @@ pub struct RecordingName {
 }
 
 impl RecordingName {
-    /// The name of the recording that a step makes on a channel; without a step, that a fallback answer makes.
+    /// Returns the name of the recording that a step makes on a channel. Without a step it is the recording of a
+    /// fallback answer, named with the first 32 letters and digits of the number dialled.
     pub fn new(at: Option<&StepRef>, channel: &str, dialled: &str) -> Self {
         let fallback = || StepRef {
             call: Uuid::nil(),
@@ -224,14 +227,14 @@ impl RecordingName {
         }
     }
 
-    /// The name of another step's recording in the same call.
+    /// Returns the name of another step's recording in the same call.
     pub fn of_step(&self, step: u32) -> Self {
         let mut name = self.clone();
         name.at.step = step;
         name
     }
 
-    /// Parses a name; `None` when this service did not generate it.
+    /// Parses a name; `None` when it does not have the form of the names that this service generates.
     pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.splitn(5, '.');
         let (mark, line, call) = (parts.next()?, parts.next()?, parts.next()?);

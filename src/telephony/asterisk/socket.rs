@@ -1,9 +1,9 @@
 //! A connection of an Asterisk: events are dispatched to the calls they belong to, the calls' questions are put to the
 //! conversation, and commands go back over the same socket.
 //!
-//! Nothing is lost when a connection ends: calls and recordings continue at Asterisk, and their state is in the
-//! database. The next connection resumes the calls, ends those that are gone, and reports every recording on the disk
-//! that was not reported yet.
+//! When a connection ends, calls and recordings continue at Asterisk, and the state of the calls is in the database.
+//! Events until the next connection, such as keys, are lost. The next connection resumes the calls, ends those that are
+//! gone, and reports every recording on the disk; one that was reported before changes nothing.
 
 mod call;
 mod resume;
@@ -47,7 +47,8 @@ pub async fn carry(
         let frame = tokio::select! {
             frame = frames.next() => frame,
             _ = newest.wait_for(|count| *count != own) => {
-                // Once, this is a connection whose loss was not noticed. Repeatedly, two Asterisks use the same name.
+                // If this happens once, the loss of the older connection was not noticed. If it happens repeatedly, two
+                // Asterisks use the same name.
                 warn!(provider = wire.asterisk.settings.name, "connection replaced by a newer one");
                 None
             }
@@ -73,7 +74,8 @@ pub async fn carry(
 
 /// What to do with the answer to a request.
 enum Waiter {
-    /// Tell the call on this channel if the request was refused.
+    /// Send [`Happening::Refused`] to the call on this channel if the status is 400 or higher and the purpose is not
+    /// [`Purpose::Tidy`].
     Call(String, Purpose),
     /// Send the answer to the task that waits for it.
     Reader(oneshot::Sender<Answer>),
@@ -84,7 +86,7 @@ struct Wire {
     asterisk: Arc<Asterisk>,
     conductor: Arc<dyn Conductor>,
     out: mpsc::UnboundedSender<String>,
-    /// Frames held back until the connection is ready; `None` from then on.
+    /// Frames held back until [`Event::Ready`]; `None` from then on.
     held: Mutex<Option<Vec<String>>>,
     waiters: Mutex<HashMap<String, Waiter>>,
     requests: AtomicU64,
@@ -92,7 +94,7 @@ struct Wire {
     calls: Mutex<HashMap<String, mpsc::UnboundedSender<Happening>>>,
     /// Channels of called inspectors, each with the caller's channel.
     legs: Mutex<HashMap<String, String>>,
-    /// Notified when a recording could not be stored because the database did not answer.
+    /// Notified when a recording could not be stored, so that the recordings on the disk are listed again.
     not_noted: Notify,
 }
 
@@ -153,8 +155,8 @@ impl Wire {
             Event::PlayedOut { playback, failed } => {
                 if failed {
                     warn!(
-                        playback,
-                        "Asterisk could not play a sound; can it read the folder?"
+                        provider = self.asterisk.settings.name,
+                        playback, "Asterisk could not play a sound; can it read the folder?"
                     );
                 }
                 // The event has only the playback's id, which names a call in the database and not a channel, so every
@@ -167,7 +169,7 @@ impl Wire {
                 let Some(name) = RecordingName::parse(&recorded.name) else {
                     return;
                 };
-                // The call is over already and will not report the recording, so it is noted here.
+                // If the call is over, it does not report the recording, so the recording is noted here.
                 if !self.tell(&name.channel, Happening::Recorded(recorded.clone())) {
                     let wire = Arc::clone(self);
                     tasks.spawn(async move {
@@ -189,13 +191,16 @@ impl Wire {
         if arguments.first().is_some_and(|word| word == super::RUNG) {
             let caller = lock(&self.legs).get(&channel.id).cloned();
             if !caller.is_some_and(|caller| self.tell(&caller, Happening::LegUp)) {
-                // The caller's call is over.
+                // The call that this telephone was dialled for is over or not known here.
                 self.hang_up(&channel.id);
             }
             return;
         }
         if !super::is_channel(&channel.id) {
-            return warn!("channel id not usable; channel ignored");
+            return warn!(
+                provider = self.asterisk.settings.name,
+                "channel ignored: its id is too long or contains characters that are not allowed"
+            );
         }
         self.carry_on(channel, Beginning::New, tasks);
     }
@@ -237,7 +242,7 @@ impl Wire {
             held.push(frame);
             return;
         }
-        // Sending fails while the connection is ending; the effect is as if the process had ended before.
+        // Sending fails while the connection is ending. The frame is then lost, as if the process had ended before.
         let _ = self.out.send(frame);
     }
 
@@ -259,6 +264,7 @@ impl Wire {
         match waiter {
             Some(Waiter::Call(channel, purpose)) if answer.status >= 400 => {
                 debug!(
+                    provider = self.asterisk.settings.name,
                     ?purpose,
                     status = answer.status,
                     "Asterisk refused a request"
@@ -287,7 +293,8 @@ impl Wire {
 
     // --- recordings ----------------------------------------------------------------------------------
 
-    /// Notes a recording on the disk, whatever call it belongs to. False when it could not be stored.
+    /// Notes a recording on the disk, whatever call it belongs to. False when it could not be stored; true also when it
+    /// has no sound and need not be stored.
     async fn note_recording(&self, name: &RecordingName, recorded: &Recorded) -> bool {
         let Some(outcome) = self.outcome(&recorded.name, recorded.seconds, None).await else {
             return true;
@@ -297,7 +304,7 @@ impl Wire {
             id: recorded.name.clone().into(),
             outcome,
         });
-        // Without a call in the database, the name has the number dialled in place of the line.
+        // The recording of a fallback answer has the number dialled in place of the line in its name.
         if name.at.call.is_nil() {
             event.to = name.at.line.clone().into();
         }
@@ -305,8 +312,8 @@ impl Wire {
         self.conductor.conduct(&hook, &event).await != Conducted::Unavailable
     }
 
-    /// Determines the outcome of a recording. `None` when it has no sound at all: its file is only a header then, and
-    /// is deleted.
+    /// Determines the outcome of a recording of `seconds` (0 if unknown); the file of one of at most a second is
+    /// examined. `None` when it has no sound at all: its file is only a header then, and is deleted.
     async fn outcome(
         &self,
         name: &str,
@@ -325,7 +332,11 @@ impl Wire {
             Some(0) => {
                 // The file has no sound, so deleting it loses nothing.
                 if let Err(error) = self.asterisk.delete_recording(name).await {
-                    debug!(%error, "empty recording could not be deleted");
+                    debug!(
+                        provider = self.asterisk.settings.name,
+                        %error,
+                        "empty recording could not be deleted"
+                    );
                 }
                 None
             }

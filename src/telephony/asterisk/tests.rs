@@ -341,7 +341,8 @@ async fn a_404_proves_nothing_while_asterisk_does_not_list_its_recordings() {
     use axum::http::StatusCode;
     use std::sync::Mutex;
     let own = program::RecordingName::new(None, "1795781482.0", "18877009155").to_string();
-    // The answers to requests for the list of recordings, in turn; any other request is answered 404.
+    // The answers to requests for the list of recordings; `pop` gives the last one first. Any other request is answered
+    // 404.
     let with_own = serde_json::json!([{ "name": own, "format": "wav" }]);
     let lists = Arc::new(Mutex::new(vec![
         (StatusCode::OK, serde_json::json!([])),

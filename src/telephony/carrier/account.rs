@@ -1,8 +1,8 @@
 //! A REST API in Twilio's shape: fetch and delete a recording, ask whether a call has ended, list recordings and calls.
 //!
-//! Every address is built from the configuration and an id, never from an address in a webhook. The only exception
-//! comes from the authenticated API itself and is checked by [`Media`]: the address of a recording's audio, for a
-//! provider that keeps audio elsewhere.
+//! Every address is built from the configuration and an id, never from an address in a webhook. Two come from the
+//! authenticated API itself: the path of a list's next page, which must be below the account's, and the address of a
+//! recording's audio where the provider keeps audio elsewhere, which is checked by [`Media`].
 
 use super::media::Media;
 use super::webhook::is_over;
@@ -19,8 +19,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::fmt;
 
-/// Maximum number of pages read of a list. A page usually has 200 calls or recordings, well below the maximum length of
-/// a JSON answer.
+/// Maximum number of pages read of one list. A page of 200 calls or recordings is requested, or one of 1,000 recordings
+/// of a call; usually it is well below the maximum length of a JSON answer.
 const MAX_PAGES: usize = 500;
 
 /// Suffix of addresses that answer in JSON.
@@ -28,7 +28,7 @@ pub(in crate::telephony) const JSON: &str = ".json";
 
 /// Credentials of the API.
 pub(in crate::telephony) enum Credentials {
-    /// Account id and token; a second token while it is being replaced.
+    /// The tokens, each used with the account's id (HTTP Basic, RFC 7617): one, or two while one is being replaced.
     Basic(Vec<Hidden<String>>),
     /// A bearer key (RFC 6750).
     Bearer(Hidden<String>),
@@ -52,7 +52,8 @@ pub(in crate::telephony) struct Spelling {
 
 /// Where a recording's audio is.
 pub(in crate::telephony) enum Sound {
-    /// At the recording's own address. A redirect is followed only to an address that [`Media`] allows.
+    /// At the recording's own address. A redirect is followed only to an address that [`Media`] allows; without one,
+    /// none is followed.
     Here(Option<Media>),
     /// At an address valid for minutes, which the API returns at `{path}/{id}`; `path` is the first field.
     HandedOut(String, Media),
@@ -63,7 +64,7 @@ pub(in crate::telephony) struct Account {
     /// The account's id.
     pub id: String,
     pub credentials: Credentials,
-    /// Scheme, host and port of the API.
+    /// The REST address of the API, usually scheme, host and port; without a trailing slash.
     pub origin: String,
     /// The path that all addresses of the account are below.
     pub path: String,
@@ -117,8 +118,7 @@ impl Account {
         }
     }
 
-    /// Asks for the deletion of a recording, with both spellings of its address. A 404 does not prove that it is gone:
-    /// see [`Self::is_gone`].
+    /// Requests the deletion of a recording. Neither success nor a 404 proves that it is gone: see [`Self::is_gone`].
     pub async fn delete_recording(&self, id: &str) -> Result<(), ProviderError> {
         let id = checked(id)?;
         // Telnyx answers 200 with what it deleted, the others 204.
@@ -139,8 +139,13 @@ impl Account {
         }
     }
 
-    /// True if the address a recording is fetched from answers 404. The 404 counts only if the account's list of
-    /// recordings answers: an address that answers 404 to everything proves nothing.
+    /// True if the address from which a recording is fetched answers 404 (for [`Sound::HandedOut`]: the one that
+    /// returns the audio's address); false if it answers with success or a redirect. A 404 counts only if the account's
+    /// list of recordings answers: an API that answers 404 to everything proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// With any other answer, or when the list does not answer.
     pub async fn is_gone(&self, id: &str) -> Result<bool, ProviderError> {
         let id = checked(id)?;
         let url = match &self.sound {
@@ -177,8 +182,9 @@ impl Account {
         json(answer.await?).await
     }
 
-    /// Returns the call of a recording and the number dialled. A recording of a talk may be listed under the
-    /// call to the inspector's telephone; then the caller's call, its parent, is returned.
+    /// Returns the call of a recording, the number dialled and the caller's number. `call` is the call's id, if known;
+    /// otherwise it is read from the recording. A recording of a talk may belong to the call to the inspector's
+    /// telephone; then the parent of that call, the caller's, is returned.
     pub async fn origin(
         &self,
         recording: &str,
@@ -206,9 +212,9 @@ impl Account {
         })
     }
 
-    /// Returns the call's recordings in the order they were made, as far as their times tell. Recordings that never
-    /// came about or are deleted are left out. A list that does not exist is an error: it does not tell what the
-    /// provider has.
+    /// Returns the ids of the call's recordings in the order they were made, as far as their times tell. Recordings
+    /// with the status `absent` or `deleted` are left out. A list that does not exist is an error, because it does not
+    /// tell what the provider has.
     pub async fn recordings_of(
         &self,
         call: &str,
@@ -242,8 +248,8 @@ impl Account {
             .collect()
     }
 
-    /// Returns the account's recordings that name this call. Filters again because a provider that does not know the
-    /// parameter lists all recordings.
+    /// Returns the account's recordings that name this call. The answer is filtered here too, because a provider that
+    /// does not know the parameter `CallSid` lists all recordings.
     async fn recordings_with_call(&self, call: &str) -> Result<Vec<Value>, ProviderError> {
         let query = format!("?PageSize=200&CallSid={call}");
         let list = self.pages("Recordings", self.spelling.recordings, &query, "recordings");
@@ -256,7 +262,8 @@ impl Account {
         Ok(of_call)
     }
 
-    /// Lists calls that began, and recordings that were made, at `since` or later.
+    /// Lists calls that began, and recordings that were made, at `since` or later or at an unknown time. Recordings
+    /// with the status `absent` or `deleted` are left out.
     pub async fn list(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let day = since.format("%Y-%m-%d");
         let instant = since.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -295,7 +302,7 @@ impl Account {
         Ok(Listing { calls, recordings })
     }
 
-    /// Checks that the account exists and that the credentials are valid for it.
+    /// Checks that the account exists and that the credentials are valid for it, by reading its list of recordings.
     pub async fn look(&self) -> Result<(), ProviderError> {
         let suffix = self.spelling.recordings;
         let answer = self.spelled(Method::GET, "Recordings", suffix, "?PageSize=1");
@@ -303,7 +310,8 @@ impl Account {
         items(&list, "recordings").map(drop)
     }
 
-    /// Reads all items of a list. The address of the next page comes from the API; only its path is used.
+    /// Reads all items of a list, at most [`MAX_PAGES`] pages. The path of the next page comes from the API; one that
+    /// is not below the account's path is an error.
     async fn pages(
         &self,
         path: &str,
@@ -361,7 +369,8 @@ impl Account {
         self.request(Method::GET, &self.at(path)).await
     }
 
-    /// Sends a request with the first token, and with the second if the first is rejected (401).
+    /// Sends a request with the first token, and with the second if the first is rejected (401). When all are rejected,
+    /// the error is [`ProviderError::Denied`].
     async fn request(&self, method: Method, url: &str) -> Result<Response, ProviderError> {
         let request = || self.client.request(method.clone(), url);
         let attempts: Vec<_> = match &self.credentials {
@@ -396,7 +405,7 @@ fn text(item: &Value, name: &str) -> Result<Hidden<String>, ProviderError> {
     text.ok_or_else(|| failed("something in the list has no id"))
 }
 
-/// Parses a time as Twilio writes it (RFC 2822), or as others do (RFC 3339).
+/// Parses a time as Twilio writes it (RFC 2822), or as others do (RFC 3339); `None` when it is neither.
 fn time(value: &Value) -> Option<DateTime<Utc>> {
     let text = value.as_str()?;
     let time = DateTime::parse_from_rfc2822(text).or_else(|_| DateTime::parse_from_rfc3339(text));

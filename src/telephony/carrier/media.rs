@@ -2,7 +2,8 @@
 //!
 //! A request goes to such an address only over HTTPS, only to a host that the operator has listed, and only if the
 //! host's name resolves to a public address. So a party that can falsify the provider's answers cannot make this
-//! machine send requests into its own network.
+//! machine send requests into its own network. Only if the API itself is a stand-in on this machine, the audio is
+//! fetched over plain HTTP from this machine instead.
 
 use crate::telephony::http_client::{download, failed, in_our_words, media_client};
 use crate::telephony::{Download, ProviderError};
@@ -18,11 +19,11 @@ pub struct Media {
 
 impl Media {
     /// Allows these hosts; each is a name, or `*.` followed by the end of a name. If the API itself is on this machine
-    /// (`local`), the audio must be there too.
+    /// (`local`), the audio must be on this machine too.
     ///
     /// # Errors
     ///
-    /// When this machine has no CA certificates to verify a host with.
+    /// When the HTTP client cannot be built, e.g. because this machine has no CA certificates to verify a host with.
     pub fn new(hosts: Vec<String>, local: bool) -> Result<Self, ProviderError> {
         Ok(Self {
             client: media_client(local)?,
@@ -31,7 +32,8 @@ impl Media {
         })
     }
 
-    /// Fetches audio, without the account's credentials: the address contains its own.
+    /// Starts fetching audio, without the account's credentials: the address contains its own. An address that is not
+    /// allowed is an error, and no request is sent.
     pub(super) async fn fetch(&self, address: &str) -> Result<Download, ProviderError> {
         let url = Url::parse(address).map_err(|_| failed("the recording's address is none"))?;
         if !self.may(&url) {

@@ -10,13 +10,13 @@ use axum::http::header::CONTENT_TYPE;
 use reqwest::Url;
 use uuid::Uuid;
 
-/// Maximum length of an id or number, in characters. Twilio's ids have 34.
+/// Maximum length of an id, in characters; a longer one is treated as missing. Twilio's ids have 34.
 const MAX_TEXT_CHARS: usize = 128;
 
 /// Value of `Digits` that Twilio sends when the caller hung up while being recorded.
 const HUNG_UP: &str = "hangup";
 
-/// True if the only `Content-Type` says that the body is a form.
+/// True if the headers have exactly one `Content-Type`, and it says that the body is a form.
 pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else {
@@ -73,7 +73,7 @@ pub(super) fn is_over(status: &str) -> bool {
     )
 }
 
-/// Returns an opaque id; `None` when it is empty or longer than [`MAX_TEXT_CHARS`].
+/// Returns an opaque id; `None` when it is missing, empty, unreadable or longer than [`MAX_TEXT_CHARS`].
 fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
     let id = form.get(name)?;
     (1..=MAX_TEXT_CHARS)
@@ -81,8 +81,9 @@ fn id(form: &Form, name: &str) -> Option<Hidden<String>> {
         .then(|| Hidden::new(id))
 }
 
-/// Returns the id of a recording where the action has only the recording's address, as SignalWire's and Somleng's do:
-/// the last segment of the path, if it is a UUID as theirs are. No request is ever sent to the address.
+/// Returns the id in a recording's address: the last segment of its path, without `.wav`, if it is a UUID. SignalWire's
+/// and Somleng's actions name a recording by its address only, and their ids are UUIDs. No request is sent to the
+/// address.
 fn id_in_address(url: &str) -> Option<Hidden<String>> {
     let url = Url::parse(url).ok()?;
     let last = url.path_segments()?.next_back()?;
@@ -97,14 +98,14 @@ fn either(form: &Form, new: &str, old: &str) -> String {
     given.or_else(|| form.get_lossy(old)).unwrap_or_default()
 }
 
-/// Returns the outcome of the recording a webhook names; `None` while it is still being made.
+/// Returns the outcome of the recording that a webhook reports; without meaning if it reports none. `None` while the
+/// recording is still being made, and for an unknown status.
 ///
-/// The action of a `Record` has no status, because it is requested once the recording is done. An unknown status has no
-/// defined meaning and gives `None`.
+/// A webhook without a status, as the action of a `Record`, is sent once the recording is complete.
 fn outcome(form: &Form, digits: Option<&str>) -> Option<RecordingOutcome> {
     match form.get("RecordingStatus").as_deref() {
         None | Some("" | "completed") => Some(RecordingOutcome::Completed {
-            // `-1` while Twilio does not know the duration yet.
+            // Twilio sends `-1` while it does not know the duration yet; that gives `None`.
             seconds: form
                 .get("RecordingDuration")
                 .and_then(|seconds| seconds.parse().ok()),

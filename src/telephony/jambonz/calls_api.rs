@@ -1,4 +1,4 @@
-//! jambonz's REST API for calls: the status of one, and lists.
+//! jambonz's REST API for calls: the status of a call, and lists of calls.
 
 use super::Jambonz;
 use super::webhook::is_over;
@@ -7,12 +7,13 @@ use crate::telephony::{CallStanding, Finding, ListedCall, Listing, ProviderError
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 
-/// Number of calls on a page of the list.
+/// Number of calls that are requested per page of the list of calls that are over.
 const PAGE: usize = 500;
-/// Maximum number of pages read.
+/// Maximum number of pages read of that list; more are an error.
 const MAX_PAGES: u32 = 200;
 
-/// A call id that does not exist at any jambonz: a request for it checks address, account and key.
+/// A call id that does not exist at any jambonz. A request for it checks address, account and key: the answer is 404 if
+/// they are right.
 const NO_CALL: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Jambonz {
@@ -36,7 +37,8 @@ impl Jambonz {
         vec![found]
     }
 
-    /// Lists the calls that are over and those running: jambonz writes a call's record only when the call ends.
+    /// Lists callers' calls that began at `since` or later. There are two requests, because jambonz writes a call's
+    /// record only when the call ends: for the records of calls that are over, and for the running calls.
     pub(super) async fn list_calls(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let start = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut calls = Vec::new();

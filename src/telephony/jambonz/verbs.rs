@@ -16,24 +16,27 @@ use serde_json::{Value, json};
 /// User name that jambonz presents at a stream's address.
 pub const USER: &str = "jambonz";
 
-/// Time a `gather` that is followed by another one waits after its last word, in seconds.
+/// `timeout`, in seconds, of a `gather` that is followed by another one: the pause after its last word.
 const BETWEEN: f64 = 0.1;
 
-/// Maximum time to wait for input or ringing, in seconds. A jambonz timer is a 31-bit number of milliseconds, and a
-/// longer one runs out at once.
+/// Maximum time to wait for input, for an answer to ringing or for the end of silence, in seconds. A timer of jambonz
+/// is a 31-bit number of milliseconds; a longer time would run out at once.
 const MAX_WAIT: u32 = 600;
+/// Maximum duration of a talk or a recording, in seconds: four hours.
 const MAX_TALK: u32 = 14_400;
 
-/// Maximum number of digits.
+/// Maximum number of digits that one `gather` collects.
 const MAX_DIGITS: u32 = 100;
 
-/// Maximum length of one text, in characters. Voices accept 5,000 bytes, and start later the longer the text is.
+/// Maximum length of a text joined from several, in characters: a voice starts later the longer its text is. A single
+/// text may be longer.
 const MAX_PIECE_CHARS: usize = 1000;
 
-/// Time allowed for each digit, in seconds: jambonz has one timeout for all digits, counted from the last word.
+/// Time added for each digit, in seconds, to the timeout of a `gather`: jambonz has one timeout for all digits, counted
+/// from the last word.
 const A_DIGIT: u32 = 2;
 
-/// The properties of a verb that streams a recording.
+/// Returns the properties of a `listen` that streams a recording, be it a verb or within a `dial`.
 fn listen_verb(stream: &Stream, links: &Links) -> Value {
     let key = links.stream_key.expose();
     let socket = match links.public_url.split_once("://") {
@@ -102,7 +105,8 @@ pub fn document(script: &Script, links: &Links) -> Value {
                 let mut dial = json!({
                     "verb": "dial",
                     "actionHook": links.step(),
-                    // Not in the target: there the schema is ambiguous about an address.
+                    // On the `dial`, not on its target: in jambonz' schema a URL matches both alternatives of the
+                    // target's `oneOf`, and is therefore invalid.
                     "confirmHook": links.whisper(),
                     "callerId": links.line_number,
                     "timeout": (*ring_seconds).clamp(1, MAX_WAIT),
@@ -128,8 +132,8 @@ pub fn document(script: &Script, links: &Links) -> Value {
 }
 
 /// The verbs for the called inspector. The key pressed, or none, is posted to [`Links::accepted`]. jambonz connects the
-/// inspector to the caller if the verbs end without a hang-up, so the last verb hangs up, and only [`taken`] replaces
-/// it.
+/// inspector to the caller if the verbs end without a hang-up, so the last verb hangs up, and only the answer of
+/// [`taken`] replaces it.
 pub fn whisper(script: &Script, links: &Links) -> Value {
     let mut parts = Vec::new();
     let mut keys = one_key(1);
@@ -161,8 +165,9 @@ pub fn taken(taken: bool) -> Value {
     }
 }
 
-/// The verbs of a script where there is no call in the database: the database is down, or the number belongs to no
-/// line. Verbs that wait for an answer are left out, and nothing is recorded, because the audio could not be stored.
+/// The verbs of a script that belongs to no step: the database is down, the number is of no line, or the call is over.
+/// Only what is said is kept, and a hang-up follows: no answer could be stored, and neither could audio. Texts in the
+/// language of the first one name no language.
 pub fn fallback_document(script: &Script) -> Value {
     let mut verbs = Vec::new();
     let first = script.0.iter().find_map(|verb| match verb {
@@ -218,7 +223,7 @@ impl Part {
         if language != in_language || !together {
             return false;
         }
-        // A full-width full stop needs no space after it.
+        // After an ASCII character a space separates the texts; after Chinese punctuation none is needed.
         if text.ends_with(|last: char| last.is_ascii()) {
             text.push(' ');
         }
@@ -233,7 +238,7 @@ impl Part {
         }
     }
 
-    /// Returns the property of a `gather`, `say` or `play`, and its value.
+    /// Returns the name and the value of the property of a `gather` that contains this part: `say` or `play`.
     fn nested(self) -> (&'static str, Value) {
         match self {
             Self::Say { text, language } => {
@@ -285,8 +290,8 @@ fn said(text: &str, language: Option<String>) -> Vec<Part> {
         .collect()
 }
 
-/// Removes what jambonz would not speak as text: it plays a text that looks like an address as a file, and reads one in
-/// angle brackets as markup for the voice.
+/// Changes a text that jambonz would not speak as text: jambonz plays a text that looks like an address as a file, and
+/// reads a text that begins with `<` as markup for the voice. Leading `<` are removed, the colon becomes a comma.
 fn plain(text: &str) -> String {
     let text = text.trim_start_matches(['<', ' ']);
     let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -330,7 +335,8 @@ fn gather(said: Option<Part>, keys: &Value, hook: String) -> Value {
     gather
 }
 
-/// Adds the parts before a key is waited for, each with a `gather`; the last one waits for the key.
+/// Adds a `gather` for each part that is said or played before input is waited for; the last `gather` waits for the
+/// input. Without parts it is a single `gather`.
 fn gathers(verbs: &mut Vec<Value>, parts: Vec<Part>, keys: &Value, links: &Links) {
     let mut parts = parts.into_iter().peekable();
     if parts.peek().is_none() {

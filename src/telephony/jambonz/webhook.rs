@@ -6,7 +6,8 @@ use crate::line::number::Caller;
 use crate::telephony::json::Fields;
 use crate::telephony::{Event, RecordingOutcome, Refused};
 
-/// Maximum length of an id or number, in characters. jambonz's ids are UUIDs; a number may be a SIP address.
+/// Maximum length of a field other than `from`, in characters; a longer one is treated as missing. jambonz's ids are
+/// UUIDs; the number dialled may be a SIP address.
 const MAX_TEXT_CHARS: usize = 256;
 
 /// Parses a webhook of `account` whose signature was valid. A field that cannot be read is treated as missing; the
@@ -14,7 +15,8 @@ const MAX_TEXT_CHARS: usize = 256;
 ///
 /// # Errors
 ///
-/// [`Refused::OtherAccount`] when the body does not name this account. A body that is not valid JSON may lack the name.
+/// [`Refused::OtherAccount`] when the body names another account, or names none and is valid JSON. In a body that is
+/// not valid JSON the account may be missing.
 pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     let body = Fields::new(body);
     let text = |name: &str| body.get(name, MAX_TEXT_CHARS);
@@ -40,9 +42,9 @@ pub fn read(body: &[u8], account: &str) -> Result<Event, Refused> {
     })
 }
 
-/// Returns the outcome of a recording from the webhook at the end of a `listen`, which says little about it. That
-/// webhook differs from the one of a `gather` by having no `reason`, and from the one of a `dial` by having no
-/// `dial_call_status`.
+/// Returns the outcome of a recording from the webhook at the end of a `listen`, which says little about it; `None` for
+/// any other webhook. That of a `gather` has a `reason` and that of a `dial` a `dial_call_status`, and others have
+/// neither duration nor digits.
 fn recorded(body: &Fields, digits: Option<&str>) -> Option<RecordingOutcome> {
     if body.has("reason") || body.has("dial_call_status") {
         return None;

@@ -4,7 +4,8 @@
 //! `@jambonz/node-client` 0.4, which checks it.
 //!
 //! There may be several `v1`, for several secrets; one valid signature is enough. Other items in the header are
-//! ignored. jambonz's own check accepts a time in the future, however far; this one does not.
+//! ignored. jambonz's own check accepts any time in the future; this one accepts at most [`WINDOW`](super::WINDOW)
+//! seconds.
 //!
 //! A webhook by GET is signed over a body that is not sent, and is never valid: jambonz's hooks must be configured as
 //! POST.
@@ -12,11 +13,12 @@
 use super::{Hash, fits_one, hexadecimal, hmac, is_fresh};
 use subtle::Choice;
 
-/// Maximum number of `v1`. jambonz sends one.
+/// Maximum number of `v1` in a header; one with more is not valid. jambonz sends one.
 const MAX_SIGNATURES: usize = 8;
 
-/// True if one of the header's signatures is valid for the body under one of `secrets`, and its time is fresh. `header`
-/// is the value of `Jambonz-Signature`, `now_unix` is system time in seconds.
+/// True if one of the header's signatures is valid for the body under one of `secrets`, and the header has exactly one
+/// time, at most [`WINDOW`](super::WINDOW) seconds from `now_unix`. `header` is the value of `Jambonz-Signature`,
+/// `now_unix` is system time in seconds.
 pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) -> bool {
     let (mut times, mut signatures) = (Vec::new(), Vec::new());
     for (name, value) in header.split(',').filter_map(|item| item.split_once('=')) {
@@ -39,14 +41,14 @@ pub fn jambonz_fits(secrets: &[&str], header: &str, body: &[u8], now_unix: i64) 
     fits.into()
 }
 
-/// True if the header has exactly one time, and it is fresh.
+/// True if the header has exactly one time, at most [`WINDOW`](super::WINDOW) seconds from `now_unix`.
 pub fn jambonz_is_fresh(header: &str, now_unix: i64) -> bool {
     let mut times = header.split(',').filter_map(|item| item.strip_prefix("t="));
     let only = times.next().filter(|_| times.next().is_none());
     only.is_some_and(|timestamp| is_fresh(timestamp, now_unix))
 }
 
-/// Returns the header's value for a body sent at `at_unix`, as a stand-in for jambonz sends it.
+/// Returns the header's value for a body sent at `at_unix` (system time in seconds), for a stand-in for jambonz.
 pub fn jambonz_sign(secret: &str, body: &[u8], at_unix: i64) -> String {
     let timestamp = at_unix.to_string();
     format!("t={timestamp},v1={}", sign(secret, &timestamp, body))

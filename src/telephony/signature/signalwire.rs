@@ -2,14 +2,15 @@
 //! uses Twilio's dialect). Both are HMAC-SHA1, keyed with the signing key:
 //!
 //! - over the address and the raw body, in lower-case hexadecimal;
-//! - over the address and the fields of the form, in base64: names in byte order, but the values of a name in the order
-//!   they were sent, with duplicates. The hash of a body that is not a form is in the address, as `bodySHA256`.
+//! - over the address and the fields of the form, in base64: each field as its name followed by its value, names in
+//!   byte order, but the values of a name in the order they were sent, with duplicates. The hash of a body that is not
+//!   a form is in the address, as `bodySHA256`.
 //!
-//! The rules are those of the validator in `signalwire-sdk` 3.7 of PyPI. In the second scheme it also tries the address
-//! without the port if that is the scheme's standard one, and with it if there is none; so does this check. In two
-//! respects this check is stricter. The validator accepts a signature over the address alone for a request with any
-//! body, so a party that saw one request without a body could send another with a body of its own. And it accepts the
-//! last of several `bodySHA256`.
+//! The rules are those of the validator in `signalwire-sdk` 3.7 of PyPI. In the second scheme the validator also tries
+//! the address without the standard port of its scheme if it has that port, and with the standard port if it has none;
+//! so does this check. In two respects this check is stricter. The validator accepts a signature over the address alone
+//! for a request with any body, so a party that saw one request without a body could send another with a body of its
+//! own. And the validator accepts the last of several `bodySHA256`.
 //!
 //! (SignalWire also sends `X-SignalWire-Sha256-Signature`, the first scheme with SHA-256. It is never sent alone, and
 //! not for forms.)
@@ -18,8 +19,8 @@ use super::{Address, Hash, base64, body_hash_fits, fits_one, hexadecimal, hmac};
 use crate::telephony::form::decode_lenient;
 use subtle::Choice;
 
-/// True if `signature` is valid for the request under one of `keys`. `url` is the whole address SignalWire called,
-/// `is_form` whether the request says that its body is a form.
+/// True if `signature` is valid for the request under one of `keys`. `url` is the whole address SignalWire called;
+/// `is_form` is true if the request says that its body is a form.
 pub fn signalwire_fits(
     keys: &[&str],
     url: &str,
@@ -41,8 +42,8 @@ pub fn signalwire_fits(
     fits.into()
 }
 
-/// Returns the signature of a request to `url`, in this spelling, as a stand-in for SignalWire sends it. A form is
-/// signed in the second scheme, any other body in the first.
+/// Returns the signature of a request to `url`, for a stand-in for SignalWire. The address is signed as given; a form
+/// is signed in the second scheme, any other body in the first.
 pub fn signalwire_sign(key: &str, url: &str, is_form: bool, body: &[u8]) -> String {
     if is_form {
         compatible(key, url, &canonical(body))
@@ -59,7 +60,8 @@ fn compatible(key: &str, url: &str, fields: &str) -> String {
     base64(&hmac(Hash::Sha1, key, &[url.as_bytes(), fields.as_bytes()]))
 }
 
-/// Concatenates the fields: names in byte order, the values of a name in their original order.
+/// Concatenates the fields, each as its name followed by its value: names in byte order, the values of a name in their
+/// original order.
 fn canonical(body: &[u8]) -> String {
     let mut fields = decode_lenient(body);
     fields.sort_by(|one, other| one.0.cmp(&other.0));
@@ -69,7 +71,7 @@ fn canonical(body: &[u8]) -> String {
         .collect()
 }
 
-/// Removes the scheme's standard port if it is given, adds it if there is none. Any other port stays.
+/// Removes the scheme's standard port if the address has it, adds it if the address has no port. Any other port stays.
 fn other_port(url: &str) -> String {
     match Address::cut(url) {
         Some(address) if address.port.is_none() => address.with_port(address.standard_port()),

@@ -4,8 +4,8 @@
 //! fields of the form: sorted by name, then by value, names and values concatenated. The source of the rule is the code
 //! that makes the signature, `twilio_signature` of somleng/somleng (`app/workflows/twilio_api/notify_webhook.rb`,
 //! status callbacks) and of somleng/somleng-switch (`components/app/app/models/twiml_endpoint.rb`, everything within a
-//! call): it signs the address as given, so there are no other spellings to try, neither of the port nor of the query.
-//! A duplicate value is included twice.
+//! call): that code signs the address as given, so there are no other spellings to try, neither of the port nor of the
+//! query. A field given twice with the same value is included twice.
 //!
 //! From the same code, for building addresses: a fragment would be signed although it is never sent, and the switch
 //! drops a port that is the scheme's standard one. So an address for Somleng must contain neither. A webhook by GET has
@@ -13,8 +13,8 @@
 
 use super::{Hash, base64, fits_one, hmac};
 
-/// True if `signature` is valid for a form posted to `url`, under one of `tokens`. `fields` are the form's, decoded, in
-/// any order.
+/// True if `signature` is valid for a form posted to `url`, under one of `tokens`. `fields` are the form's fields,
+/// decoded, in any order.
 pub fn somleng_fits(
     tokens: &[&str],
     url: &str,
@@ -25,7 +25,7 @@ pub fn somleng_fits(
     fits_one(tokens, signature, |token| sign(token, url, &fields)).into()
 }
 
-/// Returns the signature of a form posted to `url`, as a stand-in for Somleng sends it.
+/// Returns the signature of a form posted to `url`, for a stand-in for Somleng.
 pub fn somleng_sign(token: &str, url: &str, fields: &[(String, String)]) -> String {
     sign(token, url, &canonical(fields))
 }

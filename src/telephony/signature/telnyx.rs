@@ -3,7 +3,7 @@
 //! `lib/webhook_verification.py`).
 //!
 //! Verification is strict: keys and commitments of small order and alternative encodings of a signature are rejected.
-//! So a request has exactly one valid signature, which cannot be altered in transit.
+//! So a signature cannot be changed in transit into another valid one for the same request.
 
 use super::is_fresh;
 use base64::Engine;
@@ -13,8 +13,9 @@ use ed25519_dalek::Signature;
 /// A public key of an account at Telnyx.
 pub use ed25519_dalek::VerifyingKey as TelnyxKey;
 
-/// True if the signature is valid for the body under one of the keys, and its time is fresh. `timestamp` and
-/// `signature_base64` are the headers' values, `now_unix` is system time in seconds.
+/// True if the signature is valid for timestamp and body under one of the keys, and the timestamp is at most
+/// [`WINDOW`](super::WINDOW) seconds from `now_unix`, the system time in seconds. `timestamp` and `signature_base64`
+/// are the headers' values.
 pub fn telnyx_fits(
     public_keys: &[TelnyxKey],
     timestamp: &str,
@@ -38,7 +39,7 @@ pub fn telnyx_fits(
         .any(|key| key.verify_strict(&signed, &signature).is_ok())
 }
 
-/// True if the time in `telnyx-timestamp` is fresh.
+/// True if `timestamp`, the value of `telnyx-timestamp`, is at most [`WINDOW`](super::WINDOW) seconds from `now_unix`.
 pub fn telnyx_is_fresh(timestamp: &str, now_unix: i64) -> bool {
     is_fresh(timestamp, now_unix)
 }
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_weak_key_signs_nothing_even_where_it_got_in() {
-        // Under the neutral element the equation holds for any body, without knowledge of any secret.
+        // With the neutral element as public key the equation holds for any body, without knowledge of any secret.
         let neutral: [u8; 32] = std::array::from_fn(|at| u8::from(at == 0));
         let key = TelnyxKey::from_bytes(&neutral).unwrap();
         let signature = [neutral, [0; 32]].concat();

@@ -1,13 +1,14 @@
 //! Twilio's signature.
 //!
 //! `X-Twilio-Signature` is the base64 of an HMAC-SHA1, keyed with the account's auth token, over the address Twilio
-//! called and, for a form, each field's name followed by its values: names in byte order, the values of a name sorted
-//! and without duplicates. A body that is not a form is not in the HMAC itself: its SHA-256 is in the address, as
-//! `bodySHA256`.
+//! called and, for a form, its fields, each as its name followed by its value: names in byte order, the values of a
+//! name sorted and without duplicates. A body that is not a form is not in the HMAC itself: its SHA-256 is in the
+//! address, as `bodySHA256`.
 //!
 //! The address that Twilio signed is not always the one received. Depending on product and age, Twilio adds or leaves
 //! out the port, and signs the query as configured or as a browser would write it (`'` as `%27`). So four spellings are
-//! tried. All of them are the same address, so a signature for one address is never accepted for another.
+//! tried. They differ only in the port and in the encoding of the query, so a signature for another host, path or query
+//! is not accepted.
 //!
 //! Two features have no influence on the check:
 //!
@@ -44,7 +45,7 @@ pub enum SignedBody<'a> {
 /// True if `signature` is valid for the request under one of `secrets`. `url` is the whole address Twilio called.
 ///
 /// Every spelling of the address is tried under every secret whatever the result, and compared in constant time: the
-/// duration depends only on the size of the request. An empty secret matches nothing.
+/// duration depends on the size of the request and the number of secrets only. An empty secret matches nothing.
 pub fn twilio_signature_fits(
     secrets: &[&str],
     url: &str,
@@ -58,10 +59,10 @@ pub fn twilio_signature_fits(
 ///
 /// An account can have its webhooks signed with keys of its own ("webhook rules", in public beta in 2026). Twilio
 /// indicates this in an additional header, `X-Twilio-Webhooks-Signature-Settings`, whose value is
-/// `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`; the signature is still in `X-Twilio-Signature`. The key is the
-/// secret that was shown when the shared key was created; the algorithm, `HMAC_SHA256` or `HMAC_SHA1`, is the HMAC's
-/// hash. The hashed text, the base64 and `bodySHA256` are the same as for auth tokens. (`twilio` 9.13 of PyPI and 6.3
-/// of npm, and Twilio's page on shared keys.)
+/// `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`; the signature is still in `X-Twilio-Signature`. The HMAC's key is
+/// the secret that was shown when the shared key was created; the algorithm, `HMAC_SHA256` or `HMAC_SHA1`, is the
+/// HMAC's hash. The hashed text, the base64 and `bodySHA256` are the same as for auth tokens. (`twilio` 9.13 of PyPI
+/// and 6.3 of npm, and Twilio's page on shared keys.)
 ///
 /// To authenticate a request: without the settings header, call [`twilio_signature_fits`] with the auth tokens. With
 /// one settings header, call this function with the secrets of the shared keys and the header's value as `settings`,
@@ -81,12 +82,12 @@ pub fn twilio_settings_fits(
     algorithm(settings).is_some_and(|hash| fits(hash, secrets, url, body, signature))
 }
 
-/// Returns the signature of a form posted to `url`, in this spelling, as a stand-in for Twilio sends it.
+/// Returns the signature of a form posted to `url`, for a stand-in for Twilio. The address is signed as given.
 pub fn twilio_sign(secret: &str, url: &str, fields: &[(String, String)]) -> String {
     sign(Hash::Sha1, secret, url, &canonical(fields))
 }
 
-/// The same with the secret of a shared key, for `algorithm=HMAC_SHA256`.
+/// Like [`twilio_sign`], but with the secret of a shared key and `algorithm=HMAC_SHA256`.
 pub fn twilio_settings_sign(secret: &str, url: &str, fields: &[(String, String)]) -> String {
     sign(Hash::Sha256, secret, url, &canonical(fields))
 }
@@ -112,7 +113,7 @@ fn sign(hash: Hash, secret: &str, url: &str, fields: &str) -> String {
     base64(&hmac(hash, secret, &[url.as_bytes(), fields.as_bytes()]))
 }
 
-/// Returns the only algorithm of a settings header, if it is known.
+/// Returns the algorithm in the value of a settings header; `None` when it has none, several, or an unknown one.
 fn algorithm(settings: &str) -> Option<Hash> {
     let mut named = settings
         .split(',')
@@ -128,7 +129,8 @@ fn algorithm(settings: &str) -> Option<Hash> {
         .map(|known| known.1)
 }
 
-/// Concatenates the fields: names in byte order, each followed by its values, sorted and without duplicates.
+/// Concatenates the fields, each as its name followed by its value: names in byte order, the values of a name sorted
+/// and without duplicates.
 fn canonical(fields: &[(String, String)]) -> String {
     let mut sorted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (name, value) in fields {
@@ -144,8 +146,8 @@ fn canonical(fields: &[(String, String)]) -> String {
     text
 }
 
-/// The address as given and with the other form of its port, each with the query as given and normalised. Always four,
-/// though some may be equal.
+/// Returns the address as given and as [`other_port`] changes it, each with the query as given and normalised. Some of
+/// the four may be equal.
 fn spellings(url: &str) -> [String; 4] {
     let other = other_port(url);
     [

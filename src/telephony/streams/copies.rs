@@ -1,13 +1,13 @@
 //! Copies in memory of what callers have said in running calls, for callers who listen to their recording. The total
-//! size is bounded. Beyond the bound, and in another process, there is no copy; the line then says only that the
-//! recording was made, and continues.
+//! size is bounded. Beyond the bound, and in another process, there is no copy; silence is then played instead of the
+//! recording, and the call continues.
 
 use crate::audio::wav::header;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Maximum size of all copies together, in bytes: over half an hour of audio.
+/// Maximum size of all copies of one provider together, in bytes: over half an hour of audio.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
 
 type Audio = Zeroizing<Vec<u8>>;
@@ -40,7 +40,7 @@ impl Copies {
         }
     }
 
-    /// Returns a complete copy as a WAV file.
+    /// Returns a complete copy as a WAV file; `None` when there is none.
     pub fn get(&self, recording: &str) -> Option<Vec<u8>> {
         let audio = self.kept().whole.get(recording).cloned()?;
         let length = u32::try_from(audio.len()).ok()?;
@@ -49,7 +49,7 @@ impl Copies {
         Some(wav)
     }
 
-    /// Removes a copy; false when there was none.
+    /// Removes a complete copy; false when there was none.
     pub fn remove(&self, recording: &str) -> bool {
         let mut kept = self.kept();
         let removed = kept.whole.remove(recording);
@@ -63,13 +63,13 @@ pub struct Copy {
     copies: Copies,
     recording: String,
     audio: Audio,
-    /// Number of its bytes counted in [`Kept::bytes`].
+    /// Number of this copy's bytes that are counted in [`Kept::bytes`] and must be subtracted if it is dropped.
     counted: usize,
     given_up: bool,
 }
 
 impl Copy {
-    /// Appends audio. If there is no room for it, the copy is given up.
+    /// Appends audio. If there is no room for it, the copy is erased, and further audio is ignored.
     pub fn write(&mut self, audio: &[u8]) {
         if self.given_up {
             return;
@@ -99,7 +99,7 @@ impl Copy {
         self.audio = larger;
     }
 
-    /// Completes the copy.
+    /// Makes the copy available as a complete one, unless it was erased for lack of room.
     pub fn finish(mut self) {
         if self.given_up {
             return;

@@ -1,41 +1,43 @@
-//! Analysis of the audio a caller's speech is streamed as: samples in, decisions out. No I/O, no clock.
+//! Analysis of the streamed audio of a recording: samples in, decisions out. No I/O, no clock.
 //!
 //! jambonz sends linear PCM, 16 bits, little-endian, one channel, 8,000 samples per second, in frames of any length. It
 //! does not detect silence, so that is done here, in windows of a fiftieth of a second.
 
 /// Samples per second.
 pub const RATE: u64 = 8_000;
-/// Maximum size of a frame, in bytes. jambonz buffers two seconds, at most five.
+/// Maximum size of a frame, in bytes. jambonz buffers two seconds of audio, at most five (80,000 bytes).
 pub const MAX_FRAME: usize = 128 * 1024;
-/// Time accepted beyond the limit, in seconds: jambonz starts counting before it sends the first sample.
+/// Time accepted beyond a recording's maximum duration, in seconds: jambonz starts counting before it sends the first
+/// sample.
 pub const SLACK: u64 = 3;
 
 /// Number of samples in a window.
 const WINDOW: u64 = RATE / 50;
-/// Mean amplitude from which a window is speech: about 46 dB below full scale.
+/// Minimum mean amplitude of a window with speech; full scale is 32,768, so about 46 dB below it.
 const SPOKEN: u64 = 160;
-/// Mean amplitude from which a window has some sound, such as a whisper or the noise of a room.
+/// Minimum mean amplitude of a window with some sound, such as a whisper or the noise of a room.
 const FAINT: u64 = 12;
-/// Number of windows of speech, a tenth of a second in all, that count as a word.
+/// Minimum number of windows with speech, or with sound, of a recording that has speech, or sound: a tenth of a second
+/// in total, not necessarily in succession.
 const A_WORD: u64 = 5;
 
 /// Why a recording ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enough {
-    /// Silence lasted for as long as ends a recording.
+    /// Silence has lasted as long as the recording allows.
     Silence,
-    /// The limit and its slack have passed.
+    /// The maximum duration and [`SLACK`] have passed.
     Limit,
 }
 
-/// Result for the whole recording so far.
+/// What a recording contains so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// There is speech.
     Speech,
     /// There is sound, but no speech as far as can be told.
     Faint,
-    /// There is no sound.
+    /// There is less than a tenth of a second of sound.
     Nothing,
 }
 
@@ -58,7 +60,8 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// A recording of at most `max_seconds`. Silence of `silence_seconds` ends it, unless that is 0.
+    /// Creates the analysis of a recording of at most `max_seconds` and [`SLACK`]. Silence of `silence_seconds` ends
+    /// it, unless that is 0.
     pub fn new(max_seconds: u32, silence_seconds: u32) -> Self {
         Self {
             max_samples: (u64::from(max_seconds) + SLACK) * RATE,
@@ -73,7 +76,8 @@ impl Listening {
         }
     }
 
-    /// Analyses the next frame. Returns how many bytes of it to keep, and why the recording ends, if it does.
+    /// Analyses the next frame. Returns how many bytes at its start to keep, and why the recording ends with them;
+    /// `None` while it goes on.
     pub fn frame(&mut self, frame: &[u8]) -> (usize, Option<Enough>) {
         for (taken, byte) in frame.iter().enumerate() {
             if self.bytes >= 2 * self.max_samples {
@@ -110,7 +114,7 @@ impl Listening {
         }
     }
 
-    /// Returns the result so far.
+    /// Returns what the recording contains so far.
     pub fn heard(&self) -> Heard {
         if self.spoken >= A_WORD {
             Heard::Speech
@@ -131,7 +135,8 @@ impl Listening {
         self.bytes
     }
 
-    /// The bytes missing from the last sample, because a WAV file has whole samples.
+    /// The bytes to append if the recording ends now, because a WAV file has whole samples: one if half a sample was
+    /// received, else none.
     pub fn missing(&self) -> &'static [u8] {
         match self.half {
             Some(_) => &[0],

@@ -22,23 +22,23 @@ pub trait Streams: Provider {
     fn lets_in(&self, stream: &Stream, key_of_call: &str, token: &str, headers: &HeaderMap)
     -> bool;
 
-    /// Starts a copy in memory of what is being recorded, for callers who listen to it before the call is over.
+    /// Starts a copy in memory of the recording with this id, for callers who listen to it before the call is over.
     fn copy(&self, recording: &str) -> Copy;
 
-    /// Removes such a copy.
+    /// Removes the complete copy of this recording, if there is one.
     fn forget(&self, recording: &str);
 }
 
-/// A stream of audio to this service: the step of a call it belongs to, and when it ends.
+/// A stream of audio to this service: the step of a call it belongs to, and what ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
     /// This service's id of the call.
     pub call: Uuid,
-    /// The step whose answer is awaited.
+    /// Number of the step whose answer is the recording or, if the talk is recorded, the end of the talk.
     pub step: u32,
     /// Maximum duration, in seconds.
     pub max_seconds: u32,
-    /// Duration of silence that ends it, in seconds; 0 if silence does not end it.
+    /// Duration of silence that ends the stream, in seconds; 0 if silence does not end it.
     pub silence_seconds: u32,
 }
 
@@ -71,7 +71,8 @@ impl Stream {
     }
 }
 
-/// The id of what a step of a call records, made of the call's id and the step because jambonz has no recording ids.
+/// Returns the id of the recording of a step, made of the call's id at the provider and the step, because jambonz has
+/// no recording ids.
 pub fn recording_id(call: &str, step: u32) -> String {
     format!("{call}/{step}")
 }

@@ -3,9 +3,11 @@
 /// A dialect of TwiML: its differences from Twilio's.
 #[derive(Debug)]
 pub struct Dialect {
-    /// Attributes of `Record` without which part of the speech is cut off, or is mixed with what the line says.
+    /// Attributes of `Record` without which silence, and quiet speech with it, is cut off the recording, or two
+    /// channels are recorded.
     pub recorded_whole: &'static [(&'static str, &'static str)],
-    /// Attribute that requests a callback also for a recording that was not made, if the provider has one.
+    /// Attribute that requests a callback also for a recording that was not made; `None` if the provider has no such
+    /// attribute.
     pub recording_events: Option<(&'static str, &'static str)>,
     /// True if silence may end a recording. If false, only `#`, the limit and hanging up do.
     pub hears_silence: bool,
@@ -17,16 +19,17 @@ pub struct Dialect {
     pub ringing: (u32, u32),
     /// Minimum and maximum duration of a talk, in seconds.
     pub talking: (u32, u32),
-    /// Fragment that is appended to the addresses the provider requests, and configures its retries. Never sent, never
-    /// signed.
+    /// Fragment that is appended to the addresses the provider requests, and configures its retries; empty if the
+    /// provider has none. The provider neither sends nor signs it.
     pub overrides: &'static str,
 }
 
-/// Requests callbacks for recordings that were made, and for those that were not.
+/// Attribute that requests callbacks for recordings that were made, and for those that were not.
 const EVENTS: Option<(&str, &str)> = Some(("recordingStatusCallbackEvent", "completed absent"));
 
-/// Twilio's own. It repeats a request, up to twice, that failed, was answered with an error, or was not answered within
-/// 5 seconds ("Webhook connection overrides"). A repeated request changes nothing, and gets the same answer again.
+/// Twilio's own TwiML. The overrides ("Webhook connection overrides") make Twilio repeat, up to twice, a request that
+/// could not connect in time, was answered with status 5xx, or was not answered within 5 seconds. A repeated request
+/// changes nothing here, and gets the same answer again.
 pub const TWILIO: Dialect = Dialect {
     recorded_whole: &[("trim", "do-not-trim")],
     recording_events: EVENTS,

@@ -100,7 +100,7 @@ fn by_lines(xml: &str) -> String {
     xml.replace("><", ">\n<")
 }
 
-/// Asserts that everything in a document is in Twilio's list.
+/// Asserts that every verb, attribute and value in a document is allowed by Twilio's list.
 fn conforms(xml: &str) {
     let list: Value = serde_json::from_str(include_str!(
         "../../../tests/vectors/twiml-voice-attributes.json"
@@ -349,7 +349,7 @@ fn it_prints_what_twilios_own_library_prints() {
         );
     }
 
-    // The second is a Record that does not say how to call back, and asks for one more event.
+    // The second is a Record without `recordingStatusCallbackMethod`, and with one more event.
     let record = Verb::Record {
         max_seconds: 180,
         silence_seconds: 10,
@@ -370,7 +370,7 @@ fn it_prints_what_twilios_own_library_prints() {
     }
     assert_eq!(ours, theirs);
 
-    // The third dials a telephone; it asks for more events, and plays a ringing tone to the caller.
+    // The third dials a telephone; its attributes for more events and for a ringing tone are not compared.
     let script = Script(vec![Verb::Connect {
         name: String::new(),
         number: "+8613800138000".to_owned().into(),
@@ -537,7 +537,7 @@ proptest! {
     }
 }
 
-/// What each dialect writes for a menu, a recording and dialling an inspector, one element per line.
+/// Compares what each dialect writes for a menu and for a recording, one element per line.
 #[test]
 fn the_dialects_differ_where_their_providers_do() {
     let menu = Script(vec![say("请按1。", "zh-CN"), GATHER()]);

@@ -1,7 +1,7 @@
 //! Twilio's names for languages, and the voices to ask for.
 
-/// Languages with another name at Twilio than here, and a voice for each: without one the account's basic voice is
-/// used, and that has no Chinese. Columns: our name, Twilio's name, voice.
+/// Languages that have another name at Twilio than here, or need a voice to be named: without one the account's basic
+/// voice is used, and that has no Chinese. Columns: name here, Twilio's name, voice.
 pub(super) const OUR_NAMES: &[(&str, &str, &str)] = &[
     ("zh-CN", "cmn-CN", "Polly.Zhiyu-Neural"),
     ("zh", "cmn-CN", "Polly.Zhiyu-Neural"),
@@ -12,7 +12,7 @@ pub(super) const OUR_NAMES: &[(&str, &str, &str)] = &[
     ("en-GB", "en-GB", "Polly.Amy-Neural"),
 ];
 
-/// Languages with the same name at Twilio, spoken in the account's voice for them.
+/// Languages with the same name at Twilio as here, spoken in the account's voice for the language.
 pub(super) const ITS_NAMES: &[&str] = &[
     "af-ZA",
     "am-ET",
@@ -80,8 +80,8 @@ pub(super) const ITS_NAMES: &[&str] = &[
     "yue-HK",
 ];
 
-/// Returns Twilio's name for a language, and the voice to ask for, if any. `None` when Twilio does not have the
-/// language; the account's default language is then spoken.
+/// Returns Twilio's name for a language, and the voice to ask for, if any. `None` when the language is in neither
+/// table; the account's default language is then spoken.
 pub fn tongue(language: &str) -> Option<(&'static str, Option<&'static str>)> {
     let same = |name: &str| name.eq_ignore_ascii_case(language);
     OUR_NAMES

@@ -1,8 +1,8 @@
 //! Objects as files of a folder that only the service's user can open.
 //!
-//! A file appears under its name complete and on disk, or not at all. Its times are set to the hour. (The time of the
-//! last change of the inode cannot be set; it shows when the file was finished on the running machine and in images of
-//! its disk, but not in backups.)
+//! A file appears under its name complete and on disk, or not at all. Its access and modification times are set to the
+//! hour. (The time of the last change of the inode cannot be set; it shows when the file was finished on the running
+//! machine and in images of its disk, but not in backups.)
 
 mod marker;
 
@@ -23,12 +23,12 @@ use uuid::Uuid;
 /// The extension of unfinished files: `{name}.{node}.part`.
 const UNFINISHED: &str = "part";
 
-/// A folder of objects.
+/// A folder as a store of objects.
 #[derive(Debug, Clone)]
 pub struct Folder {
     folder: PathBuf,
     installation: Uuid,
-    /// Identifies this machine in the names of its unfinished files.
+    /// Text that identifies this machine in the names of its unfinished files; see [`node()`].
     node: String,
 }
 
@@ -65,7 +65,7 @@ impl ObjectStore for Folder {
         let unfinished = format!("{name}.{}.{UNFINISHED}", self.node);
         let temporary = Temporary(self.path(&unfinished));
         let file = new_private_file(&temporary.0)?;
-        // Shows `tidy` that the file is being written. On a file system without locks, `tidy` deletes nothing.
+        // The lock shows `tidy` that the file is being written. On a file system without locks, `tidy` deletes nothing.
         let _ = file.lock();
         Ok(Box::new(NewFile {
             file: BufWriter::with_capacity(256 * 1024, file),
@@ -110,7 +110,7 @@ impl ObjectStore for Folder {
                     about: about(&metadata)?,
                 }),
                 Ok(_) => {}
-                // It was finished or deleted since the folder was read.
+                // The file was finished or deleted since the folder was read.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -124,7 +124,7 @@ impl ObjectStore for Folder {
         let mut swept = 0;
         for file in self.files()? {
             let (name, path) = file?;
-            // Without the lock it is unknown whether the file is being written.
+            // If the lock cannot be acquired, the file may be being written.
             if name.ends_with(&own) && matches!(lock(&path), Ok(Ok(()))) {
                 swept += usize::from(deleted(&path)?);
             }
@@ -136,25 +136,26 @@ impl ObjectStore for Folder {
     }
 }
 
-/// Tries to lock an unfinished file, whose writer holds the lock. The outer error means that it cannot be opened, the
-/// inner one that it is locked or that the file system has no locks.
+/// Tests whether an unfinished file is being written: its writer holds a lock on it. A lock acquired here is released
+/// on return. The outer error means that the file cannot be opened; the inner one, that it is locked (`WouldBlock`) or
+/// that the file system has no locks.
 fn lock(path: &Path) -> io::Result<Result<(), TryLockError>> {
     File::open(path).map(|file| file.try_lock())
 }
 
-/// Returns eight hex digits that identify this machine: a hash of its id and its host name, the same in all its
-/// processes.
+/// Returns eight hexadecimal digits that identify this machine: a hash of its machine id and its host name, the same in
+/// all its processes.
 fn node() -> String {
     let mut hasher = Sha256::new();
     #[cfg(unix)]
     hasher.update(rustix::system::uname().nodename().to_bytes());
-    // Not every system has this file; there, only the host name is used.
+    // Not every system has this file; without it, only the host name is used.
     hasher.update(fs::read("/etc/machine-id").unwrap_or_default());
     let hash = hasher.finalize();
     hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Deletes a file; false if it did not exist.
+/// Deletes a file. Returns false if it did not exist.
 fn deleted(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -168,7 +169,7 @@ fn about(metadata: &fs::Metadata) -> io::Result<About> {
     #[cfg(unix)]
     let changed = {
         use std::os::unix::fs::MetadataExt;
-        // The change time of the inode, which cannot be set.
+        // The change time of the inode, in seconds, which cannot be set.
         DateTime::from_timestamp(metadata.ctime(), 0).unwrap_or(modified)
     };
     #[cfg(not(unix))]
@@ -180,13 +181,13 @@ fn about(metadata: &fs::Metadata) -> io::Result<About> {
     })
 }
 
-/// Returns file times on the hour.
+/// Returns file times at the start of the hour that contains `at`.
 pub(super) fn hour_times(at: DateTime<Utc>) -> FileTimes {
     let hour: SystemTime = clock::hour(at).into();
     FileTimes::new().set_accessed(hour).set_modified(hour)
 }
 
-/// A file that is being written.
+/// A file that is being written: under a temporary name until it is finished.
 struct NewFile {
     // Declared before `temporary`, so that the file is closed before it is deleted.
     file: BufWriter<File>,
@@ -213,13 +214,13 @@ impl Put for NewFile {
         file.sync_all()?;
         fs::rename(&self.temporary.0, &self.path)?;
         sync_folder_of(&self.path)
-            // The name may not be on disk.
+            // After a failed sync the name may not be on disk, so the file is deleted.
             .inspect_err(|_| drop(fs::remove_file(&self.path)))
     }
 }
 
-/// An unfinished file, deleted on drop. After the rename there is nothing left to delete: its random name is never used
-/// again.
+/// An unfinished file, deleted on drop. After the rename no file has this name, and none will get it, because it is
+/// random: nothing is deleted.
 struct Temporary(PathBuf);
 
 impl Drop for Temporary {

@@ -1,15 +1,15 @@
 //! Sealed files ("blobs"): recordings at present. Each is one age file in an object store, written and read as a
 //! stream.
 //!
-//! Plain audio is never written to disk: data is sealed 64 KiB at a time, and an unfinished object is sealed like a
+//! Plain audio is not written to disk here: data is sealed 64 KiB at a time, and an unfinished object is sealed like a
 //! finished one. Inside, zeros pad the audio to a Padmé length; the exact length is in a sealed entry.
 //!
-//! Each object gets a random name (`{uuid}.age`) that is committed with its row, and is never written to or replaced
-//! after that: two workers that process the same recording write two objects, and the row names one of them.
+//! Each object gets a random name (`{uuid}.age`), which is committed with its row, and is not changed after it is
+//! finished: two workers that process the same recording write two objects, and the row names one of them.
 //!
-//! A part of an object is returned only after its header's digest was checked: an attacker who does not know the key
-//! that the header wraps cannot make other chunks open under that header. The whole is compared with its digest after
-//! it was written, before the provider's copy is deleted, and by `dutyline audit verify`.
+//! A part of an object is returned only after the digest of its header was checked: an attacker who does not know the
+//! key that the header wraps cannot make other chunks open under that header. The digest of the whole is checked after
+//! the object was written, before the provider's copy is deleted, and by `dutyline audit verify`.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -46,7 +46,7 @@ const SEALED: &str = ".age";
 const MAX_HEADER: usize = 4096;
 /// Number of bytes of an object that are hashed or copied at once.
 const PIECE: u64 = 1024 * 1024;
-/// Minimum age of an object that no row names before it is deleted.
+/// Minimum age at which an object that no row names is deleted.
 pub const KEPT_UNNAMED: TimeDelta = TimeDelta::days(30);
 
 /// All sealed files of an installation. Cheap to clone. Methods block.
@@ -75,7 +75,7 @@ impl Digests {
 /// An object that no row names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unnamed {
-    /// Time at which it was finished or last written to: the latest of its times.
+    /// Time at which it was finished or last written to; see [`port::About::changed`].
     pub at: DateTime<Utc>,
     /// Its name in the store.
     pub name: String,
@@ -90,8 +90,8 @@ impl Blobs {
         Self { store }
     }
 
-    /// Creates the folder if it is missing, accessible to the service's user only, and its marker file if that is
-    /// missing.
+    /// Creates the folder if it is missing, and its marker file if that is missing. Removes other users' permissions on
+    /// the folder.
     ///
     /// # Errors
     ///
@@ -110,19 +110,20 @@ impl Blobs {
         self.store.check_marker()
     }
 
-    /// Begins an object with a random name. It does not exist before [`Writer::finish`]. Fails when the store does not
-    /// belong to this installation.
+    /// Begins an object with a random name. The object does not exist before [`Writer::finish`]. Fails when the store
+    /// does not belong to this installation.
     pub fn writer(&self, to: &Recipient) -> io::Result<Writer> {
         Writer::new(Arc::clone(&self.store), to)
     }
 
-    /// Opens an object for reading. `length` is the exact one, from the sealed entry; the padding after it is never
+    /// Opens an object for reading. `length` is its exact length, from the sealed entry; the padding after it is not
     /// returned.
     ///
     /// # Errors
     ///
     /// [`OpenError::Damaged`] when the header's digest differs from `digests`, when the object was truncated, whichever
-    /// part is read later, or when it is shorter than `length`.
+    /// part is read later, or when it is shorter than `length`. The digest of the whole is not checked. Otherwise as
+    /// [`open`](super::seal::open), or [`OpenError::Missing`] when the object does not exist.
     pub fn reader(
         &self,
         object: Uuid,
@@ -137,7 +138,7 @@ impl Blobs {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] when it is missing; [`io::ErrorKind::InvalidData`] when it has no header.
+    /// [`io::ErrorKind::NotFound`] when the object is missing; [`io::ErrorKind::InvalidData`] when it has no header.
     pub fn digests(&self, object: Uuid) -> io::Result<Digests> {
         let mut whole = Sha256::new();
         let mut header_digest = None;
@@ -155,7 +156,7 @@ impl Blobs {
         })
     }
 
-    /// Copies the sealed object, with its time, to a file, which must not exist.
+    /// Copies the sealed object to a file, which must not exist, and sets the file's time to the hour of the object's.
     pub fn copy_sealed(&self, object: Uuid, dest: &Path) -> io::Result<()> {
         let about = self.store.about(&object_name(object))?;
         let mut to = new_private_file(dest)?;
@@ -168,13 +169,14 @@ impl Blobs {
     }
 
     /// Removes other users' permissions on the store, and deletes unfinished objects left by a crash of a process on
-    /// this machine; returns their number. Unfinished objects that are being written, or of other machines, are kept.
+    /// this machine; returns the number of these. Unfinished objects that are being written, or that belong to other
+    /// machines, are kept.
     pub fn tidy(&self) -> io::Result<usize> {
         self.store.tidy()
     }
 
-    /// Returns the objects last changed before `before` that are not in `named`, the oldest first; also unfinished ones
-    /// that are not being written. Other files in the store are ignored.
+    /// Returns the objects last changed before `before` that are not in `named`, the oldest first. These include
+    /// unfinished objects, unless they are known to be being written. Other files in the store are ignored.
     pub fn unnamed(
         &self,
         named: &HashSet<Uuid>,
@@ -201,7 +203,8 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Deletes the objects that are not in `named` and older than [`KEPT_UNNAMED`] at `now`; returns them.
+    /// Deletes the objects that [`Blobs::unnamed`] finds and that are older than [`KEPT_UNNAMED`] at `now`; returns
+    /// them.
     pub fn remove_unnamed(
         &self,
         named: &HashSet<Uuid>,
@@ -236,8 +239,8 @@ fn object_name(object: Uuid) -> String {
     format!("{object}{SEALED}")
 }
 
-/// Returns the header at the beginning of an age file, with the nonce: everything before the first chunk. `None` if it
-/// does not end within [`MAX_HEADER`].
+/// Returns the header at the beginning of an age file, with the nonce: everything before the first chunk. `None` if the
+/// header does not end within [`MAX_HEADER`].
 ///
 /// Source: <https://age-encryption.org/v1>: the header ends with a line that begins with `---`; the nonce has 16 bytes.
 fn header(file: &[u8]) -> Option<&[u8]> {

@@ -10,10 +10,10 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Number of bytes requested from the store at once: about two of age's chunks.
+/// Number of bytes requested from the store at once: about two chunks of an age file.
 const PIECE: u64 = 128 * 1024;
 
-/// A sealed object that is being opened, without its padding. Opens only the chunks that are read.
+/// A sealed object that is being opened, without its padding. Opens only its last chunk and the chunks that are read.
 pub struct Reader {
     stream: StreamReader<Ranges>,
     length: u64,
@@ -44,12 +44,12 @@ impl Reader {
         })
     }
 
-    /// Returns the number of plain bytes, without the padding.
+    /// Returns the number of plain bytes of the object, without the padding.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Returns the plain bytes from `start` up to, not including, `end`; fewer if they end before.
+    /// Returns the plain bytes from `start` up to, not including, `end`; fewer if the object ends before.
     pub fn read_range(&mut self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let end = end.min(self.length);
         let count = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
@@ -93,8 +93,8 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// An object of a store, read a piece at a time. Its header is read once, so that the header that was checked is the
-/// one used, even if the object is changed in the meantime.
+/// An object of a store, read a piece at a time. The header is read once, so that the header whose digest is checked is
+/// the one used, even if the object is changed in the meantime.
 struct Ranges {
     store: Arc<dyn ObjectStore>,
     name: String,
@@ -110,10 +110,10 @@ impl Ranges {
     fn new(store: Arc<dyn ObjectStore>, name: String) -> io::Result<Self> {
         let size = store.about(&name)?.bytes;
         let mut header_bytes = store.get(&name, 0..MAX_HEADER as u64)?;
-        // If there is no header, age is given the bytes as they are, and reports the error.
+        // Without a header age is given the bytes as they are, and reports the error.
         let end = header(&header_bytes).map_or(0, <[u8]>::len);
         header_bytes.truncate(end);
-        // The object was exchanged between the two reads; age would subtract the header's length from the size.
+        // Then the object was exchanged between the two reads; age would subtract the header's length from the size.
         if size < end as u64 {
             return Err(io::ErrorKind::InvalidData.into());
         }

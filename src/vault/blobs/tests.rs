@@ -250,7 +250,7 @@ fn files_no_row_names_are_found_and_kept_for_thirty_days() {
     };
     let mut both = vec![format!("{}.age", unnamed.object), left];
     both.sort();
-    // Their times are set to 2024; the inode shows that they were finished just now.
+    // Their modification times are set to 2024; the inodes show that they were finished just now.
     let now = clock::Clock::system().system_now();
     let soon = now + TimeDelta::minutes(1);
     assert_eq!(names(scene.blobs.unnamed(&rows, soon).unwrap()), both);
@@ -284,7 +284,7 @@ fn stock_age_opens_a_copy_and_the_length_cuts_the_padding() {
     assert_eq!(plain[..200_003], audio);
     let times = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
     assert_eq!(times(&dest), times(&scene.path(id)));
-    // An existing file is never overwritten, in particular the recording itself.
+    // An existing file is not overwritten, in particular not the recording itself.
     for there in [dest, scene.path(id)] as [PathBuf; 2] {
         let error = scene.blobs.copy_sealed(id, &there).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
@@ -346,7 +346,7 @@ fn a_cut_is_seen_at_once_and_a_change_where_it_is() {
         whole.len() - 1,
     ] {
         fs::write(&path, &whole[..kept]).unwrap();
-        // Also for a range that still exists.
+        // Also if only a range that still exists would be read.
         assert!(scene.reader(&stored, &key, 100).is_err(), "cut at {kept}");
     }
     let mut changed = whole.clone();
@@ -387,7 +387,7 @@ fn another_object_sealed_to_the_same_key_is_refused() {
     assert!(scene.reader(&honest, &key, 6).is_err());
 }
 
-/// A store in which another object takes the name after the first read.
+/// A store in which another object gets the name after the first read.
 #[derive(Debug)]
 struct Swapping {
     objects: [Vec<u8>; 2],

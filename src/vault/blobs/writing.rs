@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub struct Stored {
     /// The random name of the object.
     pub object: Uuid,
-    /// Number of plain bytes, with the padding: the only size of the content stored in the clear.
+    /// Number of plain bytes, with the padding. Of the content's size, only this is stored in the clear.
     pub padded: u64,
     /// Number of plain bytes, without the padding. Only stored in a sealed entry.
     pub length: u64,
@@ -38,7 +38,7 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// A stored object that no row names yet. Dropped without [`Finished::keep`], it is deleted.
+/// A stored object that no row names yet. If it is dropped without [`Finished::keep`], it is deleted.
 #[derive(Debug)]
 pub struct Finished {
     stored: Stored,
@@ -52,7 +52,7 @@ impl Finished {
         &self.stored
     }
 
-    /// Keeps the object from now on, because a row may name it.
+    /// Keeps the object from now on, because a row may name it, and returns what was stored.
     pub fn keep(mut self) -> Stored {
         self.is_kept = true;
         self.stored
@@ -67,14 +67,14 @@ impl Drop for Finished {
     }
 }
 
-/// An object that is being sealed. Dropped before [`Writer::finish`], it leaves nothing behind.
+/// An object that is being sealed. If it is dropped before [`Writer::finish`], the unfinished object is deleted.
 pub struct Writer {
     stream: StreamWriter<Hashed>,
     store: Arc<dyn ObjectStore>,
     object: Uuid,
     length: u64,
-    /// Boxed because it buffers up to 64 bytes of plain audio, and each move of the writer would leave a copy of them
-    /// on the stack.
+    /// SHA-256 of the plain bytes so far. Boxed, because it buffers up to 64 bytes of plain audio, and each move of the
+    /// writer would leave a copy of them on the stack.
     plain: Box<Sha256>,
 }
 
@@ -96,7 +96,7 @@ impl Writer {
         })
     }
 
-    /// Seals the next piece.
+    /// Seals the next piece of the plain bytes.
     pub fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.stream.write_all(piece)?;
         self.plain.update(piece);
@@ -104,13 +104,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Returns the number of bytes so far, without the padding.
+    /// Returns the number of plain bytes written so far.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Pads the object and stores it. When this returns, it is on stable storage. Its time is set to the hour of `at`.
-    /// It is deleted again unless it is [kept](Finished::keep).
+    /// Pads the object and stores it. When this returns, it is on stable storage. Its time is set to the hour of `at`,
+    /// if the store can set it. It is deleted again unless it is [kept](Finished::keep).
     pub fn finish(mut self, at: DateTime<Utc>) -> io::Result<Finished> {
         let padded = padme(self.length);
         let padding = padded - self.length;
@@ -150,7 +150,7 @@ struct Hashed {
     put: Box<dyn Put>,
     sha256: Sha256,
     bytes: u64,
-    /// The first bytes, which include the header.
+    /// The first sealed bytes, at most [`MAX_HEADER`]. They include the header.
     head: Vec<u8>,
 }
 
@@ -170,8 +170,8 @@ impl Write for Hashed {
     }
 }
 
-/// Returns the Padmé length of an object: the next length whose binary form ends in enough zeros that lengths up to `n`
-/// reveal at most log log `n` bits, at a cost of at most 12 %.
+/// Returns the Padmé length for an object of `length` bytes: the next length whose binary form ends in so many zeros
+/// that padded lengths up to `n` reveal only about log log `n` bits. The padding adds at most 12 %.
 ///
 /// Source: Nikitin, Barman, Lueks, Underwood, Hubaux, Ford, "Reducing Metadata Leakage from Encrypted Files and
 /// Communication with PURBs", PoPETs 2019(4), algorithm 1, <https://arxiv.org/abs/1806.03160>.
@@ -182,7 +182,7 @@ pub fn padme(length: u64) -> u64 {
     let exponent = length.ilog2();
     let kept = exponent.ilog2() + 1;
     let mask = (1 << (exponent - kept)) - 1;
-    // For lengths near 2^64 there may be no such length; no object is that long.
+    // Near 2^64 there may be no such length; no object is that long.
     length
         .checked_add(mask)
         .map_or(length, |above| above & !mask)

@@ -7,7 +7,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::general_security_profile::IdentifierType;
 
-/// The header of `common.txt` names its source.
+/// Common passwords in lower case, from `common.txt`, whose header names the source.
 static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     include_str!("common.txt")
         .lines()
@@ -15,14 +15,15 @@ static LISTED: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Minimum number of different characters; with fewer, a password is a pattern on the keyboard.
+/// Minimum number of different characters in a password, regardless of case. A password with fewer is easily guessed.
 const FEWEST_CHARACTERS: usize = 5;
-/// Maximum length of a unit, in characters, that is recognised when it is repeated.
+/// Maximum length, in characters, of a text whose repetition is recognised; see [`unit()`].
 const MAX_UNIT: usize = 24;
 
-/// Minimum number of characters outside rows of keys, or letters outside known words.
+/// Minimum number of characters of a password outside rows of keys, and minimum number of its letters outside known
+/// words.
 const FEWEST_BESIDES: usize = 6;
-/// Minimum number of keys, or letters and digits, in one direction that form a row.
+/// Minimum length of a row, in characters; see [`beside_rows`].
 const ROW: usize = 3;
 
 /// The rows of a keyboard, without and with the shift key. Each row begins half a key to the right of the one above.
@@ -33,7 +34,8 @@ const KEYS: [[&str; 2]; 4] = [
     ["zxcvbnm,./", "ZXCVBNM<>?"],
 ];
 
-/// Returns the visible part of the password: without characters that have no ink and no width of their own.
+/// Returns the password without the characters that cannot be seen: control and format characters, default ignorable
+/// ones, unassigned ones, and the braille blank. Spaces are kept.
 pub(super) fn visible(password: &str) -> String {
     let hidden = |c: char| {
         c.is_control()
@@ -44,8 +46,9 @@ pub(super) fn visible(password: &str) -> String {
     password.chars().filter(|c| !hidden(*c)).collect()
 }
 
-/// True if `password` is on the list, a variant of an entry of it, a repeated short text, made of fewer than 5
-/// different characters, or consists of keyboard rows with fewer than 6 characters besides.
+/// True if `password` is on the list or a variant of an entry of it (other case, digits and signs at its ends,
+/// separators, digits or signs for letters, repeated), if it repeats a text of fewer than 12 characters, if it has
+/// fewer than 5 different characters, or if it has fewer than 6 characters outside rows of keys.
 pub(super) fn is_common(password: &str) -> bool {
     let lower = password.to_lowercase();
     if lower.chars().collect::<HashSet<_>>().len() < FEWEST_CHARACTERS {
@@ -72,8 +75,8 @@ pub(super) fn is_common(password: &str) -> bool {
     })
 }
 
-/// True if `password` contains a `known` word and fewer than 6 letters remain without all of them. Only letters are
-/// compared; of a word that is a number, its last 7 digits.
+/// True if `password` contains one of the `known` words, and fewer than 6 of its letters remain without all of these.
+/// Of a word, the letters are compared, and the last 7 digits if it has at least 7.
 pub(super) fn is_known(password: &str, known: &[String]) -> bool {
     let of = |text: &str, kind: fn(char) -> bool| -> String {
         text.to_lowercase().chars().filter(|c| kind(*c)).collect()
@@ -86,7 +89,8 @@ pub(super) fn is_known(password: &str, known: &[String]) -> bool {
         let end = number.len().checked_sub(7).map(|at| &number[at..]);
         found |= end.is_some_and(|end| digits.contains(end));
         let word = of(word, char::is_alphabetic);
-        // Length in bytes: excludes one or two Latin letters, which occur in every sentence, but no Chinese character.
+        // Length in bytes, so that one or two Latin letters, which occur in every sentence, are excluded, but no
+        // Chinese character.
         if word.len() > 2 && letters.contains(&word) {
             found = true;
             letters = letters.replace(&word, "");
@@ -95,8 +99,8 @@ pub(super) fn is_known(password: &str, known: &[String]) -> bool {
     found && letters.chars().count() < FEWEST_BESIDES
 }
 
-/// Counts the characters that are in no row: neighbours on the keyboard in one direction, neighbours in the alphabet,
-/// digits at a constant distance, or one repeated character.
+/// Counts the characters that are in no row. A row is at least 3 characters in sequence that are neighbours on the
+/// keyboard in one direction, neighbours in the alphabet, digits at a constant distance, or one repeated character.
 fn beside_rows(password: &str) -> usize {
     let chars: Vec<char> = password.chars().collect();
     let mut besides = 0;
@@ -113,7 +117,7 @@ fn beside_rows(password: &str) -> usize {
     besides
 }
 
-/// Returns the length of the row at the beginning, in characters.
+/// Returns the length of the row with which `chars` begins, in characters; 1 if it begins with none.
 fn row_at(chars: &[char]) -> usize {
     let along = |step: &dyn Fn(char, char) -> Option<(i32, i32)>| {
         let mut steps = chars.windows(2).map(|pair| step(pair[0], pair[1]));
@@ -137,7 +141,7 @@ fn row_at(chars: &[char]) -> usize {
     along(&keys).max(along(&order))
 }
 
-/// Returns row and column of a key.
+/// Returns row and column of a key; `None` for a character that is not in [`KEYS`].
 fn key(c: char) -> Option<(i32, i32)> {
     (0..).zip(KEYS).find_map(|(row, keys)| {
         let column = keys
@@ -147,7 +151,7 @@ fn key(c: char) -> Option<(i32, i32)> {
     })
 }
 
-/// Returns the letter that a digit or sign is commonly written for.
+/// Returns the letter for which a digit or sign is commonly written; any other character unchanged.
 fn letter_for(c: char) -> char {
     match c {
         '0' => 'o',
@@ -160,7 +164,8 @@ fn letter_for(c: char) -> char {
     }
 }
 
-/// Returns the shortest text that gives `text` when repeated at least twice; the last repetition may be incomplete.
+/// Returns the shortest text of at most [`MAX_UNIT`] characters that gives `text` when repeated at least twice; the
+/// last repetition may be incomplete. If there is none, returns `text`.
 fn unit(text: &str) -> &str {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
     let longest = MAX_UNIT.min(chars.len() / 2);

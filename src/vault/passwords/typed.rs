@@ -6,12 +6,13 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// Minimum number of characters of a new password, counted after normalisation and without those that cannot be seen.
+/// Minimum number of characters of a new password, counted after normalisation and without characters that cannot be
+/// seen.
 pub const SHORTEST: usize = 12;
 
-/// A password as compared: in NFKC (as NIST SP 800-63B recommends), without a byte order mark at the start and line
-/// ends at the end. So composed and decomposed letters, full-width and ASCII ones, and a text file and a form field
-/// give the same password. Blanks at its ends are part of it. Zeroized on drop.
+/// A password as compared: in NFKC (as NIST SP 800-63B recommends), without a byte order mark at its start and line
+/// ends at its end. So composed and decomposed letters, full-width and ASCII ones, and a text file and a form field
+/// give the same password. Blanks at its start and end are part of it. Zeroized on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
@@ -46,17 +47,17 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that may be set: long enough, and not a common one.
+/// A password that may be set: it has passed [`NewPassword::choose`] or [`NewPassword::choose_for`].
 #[derive(Clone, Debug)]
 pub struct NewPassword(Password);
 
 /// Why a password may not be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// Fewer than [`SHORTEST`] characters.
+    /// The password has fewer than [`SHORTEST`] characters that can be seen.
     #[error("a password has 12 characters or more")]
     Short,
-    /// One that attackers try first, or composed of what is known about the line and the member.
+    /// The password is one that attackers try first, or is composed of what is known about the line and the member.
     #[error(
         "this password, or one like it, is often used and would be guessed; choose another one"
     )]
@@ -64,7 +65,7 @@ pub enum Unfit {
 }
 
 impl NewPassword {
-    /// Checks the password in `text`, normalised by [`Password::typed`].
+    /// Checks a new password for length and against common ones. `text` is normalised by [`Password::typed`].
     ///
     /// # Errors
     ///
@@ -82,11 +83,13 @@ impl NewPassword {
         Ok(Self(password))
     }
 
-    /// The same, for a member about whom these words are known: their name, and names, ids and numbers of lines.
+    /// Checks a new password like [`NewPassword::choose`], and against `known`, the words known about the member: their
+    /// name, and names, ids and numbers of lines.
     ///
     /// # Errors
     ///
-    /// [`Unfit`]; [`Unfit::Common`] also when fewer than 6 letters of the password remain without these words.
+    /// As [`NewPassword::choose`]; [`Unfit::Common`] also when the password contains one of these words and fewer than
+    /// 6 of its letters remain without them.
     pub fn choose_for(text: &str, known: &[String]) -> Result<Self, Unfit> {
         let password = Self::choose(text)?;
         if is_known(&visible(&password.0.0), known) {

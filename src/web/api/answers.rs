@@ -1,4 +1,4 @@
-//! The problems an operation can answer with, as the OpenAPI description names them.
+//! The error responses of the API's operations, as the OpenAPI description names them.
 
 use super::problem::{Details, PROBLEM};
 use axum::http::{StatusCode, header};
@@ -8,8 +8,8 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
-/// Defines a type per problem, to be named among the responses of an operation. The type refers to an entry of
-/// [`described`].
+/// Defines a type for each error response, to be listed among the responses of an operation, and [`described`], which
+/// returns the responses themselves.
 macro_rules! described {
     ($($name:ident = $status:ident, $when:literal;)*) => {
         $(
@@ -24,7 +24,7 @@ macro_rules! described {
             }
         )*
 
-        /// Returns all problems with the names by which they are referred to.
+        /// Returns all error responses with the names by which operations refer to them.
         pub(super) fn described() -> impl Iterator<Item = (String, RefOr<Response>)> {
             [$((stringify!($name), StatusCode::$status, $when),)*]
                 .into_iter()
@@ -35,20 +35,22 @@ macro_rules! described {
 
 described! {
     Unreadable = BAD_REQUEST, "The body is not JSON.";
-    WrongFilter = BAD_REQUEST, "A filter that is none, or a cursor that is not one of ours.";
-    LoggedOut = UNAUTHORIZED, "Not logged in, or not any more.";
-    WrongLogin = UNAUTHORIZED, "The name or the password is wrong; nobody is told which.";
-    NotForThisRole = FORBIDDEN, "Logged in, with a role that does not work on reports.";
-    Missing = NOT_FOUND, "Not there, or not yours; nobody is told which.";
-    WrongStatus = CONFLICT, "The report's status does not allow it, or somebody else has claimed the report.";
-    NoReceipt = CONFLICT, "The caller has no receipt, so nobody could hear a reply.";
-    OwnReply = CONFLICT, "You wrote it yourself: somebody else has to approve it.";
+    WrongFilter = BAD_REQUEST, "A filter is unknown or invalid, or the cursor was not issued for these lines.";
+    LoggedOut = UNAUTHORIZED, "The token is missing, malformed or unknown, or its session has ended.";
+    WrongLogin = UNAUTHORIZED, "The name or the password is wrong, or the member is locked out; the \
+        response does not tell which.";
+    NotForThisRole = FORBIDDEN, "The member's role does not work on reports.";
+    Missing = NOT_FOUND, "It does not exist or is not on one of your lines; the response does not tell which.";
+    WrongStatus = CONFLICT, "The report's status does not allow this, another member has claimed the report, or it is \
+        to be closed as a duplicate of a report that the line does not have.";
+    NoReceipt = CONFLICT, "The caller has no receipt, so they cannot hear a reply.";
+    OwnReply = CONFLICT, "You wrote this reply; another member has to approve it.";
     TooLarge = PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB.";
     NotJson = UNSUPPORTED_MEDIA_TYPE, "The body's type is not `application/json`.";
-    OutOfRange = RANGE_NOT_SATISFIABLE, "The range begins behind the end.";
-    Wrong = UNPROCESSABLE_ENTITY, "JSON, but not what belongs here.";
-    TooMany = TOO_MANY_REQUESTS, "Too many logins with this name at once.";
-    Failed = INTERNAL_SERVER_ERROR, "Something failed on our side.";
+    OutOfRange = RANGE_NOT_SATISFIABLE, "No byte of the recording is in the range.";
+    Wrong = UNPROCESSABLE_ENTITY, "The body is JSON, but has the wrong shape or an invalid value.";
+    TooMany = TOO_MANY_REQUESTS, "Too many logins at once with this name, from this address or in total.";
+    Failed = INTERNAL_SERVER_ERROR, "An internal error; the response does not tell its cause.";
 }
 
 fn describe(status: StatusCode, when: &str) -> Response {

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 description of the API, made of the handlers and of the types they read and answer with.
+//! The OpenAPI 3.1 description of the API, generated from the handlers and the types of their requests and responses.
 
 use super::answers;
 use super::problem::Details;
@@ -15,7 +15,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
-/// The name of the security scheme.
+/// Name, in the description, of the security scheme: the bearer token of a session.
 const SESSION: &str = "session";
 
 #[derive(OpenApi)]
@@ -23,26 +23,26 @@ const SESSION: &str = "session";
     info(
         title = "dutyline",
         version = "1",
-        description = "What inspectors do with the reports of their lines, for scripts.\n\n\
-            Every error is `application/problem+json` (RFC 9457): 404 for an address that is none, 405 for one that \
-            does not do that. What is not yours looks as if it were not there. Unknown keys and filters are refused. \
-            Nothing may be cached.",
+        description = "For scripts of inspectors: the state of their lines, and their work on reports.\n\n\
+            Every error is `application/problem+json` (RFC 9457). An unknown address is answered with 404, a method \
+            that an address does not support with 405. Objects of lines that are not yours are answered like objects \
+            that do not exist. Unknown keys and filters are refused. Responses must not be cached.",
     ),
     servers((url = "/api/v1")),
     security(("session" = [])),
     components(schemas(Details)),
     modifiers(&Shared),
     tags(
-        (name = "session", description = "Logging in and out."),
-        (name = "lines", description = "How the lines stand."),
-        (name = "reports", description = "The queue, and what is in a report."),
-        (name = "work", description = "What inspectors do with a report."),
-        (name = "description", description = "This."),
+        (name = "session", description = "Login and logout."),
+        (name = "lines", description = "State of lines."),
+        (name = "reports", description = "The queue, reports, recordings, and calls without a message."),
+        (name = "work", description = "Changes that inspectors make to a report."),
+        (name = "description", description = "This OpenAPI description."),
     ),
 )]
 struct Description;
 
-/// The parts that all operations share: the authentication and the problems.
+/// Adds the parts that operations share: the authentication and the error responses.
 struct Shared;
 
 impl Modify for Shared {
@@ -50,15 +50,15 @@ impl Modify for Shared {
         let components = openapi.components.get_or_insert_default();
         let bearer = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The token that `POST /session` gives."))
+            .description(Some("The token that `POST /session` returns."))
             .build();
         components.add_security_scheme(SESSION, SecurityScheme::Http(bearer));
         components.responses.extend(answers::described());
     }
 }
 
-/// Returns the API's router with the description. Every address has one, because routes are added only together with
-/// it.
+/// Returns the API's router together with its OpenAPI description. Every route is described, because a route and its
+/// description are added in one step.
 pub(in crate::web) fn router() -> OpenApiRouter<Arc<Service>> {
     let mut router = routes().into_iter().fold(
         OpenApiRouter::with_openapi(Description::openapi()),
@@ -69,8 +69,8 @@ pub(in crate::web) fn router() -> OpenApiRouter<Arc<Service>> {
     router
 }
 
-/// Adds `additionalProperties: false` to the schema of [`Outcome`]. utoipa does that for `deny_unknown_fields` on
-/// structs, but not on tagged enums.
+/// Adds `additionalProperties: false` to every variant in the schema of [`Outcome`]. utoipa does that for
+/// `deny_unknown_fields` on structs, but not on tagged enums.
 fn refuse_unknown_keys(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
     let Some(RefOr::T(Schema::OneOf(outcomes))) = schemas.get_mut(&*Outcome::name()) else {
         return;
@@ -82,7 +82,7 @@ fn refuse_unknown_keys(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
     }
 }
 
-/// This description.
+/// Returns this OpenAPI description.
 ///
 /// Needs no login, and contains no data of callers or members.
 #[utoipa::path(

@@ -1,4 +1,4 @@
-//! The state of lines.
+//! Endpoints that return the state of lines.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole};
 use super::{Answer, App, Body, Caller, Path, Problem};
@@ -12,64 +12,65 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// How a line stands.
+/// State of a line.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Line {
     id: String,
-    /// The number people call.
+    /// The number that callers dial.
     number: String,
-    /// Its name, as spoken.
+    /// Name of the inspection team, as spoken in the line's first language.
     name: String,
-    /// Who is inspected.
+    /// The inspected institution, in the line's first language; null if none is configured.
     #[schema(required)]
     inspected: Option<String>,
     phase: Phase,
-    /// When it is staffed next, with the line's offset; null while it is, and when it never is again.
+    /// When the line is staffed next, with the offset of its time zone; null while it is staffed, and after its last
+    /// hours.
     #[schema(required, format = DateTime)]
     reopens_at: Option<String>,
-    /// New reports are accepted these days.
+    /// True if today is in the period in which the line accepts new reports.
     takes_reports: bool,
-    /// Line time, with the line's offset.
+    /// Line time, with the offset of the line's time zone.
     #[schema(format = DateTime)]
     now: String,
-    /// Line time is not the real one.
+    /// True if line time is shifted against system time.
     clock_shifted: bool,
     reports: Counts,
-    /// Calls that run.
+    /// Number of calls that have not ended.
     #[schema(minimum = 0)]
     calls_running: i64,
-    /// Those of them that are with the roster: it is rung, or one of it speaks with the caller.
+    /// Number of these calls for which a telephone of the roster is ringing, or is connected to the caller.
     #[schema(minimum = 0)]
     calls_with_roster: i64,
     recent_calls: RecentCalls,
-    /// Jobs for the line's calls and recordings that keep failing; an operator should look. They are tried again, and end by
-    /// themselves or when a lead gives one up.
+    /// Number of jobs for the line's calls and recordings that fail repeatedly, so that an operator should look. They
+    /// are tried again until they succeed or a lead gives them up.
     #[schema(minimum = 0)]
     jobs_given_up: i64,
-    /// What a report can be classified as.
+    /// The disciplines that a report can be classified with.
     disciplines: Vec<String>,
-    /// See `disciplines`.
+    /// The focuses that a report can be classified with.
     focuses: Vec<String>,
 }
 
-/// The calls of this hour and the one before. Nothing is opened to count them.
+/// Calls of the current hour and the one before. Nothing is opened to count them.
 #[derive(Serialize, ToSchema)]
 pub(super) struct RecentCalls {
-    /// All that were answered.
+    /// Number of calls that were answered.
     #[schema(minimum = 0)]
     answered: i64,
-    /// Those that are over, and left no message.
+    /// Number of calls that have ended and left no message.
     #[schema(minimum = 0)]
     without_message: i64,
-    /// How many without a message are usual in two hours: twice the median of the hours with any call, of the seven days
-    /// before.
+    /// Usual number of calls without a message in two hours: twice the median of the hours with at least one call in
+    /// the seven days before.
     #[schema(minimum = 0)]
     usual: i64,
-    /// Twenty or more left no message, and more than five times as many as is usual.
+    /// True if at least 20 calls left no message, and more than five times the usual number.
     flood: bool,
 }
 
-/// How many reports have which status.
+/// Number of reports by status.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Counts {
     #[schema(minimum = 0)]
@@ -80,13 +81,13 @@ pub(super) struct Counts {
     closed: i64,
 }
 
-/// Some lines.
+/// The lines whose keys a member holds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Lines {
     lines: Vec<Line>,
 }
 
-/// How all your lines stand.
+/// Returns the state of all your lines.
 #[utoipa::path(
     get,
     path = "/lines",
@@ -105,7 +106,7 @@ pub(super) async fn list(State(service): App, Caller(inspector): Caller) -> Answ
     Ok(axum::Json(Lines { lines }))
 }
 
-/// How one line stands.
+/// Returns the state of a line.
 #[utoipa::path(
     get,
     path = "/lines/{id}",

@@ -1,5 +1,5 @@
-//! The API, one file per group of endpoints. The rights of inspectors and the audit trail are handled by
-//! [`crate::desk`]; this module adds addresses, JSON and status codes.
+//! The API, one file per group of endpoints. [`crate::desk`] checks the rights of inspectors and writes the audit
+//! trail; this module adds addresses, JSON and status codes.
 
 mod answers;
 mod describe;
@@ -34,8 +34,8 @@ type App = State<Arc<Service>>;
 type Answer<T> = Result<T, Problem>;
 type Body<T> = axum::Json<T>;
 
-/// Returns the endpoints with their policies. The addresses are defined with the handlers, where the description reads
-/// them.
+/// Returns the endpoints with their policies. The attributes of the handlers hold the addresses, and the OpenAPI
+/// description is generated from them.
 fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
     use Policy::{Anybody, Inspector, OwnLine, Session};
     vec![
@@ -60,7 +60,7 @@ fn routes() -> Vec<(Policy, UtoipaMethodRouter<Arc<Service>>)> {
     ]
 }
 
-/// Returns the addresses of the API with their policies.
+/// Returns the routes of the API, with their policies.
 pub(super) fn table() -> Vec<Route> {
     let mut table = Vec::new();
     for (policy, (_, paths, _)) in routes() {
@@ -83,7 +83,8 @@ pub(super) fn table() -> Vec<Route> {
     table
 }
 
-/// Returns the bearer token of a request, if there is exactly one.
+/// Returns the bearer token of a request. `None` unless there is exactly one `Authorization` header and it holds a
+/// well-formed token.
 fn bearer(headers: &HeaderMap) -> Option<Token> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else {
@@ -95,7 +96,8 @@ fn bearer(headers: &HeaderMap) -> Option<Token> {
         .then(|| token.trim().parse().ok())?
 }
 
-/// The inspector who sends the request, authenticated.
+/// The member who sends the request: logged in, and with a role that works on reports. The request extends their
+/// session.
 pub(super) struct Caller(pub Inspector);
 
 impl FromRequestParts<Arc<Service>> for Caller {
@@ -129,7 +131,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A JSON body. The problem for an invalid one repeats none of its contents.
+/// A body that is a JSON object. The problem for an invalid body repeats nothing of it.
 pub(super) struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -150,8 +152,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|_| Problem::too_large())?;
-        // Parsed twice, so that text that is not JSON is distinguished from JSON of a wrong shape, whichever serde
-        // would find first. A list is refused here, because serde would accept it for an object whose keys are
+        // Parsed twice, so that text that is not JSON gets 400, and JSON of a wrong shape 422, whichever fault comes
+        // first in the text. A list is refused here, because serde would accept it for an object whose keys are
         // optional.
         match serde_json::from_slice::<serde_json::Value>(&body) {
             Ok(value) if value.is_object() => {}
@@ -165,8 +167,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Returns serde's message about a body's shape if it only names keys, else the place of the error. Values are not
-/// repeated.
+/// Returns what is wrong with a body's shape: the missing field, which serde's message names, or else the place of the
+/// error. Nothing of the body is repeated.
 fn shape_error(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if text.starts_with("missing field") {

@@ -1,4 +1,4 @@
-//! Claim, release, close, reopen.
+//! Endpoints that change the status of a report: claim, release, close, reopen.
 
 use super::answers::{
     Failed, LoggedOut, Missing, NotForThisRole, NotJson, TooLarge, Unreadable, Wrong, WrongStatus,
@@ -9,7 +9,7 @@ use crate::desk::moves;
 use crate::report::status::{Move, Outcome};
 use axum::extract::State;
 
-/// Claims a report: takes it out of the queue, to work on it.
+/// Claims a queued report: assigns it to you.
 #[utoipa::path(
     post,
     path = "/reports/{id}/claim",
@@ -27,7 +27,7 @@ pub(super) async fn claim(app: App, id: Path<String>, caller: Caller) -> Answer<
 
 /// Releases a claimed report: puts it back into the queue.
 ///
-/// A lead may release a report that another member has claimed.
+/// Only the member who has claimed it or a lead may release it.
 #[utoipa::path(
     post,
     path = "/reports/{id}/release",
@@ -60,6 +60,8 @@ pub(super) async fn reopen(app: App, id: Path<String>, caller: Caller) -> Answer
 }
 
 /// Closes a claimed report with its outcome, which is sealed.
+///
+/// Only the member who has claimed it or a lead may close it.
 #[utoipa::path(
     post,
     path = "/reports/{id}/close",

@@ -1,4 +1,5 @@
-//! Errors of the API: `application/problem+json` (RFC 9457). Each has two texts: one for the client, one for the log.
+//! Errors of the API: `application/problem+json` (RFC 9457). Each has a text for the client. The cause of an internal
+//! error is only logged.
 
 use crate::desk::{DeskError, Invalid};
 use crate::report::status::{Move, Status};
@@ -12,25 +13,25 @@ use utoipa::ToSchema;
 /// The media type of every problem.
 pub(super) const PROBLEM: &str = "application/problem+json";
 
-/// Why a request failed, in words for the client.
+/// An error response: its status, and why the request failed, in words for the client.
 #[derive(Debug)]
 pub(in crate::web) struct Problem {
     status: StatusCode,
     detail: String,
 }
 
-/// What a problem looks like (RFC 9457).
+/// An error (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct Details {
-    /// Always `about:blank`: the status says which kind of problem it is.
+    /// Always `about:blank`: the status tells the kind of error.
     r#type: &'static str,
-    /// The status in words.
+    /// The HTTP status in words.
     title: &'static str,
-    /// The status.
+    /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What failed, for a person. Repeats nothing of what was sent.
+    /// What failed, in words for a person. Repeats nothing of the request.
     detail: String,
 }
 
@@ -42,12 +43,12 @@ impl Problem {
         }
     }
 
-    /// 400: the body or the query cannot be parsed.
+    /// 400: the body is not JSON, or the query is invalid.
     pub fn bad_request(detail: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 401: not logged in, or the session has ended.
+    /// 401: the token is missing, malformed or unknown, or its session has ended.
     pub fn log_in() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -55,7 +56,7 @@ impl Problem {
         )
     }
 
-    /// 401: the name or the password is wrong; the answer does not tell which.
+    /// 401: the name or the password is wrong, or the member is locked out; the answer does not tell which.
     pub fn wrong_login() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -63,7 +64,7 @@ impl Problem {
         )
     }
 
-    /// 429: too many logins or too many wrong passwords.
+    /// 429: too many logins with one name, from one address or in total, or too many wrong passwords in a session.
     pub fn too_many() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -71,12 +72,16 @@ impl Problem {
         )
     }
 
-    /// 404: the object does not exist or is not the member's; the answer does not tell which.
+    /// 404: the address or the object does not exist, or the object is on none of the member's lines; the answer does
+    /// not tell which.
     pub fn missing() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "There is no such thing here.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "There is nothing at this address, or nothing that you have access to.",
+        )
     }
 
-    /// 409: the report's status does not allow the move.
+    /// 409: the report does not have the status from which the move starts. `status` is the one it has, if known.
     fn wrong_status(step: Move, status: Option<Status>) -> Self {
         let (from, _) = step.between();
         let is = status.map_or("something else by now".to_owned(), |status| {
@@ -91,7 +96,7 @@ impl Problem {
         )
     }
 
-    /// 413: the body is too large.
+    /// 413: the body is larger than the limit, or was cut short.
     pub fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -107,20 +112,20 @@ impl Problem {
         )
     }
 
-    /// 416: the range begins after the end of the recording.
+    /// 416: no byte of the recording is in the requested range.
     pub fn out_of_range() -> Self {
         Self::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
-            "The range begins behind the end of the recording.",
+            "No byte of the recording is in the range.",
         )
     }
 
-    /// 422: the body was parsed and is invalid.
+    /// 422: the body is JSON, but has the wrong shape or an invalid value.
     pub fn invalid(detail: &str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    /// 500: tells the client nothing about the cause; `origin` is logged.
+    /// 500: an internal error. `origin`, its cause, is logged; the client is not told.
     pub fn internal(origin: &str) -> Self {
         error!(origin, "API request failed");
         Self::new(
@@ -138,12 +143,12 @@ impl From<DeskError> for Problem {
                 StatusCode::FORBIDDEN,
                 "Your role does not work on reports; ask a lead.",
             ),
-            DeskError::LeadsOnly => Self::new(StatusCode::FORBIDDEN, "Only a lead does this."),
+            DeskError::LeadsOnly => Self::new(StatusCode::FORBIDDEN, "Only a lead may do this."),
             DeskError::Missing => Self::missing(),
             DeskError::WrongStatus(step, status) => Self::wrong_status(step, status),
             DeskError::SomebodyElses => Self::new(
                 StatusCode::CONFLICT,
-                "Somebody else has claimed this report; ask them, or a lead, to release it.",
+                "Another member has claimed this report; ask them, or a lead, to release it.",
             ),
             DeskError::NoReceipt => Self::new(
                 StatusCode::CONFLICT,
@@ -151,7 +156,7 @@ impl From<DeskError> for Problem {
             ),
             DeskError::OwnReply => Self::new(
                 StatusCode::CONFLICT,
-                "You wrote this reply; somebody else of the line has to approve it.",
+                "You wrote this reply; another member of the line has to approve it.",
             ),
             DeskError::Closed => Self::new(
                 StatusCode::CONFLICT,
@@ -200,15 +205,15 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Answers addresses that do not exist with 404.
+/// Answers requests for unknown paths with 404.
 pub(in crate::web) async fn not_found() -> Problem {
     Problem::missing()
 }
 
-/// Answers addresses that exist with another method with 405.
+/// Answers with 405 if the path exists, but not with the request's method.
 pub(in crate::web) async fn wrong_method() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "This address does not do that.",
+        "This address does not support the method of the request.",
     )
 }

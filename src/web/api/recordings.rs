@@ -1,4 +1,4 @@
-//! Playing recordings.
+//! The endpoint that returns recordings.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, OutOfRange};
 use super::{Answer, App, Caller, Path, Problem, report_id};
@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-/// The very bytes the provider served.
+/// A WAV file: as the provider served it, or as the service wrote it from the audio that the provider streamed.
 #[derive(ToSchema)]
 #[schema(value_type = String, content_media_type = "audio/wav")]
 #[expect(dead_code, reason = "only described: the bytes are streamed")]
 pub(super) struct Wav(Vec<u8>);
 
-/// A recording, whole or a part of it.
+/// Returns a recording, or a range of it.
 ///
-/// Each listening is in the audit trail before the first byte is out.
+/// Each request that is answered with audio is recorded in the audit trail before the first byte is sent.
 #[utoipa::path(
     get,
     path = "/reports/{id}/recordings/{n}",

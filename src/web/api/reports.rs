@@ -1,4 +1,4 @@
-//! The queue, single reports, and calls without a message.
+//! Endpoints that return the queue, single reports, and calls without a message.
 
 use super::answers::{Failed, LoggedOut, Missing, NotForThisRole, WrongFilter};
 use super::shape::{Abandoned, Report, WholeReport};
@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
-    /// Only this line. Empty: all of yours.
+    /// Only this line. Empty: all your lines.
     #[serde(default)]
     #[param(nullable = false)]
     line: Option<String>,
@@ -21,13 +21,13 @@ pub(super) struct Filter {
     #[serde(default)]
     #[param(nullable = false, pattern = "^(queued|claimed|closed)?$")]
     status: Option<String>,
-    /// What comes after a page: its `next`. Empty: the first page.
+    /// The `next` of the page before. Empty: the first page.
     #[serde(default)]
     #[param(nullable = false)]
     cursor: Option<String>,
 }
 
-/// Some reports.
+/// A page of reports.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Page {
     /// At most 50.
@@ -38,9 +38,9 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-/// The reports of your lines, in order of arrival over all of them.
+/// Returns the reports of your lines, in order of arrival over all lines.
 ///
-/// Nothing is opened.
+/// Nothing sealed is opened, and nothing is recorded in the audit trail.
 #[utoipa::path(
     get,
     path = "/reports",
@@ -79,9 +79,9 @@ pub(super) async fn list(
     }))
 }
 
-/// A report, opened.
+/// Opens a report.
 ///
-/// Each opening is in the audit trail before anything is shown.
+/// The opening is recorded in the audit trail before the report is returned.
 #[utoipa::path(
     get,
     path = "/reports/{id}",
@@ -106,11 +106,11 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct OfLine {
-    /// Only this line. Empty: all of yours.
+    /// Only this line. Empty: all your lines.
     #[serde(default)]
     #[param(nullable = false)]
     line: Option<String>,
-    /// What comes after a page: its `next`. Empty: the first page.
+    /// The `next` of the page before. Empty: the first page.
     #[serde(default)]
     #[param(nullable = false)]
     cursor: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct OfLine {
 /// A page of calls without a message.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Calls {
-    /// At most 50, line by line, the newest hour first.
+    /// At most 50, line by line, the newest first.
     #[schema(max_items = 50)]
     calls: Vec<Abandoned>,
     /// The cursor of the next page; null after the last one.
@@ -127,10 +127,10 @@ pub(super) struct Calls {
     next: Option<String>,
 }
 
-/// Calls that ended before anything was recorded, opened: who called, and how far they got.
+/// Opens calls that ended before anything was recorded: the caller's number, and how far the caller got.
 ///
-/// Each opening is in the audit trail before anything is shown. The numbers of recent calls are part of their line, for
-/// which nothing is opened.
+/// Each opening is recorded in the audit trail before the calls are returned. How many calls there were recently is
+/// part of the state of a line, for which nothing is opened.
 #[utoipa::path(
     get,
     path = "/abandoned",

@@ -1,4 +1,4 @@
-//! Login and logout.
+//! Endpoints for login and logout.
 
 use super::answers::{
     Failed, LoggedOut, NotForThisRole, NotJson, TooLarge, TooMany, Unreadable, Wrong, WrongLogin,
@@ -21,33 +21,34 @@ pub(super) struct Credentials {
     name: String,
     #[schema(format = Password)]
     password: String,
-    /// A second factor; accepted and ignored until members have one.
+    /// A second factor. Accepted but ignored, because members have none.
     #[serde(default, rename = "code")]
     _code: Option<String>,
 }
 
-/// A session that has just begun.
+/// A new session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Session {
-    /// To be sent as `Authorization: Bearer`. It is told only here.
+    /// The token to send as `Authorization: Bearer`. No other operation returns it.
     token: String,
     name: String,
     role: Role,
 }
 
-/// Whose session it is.
+/// The member of a session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Who {
     name: String,
     role: Role,
-    /// The ids of the lines they hold the key of.
+    /// The ids of the lines whose keys they hold.
     lines: Vec<String>,
 }
 
 /// Logs in.
 ///
-/// After five wrong passwords in a row each next try at a name waits, up to five seconds, right or wrong. Too many at
-/// once from one address are refused (429). The login is in the audit trail of each of the member's lines.
+/// After five wrong passwords in a row for a name, each further login with it is delayed by up to five seconds, with a
+/// right password too. Too many logins at once with a name, from an address or in total are refused with 429. The login
+/// is recorded in the audit trail of each of the member's lines.
 #[utoipa::path(
     post,
     path = "/session",
@@ -82,7 +83,7 @@ pub(super) async fn log_in(
     }
 }
 
-/// Who is logged in, with which lines.
+/// Returns who is logged in, and their lines.
 #[utoipa::path(
     get,
     path = "/session",

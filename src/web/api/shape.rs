@@ -16,11 +16,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What the queue shows of a report.
+/// A report as the queue shows it: without sealed data.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Report {
     id: Uuid,
-    /// Its public number, unique in its line.
+    /// Its reference, unique on its line.
     // A row without a reference or a status is a call, and calls are not shown as reports.
     #[schema(value_type = String, example = "2024-0017")]
     reference: Option<String>,
@@ -28,79 +28,81 @@ pub(super) struct Report {
     line: String,
     #[schema(value_type = Status)]
     status: Option<Status>,
-    /// How it came: `call`, or `live` when the caller spoke with the duty inspector.
+    /// How it was received: `live` if the caller spoke with the duty inspector, else `call`.
     #[schema(value_type = String)]
     source: Source,
-    /// The caller speaks with the duty inspector right now.
+    /// True while the caller is connected to the duty inspector.
     on_the_line: bool,
-    /// The name of the member who has claimed it.
+    /// The name of the member who has claimed it; null unless its status is `claimed`.
     #[schema(required)]
     assignee: Option<String>,
-    /// When it came, cut to the hour, in UTC.
+    /// When the call was received, cut to the hour: line time, in UTC.
     #[schema(format = DateTime)]
     received_hour: String,
 }
 
-/// A report, open.
+/// An opened report.
 #[derive(Serialize, ToSchema)]
 pub(super) struct WholeReport {
     #[serde(flatten)]
     report: Report,
     /// In the order they were added.
     entries: Vec<Entry>,
-    /// In order of speaking, those that were said again last.
+    /// In order of speaking; those that the caller replaced come last.
     recordings: Vec<Recording>,
-    /// How its replies stand, in the order they were written. The last one whose approval counts is spoken.
+    /// The state of its replies, in the order they were written. The last one whose approval counts is spoken to the
+    /// caller.
     replies: Vec<ReplyStanding>,
 }
 
-/// How a reply stands. What it says is its entry's.
+/// State of a reply. Its text is in its entry.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReplyStanding {
-    /// Its entry.
+    /// The id of the reply's entry.
     entry: Uuid,
-    /// The name of the member who approved it; null until then.
+    /// The name of the member who approved it; null if it is not approved.
     #[schema(required)]
     approved_by: Option<String>,
-    /// The account that a third member has to confirm before the approval counts: one of author and approver added it
-    /// for the other. Absent when the approval counts, and while there is none.
+    /// The name of the account, the author's or the approver's, that a third member has to confirm before the approval
+    /// counts: without that, both accounts may belong to one person. Absent if the approval counts, or the reply is not
+    /// approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     unconfirmed: Option<String>,
 }
 
-/// A call that ended before anything was recorded, open.
+/// A call that ended before anything was recorded, opened.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Abandoned {
     id: Uuid,
     /// Its line's id.
     line: String,
-    /// When it came, cut to the hour, in UTC.
+    /// When the call was received, cut to the hour: line time, in UTC.
     #[schema(format = DateTime)]
     received_hour: String,
-    /// It does not open: something of it is not what the audit trail says it is. Then it has no entries.
+    /// True if the call cannot be opened, because part of it does not match the audit trail. It then has no entries.
     damaged: bool,
-    /// Who called, and how far they got.
+    /// The caller's number, and how far the caller got.
     entries: Vec<Entry>,
 }
 
-/// A piece of a report. Entries are only ever added.
+/// An entry of a report or call. Entries are never changed.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Entry {
     id: Uuid,
     kind: EntryKind,
-    /// When it happened, in UTC, to the microsecond.
+    /// Time of the entry, to the microsecond: line time, in UTC.
     #[schema(format = DateTime)]
     at: String,
-    /// The name of the member who wrote it; null when the service did.
+    /// The name of the member who wrote it; null if the service did.
     #[schema(required)]
     by: Option<String>,
     #[schema(value_type = EntryBody)]
     body: Content,
 }
 
-/// What an entry says; which of these it is, its kind says.
-// A body that a later version wrote is passed on unchanged.
+/// Content of an entry. The kind of the entry tells which of these shapes it has.
+// A body that this version cannot read is passed on unchanged, and may have another shape.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(
@@ -133,18 +135,19 @@ pub(super) struct Recording {
     #[schema(minimum = 1)]
     n: usize,
     id: Uuid,
-    /// `sealed` once it can be played; `announced` until then; `lost` when the provider had none to give.
+    /// `announced` until it is stored, then `sealed`: it can be played. `lost` if it was lost while it was streamed, or
+    /// fetching it was given up.
     #[schema(value_type = String)]
     state: RecordingState,
-    /// Its length, when known.
+    /// Its length; null if it is not known.
     #[schema(required)]
     seconds: Option<f64>,
-    /// Its size, when sealed.
+    /// Its size; null until it is sealed.
     #[schema(required)]
     bytes: Option<u64>,
-    /// It was said again later.
+    /// True if the caller replaced it by a later recording.
     replaced: bool,
-    /// The provider has proven that its copy is gone.
+    /// True if it is proven that the provider no longer has a copy.
     deleted_at_provider: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Notes, classifications and replies of inspectors.
+//! Endpoints that add notes, classifications and replies.
 
 use super::answers::{
     Failed, LoggedOut, Missing, NoReceipt, NotForThisRole, NotJson, OwnReply, TooLarge, Unreadable,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Note {
-    /// Not only white space.
+    /// The text of the note. Not only white space.
     #[schema(min_length = 1, max_length = 10_000, pattern = r"\S")]
     text: String,
 }
@@ -26,19 +26,19 @@ pub(super) struct Note {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reply {
-    /// As it is to be spoken, in the line's first language. Not only white space.
+    /// The text to be spoken, in the line's first language. Not only white space.
     #[schema(min_length = 1, max_length = 500, pattern = r"\S")]
     text: String,
 }
 
-/// An entry that was added.
+/// The entry that was added.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Added {
     /// The entry's id.
     id: Uuid,
 }
 
-/// Adds a note, also to a closed report.
+/// Adds a note to a report, which may be closed.
 #[utoipa::path(
     post,
     path = "/reports/{id}/notes",
@@ -61,7 +61,7 @@ pub(super) async fn note(
     Ok((StatusCode::CREATED, axum::Json(Added { id })))
 }
 
-/// Classifies a report; the last classification counts.
+/// Classifies a report that is not closed; the last classification counts.
 #[utoipa::path(
     post,
     path = "/reports/{id}/classification",
@@ -110,9 +110,9 @@ pub(super) async fn reply(
     Ok((StatusCode::CREATED, axum::Json(Added { id })))
 }
 
-/// Approves a reply that another member wrote; the latest approved one is spoken.
+/// Approves a reply that another member wrote. The last reply whose approval counts is spoken to the caller.
 ///
-/// One that is approved already stays so.
+/// If the reply is approved already, nothing changes.
 #[utoipa::path(
     post,
     path = "/reports/{id}/replies/{entry}/approve",

@@ -1,4 +1,4 @@
-//! Calls without a message.
+//! The page of calls without a message.
 
 use super::page::{Page, Stop, Visit, render};
 use super::said;
@@ -37,8 +37,8 @@ pub(super) struct Asked {
     cursor: String,
 }
 
-/// `GET /console/abandoned`. Members of a line; opens callers' numbers and how far they got, up to 50 calls per page;
-/// each opening is recorded in the trail.
+/// `GET /console/abandoned`, for members. Opens the calls without a message of their lines, up to 50 per page, and
+/// shows the callers' numbers and how far they got. Each opening is recorded in the trail.
 pub(super) async fn show(
     State(service): App,
     visit: Visit,

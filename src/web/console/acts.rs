@@ -1,4 +1,5 @@
-//! Actions on a report: its recordings are played, it is claimed, closed, written to. Forms lead back to its page.
+//! Actions on a report: playing its recordings, changing its status, writing to it. After a form was posted, the
+//! browser is redirected to the report's page.
 
 use super::form::Posted;
 use super::page::{Stop, Visit, in_words, status_of};
@@ -11,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// `GET /console/reports/{id}/recordings/{n}`. Like the API's `recording_play`.
+/// `GET /console/reports/{id}/recordings/{n}`, for members of the line. Like the API's `recording_play`.
 pub(super) async fn listen(
     State(service): App,
     Path((id, n)): Path<(String, usize)>,
@@ -24,17 +25,17 @@ pub(super) async fn listen(
         .map_err(|error| visit.stop(error))
 }
 
-/// `POST /console/reports/{id}/claim`. Members of the line; recorded in the trail.
+/// `POST /console/reports/{id}/claim`, for members of the line. Recorded in the trail.
 pub(super) async fn claim(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Claim).await
 }
 
-/// `POST /console/reports/{id}/release`. The assignee, or a lead; recorded in the trail.
+/// `POST /console/reports/{id}/release`, for the assignee or a lead of the line. Recorded in the trail.
 pub(super) async fn release(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Release).await
 }
 
-/// `POST /console/reports/{id}/reopen`. Members of the line; recorded in the trail.
+/// `POST /console/reports/{id}/reopen`, for members of the line. Recorded in the trail.
 pub(super) async fn reopen(app: App, id: Path<String>, visit: Visit) -> Result<Response, Stop> {
     make(app, id, visit, Move::Reopen).await
 }
@@ -50,7 +51,8 @@ async fn make(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/close`. The assignee, or a lead; adds a sealed entry; recorded in the trail.
+/// `POST /console/reports/{id}/close`, for the assignee or a lead of the line. Adds the outcome as a sealed entry.
+/// Recorded in the trail.
 pub(super) async fn close(
     State(service): App,
     Path(id): Path<String>,
@@ -76,7 +78,7 @@ pub(super) async fn close(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/note`. Members of the line; adds a sealed entry; recorded in the trail.
+/// `POST /console/reports/{id}/note`, for members of the line. Adds the note as a sealed entry. Recorded in the trail.
 pub(super) async fn note(
     State(service): App,
     Path(id): Path<String>,
@@ -84,7 +86,7 @@ pub(super) async fn note(
     form: Posted,
 ) -> Result<Response, Stop> {
     let uuid = report_id(&visit, &id)?;
-    // Browsers send line ends as CR LF.
+    // Browsers send line ends as CR LF; a note has LF.
     let text = form.get("text").replace("\r\n", "\n");
     let done = writing::note(&service, &visit.inspector, uuid, &text).await;
     let draft = Draft {
@@ -94,7 +96,8 @@ pub(super) async fn note(
     after(&service, &visit, &id, done.map(drop), draft).await
 }
 
-/// `POST /console/reports/{id}/classification`. Members of the line; adds a sealed entry; recorded in the trail.
+/// `POST /console/reports/{id}/classification`, for members of the line. Adds the classification as a sealed entry.
+/// Recorded in the trail.
 pub(super) async fn classify(
     State(service): App,
     Path(id): Path<String>,
@@ -121,7 +124,8 @@ pub(super) async fn classify(
     after(&service, &visit, &id, done.map(drop), Draft::default()).await
 }
 
-/// `POST /console/reports/{id}/reply`. Members of the line; adds a sealed entry; recorded in the trail.
+/// `POST /console/reports/{id}/reply`, for members of the line. Adds the reply as a sealed entry. Recorded in the
+/// trail.
 pub(super) async fn reply(
     State(service): App,
     Path(id): Path<String>,
@@ -138,7 +142,8 @@ pub(super) async fn reply(
     after(&service, &visit, &id, done.map(drop), draft).await
 }
 
-/// `POST /console/reports/{id}/replies/{entry}/approve`. Members of the line except the author; recorded in the trail.
+/// `POST /console/reports/{id}/replies/{entry}/approve`, for members of the line except the author. Recorded in the
+/// trail.
 pub(super) async fn approve(
     State(service): App,
     Path((id, entry)): Path<(String, String)>,
@@ -149,8 +154,8 @@ pub(super) async fn approve(
     after(&service, &visit, &id, done, Draft::default()).await
 }
 
-/// Returns to the report. If the action failed and the member can correct it, the page shows the reason and what was
-/// written.
+/// Redirects to the report's page after an action that succeeded. If it failed, and [`in_words`] has a text for the
+/// error, returns the page with that text and what was written.
 async fn after(
     service: &Service,
     visit: &Visit,

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Redirects pages that are requested over plain http to the same path below `public_url`.
+/// Redirects `GET` and `HEAD` requests that came over plain http to the same path and query at `public_url`, if that is
+/// https. Other requests, and those whose scheme is not known, are passed on.
 pub(super) async fn right_address(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -23,15 +24,16 @@ pub(super) async fn right_address(
     next.run(request).await
 }
 
-/// Returns the https address of a request; `None` if the request came over https, or if that is not known.
+/// Returns the address that a request has at `public_url`; `None` if `public_url` is not https, if the request came
+/// over https, or if its scheme is not known.
 fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let public = public_url.strip_prefix("https://")?.trim_end_matches('/');
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let plain = match header("x-forwarded-proto") {
-        // Only if no proxy was reached over https: otherwise a redirect could loop.
+        // Plain only if no proxy was reached over https: otherwise redirects could loop.
         Some(schemes) => schemes.split(',').all(|scheme| scheme.trim() == "http"),
-        // Without this header: only if the host is not the public one, and without the headers that browsers send only
-        // over https and to their own machine.
+        // Without this header, plain only if the host is neither the public one nor this machine, and there is no
+        // `Sec-Fetch-Site`, which browsers send only over https and to their own machine.
         None => {
             let host = header(header::HOST.as_str())?;
             let host = host.strip_suffix(":443").unwrap_or(host);
@@ -44,7 +46,7 @@ fn elsewhere(public_url: &str, uri: &Uri, headers: &HeaderMap) -> Option<String>
     plain.then(|| format!("https://{public}{path}"))
 }
 
-/// True for a loopback host, which browsers treat as secure: they keep the cookie there.
+/// True for a loopback host. Browsers treat it as secure and keep the cookie there.
 fn is_own_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),

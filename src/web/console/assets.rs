@@ -1,5 +1,5 @@
-//! Style sheet, scripts and icon, embedded. htmx and its extension for server-sent events are unchanged copies of the
-//! published files (npm `htmx.org` 4.0.1, Zero-Clause BSD, see `LICENSE-htmx` beside them).
+//! Style sheet, scripts and icon, embedded in the program. htmx and its extension for server-sent events are unchanged
+//! copies of the published files (npm `htmx.org` 4.0.1, Zero-Clause BSD, see `LICENSE-htmx` beside them).
 
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// `GET /console/assets/{name}`. Without login; contains no data of callers or members.
+/// `GET /console/assets/{name}`, for every client. Contains no data of callers or members.
 pub(super) async fn serve(Path(name): Path<String>) -> Response {
     let (kind, content) = match name.as_str() {
         "console.css" => (

@@ -1,4 +1,4 @@
-//! The calendar of a line: for each day of a month, when the line is staffed and why, or why not.
+//! The page of a line's calendar: for each day of a month, when the line is staffed, and why it is or is not.
 
 use super::page::{Page, Stop, Visit, render};
 use super::said;
@@ -27,7 +27,7 @@ struct Calendar {
     weeks: Vec<Vec<Option<Day>>>,
 }
 
-/// A link to the same page of another line.
+/// A link to the same page of one of the member's lines; `chosen` is true for the line that is shown.
 pub(super) struct LineLink {
     pub name: String,
     pub address: String,
@@ -53,7 +53,8 @@ pub(super) struct Asked {
     month: String,
 }
 
-/// Returns the named line, or the member's first one if `named` is empty. Missing if there is none.
+/// Returns the named line, or the member's first one if `named` is empty. [`DeskError::Missing`] if the named line is
+/// not the member's, or the member has none.
 pub(super) fn chosen<'a>(
     service: &'a Service,
     visit: &Visit,
@@ -69,7 +70,7 @@ pub(super) fn chosen<'a>(
         .ok_or_else(|| visit.stop(DeskError::Missing))
 }
 
-/// `GET /console/calendar`. Members; reads only the configuration.
+/// `GET /console/calendar`, for members. The calendar is made from the configuration alone.
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -95,7 +96,7 @@ pub(super) async fn show(
             first.format("%Y-%m")
         )
     };
-    // Links go no further than a year before and after the inspection.
+    // Links go no further than a year before and after the inspection; other months can be requested.
     let (from, to) = (schedule.inspection.from, schedule.inspection.to);
     let months = |by: Option<NaiveDate>| {
         by.filter(|first| *first >= from - Months::new(12) && *first <= to + Months::new(12))

@@ -1,4 +1,4 @@
-//! Changes of members, shown to leads above every page.
+//! Changes of members and of confirmation waivers, shown to leads above every page.
 
 use super::form::Posted;
 use super::page::{Stop, Visit};
@@ -13,19 +13,20 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use std::sync::Arc;
 
-/// The changes of all lines of a lead that the page lists.
+/// The changes that a page shows to a lead, of all lines that the page lists.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// One sentence per change, the oldest of a line first.
+    /// One sentence per change, line by line, the oldest first.
     pub texts: Vec<String>,
     /// Number of further changes, which are shown once these are dismissed.
     pub more: usize,
-    /// Up to which link changes are dismissed: `line:number` per line, separated by spaces.
+    /// What the form that dismisses the changes posts: for each line `line:number`, separated by spaces. Changes are
+    /// dismissed up to the link with that number.
     pub seen: String,
 }
 
 impl Changes {
-    /// Adds the changes of one line.
+    /// Adds the changes of one line, with times in `zone`.
     pub fn add(&mut self, w: &Words, line: &str, zone: Tz, changes: &changes::Changes) {
         if changes.links.is_empty() {
             return;
@@ -58,7 +59,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         Action::MemberConfirmed => &w.change_confirmed,
         Action::ConfirmationWaived => &w.change_waived,
         Action::ConfirmationRequired => &w.change_required,
-        // These are never read: see `Action::ABOUT_MEMBERS`.
+        // Links with these actions are not among the changes: see `Action::ABOUT_MEMBERS`.
         Action::CallAnswered
         | Action::ReportQueued
         | Action::TalkEnded
@@ -99,7 +100,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
     parts.join(actor)
 }
 
-/// `POST /console/members/seen`. Leads; dismisses the changes of the members of their lines, for themselves only.
+/// `POST /console/members/seen`, for leads. Dismisses the changes up to the links in `seen`, for this lead only.
 pub(super) async fn put_away(
     State(service): State<Arc<Service>>,
     visit: Visit,

@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, HeaderValue, header};
 /// Name of the language cookie, which is not secret.
 const LANGUAGE: &str = "dutyline-language";
 
-/// Time for which a browser remains known after its last login: 180 days, in seconds.
+/// Time for which a browser keeps the device cookie, which each login sets again, in seconds: 180 days.
 const DEVICE_SECONDS: u32 = 180 * 24 * 3600;
 
 /// Returns the names of the session cookie and the device cookie. `__Host-` binds them to this host over TLS. Browsers
-/// refuse that prefix over plain http, which is used on the own machine.
+/// refuse that prefix over plain http, so it is left out if `public_url` is http.
 fn names(service: &Service) -> [&'static str; 2] {
     if service.config.public_url.starts_with("https://") {
         ["__Host-dutyline", "__Host-dutyline-device"]
@@ -32,20 +32,20 @@ fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Returns the session's token, if the browser sent one.
+/// Returns the token in the session cookie, not verified; `None` if there is no cookie, or no well-formed token in it.
 pub(super) fn token(service: &Service, headers: &HeaderMap) -> Option<Token> {
     let [session, _] = names(service);
     get(headers, session)?.parse().ok()
 }
 
-/// Returns the device cookie, if the browser sent one; not verified.
+/// Returns the content of the device cookie, not verified; `None` if there is no cookie, or it cannot be parsed.
 pub(super) fn device(service: &Service, headers: &HeaderMap) -> Option<Device> {
     let [_, device] = names(service);
     Device::parse(get(headers, device)?)
 }
 
-/// Returns a cookie that marks the browser as one from which a member has logged in. It is sent only with requests from
-/// our own pages.
+/// Returns the device cookie, which marks the browser as one from which a member has logged in. Browsers send it only
+/// with requests from pages of this service.
 pub(super) fn set_device(service: &Service, device: &Device) -> HeaderValue {
     let [_, name] = names(service);
     let secure = secure(name);
@@ -73,7 +73,8 @@ pub(super) fn set_token(service: &Service, token: &str) -> HeaderValue {
     ))
 }
 
-/// Returns the language of pages: the chosen one, else the browser's preferred one, else Chinese.
+/// Returns the language of pages: English if the language cookie or, without that cookie, `Accept-Language` begins with
+/// `en`; else Chinese.
 pub(super) fn language(headers: &HeaderMap) -> &'static str {
     let preferred = headers
         .get(header::ACCEPT_LANGUAGE)
@@ -84,7 +85,7 @@ pub(super) fn language(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Returns a cookie that keeps the language for a year.
+/// Returns the language cookie, which the browser keeps for a year.
 pub(super) fn set_language(language: &str) -> HeaderValue {
     value(format!(
         "{LANGUAGE}={language}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"

@@ -1,10 +1,10 @@
-//! Changes, sent to open pages as server-sent events.
+//! Streams of server-sent events, with which open pages follow changes.
 //!
 //! | event | data |
 //! |---|---|
-//! | `changed` | none: the page reloads its contents |
-//! | `present` | names of other members who have the report open, as JSON |
-//! | `minute` | none: a minute has passed, and the state of a line may have changed |
+//! | `changed` | none: something that the report or, for other pages, the queue shows has changed |
+//! | `present` | names of other members who have the report open, as a JSON array |
+//! | `minute` | none: a minute of line time has begun, and the state of a line may have changed |
 //! | `logged-out` | none: the session has ended |
 
 use super::page::{Stop, Visit};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 type App = State<Arc<Service>>;
 
-/// Interval of comments while there is no event, so that a lost connection is noticed.
+/// Time without an event after which a comment is sent, so that a lost connection is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 #[derive(Deserialize, Default)]
@@ -35,7 +35,7 @@ pub(super) struct Since {
     after: i64,
 }
 
-/// `GET /console/events`. Members; tells that something changed on their lines; opens nothing.
+/// `GET /console/events`, for members. Tells of changes on their lines that the queue shows. Opens nothing.
 pub(super) async fn queue(
     State(service): App,
     visit: Visit,
@@ -45,8 +45,8 @@ pub(super) async fn queue(
     tell(&service, &visit, None, &headers, since).await
 }
 
-/// `GET /console/reports/{id}/events`. Members of its line; tells that the report changed, and which other members have
-/// it open; opens nothing.
+/// `GET /console/reports/{id}/events`, for members of the report's line. Tells that the report changed, and which other
+/// members have it open. Opens nothing.
 pub(super) async fn report(
     State(service): App,
     Path(id): Path<String>,
@@ -58,8 +58,9 @@ pub(super) async fn report(
     tell(&service, &visit, Some(id), &headers, since).await
 }
 
-/// Streams the events of a page. At most [`EVENT_STREAMS`](crate::service::per_session::EVENT_STREAMS) streams per
-/// session; a further one gets 429, which the page shows as a lost connection before it tries again.
+/// Streams the events of a page: of one report, or of all the member's lines if `report` is `None`. At most
+/// [`EVENT_STREAMS`](crate::service::per_session::EVENT_STREAMS) streams per session; a further one gets 429, which the
+/// page shows as a lost connection before it tries again.
 async fn tell(
     service: &Arc<Service>,
     visit: &Visit,
@@ -68,7 +69,7 @@ async fn tell(
     since: Result<Query<Since>, QueryRejection>,
 ) -> Result<Response, Stop> {
     let since = since.map(|Query(since)| since.after).unwrap_or_default();
-    // After an interruption the browser sends the id of the last event it received.
+    // After an interruption the page sends the id of the last event it received.
     let after = headers
         .get("last-event-id")
         .and_then(|value| value.to_str().ok()?.parse().ok())
@@ -92,7 +93,7 @@ async fn next(mut following: Following) -> Option<(Result<Event, Infallible>, Fo
     let news = match following.next().await {
         Ok(news) => news?,
         Err(error) => {
-            // The browser reconnects, and then receives what it missed.
+            // The page connects again, and is then told what it missed.
             error!(%error, "event stream closed: database error");
             return None;
         }

@@ -1,18 +1,19 @@
-//! Posted forms: fields by name, some of which occur several times.
+//! Posted forms. A field may occur several times.
 
 use axum::RequestExt;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 
-/// Maximum number of pieces of a body that are read beyond its limit: about 32 MiB from a client that sends fast.
+/// Maximum number of pieces of a body that are read and dropped after its limit was exceeded: about 32 MiB from a
+/// client that sends fast.
 const MAX_REFUSED: usize = 512;
 
 /// The fields of a posted form.
 pub(super) struct Posted(Vec<(String, String)>);
 
 impl Posted {
-    /// Returns a field's value; empty if the field is missing.
+    /// Returns the first value of a field; empty if the field is missing.
     pub fn get(&self, name: &str) -> &str {
         self.0
             .iter()
@@ -20,7 +21,7 @@ impl Posted {
             .map_or("", |(_, value)| value)
     }
 
-    /// Returns all values of a field.
+    /// Returns all values of a field, in the order of the form.
     pub fn all(&self, name: &str) -> Vec<String> {
         self.0
             .iter()

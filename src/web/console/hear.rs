@@ -1,4 +1,4 @@
-//! A rehearsal of a call: what a caller hears on a line at a date and time, with keys to click.
+//! The page that rehearses a call: what a caller hears on a line at a date and time, with keys to click.
 
 use super::calendar::{LineLink, chosen};
 use super::page::{Page, Stop, Visit, render};
@@ -16,7 +16,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Maximum number of steps of a call that are played.
+/// Maximum number of the caller's acts that are played; later ones are ignored.
 const MAX_STEPS_PLAYED: usize = 80;
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ struct Hear {
     again: String,
 }
 
-/// What the caller did, and what they heard in response.
+/// What the caller did, and what they heard in response. `did` is `None` for the answer to the call.
 struct Turn {
     did: Option<String>,
     heard: Vec<Said>,
@@ -62,7 +62,7 @@ pub(super) struct Asked {
     acts: String,
 }
 
-/// `GET /console/hear`. Members; reads only the configuration. No call is made.
+/// `GET /console/hear`, for members. The rehearsal is made from the configuration alone; no call is made.
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -158,7 +158,8 @@ fn did(w: &Words, act: &Act) -> String {
     }
 }
 
-/// Returns what a caller can do now: a name for the page, and the act.
+/// Returns what a caller can do next; for each possibility its name on the page, and the acts as the address lists
+/// them.
 fn keys(w: &Words, last: &Script, place: &Place) -> Vec<(String, String)> {
     if *place == Place::Over {
         return Vec::new();
@@ -173,7 +174,7 @@ fn keys(w: &Words, last: &Script, place: &Place) -> Vec<(String, String)> {
             );
         }
         Some(Verb::Digits { .. }) => {
-            // Receipts that are not in use, to show the responses to an unknown one and to one with a wrong check
+            // Two examples, because no receipt is known in a rehearsal: an unknown receipt, and one with a wrong check
             // digit.
             for digits in ["000000000000", "000000000001"] {
                 keys.push((digits.to_owned(), digits.to_owned()));

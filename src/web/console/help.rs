@@ -1,4 +1,4 @@
-//! Instructions for each task, readable in about two minutes.
+//! The page of instructions for each task. It can be read in about two minutes.
 
 use super::page::{Page, Stop, Visit, render};
 use crate::service::Service;
@@ -13,7 +13,7 @@ struct Help {
     page: Page,
 }
 
-/// `GET /console/help`. Members; contains no data of callers or members.
+/// `GET /console/help`, for members. The instructions contain no data of callers or members.
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     visit: Visit,

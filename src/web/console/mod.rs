@@ -1,20 +1,24 @@
 //! The console: pages rendered on the server, forms that post, and no state in the browser except cookies.
 //!
+//! The comment of a handler names the address and the clients it is for. *Members* are logged-in members whose role
+//! works on reports.
+//!
 //! | file | pages |
 //! |---|---|
 //! | [`sign_in`] | signing in and out, the language |
-//! | [`queue`] | the queue, calls without a message |
+//! | [`queue`], [`abandoned`] | the queue, calls without a message |
 //! | [`report`], [`acts`], [`trail`] | a report, the actions on it, and its audit trail |
 //! | [`calendar`], [`hear`] | when a line is staffed, and what a caller hears |
 //! | [`team`] | members and their lines |
-//! | [`changes`] | changes of members, above every page of a lead |
+//! | [`changes`] | changes of members, shown to leads above every page |
 //! | [`help`] | instructions for each task |
 //! | [`events`] | live updates of open pages |
 //! | [`page`] | the common parts of all pages, and error pages |
 //! | [`unanswered`] | error pages for requests that were refused before a handler |
-//! | [`address`] | sends pages asked for over http to https |
+//! | [`address`] | redirects from http to https |
 //! | [`cookies`], [`form`] | cookies and form fields that browsers send |
-//! | [`words`], [`said`] | the console's texts, and times in words |
+//! | [`words`], [`said`] | the console's texts; times, statuses and other values in words |
+//! | [`assets`] | style sheet, scripts and icon |
 
 mod abandoned;
 mod acts;
@@ -46,10 +50,11 @@ use axum::response::{Redirect, Response};
 use std::sync::Arc;
 use tower_http::csrf::CsrfLayer;
 
-/// Maximum size of a posted note, in bytes: each of the 10,000 characters may take 12 bytes, percent-encoded.
+/// Maximum size of the body of a form that posts a note, in bytes: each of the 10,000 characters may take 12 bytes,
+/// percent-encoded.
 const NOTE_LIMIT: usize = 160 * 1024;
 
-/// Returns the router of everything below `/console`.
+/// Returns the router of `/console` and everything below it.
 pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
     routes()
         .router()
@@ -65,7 +70,7 @@ pub(super) fn router(service: &Arc<Service>) -> Router<Arc<Service>> {
         .layer(middleware::from_fn(content_policy))
 }
 
-/// Returns the pages and forms with their policies.
+/// Returns the routes of pages, forms and assets, with their policies.
 pub(super) fn routes() -> Routes {
     use Policy::{Anybody, Colleague, Inspector, Lead, OwnLine, OwnMember};
     Routes::new()
@@ -126,7 +131,8 @@ pub(super) fn routes() -> Routes {
         .any("/console/{*none}", Anybody, page::not_found)
 }
 
-/// Adds the content security policy: only our own files, nothing inline, no frames.
+/// Sets the content security policy of every response of the console: only the console's own files, nothing inline, no
+/// frames.
 async fn content_policy(request: axum::extract::Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert(

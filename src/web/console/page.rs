@@ -1,4 +1,4 @@
-//! Common parts of all pages: the member, the language, the state of their lines; and error pages.
+//! Common parts of all pages: the member, the language, the state of the member's lines. Also error pages.
 
 use super::changes::Changes;
 use super::cookies;
@@ -19,26 +19,27 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::sync::Arc;
 use tracing::error;
 
-/// The data every template needs.
+/// The data that the frame of every page needs.
 pub(super) struct Page {
     pub w: &'static Words,
     /// The member's name, if one is signed in.
     pub who: Option<String>,
-    /// The member's id, or empty.
+    /// The member's id; empty if none is signed in.
     pub member: String,
-    /// The entry of the navigation this page belongs to.
+    /// Name of the page: the navigation's entry of this name, if there is one, is marked as current.
     pub here: &'static str,
-    /// This page's address, to return to.
+    /// Address that a change of the language redirects to, and from which a page with `renews` fetches its new
+    /// contents: usually the page's own.
     pub back: String,
-    /// The state of the lines, one banner per line.
+    /// The state of the lines that the page lists, one banner per line.
     pub banners: Vec<Banner>,
-    /// Warnings shown on every page.
+    /// Warnings above the page, such as a flood of calls or jobs that fail.
     pub warnings: Vec<String>,
-    /// Changes of members, for leads.
+    /// Changes of members that a lead has not dismissed; empty for other members.
     pub changes: Changes,
-    /// Address of the page's event stream.
+    /// Address of the page's event stream; empty if no member is signed in.
     pub live: String,
-    /// True if the page reloads its contents when something changes.
+    /// True if the page fetches its contents again at each `changed` event.
     pub renews: bool,
     /// True if the member is a lead.
     pub lead: bool,
@@ -55,7 +56,7 @@ pub(super) struct Banner {
 }
 
 impl Page {
-    /// Returns a page without a member.
+    /// Returns the common parts of a page without a member, in the language that the headers ask for.
     pub fn bare(headers: &HeaderMap, back: &str) -> Self {
         Self {
             back: back.to_owned(),
@@ -80,7 +81,7 @@ impl Page {
     }
 }
 
-/// A request for a page by a member who is signed in.
+/// A request by a member who is signed in and whose role works on reports.
 pub(super) struct Visit {
     pub inspector: Inspector,
     pub w: &'static Words,
@@ -88,12 +89,13 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Returns the common parts of a page.
+    /// Returns the common parts of a page; `here` is its [`Page::here`].
     pub async fn page(&self, service: &Service, here: &'static str) -> Result<Page, Stop> {
         self.page_of(service, here, None).await
     }
 
-    /// Returns the common parts of a page that shows one line.
+    /// Like [`Visit::page`], for a page that may show only the line `chosen`. For a member with many lines, this line
+    /// is then among those that the page lists; a line that is not the member's is ignored.
     pub async fn page_of(
         &self,
         service: &Service,
@@ -183,7 +185,7 @@ impl Visit {
         })
     }
 
-    /// Returns the error page for an error.
+    /// Returns the response to an error of this request.
     pub fn stop(&self, error: impl Into<DeskError>) -> Stop {
         Stop::new(self.w, &self.back, error.into())
     }
@@ -222,14 +224,15 @@ impl FromRequestParts<Arc<Service>> for Visit {
     }
 }
 
-/// Why a page could not be made, with the language for the error page.
+/// The response to an error: an error page or, if the client is not logged in, a redirect to the sign-in page.
 pub(super) struct Stop {
     w: &'static Words,
     back: String,
     error: DeskError,
-    /// True if a script sent the request, not a navigation of the browser.
+    /// True if the request has an `HX-Request` header, that is, if a script sent it. Only set for errors of [`Visit`]'s
+    /// extraction.
     script: bool,
-    /// True if the browser sent a session's token.
+    /// True if the request has a session's token, so that the sign-in page says that the session has ended.
     was_in: bool,
 }
 
@@ -245,7 +248,8 @@ impl Stop {
     }
 }
 
-/// Returns a text for an error that the member can correct; `None` for other errors.
+/// Returns the text that tells the member what is wrong with their request. `None` for errors with other texts: no
+/// session, no right, nothing found, and internal failures.
 pub(super) fn in_words<'a>(w: &'a Words, error: &DeskError) -> Option<&'a str> {
     Some(match error {
         DeskError::WrongStatus(..) => &w.wrong_status,
@@ -300,7 +304,7 @@ pub(super) fn status_of(error: &DeskError) -> StatusCode {
         | DeskError::NoThird
         | DeskError::EnoughMembers => StatusCode::CONFLICT,
         DeskError::TooManyTries => StatusCode::TOO_MANY_REQUESTS,
-        // The request is well formed, but does not fit the reports of the line.
+        // The input is well formed, but the line has no such report.
         DeskError::Invalid(Invalid::NoSuchReference) => StatusCode::CONFLICT,
         DeskError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
         DeskError::Store(_) | DeskError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -359,7 +363,7 @@ impl IntoResponse for Stop {
     }
 }
 
-/// Marks an error page, so that [`framed`] can put it into the common frame of the pages.
+/// Extension of a response that is an error page without the common frame: its texts, for [`framed`].
 #[derive(Clone)]
 pub(super) struct Refused {
     pub title: String,
@@ -367,8 +371,8 @@ pub(super) struct Refused {
 }
 
 /// Puts error pages into the common frame of pages: navigation, lines, signing out. Without a session, or if the frame
-/// cannot be made, the error page stays without it. A response that was refused without a page gets one, unless a
-/// script sent the request.
+/// cannot be made, the error page stays without it. A request that was refused without a page gets one: see
+/// [`unanswered`]. Responses to scripts (`HX-Request`) are not changed.
 pub(super) async fn framed(
     State(service): State<Arc<Service>>,
     request: Request,
@@ -388,7 +392,7 @@ pub(super) async fn framed(
         return response;
     };
     if parts.method != Method::GET || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        // The page to return to after the language was changed: the current address is not that of a page.
+        // A change of the language redirects to `back`, and a request for a form's address with GET would find no page.
         visit.back = "/console/".to_owned();
     }
     match visit.page(&service, "").await {
@@ -411,7 +415,8 @@ struct Banners {
     page: Page,
 }
 
-/// `GET /console/banners`. Members; the state of their lines, for a page that is open.
+/// `GET /console/banners`, for members. The strip above a page, which an open page fetches again: the state of their
+/// lines, warnings and changes.
 pub(super) async fn banners(
     State(service): State<Arc<Service>>,
     visit: Visit,
@@ -420,13 +425,13 @@ pub(super) async fn banners(
     Ok(render(&Banners { page }))
 }
 
-/// Answers addresses that do not exist with an error page.
+/// Answers requests for unknown paths below `/console/` with 404 and an error page.
 pub(super) async fn not_found(State(_): State<Arc<Service>>, headers: HeaderMap) -> Stop {
     let w = words(cookies::language(&headers));
     Stop::new(w, "/console/", DeskError::Missing)
 }
 
-/// Renders a template as a response.
+/// Renders a template as a response that is not cached; 500 if it cannot be rendered.
 pub(super) fn render(template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => ([(header::CACHE_CONTROL, "no-store")], Html(text)).into_response(),

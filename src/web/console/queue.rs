@@ -1,4 +1,4 @@
-//! The queue.
+//! The page of the queue.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, render};
@@ -24,7 +24,8 @@ struct Queue {
     filtered: bool,
     line: String,
     several_lines: bool,
-    /// True if the member has too many lines for one link per line.
+    /// True if the member has more than [`attention::AT_ONCE`] lines: instead of a link per line there is a field for a
+    /// line's id.
     many_lines: bool,
     status: String,
     mine: String,
@@ -48,7 +49,7 @@ struct Row {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
-    /// True if the report's caller is on the line.
+    /// True while the report's caller is connected to the duty inspector.
     live: bool,
     age: String,
     assignee: String,
@@ -63,12 +64,12 @@ pub(super) struct Asked {
     line: String,
     #[serde(default)]
     status: String,
-    /// `1`: only reports that the member has claimed.
+    /// If `1`, only reports that the member has claimed are shown.
     #[serde(default)]
     mine: String,
     #[serde(default)]
     cursor: String,
-    /// Present if there was no report to claim.
+    /// Present after [`claim_next`] found no report to claim.
     nothing: Option<String>,
 }
 
@@ -82,8 +83,8 @@ fn address(line: &str, status: &str, mine: &str) -> String {
     format!("/console/?{}", query.finish())
 }
 
-/// `GET /console/`. Members; shows only data that is not sealed. Without a filter it shows reports that are queued or
-/// claimed.
+/// `GET /console/`, for members. Shows the reports of their lines, in order of arrival, without sealed data; without a
+/// filter, reports of every status.
 pub(super) async fn show(
     State(service): App,
     visit: Visit,
@@ -97,7 +98,8 @@ pub(super) async fn show(
         mine: asked.mine == "1",
         cursor: Some(asked.cursor.clone()),
     };
-    // Read before the list, so that changes in between are sent as events.
+    // The page, with its position in the trails, is read before the list, so that changes made between the two are sent
+    // as events.
     let page = visit.page_of(&service, "queue", Some(&asked.line)).await?;
     let listed = queue::list(&service, &visit.inspector, &filter)
         .await
@@ -141,7 +143,7 @@ pub(super) async fn show(
         .filter(|line| asked.line.is_empty() || line.id == asked.line)
         .copied()
         .collect();
-    // For many lines, reports are counted only after one line was chosen.
+    // With many lines, reports are counted only for a chosen line.
     let counts = if counted.len() > attention::AT_ONCE {
         None
     } else {
@@ -211,7 +213,8 @@ pub(super) async fn show(
     }))
 }
 
-/// `POST /console/claim-next`. Members; claims the report that has waited longest; recorded in the trail.
+/// `POST /console/claim-next`, for members. Claims the report that has waited longest, on the posted line or on any of
+/// the member's lines, and redirects to it. Recorded in the trail.
 pub(super) async fn claim_next(
     State(service): App,
     visit: Visit,
@@ -230,8 +233,8 @@ pub(super) async fn claim_next(
             Ok(report) => {
                 return Ok(Redirect::to(&format!("/console/reports/{}", report.id)).into_response());
             }
-            // Another member has claimed it first: try the next one. The loop ends, because each round leaves a report
-            // fewer in the queue.
+            // Another member has claimed it first: try the next one. Each further round means that another report was
+            // claimed meanwhile.
             Err(DeskError::WrongStatus(..)) => {}
             Err(error) => return Err(visit.stop(error)),
         }

@@ -34,7 +34,7 @@ struct ReportPage {
     status_name: &'static str,
     mark: &'static str,
     source: &'static str,
-    /// True if the report's caller is on the line.
+    /// True while the report's caller is connected to the duty inspector.
     live: bool,
     arrived: String,
     arrived_exact: String,
@@ -59,13 +59,13 @@ struct Action {
 
 struct Recording {
     n: usize,
-    /// Seconds with a fraction, for the player.
+    /// Length in seconds with three decimals, for the player; `None` if it is not known.
     seconds: Option<String>,
-    /// Minutes and seconds, for display.
+    /// Length as minutes and seconds, for display; `None` if it is not known.
     length: Option<String>,
     replaced: bool,
     state: RecordingState,
-    /// An SVG path; see [`waveform`].
+    /// An SVG path, empty if the loudness is not known; see [`waveform`].
     waveform: String,
 }
 
@@ -87,9 +87,9 @@ struct Shown {
 /// The state of a reply's approval.
 struct Approval {
     words: String,
-    /// The entry's id, if the viewing member may approve it.
+    /// The id of the reply's entry, if the viewing member may approve the reply.
     entry: Option<Uuid>,
-    /// True if a third member has to confirm an account first.
+    /// True if the reply is approved, but the approval counts only after a third member has confirmed an account.
     waits: bool,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn report_id(visit: &Visit, text: &str) -> Result<Uuid, Stop> {
     text.parse().map_err(|_| visit.stop(DeskError::Missing))
 }
 
-/// `GET /console/reports/{id}`. Members of its line; opens everything; recorded in the trail.
+/// `GET /console/reports/{id}`, for members of the report's line. Opens all entries. Recorded in the trail.
 pub(super) async fn show(
     State(service): App,
     Path(id): Path<String>,
@@ -114,7 +114,8 @@ pub(super) async fn show(
     page_of(&service, &visit, &id, None, Draft::default()).await
 }
 
-/// Returns the page, with the error and the text of a form that failed.
+/// Opens the report and returns its page. After a form has failed, `problem` is the text for the error, and `draft`
+/// what was written.
 pub(super) async fn page_of(
     service: &Service,
     visit: &Visit,
@@ -129,7 +130,7 @@ pub(super) async fn page_of(
     let mut page = visit.page(service, "report").await?;
     page.live = format!("/console/reports/{id}/events?after={}", open.trail);
     page.renews = true;
-    // A page that answers a form has the form's address, which has no page to fetch.
+    // A page that answers a form has the form's address, from which the page cannot be fetched again.
     page.back = format!("/console/reports/{id}");
     let w = page.w;
     let report = &open.report;
@@ -227,7 +228,8 @@ pub(super) async fn page_of(
     Ok(render(&template))
 }
 
-/// Returns the loudness as an outline in a box of 600 by 60, with the middle at 30. Empty if it is not known.
+/// Returns the loudness as an SVG path in a box of 600 by 60: a vertical bar for each value, centred at 30. Empty if
+/// `peaks` is empty.
 fn waveform(peaks: &[u8]) -> String {
     use std::fmt::Write;
     let mut path = String::new();
@@ -338,7 +340,8 @@ fn number(w: &Words, caller: &CallerBody) -> String {
     number.unwrap_or(&w.caller_withheld).clone()
 }
 
-/// Returns the state of an entry that is a reply, and whether `member` may approve it.
+/// Returns the state of a reply's approval, and whether `member` may approve the reply; `None` if the entry is no
+/// reply.
 fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option<Approval> {
     let id = entry.address.entry;
     let mut replies = open.replies.iter();
@@ -367,7 +370,7 @@ fn approval(w: &Words, open: &OpenReport, entry: &Entry, member: Uuid) -> Option
     })
 }
 
-/// Returns the caller's number in words.
+/// Returns the caller's number, or in words that it was withheld or cannot be read; `None` if no entry holds it.
 pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
     match first(entries, EntryKind::Caller)? {
         Content::Known(Body::Caller(caller)) => Some(number(w, caller)),
@@ -375,7 +378,8 @@ pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
     }
 }
 
-/// Returns the phase in which a call was answered, and how far the caller got, in words.
+/// Returns the phase in which a call was answered, and how far the caller got, in words; `None` without an entry of the
+/// call.
 pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]> {
     match first(entries, EntryKind::Call)? {
         Content::Known(Body::Call(call)) => Some([
@@ -386,7 +390,7 @@ pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]
     }
 }
 
-/// Returns the body of the first entry of a kind.
+/// Returns the body of the first entry of a kind; `None` if there is none.
 fn first(entries: &[Entry], kind: EntryKind) -> Option<&Content> {
     let mut entries = entries.iter();
     let found = entries.find(|entry| entry.address.kind == kind);

@@ -9,7 +9,7 @@ use crate::vault::action::Action;
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 
-/// Returns a status in words, and the symbol beside it.
+/// Returns a status in words, and the symbol beside it; both empty if `status` is `None`.
 pub(super) fn status(w: &'static Words, status: Option<Status>) -> (&'static str, &'static str) {
     match status {
         Some(Status::Queued) => (&w.queued, "○"),
@@ -53,7 +53,8 @@ pub(super) fn reached(w: &'static Words, reached: Reached) -> &'static str {
     }
 }
 
-/// Returns how long ago an hour was. Outside the sealed entries, only the hour of arrival is known.
+/// Returns how long ago an hour began, in words: "just now" for less than an hour, then hours, from 48 hours on days.
+/// Used for arrival times, of which only the hour is stored unsealed.
 pub(super) fn age(w: &Words, hour: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let passed = now - hour;
     if passed < TimeDelta::hours(1) {
@@ -65,7 +66,7 @@ pub(super) fn age(w: &Words, hour: DateTime<Utc>, now: DateTime<Utc>) -> String 
     }
 }
 
-/// Formats an hour in the line's zone.
+/// Formats the day and hour of a time, in the line's time zone.
 pub(super) fn hour(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     let at = at.with_timezone(&zone);
     if w.lang == "en" {
@@ -75,7 +76,7 @@ pub(super) fn hour(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
-/// Formats a time in the line's zone, to the minute.
+/// Formats a time to the minute, in the line's time zone.
 pub(super) fn moment(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     let at = at.with_timezone(&zone);
     if w.lang == "en" {
@@ -85,7 +86,7 @@ pub(super) fn moment(w: &Words, at: DateTime<Utc>, zone: Tz) -> String {
     }
 }
 
-/// Formats a time to the second with its offset, for tooltips.
+/// Formats a time to the second, with the offset of `zone`, for tooltips.
 pub(super) fn exactly(at: DateTime<Utc>, zone: Tz) -> String {
     at.with_timezone(&zone)
         .format("%Y-%m-%dT%H:%M:%S%:z")
@@ -119,7 +120,7 @@ pub(super) fn date(w: &Words, date: NaiveDate) -> String {
     }
 }
 
-/// Formats a month with its year.
+/// Formats the month and year of a date.
 pub(super) fn month(w: &Words, first: NaiveDate) -> String {
     if w.lang == "en" {
         first.format("%B %Y").to_string()
@@ -128,12 +129,13 @@ pub(super) fn month(w: &Words, first: NaiveDate) -> String {
     }
 }
 
-/// Formats the current line time.
+/// Formats a time with its date, in its own time zone.
 pub(super) fn clock(w: &Words, now: DateTime<Tz>) -> String {
     format!("{} {}", date(w, now.date_naive()), now.format("%H:%M"))
 }
 
-/// Returns why a day is a working day or not. Calendars give reasons in Chinese; the two general ones are translated.
+/// Returns why a day is a working day or not. Calendars give reasons in Chinese; only the two general ones, "working
+/// day" and "weekend", are translated.
 pub(super) fn reason(w: &Words, reason: &str, working: bool) -> String {
     match (reason, working) {
         ("工作日", true) => w.working_day.clone(),
@@ -152,7 +154,7 @@ pub(super) fn window(w: &Words, window: Window) -> String {
         .replace("{end}", &window.end().to_string())
 }
 
-/// Returns a link of a report's trail in words.
+/// Returns words for the action of a link in a report's trail.
 pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
     let words = match action {
         Action::CallAnswered => &w.act_call_answered,
@@ -163,7 +165,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         Action::RecordingGivenUp => &w.act_recording_given_up,
         Action::ReceiptShared => &w.act_receipt_shared,
         Action::EntryAdded => return format!("{} · {}", w.act_entry_added, kind(w, detail)),
-        // Links without a kind were written when only callers' numbers were deleted.
+        // Links without a kind are of callers' numbers: when they were written, no other entries were deleted.
         Action::EntryPurged if detail.is_none_or(|kind| kind == EntryKind::Caller.as_str()) => {
             &w.act_entry_purged
         }
@@ -194,8 +196,8 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
     words.clone()
 }
 
-/// Returns the kind of entry that a link's detail names. A link of a later version may name an unknown kind, which is
-/// shown as it is.
+/// Returns the words for the entry kind that a link's detail names. A kind that this version does not know is returned
+/// as it is written.
 fn kind(w: &Words, detail: Option<&str>) -> String {
     let name = detail.unwrap_or_default();
     let Ok(kind) = name.parse() else {

@@ -30,13 +30,13 @@ struct SignIn {
 
 #[derive(Deserialize, Default)]
 pub(super) struct Why {
-    /// Present if the session has ended.
+    /// Present if the session has ended, and the member has to sign in again.
     again: Option<String>,
     /// Present after signing out.
     out: Option<String>,
 }
 
-/// `GET /console/sign-in`. Without login.
+/// `GET /console/sign-in`, for every client.
 pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryRejection>) -> Response {
     let why = why.map(|Query(why)| why).unwrap_or_default();
     let page = Page::bare(&headers, "/console/sign-in");
@@ -49,8 +49,8 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
     })
 }
 
-/// `POST /console/sign-in`. Without login; creates a session; the login is recorded in the trail of each of the
-/// member's lines.
+/// `POST /console/sign-in`, for every client. With a right name and password, creates a session, sets its cookie and
+/// redirects to the queue; the login is recorded in the trail of each of the member's lines.
 pub(super) async fn sign_in(
     State(service): App,
     address: ClientAddress,
@@ -93,7 +93,8 @@ pub(super) async fn sign_in(
     (status, html).into_response()
 }
 
-/// `POST /console/sign-out`. Ends the session of the cookie, in all tabs of the browser.
+/// `POST /console/sign-out`, for every client. Ends the session of the cookie, if there is one, and with it in all tabs
+/// of the browser.
 pub(super) async fn sign_out(State(service): App, headers: HeaderMap) -> Response {
     if let Some(token) = cookies::token(&service, &headers)
         && let Err(error) = login::log_out(&service, &token).await
@@ -115,7 +116,8 @@ pub(super) struct Whose {
     member: String,
 }
 
-/// `GET /console/session`. Members; tells whether the session lasts and belongs to the member who opened the page.
+/// `GET /console/session`, for members. Tells an open page about the browser's session: 204 if it belongs to the member
+/// who opened the page, 409 if to another one.
 pub(super) async fn session(
     visit: Visit,
     whose: Result<Query<Whose>, QueryRejection>,
@@ -128,14 +130,15 @@ pub(super) async fn session(
     }
 }
 
-/// `POST /console/language`. Without login; stores the other language and returns to a page of the console.
+/// `POST /console/language`, for every client. Sets the language cookie to the other one of the two languages, and
+/// redirects to `back`.
 pub(super) async fn language(headers: HeaderMap, form: Posted) -> Response {
     let other = match words(cookies::language(&headers)).lang.as_str() {
         "en" => "zh-CN",
         _ => "en",
     };
     let back = form.get("back");
-    // Only addresses of the console, so that a form cannot redirect to another site.
+    // Only to addresses of the console, so that a form cannot make this redirect to another site.
     let back = if back.starts_with("/console/") {
         back
     } else {

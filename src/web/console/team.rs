@@ -1,4 +1,4 @@
-//! Members and their lines; and the member's own password.
+//! The page of members and their lines, and the page on which a member changes their own password.
 
 use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
@@ -27,7 +27,7 @@ struct Members {
     draft: String,
     rows: Vec<Row>,
     lines: Vec<String>,
-    /// Lines with fewer than three members; only for leads.
+    /// The lead's lines with fewer than three members; empty if the viewing member is not a lead.
     small: Vec<Small>,
 }
 
@@ -40,10 +40,10 @@ struct Row {
     lines: String,
     disabled: bool,
     oneself: bool,
-    /// Who added the member, and who confirmed the account, in words.
+    /// Who added the member, and who confirmed the account, in words; `None` for the first lead.
     origin: Option<String>,
     to_confirm: bool,
-    /// The lead's lines that the member could be given.
+    /// The viewing member's lines that this member does not have: those that a lead could give them.
     more: Vec<String>,
 }
 
@@ -54,8 +54,9 @@ struct Small {
     text: String,
 }
 
-/// `GET /console/members`. Members; shows the members they share a line with. Only leads get the forms that change
-/// something.
+/// `GET /console/members`, for members. Shows the members with whom they share a line, and to leads also members
+/// without a line. The form that confirms an account is shown to every member who may confirm it; the other forms only
+/// to leads.
 pub(super) async fn show(State(service): App, visit: Visit) -> Result<Response, Stop> {
     page_of(&service, &visit, None, "").await
 }
@@ -131,7 +132,8 @@ async fn page_of(
     }))
 }
 
-/// Returns who added a member, and who has confirmed since that it is another person; `None` for the first lead.
+/// Returns in words who added a member, and who has confirmed that the account belongs to another person than the one
+/// who added it. `None` for the first lead.
 fn origin(w: &Words, member: &Colleague) -> Option<String> {
     let maker = match member.made_by.as_ref()? {
         // Each name is inserted last: it may contain any visible text and must not be searched for placeholders.
@@ -152,7 +154,8 @@ fn own_password(form: &Posted) -> Hidden<String> {
     Hidden::new(form.get("own_password").to_owned())
 }
 
-/// `POST /console/members`. Leads; creates a member with a first password; recorded in the trail of each line given.
+/// `POST /console/members`, for leads. Creates a member with a first password. Recorded in the trail of each line that
+/// the member is given.
 pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Result<Response, Stop> {
     let (name, lines) = (form.get("name"), form.all("line"));
     let done = match form.get("role").parse() {
@@ -179,7 +182,7 @@ struct PasswordPage {
     notice: Option<String>,
 }
 
-/// `GET /console/password`. Members; the form for their own password.
+/// `GET /console/password`, for members. The form with which they change their own password.
 pub(super) async fn show_password(State(service): App, visit: Visit) -> Result<Response, Stop> {
     password_page(&service, &visit, None, None).await
 }
@@ -198,8 +201,8 @@ async fn password_page(
     }))
 }
 
-/// `POST /console/password`. Members; changes their own password and ends their other sessions; recorded in the trail
-/// of their lines.
+/// `POST /console/password`, for members. Changes their own password and ends their other sessions. Recorded in the
+/// trail of each of their lines.
 pub(super) async fn change_password(
     State(service): App,
     visit: Visit,
@@ -227,7 +230,8 @@ pub(super) async fn change_password(
     }
 }
 
-/// `POST /console/members/{id}/line`. Leads; gives the member a line that the lead holds; recorded in its trail.
+/// `POST /console/members/{id}/line`, for leads. Gives the member a line whose key the lead holds. Recorded in the
+/// line's trail.
 pub(super) async fn give_line(
     State(service): App,
     Path(id): Path<String>,
@@ -240,8 +244,8 @@ pub(super) async fn give_line(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/disable`. Leads; locks a member out; recorded in the trail of each of the member's
-/// lines.
+/// `POST /console/members/{id}/disable`, for leads. Locks a member out and ends their sessions. Recorded in the trail
+/// of each of the member's lines.
 pub(super) async fn disable(
     State(service): App,
     Path(id): Path<String>,
@@ -253,8 +257,8 @@ pub(super) async fn disable(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/enable`. Leads; lets a member back in; recorded in the trail of each of the member's
-/// lines.
+/// `POST /console/members/{id}/enable`, for leads. Lets a member who was locked out log in again. Recorded in the trail
+/// of each of the member's lines.
 pub(super) async fn enable(
     State(service): App,
     Path(id): Path<String>,
@@ -266,8 +270,8 @@ pub(super) async fn enable(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/confirm`. Members who share a line with the account and have another origin; recorded in
-/// the trail of each of the account's lines.
+/// `POST /console/members/{id}/confirm`, for members who see the account and have another origin: see
+/// [`crate::members::confirming`]. Confirms the account. Recorded in the trail of each of the account's lines.
 pub(super) async fn confirm(
     State(service): App,
     Path(id): Path<String>,
@@ -278,8 +282,8 @@ pub(super) async fn confirm(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/waiver`. Leads; waives the confirmation by a third member for approvals of a line with fewer
-/// than three members, or ends the waiver; recorded in its trail.
+/// `POST /console/members/waiver`, for leads. For approvals on a line with fewer than three members, waives the
+/// confirmation by a third member, or ends the waiver. Recorded in the line's trail.
 pub(super) async fn waive(
     State(service): App,
     visit: Visit,

@@ -1,4 +1,4 @@
-//! The audit trail of a report.
+//! The page of a report's audit trail.
 
 use super::page::{Page, Stop, Visit, render};
 use super::report::{App, report_id};
@@ -26,7 +26,8 @@ struct TrailRow {
     what: String,
 }
 
-/// `GET /console/reports/{id}/trail`. Members of the line; shows the actions on the report; recorded in the same trail.
+/// `GET /console/reports/{id}/trail`, for members of the report's line. Shows the actions on the report. Recorded in
+/// the same trail.
 pub(super) async fn show(
     State(service): App,
     Path(id): Path<String>,

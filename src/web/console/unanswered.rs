@@ -1,5 +1,6 @@
 //! Error pages for requests that were refused before a handler answered: a wrong method, a form that is too large, an
-//! address that cannot be parsed, a form from another site. Without them a browser would show an empty page.
+//! address that cannot be parsed, a form from another site. Without them a browser would show an empty page, or a plain
+//! text of the framework.
 
 use super::page::{Page, ProblemPage, Refused, render};
 use super::words::Words;
@@ -8,7 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::ProtectionError;
 
-/// Replaces an empty body, or the framework's plain text, by an error page; returns other responses unchanged.
+/// Replaces a response with status 400, 405 or 413 by an error page, if its body is empty or plain text, and a refusal
+/// by the check for forms from other sites in any case. Returns other responses unchanged.
 pub(super) fn explained(w: &'static Words, response: Response) -> Response {
     if response.extensions().get::<ProtectionError>().is_some() {
         // Without the common frame: no session is looked up for a request that another site may have made.
@@ -28,7 +30,7 @@ pub(super) fn explained(w: &'static Words, response: Response) -> Response {
             &w.too_long_title,
             &w.too_long_text,
         ),
-        // Part of the path is not UTF-8, or not a number where one is expected.
+        // The path could not be parsed: part of it is not UTF-8, or not a number where one is expected.
         StatusCode::BAD_REQUEST => (StatusCode::NOT_FOUND, &w.missing_title, &w.missing_text),
         _ => return response,
     };

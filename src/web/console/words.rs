@@ -50,7 +50,7 @@ static FILES: LazyLock<[Words; 2]> = LazyLock::new(|| {
     })
 });
 
-/// Returns the texts of a language; Chinese if there are none in that language.
+/// Returns the texts in English if `language` begins with `en`, else in Chinese.
 pub(crate) fn words(language: &str) -> &'static Words {
     if language.starts_with("en") {
         &FILES[1]

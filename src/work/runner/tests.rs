@@ -1,7 +1,8 @@
 use super::*;
 use std::cell::Cell;
 
-/// Returns the time in seconds for which a lease is kept that is renewed as `renew` says.
+/// Returns for how many seconds [`keep_lease`] keeps a lease. `renew` gets the number of the try to renew it, from 1,
+/// and returns the result of that try.
 async fn kept(renew: impl Fn(u32) -> Result<bool, StoreError>) -> u64 {
     let begun = tokio::time::sleep(Duration::ZERO).deadline();
     let tries = Cell::new(0);

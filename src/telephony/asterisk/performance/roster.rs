@@ -15,7 +15,7 @@ pub(super) enum Talk {
     Ringing,
     /// The telephone was answered; the conversation was asked what to play.
     PickedUp,
-    /// The whisper is playing; a key stops it. The duration is how long to wait for a key after it.
+    /// The whisper is playing; a key stops it. The duration is the time to wait for a key after the whisper.
     Whispering(Duration),
     /// The whisper was played; waiting for a key.
     Waiting,
@@ -23,7 +23,7 @@ pub(super) enum Talk {
     Pressed,
     /// The caller and the inspector are connected.
     Speaking,
-    /// The inspector's channel was hung up, and is not gone yet.
+    /// This service hung up the inspector's channel, and waits for the event that it is gone.
     LettingGo,
 }
 
@@ -46,8 +46,8 @@ impl Performance {
             "appArgs": format!("{},{}", super::super::RUNG, self.channel),
             "channelId": self.leg(),
             "callerId": caller_id,
-            // Gives the leg the audio format of the caller's channel. Without it, a leg through the dialplan gets a
-            // format that the trunk does not support.
+            // Gives the leg the audio format of the caller's channel. Otherwise a leg through the dialplan gets a
+            // format that the trunk may not support.
             "originator": self.channel,
             "timeout": ring_seconds,
         });
@@ -68,7 +68,7 @@ impl Performance {
         match (talk, happening) {
             (_, Happening::LegGone) => self.talk_over(),
             (_, Happening::Refused(Purpose::Ring, _)) => self.talk_over(),
-            // The two could not be connected and cannot hear each other, so the talk ends.
+            // The caller and the inspector could not be connected and cannot hear each other, so the talk ends.
             (Talk::Speaking, Happening::Refused(Purpose::Bridge, _)) => self.let_leg_go(),
             (_, Happening::Recorded(recorded)) => {
                 vec![Command::Ask(Question::TalkRecorded {
@@ -166,7 +166,7 @@ impl Performance {
         commands
     }
 
-    /// Hangs up the called inspector. [`Self::talk_over`] follows when the channel is gone.
+    /// Hangs up the called inspector. [`Self::talk_over`] follows when the channel is gone, or after [`FAREWELL`].
     fn let_leg_go(&mut self) -> Vec<Command> {
         self.stage = Stage::Talk(Talk::LettingGo);
         vec![self.hang_up(&self.leg()), self.wait(FAREWELL)]

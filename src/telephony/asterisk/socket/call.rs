@@ -20,7 +20,7 @@ use tracing::error;
 pub(super) enum Beginning {
     /// As a new call.
     New,
-    /// It was running before, and this is the program it was performing.
+    /// As a call that was running before: with the program it was performing, and the state of what that waits for.
     Resumed(Box<Program>, Standing),
 }
 
@@ -97,7 +97,7 @@ impl Call {
                 let Some(program) = self.conduct(&Hook::Call, &event).await else {
                     return vec![hang_up(&self.channel), Command::Over];
                 };
-                // The channel is answered only now, because the call has been stored.
+                // The channel is answered only now: the call has been stored, or the fallback answer is played.
                 let uri = format!("channels/{}/answer", self.channel);
                 let answer = Command::Send(Purpose::Tidy, Request::new("POST", uri));
                 self.at.clone_from(&program.at);
@@ -127,7 +127,7 @@ impl Call {
         lock(&self.wire.calls).remove(&self.channel);
     }
 
-    /// Puts a question to the conversation, and processes the answer.
+    /// Puts a question to the conversation, and returns the commands that result from the answer.
     async fn put(&mut self, question: Question) -> Vec<Command> {
         let mut event = self.event();
         let hook = match question {
@@ -182,8 +182,8 @@ impl Call {
         self.performance.answered(program)
     }
 
-    /// Returns where the step's answer goes. A recording made by a fallback answer is reported as to a provider's
-    /// fallback address.
+    /// Returns where the answer to the step goes; `nothing` if nothing was recorded. Without a step, the recording of a
+    /// fallback answer goes to [`Hook::Fallback`], and `None` is returned if there is no recording.
     fn step(&self, nothing: bool) -> Option<Hook> {
         match &self.at {
             Some(at) => {
@@ -196,7 +196,7 @@ impl Call {
         }
     }
 
-    /// The recording made until the call was hung up; `None` when it has no sound.
+    /// Returns a recording of a talk, or one that ended because the caller hung up; `None` when it has no sound.
     async fn completed(&self, name: String, seconds: u32) -> Option<RecordingFact> {
         let outcome = self.wire.outcome(&name, seconds, None).await;
         outcome.map(|outcome| fact(name, outcome))
@@ -219,7 +219,12 @@ impl Call {
             return None;
         };
         serde_json::from_str(&rendered.body)
-            .inspect_err(|_| error!("answer is not an Asterisk program; call hung up"))
+            .inspect_err(|_| {
+                error!(
+                    provider = self.wire.asterisk.settings.name,
+                    "answer is not an Asterisk program; call hung up"
+                )
+            })
             .ok()
     }
 }

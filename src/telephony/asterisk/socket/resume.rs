@@ -1,4 +1,4 @@
-//! Start of a connection: running calls are resumed or ended, and recordings that were not reported are reported.
+//! Start of a connection: running calls are resumed or ended, and the recordings on Asterisk's disk are reported.
 
 use super::call::Beginning;
 use super::{Wire, lock, nameless};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, warn};
 
-/// Time to wait before a failed operation is tried again.
+/// Time to wait before a failed operation is tried again; for recordings that could not be stored, the first such time.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Maximum time to wait before recordings that could not be stored are tried again.
@@ -21,8 +21,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Interval at which the recordings on the disk are listed while a connection lasts.
 const SCAN_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Resumes the calls on the switch, ends those that are gone, and notes recordings. Failed operations are tried again;
-/// the task ends only with the connection.
+/// Resumes the calls on the switch, ends those that are gone, and notes recordings. Listing the calls and noting the
+/// recordings is tried again until it succeeds; the task ends only with the connection.
 pub(super) async fn resume_calls(wire: Arc<Wire>) {
     let (running, channels) = loop {
         if let (Ok(running), Some(channels)) =
@@ -30,7 +30,10 @@ pub(super) async fn resume_calls(wire: Arc<Wire>) {
         {
             break (running, channels);
         }
-        warn!("running calls cannot be read; trying again");
+        warn!(
+            provider = wire.asterisk.settings.name,
+            "cannot list running calls: database failed or Asterisk did not answer; trying again"
+        );
         wire.conductor.pause(AGAIN).await;
     };
     let known: HashMap<&str, &Running> = running
@@ -46,7 +49,8 @@ pub(super) async fn resume_calls(wire: Arc<Wire>) {
         calls.extend(wire.prepare(channel.clone(), beginning));
     }
     for channel in channels.iter().filter(|channel| is_leg(channel)) {
-        // An inspector's channel that is connected to no caller: the call it was dialled for is no longer known.
+        // This leg is in no bridge with its caller: the call has ended, or the connection was lost before the two were
+        // connected. A resumed call goes on without it.
         if !lock(&wire.legs).contains_key(&channel.id) {
             wire.hang_up(&channel.id);
         }
@@ -103,16 +107,17 @@ async fn resumed(wire: &Arc<Wire>, call: &Running) -> Beginning {
     Beginning::Resumed(Box::new(program), standing)
 }
 
-/// Notes the recordings on Asterisk's disk: when the connection begins, every [`SCAN_INTERVAL`], and [`AGAIN`] after a
-/// recording could not be stored.
+/// Notes the recordings on Asterisk's disk: when the connection begins, every [`SCAN_INTERVAL`], and after a recording
+/// could not be stored: then first after [`AGAIN`], and after twice the time, up to [`MAX_PAUSE`], as long as that
+/// fails.
 async fn look_after_recordings(wire: &Arc<Wire>) {
     let mut pause = AGAIN;
     loop {
         let left = note_recordings(wire).await;
         if left > 0 {
             warn!(
-                left,
-                "recordings on Asterisk's disk could not be stored; trying again"
+                provider = wire.asterisk.settings.name,
+                left, "recordings on Asterisk's disk could not be stored; trying again"
             );
             wire.conductor.pause(pause).await;
             pause = (2 * pause).min(MAX_PAUSE);
@@ -126,14 +131,18 @@ async fn look_after_recordings(wire: &Arc<Wire>) {
     }
 }
 
-/// Notes every recording on the disk; returns the number of those that could not be stored. A recording that is known
-/// already changes nothing.
+/// Notes every recording on the disk; returns the number of those that could not be stored. Noting a recording that is
+/// known already changes nothing.
 async fn note_recordings(wire: &Arc<Wire>) -> usize {
     let names = loop {
         match wire.asterisk.stored_recordings().await {
             Ok(names) => break names,
             Err(error) => {
-                warn!(%error, "recordings on Asterisk's disk cannot be listed; trying again")
+                warn!(
+                    provider = wire.asterisk.settings.name,
+                    %error,
+                    "recordings on Asterisk's disk cannot be listed; trying again"
+                )
             }
         }
         wire.conductor.pause(AGAIN).await;
@@ -145,19 +154,23 @@ async fn note_recordings(wire: &Arc<Wire>) -> usize {
     left
 }
 
-/// Notes a recording on the disk. False when the database or Asterisk did not answer.
+/// Notes a recording on the disk, unless it is still being made. False when the database or Asterisk did not answer.
 async fn is_noted(wire: &Wire, name: &RecordingName) -> bool {
     let recorded = Recorded {
         name: name.to_string(),
-        // Unknown here; `note_recording` looks into the file.
+        // Unknown here; `note_recording` reads the file if it is short.
         seconds: 0,
     };
     match wire.asterisk.is_live(&recorded.name).await {
-        // Its call will report it when it ends.
+        // The recording is still running; its call reports it when it ends.
         Ok(true) => true,
         Ok(false) => wire.note_recording(name, &recorded).await,
         Err(error) => {
-            debug!(%error, "cannot ask Asterisk whether a recording is still being made");
+            debug!(
+                provider = wire.asterisk.settings.name,
+                %error,
+                "cannot ask Asterisk whether a recording is still being made"
+            );
             false
         }
     }

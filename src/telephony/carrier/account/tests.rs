@@ -90,7 +90,7 @@ async fn raw_server(answer: Vec<u8>, closes: bool) -> String {
     url
 }
 
-/// Does what the job does: fetches, and checks the stream.
+/// Fetches a recording and checks the stream, as the job does.
 async fn fetch(twilio: &Carrier) -> Result<Wav, String> {
     let download = twilio.fetch("RE1").await.map_err(|e| e.to_string())?;
     let mut check = WavCheck::new(LARGEST, download.length);
@@ -254,7 +254,7 @@ async fn a_deletion_is_proven_where_the_recording_is_fetched() {
     assert!(twilio.delete("RE1").await.is_ok());
     assert!(!twilio.is_gone("RE1").await.unwrap(), "it is still served");
     assert!(twilio.is_gone("RE1").await.unwrap());
-    // An error proves nothing, and neither does a redirect to another address.
+    // An error proves nothing, and after a redirect the recording is not gone.
     let error = twilio.is_gone("RE1").await.unwrap_err();
     assert!(matches!(error, ProviderError::Failed(_)));
     assert!(!twilio.is_gone("RE1").await.unwrap());

@@ -191,8 +191,8 @@ pub(super) fn any_script() -> impl Strategy<Value = Script> {
 }
 
 proptest! {
-    /// For any script: an array of known verbs, each hook absolute and on this service, no text that jambonz would
-    /// misread.
+    /// Any script gives an array of known verbs, in which each hook is absolute and on this service, and no text is one
+    /// that jambonz would play or read as markup.
     #[test]
     fn any_script_gives_verbs(script in any_script()) {
         let links = links();

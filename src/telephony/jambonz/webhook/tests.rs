@@ -145,7 +145,7 @@ fn what_is_signed_and_no_strict_json_is_read_as_far_as_it_can_be() {
         );
         assert_eq!(event.to.expose(), "18877009155", "{tail}");
     }
-    // None of it can be read: an event without content.
+    // A body of which no field can be read gives an event without content.
     for body in ["{", "", "NaN", "{'call_sid': 'c'}", "call_sid=c"] {
         let event = read(body.as_bytes(), ACCOUNT).unwrap();
         assert!(!event.names_a_call() && event.recording.is_none(), "{body}");

@@ -72,8 +72,8 @@ fn a_sample_may_come_in_two_frames_and_half_of_one_at_the_end() {
 }
 
 proptest! {
-    /// However the audio is cut into frames, the same bytes are kept, and it ends at the same sample for the same
-    /// reason.
+    /// However the audio is cut into frames, the same bytes are kept, and the recording ends at the same sample for the
+    /// same reason.
     #[test]
     fn frames_do_not_matter(
         pieces in prop::collection::vec((0u64..1500, prop::sample::select(vec![0i16, 20, 300, 32_000])), 0..20),

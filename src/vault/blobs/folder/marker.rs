@@ -1,7 +1,7 @@
 //! The file that distinguishes the installation's folder of recordings from any other folder at the same path.
 //!
 //! If the file system with the recordings is not mounted, its mount point is an empty folder. Recordings sealed there
-//! would be hidden by the next mount, and deleted at the provider.
+//! would be hidden by the next mount, and their copies at the provider deleted.
 
 use super::Folder;
 use crate::base::private::{make_folder, new_private_file, sync_folder_of};
@@ -29,7 +29,7 @@ pub enum MarkerError {
         /// The id expected in the marker file.
         installation: Uuid,
     },
-    /// The marker is that of another installation.
+    /// The marker file does not hold this installation's id.
     #[error("the folder {0} belongs to another installation, its file {MARKER} says so")]
     Foreign(PathBuf),
     /// The operating system returned an error.
@@ -52,8 +52,8 @@ impl From<MarkerError> for io::Error {
 }
 
 impl Folder {
-    /// Creates the folder if it is missing, accessible to the service's user only, and its marker file if that is
-    /// missing.
+    /// Creates the folder if it is missing, and its marker file if that is missing. Removes other users' permissions on
+    /// the folder.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Folder {
         Ok(made)
     }
 
-    /// Checks that the folder belongs to this installation. Reads one small file.
+    /// Checks that the folder belongs to this installation, by its marker file.
     ///
     /// # Errors
     ///
