@@ -309,6 +309,11 @@ impl Window {
     /// Ends the browser, after checking that its log is empty.
     pub async fn finish(self) {
         assert_eq!(self.log().await, [""; 0]);
+        self.close().await;
+    }
+
+    /// Ends the browser.
+    pub async fn close(self) {
         self.client.clone().close().await.expect("the browser ends");
     }
 }
