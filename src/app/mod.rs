@@ -207,9 +207,13 @@ pub async fn build_with(
     }))
 }
 
-/// Makes the folder of recordings private, and removes unfinished recordings of a process that was killed. If the
-/// folder is missing or is not the installation's, only logs an error: the service starts nevertheless, so that calls
-/// are answered, and recordings stay at the provider.
+/// Makes the folder of recordings private, and deletes unfinished recordings that killed processes left there, if they
+/// ran on this machine. If the folder is missing, cannot be read or is not the installation's, only logs an error: the
+/// service starts nevertheless, so that calls are answered, and recordings stay at the provider.
+///
+/// # Errors
+///
+/// When the folder is the installation's, but cannot be tidied.
 fn tidy_recordings(blobs: &Blobs) -> Result<(), StartError> {
     if let Err(error) = blobs.check_marker() {
         tracing::error!(%error, "recordings stay at the provider until the folder of recordings is available");

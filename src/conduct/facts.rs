@@ -174,11 +174,13 @@ pub(super) async fn keep_stray(
     Ok(())
 }
 
-/// Stores an effect of the conversation: an entry about replaced takes, or a count of a wrong key.
+/// Adds an effect of the conversation to the changes of the case: an entry about replaced takes, or a count of a wrong
+/// key. A spoken receipt needs no change here.
 ///
 /// # Errors
 ///
-/// When the report is not one of the case's, or its key in the database is not a valid public key.
+/// When the report of the replaced takes is not one of the case's, or its key in the database is not a valid public
+/// key.
 pub(super) fn write_effect(
     service: &Service,
     case: &mut Case,

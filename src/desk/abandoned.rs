@@ -27,7 +27,7 @@ pub enum AbandonedCall {
 pub struct Page {
     /// At most [`PAGE`] calls.
     pub calls: Vec<AbandonedCall>,
-    /// The cursor of the next page; `None` after the last one.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 

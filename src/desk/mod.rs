@@ -203,8 +203,8 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// Returns the member that a token belongs to, with their lines. An action of the member (`by`) extends the
-    /// session.
+    /// Returns the member that a token belongs to, with their lines. Extends the session if `by` is
+    /// [`Use::Member`].
     ///
     /// # Errors
     ///

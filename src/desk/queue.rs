@@ -36,7 +36,7 @@ pub struct Filter {
 pub struct Page {
     /// At most [`PAGE`] reports.
     pub reports: Vec<Report>,
-    /// The cursor of the next page; `None` after the last one.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 

@@ -20,7 +20,7 @@ pub const PREFIX: &str = "dutyline";
 pub use prometheus_text::CONTENT_TYPE;
 
 /// Upper bounds of the buckets for webhooks, in seconds. A webhook that is not committed within 1.5 s gets the fallback
-/// answer.
+/// answer, or 503 if it is a status or recording callback.
 const WEBHOOK_BUCKETS: [f64; 12] = [
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0,
 ];

@@ -53,7 +53,7 @@ row! {
     /// A line key that a member holds.
     #[derive(Clone)]
     pub struct Grant {
-        /// The line key.
+        /// The id of the line key.
         pub line_key: Uuid,
         /// The line.
         pub line: String,

@@ -16,7 +16,7 @@ row! {
         /// The provider's name and its id of the recording or call, sealed under the service secret.
         pub sid: Vec<u8>,
         /// The provider's name and its id of the recording's call, sealed under the service secret; `None` if the
-        /// webhook did not name it, and if the stray is a call.
+        /// webhook did not name it, or if the stray is a call.
         pub call: Option<Vec<u8>>,
         /// True if the stray is a call, false if it is a recording.
         pub whole_call: bool,

@@ -315,9 +315,9 @@ async fn settle(
     Ok(())
 }
 
-/// Logs, counts and records in both trails that two callers of a line were told the same receipt. It is found only now,
-/// because the digits were spoken before they were looked up. The receipt opens neither report from now on. The
-/// probability is one call in a hundred million on a line with a thousand reports.
+/// Records for both reports, in the trail of their line, that two callers were told the same receipt; also logs and
+/// counts it. It is found only now, because the digits were spoken before they were looked up. The receipt opens
+/// neither report from now on. The probability is one call in a hundred million on a line with a thousand reports.
 async fn receipt_is_shared(
     service: &Service,
     tx: &mut WriteTx,

@@ -233,7 +233,7 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
     let locked = lock(tx, wanted).await?;
     load_calls(tx, wanted, &mut loaded).await?;
     if let Some(locked) = locked {
-        // Another node may have written a call between the two statements. Such a call is not locked here, so it counts
+        // Another transaction may have written a call between the two statements. Such a call is not locked here, so it counts
         // as unknown until the next try.
         loaded.cases.retain(|id, _| locked.contains(id));
         loaded.ids.retain(|_, id| locked.contains(id));
@@ -294,7 +294,7 @@ fn keys(wanted: &[Wanted], rows: Rows) -> Rows {
 }
 
 /// Locks the calls, and the earlier reports that may be added to. It uses statements of its own, because a statement
-/// that also read other rows of a call would, after waiting for another node's lock, see the call as that node left it
+/// that also read other rows of a call would, after waiting for another transaction, see the call as that one left it
 /// and the other rows as they were before. Returns the ids of the locked calls; `None` on SQLite, which has one writer
 /// and needs no locks.
 async fn lock(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Option<HashSet<Uuid>>> {

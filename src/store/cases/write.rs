@@ -21,7 +21,7 @@ over_rows! {
     KEYS = "WITH new (report, holder, sealed_to, sealed) AS (", ["uuid", "text", "uuid", "bytea"],
         ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
         SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
-    /// Inserted in order of lookup, because two nodes may insert the same new calls and have to lock them in the same
+    /// Inserted in order of lookup, because two transactions may insert the same new calls and have to lock them in the same
     /// order.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
         at_duty, accepted_step, addition_entry, addition_caller) AS (",
@@ -71,8 +71,8 @@ over_rows! {
 ///
 /// # Errors
 ///
-/// When the database fails. Returns [`StoreError::Duplicate`] when another node has written one of the new calls or
-/// recordings first.
+/// When the database fails. Returns [`StoreError::Duplicate`] when another transaction, of this or of another node, has
+/// written one of the new calls or recordings first.
 pub async fn write(tx: &mut WriteTx, changes: Changes) -> Result<()> {
     write_by(tx, changes, When::Now).await
 }

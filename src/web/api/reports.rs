@@ -33,7 +33,7 @@ pub(super) struct Page {
     /// At most 50.
     #[schema(max_items = 50)]
     reports: Vec<Report>,
-    /// The cursor of the next page; null after the last one.
+    /// The cursor of the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }
@@ -122,7 +122,7 @@ pub(super) struct Calls {
     /// At most 50, line by line, the newest first.
     #[schema(max_items = 50)]
     calls: Vec<Abandoned>,
-    /// The cursor of the next page; null after the last one.
+    /// The cursor of the next page; null on the last page.
     #[schema(required)]
     next: Option<String>,
 }

@@ -40,7 +40,8 @@ pub(super) struct Session {
 pub(super) struct Who {
     name: String,
     role: Role,
-    /// The ids of the lines whose keys they hold.
+    /// The ids of the lines of which they hold a key, in the order of the configuration. Lines that are not configured any
+    /// more are left out.
     lines: Vec<String>,
 }
 

@@ -213,8 +213,9 @@ pub(super) async fn show(
     }))
 }
 
-/// `POST /console/claim-next`, for members. Claims the report that has waited longest, on the posted line or on any of
-/// the member's lines, and redirects to it. Recorded in the trail.
+/// `POST /console/claim-next`, for members. Claims the report that has waited longest, on the posted line or, if none
+/// is posted, on all of the member's lines, and redirects to it. Recorded in the trail. If no report is queued,
+/// redirects to the queue, which says so.
 pub(super) async fn claim_next(
     State(service): App,
     visit: Visit,

@@ -3,7 +3,7 @@
 
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::telephony::Links;
-use dutyline::telephony::jambonz::verbs::{fallback_document, document, whisper};
+use dutyline::telephony::jambonz::verbs::{document, fallback_document, whisper};
 
 /// The property, for any bytes.
 pub fn check(data: &[u8]) {

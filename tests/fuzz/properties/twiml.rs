@@ -4,7 +4,7 @@
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::simulator::twiml_reader::{self, Verb as Read};
 use dutyline::telephony::Links;
-use dutyline::telephony::twiml::{FallbackLinks, TWILIO, fallback_document, document, whisper};
+use dutyline::telephony::twiml::{FallbackLinks, TWILIO, document, fallback_document, whisper};
 
 /// Maximum number of characters of the words in one `Say`; longer ones are cut.
 const MAX_SAY: usize = 2000;
@@ -102,10 +102,7 @@ pub fn check(data: &[u8]) {
                 .collect();
             assert_eq!(said, expected);
         } else {
-            assert!(
-                said.iter()
-                    .all(|piece| piece.chars().count() <= MAX_SAY)
-            );
+            assert!(said.iter().all(|piece| piece.chars().count() <= MAX_SAY));
             assert_eq!(without_spaces(&said.concat()), without_spaces(&expected));
         }
     }
