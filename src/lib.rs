@@ -1,4 +1,4 @@
-//! `dutyline` answers the duty line of an inspection team. This is the map of the house.
+//! `dutyline` answers the duty line of an inspection team. This is the list of its modules, the *rooms*.
 //!
 //! A room may use those below it and none above it; `tests/it/rooms.rs` checks that.
 //!
@@ -8,7 +8,7 @@
 //! | [`app`] | builds the service from the configuration, binds, stops gracefully; makes what it needs first |
 //! | [`web`] | the only router: webhooks, API, console, health |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
-//! | [`desk`] | what inspectors do, whoever asks: the API or the console |
+//! | [`desk`] | actions of inspectors, for the API and the console |
 //! | [`conduct`] | from a webhook to a committed answer: prepare, decide, write |
 //! | [`members`] | who holds which key; login and sessions |
 //! | [`register`] | makes a call a report, adds entries to it, proves the trail |
@@ -16,8 +16,8 @@
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`config`] | the configuration: types, embedded defaults, checks with clear errors |
-//! | [`telephony`] | who carries the call: one trait, one folder a provider |
-//! | [`simulator`] | the far side: an exchange and a telephone, for the demo and the tests |
+//! | [`telephony`] | telephony providers: one trait, one folder or file per provider |
+//! | [`simulator`] | a simulated provider: an exchange and a telephone, for the demo and the tests |
 //! | [`vault`] | keys, sealing, sealed recordings |
 //! | [`audio`] | WAV files: headers, checks while they come in, sounds to be played |
 //! | [`call`] | pure: the conversation, and its rehearsal |

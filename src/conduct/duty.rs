@@ -61,7 +61,7 @@ pub(super) fn of_rung_telephone(
     if !taken || case.call.is_accepted(at.step) {
         return Ok((reply, None));
     }
-    take(
+    accept(
         service,
         &mut case,
         line,
@@ -95,7 +95,7 @@ fn rung<'a>(
 
 /// Accepts the call: makes it a report, which the console shows with a field for notes while the two talk, and adds the
 /// entry about the talk.
-fn take(
+fn accept(
     service: &Service,
     case: &mut Case,
     line: &Line,

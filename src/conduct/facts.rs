@@ -143,7 +143,7 @@ pub(super) async fn ask_about_call(
     let hour = hour(service.clock.line_now());
     if strays::insert(tx, &stray, lookup, hour).await? {
         let now = service.clock.system_now();
-        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
+        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, provider, now).await?;
     }
     Ok(())
 }
@@ -169,7 +169,7 @@ pub(super) async fn keep_stray(
     if strays::insert(tx, &stray, &lookup, hour).await? {
         warn!(stray = %stray.id, provider, "recording of an unknown call kept; asking the provider for its line");
         let now = service.clock.system_now();
-        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, now).await?;
+        jobs::enqueue(tx, random_id(), Kind::Stray, stray.id, provider, now).await?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Checks whether this node can commit to its database, and logs while jobs wait for the folder of recordings.
 
+use super::log_pace::LogPace;
 use crate::base::clock::{Clock, instant, random, random_id};
 use crate::store::{Db, StoreError, nodes};
 use crate::vault::blobs::MarkerError;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -16,8 +16,6 @@ const KEPT: Duration = Duration::from_secs(5);
 /// Size in bytes of the filler in a test write after a webhook has failed. On a full disk, a write that fits into
 /// existing pages would succeed although those of webhooks fail.
 const FILLER: usize = 32 * 1024;
-/// Minimum time between two log lines that jobs wait for the folder of recordings.
-const LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Maximum time of a test write, after which it counts as failed.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -31,8 +29,8 @@ pub struct Health {
     /// ready.
     recovered: AtomicU64,
     last: Mutex<Option<TestWrite>>,
-    /// Time of the last log line that jobs wait for the folder of recordings.
-    folder_logged: std::sync::Mutex<Option<Instant>>,
+    /// How often it is logged that jobs wait for the folder of recordings.
+    folder_log: LogPace,
 }
 
 /// The last test write: when it ended, and its result, with the reason if it failed.
@@ -53,7 +51,7 @@ impl Default for Health {
             failed: AtomicU64::new(0),
             recovered: AtomicU64::new(0),
             last: Mutex::new(None),
-            folder_logged: std::sync::Mutex::new(None),
+            folder_log: LogPace::new(),
         }
     }
 }
@@ -114,11 +112,8 @@ impl Health {
 
     /// Logs, at most once a minute, that jobs wait for the folder of recordings. `error` says what is wrong with it.
     pub fn folder_is_missing(&self, error: &MarkerError) {
-        let logged = self.folder_logged.lock();
-        let mut logged = logged.unwrap_or_else(PoisonError::into_inner);
-        if logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
-            *logged = Some(instant());
-            warn!(%error, "jobs wait for the folder of recordings");
+        if let Some(held_back) = self.folder_log.due() {
+            warn!(%error, held_back, "jobs wait for the folder of recordings");
         }
     }
 

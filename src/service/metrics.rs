@@ -107,7 +107,7 @@ impl Default for Metrics {
                 "Webhooks answered without the database, because it failed or was too slow",
             ),
             calls: counter(of, "calls", "Calls answered"),
-            calls_accepted: counter(of, "calls_accepted", "Calls the duty inspector took"),
+            calls_accepted: counter(of, "calls_accepted", "Calls the duty inspector accepted"),
             calls_not_in_service: counter(
                 of,
                 "calls_not_in_service",

@@ -18,6 +18,7 @@ use uuid::Uuid;
 /// Maximum number of batches written at the same time on Postgres, where a batch spends most of its time on round trips
 /// to the server. Row locks keep the webhooks of one call in order, as they do between nodes.
 const MAX_AT_ONCE: u32 = 3;
+
 /// The answer to a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {

@@ -314,3 +314,6 @@ impl Case {
         self.changes.counted.push(counter.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,22 +147,10 @@ pub const MAX_WAIT: TimeDelta = TimeDelta::minutes(80);
 /// with more time left was given by a clock that has been set back since, and counts as expired.
 pub const MAX_LEASE: TimeDelta = TimeDelta::seconds(120);
 
-/// Enqueues a job without naming the provider that it asks: it shares the slots of its kind with all other jobs that
-/// name none. Does nothing when a job of this kind for this subject exists. `run_after` is system time, at most
-/// [`MAX_WAIT`] from now.
+/// Enqueues a job that asks `provider`, as the configuration names it; empty if that is not known. The job waits only for
+/// others of its kind and provider. Does nothing when a job of this kind for this subject exists. `run_after` is system
+/// time, at most [`MAX_WAIT`] from now.
 pub async fn enqueue(
-    tx: &mut WriteTx,
-    id: Uuid,
-    kind: Kind,
-    subject: Uuid,
-    run_after: DateTime<Utc>,
-) -> Result<()> {
-    enqueue_at(tx, id, kind, subject, "", run_after).await
-}
-
-/// Like [`enqueue`], and names the provider that the job asks, as in the configuration. The job waits only for others
-/// of its kind and provider.
-pub async fn enqueue_at(
     tx: &mut WriteTx,
     id: Uuid,
     kind: Kind,

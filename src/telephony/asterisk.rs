@@ -189,11 +189,11 @@ impl Provider for Asterisk {
         rendered(&self.writer().program(script, links))
     }
 
-    fn render_accepted(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, accepted: bool) -> Rendered {
         rendered(&Program {
             at: None,
             play: Vec::new(),
-            then: if taken { Then::Bridge } else { Then::HangUp },
+            then: if accepted { Then::Bridge } else { Then::HangUp },
         })
     }
 

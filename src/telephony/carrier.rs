@@ -197,8 +197,8 @@ impl Provider for Carrier {
         rendered(twiml::whisper(self.dialect, script, links))
     }
 
-    fn render_accepted(&self, taken: bool) -> Rendered {
-        rendered(twiml::taken(self.dialect, taken))
+    fn render_accepted(&self, accepted: bool) -> Rendered {
+        rendered(twiml::accepted(self.dialect, accepted))
     }
 
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {

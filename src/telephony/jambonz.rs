@@ -159,8 +159,8 @@ impl Provider for Jambonz {
         rendered(&verbs::whisper(script, links))
     }
 
-    fn render_accepted(&self, taken: bool) -> Rendered {
-        rendered(&verbs::taken(taken))
+    fn render_accepted(&self, accepted: bool) -> Rendered {
+        rendered(&verbs::accepted(accepted))
     }
 
     fn render_fallback(&self, script: &Script, _: Option<&FallbackLine>) -> Rendered {

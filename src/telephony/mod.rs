@@ -37,7 +37,7 @@ pub use streams::Streams;
 pub use switch::{Conducted, Conductor, Running, Switch};
 
 use crate::call::script::{Script, Spoken};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -59,6 +59,26 @@ pub struct RawRequest {
     pub body: Bytes,
     /// Time of receipt, in system time; compared with the timestamp of signatures that are valid for minutes only.
     pub at: DateTime<Utc>,
+}
+
+impl RawRequest {
+    /// A request to `uri`, received at `at`. Only the path and the query of `uri` are used: a client may write any scheme
+    /// and host in front of them (RFC 9112, section 3.2.2).
+    pub fn new(
+        public_url: &str,
+        uri: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+        at: DateTime<Utc>,
+    ) -> Self {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Self {
+            url: format!("{public_url}{path}"),
+            headers,
+            body,
+            at,
+        }
+    }
 }
 
 /// A rendered script: the body of the answer to a webhook.
@@ -204,7 +224,7 @@ pub trait Provider: Send + Sync {
 
     /// Renders the answer to the called inspector's key: connect to the caller if `taken` (the call was accepted), else
     /// hang up.
-    fn render_accepted(&self, taken: bool) -> Rendered;
+    fn render_accepted(&self, accepted: bool) -> Rendered;
 
     /// Renders an answer that belongs to no step: the database is down, the number is of no line, or the call is over.
     /// Verbs that wait for keys or dial are left out. A [`Record`](crate::call::script::Verb::Record) is left out by a
@@ -290,5 +310,28 @@ pub trait Provider: Send + Sync {
     /// The provider as [`Streams`], if it streams recordings to this service.
     fn streams(self: Arc<Self>) -> Option<Arc<dyn Streams>> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_in_a_request_line_is_no_part_of_its_address() {
+        let url = |uri: &'static str| {
+            let uri = Uri::from_static(uri);
+            let public_url = "https://duty.example.org";
+            let now = DateTime::UNIX_EPOCH;
+            RawRequest::new(public_url, &uri, HeaderMap::new(), Bytes::new(), now).url
+        };
+        assert_eq!(
+            url("/hooks/a/ari?b=c"),
+            "https://duty.example.org/hooks/a/ari?b=c"
+        );
+        assert_eq!(
+            url("http://any.text/hooks/a/ari"),
+            "https://duty.example.org/hooks/a/ari"
+        );
     }
 }

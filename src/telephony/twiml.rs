@@ -123,11 +123,11 @@ pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> Str
     twiml.done()
 }
 
-/// The answer to the called inspector's key: a document without verbs if `taken` (the call was accepted), after which
+/// The answer to the called inspector's key: a document without verbs if the call was `accepted`, after which
 /// Twilio connects the inspector to the caller; else a hang-up.
-pub fn taken(dialect: &'static Dialect, taken: bool) -> String {
+pub fn accepted(dialect: &'static Dialect, accepted: bool) -> String {
     let mut twiml = Twiml::new(dialect);
-    if !taken {
+    if !accepted {
         twiml.text.push_str("<Hangup/>");
     }
     twiml.done()

@@ -33,12 +33,8 @@ pub(super) async fn ari(
     let Some(switch) = switch else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let raw = RawRequest {
-        url: format!("{}{uri}", service.config.public_url),
-        headers,
-        body: Bytes::new(),
-        at: service.clock.system_now(),
-    };
+    let now = service.clock.system_now();
+    let raw = RawRequest::new(&service.config.public_url, &uri, headers, Bytes::new(), now);
     if let Err(refused) = switch.authenticate(&raw) {
         return refuse(&service, &name, &raw, refused);
     }

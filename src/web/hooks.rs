@@ -133,13 +133,8 @@ async fn raw_request(
         tell(service, provider, "size", &without_values(&url), advice);
         return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
     };
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let raw = RawRequest {
-        url: format!("{}{path}", service.config.public_url),
-        headers: parts.headers,
-        body,
-        at: service.clock.system_now(),
-    };
+    let (public_url, now) = (&service.config.public_url, service.clock.system_now());
+    let raw = RawRequest::new(public_url, &parts.uri, parts.headers, body, now);
     Ok((raw, parts.uri))
 }
 
@@ -360,7 +355,10 @@ pub(super) async fn take(
             warn!(provider = name, %call, step, reason, "take not played back; silence sent");
             silence()
         }
-        Err(_) => silence(),
+        Err(_) => {
+            warn!(provider = name, %call, step, reason = "time limit reached", "take not played back; silence sent");
+            silence()
+        }
     }
 }
 

@@ -30,8 +30,6 @@ const WRITE_AGAIN: Duration = Duration::from_millis(500);
 /// Time without a renewal after which the work on a job is given up, and maximum time for writing its result. Together
 /// with the time that claiming or renewing took, it is shorter than the lease.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(50);
-/// Maximum time until the queue is read again, because other nodes enqueue jobs without waking this one.
-const NAP: Duration = jobs::READ_EVERY;
 
 /// A kind of job, and the provider it asks. Each lane has slots of its own, so that slow jobs do not delay those of
 /// other lanes.
@@ -53,34 +51,30 @@ pub async fn run(service: Arc<Service>, mut stop: channel::Receiver<bool>) {
     let slots = Slots::new(slots_of);
     while !*stop.borrow() {
         let now = service.clock.system_now();
-        match begin_due(&service, &slots, now).await {
-            Ok(Begun::Some) => {}
-            result => {
-                let nap = match result {
-                    Ok(Begun::None { next }) => nap(&service, next),
-                    Ok(Begun::Some) => Duration::ZERO,
-                    Err(error) => {
-                        warn!(%error, "the job queue cannot be read; trying again");
-                        NAP
-                    }
-                };
-                tokio::select! {
-                    () = service.wake.notified() => {}
-                    () = tokio::time::sleep(nap) => {}
-                    _ = stop.changed() => {}
-                }
+        let nap = match begin_due(&service, &slots, now).await {
+            Ok(Looked::Begun) => continue,
+            Ok(Looked::Idle { next }) => nap(&service, next),
+            Err(error) => {
+                warn!(%error, "the job queue cannot be read; trying again");
+                jobs::READ_EVERY
             }
+        };
+        tokio::select! {
+            () = service.wake.notified() => {}
+            () = tokio::time::sleep(nap) => {}
+            _ = stop.changed() => {}
         }
     }
     slots.all_free().await;
     let _ = alarm.await;
 }
 
-/// Whether jobs were begun.
-enum Begun {
-    Some,
+/// Result of reading the queue.
+enum Looked {
+    /// Jobs were begun.
+    Begun,
     /// No job was begun: none is due, or those that are due wait for a slot.
-    None {
+    Idle {
         /// Time at which the next job becomes due; `None` if there is none.
         next: Option<DateTime<Utc>>,
     },
@@ -91,7 +85,7 @@ async fn begin_due(
     service: &Arc<Service>,
     slots: &Slots<Lane>,
     now: DateTime<Utc>,
-) -> Result<Begun, StoreError> {
+) -> Result<Looked, StoreError> {
     // Both reads are in one transaction, to save a round trip to the database: this runs several times for each call.
     let mut tx = service.db.jobs.begin_read().await?;
     let due = jobs::due(&mut tx, now).await?;
@@ -113,8 +107,8 @@ async fn begin_due(
         }
     }
     Ok(match begun {
-        true => Begun::Some,
-        false => Begun::None { next },
+        true => Looked::Begun,
+        false => Looked::Idle { next },
     })
 }
 
@@ -133,15 +127,15 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
     });
 }
 
-/// Returns the time to sleep: until the job that is due `next`, at least 5 ms and at most [`NAP`]. Jobs that are due
+/// Returns the time to sleep: until the job that is due `next`, at least 5 ms and at most [`jobs::READ_EVERY`]. Jobs that are due
 /// already begin when a slot becomes free.
 fn nap(service: &Service, next: Option<DateTime<Utc>>) -> Duration {
     match next {
         Some(at) => (at - service.clock.system_now())
             .to_std()
             .unwrap_or(Duration::ZERO)
-            .clamp(Duration::from_millis(5), NAP),
-        None => NAP,
+            .clamp(Duration::from_millis(5), jobs::READ_EVERY),
+        None => jobs::READ_EVERY,
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn write_down(
         let now = service.clock.system_now();
         let provider = service.provider_of(recording.sid.as_ref());
         let id = random_id();
-        jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
+        jobs::enqueue(tx, id, Kind::Delete, recording.id, &provider, now).await?;
     }
     Ok(true)
 }

@@ -300,7 +300,7 @@ async fn settle(
         if recording.state == RecordingState::Sealed && !recording.deleted {
             let id = crate::base::clock::random_id();
             let provider = service.provider_of(recording.sid.as_ref());
-            jobs::enqueue_at(tx, id, Kind::Delete, recording.id, &provider, now).await?;
+            jobs::enqueue(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
             // A provider that streams keeps no copy, so the id is not needed any more.
             recordings::forget_source(tx, recording.id).await?;

@@ -222,7 +222,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
         sqlx::query(announced).execute(&mut **tx).await.unwrap();
     }
     let now = line.service().clock.system_now();
-    let job = jobs::enqueue_at(
+    let job = jobs::enqueue(
         &mut tx,
         random_id(),
         Kind::Fetch,

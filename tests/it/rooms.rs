@@ -87,6 +87,22 @@ fn rooms_named(text: &str) -> Vec<String> {
     names
 }
 
+/// The words after as many `super::` as lead from a module of this depth to the root: they are rooms, too.
+fn rooms_named_from_the_root(text: &str, depth: usize) -> Vec<String> {
+    let code = text.split("mod tests {").next().unwrap();
+    let lines = code.lines().map(|line| line.split("//").next().unwrap());
+    let runs = lines
+        .flat_map(|line| line.split(|char: char| !(char.is_alphanumeric() || "_:".contains(char))));
+    let paths = runs.map(|run| run.split("::").collect::<Vec<_>>());
+    paths
+        .filter_map(|path| {
+            let up = path.iter().take_while(|word| **word == "super").count();
+            let room = path.get(up).filter(|room| !room.is_empty())?;
+            (up > 0 && up >= depth).then(|| (*room).to_owned())
+        })
+        .collect()
+}
+
 fn place(room: &str) -> Option<usize> {
     ROOMS.iter().position(|name| *name == room)
 }
@@ -96,6 +112,13 @@ fn the_names_in_braces_are_rooms_too() {
     let text =
         "use crate::line::{self, crate_of};\nuse crate::{web, work::{self, call}}; // crate::app\n";
     assert_eq!(rooms_named(text), ["line", "web", "work"]);
+}
+
+#[test]
+fn as_many_supers_as_lead_to_the_root_name_a_room() {
+    let text = "use super::held;\nuse super::super::web::page;\npub(super) fn x() {} // super::super::app\n";
+    assert_eq!(rooms_named_from_the_root(text, 2), ["web"]);
+    assert_eq!(rooms_named_from_the_root(text, 1), ["held", "web"]);
 }
 
 #[test]
@@ -109,7 +132,9 @@ fn no_room_uses_one_above_it() {
         }
         let room = path.iter().next().unwrap().to_str().unwrap();
         let here = place(room).unwrap_or_else(|| panic!("src/{room} is not in the list of rooms"));
-        for named in rooms_named(&text) {
+        let depth = path.components().count() - usize::from(path.ends_with("mod.rs"));
+        let from_the_root = rooms_named_from_the_root(&text, depth);
+        for named in rooms_named(&text).into_iter().chain(from_the_root) {
             match place(&named) {
                 Some(there) if there < here => {
                     upward.push(format!("{} uses {named}", path.display()));
@@ -174,5 +199,5 @@ fn comments_name_what_they_mean() {
             }
         }
     }
-    assert!(found.len() < 60, "{} comments: {found:#?}", found.len());
+    assert!(found.len() <= 3, "{} comments: {found:#?}", found.len());
 }

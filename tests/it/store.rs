@@ -76,7 +76,7 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 async fn enqueue(db: &Db, at: DateTime<Utc>) {
     let mut tx = db.begin().await.unwrap();
     let (id, subject) = (random_id(), random_id());
-    jobs::enqueue(&mut tx, id, Kind::Fetch, subject, at)
+    jobs::enqueue(&mut tx, id, Kind::Fetch, subject, "", at)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -314,8 +314,8 @@ on_both_databases! {
         for _ in 0..2 {
             let mut tx = db.begin().await.unwrap();
             let at = now();
-            jobs::enqueue(&mut tx, random_id(), Kind::Settle, subject, at).await.unwrap();
-            jobs::enqueue(&mut tx, random_id(), Kind::Delete, subject, at).await.unwrap();
+            jobs::enqueue(&mut tx, random_id(), Kind::Settle, subject, "", at).await.unwrap();
+            jobs::enqueue(&mut tx, random_id(), Kind::Delete, subject, "", at).await.unwrap();
             tx.commit().await.unwrap();
         }
         let mut tx = db.begin().await.unwrap();

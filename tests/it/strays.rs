@@ -8,6 +8,7 @@ use crate::support::{
     two_lines,
 };
 use dutyline::conduct::keep_without_call;
+use dutyline::store::jobs;
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use reqwest::Method;
 
@@ -219,6 +220,15 @@ async fn a_call_that_is_asked_about_is_asked_about_until_the_provider_answers() 
     assert_eq!(over.status, 204);
     twilio.holds_one().await;
     assert_eq!(line.rows().await["strays"], 1);
+    let jobs = jobs::list(&mut line.db().begin_read().await.unwrap())
+        .await
+        .unwrap();
+    let providers: Vec<&str> = jobs.iter().map(|job| job.provider.as_str()).collect();
+    assert_eq!(
+        providers,
+        ["twilio"],
+        "it waits only for jobs that ask the same provider"
+    );
     let metrics = line.metrics().await;
     assert!(metrics.contains("\ndutyline_strays 0\n"), "{metrics}");
     twilio.hold(None);

@@ -96,7 +96,8 @@ impl Loaded {
         self.cases.get(id)
     }
 
-    /// Puts a case back, and returns its changes. Updates `at_roster`, `earlier` and `sources` by them.
+    /// Puts a case back, and returns its changes. Updates `at_roster`, `earlier`, `sources` and the other calls that add
+    /// to the same report by them.
     pub fn put(&mut self, mut case: Case) -> Changes {
         let changes = std::mem::take(&mut case.changes);
         let before = self.cases.get(&case.call.id).map(|case| &case.call);
@@ -110,6 +111,16 @@ impl Loaded {
             && let Some((_, count)) = self.earlier.get_mut(&earlier)
         {
             *count += 1;
+        }
+        for (reopened, _) in &changes.reopened {
+            let begun = self.earlier.values_mut().map(|(report, _)| report);
+            let added = self
+                .cases
+                .values_mut()
+                .filter_map(|case| case.earlier.as_mut());
+            for report in begun.chain(added).filter(|report| report.id == *reopened) {
+                report.status = Some(Status::Queued);
+            }
         }
         for new in &changes.recordings {
             self.sources.insert(new.source, new.row.id);

@@ -154,13 +154,13 @@ impl Wire {
             },
             Event::PlayedOut { playback, failed } => {
                 if failed {
+                    // Without the playback's id, which may hold the channel's.
                     warn!(
                         provider = self.asterisk.settings.name,
-                        playback, "Asterisk could not play a sound; can it read the folder?"
+                        "Asterisk could not play a sound; can it read the folder?"
                     );
                 }
-                // The event has only the playback's id, which names a call in the database and not a channel, so every
-                // call gets it.
+                // The playback's id does not tell on which channel it was played, so every call gets the event.
                 for call in lock(&self.calls).values() {
                     let _ = call.send(Happening::PlayedOut(playback.clone()));
                 }

@@ -133,7 +133,7 @@ pub fn document(script: &Script, links: &Links) -> Value {
 
 /// The verbs for the called inspector. The key pressed, or none, is posted to [`Links::accepted`]. jambonz connects the
 /// inspector to the caller if the verbs end without a hang-up, so the last verb hangs up, and only the answer of
-/// [`taken`] replaces it.
+/// [`accepted`] replaces it.
 pub fn whisper(script: &Script, links: &Links) -> Value {
     let mut parts = Vec::new();
     let mut keys = one_key(1);
@@ -158,8 +158,8 @@ pub fn whisper(script: &Script, links: &Links) -> Value {
 
 /// The answer to the called inspector's key. If the call was accepted it is `tag`, an allowed verb without effect:
 /// after an empty answer jambonz would go on to the `hangup` that follows the `gather`.
-pub fn taken(taken: bool) -> Value {
-    match taken {
+pub fn accepted(accepted: bool) -> Value {
+    match accepted {
         true => json!([{"verb": "tag", "data": {"accepted": true}}]),
         false => Value::Array(vec![hang_up()]),
     }

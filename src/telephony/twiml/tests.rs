@@ -258,11 +258,11 @@ fn a_whisper_waits_for_the_key_and_hangs_up_without_one() {
 
 #[test]
 fn a_call_that_is_taken_is_put_together_by_saying_nothing() {
-    for answer in [taken(&TWILIO, true), taken(&TWILIO, false)] {
+    for answer in [accepted(&TWILIO, true), accepted(&TWILIO, false)] {
         conforms(&answer);
     }
-    assert_snapshot!(taken(&TWILIO, true), @r##"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"##);
-    assert_snapshot!(taken(&TWILIO, false), @r##"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"##);
+    assert_snapshot!(accepted(&TWILIO, true), @r##"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"##);
+    assert_snapshot!(accepted(&TWILIO, false), @r##"<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>"##);
 }
 
 #[test]

@@ -61,8 +61,8 @@ impl Provider for Panicking {
         self.0.render_whisper(script, links)
     }
 
-    fn render_accepted(&self, taken: bool) -> Rendered {
-        self.0.render_accepted(taken)
+    fn render_accepted(&self, accepted: bool) -> Rendered {
+        self.0.render_accepted(accepted)
     }
 
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {

@@ -6,7 +6,7 @@ use crate::support::feature_server::{FeatureServer, SpeechEnds};
 use crate::support::{Database, OPEN, speech};
 use dutyline::call::script::{Script, Spoken, Verb};
 use dutyline::telephony::Links;
-use dutyline::telephony::jambonz::verbs::{document, fallback_document, taken, whisper};
+use dutyline::telephony::jambonz::verbs::{accepted, document, fallback_document, whisper};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -133,7 +133,7 @@ fn jambonz_packages_find_any_script_right() {
         Script(said)
     });
     let mut runner = TestRunner::deterministic();
-    let mut documents = vec![taken(true), taken(false)];
+    let mut documents = vec![accepted(true), accepted(false)];
     for _ in 0..300 {
         let script = scripts.new_tree(&mut runner).unwrap().current();
         documents.push(document(&script, &links));

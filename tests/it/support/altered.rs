@@ -72,9 +72,9 @@ impl Provider for Altered {
         self.provider.render_whisper(script, links)
     }
 
-    fn render_accepted(&self, taken: bool) -> Rendered {
+    fn render_accepted(&self, accepted: bool) -> Rendered {
         assert!(!self.panics, "as the test wants it");
-        self.provider.render_accepted(taken)
+        self.provider.render_accepted(accepted)
     }
 
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered {

@@ -123,8 +123,8 @@ fn the_roster_is_asked_before_it_is_let_through() {
     {"actionHook":"https://h.example/hooks/jb/accepted?call=00000000-0000-0000-0000-000000000000&line=fcg-5&step=2","dtmfBargein":true,"input":["digits"],"numDigits":1,"say":{"text":"值班电话。接听请按1。"},"timeout":6,"verb":"gather"}
     {"verb":"hangup"}
     "##);
-    assert_snapshot!(taken(true), @r##"[{"data":{"accepted":true},"verb":"tag"}]"##);
-    assert_snapshot!(taken(false), @r##"[{"verb":"hangup"}]"##);
+    assert_snapshot!(accepted(true), @r##"[{"data":{"accepted":true},"verb":"tag"}]"##);
+    assert_snapshot!(accepted(false), @r##"[{"verb":"hangup"}]"##);
 }
 
 #[test]
