@@ -4,15 +4,15 @@
 //!
 //! | room | what it is |
 //! |---|---|
-//! | [`cli`] | the command line, one file a command |
-//! | [`app`] | builds the service from the configuration, binds, stops gracefully; makes what it needs first |
-//! | [`web`] | the only router: webhooks, API, console, health |
+//! | [`cli`] | the command line, one file a command (that of `call` is in [`simulator`]) |
+//! | [`app`] | builds the service from the configuration, runs and stops it; `dutyline init` |
+//! | [`web`] | the routers of both listeners: webhooks, API, console; health and metrics |
 //! | [`work`] | what is done after a webhook was answered, one file a job kind |
 //! | [`desk`] | actions of inspectors, for the API and the console |
 //! | [`conduct`] | from a webhook to a committed answer: prepare, decide, write |
 //! | [`members`] | who holds which key; login and sessions |
 //! | [`register`] | makes a call a report, adds entries to it, proves the trail |
-//! | [`service`] | state of the running process that many share: counters, limits, presence, waiting webhooks |
+//! | [`service`] | state of the running process that rooms share: counters, limits, presence, waiting webhooks |
 //! | [`store`] | where SQL lives: SQLite and Postgres behind one [`store::Db`] |
 //! | [`sounds`] | what a provider without a voice plays: recorded, or synthesized |
 //! | [`config`] | the configuration: types, embedded defaults, checks with clear errors |

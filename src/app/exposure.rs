@@ -58,7 +58,8 @@ fn readable(file: &Path, what: &str) -> Option<String> {
     })
 }
 
-/// Returns a warning if the group of a folder or other users can replace files in it. `None` is the working folder.
+/// Returns a warning if the group of a folder or other users can replace files in it. `None` and an empty path are the
+/// working folder. `what` names what is in the folder.
 fn writable(folder: Option<&Path>, what: &str) -> Option<String> {
     let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));

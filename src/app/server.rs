@@ -1,9 +1,9 @@
 //! The HTTP server: accepts connections, and limits their number and the duration of their phases.
 //!
-//! A slow or silent client must not keep other clients out. Therefore connections that have not sent a complete
-//! request have a limit of their own, and the oldest of them is closed in favour of a new one, before connections
-//! that are idle between two requests are; requests being answered need a permit from a pool, except webhooks,
-//! because callers wait for those; and each phase of a connection has a time limit.
+//! A slow or silent client must not keep other clients out. Therefore the number of connections from which a request is
+//! awaited is limited: for a new one the oldest with an incomplete request is closed or, if at most half of the limit
+//! are such, the one idle longest. Requests being answered need a permit from a pool, except webhooks, because callers
+//! wait for those. Each phase in which the client is awaited has a time limit.
 
 mod connection;
 mod limits;

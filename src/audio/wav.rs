@@ -52,7 +52,7 @@ pub enum WavError {
     /// It begins as a WAV file, but has no format before its data, or an invalid one.
     #[error("the WAV has no usable format")]
     NoFormat,
-    /// Fewer bytes were received than its header or the announced length says.
+    /// Fewer bytes were received than the header or the announced length says, or the bytes end before the audio data.
     #[error("it is cut short")]
     CutShort,
     /// The header does not have the length, and none was announced.
@@ -61,7 +61,7 @@ pub enum WavError {
     /// More bytes were received than announced.
     #[error("it is longer than announced")]
     TooLong,
-    /// Larger than the maximum size.
+    /// The bytes received, or the announced length, exceed the maximum size given to [`WavCheck::new`].
     #[error("it is too large")]
     TooLarge,
 }
@@ -341,7 +341,8 @@ impl WavCheck {
 }
 
 /// Returns the bytes per second of a format chunk; `None` in a format other than PCM, A-law and µ-law, where they do
-/// not give the duration. The error is [`WavError::NoFormat`] if the format has no samples or no channels.
+/// not give the duration. The error is [`WavError::NoFormat`] if in one of these three formats the sample rate, the
+/// bytes per sample block or the number of channels are 0.
 fn rate_of(format: &[u8]) -> Result<Option<u64>, WavError> {
     let mut tag = u16_at(format, 0);
     if tag == EXTENSIBLE && format.len() >= 26 {

@@ -81,8 +81,8 @@ pub fn hour(at: DateTime<Utc>) -> DateTime<Utc> {
 ///
 /// The two methods are separate so that a test can end each `sleep` when it chooses, and skip every `pause`.
 pub trait Timers: Send + Sync {
-    /// Completes after `time`, the maximum time to wait for an event such as a key. If the event occurs earlier, the
-    /// caller drops the future.
+    /// Completes after `time`, the maximum time to wait for an event such as a key. If the event occurs earlier, drop
+    /// the future.
     fn sleep(&self, time: Duration) -> BoxFuture<'static, ()>;
 
     /// Completes after `time`, before a failed operation is tried again.

@@ -34,7 +34,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Syncs the folder that contains `path`; see [`sync_folder`].
+/// Syncs the folder that contains `path`, as [`sync_folder`] does.
 pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if folder.as_os_str().is_empty() => sync_folder(Path::new(".")),

@@ -1,6 +1,6 @@
 //! The conversation: `(line, now, state, input) -> (state, effects, script)`.
 //!
-//! No I/O, no clock, no randomness. For any inputs, a call ends after at most [`MAX_STEPS`] steps and a few more to
+//! No I/O, no clock, no randomness. For any inputs, a call ends after at most [`MAX_STEPS`] steps and 5 more to
 //! finish. If the phase accepts reports, silence alone leads to a recording, except in a call that already has a take
 //! or has called back about an earlier report. No recording is dropped: a take that is recorded again is kept and
 //! marked as replaced.
@@ -53,11 +53,11 @@ pub enum Input {
     Typed {
         /// The keys, without the final `#`.
         keys: Hidden<String>,
-        /// Result of looking up the receipt. Ignored if the keys are not a receipt with a valid check digit; see
-        /// [`receipt_typed`].
+        /// Result of looking up the receipt. Ignored if the keys are not a receipt with a valid check digit, for which
+        /// [`receipt_typed`] returns `None`.
         found: Found,
     },
-    /// No key was pressed, nothing was recorded, or the roster did not accept the call.
+    /// No key was pressed, nothing was recorded, or the person rung did not accept the call.
     Nothing,
     /// A recording was made.
     Recorded {
@@ -72,8 +72,8 @@ pub enum Input {
     /// The caller hung up. If a recording comes with it, the input is [`Input::Recorded`] instead.
     HungUp,
     /// The provider asked for a step that is neither the current one nor answered before. Unless the conversation has
-    /// ended, it goes on at the review if there are takes, at the status of the earlier report if the caller has called
-    /// back, and otherwise starts again.
+    /// ended or has reached [`MAX_STEPS`], it goes on at the review if there are takes, at the status of the earlier
+    /// report if the caller has called back, and otherwise starts again.
     Restart,
 }
 
@@ -97,8 +97,8 @@ pub enum Found {
 pub struct Context {
     /// Line time of the step.
     pub now: DateTime<Utc>,
-    /// True if the caller asks for the duty inspector, and as many calls ring or talk with the roster as
-    /// [`Roster::at_once`](crate::line::roster::Roster::at_once) allows, or their number is not known.
+    /// True if the caller asks for the duty inspector, and the number of the line's calls that ring or talk with the
+    /// roster is not below [`Roster::at_once`](crate::line::roster::Roster::at_once) or not known.
     pub duty_busy: bool,
     /// True if the reply to the earlier report can be said: the provider has a voice, or a sound of the reply exists.
     pub reply_sounds: bool,
@@ -139,8 +139,8 @@ pub struct Turn {
     pub script: Script,
 }
 
-/// Returns the answer to a call, which is its step 0. `receipt` is the receipt drawn for this call; for `rings` see
-/// [`State::rings`].
+/// Returns the answer to a call, which is its step 0. `receipt` is the receipt drawn for this call; `rings` is true if
+/// the roster may be rung in it ([`State::rings`]).
 pub fn answer(line: &Line, now: DateTime<Utc>, receipt: String, rings: bool) -> Turn {
     let schedule = &line.schedule;
     let mut state = State {
@@ -456,8 +456,8 @@ impl<'a> Flow<'a> {
         begin(self.line, self.context, self.state).0
     }
 
-    /// Ends a call with too many steps: sends the takes if there are any; otherwise asks for a recording if the caller
-    /// has called back or the phase accepts reports; otherwise says goodbye.
+    /// Ends a call that has reached [`MAX_STEPS`]: sends the takes if there are any; otherwise asks for a recording if
+    /// the caller has called back or the phase accepts reports; otherwise says goodbye.
     fn wind_up(&mut self) -> Vec<Verb> {
         if self.has_takes() {
             self.send()

@@ -145,7 +145,8 @@ pub enum TimeError {
 ///
 /// # Errors
 ///
-/// See [`TimeError`].
+/// [`TimeError::NoTime`] if the text has another form; [`TimeError::Skipped`] if the clocks of the line's time zone
+/// skip the time.
 pub fn parse_time(line: &Line, text: &str) -> Result<DateTime<Utc>, TimeError> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.with_timezone(&Utc));

@@ -196,8 +196,9 @@ impl<'a> Speaker<'a> {
         )
     }
 
-    /// Says what can be reported here, what happens to other reports, and where else to report: the answer to key 3.
-    /// Empty if the line has words for none of it.
+    /// Says the answer to key 3: who is inspected, what can be reported, what happens to other reports, the addresses
+    /// for letters, and where else to report; only the last after the end of intake or of the inspection. Empty if the
+    /// line has words for none of these.
     pub fn information(&self, state: &State) -> Vec<Verb> {
         let p = self.prompts();
         let mut said = Vec::new();

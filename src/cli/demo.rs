@@ -22,16 +22,17 @@ const PASSWORD_FILE: &str = "demo-password";
 
 #[derive(Args)]
 pub(super) struct Demo {
-    /// Keep the data in this folder, and go on with it next time [default: thrown away at the end]
+    /// Keep the demo's data in this folder, and go on with it next time [default: a folder that is removed at the end]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
-    /// Where to listen
+    /// Address and port of webhooks, console, API and telephone
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where health and metrics are
+    /// Address and port of health and metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     ops_listen: SocketAddr,
-    /// Start the line's clock at this time [default: the first morning of the first line]
+    /// Start the lines' clock at this time, e.g. 2024-03-06T09:00:00+08:00 [default: the first morning on which the
+    /// first line takes reports]
     #[arg(long, value_name = "TIME")]
     clock: Option<String>,
 }
@@ -145,8 +146,9 @@ fn greet(running: &Running, main: SocketAddr, password: &str, why: &str) {
     println!("Ctrl-C ends it.");
 }
 
-/// Returns a clock that starts at nine o'clock on the first day of the intake period that has opening hours or, if
-/// the line is not open then, at its next opening. Returns the system's clock if there is no such day or time.
+/// Returns a clock that starts at nine o'clock on the first day of the intake period that has opening hours or, if the
+/// line takes no reports then, at its next opening, if there is one. Returns the system's clock if there is no such
+/// day, or no nine o'clock on it.
 fn first_morning(line: &Line) -> Clock {
     let schedule = &line.schedule;
     let first = schedule

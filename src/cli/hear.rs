@@ -18,13 +18,13 @@ pub(super) struct Hear {
     /// When the call comes in; without an offset it is the line's local time [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// The line that is called
+    /// The line that is called [default: the configuration's only line]
     #[arg(long, value_name = "ID")]
     line: Option<String>,
-    /// What the caller does: keys, `speak`, `silence`, `hangup`
+    /// What the caller does: keys, `speak`, `silence`, `hangup`, separated by commas
     #[arg(long, value_name = "ACTS", default_value = "")]
     keys: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! `dutyline hours`: prints the open windows of each day, and the reason.
+//! `dutyline hours`: prints for each day the windows in which a line is staffed, and why the day is worked or not.
 
 use super::{Failure, Outcome, one_line};
 use crate::config::Config;
@@ -11,16 +11,16 @@ const MAX_DAYS: i64 = 3653;
 
 #[derive(Args)]
 pub(super) struct Hours {
-    /// The first day [default: the inspection's]
+    /// The first day, e.g. 2024-04-01 [default: the first day of the inspection]
     #[arg(long, value_name = "DATE")]
     from: Option<String>,
-    /// The last day [default: the inspection's]
+    /// The last day, e.g. 2024-04-14 [default: the last day of the inspection]
     #[arg(long, value_name = "DATE")]
     to: Option<String>,
-    /// The line
+    /// The line [default: the configuration's only line]
     #[arg(long, value_name = "ID")]
     line: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Init {
-    /// The first lead's name
+    /// The name of the first lead, who is added; at a later run, of any lead
     #[arg(long, value_name = "NAME")]
     lead: String,
-    /// A file with the lead's password
+    /// A file with the password of the lead named by --lead
     #[arg(long, value_name = "FILE")]
     password_file: PathBuf,
-    /// Only these lines [default: all in the configuration]
+    /// Make the keys of these lines only [default: all lines in the configuration]
     #[arg(long, value_name = "ID")]
     line: Vec<String>,
 }

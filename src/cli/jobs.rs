@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub(super) enum JobsCommand {
-    /// List the jobs: fetching recordings, deleting them at the provider, settling and watching calls
+    /// List the jobs: fetching recordings, deleting them at the provider, settling and watching calls, and asking the
+    /// provider about strays
     #[command(after_help = "Example:\n  dutyline jobs list")]
     List,
     /// Try jobs again at once instead of waiting for their next try
@@ -35,7 +36,7 @@ pub(super) enum JobsCommand {
 pub(super) struct GiveUp {
     /// The id of a job of the kind `fetch`, as `dutyline jobs list` prints it
     id: Uuid,
-    /// Also when the last try did not show that the provider has it no more
+    /// Give up also if the last try did not show that the provider no longer has the recording
     #[arg(long)]
     although_it_may_be_there: bool,
     #[command(flatten)]
@@ -108,8 +109,8 @@ impl GiveUp {
     }
 }
 
-/// Formats a job as one line of text: id, kind, provider, and whether it is running, due or when it will be; then, if
-/// it has them, duty line, report, and the number and reason of its failures.
+/// Formats a job as one line of text: id, kind, provider, and whether it is running, due, or in how many seconds it
+/// will be; then, if it has them, duty line, report, and the number of its failures in a row, since when, and why.
 fn line(job: &Listed, now: DateTime<Utc>) -> String {
     let provider = match job.provider.as_str() {
         "" => "-",

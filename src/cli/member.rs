@@ -18,7 +18,7 @@ pub(super) enum MemberCommand {
         after_help = "Example:\n  dutyline member add li --role inspector --line fcg-5 --password-file li.txt --as wang --as-password-file wang.txt\n  dutyline member add zhao --role lead --line fcg-5 --password-file zhao.txt --recovery-key-file recovery.txt"
     )]
     Add(Add),
-    /// Members, their roles and lines
+    /// List the members, their roles and lines
     #[command(after_help = "Example:\n  dutyline member list")]
     List,
     /// Lock a member out and end their sessions
@@ -40,10 +40,10 @@ pub(super) enum MemberCommand {
 
 #[derive(Args)]
 pub(super) struct Acting {
-    /// Who does it: a lead
+    /// The name of the lead who does this
     #[arg(long = "as", value_name = "NAME", requires = "as_password_file")]
     as_name: Option<String>,
-    /// A file with their password
+    /// A file with the password of the lead named by --as
     #[arg(long, value_name = "FILE")]
     as_password_file: Option<PathBuf>,
 }
@@ -52,13 +52,13 @@ pub(super) struct Acting {
 pub(super) struct Add {
     /// The new member's name
     name: String,
-    /// lead or inspector
+    /// The new member's role: lead or inspector
     #[arg(long)]
     role: String,
-    /// The lines they work on [default: the configuration's only line]
+    /// The lines that the new member works on [default: the configuration's only line]
     #[arg(long, value_name = "ID")]
     line: Vec<String>,
-    /// A file with their password
+    /// A file with the new member's password
     #[arg(long, value_name = "FILE")]
     password_file: PathBuf,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub(super) struct Named {
 pub(super) struct Grant {
     /// The member's name
     name: String,
-    /// The lines to give them
+    /// The lines to give to the member
     #[arg(long, value_name = "ID", required = true)]
     line: Vec<String>,
     #[command(flatten)]
@@ -107,8 +107,8 @@ impl MemberCommand {
 }
 
 impl Acting {
-    /// Returns the acting lead and the lead's key. Fails if `--as` is not given, the name or password is wrong, or
-    /// the member is not a lead.
+    /// Returns the acting lead and the lead's key. Fails if `--as` is not given, the password cannot be read, the name
+    /// or the password is wrong, or the member is locked out or is not a lead.
     pub(super) async fn unlock(&self, db: &Db) -> Result<(rows::Member, Identity), Failure> {
         let (Some(name), Some(file)) = (&self.as_name, &self.as_password_file) else {
             return Err(Failure::Usage(

@@ -14,7 +14,7 @@ pub(super) enum PromptsCommand {
         after_help = "Example:\n  dutyline prompts list --language zh-CN > script.txt\n\nRead out what stands behind each file name; in brackets is the sentence it is a piece of."
     )]
     List(Asked),
-    /// What is missing or in the wrong format
+    /// Print which sounds are missing or in the wrong format
     #[command(
         after_help = "Example:\n  dutyline prompts check\n\nExit code 1 when something is missing that no synthesizer fills in."
     )]
@@ -23,10 +23,10 @@ pub(super) enum PromptsCommand {
 
 #[derive(Args)]
 pub(super) struct Asked {
-    /// This language alone
+    /// Only the sounds of this language [default: all languages]
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -13,10 +13,12 @@ use tokio::sync::oneshot;
 
 /// Maximum number of webhooks in one batch.
 const MAX_BATCH: usize = 512;
-/// Maximum number of tries of a batch, if each time another transaction was first.
+/// Maximum number of tries of a batch that fails each time because another transaction was first
+/// ([`StoreError::is_of_the_moment`]).
 const TRIES: usize = 5;
 
-/// Adds a webhook to the queue, and waits until it is committed, or needs something else first: see [`Outcome`].
+/// Adds a webhook to the queue, and waits until it is committed, or is found to need a new call or a stray first
+/// ([`Outcome`]).
 ///
 /// # Errors
 ///
@@ -145,8 +147,8 @@ fn open(batch: &[Waiting]) -> Vec<bool> {
     batch.iter().map(open).collect()
 }
 
-/// Decides a batch and commits it, in one transaction. Returns `None`, and writes nothing, when a webhook got the
-/// fallback answer meanwhile.
+/// Decides a batch and commits its changes, in one transaction. Returns `None`, and writes nothing, when there are
+/// changes and a webhook got the fallback answer after it was decided.
 async fn once(service: &Service, batch: &[Waiting]) -> Result<Option<AllDecided>, StoreError> {
     let metrics = &service.metrics;
     let begun = instant();

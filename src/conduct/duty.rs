@@ -72,8 +72,9 @@ pub(super) fn of_rung_telephone(
     Ok((reply, Some(case)))
 }
 
-/// Returns the line, and the index of the roster's member whose telephone this step is ringing now; `None` if it rings
-/// none, or the call is another provider's.
+/// Returns the line, and the index of the roster's member whose telephone the step `at` is ringing now. `None` if it
+/// rings none, if the call has ended, is another provider's or cannot be opened, or if the configuration no longer has
+/// the line or the member.
 fn rung<'a>(
     service: &'a Service,
     provider: &dyn Provider,
@@ -93,8 +94,8 @@ fn rung<'a>(
     }
 }
 
-/// Accepts the call: makes it a report, which the console shows with a field for notes while the two talk, and adds the
-/// entry about the talk.
+/// Accepts the call for the member of the roster at index `person`, whom `step` rang: makes it a report, which the
+/// console shows with a field for notes while the two talk, and adds the entry about the talk.
 fn accept(
     service: &Service,
     case: &mut Case,

@@ -10,8 +10,8 @@ use crate::service::Service;
 use crate::store::StoreError;
 use crate::store::cases::Case;
 
-/// Returns the last state of a call that is over. If a recording was running when the call ended, and speech was heard
-/// in it, the recording becomes a take, whether the provider asked for the next step or not.
+/// Returns the last state of a call that is over. If by its stored `state` a recording was running when the call ended,
+/// and speech was or may have been heard in it, the recording becomes a take; otherwise `state` is returned as it is.
 ///
 /// # Errors
 ///

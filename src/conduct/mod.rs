@@ -41,8 +41,8 @@ use crate::telephony::{Event, Provider, RecordingOutcome, Rendered};
 pub use crate::telephony::{Hook, StepRef};
 use std::sync::Arc;
 
-/// Maximum number of a step whose answer is loaded or stored. Higher numbers were never handed out: a call has about
-/// sixty steps.
+/// Maximum number of a step whose answer is loaded or stored. Higher numbers were never handed out: a call has at most
+/// sixty steps and a few more.
 const MAX_STEP_NUMBER: u32 = 10_000;
 /// Maximum number of times that a webhook is queued. It is queued once more if its call turns out not to be known, and
 /// once more each time the line's key has changed.
@@ -53,8 +53,9 @@ const TRIES: usize = 4;
 ///
 /// # Errors
 ///
-/// When the database fails, holds something unreadable, or the line's key is not the pinned one or changes again and
-/// again. Then nothing was changed, unless the connection was lost during the commit.
+/// When the database fails or holds something unreadable, when deciding panics, when the line has no valid key or not
+/// the pinned one, or when the webhook was queued four times without an answer because the line's key kept changing.
+/// Then nothing was changed, unless the connection was lost during the commit.
 pub async fn conduct(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,

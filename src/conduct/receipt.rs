@@ -22,7 +22,7 @@ use std::pin::pin;
 use tracing::{error, warn};
 
 /// Looks up the receipt in an event, if the event answers the step that asked for one. Returns [`LookedUp::NoReceipt`]
-/// if it does not.
+/// if it does not, or its keys are no receipt. `lookup` is that of the call.
 pub(super) async fn look_up(
     service: &Service,
     provider: &dyn Provider,

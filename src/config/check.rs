@@ -293,8 +293,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks the numbers of connections. Each part of the service has at least two, because it may need a second
-    /// connection before it returns the first one.
+    /// Checks the numbers of connections, which only Postgres may have. Each part of the service has at least two,
+    /// because it may need a second connection before it returns the first one.
     fn connections(
         &self,
         storage: &Storage,

@@ -90,8 +90,8 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    /// Returns those of the keys that only some kinds of provider have which are given, with the spans of their
-    /// values; `media_hosts` once for each host.
+    /// Returns the keys that are given, of those that only some kinds of provider have, with the spans of their values;
+    /// `media_hosts` once for each host.
     pub fn given(&self) -> Vec<(&'static str, Range<usize>)> {
         fn at<T>(
             key: &'static str,

@@ -286,7 +286,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// See [`Config::load`].
+    /// Returns all errors found, by `name`, line and key, and how to correct them.
     pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Self, ConfigErrors> {
         check::check(text, name, folder)
     }
@@ -310,8 +310,9 @@ impl Config {
         self.lines.dialled(dialled)
     }
 
-    /// Returns the line a call is for, by the dialled number that the provider reports. If the provider reports
-    /// none (`dialled` is empty), the call is for the only line, if there is just one.
+    /// Returns the line a call is for: the line with the dialled number that the provider reports or, if it reports
+    /// none (`dialled` is empty), the only line. `None` if no line has the number, or if it is empty and there are
+    /// several lines.
     pub fn line_called(&self, dialled: &str) -> Option<&Line> {
         match (dialled, &self.lines[..]) {
             ("", [only]) => Some(&only.line),
@@ -356,7 +357,7 @@ impl Config {
 }
 
 impl ProviderConfig {
-    /// Returns the simulated provider of a demo, with its API at this URL.
+    /// Returns the simulated provider of a demo, with its API at this URL, and `token` as auth token.
     pub fn simulator(api_url: &str, token: Hidden<String>) -> Self {
         Self {
             name: "simulator".to_owned(),

@@ -26,7 +26,7 @@ pub(super) struct Readable<'s> {
     /// The keys on the lines that were removed: they do not count as missing.
     keys: BTreeSet<String>,
     /// True if the rest cannot be read: a heading was removed, so that it is not known to which table the keys
-    /// below it belong, the faulty line could not be located, or `MAX_UNREADABLE` was reached.
+    /// below it belong, the faulty line could not be located, or there were more errors than `MAX_UNREADABLE`.
     beyond_repair: bool,
 }
 

@@ -37,8 +37,8 @@ pub struct Page {
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::Missing`] for a line that is not the inspector's, and [`Invalid::Cursor`]. Also when the
-/// database fails.
+/// Returns [`DeskError::Missing`] for a line that is not the inspector's, and [`Invalid::Cursor`] for a cursor that
+/// names no call of the lines asked for. Also when the database fails.
 pub async fn list(
     service: &Service,
     inspector: &Inspector,

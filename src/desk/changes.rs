@@ -23,9 +23,10 @@ const AT_ONCE: usize = 20;
 pub struct Changes {
     /// The links of the changes that are shown, the oldest first, without links that another one implies.
     pub links: Vec<LinkRow>,
-    /// Number of newer changes that are not shown yet, among the 1,000 oldest links.
+    /// Number of newer changes that are not shown yet, among the 1,000 oldest links about members that are not
+    /// dismissed.
     pub more: usize,
-    /// Number of the link up to which the shown changes are dismissed; changes that are not shown yet have higher
+    /// Link number with which [`put_away`] dismisses the shown changes; changes that are not shown yet have higher
     /// numbers. 0 if there is no change.
     pub up_to: i64,
 }
@@ -75,7 +76,7 @@ pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// True if another link implies `link`, because `link` gives the line to a member whom the link directly before it
-/// added, or gives a new line key to the lead who made the key.
+/// added, or gives it to the acting member themselves, as after making a line key.
 fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
     let of_new_member = |other: &LinkRow| {
         other.action == Action::MemberAdded

@@ -83,7 +83,7 @@ async fn look(service: &Service) -> std::result::Result<(), StoreError> {
 pub enum News {
     /// The page's content has changed.
     Changed {
-        /// Position in the trails to continue from after an interruption; see [`now`].
+        /// Position in the trails to continue from after an interruption, in the form that [`now`] returns.
         at: i64,
     },
     /// Names of the other members who have the report open on this node.
@@ -135,9 +135,9 @@ impl Drop for OpenPage {
     }
 }
 
-/// Returns the position of a page in the trails, to be passed to [`follow`]: the number of the last link of `line`, or
-/// the sum of these numbers over all of the inspector's lines. If the inspector has many lines ([`AT_ONCE`]), it is a
-/// hash that changes with every link of any line. Must be called before the page reads anything.
+/// Returns the position of a page in the trails, to be passed to [`follow`]. With `line`: the number of its last link.
+/// Without: the sum of these numbers over the inspector's lines; if there are more than [`AT_ONCE`] of them, a hash
+/// that changes with every link of any line of the installation. Must be called before the page reads anything.
 ///
 /// # Errors
 ///

@@ -48,7 +48,7 @@ use uuid::Uuid;
 /// Why an operation failed. The texts are for the client that asked, and contain nothing that it sent.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
-    /// Not logged in, or the session has ended, or the member's rights have changed meanwhile.
+    /// Not logged in, or the session has ended, or the member's rights or password have changed meanwhile.
     #[error("not logged in")]
     LoggedOut,
     /// Logged in, with a role that does not open reports.
@@ -66,7 +66,8 @@ pub enum DeskError {
     /// Another member has claimed the report.
     #[error("another member has claimed this report")]
     SomebodyElses,
-    /// The caller has no receipt, so they cannot hear a reply.
+    /// The report has no receipt that opens it, or its receipts have changed meanwhile, so the caller would not hear
+    /// the reply.
     #[error("the caller has no receipt")]
     NoReceipt,
     /// A reply cannot be approved by its author.
@@ -81,7 +82,8 @@ pub enum DeskError {
     /// Without the member, a line or the service would have no lead, or a line would have no member who holds its key.
     #[error("this is the last lead, or the last member who holds a line's key")]
     LastOne,
-    /// The account has to be confirmed by a member of another origin; see [`crate::members::confirming`].
+    /// The acting member may not confirm the account, for example because both accounts have the same origin (see
+    /// [`crate::members::confirming`]).
     #[error("a third member has to confirm this account")]
     NoThird,
     /// The line has three members or more, so the confirmation by a third member cannot be waived.
@@ -154,7 +156,7 @@ pub enum Invalid {
     /// The old password is wrong.
     #[error("The old password is wrong.")]
     WrongPassword,
-    /// The password is too short.
+    /// The new password has fewer than twelve characters.
     #[error("A password has twelve characters or more.")]
     ShortPassword,
     /// A common password, or a variant of one.
@@ -208,9 +210,9 @@ impl Inspector {
     ///
     /// # Errors
     ///
-    /// Returns [`DeskError::LoggedOut`] when the token has no session that lasts, and [`DeskError::NotForThisRole`]
-    /// when the member's role does not work on reports. Also when the database fails, or a grant does not open with the
-    /// member's key.
+    /// Returns [`DeskError::LoggedOut`] when the token has no session that lasts or the member is locked out, and
+    /// [`DeskError::NotForThisRole`] when the member's role does not work on reports. Also when the database fails, or
+    /// a grant does not open with the member's key.
     pub async fn admit(service: &Service, token: &Token, by: Use) -> Result<Self> {
         let who = login::authenticate(service, token, by)
             .await?

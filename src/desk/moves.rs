@@ -49,8 +49,8 @@ pub async fn make(
 ///
 /// # Errors
 ///
-/// As [`make`], and [`DeskError::Invalid`] when the outcome has no destination, one that is too long, or a reference
-/// that no other report of the line has.
+/// As [`make`], and [`DeskError::Invalid`] when a referral has no destination, when the destination or the reference is
+/// longer than 500 characters, or when no other report of the line has the reference.
 pub async fn close(
     service: &Service,
     inspector: &Inspector,

@@ -42,7 +42,7 @@ pub struct Spoken {
     pub row: RecordingRow,
     /// Length in bytes; `None` if no entry that can be read says it, as before the recording is sealed.
     pub bytes: Option<u64>,
-    /// Length in milliseconds; `None` where `bytes` is, or if the length is not known.
+    /// Length in milliseconds; `None` if `bytes` is `None`, or if the length is not known.
     pub milliseconds: Option<u64>,
     /// True if the caller replaced this take by a later one.
     pub replaced: bool,
@@ -357,12 +357,12 @@ fn open_row(report: &Report, identity: &Identity, row: &EntryRow) -> Result<Entr
     Ok(open_entry(&row.sealed, identity, &address).map_err(|_| refused())?)
 }
 
-/// Records in the trail that an inspector opened these reports, or only `object`, such as a recording, of the one
-/// report.
+/// Records in the trail, as `action`, that an inspector opened these reports. `object` is the id of what was opened,
+/// such as a recording, if it was only that; `opened` then has one report.
 ///
 /// # Errors
 ///
-/// When the database fails; then nothing of them may be shown.
+/// When the database fails; then nothing of these reports may be shown.
 pub(super) async fn note_openings(
     service: &Service,
     inspector: &Inspector,

@@ -5,7 +5,8 @@
 //!
 //! Every change of access requires the lead's own password (`own`) again, so that a stolen session alone does not give
 //! lasting access. If it is wrong, the error is [`Invalid::OwnPassword`]; if it was not checked,
-//! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, [`DeskError::LoggedOut`].
+//! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, or if the lead's rights or password have
+//! changed meanwhile, [`DeskError::LoggedOut`].
 
 use super::{DeskError, Inspector, Invalid, Result};
 use crate::base::hidden::Hidden;
@@ -184,8 +185,9 @@ pub async fn give_line(
 /// # Errors
 ///
 /// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see;
-/// [`Invalid::Oneself`]; [`DeskError::OthersLine`] when the member works on a line that the lead does not hold;
-/// [`DeskError::LastOne`] when the member is needed. Also as the module says of `own`, and when the database fails.
+/// [`Invalid::Oneself`] for the lead's own account; [`DeskError::OthersLine`] when the member works on a line that the
+/// lead does not hold; [`DeskError::LastOne`] when no other lead, or no other holder of a line's key, would be left.
+/// Also as the module says of `own`, and when the database fails.
 pub async fn disable(
     service: &Service,
     inspector: &Inspector,

@@ -38,9 +38,9 @@ pub async fn note(service: &Service, inspector: &Inspector, id: Uuid, text: &str
 /// # Errors
 ///
 /// Returns [`DeskError::Missing`] for a report that is not accessible to the inspector, or whose line is not in the
-/// configuration; [`DeskError::Invalid`] when it has a discipline or focus that the line does not have, or names one
-/// twice; [`DeskError::Closed`] when the report is closed. Also when the stored key is not the report's, or the database
-/// fails.
+/// configuration; [`DeskError::Invalid`] when the classification has a discipline or focus that the line does not have,
+/// or names one twice; [`DeskError::Closed`] when the report is closed. Also when the stored key is not the report's,
+/// or the database fails.
 pub async fn classify(
     service: &Service,
     inspector: &Inspector,

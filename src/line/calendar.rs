@@ -1,7 +1,7 @@
 //! Working days: Monday to Friday, changed by what governments announce.
 //!
-//! A calendar is a TOML file (`config/calendar`). A line names several, the widest first; see [`Calendars`] for their
-//! precedence.
+//! A calendar is a TOML file (`config/calendar`). A line names several, the widest first; the last one that lists a
+//! date decides ([`Calendars`]).
 
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Deserializer, de};
@@ -112,7 +112,7 @@ pub enum CalendarError {
     Nameless {
         /// The calendar's name.
         calendar: String,
-        /// Its first day as written, or else the first of its single days.
+        /// The holiday's first day as written, or else the first day in `off`, or else the first day in `worked`.
         date: NaiveDate,
     },
 }
@@ -205,7 +205,7 @@ impl Calendar {
         }
     }
 
-    /// Returns the embedded calendar of that name; `None` if there is none (see [`EMBEDDED`]).
+    /// Returns the embedded calendar of that name; `None` if the name is not in [`EMBEDDED`].
     ///
     /// # Panics
     ///

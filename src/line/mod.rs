@@ -67,7 +67,7 @@ impl Line {
 pub enum AfterHours {
     /// Information only: when the line opens, and where else to report.
     Message,
-    /// The same, and the caller can leave a report.
+    /// The information of [`Self::Message`], and the caller can leave a report.
     Report,
 }
 

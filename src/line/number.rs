@@ -31,7 +31,7 @@ const WITHHELD_WORDS: [&str; 8] = [
 /// Host of an anonymous caller's address, RFC 3323 (4.1.1.3).
 const WITHHELD_HOST: &str = "anonymous.invalid";
 
-/// Some of these words as typed on a telephone keypad, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED,
+/// Some of `WITHHELD_WORDS` as typed on a telephone keypad, from the same Twilio page: ANONYMOUS, RESTRICTED, BLOCKED,
 /// UNKNOWN, UNAVAILABLE. They are recognised only with the plus, because no real number has this form with a plus.
 /// Without it, 8656696 is a valid local number in any town with numbers of seven digits, and losing a real number is
 /// worse than showing one of these.
@@ -197,7 +197,8 @@ pub enum NumberError {
     )]
     UnknownCountry(String),
     /// The number contains other characters than digits, a leading plus and separators; it has too few or too many
-    /// digits; or it begins with a 0 where no number does.
+    /// digits; a 0 follows the plus; or the trunk prefix of its country is known, and the national number without that
+    /// prefix begins with 0.
     #[error(
         "{0:?} is not a telephone number; write its digits, like \"18877009155\" or \"+8618877009155\""
     )]
@@ -212,8 +213,8 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// The number has no plus, but begins with the country's calling code: it could be an international or a national
-    /// number.
+    /// The number has no plus and no trunk prefix, but begins with the country's calling code, and at least 7 digits
+    /// follow it: it could be an international or a national number.
     #[error(
         "the number {number} begins with {code}, the code of {country}; write it with a plus, \"+{digits}\", or as it is dialled inside the country, \"{national}\""
     )]
@@ -229,7 +230,7 @@ pub enum NumberError {
         /// The number as dialled inside the country, with the trunk prefix.
         national: String,
     },
-    /// The number is a national one, of a country whose trunk prefix is not known here.
+    /// The number has no plus, and the trunk prefix of its country is not known here.
     #[error(
         "how {number} is dialled from abroad is not known for {country}; write the international number, which begins with \"+{code}\""
     )]
@@ -241,7 +242,8 @@ pub enum NumberError {
         /// Its calling code.
         code: &'static str,
     },
-    /// A provider's number has no plus, so its country is not known.
+    /// A number in `answers`, which is the provider's number that a line is forwarded to, has no plus, so its country
+    /// is not known.
     #[error("{0:?} should be an international number, like \"+8677012345678\"")]
     NotInternational(String),
 }
@@ -270,7 +272,9 @@ fn plan_of(code: &str) -> Option<&'static Plan> {
 /// A number that reaches a line, in every spelling a provider may send for it.
 ///
 /// With a plus there is one spelling: `+18877009155` is a number of North America and never China's 18877009155.
-/// Without a plus there are at most four; see [`Self::clashes_with`]. `Display` prints the spelling with the plus.
+/// Without a plus there are at most four: `00` and the international number, the international number, the national
+/// number, and the trunk prefix with the national number. The last two only if the country's trunk prefix is known.
+/// `Display` prints the spelling with the plus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineNumber {
     /// All digits of the international number, the calling code first.
@@ -282,7 +286,7 @@ pub struct LineNumber {
 impl LineNumber {
     /// Parses the number of a line as configured: as dialled in `country` (two capital letters), or with a plus and the
     /// country's calling code. Spaces, dashes, dots, slashes and brackets are ignored. Short numbers are accepted, from
-    /// 3 digits on.
+    /// 3 digits on, not counting the calling code or the trunk prefix.
     ///
     /// The trunk prefix is known for the calling codes 86, 852, 853, 886, 65, 1, 44, 49, 33, 43, 41, 81 and 82. A
     /// number of another country must be written with a plus, and is matched by its international spellings: with a
@@ -290,8 +294,7 @@ impl LineNumber {
     ///
     /// # Errors
     ///
-    /// See [`NumberError`]. Digits that could be both an international number without its plus and a national number
-    /// are rejected.
+    /// Any [`NumberError`] except [`NumberError::NotInternational`].
     pub fn parse(number: &str, country: &str) -> Result<Self, NumberError> {
         let Some(code) = code_of(country) else {
             return Err(NumberError::UnknownCountry(country.to_owned()));
@@ -392,8 +395,8 @@ impl LineNumber {
     }
 
     /// True if this number was dialled. `dialled` is as the provider sends it: digits, with or without a plus and
-    /// separators, or a `tel:`, `sip:` or `sips:` address with its parameters. A local number of another area does not
-    /// match, if the address says of which.
+    /// separators, or a `tel:`, `sip:` or `sips:` address with its parameters. A local number does not match if its
+    /// `phone-context` is the prefix of another area.
     pub fn matches(&self, dialled: &str) -> bool {
         let dialled = Dialled::parse(dialled);
         self.spellings().any(|own| own == dialled.spelling) && dialled.may_be(&self.international)
@@ -418,7 +421,8 @@ impl LineNumber {
 struct Dialled {
     /// Digits, with a plus if the provider sends one.
     spelling: String,
-    /// Of a number without a plus, the international prefix in its context, digits only; `None` if it has none.
+    /// International prefix in the `phone-context`, without its plus. `None` if there is no context, if it is a domain,
+    /// or if the number has a plus.
     local_to: Option<String>,
 }
 

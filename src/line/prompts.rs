@@ -53,11 +53,12 @@ impl Prompt {
             .get(before.len() + 1..self.text.len() - after.len() - 1)
     }
 
-    /// Replaces the text, which must have the same blank.
+    /// Replaces the text by `words`, which must have the same blank.
     ///
     /// # Errors
     ///
-    /// A message that says what would be right, if `words` are empty or do not have this blank exactly once.
+    /// A message that says what would be right, if `words` are empty or white space, do not have the prompt's blank
+    /// exactly once, or have any other brace.
     pub fn reword(&mut self, words: String) -> Result<(), String> {
         if words.trim().is_empty() {
             return Err("callers hear these words; they cannot be empty".into());
@@ -96,8 +97,8 @@ impl Prompt {
 }
 
 wording! {
-    /// Every sentence the line can say in one language, one field for each key of the file. A file with a missing or an
-    /// unknown key is an error.
+    /// Every sentence the line can say in one language, one field for each key of the file. A file with a missing, an
+    /// empty or an unknown key is an error.
     #[expect(missing_docs, reason = "the files in config/prompts say what each prompt is for")]
     pub struct Prompts: Prompt {
     greeting, confidential, menu_report, menu_duty, menu_inform, menu_call_back, menu_language, wrong_key,

@@ -125,7 +125,8 @@ impl Serialize for WallTime {
     }
 }
 
-/// A time span in which the line is staffed. Its start is included, its end excluded.
+/// A time span in which the line is staffed, or a person of the roster on duty. Its start is included, its end
+/// excluded.
 ///
 /// Written `08:30-12:00`; in JSON `["08:30","12:00"]`. A window whose end is before its start, `22:00-06:00`, ends on
 /// the next day; all of it belongs to the day on which it starts. An end of `00:00` is read as `24:00`.
@@ -225,8 +226,9 @@ impl Serialize for Window {
     }
 }
 
-/// The windows of a working day: at least one, in order. No window overlaps another one or one of the day before or
-/// after. A window may start when another one ends. Only the last one can end on the next day.
+/// The windows of a line's working day, or of a person's day on duty: at least one, in order. No window overlaps
+/// another one or one of the day before or after. A window may start when another one ends. Only the last one can end
+/// on the next day.
 ///
 /// Deserialized from a list of strings, `["08:30-12:00", "15:00-18:00"]`, in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,7 +1,7 @@
 //! The bodies of a report's entries, by kind: the shapes in which they are sealed and opened.
 //!
 //! An entry is sealed as JSON that holds its kind, its body, and the version of the body's shape. A kind whose shape
-//! changes gets a new version. A body that this version of the program cannot read is kept unchanged; see
+//! changes gets a new version. A body that this version of the program cannot read is kept unchanged, as
 //! [`Content::Unknown`].
 
 use super::classification::Classification;

@@ -160,8 +160,8 @@ impl Logins {
     }
 }
 
-/// Returns the value of a key, a new one if there is none. A value that is in use is not removed, nor one for which
-/// `is_forgotten` is false.
+/// Returns the value of a key, a new one if there is none. If there are [`REMEMBERED`] values or more, first removes
+/// those that are not in use and for which `is_forgotten` returns true.
 fn remembered<K: Eq + Hash, V: Default>(
     all: &Mutex<HashMap<K, Arc<V>>>,
     key: K,

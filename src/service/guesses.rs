@@ -2,8 +2,8 @@
 //! they apply to each node separately.
 //!
 //! A receipt has eleven free digits: with a thousand reports on a line, one try in a hundred million finds one. These
-//! bounds allow a line at most 43,230 tries in any day, which is years for one hit. In addition a call allows three
-//! wrong receipts.
+//! bounds allow a line at most 43,230 tries in any day, so one hit takes more than six years on average. In addition a
+//! call allows three wrong receipts.
 //!
 //! While other callers use up the bounds, a caller who tries less often might never be allowed a try. Therefore a call
 //! that was refused may, a minute after that, also use the line's reserve, which is only for such calls and is bounded
@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Time after the first refusal in a row after which a call may use the reserve.
+/// Time after the first of a call's refusals in a row after which the call may use the reserve.
 const WAIT: Duration = Duration::from_secs(60);
 /// Time after the last try of a call after which the call is forgotten. A call counts as over about two hours after it
 /// was answered (`work/watch.rs`).

@@ -29,7 +29,7 @@ pub struct Health {
     /// ready.
     recovered: AtomicU64,
     last: Mutex<Option<TestWrite>>,
-    /// How often it is logged that jobs wait for the folder of recordings.
+    /// Bounds how often it is logged that jobs wait for the folder of recordings.
     folder_log: LogPace,
 }
 

@@ -60,7 +60,7 @@ pub struct Metrics {
     /// Times that a sealed recording was missing or differed from what was sealed, when it was to be deleted at the
     /// provider.
     pub recordings_damaged: Counter,
-    /// Tries of jobs that failed. A try that was only postponed is not one of them.
+    /// Tries of jobs that failed. A try that only postponed the job, or lost its lease, is not one of them.
     pub jobs_failed: Counter,
     /// Wrong passwords: at logins, also with an unknown name or of a disabled member, and in sessions.
     pub logins_wrong: Counter,

@@ -105,7 +105,7 @@ impl OpenRecording {
     /// # Errors
     ///
     /// When the recording cannot be read, was closed for a newer one, or is being read by another call of this
-    /// function.
+    /// function. In the last case the recording is closed too.
     pub async fn read(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
         let closed = || io::Error::other("closed for a newer recording of the same session");
         let mut reader = {

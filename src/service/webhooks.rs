@@ -40,7 +40,7 @@ pub enum LookedUp {
     NoReceipt,
     /// The receipt was not looked up, because there were too many tries.
     TooMany,
-    /// The keys of the receipt were not derived in time.
+    /// The receipt was not looked up, because its lookup and key were not derived in time or could not be derived.
     NoTime,
 }
 

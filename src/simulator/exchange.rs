@@ -39,7 +39,7 @@ pub struct ExchangeSettings {
 /// The state of a call, as served by the REST API.
 #[derive(Clone, Debug)]
 pub struct CallFacts {
-    /// The caller's number, as given by the telephone.
+    /// The caller's number, as given by the telephone; for a dialled leg, the number shown to the called party.
     pub from: Hidden<String>,
     /// The number dialled.
     pub to: Hidden<String>,

@@ -15,8 +15,8 @@
 //! Every other successful response is a [`PhoneView`]: `{"id", "heard": […], "waiting": {"for": …, …}}`, where `for`
 //! is `"keys"`, `"speech"`, `"ringing"`, `"talking"` or `"nothing"`. A refused action is answered by
 //! `application/problem+json` with a `title`: 400 for an invalid key, 404 for an unknown call, 409 for a second piece
-//! of speech in one recording, 415 for speech that is not a WAV file, 500 if the exchange has a bug. Requests that
-//! cannot be read have other bodies.
+//! of speech in one recording or conversation, 415 for speech that is not a WAV file, 500 if the exchange has a bug.
+//! The answers to requests that cannot be parsed have other bodies.
 
 use super::exchange::{CallError, Exchange, PhoneView, SpeechEnd};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};

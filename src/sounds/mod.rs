@@ -124,8 +124,8 @@ impl Sounds {
         filled
     }
 
-    /// Makes the sound of a text written by an inspector available to a call, and synthesizes it unless another call
-    /// has needed the same text. That may take up to 30 seconds; drop the future to give up earlier. Returns false if
+    /// Makes the sound of a text written by an inspector available to a call, and synthesizes it unless a sound of the
+    /// same text is still kept. That may take up to 30 seconds; drop the future to give up earlier. Returns false if
     /// the text has no sound: the language has no synthesizer, the folder for replies could not be opened, the
     /// command failed, or the sound could not be stored.
     pub async fn let_pass(
@@ -251,8 +251,8 @@ fn keep(file: &Path, sound: &[u8]) -> io::Result<()> {
     shared::put(file, sound)
 }
 
-/// Returns what an operator should know about the folders of sounds and about missing synthesizers, one sentence
-/// each.
+/// Returns what an operator should know, one sentence each: folders of sounds that a softswitch cannot enter, that no
+/// synthesizer is configured, or that the folder of replies is not in memory.
 pub fn concerns(config: &Config) -> Vec<String> {
     let settings = &config.prompts;
     let mut concerns = Vec::new();

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
-/// The folder of these sounds, and the files in it.
+/// The folder of the sounds of written texts, the files in it, and the calls that may play them.
 pub struct Passing {
     folder: PathBuf,
     open: AtomicBool,

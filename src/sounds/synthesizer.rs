@@ -81,7 +81,7 @@ impl Synthesizer {
     /// command may run for at most `patience`.
     ///
     /// The text goes to standard input, because arguments are visible to all users of the machine and a shell would
-    /// interpret them. The environment is not passed on, because it may contain secrets.
+    /// interpret them. Of the environment only `PATH` is passed on, because the rest may contain secrets.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ pub(super) trait Signed: Send + Sync {
     /// secret is configured.
     fn fits(&self, request: &RawRequest) -> bool;
 
-    /// See [`Provider::signature_headers`].
+    /// Names of the headers that belong to the signature, in lower case.
     fn headers(&self) -> &'static [&'static str];
 
     /// Returns why a request that [`Self::fits`] rejected is invalid. Called only after that check, and reads no

@@ -26,7 +26,8 @@ pub struct Event {
     /// True if the webhook says that the call is over: by its status (`completed`, `busy`, `failed`, `no-answer`,
     /// `canceled`), or because the caller hung up while being recorded.
     pub ended: bool,
-    /// The recording that the webhook names by its id, whatever kind of webhook it is.
+    /// The recording that the webhook names by its id, whatever kind of webhook it is. `None` also while the recording
+    /// is being made, and for an unknown status.
     pub recording: Option<RecordingFact>,
     /// Outcome of a recording that the webhook reports without its id. [`RecordingOutcome::Absent`] also when the
     /// webhook follows a recording of a fallback answer and reports none.
@@ -93,7 +94,7 @@ pub enum Hook {
     Call,
     /// The answer to a step: keys, a recording, the end of a talk, or none of them.
     Step(StepRef),
-    /// One part of the text before a step was spoken; if a key was pressed, this is already the answer to the step.
+    /// One part of a step's script was spoken; if a key was pressed, this is already the answer to the step.
     Said(StepRef),
     /// The status of the call changed.
     Status,
@@ -134,7 +135,7 @@ impl Hook {
         }
     }
 
-    /// Returns this service's id of the call in the address; `None` when the address names no call.
+    /// Returns this service's id of the call in the address; `None` when the address names no call, or the nil id.
     pub fn call(&self) -> Option<Uuid> {
         match self {
             Self::Step(at)

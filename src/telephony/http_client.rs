@@ -31,7 +31,7 @@ pub struct RestTimeouts {
 }
 
 impl Default for RestTimeouts {
-    /// 5 seconds to connect, 15 seconds of silence, 5 minutes in total. 64 MiB in 5 minutes are 1.8 Mbit/s.
+    /// 5 seconds to connect, 15 seconds of silence, 5 minutes in total. A recording of 64 MiB then needs 1.8 Mbit/s.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),

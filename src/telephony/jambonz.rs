@@ -61,7 +61,7 @@ pub struct JambonzSettings {
     pub api_url: String,
 }
 
-/// The WebSocket subprotocols that jambonz uses: its own, and the former name of the module it uses.
+/// The WebSocket subprotocols that jambonz uses: one under its own name, one under its streaming module's former name.
 const PROTOCOLS: [&str; 2] = ["audio.jambonz.org", "audio.drachtio.org"];
 
 /// An account at jambonz.
@@ -167,8 +167,8 @@ impl Provider for Jambonz {
         rendered(&verbs::fallback_document(script))
     }
 
-    /// Returns the copy in memory. There is one only from the end of the recording until it is deleted or expires, and
-    /// only in the process that received the audio.
+    /// Returns the copy in memory. There is one only from the end of the recording until [`Provider::delete`] or
+    /// [`Streams::forget`] removes it, and only in the process that received the audio, if there was room for it.
     fn fetch<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Download, ProviderError>> {
         let found = self.copies.get(id).ok_or(ProviderError::NotFound);
         Box::pin(async move {

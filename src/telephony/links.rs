@@ -48,7 +48,7 @@ impl Links {
         self.at("step", "")
     }
 
-    /// Where jambonz reports that one part of the text before a step was spoken, and the key pressed, if any.
+    /// Where jambonz reports that one part of a step's script was spoken, and the key pressed, if any.
     pub fn said(&self) -> String {
         self.at("said", "")
     }

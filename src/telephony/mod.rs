@@ -62,8 +62,8 @@ pub struct RawRequest {
 }
 
 impl RawRequest {
-    /// A request to `uri`, received at `at`. Only the path and the query of `uri` are used: a client may write any scheme
-    /// and host in front of them (RFC 9112, section 3.2.2).
+    /// A request to `uri`, received at `at`. Only the path and the query of `uri` are used: a client may write any
+    /// scheme and host in front of them (RFC 9112, section 3.2.2).
     pub fn new(
         public_url: &str,
         uri: &Uri,
@@ -134,8 +134,8 @@ pub enum Finding {
 /// What a provider can and cannot do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// True if the provider can speak to the caller while a recording runs. No provider can: every long recording is
-    /// made as two, with the warning between them.
+    /// True if the provider can speak to the caller while a recording runs. No provider can: a take of more than two
+    /// minutes is made as two recordings, with the warning between them.
     pub speaks_while_recording: bool,
     /// True if the provider has text-to-speech. If false, it plays sound files, which a [`Voice`] supplies.
     pub has_voice: bool,
@@ -222,17 +222,17 @@ pub trait Provider: Send + Sync {
     /// [`Links::accepted`].
     fn render_whisper(&self, script: &Script, links: &Links) -> Rendered;
 
-    /// Renders the answer to the called inspector's key: connect to the caller if `taken` (the call was accepted), else
-    /// hang up.
+    /// Renders the answer to the called inspector's key: connect to the caller if the call was `accepted`, else hang
+    /// up.
     fn render_accepted(&self, accepted: bool) -> Rendered;
 
     /// Renders an answer that belongs to no step: the database is down, the number is of no line, or the call is over.
-    /// Verbs that wait for keys or dial are left out. A [`Record`](crate::call::script::Verb::Record) is left out by a
-    /// provider that streams recordings; with others the recording stays at the provider. When it has ended, the
-    /// provider requests `/hooks/{provider}/fallback`, and the event has the recording. That request must be answered
-    /// with a goodbye, or the caller would be asked to speak in a loop. What follows the `Record` in the script is
-    /// heard if nothing was recorded and the provider goes on. `line` is the line that the addresses in the answer
-    /// name, if any.
+    /// Verbs that wait for keys, dial or play a take are left out. A [`Record`](crate::call::script::Verb::Record) is
+    /// left out by a provider that streams recordings; with others the recording stays at the provider. When it has
+    /// ended, the provider requests `/hooks/{provider}/fallback`, and the event has the recording. That request must be
+    /// answered with a goodbye, or the caller would be asked to speak in a loop. What follows the `Record` in the
+    /// script is heard if nothing was recorded and the provider goes on. `line` is the line that the addresses in the
+    /// answer name, if any.
     fn render_fallback(&self, script: &Script, line: Option<&FallbackLine>) -> Rendered;
 
     /// Starts fetching a recording, as WAV.

@@ -7,7 +7,8 @@ use std::fmt;
 pub enum Refused {
     /// A header of the signature, or the one with the password, is missing, given more than once or not readable.
     Unsigned,
-    /// The signature's timestamp is more than 300 seconds from system time, or is not a timestamp.
+    /// The signature's timestamp is more than 300 seconds from system time, or is not a timestamp; or jambonz's header
+    /// has none or several.
     Stale,
     /// The signature or password is not valid.
     Forged,

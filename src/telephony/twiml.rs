@@ -21,7 +21,7 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 /// Maximum length of one `Say`, in characters. Twilio accepts 4,096 and says nothing at all of a longer text.
 const MAX_SAY: usize = 2000;
 
-/// The addresses in a document that belongs to no step, as that of a call that is not in the database.
+/// The addresses in a document that belongs to no step ([`fallback_document`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FallbackLinks {
     /// Where the provider continues when a recording has ended. The address has a query.
@@ -123,8 +123,8 @@ pub fn whisper(dialect: &'static Dialect, script: &Script, links: &Links) -> Str
     twiml.done()
 }
 
-/// The answer to the called inspector's key: a document without verbs if the call was `accepted`, after which
-/// Twilio connects the inspector to the caller; else a hang-up.
+/// The answer to the called inspector's key: a document without verbs if the call was `accepted`, after which the
+/// provider connects the inspector to the caller; else a hang-up.
 pub fn accepted(dialect: &'static Dialect, accepted: bool) -> String {
     let mut twiml = Twiml::new(dialect);
     if !accepted {

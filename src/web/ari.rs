@@ -1,5 +1,5 @@
-//! The WebSocket that an Asterisk opens to this service. Credentials are checked before the upgrade; after it, one
-//! connection carries all calls of that Asterisk.
+//! The WebSocket that a switch (Asterisk) opens to this service. Credentials are checked before the upgrade; after it,
+//! one connection carries all calls of that switch.
 
 use super::hooks::{conducted, refuse};
 use crate::base::clock::instant;
@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// `GET /hooks/{provider}/ari`, for an Asterisk with the configured credentials. Other credentials are refused with 403
-/// before the upgrade, because an Asterisk whose connection is closed after the upgrade reconnects at once, hundreds of
-/// times per second.
+/// `GET /hooks/{provider}/ari`, for a switch with the configured credentials; 404 for another kind of provider. Other
+/// credentials are refused with 403 before the upgrade, because an Asterisk whose connection is closed after the
+/// upgrade reconnects at once, hundreds of times per second.
 pub(super) async fn ari(
     State(service): State<Arc<Service>>,
     Path(name): Path<String>,

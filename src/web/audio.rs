@@ -63,8 +63,8 @@ pub(super) async fn respond(
 
 /// Returns the requested range, in bytes, as start and end (exclusive). `None`, which means the whole recording, if the
 /// header is missing or is not one valid range of bytes (RFC 9110, 14.2 allows ignoring it). `Err` if no byte of the
-/// recording is in the range. The response then does not tell the length (RFC 9110, 15.5.17 would), because the
-/// recording is not opened and nothing is recorded in the trail.
+/// recording is in the range. The response then does not tell the recording's length, although RFC 9110, 15.5.17
+/// recommends it, because the recording is not opened and nothing is recorded in the trail.
 fn wanted(headers: &HeaderMap, length: u64) -> Result<Option<(u64, u64)>, ()> {
     let Some(ranges) = headers
         .get(header::RANGE)

@@ -149,9 +149,10 @@ fn with_line(service: &Service, provider: &str, uri: &Uri, mut event: Event) -> 
     event
 }
 
-/// Conducts an event of a provider: commits it, then returns the answer. If it cannot be committed in time, returns the
-/// fallback answer, which is made from configuration and clock alone, or [`Conducted::Unavailable`] for a status or
-/// recording callback. `begun` is when the webhook was read.
+/// Conducts an event of a provider: commits it, then returns the answer. If it cannot be committed in time, or does not
+/// name its call, returns the fallback answer, which is made from configuration and clock alone. A status or recording
+/// callback has none: it gets [`Conducted::Unavailable`] if it cannot be committed in time. `begun` is when the webhook
+/// was read.
 ///
 /// Lines that are logged meanwhile have two fields: the kind of the webhook and, if the address names a call, this
 /// service's id of it.
@@ -246,8 +247,8 @@ pub(super) fn refuse(
     }
 }
 
-/// Logs that a webhook was refused, at most once a minute for each provider and check. `url` is the address as this
-/// service builds it, without values.
+/// Logs that a webhook was refused, at most once a minute for each provider and check. `check` is what was checked,
+/// `advice` what the operator can do, and `url` the address as this service builds it, [`without_values`].
 pub(super) fn tell(
     service: &Service,
     provider: &str,
@@ -266,8 +267,8 @@ fn unknown_provider(service: &Service) {
 }
 
 /// Returns the answer to a webhook that could not be committed or does not name its call: the words of the line's
-/// phase, from configuration and clock alone. A status or recording callback, which needs no script, is not
-/// acknowledged, because it was not stored.
+/// phase, from configuration and clock alone; a goodbye after a recording; the end of the call to an inspector. A
+/// status or recording callback, which needs no script, is not acknowledged, because it was not stored.
 fn fallback_answer(
     service: &Service,
     provider: &dyn Provider,
@@ -308,10 +309,12 @@ fn script(rendered: Rendered) -> Response {
         .into_response()
 }
 
-/// `GET` and `POST /hooks/{provider}/take/…`, for a provider with the key in the address. Responds with a take, which
-/// is played back to the caller: fetches the provider's copy into memory. If it is not available in time, responds with
-/// silence, and the call goes on. 404 with another key, after eight requests, and unless the call is at the step that
-/// plays the take. A signature must be right if there is one, and is required if the configuration says so.
+/// `GET` and `POST /hooks/{provider}/take/{call}/{step}/{key}`, for a provider that knows the key. Fetches the
+/// recording that `step` made from the provider into memory, and responds with it, to be played back to the caller. If
+/// the fetch fails or takes too long, responds with 0.1 s of silence, so that the call goes on. Responds 404 if the key
+/// is wrong, if the call is not at the step that plays the take, if there is no such recording, or from the ninth
+/// request for this address on this node. A signature must be right if there is one, and is required if the
+/// configuration says so.
 pub(super) async fn take(
     State(service): App,
     Path((name, call, step, key)): Path<(String, Uuid, u32, String)>,
@@ -362,8 +365,8 @@ pub(super) async fn take(
     }
 }
 
-/// Fetches a whole recording into memory. While the provider does not have it, the request is repeated 250 ms after
-/// each answer; the caller of this function limits the time.
+/// Fetches a whole recording into memory; fails if it is larger than [`LARGEST_TAKE`]. While the provider does not have
+/// it, the request is repeated 250 ms after each answer; the caller of this function limits the time.
 async fn copy(provider: &dyn Provider, id: &str) -> Result<Vec<u8>, ProviderError> {
     loop {
         match provider.fetch(id).await {

@@ -84,9 +84,10 @@ impl Drop for Begun {
     }
 }
 
-/// `GET /hooks/{provider}/listen/…`, for a provider with the key in the address, while the call waits for the
-/// recording. 404 with another key or wrong credentials; 409 if the call does not wait for the recording, or another
-/// connection has begun it; 503 if its beginning cannot be stored in time.
+/// `GET /hooks/{provider}/listen/{call}/{step}/{max_seconds}/{silence_seconds}/{key}`, for a provider that knows the
+/// key, while the call waits for the recording of this step. 404 if the key or the credentials are wrong, or the
+/// provider does not stream recordings; 409 if the call does not wait for the recording, or another connection has
+/// begun it; 503 if its beginning cannot be stored in time.
 pub(super) async fn listen(
     State(service): State<Arc<Service>>,
     Path(address): Path<Address>,

@@ -34,9 +34,9 @@ const NO_FRAME: Duration = Duration::from_secs(5);
 const ON_HOLD: Duration = Duration::from_secs(60);
 /// Maximum total time of a stream, in addition to its limit and [`SLACK`].
 const BEYOND: Duration = Duration::from_secs(30);
-/// Number of tries to store a sealed recording in the database after which this is given up if the service is being
-/// stopped. Otherwise the tries have no limit, because the recording is complete and this is the only copy. The pauses
-/// between the tries grow to 16 s.
+/// Number of repeated tries to store a sealed recording in the database after which this is given up if the service is
+/// being stopped. Otherwise the tries have no limit, because the recording is complete and this is the only copy. The
+/// pauses between the tries grow to 16 s.
 const TRIES: u32 = 10;
 /// Time after the end of a recording after which its copy in memory is removed. A call counts as over about two hours
 /// after it was answered (`watch.rs`).
@@ -60,7 +60,8 @@ impl Drop for Counted {
 }
 
 /// Receives a stream until it ends or its limits are reached. When this returns, the recording is stored as sealed, as
-/// absent if nothing was heard, or as lost. If the database refuses even that, settling the call stores it as lost.
+/// absent if less than a tenth of a second of sound was heard, or as lost. If storing it as lost fails, settling the
+/// call does so later.
 pub async fn receive(
     service: Arc<Service>,
     provider: Arc<dyn Streams>,
@@ -177,6 +178,7 @@ async fn sealed(
 
 /// Seals chunks of audio, after a WAV header that says "until the end": the header is written before the length is
 /// known. An empty chunk means the end; if the channel closes without one, nothing is kept and an error is returned.
+/// `at` becomes the time of the file.
 ///
 /// Uses a blocking thread for each batch, and none while waiting for the caller to speak: otherwise as many callers as
 /// there are threads would occupy all of them.

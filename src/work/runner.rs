@@ -127,8 +127,8 @@ fn begin(service: &Arc<Service>, kind: Kind, job: Claimed, slot: OwnedSemaphoreP
     });
 }
 
-/// Returns the time to sleep: until the job that is due `next`, at least 5 ms and at most [`jobs::READ_EVERY`]. Jobs that are due
-/// already begin when a slot becomes free.
+/// Returns the time to sleep: until `next`, when the next job becomes due, at least 5 ms and at most
+/// [`jobs::READ_EVERY`]. Jobs that are due already begin when a slot becomes free.
 fn nap(service: &Service, next: Option<DateTime<Utc>>) -> Duration {
     match next {
         Some(at) => (at - service.clock.system_now())
@@ -176,8 +176,8 @@ async fn work(service: &Arc<Service>, kind: Kind, job: &Claimed) {
     }
 }
 
-/// Stores that a job is to be tried again. If the database refuses that, as on a full disk, it is tried again for as
-/// long as the lease lasts: without it, the job would wait until the lease expires.
+/// Stores that a job is to be tried again. If the database refuses that, as on a full disk, storing is repeated for
+/// [`GIVE_UP_AFTER`] or until the service stops: if it is not stored, the job waits until its lease expires.
 async fn put_back(service: &Service, kind: Kind, job: &Claimed, reason: &Unfinished) {
     let mut closing = service.closing.subscribe();
     let writing = async {

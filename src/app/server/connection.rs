@@ -22,7 +22,7 @@ use tracing::warn;
 ///
 /// Attackers send incomplete requests, whereas a connection that is idle after an answer is likely a provider's or
 /// a proxy's, and a webhook sent while it is being closed would be lost. So connections with incomplete requests
-/// are closed first, as long as there are more of them than their share.
+/// are closed first, as long as they are more than half of the maximum.
 pub(super) struct Receiving {
     /// Maximum number of connections, with an incomplete request and idle together.
     most: usize,
@@ -52,7 +52,7 @@ impl Receiving {
     }
 
     /// Registers a connection as idle or as one with an incomplete request, and returns its number. If there are then
-    /// too many connections, one is closed.
+    /// more than `most` connections, one is closed.
     fn enter(&self, handle: &AbortHandle, idle: bool) -> u64 {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.next;

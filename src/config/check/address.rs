@@ -11,8 +11,9 @@ const CONSOLE: &str = "/console";
 ///
 /// Providers sign and call the URL as it is written, so a URL that a client would change before using it is
 /// refused: blanks, characters outside ASCII, `.` and `..` in the path, missing or doubled slashes, capital letters
-/// in scheme or host, a port that is empty or the scheme's default. A host with an empty label is refused too, and
-/// so is what a base URL cannot have: user, query, fragment, the path of a webhook.
+/// in scheme or host, a port that is empty, the scheme's default or has leading zeros. Port 0 and a host that is not
+/// valid in the DNS are refused too, and so is what a base URL cannot have: user, query, fragment, the path of a
+/// webhook.
 ///
 /// # Errors
 ///
@@ -75,7 +76,7 @@ pub(super) fn web_address(written: &str, example: &str) -> Result<Url, String> {
 ///
 /// # Errors
 ///
-/// See [`web_address`].
+/// Returns what is wrong and how to correct it, as [`web_address`] does.
 pub(super) fn public_address(written: &str, example: &str) -> Result<Url, String> {
     let mut url = web_address(written, example)?;
     let Some(at) = before(url.path(), CONSOLE) else {
@@ -97,7 +98,7 @@ fn before(path: &str, segment: &str) -> Option<usize> {
 }
 
 /// Returns what is wrong with a host; `None` if nothing is, or if it is an IPv6 address. A name has at most 253
-/// characters, its labels 1 to 63 (RFC 1035, 2.3.1 and 2.3.4).
+/// characters, each of its labels 1 to 63, without a hyphen at either end (RFC 1035, 2.3.1 and 2.3.4).
 fn wrong_host(host: &str) -> Option<&'static str> {
     if host.starts_with('[') {
         return None;

@@ -14,7 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
 
-/// The six disciplines, used for a line that lists none (Regulations on Disciplinary Action of the CPC, part two).
+/// The six disciplines, used for a line without the key `disciplines` (Regulations on Disciplinary Action of the CPC,
+/// part two).
 const DISCIPLINES: [&str; 6] = [
     "政治纪律",
     "组织纪律",
@@ -164,8 +165,8 @@ impl Checker<'_> {
         first.map(|()| windows)
     }
 
-    /// Returns an embedded calendar by its name, or reads one from the file at this path, with which an operator can
-    /// add a year; `None` if there is an error, which is recorded.
+    /// Returns the embedded calendar of this name or, if `name` is the path of a `.toml` file, with which an operator
+    /// can add a year, reads that file; `None` if there is an error, which is recorded.
     fn calendar(&self, name: &Spanned<String>) -> Option<Calendar> {
         let text = name.get_ref();
         if let Some(calendar) = Calendar::embedded(text) {

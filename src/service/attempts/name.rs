@@ -40,8 +40,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     /// Number of wrong passwords in a row, and the time of the last one.
     tries: Option<(u32, Instant)>,
-    /// Number of wrong passwords by address; reset by a right password and by the first wrong one after it. The address
-    /// is `None` for a known browser and for a session.
+    /// Number of wrong passwords by address. Cleared by a right password, and before the first wrong password in a row
+    /// or one at [`ADDRESSES`] addresses is counted. The address is `None` for a known browser and for a session.
     wrong_from: HashMap<Option<IpAddr>, u32>,
 }
 

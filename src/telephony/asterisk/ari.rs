@@ -129,7 +129,7 @@ impl Asterisk {
     }
 
     /// Returns the duration of a short recording, in milliseconds; `None` when it is larger than [`SHORT`], is not
-    /// complete, or cannot be fetched.
+    /// a complete WAV file, or cannot be fetched.
     pub(super) async fn short_sound(&self, name: &str) -> Option<u64> {
         let Download { length, mut body } = self.fetch_recording(name).await.ok()?;
         let mut check = WavCheck::new(SHORT, length);

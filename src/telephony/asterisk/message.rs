@@ -1,8 +1,7 @@
 //! Messages on the socket: events and answers are received, requests are sent. JSON, one message per frame.
 //!
 //! As observed on Asterisk 22.10 and described in its `rest-api/*.json`. Unknown events, fields and values are ignored,
-//! and so is a frame that is not JSON. An invalid part of a string does not make the rest unreadable, see
-//! [`json`](mod@json).
+//! and so is a frame that is not JSON. Invalid parts of a string are read as U+FFFD, as in [`json`](mod@json).
 
 use super::{APPLICATION, RUNG};
 use crate::base::hidden::Hidden;
@@ -68,9 +67,9 @@ pub enum Message {
 pub struct Answer {
     /// The request's id.
     pub id: String,
-    /// Its HTTP status code.
+    /// The answer's HTTP status code.
     pub status: u16,
-    /// Its body, or null. Hidden, because numbers may be in it.
+    /// The answer's body; null if it has none or it is not JSON. Hidden, because telephone numbers may be in it.
     pub body: Hidden<Value>,
 }
 

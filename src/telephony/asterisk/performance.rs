@@ -84,9 +84,9 @@ pub enum Question {
     Keys(Hidden<String>),
     /// The step's answer: a recording. Answered with the next program.
     Recording {
-        /// Its name.
+        /// The recording's name.
         name: String,
-        /// Its duration in whole seconds; 0 if unknown.
+        /// Its duration in whole seconds, rounded down; 0 also if unknown.
         seconds: u32,
         /// How it ended.
         end: RecordingEnd,
@@ -99,7 +99,7 @@ pub enum Question {
     TalkRecorded {
         /// The recording's name.
         name: String,
-        /// Its duration in whole seconds; 0 if unknown.
+        /// Its duration in whole seconds, rounded down; 0 also if unknown.
         seconds: u32,
     },
     /// What to play to the called inspector. Answered with a program for the inspector's channel.

@@ -11,7 +11,8 @@ use uuid::Uuid;
 /// What a channel plays, and what it does afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
-    /// The step that the answer will have; `None` where there is no call in the database.
+    /// The step that the caller's next input belongs to; `None` in an answer of `Provider::render_fallback`, and in the
+    /// answer to the called inspector's key.
     pub at: Option<StepRef>,
     /// What is played, in order.
     pub play: Vec<Sound>,
@@ -20,8 +21,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Returns an id for an object on the switch, made of call and step (without a call in the database: of the
-    /// channel) and of `what`, so that a command sent twice names the same object.
+    /// Returns an id for an object on the switch, made of call and step (if [`Self::at`] is `None`: of `channel`) and
+    /// of `what`, so that a command sent twice names the same object.
     pub(super) fn id(&self, channel: &str, what: &str) -> String {
         match &self.at {
             Some(at) => format!("{}-{}-{what}", at.call, at.step),
@@ -114,8 +115,8 @@ impl Writer<'_> {
         self.write(script, Some(at), &links.line_number)
     }
 
-    /// Converts a script that belongs to no step, as that of a call that is not in the database: keys are not waited
-    /// for, no member is dialled, and takes cannot be played.
+    /// Converts a script of `Provider::render_fallback`, which belongs to no step: keys are not waited for, no member
+    /// is dialled, and takes are not played.
     pub fn fallback(&self, script: &Script) -> Program {
         self.write(script, None, "")
     }
@@ -201,7 +202,8 @@ fn sound(file: &Path) -> Sound {
 /// that the recording can be attributed by its name when everything else is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingName {
-    /// The step. Without a call in the database its call id is nil, and its line is the number dialled.
+    /// The step that made the recording. For a fallback answer the call id is nil, the step 0, and in place of the line
+    /// there is the number dialled.
     pub at: StepRef,
     /// The channel's id.
     pub channel: String,

@@ -281,7 +281,7 @@ impl Wire {
         }
     }
 
-    /// Sends a request and waits for the answer; `None` when there is none within [`PATIENCE`].
+    /// Requests `uri` with `GET` and waits for the answer; `None` when there is none within [`PATIENCE`].
     async fn read(&self, uri: &str) -> Option<Answer> {
         let (sender, answer) = oneshot::channel();
         self.send(&Request::new("GET", uri), Waiter::Reader(sender));
@@ -313,7 +313,8 @@ impl Wire {
     }
 
     /// Determines the outcome of a recording of `seconds` (0 if unknown); the file of one of at most a second is
-    /// examined. `None` when it has no sound at all: its file is only a header then, and is deleted.
+    /// examined. It can be [`RecordingOutcome::Silent`] only if silence ended it (`end`). `None` when it has no sound
+    /// at all: its file is only a header then, and is deleted.
     async fn outcome(
         &self,
         name: &str,

@@ -19,8 +19,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::fmt;
 
-/// Maximum number of pages read of one list. A page of 200 calls or recordings is requested, or one of 1,000 recordings
-/// of a call; usually it is well below the maximum length of a JSON answer.
+/// Maximum number of pages read of one list. Requested are pages of 200 calls or recordings, or of 1,000 recordings of
+/// one call; such a page is usually well below the maximum length of a JSON answer.
 const MAX_PAGES: usize = 500;
 
 /// Suffix of addresses that answer in JSON.
@@ -118,7 +118,7 @@ impl Account {
         }
     }
 
-    /// Requests the deletion of a recording. Neither success nor a 404 proves that it is gone: see [`Self::is_gone`].
+    /// Requests the deletion of a recording. Neither success nor a 404 proves that it is gone; [`Self::is_gone`] does.
     pub async fn delete_recording(&self, id: &str) -> Result<(), ProviderError> {
         let id = checked(id)?;
         // Telnyx answers 200 with what it deleted, the others 204.
@@ -213,8 +213,8 @@ impl Account {
     }
 
     /// Returns the ids of the call's recordings in the order they were made, as far as their times tell. Recordings
-    /// with the status `absent` or `deleted` are left out. A list that does not exist is an error, because it does not
-    /// tell what the provider has.
+    /// with the status `absent` or `deleted` are left out. If there is no list below the call (404), the account's list
+    /// is read; if that does not exist either, it is an error, because it is not known what the provider has.
     pub async fn recordings_of(
         &self,
         call: &str,
@@ -310,8 +310,8 @@ impl Account {
         items(&list, "recordings").map(drop)
     }
 
-    /// Reads all items of a list, at most [`MAX_PAGES`] pages. The path of the next page comes from the API; one that
-    /// is not below the account's path is an error.
+    /// Reads all items of a list, the field `name` of each page. More than [`MAX_PAGES`] pages are an error. The path
+    /// of the next page comes from the API; one that is not below the account's path is an error.
     async fn pages(
         &self,
         path: &str,

@@ -37,8 +37,9 @@ impl Jambonz {
         vec![found]
     }
 
-    /// Lists callers' calls that began at `since` or later. There are two requests, because jambonz writes a call's
-    /// record only when the call ends: for the records of calls that are over, and for the running calls.
+    /// Lists callers' calls that began at `since` or later, or at an unknown time. There are two kinds of request,
+    /// because jambonz writes a call's record only when the call ends: for the records of calls that are over, and for
+    /// the running calls.
     pub(super) async fn list_calls(&self, since: DateTime<Utc>) -> Result<Listing, ProviderError> {
         let start = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut calls = Vec::new();

@@ -207,7 +207,8 @@ impl Part {
         }
     }
 
-    /// Appends another text if it has the same language and the result is not too long; false if it does not fit.
+    /// Appends another text if it has the same language and both together are shorter than [`MAX_PIECE_CHARS`]; false
+    /// if it was not appended.
     fn takes_in(&mut self, more: &Self) -> bool {
         let (
             Self::Say { text, language },

@@ -17,8 +17,8 @@ const WINDOW: u64 = RATE / 50;
 const SPOKEN: u64 = 160;
 /// Minimum mean amplitude of a window with some sound, such as a whisper or the noise of a room.
 const FAINT: u64 = 12;
-/// Minimum number of windows with speech, or with sound, of a recording that has speech, or sound: a tenth of a second
-/// in total, not necessarily in succession.
+/// Number of windows with speech from which on a recording counts as having speech, and of windows with sound likewise:
+/// a tenth of a second in total, not necessarily in succession.
 const A_WORD: u64 = 5;
 
 /// Why a recording ends.

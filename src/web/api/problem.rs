@@ -64,7 +64,8 @@ impl Problem {
         )
     }
 
-    /// 429: too many logins with one name, from one address or in total, or too many wrong passwords in a session.
+    /// 429: the password was not checked, because there are too many logins at once with this name, from this address
+    /// or in total.
     pub fn too_many() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -12,7 +12,8 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 
-/// `GET /console/reports/{id}/recordings/{n}`, for members of the line. Like the API's `recording_play`.
+/// `GET /console/reports/{id}/recordings/{n}`, for members of the line. Responds with the recording, or the requested
+/// range of it. Recorded in the trail.
 pub(super) async fn listen(
     State(service): App,
     Path((id, n)): Path<(String, usize)>,

@@ -379,7 +379,7 @@ pub(super) fn caller(w: &Words, entries: &[Entry]) -> Option<String> {
 }
 
 /// Returns the phase in which a call was answered, and how far the caller got, in words; `None` without an entry of the
-/// call.
+/// kind `call`. If that entry cannot be read, the second text says so.
 pub(super) fn course(w: &'static Words, entries: &[Entry]) -> Option<[String; 2]> {
     match first(entries, EntryKind::Call)? {
         Content::Known(Body::Call(call)) => Some([

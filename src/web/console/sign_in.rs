@@ -49,8 +49,8 @@ pub(super) async fn show(headers: HeaderMap, why: Result<Query<Why>, QueryReject
     })
 }
 
-/// `POST /console/sign-in`, for every client. With a right name and password, creates a session, sets its cookie and
-/// redirects to the queue; the login is recorded in the trail of each of the member's lines.
+/// `POST /console/sign-in`, for every client. With a right name and password, creates a session, sets the session and
+/// device cookies and redirects to the queue; the login is recorded in the trail of each of the member's lines.
 pub(super) async fn sign_in(
     State(service): App,
     address: ClientAddress,

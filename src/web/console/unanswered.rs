@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::csrf::ProtectionError;
 
-/// Replaces a response with status 400, 405 or 413 by an error page, if its body is empty or plain text, and a refusal
-/// by the check for forms from other sites in any case. Returns other responses unchanged.
+/// Replaces a response with status 400, 405 or 413 by an error page, if its body is empty or plain text; 400 becomes
+/// 404. Replaces a refusal by the check for forms from other sites in any case. Returns other responses unchanged.
 pub(super) fn explained(w: &'static Words, response: Response) -> Response {
     if response.extensions().get::<ProtectionError>().is_some() {
         // Without the common frame: no session is looked up for a request that another site may have made.

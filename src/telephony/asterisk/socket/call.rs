@@ -30,7 +30,8 @@ pub(super) struct Call {
     channel: String,
     to: Hidden<String>,
     from: Hidden<String>,
-    /// The step whose answer is awaited; `None` where there is no call in the database.
+    /// The step whose answer is awaited. `None` before the first program, and while an answer of
+    /// `Provider::render_fallback` is performed; the call may be in the database nevertheless.
     at: Option<StepRef>,
     performance: Performance,
 }

@@ -154,7 +154,8 @@ async fn note_recordings(wire: &Arc<Wire>) -> usize {
     left
 }
 
-/// Notes a recording on the disk, unless it is still being made. False when the database or Asterisk did not answer.
+/// Notes a recording on the disk, unless it is still being made. False when it could not be stored, or Asterisk did not
+/// say whether it is still being made.
 async fn is_noted(wire: &Wire, name: &RecordingName) -> bool {
     let recorded = Recorded {
         name: name.to_string(),
