@@ -38,6 +38,23 @@ pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
     Db::open(address).await
 }
 
+/// Like [`open_database`], for a command that reads or writes rows with a MAC: checks that the database was set up with
+/// the service secret in the configured file.
+///
+/// # Errors
+///
+/// Returns a sentence for the operator as [`open_database`], when the service secret cannot be read, and when the
+/// database was not set up, or was set up with another secret.
+pub async fn open_proven(config: &Config) -> Result<Db, String> {
+    let secret = ServiceSecret::load(&config.secret_file).map_err(|error| error.to_string())?;
+    let db = open_database(&config.database).await?;
+    id(&db, config, &secret)
+        .await
+        .map_err(|error| error.to_string())?;
+    db.prove_with(&secret);
+    Ok(db)
+}
+
 /// Like [`open_database`], with separate connections for webhooks, jobs and the console, as the service needs them.
 ///
 /// # Errors

@@ -166,6 +166,7 @@ pub async fn build_with(
         tracing::warn!("{warning}");
     }
     let installation = installation::id(&db.webhooks, &config, &secret).await?;
+    db.webhooks.prove_with(&secret);
     let blobs = Blobs::open(&config.recordings, installation);
     tidy_recordings(&blobs)?;
     check_keys(&db.webhooks, &config.lines).await?;

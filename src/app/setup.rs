@@ -66,12 +66,13 @@ pub async fn init_showing(
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
-    let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
-    let installation = installed(&mut tx, config).await?;
+    let (installation, secret) = installed(&mut tx, config).await?;
+    db.prove_with(&secret);
     // Committed before the folder is prepared: if the folder has no marker, the error of `prepare_folder` names the
     // installation's id, which belongs into the marker and must not change any more.
     tx.commit().await?;
+    let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
     let member = may_make_keys(&mut tx, clock, member).await?;
@@ -102,9 +103,9 @@ fn failed(error: &dyn std::fmt::Display) -> StartError {
     StartError::Failed(error.to_string())
 }
 
-/// Returns the installation's id. A database without an installation gets one, and the service secret is created if
-/// its file is missing; an existing installation must have been set up with the secret in the file.
-async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError> {
+/// Returns the installation's id and the service secret. A database without an installation gets one, and the service
+/// secret is created if its file is missing; an existing installation must have been set up with the secret in the file.
+async fn installed(tx: &mut WriteTx, config: &Config) -> Result<(Uuid, ServiceSecret), StartError> {
     let file = &config.secret_file;
     let found = installation::get(tx).await?;
     if found.is_some() && !file.exists() {
@@ -123,11 +124,11 @@ async fn installed(tx: &mut WriteTx, config: &Config) -> Result<Uuid, StartError
     let secret = ServiceSecret::load(file).map_err(|error| failed(&error))?;
     if let Some(installation) = found {
         crate::app::installation::verify(&installation, &secret, file)?;
-        return Ok(installation.id);
+        return Ok((installation.id, secret));
     }
     let installation = crate::app::installation::new(&secret);
     installation::insert(tx, &installation).await?;
-    Ok(installation.id)
+    Ok((installation.id, secret))
 }
 
 /// Creates the folder of recordings if it is missing. Its marker file is written at the end of `init_showing`, after
@@ -160,14 +161,14 @@ fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
 
 /// The member to whom the new line keys are sealed.
 enum Lead {
-    /// A member with this name and password.
+    /// The member with the name given to `init`, whose password was right.
     Known(Member),
-    /// A new member with this name and password, not in the database yet.
+    /// A new member with the name and password given to `init`, not in the database yet.
     New(Member),
 }
 
-/// Returns the member with this name, whose password must be right, or a new one if there is no such member. No
-/// transaction is open while the password is hashed.
+/// Returns the member named `lead`, whose password must be right, or a new one if there is no such member. No
+/// transaction is open while a key is derived from the password.
 async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, StartError> {
     let mut tx = db.begin_read().await?;
     let known = members::find(&mut tx, lead).await?.is_some();
@@ -181,9 +182,9 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     ))
 }
 
-/// Checks that `lead` may make keys of lines, inserts a new one into the database, and returns the member. A new one
-/// is accepted only if there are no members. The holder of a line's key can open all reports of the line, so only a
-/// lead may make one.
+/// Checks that `lead` may make keys of lines, inserts a new member into the database, and returns the member. A new
+/// member is accepted only if there are no members yet. The holder of a line's key can open all reports of the line, so
+/// only a lead may make such a key.
 async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
         Lead::Known(member) if member.role == Role::Lead => {
@@ -199,7 +200,7 @@ async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Me
             member.name
         ))),
         Lead::New(member) => {
-            members::insert(tx, clock, &member).await?;
+            members::insert(tx, clock, &member, &member.name).await?;
             Ok(member)
         }
     }

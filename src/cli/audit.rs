@@ -3,7 +3,7 @@
 
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::config::Config;
-use crate::register::trail;
+use crate::register::trail::{self, Proof};
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(super) enum AuditCommand {
 
 #[derive(Args)]
 pub(super) struct Verify {
-    /// Only this line [default: all]
+    /// Only this line [default: all, and the service's own chain]
     #[arg(long, value_name = "ID")]
     line: Option<String>,
     /// A head printed earlier and kept elsewhere
@@ -39,16 +39,11 @@ impl AuditCommand {
         let db = open_db(&config).await?;
         let blobs = open_blobs(&config, &db).await?;
         let mut wrong = 0;
+        if verify.line.is_none() {
+            wrong += show("the service", &trail::verify_service(&db, None).await?);
+        }
         for line in lines {
-            let proof = trail::verify(&db, &blobs, &line, head).await?;
-            for sentence in &proof.wrong {
-                println!("✗ {line}: {sentence}");
-            }
-            if proof.wrong.is_empty() {
-                println!("✓ {line}: {} links whole", proof.links);
-                println!("  head {}:{}", proof.links, hex(&proof.head));
-            }
-            wrong += proof.wrong.len();
+            wrong += show(&line, &trail::verify(&db, &blobs, &line, head).await?);
         }
         db.close().await;
         match wrong {
@@ -57,6 +52,18 @@ impl AuditCommand {
             wrong => Err(Failure::Failed(format!("{wrong} things are wrong"))),
         }
     }
+}
+
+/// Prints the result of verifying a chain, and returns the number of things that are wrong.
+fn show(chain: &str, proof: &Proof) -> usize {
+    for sentence in &proof.wrong {
+        println!("✗ {chain}: {sentence}");
+    }
+    if proof.wrong.is_empty() {
+        println!("✓ {chain}: {} links whole", proof.links);
+        println!("  head {}:{}", proof.links, hex(&proof.head));
+    }
+    proof.wrong.len()
 }
 
 fn parse_head(text: &str) -> Result<(i64, [u8; 32]), Failure> {

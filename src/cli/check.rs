@@ -25,7 +25,7 @@ const FILES_NAMED: usize = 10;
 
 #[derive(Args)]
 pub(super) struct Check {
-    /// Print the exact address whose signature is checked for this path, and nothing else
+    /// Print only the URL of the webhook with this path, exactly as it is used to check signatures
     #[arg(long, value_name = "PATH")]
     webhook: Option<String>,
 }
@@ -204,13 +204,16 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
         Err(error) => report.bad(&format!("database: {error}")),
     }
-    let blobs = belonging(config, &db, secret.ok().as_ref(), report).await;
+    let blobs = belonging(config, &db, secret.as_ref().ok(), report).await;
     failing_jobs(&db, report).await;
     stray_recordings(&db, report).await;
     if let Some(blobs) = blobs {
         unnamed_files(&blobs, &db, report).await;
     }
-    keys(config, &db, report).await;
+    if let Ok(secret) = secret {
+        db.prove_with(&secret);
+        keys(config, &db, report).await;
+    }
     db.close().await;
 }
 

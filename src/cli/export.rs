@@ -27,20 +27,20 @@ use uuid::Uuid;
 
 #[derive(Args)]
 pub(super) struct Export {
-    /// Sealed, as they are: for stock age and the recovery key
+    /// Write the reports sealed, as they are stored; the `age` program can open them with the recovery key
     #[arg(
         long,
         required_unless_present = "recovery_key_file",
         conflicts_with = "recovery_key_file"
     )]
     sealed: bool,
-    /// Opened, with the recovery key in this file. Writes plain text and audio!
+    /// Open the reports with the line's recovery key in this file. Writes plain text and audio!
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
-    /// Only this line [default: all; with a recovery key, the only one]
+    /// Only this line [default: all lines; with a recovery key, the configuration's only line]
     #[arg(long, value_name = "ID")]
     line: Option<String>,
-    /// A folder that is not there yet
+    /// The folder to create and write to; it must not exist yet
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -158,7 +158,11 @@ impl Exporter<'_> {
                 write(&self.folder.join(name), &key.recovery)?;
             }
         }
-        let all = reports::all_of_line(tx, line).await?;
+        let (all, refused) = reports::all_of_line(tx, line).await?;
+        for report in refused {
+            let id = report.id;
+            eprintln!("{line}: report {id} is left out: its row is not what this service wrote");
+        }
         for report in &all {
             self.report(tx, report).await?;
         }

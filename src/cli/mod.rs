@@ -1,4 +1,5 @@
-//! The command line: one file for each command.
+//! The command line: one file for each command, except `call`, whose arguments are here and whose code is in
+//! `simulator/phone.rs`.
 
 /// Writes a line to standard output without the panic of `std::println!`; see [`output`].
 macro_rules! println {
@@ -45,7 +46,7 @@ use tracing_subscriber::filter::LevelFilter;
 #[derive(Parser)]
 #[command(name = "dutyline", version, max_term_width = 100)]
 struct Cli {
-    /// The configuration [default: dutyline.toml in this folder, or else the embedded one]
+    /// The configuration file [default: dutyline.toml in the working folder, or else the embedded one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -59,16 +60,16 @@ enum Command {
         after_help = "Example:\n  dutyline demo\n  dutyline call        (in a second terminal)"
     )]
     Demo(demo::Demo),
-    /// A telephone for the simulated line
+    /// A telephone in the terminal, to call the line of a running `dutyline demo`
     #[command(after_help = "Example:\n  dutyline call\n  dutyline call --script 1,speak,#,1")]
     Call(Call),
     /// Make the service secret, the first lead, and the keys of the lines
     #[command(after_help = "Example:\n  dutyline init --lead wang --password-file wang.txt")]
     Init(init::Init),
-    /// The service
+    /// Run the service
     #[command(after_help = "Example:\n  dutyline serve --config /etc/dutyline/dutyline.toml")]
     Serve(serve::Serve),
-    /// Look at configuration, calendar, provider, database, storage
+    /// Check configuration, calendars, providers, database and folder of recordings
     #[command(
         after_help = "Example:\n  dutyline check\n  dutyline check --webhook /hooks/twilio/call"
     )]
@@ -76,7 +77,7 @@ enum Command {
     /// What a caller would hear
     #[command(after_help = "Example:\n  dutyline hear --at 2024-04-07T09:00 --keys 3")]
     Hear(hear::Hear),
-    /// Open windows day by day, and why
+    /// When a line is staffed, day by day, and why
     #[command(after_help = "Example:\n  dutyline hours --from 2024-04-01 --to 2024-04-14")]
     Hours(hours::Hours),
     /// What the lines say, as a script for recording it
@@ -88,7 +89,7 @@ enum Command {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// What is still to be done after calls
+    /// Jobs that are still to be done after calls
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// The folder of sealed recordings
@@ -103,7 +104,7 @@ enum Command {
 
 #[derive(Args)]
 struct Call {
-    /// Where `dutyline demo` listens
+    /// The URL at which `dutyline demo` listens
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     at: String,
     /// The number to dial
@@ -112,10 +113,10 @@ struct Call {
     /// The number that calls [default: withheld]
     #[arg(long)]
     from: Option<String>,
-    /// What to do without a keyboard: keys, `speak`, `silence`, `hangup`, separated by commas
+    /// The caller's actions, instead of the keyboard: keys, `speak`, `silence`, `hangup`, separated by commas
     #[arg(long, value_name = "ACTS")]
     script: Option<String>,
-    /// What to speak, as a WAV file [default: a sample]
+    /// A WAV file with what the caller says at `speak` [default: a sample]
     #[arg(long, value_name = "FILE")]
     wav: Option<PathBuf>,
 }
@@ -285,9 +286,9 @@ fn read_secret_file(path: &Path) -> Result<Hidden<String>, Failure> {
     Ok(Hidden::new(text.to_owned()))
 }
 
-/// Opens and migrates the configured database; an SQLite file must exist.
+/// Opens and migrates the configured database, which must have been set up with the configured service secret.
 async fn open_db(config: &Config) -> Result<Db, Failure> {
-    installation::open_database(&config.database)
+    installation::open_proven(config)
         .await
         .map_err(Failure::Failed)
 }

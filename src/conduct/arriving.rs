@@ -15,7 +15,7 @@ use crate::service::Service;
 use crate::store::calls::{self, Call};
 use crate::store::cases;
 use crate::store::columns::RecordingState;
-use crate::store::recordings::{self, Announced, RecordingRow};
+use crate::store::recordings::{self, RecordingRow};
 use crate::store::reports::{self, Report};
 use crate::store::{StoreError, WriteTx};
 use crate::telephony::streams::Stream;
@@ -35,7 +35,7 @@ pub struct Arriving {
     pub recording: RecordingRow,
     /// The report that it belongs to.
     pub report: Report,
-    /// The recording's id: `recording_id`, in place of an id of the provider's.
+    /// The recording's id, made by [`recording_id`], because the provider gives it none.
     pub id: String,
 }
 
@@ -75,7 +75,8 @@ impl Outcome {
     }
 }
 
-/// Returns the key for the addresses of a call's streams; `None` when this provider has no such call, or it is settled.
+/// Returns the key for the addresses of a call's streams; `None` when this provider has no such call, when the call is
+/// settled, or when the provider's id of it cannot be opened.
 ///
 /// # Errors
 ///
@@ -88,8 +89,7 @@ pub async fn stream_key(
     let mut tx = service.db.webhooks.begin_read().await?;
     let call = calls::by_id_unlocked(&mut tx, call).await?;
     let sid = call
-        .and_then(|call| call.sid)
-        .and_then(|sid| service.open_sid(&sid))
+        .and_then(|call| service.open_sid(call.id, &call.sid?))
         .filter(|sid| sid.provider == provider);
     Ok(sid.map(|sid| take::stream_key(&service.secret.call_key(&sid.provider, &sid.id))))
 }
@@ -138,12 +138,19 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     let (report, number) = call.place_of(stream.step);
     let id = recording_id(&sid, stream.step);
     let lookup = service.recording_lookup(provider, &id, call.id);
-    let announced = Announced {
-        lookup: &lookup,
-        source: &service.source_lookup(provider, &id),
-        sid: &service.seal_sid(provider, &id),
+    let new = random_id();
+    let announced = RecordingRow {
+        id: new,
+        report,
+        lookup: lookup.to_vec(),
+        source: service.source_lookup(provider, &id).to_vec(),
+        sid: Some(service.seal_sid(new, provider, &id)),
+        step: number,
+        state: RecordingState::Announced,
+        deleted: false,
+        outcome: None,
     };
-    if !recordings::announce(&mut tx, random_id(), report, &announced, number).await? {
+    if !recordings::announce(&mut tx, &announced).await? {
         let before = recordings::by_lookup(&mut tx, &lookup).await?;
         let Some(before) = before.filter(|before| before.state != RecordingState::Sealed) else {
             return Ok(Begun::Never);
@@ -172,7 +179,7 @@ async fn begun(service: &Service, provider: &str, stream: &Stream) -> Result<Beg
     })
 }
 
-/// Marks a recording that was begun as absent, because nothing came in its stream.
+/// Marks a recording that was begun as absent, because its stream had less than a tenth of a second of sound.
 ///
 /// # Errors
 ///
@@ -215,8 +222,8 @@ pub async fn heard(service: &Service, tx: &mut WriteTx, stream: &Stream) -> Resu
 }
 
 /// For a provider that streams recordings, and so does not know their outcomes, returns the event with what the service
-/// knows of the step's recording; `None` for other providers. Waits for a recording that is being stored, for at most
-/// half of `Patience::webhook`.
+/// knows of the step's recording, and without a recording if `hook` is not a step; `None` for other providers. Waits
+/// for a recording that is being stored, for at most half of `Patience::webhook`.
 pub(super) async fn known(
     service: &Service,
     provider: &dyn Provider,

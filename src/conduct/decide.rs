@@ -30,9 +30,10 @@ pub const SILENT: TimeDelta = TimeDelta::minutes(10);
 
 /// Result of deciding a webhook.
 pub(super) enum Decided {
-    /// The answer, and the case with its changes; `None` when there is nothing to write.
+    /// The answer, and the case with its changes; `None` when there is nothing to write, or `decide_all` has taken the
+    /// changes.
     Reply(Reply, Option<Box<Case>>),
-    /// The call is not known. What it needs has to be prepared first (again, if the line's key has changed): with the
+    /// The call is not known: a new call has to be prepared first (again, if the line's key has changed), with the
     /// first state and answer if `spoken`.
     Open { spoken: bool },
     /// The provider has to be asked: the webhook is about a recording whose line is not known, or about the end of a
@@ -60,7 +61,7 @@ pub(super) fn decide(
     prepared: &Prepared,
     loaded: &Loaded,
 ) -> Result<Decided, StoreError> {
-    let case = loaded.case(&prepared.call).cloned();
+    let case = loaded.case(&prepared.call)?.cloned();
     let known = case.as_ref().map(|case| case.call.id);
     prepared.in_span(known, || {
         // After a panic the other webhooks of the batch are still answered: this one changes only its own copy of the
@@ -139,11 +140,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// Handles a webhook about a call that the service never answered: its answer was lost, or was the fallback answer
-    /// while the database was down. If the webhook has a recording, the call is stored for its line, and becomes a
-    /// report unless the recording is silent; if the line is not known, the recording is stored as a stray. If the
-    /// webhook has none and the call is over, the provider is asked for the call's recordings, because their webhooks
-    /// may have been given up during an outage.
+    /// Handles a webhook about a call that has no row, for example because the call got the fallback answer while the
+    /// database was down. If the webhook has a recording that the provider made, the call is stored for its line as
+    /// ended, and becomes a report unless the recording is silent; if the line is not known, the recording is stored as
+    /// a stray. If the webhook names no recording and says that the call is over, the provider is asked for the call's
+    /// recordings, because their webhooks may have been given up during an outage.
     fn fact_of_unknown_call(
         &self,
         line: Option<&Line>,
@@ -514,6 +515,6 @@ pub fn end_call(service: &Service, case: &mut Case, times: Times) {
     case.call.at_duty = false;
     case.call_changed();
     case.cancel(Kind::Watch, case.call.id);
-    let provider = service.provider_of(case.call.sid.as_ref());
+    let provider = service.provider_of(case.call.id, case.call.sid.as_ref());
     case.enqueue(Kind::Settle, case.call.id, &provider, times.system_now);
 }

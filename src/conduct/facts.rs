@@ -10,7 +10,7 @@ use crate::register::opening::{add_to, make_report};
 use crate::report::entries::{Body, TakeBody};
 use crate::service::Service;
 use crate::store::calls::Call;
-use crate::store::cases::{Case, NewRecording};
+use crate::store::cases::Case;
 use crate::store::columns::RecordingState;
 use crate::store::jobs::{self, Kind};
 use crate::store::recordings::RecordingRow;
@@ -37,8 +37,8 @@ pub fn unnamed_steps(call: &Call, state: &State, recordings: &[RecordingRow]) ->
     spoken
 }
 
-/// Adds to a call a recording that the provider lists for it and no webhook has named. `step` is the step that it is
-/// counted to. `other` is the id of the row that another call has for the same recording, if there is one.
+/// Adds to a call a recording that the provider lists for it and no webhook has named. `step` is the step that counts
+/// as having recorded it. `other` is the id of the row that another call has for the same recording, if there is one.
 pub fn accept_orphan(
     service: &Service,
     case: &mut Case,
@@ -58,8 +58,9 @@ pub fn accept_orphan(
     keep(service, case, provider, &fact, step, other, times);
 }
 
-/// Stores what a webhook says of a recording of a known call. Returns true if the recording exists and was not known
-/// before. `other` is the id of the row that another call has for the same recording, if there is one.
+/// Stores what a webhook says of a recording of a known call. `step` is the step that recorded it. Returns true if the
+/// provider made the recording and it was not known before. `other` is the id of the row that another call has for the
+/// same recording, if there is one.
 pub(super) fn keep(
     service: &Service,
     case: &mut Case,
@@ -95,18 +96,16 @@ pub(super) fn keep(
     if let Some(other) = other {
         warn!(recording = %id, %other, provider, "recording named by a second call; kept in both");
     }
-    case.add_recording(NewRecording {
-        row: RecordingRow {
-            id,
-            report,
-            lookup: lookup.to_vec(),
-            sid: Some(service.seal_sid(provider, sid)),
-            step: number,
-            state: RecordingState::Announced,
-            deleted: false,
-            outcome: None,
-        },
-        source: service.source_lookup(provider, sid),
+    case.add_recording(RecordingRow {
+        id,
+        report,
+        lookup: lookup.to_vec(),
+        source: service.source_lookup(provider, sid).to_vec(),
+        sid: Some(service.seal_sid(id, provider, sid)),
+        step: number,
+        state: RecordingState::Announced,
+        deleted: false,
+        outcome: None,
     });
     case.enqueue(Kind::Fetch, id, provider, times.system_now);
     if !silent {
@@ -115,8 +114,8 @@ pub(super) fn keep(
     true
 }
 
-/// Handles that something was said that belongs to this report: makes the call's own one a report, or adds to the
-/// earlier one.
+/// Handles that something was said that belongs to `report`: makes the call a report if `report` is its own row,
+/// otherwise adds to the earlier report. `now` is line time.
 pub(super) fn belongs_to(service: &Service, case: &mut Case, report: Uuid, now: DateTime<Utc>) {
     if report == case.own.id {
         make_report(service, case, now);
@@ -134,9 +133,10 @@ pub(super) async fn ask_about_call(
     event: &Event,
     lookup: &[u8; 32],
 ) -> Result<(), StoreError> {
+    let id = random_id();
     let stray = Stray {
-        id: random_id(),
-        sid: service.seal_sid(provider, event.call.expose()),
+        id,
+        sid: service.seal_sid(id, provider, event.call.expose()),
         call: None,
         whole_call: true,
     };
@@ -159,10 +159,11 @@ pub(super) async fn keep_stray(
 ) -> Result<(), StoreError> {
     let lookup = service.source_lookup(provider, fact.id.expose());
     let named = event.names_a_call();
+    let id = random_id();
     let stray = Stray {
-        id: random_id(),
-        sid: service.seal_sid(provider, fact.id.expose()),
-        call: named.then(|| service.seal_sid(provider, event.call.expose())),
+        id,
+        sid: service.seal_sid(id, provider, fact.id.expose()),
+        call: named.then(|| service.seal_sid(id, provider, event.call.expose())),
         whole_call: false,
     };
     let hour = hour(service.clock.line_now());

@@ -28,7 +28,7 @@ use uuid::Uuid;
 ///
 /// # Errors
 ///
-/// When the database fails, a key in it is not a valid public key, or the line's key is not the pinned one.
+/// When the database fails, a key in it is missing or not a valid public key, or the line's key is not the pinned one.
 pub(super) async fn prepare(
     service: &Service,
     provider: &Arc<dyn Provider>,
@@ -117,12 +117,13 @@ pub(super) async fn open(
     drop(identity);
     let entry = filing::seal(&report, caller(&prepared.event, now), &[])?;
     let provider = prepared.provider.as_ref();
+    let id = random_id();
     let mut call = Call {
-        id: random_id(),
+        id,
         lookup: prepared.lookup.to_vec(),
         line: line.id.clone(),
         report: report.id,
-        sid: Some(service.seal_sid(provider.name(), prepared.event.call.expose())),
+        sid: Some(service.seal_sid(id, provider.name(), prepared.event.call.expose())),
         state: None,
         ended: false,
         settled: false,
@@ -147,6 +148,7 @@ pub(super) async fn open(
     };
     let key = ReportKeyRow {
         report: report.id,
+        epoch: 1,
         holder: Holder::Line,
         sealed_to: line_key,
         sealed,
@@ -197,7 +199,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
 
 impl Prepared {
     /// Runs `decide` in the webhook's span. If that does not name the webhook's call, a further span does. `known` is
-    /// the id of the call if it is known; otherwise it is that of the prepared call.
+    /// the id of the call's row; if there is none, the id of the prepared call is used.
     pub(super) fn in_span<T>(&self, known: Option<Uuid>, decide: impl FnOnce() -> T) -> T {
         let new = self.opening.as_ref().map(|opening| opening.call.id);
         let call = known.or(new);
@@ -242,9 +244,9 @@ impl Prepared {
         }
     }
 
-    /// Returns the line that a webhook of an unknown call is for: the one with the dialled number, the one that its
-    /// address names, or the only one, if the webhook names no number or is about a recording or the call's end. `None`
-    /// if there is no such line.
+    /// Returns the line that a webhook of an unknown call is for: the one with the dialled number, else the one that
+    /// its address names, else the only line of the configuration, if the webhook names no number or is about a
+    /// recording or the call's end. `None` if there is no such line.
     pub(super) fn line_meant<'a>(&self, service: &'a Service) -> Option<&'a Line> {
         let config = &service.config;
         let dialled = self.event.to.expose();

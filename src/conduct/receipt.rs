@@ -124,13 +124,21 @@ async fn earlier(
 }
 
 /// Returns the text of the latest reply whose approval counts; `None` if there is none. If its entry is not what was
-/// written and approved, or cannot be read, no reply is spoken, not even an older one.
+/// written and approved, or cannot be read, or a row that decides about it is refused, no reply is spoken, not even an
+/// older one.
 async fn reply(
     tx: &mut ReadTx,
     report: &Report,
     receipt: &Derived,
 ) -> Result<Option<Hidden<String>>, StoreError> {
-    let replies = confirming::replies_of(tx, report).await?;
+    let replies = match confirming::replies_of(tx, report).await {
+        // The call goes on, and the caller hears the status alone.
+        Err(StoreError::Forged(table)) => {
+            error!(report = %report.id, table, "replies not spoken: a row was refused");
+            return Ok(None);
+        }
+        replies => replies?,
+    };
     let mut approved = replies
         .into_iter()
         .rev()

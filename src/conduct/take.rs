@@ -23,8 +23,9 @@ pub(super) fn stream_key(call_key: &Key) -> Hidden<String> {
     call_key.derive("stream").bytes_base64url()
 }
 
-/// Returns the provider's id of the recording behind the address of a take: only while the call is at the step that
-/// plays it, only with the right token, and at most eight times on this node. Otherwise returns `None`.
+/// Returns the provider's id of the recording that step `take` of a call made. `None` unless the call is running at
+/// `provider` and at the step that plays the take, the token is right, this address was requested at most eight times
+/// on this node, and the recording's id is stored.
 ///
 /// # Errors
 ///
@@ -57,13 +58,13 @@ pub async fn find_take(
     Ok(recordings
         .iter()
         .find(|recording| recording.step == number)
-        .and_then(|recording| service.open_sid(recording.sid.as_ref()?)))
+        .and_then(|recording| service.open_sid(recording.id, recording.sid.as_ref()?)))
 }
 
 /// Opens the provider's id and the state of a call, with the service secret alone. `None` if the call is settled or has
 /// no state, or if they cannot be opened.
 pub(crate) fn open_state(service: &Service, call: &calls::Call) -> Option<(ProviderRef, State)> {
-    let sid = service.open_sid(call.sid.as_ref()?)?;
+    let sid = service.open_sid(call.id, call.sid.as_ref()?)?;
     let key = service.secret.call_key(&sid.provider, &sid.id);
     let plain = key.open(call.state.as_ref()?, b"state").ok()?;
     let state = serde_json::from_slice(&plain).ok()?;

@@ -209,7 +209,7 @@ impl Memory {
             });
         }
         for one in batch {
-            let Some(after) = loaded.case(&one.call) else {
+            let Some(after) = loaded.case(&one.call).unwrap() else {
                 continue;
             };
             let kept = self.cases.entry(one.lookup).or_insert_with(|| {

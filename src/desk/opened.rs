@@ -105,7 +105,8 @@ pub async fn recording(
             |recording: &&Spoken| recording.n == n && recording.row.state == RecordingState::Sealed;
         let recording = open.recordings.iter().find(is_it);
         let recording = recording.ok_or(DeskError::Missing)?;
-        let blob = blobs.get(&recording.row.id).ok_or(DeskError::Missing)?;
+        let blob = blobs.get(&recording.row.id);
+        let blob = blob.ok_or_else(|| damaged(&"the row of its file is missing or refused"))?;
         // Anyone who knows the report's public key can seal another recording to it. Therefore the recording must be
         // the one that the trail committed to. The reader compares the digest of the file's header; the rest of the
         // file opens only under that header.

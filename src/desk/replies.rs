@@ -103,7 +103,7 @@ pub async fn approve(
                 let row = row
                     .filter(|row| committed.has_entry(row))
                     .ok_or(StoreError::Unreadable("entry"))?;
-                if replies::approve(tx, entry, inspector.id()).await? {
+                if replies::approve(tx, reply, inspector.id()).await? {
                     let act = Act {
                         actor: Some(inspector.name()),
                         report: Some(id),

@@ -410,7 +410,13 @@ pub async fn change_password(
             if now.is_none() {
                 return Err(DeskError::Invalid(Invalid::WrongPassword));
             }
-            rows::set_wrapped(tx, inspector.id(), wrapped, &inspector.session()).await?;
+            let act = Act {
+                actor: Some(inspector.name()),
+                object: Some(inspector.id()),
+                ..Act::new(service.clock.line_now(), Action::PasswordChanged)
+            };
+            let session = inspector.session();
+            rows::set_wrapped(tx, inspector.id(), wrapped, &session, act).await?;
             for line in inspector.lines(service) {
                 let act = Act {
                     actor: Some(inspector.name()),

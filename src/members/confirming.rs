@@ -85,7 +85,8 @@ pub async fn confirm(
     if by.disabled || !may_confirm(&all, by, member) {
         return Err(MemberError::NoThird(by.name.clone(), member.name.clone()));
     }
-    let changed = members::confirm(tx, member.id, by.id).await?;
+    let act = super::about(clock, &by.name, Action::MemberConfirmed, member);
+    let changed = members::confirm(tx, member.id, by.id, act).await?;
     if changed {
         super::note(tx, clock, &by.name, Action::MemberConfirmed, member).await?;
     }
@@ -109,13 +110,13 @@ pub async fn set_waiver(
     if waive && members::holders(tx, line).await?.len() >= THREE {
         return Err(MemberError::EnoughMembers(line.to_owned()));
     }
-    let changed = if waive {
-        members::insert_waiver(tx, line, lead.id).await?
-    } else {
-        members::delete_waiver(tx, line).await?
-    };
+    let act = waiver_act(clock, &lead.name, waive);
+    if waive {
+        return Ok(members::insert_waiver(tx, line, lead.id, act).await?);
+    }
+    let changed = members::delete_waiver(tx, line).await?;
     if changed {
-        note_waiver(tx, clock, &lead.name, line, waive);
+        audit::append(tx, line, act);
     }
     Ok(changed)
 }
@@ -130,21 +131,21 @@ pub(super) async fn end_waiver_of_three(
 ) -> Result<(), StoreError> {
     let enough = members::holders(tx, line).await?.len() >= THREE;
     if enough && members::delete_waiver(tx, line).await? {
-        note_waiver(tx, clock, actor, line, false);
+        audit::append(tx, line, waiver_act(clock, actor, false));
     }
     Ok(())
 }
 
-fn note_waiver(tx: &mut WriteTx, clock: &Clock, actor: &str, line: &str, waived: bool) {
+/// Returns the act of waiving the confirmation, or of ending the waiver if `waived` is false.
+fn waiver_act<'a>(clock: &Clock, actor: &'a str, waived: bool) -> Act<'a> {
     let action = match waived {
         true => Action::ConfirmationWaived,
         false => Action::ConfirmationRequired,
     };
-    let act = Act {
+    Act {
         actor: Some(actor),
         ..Act::new(clock.line_now(), action)
-    };
-    audit::append(tx, line, act);
+    }
 }
 
 /// Returns the name of the lead who waived the confirmation by a third member for approvals of a line. `None` if it is
@@ -246,7 +247,9 @@ mod tests {
         let asked = |all: &[Member], writer: usize, approver: usize| {
             let reply = Reply {
                 entry: random_id(),
+                report: random_id(),
                 author: all[writer].id,
+                approver: Some(all[approver].id),
                 approved_by: Some(all[approver].name.clone()),
             };
             unconfirmed(all, &reply)

@@ -125,12 +125,13 @@ pub async fn log_in(
     let token = Token::generate();
     let now = service.clock.system_now();
     let session = Session {
+        hash: token.hash().to_vec(),
         member: member.id,
         wrapped: token.wrap(&identity),
         created_at: now,
         seen_at: now,
     };
-    let (console, hash) = (&service.db.console, token.hash());
+    let console = &service.db.console;
     let (member_now, session) = (&member, &session);
     let begin_session = console.write(|tx| {
         async move {
@@ -138,7 +139,7 @@ pub async fn log_in(
             if rights::unchanged(tx, member_now).await?.is_none() {
                 return Err(LoginError::Wrong);
             }
-            members::insert_session(tx, &hash, session).await?;
+            members::insert_session(tx, session).await?;
             let grants = members::grants(tx, member_now.id).await?;
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
             for line in lines {

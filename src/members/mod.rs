@@ -28,7 +28,6 @@ use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Why an operation on members or keys failed.
@@ -202,13 +201,18 @@ pub async fn new_member(
     })
 }
 
-/// Stores a new member.
+/// Stores a new member, and records in the chain of the service that `actor` added them.
 ///
 /// # Errors
 ///
 /// Returns [`MemberError::NameTaken`] when a member has the same name, and [`MemberError::LooksLike`] when the name can
 /// be mistaken for that of another member. Also when the database fails.
-pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<(), MemberError> {
+pub async fn insert(
+    tx: &mut WriteTx,
+    clock: &Clock,
+    member: &Member,
+    actor: &str,
+) -> Result<(), MemberError> {
     // Locked, so that two names that look alike cannot be added at the same time.
     members::lock(tx).await?;
     let all = members::list(tx).await?;
@@ -220,7 +224,8 @@ pub async fn insert(tx: &mut WriteTx, clock: &Clock, member: &Member) -> Result<
             other.name.clone(),
         ));
     }
-    match members::insert(tx, member, clock.system_now()).await {
+    let act = about(clock, actor, Action::MemberAdded, member);
+    match members::insert(tx, member, clock.system_now(), act).await {
         Err(StoreError::Duplicate) => Err(MemberError::NameTaken(member.name.clone())),
         result => Ok(result?),
     }
@@ -238,7 +243,7 @@ pub async fn add(
     keys: &SealedKeys,
     member: &Member,
 ) -> Result<(), MemberError> {
-    insert(tx, clock, member).await?;
+    insert(tx, clock, member, keys.actor()).await?;
     for line in keys.lines() {
         let act = about(clock, keys.actor(), Action::MemberAdded, member);
         audit::append(tx, line, act);
@@ -264,7 +269,8 @@ pub async fn disable(
     let actor = rights::acting(tx, actor).await?;
     rights::holds_all_of(tx, &actor, member).await?;
     rights::can_be_done_without(tx, member).await?;
-    let changed = members::disable(tx, member.id).await?;
+    let act = about(clock, &actor.name, Action::MemberDisabled, member);
+    let changed = members::disable(tx, member.id, act).await?;
     if changed {
         note(tx, clock, &actor.name, Action::MemberDisabled, member).await?;
     }
@@ -285,7 +291,8 @@ pub async fn enable(
 ) -> Result<bool, MemberError> {
     let actor = rights::acting(tx, actor).await?;
     rights::holds_all_of(tx, &actor, member).await?;
-    let changed = members::enable(tx, member.id).await?;
+    let act = about(clock, &actor.name, Action::MemberEnabled, member);
+    let changed = members::enable(tx, member.id, act).await?;
     if changed {
         note(tx, clock, &actor.name, Action::MemberEnabled, member).await?;
         for line in rights::lines_of(tx, member.id).await? {
@@ -352,15 +359,13 @@ pub async fn make_line_key(
         recipient: recipient.to_string(),
         recovery: seal_identity(&identity, &[&recovery.recipient()]),
     };
-    members::insert_line_key(tx, &key, clock.system_now()).await?;
     let act = Act {
         actor: Some(&lead.name),
         object: Some(key.id),
-        digest: Some(Sha256::digest(&key.recovery).into()),
         detail: Some(&key.recipient),
         ..Act::new(clock.line_now(), Action::LineKeyMade)
     };
-    audit::append(tx, line, act);
+    members::insert_line_key(tx, &key, clock.system_now(), act).await?;
     give(tx, clock, &key, &identity, lead, &lead.name).await?;
     Ok(Some(NewLineKey {
         recovery,
@@ -394,7 +399,6 @@ async fn write_grant(
     to: &Member,
     actor: &str,
 ) -> Result<(), StoreError> {
-    members::insert_grant(tx, key.id, to.id, sealed).await?;
-    audit::append(tx, &key.line, about(clock, actor, Action::Granted, to));
-    Ok(())
+    let act = about(clock, actor, Action::Granted, to);
+    members::insert_grant(tx, key, to.id, sealed, act).await
 }

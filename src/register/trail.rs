@@ -1,9 +1,10 @@
 //! Verifies the audit trail, and that line keys, report keys, entries and recordings are what the trail committed to.
 
+use crate::store::audit::{self, SERVICE};
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
 use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
-use crate::store::{Db, ReadTx, StoreError, audit, blobs as files, members, replies};
+use crate::store::{Db, ReadTx, StoreError, blobs as files, members, replies};
 use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Digests};
 use crate::vault::chain::{self, Link};
@@ -32,6 +33,10 @@ struct Committed {
     /// report's key is sealed to.
     public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     line_keys: HashMap<Uuid, [u8; 32]>,
+    /// By id of a member: the last digest of their row. Only in the chain of the service.
+    members: HashMap<Uuid, [u8; 32]>,
+    /// Digests of grants of the line's keys, with the id of the member.
+    grants: HashMap<[u8; 32], Uuid>,
     /// By id of an entry or recording: its report, and an entry's kind.
     places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
     /// By id of an entry: the name of the member who wrote it; `None` if the service did.
@@ -65,13 +70,28 @@ impl Committed {
                 self.place(link);
                 commit(&mut self.recordings, link.object, link.digest);
             }
+            Action::MemberAdded
+            | Action::PasswordChanged
+            | Action::MemberDisabled
+            | Action::MemberEnabled
+            | Action::MemberConfirmed
+                if link.line == SERVICE =>
+            {
+                commit(&mut self.members, link.object, link.digest);
+            }
+            Action::Granted => {
+                if let (Some(member), Some(digest)) = (link.object, link.digest) {
+                    self.grants.insert(digest, member);
+                }
+            }
             Action::ReplyApproved => {
                 if let (Some(id), Some(digest)) = (link.object, link.digest) {
                     self.approvals.insert(id, (link.actor.clone(), digest));
                 }
             }
             Action::EntryPurged => {
-                if let Some(id) = link.object {
+                // Only the numbers of callers who left no message are ever deleted.
+                if let Some(id) = link.object.filter(|id| self.is_caller(*id)) {
                     self.entries.remove(&id);
                 }
             }
@@ -92,7 +112,6 @@ impl Committed {
             | Action::Login
             | Action::PasswordChanged
             | Action::MemberAdded
-            | Action::Granted
             | Action::MemberDisabled
             | Action::MemberEnabled
             | Action::MemberConfirmed
@@ -101,6 +120,11 @@ impl Committed {
             | Action::ExportSealed
             | Action::ExportOpened => {}
         }
+    }
+
+    fn is_caller(&self, entry: Uuid) -> bool {
+        let place = self.places.get(&entry);
+        place.is_some_and(|(_, kind)| kind.as_deref() == Some(EntryKind::Caller.as_str()))
     }
 
     /// Stores the report, kind and writer of an entry or a recording.
@@ -202,6 +226,39 @@ impl OfReport {
     }
 }
 
+/// Verifies the chain of the service from its first link, and compares the members with it. `expected` is a head that was
+/// kept elsewhere, as for [`verify`].
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn verify_service(
+    db: &Db,
+    expected: Option<(i64, [u8; 32])>,
+) -> Result<Proof, StoreError> {
+    let mut tx = db.begin_read().await?;
+    let (mut committed, mut proof) = chain_of(&mut tx, SERVICE, expected).await?;
+    let (all, refused) = members::list_but_refused(&mut tx).await?;
+    for member in refused {
+        committed.members.remove(&member.id);
+        proof.forged("member", member.id);
+    }
+    for member in all {
+        let found = Some(member.digest());
+        compare(
+            &mut committed.members,
+            member.id,
+            found,
+            "member",
+            &mut proof,
+        );
+    }
+    for id in committed.members.keys() {
+        proof.wrong.push(format!("member {id} is missing"));
+    }
+    Ok(proof)
+}
+
 /// Verifies a line's chain from its first link, and compares the line's keys, reports, entries, approvals and
 /// recordings with it. `expected` is a head that was kept elsewhere: number and hash of a link that the chain must
 /// still have.
@@ -216,14 +273,49 @@ pub async fn verify(
     expected: Option<(i64, [u8; 32])>,
 ) -> Result<Proof, StoreError> {
     let mut tx = db.begin_read().await?;
+    let (committed, mut proof) = chain_of(&mut tx, line, expected).await?;
+    things(&mut tx, blobs, line, committed, &mut proof).await?;
+    Ok(proof)
+}
+
+impl Proof {
+    /// Adds the error of a refused row of a report, and returns `None` for it.
+    fn unless_refused<T>(
+        &mut self,
+        report: Uuid,
+        rows: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match rows {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error @ StoreError::Forged(_)) => {
+                self.wrong.push(format!("report {report}: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds that a row is not what the service wrote, or not the last one that it wrote.
+    fn forged(&mut self, what: &str, id: Uuid) {
+        let wrong = format!("the row of {what} {id} is not what the service wrote last");
+        self.wrong.push(wrong);
+    }
+}
+
+/// Verifies a chain, and returns what it commits to.
+async fn chain_of(
+    tx: &mut ReadTx,
+    line: &str,
+    expected: Option<(i64, [u8; 32])>,
+) -> Result<(Committed, Proof), StoreError> {
     let mut proof = Proof {
         links: 0,
         head: chain::genesis(line),
         wrong: Vec::new(),
     };
-    let committed = walk(&mut tx, line, expected, &mut proof).await?;
+    let committed = walk(tx, line, expected, &mut proof).await?;
     // A line without any act has neither links nor a head.
-    let head = audit::head(&mut tx, line).await?;
+    let head = audit::head(tx, line).await?;
     if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
         proof
             .wrong
@@ -234,8 +326,7 @@ pub async fn verify(
             .wrong
             .push("the chain is shorter than the head kept elsewhere".into());
     }
-    things(&mut tx, blobs, line, committed, &mut proof).await?;
-    Ok(proof)
+    Ok((committed, proof))
 }
 
 async fn walk(
@@ -252,8 +343,8 @@ async fn walk(
         }
         for stored in links {
             let seq = proof.links + 1;
-            let read = stored.row.filter(|row| row.seq == seq);
-            let read = read.and_then(|row| Some((row.link()?, row.hash)));
+            let read = stored.row.as_ref().filter(|row| row.seq == seq);
+            let read = read.and_then(|row| Some((row.link()?, row.hash.clone())));
             let Some((link, kept)) = read else {
                 proof.wrong.push(format!("link {seq} is missing or broken"));
                 proof.links = stored.seq;
@@ -264,6 +355,11 @@ async fn walk(
                 proof
                     .wrong
                     .push(format!("link {seq} was changed, or the one before it"));
+            }
+            if !stored.has_mac_of(&hash, tx)? {
+                proof
+                    .wrong
+                    .push(format!("link {seq} was not written by the service"));
             }
             if expected.is_some_and(|head| head.0 == seq && head.1 != hash) {
                 proof
@@ -287,25 +383,45 @@ async fn things(
     mut committed: Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    for key in members::line_keys(tx).await? {
-        if key.line == line {
-            if !committed.has_public(key.id, &key.recipient, None) {
-                proof.wrong.push(format!(
-                    "the public half of line key {} was changed",
-                    key.id
-                ));
-            }
-            let found = Sha256::digest(&key.recovery).into();
-            compare(
-                &mut committed.line_keys,
-                key.id,
-                Some(found),
-                "line key",
-                proof,
-            );
+    let (keys, refused) = members::line_keys_but_refused(tx).await?;
+    for key in refused {
+        // Its line may have been changed too.
+        if committed.line_keys.remove(&key.id).is_some() || key.line == line {
+            proof.forged("line key", key.id);
         }
     }
-    for report in reports::all_of_line(tx, line).await? {
+    for key in keys.into_iter().filter(|key| key.line == line) {
+        if !committed.has_public(key.id, &key.recipient, None) {
+            proof.wrong.push(format!(
+                "the public half of line key {} was changed",
+                key.id
+            ));
+        }
+        let found = Some(key.digest());
+        compare(&mut committed.line_keys, key.id, found, "line key", proof);
+    }
+    let (grants, refused) = members::grants_of_line(tx, line).await?;
+    for grant in refused {
+        proof.forged("a grant to member", grant.member);
+    }
+    for grant in grants {
+        if committed.grants.remove(&grant.digest()).is_none() {
+            proof.wrong.push(format!(
+                "a grant to member {} was added behind the trail's back",
+                grant.member
+            ));
+        }
+    }
+    for member in committed.grants.values() {
+        proof.wrong.push(format!(
+            "a grant to member {member} is missing or was changed"
+        ));
+    }
+    let (all, refused) = reports::all_of_line(tx, line).await?;
+    for report in refused {
+        proof.forged("report", report.id);
+    }
+    for report in all {
         match report_things(tx, blobs, &report, &mut committed, proof).await {
             // One row that cannot be read must not hide the others.
             Err(error @ StoreError::Unreadable(_)) => {
@@ -335,7 +451,11 @@ async fn report_things(
     committed: &mut Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    let keys = reports::keys(tx, report.id).await?;
+    let keys = reports::keys(tx, report.id).await;
+    let Some(keys) = proof.unless_refused(report.id, keys)? else {
+        committed.report_keys.remove(&report.id);
+        return entries_and_recordings(tx, blobs, report, committed, proof).await;
+    };
     let sealed_to = keys.first().map(|key| key.sealed_to);
     if !committed.has_public(report.id, &report.recipient, sealed_to) {
         proof.wrong.push(format!(
@@ -354,8 +474,20 @@ async fn report_things(
         "report key",
         proof,
     );
+    entries_and_recordings(tx, blobs, report, committed, proof).await
+}
+
+async fn entries_and_recordings(
+    tx: &mut ReadTx,
+    blobs: &Blobs,
+    report: &Report,
+    committed: &mut Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
     let entries = reports::entries(tx, report.id).await?;
-    for reply in replies::of_report(tx, report.id).await? {
+    let replies = replies::of_report(tx, report.id).await;
+    let replies = proof.unless_refused(report.id, replies)?;
+    for reply in replies.unwrap_or_default() {
         if let Some(by) = &reply.approved_by
             && !entries
                 .iter()
@@ -384,7 +516,18 @@ async fn report_things(
         );
     }
     let rows = files::of_report(tx, report.id).await?;
-    for recording in recordings::of_report(tx, report.id).await? {
+    let all = recordings::of_report(tx, report.id).await;
+    let Some(all) = proof.unless_refused(report.id, all)? else {
+        let places = &committed.places;
+        let is_elsewhere = |id: &Uuid| {
+            places
+                .get(id)
+                .is_none_or(|(own, _)| *own != Some(report.id))
+        };
+        committed.recordings.retain(|id, _| is_elsewhere(id));
+        return Ok(());
+    };
+    for recording in all {
         if recording.state == RecordingState::Sealed {
             if !committed.has_place(recording.id, report.id, None) {
                 proof.wrong.push(format!(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One attempt at saying something: one recording, or several if a long one was interrupted by the warning.
+/// One attempt at saying something: one recording, or two if the caller was warned in between that one minute is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Take {
     /// The steps that recorded it, in order of speaking.

@@ -75,7 +75,8 @@ pub struct Guesses<C: Clock = SystemClock> {
     seen: Mutex<Seen<C::Instant>>,
 }
 
-/// Calls that have tried, and the number of tries since the last removal.
+/// Calls that have tried a receipt, each with its last try; and how often [`Guesses::may`] was called, repetitions
+/// included, since calls and numbers without a recent try were last removed (see [`TIDY`]).
 struct Seen<I> {
     calls: HashMap<Uuid, Last<I>>,
     tries: u32,

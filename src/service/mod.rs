@@ -122,8 +122,8 @@ pub struct Patience {
     /// Maximum time to prepare and commit a webhook. After that the fallback answer is given: a caller has to hear
     /// something within 2 seconds.
     pub webhook: Duration,
-    /// Maximum time to derive the keys of a typed receipt and look it up, queueing included. Part of the time of the
-    /// webhook.
+    /// Maximum time to derive the lookup and key of a typed receipt, queueing included, and to synthesize the reply for
+    /// a provider that cannot speak. Part of the time of the webhook.
     pub receipt: Duration,
     /// Maximum time until a take can be played back to the caller. After that silence is played, and the conversation
     /// goes on.
@@ -175,17 +175,19 @@ pub enum Unaskable {
 }
 
 impl Service {
-    /// Seals the name and account of a provider and one of its ids, for the database.
-    pub fn seal_sid(&self, provider: &str, id: &str) -> Vec<u8> {
+    /// Seals the name and account of a provider and its id of a call or recording, for the row with the id `of`: in
+    /// another row it does not open.
+    pub fn seal_sid(&self, of: Uuid, provider: &str, id: &str) -> Vec<u8> {
         let account = self.providers.get(provider).map(|own| own.account());
         let account = account.unwrap_or_default();
         let plain = serde_json::to_vec(&(provider, id, account)).unwrap_or_default();
-        self.sid_key.seal(&plain, b"sid")
+        self.sid_key.seal(&plain, of.as_bytes())
     }
 
-    /// Opens what [`Service::seal_sid`] sealed; `None` if it was not sealed with this service's secret.
-    pub fn open_sid(&self, sealed: &[u8]) -> Option<ProviderRef> {
-        let plain = self.sid_key.open(sealed, b"sid").ok()?;
+    /// Opens what [`Service::seal_sid`] sealed; `None` if it was not sealed with this service's secret, or for another
+    /// row.
+    pub fn open_sid(&self, of: Uuid, sealed: &[u8]) -> Option<ProviderRef> {
+        let plain = self.sid_key.open(sealed, of.as_bytes()).ok()?;
         let (provider, id, account) = serde_json::from_slice(&plain).ok()?;
         Some(ProviderRef {
             provider,
@@ -216,10 +218,10 @@ impl Service {
         })
     }
 
-    /// Returns the name of the provider in what [`Service::seal_sid`] sealed; empty if there is nothing to open, or it
-    /// cannot be opened.
-    pub fn provider_of(&self, sid: Option<&Vec<u8>>) -> String {
-        sid.and_then(|sid| self.open_sid(sid))
+    /// Returns the name of the provider in what [`Service::seal_sid`] sealed for the row `of`; empty if there is nothing
+    /// to open, or it cannot be opened.
+    pub fn provider_of(&self, of: Uuid, sid: Option<&Vec<u8>>) -> String {
+        sid.and_then(|sid| self.open_sid(of, sid))
             .map(|sid| sid.provider)
             .unwrap_or_default()
     }

@@ -2,7 +2,7 @@
 
 use super::rows::{self, Groups, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{ReadTx, Result, StoreError, WriteTx};
+use super::{Proofs, ReadTx, Result, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use chrono::{DateTime, Utc};
@@ -14,7 +14,9 @@ use uuid::Uuid;
 /// their numbers and hashes at the commit.
 pub(super) type Acts = BTreeMap<String, Vec<Link>>;
 
-/// Maximum number of links in one statement. A link has ten values, and SQLite allows 32,766 values in a statement.
+/// The chain of the service: changes of members, and what belongs to no line. No line can have this id.
+pub const SERVICE: &str = "*";
+/// Maximum number of links in one statement. A link has eleven values, and SQLite allows 32,766 values in a statement.
 const AT_ONCE: usize = 1000;
 
 row! {
@@ -45,58 +47,117 @@ row! {
     }
 }
 
-/// A link as `audit verify` reads it.
+/// A link as it is read, with what its proof takes. Nothing of it is believed before [`StoredLink::proven`], except by
+/// `audit verify`, which says what is wrong with it.
 pub struct StoredLink {
     /// The link's number.
     pub seq: i64,
     /// The link; `None` when one of its columns holds a value that this version cannot read.
     pub row: Option<LinkRow>,
+    /// The hash of the link before it; `None` for the first link of a line, and when the link before is missing.
+    before: Option<Vec<u8>>,
+    /// The MAC of its hash; `None` when it has none.
+    mac: Option<Vec<u8>>,
 }
 
 impl<'r, R: sqlx::Row> FromRow<'r, R> for StoredLink
 where
     LinkRow: FromRow<'r, R>,
     i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<Vec<u8>>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     &'static str: sqlx::ColumnIndex<R>,
 {
     fn from_row(row: &'r R) -> std::result::Result<Self, sqlx::Error> {
         Ok(Self {
             seq: row.try_get("seq")?,
             row: LinkRow::from_row(row).ok(),
+            before: row.try_get("before")?,
+            mac: row.try_get("mac")?,
         })
     }
+}
+
+impl StoredLink {
+    /// True if its MAC is that of `hash`.
+    ///
+    /// # Errors
+    ///
+    /// When the service secret was not set.
+    pub fn has_mac_of(&self, hash: &[u8; 32], tx: &ReadTx) -> Result<bool> {
+        let keys = tx.proofs.keys()?;
+        Ok(self
+            .mac
+            .as_deref()
+            .is_some_and(|mac| keys.has_link(hash, mac)))
+    }
+
+    /// Returns the link if its hash follows from the link before it, and the MAC of its hash holds. Otherwise counts and
+    /// logs a refusal, and returns `None`.
+    fn proven(self, proofs: &Proofs) -> Result<Option<LinkRow>> {
+        let keys = proofs.keys()?;
+        let seq = self.seq;
+        let link = self.row.as_ref().and_then(|row| row.link());
+        let proven = self.row.zip(link).filter(|(row, link)| {
+            let before = match (link.seq, self.before.as_deref()) {
+                (1, _) => Some(chain::genesis(&link.line)),
+                (_, Some(before)) => before.try_into().ok(),
+                (_, None) => None,
+            };
+            let hash = before.map(|before| chain::hash(&before, link));
+            let has_mac = |hash| {
+                self.mac
+                    .as_deref()
+                    .is_some_and(|mac| keys.has_link(&hash, mac))
+            };
+            hash.is_some_and(|hash| row.hash == hash && has_mac(hash))
+        });
+        if proven.is_none() {
+            proofs.refuse("audit", &seq.to_string());
+        }
+        Ok(proven.map(|(row, _)| row))
+    }
+}
+
+fn proven(found: Vec<StoredLink>, proofs: &Proofs) -> Result<Vec<LinkRow>> {
+    let all = found.into_iter().map(|link| link.proven(proofs));
+    all.filter_map(Result::transpose).collect()
 }
 
 statements! {
     START = "INSERT INTO audit_heads (line, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (line) DO NOTHING";
     HEAD_UNLOCKED = "SELECT seq, hash FROM audit_heads WHERE line = $1";
-    LINKS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
-        LEFT JOIN reports ON reports.n = audit.report WHERE audit.line = $1 AND seq > $2 ORDER BY seq LIMIT 1000";
-    OF_REPORT = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
-        LEFT JOIN reports ON reports.n = audit.report
-        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) ORDER BY seq";
-    COMMITTED = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
-        LEFT JOIN reports ON reports.n = audit.report
-        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (digest IS NOT NULL OR action = $3) ORDER BY seq";
-    OF_MEMBERS = "SELECT audit.line, seq, at, actor, action, reports.id AS report, object, digest, detail, hash FROM audit
-        LEFT JOIN reports ON reports.n = audit.report
-        WHERE audit.line = $1 AND audit.report IS NULL AND seq > $2 AND at >= $3 AND action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY seq LIMIT 1000";
+    LINKS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1 WHERE audit.line = $1 AND audit.seq > $2 ORDER BY audit.seq LIMIT 1000";
+    OF_REPORT = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) ORDER BY audit.seq";
+    COMMITTED = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (audit.digest IS NOT NULL OR audit.action = $3)
+        ORDER BY audit.seq";
+    OF_MEMBERS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
+        WHERE audit.line = $1 AND audit.report IS NULL AND audit.seq > $2 AND audit.at >= $3
+        AND audit.action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY audit.seq LIMIT 1000";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
-    HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
-    TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads";
-    LINES = "SELECT line FROM audit_heads ORDER BY line";
+    HEADS = "SELECT line, seq FROM audit_heads WHERE line <> '*' ORDER BY line";
+    TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads WHERE line <> '*'";
 }
 
 over_rows! {
     HEADS_OF = "WITH wanted (line) AS (", ["text"],
         ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line";
     /// If no row has the report id, 0 is inserted, which no report has as its number: the foreign key refuses the link.
-    INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash) AS (",
-        ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea"],
-        ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash)
+    INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash, mac) AS (",
+        ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea", "bytea"],
+        ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash, mac)
         SELECT links.line, links.seq, links.at, links.actor, links.action,
         CASE WHEN links.report IS NOT NULL THEN COALESCE((SELECT n FROM reports WHERE id = links.report), 0) END,
-        links.object, links.digest, links.detail, links.hash FROM links ORDER BY links.seq";
+        links.object, links.digest, links.detail, links.hash, links.mac FROM links ORDER BY links.seq";
     /// The rows of the heads exist already and are locked by this transaction.
     SET_HEADS = "INSERT INTO audit_heads (line, seq, hash)", ["text", "bigint", "bytea"],
         "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
@@ -137,10 +198,13 @@ impl Act<'_> {
     }
 }
 
-/// Adds a link to a line's chain. It is written at the commit, so statements of this transaction do not see it.
-pub fn append(tx: &mut WriteTx, line: &str, act: Act<'_>) {
+/// Adds a link to a line's chain. It is written at the commit, so statements of this transaction do not see it. Returns
+/// its place among the links that the transaction adds to this chain, from 0.
+pub fn append(tx: &mut WriteTx, line: &str, act: Act<'_>) -> usize {
     let link = link_of(line, act);
-    tx.acts.entry(line.to_owned()).or_default().push(link);
+    let links = tx.acts.entry(line.to_owned()).or_default();
+    links.push(link);
+    links.len() - 1
 }
 
 /// Returns the link of an act, with the number 0. It gets its number and hash at the commit.
@@ -176,18 +240,28 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         }
         heads = lock_heads(tx, &lines).await?;
     }
-    let mut written: Vec<(Link, [u8; 32])> = Vec::new();
+    let keys = tx.proofs.keys()?.clone();
+    let mut written: Vec<Written> = Vec::new();
     let mut ends: Vec<(String, i64, [u8; 32])> = Vec::new();
+    let mut settings = std::mem::take(&mut tx.settings);
+    let mut set = Vec::new();
     for (line, links) in acts {
         let head = heads.get(&line).ok_or(StoreError::Unreadable("audit head"));
         let (mut seq, mut hash) = *head?;
-        for mut link in links {
+        for (place, mut link) in links.into_iter().enumerate() {
             seq += 1;
             link.seq = seq;
+            if let Some(setting) = settings.remove(&(line.clone(), place)) {
+                set.push((setting, seq));
+            }
             hash = chain::hash(&hash, &link);
-            written.push((link, hash));
+            let mac = keys.of_link(&hash);
+            written.push(Written { link, hash, mac });
         }
         ends.push((line, seq, hash));
+    }
+    for (setting, link) in set {
+        setting.store(tx, link).await?;
     }
     let mut groups: Groups = written
         .chunks(AT_ONCE)
@@ -197,6 +271,13 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         last.push(rows_of_heads(&ends));
     }
     rows::execute_last(tx, groups).await
+}
+
+/// A link with its number, hash and MAC.
+struct Written {
+    link: Link,
+    hash: [u8; 32],
+    mac: [u8; 32],
 }
 
 /// Returns the number and hash of the last link of each of these lines that has one, locked until the transaction ends.
@@ -211,8 +292,8 @@ async fn lock_heads(
         .collect()
 }
 
-fn rows_of_links(links: &[(Link, [u8; 32])]) -> Rows {
-    let all = || links.iter().map(|(link, _)| link);
+fn rows_of_links(links: &[Written]) -> Rows {
+    let all = || links.iter().map(|written| &written.link);
     let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
     Rows::new(INSERT)
         .text(all().map(|link| Some(link.line.clone())))
@@ -224,7 +305,8 @@ fn rows_of_links(links: &[(Link, [u8; 32])]) -> Rows {
         .uuid(all().map(|link| link.object))
         .bytes(all().map(digest))
         .text(all().map(|link| link.detail.clone()))
-        .bytes(links.iter().map(|(_, hash)| Some(hash.to_vec())))
+        .bytes(links.iter().map(|written| Some(written.hash.to_vec())))
+        .bytes(links.iter().map(|written| Some(written.mac.to_vec())))
 }
 
 fn rows_of_heads(ends: &[(String, i64, [u8; 32])]) -> Rows {
@@ -247,7 +329,8 @@ fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
         .map_err(|_| StoreError::Unreadable("audit hash"))
 }
 
-/// Returns a line's links after number `after`, in order, at most 1,000.
+/// Returns a line's links after number `after`, in order, at most 1,000. They are not proven: they may only decide which
+/// open pages are updated.
 pub async fn links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec<LinkRow>> {
     run!(tx, LINKS, fetch_all, line, after)
 }
@@ -257,19 +340,22 @@ pub async fn stored_links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec
     run!(tx, LINKS, fetch_all, line, after)
 }
 
-/// Returns the links about one report, in order.
+/// Returns the links about one report whose hash and MAC hold, in order.
 pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
-    run!(tx, OF_REPORT, fetch_all, line, report)
+    let found: Vec<StoredLink> = run!(tx, OF_REPORT, fetch_all, line, report)?;
+    proven(found, &tx.proofs)
 }
 
-/// Returns the links about one report that commit to sealed data, or say that an entry was purged, in order.
+/// Returns the links about one report that commit to sealed data, or say that an entry was purged, and whose hash and
+/// MAC hold, in order.
 pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let purged = Action::EntryPurged;
-    run!(tx, COMMITTED, fetch_all, line, report, purged)
+    let found: Vec<StoredLink> = run!(tx, COMMITTED, fetch_all, line, report, purged)?;
+    proven(found, &tx.proofs)
 }
 
 /// Returns a line's links with an action of [`Action::ABOUT_MEMBERS`], in order, at most 1,000: those after number
-/// `after` and not before the time `since`.
+/// `after` and not before the time `since`, whose hash and MAC hold.
 pub async fn of_members(
     tx: &mut ReadTx,
     line: &str,
@@ -277,9 +363,10 @@ pub async fn of_members(
     since: DateTime<Utc>,
 ) -> Result<Vec<LinkRow>> {
     let [a, b, c, d, e, f, g] = Action::ABOUT_MEMBERS;
-    run!(
+    let found: Vec<StoredLink> = run!(
         tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g
-    )
+    )?;
+    proven(found, &tx.proofs)
 }
 
 /// Returns the number of a line's last link; 0 when it has none.
@@ -300,16 +387,10 @@ pub async fn heads_of(tx: &mut ReadTx, lines: &[&str]) -> Result<Vec<(String, i6
     Ok(rows.into_iter().map(|(line, seq, _)| (line, seq)).collect())
 }
 
-/// Returns the number of links of all trails.
+/// Returns the number of links of all lines' trails.
 pub async fn total(tx: &mut ReadTx) -> Result<i64> {
     let found: Option<(i64,)> = run!(tx, TOTAL, fetch_optional)?;
     Ok(found.map_or(0, |(total,)| total))
-}
-
-/// Returns every line that has a trail, in order of line.
-pub async fn lines(tx: &mut ReadTx) -> Result<Vec<String>> {
-    let found: Vec<(String,)> = run!(tx, LINES, fetch_all)?;
-    Ok(found.into_iter().map(|(line,)| line).collect())
 }
 
 impl LinkRow {

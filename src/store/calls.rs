@@ -1,7 +1,9 @@
 //! Calls and the answers given at their steps.
 
+use super::proofs::{Proven, WithMac};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
+use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -41,6 +43,26 @@ row! {
         /// The step that rang the duty inspector who accepted the call; `None` while none has; erased when the call is
         /// settled.
         pub accepted_step: Option<i32>,
+    }
+}
+
+impl Proven for Call {
+    const TABLE: &'static str = "calls";
+
+    /// Covers where what the caller says belongs. State and answers are sealed under the call key.
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .bytes(&*self.lookup)
+            .text(&*self.line)
+            .id(self.report)
+            .id(self.addition_to)
+            .integer(self.addition_from.map(i64::from))
+            .integer(self.addition_offset.map(i64::from))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
     }
 }
 
@@ -105,29 +127,50 @@ pub struct SealedCaller {
     pub sealed: Vec<u8>,
 }
 
+/// The columns of a call's row that hold its [`SealedCaller`], which have a MAC of their own: they are erased alone.
+pub(super) struct OfAddition<'a> {
+    pub call: Uuid,
+    pub caller: &'a SealedCaller,
+}
+
+impl Proven for OfAddition<'_> {
+    const TABLE: &'static str = "calls.addition_caller";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.call)
+            .id(self.caller.entry)
+            .bytes(&*self.caller.sealed)
+    }
+
+    fn id(&self) -> Uuid {
+        self.call
+    }
+}
+
 statements! {
     BY_LOOKUP = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1", postgres: " FOR NO KEY UPDATE OF calls";
     BY_ID = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1", postgres: " FOR NO KEY UPDATE OF calls";
     BY_ID_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1";
     BY_LOOKUP_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1";
     OF_LINE_RUNNING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.line = $1 AND NOT ended AND state IS NOT NULL";
     BY_RECORDING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
         WHERE (calls.report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
         OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)", postgres: " FOR NO KEY UPDATE OF calls";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = (SELECT n FROM reports WHERE id = $1)";
-    FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL
+    FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL, addition_mac = NULL
         WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.n = calls.report AND received_hour < $1)";
     AT_DUTY = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended AND at_duty";
     SETTLE = "UPDATE calls SET settled = TRUE, state = NULL, sid = NULL, accepted_step = NULL WHERE id = $1";
@@ -139,28 +182,33 @@ statements! {
 
 /// Returns the call with this id, locked until the transaction ends.
 pub async fn by_id(tx: &mut WriteTx, id: Uuid) -> Result<Option<Call>> {
-    run!(tx, BY_ID, fetch_optional, id)
+    let found = run!(tx, BY_ID, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
 /// Returns the call with this id, not locked.
 pub async fn by_id_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<Call>> {
-    run!(tx, BY_ID_UNLOCKED, fetch_optional, id)
+    let found = run!(tx, BY_ID_UNLOCKED, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
 /// Returns the call with this keyed hash, not locked.
 pub async fn by_lookup_unlocked(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
-    run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])
+    let found = run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])?;
+    tx.proven_one(found)
 }
 
 /// Returns the calls of a line that have not ended and have a state, not locked.
 pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
-    run!(tx, OF_LINE_RUNNING, fetch_all, line)
+    let found: Vec<WithMac<Call>> = run!(tx, OF_LINE_RUNNING, fetch_all, line)?;
+    tx.proven_all(found)
 }
 
 /// Returns the call in which the recording with this number of a report was made, locked until the transaction ends;
 /// `None` if it has no row.
 pub async fn by_recording(tx: &mut WriteTx, report: Uuid, number: i32) -> Result<Option<Call>> {
-    run!(tx, BY_RECORDING, fetch_optional, report, number)
+    let found = run!(tx, BY_RECORDING, fetch_optional, report, number)?;
+    tx.proven_one(found)
 }
 
 /// Erases the sealed caller of settled calls that called back, have added nothing, and arrived before `before` (line

@@ -14,9 +14,11 @@ use super::calls::{Call, SealedCaller};
 use super::columns::RecordingState;
 use super::hours::Counts;
 use super::jobs::Kind;
+use super::proofs::Proven;
 use super::recordings::RecordingRow;
-use super::reports::{EntryRow, ReportKeyRow};
+use super::reports::{self, EntryRow, ReportKeyRow};
 use crate::report::status::Status;
+use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use prometheus_client::metrics::counter::Counter;
 use std::collections::BTreeMap;
@@ -35,6 +37,18 @@ pub struct CallReport {
     pub status: Option<Status>,
     /// The hour of arrival, in line time.
     pub received_hour: DateTime<Utc>,
+}
+
+impl Proven for CallReport {
+    const TABLE: &'static str = "reports";
+
+    fn content(&self) -> Content {
+        reports::content(self.id, &self.line, &self.recipient)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
 }
 
 impl CallReport {
@@ -64,15 +78,6 @@ pub struct Case {
     pub changes: Changes,
 }
 
-/// A recording that a call names.
-#[derive(Clone)]
-pub struct NewRecording {
-    /// The row, in the state `Announced`.
-    pub row: RecordingRow,
-    /// Keyed hash of the provider's name and its id of the recording: the same for each call that names it.
-    pub source: [u8; 32],
-}
-
 /// A change of a job.
 #[derive(Clone)]
 pub(super) enum JobChange {
@@ -93,7 +98,7 @@ pub struct Changes {
     pub(super) entries: Vec<EntryRow>,
     /// By the id of the call's report and the step.
     pub(super) answers: BTreeMap<(Uuid, u32), Vec<u8>>,
-    pub(super) recordings: Vec<NewRecording>,
+    pub(super) recordings: Vec<RecordingRow>,
     /// Ids of announced recordings that the provider did not make.
     pub(super) absent: Vec<Uuid>,
     /// Calls that become reports: report id, line, and year of the reference, in the order of their references.
@@ -241,9 +246,9 @@ impl Case {
         self.changes.entries.push(entry);
     }
 
-    /// Adds a recording that is not known yet.
-    pub fn add_recording(&mut self, new: NewRecording) {
-        self.recordings.push(new.row.clone());
+    /// Adds a recording that is not known yet, in the state `Announced`.
+    pub fn add_recording(&mut self, new: RecordingRow) {
+        self.recordings.push(new.clone());
         self.changes.recordings.push(new);
     }
 

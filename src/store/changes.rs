@@ -49,7 +49,7 @@ impl Databases {
     /// Notifies other nodes of changes and receives their notifications, until `stop` is true. Does nothing on SQLite,
     /// which has no other nodes.
     pub async fn exchange_changes(&self, mut stop: watch::Receiver<bool>) {
-        let Db::Postgres { pool, changes } = &self.console else {
+        let Db::Postgres { pool, changes, .. } = &self.console else {
             return;
         };
         // One connection listens for as long as the service runs, the other one notifies.

@@ -1,8 +1,11 @@
 //! Members, line keys, grants, sessions, waivers, and which changes a lead has dismissed.
 
+use super::audit::{self, Act, SERVICE};
+use super::proofs::{Proven, SetRow};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::report::role::Role;
+use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -55,6 +58,8 @@ row! {
     pub struct Grant {
         /// The id of the line key.
         pub line_key: Uuid,
+        /// The id of the member.
+        pub member: Uuid,
         /// The line.
         pub line: String,
         /// The line key's private half, sealed to the member.
@@ -68,8 +73,9 @@ row! {
     pub struct GrantsVersion {
         /// Number of times that the program has given the member a line key.
         granted: i64,
-        /// Number of rows: another one if rows were added or removed by hand.
-        held: i64,
+        /// Sum of the numbers of the links that set the rows, -1 for a row without: another one if rows were added or
+        /// removed by hand.
+        links: i64,
     }
 }
 
@@ -77,6 +83,8 @@ row! {
     /// A session: one login of a member.
     #[derive(Clone)]
     pub struct Session {
+        /// SHA-256 of the token.
+        pub hash: Vec<u8>,
         /// The id of the member.
         pub member: Uuid,
         /// The private half of the member's key, encrypted under the session's token.
@@ -88,49 +96,188 @@ row! {
     }
 }
 
+row! {
+    /// The decision that a line's approvals count without a third member.
+    struct Waiver {
+        line: String,
+        /// The id of the member who decided it.
+        member: Uuid,
+        /// The name of that member.
+        name: String,
+    }
+}
+
+impl Proven for Member {
+    const TABLE: &'static str = "members";
+    const LINKED: bool = true;
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .text(&*self.name)
+            .text(self.role.as_str())
+            .text(&*self.recipient)
+            .bytes(&*self.wrapped)
+            .boolean(self.disabled)
+            .id(self.made_by)
+            .id(self.confirmed_by)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Proven for LineKey {
+    const TABLE: &'static str = "line_keys";
+    const LINKED: bool = true;
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .text(&*self.line)
+            .integer(i64::from(self.epoch))
+            .text(&*self.recipient)
+            .bytes(&*self.recovery)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Proven for Grant {
+    const TABLE: &'static str = "grants";
+    const LINKED: bool = true;
+
+    /// The line is not part of the row: it is that of the line key.
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.line_key)
+            .id(self.member)
+            .bytes(&*self.sealed)
+    }
+
+    fn id(&self) -> Uuid {
+        self.line_key
+    }
+}
+
+impl Proven for Session {
+    const TABLE: &'static str = "sessions";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .bytes(&*self.hash)
+            .id(self.member)
+            .bytes(&*self.wrapped)
+            .time(self.created_at)
+    }
+
+    fn id(&self) -> Uuid {
+        self.member
+    }
+}
+
+impl Proven for Waiver {
+    const TABLE: &'static str = "waivers";
+    const LINKED: bool = true;
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE).text(&*self.line).id(self.member)
+    }
+
+    fn id(&self) -> Uuid {
+        self.member
+    }
+}
+
+impl Member {
+    /// Returns the digest of the columns that say or choose a key or a right, to which the link that sets the row
+    /// commits.
+    pub fn digest(&self) -> [u8; 32] {
+        self.content().digest()
+    }
+}
+
+impl LineKey {
+    /// Returns the digest of the row, to which the link that sets it commits.
+    pub fn digest(&self) -> [u8; 32] {
+        self.content().digest()
+    }
+}
+
+impl Grant {
+    /// Returns the digest of the row, to which the link that sets it commits.
+    pub fn digest(&self) -> [u8; 32] {
+        self.content().digest()
+    }
+}
+
 statements! {
-    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, made_by, created_at) VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7)";
-    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members WHERE name = $1";
-    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members WHERE id = $1";
-    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by FROM members ORDER BY name";
-    SET_WRAPPED = "UPDATE members SET wrapped = $2 WHERE id = $1";
+    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, made_by, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*' AND audit.object = members.id) AS latest
+        FROM members WHERE name = $1";
+    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*' AND audit.object = members.id) AS latest
+        FROM members WHERE id = $1";
+    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*' AND audit.object = members.id) AS latest
+        FROM members ORDER BY name";
+    UPDATE_MEMBER = "UPDATE members SET wrapped = $2, disabled = $3, confirmed_by = $4 WHERE id = $1";
     DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
+    LOCK_MEMBER = "SELECT id FROM members WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     LOCK_MEMBERS = "SELECT id FROM members ORDER BY id", postgres: " FOR NO KEY UPDATE";
-    DISABLE = "UPDATE members SET disabled = TRUE WHERE id = $1 AND NOT disabled";
-    ENABLE = "UPDATE members SET disabled = FALSE WHERE id = $1 AND disabled";
-    CONFIRM = "UPDATE members SET confirmed_by = $2 WHERE id = $1 AND confirmed_by IS NULL";
-    HOLDERS = "SELECT members.id, name, role, members.recipient, wrapped, disabled, made_by, confirmed_by FROM members
+    HOLDERS = "SELECT members.id, name, role, members.recipient, wrapped, disabled, made_by, confirmed_by, members.mac, members.link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*' AND audit.object = members.id) AS latest FROM members
         JOIN grants ON grants.member = members.id JOIN line_keys ON line_keys.id = grants.line_key
         WHERE line = $1 AND NOT disabled AND role IN ($2, $3)
         AND epoch = (SELECT MAX(epoch) FROM line_keys WHERE line = $1) ORDER BY name";
     INSERT_WAIVER = "INSERT INTO waivers (line, member) VALUES ($1, $2) ON CONFLICT (line) DO NOTHING";
     DELETE_WAIVER = "DELETE FROM waivers WHERE line = $1";
-    WAIVER = "SELECT name FROM waivers JOIN members ON members.id = member WHERE line = $1";
+    WAIVER = "SELECT line, member, name, waivers.mac, waivers.link, (SELECT MAX(seq) FROM audit WHERE audit.line = waivers.line
+        AND audit.report IS NULL AND action IN ('confirmation_waived', 'confirmation_required')) AS latest
+        FROM waivers JOIN members ON members.id = member WHERE line = $1";
     SEEN_UP_TO = "SELECT seq FROM changes_seen WHERE member = $1 AND line = $2";
     SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3 WHERE changes_seen.seq < $3";
     INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
-    CURRENT_KEYS = "SELECT line, recipient FROM line_keys ORDER BY line, epoch";
-    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery FROM line_keys ORDER BY line, epoch";
+    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = line_keys.line AND action = 'line_key_made') AS latest
+        FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
+    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = line_keys.line AND action = 'line_key_made' AND object = line_keys.id) AS latest
+        FROM line_keys ORDER BY line, epoch";
     INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
-    GRANTS = "SELECT line_key, line, sealed FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
-    GRANT = "SELECT sealed FROM grants WHERE line_key = $1 AND member = $2";
+    GRANTS = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, grants.link AS latest
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
+    GRANT = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, grants.link AS latest
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line_key = $1 AND member = $2";
+    GRANTS_OF_LINE = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, grants.link AS latest
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line = $1 ORDER BY line_key, member";
     COUNT_GRANT = "UPDATE members SET granted = granted + 1 WHERE id = $1";
-    GRANTS_VERSION = "SELECT granted, (SELECT COUNT(*) FROM grants WHERE member = members.id) AS held FROM members WHERE id = $1";
-    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)";
-    SESSION = "SELECT member, wrapped, created_at, seen_at FROM sessions WHERE hash = $1";
+    GRANTS_VERSION = "SELECT granted, (SELECT CAST(COALESCE(SUM(COALESCE(grants.link, -1)), 0) AS BIGINT)
+        FROM grants WHERE member = members.id) AS links FROM members WHERE id = $1";
+    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at, mac) VALUES ($1, $2, $3, $4, $4, $5)";
+    SESSION = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE hash = $1";
     TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
     DELETE_SESSION = "DELETE FROM sessions WHERE hash = $1";
     DELETE_SESSIONS_OF = "DELETE FROM sessions WHERE member = $1";
     DELETE_OLD_SESSIONS = "DELETE FROM sessions WHERE created_at < $1 OR seen_at < $2";
 }
 
-/// Adds a member.
+/// Adds a member, and `act` to the chain of the service. `now` is system time.
 ///
 /// # Errors
 ///
 /// Returns [`super::StoreError::Duplicate`] when the name is in use. Also when the database fails.
-pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Result<()> {
+pub async fn insert(
+    tx: &mut WriteTx,
+    member: &Member,
+    now: DateTime<Utc>,
+    act: Act<'_>,
+) -> Result<()> {
     run!(
         tx,
         INSERT_MEMBER,
@@ -140,10 +287,12 @@ pub async fn insert(tx: &mut WriteTx, member: &Member, now: DateTime<Utc>) -> Re
         member.role,
         &member.recipient,
         &member.wrapped[..],
+        member.disabled,
         member.made_by,
         now
-    )
-    .map(drop)
+    )?;
+    tx.set(SERVICE, act, SetRow::Member(member.id), member);
+    Ok(())
 }
 
 /// Returns the member with this name.
@@ -152,23 +301,66 @@ pub async fn by_name(tx: &mut ReadTx, name: &str) -> Result<Option<Member>> {
     if name.contains('\0') {
         return Ok(None);
     }
-    run!(tx, MEMBER_BY_NAME, fetch_optional, name)
+    let found = run!(tx, MEMBER_BY_NAME, fetch_optional, name)?;
+    tx.proven_one(found)
 }
 
 /// Returns the member with this id.
 pub async fn by_id(tx: &mut ReadTx, id: Uuid) -> Result<Option<Member>> {
-    run!(tx, MEMBER_BY_ID, fetch_optional, id)
+    let found = run!(tx, MEMBER_BY_ID, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
 /// Returns all members, by name.
 pub async fn list(tx: &mut ReadTx) -> Result<Vec<Member>> {
-    run!(tx, MEMBERS, fetch_all)
+    let found = run!(tx, MEMBERS, fetch_all)?;
+    tx.proven_all(found)
+}
+
+/// Changes a member's row, which is locked until the transaction ends, and adds `act` to the chain of the service.
+/// `change` returns false if there is nothing to change. Returns false when it did, or there is no such member.
+async fn update(
+    tx: &mut WriteTx,
+    id: Uuid,
+    act: Act<'_>,
+    change: impl FnOnce(&mut Member) -> bool,
+) -> Result<bool> {
+    // A statement of its own: one that also read the links would, after waiting for the lock, see the row as the other
+    // transaction left it, and the links as they were before.
+    let _: Option<(Uuid,)> = run!(tx, LOCK_MEMBER, fetch_optional, id)?;
+    let Some(mut member) = by_id(tx, id).await? else {
+        return Ok(false);
+    };
+    if !change(&mut member) {
+        return Ok(false);
+    }
+    run!(
+        tx,
+        UPDATE_MEMBER,
+        execute,
+        id,
+        &member.wrapped[..],
+        member.disabled,
+        member.confirmed_by
+    )?;
+    tx.set(SERVICE, act, SetRow::Member(id), &member);
+    Ok(true)
 }
 
 /// Stores a member's private key, encrypted under a new password, and ends all their sessions except the one whose
-/// token has the hash `but`.
-pub async fn set_wrapped(tx: &mut WriteTx, id: Uuid, wrapped: &[u8], but: &[u8; 32]) -> Result<()> {
-    run!(tx, SET_WRAPPED, execute, id, wrapped)?;
+/// token has the hash `but`. Adds `act` to the chain of the service.
+pub async fn set_wrapped(
+    tx: &mut WriteTx,
+    id: Uuid,
+    wrapped: &[u8],
+    but: &[u8; 32],
+    act: Act<'_>,
+) -> Result<()> {
+    let change = |member: &mut Member| {
+        member.wrapped = wrapped.to_vec();
+        true
+    };
+    update(tx, id, act, change).await?;
     run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
 }
 
@@ -180,35 +372,59 @@ pub async fn lock(tx: &mut WriteTx) -> Result<()> {
     Ok(())
 }
 
-/// Disables a member and ends their sessions. Returns false when they were disabled already or do not exist.
-pub async fn disable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
-    let changed = run!(tx, DISABLE, execute, id)? == 1;
+/// Disables a member and ends their sessions, and adds `act` to the chain of the service. Returns false when they were
+/// disabled already or do not exist.
+pub async fn disable(tx: &mut WriteTx, id: Uuid, act: Act<'_>) -> Result<bool> {
+    let change = |member: &mut Member| !std::mem::replace(&mut member.disabled, true);
+    let changed = update(tx, id, act, change).await?;
     run!(tx, DELETE_SESSIONS_OF, execute, id)?;
     Ok(changed)
 }
 
-/// Enables a disabled member again. Returns false when they were not disabled or do not exist.
-pub async fn enable(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
-    Ok(run!(tx, ENABLE, execute, id)? == 1)
+/// Enables a disabled member again, and adds `act` to the chain of the service. Returns false when they were not
+/// disabled or do not exist.
+pub async fn enable(tx: &mut WriteTx, id: Uuid, act: Act<'_>) -> Result<bool> {
+    let change = |member: &mut Member| std::mem::replace(&mut member.disabled, false);
+    update(tx, id, act, change).await
 }
 
-/// Stores that the member `by` confirmed the account `id`. Returns false when it is confirmed already or does not
-/// exist.
-pub async fn confirm(tx: &mut WriteTx, id: Uuid, by: Uuid) -> Result<bool> {
-    Ok(run!(tx, CONFIRM, execute, id, by)? == 1)
+/// Stores that the member `by` confirmed the account `id`, and adds `act` to the chain of the service. Returns false when
+/// it is confirmed already or does not exist.
+pub async fn confirm(tx: &mut WriteTx, id: Uuid, by: Uuid, act: Act<'_>) -> Result<bool> {
+    let change = |member: &mut Member| {
+        let is_new = member.confirmed_by.is_none();
+        member.confirmed_by = member.confirmed_by.or(Some(by));
+        is_new
+    };
+    update(tx, id, act, change).await
 }
 
 /// Returns the members who can open what arrives on a line now, in order of name: they hold the line's latest key, are
 /// leads or inspectors, and are not disabled.
 pub async fn holders(tx: &mut ReadTx, line: &str) -> Result<Vec<Member>> {
     let [lead, inspector] = Role::ON_REPORTS;
-    run!(tx, HOLDERS, fetch_all, line, lead, inspector)
+    let found = run!(tx, HOLDERS, fetch_all, line, lead, inspector)?;
+    tx.proven_all(found)
 }
 
-/// Stores a waiver: a line's approvals count without a third member, as this member decided. Returns false when the
-/// line has one already.
-pub async fn insert_waiver(tx: &mut WriteTx, line: &str, member: Uuid) -> Result<bool> {
-    Ok(run!(tx, INSERT_WAIVER, execute, line, member)? == 1)
+/// Stores a waiver: a line's approvals count without a third member, as this member decided. Adds `act` to the line's
+/// trail. Returns false when the line has a waiver already.
+pub async fn insert_waiver(
+    tx: &mut WriteTx,
+    line: &str,
+    member: Uuid,
+    act: Act<'_>,
+) -> Result<bool> {
+    if run!(tx, INSERT_WAIVER, execute, line, member)? == 0 {
+        return Ok(false);
+    }
+    let waiver = Waiver {
+        line: line.to_owned(),
+        member,
+        name: String::new(),
+    };
+    tx.set(line, act, SetRow::Waiver(line.to_owned()), &waiver);
+    Ok(true)
 }
 
 /// Removes a line's waiver. Returns false when the line has none.
@@ -218,8 +434,9 @@ pub async fn delete_waiver(tx: &mut WriteTx, line: &str) -> Result<bool> {
 
 /// Returns the name of the member who decided a line's waiver; `None` when the line has none.
 pub async fn waiver(tx: &mut ReadTx, line: &str) -> Result<Option<String>> {
-    let found: Option<(String,)> = run!(tx, WAIVER, fetch_optional, line)?;
-    Ok(found.map(|(name,)| name))
+    let found = run!(tx, WAIVER, fetch_optional, line)?;
+    let waiver: Option<Waiver> = tx.proven_one(found)?;
+    Ok(waiver.map(|waiver| waiver.name))
 }
 
 /// Returns the number of the link up to which this member has dismissed the changes in a line's trail; 0 if they have
@@ -235,8 +452,13 @@ pub async fn set_seen(tx: &mut WriteTx, member: Uuid, line: &str, seq: i64) -> R
     run!(tx, SET_SEEN, execute, member, line, seq).map(drop)
 }
 
-/// Adds a line key. `now` is system time.
-pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>) -> Result<()> {
+/// Adds a line key, and `act` to the line's trail. `now` is system time.
+pub async fn insert_line_key(
+    tx: &mut WriteTx,
+    key: &LineKey,
+    now: DateTime<Utc>,
+    act: Act<'_>,
+) -> Result<()> {
     run!(
         tx,
         INSERT_LINE_KEY,
@@ -247,43 +469,81 @@ pub async fn insert_line_key(tx: &mut WriteTx, key: &LineKey, now: DateTime<Utc>
         &key.recipient,
         &key.recovery[..],
         now
-    )
-    .map(drop)
+    )?;
+    tx.set(&key.line, act, SetRow::LineKey(key.id), key);
+    Ok(())
 }
 
 /// Returns the line key that the keys of new reports are sealed to: the one with the highest epoch. `None` if the line
 /// has no key.
 pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
-    run!(tx, CURRENT_KEY, fetch_optional, line)
+    let found = run!(tx, CURRENT_KEY, fetch_optional, line)?;
+    tx.proven_one(found)
 }
 
 /// Returns the public half of the current key of each line, by the line's id.
 pub async fn current_keys(tx: &mut ReadTx) -> Result<HashMap<String, String>> {
-    let keys: Vec<(String, String)> = run!(tx, CURRENT_KEYS, fetch_all)?;
+    let keys = line_keys(tx).await?;
     // Of several keys of a line the map keeps the last one, which has the latest epoch.
-    Ok(keys.into_iter().collect())
+    Ok(keys
+        .into_iter()
+        .map(|key| (key.line, key.recipient))
+        .collect())
 }
 
 /// Returns all keys of all lines, in order of line and epoch.
 pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
-    run!(tx, LINE_KEYS, fetch_all)
+    let found = run!(tx, LINE_KEYS, fetch_all)?;
+    tx.proven_all(found)
 }
 
-/// Stores a line key's private half, sealed to a member. Keeps the stored one if the member holds the key already.
+/// Like [`line_keys`], for `audit verify`: returns the keys, and those whose rows are refused.
+pub async fn line_keys_but_refused(tx: &mut ReadTx) -> Result<(Vec<LineKey>, Vec<LineKey>)> {
+    let found = run!(tx, LINE_KEYS, fetch_all)?;
+    tx.proven_rest(found)
+}
+
+/// Like [`list`], for `audit verify`: returns the members, and those whose rows are refused.
+pub async fn list_but_refused(tx: &mut ReadTx) -> Result<(Vec<Member>, Vec<Member>)> {
+    let found = run!(tx, MEMBERS, fetch_all)?;
+    tx.proven_rest(found)
+}
+
+/// Returns the grants of a line's keys, and those whose rows are refused, for `audit verify`.
+pub async fn grants_of_line(tx: &mut ReadTx, line: &str) -> Result<(Vec<Grant>, Vec<Grant>)> {
+    let found = run!(tx, GRANTS_OF_LINE, fetch_all, line)?;
+    tx.proven_rest(found)
+}
+
+/// Stores a line key's private half, sealed to a member, and adds `act` to the line's trail. Keeps the stored one if the
+/// member holds the key already; then the link says so nevertheless.
 pub async fn insert_grant(
     tx: &mut WriteTx,
-    line_key: Uuid,
+    key: &LineKey,
     member: Uuid,
     sealed: &[u8],
+    act: Act<'_>,
 ) -> Result<()> {
-    run!(tx, INSERT_GRANT, execute, line_key, member, sealed)?;
-    run!(tx, COUNT_GRANT, execute, member).map(drop)
+    run!(tx, COUNT_GRANT, execute, member)?;
+    if run!(tx, INSERT_GRANT, execute, key.id, member, sealed)? == 0 {
+        audit::append(tx, &key.line, act);
+        return Ok(());
+    }
+    let grant = Grant {
+        line_key: key.id,
+        member,
+        line: key.line.clone(),
+        sealed: sealed.to_vec(),
+    };
+    tx.set(&key.line, act, SetRow::Grant(key.id, member), &grant);
+    Ok(())
 }
 
 /// Returns a line key's private half, sealed to this member; `None` if the member does not hold the key.
 pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
-    let found: Option<(Vec<u8>,)> = run!(tx, GRANT, fetch_optional, line_key, member)?;
-    Ok(found.map(|(sealed,)| sealed))
+    let found = run!(tx, GRANT, fetch_optional, line_key, member)?;
+    let grant: Option<Grant> = tx.proven_one(found)?;
+    Ok(grant.map(|grant| grant.sealed))
 }
 
 /// Returns the version of a member's grants. While it stays the same, the grants need not be read again.
@@ -298,26 +558,30 @@ pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersi
 
 /// Returns the line keys that a member holds, in order of line and epoch.
 pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
-    run!(tx, GRANTS, fetch_all, member)
+    let found = run!(tx, GRANTS, fetch_all, member)?;
+    tx.proven_all(found)
 }
 
-/// Adds a session. `hash` is that of its token.
-pub async fn insert_session(tx: &mut WriteTx, hash: &[u8; 32], session: &Session) -> Result<()> {
+/// Adds a session.
+pub async fn insert_session(tx: &mut WriteTx, session: &Session) -> Result<()> {
+    let mac = tx.mac(session)?;
     run!(
         tx,
         INSERT_SESSION,
         execute,
-        &hash[..],
+        &session.hash[..],
         session.member,
         &session.wrapped[..],
-        session.created_at
+        session.created_at,
+        mac
     )
     .map(drop)
 }
 
 /// Returns the session whose token has this hash, even if it has expired.
 pub async fn session(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
-    run!(tx, SESSION, fetch_optional, &hash[..])
+    let found = run!(tx, SESSION, fetch_optional, &hash[..])?;
+    tx.proven_one(found)
 }
 
 /// Stores the system time at which a session was used.

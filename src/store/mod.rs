@@ -21,6 +21,7 @@
 //! | [`members`] | members, line keys, grants, sessions, waivers, dismissed changes |
 //! | [`attention`] | none: finds the lines that need attention |
 //! | [`nodes`] | running processes |
+//! | `proofs` | none: makes and checks the MACs of rows |
 //! | [`audit`] | the audit trail: a hash chain for each line |
 
 pub mod attention;
@@ -37,6 +38,7 @@ pub mod jobs;
 pub mod members;
 pub mod nodes;
 mod pools;
+mod proofs;
 pub mod recordings;
 pub mod replies;
 pub mod reports;
@@ -48,6 +50,7 @@ mod tx;
 
 use changes::Changes;
 pub use databases::Databases;
+pub use proofs::Proofs;
 use statements::Sql;
 pub use statements::{Text, all as all_statements};
 use turns::Turns;
@@ -55,6 +58,7 @@ pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
 use crate::base::hidden::Hidden;
 use crate::config::DatabaseAddress;
+use crate::vault::secret::ServiceSecret;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
@@ -104,6 +108,8 @@ pub enum Db {
         checkpoints: SqlitePool,
         /// Counts the commits that added to an audit trail.
         changes: Changes,
+        /// Makes and checks the MACs of rows and links.
+        proofs: Proofs,
     },
     /// A Postgres server.
     Postgres {
@@ -111,6 +117,8 @@ pub enum Db {
         pool: PgPool,
         /// Counts the commits that added to an audit trail.
         changes: Changes,
+        /// Makes and checks the MACs of rows and links.
+        proofs: Proofs,
     },
 }
 
@@ -131,6 +139,10 @@ pub enum StoreError {
     /// name of the column, or a description.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(&'static str),
+    /// The database holds a row or a link that this service did not write, or that was changed since. Holds the name of
+    /// the table.
+    #[error("the database holds a row that this service did not write, in the table {0}")]
+    Forged(&'static str),
     /// The error of a batch of webhooks, for each webhook of the batch.
     #[error(transparent)]
     Shared(Arc<StoreError>),
@@ -274,6 +286,7 @@ impl Db {
             reader,
             checkpoints,
             changes: Changes::default(),
+            proofs: Proofs::default(),
         })
     }
 
@@ -290,6 +303,7 @@ impl Db {
             .map(|pool| Self::Postgres {
                 pool,
                 changes: Changes::default(),
+                proofs: Proofs::default(),
             })
             .map_err(|error| format!("the database at {place} cannot be reached: {error}"))
     }
@@ -299,16 +313,34 @@ impl Db {
     fn beside(&self, connections: u32) -> Self {
         match self {
             Self::Sqlite { .. } => self.clone(),
-            Self::Postgres { pool, changes } => {
-                let (pool, changes) = (pools::beside(pool, connections), changes.clone());
-                Self::Postgres { pool, changes }
-            }
+            Self::Postgres {
+                pool,
+                changes,
+                proofs,
+            } => Self::Postgres {
+                pool: pools::beside(pool, connections),
+                changes: changes.clone(),
+                proofs: proofs.clone(),
+            },
         }
     }
 
     fn shared_changes(&self) -> &Changes {
         match self {
             Self::Sqlite { changes, .. } | Self::Postgres { changes, .. } => changes,
+        }
+    }
+
+    /// Sets the service secret, by which the MACs of rows and links are made and checked, for all pools of this
+    /// database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
+    pub fn prove_with(&self, secret: &ServiceSecret) {
+        self.proofs().set(secret);
+    }
+
+    /// Returns what makes and checks the MACs of rows and links.
+    pub fn proofs(&self) -> &Proofs {
+        match self {
+            Self::Sqlite { proofs, .. } | Self::Postgres { proofs, .. } => proofs,
         }
     }
 
@@ -416,6 +448,7 @@ impl Db {
                 checkpoints,
                 turns: _,
                 changes: _,
+                proofs: _,
             } => {
                 reader.close().await;
                 checkpoints.close().await;

@@ -1,9 +1,11 @@
 //! Recordings of calls: announced by a provider or streamed by it, sealed by the service, then deleted at the provider.
 
 use super::columns::RecordingState;
+use super::proofs::{Proven, WithMac};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx, blobs};
 use crate::vault::blobs::Stored;
+use crate::vault::proof::Content;
 use uuid::Uuid;
 
 row! {
@@ -16,6 +18,8 @@ row! {
         pub report: Uuid,
         /// Keyed hash of the provider's name, its id of the recording, and the service's id of the call that named it.
         pub lookup: Vec<u8>,
+        /// Keyed hash of the provider's name and its id of the recording: the same for each call that names it.
+        pub source: Vec<u8>,
         /// The provider's name and its id of the recording, sealed under the service secret; erased when the recording
         /// is deleted there, is not there, or is given up.
         pub sid: Option<Vec<u8>>,
@@ -32,19 +36,37 @@ row! {
     }
 }
 
+impl Proven for RecordingRow {
+    const TABLE: &'static str = "recordings";
+
+    /// Covers the columns that never change. The provider's id is sealed with the id of the recording.
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .id(self.report)
+            .bytes(&*self.lookup)
+            .bytes(&*self.source)
+            .integer(i64::from(self.step))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
 statements! {
-    ANNOUNCE = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
-        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, $7, FALSE) ON CONFLICT (lookup) DO NOTHING";
+    ANNOUNCE = "INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted, mac)
+        VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4, $5, $6, $7, FALSE, $8) ON CONFLICT (lookup) DO NOTHING";
     BY_SOURCE = "SELECT id FROM recordings WHERE source = $1 LIMIT 1";
-    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
+    OF_SAME_SOURCE = "SELECT recordings.id, reports.id AS report, lookup, recordings.source, sid, step, state, deleted, outcome, recordings.mac FROM recordings
         JOIN reports ON reports.n = report
-        WHERE recordings.source = (SELECT source FROM recordings WHERE id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
+        WHERE recordings.source = (SELECT named.source FROM recordings AS named WHERE named.id = $1) AND recordings.id <> $1 ORDER BY recordings.id";
     BEGIN_AGAIN = "UPDATE recordings SET state = $2, outcome = NULL WHERE id = $1 AND state = $3";
-    GET = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
+    GET = "SELECT recordings.id, reports.id AS report, lookup, recordings.source, sid, step, state, deleted, outcome, recordings.mac FROM recordings
         JOIN reports ON reports.n = report WHERE recordings.id = $1";
-    BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
+    BY_LOOKUP = "SELECT recordings.id, reports.id AS report, lookup, recordings.source, sid, step, state, deleted, outcome, recordings.mac FROM recordings
         JOIN reports ON reports.n = report WHERE lookup = $1";
-    OF_REPORT = "SELECT recordings.id, reports.id AS report, lookup, sid, step, state, deleted, outcome FROM recordings
+    OF_REPORT = "SELECT recordings.id, reports.id AS report, lookup, recordings.source, sid, step, state, deleted, outcome, recordings.mac FROM recordings
         JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY step, recordings.id";
     SEAL = "UPDATE recordings SET state = $2 WHERE id = $1 AND state IN ($3, $4)";
     SET_BLOB = "UPDATE recordings SET blob = (SELECT n FROM blobs WHERE id = $2) WHERE id = $1";
@@ -54,36 +76,21 @@ statements! {
     SET_OUTCOME = "UPDATE recordings SET outcome = $2 WHERE id = $1";
 }
 
-/// Identifiers of a recording that a call names, as they are stored.
-pub struct Announced<'a> {
-    /// Keyed hash of the provider's name, its id of the recording, and the call: identifies the row.
-    pub lookup: &'a [u8; 32],
-    /// Keyed hash of the provider's name and its id of the recording: the same for each call that names it.
-    pub source: &'a [u8; 32],
-    /// The provider's name and its id of the recording, sealed under the service secret.
-    pub sid: &'a [u8],
-}
-
-/// Adds a recording in the state `Announced`. `step` is its number in the report. Returns false, and adds nothing, when
-/// this call has named it before.
-pub async fn announce(
-    tx: &mut WriteTx,
-    id: Uuid,
-    report: Uuid,
-    recording: &Announced<'_>,
-    step: i32,
-) -> Result<bool> {
+/// Adds a recording in the state `Announced`. Returns false, and adds nothing, when this call has named it before.
+pub async fn announce(tx: &mut WriteTx, recording: &RecordingRow) -> Result<bool> {
+    let mac = tx.mac(recording)?;
     Ok(run!(
         tx,
         ANNOUNCE,
         execute,
-        id,
-        report,
+        recording.id,
+        recording.report,
         &recording.lookup[..],
         &recording.source[..],
-        recording.sid,
-        step,
-        RecordingState::Announced
+        recording.sid.as_deref(),
+        recording.step,
+        RecordingState::Announced,
+        mac
     )? == 1)
 }
 
@@ -96,7 +103,8 @@ pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid
 
 /// Returns the rows of other calls for the same recording at the provider, not locked.
 pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
-    run!(tx, OF_SAME_SOURCE, fetch_all, id)
+    let found: Vec<WithMac<RecordingRow>> = run!(tx, OF_SAME_SOURCE, fetch_all, id)?;
+    tx.proven_all(found)
 }
 
 /// Changes a recording from `Absent` to `Announced`, because it is streamed after all. Returns false when it is not
@@ -108,17 +116,20 @@ pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
 
 /// Returns the recording with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
-    run!(tx, GET, fetch_optional, id)
+    let found = run!(tx, GET, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
 /// Returns the recording with this keyed hash of provider, recording and call.
 pub async fn by_lookup(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<RecordingRow>> {
-    run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])
+    let found = run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])?;
+    tx.proven_one(found)
 }
 
 /// Returns a report's recordings in order of their numbers, which is the order of speaking.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
-    run!(tx, OF_REPORT, fetch_all, report)
+    let found: Vec<WithMac<RecordingRow>> = run!(tx, OF_REPORT, fetch_all, report)?;
+    tx.proven_all(found)
 }
 
 /// Marks a recording as sealed and adds the row of its sealed file, as `stored`, under the id `blob`. Returns false,
@@ -127,7 +138,13 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow
 /// # Errors
 ///
 /// When the database fails.
-pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Result<bool> {
+pub async fn seal(
+    tx: &mut WriteTx,
+    recording: &RecordingRow,
+    blob: Uuid,
+    stored: &Stored,
+) -> Result<bool> {
+    let id = recording.id;
     if run!(
         tx,
         SEAL,
@@ -140,7 +157,7 @@ pub async fn seal(tx: &mut WriteTx, id: Uuid, blob: Uuid, stored: &Stored) -> Re
     {
         return Ok(false);
     }
-    blobs::insert(tx, id, blob, stored).await?;
+    blobs::insert(tx, id, recording.report, blob, stored).await?;
     run!(tx, SET_BLOB, execute, id, blob)?;
     Ok(true)
 }

@@ -1,12 +1,14 @@
 //! Reports, their entries and receipts.
 
 use super::columns::Holder;
+use super::proofs::{Proven, WithMac};
 use super::rows::{Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::report::entries::EntryKind;
 use crate::report::reference::Reference;
 use crate::report::status::{Source, Status};
+use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -103,6 +105,8 @@ row! {
     pub struct ReportKeyRow {
         /// The report.
         pub report: Uuid,
+        /// 1 for the first key of the report.
+        pub epoch: i32,
         /// The kind of key that it is sealed to.
         pub holder: Holder,
         /// The id of that key, or of the member.
@@ -112,52 +116,115 @@ row! {
     }
 }
 
+row! {
+    /// A receipt of a report.
+    struct ReceiptRow {
+        lookup: Vec<u8>,
+        line: String,
+        report: Uuid,
+        recipient: String,
+        shared: bool,
+    }
+}
+
+/// Returns the columns of a row of `reports` that never change: the report's line, and the key that all it says is
+/// sealed to.
+pub(super) fn content(id: Uuid, line: &str, recipient: &str) -> Content {
+    Content::of("reports").id(id).text(line).text(recipient)
+}
+
+impl Proven for Report {
+    const TABLE: &'static str = "reports";
+
+    fn content(&self) -> Content {
+        content(self.id, &self.line, &self.recipient)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Proven for ReportKeyRow {
+    const TABLE: &'static str = "report_keys";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.report)
+            .integer(i64::from(self.epoch))
+            .text(self.holder.as_str())
+            .id(self.sealed_to)
+            .bytes(&*self.sealed)
+    }
+
+    fn id(&self) -> Uuid {
+        self.report
+    }
+}
+
+impl Proven for ReceiptRow {
+    const TABLE: &'static str = "receipts";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .bytes(&*self.lookup)
+            .text(&*self.line)
+            .id(self.report)
+            .text(&*self.recipient)
+            .boolean(self.shared)
+    }
+
+    fn id(&self) -> Uuid {
+        self.report
+    }
+}
+
 over_rows! {
     COUNTS = "INSERT INTO report_counts (line, status, count)", ["text", "text", "bigint"],
         "ON CONFLICT (line, status) DO UPDATE SET count = report_counts.count + excluded.count";
 }
 
 statements! {
-    KEY = "SELECT reports.id AS report, holder, sealed_to, sealed FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
+    KEY = "SELECT reports.id AS report, epoch, holder, sealed_to, sealed, report_keys.mac FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
     GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE reports.id = $1";
     ALL_OF_LINE = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NULL
         UNION ALL SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL ORDER BY 1";
     LIST = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 ORDER BY reports.n LIMIT $3";
     LIST_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND status = $4 ORDER BY reports.n LIMIT $3";
     LIST_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE line = $1 AND number IS NOT NULL AND reports.n > $2 AND (status = $4 OR $4 IS NULL) AND assignee = $5 ORDER BY reports.n LIMIT $3";
     LIST_ALL = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 ORDER BY reports.n LIMIT $2";
     LIST_ALL_WITH = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 AND status = $3 ORDER BY reports.n LIMIT $2";
     LIST_ALL_OF = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
-        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live
+        EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 AND (status = $3 OR $3 IS NULL) AND assignee = $4 ORDER BY reports.n LIMIT $2";
     BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND year = $2 AND number = $3";
     ABANDONED = "SELECT reports.n, reports.id, reports.line, reports.recipient, source, status, year, number, assignee, CAST(NULL AS TEXT) AS assignee_name,
-        received_hour, FALSE AS live FROM reports JOIN calls ON calls.report = reports.n
+        received_hour, FALSE AS live, reports.mac FROM reports JOIN calls ON calls.report = reports.n
         WHERE reports.line = $1 AND number IS NULL AND settled AND NOT added AND reports.n < $2 ORDER BY reports.n DESC LIMIT $3";
     COUNT = "SELECT status, count FROM report_counts WHERE line = $1 AND count > 0 ORDER BY status";
     ASSIGN_NUMBERS = "INSERT INTO report_numbers (line, year, last) VALUES ($1, $2, $3) ON CONFLICT (line, year) DO UPDATE SET last = report_numbers.last + excluded.last RETURNING last";
@@ -165,11 +232,15 @@ statements! {
     MOVE = "UPDATE reports SET status = $3, assignee = $4 WHERE id = $1 AND status = $2 RETURNING line";
     ENTRIES = "SELECT entries.id, reports.id AS report, kind, sealed FROM entries JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY entries.n";
     INSERT_ENTRY = "INSERT INTO entries (id, report, kind, sealed) VALUES ($1, (SELECT n FROM reports WHERE id = $2), $3, $4)";
-    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared)
-        VALUES ($1, $2, (SELECT n FROM reports WHERE id = $3), $4, FALSE) ON CONFLICT (lookup) DO NOTHING";
-    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE WHERE lookup = $1 AND report <> (SELECT n FROM reports WHERE id = $2)";
-    RECEIPTS = "SELECT recipient FROM receipts WHERE report = (SELECT n FROM reports WHERE id = $1) AND NOT shared ORDER BY lookup";
-    BY_RECEIPT = "SELECT reports.id, shared FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
+    INSERT_RECEIPT = "INSERT INTO receipts (lookup, line, report, recipient, shared, mac)
+        VALUES ($1, $2, (SELECT n FROM reports WHERE id = $3), $4, FALSE, $5) ON CONFLICT (lookup) DO NOTHING";
+    SHARE_RECEIPT = "UPDATE receipts SET shared = TRUE, mac = $2 WHERE lookup = $1";
+    RECEIPTS = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
+        FROM receipts JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY lookup";
+    BY_RECEIPT = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
+        FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
+    LOCKED_RECEIPT = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
+        FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1", postgres: " FOR NO KEY UPDATE OF receipts";
     SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.n = report
         WHERE receipts.line = $1 AND shared AND (status IS NULL OR status <> $2)";
     OLD_CALLER_ENTRIES = "SELECT entries.n, entries.id, reports.id AS report, kind FROM entries JOIN reports ON reports.n = report
@@ -180,17 +251,21 @@ statements! {
 /// Returns the private half of a report's key, once for each key that it is sealed to, in order of the report key's
 /// epoch.
 pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
-    run!(tx, KEY, fetch_all, report)
+    let found: Vec<WithMac<ReportKeyRow>> = run!(tx, KEY, fetch_all, report)?;
+    tx.proven_all(found)
 }
 
 /// Returns the report, or the call that is none yet, with this id.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Report>> {
-    run!(tx, GET, fetch_optional, id)
+    let found = run!(tx, GET, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
-/// Returns all reports of a line and all its calls that are not reports, in order of arrival.
-pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Report>> {
-    run!(tx, ALL_OF_LINE, fetch_all, line)
+/// Returns all reports of a line and all its calls that are not reports, in order of arrival, and those whose rows are
+/// refused.
+pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<(Vec<Report>, Vec<Report>)> {
+    let found = run!(tx, ALL_OF_LINE, fetch_all, line)?;
+    tx.proven_rest(found)
 }
 
 /// Filter and range of a list of reports.
@@ -208,7 +283,8 @@ pub struct Listed<'a> {
     pub limit: i64,
 }
 
-/// Returns the reports of this filter and range, in order of arrival. Calls that are not reports are left out.
+/// Returns the reports of this filter and range, in order of arrival. Calls that are not reports are left out, and so
+/// are reports whose rows are refused.
 pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     let Listed {
         line,
@@ -217,7 +293,7 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
         after,
         limit,
     } = listed;
-    match (line, assignee) {
+    let found: Result<Vec<WithMac<Report>>> = match (line, assignee) {
         (Some(line), Some(id)) => run!(tx, LIST_OF, fetch_all, line, after, limit, status, id),
         (Some(line), None) if status.is_none() => {
             run!(tx, LIST, fetch_all, line, after, limit)
@@ -226,7 +302,8 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
         (None, Some(id)) => run!(tx, LIST_ALL_OF, fetch_all, after, limit, status, id),
         (None, None) if status.is_none() => run!(tx, LIST_ALL, fetch_all, after, limit),
         (None, None) => run!(tx, LIST_ALL_WITH, fetch_all, after, limit, status),
-    }
+    };
+    Ok(tx.proven_rest(found?)?.0)
 }
 
 /// Returns the id of the report with this reference on a line; `None` if there is none, or `reference` is not a
@@ -240,14 +317,15 @@ pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Resul
 }
 
 /// Returns settled calls of a line that are not reports and added nothing to an earlier report, the newest first: at
-/// most `limit` calls whose number (`n`) is below `before`.
+/// most `limit` calls whose number (`n`) is below `before`. Those whose rows are refused are left out.
 pub async fn abandoned(
     tx: &mut ReadTx,
     line: &str,
     before: i64,
     limit: i64,
 ) -> Result<Vec<Report>> {
-    run!(tx, ABANDONED, fetch_all, line, before, limit)
+    let found = run!(tx, ABANDONED, fetch_all, line, before, limit)?;
+    Ok(tx.proven_rest(found)?.0)
 }
 
 /// Returns the number of a line's reports by status. Statuses without reports are left out.
@@ -325,6 +403,14 @@ pub async fn insert_receipt(
     report: Uuid,
     recipient: &str,
 ) -> Result<Option<Uuid>> {
+    let mut receipt = ReceiptRow {
+        lookup: lookup.to_vec(),
+        line: line.to_owned(),
+        report,
+        recipient: recipient.to_owned(),
+        shared: false,
+    };
+    let mac = tx.mac(&receipt)?;
     let inserted = run!(
         tx,
         INSERT_RECEIPT,
@@ -332,13 +418,21 @@ pub async fn insert_receipt(
         &lookup[..],
         line,
         report,
-        recipient
+        recipient,
+        mac
     )?;
-    if inserted == 1 || run!(tx, SHARE_RECEIPT, execute, &lookup[..], report)? == 0 {
+    if inserted == 1 {
         return Ok(None);
     }
-    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
-    Ok(found.map(|(other, _)| other))
+    let found = run!(tx, LOCKED_RECEIPT, fetch_optional, &lookup[..])?;
+    match tx.proven_one::<ReceiptRow>(found)? {
+        Some(other) if other.report != report => receipt = other,
+        _ => return Ok(None),
+    }
+    receipt.shared = true;
+    let mac = tx.mac(&receipt)?;
+    run!(tx, SHARE_RECEIPT, execute, &lookup[..], mac)?;
+    Ok(Some(receipt.report))
 }
 
 /// Returns the number of a line's receipts that two callers were told, except those whose row in `receipts` belongs to
@@ -351,8 +445,12 @@ pub async fn shared_receipts(tx: &mut ReadTx, line: &str) -> Result<i64> {
 /// Returns the public keys of a report's receipts. The owner of a receipt can open what is sealed to its public key.
 /// Receipts that two callers were told are left out.
 pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
-    let found: Vec<(String,)> = run!(tx, RECEIPTS, fetch_all, report)?;
-    Ok(found.into_iter().map(|(recipient,)| recipient).collect())
+    let found: Vec<WithMac<ReceiptRow>> = run!(tx, RECEIPTS, fetch_all, report)?;
+    let receipts = tx.proven_all(found)?.into_iter();
+    Ok(receipts
+        .filter(|receipt| !receipt.shared)
+        .map(|receipt| receipt.recipient)
+        .collect())
 }
 
 /// Result of looking up a receipt.
@@ -367,10 +465,10 @@ pub enum ByReceipt {
 
 /// Looks up the receipt with this keyed hash on a line.
 pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
-    let found: Option<(Uuid, bool)> = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
-    let report = match found {
-        Some((_, true)) => return Ok(ByReceipt::Shared),
-        Some((report, false)) => get(tx, report).await?,
+    let found = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
+    let report = match tx.proven_one::<ReceiptRow>(found)? {
+        Some(receipt) if receipt.shared => return Ok(ByReceipt::Shared),
+        Some(receipt) => get(tx, receipt.report).await?,
         None => None,
     };
     Ok(report.map_or(ByReceipt::Nothing, |report| {

@@ -9,8 +9,9 @@
 -- source, hour of arrival, order of arrival, padded size. Columns named `sealed`, `wrapped`, `state`, `answer`, `sid`,
 -- `outcome` hold ciphertext.
 --
--- `mac` and `link` are in rows that hold or choose a key or a right: a MAC of the row under the service secret, and the
--- number of the link of the trail that set the row.
+-- `mac` is in rows that hold or choose a key or a right: a MAC of those columns under the service secret, without which
+-- the row is refused (src/vault/proof.rs, and `Proven` beside each table's statements). `link` is the number of the link
+-- of the trail that set the row.
 
 CREATE TABLE line_keys (
     id                 UUID PRIMARY KEY,
@@ -45,7 +46,9 @@ CREATE TABLE members (
 -- Lines whose approvals count without a third member, while they have fewer than three members.
 CREATE TABLE waivers (
     line   TEXT PRIMARY KEY,
-    member UUID NOT NULL REFERENCES members (id)
+    member UUID NOT NULL REFERENCES members (id),
+    mac    BYTEA,
+    link   BIGINT
 );
 
 CREATE TABLE grants (
@@ -63,7 +66,8 @@ CREATE TABLE sessions (
     member     UUID NOT NULL REFERENCES members (id),
     wrapped    BYTEA NOT NULL,             -- the member's private half, encrypted under the token
     created_at TIMESTAMPTZ NOT NULL,       -- system time, as seen_at
-    seen_at    TIMESTAMPTZ NOT NULL
+    seen_at    TIMESTAMPTZ NOT NULL,
+    mac        BYTEA
 );
 CREATE INDEX sessions_by_member ON sessions (member);
 
@@ -88,7 +92,8 @@ CREATE TABLE reports (
     number        INTEGER,
     assignee      UUID REFERENCES members (id),
     received_hour TIMESTAMPTZ NOT NULL,    -- line time, cut to the hour
-    retain_until  TIMESTAMPTZ
+    retain_until  TIMESTAMPTZ,
+    mac           BYTEA
 );
 CREATE UNIQUE INDEX reports_by_reference ON reports (line, year, number) WHERE number IS NOT NULL;
 CREATE INDEX reports_by_line ON reports (line, n) WHERE number IS NOT NULL;
@@ -138,7 +143,8 @@ CREATE TABLE replies (
     entry       UUID PRIMARY KEY REFERENCES entries (id),
     report      BIGINT NOT NULL REFERENCES reports (n),
     author      UUID NOT NULL REFERENCES members (id),
-    approved_by UUID REFERENCES members (id)     -- not the author; until it is set, no caller hears the reply
+    approved_by UUID REFERENCES members (id),    -- not the author; until it is set, no caller hears the reply
+    mac         BYTEA
 );
 CREATE INDEX replies_by_report ON replies (report);
 
@@ -152,7 +158,8 @@ CREATE TABLE blobs (
     padded        BIGINT NOT NULL,         -- padded size in bytes
     sha256        BYTEA NOT NULL,          -- of the sealed object
     header_sha256 BYTEA NOT NULL,          -- of its age header, with the nonce
-    object        UUID NOT NULL UNIQUE     -- `{object}.age` in the folder of recordings
+    object        UUID NOT NULL UNIQUE,    -- `{object}.age` in the folder of recordings
+    mac           BYTEA
 );
 CREATE INDEX blobs_by_report ON blobs (report);
 
@@ -161,13 +168,14 @@ CREATE TABLE recordings (
     id      UUID NOT NULL UNIQUE,
     report  BIGINT NOT NULL REFERENCES reports (n),
     lookup  BYTEA NOT NULL UNIQUE,         -- keyed hash of the provider, its id, and the call that named it
-    source  BYTEA,                         -- keyed hash of the provider and its id: two calls may name one recording
+    source  BYTEA NOT NULL,                -- keyed hash of the provider and its id: two calls may name one recording
     sid     BYTEA,                         -- the provider's name and its id; erased when deleted there or given up
     step    INTEGER NOT NULL,              -- the step that recorded it, which is the order of speaking
     state   TEXT NOT NULL,                 -- announced, sealed, absent, lost
     blob    BIGINT REFERENCES blobs (n),   -- when sealed
     outcome BYTEA,                         -- of a streamed recording, under the service secret; erased with `sid`
-    deleted BOOLEAN NOT NULL               -- proven to be gone at the provider
+    deleted BOOLEAN NOT NULL,              -- proven to be gone at the provider
+    mac     BYTEA
 );
 CREATE INDEX recordings_by_report ON recordings (report);
 CREATE INDEX recordings_by_source ON recordings (source);
@@ -188,9 +196,11 @@ CREATE TABLE calls (
     addition_offset INTEGER,               -- with their step plus this as their number
     addition_entry  UUID,                  -- the entry with the caller, for the earlier report if anything is added:
     addition_caller BYTEA,                 -- its id and its content, sealed to that report's key
+    addition_mac    BYTEA,                 -- the MAC of these two
     added           BOOLEAN NOT NULL,
     at_duty         BOOLEAN NOT NULL,      -- the roster is rung, or a member of it speaks with the caller
-    accepted_step      INTEGER                -- the step that rang the duty inspector who accepted the call
+    accepted_step   INTEGER,               -- the step that rang the duty inspector who accepted the call
+    mac             BYTEA
 );
 CREATE INDEX calls_by_addition ON calls (addition_to) WHERE addition_to IS NOT NULL;
 CREATE INDEX calls_running ON calls (line) WHERE NOT ended;
@@ -213,7 +223,8 @@ CREATE TABLE strays (
     sid        BYTEA NOT NULL,             -- the provider's name and its id of the recording, or of the call
     call       BYTEA,                      -- the provider's name and its id of the recording's call, if it is known
     whole_call BOOLEAN NOT NULL,           -- true: a call whose recordings are to be asked for
-    hour       TIMESTAMPTZ NOT NULL
+    hour       TIMESTAMPTZ NOT NULL,
+    mac        BYTEA
 );
 
 CREATE TABLE receipts (
@@ -221,7 +232,8 @@ CREATE TABLE receipts (
     line      TEXT NOT NULL,
     report    BIGINT NOT NULL REFERENCES reports (n),
     recipient TEXT NOT NULL,               -- replies are sealed to this key too
-    shared    BOOLEAN NOT NULL             -- two callers were told it: it opens no report
+    shared    BOOLEAN NOT NULL,            -- two callers were told it: it opens no report
+    mac       BYTEA
 );
 CREATE INDEX receipts_by_report ON receipts (report);
 CREATE INDEX receipts_shared ON receipts (line, report) WHERE shared;
@@ -275,6 +287,9 @@ CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;
 CREATE INDEX audit_of_members ON audit (at) WHERE action IN ('member_added', 'granted', 'member_disabled',
     'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required');
 CREATE INDEX audit_of_no_report ON audit (line, seq) WHERE report IS NULL;
+-- The last links that set a member, and a line's keys. `*` is the chain of the service.
+CREATE INDEX audit_of_service ON audit (object, seq) WHERE line = '*';
+CREATE INDEX audit_of_line_keys ON audit (line, seq) WHERE action = 'line_key_made';
 
 CREATE TABLE audit_heads (
     line TEXT PRIMARY KEY,

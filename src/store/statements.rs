@@ -36,6 +36,7 @@ pub fn all() -> Vec<Text> {
         super::jobs::STATEMENTS,
         super::members::STATEMENTS,
         super::nodes::STATEMENTS,
+        super::proofs::STATEMENTS,
         super::recordings::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,

@@ -1,8 +1,10 @@
 //! Strays: recordings whose line is not known, and calls that are over and have no row in `calls`. A job asks the
 //! provider for the line of such a recording, and for the recordings of such a call.
 
+use super::proofs::Proven;
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
+use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -23,10 +25,26 @@ row! {
     }
 }
 
+impl Proven for Stray {
+    const TABLE: &'static str = "strays";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .bytes(&*self.sid)
+            .bytes(self.call.as_deref())
+            .boolean(self.whole_call)
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
 statements! {
-    INSERT = "INSERT INTO strays (id, lookup, sid, call, hour, whole_call) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (lookup) DO NOTHING";
+    INSERT = "INSERT INTO strays (id, lookup, sid, call, hour, whole_call, mac) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (lookup) DO NOTHING";
     KNOWN = "SELECT COUNT(*) FROM recordings WHERE source = $1";
-    GET = "SELECT id, sid, call, whole_call FROM strays WHERE id = $1";
+    GET = "SELECT id, sid, call, whole_call, mac FROM strays WHERE id = $1";
     DELETE = "DELETE FROM strays WHERE id = $1";
     COUNT = "SELECT COUNT(*) FROM strays WHERE NOT whole_call";
 }
@@ -43,6 +61,7 @@ pub async fn insert(
     if known.is_some_and(|(count,)| count > 0) {
         return Ok(false);
     }
+    let mac = tx.mac(stray)?;
     Ok(run!(
         tx,
         INSERT,
@@ -52,13 +71,15 @@ pub async fn insert(
         &stray.sid[..],
         stray.call.as_deref(),
         hour,
-        stray.whole_call
+        stray.whole_call,
+        mac
     )? == 1)
 }
 
 /// Returns the stray with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Stray>> {
-    run!(tx, GET, fetch_optional, id)
+    let found = run!(tx, GET, fetch_optional, id)?;
+    tx.proven_one(found)
 }
 
 /// Removes a stray that is settled.

@@ -7,18 +7,20 @@
 //! transactions themselves ([`Db::begin_ahead`], [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
+use super::proofs::Setting;
 use super::rows::{self, Groups};
 use super::turns::Ahead;
-use super::{Db, Result, StoreError, audit, hours, pools, reports};
+use super::{Db, Proofs, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
 use scoped_futures::ScopedBoxFuture;
 use sqlx::Transaction;
 use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
 /// Statements that begin a transaction that reads, on Postgres. It may be idle for longer than a transaction that
 /// writes: it locks no row that another node waits for, and an export writes files between two of its statements.
@@ -53,6 +55,10 @@ const TRIES: usize = 5;
 #[derive(Debug)]
 pub struct ReadTx {
     pub(super) on: On,
+    /// Makes and checks the MACs of rows and links.
+    pub(super) proofs: Proofs,
+    /// Table and id of rows that this transaction has set: they get their MAC at the commit.
+    pub(super) pending: BTreeSet<(&'static str, Uuid)>,
 }
 
 /// A transaction that reads and writes, on either database. Rolled back when it is dropped before it is committed.
@@ -68,6 +74,8 @@ pub struct WriteTx {
     pub(super) has_links: bool,
     /// Links to be added to trails, written at the commit.
     pub(super) acts: audit::Acts,
+    /// Rows that these links set, by line and place of the link in `acts`.
+    pub(super) settings: BTreeMap<(String, usize), Setting>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.
@@ -238,7 +246,11 @@ impl Db {
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };
-        Ok(WriteTx::new(on, self.shared_changes().clone()))
+        Ok(WriteTx::new(
+            on,
+            self.proofs().clone(),
+            self.shared_changes().clone(),
+        ))
     }
 
     /// Begins a transaction that only reads, and sees the database as it was at its first statement. SQLite's
@@ -259,18 +271,27 @@ impl Db {
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };
-        Ok(ReadTx { on })
+        Ok(ReadTx {
+            on,
+            proofs: self.proofs().clone(),
+            pending: BTreeSet::new(),
+        })
     }
 }
 
 impl WriteTx {
-    fn new(on: On, changes: Changes) -> Self {
+    fn new(on: On, proofs: Proofs, changes: Changes) -> Self {
         Self {
-            read: ReadTx { on },
+            read: ReadTx {
+                on,
+                proofs,
+                pending: BTreeSet::new(),
+            },
             turn: None,
             changes,
             has_links: false,
             acts: audit::Acts::default(),
+            settings: BTreeMap::new(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
             last: Groups::new(),

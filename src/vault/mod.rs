@@ -9,6 +9,7 @@
 //! | [`passwords`] | a member's identity, wrapped under the password |
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
 //! | [`receipts`] | the keys derived from a caller's receipt |
+//! | [`proof`] | MACs of rows and links, which prove that the service wrote them |
 //! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
@@ -21,6 +22,7 @@ pub mod blobs;
 pub mod chain;
 pub mod entry;
 pub mod passwords;
+pub mod proof;
 pub mod receipts;
 pub mod seal;
 pub mod secret;

@@ -107,6 +107,12 @@ impl ServiceSecret {
         Ok(Self(Key::new(bytes)))
     }
 
+    /// Returns a secret with these bytes.
+    #[cfg(test)]
+    pub fn of(bytes: [u8; 32]) -> Self {
+        Self(Key::new(bytes))
+    }
+
     /// Derives the key for one use.
     pub fn derive(&self, label: &str) -> Key {
         self.0.expand("key", &[label])
@@ -255,7 +261,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn fixed() -> ServiceSecret {
-        ServiceSecret(Key::new([9; 32]))
+        ServiceSecret::of([9; 32])
     }
 
     #[test]

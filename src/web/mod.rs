@@ -23,8 +23,8 @@ use axum::response::Response;
 use policy::Routes;
 use std::sync::Arc;
 
-/// Maximum size of the body of a request to the main listener, in bytes. The only exception is the form that posts a
-/// note: `console::NOTE_LIMIT`.
+/// Maximum size of the body of a request to the main listener, in bytes. Exceptions are the form that posts a note
+/// (`console::NOTE_LIMIT`) and the simulator's telephone, whose routes have limits of their own.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// Returns the router of the main listener: webhooks, the API and the console.

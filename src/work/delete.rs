@@ -2,10 +2,12 @@
 //! again until the deletion is proven. If the provider cannot delete, the job ends and the recording stays there.
 
 use super::{Claimed, Unfinished, own_folder, unreadable};
+use crate::register::trail::OfReport;
 use crate::service::Service;
 use crate::store::blobs;
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
+use crate::store::reports;
 use crate::telephony::{Provider, ProviderError};
 use chrono::TimeDelta;
 use std::io;
@@ -26,7 +28,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         let source = recording
             .sid
             .as_ref()
-            .and_then(|sid| service.open_sid(sid))
+            .and_then(|sid| service.open_sid(recording.id, sid))
             .ok_or_else(|| unreadable("the recording's id"))?;
         own_folder(service).await?;
         let mut tx = service.db.jobs.begin_read().await?;
@@ -64,8 +66,9 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     Ok(tx.commit().await?)
 }
 
-/// True if a recording may still be fetched from the provider. That includes one that counts as lost, unless a lead has
-/// given it up: then its id is erased.
+/// True if a recording may still have to be fetched from the provider: it has the provider's id, and is neither sealed
+/// nor absent nor deleted. One that a lead has given up has no id any more. A recording lost while it was streamed
+/// counts as needed too, although it is not fetched.
 fn is_needed(recording: &RecordingRow) -> bool {
     !recording.deleted
         && recording.sid.is_some()
@@ -86,13 +89,19 @@ async fn must_be_whole(service: &Service, recording: &RecordingRow) -> Result<()
     ))
 }
 
-/// True if the sealed file exists, and is as it was sealed according to the digests in the database.
+/// True if the sealed file exists, and is as it was sealed according to the trail.
 async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, Unfinished> {
     let mut tx = service.db.jobs.begin_read().await?;
     let Some(blob) = blobs::of_recording(&mut tx, recording.id).await? else {
         return Ok(false);
     };
+    let report = reports::get(&mut tx, recording.report).await?;
+    let report = report.ok_or_else(|| unreadable("the recording's report"))?;
+    let committed = OfReport::read(&mut tx, &report).await?;
     drop(tx);
+    if !committed.has_recording(recording.id, &blob.digests) {
+        return Ok(false);
+    }
     let store = service.blobs.clone();
     let digests = tokio::task::spawn_blocking(move || store.digests(blob.object)).await?;
     match digests {
@@ -110,7 +119,7 @@ async fn is_whole(service: &Service, recording: &RecordingRow) -> Result<bool, U
 }
 
 /// Deletes the recording, and fails unless it is gone. The response to the deletion proves nothing;
-/// [`Provider::is_gone`] asks where the recording was fetched.
+/// [`Provider::is_gone`] asks at the address that the recording was fetched from.
 async fn prove_gone(provider: &dyn Provider, id: &str) -> Result<(), Unfinished> {
     match provider.delete(id).await {
         Ok(()) | Err(ProviderError::NotFound) => {}

@@ -44,7 +44,7 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
     let source = recording
         .sid
         .as_ref()
-        .and_then(|sid| service.open_sid(sid))
+        .and_then(|sid| service.open_sid(recording.id, sid))
         .ok_or_else(|| unreadable("the recording's id"))?;
     let (finished, wav, peaks) = download(service, &source, &report).await?;
     read_back(service, finished.stored()).await?;
@@ -61,8 +61,8 @@ async fn finish_empty(service: &Service, job: &Claimed) -> Result<(), Unfinished
     Ok(tx.commit().await?)
 }
 
-/// Downloads a recording from the provider through the checker and the cipher to disk. If the provider is too slow, or
-/// sends anything but a complete WAV file, nothing is kept and an error is returned.
+/// Downloads a recording from the provider through the checker and the cipher to disk. If the provider is slower than
+/// [`Service::slowest`], or sends anything but a complete WAV file, nothing is kept and an error is returned.
 async fn download(
     service: &Arc<Service>,
     source: &ProviderRef,

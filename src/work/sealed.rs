@@ -24,7 +24,7 @@ pub(super) const PEAKS: usize = 600;
 pub(super) struct Sound {
     /// Length in milliseconds, if it is known.
     pub milliseconds: Option<u64>,
-    /// The waveform, see [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks).
+    /// The waveform: at most [`PEAKS`] levels, as [`WavCheck::peaks`](crate::audio::wav::WavCheck::peaks) returns them.
     pub peaks: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn write_down(
     // In the order in which webhooks lock them: the call, the report, the recording.
     let call = calls::by_recording(tx, report.id, recording.step).await?;
     reports::lock(tx, report.id).await?;
-    if !recordings::seal(tx, recording.id, random_id(), stored).await? {
+    if !recordings::seal(tx, recording, random_id(), stored).await? {
         return Ok(false);
     }
     add_entry(
@@ -89,7 +89,7 @@ pub(super) async fn write_down(
     );
     if call.is_none_or(|call| call.settled) {
         let now = service.clock.system_now();
-        let provider = service.provider_of(recording.sid.as_ref());
+        let provider = service.provider_of(recording.id, recording.sid.as_ref());
         let id = random_id();
         jobs::enqueue(tx, id, Kind::Delete, recording.id, &provider, now).await?;
     }

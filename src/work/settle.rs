@@ -225,7 +225,10 @@ async fn wait_for_what_arrives(
 }
 
 fn is_streamed(service: &Service, row: &RecordingRow) -> bool {
-    let sid = row.sid.as_ref().and_then(|sid| service.open_sid(sid));
+    let sid = row
+        .sid
+        .as_ref()
+        .and_then(|sid| service.open_sid(row.id, sid));
     sid.and_then(|sid| service.providers.get(&sid.provider))
         .is_some_and(|provider| provider.capabilities().streams_recordings)
 }
@@ -299,7 +302,7 @@ async fn settle(
     for recording in recordings {
         if recording.state == RecordingState::Sealed && !recording.deleted {
             let id = crate::base::clock::random_id();
-            let provider = service.provider_of(recording.sid.as_ref());
+            let provider = service.provider_of(recording.id, recording.sid.as_ref());
             jobs::enqueue(tx, id, Kind::Delete, recording.id, &provider, now).await?;
         } else if recording.state == RecordingState::Absent && is_streamed(service, &recording) {
             // A provider that streams keeps no copy, so the id is not needed any more.

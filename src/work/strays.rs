@@ -25,13 +25,16 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         return finish(service, job).await;
     };
     let source = service
-        .open_sid(&stray.sid)
+        .open_sid(stray.id, &stray.sid)
         .ok_or_else(|| unreadable("the id of a stray"))?;
     let provider = service.provider_that_knows(&source)?;
     let (recordings, call) = match stray.whole_call {
         true => (provider.recordings_of(&source.id).await?, Some(source.id)),
         false => {
-            let call = stray.call.as_ref().and_then(|call| service.open_sid(call));
+            let call = stray
+                .call
+                .as_ref()
+                .and_then(|call| service.open_sid(stray.id, call));
             (vec![source.id.into()], call.map(|call| call.id))
         }
     };
@@ -62,7 +65,8 @@ enum Settled {
     CannotBeAsked,
 }
 
-/// Asks the provider for the call of a recording, and adds the recording to that call.
+/// Asks the provider for the call of a recording, and adds the recording to that call. `call` is the provider's id of
+/// the call, if it is known.
 async fn settle(
     service: &Arc<Service>,
     provider: &Arc<dyn Provider>,

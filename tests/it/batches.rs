@@ -116,8 +116,8 @@ on_both! {
             assert_eq!(answer.is_ok(), to == NUMBER, "{to}: {:?}", answer.err());
         }
         let mut tx = line.db().begin_read().await.unwrap();
-        assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().len(), 4 + written_at_once);
-        assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().len(), 0);
+        assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().0.len(), 4 + written_at_once);
+        assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().0.len(), 0);
         drop(tx);
         line.forget_jobs().await;
     }
@@ -205,7 +205,7 @@ async fn a_fetched_recording_that_is_said_to_be_absent_makes_no_deadlock_postgre
     let spoken = line.exchange.speak(&id, speech, Some(SpeechEnd::Key));
     spoken.await.unwrap();
     let mut tx = line.db().begin_read().await.unwrap();
-    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
+    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap().0;
     drop(tx);
     let report = all[0].id;
     let recording = sealed(line.db(), report).await;
@@ -270,7 +270,7 @@ async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres()
     let first = tell(service, Hook::Call, event(&call_id(), NUMBER, None));
     first.await.unwrap().unwrap();
     let mut tx = line.db().begin_read().await.unwrap();
-    let report = reports::all_of_line(&mut tx, LINES[0]).await.unwrap()[0].id;
+    let report = reports::all_of_line(&mut tx, LINES[0]).await.unwrap().0[0].id;
     drop(tx);
     let mut held = line.db().begin().await.unwrap();
     reports::lock(&mut held, report).await.unwrap();
@@ -283,7 +283,7 @@ async fn a_call_that_appears_while_locks_are_waited_for_is_not_loaded_postgres()
     let loading = tokio::spawn(async move {
         let mut tx = db.begin().await.unwrap();
         let loaded = cases::load(&mut tx, std::slice::from_ref(&wanted)).await;
-        loaded.unwrap().case(&wanted.key).is_some()
+        loaded.unwrap().case(&wanted.key).unwrap().is_some()
     });
     until_one_waits(line.db()).await;
     let other = tell(service, Hook::Call, event(&new, NUMBER, None));
@@ -381,7 +381,7 @@ async fn two_nodes_that_share_calls_number_each_once_postgres() {
     }
     line.forget_jobs().await;
     let mut tx = line.db().begin_read().await.unwrap();
-    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap();
+    let all = reports::all_of_line(&mut tx, LINES[0]).await.unwrap().0;
     drop(tx);
     let references: BTreeSet<String> = all
         .iter()

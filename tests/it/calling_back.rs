@@ -4,7 +4,7 @@ mod replies;
 
 use crate::support::console::Desk;
 use crate::support::queue;
-use crate::support::sql::change;
+use crate::support::sql::{change, run};
 use crate::support::{
     Api, Caller, Database, LEAD, LINES, NUMBER, OPEN, OTHER_NUMBER, PATIENT, TestLine,
 };
@@ -16,7 +16,7 @@ use dutyline::service::Patience;
 use dutyline::simulator::call::Heard;
 use dutyline::simulator::faults::{Callbacks, Faults};
 use dutyline::simulator::spoken;
-use dutyline::store::audit;
+use dutyline::store::{audit, reports};
 use dutyline::vault::action::Action;
 use dutyline::vault::receipts;
 use reqwest::StatusCode;
@@ -330,7 +330,16 @@ on_both! {
         let service = line.service();
         let key = service.secret.derive(receipts::LABEL);
         let derived = service.receipts.derive(Receipt::parse(&receipt).unwrap(), LINES[0].into(), key).await.unwrap();
-        change(line.db(), "UPDATE receipts SET lookup = $1", &[derived.lookup[..].into()]).await;
+        // As if the first caller had been told the same.
+        let first_report = line.lead().await.reports().await[0]["id"].as_str().unwrap().parse().unwrap();
+        let mut tx = line.db().begin_read().await.unwrap();
+        let recipient = reports::receipts(&mut tx, first_report).await.unwrap().remove(0);
+        drop(tx);
+        run(line.db(), "DELETE FROM receipts", &[]).await;
+        let mut tx = line.db().begin().await.unwrap();
+        let other = reports::insert_receipt(&mut tx, &derived.lookup, LINES[0], first_report, &recipient).await.unwrap();
+        assert_eq!(other, None);
+        tx.commit().await.unwrap();
         queue::make_due(line.db(), "watch").await;
         service.wake.notify_one();
         line.until_settled().await;

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use dutyline::register::trail;
 use dutyline::service::Service;
+use dutyline::store::recordings;
 use serde_json::Value;
+use uuid::Uuid;
 
 /// A running line, and a provider controlled by the test.
 struct Scene {
@@ -101,6 +103,16 @@ impl Scene {
     async fn hurry(&self, kind: &str) {
         queue::make_due(self.line.db(), kind).await;
         self.line.service().wake.notify_one();
+    }
+
+    async fn recording_id(&self) -> Uuid {
+        let report = self.lead.only_report().await["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let mut tx = self.line.db().begin_read().await.unwrap();
+        recordings::of_report(&mut tx, report).await.unwrap()[0].id
     }
 
     async fn recording(&self) -> Value {

@@ -217,7 +217,6 @@ async fn no_statement_reads_every_call() {
     CHANGED: USE TEMP B-TREE FOR DISTINCT
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
     TOTAL: SCAN audit_heads
-    LINES: SCAN audit_heads USING COVERING INDEX sqlite_autoindex_audit_heads_1
     OBJECTS: SCAN blobs USING COVERING INDEX sqlite_autoindex_blobs_2
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
     A_SEALED_RECORDING: SCAN recordings
@@ -230,12 +229,19 @@ async fn no_statement_reads_every_call() {
     COUNT_FAILING_OF: SCAN jobs USING INDEX jobs_failing
     FAILING: SCAN jobs USING INDEX jobs_failing
     LIST: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
+    MEMBER_BY_NAME: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
+    MEMBER_BY_ID: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
     MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
+    MEMBERS: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
     LOCK_MEMBERS: SCAN members USING COVERING INDEX sqlite_autoindex_members_1
+    HOLDERS: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
     HOLDERS: USE TEMP B-TREE FOR ORDER BY
-    CURRENT_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
+    WAIVER: SEARCH audit USING INDEX audit_of_no_report (line=?)
+    CURRENT_KEY: SEARCH audit USING COVERING INDEX audit_of_line_keys (line=?)
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
+    LINE_KEYS: SEARCH audit USING INDEX audit_of_line_keys (line=?)
     GRANTS: USE TEMP B-TREE FOR ORDER BY
+    GRANTS_OF_LINE: USE TEMP B-TREE FOR ORDER BY
     DELETE_OLD_SESSIONS: SCAN sessions
     FORGET: SCAN nodes
     OF_SAME_SOURCE: USE TEMP B-TREE FOR ORDER BY

@@ -1,9 +1,9 @@
 //! Logins and guessing.
 
-use crate::support::sql::change;
 use crate::support::{Answer, Api, Database, LEAD, TestLine, logs, on_both};
 use dutyline::base::clock::instant;
 use dutyline::report::role::Role;
+use dutyline::store::audit::Act;
 use dutyline::vault::action::Action;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -33,8 +33,7 @@ on_both! {
         assert_eq!(lead.get("/reports").await.status, StatusCode::OK);
         // As written by a clock that was 399 days ahead at the login.
         let far = line.service().clock.system_now() + chrono::TimeDelta::days(399);
-        let seen = "UPDATE sessions SET created_at = $1, seen_at = $1";
-        change(line.db(), seen, &[far.into()]).await;
+        line.age_session(lead.token(), far, far).await;
         assert_eq!(lead.get("/reports").await.status, StatusCode::UNAUTHORIZED);
     }
 
@@ -46,7 +45,8 @@ on_both! {
         let service = line.service();
         let mut tx = service.db.console.begin().await.unwrap();
         let member = dutyline::store::members::by_name(&mut tx, "dismissed").await.unwrap().unwrap();
-        dutyline::store::members::disable(&mut tx, member.id).await.unwrap();
+        let act = Act { object: Some(member.id), ..Act::new(service.clock.line_now(), Action::MemberDisabled) };
+        dutyline::store::members::disable(&mut tx, member.id, act).await.unwrap();
         tx.commit().await.unwrap();
 
         let before = line.rows().await;

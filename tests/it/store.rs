@@ -1,6 +1,6 @@
 //! The store on both databases: statements, the job queue, references, concurrent transactions.
 
-use crate::support::{Api, Database, TestLine, configuration, on_both, sql};
+use crate::support::{Api, Database, TestLine, configuration, on_both, open_db, sql};
 use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::base::clock::{Clock, random, random_id};
 use dutyline::conduct::{Hook, conduct};
@@ -35,7 +35,7 @@ use uuid::Uuid;
 async fn open(database: &Database, folder: &Path) -> Db {
     let toml = configuration(&database.address(folder), "http://127.0.0.1:9");
     let config = Config::parse(&toml, "test.toml", folder).unwrap();
-    Db::open(&config.database).await.unwrap()
+    open_db(&config).await
 }
 
 /// Declares a test of the bare database on SQLite and on Postgres.
@@ -151,7 +151,7 @@ on_both_databases! {
             accepted_step: None,
         };
         let entry = |report| EntryRow { id: random_id(), report, kind: EntryKind::Caller, sealed: vec![1] };
-        let key = ReportKeyRow { report: report.id, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };
+        let key = ReportKeyRow { report: report.id, epoch: 1, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };
         for wrong in [false, true] {
             let new = NewReport { report: report.clone(), key: key.clone(), caller: entry(report.id) };
             let mut case = Case::new(call.clone(), new);

@@ -26,6 +26,7 @@ use dutyline::work::housekeeping;
 use reqwest::Method;
 use scene::{
     Scene, flipped, forged_recording, is_missing, is_refusal, places, was_added, was_changed,
+    was_forged, was_refused,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -175,8 +176,7 @@ on_both! {
         scene.found("a row deleted", &[one], &[is_missing("recording", a.id)]).await;
 
         change(db, "UPDATE recordings SET report = (SELECT n FROM reports WHERE id = $2) WHERE id = $1", &[a.id.into(), two.into()]).await;
-        let named = [format!("recording {} has another report", a.id)];
-        scene.found("a row moved", &[one, two], &named).await;
+        scene.found("a row moved", &[one, two], &[was_refused(two, "recordings")]).await;
 
         for state in ["absent", "lost", "announced"] {
             change(db, "UPDATE recordings SET state = $2 WHERE id = $1", &[a.id.into(), state.into()]).await;
@@ -192,11 +192,11 @@ on_both! {
         scene.put_back().await;
 
         let id = dutyline::base::clock::random_id();
-        let sql = "INSERT INTO recordings (id, report, lookup, step, state, deleted)
-            SELECT $1, n, $3, 99, 'sealed', TRUE FROM reports WHERE id = $2";
+        let sql = "INSERT INTO recordings (id, report, lookup, source, step, state, deleted)
+            SELECT $1, n, $3, $3, 99, 'sealed', TRUE FROM reports WHERE id = $2";
         let lookup = dutyline::base::clock::random::<32>();
         change(db, sql, &[id.into(), one.into(), lookup[..].into()]).await;
-        scene.found("a row added", &[one], &[was_added("recording", id)]).await;
+        scene.found("a row added", &[one], &[was_refused(one, "recordings")]).await;
         scene.is_whole("after all").await;
     }
 
@@ -249,11 +249,11 @@ on_both! {
 
         for at in places(a.sealed.len()) {
             change(db, set, &[one.into(), (&flipped(&a.sealed, at)).into()]).await;
-            scene.found("a bit flipped", &[one], &[was_changed("report key", one)]).await;
+            scene.found("a bit flipped", &[one], &[was_refused(one, "report_keys")]).await;
         }
         change(db, set, &[one.into(), (&b.sealed).into()]).await;
         change(db, set, &[two.into(), (&a.sealed).into()]).await;
-        let named = [was_changed("report key", one), was_changed("report key", two)];
+        let named = [was_refused(one, "report_keys"), was_refused(two, "report_keys")];
         scene.found("swapped", &[one, two], &named).await;
 
         change(db, "DELETE FROM report_keys WHERE report = (SELECT n FROM reports WHERE id = $1)", &[one.into()]).await;
@@ -275,7 +275,7 @@ on_both! {
             change(db, SET_SEALED, &[row.id.into(), (&sealed).into()]).await;
         }
         is_refusal("forged", &scene.lead.get(&format!("/reports/{one}")).await);
-        scene.is_named("forged", &[was_changed("report key", one)]).await;
+        scene.is_named("forged", &[was_forged("report", one)]).await;
         scene.put_back().await;
 
         // The public half alone: nothing an inspector writes may be sealed to the attacker.
@@ -285,7 +285,7 @@ on_both! {
             let path = format!("{path}/{step}");
             is_refusal(step, &scene.lead.request(Method::POST, &path, &[], body).await);
         }
-        scene.is_named("public half", &[format!("the public half of report key {one}")]).await;
+        scene.is_named("public half", &[was_forged("report", one)]).await;
         change(db, set_recipient, &[one.into(), honest.as_str().into()]).await;
         scene.is_whole("after all").await;
     }
@@ -298,31 +298,31 @@ on_both! {
         let set = "UPDATE line_keys SET recipient = $2 WHERE id = $1";
 
         change(db, set, &[key.id.into(), forger.as_str().into()]).await;
-        let named = [format!("the public half of line key {}", key.id)];
-        scene.is_named("the key replaced", &named).await;
-        // Earlier reports open as before; later ones cannot be opened, and nothing else is shown in their place.
-        scene.line.leave("+8613800138003", NUMBER, &wav(b"later")).await;
-        scene.line.idle().await;
-        let later = scene.lead.reports().await[2]["id"].as_str().unwrap().to_owned();
-        is_refusal("sealed to the forger", &scene.lead.get(&format!("/reports/{later}")).await);
+        scene.is_named("the key replaced", &[was_forged("line key", key.id)]).await;
+        // Nothing is sealed to the forger: the caller hears the fallback answer, and the recording stays with the
+        // provider.
+        let before = scene.lead.reports().await.len();
+        let mut caller = crate::support::Caller::dial(scene.line).await;
+        caller.hang_up().await;
+        assert_eq!(scene.lead.reports().await.len(), before);
         // With the key pinned in the configuration the service does not start.
         let toml = scene.line.toml.replace("# key = \"age1…\"", &format!("key = \"{}\"", key.recipient));
         let config = Config::parse(&toml, "test.toml", scene.line.path()).unwrap();
         let refused = app::build(config, scene.line.service().clock).await.err().expect("refused");
-        assert!(refused.to_string().contains("another key in the database"), "{refused}");
+        assert!(refused.to_string().contains("this service did not write, in the table line_keys"), "{refused}");
         change(db, set, &[key.id.into(), key.recipient.as_str().into()]).await;
         assert_eq!(scene.verify(None).await.wrong, [""; 0]);
 
         let set = "UPDATE line_keys SET recovery = $2 WHERE id = $1";
         change(db, set, &[key.id.into(), (&flipped(&key.recovery, 200)).into()]).await;
-        scene.is_named("the recovery half", &[was_changed("line key", key.id)]).await;
+        scene.is_named("the recovery half", &[was_forged("line key", key.id)]).await;
         change(db, set, &[key.id.into(), (&key.recovery).into()]).await;
 
         let id = dutyline::base::clock::random_id();
         let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, 2, $3, $4, $5)";
         let now = scene.line.service().clock.system_now();
         change(db, sql, &[id.into(), LINE.into(), forger.as_str().into(), (&key.recovery).into(), now.into()]).await;
-        scene.is_named("a key added", &[was_added("line key", id)]).await;
+        scene.is_named("a key added", &[was_forged("line key", id)]).await;
         change(db, "DELETE FROM line_keys WHERE id = $1", &[id.into()]).await;
         assert_eq!(scene.verify(None).await.wrong, [""; 0]);
     }
@@ -347,9 +347,9 @@ on_both! {
         change(line.db(), "UPDATE line_keys SET recipient = $1", &[forger.as_str().into()]).await;
         // The webhook fails, so that the caller receives the fallback answer, and nothing is sealed to the attacker.
         let refused = conduct(&service, provider, &Hook::Call, &call("CA2")).await;
-        assert!(matches!(refused, Err(StoreError::Unreadable("pinned line key"))));
+        assert!(matches!(refused, Err(StoreError::Forged("line_keys"))));
         let mut tx = line.db().begin_read().await.unwrap();
-        assert_eq!(reports::all_of_line(&mut tx, LINE).await.unwrap().len(), 1);
+        assert_eq!(reports::all_of_line(&mut tx, LINE).await.unwrap().0.len(), 1);
         drop(tx);
         service.db.close().await;
     }
@@ -414,26 +414,26 @@ on_both! {
             let digest = dutyline::base::clock::random::<32>();
             let named = [format!("link {seq} was changed, or the one before it")];
             for (column, sql, value) in [
-                ("at", "UPDATE audit SET at = $2 WHERE seq = $1", (row.at + TimeDelta::hours(1)).into()),
-                ("actor", "UPDATE audit SET actor = $2 WHERE seq = $1", "li".into()),
-                ("action", "UPDATE audit SET action = $2 WHERE seq = $1", "login".into()),
-                ("report", "UPDATE audit SET report = (SELECT n FROM reports WHERE id = $2) WHERE seq = $1", other.into()),
-                ("object", "UPDATE audit SET object = $2 WHERE seq = $1", id.into()),
-                ("digest", "UPDATE audit SET digest = $2 WHERE seq = $1", digest[..].into()),
-                ("detail", "UPDATE audit SET detail = $2 WHERE seq = $1", "else".into()),
-                ("hash", "UPDATE audit SET hash = $2 WHERE seq = $1", digest[..].into()),
+                ("at", "UPDATE audit SET at = $2 WHERE seq = $1 AND line = 'fcg-5'", (row.at + TimeDelta::hours(1)).into()),
+                ("actor", "UPDATE audit SET actor = $2 WHERE seq = $1 AND line = 'fcg-5'", "li".into()),
+                ("action", "UPDATE audit SET action = $2 WHERE seq = $1 AND line = 'fcg-5'", "login".into()),
+                ("report", "UPDATE audit SET report = (SELECT n FROM reports WHERE id = $2) WHERE seq = $1 AND line = 'fcg-5'", other.into()),
+                ("object", "UPDATE audit SET object = $2 WHERE seq = $1 AND line = 'fcg-5'", id.into()),
+                ("digest", "UPDATE audit SET digest = $2 WHERE seq = $1 AND line = 'fcg-5'", digest[..].into()),
+                ("detail", "UPDATE audit SET detail = $2 WHERE seq = $1 AND line = 'fcg-5'", "else".into()),
+                ("hash", "UPDATE audit SET hash = $2 WHERE seq = $1 AND line = 'fcg-5'", digest[..].into()),
             ] {
                 change(db, sql, &[seq.into(), value]).await;
                 scene.is_named(column, &named).await;
                 put_back().await;
             }
-            change(db, "UPDATE audit SET digest = $2 WHERE seq = $1", &[seq.into(), (&vec![1u8]).into()]).await;
+            change(db, "UPDATE audit SET digest = $2 WHERE seq = $1 AND line = 'fcg-5'", &[seq.into(), (&vec![1u8]).into()]).await;
             scene.is_named("a short digest", &[format!("link {seq} is missing or broken")]).await;
             put_back().await;
-            change(db, "UPDATE audit SET action = $2 WHERE seq = $1", &[seq.into(), "nothing".into()]).await;
+            change(db, "UPDATE audit SET action = $2 WHERE seq = $1 AND line = 'fcg-5'", &[seq.into(), "nothing".into()]).await;
             scene.is_named("no action", &[format!("link {seq} is missing or broken")]).await;
             put_back().await;
-            change(db, "DELETE FROM audit WHERE seq = $1", &[seq.into()]).await;
+            change(db, "DELETE FROM audit WHERE seq = $1 AND line = 'fcg-5'", &[seq.into()]).await;
             let named = if row.seq == whole.len() as i64 {
                 "the chain does not end where its head says".to_owned()
             } else {
@@ -443,7 +443,7 @@ on_both! {
             put_back().await;
         }
         for (from, to) in [(2i64, 999i64), (3, 2), (999, 3)] {
-            change(db, "UPDATE audit SET seq = $2 WHERE seq = $1", &[from.into(), to.into()]).await;
+            change(db, "UPDATE audit SET seq = $2 WHERE seq = $1 AND line = 'fcg-5'", &[from.into(), to.into()]).await;
         }
         scene.is_named("reordered", &["link 2 was changed".to_owned(), "link 3 was changed".to_owned()]).await;
         put_back().await;
@@ -470,8 +470,8 @@ on_both! {
         let links = scene.links().await;
         let cut = links.len() - 2;
         assert!(links[cut..].iter().all(|link| link.action == Action::ReportOpened));
-        run(db, "DELETE FROM audit WHERE seq > $1", &[(cut as i64).into()]).await;
-        let set = "UPDATE audit_heads SET seq = $1, hash = $2";
+        run(db, "DELETE FROM audit WHERE seq > $1 AND line = 'fcg-5'", &[(cut as i64).into()]).await;
+        let set = "UPDATE audit_heads SET seq = $1, hash = $2 WHERE line = 'fcg-5'";
         change(db, set, &[(cut as i64).into(), (&links[cut - 1].hash).into()]).await;
         assert_eq!(scene.verify(None).await.wrong, [""; 0]);
         let wrong = scene.verify(kept).await.wrong;
@@ -492,9 +492,10 @@ on_both! {
             change(db, sql, &values).await;
         }
         change(db, set, &[(links.len() as i64).into(), previous[..].into()]).await;
-        assert_eq!(scene.verify(None).await.wrong, [""; 0]);
+        let not_ours = [links.len() - 1, links.len()].map(|seq| format!("link {seq} was not written by the service"));
+        assert_eq!(scene.verify(None).await.wrong, not_ours);
         let wrong = scene.verify(kept).await.wrong;
-        assert_eq!(wrong, [format!("link {} is not the head kept elsewhere", head.links)]);
+        assert_eq!(wrong.last(), Some(&format!("link {} is not the head kept elsewhere", head.links)));
         let output = scene.line.cli(&with_head).await;
         assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
 

@@ -1,6 +1,6 @@
 //! The links of the trail are written when their transaction commits, and no two transactions deadlock.
 
-use crate::support::{Database, configuration, each_database};
+use crate::support::{Database, configuration, each_database, open_db};
 use dutyline::base::clock::{Clock, random_id};
 use dutyline::config::Config;
 use dutyline::store::audit::{self, Act, LinkRow};
@@ -16,7 +16,7 @@ const LINES: [&str; 3] = ["fcg-5", "fcg-6", "fcg-7"];
 async fn open(database: &Database, folder: &Path) -> Db {
     let toml = configuration(&database.address(folder), "http://127.0.0.1:9");
     let config = Config::parse(&toml, "test.toml", folder).unwrap();
-    Db::open(&config.database).await.unwrap()
+    open_db(&config).await
 }
 
 fn say(tx: &mut WriteTx, line: &str, detail: &str) {

@@ -15,7 +15,9 @@ use dutyline::store::{Db, audit, members};
 use dutyline::vault::action::Action;
 use dutyline::vault::blobs::{Blobs, Digests};
 use dutyline::vault::chain::{self, Link};
+use dutyline::vault::proof::{Content, ProofKeys};
 use dutyline::vault::seal::{Identity, Recipient, seal, seal_identity};
+use dutyline::vault::secret::ServiceSecret;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,11 +76,12 @@ impl Tables {
                     "number",
                     "assignee",
                     "received_hour",
+                    "mac",
                 ],
             ),
             report_keys: Rows::new(
                 "report_keys",
-                &["report", "epoch", "holder", "sealed_to", "sealed"],
+                &["report", "epoch", "holder", "sealed_to", "sealed", "mac"],
             ),
             entries: Rows::new("entries", &["n", "id", "report", "kind", "sealed"]),
             blobs: Rows::new(
@@ -93,29 +96,31 @@ impl Tables {
                     "sha256",
                     "header_sha256",
                     "object",
+                    "mac",
                 ],
             ),
             recordings: Rows::new(
                 "recordings",
                 &[
                     "n", "id", "report", "lookup", "source", "step", "state", "blob", "deleted",
+                    "mac",
                 ],
             ),
             calls: Rows::new(
                 "calls",
                 &[
-                    "report", "id", "lookup", "line", "ended", "settled", "added", "at_duty",
+                    "report", "id", "lookup", "line", "ended", "settled", "added", "at_duty", "mac",
                 ],
             ),
             receipts: Rows::new(
                 "receipts",
-                &["lookup", "line", "report", "recipient", "shared"],
+                &["lookup", "line", "report", "recipient", "shared", "mac"],
             ),
             audit: Rows::new(
                 "audit",
                 &[
                     "line", "seq", "at", "actor", "action", "report", "object", "digest", "detail",
-                    "hash",
+                    "hash", "mac",
                 ],
             ),
         }
@@ -174,6 +179,7 @@ impl Noise {
 /// The state of a fill, and the values that all generated reports share.
 struct Fill {
     noise: Noise,
+    keys: ProofKeys,
     tables: Tables,
     lead: (Uuid, String),
     /// The sealed file of all recordings.
@@ -188,6 +194,8 @@ struct Fill {
 /// report was made in the hour before `end`.
 pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>, alone: bool) {
     let db = Db::open(&config.database).await.expect("the database");
+    let secret = ServiceSecret::load(&config.secret_file).expect("the service secret");
+    db.prove_with(&secret);
     let mut tx = db.begin_read().await.expect("a transaction");
     let lead = members::by_name(&mut tx, lead).await.expect("a member");
     let lead = lead.expect("the lead is there");
@@ -216,6 +224,7 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
     db.close().await;
     let mut fill = Fill {
         noise: Noise(1),
+        keys: ProofKeys::new(&secret),
         tables: Tables::new(),
         lead: (lead.id, lead.name),
         file: recording(&config.recordings),
@@ -272,6 +281,10 @@ impl Fill {
         }
         .to_string();
         let claimed = status == "claimed";
+        let reports = Content::of("reports")
+            .id(id)
+            .text(&*line.id)
+            .text(&*line.recipient);
         self.tables.reports.push([
             Value::Int(number),
             Value::Id(id),
@@ -287,16 +300,32 @@ impl Fill {
                 Value::Nothing
             },
             Value::Time(hour),
+            self.mac(reports),
         ]);
+        let key = Content::of("report_keys")
+            .id(id)
+            .integer(1)
+            .text("line")
+            .id(line.key)
+            .bytes(&*line.sealed);
         self.tables.report_keys.push([
             Value::Int(number),
             Value::Int(1),
             Value::Text("line".to_owned()),
             Value::Id(line.key),
             Value::Bytes(line.sealed.clone()),
+            self.mac(key),
         ]);
         let call = self.noise.id(number, 1);
         let lookup = self.noise.lookup(number);
+        let row = Content::of("calls")
+            .id(call)
+            .bytes(&*lookup)
+            .text(&*line.id)
+            .id(id)
+            .id(None)
+            .integer(None)
+            .integer(None);
         self.tables.calls.push([
             Value::Int(number),
             Value::Id(call),
@@ -306,14 +335,22 @@ impl Fill {
             Value::Yes(true),
             Value::Yes(false),
             Value::Yes(false),
+            self.mac(row),
         ]);
         let lookup = self.noise.lookup(number);
+        let row = Content::of("receipts")
+            .bytes(&*lookup)
+            .text(&*line.id)
+            .id(id)
+            .text(&*line.recipient)
+            .boolean(false);
         self.tables.receipts.push([
             Value::Bytes(lookup),
             Value::Text(line.id.clone()),
             Value::Int(number),
             Value::Text(line.recipient.clone()),
             Value::Yes(false),
+            self.mac(row),
         ]);
         let of = Link {
             line: line.id.clone(),
@@ -336,7 +373,7 @@ impl Fill {
         };
         self.link(line, number, answered);
         self.entry(line, &of, ("caller", CALLER, None));
-        let recording = self.recording(number);
+        let recording = self.recording(number, id);
         let sealed = Link {
             action: Action::RecordingSealed,
             object: Some(recording),
@@ -387,7 +424,13 @@ impl Fill {
                 .map_or(Value::Nothing, |digest| Value::Bytes(digest.to_vec())),
             text(link.detail),
             Value::Bytes(line.hash.to_vec()),
+            Value::Bytes(self.keys.of_link(&line.hash).to_vec()),
         ]);
+    }
+
+    /// Returns the MAC of a row.
+    fn mac(&self, content: Content) -> Value {
+        Value::Bytes(self.keys.of_row(content, None).to_vec())
     }
 
     fn entry(&mut self, line: &mut Line, of: &Link, new: (&str, usize, Option<String>)) {
@@ -414,11 +457,18 @@ impl Fill {
         self.link(line, report, link);
     }
 
-    fn recording(&mut self, report: i64) -> Uuid {
+    fn recording(&mut self, report: i64, of: Uuid) -> Uuid {
         let id = self.noise.id(report, 3);
         let (lookup, source) = (self.noise.lookup(report), self.noise.lookup(report));
         let (object, digests) = self.file;
         if report == 1 {
+            let row = Content::of("blobs")
+                .id(object)
+                .id(of)
+                .id(object)
+                .bytes(&digests.whole[..])
+                .bytes(&digests.header[..]);
+            let mac = self.mac(row);
             self.tables.blobs.push([
                 Value::Int(1),
                 Value::Id(object),
@@ -429,8 +479,16 @@ impl Fill {
                 Value::Bytes(digests.whole.to_vec()),
                 Value::Bytes(digests.header.to_vec()),
                 Value::Id(object),
+                mac,
             ]);
         }
+        let row = Content::of("recordings")
+            .id(id)
+            .id(of)
+            .bytes(&*lookup)
+            .bytes(&*source)
+            .integer(2);
+        let mac = self.mac(row);
         self.tables.recordings.push([
             Value::Int(report),
             Value::Id(id),
@@ -441,6 +499,7 @@ impl Fill {
             Value::Text("sealed".to_owned()),
             Value::Int(1),
             Value::Yes(true),
+            mac,
         ]);
         id
     }

@@ -1,16 +1,17 @@
 //! Loads the cases of many webhooks, and locks their calls until the transaction ends.
 
-use super::super::calls::{self, Call, SealedCaller};
+use super::super::calls::{self, Call, OfAddition, SealedCaller};
 use super::super::columns::RecordingState;
 use super::super::members::{self, LineKey};
 use super::super::recordings::RecordingRow;
 use super::super::reports::{self};
 use super::super::rows::{Rows, fetch, over_rows};
 use super::super::statements::row;
-use super::super::{On, Result, WriteTx};
+use super::super::{On, ReadTx, Result, StoreError, WriteTx};
 use super::{CallReport, Case, Changes};
 use crate::report::status::Status;
 use chrono::{DateTime, Utc};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
@@ -75,6 +76,8 @@ impl Wanted {
 pub struct Loaded {
     cases: HashMap<Uuid, Case>,
     ids: HashMap<[u8; 32], Uuid>,
+    /// Calls whose rows, or those of their reports or recordings, this service did not write.
+    refused: HashSet<Uuid>,
     /// Number of calls with the roster, by line.
     pub at_roster: HashMap<String, i64>,
     /// Reports that calls begin to add to, each with the number of calls that have called back about it before.
@@ -88,12 +91,23 @@ pub struct Loaded {
 
 impl Loaded {
     /// Returns the case of a call; `None` when there is no such call.
-    pub fn case(&self, key: &Key) -> Option<&Case> {
-        let id = match key {
-            Key::Id(id) => id,
-            Key::Lookup(lookup) => self.ids.get(lookup)?,
-        };
-        self.cases.get(id)
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Forged`] when a row of the case was refused. The cases of other calls can be used.
+    pub fn case(&self, key: &Key) -> Result<Option<&Case>> {
+        match self.id(key) {
+            Some(id) if self.refused.contains(&id) => Err(StoreError::Forged("calls")),
+            Some(id) => Ok(self.cases.get(&id)),
+            None => Ok(None),
+        }
+    }
+
+    fn id(&self, key: &Key) -> Option<Uuid> {
+        match key {
+            Key::Id(id) => Some(*id),
+            Key::Lookup(lookup) => self.ids.get(lookup).copied(),
+        }
     }
 
     /// Puts a case back, and returns its changes. Updates `at_roster`, `earlier`, `sources` and the other calls that add
@@ -123,7 +137,9 @@ impl Loaded {
             }
         }
         for new in &changes.recordings {
-            self.sources.insert(new.source, new.row.id);
+            if let Ok(source) = new.source.as_slice().try_into() {
+                self.sources.insert(source, new.id);
+            }
         }
         self.ids.insert(case.call.lookup_bytes(), case.call.id);
         self.cases.insert(case.call.id, case);
@@ -164,6 +180,10 @@ row! {
         earlier_hour: Option<DateTime<Utc>>,
         step: Option<i32>,
         answer: Option<Vec<u8>>,
+        mac: Option<Vec<u8>>,
+        own_mac: Option<Vec<u8>>,
+        earlier_mac: Option<Vec<u8>>,
+        addition_mac: Option<Vec<u8>>,
     }
 }
 
@@ -173,11 +193,13 @@ row! {
         id: Uuid,
         report: Uuid,
         lookup: Vec<u8>,
+        source: Vec<u8>,
         sid: Option<Vec<u8>>,
         step: i32,
         state: RecordingState,
         deleted: bool,
         outcome: Option<Vec<u8>>,
+        mac: Option<Vec<u8>>,
     }
 }
 
@@ -209,14 +231,15 @@ over_rows! {
         earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller,
         calls.added, calls.at_duty, calls.accepted_step, own.recipient, own.status, own.received_hour,
         earlier.recipient AS earlier_recipient, earlier.status AS earlier_status, earlier.received_hour AS earlier_hour,
-        steps.step, steps.answer
+        steps.step, steps.answer, calls.mac, own.mac AS own_mac, earlier.mac AS earlier_mac, calls.addition_mac
         FROM wanted JOIN calls ON calls.id =
             COALESCE(wanted.id, (SELECT named.id FROM calls AS named WHERE named.lookup = wanted.lookup))
         JOIN reports AS own ON own.n = calls.report
         LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
         LEFT JOIN steps ON steps.call = calls.report AND steps.step = wanted.step";
     OF_CALLS = "WITH wanted (of, report) AS (", ["uuid", "uuid"],
-        ") SELECT wanted.of, recordings.id, wanted.report, lookup, sid, step, state, deleted, outcome
+        ") SELECT wanted.of, recordings.id, wanted.report, lookup, recordings.source, sid, step, state, deleted, outcome,
+        recordings.mac
         FROM wanted JOIN reports ON reports.id = wanted.report JOIN recordings ON recordings.report = reports.n
         ORDER BY step, recordings.id";
     SOURCES = "WITH wanted (source) AS (", ["bytea"],
@@ -256,7 +279,8 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
         loaded.at_roster.insert(line.clone(), count);
     }
     for id in wanted.iter().filter_map(|one| one.earlier) {
-        if let Some(report) = reports::get(tx, id).await? {
+        // A row that is refused fails only the webhooks that need it.
+        if let Some(Some(report)) = unless_refused(reports::get(tx, id).await)? {
             let called_back = calls::called_back(tx, id).await?;
             let report = CallReport {
                 id,
@@ -273,7 +297,7 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
         .filter_map(|one| one.key_of.as_ref())
         .collect();
     for line in lines {
-        if let Some(key) = members::current_key(tx, line).await? {
+        if let Some(Some(key)) = unless_refused(members::current_key(tx, line).await)? {
             loaded.line_keys.insert(line.clone(), key);
         }
     }
@@ -289,6 +313,7 @@ pub async fn of_call(tx: &mut WriteTx, id: Uuid) -> Result<Option<Case>> {
     let mut wanted = Wanted::call(Key::Id(id));
     wanted.recordings = true;
     let mut loaded = load(tx, &[wanted]).await?;
+    loaded.case(&Key::Id(id))?;
     Ok(loaded.cases.remove(&id))
 }
 
@@ -334,7 +359,16 @@ async fn load_calls(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) ->
     for mut row in found {
         let answer = row.step.zip(row.answer.take());
         let id = row.id;
-        let case = loaded.cases.entry(id).or_insert_with(|| row.case());
+        let case = match loaded.cases.entry(id) {
+            Entry::Occupied(loaded) => loaded.into_mut(),
+            Entry::Vacant(new) => {
+                let case = row.case();
+                if !row.is_proven(tx, &case)? {
+                    loaded.refused.insert(id);
+                }
+                new.insert(case)
+            }
+        };
         if let Some((step, answer)) = answer
             && let Ok(step) = u32::try_from(step)
         {
@@ -348,7 +382,8 @@ async fn load_calls(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) ->
 async fn load_recordings(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
     let mut of: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
     for one in wanted.iter().filter(|one| one.recordings) {
-        if let Some(case) = loaded.case(&one.key) {
+        let id = loaded.id(&one.key);
+        if let Some(case) = id.and_then(|id| loaded.cases.get(&id)) {
             let reports = std::iter::once(case.own.id).chain(case.call.addition_to);
             of.insert(case.call.id, reports.collect());
         }
@@ -361,9 +396,14 @@ async fn load_recordings(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loade
         .uuid(pairs.iter().map(|(call, _)| Some(*call)))
         .uuid(pairs.iter().map(|(_, report)| Some(*report)));
     let found: Vec<OfCall> = fetch(tx, rows, "").await?;
-    for row in found {
-        if let Some(case) = loaded.cases.get_mut(&row.of) {
-            case.recordings.push(row.recording());
+    for mut row in found {
+        let (of, mac) = (row.of, row.mac.take());
+        let recording = row.recording();
+        if unless_refused(tx.prove(&recording, mac.as_deref()))?.is_none() {
+            loaded.refused.insert(of);
+        }
+        if let Some(case) = loaded.cases.get_mut(&of) {
+            case.recordings.push(recording);
         }
     }
     let sources = wanted.iter().filter_map(|one| one.source);
@@ -380,8 +420,8 @@ async fn load_recordings(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loade
 async fn load_all_answers(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Loaded) -> Result<()> {
     let all = wanted.iter().filter(|one| one.answers == Answers::All);
     let ids: Vec<Option<Uuid>> = all
-        .filter_map(|one| loaded.case(&one.key))
-        .map(|case| Some(case.call.id))
+        .filter_map(|one| loaded.id(&one.key))
+        .map(Some)
         .collect();
     let found: Vec<AnswerRow> = fetch(tx, Rows::new(ANSWERS).uuid(ids), "").await?;
     for row in found {
@@ -392,7 +432,33 @@ async fn load_all_answers(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Load
     Ok(())
 }
 
+/// Returns `None` for the error of a refused row.
+fn unless_refused<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(row) => Ok(Some(row)),
+        Err(StoreError::Forged(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl CaseRow {
+    /// True if the rows of the call and of its reports are what this service wrote.
+    fn is_proven(&self, tx: &ReadTx, case: &Case) -> Result<bool> {
+        let call = tx.prove(&case.call, self.mac.as_deref());
+        let own = tx.prove(&case.own, self.own_mac.as_deref());
+        let earlier = case.earlier.as_ref().map_or(Ok(()), |earlier| {
+            tx.prove(earlier, self.earlier_mac.as_deref())
+        });
+        let caller = case.caller.as_ref().map_or(Ok(()), |caller| {
+            let of = OfAddition {
+                call: case.call.id,
+                caller,
+            };
+            tx.prove(&of, self.addition_mac.as_deref())
+        });
+        Ok(unless_refused(call.and(own).and(earlier).and(caller))?.is_some())
+    }
+
     fn case(&mut self) -> Case {
         let own = CallReport {
             id: self.report,
@@ -447,6 +513,7 @@ impl OfCall {
             id: self.id,
             report: self.report,
             lookup: self.lookup,
+            source: self.source,
             sid: self.sid,
             step: self.step,
             state: self.state,

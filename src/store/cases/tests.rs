@@ -50,7 +50,11 @@ fn of_two_calls_in_a_batch_that_add_to_a_closed_report_one_reopens_it() {
         loaded.put(case);
     }
     let reopened = calls.map(|call| {
-        let mut case = loaded.case(&Key::Id(call.call.id)).unwrap().clone();
+        let mut case = loaded
+            .case(&Key::Id(call.call.id))
+            .unwrap()
+            .unwrap()
+            .clone();
         let reopened = case.reopen();
         loaded.put(case);
         reopened

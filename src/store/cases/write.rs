@@ -1,7 +1,10 @@
 //! Writes the changes of many webhooks: one statement for each kind of change, and on Postgres one for all changes that
 //! do not depend on each other.
 
+use super::super::calls::{Call, OfAddition, SealedCaller};
 use super::super::columns::RecordingState;
+use super::super::proofs::Proven;
+use super::super::recordings::RecordingRow;
 use super::super::reports::EntryRow;
 use super::super::rows::{Groups, Rows, execute, execute_last, over_rows};
 use super::super::{Result, StoreError, WriteTx, jobs, reports};
@@ -16,27 +19,29 @@ use uuid::Uuid;
 // A subquery that finds no report returns NULL, which a NOT NULL column refuses: the statement fails, and no row is
 // left out silently. Only `calls.addition_to` may be NULL.
 over_rows! {
-    REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour)",
-        ["uuid", "text", "text", "text", "timestamptz"], "";
-    KEYS = "WITH new (report, holder, sealed_to, sealed) AS (", ["uuid", "text", "uuid", "bytea"],
-        ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed)
-        SELECT (SELECT n FROM reports WHERE reports.id = new.report), 1, new.holder, new.sealed_to, new.sealed FROM new";
+    REPORTS = "INSERT INTO reports (id, line, recipient, source, received_hour, mac)",
+        ["uuid", "text", "text", "text", "timestamptz", "bytea"], "";
+    KEYS = "WITH new (report, epoch, holder, sealed_to, sealed, mac) AS (", ["uuid", "bigint", "text", "uuid", "bytea", "bytea"],
+        ") INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed, mac)
+        SELECT (SELECT n FROM reports WHERE reports.id = new.report), new.epoch, new.holder, new.sealed_to, new.sealed, new.mac
+        FROM new";
     /// Inserted in order of lookup, because two transactions may insert the same new calls and have to lock them in the same
     /// order.
     CALLS = "WITH new (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset, added,
-        at_duty, accepted_step, addition_entry, addition_caller) AS (",
+        at_duty, accepted_step, addition_entry, addition_caller, addition_mac, mac) AS (",
         ["uuid", "bytea", "text", "uuid", "bytea", "bytea", "boolean", "boolean", "uuid", "bigint", "bigint", "boolean",
-        "boolean", "bigint", "uuid", "bytea"],
+        "boolean", "bigint", "uuid", "bytea", "bytea", "bytea"],
         ") INSERT INTO calls (id, lookup, line, report, sid, state, ended, settled, addition_to, addition_from, addition_offset,
-        added, at_duty, accepted_step, addition_entry, addition_caller)
+        added, at_duty, accepted_step, addition_entry, addition_caller, addition_mac, mac)
         SELECT new.id, new.lookup, new.line, (SELECT n FROM reports WHERE reports.id = new.report), new.sid, new.state,
         new.ended, new.settled, (SELECT n FROM reports WHERE reports.id = new.addition_to), new.addition_from,
-        new.addition_offset, new.added, new.at_duty, new.accepted_step, new.addition_entry, new.addition_caller
+        new.addition_offset, new.added, new.at_duty, new.accepted_step, new.addition_entry, new.addition_caller,
+        new.addition_mac, new.mac
         FROM new WHERE TRUE ORDER BY new.lookup
         ON CONFLICT (report) DO UPDATE SET state = excluded.state, ended = excluded.ended, addition_to = excluded.addition_to,
         addition_from = excluded.addition_from, addition_offset = excluded.addition_offset, added = excluded.added,
         at_duty = excluded.at_duty, accepted_step = excluded.accepted_step, addition_entry = excluded.addition_entry,
-        addition_caller = excluded.addition_caller";
+        addition_caller = excluded.addition_caller, addition_mac = excluded.addition_mac, mac = excluded.mac";
     ENTRIES = "WITH new (place, id, report, kind, sealed) AS (", ["bigint", "uuid", "uuid", "text", "bytea"],
         ") INSERT INTO entries (id, report, kind, sealed)
         SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.kind, new.sealed FROM new ORDER BY new.place";
@@ -44,11 +49,11 @@ over_rows! {
         ") INSERT INTO steps (call, step, answer)
         SELECT (SELECT n FROM reports WHERE reports.id = new.report), new.step, new.answer FROM new WHERE TRUE
         ON CONFLICT (call, step) DO UPDATE SET answer = excluded.answer";
-    RECORDINGS = "WITH new (id, report, lookup, source, sid, step, state, deleted) AS (",
-        ["uuid", "uuid", "bytea", "bytea", "bytea", "bigint", "text", "boolean"],
-        ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted)
+    RECORDINGS = "WITH new (id, report, lookup, source, sid, step, state, deleted, mac) AS (",
+        ["uuid", "uuid", "bytea", "bytea", "bytea", "bigint", "text", "boolean", "bytea"],
+        ") INSERT INTO recordings (id, report, lookup, source, sid, step, state, deleted, mac)
         SELECT new.id, (SELECT n FROM reports WHERE reports.id = new.report), new.lookup, new.source, new.sid, new.step,
-        new.state, new.deleted FROM new";
+        new.state, new.deleted, new.mac FROM new";
     ABSENT = "WITH changed (id, before, after) AS (", ["uuid", "text", "text"],
         ") UPDATE recordings SET state = changed.after FROM changed
         WHERE recordings.id = changed.id AND recordings.state = changed.before";
@@ -119,62 +124,18 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
         hours,
         counted,
     } = changes;
-    let reports = rows_of_reports(&new);
-    let mut independent = vec![rows_of_keys(&new)];
+    let reports = rows_of_reports(tx, &new)?;
+    let mut independent = vec![rows_of_keys(tx, &new)?];
     let callers = new.into_iter().map(|new| new.caller);
     independent.push(rows_of_entries(callers.chain(entries).collect()));
-    let (ids, rows): (Vec<Uuid>, Vec<_>) = calls.into_iter().unzip();
-    independent.push(
-        Rows::new(CALLS)
-            .uuid(ids.into_iter().map(Some))
-            .bytes(rows.iter().map(|(call, _)| Some(call.lookup.clone())))
-            .text(rows.iter().map(|(call, _)| Some(call.line.clone())))
-            .uuid(rows.iter().map(|(call, _)| Some(call.report)))
-            .bytes(rows.iter().map(|(call, _)| call.sid.clone()))
-            .bytes(rows.iter().map(|(call, _)| call.state.clone()))
-            .boolean(rows.iter().map(|(call, _)| call.ended))
-            .boolean(rows.iter().map(|(call, _)| call.settled))
-            .uuid(rows.iter().map(|(call, _)| call.addition_to))
-            .integer(
-                rows.iter()
-                    .map(|(call, _)| call.addition_from.map(i64::from)),
-            )
-            .integer(
-                rows.iter()
-                    .map(|(call, _)| call.addition_offset.map(i64::from)),
-            )
-            .boolean(rows.iter().map(|(call, _)| call.added))
-            .boolean(rows.iter().map(|(call, _)| call.at_duty))
-            .integer(
-                rows.iter()
-                    .map(|(call, _)| call.accepted_step.map(i64::from)),
-            )
-            .uuid(
-                rows.iter()
-                    .map(|(_, caller)| caller.as_ref().map(|caller| caller.entry)),
-            )
-            .bytes(
-                rows.iter()
-                    .map(|(_, caller)| caller.as_ref().map(|caller| caller.sealed.clone())),
-            ),
-    );
+    independent.push(rows_of_calls(tx, calls)?);
     independent.push(
         Rows::new(ANSWERS)
             .uuid(answers.keys().map(|(report, _)| Some(*report)))
             .integer(answers.keys().map(|(_, step)| Some(i64::from(*step))))
             .bytes(answers.values().cloned().map(Some)),
     );
-    independent.push(
-        Rows::new(RECORDINGS)
-            .uuid(recordings.iter().map(|new| Some(new.row.id)))
-            .uuid(recordings.iter().map(|new| Some(new.row.report)))
-            .bytes(recordings.iter().map(|new| Some(new.row.lookup.clone())))
-            .bytes(recordings.iter().map(|new| Some(new.source.to_vec())))
-            .bytes(recordings.iter().map(|new| new.row.sid.clone()))
-            .integer(recordings.iter().map(|new| Some(i64::from(new.row.step))))
-            .name(recordings.iter().map(|new| new.row.state))
-            .boolean(recordings.iter().map(|new| new.row.deleted)),
-    );
+    independent.push(rows_of_recordings(tx, &recordings)?);
     let (of_jobs, hastened) = rows_of_jobs(jobs);
     independent.extend(of_jobs);
     // These change rows that the statements before them may insert.
@@ -212,21 +173,86 @@ async fn write_by(tx: &mut WriteTx, changes: Changes, when: When) -> Result<()> 
     number(tx, queued, when).await
 }
 
-fn rows_of_reports(new: &[NewReport]) -> Rows {
-    Rows::new(REPORTS)
+/// Returns the MAC of each row, in their order.
+fn macs<'a, T: Proven + 'a>(
+    tx: &WriteTx,
+    rows: impl IntoIterator<Item = &'a T>,
+) -> Result<Vec<Option<Vec<u8>>>> {
+    let macs = rows.into_iter().map(|row| tx.mac(row).map(Some));
+    macs.collect()
+}
+
+fn rows_of_reports(tx: &WriteTx, new: &[NewReport]) -> Result<Rows> {
+    let macs = macs(tx, new.iter().map(|new| &new.report))?;
+    Ok(Rows::new(REPORTS)
         .uuid(new.iter().map(|new| Some(new.report.id)))
         .text(new.iter().map(|new| Some(new.report.line.clone())))
         .text(new.iter().map(|new| Some(new.report.recipient.clone())))
         .name(new.iter().map(|_| Source::Call))
         .time(new.iter().map(|new| Some(new.report.received_hour)))
+        .bytes(macs))
 }
 
-fn rows_of_keys(new: &[NewReport]) -> Rows {
-    Rows::new(KEYS)
+fn rows_of_keys(tx: &WriteTx, new: &[NewReport]) -> Result<Rows> {
+    let macs = macs(tx, new.iter().map(|new| &new.key))?;
+    Ok(Rows::new(KEYS)
         .uuid(new.iter().map(|new| Some(new.key.report)))
+        .integer(new.iter().map(|new| Some(i64::from(new.key.epoch))))
         .name(new.iter().map(|new| new.key.holder))
         .uuid(new.iter().map(|new| Some(new.key.sealed_to)))
         .bytes(new.iter().map(|new| Some(new.key.sealed.clone())))
+        .bytes(macs))
+}
+
+fn rows_of_calls(
+    tx: &WriteTx,
+    calls: BTreeMap<Uuid, (Call, Option<SealedCaller>)>,
+) -> Result<Rows> {
+    let (calls, callers): (Vec<Call>, Vec<Option<SealedCaller>>) = calls.into_values().unzip();
+    let of_addition = calls.iter().zip(&callers).map(|(call, caller)| {
+        let of = caller.as_ref().map(|caller| OfAddition {
+            call: call.id,
+            caller,
+        });
+        of.map(|of| tx.mac(&of)).transpose()
+    });
+    let of_addition = of_addition.collect::<Result<Vec<_>>>()?;
+    let macs = macs(tx, &calls)?;
+    let caller = || callers.iter().map(Option::as_ref);
+    let integer = |value: Option<i32>| value.map(i64::from);
+    Ok(Rows::new(CALLS)
+        .uuid(calls.iter().map(|call| Some(call.id)))
+        .bytes(calls.iter().map(|call| Some(call.lookup.clone())))
+        .text(calls.iter().map(|call| Some(call.line.clone())))
+        .uuid(calls.iter().map(|call| Some(call.report)))
+        .bytes(calls.iter().map(|call| call.sid.clone()))
+        .bytes(calls.iter().map(|call| call.state.clone()))
+        .boolean(calls.iter().map(|call| call.ended))
+        .boolean(calls.iter().map(|call| call.settled))
+        .uuid(calls.iter().map(|call| call.addition_to))
+        .integer(calls.iter().map(|call| integer(call.addition_from)))
+        .integer(calls.iter().map(|call| integer(call.addition_offset)))
+        .boolean(calls.iter().map(|call| call.added))
+        .boolean(calls.iter().map(|call| call.at_duty))
+        .integer(calls.iter().map(|call| integer(call.accepted_step)))
+        .uuid(caller().map(|caller| caller.map(|caller| caller.entry)))
+        .bytes(caller().map(|caller| caller.map(|caller| caller.sealed.clone())))
+        .bytes(of_addition)
+        .bytes(macs))
+}
+
+fn rows_of_recordings(tx: &WriteTx, recordings: &[RecordingRow]) -> Result<Rows> {
+    let macs = macs(tx, recordings)?;
+    Ok(Rows::new(RECORDINGS)
+        .uuid(recordings.iter().map(|new| Some(new.id)))
+        .uuid(recordings.iter().map(|new| Some(new.report)))
+        .bytes(recordings.iter().map(|new| Some(new.lookup.clone())))
+        .bytes(recordings.iter().map(|new| Some(new.source.clone())))
+        .bytes(recordings.iter().map(|new| new.sid.clone()))
+        .integer(recordings.iter().map(|new| Some(i64::from(new.step))))
+        .name(recordings.iter().map(|new| new.state))
+        .boolean(recordings.iter().map(|new| new.deleted))
+        .bytes(macs))
 }
 
 fn rows_of_entries(entries: Vec<EntryRow>) -> Rows {

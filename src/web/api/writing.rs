@@ -1,4 +1,4 @@
-//! Endpoints that add notes, classifications and replies.
+//! Endpoints that add notes, classifications and replies, and approve replies.
 
 use super::answers::{
     Failed, LoggedOut, Missing, NoReceipt, NotForThisRole, NotJson, OwnReply, TooLarge, Unreadable,

@@ -3,7 +3,7 @@
 //! | event | data |
 //! |---|---|
 //! | `changed` | none: something that the report or, for other pages, the queue shows has changed |
-//! | `present` | names of other members who have the report open, as a JSON array |
+//! | `present` | names of the other members who have the report open on this node, as a JSON array |
 //! | `minute` | none: a minute of line time has begun, and the state of a line may have changed |
 //! | `logged-out` | none: the session has ended |
 

@@ -22,7 +22,7 @@ use tracing::error;
 /// The data that the frame of every page needs.
 pub(super) struct Page {
     pub w: &'static Words,
-    /// The member's name, if one is signed in.
+    /// The member's name; `None` on a page without a member.
     pub who: Option<String>,
     /// The member's id; empty if none is signed in.
     pub member: String,

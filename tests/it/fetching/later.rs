@@ -195,13 +195,14 @@ on_both_scenes! {
         scene.record(Some(Serving::NotYet)).await;
         scene.tried("fetch", 1).await;
         let service = scene.line.service();
+        let id = scene.recording_id().await;
         let set = "UPDATE recordings SET sid = $1";
-        let renamed = service.seal_sid("renamed", &scene.story.recording);
+        let renamed = service.seal_sid(id, "renamed", &scene.story.recording);
         change(&service.db.console, set, &[(&renamed).into()]).await;
         scene.has_failed_for_a_day("fetch").await;
         assert_eq!(scene.recording().await["state"], "announced");
 
-        let back = service.seal_sid("twilio", &scene.story.recording);
+        let back = service.seal_sid(id, "twilio", &scene.story.recording);
         change(&service.db.console, set, &[(&back).into()]).await;
         scene.mend().await;
         scene.all_is_well().await;
@@ -211,8 +212,9 @@ on_both_scenes! {
         scene.record(None).await;
         scene.line.idle().await;
         let service = Arc::clone(scene.line.service());
+        let id = scene.recording_id().await;
         let set = "UPDATE recordings SET sid = $1";
-        let renamed = service.seal_sid("renamed", &scene.story.recording);
+        let renamed = service.seal_sid(id, "renamed", &scene.story.recording);
         change(&service.db.console, set, &[(&renamed).into()]).await;
         scene.send(&scene.story.status()).await;
         scene.tried("delete", 1).await;
@@ -220,7 +222,7 @@ on_both_scenes! {
         let mut told = alarm::Told::default();
         assert_eq!(alarm::look(&service, &mut told, instant()).await.unwrap(), 1);
 
-        let back = service.seal_sid("twilio", &scene.story.recording);
+        let back = service.seal_sid(id, "twilio", &scene.story.recording);
         change(&service.db.console, set, &[(&back).into()]).await;
         scene.hurry("delete").await;
         scene.line.idle().await;

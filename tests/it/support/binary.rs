@@ -125,7 +125,7 @@ impl Binary {
     /// Opens the program's database from the test.
     pub async fn db(&self) -> Db {
         let config = Config::parse(&self.toml, "dutyline.toml", self.folder.path()).unwrap();
-        Db::open(&config.database).await.expect("the database")
+        super::open_db(&config).await
     }
 
     /// Logs the lead in. The session outlives the process; see [`Api::moved`].

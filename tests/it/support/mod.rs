@@ -33,6 +33,7 @@ pub use databases::{DEADLINE, Database, pause, until_one_waits, until_wait};
 pub use own_postgres::OwnPostgres;
 
 use accents::{Accent, Interpreter};
+use chrono::{DateTime, Utc};
 use dutyline::app::setup;
 use dutyline::app::{self, Bound, Running};
 use dutyline::base::clock::{Clock, random_id};
@@ -42,10 +43,14 @@ use dutyline::report::role::Role;
 use dutyline::service::{Patience, Service};
 use dutyline::simulator;
 use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
+use dutyline::store::audit::Act;
 use dutyline::store::columns::StoredKind;
 use dutyline::store::members::Member;
 use dutyline::store::{self, Db, jobs};
+use dutyline::vault::action::Action;
 use dutyline::vault::passwords::{self, NewPassword};
+use dutyline::vault::secret::ServiceSecret;
+use dutyline::vault::session::Token;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -313,7 +318,7 @@ impl TestLine {
             .expect("a member");
         let keys = self.sealed_keys(&member, lines).await;
         let mut tx = self.db().begin().await.expect("the database");
-        members::insert(&mut tx, &clock, &member)
+        members::insert(&mut tx, &clock, &member, LEAD.0)
             .await
             .expect("a new member");
         members::grant(&mut tx, &clock, &keys, &member)
@@ -333,8 +338,7 @@ impl TestLine {
         keys.expect("the keys of lines")
     }
 
-    /// Inserts an inspector with this name without checking it, as an older version or another program with access to
-    /// the database could have. No password opens the account.
+    /// Inserts an inspector with this name without checking it, as an older version could have. No password opens the account.
     pub async fn write_member(&self, name: &str, lines: &[&str]) {
         let clock = self.service().clock;
         let mut tx = self.db().begin_read().await.expect("the database");
@@ -348,13 +352,36 @@ impl TestLine {
             ..lead.expect("the lead")
         };
         let keys = self.sealed_keys(&member, lines).await;
+        let act = Act {
+            object: Some(member.id),
+            ..Act::new(clock.line_now(), Action::MemberAdded)
+        };
         let mut tx = self.db().begin().await.expect("the database");
-        store::members::insert(&mut tx, &member, clock.system_now())
+        store::members::insert(&mut tx, &member, clock.system_now(), act)
             .await
             .expect("a new member");
         members::grant(&mut tx, &clock, &keys, &member)
             .await
             .expect("grants");
+        tx.commit().await.expect("a commit");
+    }
+
+    /// Makes a session older: as if it had been made and last used at these times.
+    pub async fn age_session(&self, token: &str, made: DateTime<Utc>, seen: DateTime<Utc>) {
+        let hash = token.parse::<Token>().expect("a token").hash();
+        let mut tx = self.db().begin().await.expect("the database");
+        let session = store::members::session(&mut tx, &hash).await;
+        let mut session = session.expect("the database").expect("a session");
+        store::members::delete_session(&mut tx, &hash)
+            .await
+            .expect("the database");
+        session.created_at = made;
+        store::members::insert_session(&mut tx, &session)
+            .await
+            .expect("the database");
+        store::members::touch_session(&mut tx, &hash, seen)
+            .await
+            .expect("the database");
         tx.commit().await.expect("a commit");
     }
 
@@ -481,6 +508,22 @@ impl TestLine {
         let _ = self.stop_exchange.send(true);
         self.database.remove().await;
     }
+}
+
+/// Opens the database of a configuration, with its service secret, which is made if the file is missing.
+pub async fn open_db(config: &Config) -> Db {
+    let db = Db::open(&config.database).await.expect("the database");
+    let file = &config.secret_file;
+    let secret = match file.exists() {
+        true => ServiceSecret::load(file),
+        false => {
+            let folder = file.parent().expect("a folder");
+            std::fs::create_dir_all(folder).expect("a folder");
+            ServiceSecret::create(file)
+        }
+    };
+    db.prove_with(&secret.expect("a service secret"));
+    db
 }
 
 /// Returns the configuration of the default line with a test's database and provider.

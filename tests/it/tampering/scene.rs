@@ -220,6 +220,18 @@ pub fn was_added(what: &str, id: Uuid) -> String {
     format!("{what} {id} was added behind the trail's back")
 }
 
+/// Part of the finding about a row of a report that the service did not write.
+pub fn was_refused(report: Uuid, table: &str) -> String {
+    format!(
+        "report {report}: the database holds a row that this service did not write, in the table {table}"
+    )
+}
+
+/// Part of the finding about a row that the service did not write.
+pub fn was_forged(what: &str, id: Uuid) -> String {
+    format!("the row of {what} {id} is not what the service wrote last")
+}
+
 pub fn is_missing(what: &str, id: Uuid) -> String {
     format!("{what} {id} is missing")
 }

@@ -1,0 +1,240 @@
+//! Checks that rows are what this service wrote: [`crate::vault::proof`] defines the MACs, this module when they are
+//! made and checked.
+//!
+//! A table whose rows say or choose a key or a right has the column `mac`. Its rows are read as [`WithMac`], which gives
+//! the row only if its MAC holds. So no function of the store returns a row that another program wrote.
+//!
+//! The rows of a table with the column `link` can change. A row that was replaced still has a MAC that holds, and could
+//! be put back. Therefore each change adds a link that names the row, and commits to its content; the row has the number
+//! of that link. The statements that read such rows also read the number of the last link that names the row, as
+//! `latest`: only a row that this link set is used.
+
+use super::audit::{self, Act};
+use super::statements::{run, statements};
+use super::{ReadTx, Result, StoreError, WriteTx};
+use crate::vault::proof::{Content, ProofKeys};
+use crate::vault::secret::ServiceSecret;
+use sqlx::FromRow;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tracing::error;
+use uuid::Uuid;
+
+/// Maximum number of refused rows that are remembered, so that each of them is logged once.
+const MAX_REMEMBERED: usize = 1000;
+
+/// The keys of the MACs, and what was refused. All pools of a database share it.
+#[derive(Clone, Debug, Default)]
+pub struct Proofs(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    keys: OnceLock<ProofKeys>,
+    refusals: AtomicU64,
+    logged: Mutex<BTreeSet<(&'static str, String)>>,
+}
+
+impl Proofs {
+    /// Sets the service secret, unless it is set already.
+    pub(super) fn set(&self, secret: &ServiceSecret) {
+        self.0.keys.get_or_init(|| ProofKeys::new(secret));
+    }
+
+    /// Returns the keys.
+    ///
+    /// # Errors
+    ///
+    /// When the service secret was not set: see [`super::Db::prove_with`].
+    pub(super) fn keys(&self) -> Result<&ProofKeys> {
+        let keys = self.0.keys.get();
+        keys.ok_or(StoreError::Broken("the database has no service secret"))
+    }
+
+    /// Number of times that a row or link was refused since the process started.
+    pub fn refusals(&self) -> u64 {
+        self.0.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Counts a refusal, and logs it unless the same row was refused before.
+    pub(super) fn refuse(&self, table: &'static str, id: &str) -> StoreError {
+        self.0.refusals.fetch_add(1, Ordering::Relaxed);
+        let mut logged = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.len() < MAX_REMEMBERED && logged.insert((table, id.to_owned())) {
+            error!(
+                table,
+                id, "refused a row that this service did not write; run `dutyline audit verify`"
+            );
+        }
+        StoreError::Forged(table)
+    }
+}
+
+/// A row whose MAC covers the columns that say or choose a key or a right.
+pub(super) trait Proven {
+    /// The name of the table.
+    const TABLE: &'static str;
+    /// True if links set such rows, so that a former row is not valid.
+    const LINKED: bool = false;
+
+    /// Returns the columns that the MAC covers.
+    fn content(&self) -> Content;
+
+    /// Returns what the row is called in the log. It must identify no person.
+    fn id(&self) -> Uuid;
+}
+
+/// A row as read, with what its proof takes, which is not checked yet.
+pub struct WithMac<T> {
+    row: T,
+    mac: Option<Vec<u8>>,
+    /// The number of the link that set the row.
+    link: Option<i64>,
+    /// The number of the last link that names the row.
+    latest: Option<i64>,
+}
+
+impl<'r, R: sqlx::Row, T: FromRow<'r, R>> FromRow<'r, R> for WithMac<T>
+where
+    Option<Vec<u8>>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<i64>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    &'static str: sqlx::ColumnIndex<R>,
+{
+    fn from_row(row: &'r R) -> std::result::Result<Self, sqlx::Error> {
+        Ok(Self {
+            row: T::from_row(row)?,
+            mac: row.try_get("mac")?,
+            // Tables whose rows no link sets have neither.
+            link: row.try_get("link").unwrap_or(None),
+            latest: row.try_get("latest").unwrap_or(None),
+        })
+    }
+}
+
+/// A row that a link sets: at the commit it gets the link's number, and its MAC.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub row: SetRow,
+    pub content: Content,
+}
+
+/// What a row that a link sets is found by.
+#[derive(Clone, Debug)]
+pub(super) enum SetRow {
+    /// The id of a member.
+    Member(Uuid),
+    /// The id of a line key.
+    LineKey(Uuid),
+    /// The ids of the line key and the member of a grant.
+    Grant(Uuid, Uuid),
+    /// The line of a waiver.
+    Waiver(String),
+}
+
+statements! {
+    SET_MEMBER = "UPDATE members SET link = $2, mac = $3 WHERE id = $1";
+    SET_LINE_KEY = "UPDATE line_keys SET link = $2, mac = $3 WHERE id = $1";
+    SET_GRANT = "UPDATE grants SET link = $3, mac = $4 WHERE line_key = $1 AND member = $2";
+    SET_WAIVER = "UPDATE waivers SET link = $2, mac = $3 WHERE line = $1";
+}
+
+impl Setting {
+    /// Stores the number of the link that set the row, and the row's MAC.
+    pub(super) async fn store(self, tx: &mut WriteTx, link: i64) -> Result<()> {
+        let mac = tx.proofs.keys()?.of_row(self.content, Some(link)).to_vec();
+        match self.row {
+            SetRow::Member(id) => run!(tx, SET_MEMBER, execute, id, link, mac),
+            SetRow::LineKey(id) => run!(tx, SET_LINE_KEY, execute, id, link, mac),
+            SetRow::Grant(key, member) => run!(tx, SET_GRANT, execute, key, member, link, mac),
+            SetRow::Waiver(line) => run!(tx, SET_WAIVER, execute, line, link, mac),
+        }
+        .map(drop)
+    }
+}
+
+impl WriteTx {
+    /// Adds the link that sets a row to a chain, and commits to the row's content by it. Until the commit, the row as it
+    /// is in the database is not checked in this transaction.
+    pub(super) fn set<T: Proven>(&mut self, line: &str, act: Act<'_>, row: SetRow, content: &T) {
+        self.pending.insert((T::TABLE, content.id()));
+        let content = content.content();
+        let act = Act {
+            digest: Some(content.digest()),
+            ..act
+        };
+        let place = audit::append(self, line, act);
+        let setting = Setting { row, content };
+        self.settings.insert((line.to_owned(), place), setting);
+    }
+}
+
+impl ReadTx {
+    /// Returns the row if its MAC holds and, if links set such rows, the last link that names it has set it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Forged`] when it does not.
+    pub(super) fn proven<T: Proven>(&self, found: WithMac<T>) -> Result<T> {
+        let row = found.row;
+        if self.pending.contains(&(T::TABLE, row.id())) {
+            return Ok(row);
+        }
+        let keys = self.proofs.keys()?;
+        let has_mac = |mac| keys.has_row(row.content(), found.link, mac);
+        let is_latest = !T::LINKED || (found.link.is_some() && found.link == found.latest);
+        match is_latest && found.mac.as_deref().is_some_and(has_mac) {
+            true => Ok(row),
+            false => Err(self.proofs.refuse(T::TABLE, &row.id().to_string())),
+        }
+    }
+
+    /// Like [`ReadTx::proven`], for what an optional statement found.
+    pub(super) fn proven_one<T: Proven>(&self, found: Option<WithMac<T>>) -> Result<Option<T>> {
+        found.map(|found| self.proven(found)).transpose()
+    }
+
+    /// Like [`ReadTx::proven`], for many rows: none is returned when one is refused.
+    pub(super) fn proven_all<T: Proven>(&self, found: Vec<WithMac<T>>) -> Result<Vec<T>> {
+        found.into_iter().map(|found| self.proven(found)).collect()
+    }
+
+    /// Like [`ReadTx::proven`], for many rows that do not depend on each other: returns those that are proven, and those
+    /// that are refused, which may only be named.
+    pub(super) fn proven_rest<T: Proven + Clone>(
+        &self,
+        found: Vec<WithMac<T>>,
+    ) -> Result<(Vec<T>, Vec<T>)> {
+        let (mut proven, mut refused) = (Vec::new(), Vec::new());
+        for found in found {
+            let row = found.row.clone();
+            match self.proven(found) {
+                Ok(row) => proven.push(row),
+                Err(StoreError::Forged(_)) => refused.push(row),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((proven, refused))
+    }
+
+    /// Checks the MAC of a row that no link sets.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Forged`] when it does not hold.
+    pub(super) fn prove<T: Proven>(&self, row: &T, mac: Option<&[u8]>) -> Result<()> {
+        let keys = self.proofs.keys()?;
+        match mac.is_some_and(|mac| keys.has_row(row.content(), None, mac)) {
+            true => Ok(()),
+            false => Err(self.proofs.refuse(T::TABLE, &row.id().to_string())),
+        }
+    }
+
+    /// Returns the MAC of a row that no link sets, to be stored with it.
+    ///
+    /// # Errors
+    ///
+    /// When the service secret was not set.
+    pub(super) fn mac<T: Proven>(&self, row: &T) -> Result<Vec<u8>> {
+        Ok(self.proofs.keys()?.of_row(row.content(), None).to_vec())
+    }
+}
