@@ -2,12 +2,12 @@
 //! its recordings.
 
 use crate::app::StartError;
-use crate::base::clock::random_id;
+use crate::base::clock::{Clock, random_id};
 use crate::config::{Config, DatabaseAddress};
 use crate::store::installation::{self as rows, Installation};
 use crate::store::{Databases, Db, ReadTx, StoreError};
 use crate::vault::secret::ServiceSecret;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
@@ -52,7 +52,36 @@ pub async fn open_proven(config: &Config) -> Result<Db, String> {
         .await
         .map_err(|error| error.to_string())?;
     db.prove_with(&secret);
+    let file = heads_file(config);
+    match db.check_heads(&file).await {
+        // `audit verify` reports it too; other commands that write links are refused by the store.
+        Err(error @ StoreError::PutBack { .. }) => {
+            tracing::error!(%error, "the database was put back")
+        }
+        checked => checked.map_err(|error| error.to_string())?,
+    }
     Ok(db)
+}
+
+/// Accepts a database that was put back to an earlier state than this machine has seen, as after a restored backup. The
+/// chains that were put back say so from then on.
+///
+/// # Errors
+///
+/// Returns a sentence for the operator as [`open_proven`].
+pub async fn accept_heads(config: &Config, clock: &Clock) -> Result<(), String> {
+    let db = open_proven(config).await?;
+    let accepted = db.accept_heads(clock.line_now()).await;
+    for chain in accepted.map_err(|error| error.to_string())? {
+        tracing::warn!(%chain, "accepted a database that was put back to an earlier state");
+    }
+    db.close().await;
+    Ok(())
+}
+
+/// Returns the path of the file with the last links that this machine has seen: `heads`, beside the service secret.
+pub fn heads_file(config: &Config) -> PathBuf {
+    config.secret_file.with_file_name("heads")
 }
 
 /// Like [`open_database`], with separate connections for webhooks, jobs and the console, as the service needs them.

@@ -6,6 +6,7 @@ mod providers;
 pub mod server;
 pub mod setup;
 
+pub use installation::accept_heads;
 pub use providers::make_provider;
 
 use crate::base::clock::{Clock, RealTimers, Timers};
@@ -34,7 +35,7 @@ use server::Limits;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -167,6 +168,8 @@ pub async fn build_with(
     }
     let installation = installation::id(&db.webhooks, &config, &secret).await?;
     db.webhooks.prove_with(&secret);
+    let file = installation::heads_file(&config);
+    db.webhooks.check_heads(&file).await?;
     let blobs = Blobs::open(&config.recordings, installation);
     tidy_recordings(&blobs)?;
     check_keys(&db.webhooks, &config.lines).await?;
@@ -200,6 +203,7 @@ pub async fn build_with(
         arriving: watch::Sender::new(0),
         closing: watch::Sender::new(false),
         unnamed_files: AtomicUsize::new(0),
+        put_back: AtomicBool::new(false),
         metrics: Metrics::default(),
         refusals: Refusals::default(),
         patience: Patience::default(),
@@ -300,6 +304,7 @@ impl Running {
                 Arc::clone(&service),
                 stop.subscribe(),
             )),
+            tokio::spawn(work::trust::run(Arc::clone(&service), stop.subscribe())),
             tokio::spawn(work::housekeeping::checkpoints(
                 Arc::clone(&service),
                 stop.subscribe(),

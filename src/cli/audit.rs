@@ -3,7 +3,7 @@
 
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::config::Config;
-use crate::register::trail::{self, Proof};
+use crate::register::verify::{self, Proof};
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -40,10 +40,10 @@ impl AuditCommand {
         let blobs = open_blobs(&config, &db).await?;
         let mut wrong = 0;
         if verify.line.is_none() {
-            wrong += show("the service", &trail::verify_service(&db, None).await?);
+            wrong += show("the service", &verify::service(&db, None).await?);
         }
         for line in lines {
-            wrong += show(&line, &trail::verify(&db, &blobs, &line, head).await?);
+            wrong += show(&line, &verify::line(&db, &blobs, &line, head).await?);
         }
         db.close().await;
         match wrong {

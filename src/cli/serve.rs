@@ -19,6 +19,10 @@ pub(super) struct Serve {
     /// Serve a simulated provider that the configuration names; for trying things out
     #[arg(long)]
     allow_simulator: bool,
+    /// Start although the database was put back to an earlier state than this machine has seen, as after a restored
+    /// backup; the audit trail says so from then on
+    #[arg(long)]
+    accept_head: bool,
 }
 
 impl Serve {
@@ -42,6 +46,10 @@ impl Serve {
         }
         let clock = clock(self.clock.as_deref())?;
         server::raise_descriptor_limit();
+        if self.accept_head {
+            let accepted = app::accept_heads(&config, &clock).await;
+            accepted.map_err(Failure::Failed)?;
+        }
         let service = app::build(config, clock).await?;
         let bound = Bound::bind(service.config.listen, service.config.ops_listen).await?;
         let main = bound.main_address();

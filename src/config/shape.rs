@@ -47,6 +47,10 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
     while let Err(error) = DeTable::parse(&readable.text) {
         let span = error.span().unwrap_or(0..0);
         let range = source.line_range(&span);
+        if readable.errors.len() >= MAX_UNREADABLE {
+            readable.beyond_repair = true;
+            break;
+        }
         if let Some(list) = list_without_end(&readable.text, &range) {
             let here = source.here(list.clone());
             let key = here.key().to_owned();
@@ -57,7 +61,7 @@ pub(super) fn readable<'s>(source: &Source<'s>) -> Readable<'s> {
             continue;
         }
         let blank = readable.text[range.clone()].trim().is_empty();
-        if blank || readable.errors.len() == MAX_UNREADABLE {
+        if blank {
             // The fault on a blank line is really on a line before it, and cannot be located.
             if readable.errors.is_empty() {
                 let message = "the file ends too early; look for a [ or { without an end";
@@ -365,6 +369,21 @@ mod tests {
         lines
             .map(|key| format!("{} = {}\n", key.name, whole(&key.shape, key.example)))
             .collect()
+    }
+
+    #[test]
+    fn the_number_of_errors_is_bounded() {
+        let mut text = "x = =\n".repeat(MAX_UNREADABLE);
+        for n in 0..30 {
+            text.push_str(&format!("list{n} = [\nkey{n} = 1\n"));
+        }
+        let source = Source {
+            text: &text,
+            name: "whole.toml",
+        };
+        let readable = readable(&source);
+        assert_eq!(readable.errors.len(), MAX_UNREADABLE);
+        assert!(readable.beyond_repair);
     }
 
     #[test]

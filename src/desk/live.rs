@@ -347,6 +347,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::RecordingOpened
         | Action::TrailOpened
         | Action::ExportOpened
+        | Action::HeadAccepted
         | Action::Login => false,
         // A call that is no report yet does not change the queue, and there may be very many of them.
         Action::CallAnswered | Action::EntryPurged => report.is_some() && is_own,
@@ -368,6 +369,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::Close
         | Action::Reopen
         | Action::PasswordChanged
+        | Action::GrantRenewed
         | Action::LineKeyMade
         | Action::MemberAdded
         | Action::Granted

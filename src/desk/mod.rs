@@ -41,7 +41,7 @@ use crate::service::held::Held;
 use crate::store::members::{self, Member};
 use crate::store::{HoldsStoreError, ReadTx, StoreError};
 use crate::vault::seal::Identity;
-use crate::vault::session::Token;
+use crate::vault::session::{Token, Wrapping};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -237,6 +237,10 @@ impl Inspector {
     /// Returns the hash of the session's token.
     pub(crate) fn session(&self) -> [u8; 32] {
         self.who.hash
+    }
+
+    pub(crate) fn wrapping(&self) -> &Wrapping {
+        &self.who.wrapping
     }
 
     pub(crate) fn member(&self) -> &Member {

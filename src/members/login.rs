@@ -13,12 +13,13 @@ use crate::service::Service;
 use crate::service::attempts::{Refused, Try};
 use crate::service::security_log;
 use crate::store::audit::{self, Act};
-use crate::store::members::{self, Member, Session};
+use crate::store::members::{self, Member};
+use crate::store::sessions::{self, Session};
 use crate::store::{Db, HoldsStoreError, StoreError};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
 use crate::vault::seal::Identity;
-use crate::vault::session::Token;
+use crate::vault::session::{Token, Wrapping};
 use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub struct Authenticated {
     pub identity: Identity,
     /// The hash of the session's token.
     pub hash: [u8; 32],
+    /// Wraps the member's next key for the session, when they change their password.
+    pub wrapping: Wrapping,
 }
 
 /// Where a login comes from.
@@ -139,7 +142,7 @@ pub async fn log_in(
             if rights::unchanged(tx, member_now).await?.is_none() {
                 return Err(LoginError::Wrong);
             }
-            members::insert_session(tx, session).await?;
+            sessions::insert(tx, session).await?;
             let grants = members::grants(tx, member_now.id).await?;
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
             for line in lines {
@@ -189,7 +192,7 @@ pub async fn is_right(
 }
 
 async fn end_session(db: &Db, hash: &[u8; 32]) -> Result<(), StoreError> {
-    db.write(|tx| async move { members::delete_session(tx, hash).await }.scope_boxed())
+    db.write(|tx| async move { sessions::end(tx, hash).await }.scope_boxed())
         .await
 }
 
@@ -219,9 +222,11 @@ async fn prove(
         service.metrics.logins_wrong.clone(),
     );
     let who = found.as_ref().map(|member| member.id);
+    let of = found.clone();
     let opening = tokio::spawn(async move {
         let opened = passwords::unwrap(lane, wrapped, password).await;
         let opened = opened.ok().filter(|_| !disabled);
+        let opened = opened.filter(|key| of.is_some_and(|member| super::is_key_of(&member, key)));
         let over = turn.ends(opened.is_some());
         if opened.is_none() {
             wrong.inc();
@@ -252,8 +257,8 @@ pub async fn log_out(service: &Service, token: &Token) -> Result<(), StoreError>
     let (console, hash) = (&service.db.console, token.hash());
     let end = console.write(|tx| {
         async move {
-            let ended = members::session(tx, &hash).await?;
-            members::delete_session(tx, &hash).await?;
+            let ended = sessions::get(tx, &hash).await?;
+            sessions::end(tx, &hash).await?;
             Ok::<_, StoreError>(ended)
         }
         .scope_boxed()
@@ -290,7 +295,7 @@ pub async fn authenticate(
     let hash = token.hash();
     let now = service.clock.system_now();
     let mut tx = service.db.console.begin_read().await?;
-    let Some(session) = members::session(&mut tx, &hash).await? else {
+    let Some(session) = sessions::get(&mut tx, &hash).await? else {
         return Ok(None);
     };
     let member = members::by_id(&mut tx, session.member).await?;
@@ -301,16 +306,20 @@ pub async fn authenticate(
     let (Ok(identity), false) = (token.unwrap(&session.wrapped), member.disabled) else {
         return Ok(None);
     };
+    if !super::is_key_of(&member, &identity) {
+        return Ok(None);
+    }
     if by == Use::Member && now - session.seen_at > TOUCH {
         let console = &service.db.console;
-        let touch = console
-            .write(|tx| async move { members::touch_session(tx, &hash, now).await }.scope_boxed());
+        let touch =
+            console.write(|tx| async move { sessions::touch(tx, &hash, now).await }.scope_boxed());
         touch.await?;
     }
     Ok(Some(Authenticated {
         member,
         identity,
         hash,
+        wrapping: token.wrapping(),
     }))
 }
 
@@ -322,7 +331,7 @@ pub async fn authenticate(
 pub async fn lasts(service: &Service, hash: &[u8; 32]) -> Result<bool, StoreError> {
     let now = service.clock.system_now();
     let mut tx = service.db.console.begin_read().await?;
-    let session = members::session(&mut tx, hash).await?;
+    let session = sessions::get(&mut tx, hash).await?;
     Ok(session.is_some_and(|session| !is_over(&session, now)))
 }
 

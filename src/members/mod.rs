@@ -8,6 +8,7 @@
 //! | [`login`] | login and sessions |
 //! | `name` | the form of names, and which names look alike |
 //! | `giving` | passing on the keys of lines |
+//! | [`renewal`] | another key pair for a member, when the password changes |
 //! | [`rights`] | which member may lock out which other one |
 //! | [`confirming`] | which approvals of replies count |
 
@@ -15,6 +16,7 @@ pub mod confirming;
 mod giving;
 pub mod login;
 mod name;
+pub mod renewal;
 pub mod rights;
 
 pub use giving::{SealedKeys, Source, grant, seal_keys};
@@ -129,7 +131,20 @@ pub async fn unlock(
     let identity = passwords::unwrap(Lane::Known, member.wrapped.clone(), password.into())
         .await
         .map_err(|_| wrong())?;
-    Ok((member, identity))
+    match is_key_of(&member, &identity) {
+        true => Ok((member, identity)),
+        false => Err(wrong()),
+    }
+}
+
+/// True if a key that a member's password or session opened is the one that their row names, to which other members seal
+/// line keys for them. Logs an error if it is not.
+fn is_key_of(member: &Member, identity: &Identity) -> bool {
+    let is_own = identity.recipient().to_string() == member.recipient;
+    if !is_own {
+        tracing::error!(member = %member.id, "the public key in a member's row is not that of their private key");
+    }
+    is_own
 }
 
 /// Returns the member with this name; if there is none, the member whose name is the canonical form of it.

@@ -3,3 +3,4 @@
 pub mod filing;
 pub mod opening;
 pub mod trail;
+pub mod verify;

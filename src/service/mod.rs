@@ -27,7 +27,7 @@ use crate::vault::receipts::ReceiptDeriver;
 use crate::vault::secret::{Key, ServiceSecret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
@@ -82,6 +82,8 @@ pub struct Service {
     pub closing: watch::Sender<bool>,
     /// Number of files in the folder of recordings that no row refers to, as last counted by housekeeping.
     pub unnamed_files: AtomicUsize,
+    /// True if the database was put back to an earlier state than this node has seen, as last checked.
+    pub put_back: AtomicBool,
     /// Counters and durations for operators.
     pub metrics: metrics::Metrics,
     /// Bounds how often refused webhooks are logged.

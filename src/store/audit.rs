@@ -1,5 +1,6 @@
 //! The audit trail: a hash chain for each line. [`crate::vault::chain`] defines how links are hashed.
 
+use super::heads::{self, Head};
 use super::rows::{self, Groups, Rows, over_rows};
 use super::statements::{row, run, statements};
 use super::{Proofs, ReadTx, Result, StoreError, WriteTx};
@@ -47,7 +48,7 @@ row! {
     }
 }
 
-/// A link as it is read, with what its proof takes. Nothing of it is believed before [`StoredLink::proven`], except by
+/// A link as it is read, with what its proof takes. Nothing of it is believed before `StoredLink::proven`, except by
 /// `audit verify`, which says what is wrong with it.
 pub struct StoredLink {
     /// The link's number.
@@ -143,6 +144,7 @@ statements! {
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report IS NULL AND audit.seq > $2 AND audit.at >= $3
         AND audit.action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY audit.seq LIMIT 1000";
+    HASH = "SELECT hash FROM audit WHERE line = $1 AND seq = $2";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads WHERE line <> '*' ORDER BY line";
     TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads WHERE line <> '*'";
@@ -229,7 +231,6 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     if acts.is_empty() {
         return Ok(());
     }
-    tx.has_links = true;
     let lines: Vec<String> = acts.keys().cloned().collect();
     let mut heads = lock_heads(tx, &lines).await?;
     if heads.len() < lines.len() {
@@ -248,6 +249,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     for (line, links) in acts {
         let head = heads.get(&line).ok_or(StoreError::Unreadable("audit head"));
         let (mut seq, mut hash) = *head?;
+        tx.proofs.heads().check(&line, (seq, hash))?;
         for (place, mut link) in links.into_iter().enumerate() {
             seq += 1;
             link.seq = seq;
@@ -270,6 +272,10 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     if let Some(last) = groups.last_mut() {
         last.push(rows_of_heads(&ends));
     }
+    let ends = ends
+        .into_iter()
+        .map(|(line, seq, hash)| (line, (seq, hash)));
+    tx.ends.extend(ends);
     rows::execute_last(tx, groups).await
 }
 
@@ -322,6 +328,17 @@ pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>
     found
         .map(|(seq, hash)| Ok((seq, read_hash(hash)?)))
         .transpose()
+}
+
+/// Checks that a chain, which ends with `now`, still has the link `seen`.
+pub(super) async fn is_seen(tx: &mut ReadTx, chain: &str, seen: Head, now: Head) -> Result<()> {
+    if now.0 <= seen.0 {
+        return heads::compare(chain, seen, now);
+    }
+    let found: Option<(Vec<u8>,)> = run!(tx, HASH, fetch_optional, chain, seen.0)?;
+    let hash = found.map(|(hash,)| read_hash(hash)).transpose()?;
+    // If it is another one, another chain was made in place of this one.
+    heads::compare(chain, seen, (seen.0, hash.unwrap_or_default()))
 }
 
 fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
@@ -380,7 +397,7 @@ pub async fn heads(tx: &mut ReadTx) -> Result<Vec<(String, i64)>> {
     run!(tx, HEADS, fetch_all)
 }
 
-/// Like [`heads`], for these lines only.
+/// Like [`heads()`], for these lines only.
 pub async fn heads_of(tx: &mut ReadTx, lines: &[&str]) -> Result<Vec<(String, i64)>> {
     let asked = Rows::new(HEADS_OF).text(lines.iter().map(|line| Some((*line).to_owned())));
     let rows: Vec<(String, i64, Vec<u8>)> = rows::fetch(tx, asked, "").await?;

@@ -127,6 +127,15 @@ pub struct SealedCaller {
     pub sealed: Vec<u8>,
 }
 
+row! {
+    struct CallerRow {
+        call: Uuid,
+        entry: Option<Uuid>,
+        sealed: Option<Vec<u8>>,
+        mac: Option<Vec<u8>>,
+    }
+}
+
 /// The columns of a call's row that hold its [`SealedCaller`], which have a MAC of their own: they are erased alone.
 pub(super) struct OfAddition<'a> {
     pub call: Uuid,
@@ -177,6 +186,12 @@ statements! {
     LOCK_ROSTER = "SELECT CAST($1 AS TEXT)", postgres: " FROM pg_advisory_xact_lock(hashtextextended('roster ' || $1, 0))";
     STEP = "SELECT answer FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1) AND step = $2";
     DELETE_STEPS = "DELETE FROM steps WHERE call = (SELECT report FROM calls WHERE id = $1)";
+    OF_LINE = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
+        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
+        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
+        WHERE own.line = $1";
+    CALLERS_OF_LINE = "SELECT calls.id AS call, addition_entry AS entry, addition_caller AS sealed, addition_mac AS mac
+        FROM calls WHERE calls.line = $1 AND (addition_entry IS NOT NULL OR addition_caller IS NOT NULL OR addition_mac IS NOT NULL)";
     RUNNING = "SELECT COUNT(*) FROM calls WHERE line = $1 AND NOT ended";
 }
 
@@ -248,6 +263,34 @@ pub async fn settle(tx: &mut WriteTx, id: Uuid) -> Result<()> {
 pub async fn step(tx: &mut ReadTx, call: Uuid, step: u32) -> Result<Option<Vec<u8>>> {
     let found: Option<(Vec<u8>,)> = run!(tx, STEP, fetch_optional, call, step_column(step)?)?;
     Ok(found.map(|(answer,)| answer))
+}
+
+/// Returns the ids of a line's reports that have a call, and the ids of calls whose rows are refused, for `audit
+/// verify`.
+pub async fn of_reports(tx: &mut ReadTx, line: &str) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
+    let found: Vec<WithMac<Call>> = run!(tx, OF_LINE, fetch_all, line)?;
+    let (proven, refused) = tx.proven_rest(found)?;
+    let mut refused: Vec<Uuid> = refused.into_iter().map(|call| call.id).collect();
+    let found: Vec<CallerRow> = run!(tx, CALLERS_OF_LINE, fetch_all, line)?;
+    for row in found {
+        let Some((entry, sealed)) = row.entry.zip(row.sealed) else {
+            refused.push(row.call);
+            continue;
+        };
+        let caller = SealedCaller { entry, sealed };
+        let of = OfAddition {
+            call: row.call,
+            caller: &caller,
+        };
+        match tx.prove(&of, row.mac.as_deref()) {
+            Err(StoreError::Forged(_)) => refused.push(row.call),
+            proven => proven?,
+        }
+    }
+    Ok((
+        proven.into_iter().map(|call| call.report).collect(),
+        refused,
+    ))
 }
 
 /// Returns the number of a line's calls that have not ended.

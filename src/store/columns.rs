@@ -181,7 +181,7 @@ pub(super) fn unknown_name(error: &sqlx::Error) -> Option<StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{SCHEMA, all_statements};
+    use crate::store::{SCHEMA, all_statements, audit};
     use serde::Serialize;
     use std::collections::BTreeSet;
 
@@ -204,7 +204,11 @@ mod tests {
         let found: BTreeSet<&str> = texts.flat_map(literals).collect();
         let caller = EntryKind::Caller.as_str();
         let about_members = Action::ABOUT_MEMBERS.iter().map(|action| action.as_str());
-        let of_indexes: Vec<&str> = std::iter::once(caller).chain(about_members).collect();
+        let of_proofs = [audit::SERVICE, Action::LineKeyMade.as_str()];
+        let of_indexes: Vec<&str> = std::iter::once(caller)
+            .chain(about_members)
+            .chain(of_proofs)
+            .collect();
         let allowed = of_indexes.iter().copied().chain(["", "roster "]);
         assert_eq!(found, allowed.collect());
         assert_eq!(literals(SCHEMA).collect::<Vec<_>>(), of_indexes);

@@ -1,10 +1,11 @@
-//! Members, line keys, grants, sessions, waivers, and which changes a lead has dismissed.
+//! Members, line keys, grants, waivers, and which changes a lead has dismissed.
 
 use super::audit::{self, Act, SERVICE};
 use super::proofs::{Proven, SetRow};
 use super::statements::{row, run, statements};
-use super::{ReadTx, Result, StoreError, WriteTx};
+use super::{ReadTx, Result, StoreError, WriteTx, sessions};
 use crate::report::role::Role;
+use crate::vault::action::Action;
 use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -80,23 +81,6 @@ row! {
 }
 
 row! {
-    /// A session: one login of a member.
-    #[derive(Clone)]
-    pub struct Session {
-        /// SHA-256 of the token.
-        pub hash: Vec<u8>,
-        /// The id of the member.
-        pub member: Uuid,
-        /// The private half of the member's key, encrypted under the session's token.
-        pub wrapped: Vec<u8>,
-        /// System time of the login.
-        pub created_at: DateTime<Utc>,
-        /// System time of the last request, as last stored: it is updated at most once a minute.
-        pub seen_at: DateTime<Utc>,
-    }
-}
-
-row! {
     /// The decision that a line's approvals count without a third member.
     struct Waiver {
         line: String,
@@ -163,22 +147,6 @@ impl Proven for Grant {
     }
 }
 
-impl Proven for Session {
-    const TABLE: &'static str = "sessions";
-
-    fn content(&self) -> Content {
-        Content::of(Self::TABLE)
-            .bytes(&*self.hash)
-            .id(self.member)
-            .bytes(&*self.wrapped)
-            .time(self.created_at)
-    }
-
-    fn id(&self) -> Uuid {
-        self.member
-    }
-}
-
 impl Proven for Waiver {
     const TABLE: &'static str = "waivers";
     const LINKED: bool = true;
@@ -226,8 +194,7 @@ statements! {
     MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*' AND audit.object = members.id) AS latest
         FROM members ORDER BY name";
-    UPDATE_MEMBER = "UPDATE members SET wrapped = $2, disabled = $3, confirmed_by = $4 WHERE id = $1";
-    DELETE_OTHER_SESSIONS = "DELETE FROM sessions WHERE member = $1 AND hash <> $2";
+    UPDATE_MEMBER = "UPDATE members SET recipient = $2, wrapped = $3, disabled = $4, confirmed_by = $5 WHERE id = $1";
     LOCK_MEMBER = "SELECT id FROM members WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     LOCK_MEMBERS = "SELECT id FROM members ORDER BY id", postgres: " FOR NO KEY UPDATE";
     HOLDERS = "SELECT members.id, name, role, members.recipient, wrapped, disabled, made_by, confirmed_by, members.mac, members.link,
@@ -238,7 +205,7 @@ statements! {
     INSERT_WAIVER = "INSERT INTO waivers (line, member) VALUES ($1, $2) ON CONFLICT (line) DO NOTHING";
     DELETE_WAIVER = "DELETE FROM waivers WHERE line = $1";
     WAIVER = "SELECT line, member, name, waivers.mac, waivers.link, (SELECT MAX(seq) FROM audit WHERE audit.line = waivers.line
-        AND audit.report IS NULL AND action IN ('confirmation_waived', 'confirmation_required')) AS latest
+        AND audit.report IS NULL AND action IN ($2, $3)) AS latest
         FROM waivers JOIN members ON members.id = member WHERE line = $1";
     SEEN_UP_TO = "SELECT seq FROM changes_seen WHERE member = $1 AND line = $2";
     SET_SEEN = "INSERT INTO changes_seen (member, line, seq) VALUES ($1, $2, $3) ON CONFLICT (member, line) DO UPDATE SET seq = $3 WHERE changes_seen.seq < $3";
@@ -256,15 +223,10 @@ statements! {
         FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line_key = $1 AND member = $2";
     GRANTS_OF_LINE = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, grants.link AS latest
         FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line = $1 ORDER BY line_key, member";
+    RESEAL_GRANT = "UPDATE grants SET sealed = $3 WHERE line_key = $1 AND member = $2";
     COUNT_GRANT = "UPDATE members SET granted = granted + 1 WHERE id = $1";
     GRANTS_VERSION = "SELECT granted, (SELECT CAST(COALESCE(SUM(COALESCE(grants.link, -1)), 0) AS BIGINT)
         FROM grants WHERE member = members.id) AS links FROM members WHERE id = $1";
-    INSERT_SESSION = "INSERT INTO sessions (hash, member, wrapped, created_at, seen_at, mac) VALUES ($1, $2, $3, $4, $4, $5)";
-    SESSION = "SELECT hash, member, wrapped, created_at, seen_at, mac FROM sessions WHERE hash = $1";
-    TOUCH_SESSION = "UPDATE sessions SET seen_at = $2 WHERE hash = $1";
-    DELETE_SESSION = "DELETE FROM sessions WHERE hash = $1";
-    DELETE_SESSIONS_OF = "DELETE FROM sessions WHERE member = $1";
-    DELETE_OLD_SESSIONS = "DELETE FROM sessions WHERE created_at < $1 OR seen_at < $2";
 }
 
 /// Adds a member, and `act` to the chain of the service. `now` is system time.
@@ -339,6 +301,7 @@ async fn update(
         UPDATE_MEMBER,
         execute,
         id,
+        &member.recipient,
         &member.wrapped[..],
         member.disabled,
         member.confirmed_by
@@ -347,21 +310,21 @@ async fn update(
     Ok(true)
 }
 
-/// Stores a member's private key, encrypted under a new password, and ends all their sessions except the one whose
-/// token has the hash `but`. Adds `act` to the chain of the service.
-pub async fn set_wrapped(
+/// Stores a member's next key: the public half, and the private half encrypted under their new password. Adds `act` to
+/// the chain of the service.
+pub async fn set_key(
     tx: &mut WriteTx,
     id: Uuid,
+    recipient: &str,
     wrapped: &[u8],
-    but: &[u8; 32],
     act: Act<'_>,
 ) -> Result<()> {
     let change = |member: &mut Member| {
+        recipient.clone_into(&mut member.recipient);
         member.wrapped = wrapped.to_vec();
         true
     };
-    update(tx, id, act, change).await?;
-    run!(tx, DELETE_OTHER_SESSIONS, execute, id, &but[..]).map(drop)
+    update(tx, id, act, change).await.map(drop)
 }
 
 /// Locks the rows of all members until the transaction ends: no other transaction can change them. All code that adds a
@@ -377,7 +340,7 @@ pub async fn lock(tx: &mut WriteTx) -> Result<()> {
 pub async fn disable(tx: &mut WriteTx, id: Uuid, act: Act<'_>) -> Result<bool> {
     let change = |member: &mut Member| !std::mem::replace(&mut member.disabled, true);
     let changed = update(tx, id, act, change).await?;
-    run!(tx, DELETE_SESSIONS_OF, execute, id)?;
+    sessions::end_all(tx, id).await?;
     Ok(changed)
 }
 
@@ -434,7 +397,8 @@ pub async fn delete_waiver(tx: &mut WriteTx, line: &str) -> Result<bool> {
 
 /// Returns the name of the member who decided a line's waiver; `None` when the line has none.
 pub async fn waiver(tx: &mut ReadTx, line: &str) -> Result<Option<String>> {
-    let found = run!(tx, WAIVER, fetch_optional, line)?;
+    let [waived, required] = [Action::ConfirmationWaived, Action::ConfirmationRequired];
+    let found = run!(tx, WAIVER, fetch_optional, line, waived, required)?;
     let waiver: Option<Waiver> = tx.proven_one(found)?;
     Ok(waiver.map(|waiver| waiver.name))
 }
@@ -539,6 +503,15 @@ pub async fn insert_grant(
     Ok(())
 }
 
+/// Stores a line key's private half, sealed to a member's next key, in place of the stored one, and adds `act` to the
+/// line's trail.
+pub async fn reseal_grant(tx: &mut WriteTx, grant: &Grant, act: Act<'_>) -> Result<()> {
+    let (key, member) = (grant.line_key, grant.member);
+    run!(tx, RESEAL_GRANT, execute, key, member, &grant.sealed[..])?;
+    tx.set(&grant.line, act, SetRow::Grant(key, member), grant);
+    Ok(())
+}
+
 /// Returns a line key's private half, sealed to this member; `None` if the member does not hold the key.
 pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
     let found = run!(tx, GRANT, fetch_optional, line_key, member)?;
@@ -560,45 +533,4 @@ pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersi
 pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
     let found = run!(tx, GRANTS, fetch_all, member)?;
     tx.proven_all(found)
-}
-
-/// Adds a session.
-pub async fn insert_session(tx: &mut WriteTx, session: &Session) -> Result<()> {
-    let mac = tx.mac(session)?;
-    run!(
-        tx,
-        INSERT_SESSION,
-        execute,
-        &session.hash[..],
-        session.member,
-        &session.wrapped[..],
-        session.created_at,
-        mac
-    )
-    .map(drop)
-}
-
-/// Returns the session whose token has this hash, even if it has expired.
-pub async fn session(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
-    let found = run!(tx, SESSION, fetch_optional, &hash[..])?;
-    tx.proven_one(found)
-}
-
-/// Stores the system time at which a session was used.
-pub async fn touch_session(tx: &mut WriteTx, hash: &[u8; 32], now: DateTime<Utc>) -> Result<()> {
-    run!(tx, TOUCH_SESSION, execute, &hash[..], now).map(drop)
-}
-
-/// Ends a session.
-pub async fn delete_session(tx: &mut WriteTx, hash: &[u8; 32]) -> Result<()> {
-    run!(tx, DELETE_SESSION, execute, &hash[..]).map(drop)
-}
-
-/// Removes the sessions made before `created`, and those not used since `seen`. Returns their number.
-pub async fn delete_old_sessions(
-    tx: &mut WriteTx,
-    created: DateTime<Utc>,
-    seen: DateTime<Utc>,
-) -> Result<u64> {
-    run!(tx, DELETE_OLD_SESSIONS, execute, created, seen)
 }

@@ -18,9 +18,11 @@
 //! | [`replies`] | authors and approvals of replies |
 //! | [`jobs`] | work to be done after a webhook was answered |
 //! | [`installation`] | the service secret and folder of recordings that belong to the database |
-//! | [`members`] | members, line keys, grants, sessions, waivers, dismissed changes |
+//! | [`members`] | members, line keys, grants, waivers, dismissed changes |
+//! | [`sessions`] | sessions of members |
 //! | [`attention`] | none: finds the lines that need attention |
 //! | [`nodes`] | running processes |
+//! | [`heads`] | none: the last links that this node has seen |
 //! | `proofs` | none: makes and checks the MACs of rows |
 //! | [`audit`] | the audit trail: a hash chain for each line |
 
@@ -32,6 +34,7 @@ pub mod cases;
 mod changes;
 pub mod columns;
 mod databases;
+pub mod heads;
 pub mod hours;
 pub mod installation;
 pub mod jobs;
@@ -43,6 +46,7 @@ pub mod recordings;
 pub mod replies;
 pub mod reports;
 mod rows;
+pub mod sessions;
 mod statements;
 pub mod strays;
 mod turns;
@@ -58,7 +62,11 @@ pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
 use crate::base::hidden::Hidden;
 use crate::config::DatabaseAddress;
+use crate::vault::action::Action;
+use crate::vault::chain;
 use crate::vault::secret::ServiceSecret;
+use audit::Act;
+use chrono::{DateTime, Utc};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
@@ -143,6 +151,19 @@ pub enum StoreError {
     /// the table.
     #[error("the database holds a row that this service did not write, in the table {0}")]
     Forged(&'static str),
+    /// A chain ends before a link that this node has seen, or has another link there: the database was put back to an
+    /// earlier state.
+    #[error(
+        "the database was put back to an earlier state: the chain of {chain} ends with link {now}, and link {seen} was seen; if that is what you want, run `dutyline serve --accept-head`"
+    )]
+    PutBack {
+        /// The service, or the line.
+        chain: String,
+        /// Number of the last link that was seen.
+        seen: i64,
+        /// Number of the last link in the database.
+        now: i64,
+    },
     /// The error of a batch of webhooks, for each webhook of the batch.
     #[error(transparent)]
     Shared(Arc<StoreError>),
@@ -337,6 +358,80 @@ impl Db {
         self.proofs().set(secret);
     }
 
+    /// Reads the last links that this node has seen from this file, beside the service secret, and checks that the
+    /// chains still have them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails, or the file cannot be read.
+    pub async fn check_heads(&self, file: &Path) -> Result<()> {
+        self.proofs()
+            .heads()
+            .load(file)
+            .map_err(|error| StoreError::Failed(sqlx::Error::Io(error)))?;
+        self.check_heads_seen().await
+    }
+
+    /// Checks that the chains still have the last links that this node has seen.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails.
+    pub async fn check_heads_seen(&self) -> Result<()> {
+        // Read before the transaction begins, which sees all that was committed until then.
+        let seen = self.proofs().heads().all();
+        let mut tx = self.begin_read().await?;
+        for (chain, head) in seen {
+            let now = audit::head(&mut tx, &chain).await?.unwrap_or_default();
+            audit::is_seen(&mut tx, &chain, head, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Accepts chains that were put back to an earlier state than this node has seen, and adds a link to each of them
+    /// that says so. `at` is line time. Returns their names.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn accept_heads(&self, at: DateTime<Utc>) -> Result<Vec<String>> {
+        let mut accepted = Vec::new();
+        for (chain, seen) in self.proofs().heads().all() {
+            let mut tx = self.begin_read().await?;
+            let now = audit::head(&mut tx, &chain).await?;
+            let now = now.unwrap_or_else(|| (0, chain::genesis(&chain)));
+            let kept = audit::is_seen(&mut tx, &chain, seen, now).await;
+            drop(tx);
+            match kept {
+                Err(StoreError::PutBack { .. }) => {}
+                kept => {
+                    kept?;
+                    continue;
+                }
+            }
+            self.proofs().heads().accept(&chain, now);
+            let mut tx = self.begin().await?;
+            let text = heads::text(seen);
+            let act = Act {
+                detail: Some(&text),
+                ..Act::new(at, Action::HeadAccepted)
+            };
+            audit::append(&mut tx, &chain, act);
+            tx.commit().await?;
+            accepted.push(chain);
+        }
+        Ok(accepted)
+    }
+
+    /// Writes the last links that this node has seen to their file. Does nothing before [`Db::check_heads`].
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save_heads(&self) -> std::io::Result<()> {
+        self.proofs().heads().save()
+    }
+
     /// Returns what makes and checks the MACs of rows and links.
     pub fn proofs(&self) -> &Proofs {
         match self {
@@ -439,8 +534,12 @@ impl Db {
         }
     }
 
-    /// Closes all connections, also those of clones.
+    /// Closes all connections, also those of clones. Writes the last links that this node has seen to their file first, if
+    /// [`Db::check_heads`] was called.
     pub async fn close(&self) {
+        if let Err(error) = self.save_heads() {
+            tracing::warn!(%error, "cannot write the file heads beside the service secret");
+        }
         match self {
             Self::Sqlite {
                 writer,

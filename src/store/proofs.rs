@@ -10,6 +10,7 @@
 //! `latest`: only a row that this link set is used.
 
 use super::audit::{self, Act};
+use super::heads::Heads;
 use super::statements::{run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::vault::proof::{Content, ProofKeys};
@@ -33,6 +34,7 @@ struct Shared {
     keys: OnceLock<ProofKeys>,
     refusals: AtomicU64,
     logged: Mutex<BTreeSet<(&'static str, String)>>,
+    heads: Heads,
 }
 
 impl Proofs {
@@ -49,6 +51,11 @@ impl Proofs {
     pub(super) fn keys(&self) -> Result<&ProofKeys> {
         let keys = self.0.keys.get();
         keys.ok_or(StoreError::Broken("the database has no service secret"))
+    }
+
+    /// Returns the last links that this node has seen.
+    pub fn heads(&self) -> &Heads {
+        &self.0.heads
     }
 
     /// Number of times that a row or link was refused since the process started.

@@ -118,6 +118,7 @@ row! {
 
 row! {
     /// A receipt of a report.
+    #[derive(Clone)]
     struct ReceiptRow {
         lookup: Vec<u8>,
         line: String,
@@ -239,6 +240,8 @@ statements! {
         FROM receipts JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY lookup";
     BY_RECEIPT = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
         FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1 AND receipts.line = $2";
+    RECEIPTS_OF_LINE = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
+        FROM receipts JOIN reports ON reports.n = report WHERE reports.line = $1";
     LOCKED_RECEIPT = "SELECT lookup, receipts.line, reports.id AS report, receipts.recipient, shared, receipts.mac
         FROM receipts JOIN reports ON reports.n = report WHERE lookup = $1", postgres: " FOR NO KEY UPDATE OF receipts";
     SHARED_RECEIPTS = "SELECT COUNT(*) FROM receipts JOIN reports ON reports.n = report
@@ -451,6 +454,13 @@ pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
         .filter(|receipt| !receipt.shared)
         .map(|receipt| receipt.recipient)
         .collect())
+}
+
+/// Returns the reports of a line whose receipts have rows that are refused, for `audit verify`.
+pub async fn with_refused_receipts(tx: &mut ReadTx, line: &str) -> Result<Vec<Uuid>> {
+    let found: Vec<WithMac<ReceiptRow>> = run!(tx, RECEIPTS_OF_LINE, fetch_all, line)?;
+    let (_, refused) = tx.proven_rest(found)?;
+    Ok(refused.into_iter().map(|receipt| receipt.report).collect())
 }
 
 /// Result of looking up a receipt.

@@ -40,6 +40,7 @@ pub fn all() -> Vec<Text> {
         super::recordings::STATEMENTS,
         super::replies::STATEMENTS,
         super::reports::STATEMENTS,
+        super::sessions::STATEMENTS,
         super::strays::STATEMENTS,
     ];
     let over_rows = [

@@ -1,7 +1,7 @@
 //! Strays: recordings whose line is not known, and calls that are over and have no row in `calls`. A job asks the
 //! provider for the line of such a recording, and for the recordings of such a call.
 
-use super::proofs::Proven;
+use super::proofs::{Proven, WithMac};
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, WriteTx};
 use crate::vault::proof::Content;
@@ -45,6 +45,7 @@ statements! {
     INSERT = "INSERT INTO strays (id, lookup, sid, call, hour, whole_call, mac) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (lookup) DO NOTHING";
     KNOWN = "SELECT COUNT(*) FROM recordings WHERE source = $1";
     GET = "SELECT id, sid, call, whole_call, mac FROM strays WHERE id = $1";
+    ALL = "SELECT id, sid, call, whole_call, mac FROM strays";
     DELETE = "DELETE FROM strays WHERE id = $1";
     COUNT = "SELECT COUNT(*) FROM strays WHERE NOT whole_call";
 }
@@ -80,6 +81,13 @@ pub async fn insert(
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Stray>> {
     let found = run!(tx, GET, fetch_optional, id)?;
     tx.proven_one(found)
+}
+
+/// Returns the ids of the strays whose rows are refused, for `audit verify`.
+pub async fn refused(tx: &mut ReadTx) -> Result<Vec<Uuid>> {
+    let found: Vec<WithMac<Stray>> = run!(tx, ALL, fetch_all)?;
+    let (_, refused) = tx.proven_rest(found)?;
+    Ok(refused.into_iter().map(|stray| stray.id).collect())
 }
 
 /// Removes a stray that is settled.

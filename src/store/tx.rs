@@ -7,6 +7,7 @@
 //! transactions themselves ([`Db::begin_ahead`], [`Db::begin`], [`Db::begin_read`]).
 
 use super::changes::Changes;
+use super::heads::Head;
 use super::proofs::Setting;
 use super::rows::{self, Groups};
 use super::turns::Ahead;
@@ -32,12 +33,15 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
 struct Begin {
     postgres: &'static str,
     sqlite: &'static str,
+    /// True if the commit is on the disk when it returns.
+    is_flushed: bool,
 }
 
 /// The commit is on the disk when it returns (see [`Db::syncs_to_disk`]).
 const FLUSHED: Begin = Begin {
     postgres: "BEGIN",
     sqlite: "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+    is_flushed: true,
 };
 /// The commit is on the disk some time after it returns. Transactions stay atomic, and reach the disk in their order
 /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>,
@@ -45,6 +49,7 @@ const FLUSHED: Begin = Begin {
 const UNFLUSHED: Begin = Begin {
     postgres: "BEGIN; SET LOCAL synchronous_commit = off",
     sqlite: "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+    is_flushed: false,
 };
 /// Maximum number of times that [`Db::write`] runs a closure, if Postgres reports each time that another transaction
 /// was first.
@@ -70,8 +75,10 @@ pub struct WriteTx {
     turn: Option<OwnedSemaphorePermit>,
     /// Counts this transaction's commit if it adds to a trail.
     changes: Changes,
-    /// True if a link of a trail was written.
-    pub(super) has_links: bool,
+    /// The last link of each chain to which links were written.
+    pub(super) ends: Vec<(String, Head)>,
+    /// True if the commit is on the disk when it returns.
+    is_flushed: bool,
     /// Links to be added to trails, written at the commit.
     pub(super) acts: audit::Acts,
     /// Rows that these links set, by line and place of the link in `acts`.
@@ -246,16 +253,14 @@ impl Db {
                 On::Postgres(pools::explained_postgres(pool, begun).await?)
             }
         };
-        Ok(WriteTx::new(
-            on,
-            self.proofs().clone(),
-            self.shared_changes().clone(),
-        ))
+        let mut tx = WriteTx::new(on, self.proofs().clone(), self.shared_changes().clone());
+        tx.is_flushed = begin.is_flushed;
+        Ok(tx)
     }
 
     /// Begins a transaction that only reads, and sees the database as it was at its first statement. SQLite's
     /// write-ahead log does that by itself; Postgres is asked for it. Otherwise two tables that are compared could
-    /// differ by a commit in between, and [`crate::register::trail::verify`] would report tampering where there is
+    /// differ by a commit in between, and [`crate::register::verify`] would report tampering where there is
     /// none.
     ///
     /// # Errors
@@ -289,7 +294,8 @@ impl WriteTx {
             },
             turn: None,
             changes,
-            has_links: false,
+            ends: Vec::new(),
+            is_flushed: true,
             acts: audit::Acts::default(),
             settings: BTreeMap::new(),
             counts: hours::Counts::default(),
@@ -343,8 +349,15 @@ impl WriteTx {
         for counter in self.counted {
             counter.inc();
         }
-        if self.has_links {
-            self.changes.committed();
+        if self.ends.is_empty() {
+            return Ok(());
+        }
+        self.changes.committed();
+        // A commit that is not on the disk yet may be lost, and the database is then not to be refused.
+        if self.is_flushed {
+            for (chain, head) in &self.ends {
+                self.read.proofs.heads().see(chain, *head);
+            }
         }
         Ok(())
     }

@@ -50,6 +50,9 @@ names! {
         Login = "login",
         /// A member changed their password.
         PasswordChanged = "password_changed",
+        /// A line key that a member holds was sealed to their new key, because they changed their password. Commits to the
+        /// grant.
+        GrantRenewed = "grant_renewed",
         /// A line's key pair was generated. Commits to its private half, sealed to the recovery key.
         LineKeyMade = "line_key_made",
         /// An account was added.
@@ -71,6 +74,9 @@ names! {
         ExportSealed = "export_sealed",
         /// The line was exported, opened with its recovery key.
         ExportOpened = "export_opened",
+        /// The service was started with `--accept-head`, although this node had seen a later link of the chain, which the
+        /// detail names: number and hash.
+        HeadAccepted = "head_accepted",
     }
 }
 
@@ -99,8 +105,9 @@ mod tests {
             names.join(" "),
             "call_answered report_queued talk_ended recording_sealed recording_lost recording_given_up receipt_shared \
              entry_added entry_purged report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
-             release close reopen login password_changed line_key_made member_added granted member_disabled \
-             member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened"
+             release close reopen login password_changed grant_renewed line_key_made member_added granted \
+             member_disabled member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened \
+             head_accepted"
         );
         for (action, name) in Action::ALL.iter().zip(names) {
             assert_eq!(name.parse(), Ok(*action));

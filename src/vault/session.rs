@@ -39,8 +39,12 @@ impl Token {
 
     /// Wraps the member's identity so that only this token opens it.
     pub fn wrap(&self, identity: &Identity) -> Vec<u8> {
-        self.wrapping_key()
-            .seal(seal::identity_line(identity).as_bytes(), &[])
+        self.wrapping().wrap(identity)
+    }
+
+    /// Returns what wraps another identity for this token.
+    pub fn wrapping(&self) -> Wrapping {
+        Wrapping(self.wrapping_key())
     }
 
     /// Opens what [`Token::wrap`] wrapped with the same token.
@@ -51,6 +55,16 @@ impl Token {
     /// Derives the wrapping key. It differs from the token and cannot be computed from the token's hash.
     fn wrapping_key(&self) -> Key {
         self.0.derive("session identity")
+    }
+}
+
+/// Wraps identities so that only one token opens them.
+pub struct Wrapping(Key);
+
+impl Wrapping {
+    /// Wraps an identity, as [`Token::wrap`].
+    pub fn wrap(&self, identity: &Identity) -> Vec<u8> {
+        self.0.seal(seal::identity_line(identity).as_bytes(), &[])
     }
 }
 

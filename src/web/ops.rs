@@ -102,6 +102,18 @@ async fn held(service: &Service) -> Result<Registry, StoreError> {
     let unnamed = i64::try_from(unnamed).unwrap_or(i64::MAX);
     let help = "Files in the folder of recordings that no recording refers to";
     set(&gauges(&mut held, "recordings_unnamed", help), [], unnamed);
+    let refusals = service.db.jobs.proofs().refusals();
+    let refusals = i64::try_from(refusals).unwrap_or(i64::MAX);
+    let help = "Times that a row or link was refused since the start, because this service did not write it";
+    set(&gauges(&mut held, "rows_refused", help), [], refusals);
+    let put_back = service.put_back.load(Ordering::Relaxed);
+    let help =
+        "1 when the database was put back to an earlier state than this node has seen, else 0";
+    set(
+        &gauges(&mut held, "database_put_back", help),
+        [],
+        put_back.into(),
+    );
     let strays = strays::count(&mut tx).await?;
     let help = "Recordings of which it is not known which line they are for";
     set(&gauges(&mut held, "strays", help), [], strays);

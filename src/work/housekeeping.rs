@@ -6,7 +6,7 @@ use crate::base::clock::hour;
 use crate::members::login;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
-use crate::store::{Db, StoreError, blobs, calls, members, nodes, reports};
+use crate::store::{Db, StoreError, blobs, calls, nodes, reports, sessions};
 use crate::vault::action::Action;
 use crate::vault::blobs::{Blobs, Unnamed};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -107,7 +107,7 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
     let now = service.clock.system_now();
     service.sounds.forget_before(now - MAX_CALL);
     let mut tx = service.db.jobs.begin().await?;
-    members::delete_old_sessions(&mut tx, now - login::MAX_AGE, now - login::IDLE).await?;
+    sessions::delete_old(&mut tx, now - login::MAX_AGE, now - login::IDLE).await?;
     nodes::forget(&mut tx, now - NODES_KEPT).await?;
     tx.commit().await?;
     let before = service.clock.line_now() - TimeDelta::days(ABANDONED_DAYS);

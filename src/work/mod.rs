@@ -16,6 +16,7 @@ pub mod runner;
 mod sealed;
 mod settle;
 mod strays;
+pub mod trust;
 mod watch;
 
 pub use settle::most_asks as settle_asks;

@@ -10,7 +10,7 @@ use crate::support::{
 };
 use crate::support::{on_both, two_lines, wav};
 use bytes::Bytes;
-use dutyline::register::trail;
+use dutyline::register::verify;
 use dutyline::report::receipt::Receipt;
 use dutyline::service::Patience;
 use dutyline::simulator::call::Heard;
@@ -89,7 +89,7 @@ async fn one_report(line: &TestLine, said: &[&Bytes]) -> Value {
 async fn is_whole(line: &TestLine) {
     let recordings = &line.service().blobs;
     for line_id in &line.service().config.lines {
-        let proof = trail::verify(line.db(), recordings, &line_id.line.id, None).await;
+        let proof = verify::line(line.db(), recordings, &line_id.line.id, None).await;
         assert_eq!(proof.unwrap().wrong, [""; 0]);
     }
 }

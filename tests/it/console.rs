@@ -4,7 +4,7 @@ use crate::support::console::{Desk, PageAnswer};
 use crate::support::{DEADLINE, LEAD, NUMBER, TestLine, on_both, pause, two_lines, wav};
 use dutyline::members::MemberName;
 use dutyline::report::role::Role;
-use dutyline::store::{audit, members};
+use dutyline::store::{audit, sessions};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
@@ -281,6 +281,16 @@ on_both! {
         }
     }
 
+    async fn a_month_or_time_far_away_is_shown_or_refused(line: TestLine) {
+        let desk = line.desk().await;
+        for far in ["%2B262142-12", "-262143-01", "0000-01", "9999-12", "%2B99999-11"] {
+            let calendar = desk.get(&format!("/console/calendar?month={far}")).await;
+            assert_eq!(calendar.status, StatusCode::OK, "{far}");
+            let hear = desk.get(&format!("/console/hear?at={far}-31T00:00")).await;
+            assert!(!hear.status.is_server_error(), "{far}: {}", hear.status);
+        }
+    }
+
     async fn other_sites_cannot_post_for_anybody(line: TestLine) {
         let id = report(line, "said").await;
         let desk = line.desk().await;
@@ -372,11 +382,11 @@ on_both! {
         let long_ago = line.service().clock.system_now() - chrono::TimeDelta::minutes(20);
         let seen = async || {
             let mut tx = line.db().begin().await.unwrap();
-            let found = members::session(&mut tx, &desk.token_hash()).await.unwrap().unwrap();
+            let found = sessions::get(&mut tx, &desk.token_hash()).await.unwrap().unwrap();
             found.seen_at
         };
         let mut tx = line.db().begin().await.unwrap();
-        members::touch_session(&mut tx, &desk.token_hash(), long_ago).await.unwrap();
+        sessions::touch(&mut tx, &desk.token_hash(), long_ago).await.unwrap();
         tx.commit().await.unwrap();
         let before = seen().await;
         for path in ["/console/", "/console/banners"] {
@@ -514,7 +524,7 @@ on_both! {
             assert_eq!(event, "changed");
         }
         assert_eq!(chen.get("/console/").await.status, StatusCode::SEE_OTHER);
-        let trail = dutyline::register::trail::verify(line.db(), &line.service().blobs, "fcg-6", None).await.unwrap();
+        let trail = dutyline::register::verify::line(line.db(), &line.service().blobs, "fcg-6", None).await.unwrap();
         assert_eq!(trail.wrong, [""; 0]);
     }
 

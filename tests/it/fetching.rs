@@ -8,7 +8,7 @@ use crate::support::webhooks::{Answered, Story, Webhook, speech};
 use crate::support::{Api, DEADLINE, Database, OPEN, TestLine, client, names, pause};
 use bytes::Bytes;
 use chrono::TimeDelta;
-use dutyline::register::trail;
+use dutyline::register::verify;
 use dutyline::service::Service;
 use dutyline::store::recordings;
 use serde_json::Value;
@@ -167,7 +167,7 @@ impl Scene {
     /// Returns what is wrong with the audit trail and what it commits to.
     async fn trail(&self) -> Vec<String> {
         let service = self.line.service();
-        let proof = trail::verify(&service.db.console, &service.blobs, "fcg-5", None).await;
+        let proof = verify::line(&service.db.console, &service.blobs, "fcg-5", None).await;
         proof.unwrap().wrong
     }
 }

@@ -219,6 +219,8 @@ async fn no_statement_reads_every_call() {
     TOTAL: SCAN audit_heads
     OBJECTS: SCAN blobs USING COVERING INDEX sqlite_autoindex_blobs_2
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
+    OF_LINE: SCAN own
+    CALLERS_OF_LINE: SCAN calls
     A_SEALED_RECORDING: SCAN recordings
     DUE: SCAN jobs USING INDEX jobs_by_time
     HASTEN_FAILED: SCAN jobs
@@ -242,12 +244,15 @@ async fn no_statement_reads_every_call() {
     LINE_KEYS: SEARCH audit USING INDEX audit_of_line_keys (line=?)
     GRANTS: USE TEMP B-TREE FOR ORDER BY
     GRANTS_OF_LINE: USE TEMP B-TREE FOR ORDER BY
-    DELETE_OLD_SESSIONS: SCAN sessions
     FORGET: SCAN nodes
     OF_SAME_SOURCE: USE TEMP B-TREE FOR ORDER BY
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY
     RECEIPTS: USE TEMP B-TREE FOR ORDER BY
+    RECEIPTS_OF_LINE: SCAN reports
+    SESSIONS: SCAN sessions
+    DELETE_OLD_SESSIONS: SCAN sessions
+    ALL: SCAN strays
     COUNT: SCAN strays
     INSERT: USE TEMP B-TREE FOR ORDER BY
     OF_CALLS: USE TEMP B-TREE FOR ORDER BY

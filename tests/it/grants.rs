@@ -285,7 +285,7 @@ on_both! {
         line.age_session(lead.token(), made, made).await;
         lead.get("/reports").await.ok();
         let mut tx = line.db().begin_read().await.unwrap();
-        let session = dutyline::store::members::session(&mut tx, &hash).await.unwrap().unwrap();
+        let session = dutyline::store::sessions::get(&mut tx, &hash).await.unwrap().unwrap();
         assert!(session.seen_at >= now && session.created_at == made);
     }
 

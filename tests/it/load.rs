@@ -6,7 +6,7 @@ mod bulk;
 mod fill;
 
 use crate::support::{LEAD, LINES, TestLine, on_both, two_lines};
-use dutyline::register::trail;
+use dutyline::register::verify;
 use reqwest::StatusCode;
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ on_both! {
         let ids: BTreeSet<&str> = all.iter().map(|report| report["id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), 200);
         for id in LINES {
-            let proof = trail::verify(line.db(), &service.blobs, id, None).await.unwrap();
+            let proof = verify::line(line.db(), &service.blobs, id, None).await.unwrap();
             assert_eq!(proof.wrong, Vec::<String>::new());
             assert!(proof.links > 100 * 6);
         }

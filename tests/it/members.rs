@@ -362,7 +362,7 @@ on_both! {
             assert!(links.contains(&link("recovery key", action, "zhao")), "{links:?}");
         }
         assert!(Desk::sign_in(&line.url, "zhao", PASSWORD).await.get("/console/members").await.status.is_success());
-        let trail = dutyline::register::trail::verify(line.db(), &line.service().blobs, LINES[0], None).await.unwrap();
+        let trail = dutyline::register::verify::line(line.db(), &line.service().blobs, LINES[0], None).await.unwrap();
         assert_eq!(trail.wrong, [""; 0]);
     }
 

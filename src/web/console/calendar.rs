@@ -88,6 +88,8 @@ pub(super) async fn show(
         .date_naive();
     let first = NaiveDate::parse_from_str(&format!("{}-01", asked.month), "%Y-%m-%d")
         .ok()
+        // The calendar has no dates so far away that the next month cannot be reckoned.
+        .filter(|first| first.checked_add_months(Months::new(1)).is_some())
         .or(today.with_day(1))
         .unwrap_or(today);
     let address = |line: &str, first: NaiveDate| {

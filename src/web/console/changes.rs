@@ -80,9 +80,11 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         | Action::Reopen
         | Action::Login
         | Action::PasswordChanged
+        | Action::GrantRenewed
         | Action::LineKeyMade
         | Action::ExportSealed
-        | Action::ExportOpened => return link.action.to_string(),
+        | Action::ExportOpened
+        | Action::HeadAccepted => return link.action.to_string(),
     };
     let actor = match link.actor.as_deref() {
         Some("recovery key") => &w.recovery_key,

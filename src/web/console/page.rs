@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tracing::error;
 
 /// The data that the frame of every page needs.
@@ -143,6 +144,14 @@ impl Visit {
                 let text = self.w.receipt_shared.replace("{line}", &line.dial);
                 warnings.push(text.replace("{count}", &standing.shared_receipts.to_string()));
             }
+        }
+        if service.put_back.load(Ordering::Relaxed) {
+            warnings.push(self.w.put_back.clone());
+        }
+        let refusals = service.db.console.proofs().refusals();
+        if refusals > 0 {
+            let count = refusals.to_string();
+            warnings.push(self.w.rows_refused.replace("{count}", &count));
         }
         if lead {
             let standing = standing::of_service(service)

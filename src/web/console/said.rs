@@ -182,6 +182,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         // Links with these actions name no report, so they occur in no report's trail.
         Action::Login
         | Action::PasswordChanged
+        | Action::GrantRenewed
         | Action::LineKeyMade
         | Action::MemberAdded
         | Action::Granted
@@ -191,7 +192,8 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         | Action::ConfirmationWaived
         | Action::ConfirmationRequired
         | Action::ExportSealed
-        | Action::ExportOpened => return action.to_string(),
+        | Action::ExportOpened
+        | Action::HeadAccepted => return action.to_string(),
     };
     words.clone()
 }

@@ -16,7 +16,7 @@ wording! {
     caller, caller_withheld, call_entry, recording_entry, take_entry, outcome_entry, transcript_entry, reply_entry,
     phase, reached, reached_greeting, reached_called_back, reached_guidance, reached_recording, reached_connected, reached_receipt, reached_added,
     receipt_given, receipt_not_given,
-    not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_failing, strays,
+    not_started, open, pause, after_hours, holiday, intake_closed, ended, opens, clock_shifted, jobs_failing, put_back, rows_refused, strays,
     no_abandoned, abandoned_hint, abandoned_count, flood, damaged, by_service,
     error_title, missing_title, missing_text, forbidden_title, forbidden_text, wrong_method_title, wrong_method_text, too_long_title, too_long_text, other_site, failed_title, failed_text,
     wrong_status, somebody_elses, report_closed, empty_note, long_note, no_destination, long_destination, bad_choice,

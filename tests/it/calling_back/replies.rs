@@ -251,7 +251,7 @@ on_both! {
         assert_eq!(asks(line, &number(4), &receipt).await, silent);
         assert_ne!(lead.get(&format!("/reports/{id}")).await.status, StatusCode::OK);
         let recordings = &line.service().blobs;
-        let wrong = trail::verify(line.db(), recordings, LINES[0], None).await.unwrap().wrong;
+        let wrong = verify::line(line.db(), recordings, LINES[0], None).await.unwrap().wrong;
         let refused = "the database holds a row that this service did not write, in the table replies";
         assert_eq!(wrong, [format!("report {id}: {refused}")]);
     }

@@ -79,10 +79,16 @@ impl Binary {
 
     /// Starts the service and waits until it is ready.
     pub async fn serve(&mut self) {
+        self.serve_with(&[]).await;
+    }
+
+    /// Like [`Binary::serve`], with further arguments.
+    pub async fn serve_with(&mut self, arguments: &[&str]) {
         let log = self.folder.path().join("log");
         let log = File::options().append(true).create(true).open(log).unwrap();
         let mut child = self
             .command(&["serve", "--clock", OPEN])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

@@ -46,7 +46,7 @@ use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::audit::Act;
 use dutyline::store::columns::StoredKind;
 use dutyline::store::members::Member;
-use dutyline::store::{self, Db, jobs};
+use dutyline::store::{self, Db, jobs, sessions};
 use dutyline::vault::action::Action;
 use dutyline::vault::passwords::{self, NewPassword};
 use dutyline::vault::secret::ServiceSecret;
@@ -370,16 +370,14 @@ impl TestLine {
     pub async fn age_session(&self, token: &str, made: DateTime<Utc>, seen: DateTime<Utc>) {
         let hash = token.parse::<Token>().expect("a token").hash();
         let mut tx = self.db().begin().await.expect("the database");
-        let session = store::members::session(&mut tx, &hash).await;
+        let session = sessions::get(&mut tx, &hash).await;
         let mut session = session.expect("the database").expect("a session");
-        store::members::delete_session(&mut tx, &hash)
-            .await
-            .expect("the database");
+        sessions::end(&mut tx, &hash).await.expect("the database");
         session.created_at = made;
-        store::members::insert_session(&mut tx, &session)
+        sessions::insert(&mut tx, &session)
             .await
             .expect("the database");
-        store::members::touch_session(&mut tx, &hash, seen)
+        sessions::touch(&mut tx, &hash, seen)
             .await
             .expect("the database");
         tx.commit().await.expect("a commit");

@@ -3,7 +3,7 @@
 use super::LINE;
 use crate::support::sql::run;
 use crate::support::{Answer, Api, NUMBER, TestLine, wav};
-use dutyline::register::trail::{self, Proof};
+use dutyline::register::verify::{self, Proof};
 use dutyline::store::audit::{self, LinkRow};
 use dutyline::store::blobs::{self, Blob};
 use dutyline::store::recordings::{self, RecordingRow};
@@ -77,7 +77,7 @@ impl<'a> Scene<'a> {
 
     pub async fn verify(&self, head: Option<(i64, [u8; 32])>) -> Proof {
         let recordings = &self.line.service().blobs;
-        trail::verify(self.db(), recordings, LINE, head)
+        verify::line(self.db(), recordings, LINE, head)
             .await
             .unwrap()
     }

@@ -1,0 +1,477 @@
+//! Verifies the audit trail, and that all rows and sealed things are what the trail committed to and this service wrote.
+
+use super::trail::Committed;
+use crate::store::audit::{self, SERVICE};
+use crate::store::columns::RecordingState;
+use crate::store::heads::Head;
+use crate::store::recordings;
+use crate::store::replies::Reply;
+use crate::store::reports::{self, EntryRow, Report};
+use crate::store::{
+    Db, ReadTx, StoreError, blobs as files, calls, members, replies, sessions, strays,
+};
+use crate::vault::blobs::Blobs;
+use crate::vault::chain;
+use crate::vault::entry::EntryKind;
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+/// Result of verifying the trail of one line.
+pub struct Proof {
+    /// Number of the last link, which is the number of links if none is missing.
+    pub links: i64,
+    /// Hash of the last link, or the genesis hash of a line without links; to be kept elsewhere.
+    pub head: [u8; 32],
+    /// What is wrong, one sentence each. Empty when nothing is.
+    pub wrong: Vec<String>,
+}
+
+/// Verifies the chain of the service from its first link, and compares the members with it. `expected` is a head that was
+/// kept elsewhere, as for [`line()`].
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn service(db: &Db, expected: Option<Head>) -> Result<Proof, StoreError> {
+    let kept = Kept::of(db, SERVICE, expected);
+    service_in(&mut db.begin_read().await?, &kept).await
+}
+
+/// Like [`service()`], in a transaction.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn service_in(tx: &mut ReadTx, kept: &[Kept]) -> Result<Proof, StoreError> {
+    let (mut committed, mut proof) = chain_of(tx, SERVICE, kept).await?;
+    let (all, refused) = members::list_but_refused(tx).await?;
+    for member in refused {
+        committed.members.remove(&member.id);
+        proof.forged("member", member.id);
+    }
+    for member in all {
+        let found = Some(member.digest());
+        compare(
+            &mut committed.members,
+            member.id,
+            found,
+            "member",
+            &mut proof,
+        );
+    }
+    for id in committed.members.keys() {
+        proof.wrong.push(format!("member {id} is missing"));
+    }
+    for id in sessions::with_refused(tx).await? {
+        proof.forged("a session of member", id);
+    }
+    for id in strays::refused(tx).await? {
+        proof.forged("stray", id);
+    }
+    Ok(proof)
+}
+
+/// Verifies a line's chain from its first link, and compares the line's keys, reports, entries, approvals and
+/// recordings with it. `expected` is a head that was kept elsewhere: number and hash of a link that the chain must
+/// still have.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn line(
+    db: &Db,
+    blobs: &Blobs,
+    line: &str,
+    expected: Option<Head>,
+) -> Result<Proof, StoreError> {
+    let kept = Kept::of(db, line, expected);
+    line_in(&mut db.begin_read().await?, blobs, line, &kept).await
+}
+
+/// Like [`line()`], in a transaction.
+///
+/// # Errors
+///
+/// When the database fails.
+pub async fn line_in(
+    tx: &mut ReadTx,
+    blobs: &Blobs,
+    line: &str,
+    kept: &[Kept],
+) -> Result<Proof, StoreError> {
+    let (committed, mut proof) = chain_of(tx, line, kept).await?;
+    things(tx, blobs, line, committed, &mut proof).await?;
+    rows_of_calls(tx, line, &mut proof).await?;
+    Ok(proof)
+}
+
+/// Adds to `proof` which calls, receipts and waivers of a line are not what the service wrote, and which reports lack
+/// their call.
+async fn rows_of_calls(tx: &mut ReadTx, line: &str, proof: &mut Proof) -> Result<(), StoreError> {
+    let (with_call, refused) = calls::of_reports(tx, line).await?;
+    for id in refused {
+        proof.forged("call", id);
+    }
+    let with_call: HashSet<Uuid> = with_call.into_iter().collect();
+    let (all, _) = reports::all_of_line(tx, line).await?;
+    for report in all.iter().filter(|report| !with_call.contains(&report.id)) {
+        proof
+            .wrong
+            .push(format!("the call of report {} is missing", report.id));
+    }
+    for id in reports::with_refused_receipts(tx, line).await? {
+        proof.forged("a receipt of report", id);
+    }
+    match members::waiver(tx, line).await {
+        Err(StoreError::Forged(_)) => proof
+            .wrong
+            .push("the row of the waiver is not what the service wrote last".into()),
+        waiver => drop(waiver?),
+    }
+    Ok(())
+}
+
+impl Proof {
+    /// Adds the error of a refused row of a report, and returns `None` for it.
+    fn unless_refused<T>(
+        &mut self,
+        report: Uuid,
+        rows: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match rows {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error @ StoreError::Forged(_)) => {
+                self.wrong.push(format!("report {report}: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds that a row is not what the service wrote, or not the last one that it wrote.
+    fn forged(&mut self, what: &str, id: Uuid) {
+        let wrong = format!("the row of {what} {id} is not what the service wrote last");
+        self.wrong.push(wrong);
+    }
+}
+
+/// A link that a chain must still have.
+pub struct Kept {
+    head: Head,
+    /// Where it is kept, for the sentences about it.
+    by: &'static str,
+}
+
+impl Kept {
+    /// Returns the head that was given, and the last link that this machine has seen. Called before the transaction that
+    /// reads the chain begins.
+    pub fn of(db: &Db, chain: &str, given: Option<Head>) -> Vec<Self> {
+        let seen = db.proofs().heads().of(chain);
+        let given = given.map(|head| Self {
+            head,
+            by: "the head kept elsewhere",
+        });
+        let seen = seen.map(|head| Self {
+            head,
+            by: "the last link that this machine has seen",
+        });
+        given.into_iter().chain(seen).collect()
+    }
+}
+
+/// Verifies a chain, and returns what it commits to.
+async fn chain_of(
+    tx: &mut ReadTx,
+    line: &str,
+    kept: &[Kept],
+) -> Result<(Committed, Proof), StoreError> {
+    let mut proof = Proof {
+        links: 0,
+        head: chain::genesis(line),
+        wrong: Vec::new(),
+    };
+    let committed = walk(tx, line, kept, &mut proof).await?;
+    // A line without any act has neither links nor a head.
+    let head = audit::head(tx, line).await?;
+    if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
+        proof
+            .wrong
+            .push("the chain does not end where its head says".into());
+    }
+    for Kept { head, by } in kept {
+        if head.0 > proof.links {
+            proof.wrong.push(format!("the chain is shorter than {by}"));
+        }
+    }
+    Ok((committed, proof))
+}
+
+async fn walk(
+    tx: &mut ReadTx,
+    line: &str,
+    kept: &[Kept],
+    proof: &mut Proof,
+) -> Result<Committed, StoreError> {
+    let mut committed = Committed::default();
+    loop {
+        let links = audit::stored_links(tx, line, proof.links).await?;
+        if links.is_empty() {
+            return Ok(committed);
+        }
+        for stored in links {
+            let seq = proof.links + 1;
+            let read = stored.row.as_ref().filter(|row| row.seq == seq);
+            let read = read.and_then(|row| Some((row.link()?, row.hash.clone())));
+            let Some((link, stored_hash)) = read else {
+                proof.wrong.push(format!("link {seq} is missing or broken"));
+                proof.links = stored.seq;
+                continue;
+            };
+            let hash = chain::hash(&proof.head, &link);
+            if stored_hash != hash {
+                proof
+                    .wrong
+                    .push(format!("link {seq} was changed, or the one before it"));
+            }
+            if !stored.has_mac_of(&hash, tx)? {
+                proof
+                    .wrong
+                    .push(format!("link {seq} was not written by the service"));
+            }
+            for Kept { head, by } in kept {
+                if head.0 == seq && head.1 != hash {
+                    proof.wrong.push(format!("link {seq} is not {by}"));
+                }
+            }
+            proof.links = seq;
+            // Continues from the stored hash, so that every broken link is found and not only the first.
+            proof.head = stored_hash.as_slice().try_into().unwrap_or(hash);
+            committed.add(&link);
+        }
+    }
+}
+
+/// Compares what is stored with what the trail committed to, and adds to `proof` what was changed, added, or is
+/// missing. `committed` is that of the whole chain.
+async fn things(
+    tx: &mut ReadTx,
+    blobs: &Blobs,
+    line: &str,
+    mut committed: Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    let (keys, refused) = members::line_keys_but_refused(tx).await?;
+    for key in refused {
+        // Its line may have been changed too.
+        if committed.line_keys.remove(&key.id).is_some() || key.line == line {
+            proof.forged("line key", key.id);
+        }
+    }
+    for key in keys.into_iter().filter(|key| key.line == line) {
+        if !committed.has_public(key.id, &key.recipient, None) {
+            proof.wrong.push(format!(
+                "the public half of line key {} was changed",
+                key.id
+            ));
+        }
+        let found = Some(key.digest());
+        compare(&mut committed.line_keys, key.id, found, "line key", proof);
+    }
+    let (grants, refused) = members::grants_of_line(tx, line).await?;
+    for grant in refused {
+        proof.forged("a grant to member", grant.member);
+    }
+    for grant in grants {
+        if committed.grants.remove(&grant.digest()).is_none() {
+            proof.wrong.push(format!(
+                "a grant to member {} was added behind the trail's back",
+                grant.member
+            ));
+        }
+    }
+    for member in committed.grants.values() {
+        proof.wrong.push(format!(
+            "a grant to member {member} is missing or was changed"
+        ));
+    }
+    let (all, refused) = reports::all_of_line(tx, line).await?;
+    for report in refused {
+        proof.forged("report", report.id);
+    }
+    for report in all {
+        match report_things(tx, blobs, &report, &mut committed, proof).await {
+            // One row that cannot be read must not hide the others.
+            Err(error @ StoreError::Unreadable(_)) => {
+                proof.wrong.push(format!("report {}: {error}", report.id));
+            }
+            compared => compared?,
+        }
+    }
+    let missing = [
+        ("line key", committed.line_keys),
+        ("report key", committed.report_keys),
+        ("entry", committed.entries),
+        ("recording", committed.recordings),
+    ];
+    for (what, left) in missing {
+        for id in left.keys() {
+            proof.wrong.push(format!("{what} {id} is missing"));
+        }
+    }
+    Ok(())
+}
+
+async fn report_things(
+    tx: &mut ReadTx,
+    blobs: &Blobs,
+    report: &Report,
+    committed: &mut Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    let keys = reports::keys(tx, report.id).await;
+    let Some(keys) = proof.unless_refused(report.id, keys)? else {
+        committed.report_keys.remove(&report.id);
+        return entries_and_recordings(tx, blobs, report, committed, proof).await;
+    };
+    let sealed_to = keys.first().map(|key| key.sealed_to);
+    if !committed.has_public(report.id, &report.recipient, sealed_to) {
+        proof.wrong.push(format!(
+            "the public half of report key {}, or whom it is sealed to, was changed",
+            report.id
+        ));
+    }
+    let found = match keys.as_slice() {
+        [key] => Some(Sha256::digest(&key.sealed).into()),
+        _ => None,
+    };
+    compare(
+        &mut committed.report_keys,
+        report.id,
+        found,
+        "report key",
+        proof,
+    );
+    entries_and_recordings(tx, blobs, report, committed, proof).await
+}
+
+/// Compares the authors and approvals of a report's replies with the trail.
+fn compare_replies(
+    entries: &[EntryRow],
+    replies: &[Reply],
+    committed: &Committed,
+    proof: &mut Proof,
+) {
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Reply)
+    {
+        let reply = replies.iter().find(|reply| reply.entry == entry.id);
+        let approved_by = reply.and_then(|reply| reply.approved_by.as_ref());
+        let is_approved = committed.approvals.contains_key(&entry.id);
+        let wrong = match approved_by {
+            _ if reply.is_none() => "has no author",
+            None if is_approved => "was approved, and is not marked as approved",
+            Some(by) if !committed.has_approval(entry, by) => {
+                "is marked as approved, and nobody approved it"
+            }
+            _ => continue,
+        };
+        proof.wrong.push(format!("reply {} {wrong}", entry.id));
+    }
+    for reply in replies {
+        let is_of = |entry: &EntryRow| entry.id == reply.entry && entry.kind == EntryKind::Reply;
+        if !entries.iter().any(is_of) {
+            let wrong = format!("reply {} has no entry", reply.entry);
+            proof.wrong.push(wrong);
+        }
+    }
+}
+
+async fn entries_and_recordings(
+    tx: &mut ReadTx,
+    blobs: &Blobs,
+    report: &Report,
+    committed: &mut Committed,
+    proof: &mut Proof,
+) -> Result<(), StoreError> {
+    let entries = reports::entries(tx, report.id).await?;
+    if !committed.are_in_order(&entries) {
+        proof.wrong.push(format!(
+            "the entries of report {} are not in the order in which they were added",
+            report.id
+        ));
+    }
+    let replies = replies::of_report(tx, report.id).await;
+    if let Some(replies) = proof.unless_refused(report.id, replies)? {
+        compare_replies(&entries, &replies, committed, proof);
+    }
+    for entry in entries {
+        if !committed.has_place(entry.id, report.id, Some(entry.kind.as_str())) {
+            proof.wrong.push(format!(
+                "entry {} has another kind or report than it was added with",
+                entry.id
+            ));
+        }
+        let found = Sha256::digest(&entry.sealed).into();
+        compare(
+            &mut committed.entries,
+            entry.id,
+            Some(found),
+            "entry",
+            proof,
+        );
+    }
+    let rows = files::of_report(tx, report.id).await?;
+    let all = recordings::of_report(tx, report.id).await;
+    let Some(all) = proof.unless_refused(report.id, all)? else {
+        let places = &committed.places;
+        let is_elsewhere = |id: &Uuid| {
+            places
+                .get(id)
+                .is_none_or(|(own, _)| *own != Some(report.id))
+        };
+        committed.recordings.retain(|id, _| is_elsewhere(id));
+        return Ok(());
+    };
+    for recording in all {
+        if recording.state == RecordingState::Sealed {
+            if !committed.has_place(recording.id, report.id, None) {
+                proof.wrong.push(format!(
+                    "recording {} has another report than it was sealed for",
+                    recording.id
+                ));
+            }
+            let (store, blob) = (blobs.clone(), rows.get(&recording.id).copied());
+            let digests = move || {
+                let blob = blob?;
+                let digests = store.digests(blob.object).ok()?;
+                (digests == blob.digests).then(|| digests.committed())
+            };
+            let found = tokio::task::spawn_blocking(digests).await.ok().flatten();
+            let committed = &mut committed.recordings;
+            compare(committed, recording.id, found, "recording", proof);
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    committed: &mut HashMap<Uuid, [u8; 32]>,
+    id: Uuid,
+    found: Option<[u8; 32]>,
+    what: &str,
+    proof: &mut Proof,
+) {
+    match committed.remove(&id) {
+        None => proof
+            .wrong
+            .push(format!("{what} {id} was added behind the trail's back")),
+        Some(digest) if Some(digest) != found => {
+            proof
+                .wrong
+                .push(format!("{what} {id} was changed, or cannot be read"));
+        }
+        Some(_) => {}
+    }
+}

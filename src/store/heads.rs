@@ -1,0 +1,258 @@
+//! The last link of each chain that this node has seen, in memory and in the file `heads` beside the service secret. A
+//! database whose chains end before these links, or differ there, was put back to an earlier state: rows that were
+//! replaced since would be valid in it again. Such a database is refused.
+//!
+//! The file has a line for each chain: number and hash of the link, and the chain, as in `57 9f2c… fcg-5`. Commands and
+//! the service of one machine share it.
+
+use super::audit::SERVICE;
+use super::{Result, StoreError};
+use crate::base::private::{new_private_file, sync_folder_of};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Number and hash of a link.
+pub type Head = (i64, [u8; 32]);
+
+/// The last links that were seen, by chain.
+#[derive(Debug, Default)]
+pub struct Heads {
+    seen: Mutex<BTreeMap<String, Head>>,
+    file: OnceLock<PathBuf>,
+    /// Chains of which an earlier state was accepted: what the file holds of them does not count.
+    accepted: Mutex<BTreeSet<String>>,
+}
+
+impl Heads {
+    /// Sets the file, and adds what it holds to what was seen. Lines that cannot be read are skipped: the machine may
+    /// have lost power while the file was written.
+    ///
+    /// # Errors
+    ///
+    /// When the file exists and cannot be read.
+    pub(super) fn load(&self, file: &Path) -> io::Result<()> {
+        let read = read(file)?;
+        self.file.get_or_init(|| file.to_owned());
+        for (chain, head) in read {
+            self.see(&chain, head);
+        }
+        Ok(())
+    }
+
+    /// Writes the file, with what it holds already of chains that another process has seen further. Does nothing before
+    /// [`Heads::load`], or when the file has all that was seen.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or written.
+    pub(super) fn save(&self) -> io::Result<()> {
+        let Some(file) = self.file.get() else {
+            return Ok(());
+        };
+        let before = read(file)?;
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        for (chain, head) in &before {
+            if !accepted.contains(chain) {
+                self.see(chain, *head);
+            }
+        }
+        let seen = self.all();
+        if seen == before {
+            return Ok(());
+        }
+        let mut text = String::new();
+        for (chain, head) in &seen {
+            let _ = writeln!(text, "{} {chain}", self::text(*head).replacen(':', " ", 1));
+        }
+        // Another process may write at the same time.
+        let new = file.with_extension(format!("new-{}", std::process::id()));
+        let _ = fs::remove_file(&new);
+        let mut written = new_private_file(&new)?;
+        written.write_all(text.as_bytes())?;
+        written.sync_all()?;
+        fs::rename(&new, file)?;
+        accepted.clear();
+        sync_folder_of(file)
+    }
+
+    /// Adds the last link of a chain, unless a later one was seen.
+    pub(super) fn see(&self, chain: &str, head: Head) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.get_mut(chain) {
+            Some(last) if last.0 >= head.0 => {}
+            Some(last) => *last = head,
+            None => {
+                seen.insert(chain.to_owned(), head);
+            }
+        }
+    }
+
+    /// Forgets what was seen of a chain, because the operator has accepted an earlier state of it.
+    pub(super) fn accept(&self, chain: &str, head: Head) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.insert(chain.to_owned());
+        drop(accepted);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(chain.to_owned(), head);
+    }
+
+    /// Returns the last link that was seen of a chain.
+    pub fn of(&self, chain: &str) -> Option<Head> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(chain).copied()
+    }
+
+    /// Returns the last links that were seen, by chain.
+    pub fn all(&self) -> BTreeMap<String, Head> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
+    }
+
+    /// Checks the last link of a chain in the database, as read after the last commit of this process.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a later link was seen, or another one with the same number.
+    pub(super) fn check(&self, chain: &str, now: Head) -> Result<()> {
+        self.of(chain)
+            .map_or(Ok(()), |seen| compare(chain, seen, now))
+    }
+}
+
+/// Checks that a chain that ends with `now` was not put back to a state before the link `seen`.
+///
+/// # Errors
+///
+/// Returns [`StoreError::PutBack`] when `now` comes before `seen`, or is another link with the same number.
+pub(super) fn compare(chain: &str, seen: Head, now: Head) -> Result<()> {
+    if now.0 > seen.0 || now == seen {
+        return Ok(());
+    }
+    let chain = match chain {
+        SERVICE => "the service".to_owned(),
+        line => format!("line {line}"),
+    };
+    Err(StoreError::PutBack {
+        chain,
+        seen: seen.0,
+        now: now.0,
+    })
+}
+
+/// Returns a head as `audit verify` prints it, such as `57:9f2c…`.
+pub(super) fn text((seq, hash): Head) -> String {
+    let mut text = format!("{seq}:");
+    for byte in hash {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn read(file: &Path) -> io::Result<BTreeMap<String, Head>> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(text.lines().filter_map(parse).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(line: &str) -> Option<(String, Head)> {
+    let mut words = line.splitn(3, ' ');
+    let seq = words.next()?.parse().ok()?;
+    let hex = words
+        .next()
+        .filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+    let chain = words.next()?.to_owned();
+    let mut hash = [0; 32];
+    for (i, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some((chain, (seq, hash)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_keeps_what_was_seen_of_each_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("heads");
+        let heads = Heads::default();
+        heads.see("x", (9, [9; 32]));
+        heads.save().unwrap();
+        assert!(!file.exists(), "there is no file yet");
+        heads.load(&file).unwrap();
+        heads.see("fcg-5", (57, [0x9f; 32]));
+        heads.save().unwrap();
+        let other = Heads::default();
+        other.load(&file).unwrap();
+        assert_eq!(other.of("fcg-5"), Some((57, [0x9f; 32])));
+        assert_eq!(other.of("x"), Some((9, [9; 32])));
+        // Another process has seen less of one chain and more of the other.
+        other.see("fcg-5", (56, [1; 32]));
+        other.see("x", (10, [1; 32]));
+        heads.see("fcg-5", (58, [2; 32]));
+        other.save().unwrap();
+        heads.save().unwrap();
+        let third = Heads::default();
+        third.load(&file).unwrap();
+        assert_eq!(
+            third.all(),
+            BTreeMap::from([
+                ("fcg-5".to_owned(), (58, [2; 32])),
+                ("x".to_owned(), (10, [1; 32])),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_damaged_line_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("heads");
+        let hash = "ab".repeat(32);
+        let text = format!(
+            "1 {hash} a\n\n2 {} b\nx {hash} c\n3 {hash}\n4 {hash} d e\n5 {hash}",
+            &hash[2..]
+        );
+        fs::write(&file, text).unwrap();
+        let heads = Heads::default();
+        heads.load(&file).unwrap();
+        let chains: Vec<String> = heads.all().into_keys().collect();
+        assert_eq!(chains, ["a", "d e"]);
+    }
+
+    #[test]
+    fn an_earlier_or_another_link_is_refused() {
+        let heads = Heads::default();
+        assert!(heads.check("a", (0, [0; 32])).is_ok(), "nothing was seen");
+        heads.see("a", (5, [5; 32]));
+        assert!(heads.check("a", (5, [5; 32])).is_ok());
+        assert!(heads.check("a", (6, [6; 32])).is_ok());
+        assert!(heads.check("b", (1, [1; 32])).is_ok());
+        for now in [(4, [4; 32]), (5, [6; 32]), (0, [0; 32])] {
+            assert!(matches!(
+                heads.check("a", now),
+                Err(StoreError::PutBack { seen: 5, .. })
+            ));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("heads");
+        heads.load(&file).unwrap();
+        heads.save().unwrap();
+        heads.accept("a", (4, [4; 32]));
+        assert!(heads.check("a", (4, [4; 32])).is_ok());
+        heads.save().unwrap();
+        let other = Heads::default();
+        other.load(&file).unwrap();
+        assert_eq!(
+            other.of("a"),
+            Some((4, [4; 32])),
+            "the file has the accepted one"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! A database that is put back to an earlier state: rows that were replaced since would be valid in it again.
+
+use crate::support::console::Desk;
+use crate::support::sql::{change, run};
+use crate::support::standin::StandIn;
+use crate::support::webhooks::Story;
+use crate::support::{Binary, Database, LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
+use dutyline::register::verify;
+use dutyline::report::role::Role;
+use dutyline::store::audit;
+use dutyline::vault::action::Action;
+use dutyline::work::trust;
+use reqwest::StatusCode;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const PASSWORD: &str = "nine geese above still reeds";
+
+/// Stops the service with a signal, and waits until it has ended.
+async fn stopped(binary: &mut Binary) {
+    binary.signal("TERM");
+    assert!(binary.ended().await.success());
+}
+
+/// The whole database, as in a backup that is put back behind the service's back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_database_is_refused_until_it_is_accepted() {
+    let twilio = StandIn::start().await;
+    let mut binary = Binary::start(Database::sqlite(), &twilio.url, |toml| toml).await;
+    binary.speak(&twilio, &Story::new()).await;
+    stopped(&mut binary).await;
+    let (database, heads) = (
+        binary.path().join("data/dutyline.db"),
+        binary.path().join("data/heads"),
+    );
+    let mode = fs::metadata(&heads).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let earlier = fs::read(&database).unwrap();
+    binary.serve().await;
+    binary.speak(&twilio, &Story::new()).await;
+    stopped(&mut binary).await;
+    for file in fs::read_dir(binary.path().join("data")).unwrap() {
+        let name = file.unwrap().file_name();
+        assert!(!name.to_string_lossy().contains("-wal"), "the log is empty");
+    }
+    fs::write(&database, earlier).unwrap();
+
+    let refused = binary.try_run(&["serve"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = wrote(&refused);
+    assert!(
+        said.contains("the database was put back to an earlier state: the chain of line fcg-5"),
+        "{said}"
+    );
+    assert!(said.contains("--accept-head"), "{said}");
+    let verified = binary.try_run(&["audit", "verify"]);
+    assert_eq!(verified.status.code(), Some(1));
+    let said = wrote(&verified);
+    let shorter = "✗ fcg-5: the chain is shorter than the last link that this machine has seen";
+    assert!(said.contains(shorter), "{said}");
+
+    binary.serve_with(&["--accept-head"]).await;
+    binary.speak(&twilio, &Story::new()).await;
+    stopped(&mut binary).await;
+    binary.run(&["audit", "verify"]);
+    let db = binary.db().await;
+    let links = audit::links(&mut db.begin_read().await.unwrap(), LINES[0], 0)
+        .await
+        .unwrap();
+    let accepted: Vec<_> = links
+        .iter()
+        .filter(|link| link.action == Action::HeadAccepted)
+        .collect();
+    assert_eq!(accepted.len(), 1, "the trail says so");
+    assert!(accepted[0].detail.as_ref().unwrap().contains(':'));
+    db.close().await;
+    binary.serve().await;
+    binary.finish().await;
+}
+
+on_both! {
+    async fn a_chain_that_was_cut_takes_no_link(line: TestLine) {
+        line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
+        line.idle().await;
+        let (lead, db) = (line.lead().await, line.db());
+        let desk = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await;
+        let report = lead.only_report().await;
+        let mut tx = db.begin_read().await.unwrap();
+        let links = audit::links(&mut tx, LINES[0], 0).await.unwrap();
+        drop(tx);
+        let cut = links.len() - 2;
+        let kept = ["CREATE TABLE kept_audit AS SELECT * FROM audit", "CREATE TABLE kept_heads AS SELECT * FROM audit_heads"];
+        for sql in kept {
+            run(db, sql, &[]).await;
+        }
+        run(db, "DELETE FROM audit WHERE seq > $1 AND line = 'fcg-5'", &[(cut as i64).into()]).await;
+        let set = "UPDATE audit_heads SET seq = $1, hash = $2 WHERE line = 'fcg-5'";
+        change(db, set, &[(cut as i64).into(), (&links[cut - 1].hash).into()]).await;
+
+        let claim = format!("/reports/{}/claim", report["id"].as_str().unwrap());
+        assert_eq!(lead.act(&claim).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let service = line.service();
+        trust::look(service).await;
+        let page = desk.get("/console/").await.ok();
+        assert!(page.contains("数据库被换回了较早的状态"), "{page}");
+        assert!(service.put_back.load(std::sync::atomic::Ordering::Relaxed));
+
+        for sql in ["DELETE FROM audit", "DELETE FROM audit_heads", "INSERT INTO audit SELECT * FROM kept_audit", "INSERT INTO audit_heads SELECT * FROM kept_heads"] {
+            run(db, sql, &[]).await;
+        }
+        trust::look(service).await;
+        assert!(!service.put_back.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(lead.act(&claim).await.status, StatusCode::OK);
+    }
+
+    async fn a_former_row_of_a_member_is_not_valid(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let db = line.db();
+        run(db, "CREATE TABLE former AS SELECT id, disabled, mac, link FROM members WHERE name = 'li'", &[]).await;
+        fs::write(line.path().join("wang.txt"), LEAD.1).unwrap();
+        let disable = ["member", "disable", "li", "--as", LEAD.0, "--as-password-file", "wang.txt"];
+        assert!(line.cli(&disable).await.status.success());
+        // The row as it was before, with a MAC that holds.
+        let back = "UPDATE members SET disabled = former.disabled, mac = former.mac, link = former.link
+            FROM former WHERE former.id = members.id";
+        change(db, back, &[]).await;
+        let log_in = |name: &'static str| {
+            let body = serde_json::json!({ "name": name, "password": PASSWORD });
+            line.anybody().post_owned("/session", body)
+        };
+        assert_eq!(log_in("li").await.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let wrong = verify::service(db, None).await.unwrap().wrong;
+        assert_eq!(wrong.len(), 1, "{wrong:?}");
+        assert!(wrong[0].starts_with("the row of member"), "{wrong:?}");
+    }
+
+    async fn a_former_waiver_is_not_valid(line: TestLine) {
+        use dutyline::members::confirming::{set_waiver, waived_by};
+        let (db, clock) = (line.db(), line.service().clock);
+        let mut tx = db.begin().await.unwrap();
+        let wang = dutyline::store::members::by_name(&mut tx, LEAD.0).await.unwrap().unwrap();
+        assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], true).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(waived_by(&mut db.begin_read().await.unwrap(), LINES[0]).await.unwrap().as_deref(), Some(LEAD.0));
+        run(db, "CREATE TABLE former AS SELECT * FROM waivers", &[]).await;
+        let mut tx = db.begin().await.unwrap();
+        assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], false).await.unwrap());
+        tx.commit().await.unwrap();
+        run(db, "INSERT INTO waivers SELECT * FROM former", &[]).await;
+        assert!(waived_by(&mut db.begin_read().await.unwrap(), LINES[0]).await.is_err());
+        let page = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await.get("/console/").await.ok();
+        assert!(page.contains("不是本系统写入的"), "{page}");
+    }
+}
