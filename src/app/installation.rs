@@ -48,10 +48,10 @@ pub async fn open_database(address: &DatabaseAddress) -> Result<Db, String> {
 pub async fn open_proven(config: &Config) -> Result<Db, String> {
     let secret = ServiceSecret::load(&config.secret_file).map_err(|error| error.to_string())?;
     let db = open_database(&config.database).await?;
-    id(&db, config, &secret)
+    let installation = id(&db, config, &secret)
         .await
         .map_err(|error| error.to_string())?;
-    db.prove_with(&secret);
+    db.prove_with(&secret, installation);
     let file = heads_file(config);
     match db.check_heads(&file).await {
         // `audit verify` reports it too; other commands that write links are refused by the store.

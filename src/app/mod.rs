@@ -167,7 +167,7 @@ pub async fn build_with(
         tracing::warn!("{warning}");
     }
     let installation = installation::id(&db.webhooks, &config, &secret).await?;
-    db.webhooks.prove_with(&secret);
+    db.webhooks.prove_with(&secret, installation);
     let file = installation::heads_file(&config);
     db.webhooks.check_heads(&file).await?;
     let blobs = Blobs::open(&config.recordings, installation);
@@ -251,12 +251,20 @@ async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartErro
 /// Checks that every line has a key, and the pinned one if one is pinned. Without a key, what a caller says could
 /// not be sealed; with another key than the pinned one, it would be sealed to an unknown party.
 async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
-    let keys = async { members::current_keys(&mut db.begin_read().await?).await };
-    let keys = keys
+    let keys = async { members::line_keys_but_refused(&mut db.begin_read().await?).await };
+    let (keys, refused) = keys
         .await
         .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;
+    // Of several keys of a line the map keeps the last one, which has the latest epoch.
+    let keys = keys.into_iter().map(|key| (key.line, key.recipient));
+    let keys: BTreeMap<String, String> = keys.collect();
     for LineConfig { line, pinned_key } in lines {
         let id = &line.id;
+        if refused.iter().any(|key| key.line == *id) {
+            // The other lines are served nevertheless.
+            tracing::error!(line = %id, "line key refused: callers of this line get the fallback answer");
+            continue;
+        }
         let Some(recipient) = keys.get(id) else {
             return Err(StartError::Failed(format!(
                 "line {id} has no key yet; run `dutyline init --lead NAME --password-file FILE`"

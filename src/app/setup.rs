@@ -68,7 +68,7 @@ pub async fn init_showing(
         .map_err(StartError::Failed)?;
     let mut tx = db.begin().await?;
     let (installation, secret) = installed(&mut tx, config).await?;
-    db.prove_with(&secret);
+    db.prove_with(&secret, installation);
     // Committed before the folder is prepared: if the folder has no marker, the error of `prepare_folder` names the
     // installation's id, which belongs into the marker and must not change any more.
     tx.commit().await?;

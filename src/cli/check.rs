@@ -17,6 +17,7 @@ use crate::work::housekeeping;
 use clap::Args;
 use std::path::Path;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Maximum number of gaps in the roster (staffed times without an inspector on duty) that are printed for a line.
 const GAPS_NAMED: usize = 3;
@@ -204,43 +205,47 @@ async fn storage(config: &Config, report: &mut Report) {
         Ok(false) => report.bad(&format!("database: {}", app::NO_FSYNC)),
         Err(error) => report.bad(&format!("database: {error}")),
     }
-    let blobs = belonging(config, &db, secret.as_ref().ok(), report).await;
+    let (installation, blobs) = belonging(config, &db, secret.as_ref().ok(), report).await;
     failing_jobs(&db, report).await;
     stray_recordings(&db, report).await;
     if let Some(blobs) = blobs {
         unnamed_files(&blobs, &db, report).await;
     }
-    if let Ok(secret) = secret {
-        db.prove_with(&secret);
+    if let (Ok(secret), Some(installation)) = (secret, installation) {
+        db.prove_with(&secret, installation);
         keys(config, &db, report).await;
     }
     db.close().await;
 }
 
-/// Reports whether the service secret and the folder of recordings belong to the database. Returns the folder if it
-/// belongs to it.
+/// Reports whether the service secret and the folder of recordings belong to the database. Returns the installation if
+/// the secret belongs to it, and the folder if it does.
 async fn belonging(
     config: &Config,
     db: &Db,
     secret: Option<&ServiceSecret>,
     report: &mut Report,
-) -> Option<Blobs> {
+) -> (Option<Uuid>, Option<Blobs>) {
     let found = async { installation::read(&mut db.begin_read().await?).await }.await;
     let found = match found {
         Ok(found) => found,
         Err(error) => {
             report.bad(&format!("installation: {error}"));
-            return None;
+            return (None, None);
         }
     };
+    let mut installation = None;
     if let Some(secret) = secret {
         match installation::verify(&found, secret, &config.secret_file) {
-            Ok(()) => report.good("service secret"),
+            Ok(()) => {
+                report.good("service secret");
+                installation = Some(found.id);
+            }
             Err(error) => report.bad(&format!("service secret: {error}")),
         }
     }
     let blobs = Blobs::open(&config.recordings, found.id);
-    match blobs.check_marker() {
+    let blobs = match blobs.check_marker() {
         Ok(()) => {
             report.good("folder of recordings");
             Some(blobs)
@@ -249,7 +254,8 @@ async fn belonging(
             report.bad(&error.to_string());
             None
         }
-    }
+    };
+    (installation, blobs)
 }
 
 async fn keys(config: &Config, db: &Db, report: &mut Report) {

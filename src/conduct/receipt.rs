@@ -20,6 +20,7 @@ use crate::vault::entry::{Address, EntryKind, open_entry};
 use crate::vault::receipts::{self, Derived};
 use std::pin::pin;
 use tracing::{error, warn};
+use uuid::Uuid;
 
 /// Looks up the receipt in an event, if the event answers the step that asked for one. Returns [`LookedUp::NoReceipt`]
 /// if it does not, or its keys are no receipt. `lookup` is that of the call.
@@ -139,6 +140,10 @@ async fn reply(
         }
         replies => replies?,
     };
+    let marked = replies
+        .iter()
+        .filter(|reply| reply.reply.approved_by.is_some());
+    let marked: Vec<Uuid> = marked.map(|reply| reply.reply.entry).collect();
     let mut approved = replies
         .into_iter()
         .rev()
@@ -158,6 +163,8 @@ async fn reply(
     let opened = rows
         .iter()
         .find(|row| row.id == id)
+        // An entry or an approval that is hidden, or another order, could make an older reply the latest one.
+        .filter(|_| committed.has_entries(&rows) && committed.has_all_approvals(&marked))
         .filter(|row| committed.has_approval(row, &by))
         .and_then(|row| open_entry(&row.sealed, &receipt.identity, &address).ok());
     let why = match opened.map(|entry| entry.body) {

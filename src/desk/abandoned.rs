@@ -87,7 +87,7 @@ pub async fn list(
 fn or_damaged<T>(read: Result<T>, report: Report) -> Result<std::result::Result<T, Report>> {
     match read {
         Ok(value) => Ok(Ok(value)),
-        Err(DeskError::Store(StoreError::Unreadable(_))) => Ok(Err(report)),
+        Err(DeskError::Store(StoreError::Unreadable(_) | StoreError::Forged(_))) => Ok(Err(report)),
         Err(error) => Err(error),
     }
 }

@@ -28,6 +28,15 @@ enum Origin {
     Member(Uuid),
     /// The holder of a recovery key.
     Recovery,
+    /// Not known, because an account that it leads to is missing: the database was manipulated.
+    Unknown,
+}
+
+impl Origin {
+    /// True if the two may be the same. An unknown origin may be any.
+    fn may_be(self, other: Self) -> bool {
+        self == other || self == Self::Unknown || other == Self::Unknown
+    }
 }
 
 /// Returns the origin of an account. `all` is the list of all members.
@@ -46,7 +55,7 @@ fn origin(all: &[Member], of: &Member) -> Origin {
         };
         match all.iter().find(|member| member.id == maker) {
             Some(maker) => at = maker,
-            None => break,
+            None => return Origin::Unknown,
         }
     }
     Origin::Member(at.id)
@@ -56,7 +65,7 @@ fn origin(all: &[Member], of: &Member) -> Origin {
 /// different origins. `all` is the list of all members.
 pub fn may_confirm(all: &[Member], by: &Member, member: &Member) -> bool {
     let is_first = Maker::of(member) == Maker::Init;
-    member.confirmed_by.is_none() && !is_first && origin(all, by) != origin(all, member)
+    member.confirmed_by.is_none() && !is_first && !origin(all, by).may_be(origin(all, member))
 }
 
 /// Confirms that a member's account belongs to another person than the one who added it, and records that in the trail
@@ -175,17 +184,21 @@ pub struct Judged {
 /// Returns the name of the account that has to be confirmed before the approval of this reply counts: the approver's,
 /// unless that is the common origin, else the author's. `None` if the reply is not approved or the approval counts.
 fn unconfirmed(all: &[Member], reply: &Reply) -> Option<String> {
-    let approver = reply.approved_by.as_ref()?;
-    let approver = all.iter().find(|member| &member.name == approver)?;
-    let writer = all.iter().find(|member| member.id == reply.author)?;
+    let name = reply.approved_by.as_ref()?;
+    let approver = all.iter().find(|member| &member.name == name);
+    let writer = all.iter().find(|member| member.id == reply.author);
+    // If one of the two is missing, the approval does not count.
+    let (Some(approver), Some(writer)) = (approver, writer) else {
+        return Some(name.clone());
+    };
     let from = origin(all, writer);
-    if from != origin(all, approver) {
+    if !from.may_be(origin(all, approver)) {
         return None;
     }
     // The approver's account comes first, unless it is the origin itself.
     let mut both = [approver, writer].into_iter();
     let own = both.find(|own| from != Origin::Member(own.id));
-    own.map(|own| own.name.clone())
+    Some(own.unwrap_or(approver).name.clone())
 }
 
 /// Returns a report's replies in the order they were written, each with whether its approval counts.
@@ -198,7 +211,8 @@ pub async fn replies_of(tx: &mut ReadTx, report: &Report) -> Result<Vec<Judged>,
     let mut all = Vec::new();
     // Members are read only if a reply is approved.
     if replies.iter().any(|reply| reply.approved_by.is_some()) {
-        all = members::list(tx).await?;
+        // An account whose row is refused counts as missing.
+        all = members::list_but_refused(tx).await?.0;
     }
     let mut judged: Vec<Judged> = replies
         .into_iter()
@@ -264,6 +278,27 @@ mod tests {
             assert_eq!(asked(&all, writer, approver).as_deref(), Some(name));
         }
         assert_eq!(asked(&all, 1, 4), None);
+        // Accounts that were deleted do not make approvals count.
+        let without = |gone: usize| {
+            let mut rest = all.clone();
+            rest.remove(gone);
+            rest
+        };
+        let reply = |writer: usize, approver: usize| Reply {
+            entry: random_id(),
+            report: random_id(),
+            author: all[writer].id,
+            approver: Some(all[approver].id),
+            approved_by: Some(all[approver].name.clone()),
+        };
+        for (writer, approver, gone) in [(0, 4, 2), (0, 4, 0), (0, 4, 4), (1, 4, 2), (1, 4, 1)] {
+            let named = unconfirmed(&without(gone), &reply(writer, approver));
+            assert!(named.is_some(), "{writer} {approver} without {gone}");
+        }
+        assert!(
+            !may_confirm(&without(2), &all[1], &all[4]),
+            "the maker of its maker is not known"
+        );
         all[2].confirmed_by = Some(all[1].id);
         assert_eq!(asked(&all, 0, 2), None);
         assert_eq!(asked(&all, 0, 4), None);

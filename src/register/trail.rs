@@ -11,7 +11,7 @@ use crate::vault::blobs::Digests;
 use crate::vault::chain::Link;
 use crate::vault::entry::EntryKind;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// Hashes and facts that the trail committed to, by id.
@@ -30,6 +30,8 @@ pub(super) struct Committed {
     pub(super) members: HashMap<Uuid, [u8; 32]>,
     /// Digests of grants of the line's keys, with the id of the member.
     pub(super) grants: HashMap<[u8; 32], Uuid>,
+    /// Reports that are or were in the queue.
+    queued: HashSet<Uuid>,
     /// By id of an entry or recording: its report, and an entry's kind.
     pub(super) places: HashMap<Uuid, (Option<Uuid>, Option<String>)>,
     /// By id of an entry: the name of the member who wrote it; `None` if the service did.
@@ -91,13 +93,13 @@ impl Committed {
             }
             Action::EntryPurged => {
                 // Only the numbers of callers who left no message are ever deleted.
-                if let Some(id) = link.object.filter(|id| self.is_caller(*id)) {
-                    self.entries.remove(&id);
-                }
+                let is_queued = link.report.is_some_and(|id| self.queued.contains(&id));
+                let entry = link.object.filter(|id| !is_queued && self.is_caller(*id));
+                entry.map(|id| self.entries.remove(&id));
             }
+            Action::ReportQueued => self.queued.extend(link.report),
             // The links of these actions commit to no sealed data.
-            Action::ReportQueued
-            | Action::TalkEnded
+            Action::TalkEnded
             | Action::RecordingLost
             | Action::RecordingGivenUp
             | Action::ReceiptShared
@@ -207,10 +209,20 @@ impl OfReport {
             && self.0.are_in_order(rows)
     }
 
+    /// True if every approval in the trail is that of one of these entries: of replies that are marked as approved.
+    pub fn has_all_approvals(&self, approved: &[Uuid]) -> bool {
+        self.0.approvals.keys().all(|id| approved.contains(id))
+    }
+
     /// True if this entry is an unchanged reply of the report, which the member named `by` approved and another member
     /// wrote.
     pub fn has_approval(&self, entry: &EntryRow, by: &str) -> bool {
         self.0.has_approval(entry, by)
+    }
+
+    /// True if the trail says that the report is or was in the queue.
+    pub fn is_queued(&self, report: Uuid) -> bool {
+        self.0.queued.contains(&report)
     }
 
     /// True if this is one of the report's entries, unchanged since it was added.

@@ -53,6 +53,8 @@ row! {
 pub struct StoredLink {
     /// The link's number.
     pub seq: i64,
+    /// The chain.
+    line: String,
     /// The link; `None` when one of its columns holds a value that this version cannot read.
     pub row: Option<LinkRow>,
     /// The hash of the link before it; `None` for the first link of a line, and when the link before is missing.
@@ -65,12 +67,14 @@ impl<'r, R: sqlx::Row> FromRow<'r, R> for StoredLink
 where
     LinkRow: FromRow<'r, R>,
     i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     Option<Vec<u8>>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     &'static str: sqlx::ColumnIndex<R>,
 {
     fn from_row(row: &'r R) -> std::result::Result<Self, sqlx::Error> {
         Ok(Self {
             seq: row.try_get("seq")?,
+            line: row.try_get("line")?,
             row: LinkRow::from_row(row).ok(),
             before: row.try_get("before")?,
             mac: row.try_get("mac")?,
@@ -113,7 +117,7 @@ impl StoredLink {
             hash.is_some_and(|hash| row.hash == hash && has_mac(hash))
         });
         if proven.is_none() {
-            proofs.refuse("audit", &seq.to_string());
+            proofs.refuse("audit", &format!("{} {seq}", self.line));
         }
         Ok(proven.map(|(row, _)| row))
     }
@@ -137,7 +141,7 @@ statements! {
     COMMITTED = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
         audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
-        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (audit.digest IS NOT NULL OR audit.action = $3)
+        WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (audit.digest IS NOT NULL OR audit.action IN ($3, $4))
         ORDER BY audit.seq";
     OF_MEMBERS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
         audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
@@ -332,7 +336,7 @@ pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>
 
 /// Checks that a chain, which ends with `now`, still has the link `seen`.
 pub(super) async fn is_seen(tx: &mut ReadTx, chain: &str, seen: Head, now: Head) -> Result<()> {
-    if now.0 <= seen.0 {
+    if now.0 < seen.0 {
         return heads::compare(chain, seen, now);
     }
     let found: Option<(Vec<u8>,)> = run!(tx, HASH, fetch_optional, chain, seen.0)?;
@@ -363,11 +367,11 @@ pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<
     proven(found, &tx.proofs)
 }
 
-/// Returns the links about one report that commit to sealed data, or say that an entry was purged, and whose hash and
-/// MAC hold, in order.
+/// Returns the links about one report that commit to sealed data, or say that an entry was purged or that the report
+/// was queued, and whose hash and MAC hold, in order.
 pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
-    let purged = Action::EntryPurged;
-    let found: Vec<StoredLink> = run!(tx, COMMITTED, fetch_all, line, report, purged)?;
+    let [purged, queued] = [Action::EntryPurged, Action::ReportQueued];
+    let found: Vec<StoredLink> = run!(tx, COMMITTED, fetch_all, line, report, purged, queued)?;
     proven(found, &tx.proofs)
 }
 

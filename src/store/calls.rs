@@ -158,12 +158,7 @@ impl Proven for OfAddition<'_> {
 }
 
 statements! {
-    BY_LOOKUP = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
-        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE lookup = $1", postgres: " FOR NO KEY UPDATE OF calls";
-    BY_ID = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
-        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1", postgres: " FOR NO KEY UPDATE OF calls";
+    LOCK = "SELECT id FROM calls WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     BY_ID_UNLOCKED = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
         calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.id = $1";
@@ -173,11 +168,8 @@ statements! {
     OF_LINE_RUNNING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
         calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
         FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to WHERE calls.line = $1 AND NOT ended AND state IS NOT NULL";
-    BY_RECORDING = "SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled, earlier.id AS addition_to,
-        calls.addition_from, calls.addition_offset, calls.added, calls.at_duty, calls.accepted_step, calls.mac
-        FROM calls JOIN reports AS own ON own.n = calls.report LEFT JOIN reports AS earlier ON earlier.n = calls.addition_to
-        WHERE (calls.report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
-        OR (calls.addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)", postgres: " FOR NO KEY UPDATE OF calls";
+    LOCK_OF_RECORDING = "SELECT id FROM calls WHERE (report = (SELECT n FROM reports WHERE id = $1) AND $2 < 10000)
+        OR (addition_to = (SELECT n FROM reports WHERE id = $1) AND $2 - addition_offset BETWEEN 0 AND 9999)", postgres: " FOR NO KEY UPDATE";
     CALLS_BACK = "SELECT COUNT(*) FROM calls WHERE addition_to = (SELECT n FROM reports WHERE id = $1)";
     FORGET_CALLERS = "UPDATE calls SET addition_entry = NULL, addition_caller = NULL, addition_mac = NULL
         WHERE addition_caller IS NOT NULL AND settled AND EXISTS (SELECT 1 FROM reports WHERE reports.n = calls.report AND received_hour < $1)";
@@ -197,8 +189,10 @@ statements! {
 
 /// Returns the call with this id, locked until the transaction ends.
 pub async fn by_id(tx: &mut WriteTx, id: Uuid) -> Result<Option<Call>> {
-    let found = run!(tx, BY_ID, fetch_optional, id)?;
-    tx.proven_one(found)
+    // A statement of its own: one that also read the earlier report would, after waiting for the lock, see the call as
+    // the other transaction left it, and that report as it was before.
+    let _: Option<(Uuid,)> = run!(tx, LOCK, fetch_optional, id)?;
+    by_id_unlocked(tx, id).await
 }
 
 /// Returns the call with this id, not locked.
@@ -213,17 +207,21 @@ pub async fn by_lookup_unlocked(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Op
     tx.proven_one(found)
 }
 
-/// Returns the calls of a line that have not ended and have a state, not locked.
+/// Returns the calls of a line that have not ended and have a state, not locked. Calls whose rows are refused are left
+/// out.
 pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
     let found: Vec<WithMac<Call>> = run!(tx, OF_LINE_RUNNING, fetch_all, line)?;
-    tx.proven_all(found)
+    Ok(tx.proven_rest(found)?.0)
 }
 
 /// Returns the call in which the recording with this number of a report was made, locked until the transaction ends;
 /// `None` if it has no row.
 pub async fn by_recording(tx: &mut WriteTx, report: Uuid, number: i32) -> Result<Option<Call>> {
-    let found = run!(tx, BY_RECORDING, fetch_optional, report, number)?;
-    tx.proven_one(found)
+    let found: Option<(Uuid,)> = run!(tx, LOCK_OF_RECORDING, fetch_optional, report, number)?;
+    match found {
+        Some((id,)) => by_id_unlocked(tx, id).await,
+        None => Ok(None),
+    }
 }
 
 /// Erases the sealed caller of settled calls that called back, have added nothing, and arrived before `before` (line

@@ -2,8 +2,9 @@
 //! database whose chains end before these links, or differ there, was put back to an earlier state: rows that were
 //! replaced since would be valid in it again. Such a database is refused.
 //!
-//! The file has a line for each chain: number and hash of the link, and the chain, as in `57 9f2c… fcg-5`. Commands and
-//! the service of one machine share it.
+//! The file has a line for each chain: the installation, number and hash of the link, and the chain, as in
+//! `0f8e… 57 9f2c… fcg-5`. Commands and the service of one machine share it, and so may several installations whose
+//! secrets are in one folder.
 
 use super::audit::SERVICE;
 use super::{Result, StoreError};
@@ -14,6 +15,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use uuid::Uuid;
 
 /// Number and hash of a link.
 pub type Head = (i64, [u8; 32]);
@@ -23,6 +25,7 @@ pub type Head = (i64, [u8; 32]);
 pub struct Heads {
     seen: Mutex<BTreeMap<String, Head>>,
     file: OnceLock<PathBuf>,
+    installation: OnceLock<Uuid>,
     /// Chains of which an earlier state was accepted: what the file holds of them does not count.
     accepted: Mutex<BTreeSet<String>>,
 }
@@ -35,7 +38,7 @@ impl Heads {
     ///
     /// When the file exists and cannot be read.
     pub(super) fn load(&self, file: &Path) -> io::Result<()> {
-        let read = read(file)?;
+        let (read, _) = self.read(file)?;
         self.file.get_or_init(|| file.to_owned());
         for (chain, head) in read {
             self.see(&chain, head);
@@ -53,7 +56,7 @@ impl Heads {
         let Some(file) = self.file.get() else {
             return Ok(());
         };
-        let before = read(file)?;
+        let (before, others) = self.read(file)?;
         let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         for (chain, head) in &before {
             if !accepted.contains(chain) {
@@ -64,9 +67,11 @@ impl Heads {
         if seen == before {
             return Ok(());
         }
-        let mut text = String::new();
+        let mut text = others;
+        let installation = self.installation();
         for (chain, head) in &seen {
-            let _ = writeln!(text, "{} {chain}", self::text(*head).replacen(':', " ", 1));
+            let head = self::text(*head).replacen(':', " ", 1);
+            let _ = writeln!(text, "{installation} {head} {chain}");
         }
         // Another process may write at the same time.
         let new = file.with_extension(format!("new-{}", std::process::id()));
@@ -74,9 +79,33 @@ impl Heads {
         let mut written = new_private_file(&new)?;
         written.write_all(text.as_bytes())?;
         written.sync_all()?;
+        as_folder(&new, file);
         fs::rename(&new, file)?;
         accepted.clear();
         sync_folder_of(file)
+    }
+
+    /// Sets the installation, unless it is set already.
+    pub(super) fn set_installation(&self, installation: Uuid) {
+        self.installation.get_or_init(|| installation);
+    }
+
+    fn installation(&self) -> Uuid {
+        self.installation.get().copied().unwrap_or_default()
+    }
+
+    /// Returns what the file holds of this installation, and its lines of others.
+    fn read(&self, file: &Path) -> io::Result<(BTreeMap<String, Head>, String)> {
+        let text = match fs::read_to_string(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            text => text?,
+        };
+        let own = format!("{} ", self.installation());
+        let of_own = text.lines().filter_map(|line| line.strip_prefix(&own));
+        let others = text.lines().filter(|line| !line.starts_with(&own));
+        let others = others.filter(|line| line.split(' ').next().is_some_and(is_id));
+        let others = others.fold(String::new(), |all, line| all + line + "\n");
+        Ok((of_own.filter_map(parse).collect(), others))
     }
 
     /// Adds the last link of a chain, unless a later one was seen.
@@ -152,12 +181,21 @@ pub(super) fn text((seq, hash): Head) -> String {
     text
 }
 
-fn read(file: &Path) -> io::Result<BTreeMap<String, Head>> {
-    match fs::read_to_string(file) {
-        Ok(text) => Ok(text.lines().filter_map(parse).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error),
+/// Gives a file the owner of the folder: a command that root runs must not leave a file that the service cannot read.
+/// Only root can do that, and only then it is needed.
+#[cfg(unix)]
+fn as_folder(new: &Path, file: &Path) {
+    use std::os::unix::fs::{MetadataExt, chown};
+    if let Some(Ok(folder)) = file.parent().map(fs::metadata) {
+        let _ = chown(new, Some(folder.uid()), Some(folder.gid()));
     }
+}
+
+#[cfg(not(unix))]
+fn as_folder(_: &Path, _: &Path) {}
+
+fn is_id(text: &str) -> bool {
+    text.parse::<Uuid>().is_ok()
 }
 
 fn parse(line: &str) -> Option<(String, Head)> {
@@ -215,8 +253,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("heads");
         let hash = "ab".repeat(32);
+        let id = Uuid::nil();
         let text = format!(
-            "1 {hash} a\n\n2 {} b\nx {hash} c\n3 {hash}\n4 {hash} d e\n5 {hash}",
+            "{id} 1 {hash} a\n\n{id} 2 {} b\n{id} x {hash} c\n{id} 3 {hash}\n4 {hash} d\n{id} 4 {hash} d e\n{id} 5 {hash}",
             &hash[2..]
         );
         fs::write(&file, text).unwrap();
@@ -224,6 +263,30 @@ mod tests {
         heads.load(&file).unwrap();
         let chains: Vec<String> = heads.all().into_keys().collect();
         assert_eq!(chains, ["a", "d e"]);
+    }
+
+    #[test]
+    fn installations_share_the_file_and_do_not_see_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("heads");
+        let [one, two] = [1, 2].map(|n| {
+            let heads = Heads::default();
+            heads.set_installation(Uuid::from_bytes([n; 16]));
+            heads.load(&file).unwrap();
+            heads
+        });
+        one.see("fcg-5", (57, [1; 32]));
+        one.save().unwrap();
+        two.see("fcg-5", (3, [2; 32]));
+        two.save().unwrap();
+        one.see("fcg-5", (58, [1; 32]));
+        one.save().unwrap();
+        assert_eq!(one.of("fcg-5"), Some((58, [1; 32])));
+        assert_eq!(two.of("fcg-5"), Some((3, [2; 32])));
+        let again = Heads::default();
+        again.set_installation(Uuid::from_bytes([2; 16]));
+        again.load(&file).unwrap();
+        assert_eq!(again.of("fcg-5"), Some((3, [2; 32])));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::report::role::Role;
 use crate::vault::action::Action;
 use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
-use std::collections::HashMap;
 use uuid::Uuid;
 
 row! {
@@ -134,11 +133,12 @@ impl Proven for Grant {
     const TABLE: &'static str = "grants";
     const LINKED: bool = true;
 
-    /// The line is not part of the row: it is that of the line key.
+    /// Covers the line too, which is in the row of the line key.
     fn content(&self) -> Content {
         Content::of(Self::TABLE)
             .id(self.line_key)
             .id(self.member)
+            .text(&*self.line)
             .bytes(&*self.sealed)
     }
 
@@ -445,16 +445,6 @@ pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>>
     tx.proven_one(found)
 }
 
-/// Returns the public half of the current key of each line, by the line's id.
-pub async fn current_keys(tx: &mut ReadTx) -> Result<HashMap<String, String>> {
-    let keys = line_keys(tx).await?;
-    // Of several keys of a line the map keeps the last one, which has the latest epoch.
-    Ok(keys
-        .into_iter()
-        .map(|key| (key.line, key.recipient))
-        .collect())
-}
-
 /// Returns all keys of all lines, in order of line and epoch.
 pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
     let found = run!(tx, LINE_KEYS, fetch_all)?;
@@ -467,7 +457,7 @@ pub async fn line_keys_but_refused(tx: &mut ReadTx) -> Result<(Vec<LineKey>, Vec
     tx.proven_rest(found)
 }
 
-/// Like [`list`], for `audit verify`: returns the members, and those whose rows are refused.
+/// Like [`list`]: returns the members, and those whose rows are refused.
 pub async fn list_but_refused(tx: &mut ReadTx) -> Result<(Vec<Member>, Vec<Member>)> {
     let found = run!(tx, MEMBERS, fetch_all)?;
     tx.proven_rest(found)

@@ -77,6 +77,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// SQL that creates the tables. Until the first release this file is edited in place, and a database that was made with
 /// another text of it is refused.
@@ -352,10 +353,10 @@ impl Db {
         }
     }
 
-    /// Sets the service secret, by which the MACs of rows and links are made and checked, for all pools of this
+    /// Sets the service secret and the installation of this database, by which the MACs of rows and links are made and checked, for all pools of this
     /// database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
-    pub fn prove_with(&self, secret: &ServiceSecret) {
-        self.proofs().set(secret);
+    pub fn prove_with(&self, secret: &ServiceSecret, installation: Uuid) {
+        self.proofs().set_keys(secret, installation);
     }
 
     /// Reads the last links that this node has seen from this file, beside the service secret, and checks that the

@@ -7,7 +7,8 @@
 //! The rows of a table with the column `link` can change. A row that was replaced still has a MAC that holds, and could
 //! be put back. Therefore each change adds a link that names the row, and commits to its content; the row has the number
 //! of that link. The statements that read such rows also read the number of the last link that names the row, as
-//! `latest`: only a row that this link set is used.
+//! `latest`: only a row that this link set is used. (For grants, `latest` is the row's own link.) That link is not proven
+//! when the row is read.
 
 use super::audit::{self, Act};
 use super::heads::Heads;
@@ -38,9 +39,11 @@ struct Shared {
 }
 
 impl Proofs {
-    /// Sets the service secret, unless it is set already.
-    pub(super) fn set(&self, secret: &ServiceSecret) {
-        self.0.keys.get_or_init(|| ProofKeys::new(secret));
+    /// Sets the service secret and the installation, unless they are set already.
+    pub(super) fn set_keys(&self, secret: &ServiceSecret, installation: Uuid) {
+        let new = || ProofKeys::new(secret, installation);
+        self.0.keys.get_or_init(new);
+        self.0.heads.set_installation(installation);
     }
 
     /// Returns the keys.

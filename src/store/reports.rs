@@ -289,6 +289,26 @@ pub struct Listed<'a> {
 /// Returns the reports of this filter and range, in order of arrival. Calls that are not reports are left out, and so
 /// are reports whose rows are refused.
 pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
+    let mut all = Vec::new();
+    let mut asked = listed;
+    loop {
+        let found = page(tx, asked).await?;
+        let is_last = (found.len() as i64) < asked.limit;
+        let (proven, refused) = tx.proven_rest(found)?;
+        let last = proven.iter().chain(&refused).map(|report| report.n).max();
+        all.extend(proven);
+        // In place of refused rows the next ones are read, so that a page of the queue is full while there are more.
+        match last {
+            Some(last) if !is_last && !refused.is_empty() => {
+                asked.after = last;
+                asked.limit = listed.limit - all.len() as i64;
+            }
+            _ => return Ok(all),
+        }
+    }
+}
+
+async fn page(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<WithMac<Report>>> {
     let Listed {
         line,
         status,
@@ -296,7 +316,7 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
         after,
         limit,
     } = listed;
-    let found: Result<Vec<WithMac<Report>>> = match (line, assignee) {
+    match (line, assignee) {
         (Some(line), Some(id)) => run!(tx, LIST_OF, fetch_all, line, after, limit, status, id),
         (Some(line), None) if status.is_none() => {
             run!(tx, LIST, fetch_all, line, after, limit)
@@ -305,8 +325,7 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
         (None, Some(id)) => run!(tx, LIST_ALL_OF, fetch_all, after, limit, status, id),
         (None, None) if status.is_none() => run!(tx, LIST_ALL, fetch_all, after, limit),
         (None, None) => run!(tx, LIST_ALL_WITH, fetch_all, after, limit, status),
-    };
-    Ok(tx.proven_rest(found?)?.0)
+    }
 }
 
 /// Returns the id of the report with this reference on a line; `None` if there is none, or `reference` is not a
@@ -324,11 +343,23 @@ pub async fn by_reference(tx: &mut ReadTx, line: &str, reference: &str) -> Resul
 pub async fn abandoned(
     tx: &mut ReadTx,
     line: &str,
-    before: i64,
+    mut before: i64,
     limit: i64,
 ) -> Result<Vec<Report>> {
-    let found = run!(tx, ABANDONED, fetch_all, line, before, limit)?;
-    Ok(tx.proven_rest(found)?.0)
+    let mut all: Vec<Report> = Vec::new();
+    loop {
+        let missing = limit - all.len() as i64;
+        let found: Vec<WithMac<Report>> = run!(tx, ABANDONED, fetch_all, line, before, missing)?;
+        let is_last = (found.len() as i64) < missing;
+        let (proven, refused) = tx.proven_rest(found)?;
+        let last = proven.iter().chain(&refused).map(|report| report.n).min();
+        all.extend(proven);
+        // As in [`list`].
+        match last {
+            Some(last) if !is_last && !refused.is_empty() => before = last,
+            _ => return Ok(all),
+        }
+    }
 }
 
 /// Returns the number of a line's reports by status. Statuses without reports are left out.

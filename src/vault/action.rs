@@ -53,7 +53,7 @@ names! {
         /// A line key that a member holds was sealed to their new key, because they changed their password. Commits to the
         /// grant.
         GrantRenewed = "grant_renewed",
-        /// A line's key pair was generated. Commits to its private half, sealed to the recovery key.
+        /// A line's key pair was generated. Commits to the row of the line key; the detail is the public half.
         LineKeyMade = "line_key_made",
         /// An account was added.
         MemberAdded = "member_added",

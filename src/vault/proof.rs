@@ -32,10 +32,11 @@ pub struct ProofKeys {
 }
 
 impl ProofKeys {
-    /// Derives the keys from the service secret.
-    pub fn new(secret: &ServiceSecret) -> Self {
+    /// Derives the keys from the service secret for one installation: the rows of another database that was set up with
+    /// the same secret do not hold.
+    pub fn new(secret: &ServiceSecret, installation: Uuid) -> Self {
         let keyed = |label| {
-            let key = secret.derive(label);
+            let key = secret.derive(label).derive(&installation.to_string());
             Hmac::new_from_slice(key.bytes()).expect("HMAC takes a key of any length")
         };
         Self {
@@ -166,7 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys() -> ProofKeys {
-        ProofKeys::new(&ServiceSecret::of([9; 32]))
+        ProofKeys::new(&ServiceSecret::of([9; 32]), Uuid::from_bytes([7; 16]))
     }
 
     fn hex(bytes: &[u8]) -> String {
@@ -193,11 +194,11 @@ mod tests {
         );
         assert_eq!(
             hex(&keys().of_row(full(), Some(7))),
-            "b8e66592830b7238f5fc5722222caf7a3c822dc0578de095cd32a53b6577756b"
+            "b12d3a7f9a4303b81131c06dadb9da7426621c8e6408e40ab6a73995c9b55aea"
         );
         assert_eq!(
             hex(&keys().of_link(&[3; 32])),
-            "1060abbc63d87a55a44d60e615ca4fb7cc883a3f6e7d6e740121e63c438d45da"
+            "45881036f743f5cd38c1cbf0ee1a179d4190365cc9757140ec954d4bf47a5104"
         );
     }
 
@@ -231,7 +232,17 @@ mod tests {
         let mac = keys.of_row(content.clone(), None);
         assert!(keys.has_row(content.clone(), None, &mac));
         assert!(!keys.has_row(content.clone(), Some(0), &mac));
-        assert!(!ProofKeys::new(&ServiceSecret::of([8; 32])).has_row(content.clone(), None, &mac));
+        let id = Uuid::from_bytes([7; 16]);
+        assert!(!ProofKeys::new(&ServiceSecret::of([8; 32]), id).has_row(
+            content.clone(),
+            None,
+            &mac
+        ));
+        let other = ProofKeys::new(&ServiceSecret::of([9; 32]), Uuid::nil());
+        assert!(
+            !other.has_row(content.clone(), None, &mac),
+            "another installation"
+        );
         assert!(!keys.has_row(content.clone().text("x"), None, &mac));
         assert!(!keys.has_row(content.clone(), None, &mac[..31]));
         assert!(!keys.has_row(content.clone(), None, &[]));

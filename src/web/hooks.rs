@@ -222,8 +222,8 @@ async fn written_down(
                 None => fallback_answer(service, provider.as_ref(), hook, event),
             };
         }
-        Ok(Err(error)) => error!(%error, "a webhook could not be written down"),
-        Err(_) => error!("a webhook could not be written down in time"),
+        Ok(Err(error)) => error!(%error, "webhook failed; answered without the database"),
+        Err(_) => error!("webhook timed out; answered without the database"),
     }
     service.health.failed();
     fallback_answer(service, provider.as_ref(), hook, event)

@@ -4,6 +4,7 @@
 
 use crate::base::clock::hour;
 use crate::members::login;
+use crate::register::trail::OfReport;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
 use crate::store::{Db, StoreError, blobs, calls, nodes, reports, sessions};
@@ -125,9 +126,18 @@ pub async fn tidy(service: &Service) -> Result<(), StoreError> {
         }
         for entry in due {
             after = entry.n;
-            let Some(report) = reports::get(&mut tx, entry.report).await? else {
-                continue;
+            let report = match reports::get(&mut tx, entry.report).await {
+                Ok(Some(report)) => report,
+                // A row that is refused does not keep the others from being purged.
+                Ok(None) | Err(StoreError::Forged(_)) => continue,
+                Err(error) => return Err(error),
             };
+            // The row may have been changed so that it seems to be an old call without a message.
+            let trail = OfReport::read(&mut tx, &report).await?;
+            if trail.is_queued(report.id) {
+                warn!(report = %report.id, "caller entry not purged: the trail says that the call became a report");
+                continue;
+            }
             reports::delete_entry(&mut tx, entry.id).await?;
             let act = Act {
                 report: Some(report.id),

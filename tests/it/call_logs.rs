@@ -45,7 +45,7 @@ on_both! {
             lines.iter().filter(|line| line.contains(&hook) && line.contains(words)).count()
         };
         assert_eq!(logged(&lines, "step", "cannot be decided"), 1, "{lines:#?}");
-        assert_eq!(logged(&lines, "step", "could not be written down"), 1, "{lines:#?}");
+        assert_eq!(logged(&lines, "step", "answered without the database"), 1, "{lines:#?}");
         // The address of this webhook does not: the call is known only once it is loaded.
         let noted = call_form(&provider_id, &[("CallStatus", "in-progress")]);
         let answer = line.hook("/hooks/twilio/status", &noted).await;

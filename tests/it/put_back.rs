@@ -78,6 +78,31 @@ async fn an_earlier_database_is_refused_until_it_is_accepted() {
     binary.finish().await;
 }
 
+/// A new database with the service secret of a former one is not an earlier state of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_database_beside_the_former_secret_starts() {
+    let twilio = StandIn::start().await;
+    let mut binary = Binary::start(Database::sqlite(), &twilio.url, |toml| toml).await;
+    binary.speak(&twilio, &Story::new()).await;
+    stopped(&mut binary).await;
+    let data = binary.path().join("data");
+    fs::remove_file(data.join("dutyline.db")).unwrap();
+    fs::remove_dir_all(data.join("recordings")).unwrap();
+    let password = binary.path().join("password");
+    fs::write(&password, LEAD.1).unwrap();
+    binary.run(&[
+        "init",
+        "--lead",
+        LEAD.0,
+        "--password-file",
+        "password",
+        "--line",
+        LINES[0],
+    ]);
+    binary.serve().await;
+    binary.finish().await;
+}
+
 on_both! {
     async fn a_chain_that_was_cut_takes_no_link(line: TestLine) {
         line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
@@ -149,6 +174,6 @@ on_both! {
         run(db, "INSERT INTO waivers SELECT * FROM former", &[]).await;
         assert!(waived_by(&mut db.begin_read().await.unwrap(), LINES[0]).await.is_err());
         let page = Desk::sign_in(&line.url, LEAD.0, LEAD.1).await.get("/console/").await.ok();
-        assert!(page.contains("不是本系统写入的"), "{page}");
+        assert!(page.contains("拒绝使用不是由本系统写入的数据"), "{page}");
     }
 }

@@ -306,11 +306,10 @@ on_both! {
         let mut caller = crate::support::Caller::dial(scene.line).await;
         caller.hang_up().await;
         assert_eq!(scene.lead.reports().await.len(), before);
-        // With the key pinned in the configuration the service does not start.
+        // With the key pinned in the configuration too. Other lines are served.
         let toml = scene.line.toml.replace("# key = \"age1…\"", &format!("key = \"{}\"", key.recipient));
         let config = Config::parse(&toml, "test.toml", scene.line.path()).unwrap();
-        let refused = app::build(config, scene.line.service().clock).await.err().expect("refused");
-        assert!(refused.to_string().contains("this service did not write, in the table line_keys"), "{refused}");
+        app::build(config, scene.line.service().clock).await.unwrap().db.close().await;
         change(db, set, &[key.id.into(), key.recipient.as_str().into()]).await;
         assert_eq!(scene.verify(None).await.wrong, [""; 0]);
 
@@ -371,6 +370,42 @@ on_both! {
         assert_eq!(kinds().await, ["call"]);
         let proof = verify::line(line.db(), &line.service().blobs, LINE, None).await.unwrap();
         assert_eq!(proof.wrong, [""; 0]);
+    }
+
+    async fn the_number_of_a_report_is_not_purged(line: TestLine) {
+        line.leave("+8613800138001", NUMBER, &wav(b"said")).await;
+        line.idle().await;
+        let lead = line.lead().await;
+        let report = lead.only_report().await;
+        // As if it were an old call without a message.
+        let before = line.service().clock.line_now() - TimeDelta::days(31);
+        run(line.db(), "CREATE TABLE kept AS SELECT number, received_hour FROM reports", &[]).await;
+        change(line.db(), "UPDATE reports SET number = NULL, received_hour = $1", &[before.into()]).await;
+        housekeeping::tidy(line.service()).await.unwrap();
+        let back = "UPDATE reports SET number = kept.number, received_hour = kept.received_hour FROM kept";
+        change(line.db(), back, &[]).await;
+        assert_eq!(lead.only_report().await["entries"], report["entries"]);
+        assert!(report["entries"].to_string().contains("+8613800138001"));
+    }
+
+    async fn a_refused_report_leaves_the_others_in_the_queue(line: TestLine) {
+        for n in 1..=3 {
+            line.leave(&format!("+861380013800{n}"), NUMBER, &wav(b"said!")).await;
+        }
+        line.idle().await;
+        let lead = line.lead().await;
+        let all = lead.reports().await;
+        let ids = || all.iter().map(|report| report["id"].as_str().unwrap().parse::<Uuid>().unwrap());
+        let first = ids().next().unwrap();
+        let forger = Identity::generate().recipient().to_string();
+        change(line.db(), "UPDATE reports SET recipient = $2 WHERE id = $1", &[first.into(), forger.as_str().into()]).await;
+        let mut tx = line.db().begin_read().await.unwrap();
+        let listed = reports::Listed { line: Some(LINE), status: None, assignee: None, after: 0, limit: 2 };
+        let page = reports::list(&mut tx, listed).await.unwrap();
+        drop(tx);
+        let listed: Vec<Uuid> = page.iter().map(|report| report.id).collect();
+        assert_eq!(listed, ids().skip(1).collect::<Vec<_>>(), "the page is full");
+        assert_eq!(lead.reports().await.len(), 2);
     }
 
     async fn one_abandoned_call_that_was_tampered_with_hides_no_other(line: TestLine) {

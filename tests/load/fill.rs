@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::base::clock::hour;
 use dutyline::config::Config;
 use dutyline::report::reference::Reference;
-use dutyline::store::{Db, audit, members};
+use dutyline::store::{Db, audit, installation, members};
 use dutyline::vault::action::Action;
 use dutyline::vault::blobs::{Blobs, Digests};
 use dutyline::vault::chain::{self, Link};
@@ -195,8 +195,10 @@ struct Fill {
 pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>, alone: bool) {
     let db = Db::open(&config.database).await.expect("the database");
     let secret = ServiceSecret::load(&config.secret_file).expect("the service secret");
-    db.prove_with(&secret);
     let mut tx = db.begin_read().await.expect("a transaction");
+    let installation = installation::get(&mut tx).await.expect("the database");
+    let installation = installation.expect("it is set up").id;
+    db.prove_with(&secret, installation);
     let lead = members::by_name(&mut tx, lead).await.expect("a member");
     let lead = lead.expect("the lead is there");
     let mut lines = Vec::new();
@@ -224,7 +226,7 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
     db.close().await;
     let mut fill = Fill {
         noise: Noise(1),
-        keys: ProofKeys::new(&secret),
+        keys: ProofKeys::new(&secret, installation),
         tables: Tables::new(),
         lead: (lead.id, lead.name),
         file: recording(&config.recordings),

@@ -244,6 +244,12 @@ on_both! {
         }
         assert_eq!(asks(line, &number(3), &receipt).await, heard);
 
+        // In another order an older reply would be the latest one.
+        change(line.db(), "UPDATE entries SET n = n - 1000000 WHERE id = $1", &[newer.id.into()]).await;
+        assert_eq!(asks(line, &number(5), &receipt).await, silent);
+        change(line.db(), "UPDATE entries SET n = n + 1000000 WHERE id = $1", &[newer.id.into()]).await;
+        assert_eq!(asks(line, &number(6), &receipt).await, heard);
+
         // An unapproved reply, marked as approved in the database.
         let third = reply("没有人核对过。", false).await;
         let marked = "UPDATE replies SET approved_by = (SELECT id FROM members WHERE name = 'li') WHERE entry = $1";

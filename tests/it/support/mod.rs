@@ -520,7 +520,14 @@ pub async fn open_db(config: &Config) -> Db {
             ServiceSecret::create(file)
         }
     };
-    db.prove_with(&secret.expect("a service secret"));
+    let mut tx = db.begin_read().await.expect("the database");
+    let installation = store::installation::get(&mut tx).await;
+    let installation = installation.expect("the database").map(|of| of.id);
+    drop(tx);
+    db.prove_with(
+        &secret.expect("a service secret"),
+        installation.unwrap_or_default(),
+    );
     db
 }
 
