@@ -373,7 +373,7 @@ fn compare_replies(
             _ if reply.is_none() => "has no author",
             None if is_approved => "was approved, and is not marked as approved",
             Some(by) if !committed.has_approval(entry, by) => {
-                "is marked as approved, and nobody approved it"
+                "is marked as approved, and the trail has no approval of it"
             }
             _ => continue,
         };

@@ -6,9 +6,12 @@
 //! `0f8e… 57 9f2c… fcg-5`. Commands and the service of one machine share it, and so may several installations whose
 //! secrets are in one folder.
 
-use super::audit::SERVICE;
-use super::{Result, StoreError};
+use super::audit::{self, Act, SERVICE};
+use super::{Db, Result, StoreError};
 use crate::base::private::{new_private_file, sync_folder_of};
+use crate::vault::action::Action;
+use crate::vault::chain;
+use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -149,6 +152,82 @@ impl Heads {
     pub(super) fn check(&self, chain: &str, now: Head) -> Result<()> {
         self.of(chain)
             .map_or(Ok(()), |seen| compare(chain, seen, now))
+    }
+}
+
+impl Db {
+    /// Reads the last links that this node has seen from this file, beside the service secret, and checks that the
+    /// chains still have them.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails, or the file cannot be read.
+    pub async fn check_heads(&self, file: &Path) -> Result<()> {
+        self.proofs().heads().load(file).map_err(|error| {
+            let named = format!("{} cannot be read: {error}", file.display());
+            StoreError::Failed(sqlx::Error::Io(io::Error::new(error.kind(), named)))
+        })?;
+        self.check_heads_seen().await
+    }
+
+    /// Checks that the chains still have the last links that this node has seen.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails.
+    pub async fn check_heads_seen(&self) -> Result<()> {
+        // Read before the transaction begins, which sees all that was committed until then.
+        let seen = self.proofs().heads().all();
+        let mut tx = self.begin_read().await?;
+        for (chain, head) in seen {
+            let now = audit::head(&mut tx, &chain).await?.unwrap_or_default();
+            audit::is_seen(&mut tx, &chain, head, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Accepts chains that were put back to an earlier state than this node has seen, and adds a link to each of them
+    /// that says so. `at` is line time. Returns their names.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn accept_heads(&self, at: DateTime<Utc>) -> Result<Vec<String>> {
+        let mut accepted = Vec::new();
+        for (chain, seen) in self.proofs().heads().all() {
+            let mut tx = self.begin_read().await?;
+            let now = audit::head(&mut tx, &chain).await?;
+            let now = now.unwrap_or_else(|| (0, chain::genesis(&chain)));
+            let kept = audit::is_seen(&mut tx, &chain, seen, now).await;
+            drop(tx);
+            match kept {
+                Err(StoreError::PutBack { .. }) => {}
+                kept => {
+                    kept?;
+                    continue;
+                }
+            }
+            self.proofs().heads().accept(&chain, now);
+            let mut tx = self.begin().await?;
+            let text = text(seen);
+            let act = Act {
+                detail: Some(&text),
+                ..Act::new(at, Action::HeadAccepted)
+            };
+            audit::append(&mut tx, &chain, act);
+            tx.commit().await?;
+            accepted.push(chain);
+        }
+        Ok(accepted)
+    }
+
+    /// Writes the last links that this node has seen to their file. Does nothing before [`Db::check_heads`].
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn save_heads(&self) -> std::io::Result<()> {
+        self.proofs().heads().save()
     }
 }
 

@@ -62,11 +62,7 @@ pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 
 use crate::base::hidden::Hidden;
 use crate::config::DatabaseAddress;
-use crate::vault::action::Action;
-use crate::vault::chain;
 use crate::vault::secret::ServiceSecret;
-use audit::Act;
-use chrono::{DateTime, Utc};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
@@ -357,80 +353,6 @@ impl Db {
     /// database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
     pub fn prove_with(&self, secret: &ServiceSecret, installation: Uuid) {
         self.proofs().set_keys(secret, installation);
-    }
-
-    /// Reads the last links that this node has seen from this file, beside the service secret, and checks that the
-    /// chains still have them.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails, or the file cannot be read.
-    pub async fn check_heads(&self, file: &Path) -> Result<()> {
-        self.proofs()
-            .heads()
-            .load(file)
-            .map_err(|error| StoreError::Failed(sqlx::Error::Io(error)))?;
-        self.check_heads_seen().await
-    }
-
-    /// Checks that the chains still have the last links that this node has seen.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails.
-    pub async fn check_heads_seen(&self) -> Result<()> {
-        // Read before the transaction begins, which sees all that was committed until then.
-        let seen = self.proofs().heads().all();
-        let mut tx = self.begin_read().await?;
-        for (chain, head) in seen {
-            let now = audit::head(&mut tx, &chain).await?.unwrap_or_default();
-            audit::is_seen(&mut tx, &chain, head, now).await?;
-        }
-        Ok(())
-    }
-
-    /// Accepts chains that were put back to an earlier state than this node has seen, and adds a link to each of them
-    /// that says so. `at` is line time. Returns their names.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails.
-    pub async fn accept_heads(&self, at: DateTime<Utc>) -> Result<Vec<String>> {
-        let mut accepted = Vec::new();
-        for (chain, seen) in self.proofs().heads().all() {
-            let mut tx = self.begin_read().await?;
-            let now = audit::head(&mut tx, &chain).await?;
-            let now = now.unwrap_or_else(|| (0, chain::genesis(&chain)));
-            let kept = audit::is_seen(&mut tx, &chain, seen, now).await;
-            drop(tx);
-            match kept {
-                Err(StoreError::PutBack { .. }) => {}
-                kept => {
-                    kept?;
-                    continue;
-                }
-            }
-            self.proofs().heads().accept(&chain, now);
-            let mut tx = self.begin().await?;
-            let text = heads::text(seen);
-            let act = Act {
-                detail: Some(&text),
-                ..Act::new(at, Action::HeadAccepted)
-            };
-            audit::append(&mut tx, &chain, act);
-            tx.commit().await?;
-            accepted.push(chain);
-        }
-        Ok(accepted)
-    }
-
-    /// Writes the last links that this node has seen to their file. Does nothing before [`Db::check_heads`].
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be written.
-    pub fn save_heads(&self) -> std::io::Result<()> {
-        self.proofs().heads().save()
     }
 
     /// Returns what makes and checks the MACs of rows and links.
