@@ -24,7 +24,8 @@ use crate::service::slots::Slots;
 use crate::service::webhooks::Batches;
 use crate::service::{Patience, Service, Slowest};
 use crate::sounds::Sounds;
-use crate::store::{Databases, Db, StoreError, members};
+use crate::store::keys;
+use crate::store::{Databases, Db, StoreError};
 use crate::telephony::{Provider, Voice};
 use crate::vault::blobs::Blobs;
 use crate::vault::receipts::ReceiptDeriver;
@@ -251,7 +252,7 @@ async fn check_durability(db: &Databases, clock: &Clock) -> Result<(), StartErro
 /// Checks that every line has a key, and the pinned one if one is pinned. Without a key, what a caller says could
 /// not be sealed; with another key than the pinned one, it would be sealed to an unknown party.
 async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
-    let keys = async { members::line_keys_but_refused(&mut db.begin_read().await?).await };
+    let keys = async { keys::line_keys_but_refused(&mut db.begin_read().await?).await };
     let (keys, refused) = keys
         .await
         .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;

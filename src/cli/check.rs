@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::line::Line;
 use crate::line::hours::Phase;
 use crate::sounds;
-use crate::store::{Db, StoreError, jobs, members, strays};
+use crate::store::keys;
+use crate::store::{Db, StoreError, jobs, strays};
 use crate::telephony::{Finding, Mute};
 use crate::vault::blobs::{Blobs, KEPT_UNNAMED};
 use crate::vault::secret::ServiceSecret;
@@ -261,7 +262,7 @@ async fn belonging(
 async fn keys(config: &Config, db: &Db, report: &mut Report) {
     for entry in &config.lines {
         let id = &entry.line.id;
-        let key = async { members::current_key(&mut db.begin_read().await?, id).await }.await;
+        let key = async { keys::current_key(&mut db.begin_read().await?, id).await }.await;
         match key {
             Ok(Some(key)) => match &entry.pinned_key {
                 Some(pinned) if pinned.to_string() != key.recipient => report.bad(&format!(

@@ -6,13 +6,13 @@ use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::report::entries::{Body, Content, EntryKind};
 use crate::report::status::{Source, Status};
+use crate::store::ReadTx;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
-use crate::store::members::LineKey;
+use crate::store::keys::{self, LineKey};
 use crate::store::recordings::{self};
 use crate::store::reports::{self, Report};
-use crate::store::{ReadTx, members};
 use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, open_entry};
@@ -131,7 +131,7 @@ struct Exported<'a> {
 }
 
 async fn line_keys(tx: &mut ReadTx, line: &str) -> Result<Vec<LineKey>, Failure> {
-    let mut keys = members::line_keys(tx).await?;
+    let mut keys = keys::line_keys(tx).await?;
     keys.retain(|key| key.line == line);
     Ok(keys)
 }

@@ -12,11 +12,12 @@ use crate::report::entries::{Body, CallerBody};
 use crate::report::receipt::Receipt;
 use crate::service::Service;
 use crate::service::webhooks::{Answered, LookedUp, Opening, Prepared};
+use crate::store::StoreError;
 use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
 use crate::store::columns::Holder;
+use crate::store::keys;
 use crate::store::reports::ReportKeyRow;
-use crate::store::{StoreError, members};
 use crate::telephony::{Event, Links, Provider, RecordingOutcome};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use chrono::{DateTime, Utc};
@@ -175,7 +176,7 @@ async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), S
         Some(kept) => kept,
         None => {
             let mut tx = service.db.webhooks.begin_read().await?;
-            let key = members::current_key(&mut tx, &line.id)
+            let key = keys::current_key(&mut tx, &line.id)
                 .await?
                 .ok_or(StoreError::Unreadable("line key"))?;
             let recipient: Recipient = key

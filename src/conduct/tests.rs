@@ -11,7 +11,7 @@ use crate::line::number::Caller;
 use crate::service::Service;
 use crate::service::webhooks::Prepared;
 use crate::store::cases::{Answers, Case, Loaded};
-use crate::store::members::{self, LineKey};
+use crate::store::keys::{self, LineKey};
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::passwords::NewPassword;
 use chrono::DateTime;
@@ -67,7 +67,7 @@ async fn world() -> World {
     .unwrap();
     let service = app::build(config, clock).await.unwrap();
     let mut tx = service.db.webhooks.begin_read().await.unwrap();
-    let line_key = members::current_key(&mut tx, &line).await.unwrap().unwrap();
+    let line_key = keys::current_key(&mut tx, &line).await.unwrap().unwrap();
     drop(tx);
     let mut webhooks = Vec::new();
     for n in 0..CALLS {

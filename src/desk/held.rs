@@ -3,7 +3,8 @@
 use super::{Result, off_thread};
 use crate::service::Service;
 use crate::service::held::Held;
-use crate::store::{StoreError, members};
+use crate::store::StoreError;
+use crate::store::keys;
 use crate::vault::seal::{Identity, open_identity};
 use scoped_futures::ScopedFutureExt;
 use std::sync::Arc;
@@ -20,10 +21,10 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
     let read = console.read(|tx| {
         async move {
             // Read in the same snapshot as the grants, so that it is their version.
-            let version = members::grants_version(tx, member).await?;
+            let version = keys::grants_version(tx, member).await?;
             Ok::<_, StoreError>(match service.held_lines.get(member, version) {
                 Some(held) => Read::Kept(held),
-                None => Read::Anew(version, members::grants(tx, member).await?),
+                None => Read::Anew(version, keys::grants(tx, member).await?),
             })
         }
         .scope_boxed()
@@ -35,7 +36,7 @@ pub(super) async fn of(service: &Service, member: Uuid, identity: &Identity) -> 
     let identity = identity.clone();
     // Opening takes about 0.1 ms per grant.
     let opened = off_thread(move || {
-        let open = |grant: &members::Grant| open_identity(&grant.sealed, &identity).is_ok();
+        let open = |grant: &keys::Grant| open_identity(&grant.sealed, &identity).is_ok();
         match grants.iter().all(open) {
             true => Ok(grants),
             false => Err(StoreError::Unreadable("grant").into()),
@@ -51,5 +52,5 @@ enum Read {
     /// The grants have not changed since they were cached.
     Kept(Arc<Held>),
     /// All grants of the member, with their version.
-    Anew(members::GrantsVersion, Vec<members::Grant>),
+    Anew(keys::GrantsVersion, Vec<keys::Grant>),
 }

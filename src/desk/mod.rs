@@ -38,7 +38,8 @@ use crate::report::role::Role;
 use crate::report::status::{Move, Status};
 use crate::service::Service;
 use crate::service::held::Held;
-use crate::store::members::{self, Member};
+use crate::store::keys;
+use crate::store::members::Member;
 use crate::store::{HoldsStoreError, ReadTx, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::{Token, Wrapping};
@@ -272,7 +273,7 @@ impl Inspector {
         line_key: Uuid,
     ) -> std::result::Result<Option<Vec<u8>>, StoreError> {
         match self.held.has_key(line_key) {
-            true => members::grant(tx, line_key, self.id()).await,
+            true => keys::grant(tx, line_key, self.id()).await,
             false => Ok(None),
         }
     }

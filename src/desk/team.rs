@@ -66,7 +66,8 @@ pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Collea
     let console = &service.db.console;
     let read = console.read(|tx| {
         async move {
-            let all = rows::list(tx).await?;
+            // A row that is refused hides no other member; a warning above every page says that there is one.
+            let (all, _) = rows::list_but_refused(tx).await?;
             let mut colleagues = Vec::new();
             for member in &all {
                 colleagues.extend(colleague(tx, inspector, member, &all).await?);

@@ -9,7 +9,7 @@
 use super::Maker;
 use super::MemberError;
 use crate::base::clock::Clock;
-use crate::store::audit::{self, Act};
+use crate::store::audit::Act;
 use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
 use crate::store::reports::Report;
@@ -83,7 +83,8 @@ pub async fn confirm(
 ) -> Result<bool, MemberError> {
     // The members are locked so that no origin changes between the check and the write.
     members::lock(tx).await?;
-    let all = members::list(tx).await?;
+    // An account whose row is refused cannot confirm another one, and cannot be confirmed.
+    let (all, _) = members::list_but_refused(tx).await?;
     let now = |of: &Member| all.iter().find(|member| member.id == of.id);
     let (Some(by), Some(member)) = (now(by), now(member)) else {
         return Err(MemberError::NoMember(member.name.clone()));
@@ -123,11 +124,7 @@ pub async fn set_waiver(
     if waive {
         return Ok(members::insert_waiver(tx, line, lead.id, act).await?);
     }
-    let changed = members::delete_waiver(tx, line).await?;
-    if changed {
-        audit::append(tx, line, act);
-    }
-    Ok(changed)
+    Ok(members::delete_waiver(tx, line, act).await?)
 }
 
 /// Ends the waiver of a line that has three members or more, so that the waiver does not come back when one of them is
@@ -138,9 +135,8 @@ pub(super) async fn end_waiver_of_three(
     actor: &str,
     line: &str,
 ) -> Result<(), StoreError> {
-    let enough = members::holders(tx, line).await?.len() >= THREE;
-    if enough && members::delete_waiver(tx, line).await? {
-        audit::append(tx, line, waiver_act(clock, actor, false));
+    if members::holders(tx, line).await?.len() >= THREE {
+        members::delete_waiver(tx, line, waiver_act(clock, actor, false)).await?;
     }
     Ok(())
 }

@@ -4,7 +4,8 @@
 use super::{MemberError, confirming, write_grant};
 use crate::base::clock::Clock;
 use crate::report::role::Role;
-use crate::store::members::{self, LineKey, Member};
+use crate::store::keys::{self, LineKey};
+use crate::store::members::{self, Member};
 use crate::store::{Db, StoreError, WriteTx};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use std::collections::BTreeSet;
@@ -137,12 +138,12 @@ async fn to_be_opened(
     lines: &[String],
 ) -> Result<Vec<(String, Vec<ToBeOpened>)>, MemberError> {
     let mut tx = db.begin_read().await?;
-    let all = members::line_keys(&mut tx).await?;
+    let all = keys::line_keys(&mut tx).await?;
     let held = match from {
         Source::Member(member, _) if member.role != Role::Lead => {
             return Err(MemberError::NoLead(member.name.clone()));
         }
-        Source::Member(member, _) => members::grants(&mut tx, member.id).await?,
+        Source::Member(member, _) => keys::grants(&mut tx, member.id).await?,
         Source::Recovery(_) => Vec::new(),
     };
     drop(tx);
@@ -189,7 +190,7 @@ pub async fn grant(
     // Locked, so that if two members are given a line at the same time, the second transaction counts the first member
     // too, and ends the waiver if the line has three.
     members::lock(tx).await?;
-    let all = members::line_keys(tx).await?;
+    let all = keys::line_keys(tx).await?;
     for (line, sealed) in &keys.of_lines {
         let now = all.iter().filter(|key| key.line == *line);
         let now: BTreeSet<Uuid> = now.map(|key| key.id).collect();
@@ -199,7 +200,7 @@ pub async fn grant(
         }
         for SealedKey { key, sealed } in sealed {
             if let Some(from) = keys.from
-                && members::grant(tx, key.id, from).await?.is_none()
+                && keys::grant(tx, key.id, from).await?.is_none()
             {
                 return Err(MemberError::NotHeld(keys.actor.clone(), line.clone()));
             }

@@ -13,6 +13,7 @@ use crate::service::Service;
 use crate::service::attempts::{Refused, Try};
 use crate::service::security_log;
 use crate::store::audit::{self, Act};
+use crate::store::keys;
 use crate::store::members::{self, Member};
 use crate::store::sessions::{self, Session};
 use crate::store::{Db, HoldsStoreError, StoreError};
@@ -143,7 +144,7 @@ pub async fn log_in(
                 return Err(LoginError::Wrong);
             }
             sessions::insert(tx, session).await?;
-            let grants = members::grants(tx, member_now.id).await?;
+            let grants = keys::grants(tx, member_now.id).await?;
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
             for line in lines {
                 let act = Act {

@@ -25,7 +25,8 @@ pub use name::{MemberName, NameError, canonical, look_alike};
 use crate::base::clock::{Clock, random_id};
 use crate::report::role::Role;
 use crate::store::audit::{self, Act};
-use crate::store::members::{self, LineKey, Member};
+use crate::store::keys::{self, LineKey};
+use crate::store::members::{self, Member};
 use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
@@ -230,7 +231,8 @@ pub async fn insert(
 ) -> Result<(), MemberError> {
     // Locked, so that two names that look alike cannot be added at the same time.
     members::lock(tx).await?;
-    let all = members::list(tx).await?;
+    let (mut all, refused) = members::list_but_refused(tx).await?;
+    all.extend(refused);
     let alike =
         |other: &&Member| other.name != member.name && look_alike(&other.name, &member.name);
     if let Some(other) = all.iter().find(alike) {
@@ -361,7 +363,7 @@ pub async fn make_line_key(
     line: &str,
     lead: &Member,
 ) -> Result<Option<NewLineKey>, MemberError> {
-    if members::current_key(tx, line).await?.is_some() {
+    if keys::current_key(tx, line).await?.is_some() {
         return Ok(None);
     }
     let identity = Identity::generate();
@@ -380,7 +382,7 @@ pub async fn make_line_key(
         detail: Some(&key.recipient),
         ..Act::new(clock.line_now(), Action::LineKeyMade)
     };
-    members::insert_line_key(tx, &key, clock.system_now(), act).await?;
+    keys::insert_line_key(tx, &key, clock.system_now(), act).await?;
     give(tx, clock, &key, &identity, lead, &lead.name).await?;
     Ok(Some(NewLineKey {
         recovery,
@@ -415,5 +417,5 @@ async fn write_grant(
     actor: &str,
 ) -> Result<(), StoreError> {
     let act = about(clock, actor, Action::Granted, to);
-    members::insert_grant(tx, key, to.id, sealed, act).await
+    keys::insert_grant(tx, key, to.id, sealed, act).await
 }

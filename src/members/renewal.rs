@@ -4,7 +4,8 @@
 use super::MemberError;
 use crate::base::clock::Clock;
 use crate::store::audit::{self, Act};
-use crate::store::members::{self, Grant, GrantsVersion, Member};
+use crate::store::keys::{self, Grant, GrantsVersion};
+use crate::store::members::{self, Member};
 use crate::store::{Db, StoreError, WriteTx, sessions};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, NewPassword};
@@ -41,8 +42,8 @@ pub async fn renew(
 ) -> Result<Renewed, MemberError> {
     let read = db.read(|tx| {
         async move {
-            let version = members::grants_version(tx, member.id).await?;
-            Ok::<_, StoreError>((version, members::grants(tx, member.id).await?))
+            let version = keys::grants_version(tx, member.id).await?;
+            Ok::<_, StoreError>((version, keys::grants(tx, member.id).await?))
         }
         .scope_boxed()
     });
@@ -82,7 +83,7 @@ pub async fn store(
     renewed: &Renewed,
     session: &[u8; 32],
 ) -> Result<(), MemberError> {
-    if members::grants_version(tx, member.id).await? != renewed.version {
+    if keys::grants_version(tx, member.id).await? != renewed.version {
         return Err(MemberError::KeysChanged(member.name.clone()));
     }
     let act = |action| super::about(clock, &member.name, action, member);
@@ -102,7 +103,7 @@ pub async fn store(
         audit::append(tx, line, changed);
     }
     for grant in &renewed.grants {
-        members::reseal_grant(tx, grant, act(Action::GrantRenewed)).await?;
+        keys::reseal_grant(tx, grant, act(Action::GrantRenewed)).await?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::MemberError;
 use crate::report::role::Role;
+use crate::store::keys;
 use crate::store::members::{self, Member};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 ///
 /// When the database fails.
 pub async fn lines_of(tx: &mut ReadTx, member: Uuid) -> Result<Vec<String>, StoreError> {
-    let grants = members::grants(tx, member).await?;
+    let grants = keys::grants(tx, member).await?;
     let mut lines: Vec<String> = grants.into_iter().map(|grant| grant.line).collect();
     lines.dedup();
     Ok(lines)
@@ -91,7 +92,7 @@ pub async fn can_be_done_without(tx: &mut WriteTx, member: &Member) -> Result<()
             return Err(MemberError::LastHolder(member.name.clone(), line));
         }
     }
-    let all = members::list(tx).await?;
+    let (all, _) = members::list_but_refused(tx).await?;
     let mut others = all.iter().filter(|other| other.id != member.id);
     if was_lead && !others.any(|other| is_lead(other) && !other.disabled) {
         return Err(MemberError::LastLeadOfAll(member.name.clone()));

@@ -1,7 +1,7 @@
 //! What the audit trail commits to: line keys, report keys, entries, approvals and recordings. What is opened or spoken
 //! must match it. [`super::verify`] compares everything that is stored with it.
 
-use crate::store::audit::{self, SERVICE};
+use crate::store::audit;
 use crate::store::columns::RecordingState;
 use crate::store::recordings::RecordingRow;
 use crate::store::reports::{EntryRow, Report, ReportKeyRow};
@@ -11,7 +11,7 @@ use crate::vault::blobs::Digests;
 use crate::vault::chain::Link;
 use crate::vault::entry::EntryKind;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// Hashes and facts that the trail committed to, by id.
@@ -25,11 +25,8 @@ pub(super) struct Committed {
     /// By id of a report or line key: the public half of its key; for a report also the id of the line key that the
     /// report's key is sealed to.
     pub(super) public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
-    pub(super) line_keys: HashMap<Uuid, [u8; 32]>,
-    /// By id of a member: the last digest of their row. Only in the chain of the service.
-    pub(super) members: HashMap<Uuid, [u8; 32]>,
-    /// Digests of grants of the line's keys, with the id of the member.
-    pub(super) grants: HashMap<[u8; 32], Uuid>,
+    /// The line's keys.
+    pub(super) line_keys: BTreeSet<Uuid>,
     /// Reports that are or were in the queue.
     queued: HashSet<Uuid>,
     /// By id of an entry or recording: its report, and an entry's kind.
@@ -54,8 +51,8 @@ impl Committed {
             Action::LineKeyMade => {
                 if let Some(key) = link.object {
                     self.public.insert(key, (link.detail.clone(), None));
+                    self.line_keys.insert(key);
                 }
-                commit(&mut self.line_keys, link.object, link.digest);
             }
             Action::EntryAdded => {
                 self.place(link);
@@ -65,26 +62,6 @@ impl Committed {
             Action::RecordingSealed => {
                 self.place(link);
                 commit(&mut self.recordings, link.object, link.digest);
-            }
-            Action::MemberAdded
-            | Action::PasswordChanged
-            | Action::MemberDisabled
-            | Action::MemberEnabled
-            | Action::MemberConfirmed
-                if link.line == SERVICE =>
-            {
-                commit(&mut self.members, link.object, link.digest);
-            }
-            // The member's grants are sealed to another key; the links that follow commit to them.
-            Action::PasswordChanged => {
-                if let Some(member) = link.object {
-                    self.grants.retain(|_, holder| *holder != member);
-                }
-            }
-            Action::Granted | Action::GrantRenewed => {
-                if let (Some(member), Some(digest)) = (link.object, link.digest) {
-                    self.grants.insert(digest, member);
-                }
             }
             Action::ReplyApproved => {
                 if let (Some(id), Some(digest)) = (link.object, link.digest) {
@@ -98,6 +75,16 @@ impl Committed {
                 entry.map(|id| self.entries.remove(&id));
             }
             Action::ReportQueued => self.queued.extend(link.report),
+            // What the links of these actions commit to is compared with the chain of the service.
+            Action::PasswordChanged
+            | Action::Granted
+            | Action::GrantRenewed
+            | Action::MemberAdded
+            | Action::MemberDisabled
+            | Action::MemberEnabled
+            | Action::MemberConfirmed
+            | Action::ConfirmationWaived
+            | Action::ConfirmationRequired => {}
             // The links of these actions commit to no sealed data.
             Action::TalkEnded
             | Action::RecordingLost
@@ -112,12 +99,6 @@ impl Committed {
             | Action::Close
             | Action::Reopen
             | Action::Login
-            | Action::MemberAdded
-            | Action::MemberDisabled
-            | Action::MemberEnabled
-            | Action::MemberConfirmed
-            | Action::ConfirmationWaived
-            | Action::ConfirmationRequired
             | Action::ExportSealed
             | Action::ExportOpened
             | Action::HeadAccepted => {}

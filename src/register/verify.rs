@@ -1,17 +1,20 @@
 //! Verifies the audit trail, and that all rows and sealed things are what the trail committed to and this service wrote.
 
+mod service;
+
+pub use service::{service, service_in};
+
 use super::trail::Committed;
-use crate::store::audit::{self, SERVICE};
+use crate::store::audit;
 use crate::store::columns::RecordingState;
 use crate::store::heads::Head;
+use crate::store::keys;
 use crate::store::recordings;
 use crate::store::replies::Reply;
 use crate::store::reports::{self, EntryRow, Report};
-use crate::store::{
-    Db, ReadTx, StoreError, blobs as files, calls, members, replies, sessions, strays,
-};
+use crate::store::{Db, ReadTx, StoreError, blobs as files, calls, replies};
 use crate::vault::blobs::Blobs;
-use crate::vault::chain;
+use crate::vault::chain::{self, Link};
 use crate::vault::entry::EntryKind;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -25,51 +28,6 @@ pub struct Proof {
     pub head: [u8; 32],
     /// What is wrong, one sentence each. Empty when nothing is.
     pub wrong: Vec<String>,
-}
-
-/// Verifies the chain of the service from its first link, and compares the members with it. `expected` is a head that was
-/// kept elsewhere, as for [`line()`].
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn service(db: &Db, expected: Option<Head>) -> Result<Proof, StoreError> {
-    let kept = Kept::of(db, SERVICE, expected);
-    service_in(&mut db.begin_read().await?, &kept).await
-}
-
-/// Like [`service()`], in a transaction.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn service_in(tx: &mut ReadTx, kept: &[Kept]) -> Result<Proof, StoreError> {
-    let (mut committed, mut proof) = chain_of(tx, SERVICE, kept).await?;
-    let (all, refused) = members::list_but_refused(tx).await?;
-    for member in refused {
-        committed.members.remove(&member.id);
-        proof.forged("member", member.id);
-    }
-    for member in all {
-        let found = Some(member.digest());
-        compare(
-            &mut committed.members,
-            member.id,
-            found,
-            "member",
-            &mut proof,
-        );
-    }
-    for id in committed.members.keys() {
-        proof.wrong.push(format!("member {id} is missing"));
-    }
-    for id in sessions::with_refused(tx).await? {
-        proof.forged("a session of member", id);
-    }
-    for id in strays::refused(tx).await? {
-        proof.forged("stray", id);
-    }
-    Ok(proof)
 }
 
 /// Verifies a line's chain from its first link, and compares the line's keys, reports, entries, approvals and
@@ -100,13 +58,14 @@ pub async fn line_in(
     line: &str,
     kept: &[Kept],
 ) -> Result<Proof, StoreError> {
-    let (committed, mut proof) = chain_of(tx, line, kept).await?;
+    let mut committed = Committed::default();
+    let mut proof = chain_of(tx, line, kept, &mut |link| committed.add(link)).await?;
     things(tx, blobs, line, committed, &mut proof).await?;
     rows_of_calls(tx, line, &mut proof).await?;
     Ok(proof)
 }
 
-/// Adds to `proof` which calls, receipts and waivers of a line are not what the service wrote, and which reports lack
+/// Adds to `proof` which calls and receipts of a line are not what the service wrote, and which reports lack
 /// their call.
 async fn rows_of_calls(tx: &mut ReadTx, line: &str, proof: &mut Proof) -> Result<(), StoreError> {
     let (with_call, refused) = calls::of_reports(tx, line).await?;
@@ -122,12 +81,6 @@ async fn rows_of_calls(tx: &mut ReadTx, line: &str, proof: &mut Proof) -> Result
     }
     for id in reports::with_refused_receipts(tx, line).await? {
         proof.forged("a receipt of report", id);
-    }
-    match members::waiver(tx, line).await {
-        Err(StoreError::Forged(_)) => proof
-            .wrong
-            .push("the row of the waiver is not what the service wrote last".into()),
-        waiver => drop(waiver?),
     }
     Ok(())
 }
@@ -180,18 +133,19 @@ impl Kept {
     }
 }
 
-/// Verifies a chain, and returns what it commits to.
+/// Verifies a chain, and calls `add` with each of its links.
 async fn chain_of(
     tx: &mut ReadTx,
     line: &str,
     kept: &[Kept],
-) -> Result<(Committed, Proof), StoreError> {
+    add: &mut (dyn FnMut(&Link) + Send),
+) -> Result<Proof, StoreError> {
     let mut proof = Proof {
         links: 0,
         head: chain::genesis(line),
         wrong: Vec::new(),
     };
-    let committed = walk(tx, line, kept, &mut proof).await?;
+    walk(tx, line, kept, &mut proof, add).await?;
     // A line without any act has neither links nor a head.
     let head = audit::head(tx, line).await?;
     if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
@@ -204,7 +158,7 @@ async fn chain_of(
             proof.wrong.push(format!("the chain is shorter than {by}"));
         }
     }
-    Ok((committed, proof))
+    Ok(proof)
 }
 
 async fn walk(
@@ -212,12 +166,12 @@ async fn walk(
     line: &str,
     kept: &[Kept],
     proof: &mut Proof,
-) -> Result<Committed, StoreError> {
-    let mut committed = Committed::default();
+    add: &mut (dyn FnMut(&Link) + Send),
+) -> Result<(), StoreError> {
     loop {
         let links = audit::stored_links(tx, line, proof.links).await?;
         if links.is_empty() {
-            return Ok(committed);
+            return Ok(());
         }
         for stored in links {
             let seq = proof.links + 1;
@@ -247,7 +201,7 @@ async fn walk(
             proof.links = seq;
             // Continues from the stored hash, so that every broken link is found and not only the first.
             proof.head = stored_hash.as_slice().try_into().unwrap_or(hash);
-            committed.add(&link);
+            add(&link);
         }
     }
 }
@@ -261,39 +215,15 @@ async fn things(
     mut committed: Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    let (keys, refused) = members::line_keys_but_refused(tx).await?;
-    for key in refused {
-        // Its line may have been changed too.
-        if committed.line_keys.remove(&key.id).is_some() || key.line == line {
-            proof.forged("line key", key.id);
-        }
-    }
+    // Refused keys are found with the chain of the service.
+    let (keys, _) = keys::line_keys_but_refused(tx).await?;
     for key in keys.into_iter().filter(|key| key.line == line) {
         if !committed.has_public(key.id, &key.recipient, None) {
             proof.wrong.push(format!(
-                "the public half of line key {} was changed",
+                "the public half of line key {} was changed, or the trail does not name it",
                 key.id
             ));
         }
-        let found = Some(key.digest());
-        compare(&mut committed.line_keys, key.id, found, "line key", proof);
-    }
-    let (grants, refused) = members::grants_of_line(tx, line).await?;
-    for grant in refused {
-        proof.forged("a grant to member", grant.member);
-    }
-    for grant in grants {
-        if committed.grants.remove(&grant.digest()).is_none() {
-            proof.wrong.push(format!(
-                "a grant to member {} was added behind the trail's back",
-                grant.member
-            ));
-        }
-    }
-    for member in committed.grants.values() {
-        proof.wrong.push(format!(
-            "a grant to member {member} is missing or was changed"
-        ));
     }
     let (all, refused) = reports::all_of_line(tx, line).await?;
     for report in refused {
@@ -309,7 +239,6 @@ async fn things(
         }
     }
     let missing = [
-        ("line key", committed.line_keys),
         ("report key", committed.report_keys),
         ("entry", committed.entries),
         ("recording", committed.recordings),

@@ -2,7 +2,7 @@
 //! may hold the keys of thousands of lines.
 
 use crate::config::Config;
-use crate::store::members;
+use crate::store::keys;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Held {
     /// Version of the member's grants that this was read from.
-    version: members::GrantsVersion,
+    version: keys::GrantsVersion,
     /// Ids of the line keys.
     keys: HashSet<Uuid>,
     lines: HashSet<String>,
@@ -38,11 +38,7 @@ impl Held {
     }
 
     /// Collects the lines and keys of a member's grants. `version` is that of the grants.
-    pub fn new(
-        version: members::GrantsVersion,
-        grants: &[members::Grant],
-        config: &Config,
-    ) -> Self {
+    pub fn new(version: keys::GrantsVersion, grants: &[keys::Grant], config: &Config) -> Self {
         let lines: HashSet<String> = grants.iter().map(|grant| grant.line.clone()).collect();
         let places = lines.iter().filter_map(|line| config.lines.by_id(line));
         let mut places: Vec<usize> = places.map(|(place, _)| place).collect();
@@ -63,7 +59,7 @@ pub struct HeldLines(Mutex<HashMap<Uuid, Arc<Held>>>);
 impl HeldLines {
     /// Returns what a member holds; `None` if it was not read yet, or if the version of their grants is another one
     /// now.
-    pub fn get(&self, member: Uuid, version: members::GrantsVersion) -> Option<Arc<Held>> {
+    pub fn get(&self, member: Uuid, version: keys::GrantsVersion) -> Option<Arc<Held>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = kept.get(&member).filter(|held| held.version == version);
         held.cloned()

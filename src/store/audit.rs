@@ -96,9 +96,17 @@ impl StoredLink {
             .is_some_and(|mac| keys.has_link(hash, mac)))
     }
 
+    /// True if the link before it has this hash.
+    pub(super) fn follows(&self, before: &[u8; 32]) -> bool {
+        match self.seq {
+            1 => *before == chain::genesis(&self.line),
+            _ => self.before.as_deref() == Some(&before[..]),
+        }
+    }
+
     /// Returns the link if its hash follows from the link before it, and the MAC of its hash holds. Otherwise counts and
     /// logs a refusal, and returns `None`.
-    fn proven(self, proofs: &Proofs) -> Result<Option<LinkRow>> {
+    pub(super) fn proven(self, proofs: &Proofs) -> Result<Option<LinkRow>> {
         let keys = proofs.keys()?;
         let seq = self.seq;
         let link = self.row.as_ref().and_then(|row| row.link());
@@ -151,12 +159,15 @@ statements! {
     HASH = "SELECT hash FROM audit WHERE line = $1 AND seq = $2";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads WHERE line <> '*' ORDER BY line";
+    ALL_HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads WHERE line <> '*'";
 }
 
 over_rows! {
     HEADS_OF = "WITH wanted (line) AS (", ["text"],
         ") SELECT line, seq, hash FROM audit_heads WHERE line IN (SELECT line FROM wanted) ORDER BY line";
+    HASHES = "WITH seen (line, seq) AS (", ["text", "bigint"],
+        ") SELECT audit.line, hash FROM seen JOIN audit ON audit.line = seen.line AND audit.seq = seen.seq";
     /// If no row has the report id, 0 is inserted, which no report has as its number: the foreign key refuses the link.
     INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash, mac) AS (",
         ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea", "bytea"],
@@ -257,9 +268,8 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         for (place, mut link) in links.into_iter().enumerate() {
             seq += 1;
             link.seq = seq;
-            if let Some(setting) = settings.remove(&(line.clone(), place)) {
-                set.push((setting, seq));
-            }
+            let setting = settings.remove(&place).filter(|_| line == SERVICE);
+            set.extend(setting.map(|setting| (setting, seq)));
             hash = chain::hash(&hash, &link);
             let mac = keys.of_link(&hash);
             written.push(Written { link, hash, mac });
@@ -334,6 +344,39 @@ pub async fn head(tx: &mut ReadTx, line: &str) -> Result<Option<(i64, [u8; 32])>
         .transpose()
 }
 
+/// Returns the hashes of one link of each of these chains, by chain. A link that is missing has none.
+pub(super) async fn hashes(
+    tx: &mut ReadTx,
+    links: &BTreeMap<String, Head>,
+) -> Result<BTreeMap<String, [u8; 32]>> {
+    let mut hashes = BTreeMap::new();
+    let all: Vec<(&String, &Head)> = links.iter().collect();
+    for links in all.chunks(AT_ONCE) {
+        let asked = Rows::new(HASHES)
+            .text(links.iter().map(|(line, _)| Some((*line).clone())))
+            .integer(links.iter().map(|(_, (seq, _))| Some(*seq)));
+        let rows: Vec<(String, Vec<u8>)> = rows::fetch(tx, asked, "").await?;
+        for (line, hash) in rows {
+            hashes.insert(line, read_hash(hash)?);
+        }
+    }
+    Ok(hashes)
+}
+
+/// Returns the number of the last link of each chain, by chain, also of the service's.
+pub(super) async fn all_heads(tx: &mut ReadTx) -> Result<BTreeMap<String, i64>> {
+    let heads: Vec<(String, i64)> = run!(tx, ALL_HEADS, fetch_all)?;
+    Ok(heads.into_iter().collect())
+}
+
+/// Returns the hash of a link; `None` if the link is missing, or its hash or MAC does not hold.
+pub(super) async fn proven_hash(tx: &mut ReadTx, line: &str, seq: i64) -> Result<Option<[u8; 32]>> {
+    let links = stored_links(tx, line, seq - 1).await?;
+    let link = links.into_iter().next().filter(|link| link.seq == seq);
+    let proven = link.map(|link| link.proven(&tx.proofs)).transpose()?;
+    proven.flatten().map(|row| read_hash(row.hash)).transpose()
+}
+
 /// Checks that a chain, which ends with `now`, still has the link `seen`.
 pub(super) async fn is_seen(tx: &mut ReadTx, chain: &str, seen: Head, now: Head) -> Result<()> {
     if now.0 < seen.0 {
@@ -345,7 +388,7 @@ pub(super) async fn is_seen(tx: &mut ReadTx, chain: &str, seen: Head, now: Head)
     heads::compare(chain, seen, (seen.0, hash.unwrap_or_default()))
 }
 
-fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
+pub(super) fn read_hash(hash: Vec<u8>) -> Result<[u8; 32]> {
     hash.try_into()
         .map_err(|_| StoreError::Unreadable("audit hash"))
 }

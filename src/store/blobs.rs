@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 row! {
+    #[derive(Clone)]
     struct BlobRow {
         id: Uuid,
         report: Uuid,
@@ -115,7 +116,7 @@ pub(super) async fn insert(
 /// Returns [`StoreError::Unreadable`] when the row holds no valid digest. Also when the database fails.
 pub async fn of_recording(tx: &mut ReadTx, recording: Uuid) -> Result<Option<Blob>> {
     let found = run!(tx, OF_RECORDING, fetch_optional, recording)?;
-    tx.proven_one(found)?.map(BlobRow::blob).transpose()
+    tx.proven_one(found).await?.map(BlobRow::blob).transpose()
 }
 
 /// Returns the sealed files of a report's recordings, by the recordings' ids. Files whose rows are refused are left out.
@@ -125,8 +126,9 @@ pub async fn of_recording(tx: &mut ReadTx, recording: Uuid) -> Result<Option<Blo
 /// When the database fails.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<HashMap<Uuid, Blob>> {
     let found: Vec<WithMac<BlobRow>> = run!(tx, OF_REPORT, fetch_all, report)?;
-    let found = found.into_iter().filter_map(|row| tx.proven(row).ok());
+    let (found, _) = tx.proven_rest(found).await?;
     Ok(found
+        .into_iter()
         .filter_map(|row| Some((row.recording, row.blob().ok()?)))
         .collect())
 }

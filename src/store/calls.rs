@@ -198,20 +198,20 @@ pub async fn by_id(tx: &mut WriteTx, id: Uuid) -> Result<Option<Call>> {
 /// Returns the call with this id, not locked.
 pub async fn by_id_unlocked(tx: &mut ReadTx, id: Uuid) -> Result<Option<Call>> {
     let found = run!(tx, BY_ID_UNLOCKED, fetch_optional, id)?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns the call with this keyed hash, not locked.
 pub async fn by_lookup_unlocked(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<Call>> {
     let found = run!(tx, BY_LOOKUP_UNLOCKED, fetch_optional, &lookup[..])?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns the calls of a line that have not ended and have a state, not locked. Calls whose rows are refused are left
 /// out.
 pub async fn of_line_running(tx: &mut ReadTx, line: &str) -> Result<Vec<Call>> {
     let found: Vec<WithMac<Call>> = run!(tx, OF_LINE_RUNNING, fetch_all, line)?;
-    Ok(tx.proven_rest(found)?.0)
+    Ok(tx.proven_rest(found).await?.0)
 }
 
 /// Returns the call in which the recording with this number of a report was made, locked until the transaction ends;
@@ -267,7 +267,7 @@ pub async fn step(tx: &mut ReadTx, call: Uuid, step: u32) -> Result<Option<Vec<u
 /// verify`.
 pub async fn of_reports(tx: &mut ReadTx, line: &str) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
     let found: Vec<WithMac<Call>> = run!(tx, OF_LINE, fetch_all, line)?;
-    let (proven, refused) = tx.proven_rest(found)?;
+    let (proven, refused) = tx.proven_rest(found).await?;
     let mut refused: Vec<Uuid> = refused.into_iter().map(|call| call.id).collect();
     let found: Vec<CallerRow> = run!(tx, CALLERS_OF_LINE, fetch_all, line)?;
     for row in found {

@@ -170,18 +170,38 @@ impl Db {
         self.check_heads_seen().await
     }
 
-    /// Checks that the chains still have the last links that this node has seen.
+    /// Checks that the chains still have the last links that this node has seen, and sees the links that other nodes
+    /// have added since.
     ///
     /// # Errors
     ///
     /// Returns [`StoreError::PutBack`] when a chain does not. Also when the database fails.
     pub async fn check_heads_seen(&self) -> Result<()> {
+        let heads = self.proofs().heads();
         // Read before the transaction begins, which sees all that was committed until then.
-        let seen = self.proofs().heads().all();
+        let seen = heads.all();
         let mut tx = self.begin_read().await?;
-        for (chain, head) in seen {
-            let now = audit::head(&mut tx, &chain).await?.unwrap_or_default();
-            audit::is_seen(&mut tx, &chain, head, now).await?;
+        let hashes = audit::hashes(&mut tx, &seen).await?;
+        let now = audit::all_heads(&mut tx).await?;
+        for (chain, head) in &seen {
+            let last = now.get(chain).copied().unwrap_or(0);
+            if last < head.0 {
+                return Err(put_back(chain, head.0, last));
+            }
+            // If it is another one, another chain was made in place of this one.
+            let is_other = hashes.get(chain) != Some(&head.1);
+            if is_other && head.0 > 0 {
+                return Err(put_back(chain, head.0, last));
+            }
+        }
+        for (chain, last) in now {
+            if seen.get(&chain).is_some_and(|head| head.0 >= last) {
+                continue;
+            }
+            // A link whose MAC holds was written by a node; that the links between them hold is verified elsewhere.
+            if let Some(hash) = audit::proven_hash(&mut tx, &chain, last).await? {
+                heads.see(&chain, (last, hash));
+            }
         }
         Ok(())
     }
@@ -208,6 +228,7 @@ impl Db {
                 }
             }
             self.proofs().heads().accept(&chain, now);
+            self.proofs().service().forget();
             let mut tx = self.begin().await?;
             let text = text(seen);
             let act = Act {
@@ -237,18 +258,19 @@ impl Db {
 ///
 /// Returns [`StoreError::PutBack`] when `now` comes before `seen`, or is another link with the same number.
 pub(super) fn compare(chain: &str, seen: Head, now: Head) -> Result<()> {
-    if now.0 > seen.0 || now == seen {
-        return Ok(());
+    match now.0 > seen.0 || now == seen {
+        true => Ok(()),
+        false => Err(put_back(chain, seen.0, now.0)),
     }
+}
+
+/// Returns the error for a chain that ends with link `now`, or has another link there, although link `seen` was seen.
+pub(super) fn put_back(chain: &str, seen: i64, now: i64) -> StoreError {
     let chain = match chain {
         SERVICE => "the service".to_owned(),
         line => format!("line {line}"),
     };
-    Err(StoreError::PutBack {
-        chain,
-        seen: seen.0,
-        now: now.0,
-    })
+    StoreError::PutBack { chain, seen, now }
 }
 
 /// Returns a head as `audit verify` prints it, such as `57:9f2c…`.

@@ -18,12 +18,14 @@
 //! | [`replies`] | authors and approvals of replies |
 //! | [`jobs`] | work to be done after a webhook was answered |
 //! | [`installation`] | the service secret and folder of recordings that belong to the database |
-//! | [`members`] | members, line keys, grants, waivers, dismissed changes |
+//! | [`keys`] | line keys, grants |
+//! | [`members`] | members, waivers, dismissed changes |
 //! | [`sessions`] | sessions of members |
 //! | [`attention`] | none: finds the lines that need attention |
 //! | [`nodes`] | running processes |
 //! | [`heads`] | none: the last links that this node has seen |
 //! | `proofs` | none: makes and checks the MACs of rows |
+//! | [`service_chain`] | none: which link set each row of members, keys and waivers last |
 //! | [`audit`] | the audit trail: a hash chain for each line |
 
 pub mod attention;
@@ -38,6 +40,7 @@ pub mod heads;
 pub mod hours;
 pub mod installation;
 pub mod jobs;
+pub mod keys;
 pub mod members;
 pub mod nodes;
 mod pools;
@@ -46,6 +49,7 @@ pub mod recordings;
 pub mod replies;
 pub mod reports;
 mod rows;
+pub mod service_chain;
 pub mod sessions;
 mod statements;
 pub mod strays;
@@ -349,8 +353,8 @@ impl Db {
         }
     }
 
-    /// Sets the service secret and the installation of this database, by which the MACs of rows and links are made and checked, for all pools of this
-    /// database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
+    /// Sets the service secret and the installation of this database, by which the MACs of rows and links are made and
+    /// checked, for all pools of this database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
     pub fn prove_with(&self, secret: &ServiceSecret, installation: Uuid) {
         self.proofs().set_keys(secret, installation);
     }

@@ -4,14 +4,15 @@
 //! A table whose rows say or choose a key or a right has the column `mac`. Its rows are read as [`WithMac`], which gives
 //! the row only if its MAC holds. So no function of the store returns a row that another program wrote.
 //!
-//! The rows of a table with the column `link` can change. A row that was replaced still has a MAC that holds, and could
-//! be put back. Therefore each change adds a link that names the row, and commits to its content; the row has the number
-//! of that link. The statements that read such rows also read the number of the last link that names the row, as
-//! `latest`: only a row that this link set is used. (For grants, `latest` is the row's own link.) That link is not proven
-//! when the row is read.
+//! The rows of a table with the column `link` are set by links of the chain of the service
+//! (`store/service_chain.rs`), and have the number of the link that set them last. The statements that read such rows
+//! also read the number of the chain's last link, as `head`: a row is used only if, up to that link, the last link that
+//! names it is the row's own.
 
+use super::audit::SERVICE;
 use super::audit::{self, Act};
 use super::heads::Heads;
+use super::service_chain::{ServiceChain, SetRow};
 use super::statements::{run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
 use crate::vault::proof::{Content, ProofKeys};
@@ -36,6 +37,7 @@ struct Shared {
     refusals: AtomicU64,
     logged: Mutex<BTreeSet<(&'static str, String)>>,
     heads: Heads,
+    service: ServiceChain,
 }
 
 impl Proofs {
@@ -61,6 +63,17 @@ impl Proofs {
         &self.0.heads
     }
 
+    /// Returns the chain of the service, as far as it was verified.
+    pub(super) fn service(&self) -> &ServiceChain {
+        &self.0.service
+    }
+
+    /// Returns the number of the last link of the service's chain that this node has seen.
+    pub(super) fn floor(&self) -> i64 {
+        let seen = self.0.heads.of(SERVICE).map_or(0, |(seq, _)| seq);
+        seen.max(self.0.service.end().0)
+    }
+
     /// Number of times that a row or link was refused since the process started.
     pub fn refusals(&self) -> u64 {
         self.0.refusals.load(Ordering::Relaxed)
@@ -84,11 +97,14 @@ impl Proofs {
 pub(super) trait Proven {
     /// The name of the table.
     const TABLE: &'static str;
-    /// True if links set such rows, so that a former row is not valid.
-    const LINKED: bool = false;
 
     /// Returns the columns that the MAC covers.
     fn content(&self) -> Content;
+
+    /// Returns the row as links name it; `None` if no link sets such rows.
+    fn set_row(&self) -> Option<SetRow> {
+        None
+    }
 
     /// Returns what the row is called in the log. It must identify no person.
     fn id(&self) -> Uuid;
@@ -100,8 +116,8 @@ pub struct WithMac<T> {
     mac: Option<Vec<u8>>,
     /// The number of the link that set the row.
     link: Option<i64>,
-    /// The number of the last link that names the row.
-    latest: Option<i64>,
+    /// The number of the last link of the service's chain at the time of the statement.
+    head: Option<i64>,
 }
 
 impl<'r, R: sqlx::Row, T: FromRow<'r, R>> FromRow<'r, R> for WithMac<T>
@@ -116,7 +132,7 @@ where
             mac: row.try_get("mac")?,
             // Tables whose rows no link sets have neither.
             link: row.try_get("link").unwrap_or(None),
-            latest: row.try_get("latest").unwrap_or(None),
+            head: row.try_get("head").unwrap_or(None),
         })
     }
 }
@@ -126,19 +142,6 @@ where
 pub(super) struct Setting {
     pub row: SetRow,
     pub content: Content,
-}
-
-/// What a row that a link sets is found by.
-#[derive(Clone, Debug)]
-pub(super) enum SetRow {
-    /// The id of a member.
-    Member(Uuid),
-    /// The id of a line key.
-    LineKey(Uuid),
-    /// The ids of the line key and the member of a grant.
-    Grant(Uuid, Uuid),
-    /// The line of a waiver.
-    Waiver(String),
 }
 
 statements! {
@@ -163,61 +166,104 @@ impl Setting {
 }
 
 impl WriteTx {
-    /// Adds the link that sets a row to a chain, and commits to the row's content by it. Until the commit, the row as it
-    /// is in the database is not checked in this transaction.
-    pub(super) fn set<T: Proven>(&mut self, line: &str, act: Act<'_>, row: SetRow, content: &T) {
-        self.pending.insert((T::TABLE, content.id()));
+    /// Adds the link that sets a row to the chain of the service, and commits to the row's content by it. Until the
+    /// commit, the row as it is in the database is not checked in this transaction.
+    pub(super) fn set<T: Proven>(&mut self, act: Act<'_>, row: SetRow, content: &T) {
+        self.pending.insert(row.clone());
         let content = content.content();
         let act = Act {
             digest: Some(content.digest()),
             ..act
         };
-        let place = audit::append(self, line, act);
-        let setting = Setting { row, content };
-        self.settings.insert((line.to_owned(), place), setting);
+        let place = audit::append(self, SERVICE, act);
+        self.settings.insert(place, Setting { row, content });
+    }
+
+    /// Adds the link that removes a row to the chain of the service.
+    pub(super) fn unset(&mut self, act: Act<'_>, row: SetRow) {
+        self.pending.insert(row);
+        audit::append(self, SERVICE, act);
     }
 }
 
 impl ReadTx {
-    /// Returns the row if its MAC holds and, if links set such rows, the last link that names it has set it.
+    /// Returns the row if its MAC holds and, if links set such rows, the last link that names the row has set it.
     ///
     /// # Errors
     ///
-    /// Returns [`StoreError::Forged`] when it does not.
-    pub(super) fn proven<T: Proven>(&self, found: WithMac<T>) -> Result<T> {
+    /// Returns [`StoreError::Forged`] when it does not, and [`StoreError::PutBack`] when the chain of the service is
+    /// shorter than it was. Also when the database fails.
+    pub(super) async fn proven<T: Proven>(&mut self, found: WithMac<T>) -> Result<T> {
+        if let Some(head) = found.head {
+            self.follow_to(head).await?;
+        }
+        self.check(found)
+    }
+
+    fn check<T: Proven>(&self, found: WithMac<T>) -> Result<T> {
         let row = found.row;
-        if self.pending.contains(&(T::TABLE, row.id())) {
+        let set_row = row.set_row();
+        if set_row
+            .as_ref()
+            .is_some_and(|set| self.pending.contains(set))
+        {
             return Ok(row);
         }
-        let keys = self.proofs.keys()?;
-        let has_mac = |mac| keys.has_row(row.content(), found.link, mac);
-        let is_latest = !T::LINKED || (found.link.is_some() && found.link == found.latest);
-        match is_latest && found.mac.as_deref().is_some_and(has_mac) {
+        let (keys, content) = (self.proofs.keys()?, row.content());
+        let is_last = match (&set_row, found.link, found.head) {
+            (None, ..) => true,
+            (Some(set), Some(link), Some(head)) => {
+                let service = self.proofs.service();
+                service.was_set_last(set, link, content.digest(), head)
+            }
+            (Some(_), ..) => false,
+        };
+        let has_mac = |mac: &Vec<u8>| keys.has_row(content, found.link, mac);
+        match is_last && found.mac.as_ref().is_some_and(has_mac) {
             true => Ok(row),
             false => Err(self.proofs.refuse(T::TABLE, &row.id().to_string())),
         }
     }
 
     /// Like [`ReadTx::proven`], for what an optional statement found.
-    pub(super) fn proven_one<T: Proven>(&self, found: Option<WithMac<T>>) -> Result<Option<T>> {
-        found.map(|found| self.proven(found)).transpose()
+    pub(super) async fn proven_one<T: Proven>(
+        &mut self,
+        found: Option<WithMac<T>>,
+    ) -> Result<Option<T>> {
+        match found {
+            Some(found) => self.proven(found).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Like [`ReadTx::proven`], for many rows: none is returned when one is refused.
-    pub(super) fn proven_all<T: Proven>(&self, found: Vec<WithMac<T>>) -> Result<Vec<T>> {
-        found.into_iter().map(|found| self.proven(found)).collect()
+    pub(super) async fn proven_all<T: Proven>(&mut self, found: Vec<WithMac<T>>) -> Result<Vec<T>> {
+        if let Some(head) = found.iter().filter_map(|row| row.head).max() {
+            self.follow_to(head).await?;
+        }
+        found.into_iter().map(|found| self.check(found)).collect()
     }
 
     /// Like [`ReadTx::proven`], for many rows that do not depend on each other: returns those that are proven, and those
     /// that are refused, which may only be named.
-    pub(super) fn proven_rest<T: Proven + Clone>(
-        &self,
+    pub(super) async fn proven_rest<T: Proven + Clone>(
+        &mut self,
         found: Vec<WithMac<T>>,
     ) -> Result<(Vec<T>, Vec<T>)> {
+        if let Some(head) = found.iter().filter_map(|row| row.head).max() {
+            match self.follow_to(head).await {
+                // A link that does not hold, or is missing, may have set any of these rows.
+                Err(StoreError::Forged(_) | StoreError::PutBack { .. }) => {
+                    let refused = found.into_iter().map(|found| found.row);
+                    return Ok((Vec::new(), refused.collect()));
+                }
+                followed => followed?,
+            }
+        }
         let (mut proven, mut refused) = (Vec::new(), Vec::new());
         for found in found {
             let row = found.row.clone();
-            match self.proven(found) {
+            match self.check(found) {
                 Ok(row) => proven.push(row),
                 Err(StoreError::Forged(_)) => refused.push(row),
                 Err(error) => return Err(error),

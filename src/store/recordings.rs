@@ -104,7 +104,7 @@ pub async fn by_source(tx: &mut ReadTx, source: &[u8; 32]) -> Result<Option<Uuid
 /// Returns the rows of other calls for the same recording at the provider, not locked.
 pub async fn of_same_source(tx: &mut ReadTx, id: Uuid) -> Result<Vec<RecordingRow>> {
     let found: Vec<WithMac<RecordingRow>> = run!(tx, OF_SAME_SOURCE, fetch_all, id)?;
-    tx.proven_all(found)
+    tx.proven_all(found).await
 }
 
 /// Changes a recording from `Absent` to `Announced`, because it is streamed after all. Returns false when it is not
@@ -117,19 +117,19 @@ pub async fn begin_again(tx: &mut WriteTx, id: Uuid) -> Result<bool> {
 /// Returns the recording with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<RecordingRow>> {
     let found = run!(tx, GET, fetch_optional, id)?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns the recording with this keyed hash of provider, recording and call.
 pub async fn by_lookup(tx: &mut ReadTx, lookup: &[u8; 32]) -> Result<Option<RecordingRow>> {
     let found = run!(tx, BY_LOOKUP, fetch_optional, &lookup[..])?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns a report's recordings in order of their numbers, which is the order of speaking.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<RecordingRow>> {
     let found: Vec<WithMac<RecordingRow>> = run!(tx, OF_REPORT, fetch_all, report)?;
-    tx.proven_all(found)
+    tx.proven_all(found).await
 }
 
 /// Marks a recording as sealed and adds the row of its sealed file, as `stored`, under the id `blob`. Returns false,

@@ -65,7 +65,7 @@ pub async fn insert(tx: &mut WriteTx, entry: Uuid, report: Uuid, author: Uuid) -
 /// Returns a report's replies in the order they were written.
 pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<Reply>> {
     let found: Vec<WithMac<Reply>> = run!(tx, OF_REPORT, fetch_all, report)?;
-    tx.proven_all(found)
+    tx.proven_all(found).await
 }
 
 /// Stores the member who approved a reply. Returns false when it is approved already, or there is no such reply any

@@ -255,20 +255,20 @@ statements! {
 /// epoch.
 pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
     let found: Vec<WithMac<ReportKeyRow>> = run!(tx, KEY, fetch_all, report)?;
-    tx.proven_all(found)
+    tx.proven_all(found).await
 }
 
 /// Returns the report, or the call that is none yet, with this id.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Report>> {
     let found = run!(tx, GET, fetch_optional, id)?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns all reports of a line and all its calls that are not reports, in order of arrival, and those whose rows are
 /// refused.
 pub async fn all_of_line(tx: &mut ReadTx, line: &str) -> Result<(Vec<Report>, Vec<Report>)> {
     let found = run!(tx, ALL_OF_LINE, fetch_all, line)?;
-    tx.proven_rest(found)
+    tx.proven_rest(found).await
 }
 
 /// Filter and range of a list of reports.
@@ -294,7 +294,7 @@ pub async fn list(tx: &mut ReadTx, listed: Listed<'_>) -> Result<Vec<Report>> {
     loop {
         let found = page(tx, asked).await?;
         let is_last = (found.len() as i64) < asked.limit;
-        let (proven, refused) = tx.proven_rest(found)?;
+        let (proven, refused) = tx.proven_rest(found).await?;
         let last = proven.iter().chain(&refused).map(|report| report.n).max();
         all.extend(proven);
         // In place of refused rows the next ones are read, so that a page of the queue is full while there are more.
@@ -351,7 +351,7 @@ pub async fn abandoned(
         let missing = limit - all.len() as i64;
         let found: Vec<WithMac<Report>> = run!(tx, ABANDONED, fetch_all, line, before, missing)?;
         let is_last = (found.len() as i64) < missing;
-        let (proven, refused) = tx.proven_rest(found)?;
+        let (proven, refused) = tx.proven_rest(found).await?;
         let last = proven.iter().chain(&refused).map(|report| report.n).min();
         all.extend(proven);
         // As in [`list`].
@@ -459,7 +459,7 @@ pub async fn insert_receipt(
         return Ok(None);
     }
     let found = run!(tx, LOCKED_RECEIPT, fetch_optional, &lookup[..])?;
-    match tx.proven_one::<ReceiptRow>(found)? {
+    match tx.proven_one::<ReceiptRow>(found).await? {
         Some(other) if other.report != report => receipt = other,
         _ => return Ok(None),
     }
@@ -480,7 +480,7 @@ pub async fn shared_receipts(tx: &mut ReadTx, line: &str) -> Result<i64> {
 /// Receipts that two callers were told are left out.
 pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
     let found: Vec<WithMac<ReceiptRow>> = run!(tx, RECEIPTS, fetch_all, report)?;
-    let receipts = tx.proven_all(found)?.into_iter();
+    let receipts = tx.proven_all(found).await?.into_iter();
     Ok(receipts
         .filter(|receipt| !receipt.shared)
         .map(|receipt| receipt.recipient)
@@ -490,7 +490,7 @@ pub async fn receipts(tx: &mut ReadTx, report: Uuid) -> Result<Vec<String>> {
 /// Returns the reports of a line whose receipts have rows that are refused, for `audit verify`.
 pub async fn with_refused_receipts(tx: &mut ReadTx, line: &str) -> Result<Vec<Uuid>> {
     let found: Vec<WithMac<ReceiptRow>> = run!(tx, RECEIPTS_OF_LINE, fetch_all, line)?;
-    let (_, refused) = tx.proven_rest(found)?;
+    let (_, refused) = tx.proven_rest(found).await?;
     Ok(refused.into_iter().map(|receipt| receipt.report).collect())
 }
 
@@ -507,7 +507,7 @@ pub enum ByReceipt {
 /// Looks up the receipt with this keyed hash on a line.
 pub async fn by_receipt(tx: &mut ReadTx, lookup: &[u8; 32], line: &str) -> Result<ByReceipt> {
     let found = run!(tx, BY_RECEIPT, fetch_optional, &lookup[..], line)?;
-    let report = match tx.proven_one::<ReceiptRow>(found)? {
+    let report = match tx.proven_one::<ReceiptRow>(found).await? {
         Some(receipt) if receipt.shared => return Ok(ByReceipt::Shared),
         Some(receipt) => get(tx, receipt.report).await?,
         None => None,

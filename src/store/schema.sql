@@ -11,7 +11,7 @@
 --
 -- `mac` is in rows that hold or choose a key or a right: a MAC of those columns under the service secret, without which
 -- the row is refused (src/vault/proof.rs, and `Proven` beside each table's statements). `link` is the number of the link
--- of the trail that set the row.
+-- of the service's chain that set the row; its name in `audit` is `*`.
 
 CREATE TABLE line_keys (
     id                 UUID PRIMARY KEY,
@@ -287,9 +287,6 @@ CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;
 CREATE INDEX audit_of_members ON audit (at) WHERE action IN ('member_added', 'granted', 'member_disabled',
     'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required');
 CREATE INDEX audit_of_no_report ON audit (line, seq) WHERE report IS NULL;
--- The last links that set a member, and a line's keys. `*` is the chain of the service.
-CREATE INDEX audit_of_service ON audit (object, seq) WHERE line = '*';
-CREATE INDEX audit_of_line_keys ON audit (line, seq) WHERE action = 'line_key_made';
 
 CREATE TABLE audit_heads (
     line TEXT PRIMARY KEY,

@@ -71,13 +71,13 @@ pub async fn insert(tx: &mut WriteTx, session: &Session) -> Result<()> {
 /// Returns the session whose token has this hash, even if it has expired.
 pub async fn get(tx: &mut ReadTx, hash: &[u8; 32]) -> Result<Option<Session>> {
     let found = run!(tx, SESSION, fetch_optional, &hash[..])?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns the ids of the members with a session whose row is refused, for `audit verify`.
 pub async fn with_refused(tx: &mut ReadTx) -> Result<Vec<Uuid>> {
     let found: Vec<WithMac<Session>> = run!(tx, SESSIONS, fetch_all)?;
-    let (_, refused) = tx.proven_rest(found)?;
+    let (_, refused) = tx.proven_rest(found).await?;
     Ok(refused.into_iter().map(|session| session.member).collect())
 }
 

@@ -34,6 +34,7 @@ pub fn all() -> Vec<Text> {
         super::hours::STATEMENTS,
         super::installation::STATEMENTS,
         super::jobs::STATEMENTS,
+        super::keys::STATEMENTS,
         super::members::STATEMENTS,
         super::nodes::STATEMENTS,
         super::proofs::STATEMENTS,

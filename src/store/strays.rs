@@ -80,13 +80,13 @@ pub async fn insert(
 /// Returns the stray with this id, not locked.
 pub async fn get(tx: &mut ReadTx, id: Uuid) -> Result<Option<Stray>> {
     let found = run!(tx, GET, fetch_optional, id)?;
-    tx.proven_one(found)
+    tx.proven_one(found).await
 }
 
 /// Returns the ids of the strays whose rows are refused, for `audit verify`.
 pub async fn refused(tx: &mut ReadTx) -> Result<Vec<Uuid>> {
     let found: Vec<WithMac<Stray>> = run!(tx, ALL, fetch_all)?;
-    let (_, refused) = tx.proven_rest(found)?;
+    let (_, refused) = tx.proven_rest(found).await?;
     Ok(refused.into_iter().map(|stray| stray.id).collect())
 }
 

@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::heads::Head;
 use super::proofs::Setting;
 use super::rows::{self, Groups};
+use super::service_chain::SetRow;
 use super::turns::Ahead;
 use super::{Db, Proofs, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
@@ -21,7 +22,6 @@ use sqlx::sqlite::Sqlite;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
 
 /// Statements that begin a transaction that reads, on Postgres. It may be idle for longer than a transaction that
 /// writes: it locks no row that another node waits for, and an export writes files between two of its statements.
@@ -62,8 +62,11 @@ pub struct ReadTx {
     pub(super) on: On,
     /// Makes and checks the MACs of rows and links.
     pub(super) proofs: Proofs,
-    /// Table and id of rows that this transaction has set: they get their MAC at the commit.
-    pub(super) pending: BTreeSet<(&'static str, Uuid)>,
+    /// Rows that this transaction has set or removed: those that it has set get their MAC at the commit.
+    pub(super) pending: BTreeSet<SetRow>,
+    /// The number of the last link of the service's chain that was seen before the transaction began: the transaction
+    /// sees that link.
+    pub(super) floor: i64,
 }
 
 /// A transaction that reads and writes, on either database. Rolled back when it is dropped before it is committed.
@@ -81,8 +84,8 @@ pub struct WriteTx {
     is_flushed: bool,
     /// Links to be added to trails, written at the commit.
     pub(super) acts: audit::Acts,
-    /// Rows that these links set, by line and place of the link in `acts`.
-    pub(super) settings: BTreeMap<(String, usize), Setting>,
+    /// Rows that links of the service's chain set, by place of the link in `acts`.
+    pub(super) settings: BTreeMap<usize, Setting>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.
@@ -243,6 +246,7 @@ impl Db {
     }
 
     async fn begin_with(&self, begin: Begin) -> Result<WriteTx> {
+        let floor = self.floor().await?;
         let on = match self {
             Self::Sqlite { writer, .. } => {
                 let begun = writer.begin_with(begin.sqlite).await;
@@ -255,6 +259,7 @@ impl Db {
         };
         let mut tx = WriteTx::new(on, self.proofs().clone(), self.shared_changes().clone());
         tx.is_flushed = begin.is_flushed;
+        tx.floor = floor;
         Ok(tx)
     }
 
@@ -267,6 +272,26 @@ impl Db {
     ///
     /// As [`Db::begin`].
     pub async fn begin_read(&self) -> Result<ReadTx> {
+        let floor = self.floor().await?;
+        self.snapshot(floor).await
+    }
+
+    /// Returns the number of the last link of the service's chain that this process has seen. Reads the chain first if
+    /// the process has not.
+    async fn floor(&self) -> Result<i64> {
+        let proofs = self.proofs();
+        if proofs.keys().is_ok() && !proofs.service().is_loaded() {
+            let followed = self.snapshot(0).await?.follow(None).await;
+            match followed {
+                // The rows that links set are refused then.
+                Err(StoreError::Forged(_) | StoreError::PutBack { .. }) => {}
+                followed => followed?,
+            }
+        }
+        Ok(proofs.floor())
+    }
+
+    async fn snapshot(&self, floor: i64) -> Result<ReadTx> {
         let on = match self {
             Self::Sqlite { reader, .. } => {
                 On::Sqlite(pools::explained_sqlite(reader.begin().await)?)
@@ -280,6 +305,7 @@ impl Db {
             on,
             proofs: self.proofs().clone(),
             pending: BTreeSet::new(),
+            floor,
         })
     }
 }
@@ -291,6 +317,7 @@ impl WriteTx {
                 on,
                 proofs,
                 pending: BTreeSet::new(),
+                floor: 0,
             },
             turn: None,
             changes,

@@ -193,8 +193,12 @@ async fn no_statement_reads_every_call() {
         let brought = statement.sqlite.strip_prefix("WITH ");
         let brought = brought.and_then(|rest| rest.split(' ').next());
         let brought = brought.map(|name| format!("SCAN {name}"));
+        // SQLite reads one row for the number of a chain's last link.
+        let head = "(SELECT MAX(seq) FROM audit WHERE audit.line = '*')";
+        let of_head = "SEARCH audit USING COVERING INDEX sqlite_autoindex_audit_1 (line=?)";
         for (.., step) in plan {
-            if brought.as_ref() == Some(&step) {
+            let is_head = step == of_head && statement.sqlite.contains(head);
+            if brought.as_ref() == Some(&step) || is_head {
                 continue;
             }
             let index_of_line = step.starts_with("SEARCH audit ")
@@ -216,6 +220,7 @@ async fn no_statement_reads_every_call() {
     CHANGED: SEARCH audit USING INDEX audit_of_members (at>?)
     CHANGED: USE TEMP B-TREE FOR DISTINCT
     HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
+    ALL_HEADS: SCAN audit_heads USING INDEX sqlite_autoindex_audit_heads_1
     TOTAL: SCAN audit_heads
     OBJECTS: SCAN blobs USING COVERING INDEX sqlite_autoindex_blobs_2
     FORGET_CALLERS: SCAN calls USING INDEX calls_with_caller
@@ -231,19 +236,13 @@ async fn no_statement_reads_every_call() {
     COUNT_FAILING_OF: SCAN jobs USING INDEX jobs_failing
     FAILING: SCAN jobs USING INDEX jobs_failing
     LIST: SCAN jobs USING INDEX sqlite_autoindex_jobs_2
-    MEMBER_BY_NAME: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
-    MEMBER_BY_ID: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
-    MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
-    MEMBERS: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
-    LOCK_MEMBERS: SCAN members USING COVERING INDEX sqlite_autoindex_members_1
-    HOLDERS: SEARCH audit USING COVERING INDEX audit_of_service (object=?)
-    HOLDERS: USE TEMP B-TREE FOR ORDER BY
-    WAIVER: SEARCH audit USING INDEX audit_of_no_report (line=?)
-    CURRENT_KEY: SEARCH audit USING COVERING INDEX audit_of_line_keys (line=?)
     LINE_KEYS: SCAN line_keys USING INDEX sqlite_autoindex_line_keys_2
-    LINE_KEYS: SEARCH audit USING INDEX audit_of_line_keys (line=?)
     GRANTS: USE TEMP B-TREE FOR ORDER BY
-    GRANTS_OF_LINE: USE TEMP B-TREE FOR ORDER BY
+    ALL_GRANTS: SCAN grants USING INDEX sqlite_autoindex_grants_1
+    MEMBERS: SCAN members USING INDEX sqlite_autoindex_members_2
+    LOCK_MEMBERS: SCAN members USING COVERING INDEX sqlite_autoindex_members_1
+    HOLDERS: USE TEMP B-TREE FOR ORDER BY
+    WAIVERS: SCAN waivers USING INDEX sqlite_autoindex_waivers_1
     FORGET: SCAN nodes
     OF_SAME_SOURCE: USE TEMP B-TREE FOR ORDER BY
     OF_REPORT: USE TEMP B-TREE FOR ORDER BY

@@ -8,6 +8,7 @@ use dutyline::base::clock::random_id;
 use dutyline::members::{Maker, MemberError, MemberName, add, grant, new_member, unlock};
 use dutyline::report::role::Role;
 use dutyline::store::audit::{self, Act};
+use dutyline::store::keys;
 use dutyline::store::members::{self, Member};
 use dutyline::vault::action::Action;
 use reqwest::StatusCode;
@@ -111,10 +112,10 @@ on_both! {
 
         // The line gets another key meanwhile, which the member would not receive.
         let mut tx = db.begin().await.unwrap();
-        let key = members::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
-        let next = members::LineKey { id: random_id(), epoch: 2, ..key };
+        let key = keys::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
+        let next = keys::LineKey { id: random_id(), epoch: 2, ..key };
         let act = Act { object: Some(next.id), ..Act::new(clock.line_now(), Action::LineKeyMade) };
-        members::insert_line_key(&mut tx, &next, clock.system_now(), act).await.unwrap();
+        keys::insert_line_key(&mut tx, &next, clock.system_now(), act).await.unwrap();
         let refused = add(&mut tx, &clock, &keys, &member).await.unwrap_err();
         assert!(matches!(refused, MemberError::KeysChanged(line) if line == LINES[0]));
         drop(tx);

@@ -5,9 +5,11 @@ use crate::support::sql::{change, run};
 use crate::support::standin::StandIn;
 use crate::support::webhooks::Story;
 use crate::support::{Binary, Database, LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
+use dutyline::base::clock::random_id;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
-use dutyline::store::audit;
+use dutyline::store::audit::{self, Act};
+use dutyline::store::members::{self, by_name};
 use dutyline::vault::action::Action;
 use dutyline::work::trust;
 use reqwest::StatusCode;
@@ -157,6 +159,124 @@ on_both! {
         let wrong = verify::service(db, None).await.unwrap().wrong;
         assert_eq!(wrong.len(), 1, "{wrong:?}");
         assert!(wrong[0].starts_with("the row of member"), "{wrong:?}");
+
+        // The link that disabled the member, changed so that it names no row: this process knows which row it set, and
+        // another process refuses all rows that were set before it.
+        let change_link = "UPDATE audit SET object = NULL WHERE line = '*' AND action = 'member_disabled'";
+        change(db, change_link, &[]).await;
+        assert_eq!(log_in("li").await.status, StatusCode::INTERNAL_SERVER_ERROR);
+        let other = line.db_again().await;
+        let found = by_name(&mut other.begin_read().await.unwrap(), "li").await;
+        assert!(found.is_err(), "another process refuses the row too");
+        // What was set after that link is certain again.
+        line.make_member("zhao", Role::Inspector, PASSWORD, &[]).await;
+        let zhao = by_name(&mut other.begin_read().await.unwrap(), "zhao").await;
+        assert!(zhao.unwrap().is_some());
+        other.close().await;
+        assert_eq!(log_in("zhao").await.status, StatusCode::OK);
+
+        // Without that link, the links after it have no place in the chain.
+        change(db, "DELETE FROM audit WHERE line = '*' AND action = 'member_disabled'", &[]).await;
+        let other = line.db_again().await;
+        assert!(by_name(&mut other.begin_read().await.unwrap(), "li").await.is_err());
+        other.close().await;
+    }
+
+    /// A node that has read the chain learns what another one adds to it before it uses a row.
+    async fn a_former_row_is_not_valid_on_another_node(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let (db, other) = (line.db(), line.db_again().await);
+        run(db, "CREATE TABLE former AS SELECT id, disabled, mac, link FROM members WHERE name = 'li'", &[]).await;
+        let li = by_name(&mut other.begin_read().await.unwrap(), "li").await.unwrap().unwrap();
+        let before = other.begin_read().await.unwrap();
+        let act = Act { object: Some(li.id), ..Act::new(line.service().clock.line_now(), Action::MemberDisabled) };
+        let mut tx = db.begin().await.unwrap();
+        members::disable(&mut tx, li.id, act).await.unwrap();
+        tx.commit().await.unwrap();
+        drop(before);
+        let now = by_name(&mut other.begin_read().await.unwrap(), "li").await.unwrap().unwrap();
+        assert!(now.disabled);
+        let back = "UPDATE members SET disabled = former.disabled, mac = former.mac, link = former.link
+            FROM former WHERE former.id = members.id";
+        change(db, back, &[]).await;
+        let third = line.db_again().await;
+        for node in [db, &other, &third] {
+            assert!(by_name(&mut node.begin_read().await.unwrap(), "li").await.is_err());
+        }
+        other.close().await;
+        third.close().await;
+    }
+
+    /// A transaction that began before a change of a member sees the member as they were, and that is no alarm.
+    async fn a_row_that_changes_meanwhile_is_no_alarm(line: TestLine) {
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let db = line.db();
+        let mut before = db.begin_read().await.unwrap();
+        let li = by_name(&mut before, "li").await.unwrap().unwrap();
+        let act = |action| Act { object: Some(li.id), ..Act::new(line.service().clock.line_now(), action) };
+        for _ in 0..2 {
+            let mut tx = db.begin().await.unwrap();
+            members::disable(&mut tx, li.id, act(Action::MemberDisabled)).await.unwrap();
+            tx.commit().await.unwrap();
+            let now = by_name(&mut db.begin_read().await.unwrap(), "li").await.unwrap().unwrap();
+            assert!(now.disabled);
+            let mut tx = db.begin().await.unwrap();
+            members::enable(&mut tx, li.id, act(Action::MemberEnabled)).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let again = by_name(&mut before, "li").await.unwrap().unwrap();
+        assert!(!again.disabled);
+        assert_eq!(members::list(&mut before).await.unwrap().len(), 2);
+        drop(before);
+        assert_eq!(db.proofs().refusals(), 0);
+    }
+
+    async fn a_row_that_is_missing_is_an_alarm(line: TestLine) {
+        use dutyline::members::confirming::{set_waiver, waived_by};
+        use dutyline::store::keys;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let (db, clock) = (line.db(), line.service().clock);
+        let mut tx = db.begin().await.unwrap();
+        let [li, wang] = ["li", LEAD.0];
+        let li = by_name(&mut tx, li).await.unwrap().unwrap();
+        let wang = by_name(&mut tx, wang).await.unwrap().unwrap();
+        assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], true).await.unwrap());
+        tx.commit().await.unwrap();
+        for node in [db, &line.db_again().await] {
+            run(node, "CREATE TABLE kept_grants AS SELECT * FROM grants", &[]).await;
+            change(node, "DELETE FROM grants WHERE member = $1", &[li.id.into()]).await;
+            assert!(keys::grants(&mut node.begin_read().await.unwrap(), li.id).await.is_err());
+            assert_eq!(keys::grants(&mut node.begin_read().await.unwrap(), wang.id).await.unwrap().len(), 1);
+            run(node, "DELETE FROM grants", &[]).await;
+            run(node, "INSERT INTO grants SELECT * FROM kept_grants", &[]).await;
+            run(node, "DROP TABLE kept_grants", &[]).await;
+
+            run(node, "CREATE TABLE kept_waivers AS SELECT * FROM waivers", &[]).await;
+            change(node, "DELETE FROM waivers", &[]).await;
+            assert!(waived_by(&mut node.begin_read().await.unwrap(), LINES[0]).await.is_err());
+            run(node, "INSERT INTO waivers SELECT * FROM kept_waivers", &[]).await;
+            run(node, "DROP TABLE kept_waivers", &[]).await;
+            let waived = waived_by(&mut node.begin_read().await.unwrap(), LINES[0]).await;
+            assert_eq!(waived.unwrap().as_deref(), Some(LEAD.0));
+        }
+        // A later key of the line that was removed does not make the former one current again.
+        let mut tx = db.begin().await.unwrap();
+        let key = keys::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
+        let next = keys::LineKey { id: random_id(), epoch: 2, ..key };
+        let act = Act { object: Some(next.id), ..Act::new(clock.line_now(), Action::LineKeyMade) };
+        keys::insert_line_key(&mut tx, &next, clock.system_now(), act).await.unwrap();
+        tx.commit().await.unwrap();
+        change(db, "DELETE FROM line_keys WHERE epoch = 2", &[]).await;
+        for node in [db, &line.db_again().await] {
+            assert!(keys::current_key(&mut node.begin_read().await.unwrap(), LINES[0]).await.is_err());
+        }
+        // A member.
+        run(db, "DELETE FROM grants", &[]).await;
+        change(db, "DELETE FROM members WHERE id = $1", &[li.id.into()]).await;
+        for node in [db, &line.db_again().await] {
+            assert!(members::by_id(&mut node.begin_read().await.unwrap(), li.id).await.is_err());
+            assert!(members::list(&mut node.begin_read().await.unwrap()).await.is_err());
+        }
     }
 
     async fn a_former_waiver_is_not_valid(line: TestLine) {

@@ -7,7 +7,8 @@ use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, wav
 use dutyline::members;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
-use dutyline::store::members::{by_name, grants};
+use dutyline::store::keys::grants;
+use dutyline::store::members::by_name;
 use dutyline::vault::seal::open_identity;
 use reqwest::StatusCode;
 use std::fs;

@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dutyline::base::clock::hour;
 use dutyline::config::Config;
 use dutyline::report::reference::Reference;
+use dutyline::store::keys;
 use dutyline::store::{Db, audit, installation, members};
 use dutyline::vault::action::Action;
 use dutyline::vault::blobs::{Blobs, Digests};
@@ -204,7 +205,7 @@ pub async fn fill(config: &Config, lead: &str, count: usize, end: DateTime<Utc>,
     let mut lines = Vec::new();
     for entry in &config.lines {
         let id = entry.line.id.clone();
-        let key = members::current_key(&mut tx, &id).await.expect("a key");
+        let key = keys::current_key(&mut tx, &id).await.expect("a key");
         let key = key.expect("the line has a key");
         let identity = Identity::generate();
         let to: Recipient = key.recipient.parse().expect("a public key");

@@ -2,7 +2,7 @@
 
 use super::super::calls::{self, Call, OfAddition, SealedCaller};
 use super::super::columns::RecordingState;
-use super::super::members::{self, LineKey};
+use super::super::keys::{self, LineKey};
 use super::super::recordings::RecordingRow;
 use super::super::reports::{self};
 use super::super::rows::{Rows, fetch, over_rows};
@@ -297,7 +297,7 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
         .filter_map(|one| one.key_of.as_ref())
         .collect();
     for line in lines {
-        if let Some(Some(key)) = unless_refused(members::current_key(tx, line).await)? {
+        if let Some(Some(key)) = unless_refused(keys::current_key(tx, line).await)? {
             loaded.line_keys.insert(line.clone(), key);
         }
     }
@@ -436,7 +436,7 @@ async fn load_all_answers(tx: &mut WriteTx, wanted: &[Wanted], loaded: &mut Load
 fn unless_refused<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(row) => Ok(Some(row)),
-        Err(StoreError::Forged(_)) => Ok(None),
+        Err(StoreError::Forged(_) | StoreError::PutBack { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -309,6 +309,11 @@ impl TestLine {
         &self.service().db.jobs
     }
 
+    /// Opens the database once more, as another process does.
+    pub async fn db_again(&self) -> Db {
+        open_db(&self.service().config).await
+    }
+
     /// Creates another member who works on these lines.
     pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
         let clock = self.service().clock;

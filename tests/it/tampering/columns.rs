@@ -38,7 +38,7 @@ const WITHOUT_RIGHTS: [&str; 8] = [
 ];
 
 /// Columns that `audit verify` does not prove.
-const NOT_PROVEN: [(&str, &[&str]); 11] = [
+const NOT_PROVEN: [(&str, &[&str]); 10] = [
     ("members", &["totp", "verifying", "created_at", "granted"]),
     ("line_keys", &["recovery_recipient", "created_at"]),
     // Extends a session whose token the attacker has, up to twelve hours after the login.
@@ -76,12 +76,10 @@ const NOT_PROVEN: [(&str, &[&str]); 11] = [
     ),
     ("strays", &["lookup", "hour"]),
     ("audit", &["signature", "signer"]),
-    // A waiver of another line is not valid there: it is missing here.
-    ("waivers", &["line"]),
 ];
 
 /// Rows that may be deleted without a finding: the chain does not name them.
-const MAY_BE_MISSING: [&str; 4] = ["sessions", "receipts", "strays", "waivers"];
+const MAY_BE_MISSING: [&str; 3] = ["sessions", "receipts", "strays"];
 
 /// Columns by which the database tells rows apart: an inserted copy of a row gets other values there.
 const UNIQUE: [(&str, &[&str]); 14] = [

@@ -4,11 +4,12 @@ use super::LINE;
 use crate::support::sql::run;
 use crate::support::{Answer, Api, NUMBER, TestLine, wav};
 use dutyline::register::verify::{self, Proof};
+use dutyline::store::Db;
 use dutyline::store::audit::{self, LinkRow};
 use dutyline::store::blobs::{self, Blob};
+use dutyline::store::keys;
 use dutyline::store::recordings::{self, RecordingRow};
 use dutyline::store::reports::{self, EntryRow};
-use dutyline::store::{Db, members};
 use dutyline::vault::seal::Recipient;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -75,11 +76,14 @@ impl<'a> Scene<'a> {
         self.line.db()
     }
 
+    /// Verifies the chains of the line and of the service.
     pub async fn verify(&self, head: Option<(i64, [u8; 32])>) -> Proof {
         let recordings = &self.line.service().blobs;
-        verify::line(self.db(), recordings, LINE, head)
-            .await
-            .unwrap()
+        let of_line = verify::line(self.db(), recordings, LINE, head).await;
+        let mut proof = of_line.unwrap();
+        let of_service = verify::service(self.db(), None).await.unwrap();
+        proof.wrong.extend(of_service.wrong);
+        proof
     }
 
     pub async fn is_whole(&self, when: &str) {
@@ -151,9 +155,9 @@ impl<'a> Scene<'a> {
         report.recipient.parse().unwrap()
     }
 
-    pub async fn line_key(&self) -> members::LineKey {
+    pub async fn line_key(&self) -> keys::LineKey {
         let mut tx = self.db().begin_read().await.unwrap();
-        members::current_key(&mut tx, LINE).await.unwrap().unwrap()
+        keys::current_key(&mut tx, LINE).await.unwrap().unwrap()
     }
 
     pub fn file(&self, recording: &RecordingRow) -> PathBuf {

@@ -1,0 +1,260 @@
+//! Line keys, and the grants by which members hold them.
+
+use super::audit::{self, Act};
+use super::proofs::Proven;
+use super::service_chain::SetRow;
+use super::statements::{row, run, statements};
+use super::{ReadTx, Result, StoreError, WriteTx};
+use crate::vault::proof::Content;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+row! {
+    /// A line's key.
+    #[derive(Clone)]
+    pub struct LineKey {
+        /// Its id.
+        pub id: Uuid,
+        /// The line.
+        pub line: String,
+        /// 1 for a line's first key. The key with the highest epoch is the line's current one.
+        pub epoch: i32,
+        /// The public half.
+        pub recipient: String,
+        /// The private half, sealed to the recovery key of the line.
+        pub recovery: Vec<u8>,
+    }
+}
+
+row! {
+    /// A line key that a member holds.
+    #[derive(Clone)]
+    pub struct Grant {
+        /// The id of the line key.
+        pub line_key: Uuid,
+        /// The id of the member.
+        pub member: Uuid,
+        /// The line.
+        pub line: String,
+        /// The line key's private half, sealed to the member.
+        pub sealed: Vec<u8>,
+    }
+}
+
+row! {
+    /// Version of a member's grants. It is another one when the grants have changed.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct GrantsVersion {
+        /// Number of times that the program has given the member a line key.
+        granted: i64,
+        /// Sum of the numbers of the links that set the rows, -1 for a row without: another one if rows were added or
+        /// removed by hand.
+        links: i64,
+    }
+}
+
+impl Proven for LineKey {
+    const TABLE: &'static str = "line_keys";
+
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.id)
+            .text(&*self.line)
+            .integer(i64::from(self.epoch))
+            .text(&*self.recipient)
+            .bytes(&*self.recovery)
+    }
+
+    fn set_row(&self) -> Option<SetRow> {
+        Some(SetRow::LineKey(self.id))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
+impl Proven for Grant {
+    const TABLE: &'static str = "grants";
+
+    /// Covers the line too, which is in the row of the line key.
+    fn content(&self) -> Content {
+        Content::of(Self::TABLE)
+            .id(self.line_key)
+            .id(self.member)
+            .text(&*self.line)
+            .bytes(&*self.sealed)
+    }
+
+    fn set_row(&self) -> Option<SetRow> {
+        Some(SetRow::Grant(self.line_key, self.member))
+    }
+
+    fn id(&self) -> Uuid {
+        self.line_key
+    }
+}
+
+impl LineKey {
+    /// Returns the digest of the row, to which the link that sets it commits.
+    pub fn digest(&self) -> [u8; 32] {
+        self.content().digest()
+    }
+}
+
+impl Grant {
+    /// Returns the digest of the row, to which the link that sets it commits.
+    pub fn digest(&self) -> [u8; 32] {
+        self.content().digest()
+    }
+}
+
+statements! {
+    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
+    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM line_keys ORDER BY line, epoch";
+    INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
+    GRANTS = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE member = $1 ORDER BY line, epoch";
+    GRANT = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line_key = $1 AND member = $2";
+    ALL_GRANTS = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key ORDER BY line_key, member";
+    RESEAL_GRANT = "UPDATE grants SET sealed = $3 WHERE line_key = $1 AND member = $2";
+    COUNT_GRANT = "UPDATE members SET granted = granted + 1 WHERE id = $1";
+    GRANTS_VERSION = "SELECT granted, (SELECT CAST(COALESCE(SUM(COALESCE(grants.link, -1)), 0) AS BIGINT)
+        FROM grants WHERE member = members.id) AS links FROM members WHERE id = $1";
+}
+
+/// Adds a line key, and `act` to the line's trail and to the chain of the service. `now` is system time.
+pub async fn insert_line_key(
+    tx: &mut WriteTx,
+    key: &LineKey,
+    now: DateTime<Utc>,
+    act: Act<'_>,
+) -> Result<()> {
+    run!(
+        tx,
+        INSERT_LINE_KEY,
+        execute,
+        key.id,
+        &key.line,
+        key.epoch,
+        &key.recipient,
+        &key.recovery[..],
+        now
+    )?;
+    audit::append(tx, &key.line, act.clone());
+    let of_service = Act {
+        detail: Some(&key.line),
+        ..act
+    };
+    tx.set(of_service, SetRow::LineKey(key.id), key);
+    Ok(())
+}
+
+/// Returns the line key that the keys of new reports are sealed to: the one with the highest epoch. `None` if the line
+/// has no key.
+pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
+    let found = run!(tx, CURRENT_KEY, fetch_optional, line)?;
+    let key: Option<LineKey> = tx.proven_one(found).await?;
+    tx.is_current_key(line, key.as_ref().map(|key| key.id))
+        .await?;
+    Ok(key)
+}
+
+/// Returns all keys of all lines, in order of line and epoch.
+pub async fn line_keys(tx: &mut ReadTx) -> Result<Vec<LineKey>> {
+    let found = run!(tx, LINE_KEYS, fetch_all)?;
+    tx.proven_all(found).await
+}
+
+/// Like [`line_keys`], for `audit verify`: returns the keys, and those whose rows are refused.
+pub async fn line_keys_but_refused(tx: &mut ReadTx) -> Result<(Vec<LineKey>, Vec<LineKey>)> {
+    let found = run!(tx, LINE_KEYS, fetch_all)?;
+    tx.proven_rest(found).await
+}
+
+/// Returns all grants, and those whose rows are refused, for `audit verify`.
+pub async fn grants_but_refused(tx: &mut ReadTx) -> Result<(Vec<Grant>, Vec<Grant>)> {
+    let found = run!(tx, ALL_GRANTS, fetch_all)?;
+    tx.proven_rest(found).await
+}
+
+/// Stores a line key's private half, sealed to a member, and adds `act` to the line's trail and to the chain of the
+/// service. Keeps the stored one if the member holds the key already; then the line's link says so nevertheless.
+pub async fn insert_grant(
+    tx: &mut WriteTx,
+    key: &LineKey,
+    member: Uuid,
+    sealed: &[u8],
+    act: Act<'_>,
+) -> Result<()> {
+    run!(tx, COUNT_GRANT, execute, member)?;
+    audit::append(tx, &key.line, act.clone());
+    if run!(tx, INSERT_GRANT, execute, key.id, member, sealed)? == 0 {
+        return Ok(());
+    }
+    let grant = Grant {
+        line_key: key.id,
+        member,
+        line: key.line.clone(),
+        sealed: sealed.to_vec(),
+    };
+    set_grant(tx, &grant, act);
+    Ok(())
+}
+
+/// Adds the link that sets a grant to the chain of the service.
+fn set_grant(tx: &mut WriteTx, grant: &Grant, act: Act<'_>) {
+    let key = grant.line_key.to_string();
+    let of_service = Act {
+        detail: Some(&key),
+        ..act
+    };
+    let row = SetRow::Grant(grant.line_key, grant.member);
+    tx.set(of_service, row, grant);
+}
+
+/// Stores a line key's private half, sealed to a member's next key, in place of the stored one, and adds `act` to the
+/// line's trail and to the chain of the service.
+pub async fn reseal_grant(tx: &mut WriteTx, grant: &Grant, act: Act<'_>) -> Result<()> {
+    let (key, member) = (grant.line_key, grant.member);
+    run!(tx, RESEAL_GRANT, execute, key, member, &grant.sealed[..])?;
+    audit::append(tx, &grant.line, act.clone());
+    set_grant(tx, grant, act);
+    Ok(())
+}
+
+/// Returns a line key's private half, sealed to this member; `None` if the member does not hold the key.
+pub async fn grant(tx: &mut ReadTx, line_key: Uuid, member: Uuid) -> Result<Option<Vec<u8>>> {
+    let found = run!(tx, GRANT, fetch_optional, line_key, member)?;
+    let grant: Option<Grant> = tx.proven_one(found).await?;
+    Ok(grant.map(|grant| grant.sealed))
+}
+
+/// Returns the version of a member's grants. While it stays the same, the grants need not be read again.
+///
+/// # Errors
+///
+/// Returns [`StoreError::Unreadable`] when there is no such member. Also when the database fails.
+pub async fn grants_version(tx: &mut ReadTx, member: Uuid) -> Result<GrantsVersion> {
+    let found: Option<GrantsVersion> = run!(tx, GRANTS_VERSION, fetch_optional, member)?;
+    found.ok_or(StoreError::Unreadable("member"))
+}
+
+/// Returns the line keys that a member holds, in order of line and epoch.
+pub async fn grants(tx: &mut ReadTx, member: Uuid) -> Result<Vec<Grant>> {
+    let found = run!(tx, GRANTS, fetch_all, member)?;
+    let grants: Vec<Grant> = tx.proven_all(found).await?;
+    let is_own = |row: &SetRow| matches!(row, SetRow::Grant(_, holder) if *holder == member);
+    let keys: BTreeSet<Uuid> = grants.iter().map(|grant| grant.line_key).collect();
+    let is_found = |row: &SetRow| matches!(row, SetRow::Grant(key, _) if keys.contains(key));
+    tx.none_missing(is_own, is_found).await?;
+    Ok(grants)
+}

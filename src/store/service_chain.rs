@@ -1,0 +1,316 @@
+//! What the chain of the service says of the rows that links set, as this process has verified it.
+//!
+//! A row that was replaced still has a MAC that holds, so a program with access to the database could put it back.
+//! Therefore each change of such a row adds a link to the chain of the service. The link names the row and commits to
+//! its content, and the row has the number of that link. Each process reads the chain once, verifies it, and keeps in
+//! memory which link set each row last; from then on it reads only the links that follow. So no statement decides which
+//! row is the last one, and a link that is changed in the database later changes nothing.
+
+use super::audit::{self, SERVICE, StoredLink};
+use super::heads::{self, Head};
+use super::{ReadTx, Result, StoreError};
+use crate::vault::action::Action;
+use crate::vault::chain::{self, Link};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// A row that links set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SetRow {
+    /// The row of the member with this id.
+    Member(Uuid),
+    /// The row of the line key with this id.
+    LineKey(Uuid),
+    /// The grant of this line key (the first id) to this member.
+    Grant(Uuid, Uuid),
+    /// The waiver of this line.
+    Waiver(String),
+}
+
+impl SetRow {
+    /// Returns the row that a link of the service's chain sets, and the digest of its content; no digest if the link
+    /// says that the row was removed. `None` for a link that sets no row.
+    pub fn of(link: &Link) -> Option<(Self, Option<[u8; 32]>)> {
+        let row = match link.action {
+            Action::MemberAdded
+            | Action::PasswordChanged
+            | Action::MemberDisabled
+            | Action::MemberEnabled
+            | Action::MemberConfirmed => Self::Member(link.object?),
+            Action::LineKeyMade => Self::LineKey(link.object?),
+            Action::Granted | Action::GrantRenewed => {
+                Self::Grant(link.detail.as_ref()?.parse().ok()?, link.object?)
+            }
+            Action::ConfirmationWaived | Action::ConfirmationRequired => {
+                Self::Waiver(link.detail.clone()?)
+            }
+            Action::CallAnswered
+            | Action::ReportQueued
+            | Action::TalkEnded
+            | Action::RecordingSealed
+            | Action::RecordingLost
+            | Action::RecordingGivenUp
+            | Action::ReceiptShared
+            | Action::EntryAdded
+            | Action::EntryPurged
+            | Action::ReportOpened
+            | Action::AbandonedOpened
+            | Action::RecordingOpened
+            | Action::TrailOpened
+            | Action::ReplyApproved
+            | Action::Claim
+            | Action::Release
+            | Action::Close
+            | Action::Reopen
+            | Action::Login
+            | Action::ExportSealed
+            | Action::ExportOpened
+            | Action::HeadAccepted => return None,
+        };
+        Some((row, link.digest))
+    }
+
+    /// Returns the table of the row.
+    pub(super) fn table(&self) -> &'static str {
+        match self {
+            Self::Member(_) => "members",
+            Self::LineKey(_) => "line_keys",
+            Self::Grant(..) => "grants",
+            Self::Waiver(_) => "waivers",
+        }
+    }
+
+    /// Returns the row's name in the log, which identifies no person.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Member(id) | Self::LineKey(id) => id.to_string(),
+            Self::Grant(key, member) => format!("{key} {member}"),
+            Self::Waiver(line) => line.clone(),
+        }
+    }
+}
+
+/// The verified chain of the service. All pools of a database share it.
+#[derive(Debug, Default)]
+pub struct ServiceChain(Mutex<Verified>);
+
+/// A link that set a row: its number, and the digest of the row's content; no digest if it removed the row.
+type SetBy = (i64, Option<[u8; 32]>);
+
+#[derive(Debug)]
+struct Verified {
+    /// The last link that was verified.
+    end: Head,
+    /// True once the whole chain was read.
+    is_loaded: bool,
+    /// The number of the last link that could not be verified although later ones could; 0 if there is none. It may
+    /// have set any row, so no row that was set before it counts.
+    broken: i64,
+    /// By row: the links that set it, in order.
+    rows: BTreeMap<SetRow, Vec<SetBy>>,
+    /// By line: the link that made its last key, and the id of that key.
+    keys: BTreeMap<String, (i64, Uuid)>,
+}
+
+impl Default for Verified {
+    fn default() -> Self {
+        Self {
+            end: (0, chain::genesis(SERVICE)),
+            is_loaded: false,
+            broken: 0,
+            rows: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl Verified {
+    /// Adds a verified link.
+    fn add(&mut self, link: &Link) {
+        let Some((row, digest)) = SetRow::of(link) else {
+            return;
+        };
+        if let (SetRow::LineKey(id), Some(line)) = (&row, &link.detail) {
+            self.keys.insert(line.clone(), (link.seq, *id));
+        }
+        self.rows.entry(row).or_default().push((link.seq, digest));
+    }
+}
+
+impl ServiceChain {
+    fn verified(&self) -> MutexGuard<'_, Verified> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True once the whole chain was read.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.verified().is_loaded
+    }
+
+    /// Returns the last link that was verified.
+    pub(super) fn end(&self) -> Head {
+        self.verified().end
+    }
+
+    /// Forgets everything, because the operator has accepted an earlier state of the database.
+    pub(super) fn forget(&self) {
+        *self.verified() = Verified::default();
+    }
+
+    /// True if the last link that sets the row and is not after number `until` is `link`, and commits to `digest`.
+    pub(super) fn was_set_last(
+        &self,
+        row: &SetRow,
+        link: i64,
+        digest: [u8; 32],
+        until: i64,
+    ) -> bool {
+        let verified = self.verified();
+        let links = verified.rows.get(row).map_or(&[][..], Vec::as_slice);
+        let last = links.iter().rfind(|(seq, _)| *seq <= until);
+        link > verified.broken && last == Some(&(link, Some(digest)))
+    }
+
+    /// Returns the rows that exist by the last link that names them, unless that link is after number `until`.
+    fn standing(&self, until: i64, is: &dyn Fn(&SetRow) -> bool) -> Vec<SetRow> {
+        let verified = self.verified();
+        let rows = verified.rows.iter().filter(|(row, links)| {
+            let last = links.last();
+            last.is_some_and(|(seq, digest)| *seq <= until && digest.is_some()) && is(row)
+        });
+        rows.map(|(row, _)| row.clone()).collect()
+    }
+
+    /// Verifies links that follow `before`, and adds those that hold. Returns false if the last of `links` does not.
+    fn extend(&self, before: Head, links: Vec<StoredLink>, tx: &ReadTx) -> Result<bool> {
+        let (mut end, mut broken) = (before, 0);
+        let mut held = Vec::new();
+        let mut holds = false;
+        for stored in links {
+            let seq = stored.seq;
+            if seq == before.0 + 1 && !stored.follows(&before.1) {
+                return Err(heads::put_back(SERVICE, before.0, seq));
+            }
+            // A link whose predecessor is missing does not hold.
+            let link = stored.proven(&tx.proofs)?;
+            holds = link.is_some();
+            match link.and_then(|row| Some((row.link()?, row.hash))) {
+                Some((link, hash)) => {
+                    end = (seq, audit::read_hash(hash)?);
+                    held.push((link, broken));
+                }
+                None => broken = seq,
+            }
+        }
+        tx.proofs.heads().see(SERVICE, end);
+        let mut verified = self.verified();
+        // Another transaction may have read the same links.
+        if verified.end == before {
+            verified.end = end;
+            for (link, broken) in held {
+                verified.broken = verified.broken.max(broken);
+                verified.add(&link);
+            }
+        }
+        Ok(holds)
+    }
+}
+
+impl ReadTx {
+    /// Verifies the links of the service's chain up to number `until`; all that the transaction sees if it is `None`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Forged`] when the last ones do not hold or are missing. Also when the database fails.
+    pub(super) async fn follow(&mut self, until: Option<i64>) -> Result<()> {
+        loop {
+            let before = self.proofs.service().end();
+            if until.is_some_and(|until| before.0 >= until) {
+                return Ok(());
+            }
+            let links = audit::stored_links(self, SERVICE, before.0).await?;
+            if links.is_empty() {
+                if until.is_some_and(|until| until <= self.floor) {
+                    return Err(heads::put_back(SERVICE, self.floor, before.0));
+                }
+                if until.is_some() {
+                    let next = format!("{SERVICE} {}", before.0 + 1);
+                    return Err(self.proofs.refuse("audit", &next));
+                }
+                self.proofs.service().verified().is_loaded = true;
+                return Ok(());
+            }
+            if !self.proofs.service().extend(before, links, self)? {
+                return Err(StoreError::Forged("audit"));
+            }
+        }
+    }
+
+    /// Verifies the chain up to its last link at the time of a statement, whose number the statement has read as `head`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::PutBack`] when a later link was seen before this transaction began. Also as
+    /// [`ReadTx::follow`].
+    pub(super) async fn follow_to(&mut self, head: i64) -> Result<()> {
+        if head < self.floor {
+            return Err(heads::put_back(SERVICE, self.floor, head));
+        }
+        self.follow(Some(head)).await
+    }
+
+    /// Checks that of the rows for which `is` is true, none is missing that existed when the transaction began and was
+    /// not removed since. `found` tells which were found.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Forged`] when one is missing. Also as [`ReadTx::follow`].
+    pub(super) async fn none_missing(
+        &mut self,
+        is: impl Fn(&SetRow) -> bool + Send + Sync,
+        found: impl Fn(&SetRow) -> bool + Send + Sync,
+    ) -> Result<()> {
+        let floor = self.floor;
+        let until = self.proofs.service().is_loaded().then_some(floor);
+        self.follow(until).await?;
+        let is_missing = |row: &SetRow| is(row) && !found(row);
+        let missing = |tx: &Self| {
+            let all = tx.proofs.service().standing(floor, &is_missing);
+            all.into_iter().find(|row| !tx.pending.contains(row))
+        };
+        if missing(self).is_none() {
+            return Ok(());
+        }
+        // Another node may have removed it since this one has read the chain.
+        self.follow(None).await?;
+        match missing(self) {
+            Some(row) => Err(self.proofs.refuse(row.table(), &row.name())),
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`ReadTx::none_missing`], for the current key of a line: checks that `found` is the last one that was made.
+    pub(super) async fn is_current_key(&mut self, line: &str, found: Option<Uuid>) -> Result<()> {
+        self.none_missing(|_| false, |_| true).await?;
+        let floor = self.floor;
+        let other = |tx: &Self| {
+            let last = tx.proofs.service().verified().keys.get(line).copied();
+            last.filter(|(seq, id)| *seq <= floor && Some(*id) != found)
+        };
+        if other(self).is_none() {
+            return Ok(());
+        }
+        self.follow(None).await?;
+        match other(self) {
+            Some((_, id)) => Err(self.proofs.refuse("line_keys", &id.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// True if this transaction has set the row, or the chain says that it exists.
+    pub(super) fn stands(&self, row: &SetRow) -> bool {
+        let is_it = |other: &SetRow| other == row;
+        self.pending.contains(row) || !self.proofs.service().standing(i64::MAX, &is_it).is_empty()
+    }
+}
