@@ -51,7 +51,8 @@ pub async fn open_proven(config: &Config) -> Result<Db, String> {
     let installation = id(&db, config, &secret)
         .await
         .map_err(|error| error.to_string())?;
-    db.prove_with(&secret, installation);
+    db.prove_with(&secret, installation, config.lead.as_ref());
+    db.check_lead().await.map_err(|error| error.to_string())?;
     let file = heads_file(config);
     match db.check_heads(&file).await {
         // `audit verify` reports it too; other commands that write links are refused by the store.

@@ -168,7 +168,9 @@ pub async fn build_with(
         tracing::warn!("{warning}");
     }
     let installation = installation::id(&db.webhooks, &config, &secret).await?;
-    db.webhooks.prove_with(&secret, installation);
+    db.webhooks
+        .prove_with(&secret, installation, config.lead.as_ref());
+    db.webhooks.check_lead().await?;
     let file = installation::heads_file(&config);
     db.webhooks.check_heads(&file).await?;
     let blobs = Blobs::open(&config.recordings, installation);

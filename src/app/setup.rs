@@ -10,6 +10,7 @@ use crate::store::{Db, StoreError, WriteTx, installation};
 use crate::vault::blobs::{Blobs, MarkerError};
 use crate::vault::passwords::NewPassword;
 use crate::vault::secret::ServiceSecret;
+use crate::vault::signing::{Signer, Verifying};
 use std::io;
 use std::path::Path;
 use uuid::Uuid;
@@ -46,11 +47,11 @@ pub async fn init(
     password: NewPassword,
     lines: &[String],
 ) -> Result<Vec<MadeKey>, StartError> {
-    init_showing(config, clock, lead, password, lines, |_| Ok(())).await
+    init_showing(config, clock, lead, password, lines, |_, _| Ok(())).await
 }
 
-/// Like [`init`]; `show` receives the new keys, if there are any, before they are committed. If it fails, no key is
-/// stored.
+/// Like [`init`]; `show` receives the new keys, if there are any, before they are committed, and with the first lead's
+/// account the public half of their signing key. If it fails, no key is stored.
 ///
 /// # Errors
 ///
@@ -61,20 +62,25 @@ pub async fn init_showing(
     lead: &str,
     password: NewPassword,
     lines: &[String],
-    show: impl FnOnce(&[MadeKey]) -> io::Result<()>,
+    show: impl FnOnce(Option<&Verifying>, &[MadeKey]) -> io::Result<()>,
 ) -> Result<Vec<MadeKey>, StartError> {
     let db = Db::open(&config.database)
         .await
         .map_err(StartError::Failed)?;
     let mut tx = db.begin().await?;
     let (installation, secret) = installed(&mut tx, config).await?;
-    db.prove_with(&secret, installation);
+    db.prove_with(&secret, installation, config.lead.as_ref());
     // Committed before the folder is prepared: if the folder has no marker, the error of `prepare_folder` names the
     // installation's id, which belongs into the marker and must not change any more.
     tx.commit().await?;
+    db.check_lead().await?;
     let member = member(&db, lead, password).await?;
     let mut tx = db.begin().await?;
     prepare_folder(&mut tx, config, installation).await?;
+    let first_lead = match &member {
+        Lead::New(_, signer) => Some(signer.verifying()),
+        Lead::Known(..) => None,
+    };
     let member = may_make_keys(&mut tx, clock, member).await?;
     let mut made = Vec::new();
     for line in lines {
@@ -83,7 +89,7 @@ pub async fn init_showing(
         }
     }
     if !made.is_empty() {
-        show(&made).map_err(|error| {
+        show(first_lead.as_ref(), &made).map_err(|error| {
             StartError::Failed(format!(
                 "the recovery keys cannot be shown, so no keys were made: {error}"
             ))
@@ -162,9 +168,9 @@ fn cannot_be_made(folder: &Path, error: &io::Error) -> StartError {
 /// The member to whom the new line keys are sealed.
 enum Lead {
     /// The member with the name given to `init`, whose password was right.
-    Known(Member),
+    Known(Member, Signer),
     /// A new member with the name and password given to `init`, not in the database yet.
-    New(Member),
+    New(Member, Signer),
 }
 
 /// Returns the member named `lead`, whose password must be right, or a new one if there is no such member. No
@@ -174,12 +180,13 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
     let known = members::find(&mut tx, lead).await?.is_some();
     drop(tx);
     if known {
-        return Ok(Lead::Known(members::unlock(db, lead, password).await?.0));
+        let (member, identity) = members::unlock(db, lead, password).await?;
+        let signer = Signer::new(member.id, &identity);
+        return Ok(Lead::Known(member, signer));
     }
     let name = MemberName::parse(lead).map_err(members::MemberError::from)?;
-    Ok(Lead::New(
-        members::new_member(&name, Role::Lead, password, Maker::Init).await?,
-    ))
+    let (member, signer) = members::new_member(&name, Role::Lead, password, Maker::Init).await?;
+    Ok(Lead::New(member, signer))
 }
 
 /// Checks that `lead` may make keys of lines, inserts a new member into the database, and returns the member. A new
@@ -187,19 +194,23 @@ async fn member(db: &Db, lead: &str, password: NewPassword) -> Result<Lead, Star
 /// only a lead may make such a key.
 async fn may_make_keys(tx: &mut WriteTx, clock: &Clock, lead: Lead) -> Result<Member, StartError> {
     match lead {
-        Lead::Known(member) if member.role == Role::Lead => {
+        Lead::Known(member, signer) if member.role == Role::Lead => {
+            tx.sign_as(signer);
             Ok(members::rights::acting(tx, &member).await?)
         }
-        Lead::Known(member) => Err(StartError::Failed(format!(
+        Lead::Known(member, _) => Err(StartError::Failed(format!(
             "{} is no lead; only a lead makes the key of a new line",
             member.name
         ))),
         // The operator administers the machine, but only the first lead decides who else becomes a lead.
-        Lead::New(member) if !rows::list(tx).await?.is_empty() => Err(StartError::Failed(format!(
-            "there are members already, and {} is none of them; a lead adds others with `dutyline member add`",
-            member.name
-        ))),
-        Lead::New(member) => {
+        Lead::New(member, _) if !rows::list(tx).await?.is_empty() => {
+            Err(StartError::Failed(format!(
+                "there are members already, and {} is none of them; a lead adds others with `dutyline member add`",
+                member.name
+            )))
+        }
+        Lead::New(member, signer) => {
+            tx.sign_as(signer);
             members::insert(tx, clock, &member, &member.name).await?;
             Ok(member)
         }

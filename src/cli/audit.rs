@@ -2,8 +2,10 @@
 //! the trail.
 
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
+use crate::app::installation;
 use crate::config::Config;
 use crate::register::verify::{self, Proof};
+use crate::store::audit::SERVICE;
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -25,12 +27,18 @@ pub(super) struct Verify {
     /// A head printed earlier and kept elsewhere
     #[arg(long, value_name = "NUMBER:HASH", requires = "line")]
     head: Option<String>,
+    /// Check hashes and signatures only, without the service secret: by the first lead's key that [trust] lead pins
+    #[arg(long, conflicts_with_all = ["line", "head"])]
+    public: bool,
 }
 
 impl AuditCommand {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let Self::Verify(verify) = self;
         let config = Config::load(config)?;
+        if verify.public {
+            return public(&config).await;
+        }
         let lines: Vec<String> = match &verify.line {
             Some(id) => vec![one_line(&config, Some(id))?.id.clone()],
             None => config.lines.iter().map(|l| l.line.id.clone()).collect(),
@@ -45,11 +53,33 @@ impl AuditCommand {
             wrong += show(&line, &verify::line(&db, &blobs, &line, head).await?);
         }
         db.close().await;
-        match wrong {
-            0 => Ok(()),
-            1 => Err(Failure::Failed("one thing is wrong".into())),
-            wrong => Err(Failure::Failed(format!("{wrong} things are wrong"))),
-        }
+        ended(wrong)
+    }
+}
+
+/// Checks hashes and signatures without the service secret.
+async fn public(config: &Config) -> Outcome {
+    let Some(lead) = &config.lead else {
+        return Err(Failure::Usage(
+            "--public: the configuration has no `[trust] lead`, from which all signatures are checked".into(),
+        ));
+    };
+    let opened = installation::open_database(&config.database).await;
+    let db = opened.map_err(Failure::Failed)?;
+    let proofs = verify::public(&db, lead).await?;
+    db.close().await;
+    let wrong = proofs.iter().map(|(chain, proof)| match chain.as_str() {
+        SERVICE => show("the service", proof),
+        line => show(line, proof),
+    });
+    ended(wrong.sum())
+}
+
+fn ended(wrong: usize) -> Outcome {
+    match wrong {
+        0 => Ok(()),
+        1 => Err(Failure::Failed("one thing is wrong".into())),
+        wrong => Err(Failure::Failed(format!("{wrong} things are wrong"))),
     }
 }
 

@@ -213,7 +213,14 @@ async fn storage(config: &Config, report: &mut Report) {
         unnamed_files(&blobs, &db, report).await;
     }
     if let (Ok(secret), Some(installation)) = (secret, installation) {
-        db.prove_with(&secret, installation);
+        db.prove_with(&secret, installation, config.lead.as_ref());
+        match (db.check_lead().await, &config.lead) {
+            (Err(error), _) => report.bad(&format!("first lead: {error}")),
+            (Ok(()), Some(_)) => report.good("first lead's key, as pinned"),
+            (Ok(()), None) => report.warn(
+                "the first lead's key is not pinned: add the `[trust] lead` that `dutyline init` has printed",
+            ),
+        }
         keys(config, &db, report).await;
     }
     db.close().await;

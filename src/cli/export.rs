@@ -17,6 +17,8 @@ use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, open_entry};
 use crate::vault::seal::{Identity, OpenError, open_identity};
+use crate::vault::signers::RECOVERY_KEY;
+use crate::vault::signing::Signer;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
@@ -79,14 +81,18 @@ impl Export {
                 .await?;
             // The export is recorded in the trail before the line's first file is written.
             let mut tx = db.begin().await?;
+            let first = line_keys(&mut tx, &line).await?.into_iter().next();
             let action = match &recovery {
                 Some(_) => Action::ExportOpened,
                 None => Action::ExportSealed,
             };
             let act = Act {
-                actor: recovery.as_ref().map(|_| "recovery key"),
+                actor: recovery.as_ref().map(|_| RECOVERY_KEY),
                 ..Act::new(Clock::system().line_now(), action)
             };
+            if let (Some(recovery), Some(key)) = (&recovery, first) {
+                tx.sign_as(Signer::new(key.id, recovery));
+            }
             audit::append(&mut tx, &line, act);
             tx.commit().await?;
             let mut tx = db.begin_read().await?;

@@ -5,6 +5,7 @@ use super::{Outcome, one_line, read_new_password};
 use crate::app::setup::{MadeKey, init_showing};
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::vault::signing::Verifying;
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ impl Init {
             &self.lead,
             password,
             &lines,
-            |made| show(made, &mut std::io::stdout().lock()),
+            |lead, made| show(lead, made, &mut std::io::stdout().lock()),
         )
         .await?;
         if made.is_empty() {
@@ -51,12 +52,24 @@ impl Init {
 
 /// Writes the new keys to standard output and flushes it; they are committed only if that succeeds. Fails if standard
 /// output is `/dev/null` (which also replaces one that is closed), because the keys would be lost.
-fn show(made: &[MadeKey], out: &mut std::io::StdoutLock<'_>) -> std::io::Result<()> {
+fn show(
+    lead: Option<&Verifying>,
+    made: &[MadeKey],
+    out: &mut std::io::StdoutLock<'_>,
+) -> std::io::Result<()> {
     #[cfg(unix)]
     if is_null_device(out)? {
         return Err(std::io::Error::other(
             "standard output is closed or /dev/null",
         ));
+    }
+    if let Some(lead) = lead {
+        writeln!(
+            out,
+            "To pin the first lead's signing key, by which every other member and key is checked, add this:"
+        )?;
+        writeln!(out, "  [trust]")?;
+        writeln!(out, "  lead = \"{lead}\"")?;
     }
     for (line, key) in made {
         let recovery = key.recovery.to_secret();

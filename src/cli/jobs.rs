@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::report::reference::Reference;
 use crate::store::Db;
 use crate::store::jobs::{self, Listed};
+use crate::vault::signing::Signer;
 use crate::work::fetch::{self, GivenUp};
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
@@ -92,9 +93,10 @@ impl JobsCommand {
 impl GiveUp {
     async fn run(self, db: &Db) -> Outcome {
         let id = self.id;
-        let (actor, _) = self.acting.unlock(db).await?;
+        let (actor, identity) = self.acting.unlock(db).await?;
+        let signer = Signer::new(actor.id, &identity);
         let anyway = self.although_it_may_be_there;
-        match fetch::give_up(db, &Clock::system(), &actor, id, anyway).await? {
+        match fetch::give_up(db, &Clock::system(), (&actor, signer), id, anyway).await? {
             GivenUp::Yes => {
                 println!("job {id} is given up, and its recording counts as lost");
                 Ok(())

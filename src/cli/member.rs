@@ -8,6 +8,7 @@ use crate::report::role::Role;
 use crate::store::members as rows;
 use crate::store::{Db, ReadTx};
 use crate::vault::seal::Identity;
+use crate::vault::signing::Signer;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -162,7 +163,7 @@ impl Add {
             Some((actor, _)) => Maker::Member(actor.id),
             None => Maker::Recovery,
         };
-        let member = members::new_member(&name, role, password, maker).await?;
+        let (member, _) = members::new_member(&name, role, password, maker).await?;
         let keys = members::seal_keys(db, from, &member, &lines).await?;
         let mut tx = db.begin().await?;
         if let Some((actor, _)) = &acting {
@@ -217,8 +218,9 @@ async fn list(db: &Db) -> Outcome {
 
 impl Named {
     async fn disable(self, db: &Db) -> Outcome {
-        let (actor, _) = self.acting.unlock(db).await?;
+        let (actor, identity) = self.acting.unlock(db).await?;
         let mut tx = db.begin().await?;
+        tx.sign_as(Signer::new(actor.id, &identity));
         let member = named(&mut tx, &self.name).await?;
         members::disable(&mut tx, &Clock::system(), &actor, &member).await?;
         tx.commit().await?;
@@ -227,8 +229,9 @@ impl Named {
     }
 
     async fn enable(self, db: &Db) -> Outcome {
-        let (actor, _) = self.acting.unlock(db).await?;
+        let (actor, identity) = self.acting.unlock(db).await?;
         let mut tx = db.begin().await?;
+        tx.sign_as(Signer::new(actor.id, &identity));
         let member = named(&mut tx, &self.name).await?;
         members::enable(&mut tx, &Clock::system(), &actor, &member).await?;
         tx.commit().await?;

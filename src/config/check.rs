@@ -17,6 +17,7 @@ use super::{keys, shape};
 use crate::base::hidden::Hidden;
 use crate::line::calendar::Calendar;
 use crate::line::number::NumberIndex;
+use crate::vault::signing::{Verifying, WrongKeyText};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -125,6 +126,8 @@ impl Checker<'_> {
         let connections = self.connections(storage, database.as_ref());
         let recordings = self.given(&storage.recordings, |text| self.recordings(text));
         let secret_file = storage.secret_file.as_ref();
+        let lead = file.trust.lead.as_ref();
+        let lead = lead.map(|text| self.keep(self.lead(text)));
         let providers = file.provider.iter();
         let providers: Vec<_> = providers.map(|provider| self.provider(provider)).collect();
         let lines = file.line.iter();
@@ -138,6 +141,10 @@ impl Checker<'_> {
             ops_listen: ops_listen?,
             public_url: public_url?,
             trusted_proxies: trusted_proxies?,
+            lead: match lead {
+                Some(lead) => Some(lead?),
+                None => None,
+            },
             database: database?,
             connections: connections?,
             recordings: recordings?,
@@ -235,6 +242,11 @@ impl Checker<'_> {
                 self.wrong(text, format!("not an address and port; {right}"))
             }
         }
+    }
+
+    fn lead(&self, text: &Spanned<String>) -> Result<Verifying, ConfigError> {
+        let key: Result<Verifying, WrongKeyText> = text.get_ref().parse();
+        key.or_else(|error| self.wrong(text, format!("{error}; `dutyline init` prints it")))
     }
 
     /// Checks that the two listeners can be bound at the same time.

@@ -16,6 +16,8 @@ pub(super) struct File {
     #[serde(default)]
     pub storage: Storage,
     #[serde(default)]
+    pub trust: Trust,
+    #[serde(default)]
     pub prompts: Prompts,
     #[serde(default)]
     pub provider: Vec<Spanned<Provider>>,
@@ -40,6 +42,13 @@ pub(super) struct Storage {
     pub recordings: Option<Spanned<String>>,
     pub secret_file: Option<Spanned<String>>,
     pub connections: Option<Spanned<Connections>>,
+}
+
+/// `[trust]`: what is not taken from the database.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trust {
+    pub lead: Option<Spanned<String>>,
 }
 
 /// `[storage] connections`: maximum numbers of connections to Postgres.

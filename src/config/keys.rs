@@ -212,6 +212,11 @@ pub(super) const FILE: &[Key] = &[
         "",
     ),
     may(
+        "trust",
+        Shape::Table(&[may("lead", Shape::Text, "\"dutykey1…\"")]),
+        "",
+    ),
+    may(
         "prompts",
         Shape::Table(&[
             may("folder", Shape::Text, "\"prompts\""),

@@ -19,6 +19,7 @@ pub use prompts::PromptsConfig;
 use crate::base::hidden::Hidden;
 use crate::line::Line;
 use crate::vault::seal::Recipient;
+use crate::vault::signing::Verifying;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ pub struct Config {
     pub recordings: PathBuf,
     /// The file of the service secret.
     pub secret_file: PathBuf,
+    /// The public half of the first lead's signing key, which `init` prints; `None` if it is not pinned.
+    pub lead: Option<Verifying>,
     /// Words and sounds that the lines play.
     pub prompts: PromptsConfig,
     /// The providers. At least one.

@@ -43,6 +43,7 @@ use crate::store::members::Member;
 use crate::store::{HoldsStoreError, ReadTx, StoreError};
 use crate::vault::seal::Identity;
 use crate::vault::session::{Token, Wrapping};
+use crate::vault::signing::Signer;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -97,8 +98,8 @@ pub enum DeskError {
     #[error("{0}")]
     Invalid(Invalid),
     /// The database failed, or holds data that cannot be read or opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("{0}")]
+    Store(#[source] StoreError),
     /// Another internal failure. The text is for the log.
     #[error("{0}")]
     Failed(String),
@@ -179,6 +180,15 @@ pub enum Invalid {
     Cursor,
 }
 
+impl From<StoreError> for DeskError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::SignerGone => Self::LoggedOut,
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl HoldsStoreError for DeskError {
     fn store_error(&self) -> Option<&StoreError> {
         match self {
@@ -250,6 +260,11 @@ impl Inspector {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.who.identity
+    }
+
+    /// Returns what signs the links that the member causes.
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::new(self.id(), &self.who.identity)
     }
 
     /// Returns the member's role.

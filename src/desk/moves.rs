@@ -100,6 +100,7 @@ async fn carry_out(
         .console
         .write(|tx| {
             async move {
+                tx.sign_as(inspector.signer());
                 let now = find_locked(tx, inspector, id).await?;
                 has_same_key(report, &now)?;
                 may(inspector, &now, step)?;

@@ -401,6 +401,7 @@ pub(super) fn note_opening(
         object,
         ..Act::new(service.clock.line_now(), action)
     };
+    tx.sign_as(inspector.signer());
     audit::append(tx, &report.line, act);
 }
 

@@ -51,6 +51,7 @@ pub async fn write(service: &Service, inspector: &Inspector, id: Uuid, text: &st
     console
         .write(|tx| {
             async move {
+                tx.sign_as(inspector.signer());
                 let now = find(tx, inspector, id).await?;
                 has_same_key(report, &now)?;
                 // Since the reply was sealed, a receipt may have been added, or have become shared.
@@ -86,6 +87,7 @@ pub async fn approve(
         .console
         .write(|tx| {
             async move {
+                tx.sign_as(inspector.signer());
                 let report = find(tx, inspector, id).await?;
                 has_same_key(proven, &report)?;
                 let all = replies::of_report(tx, id).await?;

@@ -119,7 +119,7 @@ pub async fn add(
     again(service, inspector, own).await?;
     let (role, maker) = (new.role, Maker::Member(inspector.id()));
     // Deriving a key from the password is slow on purpose, so no transaction is open meanwhile.
-    let member = members::new_member(&name, role, password, maker).await?;
+    let (member, _) = members::new_member(&name, role, password, maker).await?;
     let console = &service.db.console;
     let from = Source::Member(inspector.member(), inspector.identity());
     let keys = members::seal_keys(console, from, &member, new.lines).await?;
@@ -203,6 +203,7 @@ pub async fn disable(
     let console = &service.db.console;
     let disable = console.write(|tx| {
         async move {
+            tx.sign_as(inspector.signer());
             let member = find(tx, inspector, id).await?;
             let lead = inspector.member();
             let changed = members::disable(tx, &service.clock, lead, &member).await?;
@@ -235,6 +236,7 @@ pub async fn enable(
     let console = &service.db.console;
     let enable = console.write(|tx| {
         async move {
+            tx.sign_as(inspector.signer());
             let member = find(tx, inspector, id).await?;
             let lead = inspector.member();
             let changed = members::enable(tx, &service.clock, lead, &member).await?;
@@ -258,6 +260,7 @@ pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Resu
     let console = &service.db.console;
     let confirm = console.write(|tx| {
         async move {
+            tx.sign_as(inspector.signer());
             let member = find(tx, inspector, id).await?;
             let by = inspector.member();
             let changed = confirming::confirm(tx, &service.clock, by, &member).await?;
@@ -344,6 +347,7 @@ pub async fn waive(
     let console = &service.db.console;
     let set = console.write(|tx| {
         async move {
+            tx.sign_as(inspector.signer());
             let actor = members::rights::acting(tx, inspector.member()).await?;
             let changed = confirming::set_waiver(tx, &service.clock, &actor, line, waive).await?;
             Ok::<_, DeskError>(changed)

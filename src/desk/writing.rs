@@ -71,6 +71,7 @@ async fn add(service: &Service, inspector: &Inspector, id: Uuid, body: Body) -> 
         .console
         .write(|tx| {
             async move {
+                tx.sign_as(inspector.signer());
                 let now = find_locked(tx, inspector, id).await?;
                 has_same_key(report, &now)?;
                 if is_classification && now.status == Some(Status::Closed) {

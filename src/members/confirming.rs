@@ -239,6 +239,7 @@ mod tests {
             name: name.to_owned(),
             role: Role::Lead,
             recipient: String::new(),
+            verifying: String::new(),
             wrapped: Vec::new(),
             disabled: false,
             made_by: Some(made_by.map_or(id, |maker| maker.id)),

@@ -8,6 +8,8 @@ use crate::store::keys::{self, LineKey};
 use crate::store::members::{self, Member};
 use crate::store::{Db, StoreError, WriteTx};
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
+use crate::vault::signers::RECOVERY_KEY;
+use crate::vault::signing::Signer;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -25,7 +27,7 @@ impl Source<'_> {
     fn actor(&self) -> &str {
         match self {
             Self::Member(member, _) => &member.name,
-            Self::Recovery(_) => "recovery key",
+            Self::Recovery(_) => RECOVERY_KEY,
         }
     }
 
@@ -39,6 +41,8 @@ impl Source<'_> {
 /// The keys of some lines, of all epochs, sealed to one member. [`grant`] stores them in the database.
 pub struct SealedKeys {
     actor: String,
+    /// Signs the links about the keys; `None` if there are no lines and the source is a recovery key.
+    signer: Option<Signer>,
     /// The lead who passes the keys on; `None` for a recovery key.
     from: Option<Uuid>,
     /// The public key that the line keys are sealed to.
@@ -87,6 +91,13 @@ pub async fn seal_keys(
         .parse()
         .map_err(|_| StoreError::Unreadable("member's key"))?;
     let found = to_be_opened(db, from, lines).await?;
+    let signer = match from {
+        Source::Member(member, identity) => Some(Signer::new(member.id, identity)),
+        Source::Recovery(identity) => {
+            let first = found.iter().flat_map(|(_, keys)| keys).next();
+            first.map(|first| Signer::new(first.key.id, identity))
+        }
+    };
     let own = from.identity().clone();
     let seal = move || {
         let of_lines = found.into_iter().map(|(line, keys)| {
@@ -101,6 +112,7 @@ pub async fn seal_keys(
     let sealed = tokio::task::spawn_blocking(seal).await;
     Ok(SealedKeys {
         actor: from.actor().to_owned(),
+        signer,
         from: match from {
             Source::Member(member, _) => Some(member.id),
             Source::Recovery(_) => None,
@@ -187,6 +199,9 @@ pub async fn grant(
     keys: &SealedKeys,
     to: &Member,
 ) -> Result<(), MemberError> {
+    if let Some(signer) = &keys.signer {
+        tx.sign_as(signer.clone());
+    }
     // Locked, so that if two members are given a line at the same time, the second transaction counts the first member
     // too, and ends the waiver if the line has three.
     members::lock(tx).await?;

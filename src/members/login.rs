@@ -21,6 +21,7 @@ use crate::vault::action::Action;
 use crate::vault::passwords::{self, Password};
 use crate::vault::seal::Identity;
 use crate::vault::session::{Token, Wrapping};
+use crate::vault::signing::Signer;
 use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 use std::collections::BTreeSet;
@@ -137,12 +138,14 @@ pub async fn log_in(
     };
     let console = &service.db.console;
     let (member_now, session) = (&member, &session);
+    let signer = &Signer::new(member.id, &identity);
     let begin_session = console.write(|tx| {
         async move {
             // The password may have been changed, or the member locked out, while this login waited.
             if rights::unchanged(tx, member_now).await?.is_none() {
                 return Err(LoginError::Wrong);
             }
+            tx.sign_as(signer.clone());
             sessions::insert(tx, session).await?;
             let grants = keys::grants(tx, member_now.id).await?;
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();

@@ -31,6 +31,7 @@ use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, Lane, NewPassword, Password, Stopped};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
+use crate::vault::signing::Signer;
 use uuid::Uuid;
 
 /// Why an operation on members or keys failed.
@@ -138,10 +139,11 @@ pub async fn unlock(
     }
 }
 
-/// True if a key that a member's password or session opened is the one that their row names, to which other members seal
-/// line keys for them. Logs an error if it is not.
+/// True if a key that a member's password or session opened is the one that their row names: other members seal line
+/// keys to it, and links that the member causes are signed with it. Logs an error if it is not.
 fn is_key_of(member: &Member, identity: &Identity) -> bool {
-    let is_own = identity.recipient().to_string() == member.recipient;
+    let is_own = identity.recipient().to_string() == member.recipient
+        && Signer::new(member.id, identity).verifying().to_string() == member.verifying;
     if !is_own {
         tracing::error!(member = %member.id, "the public key in a member's row is not that of their private key");
     }
@@ -187,7 +189,7 @@ impl Maker {
     }
 }
 
-/// Creates a member with a new key, without storing it. Takes a large part of a second, because a key is derived from
+/// Creates a member with a new key, without storing it. Returns them with what signs as them. Takes a large part of a second, because a key is derived from
 /// the password.
 ///
 /// # Errors
@@ -198,14 +200,16 @@ pub async fn new_member(
     role: Role,
     password: NewPassword,
     maker: Maker,
-) -> Result<Member, MemberError> {
+) -> Result<(Member, Signer), MemberError> {
     let identity = Identity::generate();
     let id = random_id();
-    Ok(Member {
+    let signer = Signer::new(id, &identity);
+    let member = Member {
         id,
         name: name.as_str().to_owned(),
         role,
         recipient: identity.recipient().to_string(),
+        verifying: signer.verifying().to_string(),
         wrapped: passwords::wrap(identity, password).await?,
         disabled: false,
         made_by: match maker {
@@ -214,7 +218,8 @@ pub async fn new_member(
             Maker::Member(maker) => Some(maker),
         },
         confirmed_by: None,
-    })
+    };
+    Ok((member, signer))
 }
 
 /// Stores a new member, and records in the chain of the service that `actor` added them.
@@ -369,8 +374,11 @@ pub async fn make_line_key(
     let identity = Identity::generate();
     let recovery = Identity::generate();
     let recipient = identity.recipient();
+    let id = random_id();
+    let recovery_verifying = Signer::new(id, &recovery).verifying().to_string();
     let key = LineKey {
-        id: random_id(),
+        id,
+        recovery_verifying,
         line: line.to_owned(),
         epoch: 1,
         recipient: recipient.to_string(),

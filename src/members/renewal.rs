@@ -5,21 +5,21 @@ use super::MemberError;
 use crate::base::clock::Clock;
 use crate::store::audit::{self, Act};
 use crate::store::keys::{self, Grant, GrantsVersion};
-use crate::store::members::{self, Member};
+use crate::store::members::{self, Member, NextKey};
 use crate::store::{Db, StoreError, WriteTx, sessions};
 use crate::vault::action::Action;
 use crate::vault::passwords::{self, NewPassword};
 use crate::vault::seal::{Identity, open_identity, seal_identity};
 use crate::vault::session::Wrapping;
+use crate::vault::signing::Signer;
 use scoped_futures::ScopedFutureExt;
 use std::collections::BTreeSet;
 
 /// A member's next key pair, with everything that is sealed to them sealed to it. [`store`] stores it.
 pub struct Renewed {
-    /// The public half.
-    recipient: String,
-    /// The private half, encrypted under the new password.
-    wrapped: Vec<u8>,
+    next: NextKey,
+    /// Signs the links of the change with the present key.
+    signer: Signer,
     /// The private half, for the session in which the password is changed.
     of_session: Vec<u8>,
     /// The grants, sealed to the new key.
@@ -48,6 +48,7 @@ pub async fn renew(
         .scope_boxed()
     });
     let (version, mut grants) = read.await?;
+    let signer = Signer::new(member.id, &own);
     let identity = Identity::generate();
     let recipient = identity.recipient();
     let reseal = move || {
@@ -61,9 +62,13 @@ pub async fn renew(
     let grants = tokio::task::spawn_blocking(reseal).await;
     let grants = grants.map_err(|_| StoreError::Broken("a thread that seals keys has stopped"))?;
     Ok(Renewed {
-        recipient: identity.recipient().to_string(),
+        signer,
         of_session: session.wrap(&identity),
-        wrapped: passwords::wrap(identity, password).await?,
+        next: NextKey {
+            recipient: identity.recipient().to_string(),
+            verifying: Signer::new(member.id, &identity).verifying().to_string(),
+            wrapped: passwords::wrap(identity, password).await?,
+        },
         grants: grants?,
         version,
     })
@@ -86,24 +91,18 @@ pub async fn store(
     if keys::grants_version(tx, member.id).await? != renewed.version {
         return Err(MemberError::KeysChanged(member.name.clone()));
     }
+    tx.sign_as(renewed.signer.clone());
     let act = |action| super::about(clock, &member.name, action, member);
-    let (recipient, wrapped) = (&renewed.recipient, &renewed.wrapped);
-    members::set_key(
-        tx,
-        member.id,
-        recipient,
-        wrapped,
-        act(Action::PasswordChanged),
-    )
-    .await?;
+    for grant in &renewed.grants {
+        keys::reseal_grant(tx, grant, act(Action::GrantRenewed)).await?;
+    }
     sessions::end_others(tx, member.id, session, &renewed.of_session).await?;
+    // After the links that the present key signs: from then on only the next one counts.
     let lines: BTreeSet<&String> = renewed.grants.iter().map(|grant| &grant.line).collect();
     for line in lines {
         let changed: Act<'_> = act(Action::PasswordChanged);
         audit::append(tx, line, changed);
     }
-    for grant in &renewed.grants {
-        keys::reseal_grant(tx, grant, act(Action::GrantRenewed)).await?;
-    }
+    members::set_key(tx, member, &renewed.next, act(Action::PasswordChanged)).await?;
     Ok(())
 }

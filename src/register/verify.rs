@@ -1,11 +1,14 @@
 //! Verifies the audit trail, and that all rows and sealed things are what the trail committed to and this service wrote.
 
+mod chain;
+mod public;
 mod service;
 
+pub use public::public;
 pub use service::{service, service_in};
 
+use self::chain::{OfLine, Walk};
 use super::trail::Committed;
-use crate::store::audit;
 use crate::store::columns::RecordingState;
 use crate::store::heads::Head;
 use crate::store::keys;
@@ -14,7 +17,6 @@ use crate::store::replies::Reply;
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{Db, ReadTx, StoreError, blobs as files, calls, replies};
 use crate::vault::blobs::Blobs;
-use crate::vault::chain::{self, Link};
 use crate::vault::entry::EntryKind;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -59,7 +61,18 @@ pub async fn line_in(
     kept: &[Kept],
 ) -> Result<Proof, StoreError> {
     let mut committed = Committed::default();
-    let mut proof = chain_of(tx, line, kept, &mut |link| committed.add(link)).await?;
+    let mut signatures = OfLine::new(tx.signers().await?);
+    let walk = Walk {
+        chain: line,
+        kept,
+        has_macs: true,
+    };
+    let mut proof = walk
+        .verify(tx, &mut |link, hash, signed| {
+            committed.add(link);
+            signatures.judge(link, hash, signed)
+        })
+        .await?;
     things(tx, blobs, line, committed, &mut proof).await?;
     rows_of_calls(tx, line, &mut proof).await?;
     Ok(proof)
@@ -130,79 +143,6 @@ impl Kept {
             by: "the last link that this machine has seen",
         });
         given.into_iter().chain(seen).collect()
-    }
-}
-
-/// Verifies a chain, and calls `add` with each of its links.
-async fn chain_of(
-    tx: &mut ReadTx,
-    line: &str,
-    kept: &[Kept],
-    add: &mut (dyn FnMut(&Link) + Send),
-) -> Result<Proof, StoreError> {
-    let mut proof = Proof {
-        links: 0,
-        head: chain::genesis(line),
-        wrong: Vec::new(),
-    };
-    walk(tx, line, kept, &mut proof, add).await?;
-    // A line without any act has neither links nor a head.
-    let head = audit::head(tx, line).await?;
-    if head.unwrap_or((0, chain::genesis(line))) != (proof.links, proof.head) {
-        proof
-            .wrong
-            .push("the chain does not end where its head says".into());
-    }
-    for Kept { head, by } in kept {
-        if head.0 > proof.links {
-            proof.wrong.push(format!("the chain is shorter than {by}"));
-        }
-    }
-    Ok(proof)
-}
-
-async fn walk(
-    tx: &mut ReadTx,
-    line: &str,
-    kept: &[Kept],
-    proof: &mut Proof,
-    add: &mut (dyn FnMut(&Link) + Send),
-) -> Result<(), StoreError> {
-    loop {
-        let links = audit::stored_links(tx, line, proof.links).await?;
-        if links.is_empty() {
-            return Ok(());
-        }
-        for stored in links {
-            let seq = proof.links + 1;
-            let read = stored.row.as_ref().filter(|row| row.seq == seq);
-            let read = read.and_then(|row| Some((row.link()?, row.hash.clone())));
-            let Some((link, stored_hash)) = read else {
-                proof.wrong.push(format!("link {seq} is missing or broken"));
-                proof.links = stored.seq;
-                continue;
-            };
-            let hash = chain::hash(&proof.head, &link);
-            if stored_hash != hash {
-                proof
-                    .wrong
-                    .push(format!("link {seq} was changed, or the one before it"));
-            }
-            if !stored.has_mac_of(&hash, tx)? {
-                proof
-                    .wrong
-                    .push(format!("link {seq} was not written by the service"));
-            }
-            for Kept { head, by } in kept {
-                if head.0 == seq && head.1 != hash {
-                    proof.wrong.push(format!("link {seq} is not {by}"));
-                }
-            }
-            proof.links = seq;
-            // Continues from the stored hash, so that every broken link is found and not only the first.
-            proof.head = stored_hash.as_slice().try_into().unwrap_or(hash);
-            add(&link);
-        }
     }
 }
 

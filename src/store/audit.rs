@@ -2,10 +2,12 @@
 
 use super::heads::{self, Head};
 use super::rows::{self, Groups, Rows, over_rows};
+use super::service_chain::SetRow;
 use super::statements::{row, run, statements};
-use super::{Proofs, ReadTx, Result, StoreError, WriteTx};
+use super::{Proofs, ReadTx, Result, StoreError, WriteTx, members};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
+use crate::vault::signers::Signed;
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ pub(super) type Acts = BTreeMap<String, Vec<Link>>;
 
 /// The chain of the service: changes of members, and what belongs to no line. No line can have this id.
 pub const SERVICE: &str = "*";
-/// Maximum number of links in one statement. A link has eleven values, and SQLite allows 32,766 values in a statement.
+/// Maximum number of links in one statement. A link has thirteen values, and SQLite allows 32,766 values in a statement.
 const AT_ONCE: usize = 1000;
 
 row! {
@@ -48,7 +50,7 @@ row! {
     }
 }
 
-/// A link as it is read, with what its proof takes. Nothing of it is believed before `StoredLink::proven`, except by
+/// A link as it is read, with what its proof takes. Nothing of it is believed before `proven`, except by
 /// `audit verify`, which says what is wrong with it.
 pub struct StoredLink {
     /// The link's number.
@@ -61,6 +63,9 @@ pub struct StoredLink {
     before: Option<Vec<u8>>,
     /// The MAC of its hash; `None` when it has none.
     mac: Option<Vec<u8>>,
+    /// The signature of its hash, by whom `signer` names.
+    signature: Option<Vec<u8>>,
+    signer: Option<Uuid>,
 }
 
 impl<'r, R: sqlx::Row> FromRow<'r, R> for StoredLink
@@ -69,6 +74,7 @@ where
     i64: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     Option<Vec<u8>>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+    Option<Uuid>: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
     &'static str: sqlx::ColumnIndex<R>,
 {
     fn from_row(row: &'r R) -> std::result::Result<Self, sqlx::Error> {
@@ -78,6 +84,8 @@ where
             row: LinkRow::from_row(row).ok(),
             before: row.try_get("before")?,
             mac: row.try_get("mac")?,
+            signature: row.try_get("signature")?,
+            signer: row.try_get("signer")?,
         })
     }
 }
@@ -104,55 +112,78 @@ impl StoredLink {
         }
     }
 
-    /// Returns the link if its hash follows from the link before it, and the MAC of its hash holds. Otherwise counts and
-    /// logs a refusal, and returns `None`.
-    pub(super) fn proven(self, proofs: &Proofs) -> Result<Option<LinkRow>> {
+    /// Returns the signature of the link; `None` if it has none.
+    pub fn signed(&self) -> Option<Signed<'_>> {
+        let is_signed = self.signer.is_some() || self.signature.is_some();
+        is_signed.then(|| Signed {
+            // One without the other is a signature that does not hold.
+            by: self.signer.unwrap_or_default(),
+            signature: self.signature.as_deref().unwrap_or_default(),
+        })
+    }
+
+    /// Returns the link and its hash if the hash follows from the link before it, and the MAC of the hash holds. Its
+    /// signature is not checked.
+    pub(super) fn chained(&self, proofs: &Proofs) -> Result<Option<(Link, [u8; 32])>> {
         let keys = proofs.keys()?;
-        let seq = self.seq;
-        let link = self.row.as_ref().and_then(|row| row.link());
-        let proven = self.row.zip(link).filter(|(row, link)| {
+        let link = self.row.as_ref().and_then(|row| Some((row, row.link()?)));
+        Ok(link.and_then(|(row, link)| {
             let before = match (link.seq, self.before.as_deref()) {
-                (1, _) => Some(chain::genesis(&link.line)),
-                (_, Some(before)) => before.try_into().ok(),
-                (_, None) => None,
+                (1, _) => chain::genesis(&link.line),
+                (_, Some(before)) => before.try_into().ok()?,
+                (_, None) => return None,
             };
-            let hash = before.map(|before| chain::hash(&before, link));
-            let has_mac = |hash| {
-                self.mac
-                    .as_deref()
-                    .is_some_and(|mac| keys.has_link(&hash, mac))
-            };
-            hash.is_some_and(|hash| row.hash == hash && has_mac(hash))
-        });
-        if proven.is_none() {
-            proofs.refuse("audit", &format!("{} {seq}", self.line));
-        }
-        Ok(proven.map(|(row, _)| row))
+            let hash = chain::hash(&before, &link);
+            let mac = self.mac.as_deref()?;
+            (row.hash == hash && keys.has_link(&hash, mac)).then_some((link, hash))
+        }))
+    }
+
+    /// Returns the error for a link that does not hold, and logs and counts it.
+    pub(super) fn refuse(&self, proofs: &Proofs) -> StoreError {
+        proofs.refuse("audit", &format!("{} {}", self.line, self.seq))
     }
 }
 
-fn proven(found: Vec<StoredLink>, proofs: &Proofs) -> Result<Vec<LinkRow>> {
-    let all = found.into_iter().map(|link| link.proven(proofs));
-    all.filter_map(Result::transpose).collect()
+/// Returns those links of lines whose hash, MAC and signature hold. The others are logged and counted.
+async fn proven(tx: &mut ReadTx, found: Vec<StoredLink>) -> Result<Vec<LinkRow>> {
+    let mut proven = Vec::new();
+    for stored in found {
+        let mut has_signed = false;
+        if let Some((link, hash)) = stored.chained(&tx.proofs)? {
+            let signers = tx.proofs.service().signers();
+            has_signed = signers.has_signed(&link, &hash, stored.signed());
+            if !has_signed {
+                // Another node may have added the member, or changed their key.
+                let signers = tx.signers().await?;
+                has_signed = signers.has_signed(&link, &hash, stored.signed());
+            }
+        }
+        if !has_signed {
+            stored.refuse(&tx.proofs);
+        }
+        proven.extend(stored.row.filter(|_| has_signed));
+    }
+    Ok(proven)
 }
 
 statements! {
     START = "INSERT INTO audit_heads (line, seq, hash) VALUES ($1, 0, $2) ON CONFLICT (line) DO NOTHING";
     HEAD_UNLOCKED = "SELECT seq, hash FROM audit_heads WHERE line = $1";
     LINKS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
-        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1 WHERE audit.line = $1 AND audit.seq > $2 ORDER BY audit.seq LIMIT 1000";
     OF_REPORT = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
-        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) ORDER BY audit.seq";
     COMMITTED = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
-        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report = (SELECT n FROM reports WHERE id = $2) AND (audit.digest IS NOT NULL OR audit.action IN ($3, $4))
         ORDER BY audit.seq";
     OF_MEMBERS = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
-        audit.hash, audit.mac, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report IS NULL AND audit.seq > $2 AND audit.at >= $3
         AND audit.action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY audit.seq LIMIT 1000";
@@ -169,12 +200,12 @@ over_rows! {
     HASHES = "WITH seen (line, seq) AS (", ["text", "bigint"],
         ") SELECT audit.line, hash FROM seen JOIN audit ON audit.line = seen.line AND audit.seq = seen.seq";
     /// If no row has the report id, 0 is inserted, which no report has as its number: the foreign key refuses the link.
-    INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash, mac) AS (",
-        ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea", "bytea"],
-        ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash, mac)
+    INSERT = "WITH links (line, seq, at, actor, action, report, object, digest, detail, hash, mac, signature, signer) AS (",
+        ["text", "bigint", "timestamptz", "text", "text", "uuid", "uuid", "bytea", "text", "bytea", "bytea", "bytea", "uuid"],
+        ") INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash, mac, signature, signer)
         SELECT links.line, links.seq, links.at, links.actor, links.action,
         CASE WHEN links.report IS NOT NULL THEN COALESCE((SELECT n FROM reports WHERE id = links.report), 0) END,
-        links.object, links.digest, links.detail, links.hash, links.mac FROM links ORDER BY links.seq";
+        links.object, links.digest, links.detail, links.hash, links.mac, links.signature, links.signer FROM links ORDER BY links.seq";
     /// The rows of the heads exist already and are locked by this transaction.
     SET_HEADS = "INSERT INTO audit_heads (line, seq, hash)", ["text", "bigint", "bytea"],
         "ON CONFLICT (line) DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
@@ -256,6 +287,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         }
         heads = lock_heads(tx, &lines).await?;
     }
+    check_signer(tx, acts.values().flatten()).await?;
     let keys = tx.proofs.keys()?.clone();
     let mut written: Vec<Written> = Vec::new();
     let mut ends: Vec<(String, i64, [u8; 32])> = Vec::new();
@@ -272,7 +304,21 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
             set.extend(setting.map(|setting| (setting, seq)));
             hash = chain::hash(&hash, &link);
             let mac = keys.of_link(&hash);
-            written.push(Written { link, hash, mac });
+            let signature = match (&link.actor, &tx.signer) {
+                (None, _) => None,
+                (Some(_), Some(signer)) => Some((signer.id(), signer.sign(&hash))),
+                (Some(_), None) => {
+                    return Err(StoreError::Broken(
+                        "a link that a member caused is not signed",
+                    ));
+                }
+            };
+            written.push(Written {
+                link,
+                hash,
+                mac,
+                signature,
+            });
         }
         ends.push((line, seq, hash));
     }
@@ -293,11 +339,37 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     rows::execute_last(tx, groups).await
 }
 
-/// A link with its number, hash and MAC.
+/// Checks that the member who signs links of the transaction is not disabled and has no other key by now. Called with
+/// the heads locked: so no link that the member signs comes after the one that disables them.
+///
+/// # Errors
+///
+/// Returns [`StoreError::SignerGone`] when the member is disabled or has another key. Also when the database fails.
+async fn check_signer(tx: &mut WriteTx, mut links: impl Iterator<Item = &Link>) -> Result<()> {
+    let is_signed = links.any(|link| link.actor.is_some());
+    let Some(signer) = tx.signer.clone().filter(|_| is_signed) else {
+        return Ok(());
+    };
+    if tx.pending.contains(&SetRow::Member(signer.id())) {
+        // The change of the key itself, or the first lead.
+        return Ok(());
+    }
+    // A recovery key belongs to no member.
+    match members::by_id(tx, signer.id()).await? {
+        Some(member) if member.disabled => Err(StoreError::SignerGone),
+        Some(member) if member.verifying != signer.verifying().to_string() => {
+            Err(StoreError::SignerGone)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A link with its number, hash and MAC, and who signed it with the signature.
 struct Written {
     link: Link,
     hash: [u8; 32],
     mac: [u8; 32],
+    signature: Option<(Uuid, [u8; 64])>,
 }
 
 /// Returns the number and hash of the last link of each of these lines that has one, locked until the transaction ends.
@@ -314,6 +386,7 @@ async fn lock_heads(
 
 fn rows_of_links(links: &[Written]) -> Rows {
     let all = || links.iter().map(|written| &written.link);
+    let signatures = || links.iter().map(|written| written.signature);
     let digest = |link: &Link| link.digest.map(|digest| digest.to_vec());
     Rows::new(INSERT)
         .text(all().map(|link| Some(link.line.clone())))
@@ -327,6 +400,8 @@ fn rows_of_links(links: &[Written]) -> Rows {
         .text(all().map(|link| link.detail.clone()))
         .bytes(links.iter().map(|written| Some(written.hash.to_vec())))
         .bytes(links.iter().map(|written| Some(written.mac.to_vec())))
+        .bytes(signatures().map(|signed| signed.map(|(_, signature)| signature.to_vec())))
+        .uuid(signatures().map(|signed| signed.map(|(by, _)| by)))
 }
 
 fn rows_of_heads(ends: &[(String, i64, [u8; 32])]) -> Rows {
@@ -373,8 +448,8 @@ pub(super) async fn all_heads(tx: &mut ReadTx) -> Result<BTreeMap<String, i64>> 
 pub(super) async fn proven_hash(tx: &mut ReadTx, line: &str, seq: i64) -> Result<Option<[u8; 32]>> {
     let links = stored_links(tx, line, seq - 1).await?;
     let link = links.into_iter().next().filter(|link| link.seq == seq);
-    let proven = link.map(|link| link.proven(&tx.proofs)).transpose()?;
-    proven.flatten().map(|row| read_hash(row.hash)).transpose()
+    let chained = link.map(|link| link.chained(&tx.proofs)).transpose()?;
+    Ok(chained.flatten().map(|(_, hash)| hash))
 }
 
 /// Checks that a chain, which ends with `now`, still has the link `seen`.
@@ -407,7 +482,7 @@ pub async fn stored_links(tx: &mut ReadTx, line: &str, after: i64) -> Result<Vec
 /// Returns the links about one report whose hash and MAC hold, in order.
 pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let found: Vec<StoredLink> = run!(tx, OF_REPORT, fetch_all, line, report)?;
-    proven(found, &tx.proofs)
+    proven(tx, found).await
 }
 
 /// Returns the links about one report that commit to sealed data, or say that an entry was purged or that the report
@@ -415,7 +490,7 @@ pub async fn of_report(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<
 pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<LinkRow>> {
     let [purged, queued] = [Action::EntryPurged, Action::ReportQueued];
     let found: Vec<StoredLink> = run!(tx, COMMITTED, fetch_all, line, report, purged, queued)?;
-    proven(found, &tx.proofs)
+    proven(tx, found).await
 }
 
 /// Returns a line's links with an action of [`Action::ABOUT_MEMBERS`], in order, at most 1,000: those after number
@@ -430,7 +505,7 @@ pub async fn of_members(
     let found: Vec<StoredLink> = run!(
         tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g
     )?;
-    proven(found, &tx.proofs)
+    proven(tx, found).await
 }
 
 /// Returns the number of a line's last link; 0 when it has none.

@@ -24,6 +24,8 @@ row! {
         pub recipient: String,
         /// The private half, sealed to the recovery key of the line.
         pub recovery: Vec<u8>,
+        /// The public half of the recovery key's signing key.
+        pub recovery_verifying: String,
     }
 }
 
@@ -64,6 +66,7 @@ impl Proven for LineKey {
             .integer(i64::from(self.epoch))
             .text(&*self.recipient)
             .bytes(&*self.recovery)
+            .text(&*self.recovery_verifying)
     }
 
     fn set_row(&self) -> Option<SetRow> {
@@ -111,11 +114,11 @@ impl Grant {
 }
 
 statements! {
-    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, mac, link,
+    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_verifying, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, recovery_verifying, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
-    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, mac, link,
+    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, recovery_verifying, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys ORDER BY line, epoch";
     INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
@@ -147,11 +150,13 @@ pub async fn insert_line_key(
         key.epoch,
         &key.recipient,
         &key.recovery[..],
+        &key.recovery_verifying,
         now
     )?;
     audit::append(tx, &key.line, act.clone());
+    let detail = format!("{} {}", key.line, key.recovery_verifying);
     let of_service = Act {
-        detail: Some(&key.line),
+        detail: Some(&detail),
         ..act
     };
     tx.set(of_service, SetRow::LineKey(key.id), key);

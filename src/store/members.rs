@@ -23,6 +23,8 @@ row! {
         pub role: Role,
         /// The public half of the member's key.
         pub recipient: String,
+        /// The public half of the member's signing key ([`crate::vault::signing`]).
+        pub verifying: String,
         /// The private half of the member's key, encrypted under the password.
         pub wrapped: Vec<u8>,
         /// True if the account is disabled: the member cannot log in.
@@ -58,6 +60,7 @@ impl Proven for Member {
             .text(&*self.name)
             .text(self.role.as_str())
             .text(&*self.recipient)
+            .text(&*self.verifying)
             .bytes(&*self.wrapped)
             .boolean(self.disabled)
             .id(self.made_by)
@@ -105,21 +108,21 @@ impl Waiver {
 }
 
 statements! {
-    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, wrapped, disabled, made_by, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    MEMBER_BY_NAME = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+    INSERT_MEMBER = "INSERT INTO members (id, name, role, recipient, verifying, wrapped, disabled, made_by, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    MEMBER_BY_NAME = "SELECT id, name, role, recipient, verifying, wrapped, disabled, made_by, confirmed_by, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM members WHERE name = $1";
-    MEMBER_BY_ID = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+    MEMBER_BY_ID = "SELECT id, name, role, recipient, verifying, wrapped, disabled, made_by, confirmed_by, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM members WHERE id = $1";
-    MEMBERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, mac, link,
+    MEMBERS = "SELECT id, name, role, recipient, verifying, wrapped, disabled, made_by, confirmed_by, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM members ORDER BY name";
-    UPDATE_MEMBER = "UPDATE members SET recipient = $2, wrapped = $3, disabled = $4, confirmed_by = $5 WHERE id = $1";
+    UPDATE_MEMBER = "UPDATE members SET recipient = $2, verifying = $3, wrapped = $4, disabled = $5, confirmed_by = $6 WHERE id = $1";
     LOCK_MEMBER = "SELECT id FROM members WHERE id = $1", postgres: " FOR NO KEY UPDATE";
     LOCK_MEMBERS = "SELECT id FROM members ORDER BY id", postgres: " FOR NO KEY UPDATE";
-    HOLDERS = "SELECT id, name, role, recipient, wrapped, disabled, made_by, confirmed_by, members.mac, members.link,
+    HOLDERS = "SELECT id, name, role, recipient, verifying, wrapped, disabled, made_by, confirmed_by, members.mac, members.link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head FROM members
         JOIN grants ON grants.member = members.id WHERE line_key = $1 AND NOT disabled AND role IN ($2, $3) ORDER BY name";
     INSERT_WAIVER = "INSERT INTO waivers (line, member) VALUES ($1, $2) ON CONFLICT (line) DO NOTHING";
@@ -151,11 +154,17 @@ pub async fn insert(
         &member.name,
         member.role,
         &member.recipient,
+        &member.verifying,
         &member.wrapped[..],
         member.disabled,
         member.made_by,
         now
     )?;
+    let detail = format!("{} {} {}", member.role, member.verifying, member.name);
+    let act = Act {
+        detail: Some(&detail),
+        ..act
+    };
     tx.set(act, SetRow::Member(member.id), member);
     Ok(())
 }
@@ -215,6 +224,7 @@ async fn update(
         execute,
         id,
         &member.recipient,
+        &member.verifying,
         &member.wrapped[..],
         member.disabled,
         member.confirmed_by
@@ -223,21 +233,35 @@ async fn update(
     Ok(true)
 }
 
-/// Stores a member's next key: the public half, and the private half encrypted under their new password. Adds `act` to
-/// the chain of the service.
+/// A member's next key.
+pub struct NextKey {
+    /// The public half.
+    pub recipient: String,
+    /// The public half of the signing key.
+    pub verifying: String,
+    /// The private half, encrypted under the member's new password.
+    pub wrapped: Vec<u8>,
+}
+
+/// Stores a member's next key. Adds `act` to the chain of the service.
 pub async fn set_key(
     tx: &mut WriteTx,
-    id: Uuid,
-    recipient: &str,
-    wrapped: &[u8],
+    member: &Member,
+    next: &NextKey,
     act: Act<'_>,
 ) -> Result<()> {
+    let detail = format!("{} {}", next.verifying, member.name);
+    let act = Act {
+        detail: Some(&detail),
+        ..act
+    };
     let change = |member: &mut Member| {
-        recipient.clone_into(&mut member.recipient);
-        member.wrapped = wrapped.to_vec();
+        next.recipient.clone_into(&mut member.recipient);
+        next.verifying.clone_into(&mut member.verifying);
+        next.wrapped.clone_into(&mut member.wrapped);
         true
     };
-    update(tx, id, act, change).await.map(drop)
+    update(tx, member.id, act, change).await.map(drop)
 }
 
 /// Locks the rows of all members until the transaction ends: no other transaction can change them. All code that adds a

@@ -67,6 +67,7 @@ pub use tx::{HoldsStoreError, On, ReadTx, WriteTx};
 use crate::base::hidden::Hidden;
 use crate::config::DatabaseAddress;
 use crate::vault::secret::ServiceSecret;
+use crate::vault::signing::Verifying;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::sqlite::{
@@ -165,6 +166,14 @@ pub enum StoreError {
         /// Number of the last link in the database.
         now: i64,
     },
+    /// The member who caused the change was disabled meanwhile, or their key was replaced.
+    #[error("the member was locked out, or their password was changed meanwhile")]
+    SignerGone,
+    /// The chain of the service begins with another lead than the configuration pins.
+    #[error(
+        "the database begins with another lead than the one whose key `[trust] lead` names; it is not the database that this configuration belongs to, or it was forged"
+    )]
+    OtherLead,
     /// The error of a batch of webhooks, for each webhook of the batch.
     #[error(transparent)]
     Shared(Arc<StoreError>),
@@ -354,9 +363,28 @@ impl Db {
     }
 
     /// Sets the service secret and the installation of this database, by which the MACs of rows and links are made and
-    /// checked, for all pools of this database. Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
-    pub fn prove_with(&self, secret: &ServiceSecret, installation: Uuid) {
+    /// checked, and the signing key that the first lead must have, if one is pinned. For all pools of this database.
+    /// Without it, links cannot be written, and rows that have a MAC can neither be written nor read.
+    pub fn prove_with(&self, secret: &ServiceSecret, installation: Uuid, lead: Option<&Verifying>) {
         self.proofs().set_keys(secret, installation);
+        if let Some(lead) = lead {
+            self.proofs().service().pin(lead.clone());
+        }
+    }
+
+    /// Checks that the chain of the service begins with the lead whose key is pinned, if one is pinned.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::OtherLead`] when it begins with another one. Also when the database fails.
+    pub async fn check_lead(&self) -> Result<()> {
+        let mut tx = self.begin_read().await?;
+        let first = audit::stored_links(&mut tx, audit::SERVICE, 0).await?;
+        let first = first.into_iter().next().and_then(|first| first.row);
+        match first.and_then(|row| row.link()) {
+            Some(first) if !self.proofs().service().is_first(&first) => Err(StoreError::OtherLead),
+            _ => Ok(()),
+        }
     }
 
     /// Returns what makes and checks the MACs of rows and links.

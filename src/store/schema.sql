@@ -20,6 +20,7 @@ CREATE TABLE line_keys (
     recipient          TEXT NOT NULL,     -- age1…
     recovery           BYTEA NOT NULL,    -- the private half, sealed to the recovery key
     recovery_recipient TEXT,              -- the public half of the recovery key
+    recovery_verifying TEXT NOT NULL,     -- dutykey1…, the public half of its signing key
     created_at         TIMESTAMPTZ NOT NULL,
     mac                BYTEA,
     link               BIGINT,
@@ -31,7 +32,7 @@ CREATE TABLE members (
     name         TEXT NOT NULL UNIQUE,
     role         TEXT NOT NULL,            -- lead, inspector, auditor, operator
     recipient    TEXT NOT NULL,
-    verifying    BYTEA,                    -- the public half of the key that signs links
+    verifying    TEXT NOT NULL,            -- dutykey1…, the public half of the key that signs links
     wrapped      BYTEA NOT NULL,           -- the private half, encrypted under the password
     totp         BYTEA,                    -- sealed to the member; second factors come later
     disabled     BOOLEAN NOT NULL,
@@ -280,7 +281,7 @@ CREATE TABLE audit (
     hash      BYTEA NOT NULL,
     mac       BYTEA,                       -- of the hash, under the service secret
     signature BYTEA,                       -- over the hash, by the member who caused it
-    signer    UUID,
+    signer    UUID,                        -- the member, or the line key whose recovery key has signed
     PRIMARY KEY (line, seq)
 );
 CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;

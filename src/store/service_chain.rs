@@ -11,8 +11,10 @@ use super::heads::{self, Head};
 use super::{ReadTx, Result, StoreError};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
+use crate::vault::signers::Signers;
+use crate::vault::signing::Verifying;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 /// A row that links set.
@@ -111,6 +113,8 @@ struct Verified {
     rows: BTreeMap<SetRow, Vec<SetBy>>,
     /// By line: the link that made its last key, and the id of that key.
     keys: BTreeMap<String, (i64, Uuid)>,
+    /// Who may sign links.
+    signers: Arc<Signers>,
 }
 
 impl Default for Verified {
@@ -121,6 +125,7 @@ impl Default for Verified {
             broken: 0,
             rows: BTreeMap::new(),
             keys: BTreeMap::new(),
+            signers: Arc::default(),
         }
     }
 }
@@ -131,8 +136,12 @@ impl Verified {
         let Some((row, digest)) = SetRow::of(link) else {
             return;
         };
-        if let (SetRow::LineKey(id), Some(line)) = (&row, &link.detail) {
-            self.keys.insert(line.clone(), (link.seq, *id));
+        let line = link
+            .detail
+            .as_ref()
+            .and_then(|detail| detail.split_once(' '));
+        if let (SetRow::LineKey(id), Some((line, _))) = (&row, line) {
+            self.keys.insert(line.to_owned(), (link.seq, *id));
         }
         self.rows.entry(row).or_default().push((link.seq, digest));
     }
@@ -155,7 +164,12 @@ impl ServiceChain {
 
     /// Forgets everything, because the operator has accepted an earlier state of the database.
     pub(super) fn forget(&self) {
-        *self.verified() = Verified::default();
+        let mut verified = self.verified();
+        let signers = Arc::new(verified.signers.unlearned());
+        *verified = Verified {
+            signers,
+            ..Verified::default()
+        };
     }
 
     /// True if the last link that sets the row and is not after number `until` is `link`, and commits to `digest`.
@@ -185,7 +199,11 @@ impl ServiceChain {
     /// Verifies links that follow `before`, and adds those that hold. Returns false if the last of `links` does not.
     fn extend(&self, before: Head, links: Vec<StoredLink>, tx: &ReadTx) -> Result<bool> {
         let (mut end, mut broken) = (before, 0);
-        let mut held = Vec::new();
+        let mut verified = self.verified();
+        if verified.end != before {
+            // Another transaction has read the same links meanwhile.
+            return Ok(true);
+        }
         let mut holds = false;
         for stored in links {
             let seq = stored.seq;
@@ -193,27 +211,45 @@ impl ServiceChain {
                 return Err(heads::put_back(SERVICE, before.0, seq));
             }
             // A link whose predecessor is missing does not hold.
-            let link = stored.proven(&tx.proofs)?;
-            holds = link.is_some();
-            match link.and_then(|row| Some((row.link()?, row.hash))) {
+            let chained = stored.chained(&tx.proofs)?.filter(|(link, hash)| {
+                let signers = Arc::make_mut(&mut verified.signers);
+                signers.add(link, hash, stored.signed())
+            });
+            holds = chained.is_some();
+            match chained {
                 Some((link, hash)) => {
-                    end = (seq, audit::read_hash(hash)?);
-                    held.push((link, broken));
+                    end = (seq, hash);
+                    verified.broken = verified.broken.max(broken);
+                    verified.add(&link);
                 }
-                None => broken = seq,
+                None => {
+                    stored.refuse(&tx.proofs);
+                    broken = seq;
+                }
             }
         }
+        verified.end = end;
+        drop(verified);
         tx.proofs.heads().see(SERVICE, end);
-        let mut verified = self.verified();
-        // Another transaction may have read the same links.
-        if verified.end == before {
-            verified.end = end;
-            for (link, broken) in held {
-                verified.broken = verified.broken.max(broken);
-                verified.add(&link);
-            }
-        }
         Ok(holds)
+    }
+
+    /// True if the first link of the chain may be this one: if it adds the lead whose key is pinned, or none is pinned.
+    pub(super) fn is_first(&self, link: &Link) -> bool {
+        self.verified().signers.is_first(link)
+    }
+
+    /// Sets the key that the first lead must have, before the chain is read.
+    pub(super) fn pin(&self, lead: Verifying) {
+        let mut verified = self.verified();
+        if verified.end.0 == 0 {
+            verified.signers = Arc::new(Signers::new(Some(lead)));
+        }
+    }
+
+    /// Returns who may sign links, as far as the chain was verified.
+    pub(super) fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.verified().signers)
     }
 }
 
@@ -258,6 +294,19 @@ impl ReadTx {
             return Err(heads::put_back(SERVICE, self.floor, head));
         }
         self.follow(Some(head)).await
+    }
+
+    /// Returns who may sign links, as the whole chain says that the transaction sees.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. It is no error when the chain does not hold: then those who come after are unknown.
+    pub async fn signers(&mut self) -> Result<Arc<Signers>> {
+        match self.follow(None).await {
+            Err(StoreError::Forged(_) | StoreError::PutBack { .. }) => {}
+            followed => followed?,
+        }
+        Ok(self.proofs.service().signers())
     }
 
     /// Checks that of the rows for which `is` is true, none is missing that existed when the transaction began and was

@@ -14,6 +14,7 @@ use super::service_chain::SetRow;
 use super::turns::Ahead;
 use super::{Db, Proofs, Result, StoreError, audit, hours, pools, reports};
 use crate::report::status::Status;
+use crate::vault::signing::Signer;
 use prometheus_client::metrics::counter::Counter;
 use scoped_futures::ScopedBoxFuture;
 use sqlx::Transaction;
@@ -82,6 +83,8 @@ pub struct WriteTx {
     pub(super) ends: Vec<(String, Head)>,
     /// True if the commit is on the disk when it returns.
     is_flushed: bool,
+    /// Who signs the links that a member causes.
+    pub(super) signer: Option<Signer>,
     /// Links to be added to trails, written at the commit.
     pub(super) acts: audit::Acts,
     /// Rows that links of the service's chain set, by place of the link in `acts`.
@@ -311,6 +314,11 @@ impl Db {
 }
 
 impl WriteTx {
+    /// Sets who signs the links of this transaction that have an actor. Without a signer such links cannot be written.
+    pub fn sign_as(&mut self, signer: Signer) {
+        self.signer = Some(signer);
+    }
+
     fn new(on: On, proofs: Proofs, changes: Changes) -> Self {
         Self {
             read: ReadTx {
@@ -323,6 +331,7 @@ impl WriteTx {
             changes,
             ends: Vec::new(),
             is_flushed: true,
+            signer: None,
             acts: audit::Acts::default(),
             settings: BTreeMap::new(),
             counts: hours::Counts::default(),

@@ -10,6 +10,8 @@
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
 //! | [`receipts`] | the keys derived from a caller's receipt |
 //! | [`proof`] | MACs of rows and links, which prove that the service wrote them |
+//! | [`signing`] | signatures of links, by keys that are derived from members' identities |
+//! | [`signers`] | who may sign which link |
 //! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
@@ -27,6 +29,8 @@ pub mod receipts;
 pub mod seal;
 pub mod secret;
 pub mod session;
+pub mod signers;
+pub mod signing;
 
 #[cfg(test)]
 mod stock;

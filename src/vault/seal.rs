@@ -154,6 +154,13 @@ impl Identity {
         Recipient(self.0.to_public())
     }
 
+    /// Returns the 32 secret bytes: see [`Identity::from_seed`].
+    pub(super) fn secret_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let secret = self.to_secret();
+        let (_, bytes) = bech32::decode(secret.expose()).expect("age writes bech32");
+        Zeroizing::new(bytes)
+    }
+
     /// Returns the text form, `AGE-SECRET-KEY-1…`.
     pub fn to_secret(&self) -> Hidden<Zeroizing<String>> {
         let text = self.0.to_string();

@@ -19,6 +19,7 @@ use crate::telephony::{Download, ProviderError};
 use crate::vault::action::Action;
 use crate::vault::blobs::Finished;
 use crate::vault::seal::Recipient;
+use crate::vault::signing::Signer;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use std::pin::pin;
@@ -182,11 +183,12 @@ pub enum GivenUp {
 pub async fn give_up(
     db: &Db,
     clock: &Clock,
-    lead: &Member,
+    (lead, signer): (&Member, Signer),
     job: Uuid,
     anyway: bool,
 ) -> Result<GivenUp, MemberError> {
     let mut tx = db.begin().await?;
+    tx.sign_as(signer);
     rights::acting(&mut tx, lead).await?;
     let (recording, reason) = match jobs::get(&mut tx, job).await? {
         Some((StoredKind::Known(Kind::Fetch), recording, reason)) => (recording, reason),

@@ -45,7 +45,8 @@ on_both! {
         let service = line.service();
         let mut tx = service.db.console.begin().await.unwrap();
         let member = dutyline::store::members::by_name(&mut tx, "dismissed").await.unwrap().unwrap();
-        let act = Act { object: Some(member.id), ..Act::new(service.clock.line_now(), Action::MemberDisabled) };
+        line.sign(&mut tx).await;
+        let act = Act { actor: Some(LEAD.0), object: Some(member.id), ..Act::new(service.clock.line_now(), Action::MemberDisabled) };
         dutyline::store::members::disable(&mut tx, member.id, act).await.unwrap();
         tx.commit().await.unwrap();
 

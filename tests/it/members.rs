@@ -107,7 +107,7 @@ on_both! {
         let lead = unlock(db, LEAD.0, LEAD.1).await.unwrap();
         let maker = Maker::of(&lead.0);
         let name = MemberName::parse("zhao").unwrap();
-        let member = new_member(&name, Role::Inspector, chosen(PASSWORD), maker).await.unwrap();
+        let member = new_member(&name, Role::Inspector, chosen(PASSWORD), maker).await.unwrap().0;
         let keys = line.sealed_keys(&member, &LINES[..1]).await;
 
         // The line gets another key meanwhile, which the member would not receive.

@@ -189,8 +189,9 @@ on_both! {
         run(db, "CREATE TABLE former AS SELECT id, disabled, mac, link FROM members WHERE name = 'li'", &[]).await;
         let li = by_name(&mut other.begin_read().await.unwrap(), "li").await.unwrap().unwrap();
         let before = other.begin_read().await.unwrap();
-        let act = Act { object: Some(li.id), ..Act::new(line.service().clock.line_now(), Action::MemberDisabled) };
+        let act = Act { actor: Some(LEAD.0), object: Some(li.id), ..Act::new(line.service().clock.line_now(), Action::MemberDisabled) };
         let mut tx = db.begin().await.unwrap();
+        line.sign(&mut tx).await;
         members::disable(&mut tx, li.id, act).await.unwrap();
         tx.commit().await.unwrap();
         drop(before);
@@ -213,14 +214,16 @@ on_both! {
         let db = line.db();
         let mut before = db.begin_read().await.unwrap();
         let li = by_name(&mut before, "li").await.unwrap().unwrap();
-        let act = |action| Act { object: Some(li.id), ..Act::new(line.service().clock.line_now(), action) };
+        let act = |action| Act { actor: Some(LEAD.0), object: Some(li.id), ..Act::new(line.service().clock.line_now(), action) };
         for _ in 0..2 {
             let mut tx = db.begin().await.unwrap();
+            line.sign(&mut tx).await;
             members::disable(&mut tx, li.id, act(Action::MemberDisabled)).await.unwrap();
             tx.commit().await.unwrap();
             let now = by_name(&mut db.begin_read().await.unwrap(), "li").await.unwrap().unwrap();
             assert!(now.disabled);
             let mut tx = db.begin().await.unwrap();
+            line.sign(&mut tx).await;
             members::enable(&mut tx, li.id, act(Action::MemberEnabled)).await.unwrap();
             tx.commit().await.unwrap();
         }
@@ -240,6 +243,7 @@ on_both! {
         let [li, wang] = ["li", LEAD.0];
         let li = by_name(&mut tx, li).await.unwrap().unwrap();
         let wang = by_name(&mut tx, wang).await.unwrap().unwrap();
+        line.sign(&mut tx).await;
         assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], true).await.unwrap());
         tx.commit().await.unwrap();
         for node in [db, &line.db_again().await] {
@@ -263,7 +267,8 @@ on_both! {
         let mut tx = db.begin().await.unwrap();
         let key = keys::current_key(&mut tx, LINES[0]).await.unwrap().unwrap();
         let next = keys::LineKey { id: random_id(), epoch: 2, ..key };
-        let act = Act { object: Some(next.id), ..Act::new(clock.line_now(), Action::LineKeyMade) };
+        line.sign(&mut tx).await;
+        let act = Act { actor: Some(LEAD.0), object: Some(next.id), ..Act::new(clock.line_now(), Action::LineKeyMade) };
         keys::insert_line_key(&mut tx, &next, clock.system_now(), act).await.unwrap();
         tx.commit().await.unwrap();
         change(db, "DELETE FROM line_keys WHERE epoch = 2", &[]).await;
@@ -284,11 +289,13 @@ on_both! {
         let (db, clock) = (line.db(), line.service().clock);
         let mut tx = db.begin().await.unwrap();
         let wang = dutyline::store::members::by_name(&mut tx, LEAD.0).await.unwrap().unwrap();
+        line.sign(&mut tx).await;
         assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], true).await.unwrap());
         tx.commit().await.unwrap();
         assert_eq!(waived_by(&mut db.begin_read().await.unwrap(), LINES[0]).await.unwrap().as_deref(), Some(LEAD.0));
         run(db, "CREATE TABLE former AS SELECT * FROM waivers", &[]).await;
         let mut tx = db.begin().await.unwrap();
+        line.sign(&mut tx).await;
         assert!(set_waiver(&mut tx, &clock, &wang, LINES[0], false).await.unwrap());
         tx.commit().await.unwrap();
         run(db, "INSERT INTO waivers SELECT * FROM former", &[]).await;

@@ -58,6 +58,7 @@ async fn fill(line: &TestLine) -> Expected {
         .ok();
     // Kinds that are not in use yet, so that future ones are covered too.
     let mut tx = line.db().begin().await.unwrap();
+    line.sign(&mut tx).await;
     let id = all[0]["id"].as_str().unwrap().parse().unwrap();
     let report = reports::get(&mut tx, id).await.unwrap().unwrap();
     for body in [Body::Transcript, Body::Reply] {
@@ -248,6 +249,7 @@ on_both! {
         let lead = line.lead().await;
         let id = lead.only_report().await["id"].as_str().unwrap().parse().unwrap();
         let mut tx = line.db().begin().await.unwrap();
+        line.sign(&mut tx).await;
         let report = reports::get(&mut tx, id).await.unwrap().unwrap();
         let address = Address {
             line: LINES[0].into(),

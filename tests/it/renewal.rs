@@ -10,6 +10,7 @@ use dutyline::report::role::Role;
 use dutyline::store::keys::grants;
 use dutyline::store::members::by_name;
 use dutyline::vault::seal::open_identity;
+use dutyline::vault::signing::Signer;
 use reqwest::StatusCode;
 use std::fs;
 
@@ -79,12 +80,20 @@ on_both! {
         let li = Api::log_in(&line.url, "li", OLD).await;
         let mut tx = line.db().begin().await.unwrap();
         let row = by_name(&mut tx, "li").await.unwrap().unwrap();
-        let stranger = dutyline::vault::seal::Identity::generate().recipient().to_string();
+        let stranger = dutyline::vault::seal::Identity::generate();
+        let next = dutyline::store::members::NextKey {
+            recipient: stranger.recipient().to_string(),
+            verifying: Signer::new(row.id, &stranger).verifying().to_string(),
+            wrapped: row.wrapped.clone(),
+        };
+        let (_, own) = members::unlock(line.db(), "li", OLD).await.unwrap();
+        tx.sign_as(Signer::new(row.id, &own));
         let act = dutyline::store::audit::Act {
+            actor: Some("li"),
             object: Some(row.id),
             ..dutyline::store::audit::Act::new(line.service().clock.line_now(), dutyline::vault::action::Action::PasswordChanged)
         };
-        dutyline::store::members::set_key(&mut tx, row.id, &stranger, &row.wrapped, act).await.unwrap();
+        dutyline::store::members::set_key(&mut tx, &row, &next, act).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(li.get("/reports").await.status, StatusCode::UNAUTHORIZED);
         assert!(members::unlock(line.db(), "li", OLD).await.is_err());

@@ -1,6 +1,7 @@
 //! Verifies the chain of the service, and the rows that its links set: members, line keys, grants and waivers.
 
-use super::{Kept, Proof, chain_of};
+use super::chain::Walk;
+use super::{Kept, Proof};
 use crate::store::audit::SERVICE;
 use crate::store::heads::Head;
 use crate::store::keys;
@@ -26,12 +27,21 @@ pub async fn service(db: &Db, expected: Option<Head>) -> Result<Proof, StoreErro
 /// When the database fails.
 pub async fn service_in(tx: &mut ReadTx, kept: &[Kept]) -> Result<Proof, StoreError> {
     let mut rows = Rows::default();
-    let mut proof = chain_of(tx, SERVICE, kept, &mut |link| {
-        if let Some((row, digest)) = SetRow::of(link) {
-            rows.0.insert(row, digest);
-        }
-    })
-    .await?;
+    let mut signers = tx.signers().await?.unlearned();
+    let walk = Walk {
+        chain: SERVICE,
+        kept,
+        has_macs: true,
+    };
+    let mut proof = walk
+        .verify(tx, &mut |link, hash, signed| {
+            if let Some((row, digest)) = SetRow::of(link) {
+                rows.0.insert(row, digest);
+            }
+            let is_signed = signers.add(link, hash, signed);
+            (!is_signed).then_some(NOT_SIGNED)
+        })
+        .await?;
     let (all, refused) = members::list_but_refused(tx).await?;
     rows.refuse(refused.iter().map(|row| SetRow::Member(row.id)), &mut proof);
     for row in all {
@@ -78,6 +88,9 @@ pub async fn service_in(tx: &mut ReadTx, kept: &[Kept]) -> Result<Proof, StoreEr
     }
     Ok(proof)
 }
+
+/// The end of the sentence about a link of the service's chain whose signature does not hold.
+pub(super) const NOT_SIGNED: &str = "is not signed by a member who may cause it";
 
 /// The rows that the chain names, each with the digest of its content; no digest if the row was removed. Rows that were
 /// compared are taken out.

@@ -46,11 +46,12 @@ use dutyline::simulator::exchange::{Exchange, ExchangeSettings};
 use dutyline::store::audit::Act;
 use dutyline::store::columns::StoredKind;
 use dutyline::store::members::Member;
-use dutyline::store::{self, Db, jobs, sessions};
+use dutyline::store::{self, Db, WriteTx, jobs, sessions};
 use dutyline::vault::action::Action;
 use dutyline::vault::passwords::{self, NewPassword};
 use dutyline::vault::secret::ServiceSecret;
 use dutyline::vault::session::Token;
+use dutyline::vault::signing::Signer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,9 +319,8 @@ impl TestLine {
     pub async fn make_member(&self, name: &str, role: Role, password: &str, lines: &[&str]) {
         let clock = self.service().clock;
         let name = MemberName::parse(name).expect("a name");
-        let member = members::new_member(&name, role, chosen(password), members::Maker::Init)
-            .await
-            .expect("a member");
+        let new = members::new_member(&name, role, chosen(password), members::Maker::Init);
+        let (member, _) = new.await.expect("a member");
         let keys = self.sealed_keys(&member, lines).await;
         let mut tx = self.db().begin().await.expect("the database");
         members::insert(&mut tx, &clock, &member, LEAD.0)
@@ -330,6 +330,13 @@ impl TestLine {
             .await
             .expect("grants");
         tx.commit().await.expect("a commit");
+    }
+
+    /// Signs the links of a transaction as the first lead.
+    pub async fn sign(&self, tx: &mut WriteTx) {
+        let unlocked = members::unlock(self.db(), LEAD.0, LEAD.1).await;
+        let (lead, identity) = unlocked.expect("the lead");
+        tx.sign_as(Signer::new(lead.id, &identity));
     }
 
     /// Returns the keys of these lines, sealed to a member by the first lead.
@@ -358,6 +365,7 @@ impl TestLine {
         };
         let keys = self.sealed_keys(&member, lines).await;
         let act = Act {
+            actor: Some(LEAD.0),
             object: Some(member.id),
             ..Act::new(clock.line_now(), Action::MemberAdded)
         };
@@ -532,6 +540,7 @@ pub async fn open_db(config: &Config) -> Db {
     db.prove_with(
         &secret.expect("a service secret"),
         installation.unwrap_or_default(),
+        config.lead.as_ref(),
     );
     db
 }

@@ -1,0 +1,256 @@
+//! Who may sign which link, as the chain of the service says. Pure.
+//!
+//! A link that a member caused is signed by that member. The first link of the service's chain adds the first lead, and
+//! names the public half of the lead's signing key; every other key is named by a link that a lead has signed. So who
+//! knows the first lead's key can check all members, and neither the database nor the service secret has to be trusted
+//! for that. The configuration can pin the first lead's key.
+//!
+//! | link of the service's chain | detail | signed by |
+//! |---|---|---|
+//! | `member_added`, the first one | role, key, name | the member whom it adds, the first lead |
+//! | `member_added` | role, key, name | a lead, or a line's recovery key |
+//! | `password_changed` | new key, name | the member, with the key before |
+//! | `member_disabled`, `member_enabled` | name | a lead |
+//! | `member_confirmed` | name | another member |
+//! | `line_key_made` | line, key of its recovery key | a lead |
+//! | `granted` | id of the line key | a lead, or the recovery key of that line key |
+//! | `grant_renewed` | id of the line key | the member who holds the grant |
+//! | `confirmation_waived` | line | a lead |
+//! | `confirmation_required` | line | a lead, or a recovery key of the line |
+//!
+//! Parts of a detail are separated by a space; a name is the last part and may contain spaces.
+
+use super::action::Action;
+use super::chain::Link;
+use super::signing::Verifying;
+use crate::report::role::Role;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The actor of a link that the holder of a line's recovery key caused.
+pub const RECOVERY_KEY: &str = "recovery key";
+
+/// The signature of a link, and the id of who made it: of a member, or of the line key whose recovery key made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The member or line key.
+    pub by: Uuid,
+    /// 64 bytes.
+    pub signature: &'a [u8],
+}
+
+/// A member, as the links so far say.
+#[derive(Clone, Debug)]
+struct Person {
+    name: String,
+    role: Role,
+    /// The public halves of the member's signing keys. The last one is the present one.
+    keys: Vec<Verifying>,
+    is_disabled: bool,
+}
+
+/// The members and recovery keys that the links of the service's chain name so far.
+#[derive(Clone, Debug, Default)]
+pub struct Signers {
+    people: BTreeMap<Uuid, Person>,
+    /// By id of a line key: the line, and the signing key of the recovery key.
+    recoveries: BTreeMap<Uuid, (String, Verifying)>,
+    /// The first lead's key as the configuration pins it.
+    pinned: Option<Verifying>,
+}
+
+impl Signers {
+    /// Returns signers for a chain without links. `pinned` is the key that the first lead must have; `None` if any is
+    /// accepted.
+    pub fn new(pinned: Option<Verifying>) -> Self {
+        Self {
+            pinned,
+            ..Self::default()
+        }
+    }
+
+    /// Returns signers for a chain without links, with the same pinned key.
+    pub fn unlearned(&self) -> Self {
+        Self::new(self.pinned.clone())
+    }
+
+    /// True if this link adds the member whose key is pinned, or no key is pinned.
+    pub fn is_first(&self, link: &Link) -> bool {
+        let Some(pinned) = &self.pinned else {
+            return true;
+        };
+        matches!(Change::of(link), Some(Change::Member(_, key, _)) if key == *pinned)
+    }
+
+    /// Adds the next link of the service's chain, which has this hash. Returns false, and adds nothing, if it has to be
+    /// signed and is not signed by whom the table above says.
+    #[must_use]
+    pub fn add(&mut self, link: &Link, hash: &[u8; 32], signed: Option<Signed<'_>>) -> bool {
+        let (new, signed) = match (Change::of(link), signed) {
+            (Some(new), Some(signed)) => (new, signed),
+            // The other links of this chain change nothing of what is kept here.
+            _ => return link.action == Action::HeadAccepted,
+        };
+        let Some(key) = self.key_for(link, &new, signed.by) else {
+            return false;
+        };
+        if !key.has_signed(hash, signed.signature) {
+            return false;
+        }
+        self.apply(link, new);
+        true
+    }
+
+    /// Returns the key by which `by` has to sign a link that changes members, keys or grants; `None` if `by` may not
+    /// cause it.
+    fn key_for(&self, link: &Link, new: &Change, by: Uuid) -> Option<Verifying> {
+        if let (Change::Member(_, key, _), true) = (new, self.people.is_empty()) {
+            let is_pinned = self.pinned.as_ref().is_none_or(|pinned| pinned == key);
+            return (is_pinned && link.object == Some(by)).then(|| key.clone());
+        }
+        if let Some((line, key)) = self.recoveries.get(&by) {
+            let may = match new {
+                Change::Member(..) => true,
+                // A recovery key is that of several keys of its line.
+                Change::Grant(of) => self.recoveries.get(of).is_some_and(|(_, own)| own == key),
+                Change::Waiver(of, Action::ConfirmationRequired) => of == line,
+                _ => false,
+            };
+            let is_named = link.actor.as_deref() == Some(RECOVERY_KEY);
+            return (may && is_named).then(|| key.clone());
+        }
+        let person = self.people.get(&by)?;
+        let is_lead = person.role == Role::Lead;
+        let is_own = link.object == Some(by);
+        let may = match new {
+            Change::Member(..) | Change::LineKey(..) | Change::Grant(_) | Change::Waiver(..) => {
+                is_lead
+            }
+            Change::Access(Action::MemberConfirmed) => !is_own,
+            Change::Access(_) => is_lead,
+            Change::Key(..) | Change::Renewed => is_own,
+        };
+        let is_named = link.actor.as_deref() == Some(person.name.as_str());
+        let may = may && is_named && !person.is_disabled;
+        person.keys.last().filter(|_| may).cloned()
+    }
+
+    fn apply(&mut self, link: &Link, new: Change) {
+        let object = link.object.unwrap_or_default();
+        match new {
+            Change::Member(role, key, name) => {
+                let person = Person {
+                    name,
+                    role,
+                    keys: vec![key],
+                    is_disabled: false,
+                };
+                // A second link that adds the same member is none of ours.
+                self.people.entry(object).or_insert(person);
+            }
+            Change::Key(key) => {
+                if let Some(person) = self.people.get_mut(&object) {
+                    person.keys.push(key);
+                }
+            }
+            Change::Access(action) => {
+                if let Some(person) = self.people.get_mut(&object) {
+                    match action {
+                        Action::MemberDisabled => person.is_disabled = true,
+                        Action::MemberEnabled => person.is_disabled = false,
+                        _ => {}
+                    }
+                }
+            }
+            Change::LineKey(line, key) => {
+                self.recoveries.insert(object, (line, key));
+            }
+            Change::Grant(_) | Change::Renewed | Change::Waiver(..) => {}
+        }
+    }
+
+    /// True if a link of a line's chain is signed by whom its actor names, with any key that the member has or had.
+    /// Links that no member caused have no signature.
+    pub fn has_signed(&self, link: &Link, hash: &[u8; 32], signed: Option<Signed<'_>>) -> bool {
+        let (actor, signed) = match (&link.actor, signed) {
+            (None, signed) => return signed.is_none(),
+            (Some(_), None) => return false,
+            (Some(actor), Some(signed)) => (actor, signed),
+        };
+        let has_signed = |key: &Verifying| key.has_signed(hash, signed.signature);
+        match self.people.get(&signed.by) {
+            Some(person) => person.name == *actor && person.keys.iter().any(has_signed),
+            None => {
+                let recovery = self.recoveries.get(&signed.by);
+                let of_line = recovery.filter(|(line, _)| *line == link.line);
+                actor == RECOVERY_KEY && of_line.is_some_and(|(_, key)| has_signed(key))
+            }
+        }
+    }
+
+    /// Returns the place of the key that has signed a link among those that the member has had, from 0; `None` if none
+    /// of them has.
+    pub fn place_of_key(&self, hash: &[u8; 32], signed: Signed<'_>) -> Option<usize> {
+        let keys = &self.people.get(&signed.by)?.keys;
+        keys.iter()
+            .position(|key| key.has_signed(hash, signed.signature))
+    }
+
+    /// Returns the public half of a member's present signing key; `None` if no link adds the member.
+    pub fn of_member(&self, id: Uuid) -> Option<&Verifying> {
+        self.people.get(&id)?.keys.last()
+    }
+}
+
+/// What a link of the service's chain changes.
+enum Change {
+    /// Adds a member with this role, key and name.
+    Member(Role, Verifying, String),
+    /// Replaces a member's key.
+    Key(Verifying),
+    /// Disables, enables or confirms a member.
+    Access(Action),
+    /// Makes a key of this line, whose recovery key has this signing key.
+    LineKey(String, Verifying),
+    /// Grants this line key.
+    Grant(Uuid),
+    /// A member's own grant, sealed to their next key.
+    Renewed,
+    /// Sets or ends the waiver of this line.
+    Waiver(String, Action),
+}
+
+impl Change {
+    /// Returns what a link changes; `None` if it changes nothing of what is listed, or cannot be read.
+    fn of(link: &Link) -> Option<Self> {
+        let detail = link.detail.as_deref();
+        match link.action {
+            Action::MemberAdded => {
+                let mut parts = detail?.splitn(3, ' ');
+                let (role, key, name) = (parts.next()?, parts.next()?, parts.next()?);
+                let name = name.to_owned();
+                Some(Self::Member(role.parse().ok()?, key.parse().ok()?, name))
+            }
+            Action::PasswordChanged => {
+                let (key, _) = detail?.split_once(' ')?;
+                Some(Self::Key(key.parse().ok()?))
+            }
+            Action::MemberDisabled | Action::MemberEnabled | Action::MemberConfirmed => {
+                Some(Self::Access(link.action))
+            }
+            Action::LineKeyMade => {
+                let (line, key) = detail?.split_once(' ')?;
+                Some(Self::LineKey(line.to_owned(), key.parse().ok()?))
+            }
+            Action::Granted => Some(Self::Grant(detail?.parse().ok()?)),
+            Action::GrantRenewed => Some(Self::Renewed),
+            Action::ConfirmationWaived | Action::ConfirmationRequired => {
+                Some(Self::Waiver(detail?.to_owned(), link.action))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

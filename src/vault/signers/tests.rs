@@ -1,0 +1,287 @@
+//! Who may sign which link of the service's chain, case by case.
+
+use super::*;
+use crate::vault::chain;
+use crate::vault::seal::Identity;
+use crate::vault::signing::Signer;
+
+const LINE_KEY: Uuid = Uuid::from_bytes([8; 16]);
+const OTHER_KEY: Uuid = Uuid::from_bytes([9; 16]);
+
+/// A member with a key, or the holder of a recovery key.
+struct Who {
+    name: &'static str,
+    signer: Signer,
+}
+
+fn who(name: &'static str, id: Uuid, seed: u8) -> Who {
+    Who {
+        name,
+        signer: Signer::new(id, &Identity::from_seed([seed; 32])),
+    }
+}
+
+/// The first lead, another lead, an inspector, and the holder of the recovery key of `LINE_KEY`.
+fn cast() -> [Who; 4] {
+    [
+        who("wang", Uuid::from_bytes([1; 16]), 1),
+        who("zhao", Uuid::from_bytes([2; 16]), 2),
+        who("li", Uuid::from_bytes([3; 16]), 3),
+        who(RECOVERY_KEY, LINE_KEY, 4),
+    ]
+}
+
+fn link(action: Action, object: Uuid, detail: &str, by: &Who) -> Link {
+    Link {
+        line: "*".into(),
+        seq: 1,
+        at: chrono::DateTime::UNIX_EPOCH,
+        actor: Some(by.name.into()),
+        action,
+        report: None,
+        object: Some(object),
+        digest: Some([7; 32]),
+        detail: Some(detail.into()),
+    }
+}
+
+/// Adds a link with the signature of `by`, and returns whether it was accepted.
+fn add(signers: &mut Signers, link: &Link, by: &Signer) -> bool {
+    let hash = chain::hash(&[0; 32], link);
+    let signature = by.sign(&hash);
+    let signed = Signed {
+        by: by.id(),
+        signature: &signature,
+    };
+    signers.add(link, &hash, Some(signed))
+}
+
+fn added(who: &Who, role: &str, by: &Who) -> Link {
+    let detail = format!("{role} {} {}", who.signer.verifying(), who.name);
+    link(Action::MemberAdded, who.signer.id(), &detail, by)
+}
+
+fn line_key(id: Uuid, recovery: &Who, by: &Who) -> Link {
+    let detail = format!("fcg-5 {}", recovery.signer.verifying());
+    link(Action::LineKeyMade, id, &detail, by)
+}
+
+/// A chain that has added the cast.
+fn chain_of_cast() -> Signers {
+    let [wang, zhao, li, recovery] = cast();
+    let mut signers = Signers::new(Some(wang.signer.verifying()));
+    for link in [
+        added(&wang, "lead", &wang),
+        line_key(LINE_KEY, &recovery, &wang),
+        added(&zhao, "lead", &wang),
+        added(&li, "inspector", &wang),
+    ] {
+        assert!(add(&mut signers, &link, &wang.signer));
+    }
+    signers
+}
+
+#[test]
+fn each_link_is_signed_by_whom_the_table_says() {
+    let all = cast();
+    let [wang, _, li, _] = &all;
+    let (id, next) = (li.signer.id(), who("x", Uuid::from_bytes([6; 16]), 6));
+    // By action: who of the cast may sign the link.
+    let cases: [(Action, Uuid, String, [bool; 4]); 12] = {
+        let key = next.signer.verifying();
+        let grant = LINE_KEY.to_string();
+        let new = next.signer.id();
+        let yes_no = |text: &str| -> [bool; 4] {
+            let flags: Vec<bool> = text.chars().map(|flag| flag == '+').collect();
+            flags.try_into().unwrap()
+        };
+        [
+            (
+                Action::MemberAdded,
+                new,
+                format!("lead {key} x y"),
+                yes_no("++-+"),
+            ),
+            (
+                Action::PasswordChanged,
+                id,
+                format!("{key} li"),
+                yes_no("--+-"),
+            ),
+            (Action::MemberDisabled, id, "li".into(), yes_no("++--")),
+            (Action::MemberEnabled, id, "li".into(), yes_no("++--")),
+            (Action::MemberConfirmed, id, "li".into(), yes_no("++--")),
+            (
+                Action::MemberConfirmed,
+                wang.signer.id(),
+                "wang".into(),
+                yes_no("-++-"),
+            ),
+            (
+                Action::LineKeyMade,
+                OTHER_KEY,
+                format!("fcg-6 {key}"),
+                yes_no("++--"),
+            ),
+            (Action::Granted, id, grant.clone(), yes_no("++-+")),
+            (Action::Granted, id, OTHER_KEY.to_string(), yes_no("++--")),
+            (Action::GrantRenewed, id, grant, yes_no("--+-")),
+            (
+                Action::ConfirmationWaived,
+                id,
+                "fcg-5".into(),
+                yes_no("++--"),
+            ),
+            (
+                Action::ConfirmationRequired,
+                id,
+                "fcg-5".into(),
+                yes_no("++-+"),
+            ),
+        ]
+    };
+    for (action, object, detail, expected) in cases {
+        let may = all.each_ref().map(|by| {
+            let link = link(action, object, &detail, by);
+            add(&mut chain_of_cast(), &link, &by.signer)
+        });
+        assert_eq!(may, expected, "{action:?} {detail}");
+        let unsigned = link(action, object, &detail, wang);
+        let hash = chain::hash(&[0; 32], &unsigned);
+        assert!(!chain_of_cast().add(&unsigned, &hash, None));
+        // In the name of another one.
+        for by in &all {
+            let named = all.iter().find(|other| other.name != by.name).unwrap();
+            let link = link(action, object, &detail, named);
+            assert!(!add(&mut chain_of_cast(), &link, &by.signer), "{action:?}");
+        }
+        let broken = link(action, object, &detail, wang);
+        let other_text = Link {
+            detail: None,
+            ..broken
+        };
+        let changes_access = matches!(
+            action,
+            Action::MemberDisabled | Action::MemberEnabled | Action::MemberConfirmed
+        );
+        let own = action == Action::GrantRenewed;
+        if !changes_access && !own {
+            assert!(!add(&mut chain_of_cast(), &other_text, &wang.signer));
+        }
+    }
+}
+
+#[test]
+fn only_the_pinned_lead_comes_first() {
+    let [wang, zhao, li, _] = cast();
+    let mut signers = Signers::new(Some(wang.signer.verifying()));
+    assert!(!add(
+        &mut signers,
+        &added(&zhao, "lead", &zhao),
+        &zhao.signer
+    ));
+    assert!(!add(
+        &mut signers,
+        &added(&wang, "lead", &zhao),
+        &zhao.signer
+    ));
+    assert!(!add(
+        &mut signers,
+        &line_key(LINE_KEY, &li, &wang),
+        &wang.signer
+    ));
+    assert!(signers.is_first(&added(&wang, "lead", &wang)));
+    assert!(!signers.is_first(&added(&zhao, "lead", &zhao)));
+    assert!(add(
+        &mut signers,
+        &added(&wang, "lead", &wang),
+        &wang.signer
+    ));
+    assert!(add(
+        &mut Signers::default(),
+        &added(&zhao, "lead", &zhao),
+        &zhao.signer
+    ));
+}
+
+#[test]
+fn a_key_counts_until_it_is_replaced_or_its_member_disabled() {
+    let [wang, zhao, li, _] = cast();
+    let next = who("li", li.signer.id(), 6);
+    let mut signers = chain_of_cast();
+    let detail = format!("{} li", next.signer.verifying());
+    let changed = link(Action::PasswordChanged, li.signer.id(), &detail, &li);
+    assert!(add(&mut signers, &changed, &li.signer));
+    assert_eq!(
+        signers.of_member(li.signer.id()),
+        Some(&next.signer.verifying())
+    );
+    let renewed = link(
+        Action::GrantRenewed,
+        li.signer.id(),
+        &LINE_KEY.to_string(),
+        &li,
+    );
+    assert!(!add(&mut signers, &renewed, &li.signer), "the former key");
+    assert!(add(&mut signers, &renewed, &next.signer));
+
+    let disabled = link(Action::MemberDisabled, zhao.signer.id(), "zhao", &wang);
+    let enabled = link(Action::MemberEnabled, zhao.signer.id(), "zhao", &wang);
+    let waived = link(Action::ConfirmationWaived, Uuid::nil(), "fcg-5", &zhao);
+    assert!(add(&mut signers, &waived, &zhao.signer));
+    assert!(add(&mut signers, &disabled, &wang.signer));
+    assert!(!add(&mut signers, &waived, &zhao.signer), "a disabled lead");
+    let own = link(Action::MemberEnabled, zhao.signer.id(), "zhao", &zhao);
+    assert!(!add(&mut signers, &own, &zhao.signer));
+    assert!(add(&mut signers, &enabled, &wang.signer));
+    assert!(add(&mut signers, &waived, &zhao.signer));
+}
+
+#[test]
+fn a_link_of_a_line_is_signed_by_its_actor_with_any_key_they_had() {
+    let [wang, _, li, recovery] = cast();
+    let signers = {
+        let mut signers = chain_of_cast();
+        let next = who("li", li.signer.id(), 6);
+        let detail = format!("{} li", next.signer.verifying());
+        let changed = link(Action::PasswordChanged, li.signer.id(), &detail, &li);
+        assert!(add(&mut signers, &changed, &li.signer));
+        signers
+    };
+    let of_line = |line: &str, by: &Who| Link {
+        line: line.into(),
+        ..link(Action::EntryAdded, Uuid::nil(), "note", by)
+    };
+    let holds = |link: &Link, by: &Signer| {
+        let hash = chain::hash(&[0; 32], link);
+        let signature = by.sign(&hash);
+        let signed = Signed {
+            by: by.id(),
+            signature: &signature,
+        };
+        signers.has_signed(link, &hash, Some(signed))
+    };
+    let next = Signer::new(li.signer.id(), &Identity::from_seed([6; 32]));
+    assert!(holds(&of_line("fcg-5", &li), &li.signer));
+    assert!(holds(&of_line("fcg-5", &li), &next));
+    assert!(
+        !holds(&of_line("fcg-5", &wang), &li.signer),
+        "in another name"
+    );
+    assert!(holds(&of_line("fcg-5", &recovery), &recovery.signer));
+    assert!(
+        !holds(&of_line("fcg-6", &recovery), &recovery.signer),
+        "of another line"
+    );
+    let stranger = Signer::new(Uuid::from_bytes([5; 16]), &Identity::from_seed([5; 32]));
+    assert!(!holds(&of_line("fcg-5", &li), &stranger));
+    let of_service = Link {
+        actor: None,
+        ..of_line("fcg-5", &li)
+    };
+    let hash = chain::hash(&[0; 32], &of_service);
+    assert!(signers.has_signed(&of_service, &hash, None));
+    assert!(!holds(&of_service, &li.signer), "a caller signs nothing");
+    let hash_of_li = chain::hash(&[0; 32], &of_line("fcg-5", &li));
+    assert!(!signers.has_signed(&of_line("fcg-5", &li), &hash_of_li, None));
+}
