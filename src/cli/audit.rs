@@ -6,6 +6,7 @@ use crate::app::installation;
 use crate::config::Config;
 use crate::register::verify::{self, Proof};
 use crate::store::audit::SERVICE;
+use crate::store::heads;
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
@@ -97,17 +98,5 @@ fn show(chain: &str, proof: &Proof) -> usize {
 
 fn parse_head(text: &str) -> Result<(i64, [u8; 32]), Failure> {
     let bad = || Failure::Usage(format!("--head {text}: not a head; it looks like 57:9f2c…"));
-    let (seq, hash) = text.split_once(':').ok_or_else(bad)?;
-    let seq = seq.parse().map_err(|_| bad())?;
-    let bytes: Option<Vec<u8>> = (hash.len() == 64 && hash.is_ascii())
-        .then(|| {
-            (0..32)
-                .map(|i| u8::from_str_radix(&hash[2 * i..2 * i + 2], 16).ok())
-                .collect()
-        })
-        .flatten();
-    let hash = bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(bad)?;
-    Ok((seq, hash))
+    heads::read(text).ok_or_else(bad)
 }

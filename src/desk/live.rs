@@ -348,6 +348,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::TrailOpened
         | Action::ExportOpened
         | Action::HeadAccepted
+        | Action::HeadNamed
         | Action::Login => false,
         // A call that is no report yet does not change the queue, and there may be very many of them.
         Action::CallAnswered | Action::EntryPurged => report.is_some() && is_own,

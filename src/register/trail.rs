@@ -101,7 +101,8 @@ impl Committed {
             | Action::Login
             | Action::ExportSealed
             | Action::ExportOpened
-            | Action::HeadAccepted => {}
+            | Action::HeadAccepted
+            | Action::HeadNamed => {}
         }
     }
 

@@ -9,8 +9,9 @@ pub use service::{service, service_in};
 
 use self::chain::{OfLine, Walk};
 use super::trail::Committed;
+use crate::store::audit;
 use crate::store::columns::RecordingState;
-use crate::store::heads::Head;
+use crate::store::heads::{self, Head};
 use crate::store::keys;
 use crate::store::recordings;
 use crate::store::replies::Reply;
@@ -62,6 +63,7 @@ pub async fn line_in(
 ) -> Result<Proof, StoreError> {
     let mut committed = Committed::default();
     let mut signatures = OfLine::new(tx.signers().await?);
+    let mut service = None;
     let walk = Walk {
         chain: line,
         kept,
@@ -70,9 +72,17 @@ pub async fn line_in(
     let mut proof = walk
         .verify(tx, &mut |link, hash, signed| {
             committed.add(link);
+            service = heads::named_of_service(link).or(service);
             signatures.judge(link, hash, signed)
         })
         .await?;
+    if let Some((seq, hash)) = service
+        && audit::hash_of_service(tx, seq).await? != Some(hash)
+    {
+        let wrong =
+            format!("the chain of the service has another link {seq} than this chain names");
+        proof.wrong.push(wrong);
+    }
     things(tx, blobs, line, committed, &mut proof).await?;
     rows_of_calls(tx, line, &mut proof).await?;
     Ok(proof)
@@ -130,8 +140,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Returns the head that was given, and the last link that this machine has seen. Called before the transaction that
-    /// reads the chain begins.
+    /// Returns the head that was given, the last link that this machine has seen, and the one that the chain of the
+    /// service names. Called before the transaction that reads the chain begins.
     pub fn of(db: &Db, chain: &str, given: Option<Head>) -> Vec<Self> {
         let seen = db.proofs().heads().of(chain);
         let given = given.map(|head| Self {
@@ -142,7 +152,12 @@ impl Kept {
             head,
             by: "the last link that this machine has seen",
         });
-        given.into_iter().chain(seen).collect()
+        let named = db.proofs().service().named(chain);
+        let named = named.map(|head| Self {
+            head,
+            by: "the last link that the chain of the service names",
+        });
+        given.into_iter().chain(seen).chain(named).collect()
     }
 }
 

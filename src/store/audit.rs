@@ -190,6 +190,9 @@ statements! {
     HASH = "SELECT hash FROM audit WHERE line = $1 AND seq = $2";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads WHERE line <> '*' ORDER BY line";
+    TO_NAME = "SELECT audit_heads.line, audit_heads.seq, audit_heads.hash FROM audit_heads
+        JOIN audit ON audit.line = audit_heads.line AND audit.seq = audit_heads.seq
+        WHERE audit_heads.line <> '*' AND audit_heads.line > $1 AND audit.action <> $2 ORDER BY audit_heads.line LIMIT 50";
     ALL_HEADS = "SELECT line, seq FROM audit_heads ORDER BY line";
     TOTAL = "SELECT CAST(COALESCE(SUM(seq), 0) AS BIGINT) FROM audit_heads WHERE line <> '*'";
 }
@@ -442,6 +445,21 @@ pub(super) async fn hashes(
 pub(super) async fn all_heads(tx: &mut ReadTx) -> Result<BTreeMap<String, i64>> {
     let heads: Vec<(String, i64)> = run!(tx, ALL_HEADS, fetch_all)?;
     Ok(heads.into_iter().collect())
+}
+
+/// Returns line, number and hash of the last links of lines, except those that name the head of the service: at most 50,
+/// in order of line, after the line `after`.
+pub(super) async fn heads_to_name(
+    tx: &mut ReadTx,
+    after: &str,
+) -> Result<Vec<(String, i64, Vec<u8>)>> {
+    run!(tx, TO_NAME, fetch_all, after, Action::HeadNamed)
+}
+
+/// Returns the hash of a link of the service's chain; `None` if it is missing.
+pub async fn hash_of_service(tx: &mut ReadTx, seq: i64) -> Result<Option<[u8; 32]>> {
+    let found: Option<(Vec<u8>,)> = run!(tx, HASH, fetch_optional, SERVICE, seq)?;
+    found.map(|(hash,)| read_hash(hash)).transpose()
 }
 
 /// Returns the hash of a link; `None` if the link is missing, or its hash or MAC does not hold.

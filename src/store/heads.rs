@@ -10,8 +10,8 @@ use super::audit::{self, Act, SERVICE};
 use super::{Db, Result, StoreError};
 use crate::base::private::{new_private_file, sync_folder_of};
 use crate::vault::action::Action;
-use crate::vault::chain;
-use chrono::{DateTime, Utc};
+use crate::vault::chain::{self, Link};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -19,6 +19,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use uuid::Uuid;
+
+/// Minimum time between two times at which chains name each other's last links.
+const DAY: TimeDelta = TimeDelta::days(1);
 
 /// Number and hash of a link.
 pub type Head = (i64, [u8; 32]);
@@ -242,6 +245,40 @@ impl Db {
         Ok(accepted)
     }
 
+    /// Names the last link of each line in the chain of the service, and the last link of that chain in each line's, if
+    /// that was not done for a day: so no chain can be rewritten alone. Lines of which nothing was recorded since are left
+    /// out. `now` is line time.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails.
+    pub async fn name_heads(&self, now: DateTime<Utc>) -> Result<()> {
+        let last = self.proofs().service().named_at();
+        if last.is_none_or(|last| now - last < DAY) {
+            return Ok(());
+        }
+        let mut after = String::new();
+        loop {
+            let mut tx = self.begin().await?;
+            let heads = audit::heads_to_name(&mut tx, &after).await?;
+            let service = audit::head(&mut tx, SERVICE).await?;
+            let (Some((line, ..)), Some(service)) = (heads.last(), service) else {
+                return Ok(());
+            };
+            after.clone_from(line);
+            for (line, seq, hash) in &heads {
+                let head = format!("{line} {}", text((*seq, audit::read_hash(hash.clone())?)));
+                let act = |detail| Act {
+                    detail: Some(detail),
+                    ..Act::new(now, Action::HeadNamed)
+                };
+                audit::append(&mut tx, SERVICE, act(&head));
+                audit::append(&mut tx, line, act(&text(service)));
+            }
+            tx.commit().await?;
+        }
+    }
+
     /// Writes the last links that this node has seen to their file. Does nothing before [`Db::check_heads`].
     ///
     /// # Errors
@@ -295,6 +332,37 @@ fn as_folder(new: &Path, file: &Path) {
 #[cfg(not(unix))]
 fn as_folder(_: &Path, _: &Path) {}
 
+/// Returns the line and the link that a link of the service's chain names; `None` if it is another link.
+pub(super) fn named(link: &Link) -> Option<(&str, Head)> {
+    let detail = link.detail.as_deref()?;
+    let (line, head) = detail.split_once(' ')?;
+    let head = read(head).filter(|_| link.action == Action::HeadNamed);
+    Some((line, head?))
+}
+
+/// Returns the link of the service's chain that a link of a line's chain names; `None` if it is another link.
+pub fn named_of_service(link: &Link) -> Option<Head> {
+    let head = read(link.detail.as_deref()?);
+    head.filter(|_| link.action == Action::HeadNamed)
+}
+
+/// Reads a head as [`text`] writes it.
+pub fn read(text: &str) -> Option<Head> {
+    let (seq, hash) = text.split_once(':')?;
+    Some((seq.parse().ok()?, read_hex(hash)?))
+}
+
+fn read_hex(hex: &str) -> Option<[u8; 32]> {
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (i, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
 fn is_id(text: &str) -> bool {
     text.parse::<Uuid>().is_ok()
 }
@@ -302,14 +370,8 @@ fn is_id(text: &str) -> bool {
 fn parse(line: &str) -> Option<(String, Head)> {
     let mut words = line.splitn(3, ' ');
     let seq = words.next()?.parse().ok()?;
-    let hex = words
-        .next()
-        .filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+    let hash = read_hex(words.next()?)?;
     let chain = words.next()?.to_owned();
-    let mut hash = [0; 32];
-    for (i, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
-    }
     Some((chain, (seq, hash)))
 }
 

@@ -64,7 +64,7 @@ impl Proofs {
     }
 
     /// Returns the chain of the service, as far as it was verified.
-    pub(super) fn service(&self) -> &ServiceChain {
+    pub fn service(&self) -> &ServiceChain {
         &self.0.service
     }
 

@@ -13,6 +13,7 @@ use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use crate::vault::signers::Signers;
 use crate::vault::signing::Verifying;
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -68,7 +69,8 @@ impl SetRow {
             | Action::Login
             | Action::ExportSealed
             | Action::ExportOpened
-            | Action::HeadAccepted => return None,
+            | Action::HeadAccepted
+            | Action::HeadNamed => return None,
         };
         Some((row, link.digest))
     }
@@ -113,6 +115,10 @@ struct Verified {
     rows: BTreeMap<SetRow, Vec<SetBy>>,
     /// By line: the link that made its last key, and the id of that key.
     keys: BTreeMap<String, (i64, Uuid)>,
+    /// By line: the last link that the chain names of it.
+    named: BTreeMap<String, Head>,
+    /// Line time at which the heads of lines were named last; before that, of the first link.
+    named_at: Option<DateTime<Utc>>,
     /// Who may sign links.
     signers: Arc<Signers>,
 }
@@ -125,6 +131,8 @@ impl Default for Verified {
             broken: 0,
             rows: BTreeMap::new(),
             keys: BTreeMap::new(),
+            named: BTreeMap::new(),
+            named_at: None,
             signers: Arc::default(),
         }
     }
@@ -133,6 +141,12 @@ impl Default for Verified {
 impl Verified {
     /// Adds a verified link.
     fn add(&mut self, link: &Link) {
+        if self.named_at.is_none() || link.action == Action::HeadNamed {
+            self.named_at = Some(link.at);
+        }
+        if let Some((line, head)) = heads::named(link) {
+            self.named.insert(line.to_owned(), head);
+        }
         let Some((row, digest)) = SetRow::of(link) else {
             return;
         };
@@ -237,6 +251,17 @@ impl ServiceChain {
     /// True if the first link of the chain may be this one: if it adds the lead whose key is pinned, or none is pinned.
     pub(super) fn is_first(&self, link: &Link) -> bool {
         self.verified().signers.is_first(link)
+    }
+
+    /// Returns the last link of a line that the chain names.
+    pub fn named(&self, line: &str) -> Option<Head> {
+        self.verified().named.get(line).copied()
+    }
+
+    /// Returns the line time at which the heads of lines were named last; before that, of the chain's first link; `None`
+    /// when it has no link.
+    pub(super) fn named_at(&self) -> Option<DateTime<Utc>> {
+        self.verified().named_at
     }
 
     /// Sets the key that the first lead must have, before the chain is read.

@@ -77,6 +77,9 @@ names! {
         /// The service was started with `--accept-head`, although this node had seen a later link of the chain, which the
         /// detail names: number and hash.
         HeadAccepted = "head_accepted",
+        /// The last link of another chain at this time, which the detail names: in a line's chain number and hash of the
+        /// service's, in the chain of the service the line, number and hash.
+        HeadNamed = "head_named",
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
              entry_added entry_purged report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
              release close reopen login password_changed grant_renewed line_key_made member_added granted \
              member_disabled member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened \
-             head_accepted"
+             head_accepted head_named"
         );
         for (action, name) in Action::ALL.iter().zip(names) {
             assert_eq!(name.parse(), Ok(*action));

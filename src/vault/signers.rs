@@ -89,7 +89,7 @@ impl Signers {
         let (new, signed) = match (Change::of(link), signed) {
             (Some(new), Some(signed)) => (new, signed),
             // The other links of this chain change nothing of what is kept here.
-            _ => return link.action == Action::HeadAccepted,
+            _ => return matches!(link.action, Action::HeadAccepted | Action::HeadNamed),
         };
         let Some(key) = self.key_for(link, &new, signed.by) else {
             return false;

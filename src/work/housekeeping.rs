@@ -1,6 +1,6 @@
 //! Removes what has expired: callers' numbers of calls without a message, old sessions, rows of nodes that no longer
 //! run, old values in SQLite's log, and sounds made for calls that another node has settled. Counts the files that no
-//! row refers to.
+//! row refers to, and names the last links of chains in each other.
 
 use crate::base::clock::hour;
 use crate::members::login;
@@ -32,6 +32,9 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(error) = tidy(&service).await {
             warn!(%error, "housekeeping failed; next try in an hour");
+        }
+        if let Err(error) = service.db.jobs.name_heads(service.clock.line_now()).await {
+            warn!(%error, "the last links of the chains were not named; next try in an hour");
         }
         if let Err(error) = count_unnamed(&service, service.clock.system_now()).await {
             warn!(%error, "cannot count the files that no row refers to; next try in an hour");

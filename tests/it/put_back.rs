@@ -5,10 +5,11 @@ use crate::support::sql::{change, run};
 use crate::support::standin::StandIn;
 use crate::support::webhooks::Story;
 use crate::support::{Binary, Database, LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
+use chrono::TimeDelta;
 use dutyline::base::clock::random_id;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
-use dutyline::store::audit::{self, Act};
+use dutyline::store::audit::{self, Act, SERVICE};
 use dutyline::store::members::{self, by_name};
 use dutyline::vault::action::Action;
 use dutyline::work::trust;
@@ -282,6 +283,51 @@ on_both! {
             assert!(members::by_id(&mut node.begin_read().await.unwrap(), li.id).await.is_err());
             assert!(members::list(&mut node.begin_read().await.unwrap()).await.is_err());
         }
+    }
+
+    async fn chains_name_each_others_last_links_once_a_day(line: TestLine) {
+        line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
+        line.idle().await;
+        let (db, blobs) = (line.db(), &line.service().blobs);
+        let now = line.service().clock.line_now();
+        let named = async || {
+            let mut tx = db.begin_read().await.unwrap();
+            let mut numbers = Vec::new();
+            for chain in [SERVICE, LINES[0]] {
+                let links = audit::links(&mut tx, chain, 0).await.unwrap();
+                let named = links.into_iter().filter(|link| link.action == Action::HeadNamed);
+                numbers.push(named.map(|link| (link.seq, link.detail.unwrap())).collect::<Vec<_>>());
+            }
+            numbers
+        };
+        db.name_heads(now + TimeDelta::hours(23)).await.unwrap();
+        assert_eq!(named().await, [vec![], vec![]], "not a day yet");
+        let before = audit::head(&mut db.begin_read().await.unwrap(), LINES[0]).await.unwrap().unwrap();
+        db.name_heads(now + TimeDelta::hours(25)).await.unwrap();
+        // Another node does it at the same time, and later nothing has happened.
+        line.db_again().await.name_heads(now + TimeDelta::hours(25)).await.unwrap();
+        db.name_heads(now + TimeDelta::hours(50)).await.unwrap();
+        let numbers = named().await;
+        assert_eq!((numbers[0].len(), numbers[1].len()), (1, 1), "{numbers:?}");
+        assert!(numbers[0][0].1.starts_with(&format!("{} {}:", LINES[0], before.0)));
+        let whole = verify::line(db, blobs, LINES[0], None).await.unwrap().wrong;
+        assert_eq!(whole, [""; 0]);
+
+        // The service's chain is another one than the line names.
+        run(db, "CREATE TABLE kept AS SELECT seq, hash FROM audit WHERE line = '*'", &[]).await;
+        let (seq, _) = numbers[1][0].1.split_once(':').unwrap();
+        let seq: i64 = seq.parse().unwrap();
+        change(db, "UPDATE audit SET hash = mac WHERE line = '*' AND seq = $1", &[seq.into()]).await;
+        let wrong = verify::line(db, blobs, LINES[0], None).await.unwrap().wrong;
+        let other = format!("the chain of the service has another link {seq} than this chain names");
+        assert_eq!(wrong, [other]);
+        let back = "UPDATE audit SET hash = (SELECT hash FROM kept WHERE kept.seq = audit.seq) WHERE line = '*' AND seq = $1";
+        change(db, back, &[seq.into()]).await;
+        // The line's chain ends before the link that the service's chain names.
+        run(db, "DELETE FROM audit WHERE line = $1 AND seq >= $2", &[LINES[0].into(), before.0.into()]).await;
+        let wrong = verify::line(db, blobs, LINES[0], None).await.unwrap().wrong;
+        let shorter = "the chain is shorter than the last link that the chain of the service names".to_owned();
+        assert!(wrong.contains(&shorter), "{wrong:?}");
     }
 
     async fn a_former_waiver_is_not_valid(line: TestLine) {

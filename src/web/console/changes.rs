@@ -84,7 +84,8 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         | Action::LineKeyMade
         | Action::ExportSealed
         | Action::ExportOpened
-        | Action::HeadAccepted => return link.action.to_string(),
+        | Action::HeadAccepted
+        | Action::HeadNamed => return link.action.to_string(),
     };
     let actor = match link.actor.as_deref() {
         Some("recovery key") => &w.recovery_key,

@@ -193,7 +193,8 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         | Action::ConfirmationRequired
         | Action::ExportSealed
         | Action::ExportOpened
-        | Action::HeadAccepted => return action.to_string(),
+        | Action::HeadAccepted
+        | Action::HeadNamed => return action.to_string(),
     };
     words.clone()
 }
