@@ -4,6 +4,7 @@
 
 mod columns;
 mod scene;
+mod triggers;
 mod with_secret;
 
 use crate::support::sql::{change, run};
