@@ -1,15 +1,23 @@
-//! `dutyline audit verify`: checks that the trail is complete and that everything sealed matches its commitment in
-//! the trail.
+//! `dutyline audit`: checks that the trail is complete and that everything stored matches it, and restores rows of reports
+//! from it.
 
+use super::member::Acting;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::app::installation;
+use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::members::rights;
+use crate::register::restoring::{self, Restored};
 use crate::register::verify::{self, Proof};
+use crate::store::audit::Act;
 use crate::store::audit::SERVICE;
 use crate::store::heads;
+use crate::vault::action::Action;
+use crate::vault::signing::Signer;
 use crate::work::hex;
 use clap::{Args, Subcommand};
 use std::path::Path;
+use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
@@ -18,6 +26,61 @@ pub(super) enum AuditCommand {
         after_help = "Example:\n  dutyline audit verify\n  dutyline audit verify --line fcg-5 --head 57:9f2c…\n\nKeep the printed head elsewhere; given again later with --head it proves that nothing before it was rewritten."
     )]
     Verify(Verify),
+    /// Restore the row of a report that another program has changed, from the line's trail
+    #[command(
+        after_help = "Example:\n  dutyline audit restore 3f2c9a54-6d0e-4b7a-9d55-1f0c2b8e7a61 --line fcg-5 --as wang --as-password-file wang.txt\n\n`dutyline audit verify` names the reports whose rows are refused. Their recordings are fetched after that."
+    )]
+    Restore(Restore),
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// The id of the report, as `dutyline audit verify` prints it
+    report: Uuid,
+    /// The line of the report
+    #[arg(long, value_name = "ID")]
+    line: String,
+    #[command(flatten)]
+    acting: Acting,
+}
+
+impl Restore {
+    async fn run(self, config: &Config) -> Outcome {
+        let line = one_line(config, Some(&self.line))?.id.clone();
+        let db = open_db(config).await?;
+        let (lead, identity) = self.acting.unlock(&db).await?;
+        let mut tx = db.begin().await?;
+        tx.sign_as(Signer::new(lead.id, &identity));
+        let lead = rights::acting(&mut tx, &lead).await?;
+        if !rights::lines_of(&mut tx, lead.id).await?.contains(&line) {
+            return Err(Failure::Failed(format!(
+                "{} does not hold the key of line {line}",
+                lead.name
+            )));
+        }
+        let act = Act {
+            actor: Some(&lead.name),
+            report: Some(self.report),
+            ..Act::new(Clock::system().line_now(), Action::ReportRestored)
+        };
+        let restored = restoring::restore(&mut tx, &line, self.report, act).await?;
+        tx.commit().await?;
+        db.close().await;
+        let id = self.report;
+        match restored {
+            Restored::Yes => {
+                println!("the row of report {id} is what the trail says again");
+                Ok(())
+            }
+            Restored::WasRight => {
+                println!("the row of report {id} is what the service wrote; nothing was changed");
+                Ok(())
+            }
+            Restored::Unknown => Err(Failure::Failed(format!(
+                "the trail of line {line} names no report {id}, or the database has no row of it"
+            ))),
+        }
+    }
 }
 
 #[derive(Args)]
@@ -35,8 +98,11 @@ pub(super) struct Verify {
 
 impl AuditCommand {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
-        let Self::Verify(verify) = self;
         let config = Config::load(config)?;
+        let verify = match self {
+            Self::Verify(verify) => verify,
+            Self::Restore(restore) => return restore.run(&config).await,
+        };
         if verify.public {
             return public(&config).await;
         }

@@ -364,6 +364,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::RecordingLost
         | Action::RecordingGivenUp
         | Action::ReceiptShared
+        | Action::ReportRestored
         | Action::ReplyApproved
         | Action::Claim
         | Action::Release

@@ -2,5 +2,6 @@
 
 pub mod filing;
 pub mod opening;
+pub mod restoring;
 pub mod trail;
 pub mod verify;

@@ -90,6 +90,7 @@ impl Committed {
             | Action::RecordingLost
             | Action::RecordingGivenUp
             | Action::ReceiptShared
+            | Action::ReportRestored
             | Action::ReportOpened
             | Action::AbandonedOpened
             | Action::RecordingOpened

@@ -346,7 +346,7 @@ pub fn named_of_service(link: &Link) -> Option<Head> {
     head.filter(|_| link.action == Action::HeadNamed)
 }
 
-/// Reads a head as [`text`] writes it.
+/// Reads a head as `audit verify` prints it, such as `57:9f2c…`.
 pub fn read(text: &str) -> Option<Head> {
     let (seq, hash) = text.split_once(':')?;
     Some((seq.parse().ok()?, read_hex(hash)?))

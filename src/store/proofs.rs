@@ -291,6 +291,11 @@ impl ReadTx {
     ///
     /// When the service secret was not set.
     pub(super) fn mac<T: Proven>(&self, row: &T) -> Result<Vec<u8>> {
-        Ok(self.proofs.keys()?.of_row(row.content(), None).to_vec())
+        self.mac_of(row.content())
+    }
+
+    /// Like [`ReadTx::mac`], for the columns of a row.
+    pub(super) fn mac_of(&self, content: Content) -> Result<Vec<u8>> {
+        Ok(self.proofs.keys()?.of_row(content, None).to_vec())
     }
 }

@@ -223,6 +223,7 @@ statements! {
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
         WHERE number IS NOT NULL AND reports.n > $1 AND (status = $3 OR $3 IS NULL) AND assignee = $4 ORDER BY reports.n LIMIT $2";
+    RESTORE = "UPDATE reports SET line = $2, recipient = $3, mac = $4 WHERE id = $1";
     BY_REFERENCE = "SELECT id FROM reports WHERE line = $1 AND year = $2 AND number = $3";
     ABANDONED = "SELECT reports.n, reports.id, reports.line, reports.recipient, source, status, year, number, assignee, CAST(NULL AS TEXT) AS assignee_name,
         received_hour, FALSE AS live, reports.mac FROM reports JOIN calls ON calls.report = reports.n
@@ -467,6 +468,12 @@ pub async fn insert_receipt(
     let mac = tx.mac(&receipt)?;
     run!(tx, SHARE_RECEIPT, execute, &lookup[..], mac)?;
     Ok(Some(receipt.report))
+}
+
+/// Sets line and key of a report whose row is not what the service wrote to what its trail says.
+pub async fn restore(tx: &mut WriteTx, id: Uuid, line: &str, recipient: &str) -> Result<()> {
+    let mac = tx.mac_of(content(id, line, recipient))?;
+    run!(tx, RESTORE, execute, id, line, recipient, mac).map(drop)
 }
 
 /// Returns the number of a line's receipts that two callers were told, except those whose row in `receipts` belongs to

@@ -57,6 +57,7 @@ impl SetRow {
             | Action::ReceiptShared
             | Action::EntryAdded
             | Action::EntryPurged
+            | Action::ReportRestored
             | Action::ReportOpened
             | Action::AbandonedOpened
             | Action::RecordingOpened

@@ -28,6 +28,8 @@ names! {
         /// The caller's entry of a call that left no message was deleted after its retention period; the detail is its
         /// kind.
         EntryPurged = "entry_purged",
+        /// A lead had the row of a report restored from the trail, because it was not what the service wrote.
+        ReportRestored = "report_restored",
         /// A member opened a report.
         ReportOpened = "report_opened",
         /// A member opened a call that left no message.
@@ -107,7 +109,7 @@ mod tests {
         assert_eq!(
             names.join(" "),
             "call_answered report_queued talk_ended recording_sealed recording_lost recording_given_up receipt_shared \
-             entry_added entry_purged report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
+             entry_added entry_purged report_restored report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
              release close reopen login password_changed grant_renewed line_key_made member_added granted \
              member_disabled member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened \
              head_accepted head_named"

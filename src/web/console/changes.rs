@@ -69,6 +69,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         | Action::ReceiptShared
         | Action::EntryAdded
         | Action::EntryPurged
+        | Action::ReportRestored
         | Action::ReportOpened
         | Action::AbandonedOpened
         | Action::RecordingOpened

@@ -174,6 +174,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         Action::AbandonedOpened => &w.act_abandoned_opened,
         Action::RecordingOpened => &w.act_recording_opened,
         Action::TrailOpened => &w.act_trail_opened,
+        Action::ReportRestored => &w.act_report_restored,
         Action::ReplyApproved => &w.act_reply_approved,
         Action::Claim => &w.claim,
         Action::Release => &w.release,

@@ -19,6 +19,11 @@ const CALLER: &str = "+8613800138001";
 /// Adds a trigger that makes this change to each row of a table that is inserted or updated.
 async fn add(db: &Db, table: &str, event: &str, set: &str, key: &str) {
     let change = format!("UPDATE {table} SET {set} WHERE {table}.{key} = NEW.{key};");
+    add_change(db, table, event, &change).await;
+}
+
+/// Adds a trigger that runs this statement when a row of a table is inserted or updated.
+async fn add_change(db: &Db, table: &str, event: &str, change: &str) {
     match db {
         Db::Sqlite { writer, .. } => {
             let sql = format!("CREATE TRIGGER evil AFTER {event} ON {table} BEGIN {change} END");
@@ -110,7 +115,41 @@ on_both! {
         // The line goes on.
         speak(line).await;
         line.until_reports(2).await;
-        line.forget_jobs().await;
+        line.idle().await;
+        assert_eq!(files(line), sealed + 1);
+    }
+
+    async fn a_report_that_is_changed_during_the_call_is_restored(line: TestLine) {
+        let db = line.db();
+        let stranger = Identity::generate().recipient();
+        let change = format!("UPDATE reports SET recipient = '{stranger}' WHERE n = NEW.report;");
+        add_change(db, "recordings", "INSERT", &change).await;
+        speak(line).await;
+        remove(db, "recordings").await;
+        assert_eq!(files(line), 0);
+        let mut tx = db.begin_read().await.unwrap();
+        let refused = dutyline::store::reports::all_of_line(&mut tx, LINE).await.unwrap().1[0].id.to_string();
+        drop(tx);
+        fs::write(line.path().join("wang.txt"), LEAD.1).unwrap();
+        let by_wang = ["--line", LINE, "--as", LEAD.0, "--as-password-file", "wang.txt"];
+        let restore = async |id: &str| line.cli(&[&["audit", "restore", id], &by_wang[..]].concat()).await;
+        let unknown = restore(&dutyline::base::clock::random_id().to_string()).await;
+        assert!(!unknown.status.success() && wrote(&unknown).contains("names no report"), "{}", wrote(&unknown));
+        let restored = restore(&refused).await;
+        assert!(restored.status.success(), "{}", wrote(&restored));
+        assert!(wrote(&restore(&refused).await).contains("nothing was changed"));
+        // Its jobs are done now: the call is settled, and what was said is fetched.
+        for job in crate::support::queue::all(db).await {
+            crate::support::queue::make_due(db, &job.kind).await;
+        }
+        line.service().wake.notify_one();
+        line.idle().await;
+        assert_eq!(files(line), 1);
+        let lead = line.lead().await;
+        let verified = line.cli(&["audit", "verify"]).await;
+        assert!(verified.status.success(), "{}", wrote(&verified));
+        let report = lead.only_report().await;
+        assert_eq!(lead.recording(&report, 1).await, wav(b"a word of mine"));
     }
 
     async fn a_recording_is_not_put_into_another_report(line: TestLine) {
