@@ -221,13 +221,15 @@ struct SealedKey {
 
 impl SealedKey {
     async fn read(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<Self> {
-        let committed = OfReport::read(tx, report).await?;
+        let mut committed = OfReport::read(tx, report).await?;
         let rows = reports::keys(tx, report.id).await?;
         if rows.is_empty() {
             return Err(StoreError::Unreadable("report key").into());
         }
+        // The row that is sealed to the line's latest key comes first.
         for row in rows {
             if let Some(line_key) = inspector.granted(tx, row.sealed_to).await? {
+                committed.read_link_of(tx, &report.line, &row).await?;
                 return Ok(Self {
                     committed,
                     row,

@@ -39,7 +39,7 @@ impl SetRow {
             | Action::MemberEnabled
             | Action::MemberConfirmed => Self::Member(link.object?),
             Action::LineKeyMade => Self::LineKey(link.object?),
-            Action::Granted | Action::GrantRenewed => {
+            Action::Granted | Action::GrantRenewed | Action::TakenOff | Action::LineKeyRetired => {
                 Self::Grant(link.detail.as_ref()?.parse().ok()?, link.object?)
             }
             Action::ConfirmationWaived | Action::ConfirmationRequired => {
@@ -66,6 +66,7 @@ impl SetRow {
             | Action::Login
             | Action::ExportSealed
             | Action::ExportOpened
+            | Action::ReportKeysResealed
             | Action::HeadAccepted => return None,
         };
         Some((row, link.digest))

@@ -86,6 +86,9 @@ pub struct WriteTx {
     pub(super) acts: audit::Acts,
     /// Rows that links of the service's chain set, by place of the link in `acts`.
     pub(super) settings: BTreeMap<usize, Setting>,
+    /// Keys of reports that were sealed again, to be inserted with the number of the link that commits to them, by line and
+    /// place of the link in `acts`.
+    pub(super) resealed: BTreeMap<(String, usize), Vec<reports::ReportKeyRow>>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.
@@ -325,6 +328,7 @@ impl WriteTx {
             is_flushed: true,
             acts: audit::Acts::default(),
             settings: BTreeMap::new(),
+            resealed: BTreeMap::new(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
             last: Groups::new(),

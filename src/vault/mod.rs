@@ -10,6 +10,7 @@
 //! | [`session`] | session tokens, and the member's identity wrapped under one |
 //! | [`receipts`] | the keys derived from a caller's receipt |
 //! | [`proof`] | MACs of rows and links, which prove that the service wrote them |
+//! | [`merkle`] | Merkle trees, by which one link commits to many sealed keys |
 //! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
@@ -21,6 +22,7 @@ pub mod action;
 pub mod blobs;
 pub mod chain;
 pub mod entry;
+pub mod merkle;
 pub mod passwords;
 pub mod proof;
 pub mod receipts;

@@ -151,7 +151,7 @@ on_both_databases! {
             accepted_step: None,
         };
         let entry = |report| EntryRow { id: random_id(), report, kind: EntryKind::Caller, sealed: vec![1] };
-        let key = ReportKeyRow { report: report.id, epoch: 1, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };
+        let key = ReportKeyRow { report: report.id, epoch: 1, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1], path: None, link: None };
         for wrong in [false, true] {
             let new = NewReport { report: report.clone(), key: key.clone(), caller: entry(report.id) };
             let mut case = Case::new(call.clone(), new);

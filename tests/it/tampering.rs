@@ -319,7 +319,7 @@ on_both! {
         change(db, set, &[key.id.into(), (&key.recovery).into()]).await;
 
         let id = dutyline::base::clock::random_id();
-        let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, created_at) VALUES ($1, $2, 2, $3, $4, $5)";
+        let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_recipient, created_at) VALUES ($1, $2, 2, $3, $4, $3, $5)";
         let now = scene.line.service().clock.system_now();
         change(db, sql, &[id.into(), LINE.into(), forger.as_str().into(), (&key.recovery).into(), now.into()]).await;
         scene.is_named("a key added", &[was_forged("line key", id)]).await;

@@ -310,7 +310,8 @@ impl Fill {
             .integer(1)
             .text("line")
             .id(line.key)
-            .bytes(&*line.sealed);
+            .bytes(&*line.sealed)
+            .bytes(None);
         self.tables.report_keys.push([
             Value::Int(number),
             Value::Int(1),
