@@ -136,7 +136,7 @@ on_both! {
         let first = line.keys[0].1.recipient.to_string();
         let pinned = |key: &str| {
             let toml = line.toml.replace("# key = \"age1…\"", &format!("key = \"{key}\""));
-            fs::write(line.path().join("pinned.toml"), &toml).unwrap();
+            fs::write(line.path().join("test.toml"), &toml).unwrap();
             Config::parse(&toml, "test.toml", line.path()).unwrap()
         };
         let service = app::build(pinned(&first), line.service().clock).await.unwrap();
@@ -148,8 +148,12 @@ on_both! {
         assert!(call("CA3").await.is_ok());
         service.db.close().await;
         assert_eq!(all_open(line, &[LEAD.0], "afterwards").await, 3);
-        let output = line.cli(&["check", "--config", "pinned.toml"]).await;
-        assert!(!wrote(&output).contains("not the pinned one"), "{}", wrote(&output));
+        pinned(&first);
+        let output = line.cli(&["check"]).await;
+        assert!(wrote(&output).contains("line fcg-5: key, as pinned"), "{}", wrote(&output));
+        pinned(&Identity::generate().recipient().to_string());
+        let output = line.cli(&["check"]).await;
+        assert!(wrote(&output).contains("the key in the database is not the pinned one"), "{}", wrote(&output));
 
         let mut tx = line.db().begin_read().await.unwrap();
         let current = keys::current_key(&mut tx, LINE).await.unwrap().unwrap();
