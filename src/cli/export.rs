@@ -12,6 +12,7 @@ use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::keys::{self, LineKey};
 use crate::store::recordings::{self};
+use crate::store::report_keys;
 use crate::store::reports::{self, Report};
 use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
@@ -178,7 +179,7 @@ impl Exporter<'_> {
         make_folder(&folder)?;
         let mut identity = None;
         // While the reports of a line are sealed to its next key, a report has two rows; the latest comes first.
-        let keys = reports::keys(tx, report.id).await?;
+        let keys = report_keys::of_report(tx, report.id).await?;
         match self.recovery {
             None => {
                 if let Some(key) = keys.first() {

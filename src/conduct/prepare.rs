@@ -17,7 +17,7 @@ use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
 use crate::store::columns::Holder;
 use crate::store::keys;
-use crate::store::reports::ReportKeyRow;
+use crate::store::report_keys::ReportKeyRow;
 use crate::telephony::{Event, Links, Provider, RecordingOutcome};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use chrono::{DateTime, Utc};

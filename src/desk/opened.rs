@@ -9,7 +9,8 @@ use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
-use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
+use crate::store::report_keys::{self, ReportKeyRow};
+use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::blobs::Reader;
@@ -222,7 +223,7 @@ struct SealedKey {
 impl SealedKey {
     async fn read(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<Self> {
         let mut committed = OfReport::read(tx, report).await?;
-        let rows = reports::keys(tx, report.id).await?;
+        let rows = report_keys::of_report(tx, report.id).await?;
         if rows.is_empty() {
             return Err(StoreError::Unreadable("report key").into());
         }

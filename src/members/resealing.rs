@@ -16,7 +16,7 @@ use crate::store::audit::{self, Act};
 use crate::store::columns::Holder;
 use crate::store::keys::{self, Grant, LineKey};
 use crate::store::members::{self, Member};
-use crate::store::reports::{self, NumberedKey, ReportKeyRow};
+use crate::store::report_keys::{self, NumberedKey, ReportKeyRow};
 use crate::store::{Db, ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::merkle;
@@ -148,7 +148,7 @@ impl Resealing {
             let mut tx = db.begin_read().await?;
             let (target, after) = (self.target.id, self.after);
             let (found, refused) =
-                reports::keys_to_reseal(&mut tx, former.id, target, after, AT_ONCE).await?;
+                report_keys::to_reseal(&mut tx, former.id, target, after, AT_ONCE).await?;
             drop(tx);
             let all = found.iter().chain(&refused);
             let Some(last) = all.map(|key| key.n).max() else {
@@ -240,7 +240,7 @@ impl Resealing {
                 if !self.is_valid(tx).await? {
                     return Ok(Piece::Changed);
                 }
-                if reports::is_any_resealed(tx, keys, self.target.id).await? {
+                if report_keys::is_any_resealed(tx, keys, self.target.id).await? {
                     return Ok(Piece::Sealed(0));
                 }
                 let act = Act {
@@ -249,7 +249,7 @@ impl Resealing {
                     detail: Some(count),
                     ..self.act(clock, Action::ReportKeysResealed)
                 };
-                reports::insert_resealed(tx, &self.line, sealed.to_vec(), act);
+                report_keys::insert(tx, &self.line, sealed.to_vec(), act);
                 Ok::<_, StoreError>(Piece::Sealed(sealed.len()))
             }
             .scope_boxed()
@@ -265,7 +265,7 @@ impl Resealing {
                 if !self.is_valid(tx).await? {
                     return Ok(Piece::Changed);
                 }
-                let dropped = reports::drop_keys(tx, former, self.target.id, AT_ONCE).await?;
+                let dropped = report_keys::drop_former(tx, former, self.target.id, AT_ONCE).await?;
                 Ok::<_, StoreError>(Piece::Dropped(dropped))
             }
             .scope_boxed()

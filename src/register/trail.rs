@@ -4,7 +4,8 @@
 use crate::store::audit;
 use crate::store::columns::{Holder, RecordingState};
 use crate::store::recordings::RecordingRow;
-use crate::store::reports::{EntryRow, Report, ReportKeyRow};
+use crate::store::report_keys::ReportKeyRow;
+use crate::store::reports::{EntryRow, Report};
 use crate::store::{ReadTx, StoreError};
 use crate::vault::action::Action;
 use crate::vault::blobs::Digests;

@@ -11,6 +11,7 @@ use crate::store::heads::Head;
 use crate::store::keys;
 use crate::store::recordings;
 use crate::store::replies::Reply;
+use crate::store::report_keys;
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{Db, ReadTx, StoreError, blobs as files, calls, replies};
 use crate::vault::blobs::Blobs;
@@ -258,7 +259,7 @@ async fn report_things(
     committed: &mut Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    let keys = reports::keys(tx, report.id).await;
+    let keys = report_keys::of_report(tx, report.id).await;
     let Some(keys) = proof.unless_refused(report.id, keys)? else {
         committed.report_keys.remove(&report.id);
         return entries_and_recordings(tx, blobs, report, committed, proof).await;

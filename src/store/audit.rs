@@ -3,7 +3,7 @@
 use super::heads::{self, Head};
 use super::rows::{self, Groups, Rows, over_rows};
 use super::statements::{row, run, statements};
-use super::{Proofs, ReadTx, Result, StoreError, WriteTx, reports};
+use super::{Proofs, ReadTx, Result, StoreError, WriteTx, report_keys};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use chrono::{DateTime, Utc};
@@ -276,7 +276,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
             let setting = settings.remove(&place).filter(|_| line == SERVICE);
             set.extend(setting.map(|setting| (setting, seq)));
             if let Some(rows) = resealed.remove(&(line.clone(), place)) {
-                of_keys.push(reports::rows_of_resealed(tx, rows, seq)?);
+                of_keys.push(report_keys::rows_of(tx, rows, seq)?);
             }
             hash = chain::hash(&hash, &link);
             let mac = keys.of_link(&hash);

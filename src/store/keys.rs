@@ -122,8 +122,8 @@ statements! {
     FIRST_KEY = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys WHERE line = $1 AND epoch = 1";
-    LOCK_LINE_KEYS = "SELECT id FROM line_keys WHERE line = $1 ORDER BY id", postgres: " FOR UPDATE";
-    LOCK_LINE_KEYS_FOR_PIECE = "SELECT id FROM line_keys WHERE line = $1 ORDER BY id", postgres: " FOR NO KEY UPDATE";
+    LOCK_LINE_KEYS = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR UPDATE";
+    LOCK_LINE_KEYS_FOR_PIECE = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR NO KEY UPDATE";
     SEALED_TO = "SELECT id FROM line_keys WHERE line = $1 AND EXISTS (SELECT 1 FROM report_keys WHERE sealed_to = line_keys.id)";
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head

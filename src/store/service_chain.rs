@@ -294,6 +294,10 @@ impl ReadTx {
     /// Like [`ReadTx::none_missing`], for the current key of a line: checks that `found` is the last one that was made.
     pub(super) async fn is_current_key(&mut self, line: &str, found: Option<Uuid>) -> Result<()> {
         self.none_missing(|_| false, |_| true).await?;
+        // This transaction has made it.
+        if found.is_some_and(|id| self.pending.contains(&SetRow::LineKey(id))) {
+            return Ok(());
+        }
         let floor = self.floor;
         let other = |tx: &Self| {
             let last = tx.proofs.service().verified().keys.get(line).copied();

@@ -12,7 +12,7 @@ use super::proofs::Setting;
 use super::rows::{self, Groups};
 use super::service_chain::SetRow;
 use super::turns::Ahead;
-use super::{Db, Proofs, Result, StoreError, audit, hours, pools, reports};
+use super::{Db, Proofs, Result, StoreError, audit, hours, pools, report_keys, reports};
 use crate::report::status::Status;
 use prometheus_client::metrics::counter::Counter;
 use scoped_futures::ScopedBoxFuture;
@@ -88,7 +88,7 @@ pub struct WriteTx {
     pub(super) settings: BTreeMap<usize, Setting>,
     /// Keys of reports that were sealed again, to be inserted with the number of the link that commits to them, by line and
     /// place of the link in `acts`.
-    pub(super) resealed: BTreeMap<(String, usize), Vec<reports::ReportKeyRow>>,
+    pub(super) resealed: BTreeMap<(String, usize), Vec<report_keys::ReportKeyRow>>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.

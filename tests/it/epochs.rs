@@ -2,166 +2,28 @@
 
 mod changed;
 mod measured;
+mod refused;
+mod scene;
 
 use crate::load::fill::fill;
 use crate::recovery::by_hand;
-use crate::support::console::Desk;
 use crate::support::sql::number;
 use crate::support::{
-    Api, Caller, Database, LEAD, LINES, NUMBER, TestLine, on_both, two_lines, until_one_waits, wav,
-    wrote,
+    Api, Caller, Database, LEAD, LINES, NUMBER, TestLine, on_both, until_one_waits, wav, wrote,
 };
-use dutyline::members::resealing::{Piece, Resealing, finish, unfinished};
-use dutyline::members::{self, MemberError, next_key, take_off};
-use dutyline::register::verify;
+use dutyline::members::resealing::{Piece, Resealing, unfinished};
+use dutyline::members::{MemberError, next_key, take_off};
 use dutyline::report::role::Role;
-use dutyline::store::members::{Member, by_name};
-use dutyline::store::reports::ReportKeyRow;
-use dutyline::store::{Db, audit, keys, reports};
+use dutyline::store::audit;
 use dutyline::vault::action::Action;
-use dutyline::vault::seal::{Identity, open_identity};
+use dutyline::vault::seal::open_identity;
 use reqwest::StatusCode;
-use std::collections::BTreeMap;
+use scene::{
+    FORMER_GRANTS, LINE, PASSWORD, all_open, held, is_finished, member, opens_all, rest, rows,
+    settled, shown, step_one, take_off_form, unlocked,
+};
 use std::fs;
 use std::process::Command;
-use uuid::Uuid;
-
-const PASSWORD: &str = "nine geese above still reeds";
-const LINE: &str = LINES[0];
-
-/// Numbers of rows that are sealed to a former key of a line.
-const FORMER_KEYS: &str = "SELECT COUNT(*) FROM report_keys JOIN line_keys ON line_keys.id = sealed_to
-    WHERE line_keys.epoch < (SELECT MAX(epoch) FROM line_keys AS others WHERE others.line = line_keys.line)";
-const FORMER_GRANTS: &str = "SELECT COUNT(*) FROM grants JOIN line_keys ON line_keys.id = line_key
-    WHERE line_keys.epoch < (SELECT MAX(epoch) FROM line_keys AS others WHERE others.line = line_keys.line)";
-
-async fn is_whole(line: &TestLine, when: &str) {
-    let service = verify::service(line.db(), None).await.unwrap();
-    assert_eq!(service.wrong, [""; 0], "{when}");
-    let proof = verify::line(line.db(), &line.service().blobs, LINE, None).await;
-    assert_eq!(proof.unwrap().wrong, [""; 0], "{when}");
-}
-
-async fn member(db: &Db, name: &str) -> Member {
-    let mut tx = db.begin_read().await.unwrap();
-    by_name(&mut tx, name).await.unwrap().unwrap()
-}
-
-async fn unlocked(db: &Db, name: &str) -> (Member, Identity) {
-    let password = if name == LEAD.0 { LEAD.1 } else { PASSWORD };
-    members::unlock(db, name, password).await.unwrap()
-}
-
-/// The first step: the line's next key, without `name`.
-async fn step_one(line: &TestLine, name: &str) -> Result<(), MemberError> {
-    let (db, clock) = (line.db(), line.service().clock);
-    let (wang, own) = unlocked(db, LEAD.0).await;
-    let member = member(db, name).await;
-    let next = next_key(db, &wang, &own, &member, LINE).await?;
-    let mut tx = db.begin().await?;
-    take_off(&mut tx, &clock, &wang, &member, &next).await?;
-    Ok(tx.commit().await?)
-}
-
-/// Does the rest as this member, on this handle of the database. Returns the number of report keys that were sealed again.
-async fn rest(line: &TestLine, db: &Db, name: &str) -> usize {
-    let clock = line.service().clock;
-    let (member, own) = unlocked(db, name).await;
-    let done = finish(db, &clock, &member, &own, LINE, || false).await;
-    done.unwrap()
-}
-
-/// Waits until the background tasks of the service are done.
-async fn settled(line: &TestLine) {
-    let mut count = line.service().resealing.count.subscribe();
-    count.wait_for(|count| *count == 0).await.unwrap();
-}
-
-/// Returns the line keys that a member's grants open.
-async fn held(db: &Db, member: &Member, own: &Identity) -> BTreeMap<Uuid, Identity> {
-    let mut tx = db.begin_read().await.unwrap();
-    let grants = keys::grants(&mut tx, member.id).await.unwrap();
-    let opened = grants.into_iter().map(|grant| {
-        let opened = open_identity(&grant.sealed, own).unwrap();
-        (grant.line_key, opened)
-    });
-    opened.collect()
-}
-
-/// Returns all report keys of the line, with the public half of each report's key. There are two of a report while it is
-/// sealed again.
-async fn rows(db: &Db) -> Vec<(String, Vec<ReportKeyRow>)> {
-    let mut tx = db.begin_read().await.unwrap();
-    let (all, refused) = reports::all_of_line(&mut tx, LINE).await.unwrap();
-    assert!(refused.is_empty());
-    let mut rows = Vec::new();
-    for report in all {
-        let keys = reports::keys(&mut tx, report.id).await.unwrap();
-        rows.push((report.recipient, keys));
-    }
-    rows
-}
-
-/// Checks that each report of the line opens with one of these line keys. Returns the number of reports.
-async fn opens_all(db: &Db, held: &BTreeMap<Uuid, Identity>, who: &str) -> usize {
-    let all = rows(db).await;
-    for (recipient, keys) in &all {
-        let own = keys
-            .iter()
-            .find_map(|key| Some((held.get(&key.sealed_to)?, key)));
-        let (own, key) = own.unwrap_or_else(|| panic!("{who}: a report is not sealed to them"));
-        let opened = open_identity(&key.sealed, own).unwrap();
-        assert_eq!(opened.recipient().to_string(), *recipient, "{who}");
-    }
-    all.len()
-}
-
-/// Checks that these members, and the recovery key, open every report, that the chains are whole, and returns the number of
-/// reports.
-async fn all_open(line: &TestLine, names: &[&str], when: &str) -> usize {
-    let db = line.db();
-    let mut counts = Vec::new();
-    for name in names {
-        let (member, own) = unlocked(db, name).await;
-        counts.push(opens_all(db, &held(db, &member, &own).await, name).await);
-    }
-    let mut tx = db.begin_read().await.unwrap();
-    let all = keys::line_keys(&mut tx).await.unwrap();
-    drop(tx);
-    let opened = all.into_iter().filter(|key| key.line == LINE).map(|key| {
-        let opened = open_identity(&key.recovery, &line.keys[0].1.recovery).unwrap();
-        (key.id, opened)
-    });
-    counts.push(opens_all(db, &opened.collect(), "the recovery key").await);
-    is_whole(line, when).await;
-    counts.dedup();
-    assert_eq!(counts.len(), 1, "{when}");
-    counts[0]
-}
-
-async fn is_finished(line: &TestLine) {
-    assert_eq!(number(line.db(), FORMER_KEYS).await, 0);
-    assert_eq!(number(line.db(), FORMER_GRANTS).await, 0);
-}
-
-/// Opens a report in the API, and all its recordings.
-async fn shown(api: &Api) -> Vec<bytes::Bytes> {
-    let mut said = Vec::new();
-    for listed in api.reports().await {
-        let report = api.open(&listed).await;
-        said.push(api.recording(&report, 1).await);
-    }
-    said
-}
-
-async fn take_off_form(line: &TestLine, desk: &Desk, name: &str, own: &str) -> StatusCode {
-    let path = format!(
-        "/console/members/{}/take-off",
-        member(line.db(), name).await.id
-    );
-    let form = [("line", LINE), ("own_password", own)];
-    desk.post(&path, &form).await.status
-}
 
 on_both! {
     async fn a_member_who_is_taken_off_opens_nothing_more(line: TestLine) {
@@ -352,67 +214,6 @@ on_both! {
         assert!(unfinished(&mut tx, member(db, "wang").await.id).await.unwrap().is_empty());
         drop(tx);
         again.close().await;
-    }
-
-    async fn who_is_needed_stays_and_who_may_not_is_refused(line: TestLine = two_lines) {
-        let line = &*line;
-        line.make_member("zhao", Role::Lead, PASSWORD, &LINES[1..]).await;
-        line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
-        let before = number(line.db(), "SELECT COUNT(*) FROM line_keys").await;
-        let wang = line.desk().await;
-        assert_eq!(take_off_form(line, &wang, LEAD.0, LEAD.1).await, StatusCode::CONFLICT, "the last lead");
-        assert!(matches!(step_one(line, LEAD.0).await, Err(MemberError::LastLead(..))));
-        assert!(matches!(step_one(line, "zhao").await, Err(MemberError::NotOnLine(..))));
-        assert_eq!(take_off_form(line, &wang, "zhao", LEAD.1).await, StatusCode::NOT_FOUND);
-        let zhao = Desk::sign_in(&line.url, "zhao", PASSWORD).await;
-        assert_eq!(take_off_form(line, &zhao, "li", PASSWORD).await, StatusCode::NOT_FOUND, "not their line");
-        let li = Desk::sign_in(&line.url, "li", PASSWORD).await;
-        assert_eq!(take_off_form(line, &li, LEAD.0, PASSWORD).await, StatusCode::FORBIDDEN);
-        for (file, password) in [("wang.txt", LEAD.1), ("zhao.txt", PASSWORD), ("wrong.txt", "eight cranes over red hills")] {
-            fs::write(line.path().join(file), password).unwrap();
-        }
-        for (name, lead, file, says) in [
-            ("li", LEAD.0, "wrong.txt", "the password of wang is wrong"),
-            ("li", "zhao", "zhao.txt", "zhao does not hold the key of line fcg-5"),
-            ("zhao", LEAD.0, "wang.txt", "zhao does not work on line fcg-5"),
-            (LEAD.0, LEAD.0, "wang.txt", "wang is the last lead of line fcg-5"),
-            ("nobody", LEAD.0, "wang.txt", "there is no member nobody"),
-        ] {
-            let output = line.cli(&["member", "take-off", name, "--line", LINE, "--as", lead, "--as-password-file", file]).await;
-            assert_eq!(output.status.code(), Some(1), "{}", wrote(&output));
-            assert!(wrote(&output).contains(says), "{}", wrote(&output));
-        }
-        assert_eq!(number(line.db(), "SELECT COUNT(*) FROM line_keys").await, before);
-
-        // A key that was made for other members is not stored.
-        let (db, clock) = (line.db(), line.service().clock);
-        let (lead, own) = unlocked(db, LEAD.0).await;
-        let row = member(db, "li").await;
-        let next = next_key(db, &lead, &own, &row, LINE).await.unwrap();
-        line.make_member("qian", Role::Lead, PASSWORD, &LINES[..1]).await;
-        let mut tx = db.begin().await.unwrap();
-        let refused = take_off(&mut tx, &clock, &lead, &row, &next).await;
-        assert!(matches!(refused, Err(MemberError::KeysChanged(_))));
-        drop(tx);
-
-        // The command does all of it. The member keeps the other line, and a lead may take themselves off.
-        line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
-        line.idle().await;
-        let take_off = |name: &'static str| ["member", "take-off", name, "--line", LINE, "--as", LEAD.0, "--as-password-file", "wang.txt"];
-        let output = line.cli(&take_off("li")).await;
-        assert_eq!(wrote(&output), "li does not work on fcg-5 any more; the line has another key\n\
-            what li has read or copied they know; backups from before still open with their key\n\
-            1 reports and calls sealed to the line's new key; the former key is retired\n");
-        is_finished(line).await;
-        let li = Api::log_in(&line.url, "li", PASSWORD).await;
-        assert_eq!(li.get("/session").await.ok()["lines"], serde_json::json!([LINES[1]]));
-        assert_eq!(line.cli(&take_off(LEAD.0)).await.status.code(), Some(0));
-        assert_eq!(number(line.db(), FORMER_KEYS).await, 1);
-        let qian = Api::log_in(&line.url, "qian", PASSWORD).await;
-        settled(line).await;
-        is_finished(line).await;
-        assert_eq!(shown(&qian).await, [wav(b"first")]);
-        is_whole(line, "at the end").await;
     }
 }
 

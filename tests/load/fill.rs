@@ -544,7 +544,8 @@ impl Fill {
                 Value::Bytes(line.hash.to_vec()),
             ]);
         }
-        bulk.run("BEGIN; DELETE FROM audit_heads WHERE line <> '*'").await;
+        bulk.run("BEGIN; DELETE FROM audit_heads WHERE line <> '*'")
+            .await;
         for rows in [&mut counts, &mut hours, &mut numbers, &mut heads] {
             bulk.write(rows).await;
         }

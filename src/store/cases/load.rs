@@ -229,7 +229,7 @@ over_rows! {
     /// Against `keys::lock`: a line's next key is made before this statement has locked the former one, or after the batch is
     /// committed.
     LOCK_LINE_KEYS = "WITH wanted (line) AS (", ["text"],
-        ") SELECT id, id AS addition_to FROM line_keys WHERE line IN (SELECT line FROM wanted) ORDER BY id";
+        ") SELECT id, id AS addition_to FROM line_keys WHERE line IN (SELECT line FROM wanted) ORDER BY line, epoch";
     LOAD = "WITH wanted (lookup, id, step) AS (", ["bytea", "uuid", "bigint"],
         ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
         earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller,

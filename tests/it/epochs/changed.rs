@@ -1,6 +1,6 @@
 //! What is changed in the database after the keys of reports were sealed again is found, and the pinned key is the first one.
 
-use super::{LINE, PASSWORD, all_open, is_whole, rest, rows, shown, step_one};
+use super::scene::{LINE, PASSWORD, all_open, is_whole, rest, rows, shown, step_one};
 use crate::support::sql::{change, run};
 use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::app;
@@ -10,7 +10,7 @@ use dutyline::line::number::Caller;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
 use dutyline::service::Service;
-use dutyline::store::reports::ReportKeyRow;
+use dutyline::store::report_keys::ReportKeyRow;
 use dutyline::store::{StoreError, installation, keys};
 use dutyline::telephony::Event;
 use dutyline::vault::proof::{Content, ProofKeys};

@@ -1,6 +1,6 @@
 //! Measurements, which are not part of the gate: `cargo test --release --test it -- --ignored measured --nocapture`.
 
-use super::{LINE, PASSWORD, is_finished, step_one, unlocked};
+use super::scene::{LINE, PASSWORD, is_finished, step_one, unlocked};
 use crate::load::fill::fill;
 use crate::support::{Database, LEAD, LINES, TestLine};
 use dutyline::base::clock::instant;
