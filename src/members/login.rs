@@ -145,8 +145,8 @@ pub async fn log_in(
                 return Err(LoginError::Wrong);
             }
             sessions::insert(tx, session).await?;
-            let unfinished = resealing::unfinished(tx, member_now.id).await?;
             let grants = keys::grants(tx, member_now.id).await?;
+            let unfinished = resealing::unfinished(&grants);
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
             for line in lines {
                 let act = Act {

@@ -17,7 +17,7 @@ use crate::store::columns::Holder;
 use crate::store::keys::{self, Grant, LineKey};
 use crate::store::members::{self, Member};
 use crate::store::report_keys::{self, NumberedKey, ReportKeyRow};
-use crate::store::{Db, ReadTx, StoreError, WriteTx};
+use crate::store::{Db, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::merkle;
 use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
@@ -382,18 +382,15 @@ pub fn start(service: &Service, member: &Member, own: &Identity, line: &str) {
     });
 }
 
-/// Returns the lines of which a member holds a former key besides the current one: there is something left to do.
-///
-/// # Errors
-///
-/// When the database fails.
-pub async fn unfinished(tx: &mut ReadTx, member: Uuid) -> Result<Vec<String>, StoreError> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for grant in keys::grants(tx, member).await? {
-        *counts.entry(grant.line).or_default() += 1;
+/// Returns the lines of which a member holds a former key besides the current one, by the member's grants: there something
+/// is left to do.
+pub fn unfinished(grants: &[Grant]) -> Vec<String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for grant in grants {
+        *counts.entry(&grant.line).or_default() += 1;
     }
     let unfinished = counts.into_iter().filter(|(_, count)| *count > 1);
-    Ok(unfinished.map(|(line, _)| line).collect())
+    unfinished.map(|(line, _)| line.clone()).collect()
 }
 
 async fn on_thread<T: Send + 'static>(

@@ -14,7 +14,7 @@ use crate::support::{
 use dutyline::members::resealing::{Piece, Resealing, unfinished};
 use dutyline::members::{MemberError, next_key, take_off};
 use dutyline::report::role::Role;
-use dutyline::store::audit;
+use dutyline::store::{audit, keys};
 use dutyline::vault::action::Action;
 use dutyline::vault::seal::open_identity;
 use reqwest::StatusCode;
@@ -211,7 +211,8 @@ on_both! {
             }
         }
         let mut tx = db.begin_read().await.unwrap();
-        assert!(unfinished(&mut tx, member(db, "wang").await.id).await.unwrap().is_empty());
+        let grants = keys::grants(&mut tx, member(db, "wang").await.id).await.unwrap();
+        assert!(unfinished(&grants).is_empty());
         drop(tx);
         again.close().await;
     }
