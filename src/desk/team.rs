@@ -180,13 +180,15 @@ pub async fn give_line(
     Ok(())
 }
 
-/// Takes a member off one of the lead's lines: the line gets another key, the member's sessions end, and in the background
-/// the line's reports are sealed to that key. What the member has read or copied they keep. `own` is the lead's own password.
+/// Takes a member off one of the lead's lines: the line gets another key, the member's sessions end, and in the
+/// background the line's reports are sealed to that key. What the member has read or copied they keep. `own` is the
+/// lead's own password.
 ///
 /// # Errors
 ///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or who does not work on
-/// the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no lead. Also as the module says of `own`, and when the database fails.
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or who does not
+/// work on the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no
+/// lead. Also as the module says of `own`, and when the database fails.
 pub async fn take_off(
     service: &Service,
     inspector: &Inspector,

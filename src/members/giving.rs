@@ -36,7 +36,8 @@ impl Source<'_> {
     }
 }
 
-/// The keys of some lines, sealed to one member: of each line the current key, and those that reports are still sealed to. [`grant`] stores them in the database.
+/// The keys of some lines, sealed to one member: of each line the current key, and those that reports are still sealed
+/// to. [`grant`] stores them in the database.
 pub struct SealedKeys {
     actor: String,
     /// The lead who passes the keys on; `None` for a recovery key.

@@ -101,11 +101,11 @@ impl HoldsStoreError for LoginError {
     }
 }
 
-/// Logs a member in and records that in the trail of each of their lines. Goes on with [`resealing`] on those lines where
-/// it is not finished. An unknown name costs as much time as a known
-/// one. After five wrong passwords in a row, each further attempt at the name is delayed by up to five seconds, with a
-/// right password too; attempts from a browser that this member has logged in from before are counted separately. An
-/// attempt that gets no turn within 14 seconds is refused.
+/// Logs a member in and records that in the trail of each of their lines. Goes on with [`resealing`] on those lines
+/// where it is not finished. An unknown name costs as much time as a known one. After five wrong passwords in a row,
+/// each further attempt at the name is delayed by up to five seconds, with a right password too; attempts from a
+/// browser that this member has logged in from before are counted separately. An attempt that gets no turn within 14
+/// seconds is refused.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@
 //! | [`login`] | login and sessions |
 //! | `name` | the form of names, and which names look alike |
 //! | `giving` | passing on the keys of lines |
-//! | [`taking_off`] | taking a member off a line, which gives the line another key |
+//! | `taking_off` | taking a member off a line, which gives the line another key |
 //! | [`resealing`] | sealing the keys of a line's reports to the line's next key |
 //! | [`renewal`] | another key pair for a member, when the password changes |
 //! | [`rights`] | which member may lock out which other one |

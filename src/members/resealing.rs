@@ -1,5 +1,5 @@
 //! Seals the keys of a line's reports to the line's current key, after a member was taken off the line
-//! ([`super::taking_off`]), and drops what is sealed to the former keys.
+//! (`members/taking_off.rs`), and drops what is sealed to the former keys.
 //!
 //! The work is done in pieces, each with a transaction of its own, by any member who holds the keys. It can be stopped
 //! after any piece; [`Resealing::begin`] finds what is left, on any node. Two may do it at the same time.
@@ -141,8 +141,8 @@ impl Resealing {
     ///
     /// # Errors
     ///
-    /// Returns [`MemberError::NotResealed`] when all report keys but some are sealed again; then nothing is dropped. Also
-    /// when the database fails.
+    /// Returns [`MemberError::NotResealed`] when all report keys but some are sealed again; then nothing is dropped.
+    /// Also when the database fails.
     pub async fn piece(&mut self, db: &Db, clock: &Clock) -> Result<Piece, MemberError> {
         while let Some(former) = self.former.get(self.place) {
             let mut tx = db.begin_read().await?;
@@ -180,8 +180,8 @@ impl Resealing {
         self.retire(db, clock).await
     }
 
-    /// Opens the keys of reports, and seals them to the line's current key. Returns those that opened, and the new rows, with
-    /// their paths.
+    /// Opens the keys of reports, and seals them to the line's current key. Returns those that opened, and the new
+    /// rows, with their paths.
     async fn seal(
         &self,
         found: Vec<NumberedKey>,
@@ -330,8 +330,8 @@ impl Resealing {
     }
 }
 
-/// Does all that is left to do on a line, and returns the number of report keys that were sealed again. Stops early, between
-/// two pieces, when `stops` returns true.
+/// Does all that is left to do on a line, and returns the number of report keys that were sealed again. Stops early,
+/// between two pieces, when `stops` returns true.
 ///
 /// # Errors
 ///
@@ -361,8 +361,8 @@ pub async fn finish(
     Ok(count)
 }
 
-/// Does what is left to do on a line in the background, until it is done, fails, or the service stops. What is left then is
-/// done after the next login of a member who holds the line's keys.
+/// Does what is left to do on a line in the background, until it is done, fails, or the service stops. What is left
+/// then is done after the next login of a member who holds the line's keys.
 pub fn start(service: &Service, member: &Member, own: &Identity, line: &str) {
     let Some(running) = service.resealing.begin(line, member.id) else {
         return;
@@ -382,8 +382,8 @@ pub fn start(service: &Service, member: &Member, own: &Identity, line: &str) {
     });
 }
 
-/// Returns the lines of which a member holds a former key besides the current one, by the member's grants: there something
-/// is left to do.
+/// Returns the lines of which a member holds a former key besides the current one, by the member's grants: there
+/// something is left to do.
 pub fn unfinished(grants: &[Grant]) -> Vec<String> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for grant in grants {

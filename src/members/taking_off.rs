@@ -1,9 +1,10 @@
-//! Taking a member off a line. The line gets another key, and the member's grants are removed: what is sealed from then on
-//! does not open with a key that they may have kept. [`super::resealing`] then seals what is there already to the new key.
+//! Taking a member off a line. The line gets another key, and the member's grants are removed: what is sealed from then
+//! on does not open with a key that they may have kept. [`super::resealing`] then seals what is there already to the
+//! new key.
 //!
-//! As in [`super::giving`], the key is made and sealed on a blocking thread before the transaction that stores it.
+//! As in `members/giving.rs`, the key is made and sealed on a blocking thread before the transaction that stores it.
 
-use super::{MemberError, rights, write_grant};
+use super::{MemberError, rights};
 use crate::base::clock::{Clock, random_id};
 use crate::report::role::Role;
 use crate::store::audit;
@@ -15,8 +16,8 @@ use crate::vault::seal::{Identity, Recipient, open_identity, seal_identity};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A line's next key, sealed to the line's recovery key and to those who work on the line without the member who is taken
-/// off. [`take_off`] stores it.
+/// A line's next key, sealed to the line's recovery key and to those who work on the line without the member who is
+/// taken off. [`take_off`] stores it.
 pub struct NextKey {
     /// The line's key before.
     before: Uuid,
@@ -31,13 +32,14 @@ impl NextKey {
     }
 }
 
-/// Makes the next key of a line, for those who work on it without `member`. `own` is the private key of the acting lead.
+/// Makes the next key of a line, for those who work on it without `member`. `own` is the private key of the acting
+/// lead.
 ///
 /// # Errors
 ///
-/// Returns [`MemberError::NoKey`] when the line has no key, [`MemberError::NotHeld`] when the acting lead does not hold its
-/// current key, and [`MemberError::NotOnLine`] when `member` holds none of its keys. Also when the database fails, or holds
-/// a key that cannot be read.
+/// Returns [`MemberError::NoKey`] when the line has no key, [`MemberError::NotHeld`] when the acting lead does not hold
+/// its current key, and [`MemberError::NotOnLine`] when `member` holds none of its keys. Also when the database fails,
+/// or holds a key that cannot be read.
 pub async fn next_key(
     db: &Db,
     actor: &Member,
@@ -86,15 +88,15 @@ pub async fn next_key(
     Ok(made.map_err(|_| StoreError::Broken("a thread that seals keys has stopped"))??)
 }
 
-/// Takes a member off a line: stores the line's next key with its grants, removes the member's grants of the line, and ends
-/// the member's sessions. All of it is recorded in the line's trail and in the chain of the service.
+/// Takes a member off a line: stores the line's next key with its grants, removes the member's grants of the line, and
+/// ends the member's sessions. All of it is recorded in the line's trail and in the chain of the service.
 ///
 /// # Errors
 ///
-/// Returns [`MemberError::NoLead`] when `actor` is no lead, is locked out, or has changed their password since they were
-/// read; [`MemberError::NotHeld`] and [`MemberError::NotOnLine`] as [`next_key`] does; [`MemberError::LastLead`] when the line
-/// would have no lead, and so perhaps no member who holds its key; [`MemberError::KeysChanged`] when the line's key or its
-/// holders are no longer those for which `next` was made. Also when the database fails.
+/// Returns [`MemberError::NoLead`] when `actor` is no lead, is locked out, or has changed their password since they
+/// were read; [`MemberError::NotHeld`] and [`MemberError::NotOnLine`] as [`next_key`] does; [`MemberError::LastLead`]
+/// when the line would have no lead, and so perhaps no member who holds its key; [`MemberError::KeysChanged`] when the
+/// line's key or its holders are no longer those for which `next` was made. Also when the database fails.
 pub async fn take_off(
     tx: &mut WriteTx,
     clock: &Clock,
@@ -131,7 +133,9 @@ pub async fn take_off(
     let made = super::made(clock, key, &actor);
     keys::insert_line_key(tx, key, clock.system_now(), made).await?;
     for (to, sealed) in &next.grants {
-        write_grant(tx, clock, key, sealed, to, &actor.name).await?;
+        // They work on the line already, so this is not shown to leads as another member.
+        let renewed = super::about(clock, &actor.name, Action::GrantRenewed, to);
+        keys::insert_grant(tx, key, to.id, sealed, renewed).await?;
     }
     sessions::end_all(tx, member.id).await?;
     Ok(())

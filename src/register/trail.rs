@@ -162,8 +162,8 @@ impl Committed {
                 .is_some_and(|writer| writer.as_deref() != Some(by))
     }
 
-    /// True if `key` is a key of the report: the one that the link of the answered call commits to, or one that was sealed
-    /// to a later line key and that the link with its number commits to.
+    /// True if `key` is a key of the report: the one that the link of the answered call commits to, or one that was
+    /// sealed to a later line key and that the link with its number commits to.
     pub(super) fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
         let public = self.public.get(&report.id);
         let Some((Some(recipient), first)) = public else {
@@ -231,8 +231,8 @@ impl OfReport {
         Ok(())
     }
 
-    /// True if `key` and the public half in `report` are the report's key that the trail committed to. For a key that was
-    /// sealed again, [`OfReport::read_link_of`] must have read its link.
+    /// True if `key` and the public half in `report` are the report's key that the trail committed to. For a key that
+    /// was sealed again, [`OfReport::read_link_of`] must have read its link.
     pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
         self.0.has_key(report, key)
     }

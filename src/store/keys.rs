@@ -206,7 +206,8 @@ pub async fn lock(tx: &mut WriteTx, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Locks the keys of a line against [`lock`] and against itself until the transaction ends. Webhooks do not wait for it.
+/// Locks the keys of a line against [`lock`] and against itself until the transaction ends. Webhooks do not wait for
+/// it.
 pub async fn lock_for_piece(tx: &mut WriteTx, line: &str) -> Result<()> {
     let _: Vec<(Uuid,)> = run!(tx, LOCK_LINE_KEYS_FOR_PIECE, fetch_all, line)?;
     Ok(())
@@ -308,8 +309,8 @@ pub async fn grants_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Grant>> {
     Ok(grants)
 }
 
-/// Removes grants, and adds `act`, about the member of each, to the chain of the service. The function's caller adds the
-/// link of the line's trail.
+/// Removes grants, and adds `act`, about the member of each, to the chain of the service. The function's caller adds
+/// the link of the line's trail.
 pub async fn delete_grants(tx: &mut WriteTx, grants: &[Grant], act: &Act<'_>) -> Result<()> {
     for Grant {
         line_key, member, ..

@@ -7,8 +7,8 @@
 //! The rows of a table with the column `link` are set by links of the chain of the service
 //! (`store/service_chain.rs`), and have the number of the link that set them last. The statements that read such rows
 //! also read the number of the chain's last link, as `head`: a row is used only if, up to that link, the last link that
-//! names it is the row's own. The key of a report that was sealed again has a `link` too, which is one of the line's trail:
-//! the MAC covers it, and `register/trail.rs` checks that the link commits to the row.
+//! names it is the row's own. The key of a report that was sealed again has a `link` too, which is one of the line's
+//! trail: the MAC covers it, and `register/trail.rs` checks that the link commits to the row.
 
 use super::audit::SERVICE;
 use super::audit::{self, Act};

@@ -120,8 +120,8 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow
     tx.proven_all(found).await
 }
 
-/// Returns report keys that are sealed to the line key `former` and not yet to `next`, in order of their reports' numbers:
-/// at most `limit`, of reports after number `after`. Also returns those whose rows are refused.
+/// Returns report keys that are sealed to the line key `former` and not yet to `next`, in order of their reports'
+/// numbers: at most `limit`, of reports after number `after`. Also returns those whose rows are refused.
 pub async fn to_reseal(
     tx: &mut ReadTx,
     former: Uuid,
@@ -143,8 +143,8 @@ pub async fn is_any_resealed(tx: &mut ReadTx, keys: &[NumberedKey], next: Uuid) 
     Ok(!found.is_empty())
 }
 
-/// Adds report keys that were sealed again to another line key, and `act` to the line's trail, whose link must commit to
-/// them. They are inserted at the commit, with the number of that link.
+/// Adds report keys that were sealed again to another line key, and `act` to the line's trail, whose link must commit
+/// to them. They are inserted at the commit, with the number of that link.
 pub fn insert(tx: &mut WriteTx, line: &str, keys: Vec<ReportKeyRow>, act: Act<'_>) {
     let place = audit::append(tx, line, act);
     tx.resealed.insert((line.to_owned(), place), keys);
@@ -167,13 +167,13 @@ pub(super) fn rows_of(tx: &WriteTx, keys: Vec<ReportKeyRow>, link: i64) -> Resul
         .integer(keys.iter().map(|_| Some(link))))
 }
 
-/// Removes at most `limit` report keys that are sealed to the line key `former`, of reports whose key is sealed to `next`
-/// too. Returns their number.
+/// Removes at most `limit` report keys that are sealed to the line key `former`, of reports whose key is sealed to
+/// `next` too. Returns their number.
 ///
 /// # Errors
 ///
-/// Returns [`StoreError::Forged`] when a row that is sealed to `next` is refused: then none is removed. Also when the
-/// database fails.
+/// Returns [`super::StoreError::Forged`] when a row that is sealed to `next` is refused: then none is removed. Also
+/// when the database fails.
 pub async fn drop_former(tx: &mut WriteTx, former: Uuid, next: Uuid, limit: i64) -> Result<usize> {
     let found = run!(tx, RESEALED_OF, fetch_all, former, next, limit)?;
     let newer: Vec<NumberedKey> = tx.proven_all(found).await?;

@@ -86,8 +86,8 @@ pub struct WriteTx {
     pub(super) acts: audit::Acts,
     /// Rows that links of the service's chain set, by place of the link in `acts`.
     pub(super) settings: BTreeMap<usize, Setting>,
-    /// Keys of reports that were sealed again, to be inserted with the number of the link that commits to them, by line and
-    /// place of the link in `acts`.
+    /// Keys of reports that were sealed again, to be inserted with the number of the link that commits to them, by line
+    /// and place of the link in `acts`.
     pub(super) resealed: BTreeMap<(String, usize), Vec<report_keys::ReportKeyRow>>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,

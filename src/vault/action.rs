@@ -50,13 +50,13 @@ names! {
         Login = "login",
         /// A member changed their password.
         PasswordChanged = "password_changed",
-        /// A line key that a member holds was sealed to their new key, because they changed their password. Commits to the
-        /// grant.
+        /// A line key was sealed to a member who holds the line already: because they changed their password, or because
+        /// the line got another key. Commits to the grant.
         GrantRenewed = "grant_renewed",
         /// A line's key pair was generated. Commits to the row of the line key; the detail is the public half.
         LineKeyMade = "line_key_made",
-        /// The keys of reports were sealed to the line's next key, whose id is the object. Commits to the root of a Merkle
-        /// tree over the sealed keys ([`crate::vault::merkle`]).
+        /// The keys of reports were sealed to the line's next key, whose id is the object. Commits to the root of a
+        /// Merkle tree over the sealed keys ([`crate::vault::merkle`]).
         ReportKeysResealed = "report_keys_resealed",
         /// No report is sealed to a former key of the line any more. In the line's trail the object is the line key; in
         /// the chain of the service a link removes each grant of it.

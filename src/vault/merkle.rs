@@ -1,7 +1,7 @@
 //! Merkle trees with SHA-256, hashed as RFC 6962 says. Pure.
 //!
-//! A link of the trail commits to the root of a tree. Each leaf has a path to it: for each level, from the leaf upwards, a
-//! byte (0 if the sibling is on the left, 1 if it is on the right) and the 32 bytes of the sibling's hash.
+//! A link of the trail commits to the root of a tree. Each leaf has a path to it: for each level, from the leaf
+//! upwards, a byte (0 if the sibling is on the left, 1 if it is on the right) and the 32 bytes of the sibling's hash.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

@@ -226,8 +226,8 @@ over_rows! {
         ORDER BY id";
     LOCK_REPORTS = "WITH wanted (id) AS (", ["uuid"],
         ") SELECT id, id AS addition_to FROM reports WHERE id IN (SELECT id FROM wanted) ORDER BY id";
-    /// Against `keys::lock`: a line's next key is made before this statement has locked the former one, or after the batch is
-    /// committed.
+    /// Against `keys::lock`: a line's next key is made before this statement has locked the former one, or after the
+    /// batch is committed.
     LOCK_LINE_KEYS = "WITH wanted (line) AS (", ["text"],
         ") SELECT id, id AS addition_to FROM line_keys WHERE line IN (SELECT line FROM wanted) ORDER BY line, epoch";
     LOAD = "WITH wanted (lookup, id, step) AS (", ["bytea", "uuid", "bigint"],

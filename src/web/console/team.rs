@@ -247,8 +247,8 @@ pub(super) async fn give_line(
     after(&service, &visit, done, "").await
 }
 
-/// `POST /console/members/{id}/take-off`, for leads. Takes the member off a line whose key the lead holds, and ends their
-/// sessions. Recorded in the line's trail.
+/// `POST /console/members/{id}/take-off`, for leads. Takes the member off a line whose key the lead holds, and ends
+/// their sessions. Recorded in the line's trail.
 pub(super) async fn take_off(
     State(service): App,
     Path(id): Path<String>,

@@ -1,4 +1,5 @@
-//! What is changed in the database after the keys of reports were sealed again is found, and the pinned key is the first one.
+//! What is changed in the database after the keys of reports were sealed again is found, and the pinned key is the
+//! first one.
 
 use super::scene::{LINE, PASSWORD, all_open, is_whole, rest, rows, shown, step_one};
 use crate::support::sql::{change, run};

@@ -63,6 +63,8 @@ on_both! {
             what li has read or copied they know; backups from before still open with their key\n\
             1 reports and calls sealed to the line's new key; the former key is retired\n");
         is_finished(line).await;
+        let page = line.desk().await.get("/console/").await.ok();
+        assert_eq!(page.matches("给qian分配了本线路").count(), 1, "{page}");
         let li = Api::log_in(&line.url, "li", PASSWORD).await;
         assert_eq!(li.get("/session").await.ok()["lines"], serde_json::json!([LINES[1]]));
         assert_eq!(line.cli(&take_off(LEAD.0)).await.status.code(), Some(0));

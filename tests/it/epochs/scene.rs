@@ -51,7 +51,8 @@ pub async fn step_one(line: &TestLine, name: &str) -> Result<(), MemberError> {
     Ok(tx.commit().await?)
 }
 
-/// Does the rest as this member, on this handle of the database. Returns the number of report keys that were sealed again.
+/// Does the rest as this member, on this handle of the database. Returns the number of report keys that were sealed
+/// again.
 pub async fn rest(line: &TestLine, db: &Db, name: &str) -> usize {
     let clock = line.service().clock;
     let (member, own) = unlocked(db, name).await;
@@ -76,8 +77,8 @@ pub async fn held(db: &Db, member: &Member, own: &Identity) -> BTreeMap<Uuid, Id
     opened.collect()
 }
 
-/// Returns all report keys of the line, with the public half of each report's key. There are two of a report while it is
-/// sealed again.
+/// Returns all report keys of the line, with the public half of each report's key. There are two of a report while it
+/// is sealed again.
 pub async fn rows(db: &Db) -> Vec<(String, Vec<ReportKeyRow>)> {
     let mut tx = db.begin_read().await.unwrap();
     let (all, refused) = reports::all_of_line(&mut tx, LINE).await.unwrap();
@@ -104,8 +105,8 @@ pub async fn opens_all(db: &Db, held: &BTreeMap<Uuid, Identity>, who: &str) -> u
     all.len()
 }
 
-/// Checks that these members, and the recovery key, open every report, that the chains are whole, and returns the number of
-/// reports.
+/// Checks that these members, and the recovery key, open every report, that the chains are whole, and returns the
+/// number of reports.
 pub async fn all_open(line: &TestLine, names: &[&str], when: &str) -> usize {
     let db = line.db();
     let mut counts = Vec::new();
