@@ -20,6 +20,7 @@ use crate::service::line_keys::LineKeys;
 use crate::service::metrics::Metrics;
 use crate::service::presence::Live;
 use crate::service::refusals::Refusals;
+use crate::service::resealing::Resealing;
 use crate::service::slots::Slots;
 use crate::service::webhooks::Batches;
 use crate::service::{Patience, Service, Slowest};
@@ -204,6 +205,7 @@ pub async fn build_with(
         live: Live::default(),
         per_session: Arc::default(),
         arriving: watch::Sender::new(0),
+        resealing: Resealing::default(),
         closing: watch::Sender::new(false),
         unnamed_files: AtomicUsize::new(0),
         put_back: AtomicBool::new(false),
@@ -258,8 +260,8 @@ async fn check_keys(db: &Db, lines: &Lines) -> Result<(), StartError> {
     let (keys, refused) = keys
         .await
         .map_err(|error: StoreError| StartError::Failed(error.to_string()))?;
-    // Of several keys of a line the map keeps the last one, which has the latest epoch.
-    let keys = keys.into_iter().map(|key| (key.line, key.recipient));
+    // Of several keys of a line the map keeps the first one, from which the later ones descend.
+    let keys = keys.into_iter().rev().map(|key| (key.line, key.recipient));
     let keys: BTreeMap<String, String> = keys.collect();
     for LineConfig { line, pinned_key } in lines {
         let id = &line.id;
@@ -336,6 +338,8 @@ impl Running {
             // dropped.
             let mut arriving = self.service.arriving.subscribe();
             let _ = arriving.wait_for(|count| *count == 0).await;
+            let mut resealing = self.service.resealing.count.subscribe();
+            let _ = resealing.wait_for(|count| *count == 0).await;
         };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!(

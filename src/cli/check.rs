@@ -269,16 +269,28 @@ async fn belonging(
 async fn keys(config: &Config, db: &Db, report: &mut Report) {
     for entry in &config.lines {
         let id = &entry.line.id;
-        let key = async { keys::current_key(&mut db.begin_read().await?, id).await }.await;
-        match key {
-            Ok(Some(key)) => match &entry.pinned_key {
-                Some(pinned) if pinned.to_string() != key.recipient => report.bad(&format!(
+        let pinned = entry.pinned_key.as_ref().map(ToString::to_string);
+        let read = async {
+            let mut tx = db.begin_read().await?;
+            let Some(key) = keys::current_key(&mut tx, id).await? else {
+                return Ok(None);
+            };
+            let is_pinned = match &pinned {
+                Some(pinned) => keys::is_pinned(&mut tx, &key, pinned).await?,
+                None => true,
+            };
+            let first = keys::first_key(&mut tx, id).await?;
+            Ok::<_, StoreError>(first.map(|first| (first, is_pinned)))
+        };
+        match read.await {
+            Ok(Some((first, is_pinned))) => match &pinned {
+                Some(_) if !is_pinned => report.bad(&format!(
                     "line {id}: the key in the database is not the pinned one; find out who changed it"
                 )),
                 Some(_) => report.good(&format!("line {id}: key, as pinned")),
                 None => report.good(&format!(
                     "line {id}: key; to pin it: key = \"{}\"",
-                    key.recipient
+                    first.recipient
                 )),
             },
             Ok(None) => report.bad(&format!("line {id}: no key; run `dutyline init`")),

@@ -12,6 +12,7 @@ use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::keys::{self, LineKey};
 use crate::store::recordings::{self};
+use crate::store::report_keys;
 use crate::store::reports::{self, Report};
 use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
@@ -183,17 +184,23 @@ impl Exporter<'_> {
         let folder = self.folder.join(name);
         make_folder(&folder)?;
         let mut identity = None;
-        for key in reports::keys(tx, report.id).await? {
-            match self.line_keys.get(&key.sealed_to) {
-                Some(line_key) => {
+        // While the reports of a line are sealed to its next key, a report has two rows; the latest comes first.
+        let keys = report_keys::of_report(tx, report.id).await?;
+        match self.recovery {
+            None => {
+                if let Some(key) = keys.first() {
+                    write(&folder.join("report-key.age"), &key.sealed)?;
+                }
+            }
+            Some(_) => {
+                let mut opens = keys
+                    .iter()
+                    .filter_map(|key| Some((self.line_keys.get(&key.sealed_to)?, key)));
+                if let Some((line_key, key)) = opens.next() {
                     let opened = open_identity(&key.sealed, line_key)
                         .map_err(|error| damaged("report key", report.id, &error))?;
                     identity = Some(opened);
                 }
-                None if self.recovery.is_none() => {
-                    write(&folder.join("report-key.age"), &key.sealed)?;
-                }
-                None => {}
             }
         }
         if self.recovery.is_some() && identity.is_none() {

@@ -3,7 +3,7 @@
 use super::{Failure, Outcome, one_line, open_db, read_new_password, read_secret_file};
 use crate::base::clock::Clock;
 use crate::config::Config;
-use crate::members::{self, Maker, MemberName, Source};
+use crate::members::{self, Maker, MemberName, Source, resealing};
 use crate::report::role::Role;
 use crate::store::members as rows;
 use crate::store::{Db, ReadTx};
@@ -37,6 +37,11 @@ pub(super) enum MemberCommand {
         after_help = "Example:\n  dutyline member grant li --line fcg-6 --as wang --as-password-file wang.txt"
     )]
     Grant(Grant),
+    /// Take a member off a line: the line gets another key, and its reports are sealed to it
+    #[command(
+        after_help = "Example:\n  dutyline member take-off li --line fcg-5 --as wang --as-password-file wang.txt\n\nIt cannot take back what the member has read or copied. Backups from before still open with their key."
+    )]
+    TakeOff(TakeOff),
 }
 
 #[derive(Args)]
@@ -91,6 +96,17 @@ pub(super) struct Grant {
     recovery_key_file: Option<PathBuf>,
 }
 
+#[derive(Args)]
+pub(super) struct TakeOff {
+    /// The member's name
+    name: String,
+    /// The line
+    #[arg(long, value_name = "ID")]
+    line: String,
+    #[command(flatten)]
+    acting: Acting,
+}
+
 impl MemberCommand {
     pub async fn run(self, config: Option<&Path>) -> Outcome {
         let config = Config::load(config)?;
@@ -101,6 +117,7 @@ impl MemberCommand {
             Self::Disable(named) => named.disable(&db).await,
             Self::Enable(named) => named.enable(&db).await,
             Self::Grant(grant) => grant.run(&config, &db).await,
+            Self::TakeOff(take_off) => take_off.run(&config, &db).await,
         };
         db.close().await;
         done
@@ -271,6 +288,36 @@ impl Grant {
         members::grant(&mut tx, &clock, &keys, &member).await?;
         tx.commit().await?;
         println!("{} works on {}", member.name, self.line.join(", "));
+        Ok(())
+    }
+}
+
+impl TakeOff {
+    async fn run(self, config: &Config, db: &Db) -> Outcome {
+        let clock = Clock::system();
+        let (actor, own) = self.acting.unlock(db).await?;
+        let line = &one_line(config, Some(&self.line))?.id;
+        let member = named(&mut db.begin_read().await?, &self.name).await?;
+        let next = members::next_key(db, &actor, &own, &member, line).await?;
+        let mut tx = db.begin().await?;
+        let member = named(&mut tx, &self.name).await?;
+        members::take_off(&mut tx, &clock, &actor, &member, &next).await?;
+        tx.commit().await?;
+        let name = &member.name;
+        println!("{name} does not work on {line} any more; the line has another key");
+        println!(
+            "what {name} has read or copied they know; backups from before still open with their key"
+        );
+        if member.id == actor.id {
+            println!(
+                "the reports are sealed to the line's new key after the next login of another member"
+            );
+            return Ok(());
+        }
+        let sealed = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
+        println!(
+            "{sealed} reports and calls sealed to the line's new key; the former key is retired"
+        );
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use crate::store::calls::{Call, SealedCaller};
 use crate::store::cases::{Answers, CallReport, Key as CallKey, NewReport, Wanted};
 use crate::store::columns::Holder;
 use crate::store::keys;
-use crate::store::reports::ReportKeyRow;
+use crate::store::report_keys::ReportKeyRow;
 use crate::telephony::{Event, Links, Provider, RecordingOutcome};
 use crate::vault::seal::{Identity, Recipient, seal_identity};
 use chrono::{DateTime, Utc};
@@ -153,6 +153,8 @@ pub(super) async fn open(
         holder: Holder::Line,
         sealed_to: line_key,
         sealed,
+        path: None,
+        link: None,
     };
     prepared.opening = Some(Opening {
         answer,
@@ -168,34 +170,29 @@ pub(super) async fn open(
     Ok(())
 }
 
-/// Returns the id and public half of a line's current key, from memory or from the database. Fails if it is not the
-/// pinned one.
+/// Returns the id and public half of a line's current key, from memory or from the database. Fails if it is neither the
+/// pinned one nor a later key of the same line.
 async fn line_key(service: &Service, line: &Line) -> Result<(Uuid, Recipient), StoreError> {
-    let kept = service.line_keys.get(&line.id);
-    let (id, recipient) = match kept {
-        Some(kept) => kept,
-        None => {
-            let mut tx = service.db.webhooks.begin_read().await?;
-            let key = keys::current_key(&mut tx, &line.id)
-                .await?
-                .ok_or(StoreError::Unreadable("line key"))?;
-            let recipient: Recipient = key
-                .recipient
-                .parse()
-                .map_err(|_| StoreError::Unreadable("line key"))?;
-            service.line_keys.keep(&line.id, key.id, recipient.clone());
-            (key.id, recipient)
-        }
-    };
+    if let Some(kept) = service.line_keys.get(&line.id) {
+        return Ok(kept);
+    }
+    let mut tx = service.db.webhooks.begin_read().await?;
+    let key = keys::current_key(&mut tx, &line.id)
+        .await?
+        .ok_or(StoreError::Unreadable("line key"))?;
     // The configuration may pin the key, because the owner of another one could read what callers say.
     let entry = service.config.lines.by_id(&line.id);
     if let Some(pinned) = entry.and_then(|(_, entry)| entry.pinned_key.as_ref())
-        && *pinned != recipient
+        && !keys::is_pinned(&mut tx, &key, &pinned.to_string()).await?
     {
-        service.line_keys.forget(&line.id);
         return Err(StoreError::Unreadable("pinned line key"));
     }
-    Ok((id, recipient))
+    let recipient: Recipient = key
+        .recipient
+        .parse()
+        .map_err(|_| StoreError::Unreadable("line key"))?;
+    service.line_keys.keep(&line.id, key.id, recipient.clone());
+    Ok((key.id, recipient))
 }
 
 impl Prepared {

@@ -341,7 +341,7 @@ fn minute(service: &Service) -> i64 {
 fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
     let is_own = link.report == report;
     match link.action {
-        // Opening and logging in change nothing that is shown.
+        // Opening, logging in and sealing keys again change nothing that is shown.
         Action::ReportOpened
         | Action::AbandonedOpened
         | Action::RecordingOpened
@@ -349,6 +349,8 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::ExportOpened
         | Action::HeadAccepted
         | Action::HeadNamed
+        | Action::ReportKeysResealed
+        | Action::LineKeyRetired
         | Action::Login => false,
         // A call that is no report yet does not change the queue, and there may be very many of them.
         Action::CallAnswered | Action::EntryPurged => report.is_some() && is_own,
@@ -378,6 +380,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::MemberDisabled
         | Action::MemberEnabled
         | Action::MemberConfirmed
+        | Action::TakenOff
         | Action::ConfirmationWaived
         | Action::ConfirmationRequired
         | Action::ExportSealed => report.is_none() || is_own,

@@ -9,7 +9,8 @@ use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::recordings::{self, RecordingRow};
-use crate::store::reports::{self, EntryRow, Report, ReportKeyRow};
+use crate::store::report_keys::{self, ReportKeyRow};
+use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{ReadTx, StoreError, WriteTx};
 use crate::vault::action::Action;
 use crate::vault::blobs::Reader;
@@ -221,13 +222,15 @@ struct SealedKey {
 
 impl SealedKey {
     async fn read(tx: &mut ReadTx, inspector: &Inspector, report: &Report) -> Result<Self> {
-        let committed = OfReport::read(tx, report).await?;
-        let rows = reports::keys(tx, report.id).await?;
+        let mut committed = OfReport::read(tx, report).await?;
+        let rows = report_keys::of_report(tx, report.id).await?;
         if rows.is_empty() {
             return Err(StoreError::Unreadable("report key").into());
         }
+        // The row that is sealed to the line's latest key comes first.
         for row in rows {
             if let Some(line_key) = inspector.granted(tx, row.sealed_to).await? {
+                committed.read_link_of(tx, &report.line, &row).await?;
                 return Ok(Self {
                     committed,
                     row,

@@ -15,7 +15,7 @@ use crate::members::login::{self, LoginError};
 use crate::members::{
     self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
 };
-use crate::members::{renewal, rights};
+use crate::members::{renewal, resealing, rights};
 use crate::report::role::Role;
 use crate::service::Service;
 use crate::service::security_log;
@@ -177,6 +177,52 @@ pub async fn give_line(
     });
     give.await?;
     security_log::line_given(inspector.id(), id, line);
+    Ok(())
+}
+
+/// Takes a member off one of the lead's lines: the line gets another key, the member's sessions end, and in the
+/// background the line's reports are sealed to that key. What the member has read or copied they keep. `own` is the
+/// lead's own password.
+///
+/// # Errors
+///
+/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or who does not
+/// work on the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no
+/// lead. Also as the module says of `own`, and when the database fails.
+pub async fn take_off(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    line: &str,
+    own: Hidden<String>,
+) -> Result<()> {
+    lead(inspector)?;
+    if !inspector.has_line(line) {
+        return Err(DeskError::Missing);
+    }
+    is_seen(service, inspector, id).await?;
+    again(service, inspector, own).await?;
+    let console = &service.db.console;
+    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
+    let member = read.await?;
+    let (actor, key) = (inspector.member(), inspector.identity());
+    let next = members::next_key(console, actor, key, &member, line).await?;
+    let next = &next;
+    let take_off = console.write(|tx| {
+        async move {
+            let member = find(tx, inspector, id).await?;
+            members::take_off(tx, &service.clock, actor, &member, next).await?;
+            Ok::<_, DeskError>(())
+        }
+        .scope_boxed()
+    });
+    take_off.await?;
+    security_log::line_taken(inspector.id(), id, line);
+    service.live.session_ended();
+    // A lead who took themselves off leaves the rest to the others.
+    if id != inspector.id() {
+        resealing::start(service, actor, key, line);
+    }
     Ok(())
 }
 
@@ -499,7 +545,9 @@ impl From<MemberError> for DeskError {
             MemberError::NameTaken(_) => Self::Invalid(Invalid::NameTaken),
             MemberError::LooksLike(..) => Self::Invalid(Invalid::NameLooksLike),
             MemberError::NoReports(_) => Self::Invalid(Invalid::NoReports),
-            MemberError::NotHeld(..) | MemberError::NoMember(_) => Self::Missing,
+            MemberError::NotHeld(..) | MemberError::NotOnLine(..) | MemberError::NoMember(_) => {
+                Self::Missing
+            }
             MemberError::NoLead(_) => Self::LoggedOut,
             MemberError::NotTheirs { .. } => Self::OthersLine,
             MemberError::LastLead(..)
@@ -507,8 +555,9 @@ impl From<MemberError> for DeskError {
             | MemberError::LastHolder(..) => Self::LastOne,
             MemberError::NoThird(..) => Self::NoThird,
             MemberError::EnoughMembers(_) => Self::EnoughMembers,
-            MemberError::Store(error) => Self::Store(error),
+            MemberError::Store(error) => error.into(),
             MemberError::Stopped(error) => Self::Failed(error.to_string()),
+            error @ MemberError::NotResealed(..) => Self::Failed(error.to_string()),
             MemberError::WrongPassword(_)
             | MemberError::NoKey(_)
             | MemberError::KeysChanged(_)

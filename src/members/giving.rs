@@ -38,7 +38,8 @@ impl Source<'_> {
     }
 }
 
-/// The keys of some lines, of all epochs, sealed to one member. [`grant`] stores them in the database.
+/// The keys of some lines, sealed to one member: of each line the current key, and those that reports are still sealed
+/// to. [`grant`] stores them in the database.
 pub struct SealedKeys {
     actor: String,
     /// Signs the links about the keys; `None` if there are no lines and the source is a recovery key.
@@ -69,7 +70,7 @@ impl SealedKeys {
     }
 }
 
-/// Seals the keys of lines, of all epochs, to a member who need not be in the database yet.
+/// Seals the keys of lines ([`SealedKeys`]) to a member who need not be in the database yet.
 ///
 /// # Errors
 ///
@@ -150,7 +151,10 @@ async fn to_be_opened(
     lines: &[String],
 ) -> Result<Vec<(String, Vec<ToBeOpened>)>, MemberError> {
     let mut tx = db.begin_read().await?;
-    let all = keys::line_keys(&mut tx).await?;
+    let mut all = Vec::new();
+    for line in lines {
+        all.extend(keys::needed(&mut tx, line).await?);
+    }
     let held = match from {
         Source::Member(member, _) if member.role != Role::Lead => {
             return Err(MemberError::NoLead(member.name.clone()));
@@ -205,10 +209,9 @@ pub async fn grant(
     // Locked, so that if two members are given a line at the same time, the second transaction counts the first member
     // too, and ends the waiver if the line has three.
     members::lock(tx).await?;
-    let all = keys::line_keys(tx).await?;
     for (line, sealed) in &keys.of_lines {
-        let now = all.iter().filter(|key| key.line == *line);
-        let now: BTreeSet<Uuid> = now.map(|key| key.id).collect();
+        let now = keys::needed(tx, line).await?;
+        let now: BTreeSet<Uuid> = now.iter().map(|key| key.id).collect();
         let before: BTreeSet<Uuid> = sealed.iter().map(|sealed| sealed.key.id).collect();
         if now != before || to.recipient != keys.recipient {
             return Err(MemberError::KeysChanged(line.clone()));

@@ -8,7 +8,7 @@ mod device;
 
 pub use device::Device;
 
-use crate::members::rights;
+use crate::members::{resealing, rights};
 use crate::service::Service;
 use crate::service::attempts::{Refused, Try};
 use crate::service::security_log;
@@ -102,10 +102,11 @@ impl HoldsStoreError for LoginError {
     }
 }
 
-/// Logs a member in and records that in the trail of each of their lines. An unknown name costs as much time as a known
-/// one. After five wrong passwords in a row, each further attempt at the name is delayed by up to five seconds, with a
-/// right password too; attempts from a browser that this member has logged in from before are counted separately. An
-/// attempt that gets no turn within 14 seconds is refused.
+/// Logs a member in and records that in the trail of each of their lines. Goes on with [`resealing`] on those lines
+/// where it is not finished. An unknown name costs as much time as a known one. After five wrong passwords in a row,
+/// each further attempt at the name is delayed by up to five seconds, with a right password too; attempts from a
+/// browser that this member has logged in from before are counted separately. An attempt that gets no turn within 14
+/// seconds is refused.
 ///
 /// # Errors
 ///
@@ -148,6 +149,7 @@ pub async fn log_in(
             tx.sign_as(signer.clone());
             sessions::insert(tx, session).await?;
             let grants = keys::grants(tx, member_now.id).await?;
+            let unfinished = resealing::unfinished(&grants);
             let lines: BTreeSet<String> = grants.into_iter().map(|grant| grant.line).collect();
             for line in lines {
                 let act = Act {
@@ -156,11 +158,13 @@ pub async fn log_in(
                 };
                 audit::append(tx, &line, act);
             }
-            Ok(())
+            Ok(unfinished)
         }
         .scope_boxed()
     });
-    begin_session.await?;
+    for line in begin_session.await? {
+        resealing::start(service, &member, &identity, &line);
+    }
     let device = known.unwrap_or_else(|| Device::new(service, &member));
     Ok(LoggedIn {
         token,

@@ -8,6 +8,8 @@
 //! | [`login`] | login and sessions |
 //! | `name` | the form of names, and which names look alike |
 //! | `giving` | passing on the keys of lines |
+//! | `taking_off` | taking a member off a line, which gives the line another key |
+//! | [`resealing`] | sealing the keys of a line's reports to the line's next key |
 //! | [`renewal`] | another key pair for a member, when the password changes |
 //! | [`rights`] | which member may lock out which other one |
 //! | [`confirming`] | which approvals of replies count |
@@ -17,10 +19,13 @@ mod giving;
 pub mod login;
 mod name;
 pub mod renewal;
+pub mod resealing;
 pub mod rights;
+mod taking_off;
 
 pub use giving::{SealedKeys, Source, grant, seal_keys};
 pub use name::{MemberName, NameError, canonical, look_alike};
+pub use taking_off::{NextKey, next_key, take_off};
 
 use crate::base::clock::{Clock, random_id};
 use crate::report::role::Role;
@@ -93,6 +98,14 @@ pub enum MemberError {
     /// The line's keys, or the member's public key, have changed since the line's keys were sealed to the member.
     #[error("the keys of line {0} have changed meanwhile; try again")]
     KeysChanged(String),
+    /// The member (the first text) holds no key of the line (the second one).
+    #[error("{0} does not work on line {1}")]
+    NotOnLine(String, String),
+    /// This many report keys of the line could not be sealed to the line's current key.
+    #[error(
+        "{1} report keys of line {0} cannot be sealed to its next key, so nothing that is sealed to the former one was removed; run `dutyline audit verify`"
+    )]
+    NotResealed(String, usize),
     /// The line has no key yet.
     #[error("line {0} has no key yet; `dutyline init` makes it")]
     NoKey(String),
@@ -383,19 +396,25 @@ pub async fn make_line_key(
         epoch: 1,
         recipient: recipient.to_string(),
         recovery: seal_identity(&identity, &[&recovery.recipient()]),
+        recovery_recipient: recovery.recipient().to_string(),
     };
-    let act = Act {
-        actor: Some(&lead.name),
-        object: Some(key.id),
-        detail: Some(&key.recipient),
-        ..Act::new(clock.line_now(), Action::LineKeyMade)
-    };
+    let act = made(clock, &key, lead);
     keys::insert_line_key(tx, &key, clock.system_now(), act).await?;
     give(tx, clock, &key, &identity, lead, &lead.name).await?;
     Ok(Some(NewLineKey {
         recovery,
         recipient,
     }))
+}
+
+/// Returns the act of making a line key.
+fn made<'a>(clock: &Clock, key: &'a LineKey, lead: &'a Member) -> Act<'a> {
+    Act {
+        actor: Some(&lead.name),
+        object: Some(key.id),
+        detail: Some(&key.recipient),
+        ..Act::new(clock.line_now(), Action::LineKeyMade)
+    }
 }
 
 async fn give(

@@ -2,14 +2,16 @@
 //! must match it. [`super::verify`] compares everything that is stored with it.
 
 use crate::store::audit;
-use crate::store::columns::RecordingState;
+use crate::store::columns::{Holder, RecordingState};
 use crate::store::recordings::RecordingRow;
-use crate::store::reports::{EntryRow, Report, ReportKeyRow};
+use crate::store::report_keys::ReportKeyRow;
+use crate::store::reports::{EntryRow, Report};
 use crate::store::{ReadTx, StoreError};
 use crate::vault::action::Action;
 use crate::vault::blobs::Digests;
 use crate::vault::chain::Link;
 use crate::vault::entry::EntryKind;
+use crate::vault::merkle;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
@@ -27,6 +29,10 @@ pub(super) struct Committed {
     pub(super) public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
     /// The line's keys.
     pub(super) line_keys: BTreeSet<Uuid>,
+    /// Former keys of the line, to which no report is sealed any more.
+    pub(super) retired: BTreeSet<Uuid>,
+    /// By number of a link: the line key that report keys were sealed to again, and the root of the tree over them.
+    resealed: HashMap<i64, (Uuid, [u8; 32])>,
     /// Reports that are or were in the queue.
     queued: HashSet<Uuid>,
     /// By id of an entry or recording: its report, and an entry's kind.
@@ -54,6 +60,12 @@ impl Committed {
                     self.line_keys.insert(key);
                 }
             }
+            Action::ReportKeysResealed => {
+                if let (Some(key), Some(root)) = (link.object, link.digest) {
+                    self.resealed.insert(link.seq, (key, root));
+                }
+            }
+            Action::LineKeyRetired => self.retired.extend(link.object),
             Action::EntryAdded => {
                 self.place(link);
                 commit(&mut self.entries, link.object, link.digest);
@@ -83,6 +95,7 @@ impl Committed {
             | Action::MemberDisabled
             | Action::MemberEnabled
             | Action::MemberConfirmed
+            | Action::TakenOff
             | Action::ConfirmationWaived
             | Action::ConfirmationRequired => {}
             // The links of these actions commit to no sealed data.
@@ -151,6 +164,27 @@ impl Committed {
                 .is_some_and(|writer| writer.as_deref() != Some(by))
     }
 
+    /// True if `key` is a key of the report: the one that the link of the answered call commits to, or one that was
+    /// sealed to a later line key and that the link with its number commits to.
+    pub(super) fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
+        let public = self.public.get(&report.id);
+        let Some((Some(recipient), first)) = public else {
+            return false;
+        };
+        let is_committed = match (key.link, &key.path) {
+            (None, None) => {
+                let digest = Sha256::digest(&key.sealed).into();
+                *first == Some(key.sealed_to) && self.report_keys.get(&report.id) == Some(&digest)
+            }
+            (Some(link), Some(path)) => self.resealed.get(&link).is_some_and(|(to, root)| {
+                let leaf = merkle::leaf_of_key(report.id, &key.sealed);
+                *to == key.sealed_to && merkle::leads_to(root, leaf, path)
+            }),
+            _ => false,
+        };
+        is_committed && *recipient == report.recipient && key.holder == Holder::Line
+    }
+
     pub(super) fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
         let found = self.public.get(&id);
         found.is_some_and(|(own, to)| own.as_deref() == Some(recipient) && *to == sealed_to)
@@ -176,12 +210,33 @@ impl OfReport {
         Ok(Self(committed))
     }
 
-    /// True if `key` and the public half in `report` are the report's key that the trail committed to.
+    /// Reads the link that commits to a report key which was sealed again. Does nothing for any other key.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails, or the link cannot be read.
+    pub async fn read_link_of(
+        &mut self,
+        tx: &mut ReadTx,
+        line: &str,
+        key: &ReportKeyRow,
+    ) -> Result<(), StoreError> {
+        let Some(seq) = key.link else {
+            return Ok(());
+        };
+        if let Some(row) = audit::one(tx, line, seq).await?
+            && row.action == Action::ReportKeysResealed
+        {
+            let link = row.link().ok_or(StoreError::Unreadable("audit link"))?;
+            self.0.add(&link);
+        }
+        Ok(())
+    }
+
+    /// True if `key` and the public half in `report` are the report's key that the trail committed to. For a key that
+    /// was sealed again, [`OfReport::read_link_of`] must have read its link.
     pub fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
-        self.0.report_keys.get(&report.id) == Some(&Sha256::digest(&key.sealed).into())
-            && self
-                .0
-                .has_public(report.id, &report.recipient, Some(key.sealed_to))
+        self.0.has_key(report, key)
     }
 
     /// True if these are the report's entries in the order in which they were added, with none changed, added or

@@ -15,6 +15,7 @@ use crate::store::heads::{self, Head};
 use crate::store::keys;
 use crate::store::recordings;
 use crate::store::replies::Reply;
+use crate::store::report_keys;
 use crate::store::reports::{self, EntryRow, Report};
 use crate::store::{Db, ReadTx, StoreError, blobs as files, calls, replies};
 use crate::vault::blobs::Blobs;
@@ -213,29 +214,28 @@ async fn report_things(
     committed: &mut Committed,
     proof: &mut Proof,
 ) -> Result<(), StoreError> {
-    let keys = reports::keys(tx, report.id).await;
+    let keys = report_keys::of_report(tx, report.id).await;
     let Some(keys) = proof.unless_refused(report.id, keys)? else {
         committed.report_keys.remove(&report.id);
         return entries_and_recordings(tx, blobs, report, committed, proof).await;
     };
-    let sealed_to = keys.first().map(|key| key.sealed_to);
-    if !committed.has_public(report.id, &report.recipient, sealed_to) {
-        proof.wrong.push(format!(
-            "the public half of report key {}, or whom it is sealed to, was changed",
-            report.id
-        ));
+    for key in &keys {
+        if committed.retired.contains(&key.sealed_to) {
+            proof.wrong.push(format!(
+                "report key {} is sealed to line key {}, which was retired",
+                report.id, key.sealed_to
+            ));
+        } else if !committed.has_key(report, key) {
+            proof.wrong.push(format!(
+                "report key {} was changed or added, or its public half or whom it is sealed to was, or the link that commits to it",
+                report.id
+            ));
+        }
     }
-    let found = match keys.as_slice() {
-        [key] => Some(Sha256::digest(&key.sealed).into()),
-        _ => None,
-    };
-    compare(
-        &mut committed.report_keys,
-        report.id,
-        found,
-        "report key",
-        proof,
-    );
+    // What is left is missing.
+    if !keys.is_empty() {
+        committed.report_keys.remove(&report.id);
+    }
     entries_and_recordings(tx, blobs, report, committed, proof).await
 }
 

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod per_session;
 pub mod presence;
 pub mod refusals;
+pub mod resealing;
 pub mod security_log;
 pub mod slots;
 pub mod webhooks;
@@ -78,6 +79,8 @@ pub struct Service {
     pub per_session: Arc<per_session::PerSession>,
     /// Number of recordings being streamed to this process.
     pub arriving: watch::Sender<usize>,
+    /// Tasks that seal the keys of reports to their line's next key. Stopping the service waits for them.
+    pub resealing: resealing::Resealing,
     /// True once the service stops: all connections and background tasks have to end.
     pub closing: watch::Sender<bool>,
     /// Number of files in the folder of recordings that no row refers to, as last counted by housekeeping.

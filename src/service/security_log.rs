@@ -47,6 +47,11 @@ pub fn line_given(by: Uuid, member: Uuid, line: &str) {
     info!(target: "security", %by, %member, line, "security: line given");
 }
 
+/// Logs that `by` took a member off a line.
+pub fn line_taken(by: Uuid, member: Uuid, line: &str) {
+    info!(target: "security", %by, %member, line, "security: line taken away");
+}
+
 /// Logs that `by` locked a member out.
 pub fn member_disabled(by: Uuid, member: Uuid) {
     info!(target: "security", %by, %member, "security: member disabled");

@@ -4,7 +4,7 @@ use super::heads::{self, Head};
 use super::rows::{self, Groups, Rows, over_rows};
 use super::service_chain::SetRow;
 use super::statements::{row, run, statements};
-use super::{Proofs, ReadTx, Result, StoreError, WriteTx, members};
+use super::{Proofs, ReadTx, Result, StoreError, WriteTx, members, report_keys};
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use crate::vault::signers::Signed;
@@ -186,7 +186,10 @@ statements! {
         audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report IS NULL AND audit.seq > $2 AND audit.at >= $3
-        AND audit.action IN ($4, $5, $6, $7, $8, $9, $10) ORDER BY audit.seq LIMIT 1000";
+        AND audit.action IN ($4, $5, $6, $7, $8, $9, $10, $11) ORDER BY audit.seq LIMIT 1000";
+    ONE = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
+        audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
+        LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1 WHERE audit.line = $1 AND audit.seq = $2";
     HASH = "SELECT hash FROM audit WHERE line = $1 AND seq = $2";
     END = "SELECT seq FROM audit_heads WHERE line = $1";
     HEADS = "SELECT line, seq FROM audit_heads WHERE line <> '*' ORDER BY line";
@@ -296,6 +299,8 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
     let mut ends: Vec<(String, i64, [u8; 32])> = Vec::new();
     let mut settings = std::mem::take(&mut tx.settings);
     let mut set = Vec::new();
+    let mut resealed = std::mem::take(&mut tx.resealed);
+    let mut of_keys = Vec::new();
     for (line, links) in acts {
         let head = heads.get(&line).ok_or(StoreError::Unreadable("audit head"));
         let (mut seq, mut hash) = *head?;
@@ -305,6 +310,9 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
             link.seq = seq;
             let setting = settings.remove(&place).filter(|_| line == SERVICE);
             set.extend(setting.map(|setting| (setting, seq)));
+            if let Some(rows) = resealed.remove(&(line.clone(), place)) {
+                of_keys.push(report_keys::rows_of(tx, rows, seq)?);
+            }
             hash = chain::hash(&hash, &link);
             let mac = keys.of_link(&hash);
             let signature = match (&link.actor, &tx.signer) {
@@ -334,6 +342,7 @@ pub(super) async fn write(tx: &mut WriteTx) -> Result<()> {
         .collect();
     if let Some(last) = groups.last_mut() {
         last.push(rows_of_heads(&ends));
+        last.extend(of_keys);
     }
     let ends = ends
         .into_iter()
@@ -511,6 +520,13 @@ pub async fn committed(tx: &mut ReadTx, line: &str, report: Uuid) -> Result<Vec<
     proven(tx, found).await
 }
 
+/// Returns one link of a line's chain; `None` if it is missing, or its hash, MAC or signature does not hold.
+pub async fn one(tx: &mut ReadTx, line: &str, seq: i64) -> Result<Option<LinkRow>> {
+    let found: Option<StoredLink> = run!(tx, ONE, fetch_optional, line, seq)?;
+    let proven = proven(tx, found.into_iter().collect()).await?;
+    Ok(proven.into_iter().next())
+}
+
 /// Returns a line's links with an action of [`Action::ABOUT_MEMBERS`], in order, at most 1,000: those after number
 /// `after` and not before the time `since`, whose hash and MAC hold.
 pub async fn of_members(
@@ -519,9 +535,9 @@ pub async fn of_members(
     after: i64,
     since: DateTime<Utc>,
 ) -> Result<Vec<LinkRow>> {
-    let [a, b, c, d, e, f, g] = Action::ABOUT_MEMBERS;
+    let [a, b, c, d, e, f, g, h] = Action::ABOUT_MEMBERS;
     let found: Vec<StoredLink> = run!(
-        tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g
+        tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g, h
     )?;
     proven(tx, found).await
 }

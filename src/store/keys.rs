@@ -26,6 +26,8 @@ row! {
         pub recovery: Vec<u8>,
         /// The public half of the recovery key's signing key.
         pub recovery_verifying: String,
+        /// The public half of the recovery key, to which the line's next key is sealed too.
+        pub recovery_recipient: String,
     }
 }
 
@@ -66,6 +68,7 @@ impl Proven for LineKey {
             .integer(i64::from(self.epoch))
             .text(&*self.recipient)
             .bytes(&*self.recovery)
+            .text(&*self.recovery_recipient)
             .text(&*self.recovery_verifying)
     }
 
@@ -114,11 +117,18 @@ impl Grant {
 }
 
 statements! {
-    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_verifying, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, recovery_verifying, mac, link,
+    INSERT_LINE_KEY = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    CURRENT_KEY = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys WHERE line = $1 ORDER BY epoch DESC LIMIT 1";
-    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, recovery_verifying, mac, link,
+    FIRST_KEY = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, mac, link,
+        (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM line_keys WHERE line = $1 AND epoch = 1";
+    LOCK_LINE_KEYS = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR UPDATE";
+    LOCK_LINE_KEYS_FOR_PIECE = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR NO KEY UPDATE";
+    SEALED_TO = "SELECT id FROM line_keys WHERE line = $1 AND EXISTS (SELECT 1 FROM report_keys WHERE sealed_to = line_keys.id)";
+    LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys ORDER BY line, epoch";
     INSERT_GRANT = "INSERT INTO grants (line_key, member, sealed) VALUES ($1, $2, $3) ON CONFLICT (line_key, member) DO NOTHING";
@@ -128,6 +138,9 @@ statements! {
         FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line_key = $1 AND member = $2";
     ALL_GRANTS = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM grants JOIN line_keys ON line_keys.id = grants.line_key ORDER BY line_key, member";
+    GRANTS_OF_LINE = "SELECT line_key, member, line_keys.line, sealed, grants.mac, grants.link, (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
+        FROM grants JOIN line_keys ON line_keys.id = grants.line_key WHERE line_keys.line = $1 ORDER BY epoch, member";
+    DELETE_GRANT = "DELETE FROM grants WHERE line_key = $1 AND member = $2";
     RESEAL_GRANT = "UPDATE grants SET sealed = $3 WHERE line_key = $1 AND member = $2";
     COUNT_GRANT = "UPDATE members SET granted = granted + 1 WHERE id = $1";
     GRANTS_VERSION = "SELECT granted, (SELECT CAST(COALESCE(SUM(COALESCE(grants.link, -1)), 0) AS BIGINT)
@@ -150,6 +163,7 @@ pub async fn insert_line_key(
         key.epoch,
         &key.recipient,
         &key.recovery[..],
+        &key.recovery_recipient,
         &key.recovery_verifying,
         now
     )?;
@@ -171,6 +185,55 @@ pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>>
     tx.is_current_key(line, key.as_ref().map(|key| key.id))
         .await?;
     Ok(key)
+}
+
+/// True if `pinned` is the public half of the line's key `current`, or of the line's first key. Later keys descend from
+/// the first one: each of their rows is set by a link that a holder of the key before caused.
+pub async fn is_pinned(tx: &mut ReadTx, current: &LineKey, pinned: &str) -> Result<bool> {
+    if current.epoch == 1 {
+        return Ok(current.recipient == pinned);
+    }
+    Ok(first_key(tx, &current.line)
+        .await?
+        .is_some_and(|first| first.recipient == pinned))
+}
+
+/// Returns the first key of a line, which the configuration may pin; `None` if the line has no key.
+pub async fn first_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
+    let found = run!(tx, FIRST_KEY, fetch_optional, line)?;
+    tx.proven_one(found).await
+}
+
+/// Locks the keys of a line until the transaction ends: no batch of webhooks seals to one of them meanwhile, and all
+/// that did have been committed.
+pub async fn lock(tx: &mut WriteTx, line: &str) -> Result<()> {
+    let _: Vec<(Uuid,)> = run!(tx, LOCK_LINE_KEYS, fetch_all, line)?;
+    Ok(())
+}
+
+/// Locks the keys of a line against [`lock`] and against itself until the transaction ends. Webhooks do not wait for
+/// it.
+pub async fn lock_for_piece(tx: &mut WriteTx, line: &str) -> Result<()> {
+    let _: Vec<(Uuid,)> = run!(tx, LOCK_LINE_KEYS_FOR_PIECE, fetch_all, line)?;
+    Ok(())
+}
+
+/// Returns the ids of those keys of a line that the key of at least one report is sealed to.
+pub async fn sealed_to(tx: &mut ReadTx, line: &str) -> Result<BTreeSet<Uuid>> {
+    let found: Vec<(Uuid,)> = run!(tx, SEALED_TO, fetch_all, line)?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// Returns the keys of a line that its members need: the current one and those that reports are still sealed to, in
+/// order of epoch. Empty if the line has no key.
+pub async fn needed(tx: &mut ReadTx, line: &str) -> Result<Vec<LineKey>> {
+    let Some(current) = current_key(tx, line).await? else {
+        return Ok(Vec::new());
+    };
+    let used = sealed_to(tx, line).await?;
+    let mut keys = line_keys(tx).await?;
+    keys.retain(|key| key.line == line && (key.id == current.id || used.contains(&key.id)));
+    Ok(keys)
 }
 
 /// Returns all keys of all lines, in order of line and epoch.
@@ -233,6 +296,41 @@ pub async fn reseal_grant(tx: &mut WriteTx, grant: &Grant, act: Act<'_>) -> Resu
     run!(tx, RESEAL_GRANT, execute, key, member, &grant.sealed[..])?;
     audit::append(tx, &grant.line, act.clone());
     set_grant(tx, grant, act);
+    Ok(())
+}
+
+/// Returns all grants of a line, in order of epoch and member.
+pub async fn grants_of_line(tx: &mut ReadTx, line: &str) -> Result<Vec<Grant>> {
+    let found = run!(tx, GRANTS_OF_LINE, fetch_all, line)?;
+    let grants: Vec<Grant> = tx.proven_all(found).await?;
+    let of_line = line_keys(tx).await?;
+    let of_line = of_line.into_iter().filter(|key| key.line == line);
+    let of_line: BTreeSet<Uuid> = of_line.map(|key| key.id).collect();
+    let found = grants.iter().map(|grant| (grant.line_key, grant.member));
+    let found: BTreeSet<(Uuid, Uuid)> = found.collect();
+    let is_own = |row: &SetRow| matches!(row, SetRow::Grant(key, _) if of_line.contains(key));
+    let is_found = |row: &SetRow| matches!(row, SetRow::Grant(key, member) if found.contains(&(*key, *member)));
+    tx.none_missing(is_own, is_found).await?;
+    Ok(grants)
+}
+
+/// Removes grants, and adds `act`, about the member of each, to the chain of the service. The function's caller adds
+/// the link of the line's trail.
+pub async fn delete_grants(tx: &mut WriteTx, grants: &[Grant], act: &Act<'_>) -> Result<()> {
+    for Grant {
+        line_key, member, ..
+    } in grants
+    {
+        run!(tx, COUNT_GRANT, execute, member)?;
+        run!(tx, DELETE_GRANT, execute, line_key, member)?;
+        let key = line_key.to_string();
+        let of_service = Act {
+            object: Some(*member),
+            detail: Some(&key),
+            ..act.clone()
+        };
+        tx.unset(of_service, SetRow::Grant(*line_key, *member));
+    }
     Ok(())
 }
 

@@ -47,6 +47,7 @@ mod pools;
 mod proofs;
 pub mod recordings;
 pub mod replies;
+pub mod report_keys;
 pub mod reports;
 mod rows;
 pub mod service_chain;

@@ -7,7 +7,8 @@
 //! The rows of a table with the column `link` are set by links of the chain of the service
 //! (`store/service_chain.rs`), and have the number of the link that set them last. The statements that read such rows
 //! also read the number of the chain's last link, as `head`: a row is used only if, up to that link, the last link that
-//! names it is the row's own.
+//! names it is the row's own. The key of a report that was sealed again has a `link` too, which is one of the line's
+//! trail: the MAC covers it, and `register/trail.rs` checks that the link commits to the row.
 
 use super::audit::SERVICE;
 use super::audit::{self, Act};
@@ -291,11 +292,16 @@ impl ReadTx {
     ///
     /// When the service secret was not set.
     pub(super) fn mac<T: Proven>(&self, row: &T) -> Result<Vec<u8>> {
-        self.mac_of(row.content())
+        self.mac_with(row, None)
     }
 
     /// Like [`ReadTx::mac`], for the columns of a row.
     pub(super) fn mac_of(&self, content: Content) -> Result<Vec<u8>> {
         Ok(self.proofs.keys()?.of_row(content, None).to_vec())
+    }
+
+    /// Like [`ReadTx::mac`], for a row that has the number of a link of the line's trail.
+    pub(super) fn mac_with<T: Proven>(&self, row: &T, link: Option<i64>) -> Result<Vec<u8>> {
+        Ok(self.proofs.keys()?.of_row(row.content(), link).to_vec())
     }
 }

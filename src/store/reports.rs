@@ -1,6 +1,5 @@
 //! Reports, their entries and receipts.
 
-use super::columns::Holder;
 use super::proofs::{Proven, WithMac};
 use super::rows::{Rows, over_rows};
 use super::statements::{row, run, statements};
@@ -100,23 +99,6 @@ row! {
 }
 
 row! {
-    /// The private half of a report's key, sealed to one key: a line key, a member's key or a recovery key.
-    #[derive(Clone)]
-    pub struct ReportKeyRow {
-        /// The report.
-        pub report: Uuid,
-        /// 1 for the first key of the report.
-        pub epoch: i32,
-        /// The kind of key that it is sealed to.
-        pub holder: Holder,
-        /// The id of that key, or of the member.
-        pub sealed_to: Uuid,
-        /// The sealed private half.
-        pub sealed: Vec<u8>,
-    }
-}
-
-row! {
     /// A receipt of a report.
     #[derive(Clone)]
     struct ReceiptRow {
@@ -146,23 +128,6 @@ impl Proven for Report {
     }
 }
 
-impl Proven for ReportKeyRow {
-    const TABLE: &'static str = "report_keys";
-
-    fn content(&self) -> Content {
-        Content::of(Self::TABLE)
-            .id(self.report)
-            .integer(i64::from(self.epoch))
-            .text(self.holder.as_str())
-            .id(self.sealed_to)
-            .bytes(&*self.sealed)
-    }
-
-    fn id(&self) -> Uuid {
-        self.report
-    }
-}
-
 impl Proven for ReceiptRow {
     const TABLE: &'static str = "receipts";
 
@@ -186,7 +151,6 @@ over_rows! {
 }
 
 statements! {
-    KEY = "SELECT reports.id AS report, epoch, holder, sealed_to, sealed, report_keys.mac FROM report_keys JOIN reports ON reports.n = report WHERE reports.id = $1 ORDER BY epoch, sealed_to";
     GET = "SELECT reports.n, reports.id, line, reports.recipient, source, status, year, number, assignee, members.name AS assignee_name, received_hour,
         EXISTS (SELECT 1 FROM calls WHERE calls.report = reports.n AND at_duty AND accepted_step IS NOT NULL) AS live, reports.mac
         FROM reports LEFT JOIN members ON members.id = assignee
@@ -250,13 +214,6 @@ statements! {
     OLD_CALLER_ENTRIES = "SELECT entries.n, entries.id, reports.id AS report, kind FROM entries JOIN reports ON reports.n = report
         WHERE kind = 'caller' AND entries.n > $2 AND number IS NULL AND received_hour < $1 ORDER BY entries.n LIMIT 100";
     DELETE_ENTRY = "DELETE FROM entries WHERE id = $1";
-}
-
-/// Returns the private half of a report's key, once for each key that it is sealed to, in order of the report key's
-/// epoch.
-pub async fn keys(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow>> {
-    let found: Vec<WithMac<ReportKeyRow>> = run!(tx, KEY, fetch_all, report)?;
-    tx.proven_all(found).await
 }
 
 /// Returns the report, or the call that is none yet, with this id.

@@ -19,7 +19,7 @@ CREATE TABLE line_keys (
     epoch              INTEGER NOT NULL,
     recipient          TEXT NOT NULL,     -- age1…
     recovery           BYTEA NOT NULL,    -- the private half, sealed to the recovery key
-    recovery_recipient TEXT,              -- the public half of the recovery key
+    recovery_recipient TEXT NOT NULL,     -- the public half of the recovery key
     recovery_verifying TEXT NOT NULL,     -- dutykey1…, the public half of its signing key
     created_at         TIMESTAMPTZ NOT NULL,
     mac                BYTEA,
@@ -118,17 +118,20 @@ CREATE TABLE report_counts (
     PRIMARY KEY (line, status)
 );
 
--- A report's private half, sealed to the line key, to a member, or to the recovery key.
+-- A report's private half, sealed to the line key, to a member, or to the recovery key. While the reports of a line are
+-- sealed to its next key, a report has a row for each of the two.
 CREATE TABLE report_keys (
     report    BIGINT NOT NULL REFERENCES reports (n),
     epoch     INTEGER NOT NULL,
     holder    TEXT NOT NULL,               -- line, member, recovery: the kind of key that `sealed_to` is the id of
     sealed_to UUID NOT NULL,
     sealed    BYTEA NOT NULL,
+    path      BYTEA,                       -- if it was sealed again: its Merkle path to the digest of the link `link`,
     mac       BYTEA,
-    link      BIGINT,
+    link      BIGINT,                      -- which is in the line's trail
     PRIMARY KEY (report, epoch, sealed_to)
 );
+CREATE INDEX report_keys_by_holder ON report_keys (sealed_to, report);
 
 CREATE TABLE entries (
     n      NUMBERED,                       -- also the order within the report
@@ -286,7 +289,7 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;
 CREATE INDEX audit_of_members ON audit (at) WHERE action IN ('member_added', 'granted', 'member_disabled',
-    'member_enabled', 'member_confirmed', 'confirmation_waived', 'confirmation_required');
+    'member_enabled', 'member_confirmed', 'taken_off', 'confirmation_waived', 'confirmation_required');
 CREATE INDEX audit_of_no_report ON audit (line, seq) WHERE report IS NULL;
 
 CREATE TABLE audit_heads (

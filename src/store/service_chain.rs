@@ -42,7 +42,7 @@ impl SetRow {
             | Action::MemberEnabled
             | Action::MemberConfirmed => Self::Member(link.object?),
             Action::LineKeyMade => Self::LineKey(link.object?),
-            Action::Granted | Action::GrantRenewed => {
+            Action::Granted | Action::GrantRenewed | Action::TakenOff | Action::LineKeyRetired => {
                 Self::Grant(link.detail.as_ref()?.parse().ok()?, link.object?)
             }
             Action::ConfirmationWaived | Action::ConfirmationRequired => {
@@ -70,6 +70,7 @@ impl SetRow {
             | Action::Login
             | Action::ExportSealed
             | Action::ExportOpened
+            | Action::ReportKeysResealed
             | Action::HeadAccepted
             | Action::HeadNamed => return None,
         };
@@ -368,6 +369,10 @@ impl ReadTx {
     /// Like [`ReadTx::none_missing`], for the current key of a line: checks that `found` is the last one that was made.
     pub(super) async fn is_current_key(&mut self, line: &str, found: Option<Uuid>) -> Result<()> {
         self.none_missing(|_| false, |_| true).await?;
+        // This transaction has made it.
+        if found.is_some_and(|id| self.pending.contains(&SetRow::LineKey(id))) {
+            return Ok(());
+        }
         let floor = self.floor;
         let other = |tx: &Self| {
             let last = tx.proofs.service().verified().keys.get(line).copied();

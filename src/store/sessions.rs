@@ -113,6 +113,6 @@ pub async fn end_others(tx: &mut WriteTx, id: Uuid, but: &[u8; 32], wrapped: &[u
 }
 
 /// Ends all sessions of a member.
-pub(super) async fn end_all(tx: &mut WriteTx, member: Uuid) -> Result<()> {
+pub async fn end_all(tx: &mut WriteTx, member: Uuid) -> Result<()> {
     run!(tx, DELETE_SESSIONS_OF, execute, member).map(drop)
 }

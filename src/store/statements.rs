@@ -40,6 +40,7 @@ pub fn all() -> Vec<Text> {
         super::proofs::STATEMENTS,
         super::recordings::STATEMENTS,
         super::replies::STATEMENTS,
+        super::report_keys::STATEMENTS,
         super::reports::STATEMENTS,
         super::sessions::STATEMENTS,
         super::strays::STATEMENTS,
@@ -49,6 +50,7 @@ pub fn all() -> Vec<Text> {
         super::hours::OVER_ROWS,
         super::cases::LOADING,
         super::cases::WRITING,
+        super::report_keys::OVER_ROWS,
         super::reports::OVER_ROWS,
     ];
     let fixed = fixed.concat().into_iter().map(|sql| Text {

@@ -12,7 +12,7 @@ use super::proofs::Setting;
 use super::rows::{self, Groups};
 use super::service_chain::SetRow;
 use super::turns::Ahead;
-use super::{Db, Proofs, Result, StoreError, audit, hours, pools, reports};
+use super::{Db, Proofs, Result, StoreError, audit, hours, pools, report_keys, reports};
 use crate::report::status::Status;
 use crate::vault::signing::Signer;
 use prometheus_client::metrics::counter::Counter;
@@ -89,6 +89,9 @@ pub struct WriteTx {
     pub(super) acts: audit::Acts,
     /// Rows that links of the service's chain set, by place of the link in `acts`.
     pub(super) settings: BTreeMap<usize, Setting>,
+    /// Keys of reports that were sealed again, to be inserted with the number of the link that commits to them, by line
+    /// and place of the link in `acts`.
+    pub(super) resealed: BTreeMap<(String, usize), Vec<report_keys::ReportKeyRow>>,
     /// Counts of calls by line and hour, written at the commit.
     pub(super) counts: hours::Counts,
     /// Changes of the counts of reports by line and status, written at the commit.
@@ -334,6 +337,7 @@ impl WriteTx {
             signer: None,
             acts: audit::Acts::default(),
             settings: BTreeMap::new(),
+            resealed: BTreeMap::new(),
             counts: hours::Counts::default(),
             statuses: BTreeMap::new(),
             last: Groups::new(),

@@ -52,11 +52,17 @@ names! {
         Login = "login",
         /// A member changed their password.
         PasswordChanged = "password_changed",
-        /// A line key that a member holds was sealed to their new key, because they changed their password. Commits to the
-        /// grant.
+        /// A line key was sealed to a member who holds the line already: because they changed their password, or because
+        /// the line got another key. Commits to the grant.
         GrantRenewed = "grant_renewed",
         /// A line's key pair was generated. Commits to the row of the line key; the detail is the public half.
         LineKeyMade = "line_key_made",
+        /// The keys of reports were sealed to the line's next key, whose id is the object. Commits to the root of a
+        /// Merkle tree over the sealed keys ([`crate::vault::merkle`]).
+        ReportKeysResealed = "report_keys_resealed",
+        /// No report is sealed to a former key of the line any more. In the line's trail the object is the line key; in
+        /// the chain of the service a link removes each grant of it.
+        LineKeyRetired = "line_key_retired",
         /// An account was added.
         MemberAdded = "member_added",
         /// A member was given access to the line.
@@ -67,6 +73,8 @@ names! {
         MemberEnabled = "member_enabled",
         /// A member confirmed another member's account.
         MemberConfirmed = "member_confirmed",
+        /// A member was taken off the line: their grants were removed, and the line has another key.
+        TakenOff = "taken_off",
         /// A lead waived the confirmation of members' accounts by a third member: approvals on the line count without
         /// it.
         ConfirmationWaived = "confirmation_waived",
@@ -87,12 +95,13 @@ names! {
 
 impl Action {
     /// The actions that change which members work on a line.
-    pub const ABOUT_MEMBERS: [Self; 7] = [
+    pub const ABOUT_MEMBERS: [Self; 8] = [
         Self::MemberAdded,
         Self::Granted,
         Self::MemberDisabled,
         Self::MemberEnabled,
         Self::MemberConfirmed,
+        Self::TakenOff,
         Self::ConfirmationWaived,
         Self::ConfirmationRequired,
     ];
@@ -110,8 +119,8 @@ mod tests {
             names.join(" "),
             "call_answered report_queued talk_ended recording_sealed recording_lost recording_given_up receipt_shared \
              entry_added entry_purged report_restored report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
-             release close reopen login password_changed grant_renewed line_key_made member_added granted \
-             member_disabled member_enabled member_confirmed confirmation_waived confirmation_required export_sealed export_opened \
+             release close reopen login password_changed grant_renewed line_key_made report_keys_resealed \
+             line_key_retired member_added granted member_disabled member_enabled member_confirmed taken_off confirmation_waived confirmation_required export_sealed export_opened \
              head_accepted head_named"
         );
         for (action, name) in Action::ALL.iter().zip(names) {

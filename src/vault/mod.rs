@@ -12,6 +12,7 @@
 //! | [`proof`] | MACs of rows and links, which prove that the service wrote them |
 //! | [`signing`] | signatures of links, by keys that are derived from members' identities |
 //! | [`signers`] | who may sign which link |
+//! | [`merkle`] | Merkle trees, by which one link commits to many sealed keys |
 //! | [`action`] | the actions recorded in the audit trail |
 //! | [`chain`] | the hash chain of a line's audit entries |
 //!
@@ -23,6 +24,7 @@ pub mod action;
 pub mod blobs;
 pub mod chain;
 pub mod entry;
+pub mod merkle;
 pub mod passwords;
 pub mod proof;
 pub mod receipts;

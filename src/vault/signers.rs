@@ -14,7 +14,9 @@
 //! | `member_confirmed` | name | another member |
 //! | `line_key_made` | line, key of its recovery key | a lead |
 //! | `granted` | id of the line key | a lead, or the recovery key of that line key |
-//! | `grant_renewed` | id of the line key | the member who holds the grant |
+//! | `grant_renewed` | id of the line key | the member who holds the grant, or a lead |
+//! | `taken_off` | id of the line key | a lead |
+//! | `line_key_retired` | id of a line key that is not the line's last one | a member |
 //! | `confirmation_waived` | line | a lead |
 //! | `confirmation_required` | line | a lead, or a recovery key of the line |
 //!
@@ -55,6 +57,8 @@ pub struct Signers {
     people: BTreeMap<Uuid, Person>,
     /// By id of a line key: the line, and the signing key of the recovery key.
     recoveries: BTreeMap<Uuid, (String, Verifying)>,
+    /// By line: the id of its last line key.
+    current: BTreeMap<String, Uuid>,
     /// The first lead's key as the configuration pins it.
     pinned: Option<Verifying>,
 }
@@ -123,16 +127,26 @@ impl Signers {
         let is_lead = person.role == Role::Lead;
         let is_own = link.object == Some(by);
         let may = match new {
-            Change::Member(..) | Change::LineKey(..) | Change::Grant(_) | Change::Waiver(..) => {
-                is_lead
-            }
+            Change::Member(..)
+            | Change::LineKey(..)
+            | Change::Grant(_)
+            | Change::TakenOff
+            | Change::Waiver(..) => is_lead,
             Change::Access(Action::MemberConfirmed) => !is_own,
             Change::Access(_) => is_lead,
-            Change::Key(..) | Change::Renewed => is_own,
+            Change::Key(..) => is_own,
+            Change::Renewed => is_own || is_lead,
+            Change::Retired(key) => self.is_former(*key),
         };
         let is_named = link.actor.as_deref() == Some(person.name.as_str());
         let may = may && is_named && !person.is_disabled;
         person.keys.last().filter(|_| may).cloned()
+    }
+
+    /// True if this is the id of a line key that is not the last one of its line.
+    fn is_former(&self, key: Uuid) -> bool {
+        let line = self.recoveries.get(&key).map(|(line, _)| line);
+        line.is_some_and(|line| self.current.get(line) != Some(&key))
     }
 
     fn apply(&mut self, link: &Link, new: Change) {
@@ -163,9 +177,14 @@ impl Signers {
                 }
             }
             Change::LineKey(line, key) => {
+                self.current.insert(line.clone(), object);
                 self.recoveries.insert(object, (line, key));
             }
-            Change::Grant(_) | Change::Renewed | Change::Waiver(..) => {}
+            Change::Grant(_)
+            | Change::Renewed
+            | Change::TakenOff
+            | Change::Retired(_)
+            | Change::Waiver(..) => {}
         }
     }
 
@@ -214,8 +233,12 @@ enum Change {
     LineKey(String, Verifying),
     /// Grants this line key.
     Grant(Uuid),
-    /// A member's own grant, sealed to their next key.
+    /// The grant of a line key to a member who works on the line already.
     Renewed,
+    /// Removes the grant of this line key, because its holder is taken off the line.
+    TakenOff,
+    /// Removes the grant of this line key, to which no report is sealed any more.
+    Retired(Uuid),
     /// Sets or ends the waiver of this line.
     Waiver(String, Action),
 }
@@ -243,7 +266,9 @@ impl Change {
                 Some(Self::LineKey(line.to_owned(), key.parse().ok()?))
             }
             Action::Granted => Some(Self::Grant(detail?.parse().ok()?)),
-            Action::GrantRenewed => Some(Self::Renewed),
+            Action::GrantRenewed => detail?.parse::<Uuid>().ok().map(|_| Self::Renewed),
+            Action::TakenOff => detail?.parse::<Uuid>().ok().map(|_| Self::TakenOff),
+            Action::LineKeyRetired => Some(Self::Retired(detail?.parse().ok()?)),
             Action::ConfirmationWaived | Action::ConfirmationRequired => {
                 Some(Self::Waiver(detail?.to_owned(), link.action))
             }

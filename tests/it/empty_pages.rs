@@ -5,7 +5,7 @@ use crate::support::{LEAD, NUMBER, TestLine, on_both, wav};
 use reqwest::{Method, StatusCode};
 
 /// Addresses that only accept a posted form, below a report or a member.
-const POSTED: [&str; 13] = [
+const POSTED: [&str; 14] = [
     "/console/sign-out",
     "/console/language",
     "/console/claim-next",
@@ -15,6 +15,7 @@ const POSTED: [&str; 13] = [
     "/console/members/x/disable",
     "/console/members/x/enable",
     "/console/members/x/line",
+    "/console/members/x/take-off",
     "/console/reports/x/claim",
     "/console/reports/x/close",
     "/console/reports/x/note",

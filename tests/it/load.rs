@@ -3,7 +3,7 @@
 #[path = "../load/bulk.rs"]
 mod bulk;
 #[path = "../load/fill.rs"]
-mod fill;
+pub mod fill;
 
 use crate::support::{LEAD, LINES, TestLine, on_both, two_lines};
 use dutyline::register::verify;

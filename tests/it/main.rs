@@ -39,6 +39,7 @@ mod documents;
 mod durability;
 mod duty;
 mod empty_pages;
+mod epochs;
 mod escaping;
 mod fetching;
 mod floods;

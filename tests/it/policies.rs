@@ -177,7 +177,12 @@ fn with_body(request: RequestBuilder, route: &Route) -> RequestBuilder {
         "/api/v1/session" => json(json!({ "name": "inspector", "password": PASSWORD })),
         path if path.starts_with("/api/") => json(json!({ "scope": "out" })),
         "/console/sign-in" => form("name=inspector&password=a+long+password"),
-        path if path.ends_with("/line") || path.ends_with("/waiver") => form("line=fcg-5"),
+        path if ["/line", "/take-off", "/waiver"]
+            .iter()
+            .any(|end| path.ends_with(end)) =>
+        {
+            form("line=fcg-5")
+        }
         _ => form("text=x&scope=out&outcome=handled"),
     };
     request.header(kind.0, kind.1).body(body)

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 /// Returns the commands of "Recovery by hand" in the documents. `recovery.txt` holds the line that `dutyline init`
 /// printed, `sealed` is what `dutyline export --sealed sealed` wrote, the line is fcg-5.
-fn by_hand() -> &'static str {
+pub fn by_hand() -> &'static str {
     let document = include_str!("../../docs/security.md");
     let from_there = &document[document.find("umask 077").unwrap()..];
     &from_there[..from_there.find("```").unwrap()]

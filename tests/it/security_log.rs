@@ -60,6 +60,9 @@ on_both! {
         let zhao = Desk::sign_in(&line.url, "zhao", "a long password").await;
         zhao.post(&format!("/console/members/{li}/confirm"), &[]).await;
         assert!(about(li).contains("member confirmed"), "{}", about(li));
+        let form = [("line", "fcg-5"), ("own_password", LEAD.1)];
+        lead.post(&format!("/console/members/{li}/take-off"), &form).await;
+        assert!(about(li).contains("line taken away"), "{}", about(li));
     }
 
     async fn attempts_are_logged_without_what_was_typed(line: TestLine) {

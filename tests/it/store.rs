@@ -16,7 +16,8 @@ use dutyline::store::calls::Call;
 use dutyline::store::cases::{self, CallReport, Case, NewReport};
 use dutyline::store::columns::{Holder, RecordingState, StoredKind};
 use dutyline::store::jobs::{self, JobRow, Kind};
-use dutyline::store::reports::{EntryRow, ReportKeyRow};
+use dutyline::store::report_keys::ReportKeyRow;
+use dutyline::store::reports::EntryRow;
 use dutyline::store::{Db, On, StoreError, WriteTx, all_statements};
 use dutyline::telephony::{Event, RecordingFact, RecordingOutcome};
 use dutyline::vault::action::Action;
@@ -151,7 +152,7 @@ on_both_databases! {
             accepted_step: None,
         };
         let entry = |report| EntryRow { id: random_id(), report, kind: EntryKind::Caller, sealed: vec![1] };
-        let key = ReportKeyRow { report: report.id, epoch: 1, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1] };
+        let key = ReportKeyRow { report: report.id, epoch: 1, holder: Holder::Line, sealed_to: random_id(), sealed: vec![1], path: None, link: None };
         for wrong in [false, true] {
             let new = NewReport { report: report.clone(), key: key.clone(), caller: entry(report.id) };
             let mut case = Case::new(call.clone(), new);

@@ -18,7 +18,8 @@ use dutyline::register::verify;
 use dutyline::report::entries::Body;
 use dutyline::store::StoreError;
 use dutyline::store::recordings::RecordingRow;
-use dutyline::store::reports::{self};
+use dutyline::store::report_keys;
+use dutyline::store::reports;
 use dutyline::telephony::Event;
 use dutyline::vault::action::Action;
 use dutyline::vault::blobs::Digests;
@@ -245,8 +246,8 @@ on_both! {
         let scene = Scene::set(line).await;
         let (db, [one, two]) = (scene.db(), scene.reports);
         let mut tx = db.begin_read().await.unwrap();
-        let a = reports::keys(&mut tx, one).await.unwrap().remove(0);
-        let b = reports::keys(&mut tx, two).await.unwrap().remove(0);
+        let a = report_keys::of_report(&mut tx, one).await.unwrap().remove(0);
+        let b = report_keys::of_report(&mut tx, two).await.unwrap().remove(0);
         drop(tx);
         let set = "UPDATE report_keys SET sealed = $2 WHERE report = (SELECT n FROM reports WHERE id = $1)";
 
@@ -260,7 +261,7 @@ on_both! {
         scene.found("swapped", &[one, two], &named).await;
 
         change(db, "DELETE FROM report_keys WHERE report = (SELECT n FROM reports WHERE id = $1)", &[one.into()]).await;
-        scene.found("deleted", &[one], &[was_changed("report key", one)]).await;
+        scene.found("deleted", &[one], &[is_missing("report key", one)]).await;
 
         // A whole forged report: the attacker's key, sealed to the line as the service does, and entries sealed to it.
         let forger = Identity::generate();
@@ -321,7 +322,7 @@ on_both! {
         change(db, set, &[key.id.into(), (&key.recovery).into()]).await;
 
         let id = dutyline::base::clock::random_id();
-        let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_verifying, created_at) VALUES ($1, $2, 2, $3, $4, '', $5)";
+        let sql = "INSERT INTO line_keys (id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, created_at) VALUES ($1, $2, 2, $3, $4, $3, '', $5)";
         let now = scene.line.service().clock.system_now();
         change(db, sql, &[id.into(), LINE.into(), forger.as_str().into(), (&key.recovery).into(), now.into()]).await;
         scene.is_named("a key added", &[was_forged("line key", id)]).await;

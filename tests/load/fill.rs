@@ -310,7 +310,8 @@ impl Fill {
             .integer(1)
             .text("line")
             .id(line.key)
-            .bytes(&*line.sealed);
+            .bytes(&*line.sealed)
+            .bytes(None);
         self.tables.report_keys.push([
             Value::Int(number),
             Value::Int(1),
@@ -542,7 +543,8 @@ impl Fill {
                 Value::Bytes(line.hash.to_vec()),
             ]);
         }
-        bulk.run("BEGIN; DELETE FROM audit_heads").await;
+        bulk.run("BEGIN; DELETE FROM audit_heads WHERE line <> '*'")
+            .await;
         for rows in [&mut counts, &mut hours, &mut numbers, &mut heads] {
             bulk.write(rows).await;
         }

@@ -226,6 +226,10 @@ over_rows! {
         ORDER BY id";
     LOCK_REPORTS = "WITH wanted (id) AS (", ["uuid"],
         ") SELECT id, id AS addition_to FROM reports WHERE id IN (SELECT id FROM wanted) ORDER BY id";
+    /// Against `keys::lock`: a line's next key is made before this statement has locked the former one, or after the
+    /// batch is committed.
+    LOCK_LINE_KEYS = "WITH wanted (line) AS (", ["text"],
+        ") SELECT id, id AS addition_to FROM line_keys WHERE line IN (SELECT line FROM wanted) ORDER BY line, epoch";
     LOAD = "WITH wanted (lookup, id, step) AS (", ["bytea", "uuid", "bigint"],
         ") SELECT calls.id, calls.lookup, calls.line, own.id AS report, calls.sid, calls.state, calls.ended, calls.settled,
         earlier.id AS addition_to, calls.addition_from, calls.addition_offset, calls.addition_entry, calls.addition_caller,
@@ -250,7 +254,7 @@ over_rows! {
 }
 
 /// Loads what is wanted, and locks the calls. All transactions lock in the same order: rosters in order of line, calls
-/// in order of id, reports in order of id, then the rows that are written.
+/// in order of id, reports in order of id, keys of lines, then the rows that are written.
 ///
 /// # Errors
 ///
@@ -296,6 +300,11 @@ pub async fn load(tx: &mut WriteTx, wanted: &[Wanted]) -> Result<Loaded> {
         .iter()
         .filter_map(|one| one.key_of.as_ref())
         .collect();
+    if matches!(tx.on, On::Postgres(_)) {
+        // A statement of its own, as for calls: after waiting, the next one sees a key that was made meanwhile.
+        let rows = Rows::new(LOCK_LINE_KEYS).text(lines.iter().map(|line| Some((*line).clone())));
+        let _: Vec<LockedRow> = fetch(tx, rows, " FOR KEY SHARE").await?;
+    }
     for line in lines {
         if let Some(Some(key)) = unless_refused(keys::current_key(tx, line).await)? {
             loaded.line_keys.insert(line.clone(), key);

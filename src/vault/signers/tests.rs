@@ -87,7 +87,7 @@ fn each_link_is_signed_by_whom_the_table_says() {
     let [wang, _, li, _] = &all;
     let (id, next) = (li.signer.id(), who("x", Uuid::from_bytes([6; 16]), 6));
     // By action: who of the cast may sign the link.
-    let cases: [(Action, Uuid, String, [bool; 4]); 12] = {
+    let cases: [(Action, Uuid, String, [bool; 4]); 14] = {
         let key = next.signer.verifying();
         let grant = LINE_KEY.to_string();
         let new = next.signer.id();
@@ -125,7 +125,9 @@ fn each_link_is_signed_by_whom_the_table_says() {
             ),
             (Action::Granted, id, grant.clone(), yes_no("++-+")),
             (Action::Granted, id, OTHER_KEY.to_string(), yes_no("++--")),
-            (Action::GrantRenewed, id, grant, yes_no("--+-")),
+            (Action::GrantRenewed, id, grant.clone(), yes_no("+++-")),
+            (Action::TakenOff, id, grant.clone(), yes_no("++--")),
+            (Action::LineKeyRetired, id, grant, yes_no("----")),
             (
                 Action::ConfirmationWaived,
                 id,
@@ -164,8 +166,7 @@ fn each_link_is_signed_by_whom_the_table_says() {
             action,
             Action::MemberDisabled | Action::MemberEnabled | Action::MemberConfirmed
         );
-        let own = action == Action::GrantRenewed;
-        if !changes_access && !own {
+        if !changes_access {
             assert!(!add(&mut chain_of_cast(), &other_text, &wang.signer));
         }
     }
@@ -284,4 +285,27 @@ fn a_link_of_a_line_is_signed_by_its_actor_with_any_key_they_had() {
     assert!(!holds(&of_service, &li.signer), "a caller signs nothing");
     let hash_of_li = chain::hash(&[0; 32], &of_line("fcg-5", &li));
     assert!(!signers.has_signed(&of_line("fcg-5", &li), &hash_of_li, None));
+}
+
+#[test]
+fn only_a_former_line_key_is_retired() {
+    let [wang, _, li, recovery] = cast();
+    let mut signers = chain_of_cast();
+    let retired = link(
+        Action::LineKeyRetired,
+        li.signer.id(),
+        &LINE_KEY.to_string(),
+        &li,
+    );
+    assert!(!add(&mut signers, &retired, &li.signer));
+    let next = line_key(OTHER_KEY, &recovery, &wang);
+    assert!(add(&mut signers, &next, &wang.signer));
+    assert!(add(&mut signers, &retired, &li.signer));
+    let unknown = link(
+        Action::LineKeyRetired,
+        li.signer.id(),
+        &Uuid::nil().to_string(),
+        &li,
+    );
+    assert!(!add(&mut signers, &unknown, &li.signer));
 }

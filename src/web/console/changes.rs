@@ -57,6 +57,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         Action::MemberDisabled => &w.change_disabled,
         Action::MemberEnabled => &w.change_enabled,
         Action::MemberConfirmed => &w.change_confirmed,
+        Action::TakenOff => &w.change_taken_off,
         Action::ConfirmationWaived => &w.change_waived,
         Action::ConfirmationRequired => &w.change_required,
         // Links with these actions are not among the changes: see `Action::ABOUT_MEMBERS`.
@@ -83,6 +84,8 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         | Action::PasswordChanged
         | Action::GrantRenewed
         | Action::LineKeyMade
+        | Action::ReportKeysResealed
+        | Action::LineKeyRetired
         | Action::ExportSealed
         | Action::ExportOpened
         | Action::HeadAccepted

@@ -126,6 +126,7 @@ pub(super) fn routes() -> Routes {
         .post("/console/members/waiver", Lead, team::waive)
         .post("/console/members/{id}/confirm", Colleague, team::confirm)
         .post("/console/members/{id}/line", OwnMember, team::give_line)
+        .post("/console/members/{id}/take-off", OwnMember, team::take_off)
         .post("/console/members/{id}/disable", OwnMember, team::disable)
         .post("/console/members/{id}/enable", OwnMember, team::enable)
         .any("/console/{*none}", Anybody, page::not_found)

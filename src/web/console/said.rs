@@ -185,11 +185,14 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         | Action::PasswordChanged
         | Action::GrantRenewed
         | Action::LineKeyMade
+        | Action::ReportKeysResealed
+        | Action::LineKeyRetired
         | Action::MemberAdded
         | Action::Granted
         | Action::MemberDisabled
         | Action::MemberEnabled
         | Action::MemberConfirmed
+        | Action::TakenOff
         | Action::ConfirmationWaived
         | Action::ConfirmationRequired
         | Action::ExportSealed

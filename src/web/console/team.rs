@@ -38,6 +38,8 @@ struct Row {
     short_id: Option<String>,
     role: String,
     lines: String,
+    /// The lines that the member can be taken off.
+    own: Vec<String>,
     disabled: bool,
     oneself: bool,
     /// Who added the member, and who confirmed the account, in words; `None` for the first lead.
@@ -116,6 +118,7 @@ async fn page_of(
             origin: origin(w, &member),
             to_confirm: member.to_confirm && !member.disabled,
             lines: member.lines.join("、"),
+            own: member.lines,
             short_id: member.ambiguous.then(|| short_id(member.id)),
             id: member.id,
             name: member.name,
@@ -241,6 +244,20 @@ pub(super) async fn give_line(
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
     let (line, own) = (form.get("line"), own_password(&form));
     let done = team::give_line(&service, &visit.inspector, id, line, own).await;
+    after(&service, &visit, done, "").await
+}
+
+/// `POST /console/members/{id}/take-off`, for leads. Takes the member off a line whose key the lead holds, and ends
+/// their sessions. Recorded in the line's trail.
+pub(super) async fn take_off(
+    State(service): App,
+    Path(id): Path<String>,
+    visit: Visit,
+    form: Posted,
+) -> Result<Response, Stop> {
+    let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
+    let (line, own) = (form.get("line"), own_password(&form));
+    let done = team::take_off(&service, &visit.inspector, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 

@@ -27,14 +27,14 @@ wording! {
     earlier, later, not_staffed, inspection_period, intake_period, hear_hint, call_at, call_up, first_words,
     bad_time, pressed, spoke, kept_silent, hung_up, speak_and, keep_silent, hang_up, plays_back, waits, records,
     line_hangs_up, from_start, role, lead, inspector, auditor, operator, oneself_mark, disabled, give_line,
-    disable, disable_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password, common_password,
+    disable, disable_hint, take_off, take_off_hint, add_member, first_password, leads_only, bad_name, name_taken, short_password, common_password,
     no_line, oneself, mine, working_day, weekend, act_call_answered, act_report_queued, act_recording_sealed, act_recording_lost, act_recording_given_up, act_receipt_shared, receipt_shared,
     act_entry_added, act_entry_purged, act_report_opened, act_abandoned_opened, act_recording_opened,
     act_trail_opened,
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
     act_reply_approved, act_report_restored, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
     long_reply, no_receipt, own_reply, window_over_midnight,
-    own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_waived, change_required, recovery_key, unconfirmed,
+    own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_taken_off, change_waived, change_required, recovery_key, unconfirmed,
     entry_unreadable, act_entry_deleted, no_such_reference,
     }
 }
