@@ -50,8 +50,8 @@ pub fn tree(leaves: &[Hash]) -> Option<(Hash, Vec<Vec<u8>>)> {
 }
 
 fn grow(leaves: &[Hash], paths: &mut [Vec<u8>]) -> Option<Hash> {
-    if let [alone] = leaves {
-        return Some(*alone);
+    if leaves.len() < 2 {
+        return leaves.first().copied();
     }
     // The largest power of two that is smaller than the number of leaves.
     let half = leaves.len().next_power_of_two() / 2;

@@ -182,7 +182,9 @@ on_both! {
         let (db, clock) = (line.db(), line.service().clock);
         let (qian, own) = unlocked(db, "qian").await;
         let stolen = held(db, &qian, &own).await;
+        let (li, of_li) = unlocked(db, "li").await;
         step_one(line, "li").await.unwrap();
+        assert!(held(db, &li, &of_li).await.is_empty(), "access ends with the first step");
         let mut work = Resealing::begin(db, &qian, &own, LINE).await.unwrap().unwrap();
         assert_eq!(work.piece(db, &clock).await.unwrap(), Piece::Sealed(200));
         let second = held(db, &qian, &own).await;

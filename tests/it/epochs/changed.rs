@@ -1,13 +1,18 @@
 //! What is changed in the database after the keys of reports were sealed again is found, and the pinned key is the
 //! first one.
 
-use super::scene::{LINE, PASSWORD, all_open, is_whole, rest, rows, shown, step_one};
-use crate::support::sql::{change, run};
+use super::scene::{
+    FORMER_GRANTS, FORMER_KEYS, LINE, PASSWORD, all_open, is_finished, is_whole, rest, rows, shown,
+    step_one, unlocked,
+};
+use crate::support::sql::{change, number, run};
 use crate::support::{Api, LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::app;
 use dutyline::conduct::{Hook, conduct};
 use dutyline::config::Config;
 use dutyline::line::number::Caller;
+use dutyline::members::MemberError;
+use dutyline::members::resealing::finish;
 use dutyline::register::verify;
 use dutyline::report::role::Role;
 use dutyline::service::Service;
@@ -130,6 +135,32 @@ on_both! {
         assert_eq!(listed.status, StatusCode::INTERNAL_SERVER_ERROR);
         let proof = verify::line(db, &service.blobs, LINE, None).await.unwrap();
         assert!(proof.wrong.iter().any(|wrong| wrong.starts_with(&format!("link {link} was changed"))));
+    }
+
+    async fn while_a_report_key_is_refused_nothing_is_dropped(line: TestLine) {
+        for word in [b"first".as_slice(), b"secnd"] {
+            line.leave("+8613800138001", NUMBER, &wav(word)).await;
+        }
+        line.idle().await;
+        line.make_member("li", Role::Inspector, PASSWORD, &LINES[..1]).await;
+        let (db, clock) = (line.db(), line.service().clock);
+        run(db, "CREATE TABLE kept_keys AS SELECT * FROM report_keys", &[]).await;
+        let (wang, own) = unlocked(db, LEAD.0).await;
+        step_one(line, "li").await.unwrap();
+        for (broken, count) in [
+            ("UPDATE report_keys SET epoch = 2", 2),
+            ("UPDATE report_keys SET epoch = 2 WHERE report = (SELECT MAX(report) FROM report_keys)", 1),
+        ] {
+            run(db, broken, &[]).await;
+            let stopped = finish(db, &clock, &wang, &own, LINE, || false).await;
+            assert!(matches!(stopped, Err(MemberError::NotResealed(line, left)) if line == LINE && left == count));
+            assert_eq!((number(db, FORMER_KEYS).await, number(db, FORMER_GRANTS).await), (2, 1));
+            run(db, "DELETE FROM report_keys", &[]).await;
+            run(db, "INSERT INTO report_keys SELECT * FROM kept_keys", &[]).await;
+        }
+        assert_eq!(rest(line, db, LEAD.0).await, 2);
+        is_finished(line).await;
+        assert_eq!(all_open(line, &[LEAD.0], "at the end").await, 2);
     }
 
     async fn a_pinned_key_is_the_first_of_its_line(line: TestLine) {
