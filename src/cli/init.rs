@@ -57,12 +57,7 @@ fn show(
     made: &[MadeKey],
     out: &mut std::io::StdoutLock<'_>,
 ) -> std::io::Result<()> {
-    #[cfg(unix)]
-    if is_null_device(out)? {
-        return Err(std::io::Error::other(
-            "standard output is closed or /dev/null",
-        ));
-    }
+    is_shown(out)?;
     if let Some(lead) = lead {
         writeln!(
             out,
@@ -90,6 +85,17 @@ fn show(
         writeln!(out, "  key = \"{}\"", key.recipient)?;
     }
     out.flush()
+}
+
+/// Fails if what is written to standard output is not shown to anybody: if it is closed or `/dev/null`.
+pub(super) fn is_shown(out: &std::io::StdoutLock<'_>) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if is_null_device(out)? {
+        return Err(std::io::Error::other(
+            "standard output is closed or /dev/null",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -23,6 +23,7 @@ mod member;
 mod output;
 mod prompts;
 mod recordings;
+mod recovery;
 mod serve;
 mod webhook;
 
@@ -86,6 +87,9 @@ enum Command {
     /// Members and the lines they work on
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// The recovery keys of lines
+    #[command(subcommand)]
+    Recovery(recovery::RecoveryCommand),
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -214,6 +218,7 @@ async fn dispatch(cli: Cli) -> Outcome {
         Command::Hours(hours) => hours.run(config),
         Command::Prompts(prompts) => prompts.run(config),
         Command::Member(member) => member.run(config).await,
+        Command::Recovery(recovery) => recovery.run(config).await,
         Command::Audit(audit) => audit.run(config).await,
         Command::Jobs(jobs) => jobs.run(config).await,
         Command::Recordings(recordings) => recordings.run(config).await,

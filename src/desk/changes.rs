@@ -1,5 +1,6 @@
-//! Changes of the members who work on a line. Each lead of the line sees them on every page for seven days, or until
-//! they dismiss them, so that the use of a stolen session and password is visible to the other leads. At most 20
+//! Changes of the members who work on a line, and what is done with the line's recovery key. Each lead of the line sees them
+//! on every page for seven days, or until they dismiss them, so that the use of a stolen session and password is visible to
+//! the other leads. What is done with the recovery key is shown to the line's inspectors too. At most 20
 //! changes are shown at once, the oldest first. Only those that are shown can be dismissed; the next ones are shown
 //! after that.
 
@@ -10,6 +11,7 @@ use crate::service::Service;
 use crate::store::audit::{self, LinkRow};
 use crate::store::members as rows;
 use crate::vault::action::Action;
+use crate::vault::signers::RECOVERY_KEY;
 use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 
@@ -18,7 +20,7 @@ const SHOWN: TimeDelta = TimeDelta::days(7);
 /// Maximum number of changes of a line that are shown at once.
 const AT_ONCE: usize = 20;
 
-/// The changes of one line that a lead has not dismissed.
+/// The changes of one line that a member has not dismissed.
 #[derive(Default)]
 pub struct Changes {
     /// The links of the changes that are shown, the oldest first, without links that another one implies.
@@ -31,17 +33,14 @@ pub struct Changes {
     pub up_to: i64,
 }
 
-/// Returns the changes of a line's members in the last 7 days (line time) that the inspector has not dismissed, the
-/// oldest first, at most 20; none if the inspector is not a lead. Adding a member and giving them the line counts as
-/// one change.
+/// Returns the changes of a line in the last 7 days (line time) that the inspector has not dismissed, the oldest first, at
+/// most 20; if the inspector is not a lead, only what is done with the recovery key. Adding a member and giving them the
+/// line counts as one change.
 ///
 /// # Errors
 ///
 /// When the database fails.
 pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result<Changes> {
-    if inspector.role() != Role::Lead {
-        return Ok(Changes::default());
-    }
     let since = shown_since(service.clock.line_now());
     let links = service
         .db
@@ -56,6 +55,7 @@ pub async fn of(service: &Service, inspector: &Inspector, line: &Line) -> Result
         .await?;
     let mut shown: Vec<LinkRow> = links
         .iter()
+        .filter(|link| inspector.role() == Role::Lead || is_of_recovery(link))
         .filter(|link| !goes_without_saying(link, &links))
         .cloned()
         .collect();
@@ -75,6 +75,11 @@ pub(super) fn shown_since(now: DateTime<Utc>) -> DateTime<Utc> {
     now - SHOWN
 }
 
+/// True if the link says what was done with the recovery key.
+fn is_of_recovery(link: &LinkRow) -> bool {
+    link.action == Action::RecoveryRenewed || link.actor.as_deref() == Some(RECOVERY_KEY)
+}
+
 /// True if another link implies `link`, because `link` gives the line to a member whom the link directly before it
 /// added, or gives it to the acting member themselves, as after making a line key.
 fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
@@ -91,13 +96,12 @@ fn goes_without_saying(link: &LinkRow, all: &[LinkRow]) -> bool {
 ///
 /// # Errors
 ///
-/// Returns [`super::DeskError::LeadsOnly`] when the inspector is not a lead. Also when the database fails.
+/// When the database fails.
 pub async fn put_away(
     service: &Service,
     inspector: &Inspector,
     seen: &[(String, i64)],
 ) -> Result<()> {
-    super::team::lead(inspector)?;
     service
         .db
         .console

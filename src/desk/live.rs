@@ -375,6 +375,7 @@ fn shows(link: &LinkRow, report: Option<Uuid>) -> bool {
         | Action::PasswordChanged
         | Action::GrantRenewed
         | Action::LineKeyMade
+        | Action::RecoveryRenewed
         | Action::MemberAdded
         | Action::Granted
         | Action::MemberDisabled

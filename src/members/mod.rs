@@ -25,7 +25,7 @@ mod taking_off;
 
 pub use giving::{SealedKeys, Source, grant, seal_keys};
 pub use name::{MemberName, NameError, canonical, look_alike};
-pub use taking_off::{NextKey, next_key, take_off};
+pub use taking_off::{NextKey, next_key, next_recovery_key, renew_recovery, take_off};
 
 use crate::base::clock::{Clock, random_id};
 use crate::report::role::Role;

@@ -1,13 +1,13 @@
-//! Taking a member off a line. The line gets another key, and the member's grants are removed: what is sealed from then
-//! on does not open with a key that they may have kept. [`super::resealing`] then seals what is there already to the
-//! new key.
+//! Taking a member off a line, and replacing a line's recovery key. The line gets another key, and the member's grants are
+//! removed: what is sealed from then on does not open with a key that they may have kept, or with the former recovery key.
+//! [`super::resealing`] then seals what is there already to the new key.
 //!
 //! As in `members/giving.rs`, the key is made and sealed on a blocking thread before the transaction that stores it.
 
 use super::{MemberError, rights};
 use crate::base::clock::{Clock, random_id};
 use crate::report::role::Role;
-use crate::store::audit;
+use crate::store::audit::{self, Act};
 use crate::store::keys::{self, LineKey};
 use crate::store::members::{self, Member};
 use crate::store::{Db, ReadTx, StoreError, WriteTx, sessions};
@@ -17,8 +17,8 @@ use crate::vault::signing::Signer;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A line's next key, sealed to the line's recovery key and to those who work on the line without the member who is
-/// taken off. [`take_off`] stores it.
+/// A line's next key, sealed to a recovery key of the line and to those who work on the line, without the member who is
+/// taken off. [`take_off`] and [`renew_recovery`] store it.
 pub struct NextKey {
     /// The line's key before.
     before: Uuid,
@@ -50,28 +50,69 @@ pub async fn next_key(
     member: &Member,
     line: &str,
 ) -> Result<NextKey, MemberError> {
+    works_on(&mut db.begin_read().await?, member, line).await?;
+    make(db, (actor, own), line, Some(member.id), None).await
+}
+
+/// Makes the next key of a line, for all who work on it, and another recovery key, which is returned and not stored.
+///
+/// # Errors
+///
+/// As [`next_key`].
+pub async fn next_recovery_key(
+    db: &Db,
+    actor: &Member,
+    own: &Identity,
+    line: &str,
+) -> Result<(NextKey, Identity), MemberError> {
+    let recovery = Identity::generate();
+    let next = make(db, (actor, own), line, None, Some(&recovery)).await?;
+    Ok((next, recovery))
+}
+
+/// Makes the next key of a line, for those who work on it but the member `but`, sealed to the recovery key `recovery`, or
+/// to the present one.
+async fn make(
+    db: &Db,
+    (actor, own): (&Member, &Identity),
+    line: &str,
+    but: Option<Uuid>,
+    recovery: Option<&Identity>,
+) -> Result<NextKey, MemberError> {
     let mut tx = db.begin_read().await?;
     let current = current(&mut tx, line).await?;
     let held = keys::grant(&mut tx, current.id, actor.id).await?;
     let held = held.ok_or_else(|| not_held(actor, line))?;
-    works_on(&mut tx, member, line).await?;
-    let to = others(&mut tx, member, line).await?;
+    let to = others(&mut tx, but, line).await?;
     drop(tx);
     let (own, signer) = (own.clone(), Signer::new(actor.id, own));
+    let id = random_id();
+    let recovery = recovery.map(|recovery| {
+        let verifying = Signer::new(id, recovery).verifying();
+        (recovery.recipient().to_string(), verifying.to_string())
+    });
     let make = move || {
         // The lead must hold the key, and not only a row that says so.
         open_identity(&held, &own).map_err(|_| StoreError::Unreadable("grant"))?;
-        let recovery: Recipient = current
-            .recovery_recipient
+        let (recovery_recipient, recovery_verifying) = recovery.unwrap_or_else(|| {
+            let now = &current;
+            (
+                now.recovery_recipient.clone(),
+                now.recovery_verifying.clone(),
+            )
+        });
+        let recovery: Recipient = recovery_recipient
             .parse()
             .map_err(|_| StoreError::Unreadable("recovery key"))?;
         let identity = Identity::generate();
         let key = LineKey {
-            id: random_id(),
+            id,
             epoch: current.epoch + 1,
             recipient: identity.recipient().to_string(),
             recovery: seal_identity(&identity, &[&recovery]),
-            ..current.clone()
+            recovery_recipient,
+            recovery_verifying,
+            line: current.line.clone(),
         };
         let mut grants = Vec::new();
         for member in to {
@@ -108,7 +149,58 @@ pub async fn take_off(
     member: &Member,
     next: &NextKey,
 ) -> Result<(), MemberError> {
-    let (key, line) = (&next.key, next.line());
+    let line = next.line();
+    let (actor, others) = prepare(tx, actor, Some(member.id), next).await?;
+    works_on(tx, member, line).await?;
+    let is_lead = |other: &Member| other.role == Role::Lead;
+    if is_lead(member) && !member.disabled && !others.iter().any(is_lead) {
+        let (name, line) = (member.name.clone(), line.to_owned());
+        return Err(MemberError::LastLead(name, line));
+    }
+    has_same_holders(next, &others)?;
+    let mut former = keys::grants(tx, member.id).await?;
+    former.retain(|grant| grant.line == line);
+    let taken_off = super::about(clock, &actor.name, Action::TakenOff, member);
+    keys::delete_grants(tx, &former, &taken_off).await?;
+    audit::append(tx, line, taken_off);
+    store(tx, clock, &actor, next).await?;
+    sessions::end_all(tx, member.id).await?;
+    Ok(())
+}
+
+/// Replaces the recovery key of a line: stores the line's next key, which is sealed to the new recovery key, with its
+/// grants. Recorded in the line's trail and in the chain of the service.
+///
+/// # Errors
+///
+/// Returns [`MemberError::NoLead`], [`MemberError::NotHeld`] and [`MemberError::KeysChanged`] as [`take_off`] does. Also
+/// when the database fails.
+pub async fn renew_recovery(
+    tx: &mut WriteTx,
+    clock: &Clock,
+    actor: &Member,
+    next: &NextKey,
+) -> Result<(), MemberError> {
+    let (actor, others) = prepare(tx, actor, None, next).await?;
+    has_same_holders(next, &others)?;
+    let renewed = Act {
+        actor: Some(&actor.name),
+        object: Some(next.key.id),
+        ..Act::new(clock.line_now(), Action::RecoveryRenewed)
+    };
+    audit::append(tx, next.line(), renewed);
+    store(tx, clock, &actor, next).await
+}
+
+/// Locks the members and the line's keys, and checks that the acting lead holds the key before `next`. Returns the lead,
+/// and those who work on the line but the member `but`.
+async fn prepare(
+    tx: &mut WriteTx,
+    actor: &Member,
+    but: Option<Uuid>,
+    next: &NextKey,
+) -> Result<(Member, Vec<Member>), MemberError> {
+    let line = next.line();
     tx.sign_as(next.signer.clone());
     let actor = rights::acting(tx, actor).await?;
     // Batches of webhooks that have read the former key are committed before, so that all later ones read the next one.
@@ -117,32 +209,38 @@ pub async fn take_off(
     if keys::grant(tx, current.id, actor.id).await?.is_none() {
         return Err(not_held(&actor, line));
     }
-    works_on(tx, member, line).await?;
-    let others = others(tx, member, line).await?;
-    let is_lead = |other: &Member| other.role == Role::Lead;
-    if is_lead(member) && !member.disabled && !others.iter().any(is_lead) {
-        let (name, line) = (member.name.clone(), line.to_owned());
-        return Err(MemberError::LastLead(name, line));
+    if current.id != next.before {
+        return Err(MemberError::KeysChanged(line.to_owned()));
     }
+    let others = others(tx, but, line).await?;
+    Ok((actor, others))
+}
+
+/// Checks that the next key was sealed to these members and no other.
+fn has_same_holders(next: &NextKey, others: &[Member]) -> Result<(), MemberError> {
     let named = |member: &Member| (member.id, member.recipient.clone());
     let now: BTreeSet<_> = others.iter().map(named).collect();
     let before: BTreeSet<_> = next.grants.iter().map(|(to, _)| named(to)).collect();
-    if current.id != next.before || now != before {
-        return Err(MemberError::KeysChanged(line.to_owned()));
+    match now == before {
+        true => Ok(()),
+        false => Err(MemberError::KeysChanged(next.line().to_owned())),
     }
-    let mut former = keys::grants(tx, member.id).await?;
-    former.retain(|grant| grant.line == line);
-    let taken_off = super::about(clock, &actor.name, Action::TakenOff, member);
-    keys::delete_grants(tx, &former, &taken_off).await?;
-    audit::append(tx, line, taken_off);
-    let made = super::made(clock, key, &actor);
-    keys::insert_line_key(tx, key, clock.system_now(), made).await?;
+}
+
+/// Stores the next key of a line, and its grants.
+async fn store(
+    tx: &mut WriteTx,
+    clock: &Clock,
+    actor: &Member,
+    next: &NextKey,
+) -> Result<(), MemberError> {
+    let made = super::made(clock, &next.key, actor);
+    keys::insert_line_key(tx, &next.key, clock.system_now(), made).await?;
     for (to, sealed) in &next.grants {
         // They work on the line already, so this is not shown to leads as another member.
         let renewed = super::about(clock, &actor.name, Action::GrantRenewed, to);
-        keys::insert_grant(tx, key, to.id, sealed, renewed).await?;
+        keys::insert_grant(tx, &next.key, to.id, sealed, renewed).await?;
     }
-    sessions::end_all(tx, member.id).await?;
     Ok(())
 }
 
@@ -163,9 +261,9 @@ async fn works_on(tx: &mut ReadTx, member: &Member, line: &str) -> Result<(), Me
     }
 }
 
-/// Returns the other members who hold the line's current key.
-async fn others(tx: &mut ReadTx, but: &Member, line: &str) -> Result<Vec<Member>, StoreError> {
+/// Returns the members who hold the line's current key, but the member `but`.
+async fn others(tx: &mut ReadTx, but: Option<Uuid>, line: &str) -> Result<Vec<Member>, StoreError> {
     let mut others = members::holders(tx, line).await?;
-    others.retain(|other| other.id != but.id);
+    others.retain(|other| Some(other.id) != but);
     Ok(others)
 }

@@ -96,6 +96,7 @@ impl Committed {
             | Action::MemberEnabled
             | Action::MemberConfirmed
             | Action::TakenOff
+            | Action::RecoveryRenewed
             | Action::ConfirmationWaived
             | Action::ConfirmationRequired => {}
             // The links of these actions commit to no sealed data.

@@ -14,7 +14,7 @@ statements! {
     SHARED = "SELECT DISTINCT receipts.line FROM receipts JOIN reports ON reports.n = report WHERE shared AND (status IS NULL OR status <> $1)";
     WAIVED = "SELECT line FROM waivers";
     CHANGED = "SELECT DISTINCT line FROM audit WHERE line <> '*' AND at >= $2 AND action IN ('member_added', 'granted', 'member_disabled',
-        'member_enabled', 'member_confirmed', 'taken_off', 'confirmation_waived', 'confirmation_required') AND (action <> $3 OR actor <> detail)
+        'member_enabled', 'member_confirmed', 'taken_off', 'confirmation_waived', 'confirmation_required', 'recovery_renewed', 'export_opened') AND (action <> $3 OR actor <> detail)
         AND seq > COALESCE((SELECT seq FROM changes_seen WHERE member = $1 AND changes_seen.line = audit.line), 0)";
 }
 

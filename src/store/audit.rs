@@ -186,7 +186,7 @@ statements! {
         audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1
         WHERE audit.line = $1 AND audit.report IS NULL AND audit.seq > $2 AND audit.at >= $3
-        AND audit.action IN ($4, $5, $6, $7, $8, $9, $10, $11) ORDER BY audit.seq LIMIT 1000";
+        AND audit.action IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ORDER BY audit.seq LIMIT 1000";
     ONE = "SELECT audit.line, audit.seq, audit.at, audit.actor, audit.action, reports.id AS report, audit.object, audit.digest, audit.detail,
         audit.hash, audit.mac, audit.signature, audit.signer, previous.hash AS before FROM audit LEFT JOIN reports ON reports.n = audit.report
         LEFT JOIN audit AS previous ON previous.line = audit.line AND previous.seq = audit.seq - 1 WHERE audit.line = $1 AND audit.seq = $2";
@@ -535,9 +535,9 @@ pub async fn of_members(
     after: i64,
     since: DateTime<Utc>,
 ) -> Result<Vec<LinkRow>> {
-    let [a, b, c, d, e, f, g, h] = Action::ABOUT_MEMBERS;
+    let [a, b, c, d, e, f, g, h, i, j] = Action::ABOUT_MEMBERS;
     let found: Vec<StoredLink> = run!(
-        tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g, h
+        tx, OF_MEMBERS, fetch_all, line, after, since, a, b, c, d, e, f, g, h, i, j
     )?;
     proven(tx, found).await
 }

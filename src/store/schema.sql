@@ -289,7 +289,8 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_by_report ON audit (report, seq) WHERE report IS NOT NULL;
 CREATE INDEX audit_of_members ON audit (at) WHERE action IN ('member_added', 'granted', 'member_disabled',
-    'member_enabled', 'member_confirmed', 'taken_off', 'confirmation_waived', 'confirmation_required');
+    'member_enabled', 'member_confirmed', 'taken_off', 'confirmation_waived', 'confirmation_required', 'recovery_renewed',
+    'export_opened');
 CREATE INDEX audit_of_no_report ON audit (line, seq) WHERE report IS NULL;
 
 CREATE TABLE audit_heads (

@@ -71,6 +71,7 @@ impl SetRow {
             | Action::ExportSealed
             | Action::ExportOpened
             | Action::ReportKeysResealed
+            | Action::RecoveryRenewed
             | Action::HeadAccepted
             | Action::HeadNamed => return None,
         };

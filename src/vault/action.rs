@@ -63,6 +63,8 @@ names! {
         /// No report is sealed to a former key of the line any more. In the line's trail the object is the line key; in
         /// the chain of the service a link removes each grant of it.
         LineKeyRetired = "line_key_retired",
+        /// A lead has replaced the line's recovery key: the next key of the line, which is the object, is sealed to it.
+        RecoveryRenewed = "recovery_renewed",
         /// An account was added.
         MemberAdded = "member_added",
         /// A member was given access to the line.
@@ -94,8 +96,8 @@ names! {
 }
 
 impl Action {
-    /// The actions that change which members work on a line.
-    pub const ABOUT_MEMBERS: [Self; 8] = [
+    /// The actions that change which members work on a line, and what is done with its recovery key.
+    pub const ABOUT_MEMBERS: [Self; 10] = [
         Self::MemberAdded,
         Self::Granted,
         Self::MemberDisabled,
@@ -104,6 +106,8 @@ impl Action {
         Self::TakenOff,
         Self::ConfirmationWaived,
         Self::ConfirmationRequired,
+        Self::RecoveryRenewed,
+        Self::ExportOpened,
     ];
 }
 
@@ -120,7 +124,7 @@ mod tests {
             "call_answered report_queued talk_ended recording_sealed recording_lost recording_given_up receipt_shared \
              entry_added entry_purged report_restored report_opened abandoned_opened recording_opened trail_opened reply_approved claim \
              release close reopen login password_changed grant_renewed line_key_made report_keys_resealed \
-             line_key_retired member_added granted member_disabled member_enabled member_confirmed taken_off confirmation_waived confirmation_required export_sealed export_opened \
+             line_key_retired recovery_renewed member_added granted member_disabled member_enabled member_confirmed taken_off confirmation_waived confirmation_required export_sealed export_opened \
              head_accepted head_named"
         );
         for (action, name) in Action::ALL.iter().zip(names) {

@@ -113,6 +113,14 @@ impl Signers {
             return (is_pinned && link.object == Some(by)).then(|| key.clone());
         }
         if let Some((line, key)) = self.recoveries.get(&by) {
+            // A recovery key that was replaced does not count any more.
+            let current = self
+                .current
+                .get(line)
+                .and_then(|id| self.recoveries.get(id));
+            if current.is_none_or(|(_, now)| now != key) {
+                return None;
+            }
             let may = match new {
                 Change::Member(..) => true,
                 // A recovery key is that of several keys of its line.

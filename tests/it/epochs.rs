@@ -3,6 +3,7 @@
 mod changed;
 mod measured;
 mod refused;
+mod renewed;
 mod scene;
 
 use crate::load::fill::fill;

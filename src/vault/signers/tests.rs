@@ -309,3 +309,29 @@ fn only_a_former_line_key_is_retired() {
     );
     assert!(!add(&mut signers, &unknown, &li.signer));
 }
+
+#[test]
+fn a_recovery_key_that_was_replaced_signs_nothing() {
+    let [wang, _, li, recovery] = cast();
+    let next = who(RECOVERY_KEY, OTHER_KEY, 6);
+    let mut signers = chain_of_cast();
+    let granted = |key: Uuid, by: &Who| {
+        let id = li.signer.id();
+        link(Action::Granted, id, &key.to_string(), by)
+    };
+    assert!(add(
+        &mut signers,
+        &granted(LINE_KEY, &recovery),
+        &recovery.signer
+    ));
+    let made = line_key(OTHER_KEY, &next, &wang);
+    assert!(add(&mut signers, &made, &wang.signer));
+    for key in [LINE_KEY, OTHER_KEY] {
+        assert!(!add(
+            &mut signers,
+            &granted(key, &recovery),
+            &recovery.signer
+        ));
+    }
+    assert!(add(&mut signers, &granted(OTHER_KEY, &next), &next.signer));
+}

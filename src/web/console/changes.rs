@@ -8,6 +8,7 @@ use crate::desk::changes;
 use crate::service::Service;
 use crate::store::audit::LinkRow;
 use crate::vault::action::Action;
+use crate::vault::signers::RECOVERY_KEY;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
@@ -60,6 +61,8 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         Action::TakenOff => &w.change_taken_off,
         Action::ConfirmationWaived => &w.change_waived,
         Action::ConfirmationRequired => &w.change_required,
+        Action::RecoveryRenewed => &w.change_recovery,
+        Action::ExportOpened => &w.change_exported,
         // Links with these actions are not among the changes: see `Action::ABOUT_MEMBERS`.
         Action::CallAnswered
         | Action::ReportQueued
@@ -87,12 +90,11 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
         | Action::ReportKeysResealed
         | Action::LineKeyRetired
         | Action::ExportSealed
-        | Action::ExportOpened
         | Action::HeadAccepted
         | Action::HeadNamed => return link.action.to_string(),
     };
     let actor = match link.actor.as_deref() {
-        Some("recovery key") => &w.recovery_key,
+        Some(RECOVERY_KEY) => &w.recovery_key,
         Some(name) => name,
         None => &w.by_service,
     };
@@ -107,7 +109,7 @@ fn sentence(w: &Words, link: &LinkRow) -> String {
     parts.join(actor)
 }
 
-/// `POST /console/members/seen`, for leads. Dismisses the changes up to the links in `seen`, for this lead only.
+/// `POST /console/members/seen`. Dismisses the changes up to the links in `seen`, for this member only.
 pub(super) async fn put_away(
     State(service): State<Arc<Service>>,
     visit: Visit,

@@ -122,7 +122,7 @@ pub(super) fn routes() -> Routes {
         )
         .get("/console/members", Inspector, team::show)
         .post("/console/members", Lead, team::add)
-        .post("/console/members/seen", Lead, changes::put_away)
+        .post("/console/members/seen", Inspector, changes::put_away)
         .post("/console/members/waiver", Lead, team::waive)
         .post("/console/members/{id}/confirm", Colleague, team::confirm)
         .post("/console/members/{id}/line", OwnMember, team::give_line)

@@ -187,6 +187,7 @@ pub(super) fn act(w: &Words, action: Action, detail: Option<&str>) -> String {
         | Action::LineKeyMade
         | Action::ReportKeysResealed
         | Action::LineKeyRetired
+        | Action::RecoveryRenewed
         | Action::MemberAdded
         | Action::Granted
         | Action::MemberDisabled

@@ -34,7 +34,7 @@ wording! {
     change_password, password_hint, old_password, new_password, password_again, not_the_same, wrong_password, password_changed,
     act_reply_approved, act_report_restored, reply_hint, save_reply, approve, approved_by, not_approved, empty_reply,
     long_reply, no_receipt, own_reply, window_over_midnight,
-    own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_taken_off, change_waived, change_required, recovery_key, unconfirmed,
+    own_password, own_password_wrong, reserved_name, name_looks_like, others_line, last_one, no_third, enough_members, enable, added_by, added_with_recovery_key, confirmed_by, not_confirmed, confirm, confirm_hint, few_members, waive_hint, waive, waive_end, waived, changes, changes_more, changes_seen, change_added, change_granted, change_disabled, change_enabled, change_confirmed, change_taken_off, change_waived, change_required, change_recovery, change_exported, recovery_key, unconfirmed,
     entry_unreadable, act_entry_deleted, no_such_reference,
     }
 }

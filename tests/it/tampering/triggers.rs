@@ -1,4 +1,4 @@
-//! Triggers that somebody has put into the database, which change rows at the moment they are written, while calls come in
+//! Triggers that an attacker has put into the database, which change rows at the moment they are written, while calls come in
 //! and members work: nothing is sealed to a stranger, nothing forged is spoken, and it is noticed.
 
 use super::LINE;
