@@ -10,7 +10,8 @@ use crate::load::fill::fill;
 use crate::recovery::by_hand;
 use crate::support::sql::number;
 use crate::support::{
-    Api, Caller, Database, LEAD, LINES, NUMBER, TestLine, on_both, until_one_waits, wav, wrote,
+    Api, Caller, DEADLINE, Database, LEAD, LINES, NUMBER, TestLine, on_both, until_one_waits, wav,
+    wrote,
 };
 use dutyline::members::resealing::{Piece, Resealing, unfinished};
 use dutyline::members::{MemberError, next_key, take_off};
@@ -238,7 +239,10 @@ async fn a_call_meanwhile_is_sealed_to_the_next_key_postgres() {
     take_off(&mut tx, &clock, &wang, &li, &next).await.unwrap();
     let call = line.abandon("+8613800138002", NUMBER);
     let commit = async {
-        until_one_waits(&line.db_again().await).await;
+        let again = line.db_again().await;
+        let waits = tokio::time::timeout(DEADLINE, until_one_waits(&again));
+        waits.await.expect("the call waits");
+        again.close().await;
         tx.commit().await.unwrap();
     };
     tokio::join!(call, commit);
