@@ -82,7 +82,7 @@ impl Export {
                 .await?;
             // The export is recorded in the trail before the line's first file is written.
             let mut tx = db.begin().await?;
-            let first = line_keys(&mut tx, &line).await?.into_iter().next();
+            let current = line_keys(&mut tx, &line).await?.pop();
             let action = match &recovery {
                 Some(_) => Action::ExportOpened,
                 None => Action::ExportSealed,
@@ -91,7 +91,7 @@ impl Export {
                 actor: recovery.as_ref().map(|_| RECOVERY_KEY),
                 ..Act::new(Clock::system().line_now(), action)
             };
-            if let (Some(recovery), Some(key)) = (&recovery, first) {
+            if let (Some(recovery), Some(key)) = (&recovery, current) {
                 tx.sign_as(Signer::new(key.id, recovery));
             }
             audit::append(&mut tx, &line, act);
@@ -148,13 +148,20 @@ impl Exporter<'_> {
         let Some(recovery) = self.recovery else {
             return Ok(());
         };
-        for key in line_keys(tx, line).await? {
-            let identity = open_identity(&key.recovery, recovery).map_err(|_| {
-                Failure::Failed(format!("this is not the recovery key of line {line}"))
-            })?;
-            self.line_keys.insert(key.id, identity);
+        let keys = line_keys(tx, line).await?;
+        let current = keys.last().map(|key| key.id);
+        for key in keys {
+            // Former keys may be sealed to a former recovery key.
+            if let Ok(identity) = open_identity(&key.recovery, recovery) {
+                self.line_keys.insert(key.id, identity);
+            }
         }
-        Ok(())
+        match current.is_none_or(|current| self.line_keys.contains_key(&current)) {
+            true => Ok(()),
+            false => Err(Failure::Failed(format!(
+                "this is not the recovery key of line {line}"
+            ))),
+        }
     }
 
     async fn line(&self, tx: &mut ReadTx, line: &str) -> Result<usize, Failure> {

@@ -37,7 +37,7 @@ on_both! {
         assert!(opened.status.success() && wrote(&opened).contains("2 reports and calls"), "{}", wrote(&opened));
         // A line key of the former recovery key is sealed to nothing any more.
         let former: Identity = former.expose().parse().unwrap();
-        let sealed_to_former = "SELECT COUNT(*) FROM report_keys JOIN line_keys ON line_keys.id = sealed_to WHERE epoch = 1";
+        let sealed_to_former = "SELECT COUNT(*) FROM report_keys JOIN line_keys ON line_keys.id = sealed_to WHERE line_keys.epoch = 1";
         assert_eq!(number(line.db(), sealed_to_former).await, 0);
         assert_ne!(former.recipient(), key.parse::<Identity>().unwrap().recipient());
         // Members open everything, and the former recovery key adds no member.
