@@ -260,6 +260,8 @@ on_both! {
         }
         assert_eq!(line.counter("calls_not_in_service").await, 4);
         assert_eq!(line.counter("calls").await, 0);
+        // The end of the call was told too: a job asks the provider whether it has a recording.
+        line.idle().await;
         assert_eq!(line.rows().await, before, "nothing is stored");
     }
 
