@@ -97,7 +97,7 @@ pub async fn init_showing(
     }
     tx.commit().await.map_err(|error| {
         StartError::Failed(format!(
-            "{error}; nothing was made, recovery keys that were shown are void"
+            "{error}; run `dutyline init` again: if it makes keys, the recovery keys that were shown before are void, and if it says that every line has its key, they are in force"
         ))
     })?;
     Blobs::make(&config.recordings, installation).map_err(|error| failed(&error))?;

@@ -221,6 +221,10 @@ async fn storage(config: &Config, report: &mut Report) {
                 "the first lead's key is not pinned: add the `[trust] lead` that `dutyline init` has printed",
             ),
         }
+        match db.check_heads(&installation::heads_file(config)).await {
+            Ok(()) => report.good("chains of the trail, as this machine has seen them"),
+            Err(error) => report.bad(&format!("chains of the trail: {error}")),
+        }
         keys(config, &db, report).await;
     }
     db.close().await;

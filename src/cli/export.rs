@@ -1,19 +1,22 @@
-//! `dutyline export`: writes reports to files, sealed as they are or opened with a recovery key.
+//! `dutyline export`: writes reports to files, sealed as they are or opened with a recovery key. What the trail does not
+//! commit to is written too, since the trail may be what is damaged, under a name that says so. What cannot be opened is
+//! written sealed. Neither ends the export.
 
 use super::member::recovery_key;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::register::trail::OfReport;
 use crate::report::entries::{Body, Content, EntryKind};
 use crate::report::status::{Source, Status};
-use crate::store::ReadTx;
 use crate::store::audit::{self, Act};
 use crate::store::blobs::{self, Blob};
 use crate::store::columns::RecordingState;
 use crate::store::keys::{self, LineKey};
 use crate::store::recordings::{self};
-use crate::store::report_keys;
+use crate::store::report_keys::{self, ReportKeyRow};
 use crate::store::reports::{self, Report};
+use crate::store::{ReadTx, StoreError};
 use crate::vault::action::Action;
 use crate::vault::blobs::Blobs;
 use crate::vault::entry::{Address, open_entry};
@@ -24,8 +27,9 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use uuid::Uuid;
 
 #[derive(Args)]
@@ -68,12 +72,14 @@ impl Export {
                 self.folder.display()
             )));
         }
+        let problems = AtomicUsize::new(0);
         for line in lines {
             let mut exporter = Exporter {
                 blobs: &blobs,
                 recovery: recovery.as_ref(),
                 line_keys: HashMap::new(),
                 folder: self.folder.join(&line),
+                problems: &problems,
             };
             // Opened before anything is written, so that a wrong recovery key leaves no trace in the folder or in the
             // trail.
@@ -104,7 +110,12 @@ impl Export {
             );
         }
         db.close().await;
-        Ok(())
+        match problems.into_inner() {
+            0 => Ok(()),
+            problems => Err(Failure::Failed(format!(
+                "{problems} problems are listed above; everything else was written"
+            ))),
+        }
     }
 }
 
@@ -113,6 +124,8 @@ struct Exporter<'a> {
     recovery: Option<&'a Identity>,
     line_keys: HashMap<Uuid, Identity>,
     folder: PathBuf,
+    /// Number of things that could not be opened or proven.
+    problems: &'a AtomicUsize,
 }
 
 /// Content of `report.json`.
@@ -175,12 +188,35 @@ impl Exporter<'_> {
         let (all, refused) = reports::all_of_line(tx, line).await?;
         for report in refused {
             let id = report.id;
-            eprintln!("{line}: report {id} is left out: its row is not what this service wrote");
+            self.problem(&format!(
+                "{line}: report {id} is left out: its row is not what this service wrote; see `dutyline audit restore`"
+            ));
         }
         for report in &all {
             self.report(tx, report).await?;
         }
         Ok(all.len())
+    }
+
+    /// Prints something that could not be opened or proven, and counts it.
+    fn problem(&self, text: &str) {
+        eprintln!("{text}");
+        self.problems.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the rows; none if one of them is refused, which counts as a problem.
+    fn unless_refused<T>(
+        &self,
+        report: Uuid,
+        rows: Result<Vec<T>, StoreError>,
+    ) -> Result<Vec<T>, Failure> {
+        match rows {
+            Err(error @ StoreError::Forged(_)) => {
+                self.problem(&format!("report {report}: {error}"));
+                Ok(Vec::new())
+            }
+            rows => Ok(rows?),
+        }
     }
 
     async fn report(&self, tx: &mut ReadTx, report: &Report) -> Result<(), Failure> {
@@ -190,31 +226,25 @@ impl Exporter<'_> {
         };
         let folder = self.folder.join(name);
         make_folder(&folder)?;
-        let mut identity = None;
         // While the reports of a line are sealed to its next key, a report has two rows; the latest comes first.
-        let keys = report_keys::of_report(tx, report.id).await?;
-        match self.recovery {
-            None => {
-                if let Some(key) = keys.first() {
-                    write(&folder.join("report-key.age"), &key.sealed)?;
-                }
-            }
-            Some(_) => {
-                let mut opens = keys
-                    .iter()
-                    .filter_map(|key| Some((self.line_keys.get(&key.sealed_to)?, key)));
-                if let Some((line_key, key)) = opens.next() {
-                    let opened = open_identity(&key.sealed, line_key)
-                        .map_err(|error| damaged("report key", report.id, &error))?;
-                    identity = Some(opened);
-                }
-            }
-        }
+        let keys = report_keys::of_report(tx, report.id).await;
+        let keys = self.unless_refused(report.id, keys)?;
+        let opens = |key: &ReportKeyRow| {
+            let line_key = self.line_keys.get(&key.sealed_to)?;
+            open_identity(&key.sealed, line_key).ok()
+        };
+        let identity = keys.iter().find_map(opens);
         if self.recovery.is_some() && identity.is_none() {
-            return Err(damaged("report key", report.id, &OpenError::WrongKey));
+            self.problem(&damaged("report key", report.id, &OpenError::WrongKey));
         }
-        let entries = self.entries(tx, report, identity.as_ref(), &folder).await?;
-        self.audio(tx, report, identity.as_ref(), &entries, &folder)
+        if let Some(key) = keys.first().filter(|_| identity.is_none()) {
+            write(&folder.join("report-key.age"), &key.sealed)?;
+        }
+        let committed = OfReport::read(tx, report).await?;
+        let entries = self
+            .entries(tx, report, identity.as_ref(), &committed, &folder)
+            .await?;
+        self.audio(tx, report, identity.as_ref(), &entries, &committed, &folder)
             .await?;
         let about = About {
             id: report.id,
@@ -235,15 +265,20 @@ impl Exporter<'_> {
         tx: &mut ReadTx,
         report: &Report,
         identity: Option<&Identity>,
+        committed: &OfReport,
         folder: &Path,
     ) -> Result<Vec<Content>, Failure> {
         let mut bodies = Vec::new();
-        for (i, row) in reports::entries(tx, report.id)
-            .await?
-            .into_iter()
-            .enumerate()
-        {
-            let name = format!("entry-{:03}-{}", i + 1, row.kind);
+        let rows = reports::entries(tx, report.id).await?;
+        if !committed.has_entries(&rows) {
+            self.problem(&format!(
+                "report {}: its entries are not those that the trail commits to",
+                report.id
+            ));
+        }
+        for (i, row) in rows.into_iter().enumerate() {
+            let mark = mark(committed.has_entry(&row));
+            let name = format!("entry-{:03}-{}{mark}", i + 1, row.kind);
             let Some(identity) = identity else {
                 write(&folder.join(format!("{name}.age")), &row.sealed)?;
                 continue;
@@ -254,8 +289,14 @@ impl Exporter<'_> {
                 entry: row.id,
                 kind: row.kind,
             };
-            let entry = open_entry(&row.sealed, identity, &address)
-                .map_err(|error| damaged("entry", row.id, &error))?;
+            let entry = match open_entry(&row.sealed, identity, &address) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.problem(&damaged("entry", row.id, &error));
+                    write(&folder.join(format!("{name}.age")), &row.sealed)?;
+                    continue;
+                }
+            };
             let exported = Exported {
                 kind: row.kind,
                 version: entry.body.version(),
@@ -269,54 +310,107 @@ impl Exporter<'_> {
         Ok(bodies)
     }
 
+    /// Writes an opened recording to a file. Returns false if it does not open, or is damaged further on: then the file
+    /// has what came before.
+    fn open_to(
+        &self,
+        target: &Path,
+        id: Uuid,
+        opened: Result<impl Read, OpenError>,
+    ) -> Result<bool, Failure> {
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.problem(&damaged("recording", id, &error));
+                return Ok(false);
+            }
+        };
+        let mut file = create(target)?;
+        match std::io::copy(&mut reader, &mut file) {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidData | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                self.problem(&format!("recording {id} is damaged: {error}"));
+                Ok(false)
+            }
+            Err(error) => Err(Failure::Failed(format!("recording {id}: {error}"))),
+        }
+    }
+
     async fn audio(
         &self,
         tx: &mut ReadTx,
         report: &Report,
         identity: Option<&Identity>,
         entries: &[Content],
+        committed: &OfReport,
         folder: &Path,
     ) -> Result<(), Failure> {
         let files = blobs::of_report(tx, report.id).await?;
-        for row in recordings::of_report(tx, report.id).await? {
+        let rows = recordings::of_report(tx, report.id).await;
+        for row in self.unless_refused(report.id, rows)? {
             if row.state != RecordingState::Sealed {
                 continue;
             }
             let failed =
                 |error: std::io::Error| Failure::Failed(format!("recording {}: {error}", row.id));
-            let Blob { object, digests } = *files
-                .get(&row.id)
-                .ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-            let Some(identity) = identity else {
-                let target = folder.join(format!("recording-{}.wav.padded.age", row.id));
-                self.blobs.copy_sealed(object, &target).map_err(failed)?;
+            let Some(Blob { object, digests }) = files.get(&row.id).copied() else {
+                self.problem(&format!("recording {}: it has no sealed file", row.id));
                 continue;
             };
-            let length = entries
-                .iter()
-                .find_map(|body| match body.known()? {
-                    Body::Recording(facts) if facts.recording == row.id => Some(facts.bytes),
-                    _ => None,
-                })
-                .ok_or_else(|| {
-                    Failure::Failed(format!(
-                        "no entry that this version can read tells the length of recording {}",
-                        row.id
-                    ))
-                })?;
-            let mut reader = self
-                .blobs
-                .reader(object, &digests, identity, length)
-                .map_err(|error| damaged("recording", row.id, &error))?;
-            let mut file = create(&folder.join(format!("recording-{}.wav", row.id)))?;
-            std::io::copy(&mut reader, &mut file).map_err(failed)?;
+            let is_committed = committed.has_recording(row.id, &digests);
+            if !is_committed {
+                self.problem(&format!(
+                    "recording {}: the trail does not commit to its file",
+                    row.id
+                ));
+            }
+            let name = format!("recording-{}{}.wav", row.id, mark(is_committed));
+            let length = entries.iter().find_map(|body| match body.known()? {
+                Body::Recording(facts) if facts.recording == row.id => Some(facts.bytes),
+                _ => None,
+            });
+            match identity.zip(length) {
+                Some((identity, length)) => {
+                    let opened = self.blobs.reader(object, &digests, identity, length);
+                    if self.open_to(&folder.join(&name), row.id, opened)? {
+                        continue;
+                    }
+                }
+                None if identity.is_some() => self.problem(&format!(
+                    "recording {}: no entry that this version can read tells its length",
+                    row.id
+                )),
+                None => {}
+            }
+            let target = folder.join(format!("{name}.padded.age"));
+            if let Err(error) = self.blobs.copy_sealed(object, &target) {
+                match error.kind() {
+                    ErrorKind::NotFound => {
+                        self.problem(&format!("recording {}: its sealed file is missing", row.id))
+                    }
+                    _ => return Err(failed(error)),
+                }
+            }
         }
         Ok(())
     }
 }
 
-fn damaged(what: &str, id: Uuid, error: &OpenError) -> Failure {
-    Failure::Failed(format!("{what} {id} does not open: {error}"))
+/// Returns the part of a file's name that says that the trail does not commit to the content.
+fn mark(is_committed: bool) -> &'static str {
+    match is_committed {
+        true => "",
+        false => ".unproven",
+    }
+}
+
+fn damaged(what: &str, id: Uuid, error: &OpenError) -> String {
+    format!("{what} {id} does not open: {error}")
 }
 
 fn make_folder(path: &Path) -> Outcome {

@@ -46,19 +46,21 @@ impl Renew {
         let (actor, own) = self.acting.unlock(db).await?;
         let line = &one_line(config, Some(&self.line))?.id;
         let (next, recovery) = members::next_recovery_key(db, &actor, &own, line).await?;
-        let mut tx = db.begin().await?;
-        members::renew_recovery(&mut tx, &clock, &actor, &next).await?;
-        // Shown before the commit: a key that was never written down must not take the place of one that was.
+        // Shown before the change: a key that was never written down must not take the place of one that was. Not while a
+        // transaction is open: a terminal may stop the output.
         show(line, &recovery).map_err(|error| {
             Failure::Failed(format!(
                 "the recovery key cannot be shown, so nothing was changed: {error}"
             ))
         })?;
+        let mut tx = db.begin().await?;
+        members::renew_recovery(&mut tx, &clock, &actor, &next).await?;
         tx.commit().await.map_err(|error| {
             Failure::Failed(format!(
-                "{error}; nothing was changed, and the recovery key that was shown is void"
+                "{error}; keep both recovery keys: it is not known which one is in force until `dutyline export` opens with one"
             ))
         })?;
+        println!("the new recovery key of line {line} is in force");
         let sealed = resealing::finish(db, &clock, &actor, &own, line, || false).await?;
         println!(
             "{sealed} reports and calls sealed to the line's new key; the former recovery key opens only backups from before"
@@ -75,7 +77,7 @@ fn show(line: &str, recovery: &Identity) -> std::io::Result<()> {
     writeln!(out, "  recovery key: {}", secret.expose().as_str())?;
     writeln!(
         out,
-        "  Write it down on paper and lock it away. It is shown once and stored nowhere."
+        "  Write it down on paper and lock it away. It is shown once and stored nowhere. It is in force once this says so."
     )?;
     out.flush()
 }

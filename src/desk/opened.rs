@@ -325,6 +325,10 @@ impl Sealed {
         let entries: Vec<Entry> = rows
             .map(|row| open_row(&self.report, identity, row))
             .collect::<Result<_>>()?;
+        let mut writers = self.entries.iter().zip(&entries);
+        if !writers.all(|(row, entry)| committed.has_writer(row.id, entry.by.as_deref())) {
+            return Err(refused("writer of an entry"));
+        }
         for Judged { reply, .. } in &self.replies {
             let row = self.entries.iter().find(|row| row.id == reply.entry);
             let is_so = |by: &String| row.is_some_and(|row| committed.has_approval(row, by));

@@ -95,8 +95,8 @@ pub async fn seal_keys(
     let signer = match from {
         Source::Member(member, identity) => Some(Signer::new(member.id, identity)),
         Source::Recovery(identity) => {
-            let first = found.iter().flat_map(|(_, keys)| keys).next();
-            first.map(|first| Signer::new(first.key.id, identity))
+            let current = found.iter().find_map(|(_, keys)| keys.last());
+            current.map(|current| Signer::new(current.key.id, identity))
         }
     };
     let own = from.identity().clone();

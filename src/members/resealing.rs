@@ -74,8 +74,8 @@ impl Resealing {
     ///
     /// # Errors
     ///
-    /// Returns [`MemberError::NotHeld`] when the member does not hold the line's current key, or a former one to which
-    /// reports are sealed. Also when the database fails, or a grant does not open.
+    /// Returns [`MemberError::NotHeld`] when the member is locked out, or does not hold the line's current key, or a former
+    /// one to which reports are sealed. Also when the database fails, or a grant does not open.
     pub async fn begin(
         db: &Db,
         member: &Member,
@@ -87,6 +87,11 @@ impl Resealing {
         let Some(target) = keys::current_key(&mut tx, line).await? else {
             return Ok(None);
         };
+        // Otherwise each piece would find that the work has to be planned anew.
+        let now = members::by_id(&mut tx, member.id).await?;
+        if now.is_none_or(|now| now.disabled) {
+            return Err(not_held());
+        }
         let granted = keys::grants_of_line(&mut tx, line).await?;
         let used = keys::sealed_to(&mut tx, line).await?;
         let mut all = keys::line_keys(&mut tx).await?;

@@ -83,6 +83,8 @@ async fn make(
     let current = current(&mut tx, line).await?;
     let held = keys::grant(&mut tx, current.id, actor.id).await?;
     let held = held.ok_or_else(|| not_held(actor, line))?;
+    // A grant that is missing or refused must not leave its holder out of the next key.
+    keys::grants_of_line(&mut tx, line).await?;
     let to = others(&mut tx, but, line).await?;
     drop(tx);
     let (own, signer) = (own.clone(), Signer::new(actor.id, own));
@@ -212,6 +214,7 @@ async fn prepare(
     if current.id != next.before {
         return Err(MemberError::KeysChanged(line.to_owned()));
     }
+    keys::grants_of_line(tx, line).await?;
     let others = others(tx, but, line).await?;
     Ok((actor, others))
 }

@@ -48,11 +48,15 @@ impl Committed {
     pub(super) fn add(&mut self, link: &Link) {
         match link.action {
             Action::CallAnswered => {
-                if let Some(report) = link.report {
+                // Only the first one counts: a report has one key, and a later link could be added by who has the service
+                // secret.
+                if let Some(report) = link.report
+                    && !self.public.contains_key(&report)
+                {
                     let public = (link.detail.clone(), link.object);
                     self.public.insert(report, public);
+                    commit(&mut self.report_keys, link.report, link.digest);
                 }
-                commit(&mut self.report_keys, link.report, link.digest);
             }
             Action::LineKeyMade => {
                 if let Some(key) = link.object {
@@ -131,6 +135,12 @@ impl Committed {
         place.is_some_and(|(_, kind)| kind.as_deref() == Some(EntryKind::Caller.as_str()))
     }
 
+    /// True if a call of this report was answered before this link.
+    pub(super) fn is_answered_again(&self, link: &Link) -> bool {
+        let report = link.report.filter(|_| link.action == Action::CallAnswered);
+        report.is_some_and(|report| self.public.contains_key(&report))
+    }
+
     /// Stores the report, kind and writer of an entry or a recording.
     fn place(&mut self, link: &Link) {
         if let Some(id) = link.object {
@@ -162,7 +172,8 @@ impl Committed {
             && self
                 .writers
                 .get(&entry.id)
-                .is_some_and(|writer| writer.as_deref() != Some(by))
+                .and_then(Option::as_deref)
+                .is_some_and(|writer| writer != by)
     }
 
     /// True if `key` is a key of the report: the one that the link of the answered call commits to, or one that was
@@ -262,6 +273,18 @@ impl OfReport {
     /// True if the trail says that the report is or was in the queue.
     pub fn is_queued(&self, report: Uuid) -> bool {
         self.0.queued.contains(&report)
+    }
+
+    /// True if the trail says that this member wrote the entry, or the service if `by` is `None`.
+    pub fn has_writer(&self, entry: Uuid, by: Option<&str>) -> bool {
+        let writer = self.0.writers.get(&entry);
+        writer.is_some_and(|writer| writer.as_deref() == by)
+    }
+
+    /// True if the trail says that this is the public half of the report's key.
+    pub fn has_recipient(&self, report: &Report) -> bool {
+        let public = self.0.public.get(&report.id);
+        public.is_some_and(|(own, _)| own.as_deref() == Some(&*report.recipient))
     }
 
     /// True if this is one of the report's entries, unchanged since it was added.

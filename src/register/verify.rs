@@ -72,9 +72,11 @@ pub async fn line_in(
     };
     let mut proof = walk
         .verify(tx, &mut |link, hash, signed| {
+            let is_again = committed.is_answered_again(link);
             committed.add(link);
             service = heads::named_of_service(link).or(service);
-            signatures.judge(link, hash, signed)
+            let again = is_again.then_some("answers a call that was answered before");
+            again.or(signatures.judge(link, hash, signed))
         })
         .await?;
     if let Some((seq, hash)) = service

@@ -1,7 +1,7 @@
 //! Line keys, and the grants by which members hold them.
 
 use super::audit::{self, Act};
-use super::proofs::Proven;
+use super::proofs::{Proven, WithMac};
 use super::service_chain::SetRow;
 use super::statements::{row, run, statements};
 use super::{ReadTx, Result, StoreError, WriteTx};
@@ -180,9 +180,10 @@ pub async fn insert_line_key(
 /// Returns the line key that the keys of new reports are sealed to: the one with the highest epoch. `None` if the line
 /// has no key.
 pub async fn current_key(tx: &mut ReadTx, line: &str) -> Result<Option<LineKey>> {
-    let found = run!(tx, CURRENT_KEY, fetch_optional, line)?;
+    let found: Option<WithMac<LineKey>> = run!(tx, CURRENT_KEY, fetch_optional, line)?;
+    let head = found.as_ref().and_then(WithMac::head);
     let key: Option<LineKey> = tx.proven_one(found).await?;
-    tx.is_current_key(line, key.as_ref().map(|key| key.id))
+    tx.is_current_key(line, key.as_ref().map(|key| key.id), head)
         .await?;
     Ok(key)
 }

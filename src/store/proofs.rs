@@ -138,6 +138,14 @@ where
     }
 }
 
+impl<T> WithMac<T> {
+    /// Returns the number of the last link of the service's chain at the time of the statement; `None` if links set no
+    /// such row.
+    pub(super) fn head(&self) -> Option<i64> {
+        self.head
+    }
+}
+
 /// A row that a link sets: at the commit it gets the link's number, and its MAC.
 #[derive(Debug)]
 pub(super) struct Setting {

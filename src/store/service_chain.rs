@@ -367,14 +367,20 @@ impl ReadTx {
         }
     }
 
-    /// Like [`ReadTx::none_missing`], for the current key of a line: checks that `found` is the last one that was made.
-    pub(super) async fn is_current_key(&mut self, line: &str, found: Option<Uuid>) -> Result<()> {
+    /// Like [`ReadTx::none_missing`], for the current key of a line: checks that `found` is the last one that was made up
+    /// to the link `head`, which the statement that found it has read.
+    pub(super) async fn is_current_key(
+        &mut self,
+        line: &str,
+        found: Option<Uuid>,
+        head: Option<i64>,
+    ) -> Result<()> {
         self.none_missing(|_| false, |_| true).await?;
         // This transaction has made it.
         if found.is_some_and(|id| self.pending.contains(&SetRow::LineKey(id))) {
             return Ok(());
         }
-        let floor = self.floor;
+        let floor = self.floor.max(head.unwrap_or_default());
         let other = |tx: &Self| {
             let last = tx.proofs.service().verified().keys.get(line).copied();
             last.filter(|(seq, id)| *seq <= floor && Some(*id) != found)

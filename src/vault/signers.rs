@@ -25,6 +25,7 @@
 use super::action::Action;
 use super::chain::Link;
 use super::signing::Verifying;
+use crate::report::entries::EntryKind;
 use crate::report::role::Role;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -196,11 +197,11 @@ impl Signers {
         }
     }
 
-    /// True if a link of a line's chain is signed by whom its actor names, with any key that the member has or had.
-    /// Links that no member caused have no signature.
+    /// True if a link of a line's chain is signed by whom its actor names, with any key that the member has or had. A link
+    /// without an actor has no signature, and says something that the service itself causes.
     pub fn has_signed(&self, link: &Link, hash: &[u8; 32], signed: Option<Signed<'_>>) -> bool {
         let (actor, signed) = match (&link.actor, signed) {
-            (None, signed) => return signed.is_none(),
+            (None, signed) => return signed.is_none() && is_of_service(link),
             (Some(_), None) => return false,
             (Some(actor), Some(signed)) => (actor, signed),
         };
@@ -226,6 +227,39 @@ impl Signers {
     /// Returns the public half of a member's present signing key; `None` if no link adds the member.
     pub fn of_member(&self, id: Uuid) -> Option<&Verifying> {
         self.people.get(&id)?.keys.last()
+    }
+}
+
+/// True for a link of a line's chain that the service itself may cause. An entry that only members write is none.
+fn is_of_service(link: &Link) -> bool {
+    match link.action {
+        Action::CallAnswered
+        | Action::ReportQueued
+        | Action::TalkEnded
+        | Action::RecordingSealed
+        | Action::RecordingLost
+        | Action::ReceiptShared
+        | Action::EntryPurged
+        | Action::Reopen
+        | Action::ExportSealed
+        | Action::HeadAccepted
+        | Action::HeadNamed => true,
+        Action::EntryAdded => {
+            let kind = link.detail.as_deref().and_then(|kind| kind.parse().ok());
+            kind.is_some_and(|kind| match kind {
+                EntryKind::Caller
+                | EntryKind::Call
+                | EntryKind::Talk
+                | EntryKind::Recording
+                | EntryKind::Take
+                | EntryKind::Transcript => true,
+                EntryKind::Note
+                | EntryKind::Classification
+                | EntryKind::Outcome
+                | EntryKind::Reply => false,
+            })
+        }
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ use super::sealed::{PEAKS, Sound, read_back, write_down, write_down_lost};
 use crate::audio::wav::{UNTIL_THE_END, WavCheck, header};
 use crate::base::clock::hour;
 use crate::conduct::{self, Arriving, Ended, Outcome};
+use crate::register::trail::OfReport;
 use crate::service::Service;
 use crate::store::recordings;
 use crate::telephony::Streams;
@@ -92,6 +93,12 @@ async fn sealed(
     begun: &Arriving,
     frames: impl Frames<Item = Bytes>,
 ) -> Result<(), Unfinished> {
+    let mut tx = service.db.jobs.begin_read().await?;
+    let committed = OfReport::read(&mut tx, &begun.report).await?;
+    drop(tx);
+    if !committed.has_recipient(&begun.report) {
+        return Err(super::unreadable("the report's key"));
+    }
     let recipient: Recipient = begun
         .report
         .recipient

@@ -7,6 +7,7 @@ use crate::audio::wav::{LARGEST, Wav, WavCheck};
 use crate::base::clock::Clock;
 use crate::base::clock::hour;
 use crate::members::{MemberError, rights};
+use crate::register::trail::OfReport;
 use crate::service::{ProviderRef, Service};
 use crate::store::audit::{self, Act};
 use crate::store::columns::{RecordingState, StoredKind};
@@ -34,6 +35,12 @@ pub(super) async fn run(service: &Arc<Service>, job: &Claimed) -> Result<(), Unf
         Some(recording) => reports::get(&mut tx, recording.report).await?,
         None => None,
     };
+    // A row that was written with the service secret has a MAC that holds; the link of the answered call came first.
+    if let Some(report) = &report
+        && !OfReport::read(&mut tx, report).await?.has_recipient(report)
+    {
+        return Err(unreadable("the report's key"));
+    }
     drop(tx);
     let (Some(recording), Some(report)) = (recording, report) else {
         return finish_empty(service, job).await;

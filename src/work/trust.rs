@@ -31,17 +31,19 @@ pub async fn run(service: Arc<Service>, mut stop: watch::Receiver<bool>) {
 pub async fn look(service: &Service) {
     let console = service.db.console.clone();
     let put_back = match console.check_heads_seen().await {
-        Ok(()) => false,
+        Ok(()) => Some(false),
         Err(error @ StoreError::PutBack { .. }) => {
             if !service.put_back.load(Ordering::Relaxed) {
                 error!(%error, "the database was put back");
             }
-            true
+            Some(true)
         }
-        // Whether the database works is watched elsewhere.
-        Err(_) => return,
+        // Whether the database works is watched elsewhere. What was seen is kept all the same.
+        Err(_) => None,
     };
-    service.put_back.store(put_back, Ordering::Relaxed);
+    if let Some(put_back) = put_back {
+        service.put_back.store(put_back, Ordering::Relaxed);
+    }
     let saved = tokio::task::spawn_blocking(move || console.save_heads()).await;
     if let Ok(Err(error)) = saved {
         warn!(%error, "cannot write the file heads beside the service secret");

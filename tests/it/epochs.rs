@@ -5,6 +5,7 @@ mod measured;
 mod refused;
 mod renewed;
 mod scene;
+mod sequences;
 
 use crate::load::fill::fill;
 use crate::recovery::by_hand;

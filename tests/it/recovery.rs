@@ -2,6 +2,7 @@
 //! a line whose members are gone can be given to another member.
 
 use crate::duty::{connected, roster};
+use crate::support::sql::change;
 use crate::support::{Api, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, two_lines, wav, wrote};
 use dutyline::register::filing::{NewEntry, add_entry, add_sealed};
 use dutyline::report::entries::{Body, Content};
@@ -239,6 +240,53 @@ on_both! {
         let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
         assert_eq!(output.status.code(), Some(2), "{}", wrote(&output));
         assert!(wrote(&output).contains("opened is there already; name a new folder"), "{}", wrote(&output));
+    }
+
+    // The trail may be what is damaged, so nothing is left out because of it.
+    async fn what_the_trail_does_not_commit_to_is_exported_and_marked(line: TestLine) {
+        for n in 1..=3 {
+            line.leave(&format!("+861380013800{n}"), NUMBER, &wav(b"said!")).await;
+        }
+        line.idle().await;
+        let db = line.db();
+        let all = line.lead().await.reports().await;
+        let ids: Vec<uuid::Uuid> = all.iter().map(|report| report["id"].as_str().unwrap().parse().unwrap()).collect();
+        let mut tx = db.begin_read().await.unwrap();
+        let report = reports::get(&mut tx, ids[0]).await.unwrap().unwrap();
+        drop(tx);
+        // A stranger's entry in the first report; in the second one a damaged entry, and no file of the recording.
+        let address = Address { line: LINES[0].into(), report: ids[0], entry: dutyline::base::clock::random_id(), kind: EntryKind::Note };
+        let at = line.service().clock.line_now();
+        let entry = Entry { address: address.clone(), at, by: None, body: Body::Note("forged".into()).into() };
+        let sealed = seal_entry(&entry, &report.recipient.parse().unwrap()).bytes;
+        let sql = "INSERT INTO entries (id, report, kind, sealed) SELECT $1, n, 'note', $3 FROM reports WHERE id = $2";
+        change(db, sql, &[address.entry.into(), ids[0].into(), (&sealed).into()]).await;
+        let damage = "UPDATE entries SET sealed = $2 WHERE kind = 'call' AND report = (SELECT n FROM reports WHERE id = $1)";
+        change(db, damage, &[ids[1].into(), (&sealed).into()]).await;
+        let mut tx = db.begin_read().await.unwrap();
+        let files = dutyline::store::blobs::of_report(&mut tx, ids[1]).await.unwrap();
+        drop(tx);
+        for blob in files.values() {
+            std::fs::remove_file(line.recordings().join(format!("{}.age", blob.object))).unwrap();
+        }
+        std::fs::write(line.path().join("recovery.txt"), line.keys[0].1.recovery.to_secret().expose().as_str()).unwrap();
+        let output = line.cli(&["export", "--recovery-key-file", "recovery.txt", "opened"]).await;
+        let said = wrote(&output);
+        assert!(!output.status.success() && said.contains("problems are listed above; everything else was written"), "{said}");
+        let written = |report: usize| -> Vec<String> {
+            let folder = line.path().join("opened").join(LINES[0]).join(all[report]["reference"].as_str().unwrap());
+            let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        let ends = |names: &[String], end: &str| names.iter().filter(|name| name.ends_with(end)).count();
+        let first = written(0);
+        assert_eq!((ends(&first, ".unproven.json"), ends(&first, ".wav")), (1, 1), "{first:?}");
+        let second = written(1);
+        assert_eq!((ends(&second, ".unproven.age"), ends(&second, ".wav")), (1, 0), "{second:?}");
+        let third = written(2);
+        assert_eq!((ends(&third, ".unproven.json"), ends(&third, ".age"), ends(&third, ".wav")), (0, 0, 1), "{third:?}");
     }
 
     // Pages accept an entry of a later version, and the export restores it as it was sealed.

@@ -145,8 +145,14 @@ impl OfLine {
             }
         }
         match (link.action, link.object) {
-            (Action::MemberDisabled, Some(member)) => drop(self.disabled.insert(member)),
-            (Action::MemberEnabled, Some(member)) => drop(self.disabled.remove(&member)),
+            (Action::MemberDisabled, Some(member)) => {
+                self.disabled.insert(member);
+            }
+            // A member who is given the line was let in before, which the line's chain does not say if they did not
+            // work on it then.
+            (Action::MemberEnabled | Action::Granted, Some(member)) => {
+                self.disabled.remove(&member);
+            }
             _ => {}
         }
         wrong

@@ -276,10 +276,14 @@ fn a_link_of_a_line_is_signed_by_its_actor_with_any_key_they_had() {
     );
     let stranger = Signer::new(Uuid::from_bytes([5; 16]), &Identity::from_seed([5; 32]));
     assert!(!holds(&of_line("fcg-5", &li), &stranger));
-    let of_service = Link {
+    let of_service = |kind: &str| Link {
         actor: None,
+        detail: Some(kind.to_owned()),
         ..of_line("fcg-5", &li)
     };
+    let forged = of_service("reply");
+    assert!(!signers.has_signed(&forged, &chain::hash(&[0; 32], &forged), None));
+    let of_service = of_service("recording");
     let hash = chain::hash(&[0; 32], &of_service);
     assert!(signers.has_signed(&of_service, &hash, None));
     assert!(!holds(&of_service, &li.signer), "a caller signs nothing");

@@ -58,7 +58,7 @@ impl<'a> Forger<'a> {
         let (actor, detail) = (text(&link.actor), text(&link.detail));
         let none = Uuid::nil();
         let sql = "INSERT INTO audit (line, seq, at, actor, action, report, object, digest, detail, hash, mac, signature, signer)
-            VALUES ($1, $2, $3, NULLIF($4, ''), $5, (SELECT n FROM reports WHERE id = $6), $7, $8, NULLIF($9, ''), $10, $11, $12, $13)";
+            VALUES ($1, $2, $3, NULLIF($4, ''), $5, (SELECT n FROM reports WHERE id = $6), $7, $8, NULLIF($9, ''), $10, $11, NULLIF($12, $14), NULLIF($13, $15))";
         let values = [
             link.line.as_str().into(),
             link.seq.into(),
@@ -73,6 +73,8 @@ impl<'a> Forger<'a> {
             mac[..].into(),
             (&signature).into(),
             by.map_or(none, Signer::id).into(),
+            [][..].into(),
+            none.into(),
         ];
         change(db, sql, &values).await;
         let head = "UPDATE audit_heads SET seq = $2, hash = $3 WHERE line = $1";
@@ -237,6 +239,47 @@ on_both! {
         assert_eq!(li.act(&format!("/reports/{id}/replies/{entry}/approve")).await.status, 204);
         let committed = OfReport::read(&mut db.begin_read().await.unwrap(), &whole).await.unwrap();
         assert!(committed.has_approval(&row, "li"));
+    }
+
+    async fn a_report_has_one_key_and_its_entries_one_writer(line: TestLine) {
+        line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
+        line.idle().await;
+        let (db, forger) = (line.db(), Forger::of(line).await);
+        let id = line.lead().await.only_report().await["id"].as_str().unwrap().parse().unwrap();
+        let mut tx = db.begin_read().await.unwrap();
+        let report = reports::get(&mut tx, id).await.unwrap().unwrap();
+        let key = keys::current_key(&mut tx, LINE).await.unwrap().unwrap();
+        drop(tx);
+        // A second answered call of the same report, with another key.
+        let stranger = Identity::generate().recipient().to_string();
+        let answered = Link {
+            actor: None,
+            report: Some(id),
+            detail: Some(stranger.clone()),
+            ..link(LINE, Action::CallAnswered, "", key.id, [1; 32])
+        };
+        let first = forger.link(answered, None).await;
+        // A reply that no member has signed.
+        let entry = Uuid::from_bytes([5; 16]);
+        let reply = Link {
+            actor: None,
+            report: Some(id),
+            detail: Some("reply".to_owned()),
+            ..link(LINE, Action::EntryAdded, "", entry, [2; 32])
+        };
+        let second = forger.link(reply, None).await;
+        let committed = OfReport::read(&mut db.begin_read().await.unwrap(), &report).await.unwrap();
+        assert!(committed.has_recipient(&report));
+        let forged = reports::Report { recipient: stranger, ..report };
+        assert!(!committed.has_recipient(&forged));
+        assert!(!committed.has_writer(entry, None));
+        let wrong = verify::line(db, &line.service().blobs, LINE, None).await.unwrap().wrong;
+        for sentence in [
+            format!("link {first} answers a call that was answered before"),
+            format!("link {second} is not signed by whom it names"),
+        ] {
+            assert!(wrong.contains(&sentence), "{sentence}: {wrong:?}");
+        }
     }
 
     async fn another_lead_comes_first(line: TestLine) {
