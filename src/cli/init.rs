@@ -87,7 +87,7 @@ fn show(
     out.flush()
 }
 
-/// Fails if what is written to standard output is not shown to anybody: if it is closed or `/dev/null`.
+/// Fails if what is written to standard output is lost, because it is closed or `/dev/null`.
 pub(super) fn is_shown(out: &std::io::StdoutLock<'_>) -> std::io::Result<()> {
     #[cfg(unix)]
     if is_null_device(out)? {

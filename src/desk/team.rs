@@ -140,6 +140,25 @@ pub async fn add(
     Ok(())
 }
 
+/// Returns the member whose access to a line the lead is about to change, after the lead's own password was checked.
+async fn member_for(
+    service: &Service,
+    inspector: &Inspector,
+    id: Uuid,
+    line: &str,
+    own: Hidden<String>,
+) -> Result<Member> {
+    lead(inspector)?;
+    if !inspector.has_line(line) {
+        return Err(DeskError::Missing);
+    }
+    is_seen(service, inspector, id).await?;
+    again(service, inspector, own).await?;
+    let console = &service.db.console;
+    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
+    read.await
+}
+
 /// Gives a member one of the lead's lines. `own` is the lead's own password.
 ///
 /// # Errors
@@ -154,15 +173,8 @@ pub async fn give_line(
     line: &str,
     own: Hidden<String>,
 ) -> Result<()> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
-        return Err(DeskError::Missing);
-    }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
+    let member = member_for(service, inspector, id, line, own).await?;
     let console = &service.db.console;
-    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
-    let member = read.await?;
     let from = Source::Member(inspector.member(), inspector.identity());
     let keys = members::seal_keys(console, from, &member, &[line.to_owned()]).await?;
     let keys = &keys;
@@ -196,15 +208,8 @@ pub async fn take_off(
     line: &str,
     own: Hidden<String>,
 ) -> Result<()> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
-        return Err(DeskError::Missing);
-    }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
+    let member = member_for(service, inspector, id, line, own).await?;
     let console = &service.db.console;
-    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
-    let member = read.await?;
     let (actor, key) = (inspector.member(), inspector.identity());
     let next = members::next_key(console, actor, key, &member, line).await?;
     let next = &next;

@@ -27,8 +27,6 @@ pub(super) struct Committed {
     /// By id of a report or line key: the public half of its key; for a report also the id of the line key that the
     /// report's key is sealed to.
     pub(super) public: HashMap<Uuid, (Option<String>, Option<Uuid>)>,
-    /// The line's keys.
-    pub(super) line_keys: BTreeSet<Uuid>,
     /// Former keys of the line, to which no report is sealed any more.
     pub(super) retired: BTreeSet<Uuid>,
     /// By number of a link: the line key that report keys were sealed to again, and the root of the tree over them.
@@ -61,7 +59,6 @@ impl Committed {
             Action::LineKeyMade => {
                 if let Some(key) = link.object {
                     self.public.insert(key, (link.detail.clone(), None));
-                    self.line_keys.insert(key);
                 }
             }
             Action::ReportKeysResealed => {
@@ -197,9 +194,10 @@ impl Committed {
         is_committed && *recipient == report.recipient && key.holder == Holder::Line
     }
 
-    pub(super) fn has_public(&self, id: Uuid, recipient: &str, sealed_to: Option<Uuid>) -> bool {
+    /// True if the trail says that this is the public half of the line key.
+    pub(super) fn has_line_key(&self, id: Uuid, recipient: &str) -> bool {
         let found = self.public.get(&id);
-        found.is_some_and(|(own, to)| own.as_deref() == Some(recipient) && *to == sealed_to)
+        found.is_some_and(|(own, _)| own.as_deref() == Some(recipient))
     }
 }
 

@@ -176,7 +176,7 @@ async fn things(
     // Refused keys are found with the chain of the service.
     let (keys, _) = keys::line_keys_but_refused(tx).await?;
     for key in keys.into_iter().filter(|key| key.line == line) {
-        if !committed.has_public(key.id, &key.recipient, None) {
+        if !committed.has_line_key(key.id, &key.recipient) {
             proof.wrong.push(format!(
                 "the public half of line key {} was changed, or the trail does not name it",
                 key.id

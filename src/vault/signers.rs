@@ -1,9 +1,9 @@
 //! Who may sign which link, as the chain of the service says. Pure.
 //!
 //! A link that a member caused is signed by that member. The first link of the service's chain adds the first lead, and
-//! names the public half of the lead's signing key; every other key is named by a link that a lead has signed. So who
-//! knows the first lead's key can check all members, and neither the database nor the service secret has to be trusted
-//! for that. The configuration can pin the first lead's key.
+//! names the public half of the lead's signing key; every other key is named by a link that a lead has signed. With the
+//! first lead's key all members can be checked, and neither the database nor the service secret has to be trusted for
+//! that. The configuration can pin the first lead's key.
 //!
 //! | link of the service's chain | detail | signed by |
 //! |---|---|---|
@@ -222,11 +222,6 @@ impl Signers {
         let keys = &self.people.get(&signed.by)?.keys;
         keys.iter()
             .position(|key| key.has_signed(hash, signed.signature))
-    }
-
-    /// Returns the public half of a member's present signing key; `None` if no link adds the member.
-    pub fn of_member(&self, id: Uuid) -> Option<&Verifying> {
-        self.people.get(&id)?.keys.last()
     }
 }
 
