@@ -29,6 +29,7 @@ pub fn all() -> Vec<Text> {
     let fixed = [
         super::attention::STATEMENTS,
         super::audit::STATEMENTS,
+        super::audit::appending::STATEMENTS,
         super::blobs::STATEMENTS,
         super::calls::STATEMENTS,
         super::hours::STATEMENTS,
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Text> {
     ];
     let over_rows = [
         super::audit::OVER_ROWS,
+        super::audit::appending::OVER_ROWS,
         super::hours::OVER_ROWS,
         super::cases::LOADING,
         super::cases::WRITING,
@@ -75,7 +77,7 @@ macro_rules! statements {
             sqlite: concat!($sql $($(, $rest)?)?),
             postgres: concat!($sql $(, $only $(, $rest)?)?),
         };)*
-        pub(super) const STATEMENTS: &[$crate::store::Sql] = &[$($name),*];
+        pub(in crate::store) const STATEMENTS: &[$crate::store::Sql] = &[$($name),*];
     };
 }
 
