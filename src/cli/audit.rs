@@ -1,5 +1,5 @@
 //! `dutyline audit`: checks that the trail is complete and that everything stored matches it, and restores rows of reports
-//! from it.
+//! and their keys from it.
 
 use super::member::Acting;
 use super::{Failure, Outcome, one_line, open_blobs, open_db};
@@ -26,7 +26,7 @@ pub(super) enum AuditCommand {
         after_help = "Example:\n  dutyline audit verify\n  dutyline audit verify --line fcg-5 --head 57:9f2c…\n\nKeep the printed head elsewhere; given again later with --head it proves that nothing before it was rewritten."
     )]
     Verify(Verify),
-    /// Restore the row of a report that another program has changed, from the line's trail
+    /// Restore a report and its keys, whose rows another program has changed, from the line's trail
     #[command(
         after_help = "Example:\n  dutyline audit restore 3f2c9a54-6d0e-4b7a-9d55-1f0c2b8e7a61 --line fcg-5 --as wang --as-password-file wang.txt\n\n`dutyline audit verify` names the reports whose rows are refused. Their recordings are fetched after that."
     )]
@@ -68,14 +68,23 @@ impl Restore {
         db.close().await;
         let id = self.report;
         match restored {
-            Restored::Yes => {
-                println!("the row of report {id} is what the trail says again");
+            Restored::Yes { keys, removed } => {
+                println!("the rows of report {id} are what the trail says again");
+                if keys > 0 {
+                    println!("  {keys} of its keys restored");
+                }
+                if removed > 0 {
+                    println!("  {removed} keys removed that are not its own");
+                }
                 Ok(())
             }
-            Restored::WasRight => {
-                println!("the row of report {id} is what the service wrote; nothing was changed");
+            Restored::WereRight => {
+                println!("the rows of report {id} are what the service wrote; nothing was changed");
                 Ok(())
             }
+            Restored::KeyLost => Err(Failure::Failed(format!(
+                "the keys of report {id} in the database are not those of the trail, so it cannot be opened; nothing was changed; its rows in `report_keys` must be taken from a backup"
+            ))),
             Restored::Unknown => Err(Failure::Failed(format!(
                 "the trail of line {line} names no report {id}, or the database has no row of it"
             ))),

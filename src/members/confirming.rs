@@ -10,6 +10,7 @@ use super::Maker;
 use super::MemberError;
 use crate::base::clock::Clock;
 use crate::store::audit::Act;
+use crate::store::keys;
 use crate::store::members::{self, Member};
 use crate::store::replies::{self, Reply};
 use crate::store::reports::Report;
@@ -117,7 +118,7 @@ pub async fn set_waiver(
     line: &str,
     waive: bool,
 ) -> Result<bool, MemberError> {
-    if waive && members::holders(tx, line).await?.len() >= THREE {
+    if waive && count_of_holders(tx, line).await? >= THREE {
         return Err(MemberError::EnoughMembers(line.to_owned()));
     }
     let act = waiver_act(clock, &lead.name, waive);
@@ -125,6 +126,19 @@ pub async fn set_waiver(
         return Ok(members::insert_waiver(tx, line, lead.id, act).await?);
     }
     Ok(members::delete_waiver(tx, line, act).await?)
+}
+
+/// Returns how many members hold the line's current key and are not disabled. A member whose row is refused counts, so
+/// that a damaged row makes no line small.
+async fn count_of_holders(tx: &mut WriteTx, line: &str) -> Result<usize, StoreError> {
+    let Some(current) = keys::current_key(tx, line).await? else {
+        return Ok(0);
+    };
+    let mut grants = keys::grants_of_line(tx, line).await?;
+    let (all, _) = members::list_but_refused(tx).await?;
+    let is_disabled = |id: Uuid| all.iter().any(|member| member.id == id && member.disabled);
+    grants.retain(|grant| grant.line_key == current.id && !is_disabled(grant.member));
+    Ok(grants.len())
 }
 
 /// Ends the waiver of a line that has three members or more, so that the waiver does not come back when one of them is

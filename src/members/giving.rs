@@ -39,7 +39,7 @@ impl Source<'_> {
 }
 
 /// The keys of some lines, sealed to one member: of each line the current key, and those that reports are still sealed
-/// to. [`grant`] stores them in the database.
+/// to, as far as the source opens them. [`grant`] stores them in the database.
 pub struct SealedKeys {
     actor: String,
     /// Signs the links about the keys; `None` if there are no lines and the source is a recovery key.
@@ -70,14 +70,16 @@ impl SealedKeys {
     }
 }
 
-/// Seals the keys of lines ([`SealedKeys`]) to a member who need not be in the database yet.
+/// Seals the keys of lines ([`SealedKeys`]) to a member who need not be in the database yet. After a line's recovery key
+/// was replaced, the present one does not open the line's former keys: the member is given the current key, and so gets
+/// each report once it is sealed to that key.
 ///
 /// # Errors
 ///
 /// Returns [`MemberError::NoReports`] when `lines` is not empty and the member's role does not work on reports;
 /// [`MemberError::NoLead`] when the source is a member who is no lead; [`MemberError::NoKey`] when a line has no key;
 /// [`MemberError::NotHeld`] when the lead does not hold a key; [`MemberError::WrongRecovery`] when the recovery key
-/// does not open a line's key. Also when the database fails, or holds a key that cannot be read.
+/// does not open a line's current key. Also when the database fails, or holds a key that cannot be read.
 pub async fn seal_keys(
     db: &Db,
     from: Source<'_>,
@@ -102,11 +104,15 @@ pub async fn seal_keys(
     let own = from.identity().clone();
     let seal = move || {
         let of_lines = found.into_iter().map(|(line, keys)| {
-            let sealed: Result<Vec<_>, _> = keys
-                .into_iter()
-                .map(|key| key.sealed_to(&own, &recipient))
-                .collect();
-            sealed.map(|sealed| (line, sealed))
+            let last = keys.len().saturating_sub(1);
+            let mut sealed = Vec::new();
+            for (place, key) in keys.into_iter().enumerate() {
+                match key.sealed_to(&own, &recipient) {
+                    Err(MemberError::WrongRecovery(_)) if place < last => {}
+                    key => sealed.push(key?),
+                }
+            }
+            Ok((line, sealed))
         });
         of_lines.collect::<Result<Vec<_>, MemberError>>()
     };
@@ -210,10 +216,7 @@ pub async fn grant(
     // too, and ends the waiver if the line has three.
     members::lock(tx).await?;
     for (line, sealed) in &keys.of_lines {
-        let now = keys::needed(tx, line).await?;
-        let now: BTreeSet<Uuid> = now.iter().map(|key| key.id).collect();
-        let before: BTreeSet<Uuid> = sealed.iter().map(|sealed| sealed.key.id).collect();
-        if now != before || to.recipient != keys.recipient {
+        if !are_now(tx, keys, line, sealed).await? || to.recipient != keys.recipient {
             return Err(MemberError::KeysChanged(line.clone()));
         }
         for SealedKey { key, sealed } in sealed {
@@ -227,4 +230,22 @@ pub async fn grant(
         confirming::end_waiver_of_three(tx, clock, &keys.actor, line).await?;
     }
     Ok(())
+}
+
+/// True if these are the keys that the members of the line need now; of a recovery key, which may not open the former
+/// ones, if the current key is among them.
+async fn are_now(
+    tx: &mut WriteTx,
+    keys: &SealedKeys,
+    line: &str,
+    sealed: &[SealedKey],
+) -> Result<bool, StoreError> {
+    let needed = keys::needed(tx, line).await?;
+    let current = needed.last().map(|key| key.id);
+    let needed: BTreeSet<Uuid> = needed.iter().map(|key| key.id).collect();
+    let given: BTreeSet<Uuid> = sealed.iter().map(|sealed| sealed.key.id).collect();
+    Ok(match keys.from {
+        Some(_) => needed == given,
+        None => given.is_subset(&needed) && current.is_some_and(|current| given.contains(&current)),
+    })
 }

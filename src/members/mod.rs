@@ -103,7 +103,7 @@ pub enum MemberError {
     NotOnLine(String, String),
     /// This many report keys of the line could not be sealed to the line's current key.
     #[error(
-        "{1} report keys of line {0} cannot be sealed to its next key, so nothing that is sealed to the former one was removed; run `dutyline audit verify`"
+        "{1} report keys of line {0} cannot be sealed to its next key, so nothing that is sealed to the former one was removed; `dutyline audit verify` names their reports, and `dutyline audit restore` mends them"
     )]
     NotResealed(String, usize),
     /// The line has no key yet.

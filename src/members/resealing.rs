@@ -33,7 +33,7 @@ const AT_ONCE: i64 = 200;
 /// A former key of the line.
 struct Former {
     id: Uuid,
-    /// The private half; `None` if no report needs it any more.
+    /// The private half; `None` if no report needs it any more, or only rows that are refused are sealed to it.
     identity: Option<Identity>,
 }
 
@@ -94,6 +94,7 @@ impl Resealing {
         }
         let granted = keys::grants_of_line(&mut tx, line).await?;
         let used = keys::sealed_to(&mut tx, line).await?;
+        let needed = keys::needed(&mut tx, line).await?;
         let mut all = keys::line_keys(&mut tx).await?;
         drop(tx);
         let of_member = |key: Uuid| {
@@ -112,7 +113,7 @@ impl Resealing {
         }
         let mut former = Vec::new();
         for key in all.iter().rev() {
-            let sealed = match used.contains(&key.id) {
+            let sealed = match needed.iter().any(|needed| needed.id == key.id) {
                 true => Some(of_member(key.id).ok_or_else(not_held)?),
                 false => None,
             };

@@ -177,21 +177,33 @@ impl Committed {
     /// sealed to a later line key and that the link with its number commits to.
     pub(super) fn has_key(&self, report: &Report, key: &ReportKeyRow) -> bool {
         let public = self.public.get(&report.id);
-        let Some((Some(recipient), first)) = public else {
-            return false;
-        };
-        let is_committed = match (key.link, &key.path) {
+        public.is_some_and(|(recipient, _)| recipient.as_ref() == Some(&report.recipient))
+            && self.key_as_written(report.id, key).as_ref() == Some(key)
+    }
+
+    /// Returns the row of a report key as the service wrote it, if what is sealed is a key of the report; the other
+    /// columns may have been changed. `None` if the trail does not commit to it.
+    pub(super) fn key_as_written(&self, report: Uuid, key: &ReportKeyRow) -> Option<ReportKeyRow> {
+        let sealed_to = match (key.link, &key.path) {
             (None, None) => {
-                let digest = Sha256::digest(&key.sealed).into();
-                *first == Some(key.sealed_to) && self.report_keys.get(&report.id) == Some(&digest)
+                let digest: [u8; 32] = Sha256::digest(&key.sealed).into();
+                let (_, first) = self.public.get(&report)?;
+                first.filter(|_| self.report_keys.get(&report) == Some(&digest))?
             }
-            (Some(link), Some(path)) => self.resealed.get(&link).is_some_and(|(to, root)| {
-                let leaf = merkle::leaf_of_key(report.id, &key.sealed);
-                *to == key.sealed_to && merkle::leads_to(root, leaf, path)
-            }),
-            _ => false,
+            (Some(link), Some(path)) => {
+                let (to, root) = self.resealed.get(&link)?;
+                let leaf = merkle::leaf_of_key(report, &key.sealed);
+                merkle::leads_to(root, leaf, path).then_some(*to)?
+            }
+            _ => return None,
         };
-        is_committed && *recipient == report.recipient && key.holder == Holder::Line
+        Some(ReportKeyRow {
+            report,
+            epoch: ReportKeyRow::FIRST_EPOCH,
+            holder: Holder::Line,
+            sealed_to,
+            ..key.clone()
+        })
     }
 
     /// True if the trail says that this is the public half of the line key.
@@ -213,11 +225,31 @@ impl OfReport {
     ///
     /// When the database fails, or a link of the report cannot be read.
     pub async fn read(tx: &mut ReadTx, report: &Report) -> Result<Self, StoreError> {
+        Self::read_keys(tx, &report.line, report.id, &[])
+            .await
+            .map(Self)
+    }
+
+    /// Reads what the chain says of the keys of a report, of which only line and id need be right.
+    ///
+    /// # Errors
+    ///
+    /// As [`OfReport::read`].
+    pub(super) async fn read_keys(
+        tx: &mut ReadTx,
+        line: &str,
+        report: Uuid,
+        keys: &[ReportKeyRow],
+    ) -> Result<Committed, StoreError> {
         let mut committed = Committed::default();
-        for row in audit::committed(tx, &report.line, report.id).await? {
+        for row in audit::committed(tx, line, report).await? {
             committed.add(&row.link().ok_or(StoreError::Unreadable("audit link"))?);
         }
-        Ok(Self(committed))
+        let mut of_report = Self(committed);
+        for key in keys {
+            of_report.read_link_of(tx, line, key).await?;
+        }
+        Ok(of_report.0)
     }
 
     /// Reads the link that commits to a report key which was sealed again. Does nothing for any other key.

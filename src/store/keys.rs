@@ -4,7 +4,7 @@ use super::audit::{self, Act};
 use super::proofs::{Proven, WithMac};
 use super::service_chain::SetRow;
 use super::statements::{row, run, statements};
-use super::{ReadTx, Result, StoreError, WriteTx};
+use super::{ReadTx, Result, StoreError, WriteTx, report_keys};
 use crate::vault::proof::Content;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -127,7 +127,8 @@ statements! {
         FROM line_keys WHERE line = $1 AND epoch = 1";
     LOCK_LINE_KEYS = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR UPDATE";
     LOCK_LINE_KEYS_FOR_PIECE = "SELECT id FROM line_keys WHERE line = $1 ORDER BY epoch", postgres: " FOR NO KEY UPDATE";
-    SEALED_TO = "SELECT id FROM line_keys WHERE line = $1 AND EXISTS (SELECT 1 FROM report_keys WHERE sealed_to = line_keys.id)";
+    SEALED_TO = "SELECT id FROM line_keys WHERE line = $1 AND EXISTS (SELECT 1 FROM report_keys WHERE sealed_to = line_keys.id)
+        AND EXISTS (SELECT 1 FROM grants WHERE line_key = line_keys.id)";
     LINE_KEYS = "SELECT id, line, epoch, recipient, recovery, recovery_recipient, recovery_verifying, mac, link,
         (SELECT MAX(seq) FROM audit WHERE audit.line = '*') AS head
         FROM line_keys ORDER BY line, epoch";
@@ -219,22 +220,30 @@ pub async fn lock_for_piece(tx: &mut WriteTx, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the ids of those keys of a line that the key of at least one report is sealed to.
+/// Returns the ids of those keys of a line that at least one member holds and that the key of at least one report is
+/// sealed to. A key that no member holds any more was retired: another program may have put back a report key that was
+/// sealed to it.
 pub async fn sealed_to(tx: &mut ReadTx, line: &str) -> Result<BTreeSet<Uuid>> {
     let found: Vec<(Uuid,)> = run!(tx, SEALED_TO, fetch_all, line)?;
     Ok(found.into_iter().map(|(id,)| id).collect())
 }
 
 /// Returns the keys of a line that its members need: the current one and those that reports are still sealed to, in
-/// order of epoch. Empty if the line has no key.
+/// order of epoch. Empty if the line has no key. A report key whose row is refused does not count.
 pub async fn needed(tx: &mut ReadTx, line: &str) -> Result<Vec<LineKey>> {
     let Some(current) = current_key(tx, line).await? else {
         return Ok(Vec::new());
     };
     let used = sealed_to(tx, line).await?;
-    let mut keys = line_keys(tx).await?;
-    keys.retain(|key| key.line == line && (key.id == current.id || used.contains(&key.id)));
-    Ok(keys)
+    let mut needed = Vec::new();
+    for key in line_keys(tx).await? {
+        let is_former = key.line == line && key.id != current.id && used.contains(&key.id);
+        if is_former && report_keys::is_any_sealed_to(tx, key.id).await? {
+            needed.push(key);
+        }
+    }
+    needed.push(current);
+    Ok(needed)
 }
 
 /// Returns all keys of all lines, in order of line and epoch.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 row! {
     /// The private half of a report's key, sealed to one key: a line key, a member's key or a recovery key.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ReportKeyRow {
         /// The report.
         pub report: Uuid,
@@ -30,6 +30,11 @@ row! {
         /// The number of that link in the line's trail.
         pub link: Option<i64>,
     }
+}
+
+impl ReportKeyRow {
+    /// The number of a report's first key.
+    pub const FIRST_EPOCH: i32 = 1;
 }
 
 impl Proven for ReportKeyRow {
@@ -107,6 +112,12 @@ statements! {
         AND NOT EXISTS (SELECT 1 FROM report_keys AS newer WHERE newer.report = report_keys.report
         AND newer.epoch = report_keys.epoch AND newer.sealed_to = $2)
         ORDER BY report_keys.report LIMIT $4";
+    REMOVE = "DELETE FROM report_keys WHERE report = (SELECT n FROM reports WHERE id = $1) AND epoch = $2 AND sealed_to = $3";
+    RESTORE = "INSERT INTO report_keys (report, epoch, holder, sealed_to, sealed, path, mac, link)
+        VALUES ((SELECT n FROM reports WHERE id = $1), $2, $3, $4, $5, $6, $7, $8)";
+    SEALED_TO = "SELECT reports.n, reports.id AS report, epoch, holder, sealed_to, sealed, path, report_keys.mac, report_keys.link
+        FROM report_keys JOIN reports ON reports.n = report_keys.report WHERE sealed_to = $1 AND report_keys.report > $2
+        ORDER BY report_keys.report LIMIT 50";
     RESEALED_OF = "SELECT reports.n, reports.id AS report, newer.epoch, newer.holder, newer.sealed_to, newer.sealed, newer.path, newer.mac,
         newer.link FROM report_keys AS former JOIN report_keys AS newer ON newer.report = former.report
         AND newer.epoch = former.epoch AND newer.sealed_to = $2 JOIN reports ON reports.n = newer.report
@@ -120,6 +131,40 @@ pub async fn of_report(tx: &mut ReadTx, report: Uuid) -> Result<Vec<ReportKeyRow
     tx.proven_all(found).await
 }
 
+/// Like [`of_report`], but returns the rows that are refused apart.
+pub async fn of_report_but_refused(
+    tx: &mut ReadTx,
+    report: Uuid,
+) -> Result<(Vec<ReportKeyRow>, Vec<ReportKeyRow>)> {
+    let found: Vec<WithMac<ReportKeyRow>> = run!(tx, KEY, fetch_all, report)?;
+    tx.proven_rest(found).await
+}
+
+/// Removes a row as it is in the database.
+pub async fn remove(tx: &mut WriteTx, row: &ReportKeyRow) -> Result<()> {
+    let (report, epoch, sealed_to) = (row.report, row.epoch, row.sealed_to);
+    run!(tx, REMOVE, execute, report, epoch, sealed_to).map(drop)
+}
+
+/// Stores a row to which the trail commits.
+pub async fn restore(tx: &mut WriteTx, row: &ReportKeyRow) -> Result<()> {
+    let mac = tx.mac_with(row, row.link)?;
+    run!(
+        tx,
+        RESTORE,
+        execute,
+        row.report,
+        row.epoch,
+        row.holder,
+        row.sealed_to,
+        &row.sealed[..],
+        row.path.as_deref(),
+        mac,
+        row.link
+    )
+    .map(drop)
+}
+
 /// Returns report keys that are sealed to the line key `former` and not yet to `next`, in order of their reports'
 /// numbers: at most `limit`, of reports after number `after`. Also returns those whose rows are refused.
 pub async fn to_reseal(
@@ -131,6 +176,22 @@ pub async fn to_reseal(
 ) -> Result<(Vec<NumberedKey>, Vec<NumberedKey>)> {
     let found = run!(tx, TO_RESEAL, fetch_all, former, next, after, limit)?;
     tx.proven_rest(found).await
+}
+
+/// True if the key of at least one report is sealed to this line key. Rows that are refused do not count.
+pub(super) async fn is_any_sealed_to(tx: &mut ReadTx, line_key: Uuid) -> Result<bool> {
+    let mut after = 0;
+    loop {
+        let found: Vec<WithMac<NumberedKey>> = run!(tx, SEALED_TO, fetch_all, line_key, after)?;
+        let (proven, refused) = tx.proven_rest(found).await?;
+        let Some(last) = refused.iter().map(|key| key.n).max() else {
+            return Ok(!proven.is_empty());
+        };
+        if !proven.is_empty() {
+            return Ok(true);
+        }
+        after = last;
+    }
 }
 
 /// True if at least one of these reports has its key sealed to the line key `next`.

@@ -9,6 +9,7 @@
 use super::audit::{self, SERVICE, StoredLink};
 use super::heads::{self, Head};
 use super::{ReadTx, Result, StoreError};
+use crate::base::clock::instant;
 use crate::vault::action::Action;
 use crate::vault::chain::{self, Link};
 use crate::vault::signers::Signers;
@@ -16,7 +17,11 @@ use crate::vault::signing::Verifying;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// How long it is remembered that links at the end of the chain do not hold.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// A row that links set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +129,9 @@ struct Verified {
     named_at: Option<DateTime<Utc>>,
     /// Who may sign links.
     signers: Arc<Signers>,
+    /// What was found not to hold: by then the chain was verified up to the first link, a statement had read the number
+    /// of the last one, and this was the time.
+    refused: Option<(Head, i64, Instant)>,
 }
 
 impl Default for Verified {
@@ -137,6 +145,7 @@ impl Default for Verified {
             named: BTreeMap::new(),
             named_at: None,
             signers: Arc::default(),
+            refused: None,
         }
     }
 }
@@ -167,6 +176,16 @@ impl Verified {
 impl ServiceChain {
     fn verified(&self) -> MutexGuard<'_, Verified> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if less than [`REFUSED_FOR`] ago the chain was found not to hold between the last link that was verified and
+    /// the link `until`. Links that another program adds to the end of the chain are so read once a second, and not with
+    /// each statement.
+    fn is_refused(&self, until: i64) -> bool {
+        let verified = self.verified();
+        verified.refused.is_some_and(|(end, last, since)| {
+            end == verified.end && last == until && since.elapsed() < REFUSED_FOR
+        })
     }
 
     /// True once the whole chain was read.
@@ -293,6 +312,9 @@ impl ReadTx {
             if until.is_some_and(|until| before.0 >= until) {
                 return Ok(());
             }
+            if until.is_some_and(|until| self.proofs.service().is_refused(until)) {
+                return Err(StoreError::Forged("audit"));
+            }
             let links = audit::stored_links(self, SERVICE, before.0).await?;
             if links.is_empty() {
                 if until.is_some_and(|until| until <= self.floor) {
@@ -306,6 +328,10 @@ impl ReadTx {
                 return Ok(());
             }
             if !self.proofs.service().extend(before, links, self)? {
+                if let Some(until) = until {
+                    let mut verified = self.proofs.service().verified();
+                    verified.refused = Some((verified.end, until, instant()));
+                }
                 return Err(StoreError::Forged("audit"));
             }
         }

@@ -1,6 +1,7 @@
 //! Which members can confirm which account, and when a line needs no confirmation.
 
 use crate::support::console::Desk;
+use crate::support::sql::run;
 use crate::support::{LEAD, LINES, NUMBER, TestLine, on_both, wav, wrote};
 use dutyline::report::role::Role;
 use dutyline::store::{audit, members};
@@ -143,5 +144,14 @@ on_both! {
         let noted: Vec<_> = links.iter().map(|link| link.action.as_str()).filter(|action| action.starts_with("confirmation_")).collect();
         let [waived, required] = ["confirmation_waived", "confirmation_required"];
         assert_eq!(noted, [waived, required, waived, required]);
+    }
+
+    async fn a_damaged_row_of_a_member_makes_no_line_small(line: TestLine) {
+        let (wang, _li, _chen) = (line.desk().await, added(line, "li").await, added(line, "chen").await);
+        let waive = [("line", LINES[0]), ("waive", "1"), ("own_password", LEAD.1)];
+        for damage in ["UPDATE members SET role = 'auditor' WHERE name = 'chen'", "UPDATE members SET disabled = TRUE WHERE name = 'chen'"] {
+            run(line.db(), damage, &[]).await;
+            assert_eq!(wang.post("/console/members/waiver", &waive).await.status, StatusCode::CONFLICT, "{damage}");
+        }
     }
 }

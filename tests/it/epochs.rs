@@ -1,6 +1,7 @@
 //! A member who is taken off a line: the line gets another key, to which its reports are sealed again.
 
 mod changed;
+mod damaged;
 mod measured;
 mod refused;
 mod renewed;

@@ -107,6 +107,22 @@ async fn a_new_database_beside_the_former_secret_starts() {
 }
 
 on_both! {
+    async fn links_that_are_added_by_hand_are_not_read_with_each_statement(line: TestLine) {
+        let db = line.db();
+        let plant = "INSERT INTO audit (line, seq, at, action, hash, mac)
+            SELECT line, seq + 1, at, 'login', hash, mac FROM audit WHERE line = '*' ORDER BY seq DESC LIMIT 1";
+        let read = async || by_name(&mut db.begin_read().await.unwrap(), LEAD.0).await;
+        read().await.unwrap();
+        run(db, plant, &[]).await;
+        let before = db.proofs().refusals();
+        assert!(read().await.is_err());
+        assert_eq!(db.proofs().refusals(), before + 1);
+        assert!(read().await.is_err());
+        assert_eq!(db.proofs().refusals(), before + 1, "the link was read again");
+        run(db, "DELETE FROM audit WHERE line = '*' AND seq = (SELECT MAX(seq) FROM audit WHERE line = '*')", &[]).await;
+        read().await.unwrap();
+    }
+
     async fn a_chain_that_was_cut_takes_no_link(line: TestLine) {
         line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
         line.idle().await;
