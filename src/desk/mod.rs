@@ -13,12 +13,13 @@
 //! | [`replies`] | replies to callers |
 //! | [`attention`] | the lines that every page lists |
 //! | [`standing`], [`flood`] | the state of a line; detection of call floods |
-//! | [`team`] | members and their lines |
+//! | [`team`], [`access`] | members and their lines; changes of their access |
 //! | [`changes`] | changes of members, shown to leads |
 //! | [`live`] | live updates of open pages |
 //! | [`per_session`](crate::service::per_session) | limits on what one session may have open at once |
 
 pub mod abandoned;
+pub mod access;
 pub mod attention;
 pub mod changes;
 pub mod flood;

@@ -1,30 +1,17 @@
-//! Members and their lines.
+//! Members and their lines, as an inspector sees them.
 //!
 //! A lead sees the members with whom they share a line, and members without a line. An inspector sees the members with
-//! whom they share a line. A lead can give other members the lines whose keys the lead holds.
-//!
-//! Every change of access requires the lead's own password (`own`) again, so that a stolen session alone does not give
-//! lasting access. If it is wrong, the error is [`Invalid::OwnPassword`]; if it was not checked,
-//! [`DeskError::TooManyTries`]; if wrong passwords have ended the session, or if the lead's rights or password have
-//! changed meanwhile, [`DeskError::LoggedOut`].
+//! whom they share a line.
 
-use super::{DeskError, Inspector, Invalid, Result};
-use crate::base::hidden::Hidden;
+use super::{DeskError, Inspector, Result};
 use crate::line::Line;
-use crate::members::login::{self, LoginError};
-use crate::members::{
-    self, Maker, MemberError, MemberName, NameError, Source, confirming, look_alike,
-};
-use crate::members::{renewal, resealing, rights};
+use crate::members::{self, Maker, confirming, look_alike};
 use crate::report::role::Role;
 use crate::service::Service;
-use crate::service::security_log;
-use crate::store::ReadTx;
-use crate::store::StoreError;
 use crate::store::members::{self as rows, Member};
-use crate::vault::passwords::{NewPassword, Unfit};
-use crate::vault::seal::Identity;
+use crate::store::{ReadTx, StoreError};
 use scoped_futures::ScopedFutureExt;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Who added a member's account.
@@ -47,6 +34,8 @@ pub struct Colleague {
     pub role: Role,
     /// The lines that both this member and the inspector work on.
     pub lines: Vec<String>,
+    /// Those of the lines that the inspector, who is a lead, may take the member off.
+    pub removable: Vec<String>,
     /// True if the member is locked out.
     pub disabled: bool,
     /// Who added the member; `None` for the first lead.
@@ -72,257 +61,14 @@ pub async fn list(service: &Service, inspector: &Inspector) -> Result<Vec<Collea
             for member in &all {
                 colleagues.extend(colleague(tx, inspector, member, &all).await?);
             }
+            if inspector.role() == Role::Lead {
+                set_removable(tx, &mut colleagues).await?;
+            }
             Ok(colleagues)
         }
         .scope_boxed()
     });
     read.await
-}
-
-/// The input of a lead who adds a member.
-pub struct NewMember<'a> {
-    /// The name as it was typed.
-    pub name: &'a str,
-    /// The role.
-    pub role: Role,
-    /// The first password, chosen by the lead.
-    pub password: Hidden<String>,
-    /// The ids of the lines that the member is given.
-    pub lines: &'a [String],
-}
-
-/// Adds a member and gives them lines. `own` is the lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
-/// [`DeskError::Invalid`] for the name, the role, the password, no line at all, or a wrong `own`. Also as the module
-/// says of `own`, and when the database fails.
-pub async fn add(
-    service: &Service,
-    inspector: &Inspector,
-    new: NewMember<'_>,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    let name = MemberName::parse(new.name).map_err(MemberError::from)?;
-    if !new.role.works_on_reports() {
-        return Err(DeskError::Invalid(Invalid::Role));
-    }
-    let password = choose(service, name.as_str(), &new.password)?;
-    if new.lines.is_empty() {
-        return Err(DeskError::Invalid(Invalid::NoLine));
-    }
-    if new.lines.iter().any(|line| !inspector.has_line(line)) {
-        return Err(DeskError::Missing);
-    }
-    again(service, inspector, own).await?;
-    let (role, maker) = (new.role, Maker::Member(inspector.id()));
-    // Deriving a key from the password is slow on purpose, so no transaction is open meanwhile.
-    let (member, _) = members::new_member(&name, role, password, maker).await?;
-    let console = &service.db.console;
-    let from = Source::Member(inspector.member(), inspector.identity());
-    let keys = members::seal_keys(console, from, &member, new.lines).await?;
-    let (added, keys) = (&member, &keys);
-    let add = console.write(|tx| {
-        async move {
-            members::rights::acting(tx, inspector.member()).await?;
-            members::add(tx, &service.clock, keys, added).await?;
-            Ok::<_, DeskError>(())
-        }
-        .scope_boxed()
-    });
-    add.await?;
-    security_log::member_added(inspector.id(), member.id, role);
-    for line in new.lines {
-        security_log::line_given(inspector.id(), member.id, line);
-    }
-    Ok(())
-}
-
-/// Returns the member whose access to a line the lead is about to change, after the lead's own password was checked.
-async fn member_for(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<Member> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
-        return Err(DeskError::Missing);
-    }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
-    let console = &service.db.console;
-    let read = console.read(|tx| find(tx, inspector, id).scope_boxed());
-    read.await
-}
-
-/// Gives a member one of the lead's lines. `own` is the lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or a line that the
-/// lead does not hold; [`Invalid::NoReports`] for a member whose role does not work on reports. Also as the module says
-/// of `own`, and when the database fails.
-pub async fn give_line(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<()> {
-    let member = member_for(service, inspector, id, line, own).await?;
-    let console = &service.db.console;
-    let from = Source::Member(inspector.member(), inspector.identity());
-    let keys = members::seal_keys(console, from, &member, &[line.to_owned()]).await?;
-    let keys = &keys;
-    let give = console.write(|tx| {
-        async move {
-            members::rights::acting(tx, inspector.member()).await?;
-            let member = find(tx, inspector, id).await?;
-            members::grant(tx, &service.clock, keys, &member).await?;
-            Ok::<_, DeskError>(())
-        }
-        .scope_boxed()
-    });
-    give.await?;
-    security_log::line_given(inspector.id(), id, line);
-    Ok(())
-}
-
-/// Takes a member off one of the lead's lines: the line gets another key, the member's sessions end, and in the
-/// background the line's reports are sealed to that key. What the member has read or copied they keep. `own` is the
-/// lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see or who does not
-/// work on the line, and for a line that the lead does not hold; [`DeskError::LastOne`] when the line would have no
-/// lead. Also as the module says of `own`, and when the database fails.
-pub async fn take_off(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    line: &str,
-    own: Hidden<String>,
-) -> Result<()> {
-    let member = member_for(service, inspector, id, line, own).await?;
-    let console = &service.db.console;
-    let (actor, key) = (inspector.member(), inspector.identity());
-    let next = members::next_key(console, actor, key, &member, line).await?;
-    let next = &next;
-    let take_off = console.write(|tx| {
-        async move {
-            let member = find(tx, inspector, id).await?;
-            members::take_off(tx, &service.clock, actor, &member, next).await?;
-            Ok::<_, DeskError>(())
-        }
-        .scope_boxed()
-    });
-    take_off.await?;
-    security_log::line_taken(inspector.id(), id, line);
-    service.live.session_ended();
-    // A lead who took themselves off leaves the rest to the others.
-    if id != inspector.id() {
-        resealing::start(service, actor, key, line);
-    }
-    Ok(())
-}
-
-/// Locks a member out and ends their sessions. `own` is the lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a member whom the lead does not see;
-/// [`Invalid::Oneself`] for the lead's own account; [`DeskError::OthersLine`] when the member works on a line that the
-/// lead does not hold; [`DeskError::LastOne`] when no other lead, or no other holder of a line's key, would be left.
-/// Also as the module says of `own`, and when the database fails.
-pub async fn disable(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    if id == inspector.id() {
-        return Err(DeskError::Invalid(Invalid::Oneself));
-    }
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
-    let console = &service.db.console;
-    let disable = console.write(|tx| {
-        async move {
-            tx.sign_as(inspector.signer());
-            let member = find(tx, inspector, id).await?;
-            let lead = inspector.member();
-            let changed = members::disable(tx, &service.clock, lead, &member).await?;
-            Ok::<_, DeskError>(changed)
-        }
-        .scope_boxed()
-    });
-    if disable.await? {
-        security_log::member_disabled(inspector.id(), id);
-    }
-    service.live.session_ended();
-    Ok(())
-}
-
-/// Lets a member who was locked out log in again. `own` is the lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`], [`DeskError::Missing`] and [`DeskError::OthersLine`] as [`disable`] does. Also as
-/// the module says of `own`, and when the database fails.
-pub async fn enable(
-    service: &Service,
-    inspector: &Inspector,
-    id: Uuid,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    is_seen(service, inspector, id).await?;
-    again(service, inspector, own).await?;
-    let console = &service.db.console;
-    let enable = console.write(|tx| {
-        async move {
-            tx.sign_as(inspector.signer());
-            let member = find(tx, inspector, id).await?;
-            let lead = inspector.member();
-            let changed = members::enable(tx, &service.clock, lead, &member).await?;
-            Ok::<_, DeskError>(changed)
-        }
-        .scope_boxed()
-    });
-    if enable.await? {
-        security_log::member_enabled(inspector.id(), id);
-    }
-    Ok(())
-}
-
-/// Confirms that a member's account belongs to another person than the one who added it. Needs no password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::Missing`] for a member whom the inspector does not see, and [`DeskError::NoThird`] when the
-/// inspector may not confirm the account. Also when the database fails.
-pub async fn confirm(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let console = &service.db.console;
-    let confirm = console.write(|tx| {
-        async move {
-            tx.sign_as(inspector.signer());
-            let member = find(tx, inspector, id).await?;
-            let by = inspector.member();
-            let changed = confirming::confirm(tx, &service.clock, by, &member).await?;
-            Ok::<_, DeskError>(changed)
-        }
-        .scope_boxed()
-    });
-    if confirm.await? {
-        security_log::member_confirmed(inspector.id(), id);
-    }
-    Ok(())
 }
 
 /// Returns the name of the lead who waived the confirmation by a third member for approvals of a line; `None` if it is
@@ -375,113 +121,23 @@ pub async fn small_lines(service: &Service, inspector: &Inspector) -> Result<Vec
     read.await
 }
 
-/// Waives the confirmation by a third member for approvals of a line, or ends the waiver if `waive` is false. `own` is
-/// the lead's own password.
-///
-/// # Errors
-///
-/// Returns [`DeskError::LeadsOnly`]; [`DeskError::Missing`] for a line that the lead does not hold;
-/// [`DeskError::EnoughMembers`] when the line has three members or more and a waiver is asked for. Also as the module
-/// says of `own`, and when the database fails.
-pub async fn waive(
-    service: &Service,
-    inspector: &Inspector,
-    line: &str,
-    waive: bool,
-    own: Hidden<String>,
-) -> Result<()> {
-    lead(inspector)?;
-    if !inspector.has_line(line) {
-        return Err(DeskError::Missing);
-    }
-    again(service, inspector, own).await?;
-    let console = &service.db.console;
-    let set = console.write(|tx| {
-        async move {
-            tx.sign_as(inspector.signer());
-            let actor = members::rights::acting(tx, inspector.member()).await?;
-            let changed = confirming::set_waiver(tx, &service.clock, &actor, line, waive).await?;
-            Ok::<_, DeskError>(changed)
+/// Sets from which lines each member may be taken off: a line keeps at least one lead.
+async fn set_removable(tx: &mut ReadTx, colleagues: &mut [Colleague]) -> Result<()> {
+    let mut leads: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+    for line in colleagues.iter().flat_map(|member| &member.lines) {
+        if !leads.contains_key(line) {
+            let mut holders = rows::holders(tx, line).await?;
+            holders.retain(|holder| holder.role == Role::Lead);
+            let holders = holders.into_iter().map(|holder| holder.id);
+            leads.insert(line.clone(), holders.collect());
         }
-        .scope_boxed()
-    });
-    match (set.await?, waive) {
-        (true, true) => security_log::confirmation_waived(inspector.id(), line),
-        (true, false) => security_log::confirmation_required(inspector.id(), line),
-        (false, _) => {}
+    }
+    for member in colleagues {
+        let is_needed = |line: &String| leads.get(line).is_some_and(|leads| *leads == [member.id]);
+        let removable = member.lines.iter().filter(|line| !is_needed(line));
+        member.removable = removable.cloned().collect();
     }
     Ok(())
-}
-
-/// Checks the inspector's own password again, because it may no longer be the inspector who uses the session. Wrong
-/// passwords are slowed down like those of a login.
-async fn again(service: &Service, inspector: &Inspector, own: Hidden<String>) -> Result<()> {
-    if own.expose().is_empty() {
-        return Err(DeskError::Invalid(Invalid::OwnPassword));
-    }
-    prove(service, inspector, own, Invalid::OwnPassword)
-        .await
-        .map(drop)
-}
-
-/// Opens the inspector's key with their password. `wrong` is the error for a wrong password.
-async fn prove(
-    service: &Service,
-    inspector: &Inspector,
-    password: Hidden<String>,
-    wrong: Invalid,
-) -> Result<Identity> {
-    let (member, session) = (inspector.member(), inspector.session());
-    login::is_right(service, member, session, password)
-        .await
-        .map_err(|error| match error {
-            LoginError::Store(error) => DeskError::Store(error),
-            LoginError::Wrong => DeskError::Invalid(wrong),
-            LoginError::TooMany => DeskError::TooManyTries,
-            LoginError::SessionOver => DeskError::LoggedOut,
-        })
-}
-
-/// Changes the inspector's own password, with another key pair for them ([`renewal`]), and ends their other sessions.
-///
-/// # Errors
-///
-/// Returns [`Invalid::ShortPassword`] or [`Invalid::CommonPassword`] when the new password is unfit;
-/// [`Invalid::WrongPassword`] when the old one is wrong, or was changed meanwhile; [`DeskError::TooManyTries`] when it
-/// was not checked; [`DeskError::LoggedOut`] when wrong ones have ended the session. Also when the database fails, or the
-/// member was given a line meanwhile.
-pub async fn change_password(
-    service: &Service,
-    inspector: &Inspector,
-    old: Hidden<String>,
-    new: Hidden<String>,
-) -> Result<()> {
-    let new = choose(service, inspector.name(), &new)?;
-    // Wrong passwords are slowed down like those of a login, because an open session can be used for guessing.
-    let own = prove(service, inspector, old, Invalid::WrongPassword).await?;
-    let (console, member) = (&service.db.console, inspector.member());
-    let renewed = renewal::renew(console, member, own, new, inspector.wrapping()).await?;
-    let (renewed, session) = (&renewed, inspector.session());
-    let change = console.write(|tx| {
-        async move {
-            // Of two changes at the same time, the second one has proved a password that is not the member's any more.
-            let Some(now) = rights::unchanged(tx, member).await? else {
-                return Err(DeskError::Invalid(Invalid::WrongPassword));
-            };
-            Ok(renewal::store(tx, &service.clock, &now, renewed, &session).await?)
-        }
-        .scope_boxed()
-    });
-    change.await?;
-    security_log::password_changed(inspector.id());
-    service.live.session_ended();
-    Ok(())
-}
-
-/// Checks that a password is fit to be a new one of the member with this name.
-fn choose(service: &Service, name: &str, password: &Hidden<String>) -> Result<NewPassword> {
-    let known = service.config.known_words(name);
-    Ok(NewPassword::choose_for(password.expose(), &known)?)
 }
 
 pub(super) fn lead(inspector: &Inspector) -> Result<()> {
@@ -492,15 +148,7 @@ pub(super) fn lead(inspector: &Inspector) -> Result<()> {
     }
 }
 
-/// Returns [`DeskError::Missing`] if the inspector does not see the member. Called before any password is checked.
-async fn is_seen(service: &Service, inspector: &Inspector, id: Uuid) -> Result<()> {
-    let console = &service.db.console;
-    let read =
-        console.read(|tx| async move { find(tx, inspector, id).await.map(drop) }.scope_boxed());
-    read.await
-}
-
-async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member> {
+pub(super) async fn find(tx: &mut ReadTx, inspector: &Inspector, id: Uuid) -> Result<Member> {
     let member = rows::by_id(tx, id).await?.ok_or(DeskError::Missing)?;
     let seen = colleague(tx, inspector, &member, &[]).await?;
     seen.map(|_| member).ok_or(DeskError::Missing)
@@ -527,6 +175,7 @@ async fn colleague(
         id: member.id,
         role: member.role,
         lines,
+        removable: Vec::new(),
         disabled: member.disabled,
         ambiguous: all
             .iter()
@@ -540,44 +189,4 @@ async fn colleague(
         to_confirm: confirming::may_confirm(all, inspector.member(), member),
         name: member.name.clone(),
     }))
-}
-
-impl From<MemberError> for DeskError {
-    fn from(error: MemberError) -> Self {
-        match error {
-            MemberError::Name(NameError::Form) => Self::Invalid(Invalid::Name),
-            MemberError::Name(NameError::Reserved) => Self::Invalid(Invalid::ReservedName),
-            MemberError::NameTaken(_) => Self::Invalid(Invalid::NameTaken),
-            MemberError::LooksLike(..) => Self::Invalid(Invalid::NameLooksLike),
-            MemberError::NoReports(_) => Self::Invalid(Invalid::NoReports),
-            MemberError::NotHeld(..) | MemberError::NotOnLine(..) | MemberError::NoMember(_) => {
-                Self::Missing
-            }
-            MemberError::NoLead(_) => Self::LoggedOut,
-            MemberError::NotTheirs { .. } => Self::OthersLine,
-            MemberError::LastLead(..)
-            | MemberError::LastLeadOfAll(_)
-            | MemberError::LastHolder(..) => Self::LastOne,
-            MemberError::NoThird(..) => Self::NoThird,
-            MemberError::EnoughMembers(_) => Self::EnoughMembers,
-            MemberError::Store(error) => error.into(),
-            MemberError::Stopped(error) => Self::Failed(error.to_string()),
-            error @ MemberError::NotResealed(..) => Self::Failed(error.to_string()),
-            MemberError::WrongPassword(_)
-            | MemberError::NoKey(_)
-            | MemberError::KeysChanged(_)
-            | MemberError::WrongRecovery(_) => {
-                Self::Failed("a line key cannot be passed on".into())
-            }
-        }
-    }
-}
-
-impl From<Unfit> for DeskError {
-    fn from(unfit: Unfit) -> Self {
-        Self::Invalid(match unfit {
-            Unfit::Short => Invalid::ShortPassword,
-            Unfit::Common => Invalid::CommonPassword,
-        })
-    }
 }

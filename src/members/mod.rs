@@ -18,6 +18,7 @@ pub mod confirming;
 mod giving;
 pub mod login;
 mod name;
+mod releasing;
 pub mod renewal;
 pub mod resealing;
 pub mod rights;

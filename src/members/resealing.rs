@@ -9,7 +9,7 @@
 //! 2. Once every report has such a row, the former rows are removed, 200 at a time.
 //! 3. The grants of the former keys are removed. The keys' rows stay, for `audit verify`.
 
-use super::MemberError;
+use super::{MemberError, releasing};
 use crate::base::clock::Clock;
 use crate::service::Service;
 use crate::store::audit::{self, Act};
@@ -342,7 +342,8 @@ impl Resealing {
     }
 }
 
-/// Does all that is left to do on a line, and returns the number of report keys that were sealed again. Stops early,
+/// Puts reports that a member has claimed who does not work on the line any more back into the queue, does all that is
+/// left to do on the line, and returns the number of report keys that were sealed again. Stops early,
 /// between two pieces, when `stops` returns true.
 ///
 /// # Errors
@@ -358,6 +359,7 @@ pub async fn finish(
 ) -> Result<usize, MemberError> {
     let mut count = 0;
     while let Some(mut work) = Resealing::begin(db, member, own, line).await? {
+        releasing::release(db, clock, member, &work.signer, line).await?;
         loop {
             if stops() {
                 return Ok(count);

@@ -163,9 +163,11 @@ pub async fn take_off(
     let mut former = keys::grants(tx, member.id).await?;
     former.retain(|grant| grant.line == line);
     let taken_off = super::about(clock, &actor.name, Action::TakenOff, member);
+    // Before the grants are removed, because who makes a line's next key must hold the one before, also a lead who takes
+    // themselves off.
+    store(tx, clock, &actor, next).await?;
     keys::delete_grants(tx, &former, &taken_off).await?;
     audit::append(tx, line, taken_off);
-    store(tx, clock, &actor, next).await?;
     sessions::end_all(tx, member.id).await?;
     Ok(())
 }

@@ -12,7 +12,7 @@
 //! | `password_changed` | new key, name | the member, with the key before |
 //! | `member_disabled`, `member_enabled` | name | a lead |
 //! | `member_confirmed` | name | another member |
-//! | `line_key_made` | line, key of its recovery key | a lead |
+//! | `line_key_made` | line, key of its recovery key | a lead; who holds the line's key before, if there is one |
 //! | `granted` | id of the line key | a lead, or the recovery key of that line key |
 //! | `grant_renewed` | id of the line key | the member who holds the grant, or a lead |
 //! | `taken_off` | id of the line key | a lead |
@@ -27,7 +27,7 @@ use super::chain::Link;
 use super::signing::Verifying;
 use crate::report::entries::EntryKind;
 use crate::report::role::Role;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// The actor of a link that the holder of a line's recovery key caused.
@@ -60,6 +60,8 @@ pub struct Signers {
     recoveries: BTreeMap<Uuid, (String, Verifying)>,
     /// By line: the id of its last line key.
     current: BTreeMap<String, Uuid>,
+    /// The line keys with the members who hold them.
+    held: BTreeSet<(Uuid, Uuid)>,
     /// The first lead's key as the configuration pins it.
     pinned: Option<Verifying>,
 }
@@ -136,15 +138,17 @@ impl Signers {
         let is_lead = person.role == Role::Lead;
         let is_own = link.object == Some(by);
         let may = match new {
-            Change::Member(..)
-            | Change::LineKey(..)
-            | Change::Grant(_)
-            | Change::TakenOff
-            | Change::Waiver(..) => is_lead,
+            Change::Member(..) | Change::Grant(_) | Change::TakenOff(_) | Change::Waiver(..) => {
+                is_lead
+            }
+            Change::LineKey(line, _) => {
+                let before = self.current.get(line);
+                is_lead && before.is_none_or(|before| self.held.contains(&(*before, by)))
+            }
             Change::Access(Action::MemberConfirmed) => !is_own,
             Change::Access(_) => is_lead,
             Change::Key(..) => is_own,
-            Change::Renewed => is_own || is_lead,
+            Change::Renewed(_) => is_own || is_lead,
             Change::Retired(key) => self.is_former(*key),
         };
         let is_named = link.actor.as_deref() == Some(person.name.as_str());
@@ -189,11 +193,13 @@ impl Signers {
                 self.current.insert(line.clone(), object);
                 self.recoveries.insert(object, (line, key));
             }
-            Change::Grant(_)
-            | Change::Renewed
-            | Change::TakenOff
-            | Change::Retired(_)
-            | Change::Waiver(..) => {}
+            Change::Grant(key) | Change::Renewed(key) => {
+                self.held.insert((key, object));
+            }
+            Change::TakenOff(key) | Change::Retired(key) => {
+                self.held.remove(&(key, object));
+            }
+            Change::Waiver(..) => {}
         }
     }
 
@@ -270,10 +276,10 @@ enum Change {
     LineKey(String, Verifying),
     /// Grants this line key.
     Grant(Uuid),
-    /// The grant of a line key to a member who works on the line already.
-    Renewed,
+    /// Grants this line key to a member who works on the line already.
+    Renewed(Uuid),
     /// Removes the grant of this line key, because its holder is taken off the line.
-    TakenOff,
+    TakenOff(Uuid),
     /// Removes the grant of this line key, to which no report is sealed any more.
     Retired(Uuid),
     /// Sets or ends the waiver of this line.
@@ -303,8 +309,8 @@ impl Change {
                 Some(Self::LineKey(line.to_owned(), key.parse().ok()?))
             }
             Action::Granted => Some(Self::Grant(detail?.parse().ok()?)),
-            Action::GrantRenewed => detail?.parse::<Uuid>().ok().map(|_| Self::Renewed),
-            Action::TakenOff => detail?.parse::<Uuid>().ok().map(|_| Self::TakenOff),
+            Action::GrantRenewed => Some(Self::Renewed(detail?.parse().ok()?)),
+            Action::TakenOff => Some(Self::TakenOff(detail?.parse().ok()?)),
             Action::LineKeyRetired => Some(Self::Retired(detail?.parse().ok()?)),
             Action::ConfirmationWaived | Action::ConfirmationRequired => {
                 Some(Self::Waiver(detail?.to_owned(), link.action))

@@ -66,13 +66,18 @@ fn line_key(id: Uuid, recovery: &Who, by: &Who) -> Link {
     link(Action::LineKeyMade, id, &detail, by)
 }
 
-/// A chain that has added the cast.
+fn granted(key: Uuid, to: &Who, by: &Who) -> Link {
+    link(Action::Granted, to.signer.id(), &key.to_string(), by)
+}
+
+/// A chain that has added the cast, and given the first lead the line.
 fn chain_of_cast() -> Signers {
     let [wang, zhao, li, recovery] = cast();
     let mut signers = Signers::new(Some(wang.signer.verifying()));
     for link in [
         added(&wang, "lead", &wang),
         line_key(LINE_KEY, &recovery, &wang),
+        granted(LINE_KEY, &wang, &wang),
         added(&zhao, "lead", &wang),
         added(&li, "inspector", &wang),
     ] {
@@ -285,6 +290,33 @@ fn a_link_of_a_line_is_signed_by_its_actor_with_any_key_they_had() {
     assert!(!holds(&of_service, &li.signer), "a caller signs nothing");
     let hash_of_li = chain::hash(&[0; 32], &of_line("fcg-5", &li));
     assert!(!signers.has_signed(&of_line("fcg-5", &li), &hash_of_li, None));
+}
+
+#[test]
+fn a_lines_next_key_is_made_by_a_lead_who_holds_the_key_before() {
+    let [wang, zhao, li, recovery] = cast();
+    let mut signers = chain_of_cast();
+    let next = |id: Uuid, by: &Who| line_key(id, &recovery, by);
+    assert!(!add(&mut signers, &next(OTHER_KEY, &zhao), &zhao.signer));
+    for to in [&zhao, &li] {
+        let given = granted(LINE_KEY, to, &wang);
+        assert!(add(&mut signers, &given, &wang.signer));
+    }
+    assert!(!add(&mut signers, &next(OTHER_KEY, &li), &li.signer));
+    assert!(add(&mut signers, &next(OTHER_KEY, &zhao), &zhao.signer));
+    // To hold a former key is not enough, and neither is a key that was taken away.
+    let third = Uuid::from_bytes([10; 16]);
+    assert!(!add(&mut signers, &next(third, &wang), &wang.signer));
+    let given = granted(OTHER_KEY, &wang, &zhao);
+    assert!(add(&mut signers, &given, &zhao.signer));
+    let taken = link(
+        Action::TakenOff,
+        wang.signer.id(),
+        &OTHER_KEY.to_string(),
+        &zhao,
+    );
+    assert!(add(&mut signers, &taken, &zhao.signer));
+    assert!(!add(&mut signers, &next(third, &wang), &wang.signer));
 }
 
 #[test]

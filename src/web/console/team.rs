@@ -4,7 +4,8 @@ use super::form::Posted;
 use super::page::{Page, Stop, Visit, in_words, render, status_of};
 use super::words::Words;
 use crate::base::hidden::Hidden;
-use crate::desk::team::{self, Colleague, MadeBy, NewMember};
+use crate::desk::access::{self, NewMember};
+use crate::desk::team::{self, Colleague, MadeBy};
 use crate::desk::{DeskError, Invalid};
 use crate::members::short_id;
 use crate::report::role::Role;
@@ -39,7 +40,7 @@ struct Row {
     role: String,
     lines: String,
     /// The lines that the member can be taken off.
-    own: Vec<String>,
+    removable: Vec<String>,
     disabled: bool,
     oneself: bool,
     /// Who added the member, and who confirmed the account, in words; `None` for the first lead.
@@ -118,7 +119,7 @@ async fn page_of(
             origin: origin(w, &member),
             to_confirm: member.to_confirm && !member.disabled,
             lines: member.lines.join("、"),
-            own: member.lines,
+            removable: member.removable,
             short_id: member.ambiguous.then(|| short_id(member.id)),
             id: member.id,
             name: member.name,
@@ -169,7 +170,7 @@ pub(super) async fn add(State(service): App, visit: Visit, form: Posted) -> Resu
                 password: Hidden::new(form.get("password").to_owned()),
                 lines: &lines,
             };
-            team::add(&service, &visit.inspector, new, own_password(&form)).await
+            access::add(&service, &visit.inspector, new, own_password(&form)).await
         }
         Err(_) if visit.inspector.role() != Role::Lead => Err(DeskError::LeadsOnly),
         Err(_) => Err(DeskError::Invalid(Invalid::Role)),
@@ -217,7 +218,7 @@ pub(super) async fn change_password(
         let page = password_page(&service, &visit, problem, None).await?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
-    match team::change_password(&service, &visit.inspector, old, new).await {
+    match access::change_password(&service, &visit.inspector, old, new).await {
         Ok(()) => {
             let notice = Some(visit.w.password_changed.clone());
             password_page(&service, &visit, None, notice).await
@@ -243,7 +244,7 @@ pub(super) async fn give_line(
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
     let (line, own) = (form.get("line"), own_password(&form));
-    let done = team::give_line(&service, &visit.inspector, id, line, own).await;
+    let done = access::give_line(&service, &visit.inspector, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 
@@ -257,7 +258,7 @@ pub(super) async fn take_off(
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
     let (line, own) = (form.get("line"), own_password(&form));
-    let done = team::take_off(&service, &visit.inspector, id, line, own).await;
+    let done = access::take_off(&service, &visit.inspector, id, line, own).await;
     after(&service, &visit, done, "").await
 }
 
@@ -270,7 +271,7 @@ pub(super) async fn disable(
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = team::disable(&service, &visit.inspector, id, own_password(&form)).await;
+    let done = access::disable(&service, &visit.inspector, id, own_password(&form)).await;
     after(&service, &visit, done, "").await
 }
 
@@ -283,7 +284,7 @@ pub(super) async fn enable(
     form: Posted,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = team::enable(&service, &visit.inspector, id, own_password(&form)).await;
+    let done = access::enable(&service, &visit.inspector, id, own_password(&form)).await;
     after(&service, &visit, done, "").await
 }
 
@@ -295,7 +296,7 @@ pub(super) async fn confirm(
     visit: Visit,
 ) -> Result<Response, Stop> {
     let id = id.parse().map_err(|_| visit.stop(DeskError::Missing))?;
-    let done = team::confirm(&service, &visit.inspector, id).await;
+    let done = access::confirm(&service, &visit.inspector, id).await;
     after(&service, &visit, done, "").await
 }
 
@@ -308,7 +309,7 @@ pub(super) async fn waive(
 ) -> Result<Response, Stop> {
     let (line, waive) = (form.get("line"), form.get("waive") == "1");
     let own = own_password(&form);
-    let done = team::waive(&service, &visit.inspector, line, waive, own).await;
+    let done = access::waive(&service, &visit.inspector, line, waive, own).await;
     after(&service, &visit, done, "").await
 }
 

@@ -19,6 +19,15 @@ on_both! {
         line.make_member("li", Role::Inspector, PASSWORD, &LINES).await;
         let before = number(line.db(), "SELECT COUNT(*) FROM line_keys").await;
         let wang = line.desk().await;
+        // The page offers no form that is refused: wang is the only lead of the first line, zhao leads the second too.
+        let page = wang.get("/console/members").await.ok();
+        let form_of = async |name: &str| {
+            let (_, form) = page.split_once(&format!("/console/members/{}/take-off", member(line.db(), name).await.id))?;
+            let (form, _) = form.split_once("</form>")?;
+            Some(LINES.map(|line| form.contains(&format!("<option>{line}</option>"))))
+        };
+        assert_eq!(form_of(LEAD.0).await, Some([false, true]));
+        assert_eq!(form_of("li").await, Some([true, true]));
         assert_eq!(take_off_form(line, &wang, LEAD.0, LEAD.1).await, StatusCode::CONFLICT, "the last lead");
         assert!(matches!(step_one(line, LEAD.0).await, Err(MemberError::LastLead(..))));
         assert!(matches!(step_one(line, "zhao").await, Err(MemberError::NotOnLine(..))));
@@ -58,11 +67,17 @@ on_both! {
         line.leave("+8613800138001", NUMBER, &wav(b"first")).await;
         line.idle().await;
         let take_off = |name: &'static str| ["member", "take-off", name, "--line", LINE, "--as", LEAD.0, "--as-password-file", "wang.txt"];
+        let li = Api::log_in(&line.url, "li", PASSWORD).await;
+        let listed = li.reports().await.remove(0);
+        assert_eq!(li.act(&format!("/reports/{}/claim", listed["id"].as_str().unwrap())).await.status, 200);
         let output = line.cli(&take_off("li")).await;
         assert_eq!(wrote(&output), "li does not work on fcg-5 any more; the line has another key\n\
             what li has read or copied they know; backups from before still open with their key\n\
             1 reports and calls sealed to the line's new key; the former key is retired\n");
         is_finished(line).await;
+        // What li had claimed waits in the queue again.
+        let listed = line.lead().await.reports().await.remove(0);
+        assert_eq!((&listed["status"], &listed["assignee"]), (&"queued".into(), &serde_json::Value::Null));
         let page = line.desk().await.get("/console/").await.ok();
         assert_eq!(page.matches("给qian分配了本线路").count(), 1, "{page}");
         let li = Api::log_in(&line.url, "li", PASSWORD).await;
