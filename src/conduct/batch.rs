@@ -80,8 +80,8 @@ async fn work(service: Arc<Service>) {
     }
 }
 
-/// Writes a batch. When the database refuses a value, the batch is written in halves, and these again, so that only the
-/// webhook with that value gets the error.
+/// Writes a batch. When the database refuses a value, or holds a row that cannot be read, the batch is written in
+/// halves, and these again, so that only the webhook with that value or row gets the error.
 async fn write_all(service: &Service, batch: Vec<Waiting>) {
     let mut batches = vec![batch];
     while let Some(mut batch) = batches.pop() {

@@ -215,11 +215,11 @@ impl StoreError {
         }
     }
 
-    /// True if the database refuses a value, or a value cannot be encoded for it. The other rows of a batch may then be
-    /// written without the row that has this value.
+    /// True if the database refuses a value, a value cannot be encoded for it, or the database holds a row that cannot be
+    /// read or is refused. The rest of a batch may then be written without the rows that it is about.
     pub fn is_of_values(&self) -> bool {
         match self {
-            Self::Duplicate => true,
+            Self::Duplicate | Self::Unreadable(_) | Self::Forged(_) => true,
             Self::Failed(sqlx::Error::Database(error)) => {
                 let code = error.code().unwrap_or_default();
                 if error.try_downcast_ref::<SqliteError>().is_some() {
@@ -231,7 +231,9 @@ impl StoreError {
                         .any(|class| code.starts_with(class))
                 }
             }
-            Self::Failed(sqlx::Error::Encode(_)) => true,
+            Self::Failed(
+                sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. },
+            ) => true,
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 use crate::duty::{BUSY, one_at_once};
 use crate::support::altered::Altered;
 use crate::support::hooks::step_in;
+use crate::support::sql::run;
 use crate::support::{
     DEADLINE, Database, LINES, NUMBER, OTHER_NUMBER, TestLine, on_both, pause, sql, two_lines,
     until_one_waits, until_wait, wav,
@@ -119,6 +120,33 @@ on_both! {
         assert_eq!(reports::all_of_line(&mut tx, LINES[0]).await.unwrap().0.len(), 4 + written_at_once);
         assert_eq!(reports::all_of_line(&mut tx, LINES[1]).await.unwrap().0.len(), 0);
         drop(tx);
+        line.forget_jobs().await;
+    }
+}
+
+on_both! {
+    async fn a_row_that_cannot_be_read_leaves_the_neighbours_of_its_webhook_answered(line: TestLine) {
+        let service = line.service();
+        let damaged = call_id();
+        assert!(tell(service, Hook::Call, event(&damaged, NUMBER, None)).await.unwrap().is_ok());
+        run(line.db(), "UPDATE reports SET status = 'x'", &[]).await;
+        let mut held = line.db().begin().await.unwrap();
+        hold_the_trail(&mut held).await;
+        let first = as_many_as_are_written_at_once(line).await;
+        let again = tell(service, Hook::Call, event(&damaged, NUMBER, None));
+        let mut neighbours = Vec::new();
+        for _ in 0..3 {
+            neighbours.push(tell(service, Hook::Call, event(&call_id(), NUMBER, None)));
+        }
+        while service.batches.waiting() < 4 {
+            pause().await;
+        }
+        drop(held);
+        for answer in first.into_iter().chain(neighbours) {
+            assert!(answer.await.unwrap().is_ok());
+        }
+        assert!(again.await.unwrap().is_err());
+        run(line.db(), "UPDATE reports SET status = NULL WHERE status = 'x'", &[]).await;
         line.forget_jobs().await;
     }
 }
