@@ -61,17 +61,22 @@ pub enum Ended {
 }
 
 impl Outcome {
-    const LABEL: &'static [u8] = b"outcome";
-
-    /// Seals the outcome for the database.
-    pub fn seal(&self, service: &Service) -> Vec<u8> {
+    /// Seals the outcome of a recording for the database.
+    pub fn seal(&self, service: &Service, recording: Uuid) -> Vec<u8> {
         let plain = serde_json::to_vec(self).unwrap_or_default();
-        service.sid_key.seal(&plain, Self::LABEL)
+        let place = Self::place(recording);
+        service.sid_key.seal(&plain, place.as_bytes())
     }
 
-    fn open(service: &Service, sealed: &[u8]) -> Option<Self> {
-        let plain = service.sid_key.open(sealed, Self::LABEL).ok()?;
+    /// Opens the outcome in the row of a recording; `None` if there is none, or it was sealed for another recording.
+    fn of(service: &Service, row: &RecordingRow) -> Option<Self> {
+        let (sealed, place) = (row.outcome.as_ref()?, Self::place(row.id));
+        let plain = service.sid_key.open(sealed, place.as_bytes()).ok()?;
         serde_json::from_slice(&plain).ok()
+    }
+
+    fn place(recording: Uuid) -> String {
+        format!("outcome {recording}")
     }
 }
 
@@ -265,8 +270,7 @@ pub(super) async fn known(
 
 /// True if speech was heard in the recording. If that is not known, true unless the recording is absent or lost.
 pub(super) fn is_of_speech(service: &Service, row: &RecordingRow) -> bool {
-    let sealed = row.outcome.as_ref();
-    match sealed.and_then(|sealed| Outcome::open(service, sealed)) {
+    match Outcome::of(service, row) {
         Some(known) => known.spoken,
         None => matches!(
             row.state,
@@ -298,8 +302,7 @@ fn outcome(
     row: &RecordingRow,
     told: Option<RecordingOutcome>,
 ) -> RecordingOutcome {
-    let sealed = row.outcome.as_ref();
-    let known = sealed.and_then(|sealed| Outcome::open(service, sealed));
+    let known = Outcome::of(service, row);
     let (told_seconds, told_end) = match told {
         Some(RecordingOutcome::Completed { seconds, end }) => (seconds, end),
         _ => (None, None),

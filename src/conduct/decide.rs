@@ -299,7 +299,8 @@ impl Deciding<'_> {
             self.prepared.provider.render(&turn.script, &links)
         };
         if step <= MAX_STEP_NUMBER {
-            case.keep_answer(step, seal_answer(&self.prepared.key, &rendered)?);
+            let sealed = seal_answer(&self.prepared.key, step, &rendered)?;
+            case.keep_answer(step, sealed);
         }
         case.call.state = Some(seal_state(&self.prepared.key, &turn.state)?);
         let at_duty = matches!(turn.state.place, Place::Ringing { .. });
@@ -439,7 +440,13 @@ impl Deciding<'_> {
     fn kept(&self, case: &Case, step: u32) -> Result<Option<Reply>, StoreError> {
         let sealed = case.answers.get(&step);
         sealed
-            .map(|sealed| Ok(Reply::Script(open_answer(&self.prepared.key, sealed)?)))
+            .map(|sealed| {
+                Ok(Reply::Script(open_answer(
+                    &self.prepared.key,
+                    step,
+                    sealed,
+                )?))
+            })
             .transpose()
     }
 
@@ -471,12 +478,16 @@ pub(super) fn seal_state(key: &Key, state: &State) -> Result<Vec<u8>, StoreError
     Ok(key.seal(&plain, b"state"))
 }
 
-/// Seals an answer under its call's key.
+/// Seals the answer of a step under its call's key.
 ///
 /// # Errors
 ///
 /// When the answer cannot be written as JSON, which does not happen.
-pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, StoreError> {
+pub(super) fn seal_answer(
+    key: &Key,
+    step: u32,
+    rendered: &Rendered,
+) -> Result<Vec<u8>, StoreError> {
     let kept = Kept {
         content_type: rendered.content_type.to_string(),
         body: rendered.body.clone(),
@@ -484,17 +495,23 @@ pub(super) fn seal_answer(key: &Key, rendered: &Rendered) -> Result<Vec<u8>, Sto
     let plain = zeroize::Zeroizing::new(
         serde_json::to_vec(&kept).map_err(|_| StoreError::Unreadable("answer"))?,
     );
-    Ok(key.seal(&plain, b"answer"))
+    Ok(key.seal(&plain, of_step(step).as_bytes()))
+}
+
+/// What binds an answer to its step, so that no other answer of the call can be put in its place.
+fn of_step(step: u32) -> String {
+    format!("answer {step}")
 }
 
 /// Opens an answer that [`seal_answer`] sealed.
 ///
 /// # Errors
 ///
-/// When it was sealed under another key, or is not an answer.
-pub(super) fn open_answer(key: &Key, sealed: &[u8]) -> Result<Rendered, StoreError> {
+/// When it was sealed under another key or for another step, or is not an answer.
+pub(super) fn open_answer(key: &Key, step: u32, sealed: &[u8]) -> Result<Rendered, StoreError> {
     let unreadable = || StoreError::Unreadable("answer");
-    let plain = key.open(sealed, b"answer").map_err(|_| unreadable())?;
+    let opened = key.open(sealed, of_step(step).as_bytes());
+    let plain = opened.map_err(|_| unreadable())?;
     let kept: Kept = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
     Ok(Rendered {
         content_type: kept.content_type.into(),

@@ -142,7 +142,7 @@ pub(super) async fn open(
         call.state = Some(decide::seal_state(&prepared.key, &turn.state)?);
         let links = prepared.links(service, call.id, line, turn.state.step);
         let rendered = provider.render(&turn.script, &links);
-        let sealed = decide::seal_answer(&prepared.key, &rendered)?;
+        let sealed = decide::seal_answer(&prepared.key, 0, &rendered)?;
         Some(Answered { rendered, sealed })
     } else {
         None

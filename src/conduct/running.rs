@@ -29,7 +29,7 @@ pub async fn running(service: &Service, provider: &str) -> Result<Vec<Running>, 
                 continue;
             };
             let key = service.secret.call_key(&sid.provider, &sid.id);
-            if let Ok(answer) = open_answer(&key, &sealed) {
+            if let Ok(answer) = open_answer(&key, last, &sealed) {
                 running.push(Running {
                     id: sid.id.into(),
                     answer,

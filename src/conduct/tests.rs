@@ -1,7 +1,7 @@
 //! Batches of any size decide the same as single webhooks. The tests keep in memory what would be in the database.
 
 use super::batch::decide_all;
-use super::decide::{Decided, open_answer};
+use super::decide::{Decided, open_answer, seal_answer};
 use super::prepare::{open, prepare};
 use super::{Hook, Reply, StepRef};
 use crate::app::{self, setup};
@@ -12,8 +12,10 @@ use crate::service::Service;
 use crate::service::webhooks::Prepared;
 use crate::store::cases::{Answers, Case, Loaded};
 use crate::store::keys::{self, LineKey};
+use crate::telephony::Rendered;
 use crate::telephony::{Event, RecordingFact, RecordingOutcome};
 use crate::vault::passwords::NewPassword;
+use crate::vault::secret::ServiceSecret;
 use chrono::DateTime;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -245,7 +247,7 @@ impl Memory {
             });
             let answers = case.answers.iter();
             let answers: Vec<_> = answers
-                .map(|(step, sealed)| (*step, open_answer(key, sealed).unwrap().body))
+                .map(|(step, sealed)| (*step, open_answer(key, *step, sealed).unwrap().body))
                 .collect();
             let mut recordings: Vec<_> = case
                 .recordings
@@ -294,4 +296,16 @@ proptest! {
         prop_assert_eq!(&single.queued, &batched.queued);
         prop_assert_eq!(single.opened(world), batched.opened(world));
     }
+}
+
+#[test]
+fn an_answer_opens_for_its_own_step_only() {
+    let key = ServiceSecret::of([1; 32]).call_key("twilio", "CA1");
+    let rendered = Rendered {
+        content_type: "text/xml".into(),
+        body: "<Response/>".into(),
+    };
+    let sealed = seal_answer(&key, 1, &rendered).unwrap();
+    assert_eq!(open_answer(&key, 1, &sealed).unwrap().body, rendered.body);
+    assert!(open_answer(&key, 2, &sealed).is_err());
 }

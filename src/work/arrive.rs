@@ -278,7 +278,7 @@ async fn written_down(
             let (row, report) = (&begun.recording, &begun.report);
             let there = write_down(service, &mut tx, row, report, stored, sound).await?;
             if there {
-                let sealed = outcome.seal(service);
+                let sealed = outcome.seal(service, row.id);
                 recordings::set_outcome(&mut tx, row.id, &sealed).await?;
             }
             tx.commit().await?;
